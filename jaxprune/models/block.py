@@ -1,0 +1,85 @@
+"""The decoder block that all families share: four sites, one definition for every kind of pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+# The inputs of a block's linear layers, in the order in which data meets them.
+SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
+
+
+class Attention(Protocol):
+    """Queries, keys, values and the attention between them; `out` is the layer that follows."""
+
+    out: nnx.Module
+
+    def attend(self, x: Float[Array, "B T D"]) -> Float[Array, "B T NH"]:
+        """The input of `out`."""
+        ...
+
+
+class Block(nnx.Module):
+    """Norm, attention, add; norm, MLP, add.
+
+    Written as steps from site to site, because pruning stops between them: `enter` gives the input of
+    the first site, `leave` applies the kernels of a site and gives the input of the next one. What
+    passes between two steps is always (residual [B, T, D], site input [B, T, ·]).
+    """
+
+    def __init__(
+        self,
+        attention_norm: nnx.Module,
+        attention: nnx.Module,
+        mlp_norm: nnx.Module,
+        mlp: nnx.Module,
+        residual_from_norm: bool = False,
+    ) -> None:
+        self.attention_norm = attention_norm
+        self.attention = attention
+        self.mlp_norm = mlp_norm
+        self.mlp = mlp
+        self.residual_from_norm = residual_from_norm
+
+    def enter(self, x: Float[Array, "B T D"]) -> tuple[Array, Array]:
+        """(residual, input of "qkv")."""
+        return self._normed(self.attention_norm, x)
+
+    def leave(self, site: str, residual: Array, u: Array) -> tuple[Array, Array]:
+        """(residual, input of the next site); after the last site, the block's output twice."""
+        match site:
+            case "qkv":
+                return residual, self.attention.attend(u)
+            case "attention_out":
+                return self._normed(self.mlp_norm, residual + self.attention.out(u))
+            case "mlp_in":
+                return residual, self.mlp.expand(u)
+            case "mlp_out":
+                out = residual + self.mlp.out(u)
+                return out, out
+        raise ValueError(f"no site {site!r}, only {SITES}")
+
+    def __call__(
+        self, x: Float[Array, "B T D"]
+    ) -> tuple[Float[Array, "B T D"], Mapping[str, Array]]:
+        """The block's output and the input of each site."""
+        inputs = {}
+        residual, u = self.enter(x)
+        for site in SITES:
+            inputs[site] = u
+            residual, u = self.leave(site, residual, u)
+        return residual, inputs
+
+    def _normed(self, norm: nnx.Module, x: Array) -> tuple[Array, Array]:
+        normed = norm(x)
+        return (normed if self.residual_from_norm else x), normed
+
+
+def project_heads(linear: nnx.Module, x: Array, head_dim: int) -> Float[Array, "B T N H"]:
+    """A linear layer whose outputs are heads of `head_dim`."""
+    y = linear(x)
+    return jnp.reshape(y, (*y.shape[:2], -1, head_dim))

@@ -1,0 +1,142 @@
+"""config.json of a Hugging Face folder → a frozen `ModelConfig`; what would change the mathematics and is not handled raises."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxprune.errors import InputError
+
+# Attributes that leave the logits of a causal language model as they are: bookkeeping, training,
+# generation. Everything that is neither here nor read by a family raises.
+IRRELEVANT = frozenset(
+    """
+    _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path architectures
+    attention_dropout activation_dropout attn_pdrop attention_softmax_in_fp32 auto_map bad_words_ids
+    begin_suppress_tokens bias_dropout_fusion bos_token_id chunk_size_feed_forward classifier_dropout
+    decoder_start_token_id diversity_penalty do_sample dropout dtype early_stopping embd_pdrop
+    encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
+    forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout id2label init_std
+    initializer_range is_decoder is_encoder_decoder label2id layerdrop length_penalty
+    masked_softmax_fusion max_length min_length model_type n_ctx no_repeat_ngram_size
+    num_beam_groups num_beams num_return_sequences offset_alibi output_attentions
+    output_hidden_states output_scores pad_token_id prefix pretraining_tp problem_type
+    remove_invalid_values repetition_penalty resid_pdrop return_dict return_dict_in_generate
+    sep_token_id seq_length skip_bias_add skip_bias_add_qkv slow_but_exact
+    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
+    suppress_tokens task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p
+    torch_dtype torchscript transformers_version typical_p unk_token_id use_bfloat16 use_cache
+    """.split()
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RopeConfig:
+    """Rotary positions: base `theta`; with `factor`, the frequency scaling of Llama 3."""
+
+    theta: float
+    factor: float | None = None
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_max_positions: int = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and switches of one causal language model, in the project's names."""
+
+    family: str
+    vocab_size: int
+    d_model: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    d_ff: int
+    activation: str
+    norm_eps: float
+    tied_head: bool
+    max_positions: int | None = None  # None: no bound (ALiBi)
+    embed_scale: float = 1.0
+    position_zero_row: int | None = None  # XGLM's padding_idx: this row of the sinusoid table is 0
+    attention_scale: float = 1.0  # multiplies q·k
+    qkv_bias: bool = True
+    out_bias: bool = True
+    mlp_bias: bool = True
+    qk_norm: bool = False
+    residual_from_norm: bool = False  # BLOOM's apply_residual_connection_post_layernorm
+    rope: RopeConfig | None = None
+
+    @property
+    def fused_qkv_features(self) -> int:
+        """Outputs of a fused query-key-value kernel."""
+        return (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
+
+
+class Attributes:
+    """The attributes of one config.json, each to be read, required to have a value, or refused."""
+
+    def __init__(self, raw: Mapping[str, Any], where: str) -> None:
+        self._raw = dict(raw)
+        self._where = where
+        self._seen: set[str] = set()
+
+    def take(self, name: str, kind: type, *aliases: str, default: Any = ...) -> Any:
+        """The value of `name` (or of an alias), checked to be a `kind`; `default` where it is absent or null."""
+        self._seen.update((name, *aliases))
+        value = next((self._raw[n] for n in (name, *aliases) if self._raw.get(n) is not None), None)
+        if value is None:
+            if default is ...:
+                raise InputError(f"{self._where}: {name} is missing")
+            return default
+        good = isinstance(value, kind) or (kind is float and isinstance(value, int))
+        if not good or (kind is not bool and isinstance(value, bool)):
+            raise InputError(f"{self._where}: {name} is {value!r}, expected {kind.__name__}")
+        return value
+
+    def size(self, name: str, *aliases: str, default: Any = ...) -> int:
+        """A positive whole number."""
+        value = self.take(name, int, *aliases, default=default)
+        if value is not None and value < 1:
+            raise InputError(f"{self._where}: {name} is {value}, expected 1 or more")
+        return value
+
+    def require(self, name: str, allowed: Sequence[Any]) -> None:
+        """Refuses by name any value of `name` other than those handled; absent and null are handled."""
+        self._seen.add(name)
+        value = self._raw.get(name)
+        if value is not None and value not in allowed:
+            raise InputError(
+                f"{self._where}: {name}={value!r} is not supported, only {', '.join(map(repr, allowed))}"
+            )
+
+    def refuse(self, message: str) -> InputError:
+        """An error that begins with the file."""
+        return InputError(f"{self._where}: {message}")
+
+    def finish(self) -> None:
+        """Raises if an attribute was neither read nor known to be without effect."""
+        unknown = sorted(set(self._raw) - self._seen - IRRELEVANT)
+        if unknown:
+            raise InputError(
+                f"{self._where}: attributes that are not handled: {', '.join(unknown)}"
+            )
+
+
+def read_config(folder: Path) -> tuple[str, Attributes]:
+    """`config.json` of a folder as (model_type, attributes); InputError where it is no JSON object with a model_type."""
+    path = folder / "config.json"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder}: no config.json; expected a Hugging Face model folder"
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
+        raise InputError(f"{path}: expected a JSON object with model_type")
+    return raw["model_type"], Attributes(raw, str(path))

@@ -1,0 +1,144 @@
+"""The layers that the families are built from: linear, norms, rotary and ALiBi positions, MLPs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxprune.models.config import ModelConfig, RopeConfig
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu_new": jax.nn.gelu,
+    "gelu_pytorch_tanh": jax.nn.gelu,
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+    "swish": jax.nn.silu,
+}
+
+
+def param(rngs: nnx.Rngs, shape: tuple[int, ...], std: float | None = None) -> nnx.Param:
+    """A float32 parameter: normal with `std`, or ones (std None)."""
+    if std is None:
+        return nnx.Param(jnp.ones(shape))
+    return nnx.Param(std * jax.random.normal(rngs.params(), shape))
+
+
+class Linear(nnx.Module):
+    """`x @ kernel + bias`; kernel [in, out]. Products in the kernel's dtype, sums and result in float32."""
+
+    def __init__(
+        self, d_in: int, d_out: int, bias: bool, rngs: nnx.Rngs, std: float = 0.02
+    ) -> None:
+        self.kernel = param(rngs, (d_in, d_out), std)
+        if bias:
+            self.bias = param(rngs, (d_out,), 0.0)
+
+    def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
+        y = jnp.matmul(
+            x.astype(self.kernel.dtype), self.kernel[...], preferred_element_type=jnp.float32
+        )
+        return y + self.bias if hasattr(self, "bias") else y
+
+
+class LayerNorm(nnx.Module):
+    """Layer normalisation over the last axis, in float32."""
+
+    def __init__(self, features: int, eps: float, rngs: nnx.Rngs) -> None:
+        self.scale = param(rngs, (features,))
+        self.bias = param(rngs, (features,), 0.0)
+        self.eps = eps
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        centred = x - jnp.mean(x, axis=-1, keepdims=True)
+        variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+        return centred * jax.lax.rsqrt(variance + self.eps) * self.scale + self.bias
+
+
+class RMSNorm(nnx.Module):
+    """Root-mean-square normalisation over the last axis, in float32."""
+
+    def __init__(self, features: int, eps: float, rngs: nnx.Rngs) -> None:
+        self.scale = param(rngs, (features,))
+        self.eps = eps
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return (
+            x
+            * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + self.eps)
+            * self.scale
+        )
+
+
+class MLP(nnx.Module):
+    """`out(act(up(x)))`."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.up = Linear(config.d_model, config.d_ff, config.mlp_bias, rngs)
+        self.out = Linear(config.d_ff, config.d_model, config.mlp_bias, rngs)
+        self.activation = ACTIVATIONS[config.activation]
+
+    def expand(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
+        """The input of `out`."""
+        return self.activation(self.up(x))
+
+
+class GatedMLP(nnx.Module):
+    """`out(act(gate(x)) * up(x))`, as in Llama."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.gate = Linear(config.d_model, config.d_ff, config.mlp_bias, rngs)
+        self.up = Linear(config.d_model, config.d_ff, config.mlp_bias, rngs)
+        self.out = Linear(config.d_ff, config.d_model, config.mlp_bias, rngs)
+        self.activation = ACTIVATIONS[config.activation]
+
+    def expand(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
+        """The input of `out`."""
+        return self.activation(self.gate(x)) * self.up(x)
+
+
+def rope_frequencies(head_dim: int, rope: RopeConfig) -> np.ndarray:
+    """Angular frequencies [head_dim / 2] float32; long wavelengths stretched by `factor` as in Llama 3."""
+    exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
+    frequencies = (1.0 / np.float32(rope.theta) ** exponents).astype(np.float32)
+    if rope.factor is None:
+        return frequencies
+    turns = rope.original_max_positions * frequencies / (2 * math.pi)
+    low, high = rope.low_freq_factor, rope.high_freq_factor
+    # 0 where the wavelength is long (stretch), 1 where it is short (leave), linear in between
+    smooth = np.clip((turns - low) / (high - low), 0.0, 1.0)
+    return (frequencies * (smooth + (1.0 - smooth) / rope.factor)).astype(np.float32)
+
+
+def rotate(x: Float[Array, "B T N H"], frequencies: np.ndarray) -> Float[Array, "B T N H"]:
+    """Rotary position embedding at positions 0…T-1; the halves of H are the two coordinates."""
+    angles = jnp.arange(x.shape[1], dtype=jnp.float32)[:, None] * frequencies  # [T, H/2]
+    cos, sin = jnp.cos(angles)[:, None], jnp.sin(angles)[:, None]
+    first, second = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+
+
+def alibi_slopes(n_heads: int) -> np.ndarray:
+    """ALiBi's slope of each head [N] float32; for head counts that are no power of two, the odd slopes of the next one fill up."""
+    whole = 2 ** math.floor(math.log2(n_heads))
+    slopes = [2.0 ** (-8.0 * (i + 1) / whole) for i in range(whole)]
+    slopes += [2.0 ** (-4.0 * (i + 1) / whole) for i in range(0, 2 * (n_heads - whole), 2)]
+    return np.asarray(slopes, np.float32)
+
+
+def sinusoids(positions: int, features: int, zero_row: int | None) -> np.ndarray:
+    """XGLM's position table [positions, features] float32: sines, then cosines; an odd last feature is 0."""
+    half = features // 2
+    rates = np.exp(np.arange(half, dtype=np.float32) * np.float32(-math.log(10000) / (half - 1)))
+    angles = np.arange(positions, dtype=np.float32)[:, None] * rates
+    table = np.zeros((positions, features), np.float32)
+    table[:, :half], table[:, half : 2 * half] = np.sin(angles), np.cos(angles)
+    if zero_row is not None and zero_row < positions:
+        table[zero_row] = 0
+    return table

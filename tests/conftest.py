@@ -1,0 +1,87 @@
+"""Shared helpers: tiny random torch models of every family, saved as Hugging Face folders."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import pytest
+import torch
+import transformers
+
+# Small, odd where it can be: head counts that are no power of two, grouped heads, untied heads.
+TINY = {
+    "xglm": lambda: transformers.XGLMConfig(
+        vocab_size=131, d_model=48, num_layers=3, attention_heads=4, ffn_dim=80,
+        max_position_embeddings=64,
+    ),
+    "xglm-relu-unscaled": lambda: transformers.XGLMConfig(
+        vocab_size=131, d_model=36, num_layers=2, attention_heads=3, ffn_dim=40,
+        max_position_embeddings=64, scale_embedding=False, activation_function="relu", pad_token_id=5,
+    ),
+    "bloom": lambda: transformers.BloomConfig(vocab_size=131, hidden_size=48, n_layer=3, n_head=4),
+    "bloom-6-heads": lambda: transformers.BloomConfig(
+        vocab_size=131, hidden_size=48, n_layer=2, n_head=6
+    ),
+    "bloom-12-heads-post": lambda: transformers.BloomConfig(
+        vocab_size=131, hidden_size=48, n_layer=2, n_head=12,
+        apply_residual_connection_post_layernorm=True,
+    ),
+    "gpt2": lambda: transformers.GPT2Config(
+        vocab_size=131, n_embd=48, n_layer=3, n_head=4, n_positions=64
+    ),
+    "gpt2-unscaled-inner": lambda: transformers.GPT2Config(
+        vocab_size=131, n_embd=48, n_layer=2, n_head=3, n_positions=64, n_inner=72,
+        scale_attn_weights=False, activation_function="relu", tie_word_embeddings=False,
+    ),
+    "llama": lambda: transformers.LlamaConfig(
+        vocab_size=131, hidden_size=48, num_hidden_layers=3, num_attention_heads=6,
+        num_key_value_heads=2, intermediate_size=80,
+    ),
+    "llama3-tied-biases": lambda: transformers.LlamaConfig(
+        vocab_size=131, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=4, intermediate_size=80, head_dim=16, tie_word_embeddings=True,
+        attention_bias=True, mlp_bias=True,
+        rope_parameters={
+            "rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
+        },
+    ),
+    "qwen2": lambda: transformers.Qwen2Config(
+        vocab_size=131, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=80,
+    ),
+    "qwen3": lambda: transformers.Qwen3Config(
+        vocab_size=131, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=1, intermediate_size=80, head_dim=20, tie_word_embeddings=True,
+    ),
+}  # fmt: skip
+
+
+def tiny_torch(name, seed=0):
+    """A tiny torch model with every parameter non-trivial: norms away from 1, biases away from 0."""
+    torch.manual_seed(seed)
+    config = TINY[name]()
+    config._attn_implementation = "eager"
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for path, value in model.named_parameters():
+            if value.ndim == 1:
+                value.copy_(torch.randn_like(value) * 0.3 + (1.0 if "weight" in path else 0.0))
+            else:
+                value.copy_(torch.randn_like(value) * 0.15)
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """name → a folder with that tiny model, saved once."""
+    made = {}
+
+    def folder(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name)
+            tiny_torch(name).save_pretrained(made[name])
+        return made[name]
+
+    return folder
