@@ -66,6 +66,10 @@ class Weights:
         bare = stored_name(self.config, path, layer)
         return self._prefix + bare if self._prefix + bare in self.files else bare
 
+    def paths(self, *parts: str) -> list[str]:
+        """Paths of the parameters of "embed", "blocks" or "head"."""
+        return [path for path in self._shapes if path.split("/", 1)[0] in parts]
+
     def read(self, path: str, layer: int = 0) -> np.ndarray:
         """One parameter in its stored dtype, kernels as [in, out]."""
         array = self.files.read(self.name(path, layer))
@@ -73,10 +77,10 @@ class Weights:
 
     def part(self, part: str, layer: int = 0) -> dict[str, Any]:
         """All parameters of "embed", "head" or of one block ("blocks") as a nested dict."""
-        paths = [path for path in self._shapes if path.startswith(part + "/")]
-        return unflatten_dict(
-            {path.removeprefix(part + "/"): self.read(path, layer) for path in paths}, sep="/"
-        )
+        leaves = {
+            path.removeprefix(part + "/"): self.read(path, layer) for path in self.paths(part)
+        }
+        return unflatten_dict(leaves, sep="/")
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Embedding parameters that hold the rows of these tokens only, and the tokens as indices of those rows.
@@ -87,8 +91,8 @@ class Weights:
         table = self.files.rows(self.name("embed/tokens"), ids)
         others = {
             path.removeprefix("embed/"): self.read(path)
-            for path in self._shapes
-            if path.startswith("embed/") and path != "embed/tokens"
+            for path in self.paths("embed")
+            if path != "embed/tokens"
         }
         embed = unflatten_dict(others, sep="/") | {"tokens": table}
         return embed, indices.reshape(tokens.shape).astype(np.int32)
@@ -96,8 +100,14 @@ class Weights:
     def all(self) -> dict[str, Any]:
         """Every parameter, blocks stacked [L, …]."""
         layers = [flatten_dict(self.part("blocks", i)) for i in range(self.config.n_layers)]
-        stacked = {path: np.stack([layer.pop(path) for layer in layers]) for path in list(layers[0])}
-        return {"embed": self.part("embed"), "blocks": unflatten_dict(stacked), "head": self.part("head")}
+        stacked = {
+            path: np.stack([layer.pop(path) for layer in layers]) for path in list(layers[0])
+        }
+        return {
+            "embed": self.part("embed"),
+            "blocks": unflatten_dict(stacked),
+            "head": self.part("head"),
+        }
 
     def _entries(self) -> Iterator[tuple[str, int]]:
         for path in self._shapes:
@@ -109,10 +119,15 @@ class Weights:
         held = {name.removeprefix(self._prefix): name for name in self.files.names}
         if len(held) < len(self.files.names):
             twice = next(n for n in self.files.names if held[n.removeprefix(self._prefix)] != n)
-            raise InputError(f"{self.files.folder}: tensor {twice} is there with and without prefix")
+            raise InputError(
+                f"{self.files.folder}: tensor {twice} is there with and without prefix"
+            )
         if missing := [name for name in expected if name not in held]:
             raise InputError(f"{self.files.folder}: {_several('tensor', missing)} missing")
-        ignored = (*family_of(self.config).ignored, *((re.escape(HEAD_TENSOR),) if self.config.tied_head else ()))
+        ignored = (
+            *family_of(self.config).ignored,
+            *((re.escape(HEAD_TENSOR),) if self.config.tied_head else ()),
+        )
         unexpected = [
             name
             for bare, name in held.items()
@@ -120,7 +135,9 @@ class Weights:
         ]
         if unexpected:
             file = self.files.info(unexpected[0]).file
-            raise InputError(f"{file}: {_several('tensor', unexpected)} not expected in a {self.config.family} model")
+            raise InputError(
+                f"{file}: {_several('tensor', unexpected)} not expected in a {self.config.family} model"
+            )
 
     def _check_shape(self, path: str, layer: int) -> None:
         name, shape = self.name(path, layer), self._shapes[path]
@@ -131,7 +148,9 @@ class Weights:
                 f"{info.file}: tensor {name} has shape {list(info.shape)}, config.json asks for {list(expected)}"
             )
         if info.dtype.name not in ("float32", "float16", "bfloat16"):
-            raise InputError(f"{info.file}: tensor {name} is {info.dtype.name}, expected float32, float16 or bfloat16")
+            raise InputError(
+                f"{info.file}: tensor {name} is {info.dtype.name}, expected float32, float16 or bfloat16"
+            )
 
 
 def _several(noun: str, names: list[str]) -> str:
@@ -139,7 +158,9 @@ def _several(noun: str, names: list[str]) -> str:
     return f"{noun}{'s' if len(names) > 1 else ''} {shown}"
 
 
-def to_stored(config: ModelConfig, params: Mapping[str, Any], part: str, layer: int = 0) -> dict[str, np.ndarray]:
+def to_stored(
+    config: ModelConfig, params: Mapping[str, Any], part: str, layer: int = 0
+) -> dict[str, np.ndarray]:
     """A part's parameters under their checkpoint names with the base model's prefix, kernels as stored."""
     out = {}
     for path, leaf in flatten_dict(dict(params), sep="/").items():

@@ -34,7 +34,9 @@ def test_logits_equal_torch(name, padding, tiny_folder):
     model = tiny_torch(name)
     extra = {} if config.family == "bloom" else {"position_ids": torch.from_numpy(positions)}
     with torch.no_grad():
-        want = model(torch.from_numpy(tokens), attention_mask=torch.from_numpy(mask).long(), **extra)
+        want = model(
+            torch.from_numpy(tokens), attention_mask=torch.from_numpy(mask).long(), **extra
+        )
     got = logits(params, config, jnp.asarray(tokens), jnp.asarray(mask))
     want, got = want.logits.numpy()[mask], np.asarray(got)[mask]
     assert np.abs(want).max() > 1  # a comparison of near-zeros would show nothing

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxprune.models.layers import MLP, GatedMLP, LayerNorm, Linear, RMSNorm
+
 # The inputs of a block's linear layers, in the order in which data meets them.
 SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
 
@@ -16,7 +18,7 @@ SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
 class Attention(Protocol):
     """Queries, keys, values and the attention between them; `out` is the layer that follows."""
 
-    out: nnx.Module
+    out: Linear
 
     def attend(self, x: Float[Array, "B T D"]) -> Float[Array, "B T NH"]:
         """The input of `out`."""
@@ -33,10 +35,10 @@ class Block(nnx.Module):
 
     def __init__(
         self,
-        attention_norm: nnx.Module,
-        attention: nnx.Module,
-        mlp_norm: nnx.Module,
-        mlp: nnx.Module,
+        attention_norm: LayerNorm | RMSNorm,
+        attention: Attention,
+        mlp_norm: LayerNorm | RMSNorm,
+        mlp: MLP | GatedMLP,
         residual_from_norm: bool = False,
     ) -> None:
         self.attention_norm = attention_norm
@@ -74,12 +76,12 @@ class Block(nnx.Module):
             residual, u = self.leave(site, residual, u)
         return residual, inputs
 
-    def _normed(self, norm: nnx.Module, x: Array) -> tuple[Array, Array]:
+    def _normed(self, norm: LayerNorm | RMSNorm, x: Array) -> tuple[Array, Array]:
         normed = norm(x)
         return (normed if self.residual_from_norm else x), normed
 
 
-def project_heads(linear: nnx.Module, x: Array, head_dim: int) -> Float[Array, "B T N H"]:
+def project_heads(linear: Linear, x: Array, head_dim: int) -> Float[Array, "B T N H"]:
     """A linear layer whose outputs are heads of `head_dim`."""
     y = linear(x)
     return jnp.reshape(y, (*y.shape[:2], -1, head_dim))

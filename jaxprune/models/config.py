@@ -1,4 +1,4 @@
-"""config.json of a Hugging Face folder → a frozen `ModelConfig`; what would change the mathematics and is not handled raises."""
+"""config.json of a Hugging Face folder → a frozen `ModelConfig`; raises on what it does not handle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jaxprune.errors import InputError
 # generation. Everything that is neither here nor read by a family raises.
 IRRELEVANT = frozenset(
     """
-    _attn_implementation _attn_implementation_autoset _commit_hash _name_or_path architectures
+    architectures
     attention_dropout activation_dropout attn_pdrop attention_softmax_in_fp32 auto_map bad_words_ids
     begin_suppress_tokens bias_dropout_fusion bos_token_id chunk_size_feed_forward classifier_dropout
     decoder_start_token_id diversity_penalty do_sample dropout dtype early_stopping embd_pdrop
@@ -29,7 +29,7 @@ IRRELEVANT = frozenset(
     summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
     suppress_tokens task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p
     torch_dtype torchscript transformers_version typical_p unk_token_id use_bfloat16 use_cache
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 
@@ -119,7 +119,8 @@ class Attributes:
 
     def finish(self) -> None:
         """Raises if an attribute was neither read nor known to be without effect."""
-        unknown = sorted(set(self._raw) - self._seen - IRRELEVANT)
+        left = set(self._raw) - self._seen - IRRELEVANT
+        unknown = sorted(name for name in left if not name.startswith("_"))
         if unknown:
             raise InputError(
                 f"{self._where}: attributes that are not handled: {', '.join(unknown)}"
@@ -127,7 +128,7 @@ class Attributes:
 
 
 def read_config(folder: Path) -> tuple[str, Attributes]:
-    """`config.json` of a folder as (model_type, attributes); InputError where it is no JSON object with a model_type."""
+    """`config.json` of a folder as (model_type, attributes); InputError where it is none."""
     path = folder / "config.json"
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))

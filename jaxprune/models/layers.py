@@ -125,7 +125,10 @@ def rotate(x: Float[Array, "B T N H"], frequencies: np.ndarray) -> Float[Array, 
 
 
 def alibi_slopes(n_heads: int) -> np.ndarray:
-    """ALiBi's slope of each head [N] float32; for head counts that are no power of two, the odd slopes of the next one fill up."""
+    """ALiBi's slope of each head [N] float32.
+
+    Where N is no power of two, every other slope of the next power of two fills up.
+    """
     whole = 2 ** math.floor(math.log2(n_heads))
     slopes = [2.0 ** (-8.0 * (i + 1) / whole) for i in range(whole)]
     slopes += [2.0 ** (-4.0 * (i + 1) / whole) for i in range(0, 2 * (n_heads - whole), 2)]

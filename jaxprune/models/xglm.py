@@ -91,10 +91,10 @@ class Attention(nnx.Module):
 
     def attend(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
         """The input of `out`."""
-        heads = (
+        q, k, v = (
             project_heads(w, x, self.config.head_dim) for w in (self.query, self.key, self.value)
         )
-        return causal_attention(*heads, scale=self.config.attention_scale)
+        return causal_attention(q, k, v, self.config.attention_scale)
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:

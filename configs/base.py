@@ -1,0 +1,15 @@
+"""Any model of a supported family, by hub id or folder; jaxprune/config.py explains the fields.
+
+python scripts/prune.py --config configs/base.py:HuggingFaceTB/SmolLM2-135M --workdir runs/smollm2 \
+    --config.calibration.data=flores
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config
+
+
+def get_config(model: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = model
+    return config

@@ -1,0 +1,23 @@
+"""Llama and models of its shape, pruned with translation demonstrations.
+
+python scripts/prune.py --config configs/llama.py --workdir runs/llama
+python scripts/prune.py --config configs/llama.py:3.1-8B --workdir runs/llama-3.1-8B
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config, pick
+
+MODELS = {
+    "3.2-1B": "meta-llama/Llama-3.2-1B",
+    "3.2-3B": "meta-llama/Llama-3.2-3B",
+    "3.1-8B": "meta-llama/Llama-3.1-8B",
+    "2-7b": "meta-llama/Llama-2-7b-hf",
+    "smollm2-135m": "HuggingFaceTB/SmolLM2-135M-Instruct",
+}
+
+
+def get_config(size: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = pick(size, MODELS, default="3.2-1B")
+    return config

@@ -1,0 +1,14 @@
+"""mGPT, pruned with translation demonstrations as in the paper.
+
+python scripts/prune.py --config configs/mgpt.py --workdir runs/mgpt
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config
+
+
+def get_config() -> ConfigDict:
+    config = base_config()
+    config.model = "ai-forever/mGPT"
+    return config

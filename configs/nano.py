@@ -1,0 +1,22 @@
+"""The bundled micro-models: needs no network, takes seconds. Argument: xglm (default), bloom, gpt2.
+
+python scripts/prune.py --config configs/nano.py --workdir runs/nano
+"""
+
+from importlib.resources import files
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config, pick
+
+MODELS = {
+    name: str(files("jaxprune").joinpath("nano", "checkpoints", name))
+    for name in ("xglm", "bloom", "gpt2")
+}
+
+
+def get_config(architecture: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = pick(architecture, MODELS, default="xglm")
+    config.calibration.data = "nano"
+    return config

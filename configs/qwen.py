@@ -1,0 +1,22 @@
+"""Qwen2.5 and Qwen3, pruned with translation demonstrations.
+
+python scripts/prune.py --config configs/qwen.py --workdir runs/qwen
+python scripts/prune.py --config configs/qwen.py:Qwen3-0.6B --workdir runs/qwen3
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config, pick
+
+_NAMES = [
+    *(f"Qwen2.5-{size}" for size in ("0.5B", "1.5B", "3B", "7B")),
+    *(f"Qwen3-{size}-Base" for size in ("0.6B", "1.7B", "4B", "8B")),
+    *(f"Qwen3-{size}" for size in ("0.6B", "1.7B", "4B", "8B")),
+]
+MODELS = {name: f"Qwen/{name}" for name in _NAMES}
+
+
+def get_config(name: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = pick(name, MODELS, default="Qwen2.5-0.5B")
+    return config

@@ -1,0 +1,118 @@
+"""What the scripts share: flags, errors in one line, CPU devices. Knows no job."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+from jaxprune.config import FIELDS, unknown_field, validate
+from jaxprune.errors import InputError
+
+# More host devices than this gain nothing: micro-batches already fill a core.
+_MAX_CPU_DEVICES = 8
+
+
+def run(main: Callable[[ConfigDict, Path], None]) -> None:
+    """Runs a script: `main(config, workdir)` with a validated config.
+
+    Ends the process. Bad input prints `error: …` in one line and exits with 2, what the
+    environment refuses (disk, network) with 1; anything else is a bug and keeps its traceback.
+    """
+
+    def read(argv: Sequence[str]) -> tuple[ConfigDict, Path]:
+        arguments = parse(argv, flags.FLAGS)
+        if flags.FLAGS["verbosity"].using_default_value:
+            # absl would go to INFO, where JAX tells which backends this machine lacks.
+            logging.set_verbosity(logging.WARNING)
+        return arguments
+
+    def start(arguments: tuple[ConfigDict, Path]) -> None:
+        one_cpu_device_per_core()
+        main(*arguments)
+
+    try:
+        app.run(start, flags_parser=read)
+    except InputError as error:
+        _exit(error, 2)
+    except OSError as error:
+        _exit(error, 1)
+
+
+def _exit(error: Exception, code: int) -> None:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def parse(argv: Sequence[str], flag_values: flags.FlagValues) -> tuple[ConfigDict, Path]:
+    """Defines and reads `--config FILE.py[:ARGUMENT]`, `--config.FIELD=VALUE` and `--workdir`.
+
+    Returns:
+      The validated config and the folder to write to, which need not exist.
+
+    Raises:
+      InputError: a flag that is missing, unknown or has a bad value.
+    """
+    config_flags.DEFINE_config_file(
+        "config", None, "config file, as configs/bloom.py:3b", flag_values, sys_argv=list(argv)
+    )
+    flags.DEFINE_string("workdir", None, "folder to write to", flag_values)
+    _check_names(argv)
+    try:
+        rest = flag_values(list(argv))
+    except flags.Error as error:
+        raise _explain(error) from error
+    if len(rest) > 1:
+        raise InputError(f"{rest[1]}: not a flag; fields are set as --config.FIELD=VALUE")
+    for name in ("config", "workdir"):
+        if flag_values[name].value is None:
+            raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
+    workdir = Path(flag_values.workdir).expanduser()
+    if workdir.exists() and not workdir.is_dir():
+        raise InputError(f"--workdir: {workdir} is a file; allowed: a folder")
+    return validate(flag_values.config), workdir
+
+
+def _check_names(argv: Sequence[str]) -> None:
+    """Refuses fields and config files that do not exist, before ml_collections trips over them."""
+    for place, argument in enumerate(argv):
+        field = re.fullmatch(r"--?(?:no)?config\.([^=]+)(?:=.*)?", argument, re.DOTALL)
+        if field and field[1] not in FIELDS:
+            raise unknown_field(field[1])
+        file = re.fullmatch(r"--?config(?:=(.*))?", argument)
+        if file:
+            path = file[1] if file[1] is not None else "".join(argv[place + 1 : place + 2])
+            if not Path(path.partition(":")[0]).is_file():
+                raise InputError(f"--config: no file {path.partition(':')[0]!r}")
+
+
+def _explain(error: flags.Error) -> InputError:
+    """The error of a flag in the words of its field, or the InputError that a config raised."""
+    cause: BaseException | None = error
+    innermost = None
+    while cause is not None:
+        innermost = cause if isinstance(cause, InputError) else innermost
+        cause = cause.__context__
+    if innermost is not None:
+        return innermost
+    value = re.match(r"flag --(?:no)?config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
+    if value and value[1] in FIELDS:
+        return InputError(f"{value[1]}: got {value[2]!r}; allowed: {FIELDS[value[1]].allowed}")
+    return InputError(str(error))
+
+
+def one_cpu_device_per_core() -> None:
+    """Gives JAX one CPU device per core, before its backend starts.
+
+    Without effect where the number is already set (XLA_FLAGS, JAX_NUM_CPU_DEVICES) or the default
+    platform is not the CPU.
+    """
+    forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if forced or "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jax.config.update("jax_num_cpu_devices", min(cores or 1, _MAX_CPU_DEVICES))

@@ -1,0 +1,94 @@
+"""A model: its config, its weights (on disk until asked for) and its tokenizer."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from jaxprune.errors import InputError
+from jaxprune.hub import resolve
+from jaxprune.models import ModelConfig, load_config
+from jaxprune.weights import Weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What `load` returns. Opening reads no tensor; `params` reads all, `block` reads one.
+
+    Attributes:
+      config: sizes and switches.
+      folder: where the Hugging Face files lie.
+      weights: the lazily read checkpoint.
+      loaded: parameters that replace those on disk, or None.
+    """
+
+    config: ModelConfig
+    folder: Path
+    weights: Weights
+    loaded: Mapping[str, Any] | None = None
+
+    @functools.cached_property
+    def params(self) -> Mapping[str, Any]:
+        """All parameters {"embed", "blocks" [L, …], "head"} in their stored dtype, on the host."""
+        return self.weights.all() if self.loaded is None else self.loaded
+
+    @functools.cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The folder's tokenizer; InputError where there is none or it has ids beyond the vocabulary."""
+        from transformers import AutoTokenizer  # late: takes seconds, with torch installed
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
+        except (
+            Exception
+        ) as error:  # transformers raises a dozen kinds for a folder without tokenizer
+            raise InputError(
+                f"{self.folder}: no usable tokenizer ({_first_line(error)})"
+            ) from error
+        largest = max(tokenizer.get_vocab().values())
+        if largest >= self.config.vocab_size:
+            raise InputError(
+                f"{self.folder}: the tokenizer has id {largest}, config.json has vocab_size "
+                f"{self.config.vocab_size}"
+            )
+        return tokenizer
+
+    def block(self, layer: int) -> dict[str, Any]:
+        """Parameters of one block on the host, without reading the others."""
+        if self.loaded is None:
+            return self.weights.part("blocks", layer)
+        return jax.tree.map(lambda leaf: np.asarray(leaf[layer]), self.loaded["blocks"])
+
+    def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """Embedding parameters with the rows of these tokens only, and the tokens as indices of those rows."""
+        if self.loaded is None:
+            return self.weights.embed_rows(tokens)
+        return jax.tree.map(np.asarray, dict(self.loaded["embed"])), tokens
+
+    def replace(self, params: Mapping[str, Any]) -> Model:
+        """The same model with other parameters."""
+        return dataclasses.replace(self, loaded=params)
+
+
+def load(model: str | Path, revision: str | None = None) -> Model:
+    """Opens a model from a local Hugging Face folder or a hub id.
+
+    Raises:
+      InputError: no such folder or id; a config, tensor name or shape that does not fit.
+    """
+    folder = resolve(str(model), revision)
+    config = load_config(folder)
+    return Model(config, folder, Weights.open(config, folder))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__

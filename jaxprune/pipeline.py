@@ -1,0 +1,186 @@
+"""From a config to a workdir: load, calibrate, prune block by block, write as it goes, report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from ml_collections import ConfigDict
+
+from jaxprune import checkpoint
+from jaxprune import masks as mask_algebra
+from jaxprune.batching import Batch, digest, token_counts
+from jaxprune.demonstrations import demonstrations, token_batches
+from jaxprune.export import HfWriter
+from jaxprune.model import Model, load
+from jaxprune.probe import SiteSums, stack
+from jaxprune.prune import PrunedBlock, Settings, prune_blocks, summarise
+from jaxprune.report import environment, peak_memory, print_summary, write_json
+from jaxprune.sharding import data_mesh
+
+
+def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+    """Runs a whole pruning job.
+
+    Args:
+      config: validated (`jaxprune.config.validate`).
+      workdir: gets config.json, report.json, checkpoint/, stats/, hf/ and figures/. report.json is
+        removed first and written last: a workdir with one is complete.
+
+    Returns:
+      What report.json holds.
+
+    Raises:
+      InputError: anything in config, model or data that does not fit.
+    """
+    began = time.perf_counter()
+    mesh = data_mesh(config.mesh.data)
+    model = load(config.model, config.revision)
+    settings = Settings(
+        **config.pruning.to_dict(), compat=config.compat, seed=config.seed, dtype=config.dtype
+    )
+    batches = calibration_batches(config, model) if settings.needs_statistics else []
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "report.json").unlink(missing_ok=True)
+    write_json(workdir / "config.json", json.loads(config.to_json_best_effort()))
+    prepared = time.perf_counter() - began
+
+    blocks = prune_blocks(model, batches, settings, mesh=mesh)
+    with Outputs(model, workdir, config) as outputs:
+        for block in blocks:
+            outputs.add(block)
+        digests = outputs.digests() | {"calibration": digest(batches)}
+        summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
+        summary["digests"] = digests
+        summary["environment"] = environment(mesh)
+        outputs.close(summary)
+    summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
+    summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
+    summary["peak_memory_bytes"] = peak_memory()
+    write_json(workdir / "report.json", summary)
+    print_summary(config, summary, workdir)
+    return summary
+
+
+def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:
+    """The calibration set that `config.calibration` describes."""
+    wanted = config.calibration
+    if wanted.kind == "tokens":
+        return token_batches(wanted.data, compat=config.compat)
+    return demonstrations(
+        model.tokenizer,
+        wanted.data,
+        kind=wanted.kind,
+        source=wanted.source,
+        target=wanted.target,
+        shots=wanted.shots,
+        samples=wanted.samples,
+        max_length=wanted.max_length,
+        seed=config.seed,
+        compat=config.compat,
+        code=wanted.code,
+    )
+
+
+class Outputs:
+    """Takes blocks as they are done and writes them on a thread, one behind the devices.
+
+    Holds packed masks and sums of all layers and, with `output.params`, all parameters; the Hugging
+    Face folder goes to disk block by block.
+    """
+
+    def __init__(self, model: Model, workdir: Path, config: ConfigDict) -> None:
+        self.kept: list[dict[str, tuple[int, int]]] = []
+        self.seconds: list[dict[str, float]] = []
+        self._sums: list[SiteSums] = []
+        self._model = model
+        self._workdir = workdir
+        self._wanted = config.output
+        self._hf = HfWriter(model, workdir / "hf") if config.output.hf else None
+        self._packed: list[dict[str, Any]] = []
+        self._kept_params: list[Any] = []
+        self._weights, self._masks = hashlib.sha256(), hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._pending: Future[None] | None = None
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._pool.shutdown()
+        if self._hf is not None:
+            self._hf.__exit__(*error)
+
+    def add(self, block: PrunedBlock) -> None:
+        """Hands a block to the writer; waits while the one before is still being written."""
+        self._wait()
+        self._pending = self._pool.submit(self._write, block)
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+
+    def _write(self, block: PrunedBlock) -> None:
+        packed = mask_algebra.pack(block.keep)
+        for path in sorted(packed):
+            self._masks.update(packed[path]["bits"].data)
+        for _, leaf in sorted(flatten_dict(block.params).items()):
+            self._weights.update(np.ascontiguousarray(leaf).view(np.uint8).data)
+        if self._hf is not None:
+            self._hf.write_part(block.params, "blocks", block.layer)
+        self._packed.append(packed)
+        if self._wanted.params:
+            self._kept_params.append(block.params)
+        self.kept.append(block.kept)
+        self.seconds.append(block.seconds)
+        self._sums.append(block.sums)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the pruned blocks' parameters and of the mask bits, in layer and path order."""
+        self._wait()
+        return {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
+
+    def close(self, report: Mapping[str, Any]) -> None:
+        """Writes what needs all layers: statistics, checkpoint, the rest of the Hugging Face folder."""
+        self._wait()
+        if self._hf is not None:
+            self._hf.copy_unpruned()
+            self._hf.close()
+        if self._sums[0]:
+            stats = stack(self._sums, report["tokens"], self._model.config)
+            checkpoint.save_stats(self._workdir / "stats", stats)
+        params = None
+        if self._wanted.params:
+            weights = self._model.weights
+            params = {
+                "embed": weights.part("embed"),
+                "blocks": _stack(self._kept_params),
+                "head": weights.part("head"),
+            }
+        masks = {"blocks": unflatten_dict(_stack_packed(self._packed), sep="/")}
+        checkpoint.save(
+            self._workdir / "checkpoint", params=params, packed_masks=masks, metadata=report
+        )
+
+
+def _stack(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+def _stack_packed(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Packed masks of single blocks as those of the stacked tree."""
+    return {
+        path: {
+            "bits": np.stack([layer[path]["bits"] for layer in layers]),
+            "shape": np.asarray([len(layers), *layers[0][path]["shape"]], np.int32),
+        }
+        for path in layers[0]
+    }

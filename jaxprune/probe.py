@@ -1,0 +1,129 @@
+"""Feature magnitudes: block + batches → ActivationStats (the paper's first step, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxprune.batching import Batch, token_counts
+from jaxprune.errors import InputError
+from jaxprune.model import Model
+from jaxprune.models import family_of
+from jaxprune.models.config import ModelConfig
+from jaxprune.progress import progress_bar
+from jaxprune.sharding import data_mesh, replicated
+from jaxprune.stats import ActivationStats, sum_samples
+from jaxprune.walk import INPUT, OUTPUT, MicroBatches, Segment, embed, prefetch, run_segment
+
+# Samples that one device takes at a time. Two of 512 tokens fill a core's products; more would only
+# make the last, half-empty piece dearer.
+ROWS = 2
+
+SiteSums = dict[str, dict[str, np.ndarray]]  # role → site → Σ X², float32 [D]
+
+
+def probe(
+    model: Model,
+    batches: Sequence[Batch],
+    *,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+    rows: int = ROWS,
+    progress: bool = True,
+) -> ActivationStats:
+    """Statistics of the dense model: one pass over all blocks.
+
+    Args:
+      model: its blocks are read one at a time.
+      batches: left-justified samples; their roles stay apart in the result.
+      dtype: "float32" or "bfloat16", of the weights on the device.
+      mesh: devices; all by default. The bits of the result do not depend on it.
+      rows: samples that a device takes at a time.
+      progress: show a bar with tokens a second and time left.
+
+    Raises:
+      InputError: an activation is not finite (names layer and site); a sequence is too long.
+    """
+    mesh = mesh or data_mesh()
+    pieces, counts = start(model, batches, mesh, rows), token_counts(batches)
+    segment = Segment(INPUT, OUTPUT, collect=True, advance=True)
+    layers: list[SiteSums] = []
+    with progress_bar("probe", model.config.n_layers, sum(counts.values()), progress) as bar:
+        for layer, block in enumerate(prefetch(model.block, model.config.n_layers)):
+            params = to_device(block, dtype, mesh)
+            layers.append(collect(params, pieces, segment, model.config, layer))
+            bar.update()
+    return stack(layers, counts, model.config)
+
+
+def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> MicroBatches:
+    """Samples cut into pieces and turned into the first block's input, reading only the embeddings that occur."""
+    pieces = MicroBatches(batches, mesh, rows)
+    tokens = np.concatenate([piece.ravel() for piece in pieces.states])
+    if tokens.min() < 0 or tokens.max() >= model.config.vocab_size:
+        raise InputError(
+            f"token ids from {tokens.min()} to {tokens.max()}: the model has "
+            f"{model.config.vocab_size} (0 to {model.config.vocab_size - 1})"
+        )
+    longest, positions = max(b.tokens.shape[1] for b in batches), model.config.max_positions
+    if positions is not None and longest > positions:
+        raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
+    table, indices = model.embed_rows(tokens)
+    cuts = np.cumsum([piece.size for piece in pieces.states])[:-1]
+    shapes = [piece.shape for piece in pieces.states]
+    pieces.states = [x.reshape(s) for x, s in zip(np.split(indices, cuts), shapes, strict=True)]
+    embed(model.config, to_device(table, "float32", mesh), pieces)
+    return pieces
+
+
+def to_device(block: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
+    """A block's weights in `dtype`, whole on every device of the mesh."""
+    kind = jax.numpy.dtype(dtype)
+    host = jax.tree.map(lambda leaf: np.asarray(leaf, kind, order="C"), block)
+    return jax.device_put(host, replicated(mesh))
+
+
+def collect(
+    params: Any, pieces: MicroBatches, segment: Segment, config: ModelConfig, layer: int
+) -> SiteSums:
+    """Runs one segment of a block over all pieces; sums of squares by role and site, in sample order.
+
+    Raises:
+      InputError: a sum is not finite; names layer and site.
+    """
+
+    def step(state: Any, valid: jax.Array) -> tuple[Any, Any]:
+        return run_segment(params, state, valid, config=config, mesh=pieces.mesh, segment=segment)
+
+    results = pieces.run(step)
+    sums: SiteSums = {}
+    for role in dict.fromkeys(pieces.roles):
+        mine = [i for i, other in enumerate(pieces.roles) if other == role]
+        samples = np.concatenate([pieces.samples[i] for i in mine])
+        real = samples >= 0
+        sums[role] = {}
+        for site in results[mine[0]]:
+            by_sample = np.concatenate([results[i][site] for i in mine])[real]
+            total = sum_samples(by_sample, samples[real])
+            if not np.isfinite(total).all():
+                raise InputError(
+                    f"layer {layer}, site {site}: an activation is not finite; the weights hold "
+                    "NaN or infinity up to here, or overflow float32"
+                )
+            sums[role][site] = total
+    return sums
+
+
+def stack(
+    layers: Sequence[SiteSums], count: Mapping[str, int], config: ModelConfig
+) -> ActivationStats:
+    """Sums of all layers as one record, [L, D_site] a site."""
+    sums = {
+        role: {site: np.stack([layer[role][site] for layer in layers]) for site in layers[0][role]}
+        for role in layers[0]
+    }
+    return ActivationStats(sums, dict(count), tuple(family_of(config).sites.items()))

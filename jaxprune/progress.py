@@ -1,0 +1,40 @@
+"""The progress bar of long passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+
+class LayerBar:
+    """A bar that counts layers and shows tokens a second and the time left."""
+
+    def __init__(self, bar: Any, tokens: int) -> None:
+        self._bar = bar
+        self._tokens = tokens
+
+    def update(self) -> None:
+        """One more layer is done."""
+        done = (self._bar.n + 1) * self._tokens
+        elapsed = self._bar.format_dict["elapsed"]
+        if self._tokens:
+            self._bar.set_postfix_str(
+                f"{done / max(elapsed, 1e-9):,.0f} layer-tokens/s", refresh=False
+            )
+        self._bar.update()
+
+
+@contextmanager
+def progress_bar(name: str, layers: int, tokens: int, shown: bool) -> Iterator[LayerBar]:
+    """A bar over `layers`, each of which sees `tokens` tokens; silent unless `shown`."""
+    with tqdm(
+        total=layers,
+        desc=name,
+        unit="layer",
+        disable=not shown,
+        bar_format="{desc} {n_fmt}/{total_fmt} layers |{bar}| {elapsed} < {remaining} {postfix}",
+    ) as bar:
+        yield LayerBar(bar, tokens)

@@ -1,0 +1,304 @@
+"""The paper's loop (section 3.2): block by block, statistics → scores → masks → pruned block → next block's input."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import Mesh
+
+from jaxprune import masks as mask_algebra
+from jaxprune import scores
+from jaxprune.batching import Batch, token_counts
+from jaxprune.model import Model
+from jaxprune.models import SITES, family_of
+from jaxprune.probe import ROWS, SiteSums, collect, stack, start, to_device
+from jaxprune.progress import progress_bar
+from jaxprune.sharding import data_mesh
+from jaxprune.stats import ActivationStats
+from jaxprune.walk import INPUT, OUTPUT, MicroBatches, Segment, prefetch
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to prune; the fields of `config.pruning` with `compat`, `seed` and `dtype`."""
+
+    criterion: str = "wanda"
+    sparsity: float = 0.3
+    pattern: str = "unstructured"
+    threshold: str = "row"
+    drop: str = "lowest"
+    propagate: str = "block"
+    compat: str = "corrected"
+    seed: int = 0
+    dtype: str = "float32"
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether the scores depend on a calibration set."""
+        return self.criterion in ("wanda", "refined")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A segment of a block and the sites whose kernels are pruned after it."""
+
+    segment: Segment
+    prunes: tuple[str, ...] = ()
+
+
+def _site_by_site() -> tuple[Step, ...]:
+    steps = [Step(Segment(i, i + 1, True, True), (site,)) for i, site in enumerate(SITES)]
+    return (*steps, Step(Segment(len(SITES), OUTPUT, False, True)))
+
+
+# What feeds the next statistics. "block": outputs of pruned blocks, two passes (the paper). "dense":
+# outputs of dense blocks, one pass. "site": outputs of pruned layers, one pass in all.
+PROPAGATE: dict[str, tuple[Step, ...]] = {
+    "block": (
+        Step(Segment(INPUT, len(SITES), True, False), SITES),
+        Step(Segment(INPUT, OUTPUT, False, True)),
+    ),
+    "dense": (Step(Segment(INPUT, OUTPUT, True, True), SITES),),
+    "site": _site_by_site(),
+}
+
+
+@dataclasses.dataclass
+class PrunedBlock:
+    """One block when it is done.
+
+    Attributes:
+      layer: its index.
+      params: its parameters on the host in their stored dtype, dropped weights +0.
+      keep: kernel path → bool [in, out], True = kept.
+      sums: role → site → Σ X², float32 [D_site]; empty for criteria without statistics.
+      seconds: by stage: read, statistics, select, forward.
+    """
+
+    layer: int
+    params: dict[str, Any]
+    keep: dict[str, np.ndarray]
+    sums: SiteSums
+    seconds: dict[str, float]
+
+    @functools.cached_property
+    def kept(self) -> dict[str, tuple[int, int]]:
+        """(kept weights, all weights) of each kernel."""
+        return {path: (int(mask.sum()), mask.size) for path, mask in self.keep.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class PruneResult:
+    """What `prune` returns: everything in memory.
+
+    Attributes:
+      params: parallel to `model.params`, on the host, dropped weights +0.
+      masks: {"blocks": {… kernel: bool [L, in, out]}}.
+      stats: statistics that the masks came from, or None.
+      report: sparsity, tokens and seconds by stage.
+    """
+
+    params: dict[str, Any]
+    masks: dict[str, Any]
+    stats: ActivationStats | None
+    report: dict[str, Any]
+
+
+def prune(
+    model: Model, batches: Sequence[Batch] = (), *, mesh: Mesh | None = None, rows: int = ROWS,
+    progress: bool = True, **settings: Any,
+) -> PruneResult:  # fmt: skip
+    """Prunes a model that fits into memory; `prune_blocks` is the same, one block at a time.
+
+    Args:
+      model: is left as it was.
+      batches: calibration samples; none for the criteria "magnitude" and "random".
+      mesh: devices; all by default. Masks do not depend on it.
+      rows: samples that a device takes at a time.
+      progress: show a bar.
+      settings: fields of `Settings`.
+
+    Raises:
+      InputError: a non-finite activation (names layer and site), settings that do not fit.
+    """
+    chosen = Settings(**settings)
+    blocks = list(prune_blocks(model, batches, chosen, mesh=mesh, rows=rows, progress=progress))
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *[block.params for block in blocks])
+    keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
+    masks = {"blocks": unflatten_dict(keep, sep="/")}
+    params = {**model.params, "blocks": stacked}
+    stats = None
+    counts = token_counts(batches) if chosen.needs_statistics else {}
+    if chosen.needs_statistics:
+        stats = stack([block.sums for block in blocks], counts, model.config)
+    report = summarise([b.kept for b in blocks], [b.seconds for b in blocks], counts)
+    return PruneResult(params, masks, stats, report)
+
+
+def prune_blocks(
+    model: Model,
+    batches: Sequence[Batch],
+    settings: Settings,
+    *,
+    mesh: Mesh | None = None,
+    rows: int = ROWS,
+    progress: bool = True,
+) -> Iterator[PrunedBlock]:
+    """Prunes block after block and hands each over; holds one block's weights and the hidden states.
+
+    Arguments and errors are those of `prune`.
+    """
+    mesh = mesh or data_mesh()
+    pieces = None
+    if settings.needs_statistics:
+        pieces = start(model, batches, mesh, rows)
+    tokens = sum(token_counts(batches).values())
+    layers = model.config.n_layers
+    with progress_bar("prune", layers, tokens, progress) as bar:
+        clock = Clock()
+        for layer, host in enumerate(prefetch(model.block, layers)):
+            params = to_device(host, settings.dtype, mesh)
+            clock.lap("read")
+            if pieces is None:
+                keep = _select(model, params, {}, SITES, settings, layer)[1]
+                clock.lap("select")
+                sums: SiteSums = {}
+            else:
+                keep, sums = _prune_one(model, params, pieces, settings, layer, clock)
+            yield PrunedBlock(layer, _zero_dropped(host, keep), keep, sums, clock.take())
+            bar.update()
+
+
+def _prune_one(
+    model: Model, params: Any, pieces: MicroBatches, settings: Settings, layer: int, clock: Clock
+) -> tuple[dict[str, np.ndarray], SiteSums]:
+    """One block through all steps of the chosen propagation; leaves its output in `pieces`."""
+    sums: SiteSums = {}
+    keep: dict[str, np.ndarray] = {}
+    last = layer + 1 == model.config.n_layers
+    for step in PROPAGATE[settings.propagate]:
+        if last and not step.segment.collect:
+            break  # nothing reads the output of the last block
+        new = collect(params, pieces, step.segment, model.config, layer)
+        clock.lap("statistics" if step.segment.collect else "forward")
+        for role, sites in new.items():
+            sums.setdefault(role, {}).update(sites)
+        if step.prunes:
+            params, more = _select(model, params, sums, step.prunes, settings, layer)
+            keep |= more
+            clock.lap("select")
+    return keep, sums
+
+
+def _select(
+    model: Model,
+    params: Any,
+    sums: SiteSums,
+    sites: Sequence[str],
+    settings: Settings,
+    layer: int,
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """The block with the kernels of `sites` pruned, and which of their weights stay."""
+    reads = {path: site for path, site in family_of(model.config).sites.items() if site in sites}
+    roots = {
+        "code" if role == "code" else "base": {s: np.sqrt(x) for s, x in by_site.items()}
+        for role, by_site in sums.items()
+    }
+    norms, code_norms = (
+        {path: roots[side][site] for path, site in reads.items()} if side in roots else None
+        for side in ("base", "code")
+    )
+    flat = flatten_dict(params, sep="/")
+    kernels = {path: flat.pop(path) for path in reads}
+    pruned, keep = select_block(kernels, norms, code_norms, layer, settings=settings)
+    return unflatten_dict(flat | pruned, sep="/"), jax.device_get(keep)
+
+
+@functools.partial(jax.jit, static_argnames="settings", donate_argnames="kernels")
+def select_block(
+    kernels: Mapping[str, Any], norms: Any, code_norms: Any, layer: Any, *, settings: Settings
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Kernels of a block with the dropped weights +0, and their keep masks."""
+    block = scores.block_scores(
+        kernels,
+        settings.criterion,
+        norms=norms,
+        code_norms=code_norms,
+        compat=settings.compat,
+        seed=settings.seed,
+        layer=layer,
+    )
+    keep = mask_algebra.keep(
+        block,
+        sparsity=settings.sparsity,
+        pattern=settings.pattern,
+        threshold=settings.threshold,
+        drop=settings.drop,
+    )
+    return mask_algebra.apply(kernels, keep), keep
+
+
+def _zero_dropped(block: Mapping[str, Any], keep: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The block as stored, with the dropped weights +0: kept ones stay bit for bit, whatever the compute dtype."""
+    flat = flatten_dict(dict(block), sep="/")
+    pruned = {
+        path: np.where(mask, flat[path], flat[path].dtype.type(0)) for path, mask in keep.items()
+    }
+    return unflatten_dict(flat | pruned, sep="/")
+
+
+def summarise(
+    kept: Sequence[Mapping[str, tuple[int, int]]],
+    seconds: Sequence[Mapping[str, float]],
+    tokens: Mapping[str, int],
+) -> dict[str, Any]:
+    """Sparsity overall, by layer and by kernel, tokens by role and seconds by stage.
+
+    Args:
+      kept: of every layer, `PrunedBlock.kept`.
+      seconds: of every layer, `PrunedBlock.seconds`.
+      tokens: real tokens by role.
+    """
+
+    def sparsity(pairs: Sequence[tuple[int, int]]) -> float:
+        return 1 - sum(part for part, _ in pairs) / sum(whole for _, whole in pairs)
+
+    stages = {stage: sum(layer.get(stage, 0.0) for layer in seconds) for stage in STAGES}
+    return {
+        "sparsity": {
+            "overall": sparsity([pair for layer in kept for pair in layer.values()]),
+            "layers": [sparsity(list(layer.values())) for layer in kept],
+            "kernels": {path: sparsity([layer[path] for layer in kept]) for path in kept[0]},
+        },
+        "tokens": dict(tokens),
+        "seconds": {stage: round(total, 3) for stage, total in stages.items() if total},
+    }
+
+
+STAGES = ("read", "statistics", "select", "forward")
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """The time since the last lap belongs to `stage`."""
+        now = time.perf_counter()
+        self._laps[stage] = self._laps.get(stage, 0.0) + now - self._last
+        self._last = now
+
+    def take(self) -> dict[str, float]:
+        """The laps so far; starts afresh."""
+        laps, self._laps = self._laps, {}
+        return laps

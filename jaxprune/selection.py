@@ -1,0 +1,194 @@
+"""Which weights of a row stay: exact selection along axis -2 of an array of scores.
+
+A score row of the paper is an output column of a kernel `[..., in, out]`, so every function here
+ranks along axis -2 and treats the other axes as independent rows.
+
+Order of scores, the same everywhere: -inf < finite < +inf < NaN (as numpy sorts), every NaN equals
+every other, and -0 equals +0. Of equal scores the one with the lower index is dropped first.
+
+Sorting is slow in XLA on CPU (about 25 times the cost of what is here), and the order within the
+dropped part is never needed: only where it ends. A bisection over the integer image of the floats
+finds that in about 20 passes of compare and count over data that stays in cache.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+_SIGN = np.int32(-(2**31))  # the bits of -0.0
+_INFINITY = np.int32(0x7F800000)  # the bits of +inf
+
+# Wanda's search for alpha: starts at 0.4 in [0, 0.8], ends when the sparsity is within 0.001 or the
+# bracket is narrower than 0.001. The tenth halving reaches that, so alpha lies on a grid of 2048.
+_ALPHA_GRID = (0.8 * np.arange(2048) / 2048).astype(np.float32)
+_SPARSITY_TOLERANCE = 0.001
+
+
+def order_key(scores: Float[Array, "*rows in out"]) -> Int[Array, "*rows in out"]:
+    """int32 keys that compare as the scores do in float32 (see the module docstring).
+
+    Integers, because float comparisons see NaN as unordered and may flush denormals to zero.
+    """
+    bits = lax.bitcast_convert_type(scores.astype(jnp.float32), jnp.int32)
+    magnitude = bits & ~_SIGN
+    # Negative floats fall as their magnitude bits grow: flipping the bits restores the order.
+    key = jnp.where(bits < 0, ~magnitude, magnitude)
+    key = jnp.where(magnitude == 0, 0, key)
+    return jnp.where(magnitude > _INFINITY, _INFINITY + 1, key)
+
+
+def keep_rows(
+    scores: Float[Array, "*rows in out"], count: int, drop: str = "lowest"
+) -> Bool[Array, "*rows in out"]:
+    """Keep all but exactly `count` weights of every row (axis -2).
+
+    Args:
+        scores: any float dtype, compared in float32.
+        count: how many go in each row, 0 <= count < in; static.
+        drop: `lowest` or `highest`: which end goes. Of equal scores the lower index goes first.
+    """
+    if count == 0:
+        return jnp.ones(scores.shape, bool)
+    size = scores.shape[-2]
+    if not 0 < count < size:
+        raise ValueError(f"count: got {count}, allowed: 0 <= count < {size}")
+    key = order_key(scores)
+    if drop == "highest":
+        key = ~key
+
+    def below(threshold: Array) -> Array:
+        return _count(key < threshold)
+
+    low = jnp.min(key, axis=-2, keepdims=True)
+    high = jnp.max(key, axis=-2, keepdims=True) + 1
+    threshold, found = _bisect(below, low, high, jnp.zeros_like(low), count)
+
+    # Where the threshold falls inside a run of equal scores, the row still lacks some: the same
+    # search over the index says how far into the run to go. Without such ties it makes no pass.
+    index = lax.broadcasted_iota(jnp.int32, key.shape, key.ndim - 2)
+
+    def before(end: Array) -> Array:
+        return _count((key < threshold) | ((key == threshold) & (index < end)))
+
+    start = jnp.zeros_like(threshold)
+    end, _ = _bisect(before, start, jnp.full_like(start, size), found, count)
+    return (key > threshold) | ((key == threshold) & (index >= end))
+
+
+def _count(mask: Array) -> Array:
+    return jnp.sum(mask, axis=-2, keepdims=True, dtype=jnp.int32)
+
+
+def _bisect(
+    count_at: Callable[[Array], Array], low: Array, high: Array, found: Array, count: int
+) -> tuple[Array, Array]:
+    """For every row the largest known t in [low, high) with count_at(t) <= count, and that count.
+
+    `count_at` grows with t, found = count_at(low) <= count. The search ends as soon as every row
+    has exactly `count` or a bracket of width 1. Rows that are done go on moving with the others;
+    from an exact t they reach only other exact ones, so the outcome does not depend on neighbours.
+    """
+
+    def width(low: Array, high: Array) -> Array:
+        return (high - low).astype(jnp.uint32)  # the difference of two int32 needs all 32 bits
+
+    def searching(state: tuple[Array, Array, Array]) -> Array:
+        low, high, found = state
+        return jnp.any((found != count) & (width(low, high) > 1))
+
+    def halve(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        low, high, found = state
+        middle = low + (width(low, high) >> 1).astype(jnp.int32)
+        at_middle = count_at(middle)
+        up = at_middle <= count
+        return (
+            jnp.where(up, middle, low),
+            jnp.where(up, high, middle),
+            jnp.where(up, at_middle, found),
+        )
+
+    low, _, found = lax.while_loop(searching, halve, (low, high, found))
+    return low, found
+
+
+def keep_groups(
+    scores: Float[Array, "*rows in out"], n: int, m: int, drop: str = "lowest"
+) -> Bool[Array, "*rows in out"]:
+    """Keep n of every m consecutive weights along axis -2, whose size m must divide.
+
+    Args:
+        scores: any float dtype, compared in float32.
+        n: how many stay in each group, 0 < n < m; static.
+        m: size of a group; static.
+        drop: `lowest` or `highest`: which end goes. Of equal scores the lower index goes first.
+    """
+    *rows, size, out = scores.shape
+    key = order_key(scores).reshape(*rows, size // m, m, out)
+    if drop == "highest":
+        key = ~key
+    # For so few, the rank of each is soonest had by comparing it with all of its group.
+    index = np.arange(m)
+    one, other = key[..., :, None, :], key[..., None, :, :]
+    earlier = jnp.asarray(index[:, None] < index)[..., None]
+    goes_first = (one < other) | ((one == other) & earlier)
+    rank = jnp.sum(goes_first, axis=-3, dtype=jnp.int32)
+    return (rank >= m - n).reshape(scores.shape)
+
+
+def keep_variant(
+    scores: Float[Array, "*rows in out"], sparsity: float, drop: str = "lowest"
+) -> Bool[Array, "*rows in out"]:
+    """Wanda's variant: drop from every row the lowest scores that add up to a share of its sum.
+
+    A weight goes if the scores below it and its own add up to no more than alpha times the sum of
+    its row (Sun et al. 2024, the `use_variant` option of their code). Weights equal to a dropped
+    one go too. One alpha serves a whole matrix; it is found by bisection from 0.4 in [0, 0.8]
+    until the share of dropped weights is within 0.001 of `sparsity` or the bracket is narrower than
+    0.001, so a matrix whose scores are very uneven may end away from `sparsity`.
+
+    Args:
+        scores: non-negative, any float dtype, compared in float32. What is not finite is kept and
+            not part of the sum. A row of zeros goes whole, as zeros always fit.
+        sparsity: share of weights to drop in each matrix, 0 < sparsity < 1; static.
+        drop: `lowest`, or `highest` for the same from the other end, which Wanda does not have.
+    """
+    if scores.ndim > 2:
+        return jax.vmap(lambda matrix: keep_variant(matrix, sparsity, drop))(scores)
+    scores = scores.astype(jnp.float32)
+    finite = jnp.isfinite(scores)
+    total = jnp.sum(scores, axis=-2, keepdims=True, where=finite)
+    # Integers sort much faster than floats. ~ turns the order round, and ~ again gives the bits of
+    # the score back, as those are not negative. +inf comes last and fits into no sum.
+    key = order_key(scores)
+    key = jnp.where(finite, ~key if drop == "highest" else key, _INFINITY)
+    ordered = jnp.sort(key, axis=-2)
+    bits = jnp.where(ordered < 0, ~ordered, ordered)
+    running = jnp.cumsum(lax.bitcast_convert_type(bits, jnp.float32), axis=-2)
+
+    def keep_at(step: Array) -> Array:
+        fits = _count(running <= total * jnp.asarray(_ALPHA_GRID)[step])
+        last = jnp.take_along_axis(ordered, jnp.maximum(fits - 1, 0), axis=-2)
+        return (key > last) | (fits == 0)
+
+    def searching(state: tuple[Array, Array, Array]) -> Array:
+        _, stride, reached = state
+        return (jnp.abs(reached - sparsity) > _SPARSITY_TOLERANCE) & (stride > 0)
+
+    def move(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        step, stride, reached = state
+        step = jnp.where(reached > sparsity, step - stride, step + stride)
+        return step, stride >> 1, _dropped_share(keep_at(step))
+
+    first = jnp.int32(len(_ALPHA_GRID) // 2)
+    step, _, _ = lax.while_loop(
+        searching, move, (first, first >> 1, _dropped_share(keep_at(first)))
+    )
+    return keep_at(step)
+
+
+def _dropped_share(keep: Array) -> Array:
+    return jnp.sum(~keep, dtype=jnp.int32) / jnp.float32(keep.size)

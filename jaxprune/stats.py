@@ -1,0 +1,64 @@
+"""Activation statistics: sums of squares and token counts, which merge by adding."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ActivationStats:
+    """How large each input feature of each linear layer was over the real tokens of a calibration set.
+
+    Attributes:
+      sum_sq: role → site → Σ_tokens X_j², float32 [L, D_site]. The paper's ‖X_j‖₂ (section 3) is its root.
+      count: role → number of real tokens (the same at every site).
+      sites: (kernel path, site) pairs: which kernel of a block reads which site.
+    """
+
+    sum_sq: Mapping[str, Mapping[str, Float[np.ndarray, "L D"]]]
+    count: Mapping[str, int]
+    sites: tuple[tuple[str, str], ...] = dataclasses.field(metadata={"static": True})
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The sets that were probed, such as ("translation", "code")."""
+        return tuple(self.sum_sq)
+
+    def norms(self, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
+        """‖X_j‖₂ of every site, float32 [L, D_site]; KeyError names the roles there are."""
+        if role not in self.sum_sq:
+            raise KeyError(f"no statistics of {role!r}, only of {', '.join(self.roles)}")
+        return {site: np.sqrt(sums) for site, sums in self.sum_sq[role].items()}
+
+    def merge(self, other: ActivationStats) -> ActivationStats:
+        """Statistics of both sets together (roles of either side are kept).
+
+        Raises:
+          ValueError: the two are of different models.
+        """
+        if self.sites != other.sites:
+            raise ValueError(f"statistics of different models: {self.sites} and {other.sites}")
+        sums = {role: dict(sites) for role, sites in self.sum_sq.items()}
+        count = dict(self.count)
+        for role, sites in other.sum_sq.items():
+            mine = sums.get(role)
+            sums[role] = {s: sites[s] + mine[s] for s in sites} if mine else dict(sites)
+            count[role] = count.get(role, 0) + other.count[role]
+        return ActivationStats(sums, count, self.sites)
+
+
+def sum_samples(rows: Float[np.ndarray, "N D"], samples: np.ndarray) -> Float[np.ndarray, " D"]:
+    """Σ over samples in sample order, in float64, rounded once to float32.
+
+    The order is that of `samples` [N], whatever batches and devices the rows came from, so that a set
+    gives the same bits on any mesh.
+    """
+    ordered = rows[np.argsort(samples, kind="stable")].astype(np.float64)
+    # add.reduce over axis 0 of a C array adds row after row
+    return np.add.reduce(ordered, axis=0).astype(np.float32)
