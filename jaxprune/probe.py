@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxprune.batching import Batch, token_counts
 from jaxprune.errors import InputError
 from jaxprune.model import Model
-from jaxprune.models import family_of
+from jaxprune.models import SITES, family_of
 from jaxprune.models.config import ModelConfig
 from jaxprune.progress import progress_bar
 from jaxprune.sharding import data_mesh, replicated
@@ -106,7 +106,7 @@ def collect(
         samples = np.concatenate([pieces.samples[i] for i in mine])
         real = samples >= 0
         sums[role] = {}
-        for site in results[mine[0]]:
+        for site in (site for site in SITES if site in results[mine[0]]):  # as data meets them
             by_sample = np.concatenate([results[i][site] for i in mine])[real]
             total = sum_samples(by_sample, samples[real])
             if not np.isfinite(total).all():

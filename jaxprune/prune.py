@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxprune import masks as mask_algebra
 from jaxprune import scores
@@ -20,7 +20,7 @@ from jaxprune.model import Model
 from jaxprune.models import SITES, family_of
 from jaxprune.probe import ROWS, SiteSums, collect, stack, start, to_device
 from jaxprune.progress import progress_bar
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import DATA, data_mesh, replicated
 from jaxprune.stats import ActivationStats
 from jaxprune.walk import INPUT, OUTPUT, MicroBatches, Segment, prefetch
 
@@ -167,7 +167,7 @@ def prune_blocks(
             params = to_device(host, settings.dtype, mesh)
             clock.lap("read")
             if pieces is None:
-                keep = _select(model, params, {}, SITES, settings, layer)[1]
+                keep = _select(model, params, {}, SITES, settings, layer, mesh)[1]
                 clock.lap("select")
                 sums: SiteSums = {}
             else:
@@ -191,7 +191,7 @@ def _prune_one(
         for role, sites in new.items():
             sums.setdefault(role, {}).update(sites)
         if step.prunes:
-            params, more = _select(model, params, sums, step.prunes, settings, layer)
+            params, more = _select(model, params, sums, step.prunes, settings, layer, pieces.mesh)
             keep |= more
             clock.lap("select")
     return keep, sums
@@ -204,6 +204,7 @@ def _select(
     sites: Sequence[str],
     settings: Settings,
     layer: int,
+    mesh: Mesh,
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """The block with the kernels of `sites` pruned, and which of their weights stay."""
     reads = {path: site for path, site in family_of(model.config).sites.items() if site in sites}
@@ -217,15 +218,24 @@ def _select(
     )
     flat = flatten_dict(params, sep="/")
     kernels = {path: flat.pop(path) for path in reads}
-    pruned, keep = select_block(kernels, norms, code_norms, layer, settings=settings)
+    pruned, keep = select_block(kernels, norms, code_norms, layer, settings=settings, mesh=mesh)
     return unflatten_dict(flat | pruned, sep="/"), jax.device_get(keep)
 
 
-@functools.partial(jax.jit, static_argnames="settings", donate_argnames="kernels")
+@functools.partial(jax.jit, static_argnames=("settings", "mesh"), donate_argnames="kernels")
 def select_block(
-    kernels: Mapping[str, Any], norms: Any, code_norms: Any, layer: Any, *, settings: Settings
+    kernels: Mapping[str, Any],
+    norms: Any,
+    code_norms: Any,
+    layer: Any,
+    *,
+    settings: Settings,
+    mesh: Mesh,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Kernels of a block with the dropped weights +0, and their keep masks."""
+    """Kernels of a block with the dropped weights +0, and their keep masks, whole on every device.
+
+    Rows (output columns) are independent, so each device ranks its share of them.
+    """
     block = scores.block_scores(
         kernels,
         settings.criterion,
@@ -235,14 +245,22 @@ def select_block(
         seed=settings.seed,
         layer=layer,
     )
-    keep = mask_algebra.keep(
-        block,
+    keep = functools.partial(
+        mask_algebra.keep,
         sparsity=settings.sparsity,
         pattern=settings.pattern,
         threshold=settings.threshold,
         drop=settings.drop,
     )
-    return mask_algebra.apply(kernels, keep), keep
+    divisible = all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values())
+    if divisible and settings.threshold == "row":  # "variant" seeks one alpha for a whole kernel
+        columns = PartitionSpec(None, DATA)
+        # check_vma: the loops of the selection begin at constants, which it takes for replicated
+        keep = jax.shard_map(
+            keep, mesh=mesh, in_specs=(columns,), out_specs=columns, check_vma=False
+        )
+    masks = jax.lax.with_sharding_constraint(keep(block), replicated(mesh))
+    return mask_algebra.apply(kernels, masks), masks
 
 
 def _zero_dropped(block: Mapping[str, Any], keep: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -78,7 +78,8 @@ class Attention(nnx.Module):
         config = self.config
         fused = project_heads(self.qkv, x, 3 * config.head_dim)  # [B, T, N, 3H]
         q, k, v = jnp.split(fused, 3, axis=-1)
-        return causal_attention(q, k, v, config.attention_scale, alibi_slopes(config.n_heads))
+        slopes = alibi_slopes(config.n_heads)
+        return causal_attention(q, k, v, config.attention_scale, self.out.dtype, slopes)
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:

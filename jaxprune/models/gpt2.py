@@ -86,7 +86,7 @@ class Attention(nnx.Module):
         """The input of `out`."""
         heads = (*x.shape[:2], self.config.n_heads, self.config.head_dim)
         q, k, v = (part.reshape(heads) for part in jnp.split(self.qkv(x), 3, axis=-1))
-        return causal_attention(q, k, v, self.config.attention_scale)
+        return causal_attention(q, k, v, self.config.attention_scale, self.out.dtype)
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:

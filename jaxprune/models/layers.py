@@ -40,6 +40,11 @@ class Linear(nnx.Module):
         if bias:
             self.bias = param(rngs, (d_out,), 0.0)
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the kernel, so of the products."""
+        return self.kernel.dtype
+
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
         y = jnp.matmul(
             x.astype(self.kernel.dtype), self.kernel[...], preferred_element_type=jnp.float32

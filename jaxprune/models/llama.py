@@ -157,9 +157,8 @@ class Attention(nnx.Module):
             q, k = self.query_norm(q), self.key_norm(k)
         assert config.rope is not None
         frequencies = rope_frequencies(config.head_dim, config.rope)
-        return causal_attention(
-            rotate(q, frequencies), rotate(k, frequencies), v, config.attention_scale
-        )
+        q, k = rotate(q, frequencies), rotate(k, frequencies)
+        return causal_attention(q, k, v, config.attention_scale, self.out.dtype)
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:

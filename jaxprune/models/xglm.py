@@ -94,7 +94,7 @@ class Attention(nnx.Module):
         q, k, v = (
             project_heads(w, x, self.config.head_dim) for w in (self.query, self.key, self.value)
         )
-        return causal_attention(q, k, v, self.config.attention_scale)
+        return causal_attention(q, k, v, self.config.attention_scale, self.out.dtype)
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
