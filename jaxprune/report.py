@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import resource
 import sys
 from collections.abc import Mapping
@@ -41,14 +42,21 @@ def environment(mesh: Mesh) -> dict[str, Any]:
 
 def peak_memory() -> dict[str, int]:
     """Bytes: the largest resident set of this process and, where the backend tells, of each device."""
-    # ru_maxrss counts KiB, on macOS bytes
-    unit = 1 if sys.platform == "darwin" else 1024
-    peaks = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    peaks = {"host": _peak_resident()}
     for device in jax.local_devices():
         used = (device.memory_stats() or {}).get("peak_bytes_in_use")
         if used is not None:
             peaks[f"device {device.id}"] = used
     return peaks
+
+
+def _peak_resident() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        # ru_maxrss would begin at the size of the process that started this one
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts KiB, on macOS bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) -> None:

@@ -1,0 +1,173 @@
+"""Pruning here against the torch way, alternately in one run, on the same weights and tokens.
+
+    python benchmarks/prune.py --model FOLDER --tokens tokens.npz
+    python benchmarks/prune.py --shape bloom-560m
+
+Prints seconds and ratios (torch's seconds over ours: above 1, this package is faster). Needs torch.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import torch
+import transformers
+from random_checkpoint import SHAPES, write
+from torch_loop import prune as torch_prune
+
+from jaxprune.batching import Batch, from_arrays
+from jaxprune.cli import one_cpu_device_per_core
+from jaxprune.model import load
+from jaxprune.models import modules
+from jaxprune.prune import Settings, prune_blocks
+
+SPARSITY = 0.5
+
+
+@dataclasses.dataclass
+class Job:
+    """One way to prune: a name and a function that returns its seconds."""
+
+    name: str
+    run: object
+    seconds: list = dataclasses.field(default_factory=list)
+
+
+def torch_job(folder, tokens, attention):
+    def run():
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation=attention
+        ).eval()
+        base = model.base_model
+        layers = base.layers if hasattr(base, "layers") else base.h
+        start = time.perf_counter()
+        torch_prune(model, layers, torch.from_numpy(tokens).long(), SPARSITY)
+        return time.perf_counter() - start
+
+    return run
+
+
+def our_job(model, batches, propagate, dtype):
+    settings = Settings(sparsity=SPARSITY, propagate=propagate, dtype=dtype)
+
+    def run():
+        start = time.perf_counter()
+        for _ in prune_blocks(model, batches, settings, progress=False):
+            pass
+        return time.perf_counter() - start
+
+    return run
+
+
+def matmul_rate(dtype):
+    """GFLOP/s of one large jnp.matmul."""
+    size = 4096
+    a = jax.numpy.ones((size, size), dtype)
+    product = jax.jit(lambda a: jax.numpy.matmul(a, a, preferred_element_type="float32"))
+    product(a).block_until_ready()
+    best = min(_seconds(lambda: product(a).block_until_ready()) for _ in range(3))
+    return 2 * size**3 / best / 1e9
+
+
+def _seconds(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def pass_flops(config, batches, propagate):
+    """Operations of the products in all passes; attention counted causally, half of T x T."""
+    kernels = [x.size for x in jax.tree.leaves(modules(config).block[1]) if x.ndim == 2]
+    last = config.d_ff * config.d_model  # the kernel that a statistics pass leaves out
+    per_token = 2 * sum(kernels)
+    total = 0
+    for batch in batches:
+        rows, length = batch.tokens.shape
+        attention = 2 * 2 * rows * length * length * config.n_heads * config.head_dim / 2
+        whole = rows * length * per_token + attention
+        passes = {"site": whole, "dense": whole, "block": 2 * whole - 2 * rows * length * last}
+        total += passes[propagate]
+    return total * config.n_layers
+
+
+def tokens_of(arguments, vocab):
+    """(tokens [N, T], mask [N, T]) from a file, or random ones with FLORES-like lengths."""
+    if arguments.tokens:
+        with np.load(arguments.tokens) as archive:
+            tokens = archive["input_ids"][: arguments.samples]
+            mask = archive["attention_mask"][: arguments.samples].astype(bool)
+        return tokens, mask
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(3, vocab, (arguments.samples, 512)).astype(np.int32)
+    lengths = rng.integers(256, 512, arguments.samples)
+    return tokens, np.arange(512) < lengths[:, None]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", help="a Hugging Face folder")
+    parser.add_argument("--shape", choices=SHAPES, help="random weights of this block shape")
+    parser.add_argument(
+        "--tokens", help=".npz with input_ids and attention_mask, padded to one length"
+    )
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--layers", type=int, default=4, help="of a random model")
+    parser.add_argument("--repeats", type=int, default=2)
+    arguments = parser.parse_args()
+    one_cpu_device_per_core()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(arguments.model) if arguments.model else Path(scratch, "model")
+        if not arguments.model:
+            write(arguments.shape, folder, "float32", arguments.layers, vocab=4096)
+        compare(arguments, folder)
+
+
+def compare(arguments, folder):
+    model = load(folder)
+    tokens, mask = tokens_of(arguments, model.config.vocab_size)
+    every = np.arange(len(tokens), dtype=np.int32)
+    padded = [Batch(tokens, np.ones_like(mask), "tokens", every)]
+    real = from_arrays(tokens, mask)
+    ours = {
+        "padded block": (padded, "block", "float32"),
+        "real block": (real, "block", "float32"),
+        "real site": (real, "site", "float32"),
+        "real block bfloat16": (real, "block", "bfloat16"),
+    }
+    jobs = [
+        Job("torch fused", torch_job(folder, tokens, "sdpa")),
+        *(Job(name, our_job(model, *how)) for name, how in ours.items()),
+        Job("torch eager", torch_job(folder, tokens, "eager")),
+    ]
+    print(
+        f"{folder.name}: {tokens.shape[0]} samples of {tokens.shape[1]}, {mask.sum()} real tokens"
+    )
+    for job in jobs[1:-1]:
+        print(f"  {job.name}: first run, with compilation, {job.run():.1f} s")
+    rates: list = []
+    for _ in range(arguments.repeats):
+        rates.append(matmul_rate("float32"))
+        for job in jobs:
+            job.seconds.append(job.run())
+            print(f"  {job.name}: {job.seconds[-1]:.1f} s", flush=True)
+    best = {job.name: min(job.seconds) for job in jobs}
+    print(f"best of {arguments.repeats}; matmul {max(rates):.0f} GFLOP/s float32")
+    for name, how in ours.items():
+        fused, eager = best["torch fused"] / best[name], best["torch eager"] / best[name]
+        print(
+            f"  {name}: {best[name]:.1f} s; torch fused {fused:.2f}x, torch eager {eager:.2f}x",
+            end="",
+        )
+        if how[2] == "float32":
+            rate = pass_flops(model.config, how[0], how[1]) / best[name] / 1e9
+            print(f"; {rate:.0f} GFLOP/s, {rate / max(rates):.0%} of matmul", end="")
+        print()
+    print(f"  bfloat16 over float32: {best['real block'] / best['real block bfloat16']:.2f}x")
+
+
+if __name__ == "__main__":
+    main()
