@@ -19,6 +19,9 @@ from jaxprune.weights import Weights
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+# Where vocabularies are: in one of these at least.
+TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
+
 
 @dataclasses.dataclass(frozen=True)
 class Model:
@@ -46,6 +49,11 @@ class Model:
         """The folder's tokenizer; InputError where there is none or it has ids beyond the vocabulary."""
         from transformers import AutoTokenizer  # late: takes seconds, with torch installed
 
+        # transformers makes an empty XGLM, GPT-2 or Qwen tokenizer up where there is none
+        if not any(file for pattern in TOKENIZER_FILES for file in self.folder.glob(pattern)):
+            raise InputError(
+                f"{self.folder}: no tokenizer; expected {' or '.join(TOKENIZER_FILES)}"
+            )
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
         except (

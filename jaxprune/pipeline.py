@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
-from jaxprune import checkpoint
+from jaxprune import checkpoint, figures
 from jaxprune import masks as mask_algebra
 from jaxprune.batching import Batch, digest, token_counts
 from jaxprune.demonstrations import demonstrations, token_batches
@@ -32,8 +33,8 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
     Args:
       config: validated (`jaxprune.config.validate`).
-      workdir: gets config.json, report.json, checkpoint/, stats/, hf/ and figures/. report.json is
-        removed first and written last: a workdir with one is complete.
+      workdir: gets config.json, report.json, checkpoint/, stats/, hf/ and figures/. What an earlier
+        run left there goes first; report.json comes last: a workdir with one is complete.
 
     Returns:
       What report.json holds.
@@ -42,14 +43,15 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       InputError: anything in config, model or data that does not fit.
     """
     began = time.perf_counter()
+    if config.output.figures:
+        figures.require_matplotlib()
     mesh = data_mesh(config.mesh.data)
     model = load(config.model, config.revision)
     settings = Settings(
         **config.pruning.to_dict(), compat=config.compat, seed=config.seed, dtype=config.dtype
     )
     batches = calibration_batches(config, model) if settings.needs_statistics else []
-    workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "report.json").unlink(missing_ok=True)
+    clear(workdir)
     write_json(workdir / "config.json", json.loads(config.to_json_best_effort()))
     prepared = time.perf_counter() - began
 
@@ -68,6 +70,14 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     write_json(workdir / "report.json", summary)
     print_summary(config, summary, workdir)
     return summary
+
+
+def clear(workdir: Path) -> None:
+    """Makes the workdir; takes away what an earlier run left, which would pass for this run's."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "report.json").unlink(missing_ok=True)
+    for name in ("checkpoint", "stats", "hf", "figures"):
+        shutil.rmtree(workdir / name, ignore_errors=True)
 
 
 def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:
@@ -154,9 +164,12 @@ class Outputs:
         if self._hf is not None:
             self._hf.copy_unpruned()
             self._hf.close()
+        stats = None
         if self._sums[0]:
             stats = stack(self._sums, report["tokens"], self._model.config)
             checkpoint.save_stats(self._workdir / "stats", stats)
+        if self._wanted.figures:
+            figures.draw(self._workdir / "figures", self.kept, stats)
         params = None
         if self._wanted.params:
             weights = self._model.weights
