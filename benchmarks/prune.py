@@ -23,7 +23,8 @@ from jaxprune.batching import Batch, from_arrays
 from jaxprune.cli import one_cpu_device_per_core
 from jaxprune.model import load
 from jaxprune.models import modules
-from jaxprune.prune import Settings, prune_blocks
+from jaxprune.prune import prune_blocks
+from jaxprune.settings import Settings
 
 SPARSITY = 0.5
 

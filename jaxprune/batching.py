@@ -209,15 +209,15 @@ def check_ids(batches: Iterable[Batch], vocab_size: int) -> None:
     """Refuses token ids that the embedding table does not have; a gather would clamp them.
 
     Raises:
-      InputError: an id is vocab_size or more; names the set, the sample and the id.
+      InputError: an id is negative, or vocab_size or more; names the set, the sample and the id.
     """
     for batch in batches:
-        highest = batch.tokens.max(axis=1)
-        row = int(highest.argmax())
-        if highest[row] >= vocab_size:
+        wrong = (batch.tokens < 0) | (batch.tokens >= vocab_size)
+        if wrong.any():
+            row, place = np.argwhere(wrong)[0]
             raise InputError(
-                f"{batch.role}: sample {batch.samples[row]} has token id {highest[row]}; "
-                f"the model's vocabulary ends at {vocab_size - 1}"
+                f"{batch.role}: sample {batch.samples[row]} has token id "
+                f"{batch.tokens[row, place]}; allowed: 0 to {vocab_size - 1}, the model's vocabulary"
             )
 
 

@@ -40,6 +40,7 @@ def draw(
 
 def _sparsity(path: Path, kept: Sequence[Mapping[str, tuple[int, int]]]) -> None:
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     kernels = list(kept[0])
     share = np.array([[1 - part / whole for part, whole in layer.values()] for layer in kept]).T
@@ -49,7 +50,7 @@ def _sparsity(path: Path, kept: Sequence[Mapping[str, tuple[int, int]]]) -> None
     image = axes.imshow(share, aspect="auto", vmin=0, vmax=1, cmap="viridis")
     axes.set_yticks(range(len(kernels)), [name.removesuffix("/kernel") for name in kernels])
     axes.set(xlabel="layer", title="share of weights dropped")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.colorbar(image)
     _save(figure, path)
 

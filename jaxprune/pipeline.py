@@ -20,11 +20,13 @@ from jaxprune import checkpoint, figures
 from jaxprune import masks as mask_algebra
 from jaxprune.batching import Batch, digest, token_counts
 from jaxprune.demonstrations import demonstrations, token_batches
+from jaxprune.errors import InputError
 from jaxprune.export import HfWriter
 from jaxprune.model import Model, load
 from jaxprune.probe import SiteSums, stack
-from jaxprune.prune import PrunedBlock, Settings, prune_blocks, summarise
+from jaxprune.prune import PrunedBlock, prune_blocks, summarise
 from jaxprune.report import environment, peak_memory, print_summary, write_json
+from jaxprune.settings import Settings
 from jaxprune.sharding import data_mesh
 
 
@@ -51,8 +53,9 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         **config.pruning.to_dict(), compat=config.compat, seed=config.seed, dtype=config.dtype
     )
     batches = calibration_batches(config, model) if settings.needs_statistics else []
-    clear(workdir)
-    write_json(workdir / "config.json", json.loads(config.to_json_best_effort()))
+    clear(workdir, model.folder)
+    resolved = json.loads(config.to_json_best_effort())
+    write_json(workdir / "config.json", resolved)
     prepared = time.perf_counter() - began
 
     blocks = prune_blocks(model, batches, settings, mesh=mesh)
@@ -63,7 +66,7 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
         summary["digests"] = digests
         summary["environment"] = environment(mesh)
-        outputs.close(summary)
+        outputs.close({"config": resolved} | summary)
     summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
     summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
     summary["peak_memory_bytes"] = peak_memory()
@@ -72,12 +75,22 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     return summary
 
 
-def clear(workdir: Path) -> None:
-    """Makes the workdir; takes away what an earlier run left, which would pass for this run's."""
+def clear(workdir: Path, model: Path) -> None:
+    """Makes the workdir; takes away what an earlier run left, which would pass for this run's.
+
+    Raises:
+      InputError: the folder of the model to prune is one of those.
+    """
+    outputs = [workdir / name for name in ("checkpoint", "stats", "hf", "figures")]
+    if any(model.resolve().is_relative_to(folder.resolve()) for folder in outputs):
+        raise InputError(
+            f"--workdir: {workdir} holds the model itself, {model}, and what is there is replaced; "
+            "allowed: another folder"
+        )
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "report.json").unlink(missing_ok=True)
-    for name in ("checkpoint", "stats", "hf", "figures"):
-        shutil.rmtree(workdir / name, ignore_errors=True)
+    for folder in outputs:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxprune.batching import Batch, token_counts
+from jaxprune.batching import Batch, check_ids, token_counts
 from jaxprune.errors import InputError
 from jaxprune.model import Model
 from jaxprune.models import SITES, family_of
@@ -62,16 +62,12 @@ def probe(
 
 def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> MicroBatches:
     """Samples cut into pieces and turned into the first block's input, reading only the embeddings that occur."""
-    pieces = MicroBatches(batches, mesh, rows)
-    tokens = np.concatenate([piece.ravel() for piece in pieces.states])
-    if tokens.min() < 0 or tokens.max() >= model.config.vocab_size:
-        raise InputError(
-            f"token ids from {tokens.min()} to {tokens.max()}: the model has "
-            f"{model.config.vocab_size} (0 to {model.config.vocab_size - 1})"
-        )
+    check_ids(batches, model.config.vocab_size)
     longest, positions = max(b.tokens.shape[1] for b in batches), model.config.max_positions
     if positions is not None and longest > positions:
         raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
+    pieces = MicroBatches(batches, mesh, rows)
+    tokens = np.concatenate([piece.ravel() for piece in pieces.states])
     table, indices = model.embed_rows(tokens)
     cuts = np.cumsum([piece.size for piece in pieces.states])[:-1]
     shapes = [piece.shape for piece in pieces.states]

@@ -20,29 +20,10 @@ from jaxprune.model import Model
 from jaxprune.models import SITES, family_of
 from jaxprune.probe import ROWS, SiteSums, collect, stack, start, to_device
 from jaxprune.progress import progress_bar
+from jaxprune.settings import Settings
 from jaxprune.sharding import DATA, data_mesh, replicated
 from jaxprune.stats import ActivationStats
 from jaxprune.walk import INPUT, OUTPUT, MicroBatches, Segment, prefetch
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How to prune; the fields of `config.pruning` with `compat`, `seed` and `dtype`."""
-
-    criterion: str = "wanda"
-    sparsity: float = 0.3
-    pattern: str = "unstructured"
-    threshold: str = "row"
-    drop: str = "lowest"
-    propagate: str = "block"
-    compat: str = "corrected"
-    seed: int = 0
-    dtype: str = "float32"
-
-    @property
-    def needs_statistics(self) -> bool:
-        """Whether the scores depend on a calibration set."""
-        return self.criterion in ("wanda", "refined")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +139,7 @@ def prune_blocks(
     mesh = mesh or data_mesh()
     pieces = None
     if settings.needs_statistics:
+        settings.check_roles({batch.role for batch in batches})
         pieces = start(model, batches, mesh, rows)
     tokens = sum(token_counts(batches).values())
     layers = model.config.n_layers

@@ -63,8 +63,7 @@ class MicroBatches:
     def run(self, step: Callable[[Any, Array], tuple[Any, Any]]) -> list[Any]:
         """Feeds every piece through `step(state, valid) -> (state or None, result)`; the results, on the host.
 
-        Calls are dispatched ahead of the device; off CPUs a state moves to the host as soon as the next
-        piece is under way, so that the device holds two pieces at most.
+        One piece is dispatched while its predecessor runs, so that the devices hold two at most.
         """
         offload = self.mesh.devices.flat[0].platform != "cpu"
         results: list[Any] = []
@@ -73,13 +72,16 @@ class MicroBatches:
             results.append(result)
             if state is not None:
                 self.states[i] = state
-                if offload:
-                    jax.tree.map(lambda x: x.copy_to_host_async(), state)
-            if offload and i:
-                self.states[i - 1] = jax.device_get(self.states[i - 1])
-        if offload:
-            self.states[-1] = jax.device_get(self.states[-1])
+            if i:
+                self._settle(i - 1, results, offload)
+        self._settle(-1, results, offload)
         return jax.device_get(results)
+
+    def _settle(self, i: int, results: list[Any], offload: bool) -> None:
+        """Waits for piece i; off CPUs, whose memory is the host's, moves its state to the host."""
+        if offload:
+            self.states[i] = jax.device_get(self.states[i])
+        jax.block_until_ready((self.states[i], results[i]))
 
 
 def embed(config: ModelConfig, params: Any, batches: MicroBatches) -> None:

@@ -20,7 +20,7 @@ IRRELEVANT = frozenset(
     decoder_start_token_id diversity_penalty do_sample dropout dtype early_stopping embd_pdrop
     encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
     forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout id2label init_std
-    initializer_range is_decoder is_encoder_decoder label2id layerdrop length_penalty
+    initializer_range is_decoder is_encoder_decoder is_llama_config label2id layerdrop length_penalty
     masked_softmax_fusion max_length min_length model_type n_ctx no_repeat_ngram_size
     num_beam_groups num_beams num_return_sequences offset_alibi output_attentions
     output_hidden_states output_scores pad_token_id prefix pretraining_tp problem_type
@@ -28,7 +28,8 @@ IRRELEVANT = frozenset(
     sep_token_id seq_length skip_bias_add skip_bias_add_qkv slow_but_exact
     summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
     suppress_tokens task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p
-    torch_dtype torchscript transformers_version typical_p unk_token_id use_bfloat16 use_cache
+    torch_dtype torchscript transformers.js_config transformers_version typical_p unk_token_id
+    use_bfloat16 use_cache
     """.split()  # noqa: SIM905
 )
 

@@ -35,6 +35,8 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     head_dim = hf.size("head_dim", default=128 if model_type == "qwen3" else d_model // heads)
     hf.require("hidden_act", list(ACTIVATIONS))
     hf.require("use_sliding_window", [False])
+    hf.require("use_mrope", [False])  # Qwen2.5's config.json has it
+    hf.require("rope_interleaved", [False])  # SmolLM2's has it
     hf.require("layer_types", [["full_attention"] * hf.size("num_hidden_layers")])
     for unused in (
         "sliding_window",

@@ -1,0 +1,110 @@
+"""Work that tests do on one device themselves and have done on eight by a process of its own.
+
+    JAX_NUM_CPU_DEVICES=8 python device_jobs.py JOB ARGUMENT...
+
+Imports neither torch nor transformers, so that such a process starts fast.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+import jaxprune as jp
+from jaxprune import checkpoint
+from jaxprune.models import ModelConfig, init
+from jaxprune.sharding import by_rows, data_mesh, replicated
+
+
+def on_eight_devices(job, *arguments):
+    """Runs a job of this file in a process that sees eight CPU devices."""
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
+    environment.pop("XLA_FLAGS", None)
+    command = [sys.executable, __file__, job, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def xglm_shaped(n_layers, d_model=32, d_ff=64):
+    """A model of random weights that is on no disk."""
+    config = ModelConfig(
+        family="xglm", vocab_size=97, d_model=d_model, n_layers=n_layers, n_heads=4, n_kv_heads=4,
+        head_dim=d_model // 4, d_ff=d_ff, activation="gelu", norm_eps=1e-5, tied_head=True,
+        max_positions=256, position_zero_row=1, attention_scale=(d_model // 4) ** -0.5,
+    )  # fmt: skip
+    return jp.Model(config, Path("nowhere"), None, init(config, 0))
+
+
+def batch(role, rows, length, vocab, seed):
+    """Samples of many lengths in one shape, in an order of their own."""
+    rng = np.random.default_rng(seed)
+    valid = np.arange(length) < rng.integers(1, length + 1, rows)[:, None]
+    tokens = np.where(valid, rng.integers(0, vocab, (rows, length)), 0).astype(np.int32)
+    return jp.Batch(tokens, valid, role, rng.permutation(rows).astype(np.int32))
+
+
+def pruned(model, mesh, length=16, **settings):
+    """Masks and statistics as one flat dict of arrays."""
+    vocab = model.config.vocab_size
+    batches = [batch("translation", 11, length, vocab, 1), batch("code", 5, length, vocab, 2)]
+    result = jp.prune(
+        model, batches, mesh=mesh, criterion="refined", sparsity=0.5, progress=False, **settings
+    )
+    return flatten_dict({"masks": result.masks, "sums": result.stats.sum_sq}, sep="/")
+
+
+# What is compared: three architectures, both dtypes, every propagation; one model whose products
+# are large enough to be split over threads.
+CASES = {
+    "xglm-float32": {"dtype": "float32", "propagate": "site"},
+    "xglm-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
+    "bloom-float32": {"dtype": "float32", "propagate": "block"},
+    "bloom-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
+    "gpt2-float32": {"dtype": "float32", "propagate": "dense"},
+    "gpt2-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
+    "wider-float32": {"dtype": "float32", "propagate": "dense", "length": 160},
+}
+ON_THREE = "gpt2-float32"
+
+
+def run_case(case, folder, devices):
+    """One case; `folder` holds the tiny models by name."""
+    name = case.partition("-")[0]
+    model = xglm_shaped(2, 256, 1024) if name == "wider" else jp.load(folder / name)
+    return pruned(model, data_mesh(devices), **CASES[case])
+
+
+def prune_all(folder, out):
+    """Every case on eight devices, one of them also on three."""
+    assert jax.device_count() == 8
+    for case in CASES:
+        np.savez(Path(out, case), **run_case(case, Path(folder), 8))
+    np.savez(Path(out, "three"), **run_case(ON_THREE, Path(folder), 3))
+
+
+def sharded_params():
+    """Two arrays over all devices, one cut in rows and one whole on each."""
+    mesh = data_mesh()
+    rows = np.arange(8 * 6, dtype=np.float32).reshape(8, 6)
+    whole = np.arange(5, dtype=np.float32)
+    return {
+        "rows": jax.device_put(rows, by_rows(mesh)),
+        "whole": jax.device_put(whole, replicated(mesh)),
+    }
+
+
+def checkpoints(saved_on_one, save_here):
+    """Restores what one device saved, cut in rows; saves what lies on eight."""
+    params = checkpoint.restore(saved_on_one, sharding=by_rows(data_mesh())).params
+    shards = params["rows"].addressable_shards
+    assert [shard.data.shape for shard in shards] == [(1, 6)] * 8
+    np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
+    checkpoint.save(save_here, params=sharded_params(), metadata={"devices": jax.device_count()})
+
+
+if __name__ == "__main__":
+    {"prune_all": prune_all, "checkpoints": checkpoints}[sys.argv[1]](*sys.argv[2:])

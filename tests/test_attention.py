@@ -1,0 +1,77 @@
+"""Attention in chunks against the plain softmax of a numpy loop."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxprune.models.attention import causal_attention
+from jaxprune.models.layers import alibi_slopes
+
+
+def plain(q, k, v, scale, slopes=None):
+    """Query by query in float64; head n reads key head n // (N / K)."""
+    B, T, N, H = q.shape
+    out = np.zeros((B, T, N, H))
+    for b, t, n in np.ndindex(B, T, N):
+        head = n // (N // k.shape[2])
+        keys, values = (x[b, : t + 1, head].astype(np.float64) for x in (k, v))
+        scores = scale * keys @ q[b, t, n].astype(np.float64)
+        if slopes is not None:  # BLOOM's bias grows with the key's position, a constant per query
+            scores += slopes[n] * np.arange(t + 1)
+        weights = np.exp(scores - scores.max())
+        out[b, t, n] = weights @ values / weights.sum()
+    return out.reshape(B, T, N * H)
+
+
+def inputs(B, T, N, K, H, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(B, T, heads, H)).astype(np.float32) * 2 for heads in (N, K, K)]
+
+
+# T, N, K, H: lengths that are no multiple of a chunk, below one chunk and over several of them
+# (with 8 queries a key head, 300 keys already need more than one), grouped and single key heads.
+SHAPES = [(1, 2, 2, 4), (33, 4, 4, 8), (37, 6, 2, 5), (97, 3, 1, 8), (300, 8, 1, 4), (161, 40, 2, 4)]
+
+
+@pytest.mark.parametrize("alibi", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equals_the_plain_softmax(shape, alibi):
+    T, N, K, H = shape
+    q, k, v = inputs(2 if T < 100 else 1, T, N, K, H)
+    slopes = alibi_slopes(N) if alibi else None
+    got = causal_attention(q, k, v, scale=0.4, dtype=jnp.float32, slopes=slopes)
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, plain(q, k, v, 0.4, slopes), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("alibi", [False, True])
+@pytest.mark.parametrize("shape", [(33, 4, 4, 8), (37, 6, 2, 5)])
+def test_the_path_of_accelerators_equals_it_too(shape, alibi, monkeypatch):
+    T, N, K, H = shape
+    q, k, v = inputs(2, T, N, K, H)
+    slopes = alibi_slopes(N) if alibi else None
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # XLA's own kernel runs on CPUs too
+    got = causal_attention(
+        *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes
+    )
+    np.testing.assert_allclose(got, plain(q, k, v, 0.4, slopes), rtol=1e-4, atol=2e-5)
+
+
+def test_keys_behind_a_query_never_reach_it():
+    """What pads hold, infinities among it, leaves the bits of the tokens before them alone."""
+    q, k, v = inputs(1, 50, 4, 2, 8)
+    before = causal_attention(q, k, v, scale=0.4, dtype=jnp.float32)
+    for array, rubbish in ((q, 1e30), (k, np.inf), (v, 3e38)):
+        array[:, 30:] = rubbish
+    after = causal_attention(q, k, v, scale=0.4, dtype=jnp.float32)
+    np.testing.assert_array_equal(np.asarray(after)[:, :30], np.asarray(before)[:, :30])
+
+
+def test_bfloat16_products_stay_near():
+    q, k, v = inputs(2, 65, 4, 2, 8)
+    want = plain(q, k, v, 0.4)
+    got = np.asarray(causal_attention(q, k, v, scale=0.4, dtype=jnp.bfloat16))
+    assert got.dtype == np.float32
+    error = np.abs(got - want).mean() / np.abs(want).mean()
+    assert 1e-4 < error < 0.02

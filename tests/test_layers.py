@@ -1,0 +1,126 @@
+"""Positions and small layers against transformers and torch."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+import transformers
+from flax import nnx
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
+from transformers.models.xglm.modeling_xglm import XGLMSinusoidalPositionalEmbedding
+
+from jaxprune.models.config import RopeConfig
+from jaxprune.models.layers import (
+    ACTIVATIONS,
+    LayerNorm,
+    Linear,
+    RMSNorm,
+    alibi_slopes,
+    rope_frequencies,
+    rotate,
+    sinusoids,
+)
+
+
+@pytest.mark.parametrize("heads", range(1, 41))
+def test_alibi_slopes(heads):
+    bias = build_alibi_tensor(torch.ones(1, 4, dtype=torch.long), heads, torch.float32)
+    np.testing.assert_allclose(alibi_slopes(heads), bias[:, 0, 1].numpy(), rtol=1e-6)
+
+
+def llama(**rope):
+    return transformers.LlamaConfig(
+        hidden_size=64, num_attention_heads=4, rope_parameters=rope, max_position_embeddings=512
+    )
+
+
+@pytest.mark.parametrize("theta", [10_000.0, 500_000.0])
+@pytest.mark.parametrize("head_dim", [16, 20, 128])
+def test_rope_frequencies(theta, head_dim):
+    config = llama(rope_type="default", rope_theta=theta)
+    config.head_dim = head_dim
+    want = LlamaRotaryEmbedding(config).inv_freq
+    np.testing.assert_allclose(rope_frequencies(head_dim, RopeConfig(theta)), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("factor", "low", "high", "original"), [(8.0, 1.0, 4.0, 8192), (32.0, 1.0, 4.0, 8192), (4.0, 0.5, 3.0, 64)]
+)  # fmt: skip
+def test_rope_frequencies_of_llama3(factor, low, high, original):
+    config = llama(
+        rope_type="llama3", rope_theta=500_000.0, factor=factor, low_freq_factor=low,
+        high_freq_factor=high, original_max_position_embeddings=original,
+    )  # fmt: skip
+    config.head_dim = 64
+    want, attention_factor = ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
+    got = rope_frequencies(64, RopeConfig(500_000.0, factor, low, high, original))
+    assert attention_factor == 1
+    np.testing.assert_allclose(got, want, rtol=2e-6)
+    plain = rope_frequencies(64, RopeConfig(500_000.0))
+    assert np.isclose(got, plain).any()  # short wavelengths are left
+    assert np.isclose(got, plain / factor).any()  # long ones are stretched
+
+
+def test_rotation():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 9, 3, 16)).astype(np.float32)
+    rotary = LlamaRotaryEmbedding(llama(rope_type="default", rope_theta=100.0))
+    cos, sin = rotary(torch.zeros(1), torch.arange(9)[None])
+    heads_first = torch.from_numpy(x).transpose(1, 2)
+    want, _ = apply_rotary_pos_emb(heads_first, heads_first, cos, sin)
+    got = rotate(jnp.asarray(x), rope_frequencies(16, RopeConfig(100.0)))
+    np.testing.assert_allclose(got, want.transpose(1, 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("features", [8, 9, 48])
+@pytest.mark.parametrize("zero_row", [1, 5, None])
+def test_sinusoids(features, zero_row):
+    want = XGLMSinusoidalPositionalEmbedding(60, features, zero_row).weights.numpy()
+    got = sinusoids(62, features, zero_row)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    assert (zero_row is None) or not got[zero_row].any()
+
+
+def test_sinusoids_shorter_than_the_zero_row():
+    np.testing.assert_array_equal(sinusoids(4, 8, 7), sinusoids(9, 8, None)[:4])
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(name):
+    x = np.linspace(-6, 6, 101, dtype=np.float32)
+    want = transformers.activations.ACT2FN[name](torch.from_numpy(x))
+    np.testing.assert_allclose(ACTIVATIONS[name](x), want, atol=2e-6)
+
+
+def with_values(module, **values):
+    for name, value in values.items():
+        getattr(module, name).set_value(jnp.asarray(value))
+    return module
+
+
+def test_norms_equal_torch():
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(4, 7, 24)) * 5 + 3).astype(np.float32)
+    scale, bias = rng.normal(size=(2, 24)).astype(np.float32)
+    tensor, eps = torch.from_numpy(x), 1e-3
+    layer = with_values(LayerNorm(24, eps, nnx.Rngs(0)), scale=scale, bias=bias)
+    rms = with_values(RMSNorm(24, eps, nnx.Rngs(0)), scale=scale)
+    scale, bias = torch.from_numpy(scale), torch.from_numpy(bias)
+    want = torch.nn.functional.layer_norm(tensor, (24,), scale, bias, eps)
+    np.testing.assert_allclose(layer(x), want, atol=1e-5)
+    want = torch.nn.functional.rms_norm(tensor, (24,), scale, eps)
+    np.testing.assert_allclose(rms(x), want, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_linear_sums_in_float32(dtype):
+    """4096 ones in bfloat16: a bfloat16 sum would stop at 256."""
+    linear = with_values(
+        Linear(4096, 2, True, nnx.Rngs(0)),
+        kernel=jnp.ones((4096, 2), dtype), bias=jnp.asarray([0.5, -0.5], dtype),
+    )  # fmt: skip
+    y = linear(jnp.ones((3, 4096)))
+    assert y.dtype == jnp.float32
+    np.testing.assert_array_equal(y, np.tile([4096.5, 4095.5], (3, 1)))

@@ -1,0 +1,91 @@
+"""What README, CONTRIBUTING and docs/ name is there, and README's code runs as it stands."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+import jaxprune as jp
+from jaxprune.config import FIELDS, validate
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")
+]
+README = DOCUMENTS[0].read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = re.findall(r"scripts/prune\.py --config (\S+) --workdir", README)
+
+
+def named_files(text):
+    """Links, and whatever in backticks looks like a file of the repository."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    quoted = re.findall(r"`([\w./-]+\.(?:py|md|yaml|toml)|\.ci/run|[\w.]+/)(?:[: ][^`]*)?`", text)
+    return links, quoted
+
+
+def exists(document, name):
+    """In the repository, beside the document, or (as docs/architecture.md has it) in the package."""
+    return any((base / name).exists() for base in (ROOT, document.parent, ROOT / "jaxprune"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_named_is_there(document):
+    links, quoted = named_files(document.read_text(encoding="utf-8"))
+    # made by a run or proposed only, not part of the repository
+    elsewhere = {"checkpoint/", "stats/", "hf/", "figures/", "utils.py", "tpu/"}
+    missing = [
+        name
+        for name in [*links, *(name for name in quoted if name not in elsewhere)]
+        if not exists(document, name)
+    ]
+    assert not missing
+    assert len(links) + len(quoted) >= 2
+
+
+def test_the_table_of_settings_has_every_field_and_no_other():
+    rows = re.findall(r"^\| (`[a-z].*?) \|", README.partition("### Settings")[2], re.MULTILINE)
+    table = rows[: next((i for i, row in enumerate(rows) if ".json" in row), len(rows))]
+    assert [name for row in table for name in re.findall(r"`([\w.]+)`", row)] == list(FIELDS)
+
+
+def test_every_field_set_in_a_command_is_one():
+    fields = re.findall(r"--config\.([a-z_.]+)=", README)
+    assert set(fields) <= set(FIELDS)
+    assert len(fields) > 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_config_of_a_command_is_valid(command):
+    file, _, argument = command.partition(":")
+    spec = importlib.util.spec_from_file_location("config_under_test", ROOT / file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config(*([argument] if argument else []))
+    assert validate(config).model
+
+
+def test_the_test_command_is_the_one_that_ci_runs():
+    last = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1]
+    assert last.startswith("python -m pytest")
+    assert f".venv/bin/{last}\n" in README
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_the_programs_run(program, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jaxprune").symlink_to(ROOT / "jaxprune")  # they are written for the root
+    names = {}
+    exec(compile(program, "README.md", "exec"), names)
+    folder = next(tmp_path.glob("runs/*/hf"))
+    reread, model = jp.load(folder), names["model"]
+    for path, site in names["stats"].sites:
+        part, kernel, _ = path.split("/")
+        old, new = (m.block(0)[part][kernel]["kernel"] for m in (model, reread))
+        dropped = int(old.shape[0] * 0.3)
+        assert ((new == 0) & (old != 0)).sum(axis=0).tolist() == [dropped] * old.shape[1], site
+    if printed := capsys.readouterr().out:
+        density, overlap = map(float, printed.split())
+        assert 0.4 < density < 0.7
+        assert 0.4 < overlap < 1

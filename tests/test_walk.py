@@ -1,0 +1,169 @@
+"""The pass over blocks: the same bits on any number of devices, executables that depth does not multiply."""
+
+import collections
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from device_jobs import CASES, ON_THREE, batch, on_eight_devices, pruned, run_case, xglm_shaped
+
+import jaxprune as jp
+from jaxprune.models import SITES
+from jaxprune.probe import start
+from jaxprune.sharding import data_mesh
+from jaxprune.walk import (
+    INPUT,
+    OUTPUT,
+    MicroBatches,
+    Segment,
+    prefetch,
+    run_segment,
+    sum_of_squares,
+)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, tiny_folder):
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("xglm", "bloom", "gpt2"):
+        (folder / name).symlink_to(tiny_folder(name))
+    return folder
+
+
+def test_masks_and_statistics_are_the_same_bits_on_one_three_and_eight_devices(models, tmp_path):
+    on_eight_devices("prune_all", models, tmp_path)
+    others = {case: case for case in CASES} | {"three": ON_THREE}
+    for file, case in others.items():
+        one = run_case(case, models, 1)
+        many = np.load(tmp_path / f"{file}.npz")
+        assert set(one) == set(many.files)
+        assert len(one) >= 12
+        for path, array in one.items():
+            assert array.tobytes() == many[path].tobytes(), f"{file}: {path}"
+
+
+@pytest.mark.parametrize("propagate", ["block", "site"])
+def test_deeper_models_compile_no_more(propagate):
+    """XLA compilations of a whole run are counted; every depth has executables of its own."""
+    models = {depth: xglm_shaped(depth) for depth in (1, 2, 12)}
+    counts = collections.Counter()
+    counting = {"now": 0}
+
+    def listen(event, *_, **__):
+        if event.endswith("backend_compile_duration"):
+            counts[counting["now"]] += 1
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for depth, model in models.items():  # the first pays for what all share
+            counting["now"] = depth
+            pruned(model, data_mesh(1), propagate=propagate)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert counts[12] == counts[2] > 0
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    """A model, and its samples ready for the first block: 5 rows in pieces of 2, the last one filled up."""
+    model = xglm_shaped(1)
+    samples = batch("translation", 5, 16, 97, 3)
+    return model, samples, lambda: start(model, [samples], data_mesh(1), 2)
+
+
+def run(pieces, segment):
+    model, _, make = pieces
+    ready = make() if callable(make) else make
+    params = jax.tree.map(lambda leaf: leaf[0], model.params["blocks"])
+    return ready, ready.run(
+        lambda state, valid: run_segment(
+            params, state, valid, config=model.config, mesh=ready.mesh, segment=segment
+        )
+    )
+
+
+def test_a_block_in_steps_is_the_block_in_one(pieces):
+    model, _, make = pieces
+    whole, sums = run(pieces, Segment(INPUT, OUTPUT, collect=True, advance=True))
+    ready, by_site = make(), {}
+    for position in range(INPUT, OUTPUT):
+        segment = Segment(position, position + 1, collect=position + 1 < OUTPUT, advance=True)
+        _, results = run((model, None, ready), segment)
+        for piece, result in enumerate(results):
+            by_site.setdefault(piece, {}).update(result)
+    assert list(by_site[0]) == list(SITES)
+    for piece, state in enumerate(ready.states):
+        np.testing.assert_allclose(state, whole.states[piece], rtol=1e-5, atol=1e-5)
+        for site in SITES:
+            np.testing.assert_allclose(by_site[piece][site], sums[piece][site], rtol=1e-4)
+
+
+def test_what_is_not_wanted_is_not_returned(pieces):
+    before = pieces[2]().states
+    ready, sums = run(pieces, Segment(INPUT, len(SITES), collect=True, advance=False))
+    assert all(set(result) == set(SITES) for result in sums)
+    for state, old in zip(ready.states, before, strict=True):  # still the block's input
+        np.testing.assert_array_equal(state, old)
+    advanced, none = run(pieces, Segment(INPUT, OUTPUT, collect=False, advance=True))
+    assert none == [{}] * 3
+    assert not np.allclose(advanced.states[0], before[0])
+
+
+def test_micro_batches_cover_every_sample_once_and_fill_up_with_pads():
+    sets = [batch("translation", 5, 8, 97, 0), batch("code", 2, 16, 97, 1)]
+    pieces = MicroBatches(sets, data_mesh(1), 2)
+    assert [tuple(s.shape) for s in pieces.states] == [(2, 8), (2, 8), (2, 8), (2, 16)]
+    assert pieces.roles == ["translation"] * 3 + ["code"]
+    samples = np.concatenate(pieces.samples)
+    assert samples.tolist() == [*sets[0].samples, -1, *sets[1].samples]
+    assert not np.asarray(pieces.valid[2])[1].any()
+    rows = np.concatenate([np.asarray(s) for s in pieces.states[:3]])
+    np.testing.assert_array_equal(rows[:5], sets[0].tokens)
+
+
+def test_sums_of_squares_are_of_real_tokens_whatever_pads_hold():
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(3, 7, 5)).astype(np.float32)
+    valid = np.arange(7) < np.array([7, 3, 0])[:, None]
+    want = (u.astype(np.float64) ** 2 * valid[..., None]).sum(axis=1)
+    poisoned = np.where(valid[..., None], u, [np.nan, np.inf, -np.inf, 1e30, 0]).astype(np.float32)
+    got = sum_of_squares(jnp.asarray(poisoned), jnp.asarray(valid))
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert not np.asarray(got)[2].any()
+
+
+def test_prefetch_keeps_order_and_reads_one_ahead_on_another_thread():
+    reads = []
+
+    def read(i):
+        reads.append((i, threading.current_thread().name))
+        return i * i
+
+    for i, value in enumerate(prefetch(read, 5)):
+        assert value == i * i
+        assert len(reads) <= i + 2
+    assert [i for i, _ in reads] == [0, 1, 2, 3, 4]
+    assert threading.current_thread().name not in {name for _, name in reads}
+
+
+def test_prefetch_passes_errors_on():
+    def read(i):
+        if i == 2:
+            raise jp.InputError("block 2 is cut off")
+        return i
+
+    seen = []
+    with pytest.raises(jp.InputError, match="block 2 is cut off"):
+        for value in prefetch(read, 4):
+            seen.append(value)  # noqa: PERF402
+    assert seen == [0, 1]
+
+
+@pytest.mark.parametrize("devices", [0, -2, 2, 1000])
+def test_a_mesh_of_devices_that_are_not_there(devices):
+    assert jax.device_count() == 1  # what the tests of this project run on
+    with pytest.raises(jp.InputError, match=f"mesh.data={devices}: expected -1 or 1 to 1"):
+        data_mesh(devices)
