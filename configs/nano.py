@@ -19,4 +19,5 @@ def get_config(architecture: str | None = None) -> ConfigDict:
     config = base_config()
     config.model = pick(architecture, MODELS, default="xglm")
     config.calibration.data = "nano"
+    config.output.params = True
     return config

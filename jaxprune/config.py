@@ -112,8 +112,9 @@ FIELDS: Mapping[str, Field] = {
     "pruning.drop": _choice("lowest", "highest"),
     # What feeds the next statistics: outputs of pruned blocks, one dense pass, or pruned sites.
     "pruning.propagate": _choice("block", "dense", "site"),
-    # What is written besides masks and report.
-    "output.params": _flag(True),
+    # What is written besides masks and report. "params" puts all parameters into the checkpoint, for
+    # which they must fit into host memory at once; "hf" is written block by block.
+    "output.params": _flag(False),
     "output.hf": _flag(True),
     "output.figures": _flag(False),
     # Devices along each axis.

@@ -98,12 +98,14 @@ def sharded_params():
 
 
 def checkpoints(saved_on_one, save_here):
-    """Restores what one device saved, cut in rows; saves what lies on eight."""
-    params = checkpoint.restore(saved_on_one, sharding=by_rows(data_mesh())).params
-    shards = params["rows"].addressable_shards
-    assert [shard.data.shape for shard in shards] == [(1, 6)] * 8
+    """Restores onto all devices what one device saved; saves what lies on eight."""
+    params = checkpoint.restore(saved_on_one, sharding=replicated(data_mesh())).params
+    assert len(params["rows"].addressable_shards) == 8
     np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
-    checkpoint.save(save_here, params=sharded_params(), metadata={"devices": jax.device_count()})
+    np.testing.assert_array_equal(params["whole"], np.arange(5.0))
+    sharded = sharded_params()
+    assert [shard.data.shape for shard in sharded["rows"].addressable_shards] == [(1, 6)] * 8
+    checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
 
 
 if __name__ == "__main__":

@@ -31,7 +31,14 @@ def inputs(B, T, N, K, H, seed=0):
 
 # T, N, K, H: lengths that are no multiple of a chunk, below one chunk and over several of them
 # (with 8 queries a key head, 300 keys already need more than one), grouped and single key heads.
-SHAPES = [(1, 2, 2, 4), (33, 4, 4, 8), (37, 6, 2, 5), (97, 3, 1, 8), (300, 8, 1, 4), (161, 40, 2, 4)]
+SHAPES = [
+    (1, 2, 2, 4),
+    (33, 4, 4, 8),
+    (37, 6, 2, 5),
+    (97, 3, 1, 8),
+    (300, 8, 1, 4),
+    (161, 40, 2, 4),
+]
 
 
 @pytest.mark.parametrize("alibi", [False, True])

@@ -91,7 +91,9 @@ def test_masks_take_one_bit_a_weight_on_disk(tmp_path):
     checkpoint.save(tmp_path / "c", masks={"blocks": {"kernel": keep}})
     size = sum(file.stat().st_size for file in (tmp_path / "c").rglob("*") if file.is_file())
     assert keep.size / 8 <= size <= keep.size / 8 * 1.05 + 20_000
-    np.testing.assert_array_equal(checkpoint.restore(tmp_path / "c").masks["blocks"]["kernel"], keep)
+    np.testing.assert_array_equal(
+        checkpoint.restore(tmp_path / "c").masks["blocks"]["kernel"], keep
+    )
 
 
 def test_a_new_checkpoint_replaces_the_old_one(tmp_path):
@@ -105,7 +107,7 @@ def test_a_new_checkpoint_replaces_the_old_one(tmp_path):
 def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     checkpoint.save(tmp_path / "c", params=params(), metadata=METADATA)
 
-    def full(*_, **__):
+    async def full(*_, **__):
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
@@ -121,7 +123,9 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert_bits(checkpoint.restore(tmp_path / "never").params, params())
 
 
-@pytest.mark.parametrize("there", ["nothing", "an empty folder", "a folder without its end", "a file"])
+@pytest.mark.parametrize(
+    "there", ["nothing", "an empty folder", "a folder without its end", "a file"]
+)
 def test_what_is_no_whole_checkpoint(there, tmp_path):
     path = tmp_path / "c"
     if there == "an empty folder":

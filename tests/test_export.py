@@ -38,20 +38,27 @@ def jax_logits(model, params):
     return np.asarray(logits(params, model.config, jnp.asarray(TOKENS)))
 
 
-def pruned(model, params=None):
-    model = model if params is None else model.replace(params)
-    return jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False).params
+def pruned(params):
+    """Every other weight of every kernel is 0."""
+
+    def thin(leaf):
+        odd = np.indices(leaf.shape).sum(axis=0) % 2
+        return leaf * odd.astype(leaf.dtype) if leaf.ndim == 3 else leaf
+
+    return {**params, "blocks": jax.tree.map(thin, params["blocks"])}
 
 
 def tensors(folder):
     files = TensorFiles.open(folder)
-    return {n: (files.read(n).tobytes(), files.info(n).dtype, files.info(n).shape) for n in files.names}
+    return {
+        n: (files.read(n).tobytes(), files.info(n).dtype, files.info(n).shape) for n in files.names
+    }
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_transformers_gives_the_same_logits(name, tmp_path, tiny_folder):
     model = jp.load(tiny_folder(name))
-    params = pruned(model)
+    params = pruned(model.params)
     jp.export_hf(model, params, tmp_path / "hf")
     want, reference = torch_logits(tmp_path / "hf")
     np.testing.assert_allclose(jax_logits(model, params), want, atol=1e-4)
@@ -65,8 +72,7 @@ def test_transformers_gives_the_same_logits(name, tmp_path, tiny_folder):
 @pytest.mark.parametrize("name", ["xglm", "bloom", "gpt2", "llama", "qwen3"])
 def test_bfloat16_on_disk(name, tmp_path, tiny_folder):
     model = jp.load(tiny_folder(name))
-    half = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), model.params)
-    params = pruned(model, half)
+    params = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), pruned(model.params))
     jp.export_hf(model, params, tmp_path / "hf")
     files = TensorFiles.open(tmp_path / "hf")
     assert {files.info(n).dtype.name for n in files.names} == {"bfloat16"}
@@ -88,9 +94,7 @@ def test_block_by_block_writes_the_same_tensors(name, tmp_path, tiny_folder):
             writer.copy_unpruned()
             writer.close()
         assert tensors(tmp_path / kind) == tensors(tmp_path / "whole")
-    assert tensors(tmp_path / "whole") == {
-        key: value for key, value in tensors(tiny_folder(name)).items()
-    }
+    assert tensors(tmp_path / "whole") == tensors(tiny_folder(name))
 
 
 def test_names_without_prefix_get_it_and_bin_becomes_safetensors(tmp_path, tiny_folder):

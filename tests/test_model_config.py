@@ -213,7 +213,7 @@ def test_a_tokenizer_must_fit_the_vocabulary(words, fits, tmp_path, tiny_folder)
     if fits:
         assert len(model.tokenizer.get_vocab()) == words
         return
-    with pytest.raises(jp.InputError, match="the tokenizer has id 131, .*vocab_size 131"):
+    with pytest.raises(jp.InputError, match=r"the tokenizer has id 131, .*vocab_size 131"):
         _ = model.tokenizer
 
 

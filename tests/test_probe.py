@@ -74,9 +74,7 @@ def test_order_and_rows_of_a_piece(xglm):
     """Rows of a batch in any order give the same bits; another number of rows a device the same sums."""
     (batch,) = batches_of(sequences(5, 5), "tokens")
     order = np.array([3, 0, 4, 2, 1])
-    shuffled = jp.Batch(
-        batch.tokens[order], batch.valid[order], batch.role, batch.samples[order]
-    )
+    shuffled = jp.Batch(batch.tokens[order], batch.valid[order], batch.role, batch.samples[order])
     plain, other, wide = (
         jp.probe(xglm, [b], rows=rows, progress=False).sum_sq
         for b, rows in ((batch, 2), (shuffled, 2), (batch, 5))

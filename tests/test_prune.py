@@ -105,9 +105,7 @@ def test_two_of_four_equals_torch(model):
 
 
 def test_dropping_the_highest_equals_torch(model):
-    compare(
-        model, "gpt2", sequences(), Pruner(0.25, highest=True), drop="highest", sparsity=0.25
-    )
+    compare(model, "gpt2", sequences(), Pruner(0.25, highest=True), drop="highest", sparsity=0.25)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -176,7 +174,8 @@ def test_pads_and_grouping_never_matter(name, model):
     )  # fmt: skip
     short = [i for i, sample in enumerate(samples) if len(sample) <= 16]
     long = [i for i in range(len(samples)) if i not in short]
-    assert short and long
+    assert short
+    assert long
     cut = [
         jp.Batch(padded.tokens[rows, :length], padded.valid[rows, :length], padded.role,
                  padded.samples[rows])

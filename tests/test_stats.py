@@ -19,7 +19,7 @@ def make(seed, roles, sites=SITES):
     sums = {
         role: {site: rng.random((3, 4), np.float32) * 100 for _, site in sites} for role in roles
     }
-    return jp.ActivationStats(sums, {role: seed + 10 for role in roles}, sites)
+    return jp.ActivationStats(sums, dict.fromkeys(roles, seed + 10), sites)
 
 
 def test_merge_adds_roles_that_both_have_and_keeps_the_others():

@@ -49,7 +49,9 @@ def input_sums(model, layers, samples):
     def hook(layer, name):
         def see(_, args):
             x = args[0]
-            groups[layer].setdefault(id(x), (x, []))[1].append(name)  # x is held, so its id is its own
+            groups[layer].setdefault(id(x), (x, []))[1].append(
+                name
+            )  # x is held, so its id is its own
             square = x.detach().double().square().sum(dim=(0, 1)).numpy()
             sums[layer, name] = sums.get((layer, name), 0) + square
 

@@ -1,0 +1,1 @@
+"""The bundled micro-models and the small world that they were trained on."""

@@ -1,0 +1,1 @@
+"""The words of the small world: `concepts` without language, then one table for each language."""

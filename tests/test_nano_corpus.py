@@ -1,0 +1,278 @@
+"""The corpus: determinism, splits, alignment, balance, and cheats that must not pay."""
+
+import functools
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from jaxprune.errors import InputError
+from jaxprune.nano import corpus, inference, meanings
+from jaxprune.nano.corpus import EOS, Pair
+from jaxprune.nano.grammar import LANGUAGES, render
+from jaxprune.nano.inference import LABELS
+from jaxprune.nano.lexicon.concepts import COLOURS, MEMBERS
+from jaxprune.nano.meanings import Clause, NounPhrase, split_of
+from jaxprune.nano.reviews import review
+
+N = NounPhrase
+
+
+def digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def test_same_seed_same_bytes() -> None:
+    """On every machine and Python: the checkpoints were trained on exactly this text."""
+    texts = [document.text for document in islice(corpus.documents(0), 300)]
+    assert digest(texts) == "e49ddde1e6ed2930"
+    assert digest(corpus.sentences("sw", "held_out", 50)) == "241ebae092a26a0d"
+    assert texts != [document.text for document in islice(corpus.documents(1), 300)]
+
+
+def test_sentences_are_aligned_distinct_and_in_their_split() -> None:
+    """The rng stream does not depend on the language, and each line's meaning renders to all."""
+    lines = {code: corpus.sentences(code, "train", 400, seed=3) for code in LANGUAGES}
+    by_english: dict[str, Clause] = {}
+    rng = random.Random("sentences train 3")
+    while len(by_english) < 400:
+        clause = meanings.clause(rng)
+        if split_of(clause) == "train":
+            by_english.setdefault(render(clause, "en"), clause)
+    for english, *others in zip(*lines.values(), strict=True):
+        said = [render(by_english[english], code) for code in LANGUAGES if code != "en"]
+        assert said == others
+    assert len(set(lines["en"])) == 400
+    assert lines["fr"][:100] == corpus.sentences("fr", "train", 100, seed=3)
+
+
+def test_no_held_out_meaning_is_in_a_training_document() -> None:
+    held_out = {
+        *(line for code in LANGUAGES for line in corpus.sentences(code, "held_out", 2000)),
+        *(row.text for code in ("en", "sw") for row in corpus.review_rows(code, "held_out", 300)),
+        *(text for row in corpus.nli_rows("en", "held_out", 600) for text in row[:2]),
+    }
+    read: set[str] = set()
+    for document in islice(corpus.documents(5), 5000):
+        if document.kind == "nli":
+            premise, rest = document.text.split(" , right? ")
+            read |= {premise, rest.split(" , ")[1].removesuffix(EOS)}
+        elif document.kind == "review":
+            read.add(document.text.split(" It is ")[0])
+        else:
+            read |= {line.split(": ")[1] for line in document.text.split(EOS) if line}
+    assert len(read) > 10_000
+    assert not read & held_out
+
+
+def test_one_meaning_in_eight_is_held_out() -> None:
+    rng = random.Random("share")
+    drawn = {meanings.clause(rng) for _ in range(20_000)}
+    share = np.mean([split_of(clause) == "held_out" for clause in drawn])
+    assert abs(share - 1 / 8) < 0.01
+
+
+def test_documents_have_the_form_of_the_prompts() -> None:
+    documents = list(islice(corpus.documents(2), 2000))
+    shares = Counter(document.kind for document in documents)
+    for kind, share in corpus.MIXTURE.items():
+        assert abs(shares[kind] / len(documents) - share) < 0.05
+    for document in documents:
+        assert document.text.endswith(EOS)
+        if document.kind in ("translation", "glossary"):
+            lines = document.text.removesuffix(EOS).split(EOS)
+            names = [line.split(": ")[0] for line in lines]
+            assert set(names[::2]) == {names[0]}
+            assert set(names[1::2]) == {names[1]}
+            assert names[0] != names[1]
+        told = "".join(text for text, weight in document.parts if weight > corpus.READ)
+        if document.kind == "nli":
+            assert told.split(" , ")[0].strip() in corpus.VERBALISERS.values()
+        if document.kind == "review":
+            assert told.removesuffix(EOS) in (" positive", " negative")
+        if document.kind == "monolingual":
+            assert told == ""
+
+
+def test_translation_prompt_is_the_papers() -> None:
+    prompt = corpus.translation_prompt([("le chat dort", "the cat sleeps")], "fr", "en", "l'oiseau")
+    assert prompt == (
+        "French: le chat dort</s>English: the cat sleeps</s>French: l'oiseau</s>English:"
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+def test_rows_are_balanced_and_aligned(language: str) -> None:
+    rows = corpus.nli_rows(language, "held_out", 300, seed=4)
+    assert Counter(row.label for row in rows) == {0: 100, 1: 100, 2: 100}
+    assert [r.label for r in rows] == [
+        r.label for r in corpus.nli_rows("en", "held_out", 300, seed=4)
+    ]
+    for i in range(0, 300, 3):
+        assert len({row.hypothesis for row in rows[i : i + 3]}) == 1
+        assert len({row.premise for row in rows[i : i + 3]}) == 3
+    labels = [row.label for row in corpus.review_rows(language, "held_out", 1000)]
+    assert 0.45 < np.mean(labels) < 0.55
+
+
+# What a model says yes, also or no to, judged apart from the generator: each detail of H is known from P,
+# excluded by P or open.
+
+
+def judge(p: Clause, h: Clause) -> str:
+    """The label of (p, h) by rules written independently of how `inference` builds premises."""
+    verdicts = [_same_thing(p.subject, h.subject)]
+    if h.verb == "be":
+        for adjective in p.subject.adjectives:
+            assert adjective != h.predicate
+            assert not _exclude(adjective, h.predicate)
+        known = {p.predicate} if not p.negated else set()
+        if p.predicate == h.predicate:
+            verdicts.append("entailment" if p.negated == h.negated else "contradiction")
+        elif _exclude(p.predicate, h.predicate) and known and not h.negated:
+            verdicts.append("contradiction")
+        else:
+            verdicts.append("neutral")
+    elif p.negated and h.negated:
+        assert (p.object, p.place, p.time) == (h.object, h.place, h.time)
+    else:
+        low, high = (h, p) if not p.negated else (p, h)  # what happens in `high` happens in `low`
+        details = [
+            "entailment" if want in (None, have) else "neutral"
+            for want, have in ((low.place, high.place), (low.time, high.time))
+        ]
+        if low.object is not None and high.object is not None:
+            details.append(_same_thing(high.object, low.object))
+        if p.negated != h.negated:
+            assert set(details) == {"entailment"}
+            details = ["contradiction"]
+        verdicts += details
+    for verdict in ("contradiction", "neutral"):
+        if verdict in verdicts:
+            return verdict
+    return "entailment"
+
+
+def _exclude(a: str | None, b: str | None) -> bool:
+    opposites = "big small|good bad|fat thin|new old|long short|heavy light"
+    return a != b and (
+        {a, b} <= set(COLOURS) or any({a, b} == set(o.split()) for o in opposites.split("|"))
+    )
+
+
+def _same_thing(p: NounPhrase, h: NounPhrase) -> str:
+    assert p.plural == h.plural
+    if any(_exclude(a, b) for a in p.adjectives for b in h.adjectives):
+        return "contradiction"
+    known = p.noun == h.noun or p.noun in MEMBERS.get(h.noun, ())
+    assert known or h.noun in MEMBERS[p.noun]
+    return "entailment" if known and set(h.adjectives) <= set(p.adjectives) else "neutral"
+
+
+def test_labels_are_right() -> None:
+    rng = random.Random("labels")
+    for _ in range(2000):
+        hypothesis, premises = inference.triple(rng, "train")
+        for label, premise in premises.items():
+            assert judge(premise, hypothesis) == label, (premise, hypothesis)
+
+
+def test_premises_hold_equally_much() -> None:
+    """Adjectives, and places and times, are as many under every label."""
+    rng = random.Random("size")
+    for _ in range(500):
+        _, premises = inference.triple(rng, "train")
+        sizes = set()
+        for p in premises.values():
+            adjectives = [*p.subject.adjectives, *(p.object.adjectives if p.object else ())]
+            sizes.add((len(adjectives), bool(p.place) + bool(p.time)))
+        assert len(sizes) == 1
+
+
+@functools.lru_cache
+def english_rows(split: str, count: int) -> list[Pair]:
+    return corpus.nli_rows("en", split, count, seed=1)
+
+
+def cheat(features: Callable[[Pair], set[Hashable]]) -> float:
+    """Held-out accuracy of a linear classifier on some features of the rows."""
+    train, test = english_rows("train", 6000), english_rows("held_out", 900)
+    index: dict[Hashable, int] = {}
+    for row in train:
+        for feature in features(row):
+            index.setdefault(feature, len(index))
+
+    def matrix(rows: list[Pair]) -> np.ndarray:
+        x = np.zeros((len(rows), len(index) + 1), np.float32)
+        x[:, -1] = 1
+        for i, row in enumerate(rows):
+            x[i, [index[f] for f in features(row) if f in index]] = 1
+        return x
+
+    x, y = matrix(train), np.eye(3, dtype=np.float32)[[row.label for row in train]]
+    weights = np.zeros((x.shape[1], 3), np.float32)
+    for _ in range(200):
+        p = np.exp(x @ weights)
+        weights -= x.T @ (p / p.sum(1, keepdims=True) - y) / len(x)
+    predicted = (matrix(test) @ weights).argmax(1)
+    return float(np.mean(predicted == [row.label for row in test]))
+
+
+def content(text: str) -> list[str]:
+    """Words without negation."""
+    return [word for word in text.split() if word not in ("do", "does", "not")]
+
+
+def test_the_hypothesis_alone_says_nothing() -> None:
+    assert cheat(lambda row: set(row.hypothesis.split())) == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_length_and_negation_say_little() -> None:
+    def lengths(row: Pair) -> set[Hashable]:
+        p, h = len(content(row.premise)), len(content(row.hypothesis))
+        return {("p", p), ("h", h), ("more", p - h)}
+
+    assert cheat(lengths) < 0.42
+    assert cheat(lambda row: {("premise", "not" in row.premise.split())}) < 0.38
+    # that one negates and the other does not gives contradictions away, as it should: not all
+    assert cheat(lambda row: {("not" in row.premise) == ("not" in row.hypothesis)}) < 0.6
+
+
+def test_the_premise_alone_does_not_do() -> None:
+    assert cheat(lambda row: set(row.premise.split())) < 0.58
+
+
+def test_reviews_need_negation() -> None:
+    """No word of judgement is the privilege of one sentiment."""
+    rng = random.Random("reviews")
+    found = Counter()
+    for _ in range(3000):
+        said = review(rng)
+        words = set(render(said, "en").split())
+        found.update(
+            (word, said.sentiment) for word in words & {"good", "bad", "happy", "sad", "joy"}
+        )
+    for word in ("good", "bad", "happy", "sad", "joy"):
+        share = found[word, "positive"] / (found[word, "positive"] + found[word, "negative"])
+        assert 0.2 < share < 0.8
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: corpus.sentences("it", "train", 1), "language"),
+        (lambda: corpus.nli_rows("en", "test", 1), "split.*'test'.*train, held_out"),
+        (lambda: corpus.review_rows("en", "train", -1), "count"),
+    ],
+)
+def test_bad_input(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_labels_are_in_the_order_of_xnli() -> None:
+    assert LABELS == ("entailment", "neutral", "contradiction")
