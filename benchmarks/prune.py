@@ -1,6 +1,6 @@
 """Pruning here against the torch way, alternately in one run, on the same weights and tokens.
 
-    python benchmarks/prune.py --model FOLDER --tokens tokens.npz
+    python benchmarks/prune.py --model FOLDER --flores FOLDER
     python benchmarks/prune.py --shape bloom-560m
 
 Prints seconds and ratios (torch's seconds over ours: above 1, this package is faster). Needs torch.
@@ -21,6 +21,7 @@ from torch_loop import prune as torch_prune
 
 from jaxprune.batching import Batch, from_arrays
 from jaxprune.cli import one_cpu_device_per_core
+from jaxprune.demonstrations import prompts, sample_rows
 from jaxprune.model import load
 from jaxprune.models import modules
 from jaxprune.prune import prune_blocks
@@ -95,17 +96,24 @@ def pass_flops(config, batches, propagate):
     return total * config.n_layers
 
 
-def tokens_of(arguments, vocab):
-    """(tokens [N, T], mask [N, T]) from a file, or random ones with FLORES-like lengths."""
-    if arguments.tokens:
-        with np.load(arguments.tokens) as archive:
-            tokens = archive["input_ids"][: arguments.samples]
-            mask = archive["attention_mask"][: arguments.samples].astype(bool)
-        return tokens, mask
-    rng = np.random.default_rng(0)
-    tokens = rng.integers(3, vocab, (arguments.samples, 512)).astype(np.int32)
-    lengths = rng.integers(256, 512, arguments.samples)
-    return tokens, np.arange(512) < lengths[:, None]
+def tokens_of(arguments, model):
+    """(tokens [N, 512], mask [N, 512]): the authors' samples of FLORES, or random ones as long."""
+    if not arguments.flores:
+        rng = np.random.default_rng(0)
+        tokens = rng.integers(3, model.config.vocab_size, (arguments.samples, 512)).astype(np.int32)
+        lengths = rng.integers(256, 512, arguments.samples)
+        return tokens, np.arange(512) < lengths[:, None]
+    lines = [
+        Path(arguments.flores, f"{code}.txt").read_text(encoding="utf-8").splitlines()
+        for code in ("fr", "en")
+    ]
+    rows = sample_rows(len(lines[0]), "translation", 4, arguments.samples, 0, "official")
+    texts = prompts(lines, ["fr", "en"], rows, model.tokenizer.eos_token)
+    tokens, mask = np.zeros((len(texts), 512), np.int32), np.zeros((len(texts), 512), bool)
+    for i, text in enumerate(texts):
+        ids = model.tokenizer(text).input_ids[:512]
+        tokens[i, : len(ids)], mask[i, : len(ids)] = ids, True
+    return tokens, mask
 
 
 def main():
@@ -129,7 +137,7 @@ def main():
 
 def compare(arguments, folder):
     model = load(folder)
-    tokens, mask = tokens_of(arguments, model.config.vocab_size)
+    tokens, mask = tokens_of(arguments, model)
     every = np.arange(len(tokens), dtype=np.int32)
     padded = [Batch(tokens, np.ones_like(mask), "tokens", every)]
     real = from_arrays(tokens, mask)

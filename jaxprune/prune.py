@@ -200,11 +200,22 @@ def _select(
     )
     flat = flatten_dict(params, sep="/")
     kernels = {path: flat.pop(path) for path in reads}
-    pruned, keep = select_block(kernels, norms, code_norms, layer, settings=settings, mesh=mesh)
-    return unflatten_dict(flat | pruned, sep="/"), jax.device_get(keep)
+    # By way of the host, which wants the masks anyway: no collective, and so none for the CPU
+    # backend to wait in, whose few threads run the collectives as well as the products.
+    keep = jax.device_get(
+        select_block(kernels, norms, code_norms, layer, settings=settings, mesh=mesh)
+    )
+    pruned = drop_weights(kernels, jax.device_put(keep, replicated(mesh)))
+    return unflatten_dict(flat | pruned, sep="/"), keep
 
 
-@functools.partial(jax.jit, static_argnames=("settings", "mesh"), donate_argnames="kernels")
+@functools.partial(jax.jit, donate_argnames="kernels")
+def drop_weights(kernels: Mapping[str, Any], keep: Mapping[str, Any]) -> dict[str, Any]:
+    """Kernels of a block with the dropped weights +0, on every device."""
+    return mask_algebra.apply(kernels, keep)
+
+
+@functools.partial(jax.jit, static_argnames=("settings", "mesh"))
 def select_block(
     kernels: Mapping[str, Any],
     norms: Any,
@@ -213,10 +224,10 @@ def select_block(
     *,
     settings: Settings,
     mesh: Mesh,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Kernels of a block with the dropped weights +0, and their keep masks, whole on every device.
+) -> dict[str, Any]:
+    """Keep masks of a block's kernels, bool [in, out].
 
-    Rows (output columns) are independent, so each device ranks its share of them.
+    Rows of the paper (output columns) are independent, so each device ranks its share of them.
     """
     block = scores.block_scores(
         kernels,
@@ -241,8 +252,7 @@ def select_block(
         keep = jax.shard_map(
             keep, mesh=mesh, in_specs=(columns,), out_specs=columns, check_vma=False
         )
-    masks = jax.lax.with_sharding_constraint(keep(block), replicated(mesh))
-    return mask_algebra.apply(kernels, masks), masks
+    return keep(block)
 
 
 def _zero_dropped(block: Mapping[str, Any], keep: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def pruned(model, mesh, length=16, **settings):
 CASES = {
     "xglm-float32": {"dtype": "float32", "propagate": "site"},
     "xglm-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
-    "bloom-float32": {"dtype": "float32", "propagate": "block"},
+    "bloom-float32": {"dtype": "float32", "propagate": "dense"},
     "bloom-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
     "gpt2-float32": {"dtype": "float32", "propagate": "dense"},
     "gpt2-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},

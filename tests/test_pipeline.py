@@ -97,7 +97,9 @@ def assert_equal(got, want):
 def run(model, tokens, tmp_path_factory):
     """One refined job on ready-made tokens: (workdir, returned report, the same by the Python API)."""
     workdir = tmp_path_factory.mktemp("runs") / "deep" / "workdir"
-    config = on_tokens(model, tokens, pruning__criterion="refined", pruning__sparsity=0.5)
+    config = on_tokens(
+        model, tokens, pruning__criterion="refined", pruning__sparsity=0.5, output__params=True
+    )
     report = prune_from_config(config, workdir)
     loaded = jp.load(model)
     result = jp.prune(

@@ -79,12 +79,12 @@ def test_blocks_as_in_the_paper_equal_torch(name, model):
 
 @pytest.mark.parametrize("name", ["bloom", "qwen3"])
 def test_site_by_site_equals_torch(name, model):
-    compare(model, name, sequences(), Pruner(0.37), "site", sparsity=0.37)
+    compare(model, name, sequences(), Pruner(0.5), "site", sparsity=0.5)
 
 
 @pytest.mark.parametrize("name", ["xglm", "gpt2"])
 def test_one_dense_pass_equals_torch(name, model):
-    compare(model, name, sequences(), Pruner(0.3), "dense", sparsity=0.3)
+    compare(model, name, sequences(seed=DENSE_SEED), Pruner(0.5), "dense", sparsity=0.5)
 
 
 @pytest.mark.parametrize("name", ["bloom", "llama"])
@@ -282,7 +282,7 @@ def test_a_non_finite_activation_is_refused_by_layer_and_site(
     broken = poisoned(model("xglm"), path, layer, value)
     samples = [np.zeros(5, np.int32), *sequences()]  # token 0 is the embedding that is poisoned
     with pytest.raises(jp.InputError, match=f"{where}: .*not finite") as caught:
-        jp.prune(broken, [one_shape(samples)], propagate=propagate, progress=False)
+        jp.prune(broken, [one_shape(samples)], propagate=propagate, sparsity=0.5, progress=False)
     assert "\n" not in str(caught.value)
 
 
@@ -302,7 +302,7 @@ def test_samples_that_the_model_cannot_take(tokens, message, model):
 
 def test_report_counts_what_the_masks_hold(model):
     xglm, batch = model("xglm"), one_shape(sequences())
-    result = jp.prune(xglm, [batch], sparsity=0.3, progress=False)
+    result = jp.prune(xglm, [batch], sparsity=0.5, progress=False)
     report, density = result.report, jp.masks.density(result.masks)
     assert report["tokens"] == {"translation": batch.num_tokens}
     np.testing.assert_allclose(report["sparsity"]["layers"], 1 - np.array(density.layers))

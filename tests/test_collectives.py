@@ -1,0 +1,62 @@
+"""Nothing crosses devices inside a compiled pass: activations and weights stay where they are."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, re
+import jax, numpy as np
+from flax.traverse_util import flatten_dict
+from jaxprune.models import ModelConfig, init
+from jaxprune.models.xglm import FAMILY
+from jaxprune.prune import PROPAGATE, drop_weights, select_block
+from jaxprune.settings import Settings
+from jaxprune.sharding import by_rows, data_mesh, replicated
+from jaxprune.walk import INPUT, run_segment
+
+config = ModelConfig("xglm", 64, 32, 2, 4, 4, 8, 48, "gelu", 1e-5, True, 64)
+mesh = data_mesh()
+block = jax.tree.map(lambda x: x[0], init(config, 0)["blocks"])
+params = jax.device_put(block, replicated(mesh))
+rows = lambda x: jax.device_put(x, by_rows(mesh))
+x, valid = rows(np.ones((16, 8, 32), np.float32)), rows(np.ones((16, 8), bool))
+texts = {}
+for step in (*PROPAGATE["block"], *PROPAGATE["site"][:1]):
+    lowered = run_segment.lower(params, x, valid, config=config, mesh=mesh, segment=step.segment)
+    texts[str(step.segment)] = lowered.compile().as_text()
+flat = flatten_dict(params, sep="/")
+kernels = {path: flat[path] for path in FAMILY.sites}
+norms = {path: np.ones(kernel.shape[0], np.float32) for path, kernel in kernels.items()}
+selected = select_block.lower(kernels, norms, None, 0, settings=Settings(), mesh=mesh).compile()
+texts["select"] = selected.as_text()
+keep = jax.device_put(jax.device_get(selected(kernels, norms, None, 0)), replicated(mesh))
+texts["drop"] = drop_weights.lower(kernels, keep).compile().as_text()
+kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
+found = {name: sorted(set(re.findall(kinds, text))) for name, text in texts.items()}
+# the same search finds a collective where there is one
+control = jax.jit(lambda x: x.sum(0)).lower(x).compile().as_text()
+print(json.dumps({"devices": mesh.size, "found": found, "control": re.findall(kinds, control)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def report():
+    env = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_no_collective_in_any_pass_on_eight_devices(report):
+    assert report["devices"] == 8
+    assert len(report["found"]) == 5
+    assert report["found"] == {name: [] for name in report["found"]}
+
+
+def test_the_search_would_find_one(report):
+    assert report["control"]
