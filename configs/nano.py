@@ -1,4 +1,4 @@
-"""The bundled micro-models: needs no network, takes seconds. Argument: xglm (default), bloom, gpt2.
+"""The bundled micro-models: needs no network, takes seconds. Argument: xglm (default), bloom.
 
 python scripts/prune.py --config configs/nano.py --workdir runs/nano
 """
@@ -8,10 +8,11 @@ from importlib.resources import files
 from ml_collections import ConfigDict
 
 from jaxprune.config import base_config, pick
+from jaxprune.nano import TRAINED
 
 MODELS = {
     name: str(files("jaxprune").joinpath("nano", "checkpoints", name))
-    for name in ("xglm", "bloom", "gpt2")
+    for name in TRAINED
 }
 
 

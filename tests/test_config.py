@@ -221,11 +221,11 @@ def test_config_arguments_choose_the_model(name, argument, model):
 
 
 def test_bloom_is_pruned_by_the_refined_metric_and_nano_by_its_own_corpus():
-    bloom, nano = get_config("bloom"), get_config("nano", "gpt2")
+    bloom, nano = get_config("bloom"), get_config("nano", "bloom")
     assert bloom.pruning.criterion == "refined"
     assert bloom.calibration.kind == "translation_vs_code"
     assert nano.calibration.data == "nano"
-    assert Path(nano.model).parts[-3:] == ("nano", "checkpoints", "gpt2")
+    assert Path(nano.model).parts[-3:] == ("nano", "checkpoints", "bloom")
     with pytest.raises(InputError, match=r"got 'bloomz'; .*did you mean bloom\?"):
         get_config("nano", "bloomz")
 

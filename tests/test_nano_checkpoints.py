@@ -9,14 +9,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from jaxprune.model import Model, load
-from jaxprune.nano import corpus, evaluate
+from jaxprune.nano import TRAINED, corpus, evaluate
 from jaxprune.nano.grammar import LANGUAGES
-from jaxprune.nano.train import ARCHITECTURES
 
 CHECKPOINTS = files("jaxprune").joinpath("nano", "checkpoints")
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+@pytest.fixture(scope="module", params=TRAINED)
 def folder(request: pytest.FixtureRequest) -> Path:
     with as_file(CHECKPOINTS.joinpath(request.param)) as path:
         return path

@@ -16,9 +16,9 @@ from jaxprune.settings import Settings
 from jaxprune.weights import to_stored
 
 FAMILIES = ("xglm", "bloom", "gpt2", "llama", "qwen3")
-# float32 sums in another order move scores by some 1e-6 of themselves; the closest decision of
-# every comparison below is checked to be wider than this.
-CLEAR = 5e-6
+# float32 sums in another order move scores by some 1e-6 of themselves. The closest decision of every
+# comparison below is checked to be wider than this; the seeds are of samples for which it is.
+CLEAR = 1e-5
 
 
 def sequences(count=7, seed=0, vocab=131):
@@ -71,7 +71,7 @@ def compare(model, name, samples, pruner, propagate="block", code=(), **settings
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_blocks_as_in_the_paper_equal_torch(name, model):
-    result = compare(model, name, sequences(), Pruner(0.5), sparsity=0.5)
+    result = compare(model, name, sequences(seed=1), Pruner(0.5), sparsity=0.5)
     share = 1 - jp.masks.density(result.masks).overall
     assert result.report["sparsity"]["overall"] == pytest.approx(share)
     assert share == pytest.approx(0.5)  # every input size is even
@@ -84,7 +84,7 @@ def test_site_by_site_equals_torch(name, model):
 
 @pytest.mark.parametrize("name", ["xglm", "gpt2"])
 def test_one_dense_pass_equals_torch(name, model):
-    compare(model, name, sequences(seed=DENSE_SEED), Pruner(0.5), "dense", sparsity=0.5)
+    compare(model, name, sequences(seed=3), Pruner(0.5), "dense", sparsity=0.5)
 
 
 @pytest.mark.parametrize("name", ["bloom", "llama"])
