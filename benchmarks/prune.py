@@ -120,9 +120,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a Hugging Face folder")
     parser.add_argument("--shape", choices=SHAPES, help="random weights of this block shape")
-    parser.add_argument(
-        "--tokens", help=".npz with input_ids and attention_mask, padded to one length"
-    )
+    parser.add_argument("--flores", help="folder of fr.txt and en.txt, for the samples")
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--layers", type=int, default=4, help="of a random model")
     parser.add_argument("--repeats", type=int, default=2)

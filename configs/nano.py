@@ -10,10 +10,7 @@ from ml_collections import ConfigDict
 from jaxprune.config import base_config, pick
 from jaxprune.nano import TRAINED
 
-MODELS = {
-    name: str(files("jaxprune").joinpath("nano", "checkpoints", name))
-    for name in TRAINED
-}
+MODELS = {name: str(files("jaxprune").joinpath("nano", "checkpoints", name)) for name in TRAINED}
 
 
 def get_config(architecture: str | None = None) -> ConfigDict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -58,8 +59,9 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     write_json(workdir / "config.json", resolved)
     prepared = time.perf_counter() - began
 
+    # closed at once when a write fails, so that its progress bar ends before the error is shown
     blocks = prune_blocks(model, batches, settings, mesh=mesh)
-    with Outputs(model, workdir, config) as outputs:
+    with contextlib.closing(blocks), Outputs(model, workdir, config) as outputs:
         for block in blocks:
             outputs.add(block)
         digests = outputs.digests() | {"calibration": digest(batches)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -131,7 +131,7 @@ def prune_blocks(
     mesh: Mesh | None = None,
     rows: int = ROWS,
     progress: bool = True,
-) -> Iterator[PrunedBlock]:
+) -> Generator[PrunedBlock, None, None]:
     """Prunes block after block and hands each over; holds one block's weights and the hidden states.
 
     Arguments and errors are those of `prune`.

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from absl import app, flags
 
-from jaxprune.cli import one_cpu_device_per_core
 from jaxprune.errors import InputError
 from jaxprune.model import load
 from jaxprune.nano import evaluate, train, vocabulary
@@ -25,7 +24,6 @@ _TRAIN = flags.DEFINE_bool("train", True, "no: only score the model that is in w
 def main(argv: list[str]) -> None:
     """Trains, saves, scores."""
     del argv
-    one_cpu_device_per_core()
     folder = Path(_WORKDIR.value)
     if _TRAIN.value:
         recipe = train.Recipe(steps=_STEPS.value, seed=_SEED.value)

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 from optax.contrib import MuonDimensionNumbers, muon
 from safetensors.numpy import save_file
@@ -25,7 +24,6 @@ from jaxprune import models
 from jaxprune.errors import InputError
 from jaxprune.models import ModelConfig, family_of
 from jaxprune.nano import corpus, packing, vocabulary
-from jaxprune.sharding import DATA, by_rows, data_mesh
 from jaxprune.weights import to_stored
 
 ARCHITECTURES = ("xglm", "bloom", "gpt2")
@@ -108,40 +106,24 @@ def loss(
     tokens: Int[Array, "B T"],
     weights: Float[Array, "B T"],
 ) -> Float[Array, ""]:
-    """Sum over all targets of weight · cross-entropy; the first token of a row is no target."""
+    """Mean cross-entropy, weighted by target; the first token of a row is no target."""
     logits = models.logits(params, config, tokens[:, :-1])
     entropy = optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:])
-    return jnp.sum(entropy * weights[:, 1:])
-
-
-def gradients(config: ModelConfig, mesh: Mesh) -> Callable[..., tuple[Array, Any]]:
-    """A function (params, tokens, weights) → (mean loss, gradients), each device on its own rows."""
-
-    def local(params: Any, tokens: Array, weights: Array) -> tuple[Array, Any]:
-        total, grads = jax.value_and_grad(loss)(params, config, tokens, weights)
-        targets = jax.lax.psum(jnp.sum(weights[:, 1:]), DATA)
-        summed = jax.lax.psum((total, grads), DATA)
-        return jax.tree.map(lambda value: value / targets, summed)
-
-    rows = PartitionSpec(DATA)
-    return jax.shard_map(
-        local,
-        mesh=mesh,
-        in_specs=(PartitionSpec(), rows, rows),
-        out_specs=PartitionSpec(),
-        check_vma=False,  # else the gradient of replicated parameters would be summed twice
-    )
+    return jnp.sum(entropy * weights[:, 1:]) / jnp.sum(weights[:, 1:])
 
 
 @functools.cache
-def train_step(config: ModelConfig, recipe: Recipe, mesh: Mesh) -> Callable[..., Any]:
-    """A compiled step (params, state, tokens, weights) → (params, state, mean loss)."""
+def train_step(config: ModelConfig, recipe: Recipe) -> Callable[..., Any]:
+    """A compiled step (params, state, tokens, weights) → (params, state, mean loss).
+
+    On one device: split over one CPU device per core, XLA's all-reduce between them ran into its
+    timeout on a busy machine and ended the process.
+    """
     update = optimizer(recipe).update
-    slope = gradients(config, mesh)
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def step(params: Any, state: Any, tokens: Array, weights: Array) -> tuple[Any, Any, Array]:
-        mean, grads = slope(params, tokens, weights)
+        mean, grads = jax.value_and_grad(loss)(params, config, tokens, weights)
         updates, state = update(grads, state, params)
         return optax.apply_updates(params, updates), state, mean
 
@@ -167,20 +149,18 @@ def train(
 ) -> tuple[ModelConfig, Any]:
     """Trains from nothing; `log` gets a line every so many steps.
 
-    The same bits for the same recipe on the same kind and number of devices: sums of gradients
-    depend on both in their last bits.
+    The same bits for the same recipe on the same kind of device.
     """
     config = nano_config(architecture, len(tokenizer))
-    mesh = _mesh(recipe)
     params = models.init(config, recipe.seed)
     state = optimizer(recipe).init(params)
-    step = train_step(config, recipe, mesh)
+    step = train_step(config, recipe)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
-    log(f"{architecture}: {count:,} parameters, {len(tokenizer)} pieces, {mesh.size} devices")
+    log(f"{architecture}: {count:,} parameters, {len(tokenizer)} pieces")
     log(str(recipe))
     losses, start = [], time.perf_counter()
     for done, batch in enumerate(batches(tokenizer, recipe), start=1):
-        params, state, mean = step(params, state, *jax.device_put(batch, by_rows(mesh)))
+        params, state, mean = step(params, state, *batch)
         losses.append(mean)
         if done % every == 0 or done == recipe.steps:
             recent = float(np.mean(jax.device_get(losses)))
@@ -189,12 +169,6 @@ def train(
             log(f"step {done}/{recipe.steps}  loss {recent:.4f}  {spent:.0f} s, {left:.0f} s left")
             losses = []
     return config, params
-
-
-def _mesh(recipe: Recipe) -> Mesh:
-    """As many devices as share the rows of a step evenly."""
-    there = jax.local_device_count()
-    return data_mesh(max(n for n in range(1, there + 1) if recipe.rows % n == 0))
 
 
 def save(
