@@ -1,4 +1,4 @@
-"""The bundled micro-models: needs no network, takes seconds. Argument: xglm (default), bloom.
+"""The bundled micro-models: needs no network, takes seconds. Argument: xglm (default), bloom, gpt2.
 
 python scripts/prune.py --config configs/nano.py --workdir runs/nano
 """

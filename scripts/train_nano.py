@@ -1,4 +1,4 @@
-"""Trains one of the bundled micro-models and scores it: about ten minutes on two idle cores.
+"""Trains one of the bundled micro-models and scores it: about 12 minutes on two idle cores.
 
 python scripts/train_nano.py --architecture xglm --workdir runs/train_nano/xglm
 """
