@@ -52,9 +52,12 @@ def probe(
     pieces, counts = start(model, batches, mesh, rows), token_counts(batches)
     segment = Segment(INPUT, OUTPUT, collect=True, advance=True)
     layers: list[SiteSums] = []
+
+    def read(layer: int) -> Any:
+        return to_device(model.block(layer), dtype, mesh)
+
     with progress_bar("probe", model.config.n_layers, sum(counts.values()), progress) as bar:
-        for layer, block in enumerate(prefetch(model.block, model.config.n_layers)):
-            params = to_device(block, dtype, mesh)
+        for layer, params in enumerate(prefetch(read, model.config.n_layers)):
             layers.append(collect(params, pieces, segment, model.config, layer))
             bar.update()
     return stack(layers, counts, model.config)

@@ -10,7 +10,9 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-# Bytes of scores that one step of the CPU loop makes: they should stay in a core's L2 cache.
+# One step of the CPU loop: at most so many queries, because what a chunk computes above the diagonal
+# is lost, and so few bytes of scores that they stay in a core's L2 cache.
+QUERIES = 64
 SCORE_BYTES = 512 * 1024
 
 
@@ -54,7 +56,7 @@ def _chunked(q: Array, k: Array, v: Array, slopes: np.ndarray | None) -> Array:
     B, T, N, H = q.shape
     K = k.shape[2]
     G = N // K
-    chunk = max(32, min(T, SCORE_BYTES // (4 * G * T) // 32 * 32))
+    chunk = max(32, min(QUERIES, SCORE_BYTES // (4 * G * T) // 32 * 32))
     grouped = q.reshape(B, T, K, G, H).transpose(0, 2, 3, 1, 4).reshape(B * K, G, T, H)
     keys, values = (x.transpose(0, 2, 1, 3).reshape(B * K, T, H) for x in (k, v))
     product = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)

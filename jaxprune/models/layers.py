@@ -123,8 +123,9 @@ def rope_frequencies(head_dim: int, rope: RopeConfig) -> np.ndarray:
 
 def rotate(x: Float[Array, "B T N H"], frequencies: np.ndarray) -> Float[Array, "B T N H"]:
     """Rotary position embedding at positions 0…T-1; the halves of H are the two coordinates."""
-    angles = jnp.arange(x.shape[1], dtype=jnp.float32)[:, None] * frequencies  # [T, H/2]
-    cos, sin = jnp.cos(angles)[:, None], jnp.sin(angles)[:, None]
+    # Tables made once by numpy: in the graph, XLA would take the sine anew for every row and head.
+    angles = np.arange(x.shape[1], dtype=np.float32)[:, None] * frequencies  # [T, H/2]
+    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
     first, second = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
