@@ -53,6 +53,13 @@ def torch_job(folder, tokens, attention):
     return run
 
 
+def attentions(folder):
+    """Kinds of attention that transformers has for the model; it has no fused one for BLOOM."""
+    kind = type(transformers.AutoConfig.from_pretrained(folder))
+    supported = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[kind]._supports_sdpa
+    return ("sdpa", "eager") if supported else ("eager",)
+
+
 def our_job(model, batches, propagate, dtype):
     settings = Settings(sparsity=SPARSITY, propagate=propagate, dtype=dtype)
 
@@ -82,18 +89,20 @@ def _seconds(call):
 
 
 def pass_flops(config, batches, propagate):
-    """Operations of the products in all passes; attention counted causally, half of T x T."""
+    """Operations of the products in all passes; attention counted causally, half of T x T.
+
+    Statistics leave out a block's last product, and nothing computes the last block's output.
+    """
     kernels = [x.size for x in jax.tree.leaves(modules(config).block[1]) if x.ndim == 2]
-    last = config.d_ff * config.d_model  # the kernel that a statistics pass leaves out
-    per_token = 2 * sum(kernels)
     total = 0
     for batch in batches:
         rows, length = batch.tokens.shape
         attention = 2 * 2 * rows * length * length * config.n_heads * config.head_dim / 2
-        whole = rows * length * per_token + attention
-        passes = {"site": whole, "dense": whole, "block": 2 * whole - 2 * rows * length * last}
-        total += passes[propagate]
-    return total * config.n_layers
+        whole = rows * length * 2 * sum(kernels) + attention
+        statistics = whole - rows * length * 2 * config.d_ff * config.d_model
+        first = {"block": statistics + whole, "site": whole}[propagate]  # all blocks but the last
+        total += (config.n_layers - 1) * first + statistics
+    return total
 
 
 def tokens_of(arguments, model):
@@ -122,7 +131,7 @@ def main():
     parser.add_argument("--shape", choices=SHAPES, help="random weights of this block shape")
     parser.add_argument("--flores", help="folder of fr.txt and en.txt, for the samples")
     parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--layers", type=int, default=4, help="of a random model")
+    parser.add_argument("--layers", type=int, default=12, help="of a random model")
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
     one_cpu_device_per_core()
@@ -145,16 +154,15 @@ def compare(arguments, folder):
         "real site": (real, "site", "float32"),
         "real block bfloat16": (real, "block", "bfloat16"),
     }
-    jobs = [
-        Job("torch fused", torch_job(folder, tokens, "sdpa")),
-        *(Job(name, our_job(model, *how)) for name, how in ours.items()),
-        Job("torch eager", torch_job(folder, tokens, "eager")),
-    ]
+    names = {"sdpa": "torch fused", "eager": "torch eager"}
+    theirs = [Job(names[kind], torch_job(folder, tokens, kind)) for kind in attentions(folder)]
+    mine = [Job(name, our_job(model, *how)) for name, how in ours.items()]
+    jobs = [*theirs[:1], *mine, *theirs[1:]]  # torch on either side, where there are two
     print(
-        f"{folder.name}: {tokens.shape[0]} samples of {tokens.shape[1]}, {mask.sum()} real tokens"
+        f"{arguments.shape or folder.name}: {len(tokens)} samples of 512, {mask.sum()} real tokens"
     )
-    for job in jobs[1:-1]:
-        print(f"  {job.name}: first run, with compilation, {job.run():.1f} s")
+    for job in mine:
+        print(f"  {job.name}: first run, with compilation, {job.run():.1f} s", flush=True)
     rates: list = []
     for _ in range(arguments.repeats):
         rates.append(matmul_rate("float32"))
@@ -164,11 +172,8 @@ def compare(arguments, folder):
     best = {job.name: min(job.seconds) for job in jobs}
     print(f"best of {arguments.repeats}; matmul {max(rates):.0f} GFLOP/s float32")
     for name, how in ours.items():
-        fused, eager = best["torch fused"] / best[name], best["torch eager"] / best[name]
-        print(
-            f"  {name}: {best[name]:.1f} s; torch fused {fused:.2f}x, torch eager {eager:.2f}x",
-            end="",
-        )
+        ratios = [f"{job.name} {best[job.name] / best[name]:.2f}x" for job in theirs]
+        print(f"  {name}: {best[name]:.1f} s; {', '.join(ratios)}", end="")
         if how[2] == "float32":
             rate = pass_flops(model.config, how[0], how[1]) / best[name] / 1e9
             print(f"; {rate:.0f} GFLOP/s, {rate / max(rates):.0%} of matmul", end="")

@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from etils import epath
 from jax.sharding import Sharding
 
 from jaxprune import masks as mask_algebra
@@ -119,8 +118,8 @@ def _whole(folder: Path) -> Path:
 
 def _restore_tree(item: Path, sharding: Sharding | None) -> Any:
     handler = ocp.PyTreeCheckpointHandler()
-    tree = handler.metadata(epath.Path(item)).tree
     with ocp.Checkpointer(handler) as checkpointer:
+        tree = checkpointer.metadata(item).item_metadata.tree
         on_host = ocp.RestoreArgs(restore_type=np.ndarray)
         one = on_host if sharding is None else ocp.ArrayRestoreArgs(sharding=sharding)
         args = jax.tree.map(lambda _: one, tree)

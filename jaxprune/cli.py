@@ -31,6 +31,9 @@ def run(main: Callable[[ConfigDict, Path], None]) -> None:
             logging.set_verbosity(logging.WARNING)
         return arguments
 
+    # transformers would advise to install torch, which nothing here uses
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+
     def start(arguments: tuple[ConfigDict, Path]) -> None:
         one_cpu_device_per_core()
         main(*arguments)

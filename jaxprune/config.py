@@ -16,10 +16,7 @@ from ml_collections.config_dict import placeholder
 
 from jaxprune.errors import InputError
 from jaxprune.languages import LANGUAGES, language
-from jaxprune.patterns import keep_of
-
-# The sparsity of the authors' example scripts.
-DEFAULT_SPARSITY = 0.3
+from jaxprune.patterns import DEFAULT_SPARSITY, keep_of
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 import re
 
+# The sparsity of the authors' example scripts.
+DEFAULT_SPARSITY = 0.3
+
 
 def keep_of(pattern: str) -> tuple[int, int] | None:
     """(N, M) of a pattern `N:M` that keeps N of every M weights; None for any other text."""

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from jaxprune import masks as mask_algebra
 from jaxprune import scores
 from jaxprune.errors import InputError
+from jaxprune.patterns import DEFAULT_SPARSITY, keep_of
 
 ALLOWED = {
     "criterion": scores.CRITERIA,
@@ -19,10 +20,13 @@ ALLOWED = {
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How to prune; the fields of `config.pruning` with `compat`, `seed` and `dtype`."""
+    """How to prune; the fields of `config.pruning` with `compat`, `seed` and `dtype`.
+
+    Without `sparsity`, an N:M pattern has its own and everything else the paper's 0.3.
+    """
 
     criterion: str = "wanda"
-    sparsity: float = 0.3
+    sparsity: float | None = None
     pattern: str = "unstructured"
     threshold: str = "row"
     drop: str = "lowest"
@@ -32,6 +36,8 @@ class Settings:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        if self.sparsity is None and keep_of(self.pattern) is None:
+            object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         mask_algebra.check_selection(self.sparsity, self.pattern, self.threshold, self.drop)
         for name, allowed in ALLOWED.items():
             if getattr(self, name) not in allowed:

@@ -33,7 +33,7 @@ kernels = {path: flat[path] for path in FAMILY.sites}
 norms = {path: np.ones(kernel.shape[0], np.float32) for path, kernel in kernels.items()}
 selected = select_block.lower(kernels, norms, None, 0, settings=Settings(), mesh=mesh).compile()
 texts["select"] = selected.as_text()
-keep = jax.device_put(jax.device_get(selected(kernels, norms, None, 0)), replicated(mesh))
+keep = jax.device_put(jax.device_get(selected(kernels, norms, None, 0)[0]), replicated(mesh))
 texts["drop"] = drop_weights.lower(kernels, keep).compile().as_text()
 kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
 found = {name: sorted(set(re.findall(kinds, text))) for name, text in texts.items()}

@@ -96,9 +96,7 @@ def test_refined_with_code_equals_torch(name, model):
 
 
 def test_two_of_four_equals_torch(model):
-    result = compare(
-        model, "xglm", sequences(), Pruner(pattern=(2, 4)), pattern="2:4", sparsity=0.5
-    )
+    result = compare(model, "xglm", sequences(), Pruner(pattern=(2, 4)), pattern="2:4")
     for path, mask in flatten_dict(result.masks, sep="/").items():
         groups = mask.reshape(mask.shape[0], -1, 4, mask.shape[2])
         assert (groups.sum(axis=2) == 2).all(), path
@@ -270,10 +268,10 @@ def poisoned(xglm, path, layer, value):
     ("path", "layer", "value", "where"),
     [
         ("embed/tokens", 0, np.nan, "layer 0, site qkv"),
-        ("blocks/attention/query/kernel", 1, np.inf, "layer 1, site attention_out"),
+        ("blocks/attention/query/bias", 1, np.inf, "layer 1, site attention_out"),
         ("blocks/attention/out/bias", 1, np.nan, "layer 1, site mlp_in"),
-        ("blocks/mlp/up/kernel", 2, -np.inf, "layer 2, site mlp_out"),
-        ("blocks/mlp/out/kernel", 0, np.nan, "layer 1, site qkv"),
+        ("blocks/mlp/up/bias", 2, -np.inf, "layer 2, site mlp_out"),
+        ("blocks/mlp/out/bias", 0, np.nan, "layer 1, site qkv"),
     ],
 )
 def test_a_non_finite_activation_is_refused_by_layer_and_site(
@@ -284,6 +282,16 @@ def test_a_non_finite_activation_is_refused_by_layer_and_site(
     with pytest.raises(jp.InputError, match=f"{where}: .*not finite") as caught:
         jp.prune(broken, [one_shape(samples)], propagate=propagate, sparsity=0.5, progress=False)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", [{"criterion": "magnitude"}, {"criterion": "random"}, {}])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_non_finite_kernel_is_refused_where_no_activation_tells(how, value, model):
+    """Nothing reads the output of the last block, and two criteria read no activation at all."""
+    last = model("xglm").config.n_layers - 1
+    broken = poisoned(model("xglm"), "blocks/mlp/out/kernel", last, value)
+    with pytest.raises(jp.InputError, match=f"layer {last}, mlp/out/kernel: holds NaN or infinity"):
+        jp.prune(broken, [one_shape(sequences())], progress=False, **how)
 
 
 @pytest.mark.parametrize(
