@@ -17,7 +17,16 @@ from jaxprune.models.config import ModelConfig
 from jaxprune.progress import progress_bar
 from jaxprune.sharding import data_mesh, replicated
 from jaxprune.stats import ActivationStats, sum_samples
-from jaxprune.walk import INPUT, OUTPUT, MicroBatches, Segment, embed, prefetch, run_segment
+from jaxprune.walk import (
+    INPUT,
+    OUTPUT,
+    Context,
+    MicroBatches,
+    Segment,
+    embed,
+    prefetch,
+    run_segment,
+)
 
 # Samples that one device takes at a time. Two of 512 tokens fill a core's products; more would only
 # make the last, half-empty piece dearer.
@@ -63,13 +72,25 @@ def probe(
     return stack(layers, counts, model.config)
 
 
-def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> MicroBatches:
+class Samples(MicroBatches):
+    """A calibration set in pieces, which know their role and the number of each of their samples."""
+
+    def __init__(self, batches: Sequence[Batch], mesh: Mesh, rows: int) -> None:
+        super().__init__(mesh, rows)
+        self.samples: list[np.ndarray] = []  # [rows · devices], -1 for a row that fills up
+        self.roles: list[str] = []
+        for batch in batches:
+            self.roles += [batch.role] * self.add(batch.tokens, Context(batch.valid))
+            self.samples += self.cut(batch.samples, fill=-1)
+
+
+def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> Samples:
     """Samples cut into pieces and turned into the first block's input, reading only the embeddings that occur."""
     check_ids(batches, model.config.vocab_size)
     longest, positions = max(b.tokens.shape[1] for b in batches), model.config.max_positions
     if positions is not None and longest > positions:
         raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
-    pieces = MicroBatches(batches, mesh, rows)
+    pieces = Samples(batches, mesh, rows)
     tokens = np.concatenate([piece.ravel() for piece in pieces.states])
     table, indices = model.embed_rows(tokens)
     cuts = np.cumsum([piece.size for piece in pieces.states])[:-1]
@@ -87,7 +108,7 @@ def to_device(block: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
 
 
 def collect(
-    params: Any, pieces: MicroBatches, segment: Segment, config: ModelConfig, layer: int
+    params: Any, pieces: Samples, segment: Segment, config: ModelConfig, layer: int
 ) -> SiteSums:
     """Runs one segment of a block over all pieces; sums of squares by role and site, in sample order.
 
@@ -95,8 +116,8 @@ def collect(
       InputError: a sum is not finite; names layer and site.
     """
 
-    def step(state: Any, valid: jax.Array) -> tuple[Any, Any]:
-        return run_segment(params, state, valid, config=config, mesh=pieces.mesh, segment=segment)
+    def step(state: Any, context: Context) -> tuple[Any, Any]:
+        return run_segment(params, state, context, config=config, mesh=pieces.mesh, segment=segment)
 
     results = pieces.run(step)
     sums: SiteSums = {}

@@ -20,12 +20,12 @@ from jaxprune.batching import Batch, token_counts
 from jaxprune.errors import InputError
 from jaxprune.model import Model
 from jaxprune.models import SITES, family_of
-from jaxprune.probe import ROWS, SiteSums, collect, stack, start, to_device
+from jaxprune.probe import ROWS, Samples, SiteSums, collect, stack, start, to_device
 from jaxprune.progress import progress_bar
 from jaxprune.settings import Settings
 from jaxprune.sharding import DATA, data_mesh, replicated
 from jaxprune.stats import ActivationStats
-from jaxprune.walk import INPUT, OUTPUT, MicroBatches, Segment, prefetch
+from jaxprune.walk import INPUT, OUTPUT, Segment, prefetch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +165,7 @@ def prune_blocks(
 
 
 def _prune_one(
-    model: Model, params: Any, pieces: MicroBatches, settings: Settings, layer: int, clock: Clock
+    model: Model, params: Any, pieces: Samples, settings: Settings, layer: int, clock: Clock
 ) -> tuple[dict[str, np.ndarray], SiteSums]:
     """One block through all steps of the chosen propagation; leaves its output in `pieces`."""
     sums: SiteSums = {}

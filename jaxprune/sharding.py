@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -26,6 +29,17 @@ def data_mesh(devices: int = -1) -> Mesh:
 def replicated(mesh: Mesh) -> NamedSharding:
     """Whole on every device: the weights of a block."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def on_own_rows(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """`function(params, *rows)`, run by each device on its share of the rows and with whole params."""
+
+    def call(params: Any, *rows: Any) -> Any:
+        share = PartitionSpec(DATA)
+        specs = (PartitionSpec(), *[share] * len(rows))
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=share)(params, *rows)
+
+    return call
 
 
 def by_rows(mesh: Mesh) -> NamedSharding:

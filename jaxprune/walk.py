@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
-from jaxprune.batching import Batch
 from jaxprune.models import SITES, ModelConfig, modules
-from jaxprune.sharding import DATA, by_rows
+from jaxprune.models.positions import Tree
+from jaxprune.sharding import by_rows, on_own_rows
 
 # Positions in a block: its input, the input of each site in turn, its output.
 INPUT, OUTPUT = 0, len(SITES) + 1
@@ -37,38 +37,61 @@ class Segment:
     advance: bool
 
 
-class MicroBatches:
-    """All samples as device-sized pieces with their states (hidden activations) between two segments.
+class Context(NamedTuple):
+    """What a block has to know of its rows besides their state.
 
-    A piece holds `rows` samples a device; which samples share a device's piece does not depend on the
-    number of devices, so neither do the bits of any result. Rows that fill up the last piece are pads.
+    Attributes:
+      valid: [B, T] bool, the tokens that count in sums; None where nothing is summed.
+      tree: of rows that hold trees of tokens; None where each is one sequence.
     """
 
-    def __init__(self, batches: Sequence[Batch], mesh: Mesh, rows: int) -> None:
-        self.mesh = mesh
-        self.valid: list[Array] = []
-        self.states: list[Any] = []  # one pytree a piece
-        self.samples: list[np.ndarray] = []  # [rows · devices], -1 for a fill row
-        self.roles: list[str] = []
-        step = rows * mesh.size
-        for batch in batches:
-            for start in range(0, len(batch.tokens), step):
-                cut = slice(start, start + step)
-                fill = ((0, step - len(batch.tokens[cut])), (0, 0))
-                self.states.append(np.pad(batch.tokens[cut], fill))
-                self.valid.append(jax.device_put(np.pad(batch.valid[cut], fill), by_rows(mesh)))
-                self.samples.append(np.pad(batch.samples[cut], fill[0], constant_values=-1))
-                self.roles.append(batch.role)
+    valid: Array | None = None
+    tree: Tree | None = None
 
-    def run(self, step: Callable[[Any, Array], tuple[Any, Any]]) -> list[Any]:
-        """Feeds every piece through `step(state, valid) -> (state or None, result)`; the results, on the host.
+
+class MicroBatches:
+    """Rows as device-sized pieces with their states (hidden activations) between two segments.
+
+    A piece holds `rows` rows a device; which rows share a device's piece does not depend on the number
+    of devices, so neither do the bits of any result. The last piece is filled up with rows of zeros.
+    """
+
+    def __init__(self, mesh: Mesh, rows: int) -> None:
+        self.mesh = mesh
+        self.step = rows * mesh.size
+        self.states: list[Any] = []  # one pytree a piece
+        self.contexts: list[Context] = []
+
+    def add(self, states: Any, context: Context) -> int:
+        """Cuts rows, the first axis of all leaves, into pieces; returns how many."""
+        pieces = [self.cut(tree) for tree in (states, context)]
+        self.states += pieces[0]
+        self.contexts += [jax.device_put(piece, by_rows(self.mesh)) for piece in pieces[1]]
+        return len(pieces[0])
+
+    def cut(self, tree: Any, fill: int = 0) -> list[Any]:
+        """The leaves [R, …] in pieces of equal size; `fill` is what added rows hold."""
+
+        def piece(start: int, leaf: np.ndarray) -> np.ndarray:
+            part = leaf[start : start + self.step]
+            missing = ((0, self.step - len(part)),) + ((0, 0),) * (leaf.ndim - 1)
+            return np.pad(part, missing, constant_values=fill)
+
+        count = len(jax.tree.leaves(tree)[0])
+        return [
+            jax.tree.map(functools.partial(piece, start), tree)
+            for start in range(0, count, self.step)
+        ]
+
+    def run(self, step: Callable[[Any, Context], tuple[Any, Any]]) -> list[Any]:
+        """Feeds every piece through `step(state, context) -> (state or None, result)`; the results, on the host.
 
         One piece is dispatched while its predecessor runs, so that the devices hold two at most.
         """
         offload = self.mesh.devices.flat[0].platform != "cpu"
         results: list[Any] = []
-        for i, valid in enumerate(self.valid):
-            state, result = step(jax.device_put(self.states[i], by_rows(self.mesh)), valid)
+        for i, context in enumerate(self.contexts):
+            state, result = step(jax.device_put(self.states[i], by_rows(self.mesh)), context)
             results.append(result)
             if state is not None:
                 self.states[i] = state
@@ -86,49 +109,42 @@ class MicroBatches:
 
 def embed(config: ModelConfig, params: Any, batches: MicroBatches) -> None:
     """Turns tokens, the first state of every piece, into the input of the first block."""
-    batches.run(lambda tokens, _: (_embed(params, tokens, config, batches.mesh), None))
+    batches.run(
+        lambda tokens, context: (_embed(params, tokens, context.tree, config, batches.mesh), None)
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
-def _embed(params: Any, tokens: Array, config: ModelConfig, mesh: Mesh) -> Array:
+def _embed(params: Any, tokens: Array, tree: Tree | None, config: ModelConfig, mesh: Mesh) -> Array:
     graph, _ = modules(config).embed
-    rows = PartitionSpec(DATA)
-    call = jax.shard_map(
-        lambda params, tokens: nnx.merge(graph, params)(tokens),
-        mesh=mesh,
-        in_specs=(PartitionSpec(), rows),
-        out_specs=rows,
-    )
-    return call(params, tokens)
+
+    def call(params: Any, tokens: Array, tree: Tree | None) -> Array:
+        return nnx.merge(graph, params)(tokens, None if tree is None else tree.positions)
+
+    return on_own_rows(call, mesh)(params, tokens, tree)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "segment"))
 def run_segment(
-    params: Any, state: Any, valid: Array, *, config: ModelConfig, mesh: Mesh, segment: Segment
+    params: Any, state: Any, context: Context, *, config: ModelConfig, mesh: Mesh, segment: Segment
 ) -> tuple[Any, dict[str, Array]]:
     """One piece through one segment of one block, each device on its own rows.
 
     Args:
       params: of the block, whole on every device.
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
-      valid: [B, T] bool.
+      context: of the piece.
 
     Returns:
       The state at `segment.stop` (None without `advance`), and sums of squares over the real tokens of
       every sample, float32 [B, D_site], of each site reached (with `collect`).
     """
-    rows = PartitionSpec(DATA)
-    call = jax.shard_map(
-        functools.partial(_segment, config, segment),
-        mesh=mesh,
-        in_specs=(PartitionSpec(), rows, rows),
-        out_specs=(rows, rows),
-    )
-    return call(params, state, valid)
+    call = on_own_rows(functools.partial(_segment, config, segment), mesh)
+    return call(params, state, context)
 
 
 def _segment(
-    config: ModelConfig, segment: Segment, params: Any, state: Any, valid: Array
+    config: ModelConfig, segment: Segment, params: Any, state: Any, context: Context
 ) -> tuple[Any, dict[str, Array]]:
     graph, _ = modules(config).block
     block = nnx.merge(graph, params)
@@ -138,14 +154,14 @@ def _segment(
         if position == INPUT:
             residual, u = block.enter(state)
         else:
-            residual, u = block.leave(SITES[position - 1], *state)
+            residual, u = block.leave(SITES[position - 1], *state, context.tree)
         if position + 1 == OUTPUT:
             state = residual
             break
         u = u.astype(dtype)  # what the kernels meet, so what is measured
         state = (residual, u)
         if segment.collect:
-            sums[SITES[position]] = sum_of_squares(u, valid)
+            sums[SITES[position]] = sum_of_squares(u, context.valid)
     return (state if segment.advance else None), sums
 
 

@@ -16,7 +16,7 @@ from jaxprune.models.xglm import FAMILY
 from jaxprune.prune import PROPAGATE, drop_weights, select_block
 from jaxprune.settings import Settings
 from jaxprune.sharding import by_rows, data_mesh, replicated
-from jaxprune.walk import INPUT, run_segment
+from jaxprune.walk import INPUT, Context, run_segment
 
 config = ModelConfig("xglm", 64, 32, 2, 4, 4, 8, 48, "gelu", 1e-5, True, 64)
 mesh = data_mesh()
@@ -26,7 +26,8 @@ rows = lambda x: jax.device_put(x, by_rows(mesh))
 x, valid = rows(np.ones((16, 8, 32), np.float32)), rows(np.ones((16, 8), bool))
 texts = {}
 for step in (*PROPAGATE["block"], *PROPAGATE["site"][:1]):
-    lowered = run_segment.lower(params, x, valid, config=config, mesh=mesh, segment=step.segment)
+    how = dict(config=config, mesh=mesh, segment=step.segment)
+    lowered = run_segment.lower(params, x, Context(valid), **how)
     texts[str(step.segment)] = lowered.compile().as_text()
 flat = flatten_dict(params, sep="/")
 kernels = {path: flat[path] for path in FAMILY.sites}

@@ -11,12 +11,11 @@ from device_jobs import CASES, ON_THREE, batch, on_eight_devices, pruned, run_ca
 
 import jaxprune as jp
 from jaxprune.models import SITES
-from jaxprune.probe import start
+from jaxprune.probe import Samples, start
 from jaxprune.sharding import data_mesh
 from jaxprune.walk import (
     INPUT,
     OUTPUT,
-    MicroBatches,
     Segment,
     prefetch,
     run_segment,
@@ -78,8 +77,8 @@ def run(pieces, segment):
     ready = make() if callable(make) else make
     params = jax.tree.map(lambda leaf: leaf[0], model.params["blocks"])
     return ready, ready.run(
-        lambda state, valid: run_segment(
-            params, state, valid, config=model.config, mesh=ready.mesh, segment=segment
+        lambda state, context: run_segment(
+            params, state, context, config=model.config, mesh=ready.mesh, segment=segment
         )
     )
 
@@ -113,12 +112,12 @@ def test_what_is_not_wanted_is_not_returned(pieces):
 
 def test_micro_batches_cover_every_sample_once_and_fill_up_with_pads():
     sets = [batch("translation", 5, 8, 97, 0), batch("code", 2, 16, 97, 1)]
-    pieces = MicroBatches(sets, data_mesh(1), 2)
+    pieces = Samples(sets, data_mesh(1), 2)
     assert [tuple(s.shape) for s in pieces.states] == [(2, 8), (2, 8), (2, 8), (2, 16)]
     assert pieces.roles == ["translation"] * 3 + ["code"]
     samples = np.concatenate(pieces.samples)
     assert samples.tolist() == [*sets[0].samples, -1, *sets[1].samples]
-    assert not np.asarray(pieces.valid[2])[1].any()
+    assert not np.asarray(pieces.contexts[2].valid)[1].any()
     rows = np.concatenate([np.asarray(s) for s in pieces.states[:3]])
     np.testing.assert_array_equal(rows[:5], sets[0].tokens)
 

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxprune.models.attention import causal_attention
+from jaxprune.models.config import ModelConfig
 from jaxprune.models.layers import MLP, GatedMLP, LayerNorm, Linear, RMSNorm
+from jaxprune.models.positions import Positions, Tree
 
 # The inputs of a block's linear layers, in the order in which data meets them.
 SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
 
 
-class Attention(Protocol):
+class Attention(nnx.Module):
     """Queries, keys, values and the attention between them; `out` is the layer that follows."""
 
+    config: ModelConfig
     out: Linear
 
-    def attend(self, x: Float[Array, "B T D"]) -> Float[Array, "B T NH"]:
+    def heads(
+        self, x: Float[Array, "B T D"], positions: Positions | None = None
+    ) -> tuple[Float[Array, "B T N H"], Float[Array, "B T K H"], Float[Array, "B T K H"]]:
+        """Queries, keys and values at `positions`, by default 0…T-1."""
+        raise NotImplementedError
+
+    @property
+    def slopes(self) -> np.ndarray | None:
+        """ALiBi's slope of each head [N], or None."""
+        return None
+
+    def attend(self, x: Float[Array, "B T D"], tree: Tree | None = None) -> Float[Array, "B T NH"]:
         """The input of `out`."""
-        ...
+        q, k, v = self.heads(x, None if tree is None else tree.positions)
+        scale, dtype = self.config.attention_scale, self.out.dtype
+        return causal_attention(q, k, v, scale, dtype, self.slopes, tree)
 
 
 class Block(nnx.Module):
@@ -51,11 +68,16 @@ class Block(nnx.Module):
         """(residual, input of "qkv")."""
         return self._normed(self.attention_norm, x)
 
-    def leave(self, site: str, residual: Array, u: Array) -> tuple[Array, Array]:
-        """(residual, input of the next site); after the last site, the block's output twice."""
+    def leave(
+        self, site: str, residual: Array, u: Array, tree: Tree | None = None
+    ) -> tuple[Array, Array]:
+        """(residual, input of the next site); after the last site, the block's output twice.
+
+        Rows are one sequence each, or hold a `tree`.
+        """
         match site:
             case "qkv":
-                return residual, self.attention.attend(u)
+                return residual, self.attention.attend(u, tree)
             case "attention_out":
                 return self._normed(self.mlp_norm, residual + self.attention.out(u))
             case "mlp_in":

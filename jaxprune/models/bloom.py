@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.models.attention import causal_attention
-from jaxprune.models.block import Block, project_heads
+from jaxprune.models.block import Attention, Block, project_heads
 from jaxprune.models.config import Attributes, ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.heads import Head
 from jaxprune.models.layers import MLP, LayerNorm, Linear, alibi_slopes, param
+from jaxprune.models.positions import Positions
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -61,11 +62,13 @@ class Embed(nnx.Module):
         self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
         self.norm = LayerNorm(config.d_model, config.norm_eps, rngs)
 
-    def __call__(self, tokens: Int[Array, "B T"]) -> Float[Array, "B T D"]:
+    def __call__(
+        self, tokens: Int[Array, "B T"], positions: Positions | None = None
+    ) -> Float[Array, "B T D"]:
         return self.norm(self.tokens[...][tokens].astype(jnp.float32))
 
 
-class Attention(nnx.Module):
+class SelfAttention(Attention):
     """One fused kernel whose outputs are (head, query | key | value, head_dim)."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
@@ -73,13 +76,18 @@ class Attention(nnx.Module):
         self.out = Linear(config.d_model, config.d_model, True, rngs)
         self.config = config
 
-    def attend(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
-        """The input of `out`."""
-        config = self.config
-        fused = project_heads(self.qkv, x, 3 * config.head_dim)  # [B, T, N, 3H]
+    def heads(
+        self, x: Float[Array, "B T D"], positions: Positions | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Positions come in by ALiBi, not here."""
+        fused = project_heads(self.qkv, x, 3 * self.config.head_dim)  # [B, T, N, 3H]
         q, k, v = jnp.split(fused, 3, axis=-1)
-        slopes = alibi_slopes(config.n_heads)
-        return causal_attention(q, k, v, config.attention_scale, self.out.dtype, slopes)
+        return q, k, v
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """ALiBi's slope of each head [N]."""
+        return alibi_slopes(self.config.n_heads)
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
@@ -87,7 +95,7 @@ def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
     norms = (LayerNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
     return Block(
         next(norms),
-        Attention(config, rngs),
+        SelfAttention(config, rngs),
         next(norms),
         MLP(config, rngs),
         config.residual_from_norm,

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.models.attention import causal_attention
-from jaxprune.models.block import Block
+from jaxprune.models.block import Attention, Block
 from jaxprune.models.config import Attributes, ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.heads import Head
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param
+from jaxprune.models.positions import Positions
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -63,18 +63,21 @@ def to_hf(config: ModelConfig) -> dict[str, Any]:
 
 
 class Embed(nnx.Module):
-    """Token plus learned position embeddings; positions 0…T-1 of left-justified rows."""
+    """Token plus learned position embeddings."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
         self.positions = param(rngs, (config.max_positions or 0, config.d_model), 0.02)
 
-    def __call__(self, tokens: Int[Array, "B T"]) -> Float[Array, "B T D"]:
-        positions = self.positions[...][: tokens.shape[1]]
-        return self.tokens[...][tokens].astype(jnp.float32) + positions.astype(jnp.float32)
+    def __call__(
+        self, tokens: Int[Array, "B T"], positions: Positions | None = None
+    ) -> Float[Array, "B T D"]:
+        places = slice(tokens.shape[1]) if positions is None else positions.index
+        embedded = self.positions[...][places].astype(jnp.float32)
+        return self.tokens[...][tokens].astype(jnp.float32) + embedded
 
 
-class Attention(nnx.Module):
+class SelfAttention(Attention):
     """One fused kernel whose outputs are (query | key | value, head, head_dim)."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
@@ -82,17 +85,19 @@ class Attention(nnx.Module):
         self.out = Linear(config.d_model, config.d_model, True, rngs)
         self.config = config
 
-    def attend(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
-        """The input of `out`."""
+    def heads(
+        self, x: Float[Array, "B T D"], positions: Positions | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Positions come in by the embedding, not here."""
         heads = (*x.shape[:2], self.config.n_heads, self.config.head_dim)
         q, k, v = (part.reshape(heads) for part in jnp.split(self.qkv(x), 3, axis=-1))
-        return causal_attention(q, k, v, self.config.attention_scale, self.out.dtype)
+        return q, k, v
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
     """One GPT-2 block."""
     norms = (LayerNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
-    return Block(next(norms), Attention(config, rngs), next(norms), MLP(config, rngs))
+    return Block(next(norms), SelfAttention(config, rngs), next(norms), MLP(config, rngs))
 
 
 def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:

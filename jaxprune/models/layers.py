@@ -12,6 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxprune.models.config import ModelConfig, RopeConfig
+from jaxprune.models.positions import Positions, at_positions
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -121,11 +122,15 @@ def rope_frequencies(head_dim: int, rope: RopeConfig) -> np.ndarray:
     return (frequencies * (smooth + (1.0 - smooth) / rope.factor)).astype(np.float32)
 
 
-def rotate(x: Float[Array, "B T N H"], frequencies: np.ndarray) -> Float[Array, "B T N H"]:
-    """Rotary position embedding at positions 0…T-1; the halves of H are the two coordinates."""
+def rotate(
+    x: Float[Array, "B T N H"], frequencies: np.ndarray, positions: Positions | None = None
+) -> Float[Array, "B T N H"]:
+    """Rotary position embedding at `positions`, by default 0…T-1; the halves of H are the two coordinates."""
     # Tables made once by numpy: in the graph, XLA would take the sine anew for every row and head.
-    angles = np.arange(x.shape[1], dtype=np.float32)[:, None] * frequencies  # [T, H/2]
-    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    count = x.shape[1] if positions is None else positions.limit
+    angles = np.arange(count, dtype=np.float32)[:, None] * frequencies  # [P, H/2]
+    cos = at_positions(np.cos(angles)[:, None], positions)
+    sin = at_positions(np.sin(angles)[:, None], positions)
     first, second = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.models.attention import causal_attention
-from jaxprune.models.block import Block, project_heads
+from jaxprune.models.block import Attention, Block, project_heads
 from jaxprune.models.config import Attributes, ModelConfig, RopeConfig
 from jaxprune.models.family import Family
 from jaxprune.models.heads import Head
@@ -22,6 +21,7 @@ from jaxprune.models.layers import (
     rope_frequencies,
     rotate,
 )
+from jaxprune.models.positions import Positions
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -133,11 +133,13 @@ class Embed(nnx.Module):
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
 
-    def __call__(self, tokens: Int[Array, "B T"]) -> Float[Array, "B T D"]:
+    def __call__(
+        self, tokens: Int[Array, "B T"], positions: Positions | None = None
+    ) -> Float[Array, "B T D"]:
         return self.tokens[...][tokens].astype(jnp.float32)
 
 
-class Attention(nnx.Module):
+class SelfAttention(Attention):
     """Grouped KV heads with rotary positions; Qwen3 normalises queries and keys head by head."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
@@ -151,22 +153,23 @@ class Attention(nnx.Module):
             self.key_norm = RMSNorm(H, config.norm_eps, rngs)
         self.config = config
 
-    def attend(self, x: Float[Array, "B T D"]) -> Float[Array, "B T NH"]:
-        """The input of `out`."""
+    def heads(
+        self, x: Float[Array, "B T D"], positions: Positions | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Queries and keys are turned by their positions."""
         config = self.config
         q, k, v = (project_heads(w, x, config.head_dim) for w in (self.query, self.key, self.value))
         if config.qk_norm:
             q, k = self.query_norm(q), self.key_norm(k)
         assert config.rope is not None
         frequencies = rope_frequencies(config.head_dim, config.rope)
-        q, k = rotate(q, frequencies), rotate(k, frequencies)
-        return causal_attention(q, k, v, config.attention_scale, self.out.dtype)
+        return rotate(q, frequencies, positions), rotate(k, frequencies, positions), v
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
     """One Llama decoder layer."""
     norms = (RMSNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
-    return Block(next(norms), Attention(config, rngs), next(norms), GatedMLP(config, rngs))
+    return Block(next(norms), SelfAttention(config, rngs), next(norms), GatedMLP(config, rngs))
 
 
 def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.models.attention import causal_attention
-from jaxprune.models.block import Block, project_heads
+from jaxprune.models.block import Attention, Block, project_heads
 from jaxprune.models.config import Attributes, ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.heads import Head
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param, sinusoids
+from jaxprune.models.positions import Positions, at_positions
 
 POSITION_OFFSET = 2
 NORM_EPS = 1e-5  # torch's default: XGLM has no attribute for it
@@ -68,20 +68,23 @@ def to_hf(config: ModelConfig) -> dict[str, Any]:
 
 
 class Embed(nnx.Module):
-    """Token embeddings · √D + sinusoids; positions 0…T-1 of left-justified rows."""
+    """Token embeddings · √D + sinusoids."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
         self.config = config
 
-    def __call__(self, tokens: Int[Array, "B T"]) -> Float[Array, "B T D"]:
-        config, T = self.config, tokens.shape[1]
-        table = sinusoids(T + POSITION_OFFSET, config.d_model, config.position_zero_row)
+    def __call__(
+        self, tokens: Int[Array, "B T"], positions: Positions | None = None
+    ) -> Float[Array, "B T D"]:
+        config = self.config
+        count = tokens.shape[1] if positions is None else positions.limit
+        table = sinusoids(count + POSITION_OFFSET, config.d_model, config.position_zero_row)
         x = self.tokens[...][tokens].astype(jnp.float32) * config.embed_scale
-        return x + table[POSITION_OFFSET:]
+        return x + at_positions(table[POSITION_OFFSET:], positions)
 
 
-class Attention(nnx.Module):
+class SelfAttention(Attention):
     """Separate query, key and value kernels, all with biases."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
@@ -89,18 +92,20 @@ class Attention(nnx.Module):
         self.query, self.key, self.value, self.out = (Linear(D, D, True, rngs) for _ in range(4))
         self.config = config
 
-    def attend(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
-        """The input of `out`."""
+    def heads(
+        self, x: Float[Array, "B T D"], positions: Positions | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Positions come in by the embedding, not here."""
         q, k, v = (
             project_heads(w, x, self.config.head_dim) for w in (self.query, self.key, self.value)
         )
-        return causal_attention(q, k, v, self.config.attention_scale, self.out.dtype)
+        return q, k, v
 
 
 def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
     """One XGLM decoder layer."""
     norms = (LayerNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
-    return Block(next(norms), Attention(config, rngs), next(norms), MLP(config, rngs))
+    return Block(next(norms), SelfAttention(config, rngs), next(norms), MLP(config, rngs))
 
 
 def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:

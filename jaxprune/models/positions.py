@@ -1,0 +1,51 @@
+"""Where tokens stand when a row is not simply one sequence: trees of tokens, caches of keys."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Positions:
+    """Positions that do not count 0…T-1.
+
+    Attributes:
+      index: [B, T] int32.
+      limit: all of them are below; it bounds the tables that are made.
+    """
+
+    index: Int[Array, "B T"]
+    limit: int = dataclasses.field(metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Tree:
+    """Rows that hold trees of tokens in depth-first order: sequences whose shared beginnings stand once.
+
+    Attributes:
+      depth: [B, T] int32, the position of each token in its sequences.
+      ends: [B, T] int32, where the subtree of each token ends: token j is seen by itself and by the
+        tokens i with j < i < ends[j].
+    """
+
+    depth: Int[Array, "B T"]
+    ends: Int[Array, "B T"]
+
+    @property
+    def positions(self) -> Positions:
+        """The depths as positions."""
+        return Positions(self.depth, self.depth.shape[1])
+
+
+def at_positions(
+    table: Float[np.ndarray, "P ..."], positions: Positions | None
+) -> Float[Array, ...]:
+    """Rows of a table of positions 0…P-1: all of them, [P, …], or those of `positions`, [B, T, …]."""
+    return jnp.asarray(table) if positions is None else jnp.asarray(table)[positions.index]
