@@ -14,7 +14,7 @@ import numpy as np
 from jaxprune.errors import InputError
 from jaxprune.hub import resolve
 from jaxprune.models import ModelConfig, load_config
-from jaxprune.weights import Weights
+from jaxprune.weights import Weights, size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -70,6 +70,11 @@ class Model:
             )
         return tokenizer
 
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return size(self.config)
+
     def block(self, layer: int) -> dict[str, Any]:
         """Parameters of one block on the host, without reading the others."""
         if self.loaded is None:
@@ -81,6 +86,20 @@ class Model:
         if self.loaded is None:
             return self.weights.embed_rows(tokens)
         return jax.tree.map(np.asarray, dict(self.loaded["embed"])), tokens
+
+    def head_norm(self) -> dict[str, Any]:
+        """Parameters of the norm before the logits, as {"norm": …}."""
+        if self.loaded is None:
+            return {"norm": self.weights.part("head/norm")}
+        return {"norm": jax.tree.map(np.asarray, dict(self.loaded["head"]["norm"]))}
+
+    def head_rows(self, tokens: np.ndarray) -> np.ndarray:
+        """What the logits of these tokens multiply the normed state with, [N, D]; reads no other rows."""
+        if self.loaded is None:
+            return self.weights.head_rows(tokens)
+        if self.config.tied_head:
+            return np.asarray(self.loaded["embed"]["tokens"])[tokens]
+        return np.asarray(self.loaded["head"]["kernel"])[:, tokens].T
 
     def replace(self, params: Mapping[str, Any]) -> Model:
         """The same model with other parameters."""

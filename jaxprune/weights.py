@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,14 @@ def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     embed, block, head = (abstract for _, abstract in modules(config))
     tree = flatten_dict({"embed": embed, "blocks": block, "head": head}, sep="/")
     return {path: leaf.shape for path, leaf in tree.items()}
+
+
+def size(config: ModelConfig) -> int:
+    """Number of parameters of a model."""
+    return sum(
+        math.prod(shape) * (config.n_layers if path.startswith("blocks/") else 1)
+        for path, shape in shapes(config).items()
+    )
 
 
 def stored_name(config: ModelConfig, path: str, layer: int = 0) -> str:
@@ -75,12 +84,19 @@ class Weights:
         array = self.files.read(self.name(path, layer))
         return transposed(array) if is_transposed(self.config, path) else array
 
-    def part(self, part: str, layer: int = 0) -> dict[str, Any]:
-        """All parameters of "embed", "head" or of one block ("blocks") as a nested dict."""
+    def part(self, path: str, layer: int = 0) -> dict[str, Any]:
+        """All parameters below a path, such as "embed", "head" or "blocks" (of one of them), as a nested dict."""
         leaves = {
-            path.removeprefix(part + "/"): self.read(path, layer) for path in self.paths(part)
+            name.removeprefix(path + "/"): self.read(name, layer)
+            for name in self._shapes
+            if name.startswith(path + "/")
         }
         return unflatten_dict(leaves, sep="/")
+
+    def head_rows(self, tokens: np.ndarray) -> np.ndarray:
+        """Rows of the head's kernel, or of the embedding that it is tied to, [N, D]."""
+        path = "embed/tokens" if self.config.tied_head else "head/kernel"
+        return self.files.rows(self.name(path), tokens)
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Embedding parameters that hold the rows of these tokens only, and the tokens as indices of those rows.

@@ -16,6 +16,7 @@ from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
 from jaxprune import checkpoint
+from jaxprune.evaluation.scoring import Scorer
 from jaxprune.models import ModelConfig, init
 from jaxprune.sharding import by_rows, data_mesh, replicated
 
@@ -108,5 +109,20 @@ def checkpoints(saved_on_one, save_here):
     checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
 
 
+def scored(folder, devices):
+    """Log-probabilities of sequences that share prefixes, by sequence."""
+    rng = np.random.default_rng(0)
+    stem = rng.integers(0, 131, 30).tolist()
+    sequences = [stem[: 10 + i] + rng.integers(0, 131, 40).tolist() for i in range(20)]
+    got = Scorer(jp.load(folder), mesh=data_mesh(devices), progress=False)(sequences)
+    return {str(i): scores.log_probabilities for i, scores in enumerate(got)}
+
+
+def score(folder, out):
+    """Scores on eight devices."""
+    np.savez(out, **scored(folder, 8))
+
+
 if __name__ == "__main__":
-    {"prune_all": prune_all, "checkpoints": checkpoints}[sys.argv[1]](*sys.argv[2:])
+    jobs = {"prune_all": prune_all, "checkpoints": checkpoints, "score": score}
+    jobs[sys.argv[1]](*sys.argv[2:])

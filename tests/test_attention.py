@@ -7,6 +7,7 @@ import pytest
 
 from jaxprune.models.attention import causal_attention
 from jaxprune.models.layers import alibi_slopes
+from jaxprune.models.positions import Tree
 
 
 def plain(q, k, v, scale, slopes=None):
@@ -22,6 +23,40 @@ def plain(q, k, v, scale, slopes=None):
         weights = np.exp(scores - scores.max())
         out[b, t, n] = weights @ values / weights.sum()
     return out.reshape(B, T, N * H)
+
+
+def random_tree(B, T, seed=0):
+    """Rows of trees in depth-first order: each token hangs on the last one or on one of its ancestors, or is a root."""
+    rng = np.random.default_rng(seed)
+    parents = np.full((B, T), -1)
+    for b in range(B):
+        path = []
+        for t in range(T):
+            path = path[: rng.integers(0, len(path) + 1)] if rng.random() < 0.3 else path
+            parents[b, t] = path[-1] if path else -1
+            path.append(t)
+    ends = np.tile(np.arange(1, T + 1), (B, 1))
+    depth = np.zeros((B, T), int)
+    for b, t in np.ndindex(B, T):
+        ancestor = parents[b, t]
+        while ancestor >= 0:
+            depth[b, t] += 1
+            ends[b, ancestor] = t + 1
+            ancestor = parents[b, ancestor]
+    return parents, Tree(jnp.asarray(depth, jnp.int32), jnp.asarray(ends, jnp.int32))
+
+
+def plain_tree(q, k, v, scale, parents, slopes=None):
+    """Each token with its ancestors as a sequence of its own."""
+    B, T, N, H = q.shape
+    out = np.zeros((B, T, N * H))
+    for b, t in np.ndindex(B, T):
+        path = [t]
+        while parents[b, path[0]] >= 0:
+            path.insert(0, parents[b, path[0]])
+        chosen = [x[b : b + 1, path] for x in (q, k, v)]
+        out[b, t] = plain(*chosen, scale, slopes)[0, -1]
+    return out
 
 
 def inputs(B, T, N, K, H, seed=0):
@@ -63,6 +98,29 @@ def test_the_path_of_accelerators_equals_it_too(shape, alibi, monkeypatch):
         *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes
     )
     np.testing.assert_allclose(got, plain(q, k, v, 0.4, slopes), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("alibi", [False, True])
+@pytest.mark.parametrize("shape", [(33, 4, 4, 8), (97, 6, 2, 5)])
+def test_in_trees_a_token_sees_its_ancestors(shape, alibi, backend, monkeypatch):
+    T, N, K, H = shape
+    q, k, v = inputs(2, T, N, K, H)
+    parents, tree = random_tree(2, T)
+    slopes = alibi_slopes(N) if alibi else None
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    got = causal_attention(
+        *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes, tree=tree
+    )
+    want = plain_tree(q, k, v, 0.4, parents, slopes)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+def test_rows_of_pads_hold_no_nan():
+    q, k, v = inputs(1, 40, 2, 2, 8)
+    nothing = jnp.zeros((1, 40), jnp.int32)  # as filled-up rows have it
+    got = causal_attention(q, k, v, 0.4, jnp.float32, tree=Tree(nothing, nothing))
+    assert np.isfinite(np.asarray(got)).all()
 
 
 def test_keys_behind_a_query_never_reach_it():

@@ -1,0 +1,140 @@
+"""Label scoring here against the torch way, alternately in one run, on the same weights and rows.
+
+    python benchmarks/evaluate.py --model FOLDER --data FOLDER_OF_XNLI_JSONL --language fr
+
+The torch way: batches of 32, one padded forward a label, log-softmax over the whole vocabulary. Prints
+seconds, ratios (torch's over ours: above 1, this package is faster), the largest difference of a score,
+and the peak memory of either way in a process of its own. Needs torch.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+OPTIONS = ("Yes", "Also", "No")
+WAYS = ("torch", "float32", "bfloat16")
+
+
+def texts_of(arguments):
+    lines = (arguments.data / f"{arguments.language}.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines[: arguments.rows]]
+    return [
+        [f"{row['premise']} , right? {option} , {row['hypothesis']}" for row in rows]
+        for option in OPTIONS
+    ]
+
+
+def torch_way(folder, texts):
+    """A function that gives scores [rows, options]; the model is loaded here."""
+    import torch
+    import transformers
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token, tokenizer.padding_side = tokenizer.eos_token, "right"
+
+    @torch.no_grad()
+    def run():
+        columns = []
+        for option in texts:
+            means = []
+            for start in range(0, len(option), 32):
+                batch = tokenizer(option[start : start + 32], return_tensors="pt", padding=True)
+                logits = model(**batch).logits[:, :-1].log_softmax(-1)
+                chosen = logits.gather(2, batch["input_ids"][:, 1:, None])[..., 0]
+                real = batch["attention_mask"][:, 1:]
+                means.append((chosen * real).sum(1) / real.sum(1))
+            columns.append(torch.cat(means).numpy())
+        return np.stack(columns, axis=1)
+
+    return run
+
+
+def our_way(folder, texts, dtype):
+    from jaxprune.cli import one_cpu_device_per_core
+
+    one_cpu_device_per_core()
+    from jaxprune.evaluation.scoring import Scorer
+    from jaxprune.model import load
+
+    model = load(folder)
+    scorer = Scorer(model, dtype=dtype, progress=False)
+
+    def run():
+        ids = model.tokenizer([text for option in texts for text in option])["input_ids"]
+        means = [scores.log_probabilities.mean() for scores in scorer(ids)]
+        return np.array(means).reshape(len(texts), -1).T
+
+    return run
+
+
+def make(way, folder, texts):
+    return torch_way(folder, texts) if way == "torch" else our_way(folder, texts, way)
+
+
+def peak(arguments, way):
+    """Bytes that a process which does nothing else had resident at most."""
+    command = [
+        sys.executable, __file__, f"--model={arguments.model}", f"--data={arguments.data}",
+        f"--language={arguments.language}", f"--rows={arguments.rows}", f"--only={way}",
+    ]  # fmt: skip
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="a Hugging Face folder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of <language>.jsonl")
+    parser.add_argument("--language", default="fr")
+    parser.add_argument("--rows", type=int, default=96)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--only", choices=WAYS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    texts = texts_of(arguments)
+    if arguments.only:
+        from jaxprune.report import peak_memory
+
+        make(arguments.only, arguments.model, texts)()
+        print(peak_memory()["host"])
+        return
+    compare(arguments, texts)
+
+
+def compare(arguments, texts):
+    peaks = {way: peak(arguments, way) for way in WAYS}
+    jobs = {way: make(way, arguments.model, texts) for way in WAYS}
+    scores, seconds = {}, {way: [] for way in WAYS}
+    for way in WAYS:
+        begin = time.perf_counter()
+        scores[way] = jobs[way]()
+        print(f"  {way}: first run {time.perf_counter() - begin:.1f} s", flush=True)
+    for _ in range(arguments.repeats):
+        for way in WAYS:
+            seconds[way].append(timed(jobs[way]))
+            print(f"  {way}: {seconds[way][-1]:.1f} s", flush=True)
+    best = {way: min(times) for way, times in seconds.items()}
+    print(f"{arguments.language}, {len(scores['torch'])} rows, best of {arguments.repeats}")
+    for way in WAYS[1:]:
+        difference = np.abs(scores[way] - scores["torch"]).max()
+        same = np.mean(scores[way].argmax(1) == scores["torch"].argmax(1))
+        print(
+            f"  {way}: {best[way]:.1f} s against {best['torch']:.1f} s: {best['torch'] / best[way]:.2f}x; "
+            f"largest difference of a score {difference:.1e}, same answer in {same:.1%} of rows; peak "
+            f"{peaks[way] / 1e9:.2f} GB against {peaks['torch'] / 1e9:.2f} GB: "
+            f"{peaks['torch'] / peaks[way]:.1f}x lower"
+        )
+
+
+def timed(call):
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    main()

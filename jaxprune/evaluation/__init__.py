@@ -1,0 +1,1 @@
+"""Zero-shot evaluation (section 5 of the paper): tasks, scoring, metrics."""

@@ -1,0 +1,131 @@
+"""Token sequences → rows of tokens in which a shared prefix stands once. Knows no model.
+
+The options of a question share their beginning, and so do questions with the same premise. Sorted,
+they are the leaves of a tree; a row holds a forest of such trees in depth-first order:
+
+    a b c        tokens     a b c d e      a token is seen by the tokens i that follow it
+    a b d        positions  0 1 2 2 1      and lie in its subtree: j <= i < ends[j]
+    a e          ends       5 4 3 4 5
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Int32
+
+# The shortest row. Attention over a row costs its square, a sequence cut off from its siblings
+# costs their common prefix again: at this length both are small.
+MIN_LENGTH = 256
+
+_ARRAYS = ("tokens", "positions", "ends", "parents", "wanted")
+
+
+@dataclasses.dataclass(frozen=True)
+class Forest:
+    """Rows of one static length.
+
+    Attributes:
+      tokens: [R, T] int32, zeros behind the last tree.
+      positions: [R, T] int32, the depth of each token: its place in its sequences.
+      ends: [R, T] int32, where the subtree of each token ends; pads see and are seen by themselves.
+      parents: [R, T] int32, place of the token before; -1 for first tokens and pads.
+      wanted: [R, T] bool, tokens whose log-probability is asked for.
+      sequences: [S] which sequences stand here.
+      rows: [S] int32, the row of each.
+      paths: of each, the places of its tokens, int32 [length].
+    """
+
+    tokens: Int32[np.ndarray, "R T"]
+    positions: Int32[np.ndarray, "R T"]
+    ends: Int32[np.ndarray, "R T"]
+    parents: Int32[np.ndarray, "R T"]
+    wanted: np.ndarray
+    sequences: list[int]
+    rows: list[int]
+    paths: list[Int32[np.ndarray, " _"]]
+
+    def cut(self, start: int, stop: int) -> Forest:
+        """Rows start…stop-1 and the sequences in them."""
+        inside = [i for i, row in enumerate(self.rows) if start <= row < stop]
+        arrays = (getattr(self, name)[start:stop] for name in _ARRAYS)
+        return Forest(
+            *arrays,
+            sequences=[self.sequences[i] for i in inside],
+            rows=[self.rows[i] - start for i in inside],
+            paths=[self.paths[i] for i in inside],
+        )
+
+
+def plant(
+    sequences: Sequence[Sequence[int]], starts: Sequence[int] | None = None
+) -> Iterator[Forest]:
+    """Packs sequences into forests of few row lengths: MIN_LENGTH and its doubles.
+
+    Args:
+      sequences: token ids of each, at least one.
+      starts: the first token of each whose log-probability is asked for; 1 by default, as the first
+        token has none.
+    """
+    lengths = np.array([len(sequence) for sequence in sequences])
+    widths = MIN_LENGTH * 2 ** np.ceil(np.log2(np.maximum(lengths / MIN_LENGTH, 1))).astype(int)
+    starts = [1] * len(sequences) if starts is None else starts
+    for width in np.unique(widths):
+        yield _pack(sequences, np.flatnonzero(widths == width).tolist(), starts, int(width))
+
+
+def _pack(
+    sequences: Sequence[Sequence[int]], chosen: list[int], starts: Sequence[int], width: int
+) -> Forest:
+    """Sorted sequences share their longest prefixes with their neighbours; a row takes as many as fit."""
+    order = sorted(chosen, key=lambda s: tuple(sequences[s]))
+    packed: list[_Row] = []
+    rows, paths = [], []
+    row = _Row(width)
+    for s in order:
+        if not row.fits(sequences[s]):
+            packed.append(row)
+            row = _Row(width)
+        rows.append(len(packed))
+        paths.append(row.add(sequences[s], starts[s]))
+    packed.append(row)
+    arrays = (np.stack([getattr(row, name) for row in packed]) for name in _ARRAYS)
+    return Forest(*arrays, sequences=order, rows=rows, paths=paths)
+
+
+class _Row:
+    """A row that is being filled, and the path of the sequence that came last."""
+
+    def __init__(self, width: int) -> None:
+        self.tokens = np.zeros(width, np.int32)
+        self.positions = np.zeros(width, np.int32)
+        self.ends = np.arange(1, width + 1, dtype=np.int32)
+        self.parents = np.full(width, -1, np.int32)
+        self.wanted = np.zeros(width, bool)
+        self._last: np.ndarray = np.zeros(0, np.int32)
+        self._used = 0
+
+    def _shared(self, sequence: Sequence[int]) -> int:
+        known = self.tokens[self._last]
+        both = min(len(known), len(sequence))
+        differ = np.flatnonzero(known[:both] != np.asarray(sequence[:both]))
+        return int(differ[0]) if differ.size else both
+
+    def fits(self, sequence: Sequence[int]) -> bool:
+        return self._used + len(sequence) - self._shared(sequence) <= len(self.tokens)
+
+    def add(self, sequence: Sequence[int], start: int) -> np.ndarray:
+        """Appends what the last sequence does not share; the places of all tokens."""
+        shared, size = self._shared(sequence), len(sequence)
+        begin, end = self._used, self._used + size - shared
+        fresh = np.arange(begin, end, dtype=np.int32)
+        path = np.concatenate([self._last[:shared], fresh])
+        self.tokens[begin:end] = sequence[shared:]
+        self.positions[begin:end] = np.arange(shared, size)
+        self.parents[begin:end] = np.concatenate([[-1], path])[shared:size]
+        self.ends[path] = end  # grows as long as descendants come
+        self.wanted[path[start:]] = True
+        self._last, self._used = path, end
+        return path

@@ -1,0 +1,252 @@
+"""Log-probabilities of tokens: sequences as forests, through the same walk over blocks that pruning makes.
+
+Rows hold trees of tokens (`forest.py`), so that what sequences share is computed once. The vocabulary
+follows the blocks slice by slice (`vocabulary.py`). Blocks and slices stay on the devices where they fit;
+otherwise they are read for each pass, and a model of any size is scored.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Bool, Float
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.forest import Forest, plant
+from jaxprune.evaluation.vocabulary import Asked, Running, asked, enter, run_slice, slices
+from jaxprune.model import Model
+from jaxprune.models.positions import Tree
+from jaxprune.probe import to_device
+from jaxprune.progress import progress_bar
+from jaxprune.sharding import data_mesh, replicated
+from jaxprune.walk import (
+    INPUT,
+    OUTPUT,
+    Context,
+    MicroBatches,
+    Segment,
+    embed,
+    prefetch,
+    run_segment,
+)
+
+WHOLE_BLOCK = Segment(INPUT, OUTPUT, collect=False, advance=True)
+
+# Tokens that one device takes at a time: enough to fill its products.
+CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192
+# Hidden states of one pass, where weights are read for each.
+PASS_BYTES = 1 << 30
+# On CPUs the page cache holds the file; a copy on every device pays off only where it is small.
+RESIDENT_ON_CPU = 64 << 20
+
+
+class TokenScores(NamedTuple):
+    """What a model says of the tokens of one sequence that were asked for.
+
+    Attributes:
+      log_probabilities: [n] float32, natural logarithms.
+      is_argmax: [n] bool, no other token is likelier (of equal ones the lowest id counts).
+    """
+
+    log_probabilities: Float[np.ndarray, " n"]
+    is_argmax: Bool[np.ndarray, " n"]
+
+
+class Scorer:
+    """A model ready to score sequences.
+
+    Args:
+      model: on disk or loaded.
+      dtype: "float32" or "bfloat16", of the weights on the devices.
+      mesh: devices; all by default. Rows are spread over them.
+      resident: whether the weights stay on the devices; by default where they fit.
+      progress: show a bar with tokens a second and time left.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        dtype: str = "float32",
+        mesh: Mesh | None = None,
+        resident: bool | None = None,
+        progress: bool = True,
+    ) -> None:
+        self.model = model
+        self.dtype = dtype
+        self.mesh = mesh or data_mesh()
+        self.resident = fits(model, dtype, self.mesh) if resident is None else resident
+        self.progress = progress
+        self._held: dict[int, Any] = {}
+        self._slices = slices(model.config)
+        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
+        self._tokens = CPU_TOKENS if on_cpu else ACCELERATOR_TOKENS
+
+    def __call__(
+        self,
+        sequences: Sequence[Sequence[int]],
+        starts: Sequence[int] | None = None,
+        name: str = "score",
+    ) -> list[TokenScores]:
+        """Scores the tokens `starts[i]:` of each sequence, by default all but the first, which has no prediction.
+
+        What sequences share is computed once: give all of them at once.
+
+        Args:
+          sequences: token ids, at least one each.
+          starts: of each sequence, at least 1.
+          name: on the progress bar.
+
+        Raises:
+          InputError: an empty sequence, a start below 1, an id beyond the vocabulary, or more tokens than
+            the model has positions.
+        """
+        starts = [1] * len(sequences) if starts is None else starts
+        check_sequences(self.model, sequences, starts)
+        found: list[Any] = [None] * len(sequences)
+        passes = [part for forest in plant(sequences, starts) for part in self.passes(forest)]
+        parts = self.model.config.n_layers + len(self._slices)
+        tokens = sum(forest.tokens.size for forest in passes) // max(len(passes), 1)
+        with progress_bar(name, parts * len(passes), tokens, self.progress) as bar:
+            for forest in passes:
+                pieces = self.begin(forest)
+                self.blocks(pieces, done=bar.update)
+                scores = self.end(pieces, forest, done=bar.update)
+                for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
+                    places = path[starts[s] :]
+                    found[s] = TokenScores(*(array[row, places] for array in scores))
+        return found
+
+    def passes(self, forest: Forest) -> Iterator[Forest]:
+        """Rows that one pass takes: a few pieces where weights stay, all that memory allows where they are read."""
+        width = forest.tokens.shape[1]
+        piece = self._rows(width) * self.mesh.size
+        room = PASS_BYTES // (4 * width * self.model.config.d_model)
+        step = 2 * piece if self.resident else max(piece, room // piece * piece)
+        for start in range(0, len(forest.tokens), step):
+            yield forest.cut(start, start + step)
+
+    def begin(self, forest: Forest) -> MicroBatches:
+        """The rows of a forest, ready for the first block."""
+        pieces = MicroBatches(self.mesh, self._rows(forest.tokens.shape[1]))
+        params, indices = self.model.embed_rows(forest.tokens)
+        params["tokens"] = _filled(params["tokens"], self.model.config.vocab_size)
+        pieces.add(indices, Context(tree=Tree(forest.positions, forest.ends)))
+        embed(self.model.config, to_device(params, "float32", self.mesh), pieces)
+        return pieces
+
+    def blocks(
+        self,
+        pieces: MicroBatches,
+        start: int = 0,
+        stop: int | None = None,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Takes the states through blocks start…stop-1, by default all."""
+        config = self.model.config
+        stop = config.n_layers if stop is None else stop
+
+        def read(layer: int) -> Any:
+            return to_device(self.model.block(layer), self.dtype, self.mesh)
+
+        for params in self._on_devices(read, start, stop):
+            step = functools.partial(
+                run_segment, params, config=config, mesh=self.mesh, segment=WHOLE_BLOCK
+            )
+            pieces.run(step)
+            done()
+
+    def end(
+        self, pieces: MicroBatches, forest: Forest, done: Callable[[], None] = lambda: None
+    ) -> tuple[Float[np.ndarray, "R T"], Bool[np.ndarray, "R T"]]:
+        """(log-probability, is argmax) of the tokens that are asked for, from the last block's output."""
+        config, mesh = self.model.config, self.mesh
+        ids, indices = np.unique(forest.tokens, return_inverse=True)
+        indices = indices.reshape(forest.tokens.shape).astype(np.int32)
+        places = asked(forest)
+        cuts = pieces.cut((places, indices))
+        pieces.states = [(state, *cut) for state, cut in zip(pieces.states, cuts, strict=True)]
+        kind = jax.numpy.dtype(self.dtype)
+        table = _filled(np.asarray(self.model.head_rows(ids), kind), config.vocab_size)
+        start = (
+            to_device(self.model.head_norm(), self.dtype, mesh),
+            jax.device_put(table, replicated(mesh)),
+        )
+        step = functools.partial(enter, start, config=config, mesh=mesh)
+        logits = np.concatenate(pieces.run(step))[: len(forest.tokens)]
+
+        def read(number: int) -> Any:
+            rows = self._slices[number - config.n_layers]
+            table = self.model.head_rows(np.arange(rows.start, min(rows.stop, config.vocab_size)))
+            filled = np.pad(np.asarray(table, kind), ((0, len(rows) - len(table)), (0, 0)))
+            return jax.device_put((np.int32(rows.start), filled), replicated(mesh))
+
+        for params in self._on_devices(read, config.n_layers, config.n_layers + len(self._slices)):
+            pieces.run(functools.partial(run_slice, params, config=config, mesh=mesh))
+            done()
+        return _scores(forest, places, logits, pieces.states)
+
+    def _rows(self, width: int) -> int:
+        return max(1, self._tokens // width)
+
+    def _on_devices(self, read: Callable[[int], Any], start: int, stop: int) -> Iterator[Any]:
+        """Parts start…stop-1 on the devices: held since they were read first, or read ahead one by one."""
+        if not self.resident:
+            yield from prefetch(lambda i: read(start + i), stop - start)
+            return
+        for number in range(start, stop):
+            if number not in self._held:
+                self._held[number] = read(number)
+            yield self._held[number]
+
+
+def fits(model: Model, dtype: str, mesh: Mesh) -> bool:
+    """Whether weights may stay on the devices: in 60% of an accelerator's memory; on CPUs if they are small."""
+    size = model.size * jax.numpy.dtype(dtype).itemsize
+    device = mesh.devices.flat[0]
+    limit = (device.memory_stats() or {}).get("bytes_limit")
+    return size <= (RESIDENT_ON_CPU if limit is None else 0.6 * limit)
+
+
+def check_sequences(
+    model: Model, sequences: Sequence[Sequence[int]], starts: Sequence[int]
+) -> None:
+    """Refuses what cannot be scored; see `Scorer.__call__`."""
+    size, positions = model.config.vocab_size, model.config.max_positions
+    for i, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
+        if not len(sequence) or start < 1:
+            what = f"is asked from token {start}" if len(sequence) else "is empty"
+            raise InputError(f"sequence {i} {what}; allowed: tokens, asked from 1 or later")
+        if not 0 <= min(sequence) <= max(sequence) < size:
+            wrong = next(token for token in sequence if not 0 <= token < size)
+            raise InputError(
+                f"sequence {i} has token id {wrong}; allowed: 0 to {size - 1}, the model's vocabulary"
+            )
+        if positions is not None and len(sequence) > positions:
+            raise InputError(
+                f"sequence {i} has {len(sequence)} tokens; allowed: {positions}, the model's positions"
+            )
+
+
+def _filled(table: Float[np.ndarray, "N D"], vocab_size: int) -> Float[np.ndarray, "M D"]:
+    """The rows of the tokens that occur, filled up to a power of two: each number of rows is compiled for."""
+    count = min(vocab_size, max(1024, 1 << (len(table) - 1).bit_length()))
+    return np.pad(table, ((0, count - len(table)), (0, 0)))
+
+
+def _scores(
+    forest: Forest, places: Asked, logits: np.ndarray, states: Sequence[Running]
+) -> tuple[np.ndarray, np.ndarray]:
+    found = [jax.device_get(state._replace(h=None)) for state in states]
+    largest, total, argmax = (
+        np.concatenate([getattr(running, name) for running in found])[: len(logits)]
+        for name in ("largest", "total", "argmax")
+    )
+    normaliser = np.take_along_axis(largest + np.log(total), places.slots, axis=1)
+    best = np.take_along_axis(argmax, places.slots, axis=1)
+    return (logits - normaliser).astype(np.float32), best == forest.tokens
