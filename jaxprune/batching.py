@@ -11,7 +11,10 @@ from jaxtyping import Bool, Int, Int32
 from jaxprune.errors import InputError
 
 # Padded tokens that one more static shape has to save: each is compiled once per run.
-SHAPE_COST = 256
+SHAPE_COST = 128
+# Rows that a group is filled up to: two for each of two devices. Masks must not depend on the number of
+# devices, so groups do not either.
+GROUP_ROWS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +52,9 @@ def group_by_length(
     sequences: Sequence[Int32[np.ndarray, " _"]],
     role: str,
     *,
-    rows: int = 2,
+    rows: int = GROUP_ROWS,
     max_shapes: int = 4,
-    multiple: int = 32,
+    multiple: int = 16,
     max_length: int | None = None,
 ) -> list[Batch]:
     """Sorts sequences into at most `max_shapes` batches so that little padding is computed.
@@ -139,7 +142,7 @@ def from_arrays(
     attention_mask: Int[np.ndarray, "N T"] | Bool[np.ndarray, "N T"] | None = None,
     *,
     role: str = "tokens",
-    rows: int = 2,
+    rows: int = GROUP_ROWS,
     max_shapes: int = 4,
 ) -> list[Batch]:
     """Batches of ready-made token rows, padded on either side or not at all.

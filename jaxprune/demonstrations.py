@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int, Int32
 
-from jaxprune.batching import Batch, from_arrays, group_by_length, token_ids
+from jaxprune.batching import GROUP_ROWS, Batch, from_arrays, group_by_length, token_ids
 from jaxprune.config import check, check_languages
 from jaxprune.errors import InputError
 from jaxprune.languages import language
@@ -37,7 +37,7 @@ def demonstrations(
     seed: int = 0,
     compat: str = "corrected",
     code: str | Path | None = None,
-    rows: int = 2,
+    rows: int = GROUP_ROWS,
     max_shapes: int = 4,
 ) -> list[Batch]:
     """Calibration batches of demonstrations.
@@ -175,7 +175,7 @@ def _all_real(tokens: Int32[np.ndarray, "B T"], role: str) -> Batch:
 
 
 def token_batches(
-    path: str | Path, *, compat: str = "corrected", rows: int = 2, max_shapes: int = 4
+    path: str | Path, *, compat: str = "corrected", rows: int = GROUP_ROWS, max_shapes: int = 4
 ) -> list[Batch]:
     """Calibration batches of ready-made token ids; needs no tokenizer.
 
