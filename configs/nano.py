@@ -1,6 +1,7 @@
 """The bundled micro-models: needs no network, takes seconds. Argument: xglm (default), bloom, gpt2.
 
 python scripts/prune.py --config configs/nano.py --workdir runs/nano
+python scripts/evaluate.py --config configs/nano.py --workdir runs/nano --config.model=runs/nano/hf
 """
 
 from importlib.resources import files
@@ -18,4 +19,5 @@ def get_config(architecture: str | None = None) -> ConfigDict:
     config.model = pick(architecture, MODELS, default="xglm")
     config.calibration.data = "nano"
     config.output.params = True
+    config.evaluation.tasks = "nano_nli,nano_reviews"
     return config

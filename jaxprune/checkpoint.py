@@ -80,6 +80,14 @@ def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
     return Checkpoint(params, masks, _restore_json(folder))
 
 
+def restore_packed_masks(path: str | Path) -> dict[str, Any]:
+    """The masks of a checkpoint, one bit a weight, as `masks.pack` made them; InputError where there are none."""
+    item = _whole(Path(path)) / "masks"
+    if not item.is_dir():
+        raise InputError(f"{path}: no masks in it")
+    return _restore_tree(item, None)
+
+
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
     """Writes sums, counts and the table of sites."""
     items = {

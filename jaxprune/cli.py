@@ -17,15 +17,15 @@ from jaxprune.errors import InputError
 _MAX_CPU_DEVICES = 8
 
 
-def run(main: Callable[[ConfigDict, Path], None]) -> None:
-    """Runs a script: `main(config, workdir)` with a validated config.
+def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> None:
+    """Runs a script: `main(config, workdir)` with a config validated for a job that `prunes` or not.
 
     Ends the process. Bad input prints `error: …` in one line and exits with 2, what the
     environment refuses (disk, network) with 1; anything else is a bug and keeps its traceback.
     """
 
     def read(argv: Sequence[str]) -> tuple[ConfigDict, Path]:
-        arguments = parse(argv, flags.FLAGS)
+        arguments = parse(argv, flags.FLAGS, prunes=prunes)
         if flags.FLAGS["verbosity"].using_default_value:
             # absl would go to INFO, where JAX tells which backends this machine lacks.
             logging.set_verbosity(logging.WARNING)
@@ -51,7 +51,9 @@ def _exit(error: Exception, code: int) -> None:
     sys.exit(code)
 
 
-def parse(argv: Sequence[str], flag_values: flags.FlagValues) -> tuple[ConfigDict, Path]:
+def parse(
+    argv: Sequence[str], flag_values: flags.FlagValues, *, prunes: bool = True
+) -> tuple[ConfigDict, Path]:
     """Defines and reads `--config FILE.py[:ARGUMENT]`, `--config.FIELD=VALUE` and `--workdir`.
 
     Returns:
@@ -77,7 +79,7 @@ def parse(argv: Sequence[str], flag_values: flags.FlagValues) -> tuple[ConfigDic
     workdir = Path(flag_values.workdir).expanduser()
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"--workdir: {workdir} is a file; allowed: a folder")
-    return validate(flag_values.config), workdir
+    return validate(flag_values.config, prunes=prunes), workdir
 
 
 def _check_names(argv: Sequence[str]) -> None:

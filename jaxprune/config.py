@@ -5,6 +5,7 @@ All about one field stands in its entry of FIELDS: `base_config` builds the conf
 """
 
 import difflib
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Field:
       choices: all values that pass, where they can be listed.
     """
 
-    default: str | int | bool | None
+    default: str | int | float | bool | None
     allowed: str
     passes: Callable[[Any], bool]
     choices: tuple[str, ...] = ()
@@ -70,6 +71,41 @@ def _language(default: str) -> Field:
 def _is_sparsity(value: object) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return value is None or (number and 0 <= value < 1)  # type: ignore[operator]
+
+
+def _is_codes(value: object) -> bool:
+    codes = value.split(",") if isinstance(value, str) else ()
+    known = all(re.fullmatch(r"\w[\w-]*", code) for code in codes)
+    return value is None or (0 < len(codes) == len({*codes}) and known)
+
+
+def _is_languages(value: object) -> bool:
+    codes = value.split(",") if isinstance(value, str) else ()
+    return value is None or (0 < len(codes) == len({*codes} & {*LANGUAGES}))
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1
+
+
+def _is_sparsities(value: object) -> bool:
+    names = value.split(",") if isinstance(value, str) else []
+    numbers = [float(name) for name in names if re.fullmatch(r"0?\.\d+", name)]
+    return 0 < len(names) == len({*numbers}) and all(0 < number < 1 for number in numbers)
+
+
+# Of scripts/sweep.py; "dense" is the model as it is, "lrp2" moves its hidden states.
+SWEEP_CALIBRATIONS = (
+    "dense", "random", "magnitude", "monolingual", "translation", "translation_vs_code", "lrp2",
+)  # fmt: skip
+
+
+def _is_calibrations(value: object) -> bool:
+    names = value.split(",") if isinstance(value, str) else ()
+    return 0 < len(names) == len({*names} & {*SWEEP_CALIBRATIONS})
+
+
+_PROTOCOLS = ("paper", "official", "lm_eval")
 
 
 def _is_pattern(value: object) -> bool:
@@ -114,6 +150,58 @@ FIELDS: Mapping[str, Field] = {
     "output.params": _flag(False),
     "output.hf": _flag(True),
     "output.figures": _flag(False),
+    # Of scripts/analyze.py. Languages not set: those of the data, see analyze.chosen_languages.
+    "analysis.languages": Field(None, "codes such as fr,de,sw, each once", _is_languages),
+    # The share of features that count as largest and as smallest.
+    "analysis.top": Field(0.3, "a share s with 0 < s <= 1", _is_share),
+    "analysis.masks": _text(None, "workdirs of pruning runs, as runs/fr,runs/sw", optional=True),
+    # Of scripts/evaluate.py; see docs/evaluation.md. Tasks and plain text are in any language that
+    # has a code, so the codes need not be in jaxprune.languages.
+    "evaluation.tasks": Field(
+        "xnli",
+        "names of ready tasks or .toml files with commas between, or nothing",
+        lambda value: isinstance(value, str),
+    ),
+    "evaluation.languages": Field(None, "codes such as fr,de,sw, each once", _is_codes),
+    # Not set: what `compat` says.
+    "evaluation.protocol": Field(
+        None,
+        "paper, official, lm_eval",
+        lambda value: value in (None, *_PROTOCOLS),
+        _PROTOCOLS,
+    ),
+    "evaluation.rows": Field(
+        None,
+        "an integer of at least 1",
+        lambda value: value is None or (_is_int(value) and value >= 1),
+        kind=int,
+    ),
+    "evaluation.data": _text(
+        None, "a folder or pattern of .jsonl or .csv files, or a hub data set id", optional=True
+    ),
+    "evaluation.perplexity": _text(None, "a folder of <language>.txt, or nano", optional=True),
+    # Whether the weights stay on the devices; auto: where they fit.
+    "evaluation.weights": _choice("auto", "resident", "streamed"),
+    # Of scripts/sweep.py; see docs/sweep.md. Languages not set: those of the calibration data.
+    "sweep.sparsities": Field(
+        "0.3", "numbers between 0 and 1, each once, as 0.3,0.5", _is_sparsities
+    ),
+    "sweep.calibrations": Field(
+        "dense,random,monolingual,translation,lrp2",
+        f"some of {', '.join(SWEEP_CALIBRATIONS)}, with commas between, each once",
+        _is_calibrations,
+    ),
+    "sweep.languages": Field(None, "codes such as fr,de,sw, each once", _is_languages),
+    # Sentences that are translated into calibration.target, and how many of each language.
+    "sweep.translation": _text(
+        None, "xnli, nano, or a folder or hub data set id of sentences", optional=True
+    ),
+    "sweep.translation_rows": Field(
+        None,
+        "an integer of at least 1",
+        lambda value: value is None or (_is_int(value) and value >= 1),
+        kind=int,
+    ),
     # Devices along each axis.
     "mesh.data": Field(
         -1,
@@ -184,8 +272,11 @@ def _close(value: object, choices: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def validate(config: ConfigDict) -> FrozenConfigDict:
+def validate(config: ConfigDict, *, prunes: bool = True) -> FrozenConfigDict:
     """The config that a run goes by: checked, immutable, `pruning.sparsity` filled in.
+
+    Args:
+      prunes: whether the run prunes; only then have `calibration` and the criterion to go together.
 
     Raises:
       InputError: a field that is unknown, missing or out of range, or fields that contradict each
@@ -202,7 +293,7 @@ def validate(config: ConfigDict) -> FrozenConfigDict:
     resolved = ConfigDict(config.to_dict())
     resolved.pruning.sparsity = _resolve_sparsity(config.pruning)
     _check_pruning(resolved.pruning)
-    if resolved.pruning.criterion in ("wanda", "refined"):
+    if prunes and resolved.pruning.criterion in ("wanda", "refined"):
         _check_calibration(resolved)
     return FrozenConfigDict(resolved)
 

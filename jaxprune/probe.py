@@ -18,6 +18,7 @@ from jaxprune.progress import progress_bar
 from jaxprune.sharding import data_mesh, replicated
 from jaxprune.stats import ActivationStats, sum_samples
 from jaxprune.walk import (
+    HIDDEN,
     INPUT,
     OUTPUT,
     Context,
@@ -43,6 +44,7 @@ def probe(
     mesh: Mesh | None = None,
     rows: int = ROWS,
     progress: bool = True,
+    hidden: bool = False,
 ) -> ActivationStats:
     """Statistics of the dense model: one pass over all blocks.
 
@@ -53,13 +55,15 @@ def probe(
       mesh: devices; all by default. The bits of the result do not depend on it.
       rows: samples that a device takes at a time.
       progress: show a bar with tokens a second and time left.
+      hidden: one more site, "hidden": the output of each block, [L, D]. The last one is without the
+        model's final norm, which Hugging Face's last hidden state has.
 
     Raises:
       InputError: an activation is not finite (names layer and site); a sequence is too long.
     """
     mesh = mesh or data_mesh()
     pieces, counts = start(model, batches, mesh, rows), token_counts(batches)
-    segment = Segment(INPUT, OUTPUT, collect=True, advance=True)
+    segment = Segment(INPUT, OUTPUT, collect=True, advance=True, hidden=hidden)
     layers: list[SiteSums] = []
 
     def read(layer: int) -> Any:
@@ -126,7 +130,7 @@ def collect(
         samples = np.concatenate([pieces.samples[i] for i in mine])
         real = samples >= 0
         sums[role] = {}
-        for site in (site for site in SITES if site in results[mine[0]]):  # as data meets them
+        for site in (s for s in (*SITES, HIDDEN) if s in results[mine[0]]):  # as data meets them
             by_sample = np.concatenate([results[i][site] for i in mine])[real]
             total = sum_samples(by_sample, samples[real])
             if not np.isfinite(total).all():

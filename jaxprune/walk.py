@@ -22,19 +22,23 @@ from jaxprune.sharding import by_rows, on_own_rows
 # Positions in a block: its input, the input of each site in turn, its output.
 INPUT, OUTPUT = 0, len(SITES) + 1
 
+# The site that no kernel reads: the output of a block, whose features the analysis looks at.
+HIDDEN = "hidden"
+
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
     """A stretch of a block, from one position to another, and what is wanted of it.
 
     `collect`: sums of squares of the sites reached. `advance`: the state at `stop`; without it the
-    products that only the state needs are never computed.
+    products that only the state needs are never computed. `hidden`: sums of squares of the block's output.
     """
 
     start: int
     stop: int
     collect: bool
     advance: bool
+    hidden: bool = False
 
 
 class Context(NamedTuple):
@@ -45,7 +49,7 @@ class Context(NamedTuple):
       tree: of rows that hold trees of tokens; None where each is one sequence.
     """
 
-    valid: Array | None = None
+    valid: Array | np.ndarray | None = None
     tree: Tree | None = None
 
 
@@ -137,7 +141,7 @@ def run_segment(
 
     Returns:
       The state at `segment.stop` (None without `advance`), and sums of squares over the real tokens of
-      every sample, float32 [B, D_site], of each site reached (with `collect`).
+      every sample, float32 [B, D_site], of each site reached (with `collect`) and of HIDDEN (with `hidden`).
     """
     call = on_own_rows(functools.partial(_segment, config, segment), mesh)
     return call(params, state, context)
@@ -149,7 +153,12 @@ def _segment(
     graph, _ = modules(config).block
     block = nnx.merge(graph, params)
     dtype = jax.tree.leaves(params["mlp"]["out"]["kernel"])[0].dtype
-    sums = {}
+    sums: dict[str, Array] = {}
+
+    def measure(site: str, u: Array) -> None:
+        assert context.valid is not None
+        sums[site] = sum_of_squares(u, context.valid)
+
     for position in range(segment.start, segment.stop):
         if position == INPUT:
             residual, u = block.enter(state)
@@ -157,15 +166,19 @@ def _segment(
             residual, u = block.leave(SITES[position - 1], *state, context.tree)
         if position + 1 == OUTPUT:
             state = residual
+            if segment.hidden:
+                measure(HIDDEN, residual)
             break
         u = u.astype(dtype)  # what the kernels meet, so what is measured
         state = (residual, u)
         if segment.collect:
-            sums[SITES[position]] = sum_of_squares(u, context.valid)
+            measure(SITES[position], u)
     return (state if segment.advance else None), sums
 
 
-def sum_of_squares(u: Float[Array, "B T D"], valid: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+def sum_of_squares(
+    u: Float[Array, "B T D"], valid: Bool[Array | np.ndarray, "B T"]
+) -> Float[Array, "B D"]:
     """Σ_t u² over real tokens, float32; whatever pads hold, NaN too, does not count."""
     kept = jnp.where(valid[..., None], u, 0).astype(jnp.float32)
     return jnp.sum(jnp.square(kept), axis=1)

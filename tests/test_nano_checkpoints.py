@@ -63,7 +63,7 @@ def test_greedy_translation_is_what_one_pass_says(folder: Path, model: Model) ->
         generated = model.tokenizer.decode(out, skip_special_tokens=True).strip()
         ending = len(model.tokenizer(f"{prompt} {answer}</s>")["input_ids"]) - ids.shape[1]
         prediction = evaluate.predict(model, [f"{prompt} {answer}</s>"])[0]
-        assert prediction.first_choice[-ending:].all() == (generated == answer)
+        assert prediction.is_argmax[-ending:].all() == (generated == answer)
 
 
 @pytest.mark.parametrize("shots", [1, 4])

@@ -121,7 +121,7 @@ def test_equal_logits_make_the_lowest_id_the_argmax():
         ([[1, 2]], [0], "sequence 0 is asked from token 0; allowed: tokens, asked from 1"),
         ([[1, 97]], None, "sequence 0 has token id 97; allowed: 0 to 96, the model's vocabulary"),
         ([[1, -2]], None, "sequence 0 has token id -2; allowed: 0 to 96"),
-        ([[1] * 257], None, "sequence 0 has 257 tokens; allowed: 256, the model's positions"),
+        ([[1] * 258], None, "sequence 0 has 258 tokens; allowed: 257, the model's positions and a"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(sequences, starts, message):

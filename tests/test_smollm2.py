@@ -18,6 +18,8 @@ import transformers
 import jaxprune as jp
 from jaxprune.batching import group_by_length
 from jaxprune.demonstrations import prompts, sample_rows
+from jaxprune.evaluation.perplexity import perplexity
+from jaxprune.evaluation.scoring import Scorer
 from jaxprune.models import logits
 
 FOLDER, FLORES = os.environ.get("JAXPRUNE_SMOLLM2"), os.environ.get("JAXPRUNE_FLORES")
@@ -52,21 +54,9 @@ def calibration(model, lines):
     return group_by_length(tokens, "translation")
 
 
-def perplexity(model, params, text):
-    ids = np.asarray(model.tokenizer(text).input_ids)
-    windows = [ids[start : start + 512] for start in range(0, len(ids) - 511, 512)]
-
-    @jax.jit
-    def nll(params, tokens):
-        out = jax.nn.log_softmax(logits(params, model.config, tokens[None])[0, :-1])
-        return -jnp.take_along_axis(out, tokens[1:, None], axis=-1).sum()
-
-    return np.exp(sum(float(nll(params, jnp.asarray(w))) for w in windows) / (511 * len(windows)))
-
-
-def both(model, params, lines):
-    params = jax.tree.map(jnp.asarray, params)
-    return [perplexity(model, params, "\n".join(lines[code][300:500])) for code in ("en", "fr")]
+def both(model, lines):
+    scorer = Scorer(model, progress=False)
+    return [perplexity(scorer, "\n".join(lines[code][300:500])).perplexity for code in ("en", "fr")]
 
 
 def test_dense_logits_and_perplexity(model, lines):
@@ -76,17 +66,17 @@ def test_dense_logits_and_perplexity(model, lines):
         want = reference(torch.from_numpy(tokens)).logits.numpy()
     got = logits(jax.tree.map(jnp.asarray, model.params), model.config, jnp.asarray(tokens))
     np.testing.assert_allclose(got, want, atol=1e-3)
-    np.testing.assert_allclose(both(model, model.params, lines), EXPECTED["dense"], rtol=0.001)
+    np.testing.assert_allclose(both(model, lines), EXPECTED["dense"], rtol=0.001)
 
 
 @pytest.mark.parametrize("criterion", ["wanda", "magnitude"])
 def test_perplexity_after_pruning_half(model, lines, calibration, criterion):
     result = jp.prune(model, calibration, criterion=criterion, sparsity=0.5, progress=False)
-    got = both(model, result.params, lines)
+    got = both(model.replace(result.params), lines)
     print(criterion, got)
     np.testing.assert_allclose(got, EXPECTED[criterion], rtol=0.01)
 
 
 def test_random_masks_destroy_the_model(model, lines):
     result = jp.prune(model, criterion="random", sparsity=0.3, progress=False)
-    assert both(model, result.params, lines)[0] > 1e5  # seed 0: 331,805; Wanda at 50%: 73
+    assert both(model.replace(result.params), lines)[0] > 1e5  # seed 0: 331,805; Wanda at 50%: 73

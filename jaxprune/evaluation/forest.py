@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int32
@@ -50,9 +51,9 @@ class Forest:
     def cut(self, start: int, stop: int) -> Forest:
         """Rows start…stop-1 and the sequences in them."""
         inside = [i for i, row in enumerate(self.rows) if start <= row < stop]
-        arrays = (getattr(self, name)[start:stop] for name in _ARRAYS)
+        arrays = {name: getattr(self, name)[start:stop] for name in _ARRAYS}
         return Forest(
-            *arrays,
+            **arrays,
             sequences=[self.sequences[i] for i in inside],
             rows=[self.rows[i] - start for i in inside],
             paths=[self.paths[i] for i in inside],
@@ -91,8 +92,10 @@ def _pack(
         rows.append(len(packed))
         paths.append(row.add(sequences[s], starts[s]))
     packed.append(row)
-    arrays = (np.stack([getattr(row, name) for row in packed]) for name in _ARRAYS)
-    return Forest(*arrays, sequences=order, rows=rows, paths=paths)
+    arrays: dict[str, Any] = {
+        name: np.stack([getattr(row, name) for row in packed]) for name in _ARRAYS
+    }
+    return Forest(**arrays, sequences=order, rows=rows, paths=paths)
 
 
 class _Row:

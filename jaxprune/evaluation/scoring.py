@@ -104,7 +104,7 @@ class Scorer:
 
         Raises:
           InputError: an empty sequence, a start below 1, an id beyond the vocabulary, or more tokens than
-            the model has positions.
+            the model has positions and one that is only predicted.
         """
         starts = [1] * len(sequences) if starts is None else starts
         check_sequences(self.model, sequences, starts)
@@ -136,7 +136,10 @@ class Scorer:
         pieces = MicroBatches(self.mesh, self._rows(forest.tokens.shape[1]))
         params, indices = self.model.embed_rows(forest.tokens)
         params["tokens"] = _filled(params["tokens"], self.model.config.vocab_size)
-        pieces.add(indices, Context(tree=Tree(forest.positions, forest.ends)))
+        positions, limit = forest.positions, self.model.config.max_positions
+        if limit is not None:  # one token beyond them is only predicted, and nothing sees it
+            positions = np.minimum(positions, limit - 1)
+        pieces.add(indices, Context(tree=Tree(positions, forest.ends)))
         embed(self.model.config, to_device(params, "float32", self.mesh), pieces)
         return pieces
 
@@ -227,9 +230,10 @@ def check_sequences(
             raise InputError(
                 f"sequence {i} has token id {wrong}; allowed: 0 to {size - 1}, the model's vocabulary"
             )
-        if positions is not None and len(sequence) > positions:
+        if positions is not None and len(sequence) > positions + 1:
             raise InputError(
-                f"sequence {i} has {len(sequence)} tokens; allowed: {positions}, the model's positions"
+                f"sequence {i} has {len(sequence)} tokens; allowed: {positions + 1}, the model's "
+                "positions and a last token that is only predicted"
             )
 
 
@@ -242,9 +246,8 @@ def _filled(table: Float[np.ndarray, "N D"], vocab_size: int) -> Float[np.ndarra
 def _scores(
     forest: Forest, places: Asked, logits: np.ndarray, states: Sequence[Running]
 ) -> tuple[np.ndarray, np.ndarray]:
-    found = [jax.device_get(state._replace(h=None)) for state in states]
     largest, total, argmax = (
-        np.concatenate([getattr(running, name) for running in found])[: len(logits)]
+        np.concatenate([np.asarray(getattr(state, name)) for state in states])[: len(logits)]
         for name in ("largest", "total", "argmax")
     )
     normaliser = np.take_along_axis(largest + np.log(total), places.slots, axis=1)

@@ -20,7 +20,7 @@ class Positions:
       limit: all of them are below; it bounds the tables that are made.
     """
 
-    index: Int[Array, "B T"]
+    index: Int[Array | np.ndarray, "B T"]
     limit: int = dataclasses.field(metadata={"static": True})
 
 
@@ -35,8 +35,8 @@ class Tree:
         tokens i with j < i < ends[j].
     """
 
-    depth: Int[Array, "B T"]
-    ends: Int[Array, "B T"]
+    depth: Int[Array | np.ndarray, "B T"]
+    ends: Int[Array | np.ndarray, "B T"]
 
     @property
     def positions(self) -> Positions:

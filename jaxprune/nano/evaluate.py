@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune import models
+from jaxprune.evaluation.protocols import question_scores
+from jaxprune.evaluation.scoring import Scorer, TokenScores
+from jaxprune.evaluation.tasks import load_task, questions
 from jaxprune.model import Model
-from jaxprune.models import ModelConfig
 from jaxprune.nano import corpus
-from jaxprune.nano.corpus import EOS, VERBALISERS
+from jaxprune.nano.corpus import EOS
 from jaxprune.nano.grammar import LANGUAGES
-from jaxprune.nano.inference import LABELS
-from jaxprune.nano.reviews import SENTIMENTS
-
-BATCH = 64
-BUCKET = 32  # rows are padded to a multiple of this many tokens
 
 
-class Prediction(NamedTuple):
-    """What a model says of one text, by token; the first token has no prediction."""
-
-    log_probabilities: Float[np.ndarray, " T-1"]
-    first_choice: Bool[np.ndarray, " T-1"]  # no other token is likelier
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def _predict(
-    params: Any, config: ModelConfig, tokens: Int[Array, "B T"]
-) -> tuple[Float[Array, "B T-1"], Bool[Array, "B T-1"]]:
-    logits = jax.nn.log_softmax(models.logits(params, config, tokens[:, :-1]))
-    chosen = jnp.take_along_axis(logits, tokens[:, 1:, None], axis=-1)[..., 0]
-    return chosen, jnp.argmax(logits, axis=-1) == tokens[:, 1:]
-
-
-def predict(model: Model, texts: Sequence[str]) -> list[Prediction]:
-    """Log-probability of each token after the first of every text, and whether it is the argmax."""
-    ids: list[list[int]] = model.tokenizer(list(texts))["input_ids"]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    found: dict[int, Prediction] = {}
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        width = -(-len(ids[chosen[-1]]) // BUCKET) * BUCKET
-        tokens = np.zeros((BATCH, width), np.int32)
-        for row, i in enumerate(chosen):
-            tokens[row, : len(ids[i])] = ids[i]
-        scores, best = jax.device_get(_predict(model.params, model.config, tokens))
-        for row, i in enumerate(chosen):
-            found[i] = Prediction(scores[row, : len(ids[i]) - 1], best[row, : len(ids[i]) - 1])
-    return [found[i] for i in range(len(ids))]
+def predict(model: Model, texts: Sequence[str]) -> list[TokenScores]:
+    """What the model says of each token after the first of every text."""
+    return Scorer(model, progress=False)(model.tokenizer(list(texts))["input_ids"])
 
 
 def translation(
@@ -75,34 +38,26 @@ def translation(
         endings.append(len(model.tokenizer(texts[-1])["input_ids"]))
         endings[-1] -= len(model.tokenizer(prompt)["input_ids"])
     right = [
-        bool(p.first_choice[-ending:].all())
+        bool(p.is_argmax[-ending:].all())
         for p, ending in zip(predict(model, texts), endings, strict=True)
     ]
     return float(np.mean(right))
 
 
-def choices(model: Model, options: Sequence[Sequence[str]]) -> Int[np.ndarray, " rows"]:
-    """For each row the index of the text whose tokens have the highest mean log-probability."""
-    flat = predict(model, [text for row in options for text in row])
-    scores = np.array([p.log_probabilities.mean() for p in flat])
-    return scores.reshape(len(options), -1).argmax(axis=1)
-
-
 def nli(model: Model, language: str, count: int = 1000, seed: int = 1) -> float:
     """Accuracy on held-out NLI rows, in the paper's prompt."""
-    rows = corpus.nli_rows(language, "held_out", count, seed)
-    options = [
-        [f"{row.premise} , right? {VERBALISERS[label]} , {row.hypothesis}" for label in LABELS]
-        for row in rows
-    ]
-    return float(np.mean(choices(model, options) == [row.label for row in rows]))
+    return _accuracy(model, "nano_nli", language, count, seed)
 
 
 def reviews(model: Model, language: str, count: int = 500, seed: int = 1) -> float:
     """Accuracy on held-out reviews, in the paper's prompt."""
-    rows = corpus.review_rows(language, "held_out", count, seed)
-    options = [[f"{row.text} It is {label}" for label in SENTIMENTS] for row in rows]
-    return float(np.mean(choices(model, options) == [row.label for row in rows]))
+    return _accuracy(model, "nano_reviews", language, count, seed)
+
+
+def _accuracy(model: Model, task: str, language: str, count: int, seed: int) -> float:
+    asked = questions(load_task(task), language, rows=count, seed=seed)
+    scores = question_scores(Scorer(model, progress=False), asked, "paper", f"{task} {language}")
+    return float(np.mean(scores.argmax(axis=1) == [question.label for question in asked]))
 
 
 def figures(model: Model) -> dict[str, dict[str, float]]:

@@ -1,0 +1,191 @@
+"""From a config to `<workdir>/analysis`: which features each kind of demonstration makes large, and where."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxprune.analysis import pictures
+from jaxprune.analysis.magnitudes import demonstration_sets, measure
+from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
+from jaxprune.analysis.overlap import Overlap, by_kind, overlaps, used_share
+from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overlaps
+from jaxprune.batching import digest
+from jaxprune.errors import InputError
+from jaxprune.languages import LANGUAGES
+from jaxprune.model import Model, load
+from jaxprune.models import family_of
+from jaxprune.nano import corpus
+from jaxprune.report import environment, write_json
+from jaxprune.sharding import data_mesh
+from jaxprune.stats import ActivationStats
+from jaxprune.walk import HIDDEN
+
+# Of the paper's figures 1 and 3: taken where the data has more languages than one would look at.
+PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
+
+
+def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+    """Measures the dense model on demonstrations of every language, and compares masks of runs.
+
+    Args:
+      config: validated. `calibration` says how demonstrations are made; its kind and source do not
+        matter here: each of `analysis.languages` is taken alone and translated into
+        `calibration.target`.
+      workdir: gets analysis/ in place of an earlier one. analysis.json comes last: an analysis that
+        has it is complete.
+
+    Returns:
+      What analysis.json holds.
+
+    Raises:
+      InputError: anything in config, model, data or runs that does not fit.
+    """
+    began = time.perf_counter()
+    wanted, made = config.analysis, config.calibration
+    if made.kind == "tokens":
+        raise InputError(
+            "calibration.kind: got 'tokens'; allowed: any other, as the analysis makes "
+            "demonstrations from sentences in calibration.data"
+        )
+    codes = chosen_languages(wanted.languages, made.data, made.target)
+    mesh = data_mesh(config.mesh.data)
+    model = load(config.model, config.revision)
+    masks = _masks(wanted.masks, workdir, model)
+    batches = demonstration_sets(
+        model.tokenizer, made.data, codes, made.target,
+        shots=made.shots, samples=made.samples, max_length=made.max_length,
+        seed=config.seed, compat=config.compat,
+    )  # fmt: skip
+    stats = measure(model, batches, dtype=config.dtype, mesh=mesh)
+    share = used_share(wanted.top, config.compat)
+    found = compare_sets(stats, share)
+    folder = workdir / "analysis"
+    _write_tables(folder, stats, found, masks)
+    measured = time.perf_counter()
+    pictures.draw(folder / "figures", stats, found, masks, target=made.target, share=share)
+    summary = summarise(stats, found, masks) | {
+        "languages": codes,
+        "target": made.target,
+        "top": {"asked": wanted.top, "used": share},
+        "digest": digest(batches),
+        "seconds": {
+            "tables": round(measured - began, 3),
+            "figures": round(time.perf_counter() - measured, 3),
+        },
+        "environment": environment(mesh),
+        "config": json.loads(config.to_json_best_effort()),
+    }
+    write_json(folder / "analysis.json", summary)
+    print_summary(config.model, summary, folder)
+    return summary
+
+
+def chosen_languages(wanted: str | None, data: str | Path, target: str) -> list[str]:
+    """The languages that `analysis.languages` names, or those of the data.
+
+    Args:
+      wanted: codes with commas between them, or None.
+      data: `calibration.data`. A folder of `<language>.txt` files or "nano" has a few languages,
+        which are all taken; of releases, which have hundreds, the paper's.
+      target: stands first where `wanted` does not say.
+    """
+    if wanted is not None:
+        return wanted.split(",")
+    files = sorted(path.stem for path in Path(data).expanduser().glob("*.txt"))
+    there = corpus.LANGUAGES if str(data) == "nano" else files or PAPER_LANGUAGES
+    return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
+
+
+def _masks(wanted: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
+    """The masks of the runs that `analysis.masks` names, and of the workdir's own if it has any."""
+    if wanted is None:
+        return None
+    runs = [Path(name).expanduser() for name in wanted.split(",")]
+    own = (workdir / "checkpoint").is_dir()
+    if own and workdir.resolve() not in [run.resolve() for run in runs]:
+        runs.insert(0, workdir)
+    return read_runs(runs, family_of(model.config).sites)
+
+
+def compare_sets(stats: ActivationStats, share: float) -> dict[str, Overlap]:
+    """Site → overlaps of all sets of `stats`, in the order of its roles."""
+    norms = [stats.norms(role) for role in stats.roles]
+    return {site: overlaps(np.stack([n[site] for n in norms]), share) for site in norms[0]}
+
+
+def _write_tables(
+    folder: Path,
+    stats: ActivationStats,
+    found: Mapping[str, Overlap],
+    masks: MaskOverlap | None,
+) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_magnitudes(folder, stats)
+    write_overlaps(folder, stats.roles, found)
+    if masks is not None:
+        write_masks(folder, masks)
+
+
+def summarise(
+    stats: ActivationStats, found: Mapping[str, Overlap], masks: MaskOverlap | None
+) -> dict[str, Any]:
+    """Means over layers and pairs of sets, and of runs: what one reads first."""
+    kinds = [role.partition("/")[0] for role in stats.roles]
+
+    def means(shares: np.ndarray) -> dict[str, float]:
+        return {pair: round(float(m.mean()), 6) for pair, m in by_kind(shares, kinds).items()}
+
+    summary: dict[str, Any] = {
+        "tokens": dict(stats.count),
+        "overlap": {
+            site: {
+                "features": overlap.features,
+                "chance": overlap.chance,
+                "top_in_top": means(overlap.top),
+                "top_in_bottom": means(overlap.bottom),
+            }
+            for site, overlap in found.items()
+        },
+    }
+    if masks is not None:
+        both = masks.both.sum((-2, -1))
+        shares, unrelated = iou(both), chance(both, masks.size.sum())
+        summary["masks"] = [
+            {
+                "runs": [masks.runs[a], masks.runs[b]],
+                "iou": float(shares[a, b]),
+                "chance": float(unrelated[a, b]),
+            }
+            for a, b in masks.pairs
+        ]
+    return summary
+
+
+def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
+    """The table at the end of a run."""
+    hidden = summary["overlap"][HIDDEN]
+    top = f"{100 * summary['top']['used']:g}%"
+    print(f"\n  {model}: {len(summary['tokens'])} sets, {sum(summary['tokens'].values()):,} tokens")
+    print(
+        f"  the largest {top} of the blocks' outputs ({hidden['features']} features) of one kind of"
+    )
+    print(
+        f"  set among the largest and smallest {top} of another, mean over languages and layers:\n"
+    )
+    print(f"  {'percent':<30}{'largest':>9}{'smallest':>9}")
+    for pair, share in hidden["top_in_top"].items():
+        print(f"  {pair:<30}{100 * share:>9.1f}{100 * hidden['top_in_bottom'][pair]:>9.1f}")
+    print(f"  {'unrelated':<30}{100 * hidden['chance']:>9.1f}{100 * hidden['chance']:>9.1f}\n")
+    for pair in summary.get("masks", []):
+        names, shares = " and ".join(pair["runs"]), f"{pair['iou']:.3f}"
+        print(f"  masks of {names}: IoU {shares}, unrelated {pair['chance']:.3f}")
+    print(f"  written: {folder}")

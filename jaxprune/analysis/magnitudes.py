@@ -1,0 +1,120 @@
+"""How large each feature gets on demonstrations of each language (the paper's section 3, figure 2).
+
+A *set* is a kind of demonstrations in a language, named "monolingual/fr" or "translation/fr"
+(French → target): the role of its batches, and of its statistics.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxprune.batching import Batch, group_by_length
+from jaxprune.demonstrations import demonstrations
+from jaxprune.model import Model
+from jaxprune.probe import probe
+from jaxprune.stats import ActivationStats
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+KINDS = ("monolingual", "translation")
+
+# Hidden states of all samples that one pass may hold at once; more sets than that take more passes.
+PASS_BYTES = 4 * 2**30
+
+
+def demonstration_sets(
+    tokenizer: PreTrainedTokenizerBase | None,
+    data: str | Path,
+    languages: Sequence[str],
+    target: str,
+    **options: Any,
+) -> list[Batch]:
+    """Monolingual demonstrations of each language, and translations of each other one into `target`.
+
+    Args:
+      tokenizer, data, options: as in `jaxprune.demonstrations`.
+      languages: ISO 639-1 codes.
+
+    Returns:
+      Batches whose role is the name of their set: first all monolingual sets, then all translations.
+
+    Raises:
+      InputError: as `jaxprune.demonstrations`.
+    """
+    batches: list[Batch] = []
+    for kind in KINDS:
+        for code in languages:
+            if kind == "translation" and code == target:
+                continue
+            made = demonstrations(tokenizer, data, kind=kind, source=code, target=target, **options)
+            batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in made]
+    return share_shapes(batches)
+
+
+def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
+    """The same samples of the same roles in at most `max_shapes` static lengths in all.
+
+    Sets cut apart from each other have lengths of their own, and a block is compiled for each.
+    """
+    roles = list(dict.fromkeys(batch.role for batch in batches))
+    owners = np.concatenate([np.full(len(b.tokens), roles.index(b.role)) for b in batches])
+    samples = np.concatenate([batch.samples for batch in batches])
+    sequences = [t[v] for batch in batches for t, v in zip(batch.tokens, batch.valid, strict=True)]
+    longest = max(batch.tokens.shape[1] for batch in batches)
+    grouped = group_by_length(sequences, "analysis", max_shapes=max_shapes, max_length=longest)
+    shared = []
+    for owner, role in enumerate(roles):
+        for group in grouped:
+            mine = np.flatnonzero(owners[group.samples] == owner)
+            if mine.size:
+                numbers = samples[group.samples[mine]]
+                shared.append(Batch(group.tokens[mine], group.valid[mine], role, numbers))
+    return shared
+
+
+def measure(
+    model: Model, batches: Sequence[Batch], *, pass_bytes: int = PASS_BYTES, **options: Any
+) -> ActivationStats:
+    """`jaxprune.probe` with the blocks' outputs, of any number of sets, which their roles tell apart.
+
+    Args:
+      batches: sets share one pass over the blocks as long as their hidden states take up no more
+        than `pass_bytes` together.
+      options: as of `jaxprune.probe`.
+
+    Raises:
+      InputError: as `jaxprune.probe`.
+    """
+    passes: list[list[Batch]] = []
+    room = 0
+    for role in dict.fromkeys(batch.role for batch in batches):
+        mine = [batch for batch in batches if batch.role == role]
+        size = 4 * model.config.d_model * sum(batch.tokens.size for batch in mine)
+        if not passes or size > room:
+            passes.append([])
+            room = pass_bytes
+        passes[-1] += mine
+        room -= size
+    stats = [probe(model, some, hidden=True, **options) for some in passes]
+    return functools.reduce(ActivationStats.merge, stats)
+
+
+def rms(stats: ActivationStats, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
+    """Root mean square over tokens of every site, float32 [L, D_site]: comparable between sets of any size."""
+    root = np.float32(np.sqrt(stats.count[role]))
+    return {site: norms / root for site, norms in stats.norms(role).items()}
+
+
+def over_median(norms: Float[np.ndarray, "*dims D"]) -> Float[np.ndarray, "*dims D"]:
+    """How many times the median feature each feature is; where the median is 0, infinity, or 0 for 0."""
+    median = np.broadcast_to(np.median(norms, axis=-1, keepdims=True), norms.shape)
+    none = np.where(norms > 0, np.inf, 0).astype(norms.dtype)
+    return np.divide(norms, median, out=none, where=median > 0)

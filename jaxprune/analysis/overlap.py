@@ -1,0 +1,105 @@
+"""Overlap of the largest features of one set with the largest and the smallest of another (figures 1 and 3).
+
+Pure numpy that knows no model. Sets S, layers L, features D.
+
+    magnitudes   9 1 7 2 | 1 8 7 3      share 0.5 → 2 features
+    largest of a 0   2   | of b   1 2      top:    {0, 2} ∩ {1, 2} = {2}, 1 of 2
+    smallest of b 0    3 |                 bottom: {0, 2} ∩ {0, 3} = {0}, 1 of 2
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from jaxprune.config import check
+
+# What the authors' figures are of, whatever ratio is asked for.
+OFFICIAL_SHARE = 0.4
+
+
+@dataclasses.dataclass(frozen=True)
+class Overlap:
+    """Of every ordered pair of sets (a, b), by layer.
+
+    Attributes:
+      top: [L, S, S] share of the largest features of a that are among the largest of b.
+      bottom: [L, S, S] share of the largest features of a that are among the smallest of b.
+      features: k, how many are called largest and smallest.
+      chance: what either would be for unrelated sets: k / D.
+    """
+
+    top: Float[np.ndarray, "L S S"]
+    bottom: Float[np.ndarray, "L S S"]
+    features: int
+    chance: float
+
+
+def used_share(share: float, compat: str) -> float:
+    """The share that is taken where `share` is asked for: `compat="official"` takes 40% always."""
+    return OFFICIAL_SHARE if compat == "official" else share
+
+
+def largest(magnitudes: Float[np.ndarray, "*dims D"], count: int) -> Int[np.ndarray, "*dims k"]:
+    """Indices of the `count` largest along the last axis, largest first; of equal ones the lower first."""
+    return np.argsort(-magnitudes, axis=-1, kind="stable")[..., :count]
+
+
+def overlaps(magnitudes: Float[np.ndarray, "S L D"], share: float) -> Overlap:
+    """Overlaps of every set with every set.
+
+    Args:
+      magnitudes: of one site. Only their order inside a layer of a set counts, so norms and root
+        mean squares give the same.
+      share: of the D features; k is the nearest integer, at least 1.
+
+    Raises:
+      InputError: not 0 < share <= 1.
+    """
+    check("analysis.top", share)
+    size = magnitudes.shape[-1]
+    count = max(1, round(size * share))
+    high = _members(largest(magnitudes, count), size)
+    low = _members(largest(-magnitudes, count), size)
+    return Overlap(_shared(high, high), _shared(high, low), count, count / size)
+
+
+def _members(indices: Int[np.ndarray, "S L k"], size: int) -> Bool[np.ndarray, "S L D"]:
+    members = np.zeros((*indices.shape[:-1], size), dtype=bool)
+    np.put_along_axis(members, indices, True, axis=-1)
+    return members
+
+
+def _shared(
+    first: Bool[np.ndarray, "S L D"], second: Bool[np.ndarray, "S L D"]
+) -> Float[np.ndarray, "L S S"]:
+    """|a ∩ b| / |a| of every a of the first and b of the second."""
+    # counts below 2**24, so exact in float32, in which numpy multiplies matrices fast
+    counts = first.transpose(1, 0, 2).astype(np.float32) @ second.transpose(1, 2, 0)
+    return counts / first.sum(axis=-1, dtype=np.float32).T[..., None]
+
+
+def by_kind(
+    shares: Float[np.ndarray, "L S S"], kinds: Sequence[str]
+) -> dict[str, Float[np.ndarray, " L"]]:
+    """Means over the pairs of sets of each pair of kinds, by layer.
+
+    Args:
+      shares: an attribute of `Overlap`.
+      kinds: [S] of every set.
+
+    Returns:
+      "<kind of a> in <kind of b>" → [L]. A set is not paired with itself; kinds without a pair are left out.
+    """
+    other = ~np.eye(len(kinds), dtype=bool)
+    of = np.array(kinds)
+    means = {}
+    for first in dict.fromkeys(kinds):
+        for second in dict.fromkeys(kinds):
+            pairs = other & (of == first)[:, None] & (of == second)
+            if pairs.any():
+                means[f"{first} in {second}"] = shares[:, pairs].mean(axis=-1)
+    return means

@@ -1,0 +1,99 @@
+"""The tables of an analysis: CSV for people and spreadsheets, npz for programs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxprune.analysis.magnitudes import over_median, rms
+from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
+from jaxprune.analysis.overlap import Overlap, largest
+from jaxprune.models import SITES
+from jaxprune.stats import ActivationStats
+from jaxprune.walk import HIDDEN
+
+TOP = 20  # rows a layer and site in largest.csv, bars in the pictures
+
+
+def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
+    """Writes magnitudes.npz, magnitudes.csv and largest.csv.
+
+    The npz has of every set and site `<kind>/<language>/<site>`: ‖X_j‖₂, float32 [L, D]. magnitudes.csv has
+    the same of the blocks' outputs, a row a layer; largest.csv the `TOP` largest features of every site.
+    """
+    arrays, rows, tops = {}, [], []
+    for role in stats.roles:
+        kind, _, language = role.partition("/")
+        tokens, by_token = stats.count[role], rms(stats, role)
+        for site, norms in stats.norms(role).items():
+            arrays[f"{role}/{site}"] = norms
+            quotients = over_median(norms)
+            for (layer, rank), j in np.ndenumerate(largest(norms, TOP)):
+                values = (norms[layer, j], by_token[site][layer, j], quotients[layer, j])
+                of = (kind, language, layer, site, rank + 1, j)
+                tops.append((*of, *map(_short, values)))
+        for layer, hidden in enumerate(arrays[f"{role}/{HIDDEN}"]):
+            rows.append((kind, language, tokens, layer, *map(_short, hidden)))
+    np.savez(folder / "magnitudes.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
+    names = [str(j) for j in range(len(rows[0]) - 4)]
+    _write_csv(folder / "magnitudes.csv", ("kind", "language", "tokens", "layer", *names), rows)
+    of = ("kind", "language", "layer", "site", "rank", "feature")
+    _write_csv(folder / "largest.csv", (*of, "norm", "rms", "norm_over_median"), tops)
+
+
+def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
+    """Writes overlap.npz and overlap.csv.
+
+    The npz has `sets` [S] and of every site `<site>/top` and `<site>/bottom` [L, S, S]; see `Overlap`.
+    """
+    arrays = {"sets": np.array(sets)}
+    rows = []
+    for site, overlap in overlaps.items():
+        arrays |= {f"{site}/top": overlap.top, f"{site}/bottom": overlap.bottom}
+        for layer, a, b in np.ndindex(*overlap.top.shape):
+            shares = (_short(overlap.top[layer, a, b]), _short(overlap.bottom[layer, a, b]))
+            pair = (*sets[a].split("/"), *sets[b].split("/"))
+            rows.append((*pair, layer, site, overlap.features, *shares))
+    np.savez(folder / "overlap.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
+    of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
+    _write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom"), rows)
+
+
+def write_masks(folder: Path, masks: MaskOverlap) -> None:
+    """Writes masks.npz and masks.csv: IoU of every pair of runs by layer and site, and "all" of either.
+
+    The npz has `runs`, `sites`, `both` and `size`; see `MaskOverlap`. In the CSV `chance` is the IoU of
+    unrelated masks as dense as these.
+    """
+    arrays: dict[str, Any] = {"runs": masks.runs, "sites": SITES, "both": masks.both}
+    np.savez(folder / "masks.npz", size=masks.size, **arrays)
+    both, size = _with_totals(masks.both), _with_totals(masks.size)
+    values = np.stack([iou(both), chance(both, size)], axis=-1)
+    layers, sites = [*range(len(masks.size)), "all"], [*SITES, "all"]
+    rows = [
+        (masks.runs[a], masks.runs[b], layers[i], sites[j], *map(_short, values[a, b, i, j]))
+        for a, b in masks.pairs
+        for i, j in np.ndindex(*size.shape)
+    ]
+    _write_csv(folder / "masks.csv", ("run_a", "run_b", "layer", "site", "iou", "chance"), rows)
+
+
+def _with_totals(counts: np.ndarray) -> np.ndarray:
+    """[..., L, sites] with the sums over layers and over sites after them."""
+    counts = np.concatenate([counts, counts.sum(-2, keepdims=True)], axis=-2)
+    return np.concatenate([counts, counts.sum(-1, keepdims=True)], axis=-1)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}"
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

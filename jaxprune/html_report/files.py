@@ -1,0 +1,134 @@
+"""What a report reads of a workdir. Every part may be missing; a part that is there must be whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxprune import checkpoint
+from jaxprune.errors import InputError
+from jaxprune.stats import ActivationStats
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """The tables of `<workdir>/analysis`, as `jaxprune/analysis/tables.py` writes them; empty without.
+
+    Attributes:
+      summary: analysis.json.
+      magnitudes: magnitudes.npz.
+      overlap: overlap.npz.
+      masks: masks.npz.
+    """
+
+    summary: dict[str, Any]
+    magnitudes: Arrays
+    overlap: Arrays
+    masks: Arrays
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFiles:
+    """A workdir.
+
+    Attributes:
+      folder: the workdir.
+      config: config.json, empty without.
+      report: report.json, empty without.
+      metrics: task → its metrics.json.
+      stats: of the calibration, None without.
+      analysis: the tables of an analysis.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    report: dict[str, Any]
+    metrics: dict[str, dict[str, Any]]
+    stats: ActivationStats | None
+    analysis: Analysis
+
+    @property
+    def scored(self) -> dict[str, dict[str, Any]]:
+        """Tasks whose languages have an accuracy with its interval."""
+        return {task: found for task, found in self.metrics.items() if is_scored(found)}
+
+
+def is_scored(metrics: dict[str, Any]) -> bool:
+    """Whether every language has what `metrics.language_metrics` gives."""
+    languages = metrics.get("languages")
+    if not isinstance(languages, dict) or not languages:
+        return False
+    return all(
+        isinstance(figure, dict)
+        and isinstance(figure.get("accuracy"), float | int)
+        and isinstance(figure.get("interval"), list)
+        and len(figure["interval"]) == 2
+        and all(isinstance(bound, float | int) for bound in figure["interval"])
+        for figure in languages.values()
+    )
+
+
+def read_files(folder: Path) -> RunFiles:
+    """Reads a workdir.
+
+    Raises:
+      InputError: no such folder, nothing in it to report, or a broken file.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
+    metrics = {file.parent.name: _json(file) for file in sorted(folder.glob("*/metrics.json"))}
+    report = _json(folder / "report.json")
+    analysis = _analysis(folder / "analysis")
+    if not (metrics or report or analysis.summary):
+        raise InputError(
+            f"{folder}: nothing to report; expected report.json (scripts/prune.py), "
+            "<task>/metrics.json (scripts/evaluate.py) or analysis/ (scripts/analyze.py)"
+        )
+    stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
+    return RunFiles(folder, _json(folder / "config.json"), report, metrics, stats, analysis)
+
+
+def _analysis(folder: Path) -> Analysis:
+    summary = _json(folder / "analysis.json")
+    if not summary:  # it is written last
+        return Analysis({}, {}, {}, {})
+    parts = (_npz(folder / f"{name}.npz") for name in ("magnitudes", "overlap", "masks"))
+    return Analysis(summary, *parts)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file}: broken, {error}; expected JSON") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{file}: expected a JSON object")
+    return value
+
+
+def _npz(file: Path) -> Arrays:
+    if not file.is_file():
+        return {}
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        raise InputError(f"{file}: damaged, or no .npz of plain arrays") from None
+
+
+def short_names(folders: list[Path]) -> list[str]:
+    """As many of the last parts of each path as tell the folders apart."""
+    resolved = [folder.expanduser().resolve() for folder in folders]
+    parts, most = 1, max(len(folder.parts) for folder in resolved)
+    while len({folder.parts[-parts:] for folder in resolved}) < len(resolved) and parts < most:
+        parts += 1
+    return ["/".join(folder.parts[-parts:]).lstrip("/") or "/" for folder in resolved]

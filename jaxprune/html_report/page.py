@@ -1,0 +1,69 @@
+"""Sections → one document that holds all it needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxprune.errors import InputError
+from jaxprune.html_report.markup import Markup, tag
+
+# A browser then refuses to fetch or to run anything, whatever a string of a file smuggled in.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+class Section(NamedTuple):
+    """A part of the page; `name` is its anchor, unique on the page."""
+
+    name: str
+    title: str
+    body: Markup
+
+
+def page(title: str, lead: Markup | None, sections: Sequence[Section]) -> Markup:
+    """The document.
+
+    Args:
+      title: of the document and its first heading.
+      lead: what stands under it, if anything.
+      sections: with a heading and a link at the top for each.
+    """
+    style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href="data:,"),  # so that no server is asked for one
+        tag("title", title),
+        tag("style", Markup(style)),
+    )
+    links = [tag("a", section.title, href=f"#{section.name}") for section in sections]
+    parts = [
+        tag("section", tag("h2", section.title), section.body, id=section.name)
+        for section in sections
+    ]
+    body = tag(
+        "body",
+        tag("header", tag("h1", title), lead, tag("nav", *links, aria_label="sections")),
+        tag("main", *parts),
+    )
+    return Markup(f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n")
+
+
+def write_page(document: Markup, out: Path) -> None:
+    """Writes a file that is either whole or not there, and its folder.
+
+    Raises:
+      InputError: out is a folder.
+    """
+    if out.is_dir():
+        raise InputError(f"{out}: a folder; allowed: a file such as {out / 'report.html'}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(out.name + ".new")
+    unfinished.write_text(document, encoding="utf-8")
+    os.replace(unfinished, out)

@@ -1,0 +1,104 @@
+"""Tables that scroll in a box of their own, and how their numbers are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from jaxprune.html_report.charts import signed
+from jaxprune.html_report.markup import Markup, tag
+from jaxprune.html_report.plot import number
+
+NONE = "\N{EN DASH}"
+_NUMBER = re.compile(r"[\[<+\N{MINUS SIGN}]*\d")
+_TAG = re.compile("<[a-z/][^>]*>")
+
+
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    caption: str,
+    groups: Sequence[tuple[str, int]] = (),
+    wrap: bool = False,
+) -> Markup:
+    """A table whose first column names the rows and stays in sight; columns without a value are left out.
+
+    Args:
+      header: titles of all columns.
+      rows: cells: text, `Markup`, numbers, None for none. A column whose first value begins like a
+        number is aligned to the right.
+      caption: what it is, for who cannot see the heading above; not shown.
+      groups: (title, columns) of a line above the header; together as many as there are columns.
+      wrap: long text breaks inside its cell, and nothing is aligned as numbers.
+    """
+    kept = [i for i in range(len(header)) if not i or any(row[i] is not None for row in rows)]
+    texts = [[_cell(row[i]) for i in kept] for row in rows]
+    classes = [
+        "number" if not wrap and _is_number([row[place] for row in texts]) else None
+        for place in range(len(kept))
+    ]
+    titles = [
+        tag("th", header[i], scope="col", class_=class_)
+        for i, class_ in zip(kept, classes, strict=True)
+    ]
+    body = [
+        tag("tr", tag("th", row[0], scope="row"), *map(_td, row[1:], classes[1:])) for row in texts
+    ]
+    head = tag("thead", _group_row(groups, kept), tag("tr", *titles))
+    whole = tag(
+        "table", tag("caption", caption), head, tag("tbody", *body), class_="wrap" if wrap else None
+    )
+    return tag("div", whole, class_="scroll", tabindex=0, role="group", aria_label=caption)
+
+
+def _group_row(groups: Sequence[tuple[str, int]], kept: Sequence[int]) -> Markup | None:
+    cells, begin = [], 0
+    for title, columns in groups:
+        span = sum(begin <= i < begin + columns for i in kept)
+        begin += columns
+        if span:
+            scope = "colgroup" if title else None
+            cells.append(tag("th", title, colspan=span, scope=scope, class_="group"))
+    return tag("tr", *cells) if cells else None
+
+
+def _td(text: str, class_: str | None) -> Markup:
+    return tag("td", text, class_=class_)
+
+
+def _is_number(column: Sequence[str]) -> bool:
+    first = next((text for text in column if text != NONE), "")
+    return _NUMBER.match(_TAG.sub("", first)) is not None
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return NONE
+    if isinstance(value, bool | str):
+        return value if isinstance(value, str) else str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def percent(share: float | None) -> str | None:
+    """A share as percent with one decimal."""
+    return None if share is None else f"{100 * share:.1f}"
+
+
+def points(share: float | None) -> str | None:
+    """A difference of shares as points with sign and one decimal."""
+    return None if share is None else signed(100 * share)
+
+
+def point_interval(bounds: Sequence[float]) -> str:
+    """[+0.1, +2.0] of bounds of a difference of shares."""
+    return f"[{signed(100 * bounds[0])}, {signed(100 * bounds[1])}]"
+
+
+def p_value(p: float | None) -> str | None:
+    """Three decimals, or <0.001."""
+    if p is None:
+        return None
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"

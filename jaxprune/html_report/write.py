@@ -1,0 +1,146 @@
+"""Reads a run, and another to compare it with, and writes report.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.compare import compare_runs
+from jaxprune.html_report import accuracy, plain, pruning
+from jaxprune.html_report.accuracy import AFTER, BEFORE
+from jaxprune.html_report.files import RunFiles, read_files, short_names
+from jaxprune.html_report.markup import Markup, join, tag
+from jaxprune.html_report.page import Section, page, write_page
+from jaxprune.html_report.tables import percent
+
+FILE = "report.html"
+
+
+def write_report(run: Path, against: Path | None = None, out: Path | None = None) -> None:
+    """Writes a page about a run, or about what changed between two.
+
+    Args:
+      run: a workdir that was pruned, evaluated or analysed.
+      against: that of the run before, such as the dense model's; both must be evaluated.
+      out: the file; `<run>/report.html` by default.
+
+    Raises:
+      InputError: there is nothing to report or compare, files are broken, or `out` is a folder.
+    """
+    files = read_files(run)
+    document = comparison_page(files, read_files(against)) if against else run_page(files)
+    write_page(document, run / FILE if out is None else out)
+
+
+def run_page(run: RunFiles) -> Markup:
+    """The page of one run."""
+    sections = [
+        accuracy.task_section(task, found)
+        if task in run.scored
+        else plain.plain_section(task, {"value": found})
+        for task, found in run.metrics.items()
+    ]
+    if run.scored:
+        means = Section("accuracy", "Accuracy", accuracy.task_lines(run.scored))
+        sections.insert(0, means)
+    sections += _model_sections(run)
+    settings = pruning.settings_section({"value": run})
+    sections += [settings] if settings else []
+    [name] = short_names([run.folder])
+    return page(name, _facts(run), sections)
+
+
+def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
+    """The page of a run compared with the run before."""
+    comparison = _compare(run, before)
+    tasks: Mapping[str, Any] = comparison["tasks"]
+    sections = []
+    if tasks:
+        sections.append(
+            Section("changes", "What changed", accuracy.verdicts(tasks, comparison["method"]))
+        )
+    sections += [accuracy.comparison_section(task, found) for task, found in tasks.items()]
+    for task in dict.fromkeys([*run.metrics, *before.metrics]):
+        if task not in tasks:
+            sides = {BEFORE: before.metrics.get(task, {}), AFTER: run.metrics.get(task, {})}
+            sections.append(plain.plain_section(task, sides))
+    sections += _model_sections(run)
+    if comparison["masks"]:
+        sections.append(pruning.mask_section(comparison["masks"]))
+    settings = pruning.settings_section({BEFORE: before, AFTER: run})
+    sections += [settings] if settings else []
+    names = short_names([before.folder, run.folder])
+    lead = join(
+        tag("p", f"{BEFORE}: ", tag("code", before.folder), tag("br"),
+            f"{AFTER}: ", tag("code", run.folder)),
+        _facts(run),
+        *(tag("p", note, class_="note") for note in _left_out(comparison)),
+    )  # fmt: skip
+    return page(f"{names[1]} against {names[0]}", lead, sections)
+
+
+def _compare(run: RunFiles, before: RunFiles) -> dict[str, Any]:
+    """What `compare_runs` says; without scores of options in both, other metrics are set side by side."""
+    for files in (run, before):
+        if not files.metrics:
+            raise InputError(
+                f"{files.folder}: not evaluated; expected <task>/metrics.json, which "
+                "scripts/evaluate.py writes"
+            )
+    scored = run.scored and before.scored
+    if not scored and run.metrics.keys() & before.metrics.keys():
+        return {"tasks": {}, "masks": None, "left_out": {}}
+    return compare_runs(before.folder, run.folder)
+
+
+def _left_out(comparison: Mapping[str, Any]) -> list[str]:
+    names = {"only_a": BEFORE, "only_b": AFTER}
+    return [
+        f"Only {names[side]}, and therefore not compared: {', '.join(missing)}."
+        for side, missing in comparison["left_out"].items()
+        if missing
+    ]
+
+
+def _model_sections(run: RunFiles) -> list[Section]:
+    found = [
+        pruning.sparsity_section(run.report["sparsity"]) if "sparsity" in run.report else None,
+        pruning.magnitude_section(run.stats, run.analysis),
+        pruning.overlap_section(run.analysis),
+    ]
+    return [section for section in found if section is not None]
+
+
+def _facts(run: RunFiles) -> Markup | None:
+    """What was pruned, how, with what: the first things one asks."""
+    config, report = run.config, run.report
+    facts: dict[str, object] = {}
+    models = [config.get("model"), *(found.get("model") for found in run.metrics.values())]
+    facts["model"] = next(filter(None, models), None)
+    if report:
+        how, text = config.get("pruning") or {}, config.get("calibration") or {}
+        names = ("criterion", "pattern")
+        facts["pruned by"] = ", ".join(str(how[name]) for name in names if name in how)
+        facts["weights dropped"] = _dropped(report, how)
+        facts["calibrated on"] = _calibration(report, text)
+    items = [
+        tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items() if value
+    ]
+    return tag("dl", *items, class_="facts") if items else None
+
+
+def _dropped(report: Mapping[str, Any], how: Mapping[str, Any]) -> str | None:
+    if "sparsity" not in report:
+        return None
+    asked = how.get("sparsity")
+    note = f" (asked: {100 * asked:g}%)" if isinstance(asked, float | int) else ""
+    return f"{percent(report['sparsity']['overall'])}%{note}"
+
+
+def _calibration(report: Mapping[str, Any], text: Mapping[str, Any]) -> str | None:
+    counts = report.get("tokens") or {}
+    tokens = ", ".join(f"{role}: {count:,} tokens" for role, count in counts.items())
+    pair = f"{text['source']} → {text['target']}" if {"source", "target"} <= text.keys() else ""
+    return "; ".join(part for part in (pair, tokens) if part) if counts else None

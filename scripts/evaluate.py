@@ -1,0 +1,20 @@
+"""Scores a model on tasks in every language, and its perplexity; see docs/evaluation.md.
+
+python scripts/evaluate.py --config configs/nano.py --workdir runs/nano --config.model=runs/nano/hf
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from jaxprune import cli
+from jaxprune.evaluation.evaluate import evaluate_from_config
+
+
+def main(config: ConfigDict, workdir: Path) -> None:
+    """Evaluates `config.model` and writes a folder for each task to `workdir`."""
+    evaluate_from_config(config, workdir)
+
+
+if __name__ == "__main__":
+    cli.run(main, prunes=False)

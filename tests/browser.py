@@ -1,0 +1,121 @@
+"""Headless Chromium by its DevTools over a pipe: no driver, no port, no package."""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+
+PROGRAM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+_FLAGS = (
+    "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic",
+    "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-extensions", "--hide-scrollbars",
+    # nothing outside can be reached, so that what a page asks for is only counted
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
+# DevTools reads descriptor 3 and writes to 4.
+_EXEC = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+_SECONDS = 60
+
+
+class Browser:
+    """A page in a browser; `events` holds what DevTools told, as (method, params)."""
+
+    def __init__(self, profile):
+        theirs_in, ours_out = os.pipe()
+        ours_in, theirs_out = os.pipe()
+        # above the numbers that they are moved to
+        theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (theirs_in, theirs_out)]
+        command = [sys.executable, "-c", _EXEC, *map(str, theirs), PROGRAM, *_FLAGS]
+        self._process = subprocess.Popen(
+            [*command, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        for fd in (theirs_in, theirs_out, *theirs):
+            os.close(fd)
+        self._out, self._in, self._rest = ours_out, ours_in, b""
+        self._session, self._number = None, 0
+        self.events = []
+        targets = self.send("Target.getTargets")["targetInfos"]
+        page = next(target["targetId"] for target in targets if target["type"] == "page")
+        attached = self.send("Target.attachToTarget", targetId=page, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.send(f"{domain}.enable")
+
+    def close(self):
+        with contextlib.suppress(OSError, RuntimeError):
+            self._session = None
+            self.send("Browser.close")
+        os.close(self._out)
+        os.close(self._in)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def send(self, method, **params):
+        """The result of a command."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while (answer := self._read()).get("id") != self._number:
+            self.events.append((answer["method"], answer["params"]))
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']['message']}")
+        return answer["result"]
+
+    def _read(self):
+        until = time.monotonic() + _SECONDS
+        while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._in], [], [], max(0, until - time.monotonic()))
+            chunk = os.read(self._in, 1 << 16) if ready else b""
+            if not chunk:
+                raise RuntimeError("the browser ended" if ready else "no answer of the browser")
+            self._rest += chunk
+        message, _, self._rest = self._rest.partition(b"\0")
+        return json.loads(message)
+
+    def open(self, path, *, width, height=800, scheme="light"):
+        """Loads a file as a window of that size and colour scheme shows it; forgets earlier events."""
+        self.events.clear()
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.send("Emulation.setEmulatedMedia", features=[feature])
+        self.send("Page.navigate", url=path.as_uri())
+        while not any(method == "Page.loadEventFired" for method, _ in self.events):
+            message = self._read()
+            self.events.append((message["method"], message["params"]))
+
+    def run(self, expression):
+        """The value of a JavaScript expression."""
+        answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
+        return answer["result"].get("value")
+
+    def screenshot(self, path):
+        """Writes the whole page as a PNG."""
+        size = self.send("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        shot = self.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        path.write_bytes(base64.b64decode(shot["data"]))

@@ -1,0 +1,105 @@
+"""Workdirs for the tests of html_report: a dense and a pruned run with everything that a page shows."""
+
+import json
+
+import numpy as np
+
+from jaxprune import checkpoint
+from jaxprune.analysis.overlap import overlaps
+from jaxprune.analysis.tables import write_magnitudes, write_overlaps
+from jaxprune.evaluation.metrics import Scored, task_metrics
+from jaxprune.stats import ActivationStats
+
+LABELS = np.random.default_rng(0).integers(0, 3, 400).astype(np.int32)
+ROWS = np.arange(400, dtype=np.int32)
+# how clearly each language is told apart before and after: fr gains, sw loses, es hardly changes
+WEIGHTS = {"en": (2.0, 2.0), "es": (1.2, 1.25), "fr": (0.8, 1.9), "sw": (1.6, 0.3)}
+SITES = (("attention/query/kernel", "qkv"), ("mlp/up/kernel", "mlp_in"))
+SPARSITY = {
+    "overall": 0.2975,
+    "layers": [0.25, 0.3, 0.3425],
+    "kernels": {"attention/query/kernel": 0.2812, "mlp/up/kernel": 0.3137},
+}
+BLEU = {"es": (17.25, 18.5), "fr": (21.0, 23.75), "sw": (9.5, 4.25)}
+
+
+def scores(code, side):
+    seed = sorted(WEIGHTS).index(code)
+    noise = np.random.default_rng(seed).normal(size=(len(LABELS), 3))
+    jitter = np.random.default_rng(seed + 100 * side).normal(size=noise.shape) * 0.3 * side
+    return (noise + jitter + WEIGHTS[code][side] * np.eye(3)[LABELS]).astype(np.float32)
+
+
+def write_json(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def evaluate(folder, side, task="xnli"):
+    """Writes what an evaluation leaves: scores, metrics, translation, perplexity."""
+    scored = {code: Scored(scores(code, side), LABELS, ROWS) for code in WEIGHTS}
+    about = {"task": task, "protocol": "paper", "labels": None, "model": f"models/{side}"}
+    write_json(folder / task / "metrics.json", about | task_metrics(scored))
+    for code, arrays in scored.items():
+        np.savez(folder / task / f"{code}.npz", **arrays._asdict())
+    translated = {
+        code: {"bleu": pair[side], "interval": [pair[side] - 1, 30.5]}
+        for code, pair in BLEU.items()
+    }
+    signature = {"bleu": "nrefs:1|tok:13a"}
+    write_json(
+        folder / "translation" / "metrics.json", {"languages": translated, "signature": signature}
+    )
+
+
+def stats_of(roles, sites=SITES, layers=3, size=40):
+    """Statistics with one feature that is far larger than the others."""
+    rng = np.random.default_rng(5)
+    names = [site for _, site in sites]
+    sums = {}
+    for role in roles:
+        sums[role] = {s: (rng.random((layers, size)) + 0.5).astype(np.float32) for s in names}
+        for layer_sums in sums[role].values():
+            layer_sums[:, 7] *= 5000
+    return ActivationStats(sums, dict.fromkeys(roles, 250), tuple(sites))
+
+
+def prune(folder):
+    """Writes what a pruning run leaves, without parameters."""
+    config = {
+        "model": "bigscience/bloom-560m",
+        "calibration": {"source": "fr", "target": "en"},
+        "pruning": {"criterion": "wanda", "sparsity": 0.3, "pattern": "unstructured"},
+    }
+    write_json(folder / "config.json", config)
+    report = {"sparsity": SPARSITY, "tokens": {"translation": 8874}, "digests": {"masks": "22a1f0"}}
+    write_json(folder / "report.json", report)
+    checkpoint.save_stats(folder / "stats", stats_of(["translation"]))
+
+
+def analyse(folder):
+    """Writes the tables of an analysis of two languages."""
+    roles = ["monolingual/en", "monolingual/fr", "translation/fr"]
+    stats = stats_of(roles, (*SITES, ("", "hidden")))
+    found = {
+        site: overlaps(np.stack([stats.norms(role)[site] for role in roles]), 0.1)
+        for _, site in stats.sites
+    }
+    out = folder / "analysis"
+    out.mkdir(parents=True)
+    write_magnitudes(out, stats)
+    write_overlaps(out, roles, found)
+    both = np.array([[[[30, 40]], [[15, 20]]], [[[15, 20]], [[30, 40]]]])
+    np.savez(out / "masks.npz", runs=["a", "b"], sites=["qkv", "mlp_in"], both=both)
+    write_json(out / "analysis.json", {"top": {"asked": 0.1, "used": 0.1}})
+    return stats, found
+
+
+def make_runs(folder):
+    """(dense, pruned): both evaluated; the second one also pruned and analysed."""
+    dense, pruned = folder / "dense", folder / "pruned"
+    for side, run in enumerate((dense, pruned)):
+        evaluate(run, side)
+    prune(pruned)
+    analyse(pruned)
+    return dense, pruned

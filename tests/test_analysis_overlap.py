@@ -1,0 +1,86 @@
+"""Overlaps of the largest and smallest features against sets and loops in plain Python."""
+
+import numpy as np
+import pytest
+
+from jaxprune.analysis.overlap import by_kind, largest, overlaps, used_share
+from jaxprune.errors import InputError
+
+
+def with_ties(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 6, shape).astype(np.float32)
+
+
+def by_rank(values, count, sign):
+    """Indices by value, ties to the lower index, from Python's own sort."""
+    return set(sorted(range(len(values)), key=lambda j: (sign * values[j], j))[:count])
+
+
+@pytest.mark.parametrize(("size", "share"), [(10, 0.3), (7, 0.4), (9, 0.01), (5, 1.0), (48, 0.55)])
+def test_overlaps_equal_those_of_sets(size, share):
+    values = with_ties((4, 3, size))
+    found = overlaps(values, share)
+    count = max(1, round(size * share))
+    assert found.features == count
+    assert found.chance == count / size
+    for layer, a, b in np.ndindex(3, 4, 4):
+        high = by_rank(values[a, layer], count, -1)
+        top = len(high & by_rank(values[b, layer], count, -1)) / count
+        bottom = len(high & by_rank(values[b, layer], count, 1)) / count
+        assert found.top[layer, a, b] == pytest.approx(top, abs=1e-7)
+        assert found.bottom[layer, a, b] == pytest.approx(bottom, abs=1e-7)
+
+
+def test_identities():
+    """A set holds its own largest; the top is symmetric; order alone counts; opposite sets meet at the ends."""
+    values = np.random.default_rng(1).random((5, 2, 20)).astype(np.float32)
+    found, same = overlaps(values, 0.3), overlaps(values**3 * 10, 0.3)
+    diagonal = np.arange(5)
+    assert (found.top[:, diagonal, diagonal] == 1).all()
+    assert (found.bottom[:, diagonal, diagonal] == 0).all()
+    np.testing.assert_array_equal(found.top, found.top.swapaxes(1, 2))
+    np.testing.assert_array_equal(found.top, same.top)
+    np.testing.assert_array_equal(found.bottom, same.bottom)
+    opposite = overlaps(np.stack([values[0], -values[0]]), 0.3)
+    assert (opposite.bottom[:, 0, 1] == 1).all()
+    assert (opposite.top[:, 0, 1] == 0).all()
+
+
+def test_unrelated_sets_come_to_chance():
+    values = np.random.default_rng(2).random((40, 4, 200))
+    found = overlaps(values, 0.25)
+    for shares in (found.top, found.bottom):
+        assert by_kind(shares, ["x"] * 40)["x in x"].mean() == pytest.approx(0.25, abs=0.005)
+
+
+def test_largest_first_and_of_equal_ones_the_lower():
+    np.testing.assert_array_equal(
+        largest(np.array([[1, 3, 3, 2], [0, 0, 0, 5]]), 3), [[1, 2, 3], [3, 0, 1]]
+    )
+
+
+def test_means_by_kind_are_those_of_a_loop():
+    shares, kinds = np.random.default_rng(3).random((2, 5, 5)), ["m", "m", "t", "m", "t"]
+    means = by_kind(shares, kinds)
+    assert list(means) == ["m in m", "m in t", "t in m", "t in t"]
+    for pair, got in means.items():
+        first, second = pair.split(" in ")
+        picked = [
+            shares[:, a, b]
+            for a in range(5)
+            for b in range(5)
+            if a != b and (kinds[a], kinds[b]) == (first, second)
+        ]
+        np.testing.assert_allclose(got, np.mean(picked, axis=0))
+    assert list(by_kind(shares[:, :2, :2], ["m", "t"])) == ["m in t", "t in m"]
+
+
+def test_official_takes_two_fifths_whatever_is_asked_for():
+    assert used_share(0.1, "official") == 0.4
+    assert used_share(0.1, "corrected") == 0.1
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(InputError, match=r"analysis.top: got .*0 < s <= 1"):
+        overlaps(with_ties((2, 1, 5)), share)
