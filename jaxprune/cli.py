@@ -10,8 +10,9 @@ import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from jaxprune.config import FIELDS, unknown_field, validate
+from jaxprune.config import unknown_field, validate
 from jaxprune.errors import InputError
+from jaxprune.fields import FIELDS
 
 # More host devices than this gain nothing: micro-batches already fill a core.
 _MAX_CPU_DEVICES = 8

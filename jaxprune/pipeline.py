@@ -29,6 +29,7 @@ from jaxprune.prune import PrunedBlock, prune_blocks, summarise
 from jaxprune.report import environment, peak_memory, print_summary, write_json
 from jaxprune.settings import Settings
 from jaxprune.sharding import data_mesh
+from jaxprune.stats import ActivationStats
 
 
 def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -48,19 +49,46 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.perf_counter()
     if config.output.figures:
         figures.require_matplotlib()
-    mesh = data_mesh(config.mesh.data)
     model = load(config.model, config.revision)
-    settings = Settings(
+    settings = settings_of(config)
+    batches = calibration_batches(config, model) if settings.needs_statistics else []
+    summary = prune_to_workdir(model, batches, config, workdir, began=began)
+    print_summary(config, summary, workdir)
+    return summary
+
+
+def settings_of(config: ConfigDict) -> Settings:
+    """How a config prunes."""
+    return Settings(
         **config.pruning.to_dict(), compat=config.compat, seed=config.seed, dtype=config.dtype
     )
-    batches = calibration_batches(config, model) if settings.needs_statistics else []
+
+
+def prune_to_workdir(
+    model: Model,
+    batches: Sequence[Batch],
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    stats: ActivationStats | None = None,
+    began: float | None = None,
+) -> dict[str, Any]:
+    """`prune_from_config` for a model that is open and samples that are there.
+
+    Args:
+      batches: none for criteria without statistics.
+      stats: see `prune_blocks`.
+      began: `time.perf_counter()` when the job began; now by default.
+    """
+    began = time.perf_counter() if began is None else began
+    mesh, settings = data_mesh(config.mesh.data), settings_of(config)
     clear(workdir, model.folder)
     resolved = json.loads(config.to_json_best_effort())
     write_json(workdir / "config.json", resolved)
     prepared = time.perf_counter() - began
 
     # closed at once when a write fails, so that its progress bar ends before the error is shown
-    blocks = prune_blocks(model, batches, settings, mesh=mesh)
+    blocks = prune_blocks(model, batches, settings, mesh=mesh, stats=stats)
     with contextlib.closing(blocks), Outputs(model, workdir, config) as outputs:
         for block in blocks:
             outputs.add(block)
@@ -73,7 +101,6 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
     summary["peak_memory_bytes"] = peak_memory()
     write_json(workdir / "report.json", summary)
-    print_summary(config, summary, workdir)
     return summary
 
 

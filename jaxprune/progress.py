@@ -35,6 +35,7 @@ def progress_bar(name: str, layers: int, tokens: int, shown: bool) -> Iterator[L
         desc=name,
         unit="layer",
         disable=not shown,
+        leave=None,  # a bar inside another one, such as a sweep's, goes when it is full
         bar_format="{desc} {n_fmt}/{total_fmt} layers |{bar}| {elapsed} < {remaining} {postfix}",
     ) as bar:
         yield LayerBar(bar, tokens)

@@ -133,16 +133,26 @@ def prune_blocks(
     mesh: Mesh | None = None,
     rows: int = ROWS,
     progress: bool = True,
+    stats: ActivationStats | None = None,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes block after block and hands each over; holds one block's weights and the hidden states.
 
-    Arguments and errors are those of `prune`.
+    Arguments and errors are those of `prune`, and:
+
+    Args:
+      stats: what `probe` found for these batches. With propagate="dense" they take the place of the
+        pass; the masks have the same bits.
+
+    Raises:
+      InputError: statistics with another propagate, which depends on what was pruned below.
     """
     mesh = mesh or data_mesh()
     pieces = None
+    if stats is not None and settings.propagate != "dense":
+        raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
     if settings.needs_statistics:
-        settings.check_roles({batch.role for batch in batches})
-        pieces = start(model, batches, mesh, rows)
+        settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
+        pieces = start(model, batches, mesh, rows) if stats is None else None
     tokens = sum(token_counts(batches).values())
     layers = model.config.n_layers
 
@@ -155,13 +165,20 @@ def prune_blocks(
         for layer, (host, params) in enumerate(prefetch(read, layers)):
             clock.lap("read")
             if pieces is None:
-                keep = _select(model, params, {}, SITES, settings, layer, mesh)[1]
+                sums = {} if stats is None else _sums_of(stats, layer)
+                keep = _select(model, params, sums, SITES, settings, layer, mesh)[1]
                 clock.lap("select")
-                sums: SiteSums = {}
             else:
                 keep, sums = _prune_one(model, params, pieces, settings, layer, clock)
-            yield PrunedBlock(layer, _zero_dropped(host, keep), keep, sums, clock.take())
+            yield PrunedBlock(layer, zero_dropped(host, keep), keep, sums, clock.take())
             bar.update()
+
+
+def _sums_of(stats: ActivationStats, layer: int) -> SiteSums:
+    return {
+        role: {site: sums[layer] for site, sums in sites.items()}
+        for role, sites in stats.sum_sq.items()
+    }
 
 
 def _prune_one(
@@ -274,7 +291,7 @@ def select_block(
     return select(block, kernels)
 
 
-def _zero_dropped(block: Mapping[str, Any], keep: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def zero_dropped(block: Mapping[str, Any], keep: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The block as stored, with the dropped weights +0: kept ones stay bit for bit, whatever the compute dtype."""
     flat = flatten_dict(dict(block), sep="/")
     pruned = {}

@@ -16,6 +16,7 @@ from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
 from jaxprune import checkpoint
+from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.models import ModelConfig, init
 from jaxprune.sharding import by_rows, data_mesh, replicated
@@ -123,6 +124,29 @@ def score(folder, out):
     np.savez(out, **scored(folder, 8))
 
 
+def generated(folder, devices):
+    """Sequences generated greedily and by beam search, by prompt."""
+    rng = np.random.default_rng(0)
+    stem = rng.integers(0, 131, 30).tolist()
+    prompts = [stem + rng.integers(0, 131, 1 + i).tolist() for i in range(20)]
+    generator = Generator(jp.load(folder), mesh=data_mesh(devices), progress=False)
+    found = {}
+    for beams in (1, 2):
+        got = generator(prompts, max_new_tokens=8, stop=range(20), beams=beams)
+        found |= {f"{beams} {i}": np.array(tokens) for i, tokens in enumerate(got)}
+    return found
+
+
+def generate(folder, out):
+    """Generates on eight devices."""
+    np.savez(out, **generated(folder, 8))
+
+
 if __name__ == "__main__":
-    jobs = {"prune_all": prune_all, "checkpoints": checkpoints, "score": score}
+    jobs = {
+        "prune_all": prune_all,
+        "checkpoints": checkpoints,
+        "score": score,
+        "generate": generate,
+    }
     jobs[sys.argv[1]](*sys.argv[2:])

@@ -198,7 +198,8 @@ def test_config_files_are_short_start_with_a_launch_command_and_are_valid(path):
     text = path.read_text()
     assert len(text.splitlines()) < 60
     docstring = text.split('"""')[1]
-    assert f"python scripts/prune.py --config configs/{path.name}" in docstring
+    script = "sweep" if path.stem.startswith("sweep_") else "prune"
+    assert f"python scripts/{script}.py --config configs/{path.name}" in docstring
     config = get_config(path.stem, "owner/name") if path.stem == "base" else get_config(path.stem)
     assert validate(config).model
 

@@ -13,12 +13,20 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
+from jaxprune.analysis.analyze import chosen_languages
 from jaxprune.errors import InputError
+from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.metrics import Scored, task_metrics
 from jaxprune.evaluation.perplexity import perplexity, texts
 from jaxprune.evaluation.protocols import question_scores
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.evaluation.tasks import Question, Task, languages_of, load_task, questions
+from jaxprune.evaluation.translation import Sentences, read_sentences
+from jaxprune.evaluation.translation_metrics import (
+    TRANSLATION,
+    evaluate_translation,
+    translation_lines,
+)
 from jaxprune.model import Model, load
 from jaxprune.report import environment, write_json
 from jaxprune.sharding import data_mesh
@@ -61,12 +69,16 @@ def evaluate_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         languages=codes, data=wanted.data, rows=wanted.rows, seed=config.seed,
     )  # fmt: skip
     plain = texts(wanted.perplexity, codes, wanted.rows) if wanted.perplexity else {}
-    folders = [one.task.name for one in asked] + ([PERPLEXITY] if plain else [])
+    sentences = translations(config, codes) if wanted.translation else {}
+    folders = [one.task.name for one in asked]
+    folders += [name for name, data in ((PERPLEXITY, plain), (TRANSLATION, sentences)) if data]
     if not folders:
         raise InputError(
-            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity"
+            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or "
+            "evaluation.translation"
         )
-    scorer = scorer_of(load(config.model, config.revision), config)
+    model = load(config.model, config.revision)
+    scorer = scorer_of(model, config)
     clear(workdir, folders)
     about = facts(config)
     # A job that fills a folder of its own is added here, and how it prints in _LINES.
@@ -74,8 +86,36 @@ def evaluate_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     if plain:
         about["data"] = wanted.perplexity
         found[PERPLEXITY] = evaluate_perplexity(scorer, plain, workdir, about)
+    if sentences:
+        about["data"] = wanted.translation
+        generator = Generator(model, dtype=config.dtype, mesh=scorer.mesh)
+        found[TRANSLATION] = evaluate_translation(
+            generator, sentences, workdir, beams=wanted.beams, about=about
+        )
     print_summary(found, workdir)
     return found
+
+
+def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, Sentences]:
+    """By language what `config.evaluation` has translated, with demonstrations of `config.calibration`."""
+    wanted, made = config.evaluation, config.calibration
+    if codes is None and wanted.translation == "xnli":
+        codes = load_task("xnli").languages
+    elif codes is None:
+        codes = chosen_languages(None, wanted.translation, made.target)
+    return {
+        code: read_sentences(
+            wanted.translation,
+            code,
+            made.target,
+            shots=made.shots,
+            shots_data=made.data,
+            rows=wanted.translation_rows,
+            seed=config.seed,
+        )
+        for code in codes
+        if code != made.target
+    }
 
 
 def protocol_of(config: ConfigDict) -> str:
@@ -116,7 +156,7 @@ def read_tasks(
       InputError: as `tasks.load_task` and `tasks.questions`, or two tasks of one name.
     """
     tasks = [load_task(name) for name in names]
-    taken = [PERPLEXITY, *(task.name for task in tasks)]
+    taken = [PERPLEXITY, TRANSLATION, *(task.name for task in tasks)]
     for place, name in enumerate(taken):
         if name in taken[:place]:
             raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
@@ -213,7 +253,7 @@ def clear(workdir: Path, names: Sequence[str]) -> None:
 
 
 def _ours(file: Path) -> bool:
-    return file.is_file() and (file.suffix == ".npz" or file.name == "metrics.json")
+    return file.is_file() and (file.suffix in (".npz", ".jsonl") or file.name == "metrics.json")
 
 
 def _unfinished(workdir: Path) -> Path:
@@ -277,4 +317,4 @@ def _perplexity_lines(metrics: Mapping[str, Any]) -> list[str]:
     ]
 
 
-_LINES = {PERPLEXITY: _perplexity_lines}
+_LINES = {PERPLEXITY: _perplexity_lines, TRANSLATION: translation_lines}

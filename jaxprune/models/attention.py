@@ -52,7 +52,7 @@ def _alibi_bias(slopes: np.ndarray | None, T: int, tree: Tree | None) -> Array |
     return jnp.asarray(slopes)[:, None, None] * positions[:, None, None].astype(jnp.float32)
 
 
-def _last(ends: Int[Array, "B T"]) -> Int[Array, "B T"]:
+def _last(ends: Int[Array | np.ndarray, "B T"]) -> Int[Array, "B T"]:
     """Every token sees itself, in rows of pads too: a softmax over nothing would be NaN."""
     return jnp.maximum(ends, jnp.arange(1, ends.shape[1] + 1, dtype=ends.dtype))
 

@@ -1,0 +1,21 @@
+"""Tables 1 to 4 of the paper for BLOOM-3B, on a machine with a TPU or GPU; see docs/sweep.md.
+
+python scripts/sweep.py --config configs/paper/bloom_3b.py --workdir runs/paper/bloom_3b
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config
+
+
+def get_config() -> ConfigDict:
+    config = base_config()
+    config.model = "bigscience/bloom-3b"
+    config.calibration.code = "thomwolf/github-python"
+    config.evaluation.tasks = "xnli,marc2"
+    config.output.hf = False
+    config.sweep.sparsities = "0.3"
+    config.sweep.calibrations = "dense,random,monolingual,translation,translation_vs_code,lrp2"
+    config.sweep.languages = "en,fr,es,zh,hi,sw"
+    config.evaluation.translation = "xnli"
+    return config

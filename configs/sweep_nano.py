@@ -1,0 +1,27 @@
+"""The sweep of a bundled micro-model; needs no network, takes minutes. Argument: xglm (default), bloom, gpt2.
+
+python scripts/sweep.py --config configs/sweep_nano.py --workdir runs/sweep_nano
+"""
+
+from importlib.resources import files
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config, pick
+from jaxprune.nano import TRAINED
+
+MODELS = {name: str(files("jaxprune").joinpath("nano", "checkpoints", name)) for name in TRAINED}
+
+
+def get_config(architecture: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = pick(architecture, MODELS, default="xglm")
+    config.calibration.data = "nano"
+    config.evaluation.tasks = "nano_nli,nano_reviews"
+    config.evaluation.rows = 1000
+    config.output.hf = False
+    config.evaluation.translation = "nano"
+    config.evaluation.translation_rows = 200
+    config.sweep.sparsities = "0.3,0.5"
+    config.sweep.calibrations = "dense,random,magnitude,monolingual,translation,lrp2"
+    return config

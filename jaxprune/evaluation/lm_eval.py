@@ -1,0 +1,322 @@
+"""EleutherAI's lm-evaluation-harness with this package as the model: `model="jaxprune"`.
+
+    import jaxprune.evaluation.lm_eval  # registers the name
+    lm_eval.simple_evaluate(model="jaxprune", model_args="pretrained=FOLDER,dtype=float32", tasks=[…])
+
+The harness has no entry points for models, so the module must be imported; on the command line
+
+    python -m jaxprune.evaluation.lm_eval run --model jaxprune --model_args pretrained=FOLDER --tasks …
+
+is `lm_eval` with the name registered. Requests are tokenised, cut and answered as by the harness's own
+Hugging Face class (`hf`); what requests share is computed once, whatever their order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jaxprune.cli import one_cpu_device_per_core
+from jaxprune.config import check
+from jaxprune.errors import InputError
+from jaxprune.evaluation.generation import BATCH, Generator
+from jaxprune.evaluation.scoring import Scorer
+from jaxprune.model import load
+
+try:
+    from lm_eval.api.model import TemplateLM
+    from lm_eval.api.registry import register_model
+    from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+except ImportError as error:
+    raise ImportError(f'{error}; install the extra: pip install "jaxprune[lm_eval]"') from error
+
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+
+# What the harness takes where a request or a model says nothing.
+MAX_NEW_TOKENS, MAX_LENGTH = 256, 2048
+# How requests name the number of tokens to generate; the first one that is there counts.
+_NEW_TOKENS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+# Say nothing of greedy and beam search.
+_OF_SAMPLING = {"do_sample", "temperature", "top_p", "top_k"}
+# Tokenizers without a limit say a number with thirty digits.
+_NO_LIMIT = 10**20
+
+# ((context, continuation) or None, tokens of the context, tokens of the continuation)
+TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]
+
+
+@register_model("jaxprune")
+class JaxpruneLM(TemplateLM):
+    """A model of this package under the harness's interface.
+
+    Args:
+      pretrained: folder or hub id, as for `jaxprune.load`.
+      revision: of a hub id.
+      dtype: "float32" or "bfloat16", of the weights on the devices.
+      max_length: tokens that a prediction may see, by default the model's positions; where it has no
+        limit, the tokenizer's, or 2,048. Longer requests lose tokens on the left.
+      batch_size: sequences that are generated at once; "auto" is 64. Scoring packs its rows itself.
+      max_batch_size, device: the harness hands them to every class; JAX takes the devices there are.
+
+    Raises:
+      InputError: a model that does not load, an unknown dtype, more than the model's positions.
+    """
+
+    def __init__(
+        self,
+        pretrained: str,
+        *,
+        revision: str | None = None,
+        dtype: str = "float32",
+        max_length: int | None = None,
+        batch_size: int | str | None = None,
+        max_batch_size: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        super().__init__()
+        check("dtype", dtype)
+        self._scorer = Scorer(load(pretrained, revision), dtype=dtype)
+        self.tokenizer = self._scorer.model.tokenizer
+        self._about = {"pretrained": pretrained, "model_revision": revision}
+        self.max_length = self._length(max_length)
+        auto = batch_size is None or str(batch_size).startswith("auto")
+        self.batch_size = BATCH if auto else int(batch_size or BATCH)
+
+    def _length(self, wanted: int | None) -> int:
+        limit = self._scorer.model.config.max_positions
+        if wanted is None:
+            return limit or _limit_of(self.tokenizer) or MAX_LENGTH
+        if wanted < 1 or (limit is not None and wanted > limit):
+            highest = "" if limit is None else f" to {limit}, the model's positions"
+            raise InputError(f"max_length: got {wanted}; allowed: 1{highest or ' or more'}")
+        return wanted
+
+    @cached_property
+    def _generator(self) -> Generator:
+        """Made when something is generated: it puts all weights on the devices."""
+        return Generator(self._scorer.model, dtype=self._scorer.dtype)
+
+    # Tokens.
+
+    @property
+    def eot_token_id(self) -> int:
+        """The tokenizer's end of text."""
+        return self.tokenizer.eos_token_id
+
+    @property
+    def prefix_token_id(self) -> int:
+        """What stands in place of an empty context: BOS, or EOS where there is none.
+
+        Raises:
+          InputError: the tokenizer has neither.
+        """
+        bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        if bos is None and eos is None:
+            raise InputError("the tokenizer has neither BOS nor EOS to put in place of no context")
+        return eos if bos is None else bos
+
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
+    ) -> list[int]:
+        """Token ids; with the tokenizer's special tokens, unless the text begins with the prefix token's."""
+        if add_special_tokens is None:
+            add_special_tokens = not string.startswith(self._text([self.prefix_token_id]))
+        return self.tokenizer.encode(string, add_special_tokens=add_special_tokens, verbose=False)
+
+    def _text(self, tokens: list[int], special: bool = True) -> str:
+        """The text of tokens, with or without special ones."""
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=not special))
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """The messages as one text, by the tokenizer's template."""
+        text = self.tokenizer.apply_chat_template(
+            chat_history,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )
+        return str(text)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """A name for the harness's cache of requests."""
+        return str(self.tokenizer.name_or_path).replace("/", "__")
+
+    def get_model_info(self) -> dict[str, Any]:
+        """What the harness writes into its results about the model."""
+        size, dtype = self._scorer.model.size, self._scorer.dtype
+        return {**self._about, "model_num_parameters": size, "model_dtype": dtype}
+
+    # Scores.
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[TokenRequest], disable_tqdm: bool = False, **kwargs: Any
+    ) -> list[tuple[float, bool]]:
+        """(sum of log-probabilities, are all of them the argmax) of each continuation.
+
+        Raises:
+          InputError: a continuation without tokens, or longer than `max_length`.
+        """
+        sequences, starts = [], []
+        for number, (_, context, continuation) in enumerate(requests):
+            if not 1 <= len(continuation) <= self.max_length:
+                raise InputError(
+                    f"request {number}: a continuation of {len(continuation)} tokens; allowed: 1 to "
+                    f"{self.max_length}, max_length"
+                )
+            # the last token is only predicted, so one more than the model sees
+            whole = [*context, *continuation][-(self.max_length + 1) :]
+            sequences.append(whole)
+            starts.append(len(whole) - len(continuation))
+        self._scorer.progress = not disable_tqdm
+        answers = [
+            (float(scores.log_probabilities.sum(dtype=np.float64)), bool(scores.is_argmax.all()))
+            for scores in self._scorer(sequences, starts, "loglikelihood")
+        ]
+        for (texts, _, _), answer in zip(requests, answers, strict=True):
+            if texts is not None:
+                self.cache_hook.add_partial("loglikelihood", texts, answer)
+        return answers
+
+    def loglikelihood_rolling(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[float]:
+        """Log-probability of each text, in windows of `max_length` tokens that predict each token once."""
+        windows: list[TokenRequest] = []
+        owners = []
+        for number, request in enumerate(requests):
+            tokens = self.tok_encode(request.args[0])
+            for window in get_rolling_token_windows(
+                tokens, self.prefix_token_id, self.max_length, context_len=1
+            ):
+                windows.append((None, *make_disjoint_window(window)))
+                owners.append(number)
+        sums = [0.0] * len(requests)
+        for owner, (score, _) in zip(
+            owners, self._loglikelihood_tokens(windows, disable_tqdm), strict=True
+        ):
+            sums[owner] += score
+        for request, score in zip(requests, sums, strict=True):
+            self.cache_hook.add_partial("loglikelihood_rolling", request.args, score)
+        return sums
+
+    # Generation.
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """What the model writes after each context, greedily or by beam search, up to a text of `until`.
+
+        Raises:
+          InputError: settings of sampling or unknown ones; no room for a context.
+        """
+        groups = defaultdict(list)
+        for number, request in enumerate(requests):
+            groups[json.dumps(request.args[1], sort_keys=True)].append(number)
+        found = [""] * len(requests)
+        self._generator.progress = not disable_tqdm
+        for key, members in groups.items():
+            asked = _read(json.loads(key))
+            contexts = [requests[number].args[0] for number in members]
+            for number, text in zip(members, self._generate(contexts, asked), strict=True):
+                found[number] = text
+                self.cache_hook.add_partial("generate_until", requests[number].args, text)
+        return found
+
+    def _generate(self, contexts: Sequence[str], asked: _Asked) -> list[str]:
+        room = self.max_length - asked.new_tokens
+        if room < 1:
+            raise InputError(
+                f"max_gen_toks: got {asked.new_tokens}; allowed: less than {self.max_length}, "
+                "max_length"
+            )
+        prompts = [
+            self.tok_encode(context)[-room:] or [self.prefix_token_id] for context in contexts
+        ]
+        written = self._generator(
+            prompts,
+            max_new_tokens=asked.new_tokens,
+            stop=self._ends | self._tokens_of(asked.until),
+            beams=asked.beams,
+            batch=self.batch_size,
+        )
+        return [_cut(self._text(tokens, False), asked.until) for tokens in written]
+
+    @cached_property
+    def _ends(self) -> set[int]:
+        """Ids that end a text by the tokenizer or by the model's generation settings."""
+        from transformers import AutoConfig, GenerationConfig
+
+        folder = self._scorer.model.folder
+        try:
+            settings = GenerationConfig.from_pretrained(folder)
+        except OSError:  # there are none
+            settings = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        ids = settings.eos_token_id
+        ids = ids if isinstance(ids, list) else [ids]
+        size = self._scorer.model.config.vocab_size
+        return {id for id in (*ids, self.eot_token_id) if id is not None and id < size}
+
+    def _tokens_of(self, until: Sequence[str]) -> set[int]:
+        """Texts of `until` that are one token, whatever stands before: generation need not go on after them."""
+        tokens = set()
+        for text in filter(None, until):
+            ids = self.tokenizer.encode(f"a{text}", add_special_tokens=False)
+            # alone too: some tokenizers drop a space where a text begins
+            if [self._text(part) for part in (ids, ids[-1:])] == [f"a{text}", text]:
+                tokens.add(ids[-1])
+        return tokens
+
+
+class _Asked(NamedTuple):
+    """How a request wants text to be generated."""
+
+    until: list[str]
+    new_tokens: int
+    beams: int
+
+
+def _read(settings: dict[str, Any]) -> _Asked:
+    """The settings of a request.
+
+    Raises:
+      InputError: sampling, or a setting that is not known.
+    """
+    until = settings.pop("until", None) or []
+    given = [settings.pop(name, None) for name in _NEW_TOKENS]
+    new_tokens = next((int(number) for number in given if number is not None), MAX_NEW_TOKENS)
+    beams = int(settings.pop("num_beams", 1))
+    samples = settings.get("do_sample", float(settings.get("temperature") or 0) > 0)
+    unknown = settings.keys() - _OF_SAMPLING
+    if samples or unknown:
+        wrong = ", ".join(sorted(unknown)) or "sampling"
+        raise InputError(
+            f"generation_kwargs: got {wrong}; allowed: until, {_NEW_TOKENS[0]}, num_beams, and "
+            "do_sample=false"
+        )
+    return _Asked([until] if isinstance(until, str) else list(until), new_tokens, beams)
+
+
+def _cut(text: str, until: Sequence[str]) -> str:
+    """The text before the first of `until`."""
+    for end in filter(None, until):
+        text = text.partition(end)[0]
+    return text
+
+
+def _limit_of(tokenizer: Any) -> int | None:
+    limit = tokenizer.model_max_length
+    return int(limit) if limit is not None and limit < _NO_LIMIT else None
+
+
+if __name__ == "__main__":
+    from lm_eval.__main__ import cli_evaluate
+
+    one_cpu_device_per_core()
+    cli_evaluate()

@@ -1,0 +1,297 @@
+"""LRP2, the baseline that steers hidden states instead of pruning weights: language representation projection.
+
+Xu, Li and Xiong (EMNLP 2023, arXiv 2311.03788) move the states of a sentence towards English after one
+block and back after a later one, h the output of a block and v the language's mean of such outputs:
+
+    after block i:      h ← h - v_language^i + v_English^i
+    after block j > i:  h ← h - v_English^j + v_language^j
+
+The paper of this project chooses (i, j) for each language by accuracy on the validation set of XNLI. What
+both papers leave open is taken from the code of the second:
+  - a language's vector is the mean over sentences of each sentence's mean over tokens (100 of FLORES dev);
+  - the tokens of the row's texts are moved, those of the template are not: they are English;
+  - all pairs i < j are tried, the first of equally good ones counts (500 shuffled rows there).
+Three things differ from that code. It counts the embeddings as a layer but, asked for it, leaves the first
+projection out: here layers are blocks, 0 … L-1. After the last block it subtracts vectors that have
+been through the final norm from states that have not; here no vector is normed. It finds the row's tokens by
+counting words, which goes astray without spaces between them; here by their characters.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float
+
+from jaxprune.batching import group_by_length
+from jaxprune.errors import InputError
+from jaxprune.evaluation.forest import Forest, plant
+from jaxprune.evaluation.protocols import Encoded, ask, option_scores
+from jaxprune.evaluation.scoring import Scorer
+from jaxprune.evaluation.tasks import Question
+from jaxprune.evaluation.vocabulary import slices
+from jaxprune.probe import start
+from jaxprune.progress import progress_bar
+from jaxprune.sharding import on_own_rows
+from jaxprune.stats import sum_samples
+from jaxprune.walk import MicroBatches
+
+PROTOCOLS = ("paper", "official")
+# Sentences that a device takes at a time.
+ROWS = 8
+
+Vectors = Mapping[str, Float[np.ndarray, "L D"]]
+Pair = tuple[int, int]
+
+
+class Search(NamedTuple):
+    """What a search over pairs of layers found.
+
+    Attributes:
+      pair: (i, j), the best one; the first of equally good ones.
+      accuracies: [L, L] float64, of every pair i < j; NaN elsewhere.
+    """
+
+    pair: Pair
+    accuracies: Float[np.ndarray, "L L"]
+
+
+def language_vectors(
+    scorer: Scorer, sentences: Mapping[str, Sequence[str]]
+) -> dict[str, Float[np.ndarray, "L D"]]:
+    """Mean output of every block for each language, float32; the bits do not depend on the devices.
+
+    Args:
+      scorer: gives the model, its dtype and the devices.
+      sentences: by language, tokenised as the tokenizer does by default.
+
+    Raises:
+      InputError: no sentences, or one with no tokens or more than the model has positions.
+    """
+    model, batches, counts = scorer.model, [], {}
+    means: dict[str, list[np.ndarray]] = {code: [] for code in sentences}
+    for code, lines in sentences.items():
+        tokens = model.tokenizer(list(lines), verbose=False)["input_ids"] if lines else []
+        rows = [np.asarray(row, np.int32) for row in tokens]
+        limit = model.config.max_positions
+        batches += group_by_length(rows, code, rows=ROWS, max_length=limit)
+        counts[code] = np.array([len(row) for row in rows])
+    pieces = start(model, batches, scorer.mesh, ROWS)
+    total = sum(batch.num_tokens for batch in batches)
+    with progress_bar("vectors", model.config.n_layers, total, scorer.progress) as bar:
+        for layer in range(model.config.n_layers):
+            scorer.blocks(pieces, layer, layer + 1, bar.update)
+            sums = pieces.run(lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh)))
+            for code in sentences:
+                mine = [i for i, role in enumerate(pieces.roles) if role == code]
+                samples = np.concatenate([pieces.samples[i] for i in mine])
+                by_sample = np.concatenate([sums[i] for i in mine])[samples >= 0]
+                samples = samples[samples >= 0]
+                rows = by_sample / counts[code][samples, None]
+                means[code].append(sum_samples(rows, samples) / np.float32(len(samples)))
+    return {code: np.stack(layers) for code, layers in means.items()}
+
+
+def search(
+    scorer: Scorer,
+    questions: Sequence[Question],
+    vectors: Vectors,
+    language: str,
+    *,
+    target: str = "en",
+    protocol: str = "paper",
+    name: str = "lrp2 search",
+) -> Search:
+    """Accuracy of every pair of layers, in one pass over the model a pair that starts where pairs differ.
+
+    States below the first projection are kept for all pairs, those between the two for all pairs with
+    that first layer; what a pair alone has to pay are the blocks above its second layer and the vocabulary.
+
+    Args:
+      scorer: `resident=True` keeps the weights on the devices, through which each pair passes.
+      questions: of a validation split, see `tasks.questions`.
+      vectors: see `language_vectors`; of `language` and `target`.
+      language: of the questions.
+      target: whose representations are looked for.
+      protocol: paper or official; how labels are scored.
+      name: on the progress bar and in messages.
+
+    Raises:
+      InputError: a language without vectors, vectors of another model, another protocol, fewer than two
+        layers; a question that cannot be scored.
+    """
+    layers = scorer.model.config.n_layers
+    pairs = list(itertools.combinations(range(layers), 2))
+    if not pairs:
+        raise InputError(f"{name}: a model of one layer; allowed: two or more, for two projections")
+    scores = _scores(scorer, questions, vectors, (language, target), pairs, protocol, name)
+    labels = np.array([question.label for question in questions])
+    found = (scores.argmax(axis=-1) == labels).mean(axis=-1)
+    accuracies = np.full((layers, layers), np.nan)
+    accuracies[tuple(np.transpose(pairs))] = found
+    return Search(pairs[int(found.argmax())], accuracies)
+
+
+def projected_scores(
+    scorer: Scorer,
+    questions: Sequence[Question],
+    vectors: Vectors,
+    language: str,
+    pair: Pair,
+    *,
+    target: str = "en",
+    protocol: str = "paper",
+    name: str = "lrp2",
+) -> Float[np.ndarray, "R C"]:
+    """Scores of the options of every question under a pair of projections, float32; higher is likelier.
+
+    Arguments and errors are those of `search`; and InputError where `pair` is not 0 ≤ i < j < L.
+    """
+    layers = scorer.model.config.n_layers
+    if not 0 <= pair[0] < pair[1] < layers:
+        raise InputError(f"{name}: got layers {pair}; allowed: 0 <= i < j < {layers}")
+    languages = (language, target)
+    return _scores(scorer, questions, vectors, languages, [pair], protocol, name)[0]
+
+
+@functools.partial(jax.jit, static_argnames="mesh")
+def _token_sums(
+    x: Float[Array, "B T D"], valid: Bool[Array, "B T"], mesh: Mesh
+) -> Float[Array, "B D"]:
+    """Σ over real tokens of every sample, each device on its own rows."""
+
+    def call(_: None, x: Array, valid: Array) -> Array:
+        return jnp.sum(jnp.where(valid[..., None], x, 0), axis=1)
+
+    return on_own_rows(call, mesh)(None, x, valid)
+
+
+# Scoring.
+
+
+def _scores(
+    scorer: Scorer,
+    questions: Sequence[Question],
+    vectors: Vectors,
+    languages: tuple[str, str],
+    pairs: Sequence[Pair],
+    protocol: str,
+    name: str,
+) -> Float[np.ndarray, "P R C"]:
+    """Scores under each of the pairs, which are in rising order."""
+    if protocol not in PROTOCOLS:
+        raise InputError(f"{name}: protocol {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
+    shift = _shift(scorer, vectors, *languages, name)
+    asked = ask(scorer.model, questions, protocol, name)
+    own = _own_tokens(scorer, questions, asked, name)
+    # A token and whether it is moved as one number: sequences share a prefix where both are the same.
+    coded = [
+        [2 * token + flag for token, flag in zip(tokens, flags, strict=True)]
+        for tokens, flags in zip(asked.sequences, own, strict=True)
+    ]
+    passes = [part for forest in plant(coded, asked.starts) for part in scorer.passes(forest)]
+    sums = np.zeros((len(pairs), len(coded)))
+    tokens = sum(forest.tokens.size for forest in passes) // len(passes)
+    steps = len(passes) * _steps(scorer, pairs)
+    with progress_bar(name, steps, tokens, scorer.progress) as bar:
+        for forest in passes:
+            walk = _walk(scorer, forest, shift, pairs, bar.update)
+            for number, log_probabilities in enumerate(walk):
+                for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
+                    found = log_probabilities[row, path[asked.starts[s] :]]
+                    sums[number, s] = found.sum(dtype=np.float64)
+    return option_scores(sums, asked, protocol, len(questions[0].options))
+
+
+def _shift(
+    scorer: Scorer, vectors: Vectors, language: str, target: str, name: str
+) -> Float[np.ndarray, "L D"]:
+    """What the first projection adds and the second takes away."""
+    config = scorer.model.config
+    for code in (language, target):
+        if code not in vectors:
+            raise InputError(f"{name}: no vectors of {code!r}; there are {' '.join(vectors)}")
+        if vectors[code].shape != (config.n_layers, config.d_model):
+            raise InputError(
+                f"{name}: vectors of {code} have shape {vectors[code].shape}; allowed: "
+                f"{(config.n_layers, config.d_model)}, the model's layers and width"
+            )
+    return (vectors[target] - vectors[language]).astype(np.float32)
+
+
+def _own_tokens(
+    scorer: Scorer, questions: Sequence[Question], asked: Encoded, name: str
+) -> list[list[bool]]:
+    """Which tokens of each option hold a character of the row's own text."""
+    tokenizer = scorer.model.tokenizer
+    if not tokenizer.is_fast:
+        raise InputError(f"{name}: the tokenizer does not say which characters a token stands for")
+    options = [option for question in questions for option in question.options]
+    texts = [option.context + option.continuation for option in options]
+    encoded = tokenizer(texts, return_offsets_mapping=True, verbose=False)
+    assert encoded["input_ids"] == asked.sequences
+    return [
+        [any(max(a, start) < min(b, stop) for start, stop in option.own) for a, b in offsets]
+        for option, offsets in zip(options, encoded["offset_mapping"], strict=True)
+    ]
+
+
+def _walk(
+    scorer: Scorer,
+    forest: Forest,
+    shift: Float[np.ndarray, "L D"],
+    pairs: Sequence[Pair],
+    done: Callable[[], None],
+) -> Iterator[Float[np.ndarray, "R T"]]:
+    """Log-probabilities of a forest of coded tokens under each pair."""
+    flags = (forest.tokens & 1).astype(np.float32)
+    forest = dataclasses.replace(forest, tokens=forest.tokens >> 1)
+    below = scorer.begin(forest)
+    moved = below.cut(flags)
+    low = 0
+    for first, chosen in itertools.groupby(pairs, key=lambda pair: pair[0]):
+        _advance(scorer, below, low, first + 1, done)
+        low = high = first + 1
+        between = _moved(below, moved, shift[first])
+        for _, second in chosen:
+            _advance(scorer, between, high, second + 1, done)
+            high = second + 1
+            above = _moved(between, moved, -shift[second])
+            _advance(scorer, above, high, scorer.model.config.n_layers, done)
+            yield scorer.end(above, forest, done)[0]
+
+
+def _advance(
+    scorer: Scorer, pieces: MicroBatches, begin: int, end: int, done: Callable[[], None]
+) -> None:
+    if begin < end:
+        scorer.blocks(pieces, begin, end, done)
+
+
+def _moved(
+    pieces: MicroBatches, moved: Sequence[Float[np.ndarray, "B T"]], by: Float[np.ndarray, " D"]
+) -> MicroBatches:
+    """Pieces with their own states, those of the tokens that are moved by the vector `by` further on."""
+    twin = copy.copy(pieces)
+    twin.states = [
+        state + flags[..., None] * by for state, flags in zip(pieces.states, moved, strict=True)
+    ]
+    return twin
+
+
+def _steps(scorer: Scorer, pairs: Sequence[Pair]) -> int:
+    """Blocks and slices of the vocabulary that a forest passes through."""
+    layers = scorer.model.config.n_layers
+    last = dict(pairs)  # the highest second layer of each
+    shared = max(last) + 1 + sum(second - first for first, second in last.items())
+    alone = sum(layers - 1 - second for _, second in pairs)
+    return shared + alone + len(pairs) * len(slices(scorer.model.config))

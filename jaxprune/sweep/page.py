@@ -1,0 +1,182 @@
+"""report.html of a sweep: which calibration helped which language, and whether that is significant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxprune.html_report import (
+    Change,
+    Markup,
+    Section,
+    change_chart,
+    heatmap,
+    page,
+    table,
+    tag,
+    write_page,
+)
+from jaxprune.html_report.charts import signed, verdict, verdict_mark
+from jaxprune.html_report.markup import join
+from jaxprune.html_report.plot import charts_row
+from jaxprune.sweep import text
+from jaxprune.sweep.text import row_name
+
+FILE = "report.html"
+_UNIT = "points against dense"
+# A share of rows: changes beyond it are told in numbers, not drawn to scale.
+_FAR = 0.25
+
+
+def write(found: Mapping[str, Any], workdir: Path) -> None:
+    """Writes the page; `found` is what tables.json holds."""
+    write_page(document(found), workdir / FILE)
+
+
+def document(found: Mapping[str, Any]) -> Markup:
+    """The whole page."""
+    sections = [_task_section(task, of_task) for task, of_task in found["tasks"].items()]
+    if found["translation"]:
+        sections.append(_translation_section(found["translation"]))
+    first = Section("helped", "What helped", _overview(found))
+    lead = _facts(found)
+    last = Section("time", "Time", _time(found["seconds"]))
+    return page("What each calibration changed", lead, [first, *sections, last])
+
+
+def _facts(found: Mapping[str, Any]) -> Markup:
+    made = found["calibration"]
+    facts = {
+        "model": found["model"],
+        "demonstrations": f"{made['samples']} samples of {made['shots']}, {made['data']}",
+        "target": made["target"],
+        "propagate": found["propagate"],
+    }
+    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
+    return tag("dl", *items, class_="facts")
+
+
+def _overview(found: Mapping[str, Any]) -> Markup:
+    """A table of verdicts for each task."""
+    parts = [
+        join(
+            tag("h3", tag("a", task, href=f"#task-{task}")),
+            tag("p", text.helped(of_task)),
+            _verdicts(task, of_task),
+        )
+        for task, of_task in found["tasks"].items()
+    ]
+    marks = [
+        tag("span", tag("svg", verdict_mark(kind), width=20, height=16, aria_hidden="true"), said)
+        for kind, said in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
+    ]
+    note = tag("p", tag("span", *marks, class_="legend"), class_="note")
+    how = [tag("p", line.replace("`", ""), class_="note") for line in text.about(found)]
+    return join(note, *parts, *how)
+
+
+def _verdicts(task: str, of_task: Mapping[str, Any]) -> Markup:
+    codes = list(of_task["dense"]["languages"])
+    dense = [of_task["dense"]["languages"][code]["accuracy"] for code in codes]
+    rows: list[list[object]] = [
+        ["dense, %", *map(text.percent, dense), text.percent(of_task["dense"]["mean_non_english"])]
+    ]
+    rows += [
+        [row_name(row), *(_verdict(row["languages"].get(code)) for code in codes),
+         _verdict(row["mean_non_english"])]
+        for row in of_task["rows"]
+    ]  # fmt: skip
+    return table(["", *codes, "mean non-en"], rows, caption=f"{task}: change by calibration")
+
+
+def _verdict(cell: Mapping[str, Any] | None) -> Markup | None:
+    """A change with its stars, in the colour of its verdict."""
+    if cell is None:
+        return None
+    kind = verdict(cell["difference"], cell.get("significant"))
+    return tag("span", signed(100 * cell["difference"]), text.stars(cell), class_=kind)
+
+
+def _task_section(task: str, of_task: Mapping[str, Any]) -> Section:
+    codes = list(of_task["dense"]["languages"])
+    rows = [row for row in of_task["rows"] if not _is_destroyed(row)]
+    charts = [change_chart(_changes(rows, code), title=code, unit=_UNIT) for code in codes]
+    means = [
+        _change(row_name(row), row["mean_non_english"]) for row in rows if row["mean_non_english"]
+    ]
+    if means:
+        charts.append(change_chart(means, title="mean of the languages but en", unit=_UNIT))
+    protocol = tag("code", of_task["protocol"])
+    tables = [
+        join(tag("h3", title), table(*content, caption=f"{task}: {title}"))
+        for title, content in text.task_tables(of_task)
+        if title != "Change"
+    ]
+    left_out = [row_name(row) for row in of_task["rows"] if _is_destroyed(row)]
+    note = f"Not drawn, as it would dwarf the rest: {', '.join(left_out)}."
+    body = join(
+        tag("p", f"{text.row_count(of_task)} rows a language, protocol ", protocol, class_="note"),
+        charts_row(*charts),
+        tag("p", note, class_="note") if left_out else None,
+        *tables,
+        _elsewhere(of_task, codes),
+    )
+    return Section(f"task-{task}", task, body)
+
+
+def _translation_section(found: Mapping[str, Any]) -> Section:
+    tables = [
+        join(tag("h3", title), table(*content, caption=f"translation: {title}"))
+        for title, content in text.translation_tables(found)
+    ]
+    note = (
+        f"Into {found['target']}, {found['shots']} shots, {text.row_count(found)} sentences a language, "
+        "each model from the language of its calibration. In brackets the change against dense; stars: "
+        "BLEU, sacrebleu's paired bootstrap, Holm's correction as above."
+    )
+    return Section("translation", "Translation", join(tag("p", note, class_="note"), *tables))
+
+
+def _is_destroyed(row: Mapping[str, Any]) -> bool:
+    """Whether no language is left within `_FAR` of dense, as with random masks."""
+    return all(cell["difference"] < -_FAR for cell in row["languages"].values())
+
+
+def _changes(rows: Sequence[Mapping[str, Any]], code: str) -> list[Change]:
+    """Of one language, a row for each calibration."""
+    return [
+        _change(row_name(row), row["languages"][code]) for row in rows if code in row["languages"]
+    ]
+
+
+def _change(name: str, cell: Mapping[str, Any]) -> Change:
+    low, high = (100 * bound for bound in cell["difference_interval"])
+    return Change(name, 100 * cell["difference"], low, high, cell.get("significant"))
+
+
+def _elsewhere(of_task: Mapping[str, Any], codes: list[str]) -> Markup:
+    """Every variant in every language."""
+    variants = of_task["variants"]
+    values = np.array(
+        [[100 * one["languages"][code]["difference"] for code in codes] for one in variants]
+    )
+    drawn = heatmap(
+        values,
+        [one["variant"] for one in variants],
+        codes,
+        title="Every variant in every language, points against dense",
+        x_title="evaluated in",
+        limits=(max(float(values.min()), -100 * _FAR), max(float(values.max()), 0.0)),
+        show=signed,
+    )
+    note = "What a calibration in one language (in the name) does to the others."
+    return join(tag("h3", "Elsewhere"), tag("p", note, class_="note"), charts_row(drawn))
+
+
+def _time(seconds: Mapping[str, float]) -> Markup:
+    rows = [[stage, f"{total:,.1f}"] for stage, total in seconds.items()]
+    rows.append(["together", f"{sum(seconds.values()):,.1f}"])
+    return table(["stage", "seconds"], rows, caption="seconds by stage")

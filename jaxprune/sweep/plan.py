@@ -1,0 +1,168 @@
+"""Which variants of a model a sweep makes, and the config of each."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from jaxprune.analysis.analyze import chosen_languages
+from jaxprune.config import validate
+from jaxprune.errors import InputError
+from jaxprune.evaluation.evaluate import protocol_of
+from jaxprune.evaluation.tasks import languages_of, load_task
+from jaxprune.evaluation.translation_metrics import TRANSLATION
+from jaxprune.fields import FIELDS, SWEEP_CALIBRATIONS
+
+DENSE, LRP2 = "dense", "lrp2"
+# How the pruning calibrations score weights. Those of the second table see text of one language.
+_WITHOUT_TEXT = {"random": "random", "magnitude": "magnitude"}
+_OF_A_LANGUAGE = {"monolingual": "wanda", "translation": "wanda", "translation_vs_code": "refined"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model that is evaluated.
+
+    Attributes:
+      calibration: one of `config.SWEEP_CALIBRATIONS`.
+      language: of the calibration text; None where the variant belongs to none.
+      sparsity: None where nothing is pruned.
+    """
+
+    calibration: str
+    language: str | None = None
+    sparsity: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its folder: dense, random-0.3, translation-fr-0.3."""
+        sparsity = None if self.sparsity is None else f"{self.sparsity:g}"
+        return "-".join(filter(None, (self.calibration, self.language, sparsity)))
+
+    def serves(self, code: str) -> bool:
+        """Whether the paper's tables show this variant for a language: its own, or any if it has none."""
+        return self.language in (None, code)
+
+
+def variants(config: ConfigDict) -> list[Variant]:
+    """All variants, the dense one first: what others are compared with."""
+    target = config.calibration.target
+    codes = calibration_languages(config)
+    wanted = config.sweep.calibrations.split(",")
+    sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
+    found = [Variant(DENSE)]
+    for calibration in (name for name in SWEEP_CALIBRATIONS if name in wanted):
+        if calibration == LRP2:
+            found.append(Variant(LRP2))
+        elif calibration in _WITHOUT_TEXT:
+            found += [Variant(calibration, None, sparsity) for sparsity in sparsities]
+        elif calibration in _OF_A_LANGUAGE:
+            alone = calibration == "monolingual"
+            found += [
+                Variant(calibration, code, sparsity)
+                for code in codes
+                if alone or code != target
+                for sparsity in sparsities
+            ]
+    return found
+
+
+def calibration_languages(config: ConfigDict) -> list[str]:
+    """Languages that are calibrated with: `sweep.languages`, or those of the calibration data."""
+    made = config.calibration
+    return chosen_languages(config.sweep.languages, made.data, made.target)
+
+
+def evaluation_languages(config: ConfigDict) -> list[str]:
+    """Languages that are evaluated: `evaluation.languages`, or the target and those of the calibrations."""
+    if config.evaluation.languages:
+        return list(config.evaluation.languages.split(","))
+    return list(dict.fromkeys([config.calibration.target, *calibration_languages(config)]))
+
+
+def task_languages(config: ConfigDict) -> dict[str, list[str]]:
+    """By task, in the order of `evaluation.tasks`: those languages to be evaluated that it has.
+
+    Raises:
+      InputError: no such task, none named, one named twice, or none of the languages in it.
+    """
+    wanted = config.evaluation
+    found: dict[str, list[str]] = {}
+    for name in (name.strip() for name in wanted.tasks.split(",") if name.strip()):
+        task = load_task(name)
+        there = languages_of(task, protocol=protocol_of(config), data=wanted.data)
+        codes = [code for code in evaluation_languages(config) if code in there]
+        if not codes:
+            raise InputError(
+                f"evaluation.languages: none of {' '.join(evaluation_languages(config))} in task "
+                f"{task.name}; there are {' '.join(there)}"
+            )
+        if task.name in (*found, TRANSLATION):
+            raise InputError(f"evaluation.tasks: {task.name!r} is there twice; allowed: once")
+        found[task.name] = codes
+    if not found:
+        raise InputError("evaluation.tasks: got ''; allowed: tasks, on which variants are compared")
+    return found
+
+
+def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
+    """What a variant is evaluated on: folder → languages.
+
+    All tasks in all languages; translation from those languages only that the tables show it for.
+    """
+    found = task_languages(config)
+    target = config.calibration.target
+    codes = [c for c in evaluation_languages(config) if c != target and variant.serves(c)]
+    if config.evaluation.translation and codes and variant.calibration != LRP2:
+        found[TRANSLATION] = codes
+    return found
+
+
+def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
+    """What scripts/prune.py would be told to make this variant.
+
+    Raises:
+      InputError: fields that contradict each other, such as a sparsity and an N:M pattern.
+    """
+    fields: dict[str, Any] = {
+        path: field.default for path, field in FIELDS.items() if path.startswith("sweep.")
+    }
+    if variant.sparsity is not None:
+        criteria = _WITHOUT_TEXT | _OF_A_LANGUAGE
+        fields["pruning.criterion"] = criteria[variant.calibration]
+        fields["pruning.sparsity"] = variant.sparsity
+    if variant.language is not None:
+        fields["calibration.kind"] = variant.calibration
+        fields["calibration.source"] = variant.language
+    made = ConfigDict(config.to_dict())
+    with made.ignore_type():
+        made.update_from_flattened_dict(fields)
+    return validate(made, prunes=variant.sparsity is not None)
+
+
+def check(config: ConfigDict) -> None:
+    """Refuses a config that no sweep can be made of.
+
+    Raises:
+      InputError: names the field.
+    """
+    if config.calibration.kind == "tokens":
+        raise InputError(
+            "calibration.kind: got 'tokens'; allowed: any other, as a sweep makes demonstrations "
+            "from sentences in calibration.data"
+        )
+    if config.evaluation.perplexity:
+        raise InputError(
+            f"evaluation.perplexity: got {config.evaluation.perplexity!r}; allowed: nothing, in a sweep"
+        )
+    task_languages(config)
+    for variant in variants(config):
+        variant_config(config, variant)
+
+
+def flat(config: ConfigDict) -> dict[str, Any]:
+    """The fields by path, as JSON has them."""
+    return {path: functools.reduce(getattr, path.split("."), config) for path in FIELDS}

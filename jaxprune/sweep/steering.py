@@ -1,0 +1,116 @@
+"""LRP2 in a sweep: nothing is pruned; one pair of layers for each language, chosen on rows that are not evaluated."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation import lrp2
+from jaxprune.evaluation.evaluate import AskedTask
+from jaxprune.evaluation.protocols import question_scores
+from jaxprune.evaluation.scoring import Scorer
+from jaxprune.evaluation.task_data import Source
+from jaxprune.evaluation.tasks import Question, Task, questions
+from jaxprune.report import write_json
+from jaxprune.texts import sentences
+
+# Validation rows that a pair of layers is chosen on, as many as in the authors' code.
+ROWS = 500
+PAIRS = "layers.json"
+
+
+def check_data(data: str | None) -> None:
+    """Refuses rows of which nobody knows which are for validation.
+
+    Raises:
+      InputError: files without `{split}` in their name.
+    """
+    source = Source(data or "")
+    if data and "{split}" not in data and (source.is_pattern or source.is_folder):
+        raise InputError(
+            f"evaluation.data: got {data!r}; allowed with lrp2: a pattern with {{split}}, as "
+            "xnli/{split}/{lang}.jsonl, as layers are chosen on the validation split"
+        )
+
+
+class Steering:
+    """Vectors of all languages and the pairs of layers found for them.
+
+    Args:
+      config: of the sweep. Vectors are means over `calibration.samples` sentences of `calibration.data`.
+      scorer: of the dense model.
+      asked: the tasks. A language's pair is chosen on the first one that has it, and used in all.
+      folder: where the pairs are kept.
+    """
+
+    def __init__(
+        self, config: ConfigDict, scorer: Scorer, asked: Sequence[AskedTask], folder: Path
+    ) -> None:
+        self._config, self._scorer = config, scorer
+        made = config.calibration
+        codes = list(dict.fromkeys([made.target, *(c for one in asked for c in one.languages)]))
+        lines = {code: sentences(made.data, code)[: made.samples] for code in codes}
+        self._vectors = lrp2.language_vectors(scorer, lines)
+        self.pairs = self._chosen(asked, folder / PAIRS)
+
+    def scores(self) -> Callable[..., Float[np.ndarray, "R C"]]:
+        """What `evaluate_task` takes as `score`; the target language stays as it is."""
+
+        def score(
+            code: str, rows: Sequence[Question], protocol: str, name: str
+        ) -> Float[np.ndarray, "R C"]:
+            target = self._config.calibration.target
+            if code == target:
+                return question_scores(self._scorer, rows, protocol, name)
+            return lrp2.projected_scores(
+                self._scorer, rows, self._vectors, code, self.pairs[code],
+                target=target, protocol=protocol, name=name,
+            )  # fmt: skip
+
+        return score
+
+    def _chosen(self, asked: Sequence[AskedTask], file: Path) -> dict[str, tuple[int, int]]:
+        """From the file, and by search for languages that it lacks."""
+        found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        for one in asked:
+            for code in one.languages:
+                if code not in found and code != self._config.calibration.target:
+                    found[code] = self._search(one, code)
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    write_json(file, found)
+        return {code: tuple(entry["pair"]) for code, entry in found.items()}
+
+    def _search(self, asked: AskedTask, code: str) -> dict[str, Any]:
+        config = self._config
+        rows = validation_rows(
+            asked.task, code, asked.protocol, config.evaluation.data, config.seed
+        )
+        found = lrp2.search(
+            self._scorer, rows, self._vectors, code, target=config.calibration.target,
+            protocol=asked.protocol, name=f"lrp2 search {code}",
+        )  # fmt: skip
+        best = found.accuracies[found.pair]
+        return {
+            "pair": list(found.pair), "task": asked.task.name, "rows": len(rows),
+            "accuracy": float(best),
+        }  # fmt: skip
+
+
+def validation_rows(
+    task: Task, code: str, protocol: str, data: str | None, seed: int
+) -> list[Question]:
+    """ROWS questions, or all there are, of the validation split (of nano: of the training split), drawn by `seed`."""
+    split = "train" if task.source.data == "nano" and data is None else "validation"
+    source = dataclasses.replace(task.source, split=split)
+    other = dataclasses.replace(task, source=source)
+    rows = questions(other, code, protocol=protocol, data=data, seed=seed)
+    order = np.random.default_rng(seed).permutation(len(rows))[:ROWS]
+    return [rows[place] for place in order]
