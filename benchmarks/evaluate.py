@@ -21,7 +21,9 @@ WAYS = ("torch", "float32", "bfloat16")
 
 
 def texts_of(arguments):
-    lines = (arguments.data / f"{arguments.language}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (arguments.data / f"{arguments.language}.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     rows = [json.loads(line) for line in lines[: arguments.rows]]
     return [
         [f"{row['premise']} , right? {option} , {row['hypothesis']}" for row in rows]
@@ -83,7 +85,9 @@ def peak(arguments, way):
         sys.executable, __file__, f"--model={arguments.model}", f"--data={arguments.data}",
         f"--language={arguments.language}", f"--rows={arguments.rows}", f"--only={way}",
     ]  # fmt: skip
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+    return int(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+    )
 
 
 def main():

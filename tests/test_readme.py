@@ -35,8 +35,17 @@ def exists(document, name):
 def test_every_file_named_is_there(document):
     links, quoted = named_files(document.read_text(encoding="utf-8"))
     # made by a run or proposed only, not part of the repository
-    elsewhere = {"checkpoint/", "stats/", "hf/", "figures/", "utils.py", "tpu/", "perplexity/",
-        "translation/", "compare/"}
+    elsewhere = {
+        "checkpoint/",
+        "stats/",
+        "hf/",
+        "figures/",
+        "utils.py",
+        "tpu/",
+        "perplexity/",
+        "translation/",
+        "compare/",
+    }
     missing = [
         name
         for name in [*links, *(name for name in quoted if name not in elsewhere)]

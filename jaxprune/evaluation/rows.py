@@ -180,12 +180,12 @@ class Rows:
     ) -> None:
         self._steps, self._shared, self._limit = steps, shared, limit
         self._share = by_rows(steps.mesh)
-        self._count = _scalar(shared.count, steps.mesh)
+        self._count = _scalar(shared.tokens, steps.mesh)
         self._slot = 0
-        rests = [prompt[shared.count :] for prompt in prompts]
+        rests = [prompt[shared.tokens :] for prompt in prompts]
         self.prompts, pieces = _dealt(rests, model.mesh.size)
         own = np.array([len(rests[i]) if i >= 0 else 1 for i in self.prompts], np.int32)
-        self._lengths = own + np.int32(shared.count)
+        self._lengths = own + np.int32(shared.tokens)
         self._on_devices = jax.device_put(self._lengths, self._share)
         self._levels = _levels(len(self.prompts) // steps.mesh.size)
         x = self._fill(model, pieces, own - 1)
@@ -203,9 +203,9 @@ class Rows:
         """Takes the prompts through all blocks, and keeps their keys and values."""
         mesh, width = model.mesh, max(piece.shape[1] for piece in pieces)
         fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
-        count = _scalar(self._shared.count, mesh)
+        count = _scalar(self._shared.tokens, mesh)
         states = [
-            _embed(model.embed, tokens, _places(tokens, self._shared.count), **fixed)
+            _embed(model.embed, tokens, _places(tokens, self._shared.tokens), **fixed)
             for tokens in pieces
         ]
         self._prompt: list[KeyValues] = []
