@@ -14,7 +14,6 @@ import jaxprune as jp
 from jaxprune.evaluation import rows
 from jaxprune.evaluation.generation import Generator, generate
 from jaxprune.models import logits
-from jaxprune.weights import Weights
 
 FAMILIES = ("xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "qwen2", "qwen3")
 STOP = [7, 2, 90, 91, 92]
@@ -86,36 +85,42 @@ def test_greedy_and_beams_equal_transformers(name, tiny_folder):
     assert beams != greedy
 
 
-@pytest.mark.parametrize("name", ["xglm", "bloom-12-heads-post", "llama"])
-def test_greedy_equals_a_plain_loop(name, tiny_folder):
-    folder = tiny_folder(name)
-    model = jp.load(folder)
-    params = jax.tree.map(jnp.asarray, Weights.open(model.config, folder).all())
-    prompts = prompts_of(model.config.vocab_size, shared=0)  # nothing in common
+def test_prompts_with_nothing_in_common_equal_a_plain_loop(tiny_folder):
+    model = jp.load(tiny_folder("xglm"))
+    prompts = prompts_of(model.config.vocab_size, shared=0)
     got = generate(model, prompts, max_new_tokens=NEW, progress=False)
-    assert got == plain_loop(params, model.config, prompts, NEW)
+    assert got == plain_loop(model.params, model.config, prompts, NEW)
 
 
-def test_long_prompts_in_pieces(tiny_folder, monkeypatch):
+def test_long_prompts_in_pieces_equal_a_plain_loop(tiny_folder, monkeypatch):
     monkeypatch.setattr(rows, "TOKENS", 300)  # pieces of one row and of several widths
-    model = jp.load(tiny_folder("llama"))
-    prompts = prompts_of(131, shared=70, lengths=(150, 3, 70, 40, 90))
-    got = generate(model, prompts, max_new_tokens=5, progress=False)
-    assert got == plain_loop(model.params, model.config, prompts, 5)
+    model = jp.load(tiny_folder("bloom-6-heads"))
+    prompts = prompts_of(131, shared=70, lengths=(150, 3, 70, 140))
+    got = generate(model, prompts, max_new_tokens=4, progress=False)
+    assert got == plain_loop(model.params, model.config, prompts, 4)
 
 
 @pytest.mark.parametrize("beams", [1, 2])
 def test_batches_and_rows_that_are_let_go_change_nothing(beams, tiny_folder, monkeypatch):
-    monkeypatch.setattr(rows, "LEAST_ROWS", 4)
+    monkeypatch.setattr(rows, "LEAST_ROWS", 2)
     model = jp.load(tiny_folder("qwen2"))
-    prompts = prompts_of(131, shared=20, lengths=[1 + i % 4 for i in range(16)])
+    prompts = prompts_of(131, shared=20, lengths=[1 + i % 4 for i in range(8)])
     generator = Generator(model, progress=False)
-    settings = {"max_new_tokens": NEW, "stop": STOP, "beams": beams}
-    together = generator(prompts, batch=16 * beams, **settings)
-    assert len({len(sequence) for sequence in together}) > 2  # rows are done at various steps
-    assert generator(prompts, batch=3 * beams, **settings) == together
+    free = generator(prompts, max_new_tokens=12)
+    stop = {sequence[2] for sequence in free[:5]}  # five of eight rows end early, the others later
+    settings = {"max_new_tokens": 12, "stop": stop, "beams": beams}
+    held = set()
+    advance = rows.Rows.advance
+    monkeypatch.setattr(
+        rows.Rows, "advance", lambda self, c: (held.add(len(self.prompts)), advance(self, c))
+    )
+    together = generator(prompts, **settings)
+    assert beams > 1 or len(held) > 1
+    assert len({len(sequence) for sequence in together}) > 1
+    assert generator(prompts, batch=4 * beams, **settings) == together
     assert generator(prompts[::-1], **settings) == together[::-1]
-    assert generator(prompts[5:6], **settings) == together[5:6]
+    for place in (2, 5):
+        assert generator(prompts[place : place + 1], **settings) == [together[place]]
 
 
 def test_eight_devices_generate_as_one(tiny_folder, tmp_path):
