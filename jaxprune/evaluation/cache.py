@@ -246,12 +246,18 @@ def _part(
 
     Args:
       q: [B, M, K, G, H].
-      names: axes of the scores, to which those of the keys are added, and of the keys and values.
+      names: axes of the scores without that of the keys, and of the keys and values.
       visible, places: [S] or [B, S], which keys are there and their positions.
       slope: [K, G].
     """
     axes, stretch = names
-    scores = _product(f"bmkgh,{stretch}->{axes}s", q, kv.keys)
+    if "b" in stretch:
+        # XLA on CPUs is faster with the larger of two small operands first.
+        batch, rest = axes.partition("k")[::2]
+        scores = _product(f"{stretch},bmkgh->{batch}ks{rest}", kv.keys, q)
+        scores = jnp.moveaxis(scores, len(batch) + 1, -1)
+    else:
+        scores = _product(f"bmkgh,{stretch}->{axes}s", q, kv.keys)
 
     def spread(array: Array, own: str) -> Array:
         return jnp.expand_dims(array, [i for i, axis in enumerate(axes + "s") if axis not in own])

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from jaxprune.analysis.analyze import chosen_languages
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.metrics import Scored, task_metrics
@@ -21,7 +20,7 @@ from jaxprune.evaluation.perplexity import perplexity, texts
 from jaxprune.evaluation.protocols import question_scores
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.evaluation.tasks import Question, Task, languages_of, load_task, questions
-from jaxprune.evaluation.translation import Sentences, read_sentences
+from jaxprune.evaluation.translation import Sentences, languages, read_sentences
 from jaxprune.evaluation.translation_metrics import (
     TRANSLATION,
     evaluate_translation,
@@ -99,10 +98,8 @@ def evaluate_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, Sentences]:
     """By language what `config.evaluation` has translated, with demonstrations of `config.calibration`."""
     wanted, made = config.evaluation, config.calibration
-    if codes is None and wanted.translation == "xnli":
-        codes = load_task("xnli").languages
-    elif codes is None:
-        codes = chosen_languages(None, wanted.translation, made.target)
+    if codes is None:
+        codes = languages(wanted.translation, made.target)
     return {
         code: read_sentences(
             wanted.translation,

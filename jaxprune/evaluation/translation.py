@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxprune.analysis.analyze import chosen_languages
 from jaxprune.demonstrations import prompts, sample_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
@@ -22,7 +23,6 @@ from jaxprune.evaluation.tasks import load_task
 from jaxprune.languages import language
 from jaxprune.model import Model
 from jaxprune.nano import corpus
-from jaxprune.nano.grammar import LANGUAGES
 from jaxprune.texts import aligned
 
 if TYPE_CHECKING:
@@ -194,24 +194,16 @@ def _nli_source(data: str | Path) -> Source | None:
 
 
 def languages(data: str | Path, target: str = "en") -> list[str]:
-    """The languages that `data` can be translated from.
-
-    Raises:
-      InputError: nothing says which; they have to be named.
-    """
-    folder = Path(data).expanduser()
-    if str(data) == "nano":
-        codes = list(LANGUAGES)
-    elif str(data) in XNLI:
+    """The languages that `data` can be translated from: those of XNLI or its files, or as `chosen_languages`."""
+    source = _nli_source(data)
+    if str(data) in XNLI:
         codes = list(load_task("xnli").languages)
+    elif source is not None and source.is_folder:
+        files = Path(data).expanduser().iterdir()
+        codes = sorted(file.stem for file in files if file.suffix in (".jsonl", ".csv"))
     else:
-        suffixes = (".jsonl", ".csv", ".txt")
-        files = sorted(folder.iterdir()) if folder.is_dir() else []
-        codes = [file.stem for file in files if file.suffix in suffixes]
-    codes = [code for code in codes if code != target]
-    if not codes:
-        raise InputError(f"languages: not set, and {data} does not tell; allowed: such as fr,de,sw")
-    return codes
+        codes = chosen_languages(None, data, target)
+    return [code for code in codes if code != target]
 
 
 def translation_prompts(
