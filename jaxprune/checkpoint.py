@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -125,13 +126,12 @@ def _whole(folder: Path) -> Path:
 
 
 def _restore_tree(item: Path, sharding: Sharding | None) -> Any:
-    handler = ocp.PyTreeCheckpointHandler()
-    with ocp.Checkpointer(handler) as checkpointer:
-        tree = checkpointer.metadata(item).item_metadata.tree
+    # Not by a Checkpointer, which warns that one item has no metadata of a whole checkpoint.
+    with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
         on_host = ocp.RestoreArgs(restore_type=np.ndarray)
         one = on_host if sharding is None else ocp.ArrayRestoreArgs(sharding=sharding)
-        args = jax.tree.map(lambda _: one, tree)
-        return checkpointer.restore(item, args=ocp.args.PyTreeRestore(restore_args=args))
+        args = jax.tree.map(lambda _: one, handler.metadata(item).tree)
+        return handler.restore(item, args=ocp.args.PyTreeRestore(restore_args=args))
 
 
 def _restore_json(folder: Path) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """What the scripts share: flags, errors in one line, CPU devices. Knows no job."""
 
+import argparse
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 from absl import app, flags, logging
@@ -39,17 +42,29 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
         one_cpu_device_per_core()
         main(*arguments)
 
-    try:
+    with errors_in_one_line():
         app.run(start, flags_parser=read)
-    except InputError as error:
-        _exit(error, 2)
-    except OSError as error:
-        _exit(error, 1)
 
 
-def _exit(error: Exception, code: int) -> None:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    sys.exit(code)
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Ends the process at bad input with 2 and at what the environment refuses with 1, after `error: …` in one line."""
+    try:
+        yield
+    except (InputError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+class Arguments(argparse.ArgumentParser):
+    """The command line of a script without config; bad arguments are an `InputError` with the usage."""
+
+    def __init__(self, *, usage: str, description: str | None) -> None:
+        as_it_stands = argparse.RawDescriptionHelpFormatter
+        super().__init__(usage=usage, description=description, formatter_class=as_it_stands)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; usage: {self.usage}")
 
 
 def parse(

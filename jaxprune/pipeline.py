@@ -23,10 +23,11 @@ from jaxprune.batching import Batch, digest, token_counts
 from jaxprune.demonstrations import demonstrations, token_batches
 from jaxprune.errors import InputError
 from jaxprune.export import HfWriter
+from jaxprune.files import write_json
 from jaxprune.model import Model, load
 from jaxprune.probe import SiteSums, stack
 from jaxprune.prune import PrunedBlock, prune_blocks, summarise
-from jaxprune.report import environment, peak_memory, print_summary, write_json
+from jaxprune.report import environment, peak_memory, print_summary
 from jaxprune.settings import Settings
 from jaxprune.sharding import data_mesh
 from jaxprune.stats import ActivationStats

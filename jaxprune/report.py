@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
-import os
 import platform
 import re
 import resource
@@ -20,13 +18,6 @@ from ml_collections import ConfigDict
 from jaxprune.version import __version__
 
 VERSIONS = ("jax", "flax", "orbax-checkpoint", "transformers", "numpy")
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a file that is either whole or not there."""
-    unfinished = path.with_name(path.name + ".new")
-    unfinished.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def environment(mesh: Mesh) -> dict[str, Any]:

@@ -3,28 +3,17 @@
 python scripts/compare.py runs/dense runs/pruned --out runs/dense_pruned
 """
 
-import argparse
-import sys
 from pathlib import Path
-from typing import NoReturn
 
-from absl import logging
-
+from jaxprune import cli
 from jaxprune.errors import InputError
 from jaxprune.evaluation.compare import compare_runs
 from jaxprune.evaluation.compare_table import table, write
 
 
-class Parser(argparse.ArgumentParser):
-    """Bad arguments are an error in one line, as everywhere in jaxprune."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; usage: compare.py RUN_A RUN_B [--out FOLDER]")
-
-
 def main() -> None:
     """Compares RUN_A with RUN_B."""
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.Arguments(usage="compare.py RUN_A RUN_B [--out FOLDER]", description=__doc__)
     parser.add_argument(
         "run_a", metavar="RUN_A", type=Path, help="workdir, such as the dense model's"
     )
@@ -34,9 +23,6 @@ def main() -> None:
         help="where compare.json, compare.csv and compare.md go (default: RUN_B/compare)",
     )  # fmt: skip
     arguments = parser.parse_args()
-    logging.set_verbosity(
-        logging.ERROR
-    )  # Orbax warns of metadata that a part of a checkpoint lacks
     comparison = compare_runs(arguments.run_a, arguments.run_b)
     out = arguments.out or arguments.run_b / "compare"
     if out.exists() and not out.is_dir():
@@ -47,8 +33,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with cli.errors_in_one_line():
         main()
-    except (InputError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InputError) else 1)

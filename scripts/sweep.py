@@ -5,7 +5,6 @@ python scripts/sweep.py --config configs/sweep_nano.py --workdir runs/sweep_nano
 
 from pathlib import Path
 
-from absl import logging
 from ml_collections import ConfigDict
 
 from jaxprune import cli
@@ -14,8 +13,6 @@ from jaxprune.sweep import sweep_from_config
 
 def main(config: ConfigDict, workdir: Path) -> None:
     """Runs what is left of the sweep in `workdir` and writes its tables."""
-    # Orbax warns of metadata that a part of a checkpoint lacks
-    logging.set_verbosity(logging.ERROR)
     sweep_from_config(config, workdir)
 
 

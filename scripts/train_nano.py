@@ -3,12 +3,11 @@
 python scripts/train_nano.py --architecture xglm --workdir runs/train_nano/xglm
 """
 
-import sys
 from pathlib import Path
 
 from absl import app, flags
 
-from jaxprune.errors import InputError
+from jaxprune import cli
 from jaxprune.model import load
 from jaxprune.nano import evaluate, train, vocabulary
 
@@ -34,8 +33,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with cli.errors_in_one_line():
         app.run(main)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

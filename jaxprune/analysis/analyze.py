@@ -19,11 +19,12 @@ from jaxprune.analysis.overlap import Overlap, by_kind, overlaps, used_share
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overlaps
 from jaxprune.batching import digest
 from jaxprune.errors import InputError
+from jaxprune.files import write_json
 from jaxprune.languages import LANGUAGES
 from jaxprune.model import Model, load
 from jaxprune.models import family_of
 from jaxprune.nano import corpus
-from jaxprune.report import environment, write_json
+from jaxprune.report import environment
 from jaxprune.sharding import data_mesh
 from jaxprune.stats import ActivationStats
 from jaxprune.walk import HIDDEN

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from jaxprune import checkpoint
 from jaxprune import masks as mask_algebra
 from jaxprune.errors import InputError
+from jaxprune.files import short_names
 from jaxprune.models import SITES
 
 # Kernel path in a block → what masks.pack made of its mask.
@@ -87,10 +88,7 @@ def run_names(folders: Sequence[Path]) -> tuple[str, ...]:
         raise InputError("analysis.masks: one run; allowed: two or more, with the workdir's own")
     if len(set(resolved)) < len(resolved):
         raise InputError("analysis.masks: a run is there twice; allowed: each once")
-    parts = 1
-    while len({folder.parts[-parts:] for folder in resolved}) < len(resolved):
-        parts += 1
-    return tuple("/".join(folder.parts[-parts:]) for folder in resolved)
+    return tuple(short_names(resolved))
 
 
 def _read(folder: Path) -> Bits:

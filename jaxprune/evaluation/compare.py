@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from jaxprune.evaluation.metrics import (
     paired_bootstrap,
     task_metrics,
 )
+from jaxprune.files import read_json, read_npz
 
 ALPHA = 0.05
 
@@ -119,32 +118,21 @@ def read_run(run: Path) -> dict[str, Evaluated]:
 
 
 def _read_scores(file: Path) -> Scored | None:
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if not {"scores", "labels"} & set(arrays.files):
-                return None
-            missing = {"scores", "labels"} - set(arrays.files)
-            if missing:
-                raise InputError(f"{file}: no {missing.pop()}; expected scores, labels and rows")
-            labels = arrays["labels"]
-            rows = arrays["rows"] if "rows" in arrays.files else np.arange(np.size(labels))
-            scored = Scored(arrays["scores"], labels, rows)
-    except InputError:
-        raise
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"{file}: damaged, or no .npz of plain arrays") from None
+    arrays = read_npz(file)
+    missing = {"scores", "labels"} - arrays.keys()
+    if len(missing) == 2:
+        return None
+    if missing:
+        raise InputError(f"{file}: no {missing.pop()}; expected scores, labels and rows")
+    rows = arrays.get("rows", np.arange(np.size(arrays["labels"])))
+    scored = Scored(arrays["scores"], arrays["labels"], rows)
     check(scored, str(file))
     return scored
 
 
 def _read_metrics(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{file}: broken, {error}; expected JSON") from None
-    figures = metrics.get("languages", {}) if isinstance(metrics, dict) else None
+    metrics = read_json(file)
+    figures = metrics.get("languages", {})
     if not isinstance(figures, dict) or not all(isinstance(f, dict) for f in figures.values()):
         raise InputError(f'{file}: expected {{"languages": {{"fr": {{…}}, …}}, …}}')
     return metrics

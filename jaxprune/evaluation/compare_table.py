@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.report import write_json
+from jaxprune.files import write_json, write_text
 
 WIDTH = 100  # columns of a terminal
 _JOINED = "\N{NO-BREAK SPACE}"  # between words that stay on one line
@@ -61,13 +60,13 @@ def markdown(comparison: Mapping[str, Any]) -> str:
     ]
     for task, found in comparison["tasks"].items():
         rows = [[cell.strip() for cell in row] for row in _rows(found)]
-        lines += ["", f"## {_title(task, found)}", "", *_pipes(titles, rows), ""]
+        lines += ["", f"## {_title(task, found)}", "", *pipes(titles, rows), ""]
         lines += [f"- {note}" for note in _notes(found)]
     lines += ["", "## Masks", "", _mask_summary(comparison)]
     for part, shares in _mask_parts(comparison):
         lines += [
             "",
-            *_pipes([part, "IoU"], [[name, f"{iou:.3f}"] for name, iou in shares.items()]),
+            *pipes([part, "IoU"], [[name, f"{iou:.3f}"] for name, iou in shares.items()]),
         ]
     if left_out := _left_out(comparison):
         lines += ["", "## Left out", "", *(f"- {note}" for note in left_out)]
@@ -98,10 +97,8 @@ def csv_text(comparison: Mapping[str, Any]) -> str:
 def write(comparison: Mapping[str, Any], folder: Path) -> None:
     """Writes compare.csv, compare.md and, last, compare.json; each is whole or not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("compare.csv", csv_text(comparison)), ("compare.md", markdown(comparison))):
-        unfinished = folder / f"{name}.new"
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, folder / name)
+    write_text(folder / "compare.csv", csv_text(comparison))
+    write_text(folder / "compare.md", markdown(comparison))
     write_json(folder / "compare.json", comparison)
 
 
@@ -178,7 +175,8 @@ def _columns(rows: list[list[str]], languages: int) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def _pipes(titles: list[str], rows: Iterable[list[str]]) -> list[str]:
+def pipes(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table whose first column names the rows and whose others are numbers."""
     aligned = ["---", *["---:"] * (len(titles) - 1)]
     return [f"| {' | '.join(row)} |" for row in [titles, aligned, *rows]]
 

@@ -26,8 +26,9 @@ from jaxprune.evaluation.translation_metrics import (
     evaluate_translation,
     translation_lines,
 )
+from jaxprune.files import UNFINISHED, whole_folder, write_json
 from jaxprune.model import Model, load
-from jaxprune.report import environment, write_json
+from jaxprune.report import environment
 from jaxprune.sharding import data_mesh
 
 PERPLEXITY = "perplexity"
@@ -245,7 +246,7 @@ def clear(workdir: Path, names: Sequence[str]) -> None:
             )
     for name in names:
         shutil.rmtree(workdir / name, ignore_errors=True)
-    shutil.rmtree(_unfinished(workdir), ignore_errors=True)
+    shutil.rmtree(workdir / UNFINISHED, ignore_errors=True)
     workdir.mkdir(parents=True, exist_ok=True)
 
 
@@ -253,21 +254,13 @@ def _ours(file: Path) -> bool:
     return file.is_file() and (file.suffix in (".npz", ".jsonl") or file.name == "metrics.json")
 
 
-def _unfinished(workdir: Path) -> Path:
-    return workdir / "evaluation.new"
-
-
 def _write(
     workdir: Path, name: str, metrics: Mapping[str, Any], scored: Mapping[str, Scored]
 ) -> None:
-    """Writes a folder that is either whole or not there."""
-    folder = _unfinished(workdir) / name
-    folder.mkdir(parents=True)
-    for code, arrays in scored.items():
-        np.savez(folder / f"{code}.npz", **arrays._asdict())
-    write_json(folder / "metrics.json", metrics)
-    folder.rename(workdir / name)
-    folder.parent.rmdir()
+    with whole_folder(workdir / name) as folder:
+        for code, arrays in scored.items():
+            np.savez(folder / f"{code}.npz", **arrays._asdict())
+        write_json(folder / "metrics.json", metrics)
 
 
 # The table.

@@ -13,7 +13,7 @@ from typing import Any
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.translation import NEW_TOKENS, Sentences, hypothesise
-from jaxprune.report import write_json
+from jaxprune.files import whole_folder, write_json
 
 TRANSLATION = "translation"
 RESAMPLES = 1000
@@ -138,35 +138,33 @@ def evaluate_translation(
       InputError: as `translate`; sacrebleu is not installed.
     """
     _sacrebleu("metrics")  # before the work
-    folder, unfinished = workdir / TRANSLATION, workdir / f"{TRANSLATION}.new"
-    for old in (folder, unfinished):
-        shutil.rmtree(old, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    shutil.rmtree(workdir / TRANSLATION, ignore_errors=True)
     began = time.perf_counter()
     settings = {"beams": beams, "length_penalty": length_penalty, "max_new_tokens": max_new_tokens}
     figures, signatures = {}, {}
-    for code, sentences in languages.items():
-        hypotheses = hypothesise(generator, sentences, batch=batch, **settings)  # type: ignore[arg-type]
-        references = [pair.target for pair in sentences.pairs]
-        scores = translation_scores(hypotheses, references, sentences.target)
-        signatures = scores.pop("signatures")
-        figures[code] = {**scores, "rows": len(references)}
-        _write_rows(unfinished / f"{code}.jsonl", sentences, hypotheses)
-    metrics = {
-        "task": TRANSLATION,
-        "languages": figures,
-        "signatures": signatures,
-        "protocol": {
-            "target": next(iter(languages.values())).target,
-            "shots": len(next(iter(languages.values())).demonstrations),
-            **settings,
-            "stop": "eos or a line break",
-        },
-        **(about or {}),
-        "seconds": round(time.perf_counter() - began, 3),
-    }
-    write_json(unfinished / "metrics.json", metrics)
-    unfinished.rename(folder)
+    with whole_folder(workdir / TRANSLATION) as folder:
+        for code, sentences in languages.items():
+            hypotheses = hypothesise(generator, sentences, batch=batch, **settings)  # type: ignore[arg-type]
+            references = [pair.target for pair in sentences.pairs]
+            scores = translation_scores(hypotheses, references, sentences.target)
+            signatures = scores.pop("signatures")
+            figures[code] = {**scores, "rows": len(references)}
+            _write_rows(folder / f"{code}.jsonl", sentences, hypotheses)
+        first = next(iter(languages.values()))
+        metrics = {
+            "task": TRANSLATION,
+            "languages": figures,
+            "signatures": signatures,
+            "protocol": {
+                "target": first.target,
+                "shots": len(first.demonstrations),
+                **settings,
+                "stop": "eos or a line break",
+            },
+            **(about or {}),
+            "seconds": round(time.perf_counter() - began, 3),
+        }
+        write_json(folder / "metrics.json", metrics)
     return metrics
 
 

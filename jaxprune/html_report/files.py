@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from jaxprune import checkpoint
 from jaxprune.errors import InputError
+from jaxprune.files import read_json, read_npz
 from jaxprune.stats import ActivationStats
 
 Arrays = dict[str, np.ndarray]
@@ -83,8 +82,8 @@ def read_files(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
-    metrics = {file.parent.name: _json(file) for file in sorted(folder.glob("*/metrics.json"))}
-    report = _json(folder / "report.json")
+    metrics = {file.parent.name: read_json(file) for file in sorted(folder.glob("*/metrics.json"))}
+    report = read_json(folder / "report.json")
     analysis = _analysis(folder / "analysis")
     if not (metrics or report or analysis.summary):
         raise InputError(
@@ -92,43 +91,13 @@ def read_files(folder: Path) -> RunFiles:
             "<task>/metrics.json (scripts/evaluate.py) or analysis/ (scripts/analyze.py)"
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
-    return RunFiles(folder, _json(folder / "config.json"), report, metrics, stats, analysis)
+    return RunFiles(folder, read_json(folder / "config.json"), report, metrics, stats, analysis)
 
 
 def _analysis(folder: Path) -> Analysis:
-    summary = _json(folder / "analysis.json")
+    summary = read_json(folder / "analysis.json")
     if not summary:  # it is written last
         return Analysis({}, {}, {}, {})
-    parts = (_npz(folder / f"{name}.npz") for name in ("magnitudes", "overlap", "masks"))
+    files = (folder / f"{name}.npz" for name in ("magnitudes", "overlap", "masks"))
+    parts = (read_npz(file) if file.is_file() else {} for file in files)
     return Analysis(summary, *parts)
-
-
-def _json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{file}: broken, {error}; expected JSON") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{file}: expected a JSON object")
-    return value
-
-
-def _npz(file: Path) -> Arrays:
-    if not file.is_file():
-        return {}
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"{file}: damaged, or no .npz of plain arrays") from None
-
-
-def short_names(folders: list[Path]) -> list[str]:
-    """As many of the last parts of each path as tell the folders apart."""
-    resolved = [folder.expanduser().resolve() for folder in folders]
-    parts, most = 1, max(len(folder.parts) for folder in resolved)
-    while len({folder.parts[-parts:] for folder in resolved}) < len(resolved) and parts < most:
-        parts += 1
-    return ["/".join(folder.parts[-parts:]).lstrip("/") or "/" for folder in resolved]

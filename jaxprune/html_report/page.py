@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxprune.errors import InputError
+from jaxprune.files import write_text
 from jaxprune.html_report.markup import Markup, tag
 
 # A browser then refuses to fetch or to run anything, whatever a string of a file smuggled in.
@@ -64,6 +64,4 @@ def write_page(document: Markup, out: Path) -> None:
     if out.is_dir():
         raise InputError(f"{out}: a folder; allowed: a file such as {out / 'report.html'}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(out.name + ".new")
-    unfinished.write_text(document, encoding="utf-8")
-    os.replace(unfinished, out)
+    write_text(out, document)

@@ -8,9 +8,10 @@ from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.compare import compare_runs
+from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning
 from jaxprune.html_report.accuracy import AFTER, BEFORE
-from jaxprune.html_report.files import RunFiles, read_files, short_names
+from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
 from jaxprune.html_report.tables import percent

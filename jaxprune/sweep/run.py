@@ -26,9 +26,9 @@ from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation import Sentences
 from jaxprune.evaluation.translation_metrics import TRANSLATION, evaluate_translation
 from jaxprune.fields import FIELDS
+from jaxprune.files import read_json, write_json
 from jaxprune.model import Model, load
 from jaxprune.pipeline import prune_to_workdir
-from jaxprune.report import write_json
 from jaxprune.sharding import data_mesh
 from jaxprune.sweep import page, text
 from jaxprune.sweep.calibration import Samples, sets
@@ -134,8 +134,7 @@ def _missing(folder: Path, wanted: Jobs) -> list[str]:
 
 
 def _there(folder: Path) -> set[str]:
-    file = folder / "metrics.json"
-    return {*json.loads(file.read_text(encoding="utf-8"))["languages"]} if file.is_file() else set()
+    return {*read_json(folder / "metrics.json").get("languages", {})}
 
 
 def _run(left: Sequence[Variant], count: int, config: ConfigDict, workdir: Path) -> None:

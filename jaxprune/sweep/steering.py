@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from jaxprune.evaluation.protocols import question_scores
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.evaluation.task_data import Source
 from jaxprune.evaluation.tasks import Question, Task, questions
-from jaxprune.report import write_json
+from jaxprune.files import read_json, write_json
 from jaxprune.texts import sentences
 
 # Validation rows that a pair of layers is chosen on, as many as in the authors' code.
@@ -79,7 +78,7 @@ class Steering:
 
     def _chosen(self, asked: Sequence[AskedTask], file: Path) -> dict[str, tuple[int, int]]:
         """From the file, and by search for languages that it lacks."""
-        found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        found = read_json(file)
         for one in asked:
             for code in one.languages:
                 if code not in found and code != self._config.calibration.target:

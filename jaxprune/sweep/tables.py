@@ -6,7 +6,6 @@ that language (the paper's tables 2 to 4), or the only one where the calibration
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from jaxprune.evaluation.compare import (
 )
 from jaxprune.evaluation.metrics import holm, task_metrics
 from jaxprune.evaluation.translation_metrics import TRANSLATION
+from jaxprune.files import read_json
 from jaxprune.sweep.plan import DENSE, Variant, jobs, task_languages, variants
 from jaxprune.sweep.translated import translation_table
 
@@ -187,7 +187,7 @@ def _seconds(folders: Mapping[Variant, Path]) -> dict[str, float]:
         files |= {file.parent.name: file for file in sorted(folder.glob("*/metrics.json"))}
         for stage, file in files.items():
             if file.is_file():
-                seconds = json.loads(file.read_text(encoding="utf-8")).get("seconds", 0.0)
+                seconds = read_json(file).get("seconds", 0.0)
                 total = seconds["total"] if isinstance(seconds, dict) else seconds
                 stages[stage] = round(stages.get(stage, 0.0) + total, 3)
     return stages

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxprune.evaluation.compare_table import pipes
+from jaxprune.files import write_json, write_text
 from jaxprune.html_report.charts import signed
-from jaxprune.report import write_json
 
 _CSV = (
     "table", "task", "calibration", "calibration_language", "sparsity", "language", "rows", "accuracy",
@@ -23,10 +23,8 @@ Cell = Mapping[str, Any] | None
 
 def write(found: Mapping[str, Any], workdir: Path) -> None:
     """Writes tables.csv, tables.md and, last, tables.json; each is whole or not there."""
-    for name, content in (("tables.csv", csv_text(found)), ("tables.md", markdown(found))):
-        unfinished = workdir / f"{name}.new"
-        unfinished.write_text(content, encoding="utf-8")
-        os.replace(unfinished, workdir / name)
+    write_text(workdir / "tables.csv", csv_text(found))
+    write_text(workdir / "tables.md", markdown(found))
     write_json(workdir / "tables.json", found)
 
 
@@ -215,9 +213,7 @@ def _rankc(cell: Cell) -> str:
 
 
 def _pipes(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    aligned = ["---", *["---:"] * (len(header) - 1)]
-    escaped = [[cell.replace("*", r"\*") for cell in row] for row in rows]
-    return [f"| {' | '.join(row)} |" for row in [header, aligned, *escaped]]
+    return pipes(header, [[cell.replace("*", r"\*") for cell in row] for row in rows])
 
 
 # CSV.

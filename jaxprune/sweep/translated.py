@@ -11,6 +11,7 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.compare import ALPHA
 from jaxprune.evaluation.metrics import holm
 from jaxprune.evaluation.translation_metrics import TRANSLATION, paired_bootstrap
+from jaxprune.files import read_json
 from jaxprune.sweep.plan import Variant
 
 Groups = Mapping[tuple[str, float | None], Sequence[Variant]]
@@ -35,15 +36,15 @@ def translation_table(
     Raises:
       InputError: two variants translated other sentences.
     """
-    if not (dense / TRANSLATION / "metrics.json").is_file():
-        return None
     metrics = _metrics(dense)
+    if not metrics:
+        return None
     target = metrics["protocol"]["target"]
     rows, cells = [], []
     for (calibration, sparsity), variants in groups.items():
         row: dict[str, Any] = {}
         for variant in variants:
-            there = _metrics(folders[variant])["languages"] if _is_there(folders[variant]) else {}
+            there = _metrics(folders[variant]).get("languages", {})
             found = {
                 code: _cell(dense, folders[variant], code, target)
                 for code in codes
@@ -72,13 +73,8 @@ def _adjust(cells: Sequence[dict[str, Any]], p: str, significant: str) -> None:
         cell[significant] = adjusted <= ALPHA
 
 
-def _is_there(folder: Path) -> bool:
-    return (folder / TRANSLATION / "metrics.json").is_file()
-
-
 def _metrics(folder: Path) -> dict[str, Any]:
-    file = folder / TRANSLATION / "metrics.json"
-    return dict(json.loads(file.read_text(encoding="utf-8")))
+    return read_json(folder / TRANSLATION / "metrics.json")
 
 
 def _cell(dense: Path, folder: Path, code: str, target: str) -> dict[str, Any]:
