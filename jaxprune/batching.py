@@ -215,13 +215,19 @@ def check_ids(batches: Iterable[Batch], vocab_size: int) -> None:
       InputError: an id is negative, or vocab_size or more; names the set, the sample and the id.
     """
     for batch in batches:
-        wrong = (batch.tokens < 0) | (batch.tokens >= vocab_size)
-        if wrong.any():
-            row, place = np.argwhere(wrong)[0]
-            raise InputError(
-                f"{batch.role}: sample {batch.samples[row]} has token id "
-                f"{batch.tokens[row, place]}; allowed: 0 to {vocab_size - 1}, the model's vocabulary"
-            )
+        for sample, tokens in zip(batch.samples, batch.tokens, strict=True):
+            check_tokens(f"{batch.role}: sample {sample}", tokens, vocab_size)
+
+
+def check_tokens(
+    where: str, tokens: Sequence[int] | Int[np.ndarray, " T"], vocab_size: int
+) -> None:
+    """Refuses token ids beyond the vocabulary, in a message that begins with `where`."""
+    if not 0 <= min(tokens) <= max(tokens) < vocab_size:
+        wrong = next(token for token in tokens if not 0 <= token < vocab_size)
+        raise InputError(
+            f"{where} has token id {wrong}; allowed: 0 to {vocab_size - 1}, the model's vocabulary"
+        )
 
 
 def digest(batches: Iterable[Batch]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,11 +88,12 @@ class Model:
             return self.weights.embed_rows(tokens)
         return jax.tree.map(np.asarray, dict(self.loaded["embed"])), tokens
 
-    def head_norm(self) -> dict[str, Any]:
-        """Parameters of the norm before the logits, as {"norm": …}."""
+    def part(self, path: str) -> dict[str, Any]:
+        """Parameters below a path outside the blocks, such as "embed" or "head/norm", on the host."""
         if self.loaded is None:
-            return {"norm": self.weights.part("head/norm")}
-        return {"norm": jax.tree.map(np.asarray, dict(self.loaded["head"]["norm"]))}
+            return self.weights.part(path)
+        below = functools.reduce(operator.getitem, path.split("/"), self.loaded)
+        return jax.tree.map(np.asarray, dict(below))
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """What the logits of these tokens multiply the normed state with, [N, D]; reads no other rows."""

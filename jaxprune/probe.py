@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Int, Shaped
 
 from jaxprune.batching import Batch, check_ids, token_counts
 from jaxprune.errors import InputError
@@ -87,6 +88,15 @@ class Samples(MicroBatches):
             self.roles += [batch.role] * self.add(batch.tokens, Context(batch.valid))
             self.samples += self.cut(batch.samples, fill=-1)
 
+    def of_role(
+        self, role: str, results: Sequence[Shaped[np.ndarray, "b ..."]]
+    ) -> tuple[Int[np.ndarray, " N"], Shaped[np.ndarray, "N ..."]]:
+        """The numbers of a role's samples, and what was found for them in each piece, without rows that fill up."""
+        mine = [i for i, other in enumerate(self.roles) if other == role]
+        samples = np.concatenate([self.samples[i] for i in mine])
+        real = samples >= 0
+        return samples[real], np.concatenate([results[i] for i in mine])[real]
+
 
 def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> Samples:
     """Samples cut into pieces and turned into the first block's input, reading only the embeddings that occur."""
@@ -126,13 +136,10 @@ def collect(
     results = pieces.run(step)
     sums: SiteSums = {}
     for role in dict.fromkeys(pieces.roles):
-        mine = [i for i, other in enumerate(pieces.roles) if other == role]
-        samples = np.concatenate([pieces.samples[i] for i in mine])
-        real = samples >= 0
         sums[role] = {}
-        for site in (s for s in (*SITES, HIDDEN) if s in results[mine[0]]):  # as data meets them
-            by_sample = np.concatenate([results[i][site] for i in mine])[real]
-            total = sum_samples(by_sample, samples[real])
+        for site in (s for s in (*SITES, HIDDEN) if s in results[0]):  # as data meets them
+            samples, by_sample = pieces.of_role(role, [result[site] for result in results])
+            total = sum_samples(by_sample, samples)
             if not np.isfinite(total).all():
                 raise InputError(
                     f"layer {layer}, site {site}: an activation is not finite; the weights hold "

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.models import SITES, ModelConfig, modules
-from jaxprune.models.positions import Tree
+from jaxprune.models.positions import Positions, Tree
 from jaxprune.sharding import by_rows, on_own_rows
 
 # Positions in a block: its input, the input of each site in turn, its output.
@@ -113,19 +113,30 @@ class MicroBatches:
 
 def embed(config: ModelConfig, params: Any, batches: MicroBatches) -> None:
     """Turns tokens, the first state of every piece, into the input of the first block."""
-    batches.run(
-        lambda tokens, context: (_embed(params, tokens, context.tree, config, batches.mesh), None)
-    )
+
+    def step(tokens: Array, context: Context) -> tuple[Array, None]:
+        positions = None if context.tree is None else context.tree.positions
+        return embed_tokens(params, tokens, positions, config=config, mesh=batches.mesh), None
+
+    batches.run(step)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
-def _embed(params: Any, tokens: Array, tree: Tree | None, config: ModelConfig, mesh: Mesh) -> Array:
+def embed_tokens(
+    params: Any,
+    tokens: Int[Array | np.ndarray, "B T"],
+    positions: Positions | None,
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
+) -> Float[Array, "B T D"]:
+    """The input of the first block, from tokens at `positions`, by default 0…T-1; each device on its own rows."""
     graph, _ = modules(config).embed
 
-    def call(params: Any, tokens: Array, tree: Tree | None) -> Array:
-        return nnx.merge(graph, params)(tokens, None if tree is None else tree.positions)
+    def call(params: Any, tokens: Array, positions: Positions | None) -> Array:
+        return nnx.merge(graph, params)(tokens, positions)
 
-    return on_own_rows(call, mesh)(params, tokens, tree)
+    return on_own_rows(call, mesh)(params, tokens, positions)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "segment"))

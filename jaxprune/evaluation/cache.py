@@ -23,12 +23,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from jaxprune.models import ModelConfig, modules
+from jaxprune.models.attention import QUERIES, softmax_parts
 from jaxprune.models.block import Block
 from jaxprune.models.positions import Positions
 from jaxprune.sharding import on_own_rows
 
-# Queries of one step over a prompt, on CPUs: their scores stay in a core's cache.
-QUERIES = 64
 # The score of a key that is not there.
 NOTHING = -1e30
 
@@ -129,19 +128,12 @@ def attend_prompts(
                 slope = jax.lax.dynamic_slice(bias, (head * G,), (G,))
                 scores += slope[:, None, None] * places[: P + stop]
             causal = jnp.arange(start, stop)[:, None] >= jnp.arange(-P, stop)
-            weights, total = _softmax(scores, causal & real[: P + stop])
+            weights, total = softmax_parts(scores, causal & real[: P + stop])
             outs.append(_product("gts,sh->gth", weights.astype(v.dtype), v[: P + stop]) / total)
         return jnp.concatenate(outs, axis=1)
 
     out = jax.lax.map(one_head, jnp.arange(B * K), batch_size=None if on_cpu else B * K)
     return out.reshape(B, K, G, T, H).transpose(0, 3, 1, 2, 4).reshape(B, T, N * H)
-
-
-def _softmax(scores: Array, visible: Array) -> tuple[Array, Array]:
-    """exp(scores - largest), 0 where not visible, and their sums; the products divide afterwards."""
-    scores = jnp.where(visible, scores, -jnp.inf)
-    weights = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True))
-    return weights, jnp.sum(weights, axis=-1, keepdims=True)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))

@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
+from jaxprune.batching import check_tokens
 from jaxprune.config import check
 from jaxprune.errors import InputError
 from jaxprune.evaluation.resident import for_steps, put
@@ -166,11 +167,7 @@ def _check(
     for i, prompt in enumerate(prompts):
         if not len(prompt):
             raise InputError(f"prompt {i} is empty; allowed: 1 token or more")
-        if not 0 <= min(prompt) <= max(prompt) < size:
-            wrong = next(token for token in prompt if not 0 <= token < size)
-            raise InputError(
-                f"prompt {i} has token id {wrong}; allowed: 0 to {size - 1}, the model's vocabulary"
-            )
+        check_tokens(f"prompt {i}", prompt, size)
         if positions is not None and len(prompt) + new > positions:
             raise InputError(
                 f"prompt {i} has {len(prompt)} tokens and max_new_tokens is {new}; allowed: "

@@ -92,10 +92,7 @@ def language_vectors(
             scorer.blocks(pieces, layer, layer + 1, bar.update)
             sums = pieces.run(lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh)))
             for code in sentences:
-                mine = [i for i, role in enumerate(pieces.roles) if role == code]
-                samples = np.concatenate([pieces.samples[i] for i in mine])
-                by_sample = np.concatenate([sums[i] for i in mine])[samples >= 0]
-                samples = samples[samples >= 0]
+                samples, by_sample = pieces.of_role(code, sums)
                 rows = by_sample / counts[code][samples, None]
                 means[code].append(sum_samples(rows, samples) / np.float32(len(samples)))
     return {code: np.stack(layers) for code, layers in means.items()}

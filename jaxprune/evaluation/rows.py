@@ -13,16 +13,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.evaluation.cache import KeyValues, Stretches, fill, follow, remember, step
 from jaxprune.evaluation.resident import Resident
 from jaxprune.evaluation.search import Chosen
-from jaxprune.models import ModelConfig, modules
 from jaxprune.models.positions import Positions
 from jaxprune.sharding import by_rows, on_own_rows, replicated
+from jaxprune.walk import embed_tokens
 
 # Lengths are rounded up to a multiple of this, or of more: each is compiled for.
 MULTIPLE = 16
@@ -50,24 +49,6 @@ def rounded(length: int) -> int:
     """The static length for so many tokens: at most 8 of them between two powers of two."""
     multiple = max(MULTIPLE, 1 << max(length.bit_length() - 4, 0))
     return -(-length // multiple) * multiple
-
-
-@functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
-def _embed(
-    params: Any,
-    tokens: Int[Array, "B T"],
-    index: Int[Array, "B T"],
-    *,
-    config: ModelConfig,
-    mesh: Mesh,
-    limit: int,
-) -> Float[Array, "B T D"]:
-    """Embeds tokens that stand at the positions `index`."""
-
-    def call(params: Any, tokens: Array, index: Array) -> Array:
-        return nnx.merge(modules(config).embed[0], params)(tokens, Positions(index, limit))
-
-    return on_own_rows(call, mesh)(params, tokens, index)
 
 
 @functools.partial(jax.jit, static_argnames=("width", "mesh"))
@@ -142,7 +123,7 @@ def begin(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> Shar
     tokens[:, :count] = prompts[0][:count]
     zero = _scalar(0, mesh)
     fixed: dict[str, Any] = {"config": config, "mesh": mesh, "limit": limit}
-    x = _embed(model.embed, tokens, _places(tokens, 0), **fixed)
+    x = _embedded(model, tokens, np.arange(tokens.shape[1]), limit)
     layers = []
     for block in model.blocks:
         x, own = fill((block, zero), x, nothing, **fixed)
@@ -205,7 +186,7 @@ class Rows:
         fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
         count = _scalar(self._shared.tokens, mesh)
         states = [
-            _embed(model.embed, tokens, _places(tokens, self._shared.tokens), **fixed)
+            _embedded(model, tokens, self._shared.tokens + np.arange(tokens.shape[1]), self._limit)
             for tokens in pieces
         ]
         self._prompt: list[KeyValues] = []
@@ -223,8 +204,7 @@ class Rows:
         model, mesh = self._steps, self._steps.mesh
         fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
         slot = _scalar(self._slot, mesh)
-        places = np.broadcast_to(self._lengths[:, None] + self._slot, chosen.tokens.shape)
-        x = _embed(model.embed, chosen.tokens, places, **fixed)
+        x = _embedded(model, chosen.tokens, self._lengths[:, None] + self._slot, self._limit)
         for layer, block in enumerate(model.blocks):
             generated = self._generated[layer]
             if chosen.parents is not None:
@@ -288,8 +268,13 @@ def _dealt(
     return order.ravel(), pieces
 
 
-def _places(tokens: Int[np.ndarray, "B T"], start: int) -> Int[np.ndarray, "B T"]:
-    return np.broadcast_to(np.arange(start, start + tokens.shape[1], dtype=np.int32), tokens.shape)
+def _embedded(
+    model: Resident, tokens: Int[Array | np.ndarray, "B T"], places: np.ndarray, limit: int
+) -> Float[Array, "B T D"]:
+    """The input of the first block, from tokens at `places`, which are broadcast and below `limit`."""
+    index = np.broadcast_to(places, tokens.shape).astype(np.int32)
+    positions = Positions(index, limit)
+    return embed_tokens(model.embed, tokens, positions, config=model.config, mesh=model.mesh)
 
 
 def _whole(rows: int) -> int:

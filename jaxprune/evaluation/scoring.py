@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float
 
+from jaxprune.batching import check_tokens
 from jaxprune.errors import InputError
 from jaxprune.evaluation.forest import Forest, plant
 from jaxprune.evaluation.vocabulary import Asked, Running, asked, enter, run_slice, slices
@@ -39,7 +40,7 @@ WHOLE_BLOCK = Segment(INPUT, OUTPUT, collect=False, advance=True)
 
 # Tokens that one device takes at a time: enough to fill its products.
 CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192
-# Hidden states of one pass, where weights are read for each.
+# Hidden states of one pass: what a pass reads or looks up is read once for all its rows.
 PASS_BYTES = 1 << 30
 # On CPUs the page cache holds the file; a copy on every device pays off only where it is small.
 RESIDENT_ON_CPU = 64 << 20
@@ -123,11 +124,11 @@ class Scorer:
         return found
 
     def passes(self, forest: Forest) -> Iterator[Forest]:
-        """Rows that one pass takes: a few pieces where weights stay, all that memory allows where they are read."""
+        """The rows of a forest in as few passes as `PASS_BYTES` allows."""
         width = forest.tokens.shape[1]
         piece = self._rows(width) * self.mesh.size
         room = PASS_BYTES // (4 * width * self.model.config.d_model)
-        step = 2 * piece if self.resident else max(piece, room // piece * piece)
+        step = max(piece, room // piece * piece)
         for start in range(0, len(forest.tokens), step):
             yield forest.cut(start, start + step)
 
@@ -177,7 +178,7 @@ class Scorer:
         kind = jax.numpy.dtype(self.dtype)
         table = _filled(np.asarray(self.model.head_rows(ids), kind), config.vocab_size)
         start = (
-            to_device(self.model.head_norm(), self.dtype, mesh),
+            to_device({"norm": self.model.part("head/norm")}, self.dtype, mesh),
             jax.device_put(table, replicated(mesh)),
         )
         step = functools.partial(enter, start, config=config, mesh=mesh)
@@ -220,16 +221,12 @@ def check_sequences(
     model: Model, sequences: Sequence[Sequence[int]], starts: Sequence[int]
 ) -> None:
     """Refuses what cannot be scored; see `Scorer.__call__`."""
-    size, positions = model.config.vocab_size, model.config.max_positions
+    positions = model.config.max_positions
     for i, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
         if not len(sequence) or start < 1:
             what = f"is asked from token {start}" if len(sequence) else "is empty"
             raise InputError(f"sequence {i} {what}; allowed: tokens, asked from 1 or later")
-        if not 0 <= min(sequence) <= max(sequence) < size:
-            wrong = next(token for token in sequence if not 0 <= token < size)
-            raise InputError(
-                f"sequence {i} has token id {wrong}; allowed: 0 to {size - 1}, the model's vocabulary"
-            )
+        check_tokens(f"sequence {i}", sequence, model.config.vocab_size)
         if positions is not None and len(sequence) > positions + 1:
             raise InputError(
                 f"sequence {i} has {len(sequence)} tokens; allowed: {positions + 1}, the model's "

@@ -65,6 +65,13 @@ def _visible(
     return causal if ends is None else causal & (queries[:, None] < ends[..., None, :count])
 
 
+def softmax_parts(scores: Array, visible: Bool[Array, ...]) -> tuple[Array, Array]:
+    """exp(scores - largest), 0 where not visible, and their sums over keys: the products divide afterwards."""
+    scores = jnp.where(visible, scores, -jnp.inf)
+    weights = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True))
+    return weights, jnp.sum(weights, axis=-1, keepdims=True)
+
+
 def _chunked(q: Array, k: Array, v: Array, slopes: np.ndarray | None, tree: Tree | None) -> Array:
     """One (row, key head) at a time; its G query heads share each product.
 
@@ -92,9 +99,7 @@ def _chunked(q: Array, k: Array, v: Array, slopes: np.ndarray | None, tree: Tree
             if slopes is not None:
                 scores += slope[:, None, None] * positions[:stop]
             visible = _visible(jnp.arange(start, stop), stop, ends)
-            scores = jnp.where(visible, scores, -jnp.inf)
-            weights = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True))
-            total = jnp.sum(weights, axis=-1, keepdims=True)
+            weights, total = softmax_parts(scores, visible)
             out = product("gts,sh->gth", weights.astype(v.dtype), v[:stop])
             chunks.append(out / total)
         return jnp.concatenate(chunks, axis=1)
