@@ -3,19 +3,15 @@
 python scripts/sweep.py --config configs/sweep_nano.py --workdir runs/sweep_nano
 """
 
-from importlib.resources import files
-
 from ml_collections import ConfigDict
 
 from jaxprune.config import base_config, pick
-from jaxprune.nano import TRAINED
-
-MODELS = {name: str(files("jaxprune").joinpath("nano", "checkpoints", name)) for name in TRAINED}
+from jaxprune.nano import CHECKPOINTS
 
 
 def get_config(architecture: str | None = None) -> ConfigDict:
     config = base_config()
-    config.model = pick(architecture, MODELS, default="xglm")
+    config.model = pick(architecture, CHECKPOINTS, default="xglm")
     config.calibration.data = "nano"
     config.evaluation.tasks = "nano_nli,nano_reviews"
     config.evaluation.rows = 1000

@@ -30,6 +30,19 @@ def base_config() -> ConfigDict:
     return config
 
 
+def paper_sweep(model: str) -> ConfigDict:
+    """The sweep that makes the paper's tables 1 to 4 for a model, with the languages of its figures."""
+    config = base_config()
+    config.model = model
+    config.output.hf = False
+    config.evaluation.tasks = "xnli,marc2"
+    config.evaluation.translation = "xnli"
+    config.sweep.sparsities = "0.3"
+    config.sweep.calibrations = "dense,random,monolingual,translation,lrp2"
+    config.sweep.languages = "en,fr,es,zh,hi,sw"
+    return config
+
+
 def pick(argument: str | None, sizes: Mapping[str, str], default: str) -> str:
     """The model that a config file's argument names, as 3b in `configs/bloom.py:3b`.
 

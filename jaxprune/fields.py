@@ -148,7 +148,7 @@ FIELDS: Mapping[str, Field] = {
     "output.params": _flag(False),
     "output.hf": _flag(True),
     "output.figures": _flag(False),
-    # Of scripts/analyze.py. Languages not set: those of the data, see analyze.chosen_languages.
+    # Of scripts/analyze.py. Languages not set: those of the data, see texts.chosen_languages.
     "analysis.languages": Field(None, "codes such as fr,de,sw, each once", _is_languages),
     # The share of features that count as largest and as smallest.
     "analysis.top": Field(0.3, "a share s with 0 < s <= 1", _is_share),

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 from jaxtyping import Array, Bool, Float
 
 from jaxprune import selection
@@ -24,6 +25,8 @@ THRESHOLDS = ("row", "variant")
 DROPS = ("lowest", "highest")
 
 Tree = Any  # a nested dict of arrays
+# Kernel path in a block → what `pack` made of its mask.
+Bits = Mapping[str, Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,11 @@ def pack(masks: Tree) -> Tree:
         return {"bits": np.packbits(rows, axis=-1), "shape": np.asarray(mask.shape, np.int32)}
 
     return jax.tree.map(leaf, masks)
+
+
+def bits_by_kernel(packed: Tree) -> Bits:
+    """What `pack` made of masks {"blocks": …}, by kernel path."""
+    return flatten_dict(packed["blocks"], is_leaf=lambda _, node: "bits" in node, sep="/")
 
 
 def unpack(packed: Tree) -> Tree:

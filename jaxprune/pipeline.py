@@ -26,8 +26,8 @@ from jaxprune.export import HfWriter
 from jaxprune.files import write_json
 from jaxprune.model import Model, load
 from jaxprune.probe import SiteSums, stack
-from jaxprune.prune import PrunedBlock, prune_blocks, summarise
-from jaxprune.report import environment, peak_memory, print_summary
+from jaxprune.prune import PrunedBlock, prune_blocks
+from jaxprune.report import environment, peak_memory, print_summary, summarise
 from jaxprune.settings import Settings
 from jaxprune.sharding import data_mesh
 from jaxprune.stats import ActivationStats

@@ -1,7 +1,8 @@
-"""The progress bar of long passes."""
+"""The progress bar of long passes, and the seconds of their stages."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -39,3 +40,22 @@ def progress_bar(name: str, layers: int, tokens: int, shown: bool) -> Iterator[L
         bar_format="{desc} {n_fmt}/{total_fmt} layers |{bar}| {elapsed} < {remaining} {postfix}",
     ) as bar:
         yield LayerBar(bar, tokens)
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """The time since the last lap belongs to `stage`."""
+        now = time.perf_counter()
+        self._laps[stage] = self._laps.get(stage, 0.0) + now - self._last
+        self._last = now
+
+    def take(self) -> dict[str, float]:
+        """The laps so far; starts afresh."""
+        laps, self._laps = self._laps, {}
+        return laps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +20,8 @@ from jaxprune.errors import InputError
 from jaxprune.model import Model
 from jaxprune.models import SITES, family_of
 from jaxprune.probe import ROWS, Samples, SiteSums, collect, stack, start, to_device
-from jaxprune.progress import progress_bar
+from jaxprune.progress import Clock, progress_bar
+from jaxprune.report import summarise
 from jaxprune.settings import Settings
 from jaxprune.sharding import DATA, data_mesh, replicated
 from jaxprune.stats import ActivationStats
@@ -300,53 +300,3 @@ def zero_dropped(block: Mapping[str, Any], keep: Mapping[str, np.ndarray]) -> di
         bits = leaf.view(f"u{leaf.itemsize}") * mask  # 7 times as fast as np.where
         pruned[path] = bits.view(leaf.dtype)
     return unflatten_dict(flat | pruned, sep="/")
-
-
-def summarise(
-    kept: Sequence[Mapping[str, tuple[int, int]]],
-    seconds: Sequence[Mapping[str, float]],
-    tokens: Mapping[str, int],
-) -> dict[str, Any]:
-    """Sparsity overall, by layer and by kernel, tokens by role and seconds by stage.
-
-    Args:
-      kept: of every layer, `PrunedBlock.kept`.
-      seconds: of every layer, `PrunedBlock.seconds`.
-      tokens: real tokens by role.
-    """
-
-    def sparsity(pairs: Sequence[tuple[int, int]]) -> float:
-        return 1 - sum(part for part, _ in pairs) / sum(whole for _, whole in pairs)
-
-    stages = {stage: sum(layer.get(stage, 0.0) for layer in seconds) for stage in STAGES}
-    return {
-        "sparsity": {
-            "overall": sparsity([pair for layer in kept for pair in layer.values()]),
-            "layers": [sparsity(list(layer.values())) for layer in kept],
-            "kernels": {path: sparsity([layer[path] for layer in kept]) for path in kept[0]},
-        },
-        "tokens": dict(tokens),
-        "seconds": {stage: round(total, 3) for stage, total in stages.items() if total},
-    }
-
-
-STAGES = ("read", "statistics", "select", "forward")
-
-
-class Clock:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        """The time since the last lap belongs to `stage`."""
-        now = time.perf_counter()
-        self._laps[stage] = self._laps.get(stage, 0.0) + now - self._last
-        self._last = now
-
-    def take(self) -> dict[str, float]:
-        """The laps so far; starts afresh."""
-        laps, self._laps = self._laps, {}
-        return laps

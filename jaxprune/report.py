@@ -7,7 +7,7 @@ import platform
 import re
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,36 @@ from ml_collections import ConfigDict
 from jaxprune.version import __version__
 
 VERSIONS = ("jax", "flax", "orbax-checkpoint", "transformers", "numpy")
+# Of a block, as `PrunedBlock.seconds` has them.
+STAGES = ("read", "statistics", "select", "forward")
+
+
+def summarise(
+    kept: Sequence[Mapping[str, tuple[int, int]]],
+    seconds: Sequence[Mapping[str, float]],
+    tokens: Mapping[str, int],
+) -> dict[str, Any]:
+    """Sparsity overall, by layer and by kernel, tokens by role and seconds by stage.
+
+    Args:
+      kept: of every layer, `PrunedBlock.kept`.
+      seconds: of every layer, `PrunedBlock.seconds`.
+      tokens: real tokens by role.
+    """
+
+    def sparsity(pairs: Sequence[tuple[int, int]]) -> float:
+        return 1 - sum(part for part, _ in pairs) / sum(whole for _, whole in pairs)
+
+    stages = {stage: sum(layer.get(stage, 0.0) for layer in seconds) for stage in STAGES}
+    return {
+        "sparsity": {
+            "overall": sparsity([pair for layer in kept for pair in layer.values()]),
+            "layers": [sparsity(list(layer.values())) for layer in kept],
+            "kernels": {path: sparsity([layer[path] for layer in kept]) for path in kept[0]},
+        },
+        "tokens": dict(tokens),
+        "seconds": {stage: round(total, 3) for stage, total in stages.items() if total},
+    }
 
 
 def environment(mesh: Mesh) -> dict[str, Any]:

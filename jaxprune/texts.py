@@ -16,7 +16,27 @@ from jaxprune.nano import corpus
 _SENTENCE_COLUMNS = ("text", "sentence")
 _CODE_COLUMN = "content"
 _NANO_LINES = 997  # as many as FLORES dev has
+# Of a task or text made from the nano corpus, which has no end.
+NANO_ROWS = 1000
 _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
+# Of the paper's figures 1 and 3: taken where the data has more languages than one would look at.
+PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
+
+
+def chosen_languages(wanted: str | None, data: str | Path, target: str) -> list[str]:
+    """The languages that `analysis.languages` names, or those of the data.
+
+    Args:
+      wanted: codes with commas between them, or None.
+      data: `calibration.data`. A folder of `<language>.txt` files or "nano" has a few languages,
+        which are all taken; of releases, which have hundreds, the paper's.
+      target: stands first where `wanted` does not say.
+    """
+    if wanted is not None:
+        return wanted.split(",")
+    files = sorted(path.stem for path in Path(data).expanduser().glob("*.txt"))
+    there = corpus.LANGUAGES if str(data) == "nano" else files or PAPER_LANGUAGES
+    return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
 
 
 def aligned(data: str | Path, codes: Sequence[str]) -> list[list[str]]:
@@ -54,7 +74,7 @@ def sentences(data: str | Path, code: str) -> list[str]:
         return corpus.sentences(code, "train", _NANO_LINES)
     folder = Path(data).expanduser()
     if not folder.is_dir():
-        return _hub_sentences(_hub_id(data, "calibration.data"), code)
+        return _hub_sentences(hub_id(data, "calibration.data"), code)
     if any(folder.glob("*.txt")):
         return _read_lines(_pick_txt(folder, code))
     if (folder / "dev").is_dir() and any((folder / "dev").glob("*.dev")):
@@ -105,13 +125,15 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def _hub_id(name: str | Path, field: str) -> str:
+def hub_id(name: str | Path, field: str) -> str:
+    """The name, if a data set of the hub can have it; InputError, in the name of `field`, if not."""
     if not re.fullmatch(_HUB_ID, str(name)):
         raise InputError(f"{field}: no folder {str(name)!r}, and it is no hub id (owner/name)")
     return str(name)
 
 
-def _datasets(name: str) -> Any:
+def hub_client(name: str) -> Any:
+    """The library `datasets`; InputError where it is not installed."""
     try:
         return importlib.import_module("datasets")
     except ImportError:
@@ -122,7 +144,7 @@ def _datasets(name: str) -> Any:
 
 
 def _hub_sentences(name: str, code: str) -> list[str]:
-    datasets = _datasets(name)
+    datasets = hub_client(name)
     try:
         configurations = datasets.get_dataset_config_names(name)
         # FLORES+ renamed some languages: its own code is the last one of the table.
@@ -130,7 +152,7 @@ def _hub_sentences(name: str, code: str) -> list[str]:
         chosen = next((there for there in wanted if there in configurations), None)
         rows = datasets.load_dataset(name, chosen, split="dev") if chosen else None
     except (ConnectionError, FileNotFoundError, ValueError) as error:
-        raise _refused(name, error) from error
+        raise hub_refusal(name, error) from error
     if rows is None:
         raise _missing(name, code, _codes(configurations))
     column = next((column for column in _SENTENCE_COLUMNS if column in rows.column_names), None)
@@ -145,7 +167,7 @@ def _hub_sentences(name: str, code: str) -> list[str]:
     return lines
 
 
-def _refused(name: str, error: Exception) -> Exception:
+def hub_refusal(name: str, error: Exception) -> Exception:
     """What the hub's client says, in one line. A gated set looks as if it were not there."""
     said = " ".join(str(error).split())
     if isinstance(error, ConnectionError):
@@ -169,7 +191,7 @@ def code_samples(source: str | Path, samples: int, seed: int) -> list[str]:
         files = sorted(path for path in folder.rglob("*.py") if path.is_file())
         count, read = len(files), lambda index: _decode(files[index].read_bytes())
     else:
-        rows = _hub_code(_hub_id(source, "calibration.code"))
+        rows = _hub_code(hub_id(source, "calibration.code"))
         count, read = len(rows), lambda index: str(rows[int(index)][_CODE_COLUMN])
     chosen: list[str] = []
     for index in np.random.default_rng(seed).permutation(count):
@@ -194,11 +216,11 @@ def _decode(raw: bytes) -> str:
 
 
 def _hub_code(name: str) -> Any:
-    datasets = _datasets(name)
+    datasets = hub_client(name)
     try:
         rows = datasets.load_dataset(name, split="train")
     except (ConnectionError, FileNotFoundError, ValueError) as error:
-        raise _refused(name, error) from error
+        raise hub_refusal(name, error) from error
     if _CODE_COLUMN not in rows.column_names:
         raise InputError(f"{name}: columns {' '.join(rows.column_names)}; allowed: {_CODE_COLUMN}")
     return rows

@@ -15,10 +15,11 @@ from matplotlib import image
 import jaxprune as jp
 from jaxprune import checkpoint
 from jaxprune.analysis import plots
-from jaxprune.analysis.analyze import analyze_from_config, chosen_languages
+from jaxprune.analysis.analyze import analyze_from_config
 from jaxprune.config import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.models import SITES
+from jaxprune.texts import chosen_languages
 from jaxprune.walk import HIDDEN
 
 ROOT = Path(__file__).parents[1]

@@ -1,6 +1,5 @@
 """The bundled checkpoints: what docs/nano.md says of them, on fewer rows."""
 
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +8,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from jaxprune.model import Model, load
-from jaxprune.nano import TRAINED, corpus, evaluate
+from jaxprune.nano import CHECKPOINTS, corpus, evaluate
 from jaxprune.nano.grammar import LANGUAGES
 
-CHECKPOINTS = files("jaxprune").joinpath("nano", "checkpoints")
 
-
-@pytest.fixture(scope="module", params=TRAINED)
+@pytest.fixture(scope="module", params=CHECKPOINTS)
 def folder(request: pytest.FixtureRequest) -> Path:
-    with as_file(CHECKPOINTS.joinpath(request.param)) as path:
-        return path
+    return Path(CHECKPOINTS[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +23,8 @@ def model(folder: Path) -> Model:
 
 
 def test_size() -> None:
-    with as_file(CHECKPOINTS) as path:
-        sizes = {file: file.stat().st_size for file in path.rglob("*") if file.is_file()}
+    files = [file for path in CHECKPOINTS.values() for file in Path(path).rglob("*")]
+    sizes = {file: file.stat().st_size for file in files if file.is_file()}
     assert sum(sizes.values()) < 20e6
     assert {file.name for file in sizes} == {
         "config.json",

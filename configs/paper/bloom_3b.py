@@ -5,17 +5,11 @@ python scripts/sweep.py --config configs/paper/bloom_3b.py --workdir runs/paper/
 
 from ml_collections import ConfigDict
 
-from jaxprune.config import base_config
+from jaxprune.config import paper_sweep
 
 
 def get_config() -> ConfigDict:
-    config = base_config()
-    config.model = "bigscience/bloom-3b"
+    config = paper_sweep("bigscience/bloom-3b")
     config.calibration.code = "thomwolf/github-python"
-    config.evaluation.tasks = "xnli,marc2"
-    config.output.hf = False
-    config.sweep.sparsities = "0.3"
     config.sweep.calibrations = "dense,random,monolingual,translation,translation_vs_code,lrp2"
-    config.sweep.languages = "en,fr,es,zh,hi,sw"
-    config.evaluation.translation = "xnli"
     return config

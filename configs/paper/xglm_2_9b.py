@@ -5,16 +5,8 @@ python scripts/sweep.py --config configs/paper/xglm_2_9b.py --workdir runs/paper
 
 from ml_collections import ConfigDict
 
-from jaxprune.config import base_config
+from jaxprune.config import paper_sweep
 
 
 def get_config() -> ConfigDict:
-    config = base_config()
-    config.model = "facebook/xglm-2.9B"
-    config.evaluation.tasks = "xnli,marc2"
-    config.output.hf = False
-    config.sweep.sparsities = "0.3"
-    config.sweep.calibrations = "dense,random,monolingual,translation,lrp2"
-    config.sweep.languages = "en,fr,es,zh,hi,sw"
-    config.evaluation.translation = "xnli"
-    return config
+    return paper_sweep("facebook/xglm-2.9B")

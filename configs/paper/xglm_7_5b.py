@@ -5,17 +5,10 @@ python scripts/sweep.py --config configs/paper/xglm_7_5b.py --workdir runs/paper
 
 from ml_collections import ConfigDict
 
-from jaxprune.config import base_config
+from jaxprune.config import paper_sweep
 
 
 def get_config() -> ConfigDict:
-    config = base_config()
-    config.model = "facebook/xglm-7.5B"
+    config = paper_sweep("facebook/xglm-7.5B")
     config.dtype = "bfloat16"  # translation needs all weights on each device
-    config.evaluation.tasks = "xnli,marc2"
-    config.output.hf = False
-    config.sweep.sparsities = "0.3"
-    config.sweep.calibrations = "dense,random,monolingual,translation,lrp2"
-    config.sweep.languages = "en,fr,es,zh,hi,sw"
-    config.evaluation.translation = "xnli"
     return config

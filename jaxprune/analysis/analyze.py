@@ -20,17 +20,13 @@ from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overla
 from jaxprune.batching import digest
 from jaxprune.errors import InputError
 from jaxprune.files import write_json
-from jaxprune.languages import LANGUAGES
 from jaxprune.model import Model, load
 from jaxprune.models import family_of
-from jaxprune.nano import corpus
 from jaxprune.report import environment
 from jaxprune.sharding import data_mesh
 from jaxprune.stats import ActivationStats
+from jaxprune.texts import chosen_languages
 from jaxprune.walk import HIDDEN
-
-# Of the paper's figures 1 and 3: taken where the data has more languages than one would look at.
-PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
 
 
 def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -87,22 +83,6 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     write_json(folder / "analysis.json", summary)
     print_summary(config.model, summary, folder)
     return summary
-
-
-def chosen_languages(wanted: str | None, data: str | Path, target: str) -> list[str]:
-    """The languages that `analysis.languages` names, or those of the data.
-
-    Args:
-      wanted: codes with commas between them, or None.
-      data: `calibration.data`. A folder of `<language>.txt` files or "nano" has a few languages,
-        which are all taken; of releases, which have hundreds, the paper's.
-      target: stands first where `wanted` does not say.
-    """
-    if wanted is not None:
-        return wanted.split(",")
-    files = sorted(path.stem for path in Path(data).expanduser().glob("*.txt"))
-    there = corpus.LANGUAGES if str(data) == "nano" else files or PAPER_LANGUAGES
-    return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
 
 
 def _masks(wanted: str | None, workdir: Path, model: Model) -> MaskOverlap | None:

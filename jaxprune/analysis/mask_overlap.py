@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from flax.traverse_util import flatten_dict
 from jaxtyping import Float, Int
 
 from jaxprune import checkpoint
@@ -18,9 +17,6 @@ from jaxprune import masks as mask_algebra
 from jaxprune.errors import InputError
 from jaxprune.files import short_names
 from jaxprune.models import SITES
-
-# Kernel path in a block → what masks.pack made of its mask.
-Bits = Mapping[str, Mapping[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,18 +87,15 @@ def run_names(folders: Sequence[Path]) -> tuple[str, ...]:
     return tuple(short_names(resolved))
 
 
-def _read(folder: Path) -> Bits:
+def _read(folder: Path) -> mask_algebra.Bits:
     if not folder.expanduser().is_dir():
         raise InputError(f"analysis.masks: no folder {str(folder)!r}")
-    return by_path(checkpoint.restore_packed_masks(folder.expanduser() / "checkpoint"))
+    return mask_algebra.bits_by_kernel(
+        checkpoint.restore_packed_masks(folder.expanduser() / "checkpoint")
+    )
 
 
-def by_path(packed: mask_algebra.Tree) -> Bits:
-    """What `masks.pack` made of masks {"blocks": …}: bits and shapes by kernel path."""
-    return flatten_dict(packed["blocks"], is_leaf=lambda _, node: "bits" in node, sep="/")
-
-
-def compare(runs: Mapping[str, Bits], sites: Mapping[str, str]) -> MaskOverlap:
+def compare(runs: Mapping[str, mask_algebra.Bits], sites: Mapping[str, str]) -> MaskOverlap:
     """Counts what each pair of runs keeps.
 
     Raises:

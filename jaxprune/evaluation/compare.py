@@ -11,7 +11,14 @@ import numpy as np
 
 from jaxprune import checkpoint, masks
 from jaxprune.errors import InputError
+from jaxprune.evaluation.compare_texts import (
+    compare_perplexity,
+    compare_translations,
+    order,
+    texts_of,
+)
 from jaxprune.evaluation.metrics import (
+    ALPHA,
     CONFIDENCE,
     RESAMPLES,
     Difference,
@@ -23,8 +30,6 @@ from jaxprune.evaluation.metrics import (
     task_metrics,
 )
 from jaxprune.files import read_json, read_npz
-
-ALPHA = 0.05
 
 Pair = tuple[Scored, Scored]
 
@@ -44,31 +49,39 @@ def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> dict[str, Any]:
     p after Holm's correction over the languages of a task, at most ALPHA.
 
     Args:
-      run_a, run_b: folders with `<task>/<language>.npz` and, for masks, `checkpoint/`.
+      run_a, run_b: folders with `<task>/<language>.npz`, `perplexity/`, `translation/` and, for masks,
+        `checkpoint/`.
       seed: of the bootstrap.
 
     Returns:
-      JSON values, as in compare.json: `tasks`, `left_out` (what only one run has), `masks` (None where
-      they cannot be compared, and then `masks_note` says why), `method`. Shares, not percent;
-      differences are b minus a.
+      JSON values, as in compare.json: `tasks`, `perplexity` and `translation` (see `compare_texts`), `left_out`
+      (what only one run has), `masks` (None where they cannot be compared, and then `masks_note` says
+      why), `method`. Shares, not percent; differences are b minus a.
 
     Raises:
       InputError: a run without evaluation, nothing in common, files that are broken or of other data.
     """
     runs = [read_run(run) for run in (run_a, run_b)]
     shared = {
-        task: sorted(runs[0][task].languages.keys() & runs[1][task].languages.keys(), key=_order)
+        task: sorted(runs[0][task].languages.keys() & runs[1][task].languages.keys(), key=order)
         for task in sorted(runs[0].keys() & runs[1].keys())
     }
     shared = {task: codes for task, codes in shared.items() if codes}
-    if not shared:
-        has = (
-            f"{path} has {_listing(run)}" for path, run in zip((run_a, run_b), runs, strict=True)
-        )
+    names = [
+        [*_names(run), *texts_of(folder)] for run, folder in zip(runs, (run_a, run_b), strict=True)
+    ]
+    for folder, found in zip((run_a, run_b), names, strict=True):
+        if not found:
+            raise InputError(
+                f"{folder}: not evaluated; expected <task>/<language>.npz, which "
+                "scripts/evaluate.py writes"
+            )
+    listings = [[f"{task}/{code}" for task, code in found] for found in names]
+    if not set(listings[0]) & set(listings[1]):
+        has = (f"{a} has {' '.join(b)}" for a, b in zip((run_a, run_b), listings, strict=True))
         raise InputError(f"no task and language in both runs: {'; '.join(has)}")
     only = [
-        [f"{task}/{code}" for task, code in _names(run) if code not in shared.get(task, [])]
-        for run in runs
+        [name for name in ours if name not in theirs] for ours, theirs in (listings, listings[::-1])
     ]
     overlap, note = _compare_masks(run_a, run_b)
     return {
@@ -78,12 +91,15 @@ def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> dict[str, Any]:
             task: _compare_task(task, codes, runs[0][task], runs[1][task], seed)
             for task, codes in shared.items()
         },
+        "perplexity": compare_perplexity(run_a, run_b),
+        "translation": compare_translations(run_a, run_b),
         "left_out": {"only_a": only[0], "only_b": only[1]},
         "masks": overlap,
         "masks_note": note,
         "method": {
             "confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": seed, "alpha": ALPHA,
-            "significant": "McNemar's exact test, Holm's correction over the languages of a task",
+            "significant": "McNemar's exact test, of translations BLEU by sacrebleu's paired bootstrap; "
+            "Holm's correction over the languages of a task",
         },
     }  # fmt: skip
 
@@ -98,7 +114,7 @@ def read_run(run: Path) -> dict[str, Evaluated]:
     and passed over.
 
     Raises:
-      InputError: no such folder, no evaluation in it, or a broken file.
+      InputError: no such folder, or a broken file.
     """
     if not run.is_dir():
         raise InputError(f"{run}: no such folder; expected the --workdir of an evaluated run")
@@ -110,10 +126,6 @@ def read_run(run: Path) -> dict[str, Evaluated]:
             if name not in tasks:
                 tasks[name] = Evaluated({}, _read_metrics(file.parent / "metrics.json"))
             tasks[name].languages[file.stem] = scored
-    if not tasks:
-        raise InputError(
-            f"{run}: not evaluated; expected <task>/<language>.npz, which scripts/evaluate.py writes"
-        )
     return tasks
 
 
@@ -139,17 +151,7 @@ def _read_metrics(file: Path) -> dict[str, Any]:
 
 
 def _names(run: Mapping[str, Evaluated]) -> Iterator[tuple[str, str]]:
-    return (
-        (task, code) for task in sorted(run) for code in sorted(run[task].languages, key=_order)
-    )
-
-
-def _listing(run: Mapping[str, Evaluated]) -> str:
-    return " ".join(f"{task}/{code}" for task, code in _names(run))
-
-
-def _order(code: str) -> tuple[bool, str]:
-    return code != "en", code  # English first
+    return ((task, code) for task in sorted(run) for code in sorted(run[task].languages, key=order))
 
 
 # Comparing.

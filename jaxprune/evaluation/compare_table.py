@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ def table(comparison: Mapping[str, Any]) -> str:
     for task, found in comparison["tasks"].items():
         lines += ["", _title(task, found), *_columns(_rows(found), len(found["languages"]))]
         lines += [line for note in _notes(found) for line in _wrapped(note)]
+    for title, header, rows in _text_tables(comparison):
+        lines += ["", title, *_plain(header, rows)]
     lines += [""] + [line for note in _left_out(comparison) for line in _wrapped(note)]
     lines += _wrapped(_mask_summary(comparison))
     for part, shares in _mask_parts(comparison):
@@ -62,6 +64,8 @@ def markdown(comparison: Mapping[str, Any]) -> str:
         rows = [[cell.strip() for cell in row] for row in _rows(found)]
         lines += ["", f"## {_title(task, found)}", "", *pipes(titles, rows), ""]
         lines += [f"- {note}" for note in _notes(found)]
+    for title, header, rows in _text_tables(comparison):
+        lines += ["", f"## {title}", "", *pipes(header, [[c.strip() for c in row] for row in rows])]
     lines += ["", "## Masks", "", _mask_summary(comparison)]
     for part, shares in _mask_parts(comparison):
         lines += [
@@ -74,7 +78,7 @@ def markdown(comparison: Mapping[str, Any]) -> str:
 
 
 def csv_text(comparison: Mapping[str, Any]) -> str:
-    """A line for each task and language, all digits, shares in [0, 1]; empty where there is none."""
+    """A line for each task with options and language, all digits, shares in [0, 1]; empty where there is none."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_CSV)
@@ -144,7 +148,60 @@ def _p(p: float | None) -> str:
     return f"{p:.3f}" if p >= 0.001 else "<.001"
 
 
+def _text_tables(comparison: Mapping[str, Any]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """(title, header, rows) of perplexity and translation, as far as both runs have them."""
+    if found := comparison["perplexity"]:
+        rows = [
+            [
+                code,
+                f"{figure['tokens']:,}",
+                *(f"{figure['perplexity'][side]:.2f}" for side in "ab"),
+                f"{figure['ratio']:.3f}",
+            ]
+            for code, figure in found.items()
+        ]
+        yield "perplexity", ["language", "tokens", "A", "B", "B/A"], rows
+    if found := comparison["translation"]:
+        rows = [
+            [
+                code,
+                str(figure["rows"]),
+                *_scores(figure["bleu"]),
+                _p(figure["holm"]) + (" *" if figure["significant"] else "  "),
+                *_scores(figure["chrf"]),
+            ]
+            for code, figure in found["languages"].items()
+        ]
+        columns = [[f"{name} A", f"{name} B", "B-A", "p boot"] for name in ("BLEU", "chrF")]
+        header = ["language", "rows", *columns[0], "p Holm  ", *columns[1]]
+        yield (
+            f"translation into {found['target']}; p boot: sacrebleu's paired bootstrap",
+            header,
+            rows,
+        )
+
+
+def _scores(found: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{found['a']:.1f}",
+        f"{found['b']:.1f}",
+        f"{found['difference']:+.1f}",
+        _p(found["p"]),
+    ]
+
+
 # Lines.
+
+
+def _plain(header: list[str], rows: list[list[str]]) -> list[str]:
+    """A table on a terminal, without groups."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return [
+        "  ".join(
+            [f"{first:<{widths[0]}}", *(f"{c:>{w}}" for c, w in zip(rest, widths[1:], strict=True))]
+        ).rstrip()
+        for first, *rest in [header, *rows]
+    ]
 
 
 def _columns(rows: list[list[str]], languages: int) -> list[str]:
@@ -156,13 +213,7 @@ def _columns(rows: list[list[str]], languages: int) -> list[str]:
         span = sum(widths[place : place + len(group)]) + 2 * (len(group) - 1)
         over.append(f"{title:^{span}}")
         place += len(group)
-    lines = [
-        "  ".join(
-            [f"{row[0]:<{widths[0]}}"]
-            + [f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in [names, *rows]
-    ]
+    lines = _plain(names, rows)
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     lines = [
         "  ".join(over),

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.metrics import Scored, task_metrics
-from jaxprune.evaluation.perplexity import perplexity, texts
+from jaxprune.evaluation.perplexity import PERPLEXITY, perplexity, texts
 from jaxprune.evaluation.protocols import question_scores
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.evaluation.tasks import Question, Task, languages_of, load_task, questions
@@ -31,7 +31,6 @@ from jaxprune.model import Model, load
 from jaxprune.report import environment
 from jaxprune.sharding import data_mesh
 
-PERPLEXITY = "perplexity"
 _RESIDENT = {"auto": None, "resident": True, "streamed": False}
 
 

@@ -18,6 +18,7 @@ from scipy.special import bdtr
 from jaxprune.errors import InputError
 
 CONFIDENCE = 0.95
+ALPHA = 0.05
 RESAMPLES = 10_000
 RANKC_KINDS = ("corrected", "official")
 

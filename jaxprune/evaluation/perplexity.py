@@ -10,10 +10,12 @@ import numpy as np
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import Scorer
-from jaxprune.evaluation.task_data import NANO_ROWS, decode
+from jaxprune.evaluation.task_data import decode
 from jaxprune.nano import corpus
+from jaxprune.texts import NANO_ROWS
 
 WINDOW = 512
+PERPLEXITY = "perplexity"  # the folder of its figures
 
 
 class Perplexity(NamedTuple):

@@ -12,9 +12,8 @@ from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.nano import corpus
-from jaxprune.texts import _datasets, _hub_id, _refused
+from jaxprune.texts import NANO_ROWS, hub_client, hub_id, hub_refusal
 
-NANO_ROWS = 1000  # the corpus has no end
 _SUFFIXES = (".jsonl", ".csv")
 
 
@@ -159,14 +158,14 @@ class Source:
         name = self._fill(self.data, language)
         folder = Path(name).expanduser()
         if not folder.is_dir():
-            _hub_id(name, "data")
+            hub_id(name, "data")
         elif not any(folder.rglob("*.parquet")):
             raise InputError(
                 f"data: {name} holds neither <language>.jsonl, <language>.csv nor .parquet files"
             )
         if self.split is None:
             raise InputError(f'{name}: the task names no split; allowed: such as split = "test"')
-        datasets = _datasets(name)
+        datasets = hub_client(name)
         options: dict[str, Any] = {"split": self.split, "revision": self.revision}
         if self.files is not None:
             options["data_files"] = {self.split: self._fill(self.files, language)}
@@ -175,7 +174,7 @@ class Source:
         try:
             table = datasets.load_dataset(name, **options)
         except (ConnectionError, FileNotFoundError, ValueError, RuntimeError) as error:
-            raise _refused(name, error) from error
+            raise hub_refusal(name, error) from error
         where = " ".join(filter(None, (name, options.get("name"), self.split)))
         return [Row(i, f"{where} row {i}", fields) for i, fields in enumerate(table)]
 

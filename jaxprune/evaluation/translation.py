@@ -8,13 +8,13 @@ hypothesis.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxprune.analysis.analyze import chosen_languages
 from jaxprune.demonstrations import prompts, sample_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
@@ -23,12 +23,11 @@ from jaxprune.evaluation.tasks import load_task
 from jaxprune.languages import language
 from jaxprune.model import Model
 from jaxprune.nano import corpus
-from jaxprune.texts import aligned
+from jaxprune.texts import NANO_ROWS, aligned, chosen_languages
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-NANO_ROWS = 1000  # the corpus has no end
 NEW_TOKENS = 128
 XNLI = ("xnli", "facebook/xnli")
 
@@ -199,8 +198,7 @@ def languages(data: str | Path, target: str = "en") -> list[str]:
     if str(data) in XNLI:
         codes = list(load_task("xnli").languages)
     elif source is not None and source.is_folder:
-        files = Path(data).expanduser().iterdir()
-        codes = sorted(file.stem for file in files if file.suffix in (".jsonl", ".csv"))
+        codes = sorted(source.languages() or [])
     else:
         codes = chosen_languages(None, data, target)
     return [code for code in codes if code != target]
@@ -216,6 +214,7 @@ def translation_prompts(
     return [f"{beginning}{names[0]}: {query}{eos}{names[1]}:" for query in queries]
 
 
+@functools.lru_cache(maxsize=1)  # decodes each token of the vocabulary, and languages ask in turn
 def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Tokens that end a translation: eos, and every token whose text holds a line break."""
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])

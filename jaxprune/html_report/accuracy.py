@@ -16,10 +16,10 @@ from jaxprune.html_report.charts import (
 )
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
+from jaxprune.html_report.plain import AFTER, BEFORE
 from jaxprune.html_report.plot import charts_row
 from jaxprune.html_report.tables import p_value, percent, point_interval, points, table
 
-BEFORE, AFTER = "before", "after"
 _WORDS = {"better": "better", "worse": "worse", "unclear": "not significant"}
 _UNIT = "accuracy, %"
 

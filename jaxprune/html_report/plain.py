@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxprune.html_report.charts import signed
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
-from jaxprune.html_report.tables import table
+from jaxprune.html_report.tables import p_value, table
 
+BEFORE, AFTER = "before", "after"
 # Keys of metrics.json that tell how it was measured, not what.
 ABOUT = (
     "task", "model", "revision", "dtype", "seed", "data", "protocol", "labels", "seconds",
@@ -52,6 +54,46 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
     if others := settings_table(rest, f"{task}, the rest"):
         parts.append(others)
     return Section(f"task-{task}", task, join(*parts))
+
+
+def text_sections(comparison: Mapping[str, Any]) -> dict[str, Section]:
+    """Perplexity and translation of two runs, by the name of their folder; of what `compare_runs` returns."""
+    found = {}
+    if perplexities := comparison["perplexity"]:
+        lines = [
+            [code, figure["tokens"], *figure["perplexity"].values(), figure["ratio"]]
+            for code, figure in perplexities.items()
+        ]
+        header = ["language", "tokens", BEFORE, AFTER, "after / before"]
+        body = table(header, lines, caption="perplexity by language")
+        found["perplexity"] = Section("perplexity", "Perplexity", body)
+    if translation := comparison["translation"]:
+        lines = [
+            [
+                code,
+                figure["rows"],
+                *_scores(figure["bleu"]),
+                p_value(figure["holm"]),
+                *_scores(figure["chrf"]),
+            ]
+            for code, figure in translation["languages"].items()
+        ]
+        columns = [BEFORE, AFTER, "change", "p"]
+        body = table(
+            ["language", "rows", *columns, "p, Holm", *columns],
+            lines,
+            caption="translation by language",
+            groups=[("", 2), ("BLEU", 5), ("chrF", 4)],
+        )
+        note = f"Into {translation['target']}. p: sacrebleu's paired bootstrap; Holm: corrected over the languages."
+        body = join(body, tag("p", note, class_="note"))
+        found["translation"] = Section("translation", "Translation", body)
+    return found
+
+
+def _scores(figure: Mapping[str, Any]) -> list[str | None]:
+    values = [f"{figure[side]:.1f}" for side in "ab"]
+    return [*values, signed(figure["difference"]), p_value(figure["p"])]
 
 
 def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Markup | None:

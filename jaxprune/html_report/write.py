@@ -10,10 +10,10 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.compare import compare_runs
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning
-from jaxprune.html_report.accuracy import AFTER, BEFORE
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
+from jaxprune.html_report.plain import AFTER, BEFORE
 from jaxprune.html_report.tables import percent
 
 FILE = "report.html"
@@ -63,8 +63,10 @@ def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
             Section("changes", "What changed", accuracy.verdicts(tasks, comparison["method"]))
         )
     sections += [accuracy.comparison_section(task, found) for task, found in tasks.items()]
+    texts = plain.text_sections(comparison)
+    sections += texts.values()
     for task in dict.fromkeys([*run.metrics, *before.metrics]):
-        if task not in tasks:
+        if task not in tasks and task not in texts:
             sides = {BEFORE: before.metrics.get(task, {}), AFTER: run.metrics.get(task, {})}
             sections.append(plain.plain_section(task, sides))
     sections += _model_sections(run)
@@ -92,7 +94,8 @@ def _compare(run: RunFiles, before: RunFiles) -> dict[str, Any]:
             )
     scored = run.scored and before.scored
     if not scored and run.metrics.keys() & before.metrics.keys():
-        return {"tasks": {}, "masks": None, "left_out": {}}
+        texts = {"perplexity": None, "translation": None}
+        return {"tasks": {}, "masks": None, "left_out": {}, **texts}
     return compare_runs(before.folder, run.folder)
 
 

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.errors import InputError
 from jaxprune.models import bloom, gpt2, llama, xglm
 from jaxprune.models.block import SITES, Block
 from jaxprune.models.config import ModelConfig, read_config
@@ -117,11 +116,3 @@ def logits(
     if order is not None:
         out = jnp.take_along_axis(out, jnp.argsort(order, axis=1)[..., None], axis=1)
     return out
-
-
-def check_length(config: ModelConfig, length: int) -> None:
-    """InputError where sequences are longer than the model's positions."""
-    if config.max_positions is not None and length > config.max_positions:
-        raise InputError(
-            f"sequences of {length} tokens: the model has {config.max_positions} positions"
-        )

@@ -71,11 +71,6 @@ class ModelConfig:
     residual_from_norm: bool = False  # BLOOM's apply_residual_connection_post_layernorm
     rope: RopeConfig | None = None
 
-    @property
-    def fused_qkv_features(self) -> int:
-        """Outputs of a fused query-key-value kernel."""
-        return (self.n_heads + 2 * self.n_kv_heads) * self.head_dim
-
 
 class Attributes:
     """The attributes of one config.json, each to be read, required to have a value, or refused."""

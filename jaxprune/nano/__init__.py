@@ -1,4 +1,8 @@
 """The bundled micro-models and the small world that they were trained on."""
 
-# Architectures whose checkpoint is bundled, in jaxprune/nano/checkpoints; `train.ARCHITECTURES` can be trained.
-TRAINED = ("xglm", "bloom", "gpt2")
+from pathlib import Path
+
+# Architecture → its bundled checkpoint; `train.ARCHITECTURES` are those that can be trained.
+CHECKPOINTS = {
+    name: str(Path(__file__).with_name("checkpoints") / name) for name in ("xglm", "bloom", "gpt2")
+}

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax.traverse_util import flatten_dict
 
 from jaxprune import checkpoint
 from jaxprune import masks as mask_algebra
@@ -49,9 +48,5 @@ def masked(model: Model, folder: Path) -> Masked:
     Raises:
       InputError: the run's checkpoint has no masks.
     """
-    tree = checkpoint.restore_packed_masks(folder / "checkpoint")["blocks"]
-    packed: dict[str, dict[str, np.ndarray]] = {}
-    for path, leaf in flatten_dict(tree, sep="/").items():
-        kernel, _, part = path.rpartition("/")
-        packed.setdefault(kernel, {})[part] = leaf
+    packed = mask_algebra.bits_by_kernel(checkpoint.restore_packed_masks(folder / "checkpoint"))
     return Masked(model.config, model.folder, model.weights, model.loaded, packed)

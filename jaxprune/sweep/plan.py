@@ -8,13 +8,13 @@ from typing import Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from jaxprune.analysis.analyze import chosen_languages
 from jaxprune.config import validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation.evaluate import protocol_of
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation_metrics import TRANSLATION
 from jaxprune.fields import FIELDS, SWEEP_CALIBRATIONS
+from jaxprune.texts import chosen_languages
 
 DENSE, LRP2 = "dense", "lrp2"
 # How the pruning calibrations score weights. Those of the second table see text of one language.

@@ -13,14 +13,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxprune.evaluation.compare import (
-    ALPHA,
     Evaluated,
     compare_means,
     compare_runs,
     paired,
     read_run,
 )
-from jaxprune.evaluation.metrics import holm, task_metrics
+from jaxprune.evaluation.metrics import ALPHA, holm, task_metrics
 from jaxprune.evaluation.translation_metrics import TRANSLATION
 from jaxprune.files import read_json
 from jaxprune.sweep.plan import DENSE, Variant, jobs, task_languages, variants
@@ -67,7 +66,7 @@ def tables(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             for task, codes in task_languages(config).items()
         },
         "translation": translation_table(
-            dense, _groups(found), folders,
+            dense, _groups(found), found,
             jobs(planned[0], config).get(TRANSLATION, []),
         ),
         "seconds": _seconds(folders),
