@@ -33,8 +33,9 @@ _CSV = (
 
 def table(comparison: Mapping[str, Any]) -> str:
     """Lines for a terminal of WIDTH columns; `comparison` is what `compare.compare_runs` returns."""
-    lines = [f"A  {comparison['a']}", f"B  {comparison['b']}", ""]
-    lines += _wrapped(_legend(comparison["method"]))
+    lines = [f"A  {comparison['a']}", f"B  {comparison['b']}"]
+    if comparison["tasks"]:
+        lines += ["", *_wrapped(_legend(comparison["method"]))]
     for task, found in comparison["tasks"].items():
         lines += ["", _title(task, found), *_columns(_rows(found), len(found["languages"]))]
         lines += [line for note in _notes(found) for line in _wrapped(note)]
@@ -56,7 +57,8 @@ def markdown(comparison: Mapping[str, Any]) -> str:
         f"- A: `{comparison['a']}`",
         f"- B: `{comparison['b']}`",
     ]
-    lines += ["", _legend(comparison["method"])]
+    if comparison["tasks"]:
+        lines += ["", _legend(comparison["method"])]
     titles = ["language"] + [
         f"{group} {name}".strip() for group, names in _GROUPS[1:] for name in names
     ]
@@ -65,6 +67,7 @@ def markdown(comparison: Mapping[str, Any]) -> str:
         lines += ["", f"## {_title(task, found)}", "", *pipes(titles, rows), ""]
         lines += [f"- {note}" for note in _notes(found)]
     for title, header, rows in _text_tables(comparison):
+        header = [cell.strip() for cell in header]
         lines += ["", f"## {title}", "", *pipes(header, [[c.strip() for c in row] for row in rows])]
     lines += ["", "## Masks", "", _mask_summary(comparison)]
     for part, shares in _mask_parts(comparison):

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.compare import compare_runs
+from jaxprune.evaluation.compare_texts import compare_perplexity, compare_translations
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning
 from jaxprune.html_report.files import RunFiles, read_files
@@ -94,7 +95,11 @@ def _compare(run: RunFiles, before: RunFiles) -> dict[str, Any]:
             )
     scored = run.scored and before.scored
     if not scored and run.metrics.keys() & before.metrics.keys():
-        texts = {"perplexity": None, "translation": None}
+        folders = before.folder, run.folder
+        texts = {
+            "perplexity": compare_perplexity(*folders),
+            "translation": compare_translations(*folders),
+        }
         return {"tasks": {}, "masks": None, "left_out": {}, **texts}
     return compare_runs(before.folder, run.folder)
 
