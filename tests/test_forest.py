@@ -46,15 +46,23 @@ def test_prefixes_stand_once(sequences):
 
 def test_rows_that_are_full_and_sequences_that_are_long():
     rng = np.random.default_rng(0)
-    lengths = [*rng.integers(20, 90, 40), MIN_LENGTH, MIN_LENGTH + 1, 2 * MIN_LENGTH]
+    lengths = [*rng.integers(20, 90, 40), MIN_LENGTH + 1, MIN_LENGTH + 2, 2 * MIN_LENGTH + 1]
     sequences = [rng.integers(0, 10**6, n).tolist() for n in lengths]
     forests = list(plant(sequences))
-    assert [forest.tokens.shape[1] for forest in forests] == [MIN_LENGTH, 2 * MIN_LENGTH]
+    assert [forest.seen for forest in forests] == [MIN_LENGTH, 2 * MIN_LENGTH]
+    assert [len(forest.tokens[0]) for forest in forests] == [MIN_LENGTH + 1, 2 * MIN_LENGTH + 1]
     assert sorted(s for forest in forests for s in forest.sequences) == list(range(len(sequences)))
     for forest in forests:
         for row in range(len(forest.tokens)):
             places = np.concatenate([p for r, p in zip(forest.rows, forest.paths) if r == row])  # noqa: B905
             assert len(set(places)) == len(places)  # nothing shared, so nothing overlaps
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2), min_size=150, max_size=257), min_size=1, max_size=8))
+def test_what_the_model_does_not_see_is_only_predicted(sequences):
+    for forest in plant(sequences):
+        assert forest.parents.max() < forest.seen
 
 
 def test_a_part_of_the_rows():

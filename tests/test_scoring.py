@@ -7,7 +7,7 @@ from conftest import TINY, tiny_torch
 from device_jobs import on_eight_devices, scored, xglm_shaped
 
 import jaxprune as jp
-from jaxprune.evaluation import vocabulary
+from jaxprune.evaluation import forest, vocabulary
 from jaxprune.evaluation.scoring import Scorer, fits
 from jaxprune.sharding import data_mesh
 
@@ -97,6 +97,21 @@ def test_bfloat16_stays_near(tiny_folder):
     )
     error = np.abs(exact - rough).mean() / np.abs(exact).mean()
     assert 1e-4 < error < 0.03
+
+
+@pytest.mark.parametrize("length", [32, 33, 34])
+def test_rows_that_are_full_to_the_last_token(length, tiny_folder, monkeypatch):
+    monkeypatch.setattr(forest, "MIN_LENGTH", 32)
+    model, reference = jp.load(tiny_folder("bloom")), tiny_torch("bloom")
+    rng = np.random.default_rng(0)
+    stem = rng.integers(0, model.config.vocab_size, length).tolist()
+    sequences = [stem, [*stem[:-1], (stem[-1] + 1) % model.config.vocab_size]]
+    scorer = Scorer(model, progress=False)
+    assert {f.seen for f in forest.plant(sequences)} == {32 if length <= 33 else 64}
+    for sequence, got in zip(sequences, scorer(sequences), strict=True):
+        want, best = torch_scores(reference, sequence, 1)
+        np.testing.assert_allclose(got.log_probabilities, want, atol=1e-4)
+        np.testing.assert_array_equal(got.is_argmax, best)
 
 
 def test_equal_logits_make_the_lowest_id_the_argmax():

@@ -6,6 +6,9 @@ they are the leaves of a tree; a row holds a forest of such trees in depth-first
     a b c        tokens     a b c d e      a token is seen by the tokens i that follow it
     a b d        positions  0 1 2 2 1      and lie in its subtree: j <= i < ends[j]
     a e          ends       5 4 3 4 5
+
+The last token of a row is only predicted: nothing stands behind it, so the model need not see it. Windows of
+one token more than a power of two, as texts are cut into, so fill rows of that power.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ _ARRAYS = ("tokens", "positions", "ends", "parents", "wanted")
 
 @dataclasses.dataclass(frozen=True)
 class Forest:
-    """Rows of one static length.
+    """Rows of one static length T, of which the model sees T - 1.
 
     Attributes:
       tokens: [R, T] int32, zeros behind the last tree.
@@ -48,6 +51,11 @@ class Forest:
     rows: list[int]
     paths: list[Int32[np.ndarray, " _"]]
 
+    @property
+    def seen(self) -> int:
+        """How many places of a row the model sees, the first ones."""
+        return self.tokens.shape[1] - 1
+
     def cut(self, start: int, stop: int) -> Forest:
         """Rows start…stop-1 and the sequences in them."""
         inside = [i for i, row in enumerate(self.rows) if start <= row < stop]
@@ -63,18 +71,18 @@ class Forest:
 def plant(
     sequences: Sequence[Sequence[int]], starts: Sequence[int] | None = None
 ) -> Iterator[Forest]:
-    """Packs sequences into forests of few row lengths: MIN_LENGTH and its doubles.
+    """Packs sequences into forests of few lengths that the model sees: MIN_LENGTH and its doubles.
 
     Args:
       sequences: token ids of each, at least one.
       starts: the first token of each whose log-probability is asked for; 1 by default, as the first
         token has none.
     """
-    lengths = np.array([len(sequence) for sequence in sequences])
-    widths = MIN_LENGTH * 2 ** np.ceil(np.log2(np.maximum(lengths / MIN_LENGTH, 1))).astype(int)
+    seen = np.array([len(sequence) - 1 for sequence in sequences])
+    widths = MIN_LENGTH * 2 ** np.ceil(np.log2(np.maximum(seen / MIN_LENGTH, 1))).astype(int)
     starts = [1] * len(sequences) if starts is None else starts
     for width in np.unique(widths):
-        yield _pack(sequences, np.flatnonzero(widths == width).tolist(), starts, int(width))
+        yield _pack(sequences, np.flatnonzero(widths == width).tolist(), starts, int(width) + 1)
 
 
 def _pack(

@@ -197,7 +197,7 @@ def _scores(
     ]
     passes = [part for forest in plant(coded, asked.starts) for part in scorer.passes(forest)]
     sums = np.zeros((len(pairs), len(coded)))
-    tokens = sum(forest.tokens.size for forest in passes) // len(passes)
+    tokens = sum(len(forest.tokens) * forest.seen for forest in passes) // len(passes)
     steps = len(passes) * _steps(scorer, pairs)
     with progress_bar(name, steps, tokens, scorer.progress) as bar:
         for forest in passes:
@@ -250,7 +250,7 @@ def _walk(
     done: Callable[[], None],
 ) -> Iterator[Float[np.ndarray, "R T"]]:
     """Log-probabilities of a forest of coded tokens under each pair."""
-    flags = (forest.tokens & 1).astype(np.float32)
+    flags = (forest.tokens[:, : forest.seen] & 1).astype(np.float32)
     forest = dataclasses.replace(forest, tokens=forest.tokens >> 1)
     below = scorer.begin(forest)
     moved = below.cut(flags)

@@ -112,7 +112,7 @@ class Scorer:
         found: list[Any] = [None] * len(sequences)
         passes = [part for forest in plant(sequences, starts) for part in self.passes(forest)]
         parts = self.model.config.n_layers + len(self._slices)
-        tokens = sum(forest.tokens.size for forest in passes) // max(len(passes), 1)
+        tokens = sum(len(forest.tokens) * forest.seen for forest in passes) // max(len(passes), 1)
         with progress_bar(name, parts * len(passes), tokens, self.progress) as bar:
             for forest in passes:
                 pieces = self.begin(forest)
@@ -125,22 +125,24 @@ class Scorer:
 
     def passes(self, forest: Forest) -> Iterator[Forest]:
         """The rows of a forest in as few passes as `PASS_BYTES` allows."""
-        width = forest.tokens.shape[1]
-        piece = self._rows(width) * self.mesh.size
-        room = PASS_BYTES // (4 * width * self.model.config.d_model)
+        piece = self._rows(forest) * self.mesh.size
+        room = PASS_BYTES // (4 * forest.seen * self.model.config.d_model)
         step = max(piece, room // piece * piece)
         for start in range(0, len(forest.tokens), step):
             yield forest.cut(start, start + step)
 
     def begin(self, forest: Forest) -> MicroBatches:
         """The rows of a forest, ready for the first block."""
-        pieces = MicroBatches(self.mesh, self._rows(forest.tokens.shape[1]))
-        params, indices = self.model.embed_rows(forest.tokens)
+        pieces = MicroBatches(self.mesh, self._rows(forest))
+        tokens, positions, ends = (
+            places[:, : forest.seen] for places in (forest.tokens, forest.positions, forest.ends)
+        )
+        params, indices = self.model.embed_rows(tokens)
         params["tokens"] = _filled(params["tokens"], self.model.config.vocab_size)
-        positions, limit = forest.positions, self.model.config.max_positions
+        limit = self.model.config.max_positions
         if limit is not None:  # one token beyond them is only predicted, and nothing sees it
             positions = np.minimum(positions, limit - 1)
-        pieces.add(indices, Context(tree=Tree(positions, forest.ends)))
+        pieces.add(indices, Context(tree=Tree(positions, ends)))
         embed(self.model.config, to_device(params, "float32", self.mesh), pieces)
         return pieces
 
@@ -195,8 +197,8 @@ class Scorer:
             done()
         return _scores(forest, places, logits, pieces.states)
 
-    def _rows(self, width: int) -> int:
-        return max(1, self._tokens // width)
+    def _rows(self, forest: Forest) -> int:
+        return max(1, self._tokens // forest.seen)
 
     def _on_devices(self, read: Callable[[int], Any], start: int, stop: int) -> Iterator[Any]:
         """Parts start…stop-1 on the devices: held since they were read first, or read ahead one by one."""

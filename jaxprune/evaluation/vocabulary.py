@@ -43,16 +43,16 @@ class Asked(NamedTuple):
 
 def asked(forest: Forest) -> Asked:
     """The predictions that the wanted tokens of a forest come from."""
-    rows, length = forest.tokens.shape
-    is_needed = np.zeros((rows, length), bool)
+    rows = len(forest.tokens)
+    is_needed = np.zeros((rows, forest.seen), bool)
     row, place = np.nonzero(forest.wanted)
     parents = forest.parents[row, place]
     is_needed[row, parents] = True
     most = int(is_needed.sum(axis=1).max())
-    count = min(length, -(-max(most, 1) // MULTIPLE) * MULTIPLE)
+    count = min(forest.seen, -(-max(most, 1) // MULTIPLE) * MULTIPLE)
     # needed places first, in their order
     needed = np.argsort(~is_needed, axis=1, kind="stable")[:, :count]
-    slots = np.zeros((rows, length), np.int32)
+    slots = np.zeros(forest.tokens.shape, np.int32)
     slots[row, place] = (np.cumsum(is_needed, axis=1) - 1)[row, parents]
     return Asked(needed.astype(np.int32), slots)
 
@@ -87,7 +87,7 @@ def enter(
 
     Args:
       params: (parameters of the head's norm, rows of the head's table [N, D]).
-      state: (the last block's output [B, T, D], `Asked`, index of each token in those rows [B, T]).
+      state: (the last block's output [B, T-1, D], `Asked`, index of each token in those rows [B, T]).
       context: not read.
     """
     graph, _ = modules(
