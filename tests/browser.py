@@ -119,3 +119,63 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         shot = self.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(shot["data"]))
+
+
+# What a page must be like.
+
+VIEWS = [(width, scheme) for width in (375, 1200) for scheme in ("light", "dark")]
+
+
+def complaints(running):
+    """What the page logged, threw or asked for beyond its own file."""
+    found = []
+    for method, params in running.events:
+        if method in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
+            found.append(params)
+        elif method == "Log.entryAdded":
+            found.append(params["entry"])
+        elif method == "Network.requestWillBeSent":
+            url = params["request"]["url"]
+            if url != params["documentURL"] and not url.startswith("data:"):
+                found.append(url)
+    return found
+
+
+# Texts outside of their chart or on each other.
+CHART_FAULTS = """
+[...document.querySelectorAll('figure svg[role=img]')].flatMap(svg => {
+  const box = svg.getBoundingClientRect(), faults = [];
+  const texts = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+  texts.forEach(([said, a], i) => {
+    if (a.left < box.left - 1 || a.right > box.right + 1 || a.top < box.top - 2 || a.bottom > box.bottom + 2)
+      faults.push(`${said} sticks out`);
+    for (const [other, b] of texts.slice(i + 1))
+      if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+          && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3)
+        faults.push(`${said} and ${other} overlap`);
+  });
+  return faults.map(fault => `${svg.querySelector('title').textContent}: ${fault}`);
+})
+"""
+
+SMALL_TEXTS = """
+[...document.querySelectorAll('body *')].filter(e => !e.closest('caption')
+  && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())
+  && e.localName !== 'title' && parseFloat(getComputedStyle(e).fontSize) < 12).map(e => e.textContent)
+"""
+
+HIDDEN = """
+[...document.querySelectorAll('figure svg[role=img], figure svg[role=img] :is(circle, text), table')]
+  .filter(e => { const r = e.getBoundingClientRect(); return !(r.width > 0 && r.height > 0); })
+  .map(e => e.outerHTML)
+"""
+
+
+def faults(running, width):
+    """What is wrong with the open page: complaints, what is hidden, small, in the way or too wide."""
+    running.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    found = complaints(running)
+    for script in (HIDDEN, SMALL_TEXTS, CHART_FAULTS):
+        found += running.run(script)
+    wide = running.run("document.documentElement.scrollWidth")
+    return found if wide == width else [*found, f"{wide} wide"]

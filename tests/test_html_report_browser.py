@@ -1,7 +1,5 @@
 """The page in headless Chromium: no error, no request, everything visible and legible on any screen."""
 
-import os
-
 import browser
 import numpy as np
 import pytest
@@ -23,20 +21,6 @@ from jaxprune.html_report import (
     write_report,
 )
 from jaxprune.html_report.plot import charts_row
-
-VIEWS = [(width, scheme) for width in (375, 1200) for scheme in ("light", "dark")]
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    if browser.PROGRAM is None:
-        reason = "no chromium on this machine: apt-get install chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    running = browser.Browser(tmp_path_factory.mktemp("profile"))
-    yield running
-    running.close()
 
 
 @pytest.fixture(scope="module")
@@ -79,62 +63,12 @@ def large_page():
     return page("a" * 60, None, [Section("all", "b" * 60, charts), Section("t", "Table", wide)])
 
 
-def complaints(running):
-    """What the page logged, threw or asked for beyond its own file."""
-    found = []
-    for method, params in running.events:
-        if method in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
-            found.append(params)
-        elif method == "Log.entryAdded":
-            found.append(params["entry"])
-        elif method == "Network.requestWillBeSent":
-            url = params["request"]["url"]
-            if url != params["documentURL"] and not url.startswith("data:"):
-                found.append(url)
-    return found
-
-
-# Texts outside of their chart or on each other.
-_CHART_FAULTS = """
-[...document.querySelectorAll('figure svg[role=img]')].flatMap(svg => {
-  const box = svg.getBoundingClientRect(), faults = [];
-  const texts = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
-  texts.forEach(([said, a], i) => {
-    if (a.left < box.left - 1 || a.right > box.right + 1 || a.top < box.top - 2 || a.bottom > box.bottom + 2)
-      faults.push(`${said} sticks out`);
-    for (const [other, b] of texts.slice(i + 1))
-      if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
-          && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3)
-        faults.push(`${said} and ${other} overlap`);
-  });
-  return faults.map(fault => `${svg.querySelector('title').textContent}: ${fault}`);
-})
-"""
-
-_SMALL_TEXTS = """
-[...document.querySelectorAll('body *')].filter(e => !e.closest('caption')
-  && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())
-  && e.localName !== 'title' && parseFloat(getComputedStyle(e).fontSize) < 12).map(e => e.textContent)
-"""
-
-_HIDDEN = """
-[...document.querySelectorAll('figure svg[role=img], figure svg[role=img] :is(circle, text), table')]
-  .filter(e => { const r = e.getBoundingClientRect(); return !(r.width > 0 && r.height > 0); })
-  .map(e => e.outerHTML)
-"""
-
-
-@pytest.mark.parametrize(("width", "scheme"), VIEWS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("width", "scheme"), browser.VIEWS, ids=lambda value: str(value))
 @pytest.mark.parametrize("name", ["run", "compare", "large"])
 def test_the_page_in_a_browser(chromium, files, name, width, scheme):
     chromium.open(files[name], width=width, scheme=scheme)
-    chromium.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    assert complaints(chromium) == []
+    assert browser.faults(chromium, width) == []
     assert chromium.run("document.querySelectorAll('figure svg[role=img]').length") >= 6
-    assert chromium.run(_HIDDEN) == []
-    assert chromium.run(_SMALL_TEXTS) == []
-    assert chromium.run(_CHART_FAULTS) == []
-    assert chromium.run("document.documentElement.scrollWidth") == width
     paper = chromium.run("getComputedStyle(document.body).backgroundColor")
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}[scheme]
 
@@ -151,8 +85,8 @@ def test_errors_of_a_page_would_be_seen(chromium, tmp_path):
     )
     chromium.open(bad, width=375)
     chromium.run("1")  # whatever was told before the answer is in
-    found = str(complaints(chromium))
+    found = str(browser.complaints(chromium))
     assert all(word in found for word in ("seen", "Error: too", "http://example.invalid/a.css"))
     assert chromium.run("document.documentElement.scrollWidth") > 375
-    assert chromium.run(_SMALL_TEXTS) == ["small"]
-    assert chromium.run(_CHART_FAULTS) == ["t: one and two overlap"]
+    assert chromium.run(browser.SMALL_TEXTS) == ["small"]
+    assert chromium.run(browser.CHART_FAULTS) == ["t: one and two overlap"]

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from importlib.resources import files
 from pathlib import Path
 
+import browser
 import jax
 import numpy as np
 import pytest
@@ -201,6 +202,13 @@ def test_the_page_tells_each_calibration_and_language(done):
     cell = found["tasks"]["nano_nli"]["rows"][0]["languages"]["en"]
     worse = [s for s in sections["helped"].iter("span") if s.get("class") == "worse"]
     assert f"{abs(100 * cell['difference']):.1f}**" in "".join("".join(s.itertext()) for s in worse)
+
+
+@pytest.mark.parametrize(("width", "scheme"), browser.VIEWS, ids=str)
+def test_the_page_in_a_browser(done, chromium, width, scheme):
+    chromium.open(done[0] / "report.html", width=width, scheme=scheme)
+    assert browser.faults(chromium, width) == []
+    assert chromium.run("document.querySelectorAll('figure svg[role=img]').length") >= 2
 
 
 def test_a_whole_sweep_needs_no_model(done, monkeypatch, capsys):
