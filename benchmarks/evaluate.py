@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import timing
 
 OPTIONS = ("Yes", "Also", "No")
 WAYS = ("torch", "float32", "bfloat16")
@@ -119,7 +120,7 @@ def compare(arguments, texts):
         print(f"  {way}: first run {time.perf_counter() - begin:.1f} s", flush=True)
     for _ in range(arguments.repeats):
         for way in WAYS:
-            seconds[way].append(timed(jobs[way]))
+            seconds[way].append(timing.seconds(jobs[way]))
             print(f"  {way}: {seconds[way][-1]:.1f} s", flush=True)
     best = {way: min(times) for way, times in seconds.items()}
     print(f"{arguments.language}, {len(scores['torch'])} rows, best of {arguments.repeats}")
@@ -132,12 +133,6 @@ def compare(arguments, texts):
             f"{peaks[way] / 1e9:.2f} GB against {peaks['torch'] / 1e9:.2f} GB: "
             f"{peaks['torch'] / peaks[way]:.1f}x lower"
         )
-
-
-def timed(call):
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import timing
 import torch
 import transformers
 from random_checkpoint import SHAPES, write
@@ -78,14 +79,8 @@ def matmul_rate(dtype):
     a = jax.numpy.ones((size, size), dtype)
     product = jax.jit(lambda a: jax.numpy.matmul(a, a, preferred_element_type="float32"))
     product(a).block_until_ready()
-    best = min(_seconds(lambda: product(a).block_until_ready()) for _ in range(3))
+    best = min(timing.seconds(lambda: product(a).block_until_ready()) for _ in range(3))
     return 2 * size**3 / best / 1e9
-
-
-def _seconds(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def pass_flops(config, batches, propagate):
