@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from ml_collections import ConfigDict, config_flags
 from jaxprune.config import unknown_field, validate
 from jaxprune.errors import InputError
 from jaxprune.fields import FIELDS
+from jaxprune.signals import TerminatedError
 
 # More host devices than this gain nothing: micro-batches already fill a core.
 _MAX_CPU_DEVICES = 8
@@ -48,9 +50,15 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Ends the process at bad input with 2 and at what the environment refuses with 1, after `error: …` in one line."""
+    """Ends the process at bad input with 2 and at what the environment refuses with 1, after `error: …` in one line.
+
+    After SIGTERM with 143, as a process that it ended would.
+    """
     try:
         yield
+    except TerminatedError as error:
+        print(f"{error}; the same command goes on from there", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
     except (InputError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

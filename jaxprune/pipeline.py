@@ -14,13 +14,14 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 from ml_collections import ConfigDict
 
 from jaxprune import checkpoint, figures
 from jaxprune import masks as mask_algebra
 from jaxprune.batching import Batch, digest, token_counts
 from jaxprune.demonstrations import demonstrations, token_batches
+from jaxprune.digests import hash_masks, hash_weights
 from jaxprune.errors import InputError
 from jaxprune.export import HfWriter
 from jaxprune.files import write_json
@@ -28,24 +29,34 @@ from jaxprune.model import Model, load
 from jaxprune.probe import SiteSums, stack
 from jaxprune.prune import PrunedBlock, prune_blocks
 from jaxprune.report import environment, peak_memory, print_summary, summarise
+from jaxprune.resume import Progress, identity
 from jaxprune.settings import Settings
 from jaxprune.sharding import data_mesh
+from jaxprune.signals import TerminatedError, termination
 from jaxprune.stats import ActivationStats
 
+OUTPUTS = ("checkpoint", "stats", "hf", "figures")
 
-def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
-    """Runs a whole pruning job.
+
+def prune_from_config(
+    config: ConfigDict, workdir: Path, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Runs a whole pruning job, or goes on with one that was interrupted.
 
     Args:
       config: validated (`jaxprune.config.validate`).
-      workdir: gets config.json, report.json, checkpoint/, stats/, hf/ and figures/. What an earlier
-        run left there goes first; report.json comes last: a workdir with one is complete.
+      workdir: gets config.json, report.json, checkpoint/, stats/, hf/ and figures/, and while the job is
+        unfinished progress/. What an earlier run left there goes first; report.json comes last: a
+        workdir with one is complete, and run anew.
+      overwrite: start afresh where an unfinished run was left.
 
     Returns:
       What report.json holds.
 
     Raises:
-      InputError: anything in config, model or data that does not fit.
+      InputError: anything in config, model or data that does not fit, or an unfinished run with another
+        config, model or code.
+      TerminatedError: SIGTERM came; what is done is kept.
     """
     began = time.perf_counter()
     if config.output.figures:
@@ -53,7 +64,7 @@ def prune_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     model = load(config.model, config.revision)
     settings = settings_of(config)
     batches = calibration_batches(config, model) if settings.needs_statistics else []
-    summary = prune_to_workdir(model, batches, config, workdir, began=began)
+    summary = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
     print_summary(config, summary, workdir)
     return summary
 
@@ -73,6 +84,7 @@ def prune_to_workdir(
     *,
     stats: ActivationStats | None = None,
     began: float | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """`prune_from_config` for a model that is open and samples that are there.
 
@@ -82,45 +94,70 @@ def prune_to_workdir(
       began: `time.perf_counter()` when the job began; now by default.
     """
     began = time.perf_counter() if began is None else began
-    mesh, settings = data_mesh(config.mesh.data), settings_of(config)
-    clear(workdir, model.folder)
-    resolved = json.loads(config.to_json_best_effort())
-    write_json(workdir / "config.json", resolved)
-    prepared = time.perf_counter() - began
+    check_workdir(workdir, model.folder)
+    with Progress(workdir, identity(model, config, batches), overwrite) as progress:
+        clear(workdir)
+        resolved = json.loads(config.to_json_best_effort())
+        write_json(workdir / "config.json", resolved)
+        if progress.layers:
+            print(f"going on at layer {progress.layers} of {model.config.n_layers}")
+        prepared = time.perf_counter() - began
+        summary = _run(model, batches, config, workdir, stats, progress)
+        summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
+        summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
+        summary["peak_memory_bytes"] = peak_memory()
+        write_json(workdir / "report.json", summary)
+        progress.finish()
+    return summary
 
+
+def _run(
+    model: Model,
+    batches: Sequence[Batch],
+    config: ConfigDict,
+    workdir: Path,
+    stats: ActivationStats | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    mesh, settings = data_mesh(config.mesh.data), settings_of(config)
+    resolved = json.loads(config.to_json_best_effort())
     # closed at once when a write fails, so that its progress bar ends before the error is shown
-    blocks = prune_blocks(model, batches, settings, mesh=mesh, stats=stats)
-    with contextlib.closing(blocks), Outputs(model, workdir, config) as outputs:
+    blocks = prune_blocks(model, batches, settings, mesh=mesh, stats=stats, done=progress.read)
+    with (
+        contextlib.closing(blocks),
+        Outputs(model, workdir, config, progress) as outputs,
+        termination() as terminated,
+    ):
         for block in blocks:
             outputs.add(block)
+            if terminated.is_set():
+                outputs.wait()
+                raise TerminatedError(
+                    f"terminated after layer {block.layer} of {model.config.n_layers}"
+                )
         digests = outputs.digests() | {"calibration": digest(batches)}
         summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
         summary["digests"] = digests
         summary["environment"] = environment(mesh)
         outputs.close({"config": resolved} | summary)
-    summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
-    summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
-    summary["peak_memory_bytes"] = peak_memory()
-    write_json(workdir / "report.json", summary)
     return summary
 
 
-def clear(workdir: Path, model: Path) -> None:
-    """Makes the workdir; takes away what an earlier run left, which would pass for this run's.
-
-    Raises:
-      InputError: the folder of the model to prune is one of those.
-    """
-    outputs = [workdir / name for name in ("checkpoint", "stats", "hf", "figures")]
+def check_workdir(workdir: Path, model: Path) -> None:
+    """Refuses a workdir in which the model to prune is what would be replaced."""
+    outputs = [workdir / name for name in OUTPUTS]
     if any(model.resolve().is_relative_to(folder.resolve()) for folder in outputs):
         raise InputError(
             f"--workdir: {workdir} holds the model itself, {model}, and what is there is replaced; "
             "allowed: another folder"
         )
-    workdir.mkdir(parents=True, exist_ok=True)
+
+
+def clear(workdir: Path) -> None:
+    """Takes away what an earlier run left, which would pass for this run's."""
     (workdir / "report.json").unlink(missing_ok=True)
-    for folder in outputs:
-        shutil.rmtree(folder, ignore_errors=True)
+    for name in OUTPUTS:
+        shutil.rmtree(workdir / name, ignore_errors=True)
 
 
 def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:
@@ -150,12 +187,13 @@ class Outputs:
     Face folder goes to disk block by block.
     """
 
-    def __init__(self, model: Model, workdir: Path, config: ConfigDict) -> None:
+    def __init__(self, model: Model, workdir: Path, config: ConfigDict, progress: Progress) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
         self._sums: list[SiteSums] = []
         self._model = model
         self._workdir = workdir
+        self._progress = progress
         self._wanted = config.output
         self._hf = HfWriter(model, workdir / "hf") if config.output.hf else None
         self._packed: list[dict[str, Any]] = []
@@ -174,19 +212,20 @@ class Outputs:
 
     def add(self, block: PrunedBlock) -> None:
         """Hands a block to the writer; waits while the one before is still being written."""
-        self._wait()
+        self.wait()
         self._pending = self._pool.submit(self._write, block)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until all that was handed over is written; raises what went wrong there."""
         if self._pending is not None:
             self._pending.result()
 
     def _write(self, block: PrunedBlock) -> None:
         packed = mask_algebra.pack(block.keep)
-        for path in sorted(packed):
-            self._masks.update(packed[path]["bits"].data)
-        for _, leaf in sorted(flatten_dict(block.params).items()):
-            self._weights.update(np.ascontiguousarray(leaf).view(np.uint8).data)
+        if block.layer >= self._progress.layers:
+            self._progress.write(block.layer, packed, block.sums)
+        hash_masks(self._masks, packed)
+        hash_weights(self._weights, block.params)
         if self._hf is not None:
             self._hf.write_part(block.params, "blocks", block.layer)
         self._packed.append(packed)
@@ -198,12 +237,12 @@ class Outputs:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the pruned blocks' parameters and of the mask bits, in layer and path order."""
-        self._wait()
+        self.wait()
         return {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
 
     def close(self, report: Mapping[str, Any]) -> None:
         """Writes what needs all layers: statistics, checkpoint, the rest of the Hugging Face folder."""
-        self._wait()
+        self.wait()
         if self._hf is not None:
             self._hf.copy_unpruned()
             self._hf.close()
@@ -215,11 +254,10 @@ class Outputs:
             figures.draw(self._workdir / "figures", self.kept, stats)
         params = None
         if self._wanted.params:
-            weights = self._model.weights
             params = {
-                "embed": weights.part("embed"),
+                "embed": self._model.part("embed"),
                 "blocks": _stack(self._kept_params),
-                "head": weights.part("head"),
+                "head": self._model.part("head"),
             }
         masks = {"blocks": unflatten_dict(_stack_packed(self._packed), sep="/")}
         checkpoint.save(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +51,17 @@ PROPAGATE: dict[str, tuple[Step, ...]] = {
     "dense": (Step(Segment(INPUT, OUTPUT, True, True), SITES),),
     "site": _site_by_site(),
 }
+
+
+class Done(NamedTuple):
+    """What an earlier run found for a layer: `PrunedBlock.keep` and `.sums`."""
+
+    keep: dict[str, np.ndarray]
+    sums: SiteSums
+
+
+def _nothing_done(layer: int) -> Done | None:
+    return None
 
 
 @dataclasses.dataclass
@@ -134,6 +145,7 @@ def prune_blocks(
     rows: int = ROWS,
     progress: bool = True,
     stats: ActivationStats | None = None,
+    done: Callable[[int], Done | None] = _nothing_done,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes block after block and hands each over; holds one block's weights and the hidden states.
 
@@ -142,6 +154,7 @@ def prune_blocks(
     Args:
       stats: what `probe` found for these batches. With propagate="dense" they take the place of the
         pass; the masks have the same bits.
+      done: what is known of a layer; it is then not selected again, and only passes run that the layers above need.
 
     Raises:
       InputError: statistics with another propagate, which depends on what was pruned below.
@@ -163,13 +176,16 @@ def prune_blocks(
     with progress_bar("prune", layers, tokens, progress) as bar:
         clock = Clock()
         for layer, (host, params) in enumerate(prefetch(read, layers)):
+            known = done(layer)
             clock.lap("read")
-            if pieces is None:
-                sums = {} if stats is None else _sums_of(stats, layer)
-                keep = _select(model, params, sums, SITES, settings, layer, mesh)[1]
-                clock.lap("select")
+            if pieces is not None:
+                keep, sums = _prune_one(model, params, pieces, settings, layer, clock, known)
+            elif known is not None:
+                keep, sums = known
             else:
-                keep, sums = _prune_one(model, params, pieces, settings, layer, clock)
+                sums = {} if stats is None else _sums_of(stats, layer)
+                keep = _select(model, params, sums, SITES, settings, layer, mesh)
+                clock.lap("select")
             yield PrunedBlock(layer, zero_dropped(host, keep), keep, sums, clock.take())
             bar.update()
 
@@ -182,8 +198,14 @@ def _sums_of(stats: ActivationStats, layer: int) -> SiteSums:
 
 
 def _prune_one(
-    model: Model, params: Any, pieces: Samples, settings: Settings, layer: int, clock: Clock
-) -> tuple[dict[str, np.ndarray], SiteSums]:
+    model: Model,
+    params: Any,
+    pieces: Samples,
+    settings: Settings,
+    layer: int,
+    clock: Clock,
+    known: Done | None,
+) -> Done:
     """One block through all steps of the chosen propagation; leaves its output in `pieces`."""
     sums: SiteSums = {}
     keep: dict[str, np.ndarray] = {}
@@ -191,15 +213,25 @@ def _prune_one(
     for step in PROPAGATE[settings.propagate]:
         if last and not step.segment.collect:
             break  # nothing reads the output of the last block
-        new = collect(params, pieces, step.segment, model.config, layer)
-        clock.lap("statistics" if step.segment.collect else "forward")
-        for role, sites in new.items():
-            sums.setdefault(role, {}).update(sites)
+        if known is None or step.segment.advance:
+            new = collect(params, pieces, step.segment, model.config, layer)
+            clock.lap("statistics" if step.segment.collect else "forward")
+            for role, sites in new.items():
+                sums.setdefault(role, {}).update(sites)
         if step.prunes:
-            params, more = _select(model, params, sums, step.prunes, settings, layer, pieces.mesh)
+            if known is None:
+                more = _select(model, params, sums, step.prunes, settings, layer, pieces.mesh)
+            else:
+                more = {path: known.keep[path] for path in _kernels(model, step.prunes)}
             keep |= more
+            params = _dropped(params, more, pieces.mesh)
             clock.lap("select")
-    return keep, sums
+    return Done(keep, sums) if known is None else known
+
+
+def _kernels(model: Model, sites: Sequence[str]) -> dict[str, str]:
+    """Kernel path → site of the kernels that read one of `sites`."""
+    return {path: site for path, site in family_of(model.config).sites.items() if site in sites}
 
 
 def _select(
@@ -210,9 +242,9 @@ def _select(
     settings: Settings,
     layer: int,
     mesh: Mesh,
-) -> tuple[Any, dict[str, np.ndarray]]:
-    """The block with the kernels of `sites` pruned, and which of their weights stay."""
-    reads = {path: site for path, site in family_of(model.config).sites.items() if site in sites}
+) -> dict[str, np.ndarray]:
+    """Which weights stay of the kernels that read `sites`."""
+    reads = _kernels(model, sites)
     roots = {
         "code" if role == "code" else "base": {s: np.sqrt(x) for s, x in by_site.items()}
         for role, by_site in sums.items()
@@ -222,7 +254,7 @@ def _select(
         for side in ("base", "code")
     )
     flat = flatten_dict(params, sep="/")
-    kernels = {path: flat.pop(path) for path in reads}
+    kernels = {path: flat[path] for path in reads}
     # By way of the host, which wants the masks anyway: no collective, and so none for the CPU
     # backend to wait in, whose few threads run the collectives as well as the products.
     keep, finite = jax.device_get(
@@ -233,8 +265,15 @@ def _select(
             raise InputError(
                 f"layer {layer}, {path}: holds NaN or infinity; expected finite weights"
             )
-    pruned = drop_weights(kernels, jax.device_put(keep, replicated(mesh)))
-    return unflatten_dict(flat | pruned, sep="/"), keep
+    return keep
+
+
+def _dropped(params: Any, keep: Mapping[str, np.ndarray], mesh: Mesh) -> Any:
+    """A block on the devices without the weights that are not kept."""
+    flat = flatten_dict(params, sep="/")
+    kernels = {path: flat.pop(path) for path in keep}
+    pruned = drop_weights(kernels, jax.device_put(dict(keep), replicated(mesh)))
+    return unflatten_dict(flat | pruned, sep="/")
 
 
 @functools.partial(jax.jit, donate_argnames="kernels")

@@ -280,7 +280,7 @@ def test_a_run_that_dies_leaves_nothing_that_looks_finished(
     assert "report.json" not in names(workdir)
     assert "checkpoint" not in names(workdir)
     if "block" in where or "summary" in where:
-        assert names(workdir) == {"config.json"}
+        assert names(workdir) == {"config.json", "progress"}
     elif "hf" in names(workdir):  # whole then: it was done before
         assert_equal(
             params_of_hf(workdir / "hf"),
@@ -290,7 +290,7 @@ def test_a_run_that_dies_leaves_nothing_that_looks_finished(
 
 
 def test_a_run_that_reads_bad_weights_says_where(model, tokens, tmp_path):
-    """Layer 1 is not finite: the error passes through writer and prefetcher, and the folder is clean."""
+    """Layer 1 is not finite: the error passes through writer and prefetcher; only layer 0 is kept."""
     loaded = jp.load(model)
     params = jax.tree.map(np.copy, loaded.params)
     params["blocks"]["mlp"]["up"]["bias"][1, 0] = np.nan
@@ -298,7 +298,7 @@ def test_a_run_that_reads_bad_weights_says_where(model, tokens, tmp_path):
     jp.export_hf(loaded, params, broken)
     with pytest.raises(jp.InputError, match="layer 1, site mlp_out"):
         prune_from_config(on_tokens(broken, tokens), tmp_path / "workdir")
-    assert names(tmp_path / "workdir") == {"config.json"}
+    assert names(tmp_path / "workdir") == {"config.json", "progress"}
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -1,0 +1,21 @@
+"""Digests of what a pruning run makes, in layer and path order: whoever reads it back can compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+
+def hash_masks(digest: Any, packed: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Adds the mask bits of one block, kernel path → what `masks.pack` made, to a hashlib digest."""
+    for path in sorted(packed):
+        digest.update(np.ascontiguousarray(packed[path]["bits"]).data)
+
+
+def hash_weights(digest: Any, params: Mapping[str, Any]) -> None:
+    """Adds all parameters of one block, in their stored dtype, to a hashlib digest."""
+    for _, leaf in sorted(flatten_dict(dict(params)).items()):
+        digest.update(np.ascontiguousarray(leaf).view(np.uint8).data)
