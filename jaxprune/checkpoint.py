@@ -15,6 +15,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import Sharding
 
+from jaxprune import hosts
 from jaxprune import masks as mask_algebra
 from jaxprune.errors import InputError
 from jaxprune.stats import ActivationStats
@@ -44,6 +45,8 @@ def save(
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a checkpoint; a folder that is there already is replaced once the new one is whole.
+
+    Of several processes all must call.
 
     Args:
       path: folder to write.
@@ -112,11 +115,15 @@ def _save(folder: Path, items: Mapping[str, Any]) -> None:
     """Orbax writes next to `folder` and renames; the old one goes only when the new one is whole."""
     folder = folder.absolute()
     unfinished = folder.with_name(folder.name + ".new")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    if hosts.is_first():
+        shutil.rmtree(unfinished, ignore_errors=True)
+    hosts.wait(f"begin {folder.name}")
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(unfinished, args=ocp.args.Composite(**items))
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    if hosts.is_first():
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    hosts.wait(f"end {folder.name}")
 
 
 def _whole(folder: Path) -> Path:

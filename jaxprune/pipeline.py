@@ -17,7 +17,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 from ml_collections import ConfigDict
 
-from jaxprune import checkpoint, figures
+from jaxprune import checkpoint, figures, hosts
 from jaxprune import masks as mask_algebra
 from jaxprune.batching import Batch, digest, token_counts
 from jaxprune.demonstrations import demonstrations, token_batches
@@ -65,7 +65,8 @@ def prune_from_config(
     settings = settings_of(config)
     batches = calibration_batches(config, model) if settings.needs_statistics else []
     summary = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
-    print_summary(config, summary, workdir)
+    if hosts.is_first():
+        print_summary(config, summary, workdir)
     return summary
 
 
@@ -96,17 +97,18 @@ def prune_to_workdir(
     began = time.perf_counter() if began is None else began
     check_workdir(workdir, model.folder)
     with Progress(workdir, identity(model, config, batches), overwrite) as progress:
-        clear(workdir)
-        resolved = json.loads(config.to_json_best_effort())
-        write_json(workdir / "config.json", resolved)
-        if progress.layers:
-            print(f"going on at layer {progress.layers} of {model.config.n_layers}")
+        if hosts.is_first():
+            clear(workdir)
+            write_json(workdir / "config.json", json.loads(config.to_json_best_effort()))
+            if progress.layers:
+                print(f"going on at layer {progress.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
         summary = _run(model, batches, config, workdir, stats, progress)
         summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
         summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
         summary["peak_memory_bytes"] = peak_memory()
-        write_json(workdir / "report.json", summary)
+        if hosts.is_first():
+            write_json(workdir / "report.json", summary)
         progress.finish()
     return summary
 
@@ -122,7 +124,10 @@ def _run(
     mesh, settings = data_mesh(config.mesh.data), settings_of(config)
     resolved = json.loads(config.to_json_best_effort())
     # closed at once when a write fails, so that its progress bar ends before the error is shown
-    blocks = prune_blocks(model, batches, settings, mesh=mesh, stats=stats, done=progress.read)
+    blocks = prune_blocks(
+        model, batches, settings, mesh=mesh, stats=stats, done=progress.read,
+        progress=hosts.is_first(),
+    )  # fmt: skip
     with (
         contextlib.closing(blocks),
         Outputs(model, workdir, config, progress) as outputs,
@@ -130,7 +135,7 @@ def _run(
     ):
         for block in blocks:
             outputs.add(block)
-            if terminated.is_set():
+            if hosts.any_of(terminated.is_set()):
                 outputs.wait()
                 raise TerminatedError(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
@@ -195,7 +200,8 @@ class Outputs:
         self._workdir = workdir
         self._progress = progress
         self._wanted = config.output
-        self._hf = HfWriter(model, workdir / "hf") if config.output.hf else None
+        writes = config.output.hf and hosts.is_first()
+        self._hf = HfWriter(model, workdir / "hf") if writes else None
         self._packed: list[dict[str, Any]] = []
         self._kept_params: list[Any] = []
         self._weights, self._masks = hashlib.sha256(), hashlib.sha256()
@@ -250,7 +256,7 @@ class Outputs:
         if self._sums[0]:
             stats = stack(self._sums, report["tokens"], self._model.config)
             checkpoint.save_stats(self._workdir / "stats", stats)
-        if self._wanted.figures:
+        if self._wanted.figures and hosts.is_first():
             figures.draw(self._workdir / "figures", self.kept, stats)
         params = None
         if self._wanted.params:

@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Int, Shaped
+from jaxtyping import Shaped
 
+from jaxprune import hosts
 from jaxprune.batching import Batch, check_ids, token_counts
 from jaxprune.errors import InputError
 from jaxprune.model import Model
@@ -78,24 +79,45 @@ def probe(
 
 
 class Samples(MicroBatches):
-    """A calibration set in pieces, which know their role and the number of each of their samples."""
+    """A calibration set in pieces, of which this process holds its share.
+
+    Attributes:
+      roles: of all samples of all processes, in the order of `gather`.
+      samples: their numbers within their role.
+    """
 
     def __init__(self, batches: Sequence[Batch], mesh: Mesh, rows: int) -> None:
         super().__init__(mesh, rows)
-        self.samples: list[np.ndarray] = []  # [rows · devices], -1 for a row that fills up
-        self.roles: list[str] = []
-        for batch in batches:
-            self.roles += [batch.role] * self.add(batch.tokens, Context(batch.valid))
-            self.samples += self.cut(batch.samples, fill=-1)
+        self.roles = np.repeat([b.role for b in batches], [len(b.samples) for b in batches])
+        self.samples = np.concatenate([batch.samples for batch in batches])
+        # rows that share a device's piece stay together, so that no bit depends on who has them
+        units = [
+            (number, begin, min(begin + rows, len(batch.tokens)))
+            for number, batch in enumerate(batches)
+            for begin in range(0, len(batch.tokens), rows)
+        ]
+        costs = np.array([batches[number].tokens.shape[1] for number, _, _ in units])
+        shares = [[units[i] for i in share] for share in hosts.shares(costs)]
+        self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
+        if not all(self._counts):
+            raise InputError(
+                f"calibration.samples: {len(self.samples)} samples are too few for {len(shares)} "
+                f"processes; allowed: at least {rows} for each"
+            )
+        self._real: list[tuple[int, int]] = []  # pieces and, in them, rows that are no filling
+        for number in sorted({number for number, _, _ in shares[jax.process_index()]}):
+            own = [unit for unit in shares[jax.process_index()] if unit[0] == number]
+            batch, part = batches[number], slice(own[0][1], own[-1][2])
+            pieces = self.add(batch.tokens[part], Context(batch.valid[part]))
+            self._real.append((pieces, own[-1][2] - own[0][1]))
 
-    def of_role(
-        self, role: str, results: Sequence[Shaped[np.ndarray, "b ..."]]
-    ) -> tuple[Int[np.ndarray, " N"], Shaped[np.ndarray, "N ..."]]:
-        """The numbers of a role's samples, and what was found for them in each piece, without rows that fill up."""
-        mine = [i for i, other in enumerate(self.roles) if other == role]
-        samples = np.concatenate([self.samples[i] for i in mine])
-        real = samples >= 0
-        return samples[real], np.concatenate([results[i] for i in mine])[real]
+    def gather(self, results: Sequence[Shaped[np.ndarray, "b ..."]]) -> Shaped[np.ndarray, "N ..."]:
+        """What was found in each piece, for all samples of all processes, without rows that fill up."""
+        own, place = [], 0
+        for pieces, real in self._real:
+            own.append(np.concatenate(results[place : place + pieces])[:real])
+            place += pieces
+        return hosts.gather(np.concatenate(own), self._counts)
 
 
 def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> Samples:
@@ -134,18 +156,18 @@ def collect(
         return run_segment(params, state, context, config=config, mesh=pieces.mesh, segment=segment)
 
     results = pieces.run(step)
-    sums: SiteSums = {}
-    for role in dict.fromkeys(pieces.roles):
-        sums[role] = {}
-        for site in (s for s in (*SITES, HIDDEN) if s in results[0]):  # as data meets them
-            samples, by_sample = pieces.of_role(role, [result[site] for result in results])
-            total = sum_samples(by_sample, samples)
+    sums: SiteSums = {role: {} for role in dict.fromkeys(map(str, pieces.roles))}
+    for site in (s for s in (*SITES, HIDDEN) if s in results[0]):  # as data meets them
+        by_sample = pieces.gather([result[site] for result in results])
+        for role, found in sums.items():
+            mine = pieces.roles == role
+            total = sum_samples(by_sample[mine], pieces.samples[mine])
             if not np.isfinite(total).all():
                 raise InputError(
                     f"layer {layer}, site {site}: an activation is not finite; the weights hold "
                     "NaN or infinity up to here, or overflow float32"
                 )
-            sums[role][site] = total
+            found[site] = total
     return sums
 
 

@@ -58,6 +58,7 @@ def environment(mesh: Mesh) -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in VERSIONS},
         "devices": f"{mesh.size} x {device.device_kind}",
+        "processes": jax.process_count(),
     }
 
 

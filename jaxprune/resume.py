@@ -19,12 +19,13 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
+from jaxprune import hosts
 from jaxprune import masks as mask_algebra
 from jaxprune.batching import Batch, digest
 from jaxprune.errors import InputError
@@ -44,7 +45,8 @@ _FIELDS = ("model", "revision", "dtype", "compat", "seed", "calibration", "pruni
 class Progress:
     """The layers that are done, in `<workdir>/progress`, which no other run may write at the same time.
 
-    As a context manager it holds the folder's lock, and leaves no folder behind where no layer was done.
+    Of several processes, which must all see the folder, the first one writes. As a context manager it holds the
+    folder's lock, and leaves no folder behind where no layer was done.
 
     Args:
       workdir: of the run.
@@ -58,6 +60,17 @@ class Progress:
 
     def __init__(self, workdir: Path, identity: Mapping[str, Any], overwrite: bool = False) -> None:
         self._folder = workdir / FOLDER
+        self._lock: TextIO | None = None
+        if hosts.is_first():
+            self._open(workdir, identity, overwrite)
+        hosts.wait("progress")
+        self.layers = 0
+        while self._file(self.layers).is_file():
+            self.layers += 1
+        if hosts.any_of(not (self._folder / _RUN).is_file()):
+            raise InputError(f"--workdir: {workdir} is not the same folder on all hosts")
+
+    def _open(self, workdir: Path, identity: Mapping[str, Any], overwrite: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = (self._folder / _LOCK).open("w")
         try:
@@ -73,9 +86,6 @@ class Progress:
         except BaseException:
             self._lock.close()
             raise
-        self.layers = 0
-        while self._file(self.layers).is_file():
-            self.layers += 1
 
     def __enter__(self) -> Progress:
         return self
@@ -86,6 +96,8 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._lock is None:
+            return
         if kind is not None and not self._file(0).is_file():
             shutil.rmtree(self._folder)  # nothing to go on with
         self._lock.close()
@@ -112,7 +124,9 @@ class Progress:
         return self._folder / f"layer_{layer:05}.npz"
 
     def write(self, layer: int, packed: Mapping[str, Any], sums: SiteSums) -> None:
-        """Keeps a layer: on disk when this returns, whole or not at all."""
+        """Keeps a layer: on disk when this returns, whole or not at all. The first process does."""
+        if self._lock is None:
+            return
         tree = {"bits": packed, "sums": sums}
         memory = io.BytesIO()
         np.savez(memory, **flatten_dict(tree, sep="|"))
@@ -146,7 +160,8 @@ class Progress:
 
     def finish(self) -> None:
         """Takes the folder away: the run is complete."""
-        shutil.rmtree(self._folder)
+        if self._lock is not None:
+            shutil.rmtree(self._folder)
 
 
 def _sync(folder: Path) -> None:

@@ -14,16 +14,16 @@ DATA = "data"
 
 
 def data_mesh(devices: int = -1) -> Mesh:
-    """A mesh of one axis, "data", over the first `devices` devices (-1: all).
+    """A mesh of one axis, "data", over the first `devices` devices of this process (-1: all).
 
     Raises:
       InputError: more devices are asked for than there are.
     """
-    there = jax.device_count()
+    there = jax.local_device_count()
     if not (devices == -1 or 1 <= devices <= there):
         raise InputError(f"mesh.data={devices}: expected -1 or 1 to {there}, the devices there are")
     count = there if devices == -1 else devices
-    return jax.make_mesh((count,), (DATA,), (AxisType.Auto,), devices=jax.devices()[:count])
+    return jax.make_mesh((count,), (DATA,), (AxisType.Auto,), devices=jax.local_devices()[:count])
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

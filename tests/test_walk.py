@@ -114,9 +114,10 @@ def test_micro_batches_cover_every_sample_once_and_fill_up_with_pads():
     sets = [batch("translation", 5, 8, 97, 0), batch("code", 2, 16, 97, 1)]
     pieces = Samples(sets, data_mesh(1), 2)
     assert [tuple(s.shape) for s in pieces.states] == [(2, 8), (2, 8), (2, 8), (2, 16)]
-    assert pieces.roles == ["translation"] * 3 + ["code"]
-    samples = np.concatenate(pieces.samples)
-    assert samples.tolist() == [*sets[0].samples, -1, *sets[1].samples]
+    assert pieces.roles.tolist() == ["translation"] * 5 + ["code"] * 2
+    assert pieces.samples.tolist() == [*sets[0].samples, *sets[1].samples]
+    rows = pieces.gather([np.asarray(s)[:, 0] for s in pieces.states])
+    assert rows.tolist() == [*sets[0].tokens[:, 0], *sets[1].tokens[:, 0]]
     assert not np.asarray(pieces.contexts[2].valid)[1].any()
     rows = np.concatenate([np.asarray(s) for s in pieces.states[:3]])
     np.testing.assert_array_equal(rows[:5], sets[0].tokens)

@@ -91,9 +91,10 @@ def language_vectors(
         for layer in range(model.config.n_layers):
             scorer.blocks(pieces, layer, layer + 1, bar.update)
             sums = pieces.run(lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh)))
+            by_sample = pieces.gather(sums)
             for code in sentences:
-                samples, by_sample = pieces.of_role(code, sums)
-                rows = by_sample / counts[code][samples, None]
+                samples = pieces.samples[pieces.roles == code]
+                rows = by_sample[pieces.roles == code] / counts[code][samples, None]
                 means[code].append(sum_samples(rows, samples) / np.float32(len(samples)))
     return {code: np.stack(layers) for code, layers in means.items()}
 

@@ -1,0 +1,79 @@
+"""Several processes, one a host: each has its own devices and its own share of the samples.
+
+Every process compiles for its own devices alone, so no pass over a block has a collective in it. What travels are sums
+of features, a few megabytes a layer, gathered when a pass is done; all processes then select the same masks.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jaxtyping import Shaped
+
+from jaxprune.errors import InputError
+
+
+def join(
+    coordinator: str | None = None, processes: int | None = None, process: int | None = None
+) -> None:
+    """Makes this process one of several, before JAX meets its devices.
+
+    Args:
+      coordinator: address and port of process 0. TPU slices, Slurm and GKE tell all three themselves.
+      processes: how many there are.
+      process: the number of this one.
+
+    Raises:
+      InputError: there is nothing that tells the processes of each other.
+    """
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"--distributed: {' '.join(str(error).split())}; allowed: a TPU slice, Slurm or GKE, or "
+            "--coordinator, --processes and --process"
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this process writes what only one may write."""
+    return jax.process_index() == 0
+
+
+def shares(costs: Shaped[np.ndarray, " N"]) -> list[range]:
+    """Contiguous shares of N units of work, of about equal cost, one a process."""
+    ends = np.cumsum(costs)
+    owners = ((ends - costs / 2) * jax.process_count() / ends[-1]).astype(int)
+    bounds = np.searchsorted(owners, np.arange(jax.process_count() + 1)).tolist()
+    return [range(*pair) for pair in itertools.pairwise(bounds)]
+
+
+def gather(rows: Shaped[np.ndarray, "n ..."], counts: list[int]) -> Shaped[np.ndarray, "N ..."]:
+    """The rows of all processes in their order, in every process.
+
+    Args:
+      rows: of this process.
+      counts: how many each process has, the same everywhere.
+    """
+    if jax.process_count() == 1:
+        return rows
+    filled = np.zeros((max(counts), *rows.shape[1:]), rows.dtype)
+    filled[: len(rows)] = rows
+    found = multihost_utils.process_allgather(filled)
+    return np.concatenate([theirs[:count] for theirs, count in zip(found, counts, strict=True)])
+
+
+def any_of(flag: bool) -> bool:
+    """Whether it is true in any process; all must ask."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+
+def wait(name: str) -> None:
+    """Until all processes have come to the same place."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)

@@ -1,0 +1,139 @@
+"""Two processes of two devices each, over gloo, make what one process makes, bit for bit."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jaxprune as jp
+from jaxprune import hosts
+from jaxprune.verify import verify
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_port():
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return made.getsockname()[1]
+
+
+def start(model, tokens, workdir, processes=1, *arguments):
+    """The processes of one run, two CPU devices each."""
+    command = [
+        sys.executable, str(ROOT / "scripts" / "prune.py"), f"--workdir={workdir}",
+        f"--config={ROOT / 'configs' / 'base.py'}:{model}", "--config.calibration.kind=tokens",
+        f"--config.calibration.data={tokens}", "--config.output.params=true", *arguments,
+    ]  # fmt: skip
+    port = free_port()
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+    environment.pop("XLA_FLAGS", None)
+    found = []
+    for process in range(processes):
+        more = [
+            f"--coordinator=127.0.0.1:{port}",
+            f"--processes={processes}",
+            f"--process={process}",
+        ]
+        found.append(
+            subprocess.Popen(
+                command + (more if processes > 1 else []), env=environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )
+        )  # fmt: skip
+    return found
+
+
+def finish(processes):
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), outputs
+    return outputs
+
+
+def outcome(workdir):
+    report = json.loads((workdir / "report.json").read_text())
+    stats = jp.checkpoint.restore_stats(workdir / "stats")
+    sums = {
+        (role, site): array.tobytes()
+        for role, sites in stats.sum_sq.items()
+        for site, array in sites.items()
+    }
+    return report["digests"], report["sparsity"], report["tokens"], sums
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens") / "tokens.npz"
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 131, (13, 40)).astype(np.int32)
+    mask = np.arange(40) < rng.integers(5, 41, 13)[:, None]
+    np.savez(path, input_ids=ids, attention_mask=mask.astype(np.int32), code_ids=ids[:5, ::-1])
+    return path
+
+
+REFINED = ("--config.pruning.criterion=refined", "--config.pruning.propagate=site")
+
+
+@pytest.mark.parametrize(("name", "how"), [("xglm", ()), ("bloom", REFINED), ("gpt2", ())])
+def test_two_processes_make_the_bits_of_one(name, how, tiny_folder, tokens, tmp_path):
+    finish(start(tiny_folder(name), tokens, tmp_path / "one", 1, *how))
+    outputs = finish(start(tiny_folder(name), tokens, tmp_path / "two", 2, *how))
+    assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
+    assert verify(tmp_path / "two", progress=False) == []
+    assert "sparsity" in outputs[0]  # the table
+    assert "sparsity" not in outputs[1]
+    report = json.loads((tmp_path / "two" / "report.json").read_text())
+    assert report["environment"]["processes"] == 2
+
+
+def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path):
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.BloomConfig(vocab_size=131, hidden_size=48, n_layer=40, n_head=4)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
+    finish(start(tmp_path / "model", tokens, tmp_path / "whole"))
+    processes = start(tmp_path / "model", tokens, tmp_path / "run", 2)
+    there = tmp_path / "run" / "progress" / "layer_00002.npz"
+    while not there.is_file():
+        assert processes[0].poll() is None, processes[0].communicate()
+        time.sleep(0.002)
+    processes[1].send_signal(signal.SIGTERM)  # one host is told, all stop at the same layer
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [143, 143], outputs
+    [output] = finish(start(tmp_path / "model", tokens, tmp_path / "run"))
+    assert "going on at layer" in output
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 512), min_size=1, max_size=40), st.integers(1, 8))
+def test_shares_are_contiguous_and_about_equal(costs, count):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "process_count", lambda: count)
+        found = hosts.shares(np.array(costs))
+    assert len(found) == count
+    assert [unit for share in found for unit in share] == list(range(len(costs)))
+    for share in found:  # no more than its part, but for the unit that crosses the border
+        assert sum(costs[unit] for unit in share) <= sum(costs) / count + max(costs)
+
+
+def test_too_few_samples_for_the_processes(tiny_folder, monkeypatch):
+    from jaxprune.probe import Samples
+    from jaxprune.sharding import data_mesh
+
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    tokens = np.ones((2, 4), np.int32)
+    with pytest.raises(jp.InputError, match="2 samples are too few for 3 processes"):
+        Samples([jp.Batch(tokens, tokens > 0, "x", np.arange(2))], data_mesh(), 2)
