@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.sharding import Mesh, PartitionSpec
+from flax.traverse_util import unflatten_dict
+from jax.sharding import Mesh
 
-from jaxprune import masks as mask_algebra
-from jaxprune import scores
+from jaxprune import block_masks
 from jaxprune.batching import Batch, token_counts
 from jaxprune.errors import InputError
 from jaxprune.model import Model
-from jaxprune.models import SITES, family_of
+from jaxprune.models import SITES
 from jaxprune.probe import ROWS, Samples, SiteSums, collect, stack, start, to_device
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.report import summarise
 from jaxprune.settings import Settings
-from jaxprune.sharding import DATA, data_mesh, replicated
+from jaxprune.sharding import data_mesh
 from jaxprune.stats import ActivationStats
 from jaxprune.walk import INPUT, OUTPUT, Segment, prefetch
 
@@ -184,9 +182,9 @@ def prune_blocks(
                 keep, sums = known
             else:
                 sums = {} if stats is None else _sums_of(stats, layer)
-                keep = _select(model, params, sums, SITES, settings, layer, mesh)
+                keep = block_masks.select(model.config, params, sums, SITES, settings, layer, mesh)
                 clock.lap("select")
-            yield PrunedBlock(layer, zero_dropped(host, keep), keep, sums, clock.take())
+            yield PrunedBlock(layer, block_masks.zero_dropped(host, keep), keep, sums, clock.take())
             bar.update()
 
 
@@ -220,122 +218,15 @@ def _prune_one(
                 sums.setdefault(role, {}).update(sites)
         if step.prunes:
             if known is None:
-                more = _select(model, params, sums, step.prunes, settings, layer, pieces.mesh)
+                more = block_masks.select(
+                    model.config, params, sums, step.prunes, settings, layer, pieces.mesh
+                )
             else:
-                more = {path: known.keep[path] for path in _kernels(model, step.prunes)}
+                more = {
+                    path: known.keep[path]
+                    for path in block_masks.kernels(model.config, step.prunes)
+                }
             keep |= more
-            params = _dropped(params, more, pieces.mesh)
+            params = block_masks.drop(params, more, pieces.mesh)
             clock.lap("select")
     return Done(keep, sums) if known is None else known
-
-
-def _kernels(model: Model, sites: Sequence[str]) -> dict[str, str]:
-    """Kernel path → site of the kernels that read one of `sites`."""
-    return {path: site for path, site in family_of(model.config).sites.items() if site in sites}
-
-
-def _select(
-    model: Model,
-    params: Any,
-    sums: SiteSums,
-    sites: Sequence[str],
-    settings: Settings,
-    layer: int,
-    mesh: Mesh,
-) -> dict[str, np.ndarray]:
-    """Which weights stay of the kernels that read `sites`."""
-    reads = _kernels(model, sites)
-    roots = {
-        "code" if role == "code" else "base": {s: np.sqrt(x) for s, x in by_site.items()}
-        for role, by_site in sums.items()
-    }
-    norms, code_norms = (
-        {path: roots[side][site] for path, site in reads.items()} if side in roots else None
-        for side in ("base", "code")
-    )
-    flat = flatten_dict(params, sep="/")
-    kernels = {path: flat[path] for path in reads}
-    # By way of the host, which wants the masks anyway: no collective, and so none for the CPU
-    # backend to wait in, whose few threads run the collectives as well as the products.
-    keep, finite = jax.device_get(
-        select_block(kernels, norms, code_norms, layer, settings=settings, mesh=mesh)
-    )
-    for path, columns in finite.items():
-        if not columns.all():
-            raise InputError(
-                f"layer {layer}, {path}: holds NaN or infinity; expected finite weights"
-            )
-    return keep
-
-
-def _dropped(params: Any, keep: Mapping[str, np.ndarray], mesh: Mesh) -> Any:
-    """A block on the devices without the weights that are not kept."""
-    flat = flatten_dict(params, sep="/")
-    kernels = {path: flat.pop(path) for path in keep}
-    pruned = drop_weights(kernels, jax.device_put(dict(keep), replicated(mesh)))
-    return unflatten_dict(flat | pruned, sep="/")
-
-
-@functools.partial(jax.jit, donate_argnames="kernels")
-def drop_weights(kernels: Mapping[str, Any], keep: Mapping[str, Any]) -> dict[str, Any]:
-    """Kernels of a block with the dropped weights +0, on every device."""
-    return mask_algebra.apply(kernels, keep)
-
-
-@functools.partial(jax.jit, static_argnames=("settings", "mesh"))
-def select_block(
-    kernels: Mapping[str, Any],
-    norms: Any,
-    code_norms: Any,
-    layer: Any,
-    *,
-    settings: Settings,
-    mesh: Mesh,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Keep masks of a block's kernels, bool [in, out], and which of their columns are finite, bool [out].
-
-    Rows of the paper (output columns) are independent, so each device ranks its share of them.
-    """
-    block = scores.block_scores(
-        kernels,
-        settings.criterion,
-        norms=norms,
-        code_norms=code_norms,
-        compat=settings.compat,
-        seed=settings.seed,
-        layer=layer,
-    )
-
-    def select(block: Mapping[str, Any], kernels: Mapping[str, Any]) -> tuple[Any, Any]:
-        keep = mask_algebra.keep(
-            block,
-            sparsity=settings.sparsity,
-            pattern=settings.pattern,
-            threshold=settings.threshold,
-            drop=settings.drop,
-        )
-        return keep, {path: jnp.isfinite(kernel).all(0) for path, kernel in kernels.items()}
-
-    divisible = all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values())
-    if divisible and settings.threshold == "row":  # "variant" seeks one alpha for a whole kernel
-        columns = PartitionSpec(None, DATA)
-        # check_vma: the loops of the selection begin at constants, which it takes for replicated
-        select = jax.shard_map(
-            select,
-            mesh=mesh,
-            in_specs=(columns, columns),
-            out_specs=(columns, PartitionSpec(DATA)),
-            check_vma=False,
-        )
-    return select(block, kernels)
-
-
-def zero_dropped(block: Mapping[str, Any], keep: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The block as stored, with the dropped weights +0: kept ones stay bit for bit, whatever the compute dtype."""
-    flat = flatten_dict(dict(block), sep="/")
-    pruned = {}
-    for path, mask in keep.items():
-        leaf = flat[path]
-        bits = leaf.view(f"u{leaf.itemsize}") * mask  # 7 times as fast as np.where
-        pruned[path] = bits.view(leaf.dtype)
-    return unflatten_dict(flat | pruned, sep="/")

@@ -13,7 +13,8 @@ import jax, numpy as np
 from flax.traverse_util import flatten_dict
 from jaxprune.models import ModelConfig, init
 from jaxprune.models.xglm import FAMILY
-from jaxprune.prune import PROPAGATE, drop_weights, select_block
+from jaxprune.block_masks import drop_weights, select_block
+from jaxprune.prune import PROPAGATE
 from jaxprune.settings import Settings
 from jaxprune.sharding import by_rows, data_mesh, replicated
 from jaxprune.walk import INPUT, Context, run_segment

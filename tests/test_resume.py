@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
+from jaxprune import block_masks
 from jaxprune.config import base_config, validate
 from jaxprune.pipeline import prune_from_config
 from jaxprune.prune import PROPAGATE
@@ -20,7 +21,6 @@ from jaxprune.verify import verify
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = ("xglm", "bloom", "gpt2")
-prune_module = sys.modules["jaxprune.prune"]  # jaxprune.prune is the function
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ class CrashError(Exception):
 
 def crash(monkeypatch, config, workdir, after):
     """Runs and crashes after so many selections."""
-    whole, count = prune_module._select, iter(range(10**6))
+    whole, count = block_masks.select, iter(range(10**6))
 
     def select(*arguments):
         if next(count) == after:
@@ -68,7 +68,7 @@ def crash(monkeypatch, config, workdir, after):
         return whole(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prune_module, "_select", select)
+        patch.setattr(block_masks, "select", select)
         with pytest.raises(CrashError):
             prune_from_config(config, workdir)
 
@@ -97,8 +97,8 @@ def test_what_is_done_is_not_selected_again(tiny_folder, tokens, tmp_path, monke
     crash(monkeypatch, config, tmp_path / "run", 2)
     with monkeypatch.context() as patch:
         selected = []
-        whole = prune_module._select
-        patch.setattr(prune_module, "_select", lambda *a: selected.append(a[5]) or whole(*a))
+        whole = block_masks.select
+        patch.setattr(block_masks, "select", lambda *a: selected.append(a[5]) or whole(*a))
         prune_from_config(config, tmp_path / "run")
     assert selected == [2]
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxprune import checkpoint
 from jaxprune import masks as mask_algebra
+from jaxprune.block_masks import zero_dropped
 from jaxprune.model import Model
-from jaxprune.prune import zero_dropped
 
 
 @dataclasses.dataclass(frozen=True)
