@@ -4,7 +4,6 @@ A translation sample is `shots` pairs, "French: …</s>English: …</s>French: �
 a monolingual one `shots` sentences, "French: …</s>French: …</s>"; `</s>` is the tokenizer's eos.
 """
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,8 @@ from jaxtyping import Int, Int32
 
 from jaxprune.batching import GROUP_ROWS, Batch, from_arrays, group_by_length, token_ids
 from jaxprune.config import check, check_languages
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, listed
+from jaxprune.files import read_npz
 from jaxprune.languages import language
 from jaxprune.texts import aligned, code_samples
 
@@ -212,16 +212,12 @@ def token_batches(
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     known = ("input_ids", "attention_mask", "code_ids")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_npz(path)
     except FileNotFoundError:
         raise InputError(f"calibration.data: no file {str(path)!r}") from None
-    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
-        # A pickle, a bare .npy, a text file, an archive cut short.
-        raise InputError(f"{path}: not an .npz of plain number arrays") from None
     if "input_ids" not in arrays or not set(arrays) <= set(known):
         raise InputError(
-            f"{path}: holds {' '.join(sorted(arrays)) or 'nothing'}; "
+            f"{path}: holds {listed(sorted(arrays)) or 'nothing'}; "
             f"allowed: input_ids, and optionally {known[1]} and {known[2]}"
         )
     return arrays

@@ -150,6 +150,8 @@ def parse_json(data: bytes, where: str) -> dict[str, object]:
 
     try:
         table = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
+        if b"\\u" in data:  # JSON can spell half a character, which no name holds
+            json.dumps(table, ensure_ascii=False).encode()
     except InputError:
         raise
     except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors

@@ -96,7 +96,9 @@ def _weight_map(index: Path) -> Mapping[str, str]:
         raise InputError(f"{index}: must have a weight_map from tensors to files")
     suffix = ".bin" if index.name.endswith(".bin.index.json") else ".safetensors"
     for name, shard in weight_map.items():
-        if not isinstance(shard, str) or not re.fullmatch(rf"[\w.-]+\{suffix}", shard, re.ASCII):
+        if not isinstance(shard, str) or not re.fullmatch(
+            rf"[\w.-]{{1,200}}\{suffix}", shard, re.ASCII
+        ):
             shown = (
                 quoted(shard)
                 if isinstance(shard, str)

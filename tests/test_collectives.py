@@ -39,9 +39,19 @@ keep = jax.device_put(jax.device_get(selected(kernels, norms, None, 0)[0]), repl
 texts["drop"] = drop_weights.lower(kernels, keep).compile().as_text()
 kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
 found = {name: sorted(set(re.findall(kinds, text))) for name, text in texts.items()}
+# operations of each device in a pass over 16 rows, two to a micro-batch
+flops = {}
+for devices in (1, 2, 4, 8):
+    some = data_mesh(devices)
+    step = 2 * devices
+    piece = (np.ones((step, 8, 32), np.float32), Context(np.ones((step, 8), bool)))
+    how = dict(config=config, mesh=some, segment=PROPAGATE["dense"][0].segment)
+    compiled = run_segment.lower(block, *jax.device_put(piece, by_rows(some)), **how).compile()
+    flops[devices] = compiled.cost_analysis()["flops"] * 16 / step
 # the same search finds a collective where there is one
 control = jax.jit(lambda x: x.sum(0)).lower(x).compile().as_text()
-print(json.dumps({"devices": mesh.size, "found": found, "control": re.findall(kinds, control)}))
+report = {"devices": mesh.size, "found": found, "control": re.findall(kinds, control)}
+print(json.dumps(report | {"flops": flops}))
 """
 
 
@@ -58,6 +68,13 @@ def test_no_collective_in_any_pass_on_eight_devices(report):
     assert report["devices"] == 8
     assert len(report["found"]) == 5
     assert report["found"] == {name: [] for name in report["found"]}
+
+
+def test_operations_of_a_device_fall_with_the_number_of_devices(report):
+    flops = {int(devices): count for devices, count in report["flops"].items()}
+    kernels = 4 * 32 * 32 + 2 * 32 * 48  # of a block; 16 rows of 8 tokens pass through them
+    assert flops[1] > 2 * 16 * 8 * kernels
+    assert flops == {devices: flops[1] / devices for devices in (1, 2, 4, 8)}
 
 
 def test_the_search_would_find_one(report):

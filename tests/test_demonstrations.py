@@ -250,10 +250,10 @@ def test_token_files_that_are_refused(tmp_path):
     ids = np.ones((2, 3), dtype=np.int32)
     for arrays, message in (
         ({"tokens": ids}, "holds tokens; allowed: input_ids"),
-        ({"input_ids": ids, "attention_masks": ids}, "holds attention_masks input_ids"),
+        ({"input_ids": ids, "attention_masks": ids}, "holds attention_masks, input_ids"),
         ({"input_ids": ids * 0.5}, "t.npz: input_ids: got float64"),
         ({"input_ids": ids, "code_ids": ids[0]}, r"t.npz: code_ids: got int32 of shape \(3,\)"),
-        ({"input_ids": np.array([[{}]], dtype=object)}, "not an .npz of plain number arrays"),
+        ({"input_ids": np.array([[{}]], dtype=object)}, "damaged, or no .npz of plain arrays"),
     ):
         with pytest.raises(InputError, match=message):
             token_batches(save_npz(tmp_path / "t.npz", **arrays))
@@ -263,7 +263,7 @@ def test_token_files_that_are_refused(tmp_path):
     np.save(tmp_path / "bare.npy", ids)
     for content in (whole[:60], b"", b"text", (tmp_path / "bare.npy").read_bytes()):
         (tmp_path / "bad.npz").write_bytes(content)
-        with pytest.raises(InputError, match=r"bad.npz: not an .npz"):
+        with pytest.raises(InputError, match=r"bad.npz: damaged, or no .npz"):
             token_batches(tmp_path / "bad.npz")
 
 

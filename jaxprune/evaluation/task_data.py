@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, listed, shown
 from jaxprune.nano import corpus
 from jaxprune.texts import NANO_ROWS, hub_client, hub_id, hub_refusal
 
@@ -34,9 +34,7 @@ class Row:
     def value(self, name: str) -> Any:
         """The field, which must be there."""
         if name not in self.fields:
-            raise InputError(
-                f"{self.where}: no field {name!r}; there are {', '.join(map(str, self.fields))}"
-            )
+            raise InputError(f"{self.where}: no field {name!r}; there are {listed(self.fields)}")
         return self.fields[name]
 
     def is_empty(self, name: str) -> bool:
@@ -50,7 +48,7 @@ class Row:
         if self.is_empty(name):
             raise InputError(f"{self.where}: {name} is empty; allowed: a text")
         if not isinstance(value, str):
-            raise InputError(f"{self.where}: {name} is {value!r}; allowed: a text")
+            raise InputError(f"{self.where}: {name} is {shown(value)}; allowed: a text")
         try:
             value.encode()  # JSON can spell half a character, which no tokenizer takes
         except UnicodeEncodeError:
@@ -221,7 +219,7 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
             if header is None:
                 header = values
                 if len(set(header)) < len(header):
-                    raise InputError(f"{path}:1: two columns have one name: {', '.join(header)}")
+                    raise InputError(f"{path}:1: two columns have one name: {listed(header)}")
                 continue
             where = f"{path}:{reader.line_num}"  # the last line, where a text has line breaks
             if len(values) != len(header):

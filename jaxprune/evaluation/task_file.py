@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, shown
 from jaxprune.evaluation.task_data import Row, Source
 from jaxprune.evaluation.task_keys import (
     LABEL_KEYS,
@@ -44,12 +44,12 @@ class LabelRule:
         value = row.value(self.field)
         if row.is_empty(self.field):
             raise InputError(f"{row.where}: label {self.field} is empty; allowed: {self._allowed}")
-        said = str(value).strip()
+        said = value.strip() if isinstance(value, str) else shown(value)
         if said in self.dropped:
             return None
         if said not in self.indices:
             raise InputError(
-                f"{row.where}: label {self.field} is {value!r}; allowed: {self._allowed}"
+                f"{row.where}: label {self.field} is {shown(value)}; allowed: {self._allowed}"
             )
         return self.indices[said]
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, shown
 from jaxprune.evaluation.task_data import Row
 
 OPTION = "option"
@@ -207,5 +207,7 @@ class Prompt:
         assert slot.key is not None  # checked where the task was read
         chosen = row.text(slot.key)
         if chosen not in word:
-            raise InputError(f"{row.where}: {slot.key} is {chosen!r}; allowed: {', '.join(word)}")
+            raise InputError(
+                f"{row.where}: {slot.key} is {shown(chosen)}; allowed: {', '.join(word)}"
+            )
         return word[chosen]

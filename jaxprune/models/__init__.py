@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxprune.errors import shown
 from jaxprune.models import bloom, gpt2, llama, xglm
 from jaxprune.models.block import SITES, Block
 from jaxprune.models.config import ModelConfig, read_config
@@ -56,7 +57,9 @@ def load_config(folder: Path) -> ModelConfig:
     """Reads `config.json`; InputError names each attribute that changes the mathematics and is not handled."""
     model_type, attributes = read_config(folder)
     if model_type not in FAMILIES:
-        raise attributes.refuse(f"model_type {model_type!r} is not one of {', '.join(FAMILIES)}")
+        raise attributes.refuse(
+            f"model_type {shown(model_type)} is not one of {', '.join(FAMILIES)}"
+        )
     config = FAMILIES[model_type].parse(model_type, attributes)
     attributes.finish()
     return config

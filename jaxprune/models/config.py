@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, listed, shown
 
 # Attributes that leave the logits of a causal language model as they are: bookkeeping, training,
 # generation. Everything that is neither here nor read by a family raises.
@@ -81,7 +82,10 @@ class Attributes:
         self._seen: set[str] = set()
 
     def take(self, name: str, kind: type, *aliases: str, default: Any = ...) -> Any:
-        """The value of `name` (or of an alias), checked to be a `kind`; `default` where it is absent or null."""
+        """The value of `name` (or of an alias), checked to be a `kind`; `default` where it is absent or null.
+
+        A float is finite and above 0, and may be written as an int.
+        """
         self._seen.update((name, *aliases))
         value = next((self._raw[n] for n in (name, *aliases) if self._raw.get(n) is not None), None)
         if value is None:
@@ -90,14 +94,19 @@ class Attributes:
             return default
         good = isinstance(value, kind) or (kind is float and isinstance(value, int))
         if not good or (kind is not bool and isinstance(value, bool)):
-            raise InputError(f"{self._where}: {name} is {value!r}, expected {kind.__name__}")
-        return value
+            raise InputError(f"{self._where}: {name} is {shown(value)}, expected {kind.__name__}")
+        if kind is not float:
+            return value
+        if not 0 < value <= sys.float_info.max:
+            raise InputError(f"{self._where}: {name} is {shown(value)}, expected a number above 0")
+        return float(value)
 
-    def size(self, name: str, *aliases: str, default: Any = ...) -> int:
-        """A positive whole number."""
+    def size(self, name: str, *aliases: str, default: Any = ..., least: int = 1) -> int:
+        """A whole number from `least` to 2**31 - 1."""
         value = self.take(name, int, *aliases, default=default)
-        if value is not None and value < 1:
-            raise InputError(f"{self._where}: {name} is {value}, expected 1 or more")
+        if not least <= value < 2**31:
+            bound = f"{least} or more" if value < least else "less than 2**31"
+            raise InputError(f"{self._where}: {name} is {shown(value)}, expected {bound}")
         return value
 
     def require(self, name: str, allowed: Sequence[Any]) -> None:
@@ -106,8 +115,12 @@ class Attributes:
         value = self._raw.get(name)
         if value is not None and value not in allowed:
             raise InputError(
-                f"{self._where}: {name}={value!r} is not supported, only {', '.join(map(repr, allowed))}"
+                f"{self._where}: {name}={shown(value)} is not supported, only {', '.join(map(shown, allowed))}"
             )
+
+    def part(self, name: str, raw: Mapping[str, Any]) -> Attributes:
+        """Those of a table inside the config."""
+        return Attributes(raw, f"{self._where}: {name}")
 
     def refuse(self, message: str) -> InputError:
         """An error that begins with the file."""
@@ -118,9 +131,7 @@ class Attributes:
         left = set(self._raw) - self._seen - IRRELEVANT
         unknown = sorted(name for name in left if not name.startswith("_"))
         if unknown:
-            raise InputError(
-                f"{self._where}: attributes that are not handled: {', '.join(unknown)}"
-            )
+            raise InputError(f"{self._where}: attributes that are not handled: {listed(unknown)}")
 
 
 def read_config(folder: Path) -> tuple[str, Attributes]:
@@ -132,7 +143,7 @@ def read_config(folder: Path) -> tuple[str, Attributes]:
         raise InputError(
             f"{folder}: no config.json; expected a Hugging Face model folder"
         ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
         raise InputError(f"{path}: not JSON ({error})") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
         raise InputError(f"{path}: expected a JSON object with model_type")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from jaxprune.errors import shown
 from jaxprune.models.block import Attention, Block, project_heads
 from jaxprune.models.config import Attributes, ModelConfig, RopeConfig
 from jaxprune.models.family import Family
@@ -33,11 +34,17 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
             f"num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
         )
     head_dim = hf.size("head_dim", default=128 if model_type == "qwen3" else d_model // heads)
+    if head_dim % 2:
+        raise hf.refuse(f"head_dim {head_dim} is odd; rotary positions turn pairs of coordinates")
     hf.require("hidden_act", list(ACTIVATIONS))
     hf.require("use_sliding_window", [False])
     hf.require("use_mrope", [False])  # Qwen2.5's config.json has it
     hf.require("rope_interleaved", [False])  # SmolLM2's has it
-    hf.require("layer_types", [["full_attention"] * hf.size("num_hidden_layers")])
+    layers = hf.size("num_hidden_layers")
+    # As long a list as the file has: its length alone must not be what a number claims.
+    kinds = hf.take("layer_types", list, default=None)
+    if kinds is not None:
+        hf.require("layer_types", [["full_attention"] * min(layers, len(kinds) + 1)])
     for unused in (
         "sliding_window",
         "max_window_layers",
@@ -48,7 +55,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         family=model_type,
         vocab_size=hf.size("vocab_size"),
         d_model=d_model,
-        n_layers=hf.size("num_hidden_layers"),
+        n_layers=layers,
         n_heads=heads,
         n_kv_heads=kv_heads,
         head_dim=head_dim,
@@ -68,30 +75,29 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 def parse_rope(hf: Attributes) -> RopeConfig:
     """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of the releases before."""
-    old = dict(hf.take("rope_scaling", dict, default={}))
-    rope = {"rope_theta": hf.take("rope_theta", float, default=10000.0)} | old
-    rope |= hf.take("rope_parameters", dict, default={})
-    kind = rope.pop("rope_type", rope.pop("type", "default"))
-    rope.pop("type", None)
-    theta = rope.pop("rope_theta")
-    if (
-        rope.pop("partial_rotary_factor", 1.0) != 1.0
-        or hf.take("partial_rotary_factor", float, default=1.0) != 1.0
-    ):
-        raise hf.refuse("partial_rotary_factor other than 1 is not supported")
+    table = {"rope_theta": hf.take("rope_theta", float, default=10000.0)}
+    table |= hf.take("rope_scaling", dict, default={})
+    table |= hf.take("rope_parameters", dict, default={})
+    kind = table.pop("rope_type", table.get("type", "default"))
+    table.pop("type", None)
     if kind == "default":
-        rope.pop("factor", None)
-        scaling: dict[str, Any] = {}
-    elif kind == "llama3":
+        table.pop("factor", None)
+    rope = hf.part("rope", table)
+    theta = rope.take("rope_theta", float)
+    if any(part.take("partial_rotary_factor", float, default=1.0) != 1.0 for part in (rope, hf)):
+        raise hf.refuse("partial_rotary_factor other than 1 is not supported")
+    scaling: dict[str, Any] = {}
+    if kind == "llama3":
         names = ("factor", "low_freq_factor", "high_freq_factor")
-        if missing := [n for n in (*names, "original_max_position_embeddings") if n not in rope]:
+        if missing := [n for n in (*names, "original_max_position_embeddings") if n not in table]:
             raise hf.refuse(f"rope_type llama3 needs {', '.join(missing)}")
-        scaling = {name: rope.pop(name) for name in names}
-        scaling["original_max_positions"] = rope.pop("original_max_position_embeddings")
-    else:
-        raise hf.refuse(f"rope_type={kind!r} is not supported, only 'default', 'llama3'")
-    if rope:
-        raise hf.refuse(f"attributes of rope that are not handled: {', '.join(sorted(rope))}")
+        scaling = {name: rope.take(name, float) for name in names}
+        scaling["original_max_positions"] = rope.size("original_max_position_embeddings")
+        if scaling["low_freq_factor"] >= scaling["high_freq_factor"]:
+            raise rope.refuse("low_freq_factor must be below high_freq_factor")
+    elif kind != "default":
+        raise hf.refuse(f"rope_type={shown(kind)} is not supported, only 'default', 'llama3'")
+    rope.finish()
     return RopeConfig(theta, **scaling)
 
 

@@ -44,7 +44,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         tied_head=hf.take("tie_word_embeddings", bool, default=True),
         max_positions=hf.size("max_position_embeddings", default=2048),
         embed_scale=math.sqrt(d_model) if hf.take("scale_embedding", bool, default=True) else 1.0,
-        position_zero_row=hf.take("pad_token_id", int, default=1),
+        position_zero_row=hf.size("pad_token_id", default=1, least=0),
         attention_scale=(d_model // heads) ** -0.5,
     )
 
