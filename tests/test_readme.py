@@ -12,7 +12,14 @@ from jaxprune.fields import FIELDS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
-    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/architecture.md",
+        "tpu/README.md",
+    )
 ]
 README = DOCUMENTS[0].read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -41,7 +48,7 @@ def test_every_file_named_is_there(document):
         "hf/",
         "figures/",
         "utils.py",
-        "tpu/",
+        "progress/",
         "perplexity/",
         "translation/",
         "compare/",
