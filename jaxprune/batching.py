@@ -104,23 +104,26 @@ def group_by_length(
 def _cheapest_bounds(shapes: Int[np.ndarray, " N"], rows: int, max_shapes: int) -> list[int]:
     """Cuts 0 = b0 < b1 < … = N of the ascending shapes into the groups that cost least.
 
-    cost[g, j] is the least cost of the first j rows in exactly g groups.
+    A cut costs least where the shape changes or fewer than `rows` before, whence an odd row moves up to the
+    longer ones: cost[g, j] is the least cost of what stands before the j-th such place in exactly g groups.
     """
-    count = len(shapes)
-    groups = min(max_shapes, len(np.unique(shapes)))
-    cost = np.full((groups + 1, count + 1), np.inf)
-    start = np.zeros((groups + 1, count + 1), dtype=np.int64)
+    changes = np.append(np.flatnonzero(np.diff(shapes)) + 1, len(shapes))
+    near = (changes[:, None] - np.arange(rows)).ravel()
+    places = np.unique(np.append(near[near > 0], 0))
+    groups = min(max_shapes, len(changes))
+    cost = np.full((groups + 1, len(places)), np.inf)
+    start = np.zeros((groups + 1, len(places)), dtype=np.int64)
     cost[0, 0] = 0
     for group in range(1, groups + 1):
-        for end in range(1, count + 1):
-            filled = -(-(end - np.arange(end)) // rows) * rows
-            total = cost[group - 1, :end] + filled * shapes[end - 1] + SHAPE_COST
+        for end in range(1, len(places)):
+            filled = -(-(places[end] - places[:end]) // rows) * rows
+            total = cost[group - 1, :end] + filled * shapes[places[end] - 1] + SHAPE_COST
             start[group, end] = total.argmin()
             cost[group, end] = total.min()
-    bounds = [count]
-    for group in range(int(cost[:, count].argmin()), 0, -1):
+    bounds = [len(places) - 1]
+    for group in range(int(cost[:, -1].argmin()), 0, -1):
         bounds.append(int(start[group, bounds[-1]]))
-    return bounds[::-1]
+    return places[bounds[::-1]].tolist()
 
 
 def _pad(

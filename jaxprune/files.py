@@ -114,7 +114,8 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("neither stored nor deflated")
     with archive.open(member) as file:
-        header = _NPY_HEADER.match(file.peek(512))
+        start = file.peek(512)  # type: ignore[attr-defined]  # a ZipExtFile has it
+        header = _NPY_HEADER.match(start)
         if header is None or int.from_bytes(header["length"], "little") != header.end() - 10:
             raise ValueError("not the header of a plain array")
         count = math.prod(int(n) for n in header["shape"].split(b",") if n.strip())

@@ -15,7 +15,6 @@ import io
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +28,7 @@ from jaxprune import hosts
 from jaxprune import masks as mask_algebra
 from jaxprune.batching import Batch, digest
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, write_json
+from jaxprune.files import read_json, read_npz, write_json
 from jaxprune.model import Model
 from jaxprune.probe import SiteSums
 from jaxprune.prune import Done
@@ -149,10 +148,9 @@ class Progress:
             return None
         file = self._file(layer)
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                tree = unflatten_dict(dict(arrays), sep="|")
+            tree = unflatten_dict(read_npz(file), sep="|")
             keep = mask_algebra.unpack(tree["bits"])
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, InputError):
+        except (InputError, KeyError, ValueError):
             raise InputError(
                 f"{file}: damaged; allowed: --overwrite, which starts afresh"
             ) from None

@@ -180,9 +180,58 @@ def test_values_of_the_wrong_kind(change, message, tmp_path):
     assert str(tmp_path / "config.json") in str(caught.value)
 
 
+LLAMA3 = {
+    "rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
+}  # fmt: skip
+DEEP = json.loads("[" * 900 + "]" * 900)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("llama", {"a\nb": 1}, r"not handled: 'a\\nb'"),
+        ("llama", {"\ud800": 1}, r"not handled: '\\ud800'"),
+        ("llama", {"x" * 3000: 1}, "not handled: 'xxx"),
+        ("llama", dict.fromkeys(map("x{}".format, range(3000)), 1), "not handled: x0, x1, .*…"),
+        ("llama", {"model_type": "x" * 3000}, "model_type 'x.* is not one of"),
+        ("llama", {"vocab_size": DEEP}, r"vocab_size is \[.*, expected int"),
+        ("llama", {"hidden_act": "x" * 3000}, "hidden_act='x.* is not supported"),
+        ("llama", {"hidden_size": 10**400}, "hidden_size is 10.*, expected less than 2"),
+        ("gpt2", {"n_embd": 3 * 10**400}, "n_embd is 30.*, expected less than 2"),
+        ("qwen2", {"num_hidden_layers": 2**30, "layer_types": ["full_attention"]}, "layer_types="),
+        ("llama", {"head_dim": 7}, "head_dim 7 is odd"),
+        ("llama", {"rms_norm_eps": float("nan")}, "rms_norm_eps is nan, expected a number above 0"),
+        (
+            "bloom",
+            {"layer_norm_epsilon": -1},
+            "layer_norm_epsilon is -1, expected a number above 0",
+        ),
+        ("gpt2", {"layer_norm_epsilon": 10**400}, "layer_norm_epsilon is 10"),
+        ("xglm", {"pad_token_id": -1}, "pad_token_id is -1, expected 0 or more"),
+        ("llama", {"rope_parameters": {"rope_theta": "1"}}, "rope_theta is '1', expected float"),
+        ("llama", {"rope_parameters": {"rope_type": DEEP}}, r"rope_type=\[.* is not supported"),
+        ("llama", {"rope_parameters": {"rope_theta": 1, "a\nb": 1}}, r"not handled: 'a\\nb'"),
+        ("llama", {"rope_parameters": LLAMA3 | {"factor": None}}, "rope: factor is missing"),
+        (
+            "llama",
+            {"rope_parameters": LLAMA3 | {"low_freq_factor": 4}},
+            "must be below high_freq_f",
+        ),
+    ],
+)
+def test_numbers_and_names_that_no_model_has(name, change, message, tmp_path):
+    """Found by fuzz.py: errors of many kinds, memory for 2**30 layers, messages without end."""
+    with pytest.raises(jp.InputError, match=message) as caught:
+        load_config(written(tmp_path, tiny(name, **change)))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b'{"model_type": ' + b"9" * 5000 + b"}", r"config\.json: not JSON"),
         (None, r"no config\.json; expected a Hugging Face model folder"),
         (b"{", r"config\.json: not JSON"),
         (b"\xff\xfe{", r"config\.json: not JSON"),

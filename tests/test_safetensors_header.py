@@ -94,6 +94,8 @@ def test_header_bytes_are_what_the_library_reads(tmp_path):
         (b'{"a": 1, "a": 2}', "key 'a' stands there twice"),
         (b'{"a": {"dtype": "U8", "dtype": "U8"}}', "key 'dtype' stands there twice"),
         ({"a": F32, "b": U8, "__metadata__": {"format": 1}}, "must map text to text"),
+        (b'{"__metadata__": {"format": "\\ud800"}}', "no valid JSON .*surrogates not allowed"),
+        (b'{"\\ud800": 1}', "no valid JSON .*surrogates not allowed"),
         (b'{"a": NaN}', "NaN is not JSON"),
         (b'{"a": "\xff"}', "no valid JSON"),
         (b'{"a": ' + b"9" * 5000 + b"}", "no valid JSON"),

@@ -1,0 +1,249 @@
+"""Fuzzes the readers of foreign files: whatever the bytes, a sound value or an InputError of one line.
+
+    python tests/fuzz.py --seconds 120
+
+Prints, for each reader, how many files it was given, how many it took, and each failure with the
+shortest file that shows it. Exit code 1 if there is one. A run is reproducible up to its length.
+"""
+
+import argparse
+import collections
+import contextlib
+import dataclasses
+import itertools
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import fuzz_checks
+import fuzz_files
+import hypothesis
+from hypothesis import strategies as st
+
+from jaxprune.errors import InputError
+
+EXTRA_MEMORY = 200 << 20  # bytes that a reader may map beyond what it found
+DEADLINE = 5.0  # seconds for one file
+ROUND = 100  # files until the next reader has its turn
+SHRINKING = 5.0  # seconds spent on making one failure shorter
+LONGEST_MESSAGE = 2000
+FORBIDDEN = {"os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pickle.find_class"}
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """Bytes that hypothesis does not print."""
+
+    data: bytes = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A reader: the file that it is given, its contents, and a call that also checks the value."""
+
+    name: str
+    file: str
+    inputs: st.SearchStrategy[bytes]
+    read: Callable[[Path], object]
+
+
+TARGETS = [
+    Target(
+        "safetensors",
+        "model.safetensors",
+        fuzz_files.safetensors_files(),
+        fuzz_checks.read_safetensors,
+    ),
+    Target("bin", "pytorch_model.bin", fuzz_files.bin_files(), fuzz_checks.read_torch_bin),
+    Target("config.json", "config.json", fuzz_files.config_files(), fuzz_checks.read_config),
+    Target(
+        "index.json",
+        "model.safetensors.index.json",
+        fuzz_files.index_files(),
+        fuzz_checks.read_index,
+    ),
+    Target("json of a run", "run.json", fuzz_files.run_json_files(), fuzz_checks.read_run_json),
+    Target("npz of a run", "arrays.npz", fuzz_files.npz_files(), fuzz_checks.read_arrays),
+    Target("npz of tokens", "tokens.npz", fuzz_files.npz_files(), fuzz_checks.read_tokens),
+    Target("jsonl rows", "fr.jsonl", fuzz_files.jsonl_files(), fuzz_checks.read_rows),
+    Target("csv rows", "fr.csv", fuzz_files.csv_files(), fuzz_checks.read_rows),
+    Target("lines of text", "fr.txt", fuzz_files.text_files(), fuzz_checks.read_lines),
+]
+
+
+class Late(BaseException):
+    """The deadline of one file. No Exception, so that no reader takes it for an error of its own."""
+
+
+class FailedError(Exception):
+    """A reader broke its promise."""
+
+
+class Watch:
+    """Runs a reader with little memory and time, and looks whether it runs anything."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.on = False
+        signal.signal(signal.SIGALRM, self._late)
+        sys.addaudithook(self._audit)
+
+    def _late(self, *_: object) -> None:
+        raise Late
+
+    def _audit(self, event: str, arguments: tuple) -> None:
+        # Imports run code too, but not code from nowhere.
+        source = getattr(arguments[0], "co_filename", "") if event == "exec" else ""
+        if self.on and (event in FORBIDDEN or source.startswith("<")):
+            self.ran.append(f"{event} {arguments!r}"[:200])
+
+    @contextlib.contextmanager
+    def watching(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        with contextlib.suppress(FileNotFoundError):  # Linux only
+            mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (mapped + EXTRA_MEMORY, hard))
+        self.ran.clear()
+        self.on = True
+        signal.setitimer(signal.ITIMER_REAL, DEADLINE)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self.on = False
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@dataclasses.dataclass
+class Tally:
+    """What became of one reader's files; `failures` holds the shortest of each kind."""
+
+    target: Target
+    folder: Path
+    examples: int = 0
+    taken: int = 0
+    failures: dict[str, tuple[bytes, str]] = dataclasses.field(default_factory=dict)
+    said: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+
+    def run(self, data: bytes, watch: Watch) -> None:
+        """Gives the reader one file; raises FailedError where it breaks its promise."""
+        self.examples += 1
+        path = self.folder / self.target.file
+        path.write_bytes(data)
+        kind = message = ""
+        try:
+            with watch.watching():
+                self.target.read(path)
+            self.taken += 1
+        except InputError as error:
+            message = str(error)
+            self.said[message.replace(str(self.folder), "")[:60]] += 1
+            if not message.isprintable() or not message:
+                kind = f"a message of more than one line, {_place(error)}"
+            elif len(message) > LONGEST_MESSAGE:
+                kind = f"a message without end, {_place(error)}"
+            elif str(self.folder) not in message:
+                kind = f"a message that names no file, {_place(error)}"
+        except Late as error:
+            kind, message = f"slower than {DEADLINE} s, {_place(error)}", ""
+        except Exception as error:
+            kind, message = f"{type(error).__name__}, {_place(error)}", str(error)
+        if watch.ran or fuzz_files.CANARY.exists():
+            kind, message = "code was run", "; ".join(watch.ran)
+            fuzz_files.CANARY.unlink(missing_ok=True)
+        if kind:
+            shortest = self.failures.get(kind, (data, ""))[0]
+            if len(data) <= len(shortest):
+                self.failures[kind] = (data, message)
+            raise FailedError(kind)
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the package, or of the check, in the error's traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "jaxprune" in Path(f.filename).parts or "fuzz_checks" in f.filename]
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "outside the package"
+
+
+def play_round(tally: Tally, watch: Watch, number: int, end: float) -> None:
+    """ROUND files for one reader. A failure ends the round, once it is short or takes too long."""
+    failed_at: list[float] = []
+
+    def test(file: File) -> None:
+        now = time.monotonic()
+        if now > (failed_at[0] + SHRINKING if failed_at else end):
+            return
+        try:
+            tally.run(file.data, watch)
+        except FailedError:
+            failed_at.append(now)
+            raise
+
+    settings = hypothesis.settings(
+        max_examples=ROUND,
+        database=None,
+        deadline=None,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+        report_multiple_bugs=False,
+    )
+    with contextlib.suppress(FailedError, hypothesis.errors.Flaky):  # noted in the tally
+        hypothesis.seed(number)(settings(hypothesis.given(tally.target.inputs.map(File))(test)))()
+
+
+def report(tally: Tally, keep: Path | None) -> None:
+    print(f"{tally.target.name}: {tally.examples} files, {tally.taken} taken, ", end="")
+    print(f"{len(tally.said)} kinds of refusal, {len(tally.failures)} failures")
+    for number, (kind, (data, message)) in enumerate(tally.failures.items()):
+        print(f"  {kind}: {message[:200]!r}")
+        print(f"    {len(data)} bytes: {data[:400]!r}")
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            (keep / f"{number}-{tally.target.file}").write_bytes(data)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=120.0, help="for all readers together")
+    parser.add_argument("--seed", type=int, default=0, help="for other files")
+    parser.add_argument("--only", help="one reader, by name")
+    parser.add_argument("--keep", type=Path, help="folder that gets the failing files")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # of hypothesis, about strategies with large reprs
+    targets = [t for t in TARGETS if options.only in (None, t.name)]
+    memory = Path("/dev/shm")  # thousands of small files
+    root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
+    watch = Watch()
+    tallies: list[Tally] = []
+    try:
+        for number, target in enumerate(targets):
+            folder = root / f"{number}"
+            folder.mkdir()
+            fuzz_files.prepare(folder)
+            tallies.append(Tally(target, folder))
+        end = time.monotonic() + options.seconds
+        for number in itertools.count(options.seed << 32):
+            if time.monotonic() > end:
+                break
+            for tally in tallies:
+                play_round(tally, watch, number, end)
+    finally:
+        shutil.rmtree(root)
+    for tally in tallies:
+        report(tally, options.keep)
+    return int(any(tally.failures for tally in tallies))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

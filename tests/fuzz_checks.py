@@ -1,0 +1,148 @@
+"""The readers that fuzz.py calls, and what their values must fulfil whatever the file says."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import safetensors
+
+from jaxprune.demonstrations import token_batches
+from jaxprune.errors import InputError
+from jaxprune.evaluation.task_data import Source
+from jaxprune.evaluation.tasks import load_task, questions
+from jaxprune.files import read_json, read_npz
+from jaxprune.models import load_config
+from jaxprune.models.config import RopeConfig
+from jaxprune.tensor_index import find_tensors
+from jaxprune.tensors import TensorFiles
+from jaxprune.texts import sentences
+
+
+def read_tensors(path: Path) -> TensorFiles:
+    """Every tensor lies in a file of the folder and has the shape and dtype that it claims."""
+    files = TensorFiles.open(path.parent)
+    for name in files.names:
+        info, array = files.info(name), files.read(name)
+        assert (array.shape, array.dtype, array.nbytes) == (info.shape, info.dtype, info.nbytes)
+        assert info.file.parent == path.parent
+        assert 0 <= info.offset <= info.file.stat().st_size
+        pieces = [np.empty(0, info.dtype), *files.chunks(name)]
+        assert np.concatenate(pieces).tobytes() == array.tobytes()
+        if info.shape and info.shape[0]:
+            last = np.array([info.shape[0] - 1])
+            assert files.rows(name, last).tobytes() == array[last].tobytes()
+    return files
+
+
+def read_safetensors(path: Path) -> None:
+    """As the library itself reads the file."""
+    files = read_tensors(path)
+    theirs = dict(safetensors.deserialize(path.read_bytes()))
+    assert theirs.keys() == set(files.names)
+    for name, tensor in theirs.items():
+        assert tensor["shape"] == list(files.info(name).shape)
+        assert bytes(tensor["data"]) == files.read(name).tobytes()
+
+
+def read_torch_bin(path: Path) -> None:
+    """Elements are those of the storage at the strides, taken one by one."""
+    files = read_tensors(path)
+    raw = path.read_bytes()
+    for name, info in files.tensors.items():
+        if info.strides is None:
+            assert files.read(name).tobytes() == raw[info.offset : info.offset + info.nbytes]
+            continue
+        array, size = files.read(name), info.dtype.itemsize
+        for index in np.ndindex(info.shape):
+            start = info.offset + size * sum(map(int.__mul__, index, info.strides))
+            assert array[index].tobytes() == raw[start : start + size]
+
+
+def read_config(path: Path) -> None:
+    """Sizes are positive, numbers finite, and every field is of its kind."""
+    config = load_config(path.parent)
+    for table in filter(None, (config, config.rope)):
+        for field in dataclasses.fields(table):
+            value = getattr(table, field.name)
+            kinds = str(field.type).split(" | ")
+            known = {"None": type(None), "RopeConfig": RopeConfig}
+            known |= {kind.__name__: kind for kind in (bool, int, float, str)}
+            assert type(value) in [known[kind] for kind in kinds], f"{field.name}: {value!r}"
+            if type(value) in (int, float):
+                assert math.isfinite(value), field.name
+                assert value > 0 or (field.name, value) == ("position_zero_row", 0), field.name
+                assert isinstance(value, float) or value < 2**40, field.name
+    assert config.n_heads % config.n_kv_heads == 0
+    if config.rope is not None:
+        assert config.head_dim % 2 == 0
+        assert config.rope.low_freq_factor < config.rope.high_freq_factor
+
+
+def read_index(path: Path) -> None:
+    """Only the two shards of the folder can be meant."""
+    assert set(find_tensors(path.parent)) <= {"x", "y"}
+    read_tensors(path)
+
+
+def read_run_json(path: Path) -> None:
+    """An object."""
+    assert isinstance(read_json(path), dict)
+
+
+def read_arrays(path: Path) -> None:
+    """As numpy itself reads the file."""
+    arrays = read_npz(path)
+    with np.load(path, allow_pickle=False) as theirs:
+        assert arrays.keys() == set(theirs.files)
+        for name, array in arrays.items():
+            assert array.dtype == theirs[name].dtype
+            assert not array.dtype.hasobject
+            assert array.shape == theirs[name].shape
+            assert array.tobytes() == theirs[name].tobytes()
+
+
+def read_tokens(path: Path) -> None:
+    """Batches hold the ids that the mask marks, row by row."""
+    batches = token_batches(path)
+    arrays = read_npz(path)
+    ids = arrays["input_ids"]
+    mask = arrays.get("attention_mask", np.ones_like(ids)).astype(bool)
+    rows = 0
+    for batch in batches:
+        assert batch.tokens.shape == batch.valid.shape
+        assert batch.tokens.min() >= 0
+        if batch.role == "tokens":
+            rows += len(batch.samples)
+            for row, valid, sample in zip(batch.tokens, batch.valid, batch.samples, strict=True):
+                assert np.array_equal(row[valid], ids[sample][mask[sample]])
+    assert rows == len(ids)
+
+
+def read_rows(path: Path) -> None:
+    """Rows are counted; a field is a text that can be written, or refused."""
+    rows = Source(str(path.parent)).read(path.stem, None, 0)
+    assert [row.number for row in rows] == list(range(len(rows)))
+    refused = None
+    try:
+        for question in questions(load_task("xnli"), path.stem, data=str(path.parent)):
+            assert 0 <= question.label < len(question.options)
+    except InputError as error:
+        refused = error
+    for row in rows:
+        assert row.where.startswith(f"{path}:")
+        for name in ("premise", "hypothesis", "label"):
+            try:
+                row.is_empty(name)
+                row.text(name).encode()
+            except InputError as error:
+                refused = error
+    if refused is not None:  # its message is checked as any other's
+        raise refused
+
+
+def read_lines(path: Path) -> None:
+    """As many sentences as lines, none of them empty."""
+    lines = sentences(path.parent, path.stem)
+    assert all(line and "\n" not in line for line in lines)
+    assert len(lines) == len(path.read_bytes().rstrip(b"\n").split(b"\n")) or not lines
