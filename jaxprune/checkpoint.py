@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import hashlib
 import json
+import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,19 @@ from jax.sharding import Sharding
 from jaxprune import hosts
 from jaxprune import masks as mask_algebra
 from jaxprune.errors import InputError
+from jaxprune.files import read_json, write_json
 from jaxprune.stats import ActivationStats
+
+# Of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
+_BESIDE = 8 << 20
+
+
+# Size and SHA-256 of every other file of a checkpoint.
+_FILES = "files.json"
+
+
+class DamagedError(InputError):
+    """A checkpoint that is there and not as it was written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +70,9 @@ def save(
       masks: bool trees, True = keep.
       packed_masks: in place of `masks`, what `masks.pack` made of them.
       metadata: JSON values.
+
+    Raises:
+      OSError: it cannot be written, as on a full disk.
     """
     items: dict[str, Any] = {"metadata": ocp.args.JsonSave(dict(metadata or {}))}
     if params is not None:
@@ -73,7 +92,7 @@ def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
       sharding: where to put the parameters; numpy arrays on the host without it.
 
     Raises:
-      InputError: there is no whole checkpoint.
+      InputError: there is no whole checkpoint, or a damaged one.
     """
     folder = _whole(Path(path))
     params = masks = None
@@ -85,7 +104,11 @@ def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
 
 
 def restore_packed_masks(path: str | Path) -> dict[str, Any]:
-    """The masks of a checkpoint, one bit a weight, as `masks.pack` made them; InputError where there are none."""
+    """The masks of a checkpoint, one bit a weight, as `masks.pack` made them.
+
+    Raises:
+      InputError: there are no masks, or damaged ones.
+    """
     item = _whole(Path(path)) / "masks"
     if not item.is_dir():
         raise InputError(f"{path}: no masks in it")
@@ -117,23 +140,69 @@ def _save(folder: Path, items: Mapping[str, Any]) -> None:
     unfinished = folder.with_name(folder.name + ".new")
     if hosts.is_first():
         shutil.rmtree(unfinished, ignore_errors=True)
+        _check_space(folder, items)
     hosts.wait(f"begin {folder.name}")
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+    with _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(unfinished, args=ocp.args.Composite(**items))
     if hosts.is_first():
+        write_json(unfinished / _FILES, _file_table(unfinished))
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     hosts.wait(f"end {folder.name}")
 
 
+def _check_space(folder: Path, items: Mapping[str, Any]) -> None:
+    """Refuses a disk that is too small: where TensorStore meets the end of one, its threads print tracebacks."""
+    trees = [arg.item for arg in items.values() if isinstance(arg, ocp.args.PyTreeSave)]
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))
+    free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
+    if needed + _BESIDE > free:
+        reason = f"{os.strerror(errno.ENOSPC)}, {needed + _BESIDE:,} bytes needed and {free:,} free"
+        raise OSError(errno.ENOSPC, reason, str(folder))
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Leaves nothing where writing failed, and makes one kind of error of what TensorStore says of files."""
+    try:
+        yield
+    except Exception as error:
+        for left in folder.parent.glob(f"{folder.name}.new*"):
+            shutil.rmtree(left, ignore_errors=True)
+        if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
+            raise
+        reason = re.search(r"([^:]+) \[os_error_code=", str(error))
+        said = reason[1].strip() if reason else str(error)[:200]
+        raise OSError(f"{folder}: not written, {said}") from error
+
+
+def _file_table(folder: Path) -> dict[str, Any]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): _file_facts(path) for path in files}
+
+
+def _file_facts(path: Path) -> list[Any]:
+    with path.open("rb") as file:
+        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+
+
+def _check_files(folder: Path, item: str) -> None:
+    """Refuses an item that is not as it was written, before TensorStore meets it: no read of it is checked there."""
+    for name, facts in read_json(folder / _FILES).items():
+        path = folder / name
+        if name.split("/")[0] == item and not (path.is_file() and _file_facts(path) == facts):
+            raise DamagedError(f"{path}: damaged, its bytes are not those that were written")
+
+
 def _whole(folder: Path) -> Path:
-    if not (folder / "_CHECKPOINT_METADATA").is_file():
+    if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", _FILES)):
         raise InputError(f"{folder}: no whole checkpoint; expected a folder that jaxprune saved")
     return folder.absolute()
 
 
 def _restore_tree(item: Path, sharding: Sharding | None) -> Any:
     # Not by a Checkpointer, which warns that one item has no metadata of a whole checkpoint.
+    _check_files(item.parent, item.name)
     with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
         on_host = ocp.RestoreArgs(restore_type=np.ndarray)
         one = on_host if sharding is None else ocp.ArrayRestoreArgs(sharding=sharding)
@@ -142,4 +211,5 @@ def _restore_tree(item: Path, sharding: Sharding | None) -> Any:
 
 
 def _restore_json(folder: Path) -> dict[str, Any]:
+    _check_files(folder, "metadata")
     return json.loads((folder / "metadata" / "metadata").read_text(encoding="utf-8"))

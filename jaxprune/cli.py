@@ -42,7 +42,12 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
 
     def start(arguments: tuple[ConfigDict, Path]) -> None:
         one_cpu_device_per_core()
-        main(*arguments)
+        try:
+            main(*arguments)
+        except OSError as error:
+            if error.errno and error.filename is None:  # a full disk does not say where it is
+                error.filename = str(arguments[1])
+            raise
 
     with errors_in_one_line():
         app.run(start, flags_parser=read)

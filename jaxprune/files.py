@@ -38,8 +38,12 @@ _NPY_HEADER = re.compile(
 def write_text(path: Path, text: str) -> None:
     """Writes a file that is either whole or not there."""
     unfinished = path.with_name(path.name + ".new")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -21,7 +21,8 @@ def resolve(model: str, revision: str | None = None) -> Path:
       revision: branch, tag or commit, for hub ids.
 
     Raises:
-      InputError: neither a folder nor a repository that can be reached.
+      InputError: neither a folder nor a repository of the hub.
+      OSError: the hub cannot be reached.
     """
     path = Path(model).expanduser()
     if path.is_dir():
@@ -34,7 +35,7 @@ def resolve(model: str, revision: str | None = None) -> Path:
         if not any(folder.glob("*.safetensors")):
             folder = _snapshot(model, revision, ["pytorch_model*.bin"])
     except LocalEntryNotFoundError:
-        raise InputError(f"{model}: no such folder, and the hub cannot be reached") from None
+        raise ConnectionError(f"{model}: no such folder, and the hub cannot be reached") from None
     except (HFValidationError, HfHubHTTPError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(

@@ -215,6 +215,16 @@ def bits_by_kernel(packed: Tree) -> Bits:
     return flatten_dict(packed["blocks"], is_leaf=lambda _, node: "bits" in node, sep="/")
 
 
+def bits_by_layer(packed: Tree) -> list[dict[str, dict[str, np.ndarray]]]:
+    """The same of each block: kernel path → its bits, and its shape without L."""
+    stacked = bits_by_kernel(packed)
+    count = int(next(iter(stacked.values()))["shape"][0])
+    return [
+        {path: {"bits": r["bits"][i], "shape": r["shape"][1:]} for path, r in stacked.items()}
+        for i in range(count)
+    ]
+
+
 def unpack(packed: Tree) -> Tree:
     """The masks, as host arrays, that `pack` made bits of.
 

@@ -113,6 +113,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
 
     Raises:
       InputError: no such folder or id; a config, tensor name or shape that does not fit.
+      OSError: the hub cannot be reached.
     """
     folder = resolve(str(model), revision)
     config = load_config(folder)

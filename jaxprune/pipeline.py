@@ -151,6 +151,8 @@ def _run(
 def check_workdir(workdir: Path, model: Path) -> None:
     """Refuses a workdir in which the model to prune is what would be replaced."""
     outputs = [workdir / name for name in OUTPUTS]
+    if model.resolve() == workdir.resolve():
+        raise InputError(f"--workdir: {workdir} is the model itself; allowed: another folder")
     if any(model.resolve().is_relative_to(folder.resolve()) for folder in outputs):
         raise InputError(
             f"--workdir: {workdir} holds the model itself, {model}, and what is there is replaced; "

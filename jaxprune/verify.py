@@ -42,8 +42,8 @@ def verify(run: Path, progress: bool = True) -> list[str]:
             f"{run}: no complete pruning run; expected report.json, which scripts/prune.py writes last"
         )
     try:
-        packed = mask_algebra.bits_by_kernel(checkpoint.restore_packed_masks(run / "checkpoint"))
-        layers = _layers(packed)
+        packed = checkpoint.restore_packed_masks(run / "checkpoint")
+        layers = mask_algebra.bits_by_layer(packed)
     except (InputError, ValueError, OSError, KeyError) as error:
         return [f"checkpoint: {_line(error)}"]
     found = [f"checkpoint: {fault}" for fault in _mask_faults(layers, report)]
@@ -60,14 +60,6 @@ def verify(run: Path, progress: bool = True) -> list[str]:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _layers(packed: mask_algebra.Bits) -> Layers:
-    count = int(next(iter(packed.values()))["shape"][0])
-    return [
-        {path: {"bits": r["bits"][i], "shape": r["shape"][1:]} for path, r in packed.items()}
-        for i in range(count)
-    ]
 
 
 def _exported(run: Path) -> Callable[[int], Mapping[str, Any]] | None:

@@ -131,6 +131,11 @@ class Weights:
                 yield path, layer
 
     def _check_names(self) -> None:
+        if self.config.n_layers > len(self.files.names):  # before names are made for all of them
+            raise InputError(
+                f"{self.files.folder}: config.json asks for {self.config.n_layers} layers, there are "
+                f"{len(self.files.names)} tensors in all"
+            )
         expected = {stored_name(self.config, path, layer): path for path, layer in self._entries()}
         held = {name.removeprefix(self._prefix): name for name in self.files.names}
         if len(held) < len(self.files.names):

@@ -267,6 +267,8 @@ def _compare_masks(run_a: Path, run_b: Path) -> tuple[dict[str, Any] | None, str
     try:
         trees = [_read_masks(run) for run in (run_a, run_b)]
         iou = masks.overlap(*trees)
+    except checkpoint.DamagedError:
+        raise
     except InputError as error:
         return None, str(error)
     a, b = (masks.density(tree).overall for tree in trees)

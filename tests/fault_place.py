@@ -1,0 +1,252 @@
+"""What the rows of test_faults.py work on: a folder of their own, and whole things there to be damaged."""
+
+import io
+import json
+import os
+import pickle
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from jaxprune.nano import CHECKPOINTS
+
+ROOT = Path(__file__).parents[1]
+WEIGHTS = "model.safetensors"
+FAULTY_TASK = """
+name = "toy"
+data = "{data}"
+languages = ["en", "fr"]
+labels = ["no", "yes"]
+[label]
+field = "label"
+[paper]
+template = "{{text}} {{option}}"
+options = ["no", "yes"]
+"""
+GOOD_ROW = '{"text": "the dog", "label": 1}\n'
+
+
+class Attack:
+    """Unpickled it makes a file."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.marker}",)
+
+
+class Place:
+    """A folder; methods that damage something give what the command line needs of it.
+
+    Attributes:
+      folder: where everything of the row lies.
+      workdir: of the script; not there yet.
+      marker: a file that only code out of a damaged file would make.
+      patch: pytest's monkeypatch.
+      keep: enters a context until the script is done.
+    """
+
+    def __init__(self, folder, whole_run, patch, keep):
+        self.folder, self.workdir, self.marker = folder, folder / "workdir", folder / "marker"
+        self.patch, self.keep, self._whole_run = patch, keep, whole_run
+
+    # Command lines.
+
+    def script(self, name, *fields, model=CHECKPOINTS["bloom"], workdir=None):
+        config = f"--config={ROOT / 'configs' / 'base.py'}:{model}"
+        flags = [f"--config.{field}" for field in fields]
+        return [f"{name}.py", config, f"--workdir={workdir or self.workdir}", *flags]
+
+    def prune(self, *fields, **kwargs):
+        """Without statistics, unless a field says otherwise: reads no text."""
+        return self.script("prune", "pruning.criterion=magnitude", *fields, **kwargs)
+
+    def wanda(self, data, *fields, **kwargs):
+        few = "calibration.samples=2", "calibration.shots=1", "calibration.max_length=32"
+        return self.script("prune", f"calibration.data={data}", *few, *fields, **kwargs)
+
+    def on_tokens(self, path, *fields, **kwargs):
+        return self.wanda(path, "calibration.kind=tokens", *fields, **kwargs)
+
+    def evaluate(self, *fields, **kwargs):
+        return self.script("evaluate", "evaluation.rows=4", *fields, **kwargs)
+
+    # Models.
+
+    def model(self, name="bloom", **attributes):
+        """A copy of a bundled model with other attributes in its config.json; None takes one away."""
+        folder = self.folder / "model"
+        shutil.copytree(CHECKPOINTS[name], folder)
+        config = json.loads((folder / "config.json").read_text()) | attributes
+        config = {key: value for key, value in config.items() if value is not None}
+        (folder / "config.json").write_text(json.dumps(config))
+        return folder
+
+    def with_file(self, file, content):
+        """A model in which a file holds other bytes."""
+        folder = self.model()
+        (folder / file).write_bytes(content)
+        return folder
+
+    def cut(self, bytes_left):
+        folder = self.model()
+        os.truncate(folder / WEIGHTS, bytes_left)
+        return folder
+
+    def with_entry(self, **change):
+        """A model whose first tensor is described otherwise."""
+        folder = self.model()
+        content = (folder / WEIGHTS).read_bytes()
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + length])
+        first = next(name for name in header if name != "__metadata__")
+        header[first] |= change
+        text = json.dumps(header).encode()
+        (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+        return folder
+
+    def with_values(self, value):
+        """A model with this number all over a kernel of layer 2."""
+        folder = self.model()
+        content = bytearray((folder / WEIGHTS).read_bytes())
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + length])
+        begin, end = header["transformer.h.2.mlp.dense_h_to_4h.weight"]["data_offsets"]
+        pattern = np.full((end - begin) // 4, value, np.float32).tobytes()
+        content[8 + length + begin : 8 + length + end] = pattern
+        (folder / WEIGHTS).write_bytes(content)
+        return folder
+
+    def flipped(self, offset):
+        folder = self.model()
+        flip(folder / WEIGHTS, offset)
+        return folder
+
+    def with_index(self, shard):
+        folder = self.model()
+        (folder / WEIGHTS).rename(self.folder / "outside.safetensors")
+        index = {"weight_map": {"transformer.word_embeddings.weight": shard}}
+        (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
+        return folder
+
+    def with_link(self):
+        folder = self.model()
+        (folder / WEIGHTS).rename(self.folder / "outside.safetensors")
+        (folder / WEIGHTS).symlink_to(self.folder / "outside.safetensors")
+        return folder
+
+    def with_attack(self):
+        folder = self.model()
+        (folder / WEIGHTS).unlink()
+        with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps({"w": Attack(self.marker)}, 2))
+            archive.writestr("archive/version", "3")
+        return folder
+
+    def without_tokenizer(self):
+        folder = self.model()
+        for file in folder.glob("token*"):
+            file.unlink()
+        return folder
+
+    def with_large_ids(self):
+        folder = self.model()
+        file = folder / "tokenizer.json"
+        tokenizer = json.loads(file.read_text())
+        tokenizer["added_tokens"].append(
+            {"id": 99999, "content": "<large>", "special": True, "single_word": False,
+             "lstrip": False, "rstrip": False, "normalized": False}
+        )  # fmt: skip
+        file.write_text(json.dumps(tokenizer))
+        return folder
+
+    # Texts, tokens, tasks.
+
+    def texts(self, **contents):
+        """A folder of <language>.txt."""
+        folder = self.folder / "texts"
+        folder.mkdir()
+        for code, content in contents.items():
+            raw = content if isinstance(content, bytes) else content.encode()
+            (folder / f"{code}.txt").write_bytes(raw)
+        return folder
+
+    def npz(self, **arrays):
+        path = self.folder / "tokens.npz"
+        np.savez(path, **arrays)
+        return path
+
+    def npz_attack(self):
+        return self.npz(input_ids=np.array([[Attack(self.marker)]], dtype=object))
+
+    def file(self, content, name="tokens.npz"):
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def task(self, *rows):
+        """A task whose English rows are these lines; the path of its .toml."""
+        data = self.folder / "rows"
+        data.mkdir()
+        raw = b"".join(row if isinstance(row, bytes) else row.encode() for row in rows)
+        (data / "en.jsonl").write_bytes(raw)
+        path = self.folder / "toy.toml"
+        path.write_text(FAULTY_TASK.format(data=data))
+        return f"evaluation.tasks={path}"
+
+    # Runs.
+
+    def runs(self):
+        """Two evaluated runs of one task."""
+        folders = self.folder / "a", self.folder / "b"
+        for run in folders:
+            (run / "xnli").mkdir(parents=True)
+            scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]]
+            labels = np.array([0, 1, 2, 0], np.int32)
+            np.savez(run / "xnli" / "en.npz", scores=scores, labels=labels)
+        return folders
+
+    def whole_run(self, name="run"):
+        """A copy of a pruned model's workdir."""
+        return shutil.copytree(self._whole_run, self.folder / name)
+
+    def damaged_run(self, damage, name="run"):
+        """One in which the largest file of the masks is damaged: a function of that file."""
+        run = self.whole_run(name)
+        files = [file for file in (run / "checkpoint" / "masks").rglob("*") if file.is_file()]
+        damage(max(files, key=lambda file: file.stat().st_size))
+        return run
+
+
+def flip(file, offset=None):
+    """One bit, in the middle by default."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2 if offset is None else offset] ^= 1
+    file.write_bytes(content)
+
+
+def halve(file):
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def npy(shape, descr="<i4", data=b"\0" * 64):
+    """A .npy that says it has a shape, whatever it holds."""
+    header = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode()
+    header += b" " * (-(11 + len(header)) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+
+
+def zipped(name, *pieces):
+    """An archive of one compressed member made of pieces."""
+    memory = io.BytesIO()
+    with (
+        zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(name, "w", force_zip64=True) as member,
+    ):
+        for piece in pieces:
+            member.write(piece)
+    return memory.getvalue()
