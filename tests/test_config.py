@@ -316,15 +316,16 @@ def run(monkeypatch, capsys, tmp_path):
     ("error", "code", "line"),
     [
         (InputError("two\nlines"), 2, "error: two lines\n"),
-        (OSError(28, "No space left"), 1, "error: [Errno 28] No space left\n"),
+        (OSError(28, "No space left"), 1, "error: [Errno 28] No space left: '{workdir}'\n"),
+        (OSError(28, "No space left", "/x"), 1, "error: [Errno 28] No space left: '/x'\n"),
     ],
 )
-def test_errors_end_in_one_line_and_an_exit_code(run, error, code, line):
+def test_errors_end_in_one_line_and_an_exit_code(run, error, code, line, tmp_path):
     def main(config, workdir):
         raise error
 
     got, printed = run(main)
-    assert (got, printed.err, printed.out) == (code, line, "")
+    assert (got, printed.err, printed.out) == (code, line.format(workdir=tmp_path), "")
 
 
 def test_a_bug_keeps_its_traceback(run):
