@@ -18,7 +18,7 @@ from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation import Pair, stop_tokens, translation_prompts
 from jaxprune.model import load
 from jaxprune.report import peak_memory
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 from jaxprune.texts import aligned
 
 
@@ -109,7 +109,7 @@ def compare(arguments, model, torch_model, source, own_shots):
     new = arguments.max_new_tokens
     start = time.perf_counter()
     generators = {
-        dtype: Generator(model, dtype=dtype, mesh=data_mesh(arguments.devices), progress=False)
+        dtype: Generator(model, dtype=dtype, mesh=device_mesh(arguments.devices), progress=False)
         for dtype in arguments.dtypes.split(",")
     }
     print(f"  weights on the devices: {time.perf_counter() - start:.1f} s")

@@ -9,6 +9,7 @@ Writes a random checkpoint of a published shape to --scratch, prunes it with scr
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -34,12 +35,14 @@ def measure(scratch, arguments, dtype):
         "--config.calibration.kind=tokens", f"--config.calibration.data={scratch}/tokens.npz",
         f"--config.pruning.propagate={arguments.propagate}", "--config.output.params=false",
     ]  # fmt: skip
+    told = subprocess.run([*command, "--plan"], check=True, capture_output=True, text=True).stdout
+    planned = float(re.search(r"host +([\d.]+) GB", told)[1])
     subprocess.run(command, check=True)
     report = json.loads((workdir / "report.json").read_text())
     peak, seconds = report["peak_memory_bytes"]["host"], report["seconds"]
     bound = 0.4 * size + 1e9
     print(
-        f"{arguments.shape} {dtype}: {size / 1e9:.2f} GB on disk, peak {peak / 1e9:.2f} GB, "
+        f"{arguments.shape} {dtype}: {size / 1e9:.2f} GB on disk, peak {peak / 1e9:.2f} GB, planned {planned:.2f} GB, "
         f"bound {bound / 1e9:.2f} GB ({'kept' if peak <= bound else 'MISSED'}); seconds {seconds}",
         flush=True,
     )

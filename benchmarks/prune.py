@@ -20,11 +20,11 @@ import transformers
 from random_checkpoint import SHAPES, write
 from torch_loop import prune as torch_prune
 
+from jaxprune import costs
 from jaxprune.batching import Batch, from_arrays
 from jaxprune.cli import one_cpu_device_per_core
 from jaxprune.demonstrations import prompts, sample_rows
 from jaxprune.model import load
-from jaxprune.models import modules
 from jaxprune.prune import prune_blocks
 from jaxprune.settings import Settings
 
@@ -81,23 +81,6 @@ def matmul_rate(dtype):
     product(a).block_until_ready()
     best = min(timing.seconds(lambda: product(a).block_until_ready()) for _ in range(3))
     return 2 * size**3 / best / 1e9
-
-
-def pass_flops(config, batches, propagate):
-    """Operations of the products in all passes; attention counted causally, half of T x T.
-
-    Statistics leave out a block's last product, and nothing computes the last block's output.
-    """
-    kernels = [x.size for x in jax.tree.leaves(modules(config).block[1]) if x.ndim == 2]
-    total = 0
-    for batch in batches:
-        rows, length = batch.tokens.shape
-        attention = 2 * 2 * rows * length * length * config.n_heads * config.head_dim / 2
-        whole = rows * length * 2 * sum(kernels) + attention
-        statistics = whole - rows * length * 2 * config.d_ff * config.d_model
-        first = {"block": statistics + whole, "site": whole}[propagate]  # all blocks but the last
-        total += (config.n_layers - 1) * first + statistics
-    return total
 
 
 def tokens_of(arguments, model):
@@ -170,7 +153,8 @@ def compare(arguments, folder):
         ratios = [f"{job.name} {best[job.name] / best[name]:.2f}x" for job in theirs]
         print(f"  {name}: {best[name]:.1f} s; {', '.join(ratios)}", end="")
         if how[2] == "float32":
-            rate = pass_flops(model.config, how[0], how[1]) / best[name] / 1e9
+            work = costs.Work(model.config, costs.groups_of(how[0]), how[1])
+            rate = costs.flops(work) / best[name] / 1e9
             print(f"; {rate:.0f} GFLOP/s, {rate / max(rates):.0%} of matmul", end="")
         print()
     print(f"  bfloat16 over float32: {best['real block'] / best['real block bfloat16']:.2f}x")

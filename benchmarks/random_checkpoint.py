@@ -1,6 +1,7 @@
 """Random checkpoints of published shapes, written block by block so that any size fits."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import jax
@@ -18,8 +19,19 @@ SHAPES = {
         "model_type": "xglm", "d_model": 1024, "num_layers": 24, "attention_heads": 16,
         "ffn_dim": 4096, "vocab_size": 256008, "max_position_embeddings": 2048,
     },
+    "xglm-7.5b": {
+        "model_type": "xglm", "d_model": 4096, "num_layers": 32, "attention_heads": 32,
+        "ffn_dim": 16384, "vocab_size": 256008, "max_position_embeddings": 2048,
+    },
 }  # fmt: skip
 NAMES = {"bloom": ("n_layer", "vocab_size"), "xglm": ("num_layers", "vocab_size")}
+
+
+def read(name: str):
+    """The config of a shape."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "config.json").write_text(json.dumps(SHAPES[name]))
+        return load_config(Path(folder))
 
 
 def write(name: str, folder: Path, dtype: str, layers: int | None = None, vocab: int | None = None):

@@ -18,7 +18,7 @@ from jaxprune.errors import InputError
 from jaxprune.models import ModelConfig, family_of
 from jaxprune.probe import SiteSums
 from jaxprune.settings import Settings
-from jaxprune.sharding import DATA, replicated
+from jaxprune.sharding import EVERY
 
 
 def kernels(config: ModelConfig, sites: Sequence[str]) -> dict[str, str]:
@@ -38,7 +38,7 @@ def select(
     """Which weights stay of the kernels that read `sites`: kernel path → bool [in, out], on the host.
 
     Args:
-      params: of the block, whole on every device.
+      params: of the block, as `sharding.block_specs` has them.
       sums: role → site → Σ X², of these sites at least; empty for criteria without statistics.
 
     Raises:
@@ -68,17 +68,18 @@ def select(
     return keep
 
 
-def drop(params: Any, keep: Mapping[str, np.ndarray], mesh: Mesh) -> Any:
+def drop(params: Any, keep: Mapping[str, np.ndarray]) -> Any:
     """A block on the devices without the weights that are not kept."""
     flat = flatten_dict(params, sep="/")
     weights = {path: flat.pop(path) for path in keep}
-    pruned = drop_weights(weights, jax.device_put(dict(keep), replicated(mesh)))
+    where = {path: kernel.sharding for path, kernel in weights.items()}
+    pruned = drop_weights(weights, jax.device_put(dict(keep), where))
     return unflatten_dict(flat | pruned, sep="/")
 
 
 @functools.partial(jax.jit, donate_argnames="kernels")
 def drop_weights(kernels: Mapping[str, Any], keep: Mapping[str, Any]) -> dict[str, Any]:
-    """Kernels of a block with the dropped weights +0, on every device."""
+    """Kernels of a block with the dropped weights +0, where they were."""
     return mask_algebra.apply(kernels, keep)
 
 
@@ -118,13 +119,13 @@ def select_block(
 
     divisible = all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values())
     if divisible and settings.threshold == "row":  # "variant" seeks one alpha for a whole kernel
-        columns = PartitionSpec(None, DATA)
+        columns = PartitionSpec(None, EVERY)
         # check_vma: the loops of the selection begin at constants, which it takes for replicated
         ranked = jax.shard_map(
             ranked,
             mesh=mesh,
             in_specs=(columns, columns),
-            out_specs=(columns, PartitionSpec(DATA)),
+            out_specs=(columns, PartitionSpec(EVERY)),
             check_vma=False,
         )
     return ranked(block, kernels)

@@ -14,6 +14,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from jaxprune import hosts
 from jaxprune.config import unknown_field, validate
 from jaxprune.errors import InputError
 from jaxprune.fields import FIELDS
@@ -51,6 +52,29 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
 
     with errors_in_one_line():
         app.run(start, flags_parser=read)
+
+
+def process_flags() -> Callable[[], None]:
+    """Defines the flags that make a script's process one of several.
+
+    Returns:
+      What joins them, to be called before JAX meets its devices.
+    """
+    flags.DEFINE_boolean(
+        "distributed",
+        False,
+        "one of several processes, which a TPU slice, Slurm or GKE tells of each other",
+    )
+    flags.DEFINE_string("coordinator", None, "or host:port of process 0, on each of")
+    flags.DEFINE_integer("processes", None, "so many processes,")
+    flags.DEFINE_integer("process", None, "of which this one has this number, from 0")
+
+    def join() -> None:
+        given = flags.FLAGS
+        if given.distributed or given.coordinator:
+            hosts.join(given.coordinator, given.processes, given.process)
+
+    return join
 
 
 @contextlib.contextmanager

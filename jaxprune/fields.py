@@ -194,10 +194,12 @@ FIELDS: Mapping[str, Field] = {
     # Devices along each axis.
     "mesh.data": Field(
         -1,
-        "a number of devices, or -1 for all",
+        "a number of groups of devices, or -1 for as many as there are",
         lambda value: _is_int(value) and (value == -1 or value > 0),
     ),
     "mesh.model": Field(
-        1, "1, as a block has to fit one device", lambda value: _is_int(value) and value == 1
+        1,
+        "a number of devices that share a block, or -1 for all",
+        lambda value: _is_int(value) and (value == -1 or value > 0),
     ),
 }

@@ -24,16 +24,36 @@ def resolve(model: str, revision: str | None = None) -> Path:
       InputError: neither a folder nor a repository of the hub.
       OSError: the hub cannot be reached.
     """
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
-    try:
+    folder = _local(model)
+    if folder is None:
         # safetensors first; .bin only where a repository has nothing else (XGLM, mGPT)
-        folder = _snapshot(model, revision, ["*.safetensors"])
+        folder = _snapshot(model, revision, [*CONFIG_FILES, "*.safetensors"])
         if not any(folder.glob("*.safetensors")):
-            folder = _snapshot(model, revision, ["pytorch_model*.bin"])
+            folder = _snapshot(model, revision, [*CONFIG_FILES, "pytorch_model*.bin"])
+    return folder
+
+
+def config_folder(model: str, revision: str | None = None) -> Path:
+    """A folder with the model's config.json; of a hub repository nothing else is downloaded. As `resolve` otherwise."""
+    return _local(model) or _snapshot(model, revision, ["config.json"])
+
+
+def _local(model: str) -> Path | None:
+    path = Path(model).expanduser()
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
+    return path if path.is_dir() else None
+
+
+def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
+    try:
+        folder = snapshot_download(
+            model,
+            revision=revision,
+            allow_patterns=patterns,
+            # original/* holds a second copy of the weights in some repositories
+            ignore_patterns=["original/*", "*.msgpack"],
+        )
     except LocalEntryNotFoundError:
         raise ConnectionError(f"{model}: no such folder, and the hub cannot be reached") from None
     except (HFValidationError, HfHubHTTPError) as error:
@@ -41,16 +61,4 @@ def resolve(model: str, revision: str | None = None) -> Path:
         raise InputError(
             f"{model}: neither a folder nor a repository of the hub ({reason})"
         ) from None
-    return folder
-
-
-def _snapshot(model: str, revision: str | None, weights: list[str]) -> Path:
-    # original/* holds a second copy of the weights in some repositories
-    return Path(
-        snapshot_download(
-            model,
-            revision=revision,
-            allow_patterns=[*CONFIG_FILES, *weights],
-            ignore_patterns=["original/*", "*.msgpack"],
-        )
-    )
+    return Path(folder)

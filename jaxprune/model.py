@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxprune.errors import InputError
 from jaxprune.hub import resolve
-from jaxprune.models import ModelConfig, load_config
+from jaxprune.models import ModelConfig, family_of, load_config
 from jaxprune.weights import Weights, size
 
 if TYPE_CHECKING:
@@ -70,6 +70,15 @@ class Model:
                 f"{self.config.vocab_size}"
             )
         return tokenizer
+
+    @property
+    def dtype(self) -> str:
+        """In which the pruned kernels are stored."""
+        path = next(iter(family_of(self.config).sites))
+        if self.loaded is None:
+            return str(self.weights.files.info(self.weights.name(f"blocks/{path}")).dtype.name)
+        kernel = functools.reduce(operator.getitem, path.split("/"), self.loaded["blocks"])
+        return str(kernel.dtype.name)
 
     @property
     def size(self) -> int:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,13 @@ from jaxprune.errors import InputError
 from jaxprune.export import HfWriter
 from jaxprune.files import write_json
 from jaxprune.model import Model, load
+from jaxprune.plan import check, plan_of
 from jaxprune.probe import SiteSums, stack
 from jaxprune.prune import PrunedBlock, prune_blocks
 from jaxprune.report import environment, peak_memory, print_summary, summarise
 from jaxprune.resume import Progress, identity
 from jaxprune.settings import Settings
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 from jaxprune.signals import TerminatedError, termination
 from jaxprune.stats import ActivationStats
 
@@ -96,14 +97,22 @@ def prune_to_workdir(
     """
     began = time.perf_counter() if began is None else began
     check_workdir(workdir, model.folder)
-    with Progress(workdir, identity(model, config, batches), overwrite) as progress:
+    mesh = device_mesh(**config.mesh)
+    plan = plan_of(model.config, model.dtype, batches, config, mesh)
+    check(plan)
+    about = identity(model, config, batches) | {"rows": plan.rows}
+    with Progress(workdir, about, overwrite) as progress:
         if hosts.is_first():
             clear(workdir)
             write_json(workdir / "config.json", json.loads(config.to_json_best_effort()))
             if progress.layers:
                 print(f"going on at layer {progress.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
-        summary = _run(model, batches, config, workdir, stats, progress)
+        blocks = prune_blocks(
+            model, batches, settings_of(config), mesh=mesh, rows=plan.rows, stats=stats,
+            done=progress.read, progress=hosts.is_first(),
+        )  # fmt: skip
+        summary = _run(model, batches, config, workdir, blocks, progress)
         summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
         summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
         summary["peak_memory_bytes"] = peak_memory()
@@ -118,16 +127,11 @@ def _run(
     batches: Sequence[Batch],
     config: ConfigDict,
     workdir: Path,
-    stats: ActivationStats | None,
+    blocks: Generator[PrunedBlock, None, None],
     progress: Progress,
 ) -> dict[str, Any]:
-    mesh, settings = data_mesh(config.mesh.data), settings_of(config)
     resolved = json.loads(config.to_json_best_effort())
-    # closed at once when a write fails, so that its progress bar ends before the error is shown
-    blocks = prune_blocks(
-        model, batches, settings, mesh=mesh, stats=stats, done=progress.read,
-        progress=hosts.is_first(),
-    )  # fmt: skip
+    # blocks are closed at once when a write fails, so that the progress bar ends before the error is shown
     with (
         contextlib.closing(blocks),
         Outputs(model, workdir, config, progress) as outputs,
@@ -143,7 +147,7 @@ def _run(
         digests = outputs.digests() | {"calibration": digest(batches)}
         summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
         summary["digests"] = digests
-        summary["environment"] = environment(mesh)
+        summary["environment"] = environment(device_mesh(**config.mesh))
         outputs.close({"config": resolved} | summary)
     return summary
 

@@ -17,7 +17,7 @@ from jaxprune.model import Model
 from jaxprune.models import SITES, family_of
 from jaxprune.models.config import ModelConfig
 from jaxprune.progress import progress_bar
-from jaxprune.sharding import data_mesh, replicated
+from jaxprune.sharding import block_shares, device_mesh, replicated
 from jaxprune.stats import ActivationStats, sum_samples
 from jaxprune.walk import (
     HIDDEN,
@@ -63,13 +63,13 @@ def probe(
     Raises:
       InputError: an activation is not finite (names layer and site); a sequence is too long.
     """
-    mesh = mesh or data_mesh()
+    mesh = mesh or device_mesh()
     pieces, counts = start(model, batches, mesh, rows), token_counts(batches)
     segment = Segment(INPUT, OUTPUT, collect=True, advance=True, hidden=hidden)
     layers: list[SiteSums] = []
 
     def read(layer: int) -> Any:
-        return to_device(model.block(layer), dtype, mesh)
+        return block_to_device(model.block(layer), dtype, mesh)
 
     with progress_bar("probe", model.config.n_layers, sum(counts.values()), progress) as bar:
         for layer, params in enumerate(prefetch(read, model.config.n_layers)):
@@ -136,11 +136,19 @@ def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> Samp
     return pieces
 
 
-def to_device(block: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
-    """A block's weights in `dtype`, whole on every device of the mesh."""
+def to_device(params: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
+    """Parameters in `dtype`, whole on every device of the mesh."""
+    return jax.device_put(_converted(params, dtype), replicated(mesh))
+
+
+def block_to_device(block: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
+    """A block's parameters in `dtype`, as `sharding.block_specs` has them on the mesh."""
+    return jax.device_put(_converted(block, dtype), block_shares(block, mesh))
+
+
+def _converted(params: Mapping[str, Any], dtype: str) -> Any:
     kind = jax.numpy.dtype(dtype)
-    host = jax.tree.map(lambda leaf: np.asarray(leaf, kind, order="C"), block)
-    return jax.device_put(host, replicated(mesh))
+    return jax.tree.map(lambda leaf: np.asarray(leaf, kind, order="C"), params)
 
 
 def collect(

@@ -17,11 +17,11 @@ from jaxprune.batching import Batch, token_counts
 from jaxprune.errors import InputError
 from jaxprune.model import Model
 from jaxprune.models import SITES
-from jaxprune.probe import ROWS, Samples, SiteSums, collect, stack, start, to_device
+from jaxprune.probe import ROWS, Samples, SiteSums, block_to_device, collect, stack, start
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.report import summarise
 from jaxprune.settings import Settings
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 from jaxprune.stats import ActivationStats
 from jaxprune.walk import INPUT, OUTPUT, Segment, prefetch
 
@@ -157,7 +157,7 @@ def prune_blocks(
     Raises:
       InputError: statistics with another propagate, which depends on what was pruned below.
     """
-    mesh = mesh or data_mesh()
+    mesh = mesh or device_mesh()
     pieces = None
     if stats is not None and settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
@@ -169,7 +169,7 @@ def prune_blocks(
 
     def read(layer: int) -> tuple[dict[str, Any], Any]:
         host = model.block(layer)
-        return host, to_device(host, settings.dtype, mesh)
+        return host, block_to_device(host, settings.dtype, mesh)
 
     with progress_bar("prune", layers, tokens, progress) as bar:
         clock = Clock()
@@ -227,6 +227,6 @@ def _prune_one(
                     for path in block_masks.kernels(model.config, step.prunes)
                 }
             keep |= more
-            params = block_masks.drop(params, more, pieces.mesh)
+            params = block_masks.drop(params, more)
             clock.lap("select")
     return Done(keep, sums) if known is None else known

@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.models import SITES, ModelConfig, modules
+from jaxprune.models import SITES, ModelConfig, family_of, modules
 from jaxprune.models.positions import Positions, Tree
-from jaxprune.sharding import by_rows, on_own_rows
+from jaxprune.sharding import MODEL, block_specs, by_rows, on_own_rows, whole
 
 # Positions in a block: its input, the input of each site in turn, its output.
 INPUT, OUTPUT = 0, len(SITES) + 1
@@ -92,16 +93,19 @@ class MicroBatches:
 
         One piece is dispatched while its predecessor runs, so that the devices hold two at most.
         """
-        offload = self.mesh.devices.flat[0].platform != "cpu"
+        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
+        # CPU devices that share blocks gather kernels on the threads that compute: two passes at a
+        # time could wait for each other.
+        behind = 0 if on_cpu and self.mesh.shape[MODEL] > 1 else 1
         results: list[Any] = []
         for i, context in enumerate(self.contexts):
             state, result = step(jax.device_put(self.states[i], by_rows(self.mesh)), context)
             results.append(result)
             if state is not None:
                 self.states[i] = state
-            if i:
-                self._settle(i - 1, results, offload)
-        self._settle(-1, results, offload)
+            if i >= behind:
+                self._settle(i - behind, results, offload=not on_cpu)
+        self._settle(-1, results, offload=not on_cpu)
         return jax.device_get(results)
 
     def _settle(self, i: int, results: list[Any], offload: bool) -> None:
@@ -146,7 +150,7 @@ def run_segment(
     """One piece through one segment of one block, each device on its own rows.
 
     Args:
-      params: of the block, whole on every device.
+      params: of the block, as `block_specs` has them.
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
       context: of the piece.
 
@@ -154,15 +158,15 @@ def run_segment(
       The state at `segment.stop` (None without `advance`), and sums of squares over the real tokens of
       every sample, float32 [B, D_site], of each site reached (with `collect`) and of HIDDEN (with `hidden`).
     """
-    call = on_own_rows(functools.partial(_segment, config, segment), mesh)
+    specs = block_specs(params, mesh)
+    call = on_own_rows(functools.partial(_segment, config, segment, specs), mesh, specs)
     return call(params, state, context)
 
 
 def _segment(
-    config: ModelConfig, segment: Segment, params: Any, state: Any, context: Context
+    config: ModelConfig, segment: Segment, specs: Any, params: Any, state: Any, context: Context
 ) -> tuple[Any, dict[str, Array]]:
     graph, _ = modules(config).block
-    block = nnx.merge(graph, params)
     dtype = jax.tree.leaves(params["mlp"]["out"]["kernel"])[0].dtype
     sums: dict[str, Array] = {}
 
@@ -172,9 +176,11 @@ def _segment(
 
     for position in range(segment.start, segment.stop):
         if position == INPUT:
-            residual, u = block.enter(state)
+            residual, u = nnx.merge(graph, params).enter(state)
         else:
-            residual, u = block.leave(SITES[position - 1], *state, context.tree)
+            site = SITES[position - 1]
+            here, state = _readable(config, site, specs, params, state)
+            residual, u = nnx.merge(graph, here).leave(site, *state, context.tree)
         if position + 1 == OUTPUT:
             state = residual
             if segment.hidden:
@@ -185,6 +191,23 @@ def _segment(
         if segment.collect:
             measure(SITES[position], u)
     return (state if segment.advance else None), sums
+
+
+def _readable(
+    config: ModelConfig, site: str, specs: Any, params: Any, state: Any
+) -> tuple[Any, Any]:
+    """A block's parameters in which the kernels that read `site` are whole, and the state there."""
+    flat, lie = flatten_dict(params, sep="/"), flatten_dict(specs, sep="/")
+    shared = {
+        path: flat[path]
+        for path, reads in family_of(config).sites.items()
+        if reads == site and MODEL in lie[path]
+    }
+    if shared:
+        # tied to the state, so that XLA cannot gather all kernels at the beginning and hold them all
+        shared, state = jax.lax.optimization_barrier((shared, state))
+        flat |= {path: whole(leaf, lie[path]) for path, leaf in shared.items()}
+    return unflatten_dict(flat, sep="/"), state
 
 
 def sum_of_squares(

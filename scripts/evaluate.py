@@ -1,6 +1,8 @@
 """Scores a model on tasks in every language, and its perplexity; see docs/evaluation.md.
 
 python scripts/evaluate.py --config configs/nano.py --workdir runs/nano --config.model=runs/nano/hf
+
+On several hosts give the same command on each, with --distributed.
 """
 
 from pathlib import Path
@@ -10,9 +12,12 @@ from ml_collections import ConfigDict
 from jaxprune import cli
 from jaxprune.evaluation.evaluate import evaluate_from_config
 
+join = cli.process_flags()
+
 
 def main(config: ConfigDict, workdir: Path) -> None:
     """Evaluates `config.model` and writes a folder for each task to `workdir`."""
+    join()
     evaluate_from_config(config, workdir)
 
 

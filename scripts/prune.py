@@ -2,6 +2,7 @@
 
 python scripts/prune.py --config configs/nano.py --workdir runs/nano
 
+--plan tells the memory and the operations that a run would need, on this machine or, with --chip, on others.
 A run that was interrupted goes on when the same command is given again. On several hosts give the same
 command on each, with --distributed and a workdir that all of them see.
 """
@@ -11,26 +12,28 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict
 
-from jaxprune import cli, hosts
+from jaxprune import cli
+from jaxprune.chips import CHIPS
 from jaxprune.pipeline import prune_from_config
+from jaxprune.plan import plan_from_config, print_plan
 
 OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "start afresh where the workdir holds an unfinished run"
 )
-DISTRIBUTED = flags.DEFINE_boolean(
-    "distributed",
-    False,
-    "one of several processes, which a TPU slice, Slurm or GKE tells of each other",
+PLAN = flags.DEFINE_boolean(
+    "plan", False, "print what the run would need, without loading the model or writing anything"
 )
-COORDINATOR = flags.DEFINE_string("coordinator", None, "or host:port of process 0, on each of")
-PROCESSES = flags.DEFINE_integer("processes", None, "so many processes,")
-PROCESS = flags.DEFINE_integer("process", None, "of which this one has this number, from 0")
+CHIP = flags.DEFINE_string("chip", None, f"plan for these devices: {', '.join(CHIPS)}")
+join = cli.process_flags()
 
 
 def main(config: ConfigDict, workdir: Path) -> None:
-    """Prunes `config.model` and writes to `workdir`."""
-    if DISTRIBUTED.value or COORDINATOR.value:
-        hosts.join(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    """Prunes `config.model` and writes to `workdir`, or prints what that would need."""
+    if PLAN.value:
+        processes = flags.FLAGS.processes or 1
+        print_plan(config, plan_from_config(config, chip=CHIP.value, processes=processes))
+        return
+    join()
     prune_from_config(config, workdir, overwrite=OVERWRITE.value)
 
 

@@ -19,7 +19,7 @@ from jaxprune import checkpoint
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.models import ModelConfig, init
-from jaxprune.sharding import by_rows, data_mesh, replicated
+from jaxprune.sharding import by_rows, device_mesh, replicated
 
 
 def on_eight_devices(job, *arguments):
@@ -68,29 +68,38 @@ CASES = {
     "bloom-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
     "gpt2-float32": {"dtype": "float32", "propagate": "dense"},
     "gpt2-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
+    "gpt2-block": {"propagate": "block"},
     "wider-float32": {"dtype": "float32", "propagate": "dense", "length": 160},
 }
-ON_THREE = "gpt2-float32"
+# Cases on other meshes than 8 x 1: groups of devices, and devices of a group, which share a block.
+MESHES = {
+    "three": ("gpt2-float32", (3, 1)),
+    "four groups": ("xglm-float32", (4, 2)),
+    "two groups": ("bloom-bfloat16", (2, 4)),
+    "one group": ("wider-float32", (1, 8)),
+    "block": ("gpt2-block", (2, 2)),
+}
 
 
-def run_case(case, folder, devices):
+def run_case(case, folder, *mesh):
     """One case; `folder` holds the tiny models by name."""
     name = case.partition("-")[0]
     model = xglm_shaped(2, 256, 1024) if name == "wider" else jp.load(folder / name)
-    return pruned(model, data_mesh(devices), **CASES[case])
+    return pruned(model, device_mesh(*mesh), **CASES[case])
 
 
 def prune_all(folder, out):
-    """Every case on eight devices, one of them also on three."""
+    """Every case on eight devices, some also on other meshes."""
     assert jax.device_count() == 8
     for case in CASES:
         np.savez(Path(out, case), **run_case(case, Path(folder), 8))
-    np.savez(Path(out, "three"), **run_case(ON_THREE, Path(folder), 3))
+    for name, (case, mesh) in MESHES.items():
+        np.savez(Path(out, name), **run_case(case, Path(folder), *mesh))
 
 
 def sharded_params():
     """Two arrays over all devices, one cut in rows and one whole on each."""
-    mesh = data_mesh()
+    mesh = device_mesh()
     rows = np.arange(8 * 6, dtype=np.float32).reshape(8, 6)
     whole = np.arange(5, dtype=np.float32)
     return {
@@ -101,7 +110,7 @@ def sharded_params():
 
 def checkpoints(saved_on_one, save_here):
     """Restores onto all devices what one device saved; saves what lies on eight."""
-    params = checkpoint.restore(saved_on_one, sharding=replicated(data_mesh())).params
+    params = checkpoint.restore(saved_on_one, sharding=replicated(device_mesh())).params
     assert len(params["rows"].addressable_shards) == 8
     np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
     np.testing.assert_array_equal(params["whole"], np.arange(5.0))
@@ -110,18 +119,19 @@ def checkpoints(saved_on_one, save_here):
     checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
 
 
-def scored(folder, devices):
+def scored(folder, *mesh):
     """Log-probabilities of sequences that share prefixes, by sequence."""
     rng = np.random.default_rng(0)
     stem = rng.integers(0, 131, 30).tolist()
     sequences = [stem[: 10 + i] + rng.integers(0, 131, 40).tolist() for i in range(20)]
-    got = Scorer(jp.load(folder), mesh=data_mesh(devices), progress=False)(sequences)
+    got = Scorer(jp.load(folder), mesh=device_mesh(*mesh), progress=False)(sequences)
     return {str(i): scores.log_probabilities for i, scores in enumerate(got)}
 
 
 def score(folder, out):
-    """Scores on eight devices."""
-    np.savez(out, **scored(folder, 8))
+    """Scores on eight devices, which have whole blocks or share them."""
+    np.savez(Path(out, "eight"), **scored(folder, 8))
+    np.savez(Path(out, "shared"), **scored(folder, 4, 2))
 
 
 def generated(folder, devices):
@@ -129,7 +139,7 @@ def generated(folder, devices):
     rng = np.random.default_rng(0)
     stem = rng.integers(0, 131, 30).tolist()
     prompts = [stem + rng.integers(0, 131, 1 + i).tolist() for i in range(20)]
-    generator = Generator(jp.load(folder), mesh=data_mesh(devices), progress=False)
+    generator = Generator(jp.load(folder), mesh=device_mesh(devices), progress=False)
     found = {}
     for beams in (1, 2):
         got = generator(prompts, max_new_tokens=8, stop=range(20), beams=beams)

@@ -10,7 +10,7 @@ from device_jobs import on_eight_devices, sharded_params
 
 import jaxprune as jp
 from jaxprune import checkpoint
-from jaxprune.sharding import data_mesh, replicated
+from jaxprune.sharding import device_mesh, replicated
 
 
 def params():
@@ -72,7 +72,7 @@ def test_arrays_of_jax_and_packed_masks_are_the_same_checkpoint(tmp_path):
 
 def test_restored_onto_a_device(tmp_path):
     checkpoint.save(tmp_path / "c", params=params())
-    restored = checkpoint.restore(tmp_path / "c", sharding=replicated(data_mesh())).params
+    restored = checkpoint.restore(tmp_path / "c", sharding=replicated(device_mesh())).params
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(restored))
     assert_bits(jax.device_get(restored), params())
 

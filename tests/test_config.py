@@ -104,7 +104,7 @@ BAD_VALUES = [
     ("pruning.drop", "low", r"did you mean lowest\?"),
     ("pruning.propagate", "layer", "pruning.propagate: got 'layer'; allowed: block, dense, site"),
     ("mesh.data", 0, "mesh.data: got 0"),
-    ("mesh.model", 2, "mesh.model: got 2; allowed: 1, as a block"),
+    ("mesh.model", 0, "mesh.model: got 0; allowed: a number of devices that share a block"),
 ]
 
 

@@ -106,8 +106,9 @@ CONFIG = {
     "unknown field": config("pruning.sparsty", 0.3, r"sparsty: no such .*mean pruning\.sparsity\?"),
     "unknown group": config("prunning.sparsity", 0.3, r"did you mean pruning\.sparsity\?"),
     "a group as a field": config("pruning", 0.3, r"pruning: no such field; its fields are"),
-    "mesh.data": config("mesh.data", 4096, r"mesh\.data=4096: expected -1 or 1 to \d"),
-    "mesh.model": config("mesh.model", 2, r"mesh\.model: got 2; allowed: 1"),
+    "mesh.data": config("mesh.data", 4096, r"mesh\.data=4096, mesh\.model=1: expected .* 1 to \d"),
+    "mesh.model": config("mesh.model", 4096, r"mesh\.data=-1, mesh\.model=4096: expected"),
+    "mesh.model -2": config("mesh.model", -2, r"mesh\.model: got -2; allowed: a number of devices"),
     "2:3 on a width of 128": config("pruning.pattern", "2:3", r"pattern: .*kernel.* multiple of 3"),
     "sparsity against pattern": Fault(
         lambda p: p.prune("pruning.pattern=2:4", "pruning.sparsity=0.3"),

@@ -29,12 +29,18 @@ def free_port():
 
 
 def start(model, tokens, workdir, processes=1, *arguments):
-    """The processes of one run, two CPU devices each."""
+    """The processes of one pruning run, two CPU devices each."""
     command = [
-        sys.executable, str(ROOT / "scripts" / "prune.py"), f"--workdir={workdir}",
+        "prune.py", f"--workdir={workdir}",
         f"--config={ROOT / 'configs' / 'base.py'}:{model}", "--config.calibration.kind=tokens",
         f"--config.calibration.data={tokens}", "--config.output.params=true", *arguments,
     ]  # fmt: skip
+    return started(command, processes)
+
+
+def started(arguments, processes):
+    """The processes of a script, two CPU devices each."""
+    command = [sys.executable, str(ROOT / "scripts" / arguments[0]), *arguments[1:]]
     port = free_port()
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
     environment.pop("XLA_FLAGS", None)
@@ -81,6 +87,7 @@ def tokens(tmp_path_factory):
     return path
 
 
+FOUND = ("nano_nli", "perplexity", "translation")
 REFINED = ("--config.pruning.criterion=refined", "--config.pruning.propagate=site")
 
 
@@ -94,6 +101,29 @@ def test_two_processes_make_the_bits_of_one(name, how, tiny_folder, tokens, tmp_
     assert "sparsity" not in outputs[1]
     report = json.loads((tmp_path / "two" / "report.json").read_text())
     assert report["environment"]["processes"] == 2
+
+
+def test_two_processes_evaluate_as_one(tmp_path):
+    def evaluated(processes):
+        workdir = tmp_path / str(processes)
+        finish(started([
+            "evaluate.py", f"--workdir={workdir}", f"--config={ROOT / 'configs' / 'nano.py'}:bloom",
+            "--config.evaluation.tasks=nano_nli", "--config.evaluation.rows=21",
+            "--config.evaluation.languages=en,sw", "--config.evaluation.perplexity=nano",
+            "--config.evaluation.translation=nano", "--config.evaluation.translation_rows=70",
+        ], processes))  # fmt: skip
+        found = {name: json.loads((workdir / name / "metrics.json").read_text()) for name in FOUND}
+        scores = {code: np.load(workdir / "nano_nli" / f"{code}.npz") for code in ("en", "sw")}
+        texts = (workdir / "translation" / "sw.jsonl").read_text()
+        return {name: about["languages"] for name, about in found.items()}, scores, texts
+
+    one, two = evaluated(1), evaluated(2)
+    assert one[0] == two[0]
+    assert one[2] == two[2]
+    for code, arrays in one[1].items():
+        assert {name: arrays[name].tobytes() for name in arrays} == {
+            name: two[1][code][name].tobytes() for name in two[1][code]
+        }
 
 
 def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path):
@@ -131,9 +161,9 @@ def test_shares_are_contiguous_and_about_equal(costs, count):
 
 def test_too_few_samples_for_the_processes(tiny_folder, monkeypatch):
     from jaxprune.probe import Samples
-    from jaxprune.sharding import data_mesh
+    from jaxprune.sharding import device_mesh
 
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     tokens = np.ones((2, 4), np.int32)
     with pytest.raises(jp.InputError, match="2 samples are too few for 3 processes"):
-        Samples([jp.Batch(tokens, tokens > 0, "x", np.arange(2))], data_mesh(), 2)
+        Samples([jp.Batch(tokens, tokens > 0, "x", np.arange(2))], device_mesh(), 2)

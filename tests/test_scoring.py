@@ -9,7 +9,7 @@ from device_jobs import on_eight_devices, scored, xglm_shaped
 import jaxprune as jp
 from jaxprune.evaluation import forest, vocabulary
 from jaxprune.evaluation.scoring import Scorer, fits
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 
 
 def sequences_of(vocab, seed=0, longest=60):
@@ -78,12 +78,13 @@ def test_where_parameters_are_changes_no_bit(name, tiny_folder):
 
 def test_eight_devices_score_as_one(tiny_folder, tmp_path):
     folder = tiny_folder("llama")
-    on_eight_devices("score", folder, tmp_path / "eight.npz")
-    eight = np.load(tmp_path / "eight.npz")
+    on_eight_devices("score", folder, tmp_path)
     one = scored(folder, 1)
-    assert set(one) == set(eight.files)
-    for key, array in one.items():
-        np.testing.assert_allclose(eight[key], array, atol=1e-5)
+    for mesh in ("eight", "shared"):
+        many = np.load(tmp_path / f"{mesh}.npz")
+        assert set(one) == set(many.files)
+        for key, array in one.items():
+            np.testing.assert_allclose(many[key], array, atol=1e-5)
 
 
 def test_bfloat16_stays_near(tiny_folder):
@@ -145,10 +146,10 @@ def test_what_cannot_be_scored_is_refused(sequences, starts, message):
 
 
 def test_small_models_stay_on_cpus_and_large_ones_do_not():
-    assert fits(xglm_shaped(2), "float32", data_mesh(1))
+    assert fits(xglm_shaped(2), "float32", device_mesh(1))
     small = xglm_shaped(1, 256, 1024)
     large = jp.Model(
         small.config.__class__(**vars(small.config) | {"n_layers": 50}), None, None, {}
     )
     assert large.size > 30e6
-    assert not fits(large, "float32", data_mesh(1))
+    assert not fits(large, "float32", device_mesh(1))

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from device_jobs import CASES, ON_THREE, batch, on_eight_devices, pruned, run_case, xglm_shaped
+from device_jobs import CASES, MESHES, batch, on_eight_devices, pruned, run_case, xglm_shaped
 
 import jaxprune as jp
 from jaxprune.models import SITES
 from jaxprune.probe import Samples, start
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 from jaxprune.walk import (
     INPUT,
     OUTPUT,
@@ -31,9 +31,9 @@ def models(tmp_path_factory, tiny_folder):
     return folder
 
 
-def test_masks_and_statistics_are_the_same_bits_on_one_three_and_eight_devices(models, tmp_path):
+def test_masks_and_statistics_are_the_same_bits_on_any_mesh(models, tmp_path):
     on_eight_devices("prune_all", models, tmp_path)
-    others = {case: case for case in CASES} | {"three": ON_THREE}
+    others = {case: case for case in CASES} | {name: case for name, (case, _) in MESHES.items()}
     for file, case in others.items():
         one = run_case(case, models, 1)
         many = np.load(tmp_path / f"{file}.npz")
@@ -58,7 +58,7 @@ def test_deeper_models_compile_no_more(propagate):
     try:
         for depth, model in models.items():  # the first pays for what all share
             counting["now"] = depth
-            pruned(model, data_mesh(1), propagate=propagate)
+            pruned(model, device_mesh(1), propagate=propagate)
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
     assert counts[12] == counts[2] > 0
@@ -69,7 +69,7 @@ def pieces():
     """A model, and its samples ready for the first block: 5 rows in pieces of 2, the last one filled up."""
     model = xglm_shaped(1)
     samples = batch("translation", 5, 16, 97, 3)
-    return model, samples, lambda: start(model, [samples], data_mesh(1), 2)
+    return model, samples, lambda: start(model, [samples], device_mesh(1), 2)
 
 
 def run(pieces, segment):
@@ -112,7 +112,7 @@ def test_what_is_not_wanted_is_not_returned(pieces):
 
 def test_micro_batches_cover_every_sample_once_and_fill_up_with_pads():
     sets = [batch("translation", 5, 8, 97, 0), batch("code", 2, 16, 97, 1)]
-    pieces = Samples(sets, data_mesh(1), 2)
+    pieces = Samples(sets, device_mesh(1), 2)
     assert [tuple(s.shape) for s in pieces.states] == [(2, 8), (2, 8), (2, 8), (2, 16)]
     assert pieces.roles.tolist() == ["translation"] * 5 + ["code"] * 2
     assert pieces.samples.tolist() == [*sets[0].samples, *sets[1].samples]
@@ -164,5 +164,9 @@ def test_prefetch_passes_errors_on():
 @pytest.mark.parametrize("devices", [0, -2, 2, 1000])
 def test_a_mesh_of_devices_that_are_not_there(devices):
     assert jax.device_count() == 1  # what the tests of this project run on
-    with pytest.raises(jp.InputError, match=f"mesh.data={devices}: expected -1 or 1 to 1"):
-        data_mesh(devices)
+    with pytest.raises(
+        jp.InputError, match=f"mesh.data={devices}, mesh.model=1: expected .* 1 to 1"
+    ):
+        device_mesh(devices)
+    with pytest.raises(jp.InputError, match=f"mesh.data=-1, mesh.model={devices}: expected"):
+        device_mesh(-1, devices)

@@ -23,7 +23,7 @@ from jaxprune.files import write_json
 from jaxprune.model import Model, load
 from jaxprune.models import family_of
 from jaxprune.report import environment
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 from jaxprune.stats import ActivationStats
 from jaxprune.texts import chosen_languages
 from jaxprune.walk import HIDDEN
@@ -53,7 +53,7 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             "demonstrations from sentences in calibration.data"
         )
     codes = chosen_languages(wanted.languages, made.data, made.target)
-    mesh = data_mesh(config.mesh.data)
+    mesh = device_mesh(**config.mesh)
     model = load(config.model, config.revision)
     masks = _masks(wanted.masks, workdir, model)
     batches = demonstration_sets(

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
+from jaxprune import hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.metrics import Scored, task_metrics
@@ -29,7 +30,7 @@ from jaxprune.evaluation.translation_metrics import (
 from jaxprune.files import UNFINISHED, whole_folder, write_json
 from jaxprune.model import Model, load
 from jaxprune.report import environment
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 
 _RESIDENT = {"auto": None, "resident": True, "streamed": False}
 
@@ -78,7 +79,8 @@ def evaluate_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         )
     model = load(config.model, config.revision)
     scorer = scorer_of(model, config)
-    clear(workdir, folders)
+    if hosts.is_first():
+        clear(workdir, folders)
     about = facts(config)
     # A job that fills a folder of its own is added here, and how it prints in _LINES.
     found = {one.task.name: evaluate_task(scorer, one, workdir, about) for one in asked}
@@ -87,11 +89,14 @@ def evaluate_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         found[PERPLEXITY] = evaluate_perplexity(scorer, plain, workdir, about)
     if sentences:
         about["data"] = wanted.translation
-        generator = Generator(model, dtype=config.dtype, mesh=scorer.mesh)
+        generator = Generator(
+            model, dtype=config.dtype, mesh=scorer.mesh, progress=hosts.is_first()
+        )
         found[TRANSLATION] = evaluate_translation(
             generator, sentences, workdir, beams=wanted.beams, about=about
         )
-    print_summary(found, workdir)
+    if hosts.is_first():
+        print_summary(found, workdir)
     return found
 
 
@@ -123,14 +128,16 @@ def protocol_of(config: ConfigDict) -> str:
 
 def scorer_of(model: Model, config: ConfigDict) -> Scorer:
     """The model ready to be scored as a config says."""
-    mesh, resident = data_mesh(config.mesh.data), _RESIDENT[config.evaluation.weights]
-    return Scorer(model, dtype=config.dtype, mesh=mesh, resident=resident)
+    mesh, resident = device_mesh(**config.mesh), _RESIDENT[config.evaluation.weights]
+    return Scorer(
+        model, dtype=config.dtype, mesh=mesh, resident=resident, progress=hosts.is_first()
+    )
 
 
 def facts(config: ConfigDict) -> dict[str, Any]:
     """What every metrics.json tells of its run."""
     about = {key: config[key] for key in ("model", "revision", "dtype", "seed")}
-    return about | {"environment": environment(data_mesh(config.mesh.data))}
+    return about | {"environment": environment(device_mesh(**config.mesh))}
 
 
 def read_tasks(
@@ -256,6 +263,8 @@ def _ours(file: Path) -> bool:
 def _write(
     workdir: Path, name: str, metrics: Mapping[str, Any], scored: Mapping[str, Scored]
 ) -> None:
+    if not hosts.is_first():
+        return
     with whole_folder(workdir / name) as folder:
         for code, arrays in scored.items():
             np.savez(folder / f"{code}.npz", **arrays._asdict())

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
+from jaxprune import hosts
 from jaxprune.batching import check_tokens
 from jaxprune.config import check
 from jaxprune.errors import InputError
@@ -20,10 +22,12 @@ from jaxprune.evaluation.rows import Rows, begin, rounded
 from jaxprune.evaluation.search import BeamSearch, Greedy, Search
 from jaxprune.model import Model
 from jaxprune.models import ModelConfig
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 
 # Sequences that are generated at once, on all devices together.
 BATCH = 64
+# What stands behind the end of a sequence, where processes exchange them.
+NOTHING = -1
 
 
 def generate(
@@ -58,6 +62,8 @@ class Generator:
       dtype: "float32" or "bfloat16", of the weights, keys and values on the devices.
       mesh: devices; all by default. Prompts are spread over them.
       progress: show a bar that counts prompts.
+
+    Of several processes each takes its share of the batches, and all get all sequences.
     """
 
     def __init__(
@@ -70,7 +76,7 @@ class Generator:
     ) -> None:
         check("dtype", dtype)
         self.model = model
-        self._model = put(model, dtype, mesh or data_mesh())
+        self._model = put(model, dtype, mesh or device_mesh())
         self._steps = for_steps(self._model)
         self.progress = progress
 
@@ -109,11 +115,16 @@ class Generator:
         prompts = [[int(token) for token in prompt] for prompt in prompts]
         limit = rounded(max(map(len, prompts))) + max_new_tokens
         shared = begin(self._steps, prompts, limit)
-        found: list[list[int]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        parts = -(-len(order) // max(1, batch // beams))
-        with tqdm(total=len(prompts), desc=name, unit="prompt", disable=not self.progress) as bar:
-            for chosen in np.array_split(order, parts):
+        parts = np.array_split(order, -(-len(order) // max(1, batch // beams)))
+        shares = [[parts[i] for i in s] for s in hosts.shares(np.array([len(p) for p in parts]))]
+        counts = [sum(map(len, share)) for share in shares]
+        found: dict[int, list[int]] = {}
+        quiet = not self.progress
+        with tqdm(
+            total=counts[jax.process_index()], desc=name, unit="prompt", disable=quiet
+        ) as bar:
+            for chosen in shares[jax.process_index()]:
                 rows = Rows(
                     self._model,
                     self._steps,
@@ -125,9 +136,14 @@ class Generator:
                 )
                 search = self._search(rows, max_new_tokens, stop, beams, length_penalty)
                 for i, sequence in _run(rows, search):
-                    found[chosen[i]] = sequence
+                    found[int(chosen[i])] = sequence
                     bar.update()
-        return found
+        mine = [i for part in shares[jax.process_index()] for i in part]
+        ends = np.full((len(mine), max_new_tokens), NOTHING, np.int32)
+        for row, i in zip(ends, mine, strict=True):
+            row[: len(found[i])] = found[i]
+        sequences = hosts.gather(ends, counts)[np.argsort(order)]
+        return [row[row != NOTHING].tolist() for row in sequences]
 
     def _search(
         self, rows: Rows, limit: int, stop: Collection[int], beams: int, length_penalty: float

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
-from jax.sharding import AxisType, Mesh
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from jaxprune.model import Model
 from jaxprune.models import ModelConfig
 from jaxprune.probe import to_device
-from jaxprune.sharding import DATA, replicated
+from jaxprune.sharding import mesh_of, replicated
 
 
 class Resident(NamedTuple):
@@ -48,7 +48,7 @@ def for_steps(model: Resident) -> Resident:
     first = model.mesh.devices.flat[0]
     if first.platform != "cpu" or model.mesh.size == 1:
         return model
-    mesh = Mesh(model.mesh.devices[:1], (DATA,), axis_types=(AxisType.Auto,))
+    mesh = mesh_of([first])
 
     def own(leaf: Any) -> Any:
         data = next(s.data for s in leaf.addressable_shards if s.device == first)

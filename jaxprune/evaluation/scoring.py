@@ -16,15 +16,16 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float
 
+from jaxprune import hosts
 from jaxprune.batching import check_tokens
 from jaxprune.errors import InputError
 from jaxprune.evaluation.forest import Forest, plant
 from jaxprune.evaluation.vocabulary import Asked, Running, asked, enter, run_slice, slices
 from jaxprune.model import Model
 from jaxprune.models.positions import Tree
-from jaxprune.probe import to_device
+from jaxprune.probe import block_to_device, to_device
 from jaxprune.progress import progress_bar
-from jaxprune.sharding import data_mesh, replicated
+from jaxprune.sharding import device_mesh, replicated
 from jaxprune.walk import (
     INPUT,
     OUTPUT,
@@ -67,6 +68,8 @@ class Scorer:
       mesh: devices; all by default. Rows are spread over them.
       resident: whether the weights stay on the devices; by default where they fit.
       progress: show a bar with tokens a second and time left.
+
+    Of several processes each scores its share of the rows, and all get all scores.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Scorer:
     ) -> None:
         self.model = model
         self.dtype = dtype
-        self.mesh = mesh or data_mesh()
+        self.mesh = mesh or device_mesh()
         self.resident = fits(model, dtype, self.mesh) if resident is None else resident
         self.progress = progress
         self._held: dict[int, Any] = {}
@@ -110,7 +113,9 @@ class Scorer:
         starts = [1] * len(sequences) if starts is None else starts
         check_sequences(self.model, sequences, starts)
         found: list[Any] = [None] * len(sequences)
-        passes = [part for forest in plant(sequences, starts) for part in self.passes(forest)]
+        shares = _shares(plant(sequences, starts))
+        mine = shares[jax.process_index()]
+        passes = [part for forest in mine for part in self.passes(forest)]
         parts = self.model.config.n_layers + len(self._slices)
         tokens = sum(len(forest.tokens) * forest.seen for forest in passes) // max(len(passes), 1)
         with progress_bar(name, parts * len(passes), tokens, self.progress) as bar:
@@ -121,7 +126,8 @@ class Scorer:
                 for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
                     places = path[starts[s] :]
                     found[s] = TokenScores(*(array[row, places] for array in scores))
-        return found
+        counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
+        return _gathered(found, counts, shares)
 
     def passes(self, forest: Forest) -> Iterator[Forest]:
         """The rows of a forest in as few passes as `PASS_BYTES` allows."""
@@ -158,7 +164,7 @@ class Scorer:
         stop = config.n_layers if stop is None else stop
 
         def read(layer: int) -> Any:
-            return to_device(self.model.block(layer), self.dtype, self.mesh)
+            return block_to_device(self.model.block(layer), self.dtype, self.mesh)
 
         for params in self._on_devices(read, start, stop):
             step = functools.partial(
@@ -217,6 +223,35 @@ def fits(model: Model, dtype: str, mesh: Mesh) -> bool:
     device = mesh.devices.flat[0]
     limit = (device.memory_stats() or {}).get("bytes_limit")
     return size <= (RESIDENT_ON_CPU if limit is None else 0.6 * limit)
+
+
+def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:
+    """Of every process the rows that it scores."""
+    shares: list[list[Forest]] = [[] for _ in range(jax.process_count())]
+    for forest in forests:
+        for share, rows in zip(shares, hosts.shares(np.ones(len(forest.tokens))), strict=True):
+            share.append(forest.cut(rows.start, rows.stop))
+    return shares
+
+
+def _gathered(
+    found: list[Any], counts: Sequence[int], shares: Sequence[Sequence[Forest]]
+) -> list[TokenScores]:
+    """The scores of all processes; `found` holds those of this one, `counts` how many a sequence has."""
+    owned = [[s for forest in share for s in forest.sequences] for share in shares]
+    if len(owned) == 1:
+        return found
+    mine = [found[s] for s in owned[jax.process_index()]]
+    totals = [sum(counts[s] for s in theirs) for theirs in owned]
+    fields = []
+    for field, kind in enumerate((np.float32, np.bool_)):
+        flat = np.concatenate([np.zeros(0, kind), *(scores[field] for scores in mine)])
+        fields.append(hosts.gather(flat, totals))
+    order = [s for theirs in owned for s in theirs]
+    ends = np.cumsum([counts[s] for s in order])
+    for s, end in zip(order, ends, strict=True):
+        found[s] = TokenScores(*(field[end - counts[s] : end] for field in fields))
+    return found
 
 
 def check_sequences(

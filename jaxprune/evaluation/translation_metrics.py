@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxprune import hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.translation import NEW_TOKENS, Sentences, hypothesise
@@ -138,34 +139,45 @@ def evaluate_translation(
       InputError: as `translate`; sacrebleu is not installed.
     """
     _sacrebleu("metrics")  # before the work
-    shutil.rmtree(workdir / TRANSLATION, ignore_errors=True)
     began = time.perf_counter()
     settings = {"beams": beams, "length_penalty": length_penalty, "max_new_tokens": max_new_tokens}
-    figures, signatures = {}, {}
+    figures, signatures, found = {}, {}, {}
+    for code, sentences in languages.items():
+        found[code] = hypothesise(generator, sentences, batch=batch, **settings)  # type: ignore[arg-type]
+        references = [pair.target for pair in sentences.pairs]
+        scores = translation_scores(found[code], references, sentences.target)
+        signatures = scores.pop("signatures")
+        figures[code] = {**scores, "rows": len(references)}
+    first = next(iter(languages.values()))
+    metrics = {
+        "task": TRANSLATION,
+        "languages": figures,
+        "signatures": signatures,
+        "protocol": {
+            "target": first.target,
+            "shots": len(first.demonstrations),
+            **settings,
+            "stop": "eos or a line break",
+        },
+        **(about or {}),
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    if hosts.is_first():
+        _write(workdir, metrics, languages, found)
+    return metrics
+
+
+def _write(
+    workdir: Path,
+    metrics: Mapping[str, Any],
+    languages: Mapping[str, Sentences],
+    found: Mapping[str, Sequence[str]],
+) -> None:
+    shutil.rmtree(workdir / TRANSLATION, ignore_errors=True)
     with whole_folder(workdir / TRANSLATION) as folder:
         for code, sentences in languages.items():
-            hypotheses = hypothesise(generator, sentences, batch=batch, **settings)  # type: ignore[arg-type]
-            references = [pair.target for pair in sentences.pairs]
-            scores = translation_scores(hypotheses, references, sentences.target)
-            signatures = scores.pop("signatures")
-            figures[code] = {**scores, "rows": len(references)}
-            _write_rows(folder / f"{code}.jsonl", sentences, hypotheses)
-        first = next(iter(languages.values()))
-        metrics = {
-            "task": TRANSLATION,
-            "languages": figures,
-            "signatures": signatures,
-            "protocol": {
-                "target": first.target,
-                "shots": len(first.demonstrations),
-                **settings,
-                "stop": "eos or a line break",
-            },
-            **(about or {}),
-            "seconds": round(time.perf_counter() - began, 3),
-        }
+            _write_rows(folder / f"{code}.jsonl", sentences, found[code])
         write_json(folder / "metrics.json", metrics)
-    return metrics
 
 
 def _write_rows(path: Path, sentences: Sentences, hypotheses: Sequence[str]) -> None:

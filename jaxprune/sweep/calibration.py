@@ -14,7 +14,7 @@ from jaxprune.batching import Batch
 from jaxprune.demonstrations import demonstrations
 from jaxprune.model import Model
 from jaxprune.probe import probe
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 from jaxprune.stats import ActivationStats
 from jaxprune.sweep.plan import Variant, variants
 
@@ -82,7 +82,7 @@ class Samples:
         folder = self._folder / name.replace("/", "-")
         if folder.is_dir():
             return checkpoint.restore_stats(folder)
-        mesh = data_mesh(self._config.mesh.data)
+        mesh = device_mesh(**self._config.mesh)
         stats = probe(self._model, self._of(name), dtype=self._config.dtype, mesh=mesh)
         checkpoint.save_stats(folder, stats)
         return stats

@@ -29,7 +29,7 @@ from jaxprune.fields import FIELDS
 from jaxprune.files import read_json, write_json
 from jaxprune.model import Model, load
 from jaxprune.pipeline import prune_to_workdir
-from jaxprune.sharding import data_mesh
+from jaxprune.sharding import device_mesh
 from jaxprune.sweep import page, text
 from jaxprune.sweep.calibration import Samples, sets
 from jaxprune.sweep.masked import masked
@@ -214,7 +214,7 @@ class Runner:
         self, variant: Variant, model: Model, folder: Path, codes: Sequence[str]
     ) -> None:
         config = self._config
-        mesh = data_mesh(config.mesh.data)
+        mesh = device_mesh(**config.mesh)
         about = facts(config) | {
             "variant": variant.name,
             "data": config.evaluation.translation,

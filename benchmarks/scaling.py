@@ -1,0 +1,165 @@
+"""Operations, bytes and collectives of each device on 1 to 8 devices, and predicted times on accelerators.
+
+    python benchmarks/scaling.py                  # forced CPU devices
+    pip install --target TPU --no-deps libtpu     # a compiler for TPUs, which needs no TPU
+    PYTHONPATH=TPU python benchmarks/scaling.py --tpu
+
+Nothing is run: passes over a block of BLOOM-7b1's and XGLM-7.5B's shape are compiled from shapes alone. Predicted
+time of a layer, for 100 samples of 512 tokens in bfloat16 with propagate=block, with rates of `jaxprune.chips`:
+
+    compute   pieces * sum over passes of max(flops / peak, bytes / bandwidth) + bytes of the selection / bandwidth
+    link      (block + states to and fro) / link, in the background
+    layer     max(compute, link)
+
+The roofline is `plan.floor`: products at their peak, or the link, whichever is longer. There is no compiler for GPUs
+here; the H100 is given the counts of the v5e's programs.
+"""
+
+import argparse
+import os
+import re
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jax.experimental import topologies
+from random_checkpoint import read
+
+from jaxprune import costs, plan
+from jaxprune.block_masks import select_block
+from jaxprune.chips import CHIPS
+from jaxprune.models import family_of, modules
+from jaxprune.prune import PROPAGATE
+from jaxprune.settings import Settings
+from jaxprune.sharding import block_shares, by_rows, device_mesh, mesh_of, replicated
+from jaxprune.walk import Context, run_segment
+
+ROWS, LENGTH, SAMPLES = 2, 512, 100
+KINDS = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
+# name, chip, topology of one host as libtpu names it, its devices, hosts
+TARGETS = (
+    ("one H100", "h100", "v5e:2x4", 1, 1),
+    ("v5e-8", "v5e", "v5e:2x4", 8, 1),
+    ("v5p-32", "v5p", "v5p:2x2x1", 4, 4),
+)
+
+
+# so that libtpu does not look for one
+NO_TPU = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-8",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+}
+
+
+def compiled(config, mesh, dtype="bfloat16"):
+    """The passes of propagate=block and the selection, compiled for a mesh."""
+
+    def shaped(leaf, sharding, kind):
+        return jax.ShapeDtypeStruct(leaf.shape, kind, sharding=sharding)
+
+    abstract = modules(config).block[1]
+    block = jax.tree.map(
+        lambda leaf, where: shaped(leaf, where, jnp.dtype(dtype)),
+        abstract,
+        block_shares(abstract, mesh),
+    )
+    size = ROWS * mesh.size
+    x = shaped(np.empty((size, LENGTH, config.d_model), bool), by_rows(mesh), jnp.float32)
+    context = Context(shaped(np.empty((size, LENGTH), bool), by_rows(mesh), bool))
+    passes = [
+        run_segment.lower(block, x, context, config=config, mesh=mesh, segment=step.segment)
+        for step in PROPAGATE["block"]
+    ]
+    flat = flatten_dict(block, sep="/")
+    kernels = {path: flat[path] for path in family_of(config).sites}
+    whole = replicated(mesh)
+    norms = {
+        path: jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
+        for path, leaf in kernels.items()
+    }
+    layer = jax.ShapeDtypeStruct((), jnp.int32, sharding=whole)
+    selection = select_block.lower(kernels, norms, None, layer, settings=Settings(), mesh=mesh)
+    return [lowered.compile() for lowered in (*passes, selection)]
+
+
+def counts(program):
+    """(operations, bytes, collectives) of each device."""
+    cost = program.cost_analysis()
+    return cost["flops"], cost["bytes accessed"], sorted(set(re.findall(KINDS, program.as_text())))
+
+
+def forced():
+    for name in ("bloom-7b1", "xglm-7.5b"):
+        config = read(name)
+        for data, model in ((1, 1), (2, 1), (4, 1), (8, 1), (4, 2), (2, 4), (1, 8)):
+            mesh = device_mesh(data, model)
+            statistics, forward, selection = map(counts, compiled(config, mesh))
+            pieces = 16 // mesh.size  # of 32 samples
+            flops = pieces * (statistics[0] + forward[0])
+            moved = pieces * (statistics[1] + forward[1])
+            print(
+                f"{name}, mesh {data} x {model}: a layer of 32 samples, each device {flops / 1e12:.3f} TFLOP and "
+                f"{moved / 1e9:.1f} GB in the passes, {selection[1] / 1e9:.2f} GB in the selection; collectives: "
+                f"{', '.join(statistics[2] + forward[2] + selection[2]) or 'none'}",
+                flush=True,
+            )
+
+
+def predicted():
+    for name in ("bloom-7b1", "xglm-7.5b"):
+        config = read(name)
+        programs = {}
+        for target, kind, topology, devices, hosts in TARGETS:
+            chip = CHIPS[kind]
+            if topology not in programs:
+                there = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
+                with mock.patch.object(jax, "default_backend", return_value="tpu"):
+                    programs[topology] = [counts(p) for p in compiled(config, mesh_of(there))]
+            *passes, selection = programs[topology]
+            work = costs.Work(config, ((SAMPLES, LENGTH),), dtype="bfloat16", stored="bfloat16")
+            machines = costs.Machines(devices, 1, hosts, cpu=False)
+            made = plan.planned(work, machines, (chip.memory, None), chip)
+            pieces = costs.pieces(work, machines, made.rows)
+            peak = chip.flops["bfloat16"]
+            products = pieces * sum(
+                max(flops / peak, moved / chip.bandwidth) for flops, moved, _ in passes
+            )
+            # every device ranks its share of the columns; the programs are for all devices of a topology
+            select = selection[1] / chip.bandwidth * mesh_size(topology) / devices
+            link = plan.floor(made)["link"]
+            total = max(config.n_layers * (products + select), link)
+            floor = max(plan.floor(made).values())
+            device, host = sum(made.device.values()), sum(made.host.values())
+            print(
+                f"{name} on {target}: device {device / 1e9:.2f} GB, host {host / 1e9:.2f} GB; passes "
+                f"{config.n_layers * products:.2f} s, selection {config.n_layers * select:.2f} s, link {link:.2f} s: "
+                f"predicted {total:.2f} s, roofline {floor:.2f} s ({floor / total:.0%})",
+                flush=True,
+            )
+
+
+def mesh_size(topology):
+    """Devices of a topology."""
+    return int(np.prod([int(side) for side in topology.partition(":")[2].split("x")]))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tpu", action="store_true", help="predictions, with libtpu's compiler")
+    arguments = parser.parse_args()
+    jax.config.update("jax_platforms", "cpu")  # libtpu is a compiler here, and no backend
+    jax.config.update("jax_num_cpu_devices", 8)
+    if arguments.tpu:
+        os.environ |= NO_TPU
+        predicted()
+    else:
+        forced()
+
+
+if __name__ == "__main__":
+    main()
