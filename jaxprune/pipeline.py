@@ -100,7 +100,7 @@ def prune_to_workdir(
     mesh = device_mesh(**config.mesh)
     plan = plan_of(model.config, model.dtype, batches, config, mesh)
     check(plan)
-    about = identity(model, config, batches) | {"rows": plan.rows}
+    about = identity(model, config, batches, plan.rows)
     with Progress(workdir, about, overwrite) as progress:
         if hosts.is_first():
             clear(workdir)

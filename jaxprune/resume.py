@@ -170,8 +170,10 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def identity(model: Model, config: ConfigDict, batches: Sequence[Batch]) -> dict[str, Any]:
-    """What must be the same for a run to go on: code, versions, model files, calibration tokens, config."""
+def identity(
+    model: Model, config: ConfigDict, batches: Sequence[Batch], rows: int
+) -> dict[str, Any]:
+    """What must be the same for a run to go on: code, versions, model files, calibration tokens, config, micro-batch."""
     fields = {name: config[name] for name in _FIELDS if name in config}
     plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
     return {
@@ -179,6 +181,7 @@ def identity(model: Model, config: ConfigDict, batches: Sequence[Batch]) -> dict
         **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy")},
         **{f"file {name}": said for name, said in _files(model.folder).items()},
         "calibration": digest(batches),
+        "samples of a device at a time": rows,
         **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
     }
 

@@ -15,7 +15,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune import checkpoint
+from jaxprune import checkpoint, hosts
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.models import ModelConfig, init
@@ -119,6 +119,15 @@ def checkpoints(saved_on_one, save_here):
     checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
 
 
+def restore_as_one_of_two(saved_on_one, address, process):
+    """Restores in one of two processes, each onto its own devices, what a process alone saved."""
+    hosts.join(address, 2, int(process))
+    for sharding in (None, by_rows(device_mesh())):
+        params = checkpoint.restore(saved_on_one, sharding=sharding).params
+        np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
+    assert len(params["rows"].addressable_shards) == jax.local_device_count() == 2
+
+
 def scored(folder, *mesh):
     """Log-probabilities of sequences that share prefixes, by sequence."""
     rng = np.random.default_rng(0)
@@ -156,6 +165,7 @@ if __name__ == "__main__":
     jobs = {
         "prune_all": prune_all,
         "checkpoints": checkpoints,
+        "restore_as_one_of_two": restore_as_one_of_two,
         "score": score,
         "generate": generate,
     }

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import device_jobs
 import jax
 import numpy as np
 import pytest
@@ -145,6 +146,21 @@ def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path
     [output] = finish(start(tmp_path / "model", tokens, tmp_path / "run"))
     assert "going on at layer" in output
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_two_processes_restore_what_one_saved(tmp_path):
+    saved = tmp_path / "checkpoint"
+    jp.checkpoint.save(saved, params={"rows": np.arange(48, dtype=np.float32).reshape(8, 6)})
+    address = f"127.0.0.1:{free_port()}"
+    job = [sys.executable, device_jobs.__file__, "restore_as_one_of_two", saved, address]
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+    finish([
+        subprocess.Popen(
+            [*job, str(process)], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for process in range(2)
+    ])  # fmt: skip
 
 
 @settings(deadline=None)

@@ -246,7 +246,7 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line)
-    assert "30 blocks, 6,042.1 million weights in them, stored as bfloat16" in lines["model"]
+    assert "30 blocks, 6,041.4 million weights in them, stored as bfloat16" in lines["model"]
     assert lines["devices"] == "8: 1 process(es) of 8 x 1"
     assert re.match(r"1\.\d\d GB of 16\.00 GB \(weights 0\.81 GB, activations", lines["device"])
     assert lines["read"] == "14.14 GB"

@@ -16,6 +16,7 @@ import jaxprune as jp
 from jaxprune import block_masks
 from jaxprune.config import base_config, validate
 from jaxprune.pipeline import prune_from_config
+from jaxprune.probe import ROWS
 from jaxprune.prune import PROPAGATE
 from jaxprune.verify import verify
 
@@ -293,7 +294,7 @@ def test_two_runs_in_one_folder(unfinished):
     config = job(model, text)
     batches = jp.token_batches(str(text))
     with (
-        Progress(workdir, identity(load(model), config, batches)),
+        Progress(workdir, identity(load(model), config, batches, ROWS)),
         pytest.raises(jp.InputError, match="another run is writing to"),
     ):
         prune_from_config(config, workdir, overwrite=True)
