@@ -36,6 +36,7 @@ from jaxprune.settings import Settings
 from jaxprune.sharding import block_shares, by_rows, device_mesh, mesh_of, replicated
 from jaxprune.walk import Context, run_segment
 
+NAMES = ("bloom-7b1", "xglm-7.5b")
 ROWS, LENGTH, SAMPLES = 2, 512, 100
 KINDS = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
 # name, chip, topology of one host as libtpu names it, its devices, hosts
@@ -46,6 +47,7 @@ TARGETS = (
 )
 
 
+HOST_CHIPS = {"v5e:2x4": 8, "v5p:2x2x1": 4}
 # so that libtpu does not look for one
 NO_TPU = {
     "TPU_SKIP_MDS_QUERY": "1",
@@ -92,7 +94,7 @@ def counts(program):
 
 
 def forced():
-    for name in ("bloom-7b1", "xglm-7.5b"):
+    for name in NAMES:
         config = read(name)
         for data, model in ((1, 1), (2, 1), (4, 1), (8, 1), (4, 2), (2, 4), (1, 8)):
             mesh = device_mesh(data, model)
@@ -108,42 +110,55 @@ def forced():
             )
 
 
-def predicted():
-    for name in ("bloom-7b1", "xglm-7.5b"):
-        config = read(name)
-        programs = {}
-        for target, kind, topology, devices, hosts in TARGETS:
-            chip = CHIPS[kind]
-            if topology not in programs:
-                there = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
-                with mock.patch.object(jax, "default_backend", return_value="tpu"):
-                    programs[topology] = [counts(p) for p in compiled(config, mesh_of(there))]
-            *passes, selection = programs[topology]
-            work = costs.Work(config, ((SAMPLES, LENGTH),), dtype="bfloat16", stored="bfloat16")
-            machines = costs.Machines(devices, 1, hosts, cpu=False)
-            made = plan.planned(work, machines, (chip.memory, None), chip)
-            pieces = costs.pieces(work, machines, made.rows)
-            peak = chip.flops["bfloat16"]
-            products = pieces * sum(
-                max(flops / peak, moved / chip.bandwidth) for flops, moved, _ in passes
-            )
-            # every device ranks its share of the columns; the programs are for all devices of a topology
-            select = selection[1] / chip.bandwidth * mesh_size(topology) / devices
-            link = plan.floor(made)["link"]
-            total = max(config.n_layers * (products + select), link)
-            floor = max(plan.floor(made).values())
-            device, host = sum(made.device.values()), sum(made.host.values())
-            print(
-                f"{name} on {target}: device {device / 1e9:.2f} GB, host {host / 1e9:.2f} GB; passes "
-                f"{config.n_layers * products:.2f} s, selection {config.n_layers * select:.2f} s, link {link:.2f} s: "
-                f"predicted {total:.2f} s, roofline {floor:.2f} s ({floor / total:.0%})",
-                flush=True,
-            )
+def tpu_programs(config, topology, model=1):
+    """The programs of `compiled` for all chips of a host that is not there."""
+    there = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
+    with mock.patch.object(jax, "default_backend", return_value="tpu"):
+        return compiled(config, mesh_of(there, model))
 
 
-def mesh_size(topology):
-    """Devices of a topology."""
-    return int(np.prod([int(side) for side in topology.partition(":")[2].split("x")]))
+def shares(config):
+    """What a chip of a v5e-8 holds in the statistics pass, with whole blocks and with quarters."""
+    for model in (1, 4):
+        statistics, *others = tpu_programs(config, "v5e:2x4", model)
+        memory = statistics.memory_analysis()
+        found = sorted({kind for program in (statistics, *others) for kind in counts(program)[2]})
+        print(
+            f"bloom-7b1, v5e-8, mesh {8 // model} x {model}: arguments {memory.argument_size_in_bytes / 1e6:.0f} MB, "
+            f"temporaries {memory.temp_size_in_bytes / 1e6:.0f} MB; collectives {', '.join(found) or 'none'}",
+            flush=True,
+        )
+
+
+def predicted(name):
+    config = read(name)
+    programs = {
+        topology: [counts(program) for program in tpu_programs(config, topology)]
+        for topology in dict.fromkeys(topology for _, _, topology, _, _ in TARGETS)
+    }
+    work = costs.Work(config, ((SAMPLES, LENGTH),), dtype="bfloat16", stored="bfloat16")
+    for target, kind, topology, devices, hosts in TARGETS:
+        chip, (*passes, selection) = CHIPS[kind], programs[topology]
+        machines = costs.Machines(devices, 1, hosts, cpu=False)
+        made = plan.planned(work, machines, (chip.memory, None), chip)
+        peak = chip.flops["bfloat16"]
+        products = costs.pieces(work, machines, made.rows) * sum(
+            max(flops / peak, moved / chip.bandwidth) for flops, moved, _ in passes
+        )
+        # every device ranks its share of the columns; the programs are for all chips of a host
+        select = selection[1] / chip.bandwidth * HOST_CHIPS[topology] / devices
+        floors = plan.floor(made)
+        total, floor = (
+            max(config.n_layers * (products + select), floors["link"]),
+            max(floors.values()),
+        )
+        device, host = sum(made.device.values()), sum(made.host.values())
+        print(
+            f"{name} on {target}: device {device / 1e9:.2f} GB, host {host / 1e9:.2f} GB; passes "
+            f"{config.n_layers * products:.2f} s, selection {config.n_layers * select:.2f} s, link "
+            f"{floors['link']:.2f} s: predicted {total:.2f} s, roofline {floor:.2f} s ({floor / total:.0%})",
+            flush=True,
+        )
 
 
 def main():
@@ -156,7 +171,9 @@ def main():
     jax.config.update("jax_num_cpu_devices", 8)
     if arguments.tpu:
         os.environ |= NO_TPU
-        predicted()
+        shares(read("bloom-7b1"))
+        for name in NAMES:
+            predicted(name)
     else:
         forced()
 

@@ -173,7 +173,7 @@ def _sync(folder: Path) -> None:
 def identity(
     model: Model, config: ConfigDict, batches: Sequence[Batch], rows: int
 ) -> dict[str, Any]:
-    """What must be the same for a run to go on: code, versions, model files, calibration tokens, config, micro-batch."""
+    """What must be the same for a run to go on: code, versions, model files, calibration, config, micro-batch."""
     fields = {name: config[name] for name in _FIELDS if name in config}
     plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
     return {

@@ -1,5 +1,6 @@
 """The scripts in tpu/ and the commands of its README, with a stand-in for gcloud. No TPU is involved."""
 
+import json
 import os
 import re
 import shlex
@@ -11,7 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jaxprune import costs
+from jaxprune.chips import CHIPS
+from jaxprune.costs import Machines, Work
 from jaxprune.fields import FIELDS
+from jaxprune.models import load_config
+from jaxprune.plan import floor, planned
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "tpu").glob("*.sh"))
@@ -322,7 +328,30 @@ def test_the_commands_of_the_readme_run(machine):
 def test_every_field_that_is_set_is_one():
     manifest = (ROOT / "tpu" / "jobset.yaml").read_text(encoding="utf-8")
     fields = re.findall(r"--config\.([a-z_.]+)=", README + manifest)
-    assert set(fields) == {"dtype", "calibration.data"} <= set(FIELDS)
+    assert set(fields) == {"dtype", "calibration.data", "mesh.data"} <= set(FIELDS)
+
+
+def test_the_plan_of_the_readme(tmp_path):
+    raw = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32}
+    (tmp_path / "config.json").write_text(json.dumps(raw | {"vocab_size": 250880}))
+    work = Work(load_config(tmp_path), ((100, 512),) * 2, "block", "bfloat16", "float16")
+    chip = CHIPS["v5e"]
+    columns = []
+    for machines in (Machines(8, cpu=False), Machines(4, processes=4, cpu=False)):
+        plan = planned(work, machines, (chip.memory, None), chip)
+        operations = costs.flops(work) / machines.devices / machines.processes
+        columns.append([
+            f"{sum(plan.device.values()) / 1e9:.2f} GB",
+            f"{sum(plan.host.values()) / 1e9:.1f} GB",
+            f"{operations / 10**14:.1f} · 10¹⁴",
+            f"{max(floor(plan).values()):.1f}",
+        ])  # fmt: skip
+    rows = re.findall(
+        r"^\| (?:each|operations|seconds) [^|]* \| ([^|]+?)(?: \(.*\))? \| ([^|]+) \|$",
+        README,
+        re.MULTILINE,
+    )
+    assert [list(column) for column in zip(*rows, strict=True)] == columns
 
 
 def test_the_arithmetic_of_the_readme():
