@@ -1,6 +1,8 @@
 """Shared helpers: tiny random torch models of every family, saved as Hugging Face folders."""
 
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -9,6 +11,22 @@ import browser
 import pytest
 import torch
 import transformers
+
+
+def pytest_configure(config):
+    """What several tests, workers or scripts compile is compiled once a session."""
+    if not hasattr(
+        config, "workerinput"
+    ):  # workers inherit what is set here, before JAX is imported
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
 
 # Small, odd where it can be: head counts that are no power of two, grouped heads, untied heads.
 TINY = {

@@ -109,7 +109,7 @@ def test_two_processes_evaluate_as_one(tmp_path):
         workdir = tmp_path / str(processes)
         finish(started([
             "evaluate.py", f"--workdir={workdir}", f"--config={ROOT / 'configs' / 'nano.py'}:bloom",
-            "--config.evaluation.tasks=nano_nli", "--config.evaluation.rows=21",
+            "--config.evaluation.tasks=nano_nli", "--config.evaluation.rows=9",
             "--config.evaluation.languages=en,sw", "--config.evaluation.perplexity=nano",
             "--config.evaluation.translation=nano", "--config.evaluation.translation_rows=70",
         ], processes))  # fmt: skip
