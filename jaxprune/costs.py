@@ -12,8 +12,11 @@ from jaxprune.batching import Batch
 from jaxprune.models import SITES, ModelConfig, family_of
 from jaxprune.weights import shapes
 
-# Resident memory of a process that has imported everything and compiled a model's passes; measured on Linux.
-PROCESS = 530_000_000
+# Resident memory of a process that has imported its packages and compiled a model's passes; measured on Linux. Where
+# torch is installed, transformers imports it along with a tokenizer, which takes 0.7 GB more with a CUDA build.
+PROCESS = 450_000_000
+# Of everything else, what allocators keep of blocks and states that are gone.
+KEPT = 0.1
 # Of one weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
 SELECTING = 5
 
@@ -188,7 +191,7 @@ def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
     Returns:
       "process": Python, packages, compiled passes; "states": hidden states of all samples; "blocks": as
       stored: one in work, one read ahead, one being written; "masks": of all layers as bits, of two as bools;
-      "params": with `work.params`; "devices": on CPUs.
+      "params": with `work.params`; "devices": on CPUs; "kept": by allocators.
     """
     config, stored = work.config, size_of(work.stored)
     tokens = sum(count * length for count, length in work.groups) // machines.processes
@@ -211,6 +214,7 @@ def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
         )
     if machines.cpu:
         found["devices"] = machines.devices * sum(device_memory(work, machines, rows).values())
+    found["kept"] = int(KEPT * (sum(found.values()) - PROCESS))
     return found
 
 
