@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxprune.batching import Batch
 from jaxprune.models import SITES, ModelConfig, family_of
-from jaxprune.weights import shapes
+from jaxprune.weights import shapes, size
 
 # Resident memory of a process that has imported its packages and compiled a model's passes; measured on Linux. Where
 # torch is installed, transformers imports it along with a tokenizer, which takes 0.7 GB more with a CUDA build.
@@ -121,14 +121,13 @@ def pieces(work: Work, machines: Machines, rows: int) -> int:
 def bytes_read(work: Work) -> int:
     """From the checkpoint, by each process: every block once; what is copied to hf/ only by the first one."""
     blocks = work.config.n_layers * part_size(work.config, "blocks")
-    others = part_size(work.config, "embed") + part_size(work.config, "head")
-    return size_of(work.stored) * (blocks + (others if work.hf or work.params else 0))
+    return size_of(work.stored) * (size(work.config) if work.hf or work.params else blocks)
 
 
 def bytes_written(work: Work) -> int:
     """Masks, and the pruned model as often as it is asked for."""
     masks = work.config.n_layers * sum(kernel_sizes(work.config).values()) // 8
-    whole = bytes_read(dataclasses.replace(work, hf=True))
+    whole = size_of(work.stored) * size(work.config)
     return 2 * masks + whole * (work.hf + work.params)  # of the masks progress/ holds a copy
 
 
@@ -208,10 +207,7 @@ def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
         "masks": config.n_layers * kernels // 8 + 2 * kernels,
     }
     if work.params:
-        found["params"] = stored * sum(
-            part_size(config, part) * (config.n_layers if part == "blocks" else 1)
-            for part in ("embed", "blocks", "head")
-        )
+        found["params"] = stored * size(config)
     if machines.cpu:
         found["devices"] = machines.devices * sum(device_memory(work, machines, rows).values())
     found["kept"] = int(KEPT * (sum(found.values()) - PROCESS))

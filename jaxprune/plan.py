@@ -18,10 +18,11 @@ from jaxprune.costs import Machines, Work
 from jaxprune.demonstrations import token_batches
 from jaxprune.errors import InputError
 from jaxprune.files import read_json
+from jaxprune.model import load
 from jaxprune.models import ModelConfig, load_config
 from jaxprune.probe import ROWS
+from jaxprune.settings import Settings
 from jaxprune.sharding import DATA, MODEL, device_mesh
-from jaxprune.tensors import TensorFiles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,10 +121,14 @@ def plan_of(
     config: ModelConfig, stored: str, batches: Sequence[Batch], run: ConfigDict, mesh: Mesh
 ) -> Plan:
     """The plan of a run whose samples are there, on the devices of its mesh."""
+    work = _work(config, stored, costs.groups_of(batches), run)
+    return _planned_here(work, mesh, jax.process_count())
+
+
+def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
     cpu = mesh.devices.flat[0].platform == "cpu"
-    groups = costs.groups_of(batches)
-    machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], jax.process_count(), cpu)
-    return planned(_work(config, stored, groups, run), machines, _room(mesh))
+    machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], processes, cpu)
+    return planned(work, machines, _room(mesh))
 
 
 def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int = 1) -> Plan:
@@ -143,10 +148,7 @@ def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int
     config, stored = load_config(folder), _stored(folder)
     work = _work(config, stored, _groups(run), run)
     if chip is None:
-        mesh = device_mesh(**run.mesh)
-        cpu = mesh.devices.flat[0].platform == "cpu"
-        machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], processes, cpu)
-        return planned(work, machines, _room(mesh))
+        return _planned_here(work, device_mesh(**run.mesh), processes)
     if chip not in CHIPS:
         raise InputError(f"--chip: got {chip!r}; allowed: {', '.join(CHIPS)}")
     if run.mesh.data < 1 or run.mesh.model < 1:
@@ -166,7 +168,7 @@ def _work(
 
 def _groups(run: ConfigDict) -> tuple[tuple[int, int], ...]:
     calibration = run.calibration
-    if run.pruning.criterion not in ("wanda", "refined"):
+    if not Settings(criterion=run.pruning.criterion).needs_statistics:
         return ()
     if calibration.kind == "tokens":
         return costs.groups_of(token_batches(calibration.data, compat=run.compat))
@@ -177,8 +179,7 @@ def _groups(run: ConfigDict) -> tuple[tuple[int, int], ...]:
 def _stored(folder: Path) -> str:
     """The dtype that weights are stored in, by their files, or by config.json where there are none."""
     if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")):
-        files = TensorFiles.open(folder)
-        return str(files.info(next(iter(files.names))).dtype.name)
+        return load(folder).dtype
     raw = read_json(folder / "config.json") or {}
     return str(raw.get("dtype") or raw.get("torch_dtype") or "float32")
 

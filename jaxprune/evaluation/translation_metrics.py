@@ -139,6 +139,8 @@ def evaluate_translation(
       InputError: as `translate`; sacrebleu is not installed.
     """
     _sacrebleu("metrics")  # before the work
+    if hosts.is_first():
+        shutil.rmtree(workdir / TRANSLATION, ignore_errors=True)
     began = time.perf_counter()
     settings = {"beams": beams, "length_penalty": length_penalty, "max_new_tokens": max_new_tokens}
     figures, signatures, found = {}, {}, {}
@@ -173,7 +175,6 @@ def _write(
     languages: Mapping[str, Sentences],
     found: Mapping[str, Sequence[str]],
 ) -> None:
-    shutil.rmtree(workdir / TRANSLATION, ignore_errors=True)
     with whole_folder(workdir / TRANSLATION) as folder:
         for code, sentences in languages.items():
             _write_rows(folder / f"{code}.jsonl", sentences, found[code])
