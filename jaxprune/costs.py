@@ -133,21 +133,27 @@ def bytes_written(work: Work) -> int:
 
 def pass_memory(work: Work, rows: int, length: int) -> int:
     """Of one device in the pass to a block's output: its kernels, states before and after, activations."""
+    return part_size(work.config, "blocks") * size_of(work.dtype) + _activations(work, rows, length)
+
+
+def _activations(work: Work, rows: int, length: int) -> int:
     config, tokens = work.config, rows * length
     # the widest activation before and after its function; attention's scores are chunks, or as large at most
     width = 2 * config.d_ff + config.d_model
     if work.propagate == "dense" and work.dtype == "float32":
         # the sums may run beside the products and read the same arrays, so hardly one is reused
         width += 4 * config.d_model + 2 * (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
-    states = 2 * config.d_model
-    return part_size(config, "blocks") * size_of(work.dtype) + 4 * tokens * (states + width)
+    return 4 * tokens * (2 * config.d_model + width)
 
 
 def select_memory(work: Work, machines: Machines) -> int:
     """Of one device while masks are selected: its share of the kernels, and its columns' scores and masks."""
-    kernels = _selected(work)
-    held = kernels * size_of(work.dtype) // machines.model
-    return held + kernels * (SELECTING + 1) // machines.devices
+    held = _selected(work) * size_of(work.dtype) // machines.model
+    return held + _ranking(work, machines)
+
+
+def _ranking(work: Work, machines: Machines) -> int:
+    return _selected(work) * (SELECTING + 1) // machines.devices
 
 
 def _selected(work: Work) -> int:
@@ -172,10 +178,9 @@ def device_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
     states = 2 * 4 * rows * length * config.d_model
     if work.propagate == "site":
         states += 2 * 4 * rows * length * max(site_widths(config).values())
-    busy = pass_memory(work, rows, length) - part_size(config, "blocks") * itemsize + states
-    selected = _selected(work)
-    selecting = select_memory(work, machines) - selected * itemsize // machines.model
-    selecting += selected // machines.model  # masks, on their way to the weights
+    busy = _activations(work, rows, length) + states
+    # with the masks, on their way to the weights
+    selecting = _ranking(work, machines) + _selected(work) // machines.model
     return {
         "weights": 2 * block,
         "gathered": itemsize * max(by_site) if machines.model > 1 else 0,
