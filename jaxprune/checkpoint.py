@@ -74,14 +74,11 @@ def save(
     Raises:
       OSError: it cannot be written, as on a full disk.
     """
-    items: dict[str, Any] = {"metadata": ocp.args.JsonSave(dict(metadata or {}))}
-    if params is not None:
-        items["params"] = ocp.args.PyTreeSave(params)
+    trees: dict[str, Any] = {"params": params, "masks": packed_masks}
     if masks is not None:
-        packed_masks = mask_algebra.pack(masks)
-    if packed_masks is not None:
-        items["masks"] = ocp.args.PyTreeSave(packed_masks)
-    _save(Path(path), items)
+        trees["masks"] = mask_algebra.pack(masks)
+    there = {name: tree for name, tree in trees.items() if tree is not None}
+    _save(Path(path), there, dict(metadata or {}))
 
 
 def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
@@ -117,13 +114,8 @@ def restore_packed_masks(path: str | Path) -> dict[str, Any]:
 
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
     """Writes sums, counts and the table of sites."""
-    items = {
-        "sum_sq": ocp.args.PyTreeSave(stats.sum_sq),
-        "metadata": ocp.args.JsonSave(
-            {"count": dict(stats.count), "sites": [list(pair) for pair in stats.sites]}
-        ),
-    }
-    _save(Path(path), items)
+    metadata = {"count": dict(stats.count), "sites": [list(pair) for pair in stats.sites]}
+    _save(Path(path), {"sum_sq": stats.sum_sq}, metadata)
 
 
 def restore_stats(path: str | Path) -> ActivationStats:
@@ -134,14 +126,19 @@ def restore_stats(path: str | Path) -> ActivationStats:
     return ActivationStats(_restore_tree(folder / "sum_sq", None), metadata["count"], sites)
 
 
-def _save(folder: Path, items: Mapping[str, Any]) -> None:
-    """Orbax writes next to `folder` and renames; the old one goes only when the new one is whole."""
+def _save(folder: Path, trees: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Orbax writes next to `folder` and renames; the old one goes only when the new one is whole.
+
+    What is on the hosts is spread over all devices first: Orbax has each process write what its devices hold.
+    """
     folder = folder.absolute()
     unfinished = folder.with_name(folder.name + ".new")
     if hosts.is_first():
         shutil.rmtree(unfinished, ignore_errors=True)
-        _check_space(folder, items)
+        _check_space(folder, trees)
     hosts.wait(f"begin {folder.name}")
+    items: dict[str, Any] = {"metadata": ocp.args.JsonSave(metadata)}
+    items |= {name: ocp.args.PyTreeSave(hosts.spread(tree)) for name, tree in trees.items()}
     with _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(unfinished, args=ocp.args.Composite(**items))
     if hosts.is_first():
@@ -151,9 +148,8 @@ def _save(folder: Path, items: Mapping[str, Any]) -> None:
     hosts.wait(f"end {folder.name}")
 
 
-def _check_space(folder: Path, items: Mapping[str, Any]) -> None:
+def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
     """Refuses a disk that is too small: where TensorStore meets the end of one, its threads print tracebacks."""
-    trees = [arg.item for arg in items.values() if isinstance(arg, ocp.args.PyTreeSave)]
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))
     free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
     if needed + _BESIDE > free:

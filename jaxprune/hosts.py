@@ -1,16 +1,20 @@
 """Several processes, one a host: each has its own devices and its own share of the samples.
 
-Every process compiles for its own devices alone, so no pass over a block has a collective in it. What travels are sums
-of features, a few megabytes a layer, gathered when a pass is done; all processes then select the same masks.
+Every process compiles for its own devices alone, so no pass over a block has a collective in it. What travels
+are bytes of blocks, of which each process reads its share, and sums of features, a few megabytes a layer, gathered when
+a pass is done; all processes then select the same masks.
 """
 
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import jax
 import numpy as np
+from jax.dtypes import canonicalize_dtype
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Shaped
 
 from jaxprune.errors import InputError
@@ -51,6 +55,16 @@ def shares(costs: Shaped[np.ndarray, " N"]) -> list[range]:
     return [range(*pair) for pair in itertools.pairwise(bounds)]
 
 
+def share(count: int) -> range:
+    """Of `count` things, such as rows, those that fall to this process."""
+    return shares(np.ones(count))[jax.process_index()]
+
+
+def gather_shares(rows: Shaped[np.ndarray, "n ..."], count: int) -> Shaped[np.ndarray, "N ..."]:
+    """All `count` rows, of which each process has its `share`."""
+    return gather(rows, [len(theirs) for theirs in shares(np.ones(count))])
+
+
 def gather(rows: Shaped[np.ndarray, "n ..."], counts: list[int]) -> Shaped[np.ndarray, "N ..."]:
     """The rows of all processes in their order, in every process.
 
@@ -64,6 +78,30 @@ def gather(rows: Shaped[np.ndarray, "n ..."], counts: list[int]) -> Shaped[np.nd
     filled[: len(rows)] = rows
     found = multihost_utils.process_allgather(filled)
     return np.concatenate([theirs[:count] for theirs, count in zip(found, counts, strict=True)])
+
+
+def spread(tree: Any) -> Any:
+    """Host arrays that all processes hold, as arrays of which every device holds a part; one process's as they are.
+
+    They are cut along the first axis that all devices share evenly; those without one are whole everywhere. Those of
+    types that JAX would narrow stay as they are.
+    """
+    if jax.process_count() == 1:
+        return tree
+    mesh = Mesh(np.array(jax.devices()), ("all",))
+
+    def over_devices(leaf: Any) -> Any:
+        even = (axis for axis, n in enumerate(np.shape(leaf)) if n and n % mesh.size == 0)
+        axis = next(even, None)
+        spec = PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, "all")
+        return jax.make_array_from_callback(
+            leaf.shape, NamedSharding(mesh, spec), leaf.__getitem__, dtype=leaf.dtype
+        )
+
+    def fits(leaf: Any) -> bool:
+        return isinstance(leaf, np.ndarray) and canonicalize_dtype(leaf.dtype) == leaf.dtype
+
+    return jax.tree.map(lambda leaf: over_devices(leaf) if fits(leaf) else leaf, tree)
 
 
 def any_of(flag: bool) -> bool:

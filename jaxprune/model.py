@@ -86,10 +86,22 @@ class Model:
         return size(self.config)
 
     def block(self, layer: int) -> dict[str, Any]:
-        """Parameters of one block on the host, without reading the others."""
+        """Parameters of one block on the host, without reading the others.
+
+        Of several processes each reads its share, so all must ask.
+        """
+        return self.block_of(layer, self.block_share(layer))
+
+    def block_share(self, layer: int) -> Any:
+        """The part of `block` that no other process takes part in: what is read."""
         if self.loaded is None:
-            return self.weights.part("blocks", layer)
+            return self.weights.share("blocks", layer)
         return jax.tree.map(lambda leaf: np.asarray(leaf[layer]), self.loaded["blocks"])
+
+    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
+        """`block` out of what `block_share` read in each process."""
+        del layer
+        return self.weights.joined("blocks", share) if self.loaded is None else share
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Embedding parameters with the rows of these tokens only, and the tokens as indices of those rows."""
@@ -98,7 +110,10 @@ class Model:
         return jax.tree.map(np.asarray, dict(self.loaded["embed"])), tokens
 
     def part(self, path: str) -> dict[str, Any]:
-        """Parameters below a path outside the blocks, such as "embed" or "head/norm", on the host."""
+        """Parameters below a path outside the blocks, such as "embed" or "head/norm", on the host.
+
+        Of several processes each reads its share, so all must ask.
+        """
         if self.loaded is None:
             return self.weights.part(path)
         below = functools.reduce(operator.getitem, path.split("/"), self.loaded)

@@ -12,12 +12,13 @@ from jaxtyping import Shaped
 
 from jaxprune import hosts
 from jaxprune.batching import Batch, check_ids, token_counts
+from jaxprune.blocks import blocks, to_device
 from jaxprune.errors import InputError
 from jaxprune.model import Model
 from jaxprune.models import SITES, family_of
 from jaxprune.models.config import ModelConfig
 from jaxprune.progress import progress_bar
-from jaxprune.sharding import block_shares, device_mesh, replicated
+from jaxprune.sharding import device_mesh
 from jaxprune.stats import ActivationStats, sum_samples
 from jaxprune.walk import (
     HIDDEN,
@@ -27,7 +28,6 @@ from jaxprune.walk import (
     MicroBatches,
     Segment,
     embed,
-    prefetch,
     run_segment,
 )
 
@@ -68,11 +68,8 @@ def probe(
     segment = Segment(INPUT, OUTPUT, collect=True, advance=True, hidden=hidden)
     layers: list[SiteSums] = []
 
-    def read(layer: int) -> Any:
-        return block_to_device(model.block(layer), dtype, mesh)
-
     with progress_bar("probe", model.config.n_layers, sum(counts.values()), progress) as bar:
-        for layer, params in enumerate(prefetch(read, model.config.n_layers)):
+        for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
             layers.append(collect(params, pieces, segment, model.config, layer))
             bar.update()
     return stack(layers, counts, model.config)
@@ -134,21 +131,6 @@ def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> Samp
     pieces.states = [x.reshape(s) for x, s in zip(np.split(indices, cuts), shapes, strict=True)]
     embed(model.config, to_device(table, "float32", mesh), pieces)
     return pieces
-
-
-def to_device(params: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
-    """Parameters in `dtype`, whole on every device of the mesh."""
-    return jax.device_put(_converted(params, dtype), replicated(mesh))
-
-
-def block_to_device(block: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
-    """A block's parameters in `dtype`, as `sharding.block_specs` has them on the mesh."""
-    return jax.device_put(_converted(block, dtype), block_shares(block, mesh))
-
-
-def _converted(params: Mapping[str, Any], dtype: str) -> Any:
-    kind = jax.numpy.dtype(dtype)
-    return jax.tree.map(lambda leaf: np.asarray(leaf, kind, order="C"), params)
 
 
 def collect(

@@ -14,16 +14,17 @@ from jax.sharding import Mesh
 
 from jaxprune import block_masks
 from jaxprune.batching import Batch, token_counts
+from jaxprune.blocks import blocks
 from jaxprune.errors import InputError
 from jaxprune.model import Model
 from jaxprune.models import SITES
-from jaxprune.probe import ROWS, Samples, SiteSums, block_to_device, collect, stack, start
+from jaxprune.probe import ROWS, Samples, SiteSums, collect, stack, start
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.report import summarise
 from jaxprune.settings import Settings
 from jaxprune.sharding import device_mesh
 from jaxprune.stats import ActivationStats
-from jaxprune.walk import INPUT, OUTPUT, Segment, prefetch
+from jaxprune.walk import INPUT, OUTPUT, Segment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,16 +122,16 @@ def prune(
       InputError: a non-finite activation (names layer and site), settings that do not fit.
     """
     chosen = Settings(**settings)
-    blocks = list(prune_blocks(model, batches, chosen, mesh=mesh, rows=rows, progress=progress))
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *[block.params for block in blocks])
-    keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
+    done = list(prune_blocks(model, batches, chosen, mesh=mesh, rows=rows, progress=progress))
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *[block.params for block in done])
+    keep = {path: np.stack([block.keep[path] for block in done]) for path in done[0].keep}
     masks = {"blocks": unflatten_dict(keep, sep="/")}
     params = {**model.params, "blocks": stacked}
     stats = None
     counts = token_counts(batches) if chosen.needs_statistics else {}
     if chosen.needs_statistics:
-        stats = stack([block.sums for block in blocks], counts, model.config)
-    report = summarise([b.kept for b in blocks], [b.seconds for b in blocks], counts)
+        stats = stack([block.sums for block in done], counts, model.config)
+    report = summarise([b.kept for b in done], [b.seconds for b in done], counts)
     return PruneResult(params, masks, stats, report)
 
 
@@ -167,13 +168,9 @@ def prune_blocks(
     tokens = sum(token_counts(batches).values())
     layers = model.config.n_layers
 
-    def read(layer: int) -> tuple[dict[str, Any], Any]:
-        host = model.block(layer)
-        return host, block_to_device(host, settings.dtype, mesh)
-
     with progress_bar("prune", layers, tokens, progress) as bar:
         clock = Clock()
-        for layer, (host, params) in enumerate(prefetch(read, layers)):
+        for layer, (host, params) in enumerate(blocks(model, settings.dtype, mesh)):
             known = done(layer)
             clock.lap("read")
             if pieces is not None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -216,14 +215,3 @@ def sum_of_squares(
     """Σ_t u² over real tokens, float32; whatever pads hold, NaN too, does not count."""
     kept = jnp.where(valid[..., None], u, 0).astype(jnp.float32)
     return jnp.sum(jnp.square(kept), axis=1)
-
-
-def prefetch(read: Callable[[int], Any], count: int) -> Iterator[Any]:
-    """read(0), read(1), …, each read on a thread while its predecessor is worked on."""
-    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
-        following: Future[Any] = pool.submit(read, 0)
-        for i in range(count):
-            current = following.result()
-            if i + 1 < count:
-                following = pool.submit(read, i + 1)
-            yield current

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxprune import hosts
 from jaxprune.errors import InputError
 from jaxprune.models import ModelConfig, family_of, modules
 from jaxprune.tensors import TensorFiles
@@ -85,13 +86,32 @@ class Weights:
         return transposed(array) if is_transposed(self.config, path) else array
 
     def part(self, path: str, layer: int = 0) -> dict[str, Any]:
-        """All parameters below a path, such as "embed", "head" or "blocks" (of one of them), as a nested dict."""
-        leaves = {
-            name.removeprefix(path + "/"): self.read(name, layer)
-            for name in self._shapes
-            if name.startswith(path + "/")
-        }
+        """All parameters below a path, such as "embed", "head" or "blocks" (of one of them), as a nested dict.
+
+        Of several processes each reads its share, so all must ask.
+        """
+        return self.joined(path, self.share(path, layer))
+
+    def share(self, path: str, layer: int = 0) -> dict[str, np.ndarray]:
+        """What this process reads of `part`: of every tensor, as stored, its share of the rows."""
+        found = {}
+        for one in self._below(path):
+            name = self.name(one, layer)
+            rows = hosts.share(self.files.info(name).shape[0])
+            found[one] = self.files.rows(name, np.arange(rows.start, rows.stop))
+        return found
+
+    def joined(self, path: str, share: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """What `part` returns, out of the shares of all processes."""
+        leaves = {}
+        for one in self._below(path):
+            axis = -1 if is_transposed(self.config, one) else 0
+            array = hosts.gather_shares(share[one], self._shapes[one][axis])
+            leaves[one.removeprefix(path + "/")] = transposed(array) if axis else array
         return unflatten_dict(leaves, sep="/")
+
+    def _below(self, path: str) -> list[str]:
+        return [name for name in self._shapes if name.startswith(path + "/")]
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """Rows of the head's kernel, or of the embedding that it is tied to, [N, D]."""

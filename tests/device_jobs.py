@@ -15,7 +15,8 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune import checkpoint, hosts
+from jaxprune import checkpoint, hosts, tensors
+from jaxprune.blocks import blocks
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.models import ModelConfig, init
@@ -119,9 +120,26 @@ def checkpoints(saved_on_one, save_here):
     checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
 
 
-def restore_as_one_of_two(saved_on_one, address, process):
-    """Restores in one of two processes, each onto its own devices, what a process alone saved."""
+def one_of_two(folder, saved_on_one, out, address, process):
+    """In one of two processes: restores what a process alone saved, reads a model's blocks, saves them."""
     hosts.join(address, 2, int(process))
+    restored_by_two(saved_on_one)
+    read, fill = [], tensors._fill
+
+    def counted(path, pieces):
+        fill(path, (read.append(array.nbytes) or (offset, array) for offset, array in pieces))
+
+    tensors._fill = counted
+    found = list(blocks(jp.load(folder), "float32", device_mesh()))
+    assert len(found) > 1
+    params = {str(layer): host for layer, (host, _) in enumerate(found)}
+    wide = {"int64": np.arange(4) + (1 << 40)}  # which JAX would narrow
+    checkpoint.save(Path(out, "saved"), params=params | wide)
+    np.savez(Path(out, process), read=sum(read))
+
+
+def restored_by_two(saved_on_one):
+    """Each process restores onto its own devices what a process alone saved."""
     for sharding in (None, by_rows(device_mesh())):
         params = checkpoint.restore(saved_on_one, sharding=sharding).params
         np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
@@ -165,7 +183,7 @@ if __name__ == "__main__":
     jobs = {
         "prune_all": prune_all,
         "checkpoints": checkpoints,
-        "restore_as_one_of_two": restore_as_one_of_two,
+        "one_of_two": one_of_two,
         "score": score,
         "generate": generate,
     }

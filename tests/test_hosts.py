@@ -148,11 +148,13 @@ def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 
-def test_two_processes_restore_what_one_saved(tmp_path):
+@pytest.mark.parametrize("name", ["xglm", "gpt2"])  # whose kernels are stored turned, and not
+def test_two_processes_read_and_write_half_each(name, tiny_folder, tmp_path):
     saved = tmp_path / "checkpoint"
     jp.checkpoint.save(saved, params={"rows": np.arange(48, dtype=np.float32).reshape(8, 6)})
     address = f"127.0.0.1:{free_port()}"
-    job = [sys.executable, device_jobs.__file__, "restore_as_one_of_two", saved, address]
+    folder = tiny_folder(name)
+    job = [sys.executable, device_jobs.__file__, "one_of_two", folder, saved, tmp_path, address]
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
     finish([
         subprocess.Popen(
@@ -161,6 +163,20 @@ def test_two_processes_restore_what_one_saved(tmp_path):
         )
         for process in range(2)
     ])  # fmt: skip
+    model = jp.load(folder)
+    blocks = {str(layer): model.block(layer) for layer in range(model.config.n_layers)}
+    params = jp.checkpoint.restore(tmp_path / "saved").params
+    assert params.pop("int64").tolist() == [(1 << 40) + i for i in range(4)]
+    jax.tree.map(np.testing.assert_array_equal, params, blocks)
+    total = sum(leaf.nbytes for leaf in jax.tree.leaves(blocks))
+    read = [int(np.load(tmp_path / f"{process}.npz")["read"]) for process in range(2)]
+    assert sum(read) == total
+    assert read == pytest.approx([total / 2] * 2, rel=0.01)
+    written = [
+        sum(path.stat().st_size for path in (tmp_path / "saved").rglob(f"ocdbt.process_{i}/d/*"))
+        for i in range(2)
+    ]
+    assert written == pytest.approx([sum(written) / 2] * 2, rel=0.1)
 
 
 @settings(deadline=None)

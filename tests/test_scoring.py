@@ -8,7 +8,8 @@ from device_jobs import on_eight_devices, scored, xglm_shaped
 
 import jaxprune as jp
 from jaxprune.evaluation import forest, vocabulary
-from jaxprune.evaluation.scoring import Scorer, fits
+from jaxprune.evaluation.parts import fits
+from jaxprune.evaluation.scoring import Scorer
 from jaxprune.sharding import device_mesh
 
 

@@ -1,7 +1,6 @@
 """The pass over blocks: the same bits on any number of devices, executables that depth does not multiply."""
 
 import collections
-import threading
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +16,6 @@ from jaxprune.walk import (
     INPUT,
     OUTPUT,
     Segment,
-    prefetch,
     run_segment,
     sum_of_squares,
 )
@@ -133,32 +131,6 @@ def test_sums_of_squares_are_of_real_tokens_whatever_pads_hold():
     assert got.dtype == jnp.float32
     np.testing.assert_allclose(got, want, rtol=1e-6)
     assert not np.asarray(got)[2].any()
-
-
-def test_prefetch_keeps_order_and_reads_one_ahead_on_another_thread():
-    reads = []
-
-    def read(i):
-        reads.append((i, threading.current_thread().name))
-        return i * i
-
-    for i, value in enumerate(prefetch(read, 5)):
-        assert value == i * i
-        assert len(reads) <= i + 2
-    assert [i for i, _ in reads] == [0, 1, 2, 3, 4]
-    assert threading.current_thread().name not in {name for _, name in reads}
-
-
-def test_prefetch_passes_errors_on():
-    def read(i):
-        if i == 2:
-            raise jp.InputError("block 2 is cut off")
-        return i
-
-    blocks = prefetch(read, 4)
-    assert [next(blocks), next(blocks)] == [0, 1]
-    with pytest.raises(jp.InputError, match="block 2 is cut off"):
-        next(blocks)
 
 
 @pytest.mark.parametrize("devices", [0, -2, 2, 1000])

@@ -8,9 +8,9 @@ import jax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from jaxprune.blocks import to_device
 from jaxprune.model import Model
 from jaxprune.models import ModelConfig
-from jaxprune.probe import to_device
 from jaxprune.sharding import mesh_of, replicated
 
 

@@ -2,7 +2,7 @@
 
 Rows hold trees of tokens (`forest.py`), so that what sequences share is computed once. The vocabulary
 follows the blocks slice by slice (`vocabulary.py`). Blocks and slices stay on the devices where they fit;
-otherwise they are read for each pass, and a model of any size is scored.
+otherwise they are read for each pass, and a model of any size is scored (`parts.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from jaxtyping import Bool, Float
 
 from jaxprune import hosts
 from jaxprune.batching import check_tokens
+from jaxprune.blocks import to_device
 from jaxprune.errors import InputError
 from jaxprune.evaluation.forest import Forest, plant
-from jaxprune.evaluation.vocabulary import Asked, Running, asked, enter, run_slice, slices
+from jaxprune.evaluation.parts import Parts
+from jaxprune.evaluation.vocabulary import Asked, Running, asked, enter, run_slice
 from jaxprune.model import Model
 from jaxprune.models.positions import Tree
-from jaxprune.probe import block_to_device, to_device
 from jaxprune.progress import progress_bar
 from jaxprune.sharding import device_mesh, replicated
 from jaxprune.walk import (
@@ -33,7 +34,6 @@ from jaxprune.walk import (
     MicroBatches,
     Segment,
     embed,
-    prefetch,
     run_segment,
 )
 
@@ -43,8 +43,6 @@ WHOLE_BLOCK = Segment(INPUT, OUTPUT, collect=False, advance=True)
 CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192
 # Hidden states of one pass: what a pass reads or looks up is read once for all its rows.
 PASS_BYTES = 1 << 30
-# On CPUs the page cache holds the file; a copy on every device pays off only where it is small.
-RESIDENT_ON_CPU = 64 << 20
 
 
 class TokenScores(NamedTuple):
@@ -84,10 +82,8 @@ class Scorer:
         self.model = model
         self.dtype = dtype
         self.mesh = mesh or device_mesh()
-        self.resident = fits(model, dtype, self.mesh) if resident is None else resident
         self.progress = progress
-        self._held: dict[int, Any] = {}
-        self._slices = slices(model.config)
+        self._parts = Parts(model, dtype, self.mesh, resident)
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         self._tokens = CPU_TOKENS if on_cpu else ACCELERATOR_TOKENS
 
@@ -114,11 +110,10 @@ class Scorer:
         check_sequences(self.model, sequences, starts)
         found: list[Any] = [None] * len(sequences)
         shares = _shares(plant(sequences, starts))
-        mine = shares[jax.process_index()]
-        passes = [part for forest in mine for part in self.passes(forest)]
-        parts = self.model.config.n_layers + len(self._slices)
+        every = [[part for forest in share for part in self.passes(forest)] for share in shares]
+        passes = every[jax.process_index()]
         tokens = sum(len(forest.tokens) * forest.seen for forest in passes) // max(len(passes), 1)
-        with progress_bar(name, parts * len(passes), tokens, self.progress) as bar:
+        with progress_bar(name, len(self._parts) * len(passes), tokens, self.progress) as bar:
             for forest in passes:
                 pieces = self.begin(forest)
                 self.blocks(pieces, done=bar.update)
@@ -126,6 +121,8 @@ class Scorer:
                 for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
                     places = path[starts[s] :]
                     found[s] = TokenScores(*(array[row, places] for array in scores))
+        for _ in range(max(map(len, every)) - len(passes)):
+            self._parts.attend()
         counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
         return _gathered(found, counts, shares)
 
@@ -163,10 +160,7 @@ class Scorer:
         config = self.model.config
         stop = config.n_layers if stop is None else stop
 
-        def read(layer: int) -> Any:
-            return block_to_device(self.model.block(layer), self.dtype, self.mesh)
-
-        for params in self._on_devices(read, start, stop):
+        for params in self._parts.blocks(range(start, stop)):
             step = functools.partial(
                 run_segment, params, config=config, mesh=self.mesh, segment=WHOLE_BLOCK
             )
@@ -185,44 +179,17 @@ class Scorer:
         pieces.states = [(state, *cut) for state, cut in zip(pieces.states, cuts, strict=True)]
         kind = jax.numpy.dtype(self.dtype)
         table = _filled(np.asarray(self.model.head_rows(ids), kind), config.vocab_size)
-        start = (
-            to_device({"norm": self.model.part("head/norm")}, self.dtype, mesh),
-            jax.device_put(table, replicated(mesh)),
-        )
+        start = (self._parts.norm, jax.device_put(table, replicated(mesh)))
         step = functools.partial(enter, start, config=config, mesh=mesh)
         logits = np.concatenate(pieces.run(step))[: len(forest.tokens)]
 
-        def read(number: int) -> Any:
-            rows = self._slices[number - config.n_layers]
-            table = self.model.head_rows(np.arange(rows.start, min(rows.stop, config.vocab_size)))
-            filled = np.pad(np.asarray(table, kind), ((0, len(rows) - len(table)), (0, 0)))
-            return jax.device_put((np.int32(rows.start), filled), replicated(mesh))
-
-        for params in self._on_devices(read, config.n_layers, config.n_layers + len(self._slices)):
+        for params in self._parts.vocabulary():
             pieces.run(functools.partial(run_slice, params, config=config, mesh=mesh))
             done()
         return _scores(forest, places, logits, pieces.states)
 
     def _rows(self, forest: Forest) -> int:
         return max(1, self._tokens // forest.seen)
-
-    def _on_devices(self, read: Callable[[int], Any], start: int, stop: int) -> Iterator[Any]:
-        """Parts start…stop-1 on the devices: held since they were read first, or read ahead one by one."""
-        if not self.resident:
-            yield from prefetch(lambda i: read(start + i), stop - start)
-            return
-        for number in range(start, stop):
-            if number not in self._held:
-                self._held[number] = read(number)
-            yield self._held[number]
-
-
-def fits(model: Model, dtype: str, mesh: Mesh) -> bool:
-    """Whether weights may stay on the devices: in 60% of an accelerator's memory; on CPUs if they are small."""
-    size = model.size * jax.numpy.dtype(dtype).itemsize
-    device = mesh.devices.flat[0]
-    limit = (device.memory_stats() or {}).get("bytes_limit")
-    return size <= (RESIDENT_ON_CPU if limit is None else 0.6 * limit)
 
 
 def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:

@@ -26,13 +26,13 @@ class Masked(Model):
 
     packed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def block(self, layer: int) -> dict[str, Any]:
-        """Parameters of one block on the host, dropped weights +0."""
+    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
+        """`Model.block_of`, dropped weights +0."""
         one = {
             path: {"bits": record["bits"][layer], "shape": record["shape"][1:]}
             for path, record in self.packed.items()
         }
-        return zero_dropped(super().block(layer), mask_algebra.unpack(one))
+        return zero_dropped(super().block_of(layer, share), mask_algebra.unpack(one))
 
     @property
     def params(self) -> Mapping[str, Any]:
