@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -14,7 +15,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from jaxprune import hosts
+from jaxprune import failure, hosts
 from jaxprune.config import unknown_field, validate
 from jaxprune.errors import InputError
 from jaxprune.fields import FIELDS
@@ -73,6 +74,7 @@ def process_flags() -> Callable[[], None]:
         given = flags.FLAGS
         if given.distributed or given.coordinator:
             hosts.join(given.coordinator, given.processes, given.process)
+            failure.listen()
 
     return join
 
@@ -89,8 +91,14 @@ def errors_in_one_line() -> Iterator[None]:
         print(f"{error}; the same command goes on from there", file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
     except (InputError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InputError) else 1)
+        failure.end(" ".join(str(error).split()), 2 if isinstance(error, InputError) else 1)
+    except Exception as error:
+        if not failure.is_one_of_several():
+            raise
+        failure.wait_for_word()
+        if not isinstance(error, jax.errors.JaxRuntimeError):  # a bug, no process that is gone
+            traceback.print_exc()
+        failure.end(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", 1)
 
 
 class Arguments(argparse.ArgumentParser):

@@ -118,10 +118,12 @@ def pieces(work: Work, machines: Machines, rows: int) -> int:
     return sum(-(-count // every) for count, _ in work.groups)
 
 
-def bytes_read(work: Work) -> int:
-    """From the checkpoint, by each process: every block once; what is copied to hf/ only by the first one."""
+def bytes_read(work: Work, machines: Machines) -> int:
+    """From the checkpoint, by the first process: its share of what all need, and all that it copies to hf/."""
     blocks = work.config.n_layers * part_size(work.config, "blocks")
-    return size_of(work.stored) * (size(work.config) if work.hf or work.params else blocks)
+    others = size(work.config) - blocks
+    shared = (blocks + work.params * others) // machines.processes
+    return size_of(work.stored) * (shared + work.hf * others)
 
 
 def bytes_written(work: Work) -> int:
@@ -168,7 +170,7 @@ def device_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
     Returns:
       "weights": a block and the next one; "gathered": kernels that a group of devices holds in shares, of one
       site at a time; "activations": of a pass, with the states of two pieces; "selection": scores and masks,
-      in place of activations.
+      in place of activations; "exchange": what several processes send each other, in place of all that.
     """
     config, itemsize = work.config, size_of(work.dtype)
     by_site = site_sizes(config).values()
@@ -181,12 +183,25 @@ def device_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
     busy = _activations(work, rows, length) + states
     # with the masks, on their way to the weights
     selecting = _ranking(work, machines) + _selected(work) // machines.model
-    return {
+    found = {
         "weights": 2 * block,
         "gathered": itemsize * max(by_site) if machines.model > 1 else 0,
         "activations": busy if work.groups else 0,
         "selection": max(0, selecting - busy) if work.groups else selecting,
     }
+    exchanging = _exchanged(work, machines, 2 * block)
+    return found | {"exchange": max(0, exchanging - sum(found.values()))}
+
+
+def _exchanged(work: Work, machines: Machines, blocks: int) -> int:
+    """Of one device beside `blocks`: shares of a kernel and all of it, or at the end its part of the checkpoint."""
+    if machines.processes == 1:
+        return 0
+    stored = size_of(work.stored)
+    kernel = stored * max(kernel_sizes(work.config).values())
+    every = machines.devices * machines.processes
+    checkpoint = work.params * stored * size(work.config) // every
+    return blocks + max(kernel + kernel // machines.processes, checkpoint)
 
 
 def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:

@@ -219,7 +219,7 @@ def print_plan(run: ConfigDict, plan: Plan) -> None:
         "device": _parts(plan.device, plan.room[0]),
         "host": _parts(plan.host, plan.room[1]),
         "operations": f"{operations:.3g}, {operations / every:.3g} a device",
-        "read": _bytes(costs.bytes_read(work)),
+        "read": _bytes(costs.bytes_read(work, machines)),
         "written": _bytes(costs.bytes_written(work)),
     }
     if plan.chip is not None:

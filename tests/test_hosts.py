@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,18 +30,18 @@ def free_port():
         return made.getsockname()[1]
 
 
-def start(model, tokens, workdir, processes=1, *arguments):
+def start(model, tokens, workdir, processes=1, *arguments, places=(None, None)):
     """The processes of one pruning run, two CPU devices each."""
     command = [
         "prune.py", f"--workdir={workdir}",
         f"--config={ROOT / 'configs' / 'base.py'}:{model}", "--config.calibration.kind=tokens",
         f"--config.calibration.data={tokens}", "--config.output.params=true", *arguments,
     ]  # fmt: skip
-    return started(command, processes)
+    return started(command, processes, places)
 
 
-def started(arguments, processes):
-    """The processes of a script, two CPU devices each."""
+def started(arguments, processes, places=(None, None)):
+    """The processes of a script, two CPU devices each, in their working directories."""
     command = [sys.executable, str(ROOT / "scripts" / arguments[0]), *arguments[1:]]
     port = free_port()
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
@@ -54,7 +55,7 @@ def started(arguments, processes):
         ]
         found.append(
             subprocess.Popen(
-                command + (more if processes > 1 else []), env=environment, text=True,
+                command + (more if processes > 1 else []), env=environment, cwd=places[process], text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
         )  # fmt: skip
@@ -146,6 +147,21 @@ def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path
     [output] = finish(start(tmp_path / "model", tokens, tmp_path / "run"))
     assert "going on at layer" in output
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_a_process_that_fails_takes_the_other_with_it(tiny_folder, tokens, tmp_path):
+    places = [tmp_path / "0", tmp_path / "1"]
+    for place in places:
+        shutil.copytree(tiny_folder("bloom"), place / "model")
+    (places[1] / "model" / "model.safetensors").unlink()
+    processes = start("model", tokens, tmp_path / "run", 2, places=places)
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], outputs
+    lines = [[line for line in output.splitlines() if "[Gloo]" not in line] for output in outputs]
+    [said], [told] = lines[1], lines[0]
+    assert said.startswith("error: model: no weights")
+    assert told == said.replace("error: ", "error: process 1: ")
+    assert not (tmp_path / "run" / "report.json").exists()
 
 
 @pytest.mark.parametrize("name", ["xglm", "gpt2"])  # whose kernels are stored turned, and not

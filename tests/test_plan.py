@@ -150,9 +150,19 @@ def test_pieces_and_bytes():
     work = Work(CONFIGS["bloom"], ((13, 64), (4, 128)), stored="bfloat16")
     assert costs.pieces(work, Machines(data=2), 2) == 4 + 1
     assert costs.pieces(work, Machines(data=2, model=2, processes=2), 2) == 1 + 1
-    assert costs.bytes_read(work) == 2 * size(work.config)
+    assert costs.bytes_read(work, Machines()) == 2 * size(work.config)
     kernels = 3 * sum(costs.kernel_sizes(work.config).values())
-    assert costs.bytes_written(work) == 2 * (kernels // 8) + costs.bytes_read(work)
+    assert costs.bytes_written(work) == 2 * (kernels // 8) + 2 * size(work.config)
+    # of four processes the first reads a quarter of the blocks, and what it copies
+    blocks = 3 * costs.part_size(work.config, "blocks")
+    outside = size(work.config) - blocks
+    four = Machines(processes=4)
+    assert costs.bytes_read(work, four) == 2 * (blocks // 4 + outside)
+    slim = dataclasses.replace(work, hf=False)
+    assert costs.bytes_read(slim, four) == 2 * (blocks // 4)
+    assert costs.bytes_read(dataclasses.replace(slim, params=True), four) == 2 * (
+        (blocks + outside) // 4
+    )
 
 
 def test_a_share_of_a_block_needs_less_of_a_device():
@@ -163,6 +173,18 @@ def test_a_share_of_a_block_needs_less_of_a_device():
     )
     assert half["weights"] < 0.52 * whole["weights"]
     assert half["gathered"] > whole["gathered"] == 0
+
+
+def test_what_processes_exchange_has_room_on_devices():
+    config = CONFIGS["bloom"]
+    work = Work(config, (), stored="float32", params=True)
+    alone, two = (
+        costs.device_memory(work, Machines(processes=count, cpu=False), 2) for count in (1, 2)
+    )
+    assert alone["exchange"] == 0
+    # on one device of two: half of the checkpoint, and two blocks
+    half = 4 * size(config) // 2 + two["weights"]
+    assert sum(two.values()) == max(half, sum(alone.values()))
 
 
 # Runs.
