@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -19,6 +20,9 @@ from hypothesis import strategies as st
 
 import jaxprune as jp
 from jaxprune import hosts
+from jaxprune.config import base_config, validate
+from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.pipeline import prune_from_config
 from jaxprune.verify import verify
 
 ROOT = Path(__file__).parents[1]
@@ -30,19 +34,34 @@ def free_port():
         return made.getsockname()[1]
 
 
-def start(model, tokens, workdir, processes=1, *arguments, places=(None, None)):
+def fields(tokens, **more):
+    """What a run's config has changed."""
+    return {
+        "calibration.kind": "tokens",
+        "calibration.data": str(tokens),
+        "output.params": True,
+    } | more
+
+
+def prune_here(model, workdir, changed):
+    """A pruning run in this process, which is alone."""
+    config = base_config()
+    config.update_from_flattened_dict({"model": str(model)} | changed)
+    prune_from_config(validate(config), workdir)
+
+
+def start(model, tokens, workdir, processes=1, places=(None, None), **more):
     """The processes of one pruning run, two CPU devices each."""
-    command = [
-        "prune.py", f"--workdir={workdir}",
-        f"--config={ROOT / 'configs' / 'base.py'}:{model}", "--config.calibration.kind=tokens",
-        f"--config.calibration.data={tokens}", "--config.output.params=true", *arguments,
-    ]  # fmt: skip
-    return started(command, processes, places)
+    config = f"{ROOT / 'configs' / 'base.py'}:{model}"
+    return started("prune.py", config, workdir, fields(tokens, **more), processes, places)
 
 
-def started(arguments, processes, places=(None, None)):
+def started(script, config, workdir, changed, processes, places=(None, None)):
     """The processes of a script, two CPU devices each, in their working directories."""
-    command = [sys.executable, str(ROOT / "scripts" / arguments[0]), *arguments[1:]]
+    command = [
+        sys.executable, str(ROOT / "scripts" / script), f"--config={config}", f"--workdir={workdir}",
+        *(f"--config.{name}={value}" for name, value in changed.items()),
+    ]  # fmt: skip
     port = free_port()
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
     environment.pop("XLA_FLAGS", None)
@@ -90,13 +109,14 @@ def tokens(tmp_path_factory):
 
 
 FOUND = ("nano_nli", "perplexity", "translation")
-REFINED = ("--config.pruning.criterion=refined", "--config.pruning.propagate=site")
+REFINED = {"pruning.criterion": "refined", "pruning.propagate": "site"}
 
 
-@pytest.mark.parametrize(("name", "how"), [("xglm", ()), ("bloom", REFINED), ("gpt2", ())])
+@pytest.mark.parametrize(("name", "how"), [("xglm", {}), ("bloom", REFINED), ("gpt2", {})])
 def test_two_processes_make_the_bits_of_one(name, how, tiny_folder, tokens, tmp_path):
-    finish(start(tiny_folder(name), tokens, tmp_path / "one", 1, *how))
-    outputs = finish(start(tiny_folder(name), tokens, tmp_path / "two", 2, *how))
+    folder = tiny_folder(name)
+    prune_here(folder, tmp_path / "one", fields(tokens, **how))
+    outputs = finish(start(folder, tokens, tmp_path / "two", 2, **how))
     assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
     assert verify(tmp_path / "two", progress=False) == []
     assert "sparsity" in outputs[0]  # the table
@@ -106,22 +126,26 @@ def test_two_processes_make_the_bits_of_one(name, how, tiny_folder, tokens, tmp_
 
 
 def test_two_processes_evaluate_as_one(tmp_path):
-    def evaluated(processes):
-        workdir = tmp_path / str(processes)
-        finish(started([
-            "evaluate.py", f"--workdir={workdir}", f"--config={ROOT / 'configs' / 'nano.py'}:bloom",
-            "--config.evaluation.tasks=nano_nli", "--config.evaluation.rows=9",
-            "--config.evaluation.languages=en,sw", "--config.evaluation.perplexity=nano",
-            "--config.evaluation.translation=nano", "--config.evaluation.translation_rows=70",
-            # several read every pass together, whether or not they have rows in it
-            f"--config.evaluation.weights={'streamed' if processes > 1 else 'auto'}",
-        ], processes))  # fmt: skip
+    asked = {
+        "evaluation.tasks": "nano_nli", "evaluation.rows": 9, "evaluation.languages": "en,sw",
+        "evaluation.perplexity": "nano", "evaluation.translation": "nano",
+        "evaluation.translation_rows": 70,
+    }  # fmt: skip
+    # several read every pass together, whether or not they have rows in it
+    streamed = asked | {"evaluation.weights": "streamed"}
+
+    def evaluated(workdir):
         found = {name: json.loads((workdir / name / "metrics.json").read_text()) for name in FOUND}
         scores = {code: np.load(workdir / "nano_nli" / f"{code}.npz") for code in ("en", "sw")}
         texts = (workdir / "translation" / "sw.jsonl").read_text()
         return {name: about["languages"] for name, about in found.items()}, scores, texts
 
-    one, two = evaluated(1), evaluated(2)
+    nano = ROOT / "configs" / "nano.py"
+    config = runpy.run_path(str(nano))["get_config"]("bloom")
+    config.update_from_flattened_dict(asked)
+    evaluate_from_config(validate(config, prunes=False), tmp_path / "one")
+    finish(started("evaluate.py", f"{nano}:bloom", tmp_path / "two", streamed, 2))
+    one, two = evaluated(tmp_path / "one"), evaluated(tmp_path / "two")
     assert one[0] == two[0]
     assert one[2] == two[2]
     for code, arrays in one[1].items():
@@ -137,7 +161,7 @@ def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path
     torch.manual_seed(0)
     config = transformers.BloomConfig(vocab_size=131, hidden_size=48, n_layer=40, n_head=4)
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
-    finish(start(tmp_path / "model", tokens, tmp_path / "whole"))
+    prune_here(tmp_path / "model", tmp_path / "whole", fields(tokens))
     processes = start(tmp_path / "model", tokens, tmp_path / "run", 2)
     there = tmp_path / "run" / "progress" / "layer_00002.npz"
     while not there.is_file():
