@@ -39,7 +39,9 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
             logging.set_verbosity(logging.WARNING)
         return arguments
 
-    # transformers would advise to install torch, which nothing here uses
+    # transformers would import torch for a tokenizer where it is installed, which takes seconds and
+    # 300 MB, and advise to install it where it is not; no script uses it
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
     def start(arguments: tuple[ConfigDict, Path]) -> None:

@@ -12,9 +12,10 @@ from jaxprune.batching import Batch
 from jaxprune.models import SITES, ModelConfig, family_of
 from jaxprune.weights import shapes, size
 
-# Resident memory of a process that has imported its packages and compiled a model's passes; measured on Linux. Where
-# torch is installed, transformers imports it along with a tokenizer, which takes 0.7 GB more with a CUDA build.
+# Resident memory of a script that has imported its packages and compiled a model's passes, and of a tokenizer with
+# what it is imported with; measured on Linux. Outside scripts that is torch as well, where it is installed.
 PROCESS = 450_000_000
+TOKENIZER = 40_000_000
 # Of everything else, what allocators keep of blocks and states that are gone.
 KEPT = 0.1
 # Of one weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
@@ -33,6 +34,7 @@ class Work:
       stored: dtype of the checkpoint.
       hf: whether the pruned model is written, embedding and head included.
       params: whether all parameters stay on the host for the Orbax checkpoint.
+      text: whether samples are made from text, with a tokenizer.
     """
 
     config: ModelConfig
@@ -42,6 +44,7 @@ class Work:
     stored: str = "float32"
     hf: bool = True
     params: bool = False
+    text: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,7 +224,7 @@ def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
     block = part_size(config, "blocks")
     converted = 0 if work.dtype == work.stored else 2 * block * size_of(work.dtype)
     found = {
-        "process": PROCESS,
+        "process": PROCESS + work.text * TOKENIZER,
         "states": 4 * tokens * width,
         "blocks": 3 * block * stored + converted,
         "masks": config.n_layers * kernels // 8 + 2 * kernels,
@@ -230,7 +233,7 @@ def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
         found["params"] = stored * size(config)
     if machines.cpu:
         found["devices"] = machines.devices * sum(device_memory(work, machines, rows).values())
-    found["kept"] = int(KEPT * (sum(found.values()) - PROCESS))
+    found["kept"] = int(KEPT * (sum(found.values()) - found["process"]))
     return found
 
 

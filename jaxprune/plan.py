@@ -162,8 +162,17 @@ def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int
 def _work(
     config: ModelConfig, stored: str, groups: tuple[tuple[int, int], ...], run: ConfigDict
 ) -> Work:
-    output = run.output
-    return Work(config, groups, run.pruning.propagate, run.dtype, stored, output.hf, output.params)
+    text = bool(groups) and run.calibration.kind != "tokens"
+    return Work(
+        config,
+        groups,
+        run.pruning.propagate,
+        run.dtype,
+        stored,
+        run.output.hf,
+        run.output.params,
+        text,
+    )
 
 
 def _groups(run: ConfigDict) -> tuple[tuple[int, int], ...]:
