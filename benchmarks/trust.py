@@ -96,7 +96,8 @@ def main():
         print(f"masks {first['masks']}")
         for name, report in reports.items():
             same = report["digests"] == first
-            print(f"  {name}: {'the same bits' if same else report['digests']}", flush=True)
+            seconds = report["seconds"]["total"]
+            print(f"  {name}: {'the same bits' if same else report['digests']}, {seconds:.1f} s")
         seconds = {"with": [], "without": []}
         for _ in range(arguments.repeats):
             for name, program in (("with", ()), ("without", ("-c", WITHOUT))):

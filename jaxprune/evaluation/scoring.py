@@ -159,7 +159,6 @@ class Scorer:
         """Takes the states through blocks start…stop-1, by default all."""
         config = self.model.config
         stop = config.n_layers if stop is None else stop
-
         for params in self._parts.blocks(range(start, stop)):
             step = functools.partial(
                 run_segment, params, config=config, mesh=self.mesh, segment=WHOLE_BLOCK
