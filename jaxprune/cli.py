@@ -85,7 +85,7 @@ def process_flags() -> Callable[[], None]:
 def errors_in_one_line() -> Iterator[None]:
     """Ends the process at bad input with 2 and at what the environment refuses with 1, after `error: …` in one line.
 
-    After SIGTERM with 143, as a process that it ended would.
+    After SIGTERM with 143, as a process that it ended would. If this process is one of several, all end with it.
     """
     try:
         yield
@@ -94,7 +94,7 @@ def errors_in_one_line() -> Iterator[None]:
         sys.exit(128 + signal.SIGTERM)
     except (InputError, OSError) as error:
         failure.end(" ".join(str(error).split()), 2 if isinstance(error, InputError) else 1)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         if not failure.is_one_of_several():
             raise
         failure.wait_for_word()
