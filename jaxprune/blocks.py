@@ -26,7 +26,8 @@ def blocks(
         host = model.block_of(layer, share)
         return host, block_to_device(host, dtype, mesh)
 
-    return prefetch(model.block_share, finish, layers or range(model.config.n_layers))
+    layers = range(model.config.n_layers) if layers is None else layers
+    return prefetch(model.block_share, finish, layers)
 
 
 def prefetch(

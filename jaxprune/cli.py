@@ -40,7 +40,7 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
         return arguments
 
     # transformers would import torch for a tokenizer where it is installed, which takes seconds and
-    # 300 MB, and advise to install it where it is not; no script uses it
+    # 240 MB, and advise to install it where it is not; no script uses it
     sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 

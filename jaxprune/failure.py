@@ -54,11 +54,10 @@ def _listen(over: threading.Event) -> None:
 
 def end(message: str, status: int) -> NoReturn:
     """Ends this process, and those that are one with it, with one line on stderr and a status."""
-    if not is_one_of_several():
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(status)
     with _ending:
         print(f"error: {message}", file=sys.stderr, flush=True)
+        if not is_one_of_several():
+            sys.exit(status)
         told = f"{status} error: process {jax.process_index()}: {message}"
         ocp.multihost.get_jax_distributed_client().key_value_set(_KEY, told, allow_overwrite=True)
         _leave(status)

@@ -257,22 +257,15 @@ def _walk(
     moved = below.cut(flags)
     low = 0
     for first, chosen in itertools.groupby(pairs, key=lambda pair: pair[0]):
-        _advance(scorer, below, low, first + 1, done)
+        scorer.blocks(below, low, first + 1, done)
         low = high = first + 1
         between = _moved(below, moved, shift[first])
         for _, second in chosen:
-            _advance(scorer, between, high, second + 1, done)
+            scorer.blocks(between, high, second + 1, done)
             high = second + 1
             above = _moved(between, moved, -shift[second])
-            _advance(scorer, above, high, scorer.model.config.n_layers, done)
+            scorer.blocks(above, high, scorer.model.config.n_layers, done)
             yield scorer.end(above, forest, done)[0]
-
-
-def _advance(
-    scorer: Scorer, pieces: MicroBatches, begin: int, end: int, done: Callable[[], None]
-) -> None:
-    if begin < end:
-        scorer.blocks(pieces, begin, end, done)
 
 
 def _moved(
