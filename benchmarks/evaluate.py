@@ -63,7 +63,7 @@ def our_way(folder, texts, dtype):
 
     one_cpu_device_per_core()
     from jaxprune.evaluation.scoring import Scorer
-    from jaxprune.model import load
+    from jaxprune.hf import load
 
     model = load(folder)
     scorer = Scorer(model, dtype=dtype, progress=False)
@@ -102,7 +102,7 @@ def main():
     arguments = parser.parse_args()
     texts = texts_of(arguments)
     if arguments.only:
-        from jaxprune.report import peak_memory
+        from jaxprune.runs import peak_memory
 
         make(arguments.only, arguments.model, texts)()
         print(peak_memory()["host"])

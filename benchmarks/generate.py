@@ -13,13 +13,13 @@ import time
 import torch
 import transformers
 
+from jaxprune.calibration import aligned
 from jaxprune.cli import one_cpu_device_per_core
+from jaxprune.devices import device_mesh
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation import Pair, stop_tokens, translation_prompts
-from jaxprune.model import load
-from jaxprune.report import peak_memory
-from jaxprune.sharding import device_mesh
-from jaxprune.texts import aligned
+from jaxprune.hf import load
+from jaxprune.runs import peak_memory
 
 
 @dataclasses.dataclass

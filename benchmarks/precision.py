@@ -12,7 +12,7 @@ import jax
 
 import jaxprune as jp
 from jaxprune.cli import one_cpu_device_per_core
-from jaxprune.prune import PROPAGATE
+from jaxprune.pruning import PROPAGATIONS
 
 
 def main():
@@ -26,7 +26,7 @@ def main():
     batches = jp.demonstrations(
         model.tokenizer, arguments.data, source="fr", target="en", samples=arguments.samples
     )
-    for propagate in PROPAGATE:
+    for propagate in PROPAGATIONS:
         masks = [
             jp.prune(
                 model, batches, sparsity=0.5, propagate=propagate, dtype=dtype, progress=False

@@ -20,13 +20,11 @@ import transformers
 from random_checkpoint import SHAPES, write
 from torch_loop import prune as torch_prune
 
-from jaxprune import costs
-from jaxprune.batching import Batch, from_arrays
+from jaxprune.calibration import Batch, from_arrays, prompts, sample_rows
 from jaxprune.cli import one_cpu_device_per_core
-from jaxprune.demonstrations import prompts, sample_rows
-from jaxprune.model import load
-from jaxprune.prune import prune_blocks
-from jaxprune.settings import Settings
+from jaxprune.hf import load
+from jaxprune.planning import costs
+from jaxprune.pruning import Settings, prune_blocks
 
 SPARSITY = 0.5
 
@@ -153,7 +151,7 @@ def compare(arguments, folder):
         ratios = [f"{job.name} {best[job.name] / best[name]:.2f}x" for job in theirs]
         print(f"  {name}: {best[name]:.1f} s; {', '.join(ratios)}", end="")
         if how[2] == "float32":
-            work = costs.Work(model.config, costs.groups_of(how[0]), how[1])
+            work = costs.Work(config=model.config, groups=costs.groups_of(how[0]), propagate=how[1])
             rate = costs.flops(work) / best[name] / 1e9
             print(f"; {rate:.0f} GFLOP/s, {rate / max(rates):.0%} of matmul", end="")
         print()

@@ -8,9 +8,8 @@ import jax
 import ml_dtypes
 import numpy as np
 
+from jaxprune.hf import ShardWriter, to_stored
 from jaxprune.models import load_config, modules
-from jaxprune.tensors import ShardWriter
-from jaxprune.weights import to_stored
 
 SHAPES = {
     "bloom-560m": {"model_type": "bloom", "hidden_size": 1024, "n_layer": 24, "n_head": 16, "vocab_size": 250880},

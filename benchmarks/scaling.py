@@ -27,14 +27,11 @@ from flax.traverse_util import flatten_dict
 from jax.experimental import topologies
 from random_checkpoint import read
 
-from jaxprune import costs, plan
-from jaxprune.block_masks import select_block
-from jaxprune.chips import CHIPS
+from jaxprune.devices import block_shares, by_rows, device_mesh, mesh_of, replicated
 from jaxprune.models import family_of, modules
-from jaxprune.prune import PROPAGATE
-from jaxprune.settings import Settings
-from jaxprune.sharding import block_shares, by_rows, device_mesh, mesh_of, replicated
-from jaxprune.walk import Context, run_segment
+from jaxprune.passes import Context, run_segment
+from jaxprune.planning import CHIPS, costs, plan
+from jaxprune.pruning import PROPAGATIONS, Settings, select_block
 
 NAMES = ("bloom-7b1", "xglm-7.5b")
 ROWS, LENGTH, SAMPLES = 2, 512, 100
@@ -73,7 +70,7 @@ def compiled(config, mesh, dtype="bfloat16"):
     context = Context(shaped(np.empty((size, LENGTH), bool), by_rows(mesh), bool))
     passes = [
         run_segment.lower(block, x, context, config=config, mesh=mesh, segment=step.segment)
-        for step in PROPAGATE["block"]
+        for step in PROPAGATIONS["block"].steps
     ]
     flat = flatten_dict(block, sep="/")
     kernels = {path: flat[path] for path in family_of(config).sites}
@@ -136,7 +133,9 @@ def predicted(name):
         topology: [counts(program) for program in tpu_programs(config, topology)]
         for topology in dict.fromkeys(topology for _, _, topology, _, _ in TARGETS)
     }
-    work = costs.Work(config, ((SAMPLES, LENGTH),), dtype="bfloat16", stored="bfloat16")
+    work = costs.Work(
+        config=config, groups=((SAMPLES, LENGTH),), dtype="bfloat16", stored="bfloat16"
+    )
     for target, kind, topology, devices, hosts in TARGETS:
         chip, (*passes, selection) = CHIPS[kind], programs[topology]
         machines = costs.Machines(devices, 1, hosts, cpu=False)

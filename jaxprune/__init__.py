@@ -6,16 +6,13 @@ result = jaxprune.prune(model, batches, sparsity=0.3)
 jaxprune.export_hf(model, result.params, "pruned")
 """
 
-from jaxprune import checkpoint, masks, scores
-from jaxprune.batching import Batch
-from jaxprune.demonstrations import demonstrations, token_batches
+from jaxprune.calibration import Batch, demonstrations, token_batches
 from jaxprune.errors import InputError
-from jaxprune.export import export_hf
-from jaxprune.model import Model, load
+from jaxprune.hf import Model, export_hf, load
 from jaxprune.models import ModelConfig
-from jaxprune.probe import probe
-from jaxprune.prune import PruneResult, prune, prune_blocks
-from jaxprune.stats import ActivationStats
+from jaxprune.passes import ActivationStats, probe
+from jaxprune.pruning import PruneResult, masks, prune, prune_blocks, scores
+from jaxprune.runs import checkpoint
 from jaxprune.version import __version__
 
 __all__ = [

@@ -15,14 +15,9 @@ import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from jaxprune import failure, hosts
-from jaxprune.config import unknown_field, validate
+from jaxprune.config import FIELDS, unknown_field, validate
+from jaxprune.devices import TerminatedError, failure, hosts, one_cpu_device_per_core
 from jaxprune.errors import InputError
-from jaxprune.fields import FIELDS
-from jaxprune.signals import TerminatedError
-
-# More host devices than this gain nothing: micro-batches already fill a core.
-_MAX_CPU_DEVICES = 8
 
 
 def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> None:
@@ -171,16 +166,3 @@ def _explain(error: flags.Error) -> InputError:
     if value and value[1] in FIELDS:
         return InputError(f"{value[1]}: got {value[2]!r}; allowed: {FIELDS[value[1]].allowed}")
     return InputError(str(error))
-
-
-def one_cpu_device_per_core() -> None:
-    """Gives JAX one CPU device per core, before its backend starts.
-
-    Without effect where the number is already set (XLA_FLAGS, JAX_NUM_CPU_DEVICES) or the default
-    platform is not the CPU.
-    """
-    forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if forced or "JAX_NUM_CPU_DEVICES" in os.environ:
-        return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jax.config.update("jax_num_cpu_devices", min(cores or 1, _MAX_CPU_DEVICES))

@@ -1,5 +1,6 @@
 """Errors that are the user's to mend: one line, no traceback."""
 
+import difflib
 import reprlib
 from collections.abc import Iterable
 
@@ -11,6 +12,30 @@ _MOST_NAMES = 12
 
 class InputError(ValueError):
     """Bad input. The message says in one line where and what is wrong and what would be right."""
+
+
+def refusal(
+    where: object, got: object, allowed: str | Iterable[str], *, choices: Iterable[str] = ()
+) -> InputError:
+    """The error "{where}: got {got}; allowed: {allowed}", to be raised.
+
+    Args:
+      where: field, argument or file.
+      got: the value as it is; None is told as "not set".
+      allowed: what passes, in words, or all values that do, which then are the choices too.
+      choices: values that pass; the one closest to `got` is named as what may have been meant.
+    """
+    if not isinstance(allowed, str):
+        choices = tuple(allowed)
+        allowed = ", ".join(choices)
+    said = "not set" if got is None else f"got {got!r}"
+    return InputError(f"{where}: {said}; allowed: {allowed}{did_you_mean(got, choices)}")
+
+
+def did_you_mean(value: object, choices: Iterable[str]) -> str:
+    """ " (did you mean …?)" with the choice that is closest to the value; empty where none is close."""
+    close = difflib.get_close_matches(str(value), list(choices), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def shown(value: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from jaxprune import cli
-from jaxprune.analysis.analyze import analyze_from_config
+from jaxprune.analysis import analyze_from_config
 
 
 def main(config: ConfigDict, workdir: Path) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from jaxprune import cli
 from jaxprune.errors import InputError
-from jaxprune.evaluation.compare import compare_runs
-from jaxprune.evaluation.compare_table import table, write
+from jaxprune.evaluation.comparison import compare_runs, table, write
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from jaxprune import cli
-from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.evaluation import evaluate_from_config
 
 join = cli.process_flags()
 

@@ -13,9 +13,8 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from jaxprune import cli
-from jaxprune.chips import CHIPS
-from jaxprune.pipeline import prune_from_config
-from jaxprune.plan import plan_from_config, print_plan
+from jaxprune.planning import CHIPS, plan_from_config, print_plan
+from jaxprune.runs import prune_from_config
 
 OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "start afresh where the workdir holds an unfinished run"

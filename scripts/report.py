@@ -7,8 +7,7 @@ python scripts/report.py runs/pruned --against runs/dense
 from pathlib import Path
 
 from jaxprune import cli
-from jaxprune.html_report import write_report
-from jaxprune.html_report.write import FILE
+from jaxprune.html_report import FILE, write_report
 
 
 def main() -> None:

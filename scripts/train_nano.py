@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import app, flags
 
 from jaxprune import cli
-from jaxprune.model import load
+from jaxprune.hf import load
 from jaxprune.nano import evaluate, train, vocabulary
 
 _ARCHITECTURE = flags.DEFINE_enum(

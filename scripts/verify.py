@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from jaxprune import cli
-from jaxprune.verify import verify
+from jaxprune.runs import verify
 
 
 def main() -> None:

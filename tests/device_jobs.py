@@ -15,12 +15,14 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune import checkpoint, hosts, tensors
-from jaxprune.blocks import blocks
-from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.scoring import Scorer
+from jaxprune.devices import hosts
+from jaxprune.devices.sharding import by_rows, device_mesh, replicated
+from jaxprune.evaluation.generation.generator import Generator
+from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.hf import tensors
 from jaxprune.models import ModelConfig, init
-from jaxprune.sharding import by_rows, device_mesh, replicated
+from jaxprune.passes.blocks import blocks
+from jaxprune.runs import checkpoint
 
 
 def on_eight_devices(job, *arguments):

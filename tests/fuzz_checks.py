@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from jaxprune.demonstrations import token_batches
+from jaxprune.calibration.demonstrations import token_batches
+from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError
-from jaxprune.evaluation.task_data import Source
-from jaxprune.evaluation.tasks import load_task, questions
+from jaxprune.evaluation.tasks.data import Source
+from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_json, read_npz
+from jaxprune.hf.tensor_index import find_tensors
+from jaxprune.hf.tensors import TensorFiles
 from jaxprune.models import load_config
 from jaxprune.models.config import RopeConfig
-from jaxprune.tensor_index import find_tensors
-from jaxprune.tensors import TensorFiles
-from jaxprune.texts import sentences
 
 
 def read_tensors(path: Path) -> TensorFiles:

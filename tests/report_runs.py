@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 
-from jaxprune import checkpoint
 from jaxprune.analysis.overlap import overlaps
 from jaxprune.analysis.tables import write_magnitudes, write_overlaps
-from jaxprune.evaluation.metrics import Scored, task_metrics
-from jaxprune.stats import ActivationStats
+from jaxprune.evaluation.scoring.metrics import Scored, task_metrics
+from jaxprune.passes.stats import ActivationStats
+from jaxprune.runs import checkpoint
 
 LABELS = np.random.default_rng(0).integers(0, 3, 400).astype(np.int32)
 ROWS = np.arange(400, dtype=np.int32)

@@ -22,11 +22,12 @@ import pytest
 from absl import app, flags
 from fault_place import GOOD_ROW, ROOT, WEIGHTS, Place, flip, halve, npy, zipped
 
-from jaxprune import files, tensors
-from jaxprune.config import base_config, validate
+from jaxprune import files
+from jaxprune.config.validate import base_config, validate
+from jaxprune.hf import tensors
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.pipeline import prune_from_config
-from jaxprune.resume import Progress
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.resume import Progress
 
 # Nothing here needs as much; what a bomb claims is more.
 MEMORY = 256 << 20

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import jaxprune as jp
-from jaxprune.config import validate
-from jaxprune.fields import FIELDS
+from jaxprune.config.fields import FIELDS
+from jaxprune.config.validate import validate
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [

@@ -1,1 +1,13 @@
-"""Which features translation leans on, in which layers, and which weights pruning keeps for each language."""
+"""A model and demonstrations in many languages → which features each makes large, where, and how masks overlap."""
+
+from jaxprune.analysis.analyze import analyze_from_config
+from jaxprune.analysis.fields import FIELDS
+from jaxprune.analysis.mask_overlap import iou
+from jaxprune.analysis.overlap import by_kind
+
+__all__ = [
+    "FIELDS",
+    "analyze_from_config",
+    "by_kind",
+    "iou",
+]

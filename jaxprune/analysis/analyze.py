@@ -17,16 +17,14 @@ from jaxprune.analysis.magnitudes import demonstration_sets, measure
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
 from jaxprune.analysis.overlap import Overlap, by_kind, overlaps, used_share
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overlaps
-from jaxprune.batching import digest
+from jaxprune.calibration import KINDS, chosen_languages, digest
+from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.files import write_json
-from jaxprune.model import Model, load
+from jaxprune.hf import Model, load
 from jaxprune.models import family_of
-from jaxprune.report import environment
-from jaxprune.sharding import device_mesh
-from jaxprune.stats import ActivationStats
-from jaxprune.texts import chosen_languages
-from jaxprune.walk import HIDDEN
+from jaxprune.passes import HIDDEN, ActivationStats
+from jaxprune.runs import environment
 
 
 def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -47,9 +45,9 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     began = time.perf_counter()
     wanted, made = config.analysis, config.calibration
-    if made.kind == "tokens":
+    if not KINDS[made.kind].reads_text:
         raise InputError(
-            "calibration.kind: got 'tokens'; allowed: any other, as the analysis makes "
+            f"calibration.kind: got {made.kind!r}; allowed: any other, as the analysis makes "
             "demonstrations from sentences in calibration.data"
         )
     codes = chosen_languages(wanted.languages, made.data, made.target)

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.batching import Batch, group_by_length
-from jaxprune.demonstrations import demonstrations
-from jaxprune.model import Model
-from jaxprune.probe import probe
-from jaxprune.stats import ActivationStats
+from jaxprune.calibration import Batch, demonstrations, share_shapes
+from jaxprune.hf import Model
+from jaxprune.passes import ActivationStats, probe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,27 +55,6 @@ def demonstration_sets(
             made = demonstrations(tokenizer, data, kind=kind, source=code, target=target, **options)
             batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in made]
     return share_shapes(batches)
-
-
-def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
-    """The same samples of the same roles in at most `max_shapes` static lengths in all.
-
-    Sets cut apart from each other have lengths of their own, and a block is compiled for each.
-    """
-    roles = list(dict.fromkeys(batch.role for batch in batches))
-    owners = np.concatenate([np.full(len(b.tokens), roles.index(b.role)) for b in batches])
-    samples = np.concatenate([batch.samples for batch in batches])
-    sequences = [t[v] for batch in batches for t, v in zip(batch.tokens, batch.valid, strict=True)]
-    longest = max(batch.tokens.shape[1] for batch in batches)
-    grouped = group_by_length(sequences, "analysis", max_shapes=max_shapes, max_length=longest)
-    shared = []
-    for owner, role in enumerate(roles):
-        for group in grouped:
-            mine = np.flatnonzero(owners[group.samples] == owner)
-            if mine.size:
-                numbers = samples[group.samples[mine]]
-                shared.append(Batch(group.tokens[mine], group.valid[mine], role, numbers))
-    return shared
 
 
 def measure(

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxprune import checkpoint
-from jaxprune import masks as mask_algebra
 from jaxprune.errors import InputError
 from jaxprune.files import short_names
 from jaxprune.models import SITES
+from jaxprune.pruning import masks as mask_algebra
+from jaxprune.runs import checkpoint
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,15 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxprune.config import check
+from jaxprune.schema import Field, check, is_number
 
+TOP = Field(
+    "a share s with 0 < s <= 1",
+    lambda value: is_number(value) and 0 < value <= 1,
+    0.3,
+    kind=float,
+    meaning="share of features that count as largest and as smallest; `compat=official` takes 0.4 always",
+)
 # What the authors' figures are of, whatever ratio is asked for.
 OFFICIAL_SHARE = 0.4
 
@@ -59,7 +66,7 @@ def overlaps(magnitudes: Float[np.ndarray, "S L D"], share: float) -> Overlap:
     Raises:
       InputError: not 0 < share <= 1.
     """
-    check("analysis.top", share)
+    check("analysis.top", share, TOP)
     size = magnitudes.shape[-1]
     count = max(1, round(size * share))
     high = _members(largest(magnitudes, count), size)

@@ -14,8 +14,7 @@ from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.overlap import Overlap, by_kind, largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.models import SITES
-from jaxprune.stats import ActivationStats
-from jaxprune.walk import HIDDEN
+from jaxprune.passes import HIDDEN, ActivationStats
 
 
 def draw(

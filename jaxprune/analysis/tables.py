@@ -13,8 +13,7 @@ from jaxprune.analysis.magnitudes import over_median, rms
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.overlap import Overlap, largest
 from jaxprune.models import SITES
-from jaxprune.stats import ActivationStats
-from jaxprune.walk import HIDDEN
+from jaxprune.passes import HIDDEN, ActivationStats
 
 TOP = 20  # rows a layer and site in largest.csv, bars in the pictures
 

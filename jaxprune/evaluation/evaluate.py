@@ -13,26 +13,31 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from jaxprune import hosts
+from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
+from jaxprune.evaluation.fields import RESIDENT
 from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.metrics import Scored, task_metrics
-from jaxprune.evaluation.perplexity import PERPLEXITY, perplexity, texts
-from jaxprune.evaluation.protocols import question_scores
-from jaxprune.evaluation.scoring import Scorer
+from jaxprune.evaluation.scoring import (
+    PERPLEXITY,
+    Scored,
+    Scorer,
+    perplexity,
+    question_scores,
+    task_metrics,
+    texts,
+)
 from jaxprune.evaluation.tasks import Question, Task, languages_of, load_task, questions
-from jaxprune.evaluation.translation import Sentences, languages, read_sentences
-from jaxprune.evaluation.translation_metrics import (
+from jaxprune.evaluation.translation import (
     TRANSLATION,
+    Sentences,
     evaluate_translation,
+    languages,
+    read_sentences,
     translation_lines,
 )
 from jaxprune.files import UNFINISHED, whole_folder, write_json
-from jaxprune.model import Model, load
-from jaxprune.report import environment
-from jaxprune.sharding import device_mesh
-
-_RESIDENT = {"auto": None, "resident": True, "streamed": False}
+from jaxprune.hf import Model, load
+from jaxprune.runs import environment
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def protocol_of(config: ConfigDict) -> str:
 
 def scorer_of(model: Model, config: ConfigDict) -> Scorer:
     """The model ready to be scored as a config says."""
-    mesh, resident = device_mesh(**config.mesh), _RESIDENT[config.evaluation.weights]
+    mesh, resident = device_mesh(**config.mesh), RESIDENT[config.evaluation.weights]
     return Scorer(
         model, dtype=config.dtype, mesh=mesh, resident=resident, progress=hosts.is_first()
     )

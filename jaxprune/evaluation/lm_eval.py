@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxprune.cli import one_cpu_device_per_core
-from jaxprune.config import check
+from jaxprune.devices import one_cpu_device_per_core
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.scoring import Scorer
-from jaxprune.model import load
+from jaxprune.hf import load
+from jaxprune.passes import DTYPE
+from jaxprune.schema import check
 
 try:
     from lm_eval.api.model import TemplateLM
@@ -80,7 +81,7 @@ class JaxpruneLM(TemplateLM):
         device: str | None = None,
     ) -> None:
         super().__init__()
-        check("dtype", dtype)
+        check("dtype", dtype, DTYPE)
         self._scorer = Scorer(load(pretrained, revision), dtype=dtype)
         self.tokenizer = self._scorer.model.tokenizer
         self._about = {"pretrained": pretrained, "model_revision": revision}

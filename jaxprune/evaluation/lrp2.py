@@ -32,18 +32,13 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
-from jaxprune.batching import group_by_length
+from jaxprune.calibration import group_by_length
+from jaxprune.devices import on_own_rows
 from jaxprune.errors import InputError
-from jaxprune.evaluation.forest import Forest, plant
-from jaxprune.evaluation.protocols import Encoded, ask, option_scores
-from jaxprune.evaluation.scoring import Scorer
+from jaxprune.evaluation.scoring import Encoded, Forest, Scorer, ask, option_scores, plant, slices
 from jaxprune.evaluation.tasks import Question
-from jaxprune.evaluation.vocabulary import slices
-from jaxprune.probe import start
+from jaxprune.passes import MicroBatches, start, sum_samples
 from jaxprune.progress import progress_bar
-from jaxprune.sharding import on_own_rows
-from jaxprune.stats import sum_samples
-from jaxprune.walk import MicroBatches
 
 PROTOCOLS = ("paper", "official")
 # Sentences that a device takes at a time.

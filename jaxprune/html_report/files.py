@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune import checkpoint
 from jaxprune.errors import InputError
 from jaxprune.files import read_json, read_npz
-from jaxprune.stats import ActivationStats
+from jaxprune.passes import ActivationStats
+from jaxprune.runs import checkpoint
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.analysis.mask_overlap import iou
-from jaxprune.analysis.overlap import by_kind
+from jaxprune.analysis import by_kind, iou
 from jaxprune.html_report.charts import Line, bar_chart, line_chart
 from jaxprune.html_report.files import Analysis, RunFiles
 from jaxprune.html_report.heatmap import heatmap
@@ -18,7 +17,7 @@ from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import ABOUT, settings_table
 from jaxprune.html_report.plot import charts_row
 from jaxprune.html_report.tables import percent
-from jaxprune.stats import ActivationStats
+from jaxprune.passes import ActivationStats
 
 _MOST_SETS = 60  # of a map of all pairs: more make a page of many megabytes, which nobody reads
 _ALL = (0.0, 100.0)  # limits of percent

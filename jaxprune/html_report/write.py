@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.compare import compare_runs
-from jaxprune.evaluation.compare_texts import compare_perplexity, compare_translations
+from jaxprune.evaluation.comparison import compare_perplexity, compare_runs, compare_translations
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning
 from jaxprune.html_report.files import RunFiles, read_files

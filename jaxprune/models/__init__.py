@@ -1,121 +1,27 @@
-"""Model families as Flax NNX modules, and the few functions through which the package calls them."""
+"""config.json and parameters → a model's embedding, blocks of four sites, and head, as Flax NNX modules."""
 
-from __future__ import annotations
-
-import functools
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import jax
-import jax.numpy as jnp
-from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
-
-from jaxprune.errors import shown
-from jaxprune.models import bloom, gpt2, llama, xglm
+from jaxprune.models.attention import QUERIES, softmax_parts
 from jaxprune.models.block import SITES, Block
-from jaxprune.models.config import ModelConfig, read_config
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
+from jaxprune.models.model import Modules, family_of, init, load_config, logits, modules
+from jaxprune.models.positions import Positions, Tree
 
 __all__ = [
+    "FAMILIES",
+    "QUERIES",
     "SITES",
     "Block",
     "Family",
     "ModelConfig",
     "Modules",
+    "Positions",
+    "Tree",
     "family_of",
     "init",
     "load_config",
     "logits",
     "modules",
+    "softmax_parts",
 ]
-
-FAMILIES: dict[str, Family] = {
-    "xglm": xglm.FAMILY,
-    "bloom": bloom.FAMILY,
-    "gpt2": gpt2.FAMILY,
-    "llama": llama.FAMILY,
-    "qwen2": llama.FAMILY,
-    "qwen3": llama.FAMILY,
-}
-
-
-class Modules(NamedTuple):
-    """The three parts of a model as (graph definition, abstract parameters) pairs, without memory."""
-
-    embed: tuple[Any, Any]
-    block: tuple[Any, Any]
-    head: tuple[Any, Any]
-
-
-def family_of(config: ModelConfig) -> Family:
-    """The family of a config."""
-    return FAMILIES[config.family]
-
-
-def load_config(folder: Path) -> ModelConfig:
-    """Reads `config.json`; InputError names each attribute that changes the mathematics and is not handled."""
-    model_type, attributes = read_config(folder)
-    if model_type not in FAMILIES:
-        raise attributes.refuse(
-            f"model_type {shown(model_type)} is not one of {', '.join(FAMILIES)}"
-        )
-    config = FAMILIES[model_type].parse(model_type, attributes)
-    attributes.finish()
-    return config
-
-
-@functools.lru_cache
-def modules(config: ModelConfig) -> Modules:
-    """Graph definitions and abstract parameters (nested dicts of ShapeDtypeStruct) of a config's parts."""
-
-    def abstract(build: Any) -> tuple[Any, Any]:
-        graph, state = nnx.split(nnx.eval_shape(lambda: build(config, nnx.Rngs(0))))
-        return graph, nnx.to_pure_dict(state)
-
-    family = family_of(config)
-    return Modules(abstract(family.embed), abstract(family.block), abstract(family.head))
-
-
-def init(config: ModelConfig, seed: int) -> dict[str, Any]:
-    """Random float32 parameters; blocks are stacked [L, …]."""
-    family = family_of(config)
-
-    def build(part: Any, key: Array) -> Any:
-        return nnx.to_pure_dict(nnx.state(part(config, nnx.Rngs(params=key))))
-
-    embed, head, *blocks = jax.random.split(jax.random.key(seed), config.n_layers + 2)
-    stacked = [build(family.block, key) for key in blocks]
-    return {
-        "embed": build(family.embed, embed),
-        "blocks": jax.tree.map(lambda *leaves: jnp.stack(leaves), *stacked),
-        "head": build(family.head, head),
-    }
-
-
-def logits(
-    params: dict[str, Any],
-    config: ModelConfig,
-    tokens: Int[Array, "B T"],
-    valid: Bool[Array, "B T"] | None = None,
-) -> Float[Array, "B T V"]:
-    """Logits of every position, float32; pure, differentiable, jittable with `config` static.
-
-    `valid` marks real tokens, pads on either side; positions count real tokens only. Logits of pads
-    are meaningless. Holds [B, T, V]: for small batches, tests and training, not for scoring.
-    """
-    order = None
-    if valid is not None:  # left-justify, so that causality alone keeps pads away from real tokens
-        order = jnp.argsort(~valid, axis=1, stable=True)
-        tokens = jnp.take_along_axis(tokens, order, axis=1)
-    parts = modules(config)
-    x = nnx.merge(parts.embed[0], params["embed"])(tokens)
-
-    def body(x: Array, block_params: Any) -> tuple[Array, None]:
-        return nnx.merge(parts.block[0], block_params)(x)[0], None
-
-    x, _ = jax.lax.scan(body, x, params["blocks"])
-    out = nnx.merge(parts.head[0], params["head"])(x, params["embed"]["tokens"])
-    if order is not None:
-        out = jnp.take_along_axis(out, jnp.argsort(order, axis=1)[..., None], axis=1)
-    return out

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxprune.evaluation.protocols import question_scores
-from jaxprune.evaluation.scoring import Scorer, TokenScores
+from jaxprune.evaluation.scoring import Scorer, TokenScores, question_scores
 from jaxprune.evaluation.tasks import load_task, questions
-from jaxprune.model import Model
+from jaxprune.hf import Model
 from jaxprune.nano import corpus
 from jaxprune.nano.corpus import EOS
 from jaxprune.nano.grammar import LANGUAGES

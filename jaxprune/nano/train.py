@@ -22,9 +22,9 @@ from transformers import PreTrainedTokenizerBase
 
 from jaxprune import models
 from jaxprune.errors import InputError
+from jaxprune.hf import to_stored
 from jaxprune.models import ModelConfig, family_of
 from jaxprune.nano import corpus, packing, vocabulary
-from jaxprune.weights import to_stored
 
 ARCHITECTURES = ("xglm", "bloom", "gpt2")
 D_MODEL, LAYERS, HEADS, D_FF = 128, 4, 4, 512

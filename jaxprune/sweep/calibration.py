@@ -8,17 +8,13 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxprune import checkpoint
-from jaxprune.analysis.magnitudes import share_shapes
-from jaxprune.batching import Batch
-from jaxprune.demonstrations import demonstrations
-from jaxprune.model import Model
-from jaxprune.probe import probe
-from jaxprune.sharding import device_mesh
-from jaxprune.stats import ActivationStats
+from jaxprune.calibration import KINDS, Batch, demonstrations, share_shapes
+from jaxprune.devices import device_mesh
+from jaxprune.hf import Model
+from jaxprune.passes import ActivationStats, probe
+from jaxprune.pruning import CODE
+from jaxprune.runs import checkpoint
 from jaxprune.sweep.plan import Variant, variants
-
-CODE = "code"
 
 
 class Samples:
@@ -92,6 +88,6 @@ def sets(variant: Variant) -> tuple[str, ...]:
     """Names of the sets that a variant needs."""
     if variant.language is None:
         return ()
-    if variant.calibration == "translation_vs_code":
-        return (f"translation/{variant.language}", CODE)
-    return (f"{variant.calibration}/{variant.language}",)
+    kind = KINDS[variant.calibration]
+    own = f"{kind.role}/{variant.language}"
+    return (own, CODE) if kind.may_hold_code else (own,)

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxprune import checkpoint
-from jaxprune import masks as mask_algebra
-from jaxprune.block_masks import zero_dropped
-from jaxprune.model import Model
+from jaxprune.hf import Model
+from jaxprune.pruning import masks as mask_algebra
+from jaxprune.pruning import zero_dropped
+from jaxprune.runs import checkpoint
 
 
 @dataclasses.dataclass(frozen=True)

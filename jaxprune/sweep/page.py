@@ -13,15 +13,17 @@ from jaxprune.html_report import (
     Markup,
     Section,
     change_chart,
+    charts_row,
     heatmap,
+    join,
     page,
+    signed,
     table,
     tag,
+    verdict,
+    verdict_mark,
     write_page,
 )
-from jaxprune.html_report.charts import signed, verdict, verdict_mark
-from jaxprune.html_report.markup import join
-from jaxprune.html_report.plot import charts_row
 from jaxprune.sweep import text
 from jaxprune.sweep.text import row_name
 

@@ -8,18 +8,24 @@ from typing import Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from jaxprune.config import validate
+from jaxprune.calibration import KINDS, chosen_languages
+from jaxprune.config import DENSE, FIELDS, LRP2, validate
 from jaxprune.errors import InputError
-from jaxprune.evaluation.evaluate import protocol_of
+from jaxprune.evaluation import protocol_of
 from jaxprune.evaluation.tasks import languages_of, load_task
-from jaxprune.evaluation.translation_metrics import TRANSLATION
-from jaxprune.fields import FIELDS, SWEEP_CALIBRATIONS
-from jaxprune.texts import chosen_languages
+from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.pruning import CODE, CRITERIA
 
-DENSE, LRP2 = "dense", "lrp2"
-# How the pruning calibrations score weights. Those of the second table see text of one language.
-_WITHOUT_TEXT = {"random": "random", "magnitude": "magnitude"}
-_OF_A_LANGUAGE = {"monolingual": "wanda", "translation": "wanda", "translation_vs_code": "refined"}
+# How weights are scored that see text of one language: by the first criterion that compares what the kind holds.
+_OF_A_LANGUAGE = {
+    name: next(
+        criterion.name
+        for criterion in CRITERIA.values()
+        if criterion.measures and (CODE in criterion.measures) == kind.may_hold_code
+    )
+    for name, kind in KINDS.items()
+    if kind.reads_text
+}
 
 
 @dataclass(frozen=True)
@@ -54,19 +60,18 @@ def variants(config: ConfigDict) -> list[Variant]:
     wanted = config.sweep.calibrations.split(",")
     sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
     found = [Variant(DENSE)]
-    for calibration in (name for name in SWEEP_CALIBRATIONS if name in wanted):
+    for calibration in wanted:
         if calibration == LRP2:
             found.append(Variant(LRP2))
-        elif calibration in _WITHOUT_TEXT:
-            found += [Variant(calibration, None, sparsity) for sparsity in sparsities]
         elif calibration in _OF_A_LANGUAGE:
-            alone = calibration == "monolingual"
             found += [
                 Variant(calibration, code, sparsity)
                 for code in codes
-                if alone or code != target
+                if code != target or not KINDS[calibration].translates
                 for sparsity in sparsities
             ]
+        elif calibration != DENSE:
+            found += [Variant(calibration, None, sparsity) for sparsity in sparsities]
     return found
 
 
@@ -131,8 +136,8 @@ def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
         path: field.default for path, field in FIELDS.items() if path.startswith("sweep.")
     }
     if variant.sparsity is not None:
-        criteria = _WITHOUT_TEXT | _OF_A_LANGUAGE
-        fields["pruning.criterion"] = criteria[variant.calibration]
+        calibration = variant.calibration
+        fields["pruning.criterion"] = _OF_A_LANGUAGE.get(calibration, calibration)
         fields["pruning.sparsity"] = variant.sparsity
     if variant.language is not None:
         fields["calibration.kind"] = variant.calibration
@@ -149,9 +154,9 @@ def check(config: ConfigDict) -> None:
     Raises:
       InputError: names the field.
     """
-    if config.calibration.kind == "tokens":
+    if not KINDS[config.calibration.kind].reads_text:
         raise InputError(
-            "calibration.kind: got 'tokens'; allowed: any other, as a sweep makes demonstrations "
+            f"calibration.kind: got {config.calibration.kind!r}; allowed: any other, as a sweep makes demonstrations "
             "from sentences in calibration.data"
         )
     if config.evaluation.perplexity:

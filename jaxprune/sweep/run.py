@@ -11,8 +11,10 @@ from typing import Any
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from jaxprune.config import FIELDS
+from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
-from jaxprune.evaluation.evaluate import (
+from jaxprune.evaluation import (
     AskedTask,
     clear,
     evaluate_task,
@@ -23,13 +25,10 @@ from jaxprune.evaluation.evaluate import (
     translations,
 )
 from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.translation import Sentences
-from jaxprune.evaluation.translation_metrics import TRANSLATION, evaluate_translation
-from jaxprune.fields import FIELDS
+from jaxprune.evaluation.translation import TRANSLATION, Sentences, evaluate_translation
 from jaxprune.files import read_json, write_json
-from jaxprune.model import Model, load
-from jaxprune.pipeline import prune_to_workdir
-from jaxprune.sharding import device_mesh
+from jaxprune.hf import Model, load
+from jaxprune.runs import prune_to_workdir
 from jaxprune.sweep import page, text
 from jaxprune.sweep.calibration import Samples, sets
 from jaxprune.sweep.masked import masked

@@ -11,15 +11,12 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
+from jaxprune.calibration import sentences
 from jaxprune.errors import InputError
-from jaxprune.evaluation import lrp2
-from jaxprune.evaluation.evaluate import AskedTask
-from jaxprune.evaluation.protocols import question_scores
-from jaxprune.evaluation.scoring import Scorer
-from jaxprune.evaluation.task_data import Source
-from jaxprune.evaluation.tasks import Question, Task, questions
+from jaxprune.evaluation import AskedTask, lrp2
+from jaxprune.evaluation.scoring import Scorer, question_scores
+from jaxprune.evaluation.tasks import Question, Source, Task, questions
 from jaxprune.files import read_json, write_json
-from jaxprune.texts import sentences
 
 # Validation rows that a pair of layers is chosen on, as many as in the authors' code.
 ROWS = 500

@@ -12,15 +12,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxprune.evaluation.compare import (
-    Evaluated,
-    compare_means,
-    compare_runs,
-    paired,
-    read_run,
-)
-from jaxprune.evaluation.metrics import ALPHA, holm, task_metrics
-from jaxprune.evaluation.translation_metrics import TRANSLATION
+from jaxprune.evaluation.comparison import Evaluated, compare_means, compare_runs, paired, read_run
+from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
+from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import read_json
 from jaxprune.sweep.plan import DENSE, Variant, jobs, task_languages, variants
 from jaxprune.sweep.translated import translation_table

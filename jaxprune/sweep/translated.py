@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.evaluation.metrics import ALPHA, holm
-from jaxprune.evaluation.translation_metrics import TRANSLATION
+from jaxprune.evaluation.scoring import ALPHA, holm
+from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import read_json
 from jaxprune.sweep.plan import Variant
 

@@ -1,0 +1,54 @@
+"""Sentences, code or token ids → batches of tokens, left-justified, in a few static shapes."""
+
+from jaxprune.calibration.batching import (
+    Batch,
+    check_ids,
+    check_tokens,
+    digest,
+    from_arrays,
+    group_by_length,
+    share_shapes,
+    token_counts,
+)
+from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_rows, token_batches
+from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
+from jaxprune.calibration.kinds import KINDS
+from jaxprune.calibration.languages import language
+from jaxprune.calibration.texts import (
+    NANO_ROWS,
+    aligned,
+    chosen_languages,
+    hub_client,
+    hub_id,
+    hub_refusal,
+    sentences,
+)
+
+__all__ = [
+    "COMPAT",
+    "FIELDS",
+    "KINDS",
+    "NANO_ROWS",
+    "SEED",
+    "Batch",
+    "aligned",
+    "check_calibration",
+    "check_ids",
+    "check_tokens",
+    "chosen_languages",
+    "demonstrations",
+    "digest",
+    "from_arrays",
+    "group_by_length",
+    "hub_client",
+    "hub_id",
+    "hub_refusal",
+    "language",
+    "languages_field",
+    "prompts",
+    "sample_rows",
+    "sentences",
+    "share_shapes",
+    "token_batches",
+    "token_counts",
+]

@@ -1,0 +1,228 @@
+"""Few-shot demonstrations: sentences → prompts → tokens → batches (the paper's calibration data).
+
+A translation sample is `shots` pairs, "French: …</s>English: …</s>French: …</s>English: …</s>",
+a monolingual one `shots` sentences, "French: …</s>French: …</s>"; `</s>` is the tokenizer's eos.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Int, Int32
+
+from jaxprune.calibration.batching import GROUP_ROWS, Batch, from_arrays, group_by_length, token_ids
+from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_languages
+from jaxprune.calibration.kinds import KINDS, Kind
+from jaxprune.calibration.languages import language
+from jaxprune.calibration.texts import aligned, code_samples
+from jaxprune.errors import InputError, listed
+from jaxprune.files import read_npz
+from jaxprune.schema import check
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["Batch", "demonstrations", "prompts", "sample_rows", "token_batches"]
+
+
+def demonstrations(
+    tokenizer: "PreTrainedTokenizerBase | None",
+    data: str | Path,
+    *,
+    kind: str = "translation",
+    source: str = "fr",
+    target: str = "en",
+    shots: int = 4,
+    samples: int = 100,
+    max_length: int = 512,
+    seed: int = 0,
+    compat: str = "corrected",
+    code: str | Path | None = None,
+    rows: int = GROUP_ROWS,
+    max_shapes: int = 4,
+) -> list[Batch]:
+    """Calibration batches of demonstrations.
+
+    Under `compat="corrected"` a permutation of the aligned lines (by `seed`, 0 as any other) is
+    taken `shots` at a time without gaps, samples are grouped by length, and pads are not valid.
+    `"official"` is what the authors' code does: `sample_rows` with its gaps, and every sample
+    padded to `max_length` on the tokenizer's side with pads that count as real tokens.
+
+    Args:
+      tokenizer: of transformers; called with its default special tokens, cut at `max_length`.
+      data: where the sentences are; see `texts.sentences`.
+      kind: "translation", "monolingual" (of `source`) or "translation_vs_code".
+      source, target: ISO 639-1 codes; "monolingual" does not use `target`.
+      code: for "translation_vs_code", where to take `samples` files; see `texts.code_samples`.
+      rows, max_shapes: micro-batch rows and static shapes of a set; see `group_by_length`.
+
+    Returns:
+      Batches with role "translation" or "monolingual", then those with role "code".
+
+    Raises:
+      InputError: an argument out of range, texts that cannot be read or are too few, no tokenizer
+        or one without eos, a sample without tokens.
+      OSError: the hub cannot be reached.
+    """
+    check_languages(kind, source, target)
+    for field, value in (("shots", shots), ("samples", samples), ("max_length", max_length)):
+        check(f"calibration.{field}", value, FIELDS[field])
+    check("seed", seed, SEED)
+    check("compat", compat, COMPAT)
+    chosen_kind = KINDS[kind]
+    tokenizer = _usable(tokenizer, chosen_kind)
+    if chosen_kind.may_hold_code and code is None:
+        raise InputError("calibration.code: not set; allowed: a folder of .py files, a hub id")
+    role = chosen_kind.role
+    codes = [source, target] if chosen_kind.translates else [source]
+    lines = aligned(data, codes)
+    try:
+        chosen = sample_rows(len(lines[0]), role, shots, samples, seed, compat)
+    except InputError as error:
+        raise InputError(f"{data}: {error}") from None
+    sets = {role: prompts(lines, codes, chosen, str(tokenizer.eos_token))}
+    if chosen_kind.may_hold_code:
+        sets["code"] = code_samples(str(code), samples, seed)
+    batches: list[Batch] = []
+    for role, texts in sets.items():
+        sequences = _encode(tokenizer, texts, max_length)
+        if compat == "official":
+            batches.append(_pads_as_tokens(tokenizer, sequences, max_length, role))
+        else:
+            batches += group_by_length(
+                sequences, role, rows=rows, max_shapes=max_shapes, max_length=max_length
+            )
+    return batches
+
+
+def _usable(tokenizer: "PreTrainedTokenizerBase | None", kind: Kind) -> "PreTrainedTokenizerBase":
+    if not kind.reads_text:
+        raise InputError(
+            f"calibration.kind: token_batches reads {kind.name!r}, without a tokenizer"
+        )
+    if tokenizer is None:
+        raise InputError(f"the model has no tokenizer, which {kind.name} demonstrations need")
+    if not tokenizer.eos_token:
+        raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
+    return tokenizer
+
+
+def sample_rows(
+    lines: int, role: str, shots: int, samples: int, seed: int, compat: str
+) -> Int[np.ndarray, "samples shots"]:
+    """Which lines make up each sample.
+
+        shots 4, official translation    0 1 2 3 | 5 6 7 8 | 10 11 12 13 | …   line 4, 9, … unused
+        everything else                  0 1 2 3 | 4 5 6 7 |  8  9 10 11 | …   of a permutation
+
+    The permutation is `np.random.default_rng(seed).permutation(lines)`, which is also how the data
+    set library shuffles the authors' monolingual sentences.
+
+    Raises:
+      InputError: too few lines; says how many samples they make.
+    """
+    gap = 1 if compat == "official" and role == "translation" else 0
+    order = np.arange(lines) if gap else np.random.default_rng(seed).permutation(lines)
+    fit = (lines + gap) // (shots + gap)
+    if samples > fit:
+        raise InputError(
+            f"{lines} lines make {fit} samples of {shots} shots, not {samples}; "
+            f"allowed: calibration.samples up to {fit}"
+        )
+    first = np.arange(samples)[:, None] * (shots + gap)
+    return order[first + np.arange(shots)]
+
+
+def prompts(
+    lines: Sequence[Sequence[str]],
+    codes: Sequence[str],
+    rows: Int[np.ndarray, "samples shots"],
+    eos: str,
+) -> list[str]:
+    """The text of each sample: for every shot one "{Language}: {sentence}{eos}" per language."""
+    named = [(language(code).name, texts) for code, texts in zip(codes, lines, strict=True)]
+    return [
+        "".join(f"{name}: {texts[row]}{eos}" for row in sample for name, texts in named)
+        for sample in rows
+    ]
+
+
+def _encode(
+    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], max_length: int
+) -> list[Int32[np.ndarray, " _"]]:
+    encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    return [np.asarray(ids, dtype=np.int32) for ids in encoded]
+
+
+def _pads_as_tokens(
+    tokenizer: "PreTrainedTokenizerBase",
+    sequences: Sequence[Int32[np.ndarray, " _"]],
+    max_length: int,
+    role: str,
+) -> Batch:
+    """One batch [samples, max_length] in which the pads are real tokens, as in the authors' code.
+
+    A tokenizer without a pad token pads with eos: the authors add a "[PAD]" whose embedding is
+    random, which nothing can reproduce.
+    """
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    tokens = np.full((len(sequences), max_length), pad, dtype=np.int32)
+    for row, sequence in zip(tokens, sequences, strict=True):
+        start = max_length - len(sequence) if tokenizer.padding_side == "left" else 0
+        row[start : start + len(sequence)] = sequence
+    return _all_real(tokens, role)
+
+
+def _all_real(tokens: Int32[np.ndarray, "B T"], role: str) -> Batch:
+    valid = np.ones(tokens.shape, dtype=bool)
+    return Batch(tokens, valid, role, np.arange(len(tokens), dtype=np.int32))
+
+
+def token_batches(
+    path: str | Path, *, compat: str = "corrected", rows: int = GROUP_ROWS, max_shapes: int = 4
+) -> list[Batch]:
+    """Calibration batches of ready-made token ids; needs no tokenizer.
+
+    Args:
+      path: an `.npz` with `input_ids` [N, T] and, optionally, `attention_mask` [N, T] and
+        `code_ids` [M, T]. All rows are used, at the length that they have.
+      compat: "official" leaves the rows as they are and counts pads as real tokens.
+
+    Returns:
+      Batches with role "tokens", then those with role "code".
+
+    Raises:
+      InputError: not such a file; unknown arrays; see `from_arrays`.
+    """
+    check("compat", compat, COMPAT)
+    arrays = _read_npz(Path(path).expanduser())
+    sets = {"tokens": "input_ids", "code": "code_ids"}
+    batches: list[Batch] = []
+    try:
+        for role, name in sets.items():
+            if name not in arrays:
+                continue
+            ids = token_ids(arrays[name], name)
+            if compat == "official":
+                batches.append(_all_real(ids, role))
+                continue
+            mask = arrays.get("attention_mask") if role == "tokens" else None
+            batches += from_arrays(ids, mask, role=role, rows=rows, max_shapes=max_shapes)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return batches
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    known = ("input_ids", "attention_mask", "code_ids")
+    try:
+        arrays = read_npz(path)
+    except FileNotFoundError:
+        raise InputError(f"calibration.data: no file {str(path)!r}") from None
+    if "input_ids" not in arrays or not set(arrays) <= set(known):
+        raise InputError(
+            f"{path}: holds {listed(sorted(arrays)) or 'nothing'}; "
+            f"allowed: input_ids, and optionally {known[1]} and {known[2]}"
+        )
+    return arrays

@@ -1,0 +1,117 @@
+"""The fields `calibration.*`, and which of them go together; `seed` and `compat`, which samples depend on too."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxprune.calibration.kinds import KINDS
+from jaxprune.calibration.languages import LANGUAGES, language
+from jaxprune.errors import InputError
+from jaxprune.schema import Field, check, choice, integer, names, text
+
+SEED = integer(0, 0, "of shuffles and random masks")
+COMPAT = choice(
+    ("corrected", "official"),
+    "`official` reproduces what the authors' code does differently from their paper: pads as tokens, the rows it "
+    "skips, the unguarded division",
+)
+
+
+def languages_field(meaning: str) -> Field:
+    """Codes of LANGUAGES with commas; not set: those of the data (`texts.chosen_languages`)."""
+    return Field(
+        "codes such as fr,de,sw, each once",
+        lambda value: value is None or names(value, LANGUAGES),
+        meaning=meaning,
+    )
+
+
+def _language(default: str, meaning: str) -> Field:
+    codes = tuple(LANGUAGES)
+    return Field(
+        "a language code such as fr", lambda value: value in codes, default, codes, meaning=meaning
+    )
+
+
+FIELDS: Mapping[str, Field] = {
+    "kind": choice(KINDS, "what is fed through the model"),
+    "source": _language("fr", "language (ISO 639-1)"),
+    "target": _language("en", "language that is translated into"),
+    # The paper's 100 samples of 4 pairs, cut at 512 tokens.
+    "shots": integer(4, 1, "pairs, or sentences, of a sample"),
+    "samples": integer(100, 1, "how many samples"),
+    "max_length": integer(512, 2, "tokens at which a sample is cut"),
+    "data": text(
+        "openlanguagedata/flores_plus",
+        "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
+        "where the sentences are, or the token ids",
+    ),
+    "code": text(
+        None, "a folder of .py files or a hub data set id", "where the code is", optional=True
+    ),
+}
+
+
+def check_languages(kind: str, source: str, target: str) -> None:
+    """Refuses an unknown kind or language, and a translation into its own source.
+
+    Raises:
+      InputError: names the field and what it got.
+    """
+    check("calibration.kind", kind, FIELDS["kind"])
+    check("calibration.source", source, FIELDS["source"])
+    if not KINDS[kind].translates:
+        return
+    check("calibration.target", target, FIELDS["target"])
+    same_text = set(language(source).flores) & set(language(target).flores)
+    if source == target or same_text:
+        raise InputError(
+            f"calibration.target: got {target!r}, the source; allowed: another language"
+        )
+
+
+def check_calibration(calibration: Any, criterion: str, roles: Collection[str]) -> None:
+    """Refuses a calibration set that lacks what a criterion measures, or fields that do not make one.
+
+    Args:
+      calibration: the group of fields.
+      criterion: its name, for messages.
+      roles: the sets that it compares, such as ("demonstrations", "code").
+
+    Raises:
+      InputError: names the field.
+    """
+    kind = KINDS[calibration.kind]
+    with_code = "code" in roles
+    if with_code and not kind.may_hold_code:
+        able = " or ".join(name for name, other in KINDS.items() if other.may_hold_code)
+        raise InputError(
+            f"calibration.kind: got {kind.name!r}; allowed: {able}, as pruning.criterion {criterion} "
+            "compares with code"
+        )
+    if not kind.reads_text:
+        arrays = _npz_names(calibration.data, kind.name)
+        if with_code and "code_ids" not in arrays:
+            raise InputError(
+                f"calibration.data: {calibration.data} holds {' '.join(sorted(arrays))}; "
+                f"pruning.criterion {criterion} needs code_ids as well"
+            )
+        return
+    check_languages(kind.name, calibration.source, calibration.target)
+    if kind.may_hold_code and calibration.code is None:
+        raise InputError(
+            f"calibration.code: not set; kind {kind.name} needs it; allowed: {FIELDS['code'].allowed}"
+        )
+
+
+def _npz_names(path: str, kind: str) -> set[str]:
+    try:
+        with zipfile.ZipFile(Path(path).expanduser()) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except (FileNotFoundError, IsADirectoryError, zipfile.BadZipFile):
+        raise InputError(
+            f"calibration.data: {path!r} is not an .npz file, which kind {kind} needs"
+        ) from None

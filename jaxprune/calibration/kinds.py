@@ -1,0 +1,42 @@
+"""Kinds of calibration sets: a record each. What is allowed, what messages list and what a kind needs follows from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What the samples of a calibration set are.
+
+    Attributes:
+      name: value of `calibration.kind`.
+      meaning: in words.
+      role: of the batches, see `Batch`.
+      reads_text: samples are made of sentences, with a tokenizer; otherwise they are ready token ids.
+      translates: a shot is a sentence and its translation.
+      may_hold_code: there is, or may be, a second set with the role "code".
+    """
+
+    name: str
+    meaning: str
+    role: str
+    reads_text: bool = True
+    translates: bool = False
+    may_hold_code: bool = False
+
+
+_ALL = (
+    Kind("translation", "sentences and their translations", "translation", translates=True),
+    Kind("monolingual", "sentences of one language", "monolingual"),
+    Kind(
+        "translation_vs_code",
+        "translations, and files of Python to compare with",
+        "translation",
+        translates=True,
+        may_hold_code=True,
+    ),
+    Kind("tokens", "ready token ids from an .npz", "tokens", reads_text=False, may_hold_code=True),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -1,0 +1,226 @@
+"""Where sentences and code come from: folders, FLORES releases, hub data sets, the nano corpus."""
+
+import importlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxprune.calibration.languages import LANGUAGES, language
+from jaxprune.errors import InputError
+from jaxprune.nano import corpus
+
+# How data sets name the column of sentences: FLORES+, FLORES-200.
+_SENTENCE_COLUMNS = ("text", "sentence")
+_CODE_COLUMN = "content"
+_NANO_LINES = 997  # as many as FLORES dev has
+# Of a task or text made from the nano corpus, which has no end.
+NANO_ROWS = 1000
+_HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
+# Of the paper's figures 1 and 3: taken where the data has more languages than one would look at.
+PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
+
+
+def chosen_languages(wanted: str | None, data: str | Path, target: str) -> list[str]:
+    """The languages that `analysis.languages` names, or those of the data.
+
+    Args:
+      wanted: codes with commas between them, or None.
+      data: `calibration.data`. A folder of `<language>.txt` files or "nano" has a few languages,
+        which are all taken; of releases, which have hundreds, the paper's.
+      target: stands first where `wanted` does not say.
+    """
+    if wanted is not None:
+        return wanted.split(",")
+    files = sorted(path.stem for path in Path(data).expanduser().glob("*.txt"))
+    there = corpus.LANGUAGES if str(data) == "nano" else files or PAPER_LANGUAGES
+    return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
+
+
+def aligned(data: str | Path, codes: Sequence[str]) -> list[list[str]]:
+    """Sentences of several languages; line i says the same in all of them.
+
+    Raises:
+      InputError: as `sentences`, or two languages differ in their number of lines.
+    """
+    texts = [sentences(data, code) for code in codes]
+    for code, lines in zip(codes, texts, strict=True):
+        if len(lines) != len(texts[0]):
+            raise InputError(
+                f"{data}: {codes[0]} has {len(texts[0])} lines and {code} has {len(lines)}; "
+                "they are aligned by line and must have as many"
+            )
+    return texts
+
+
+def sentences(data: str | Path, code: str) -> list[str]:
+    """The sentences of one language, in the order of the source, without white space at the ends.
+
+    Args:
+      data: a folder of `<code>.txt` with one sentence a line; a FLORES-200 release folder
+        (`dev/fra_Latn.dev`); a hub data set id, or a local copy of one, with one configuration
+        per language and a split `dev` (`openlanguagedata/flores_plus`; needs the extra
+        `datasets`); or "nano", the corpus of the bundled models.
+      code: ISO 639-1.
+
+    Raises:
+      InputError: no such folder, data set or language (lists those there), a file that is not
+        UTF-8 (names the byte) or an empty line (names the line).
+      OSError: the hub cannot be reached.
+    """
+    if str(data) == "nano":
+        return corpus.sentences(code, "train", _NANO_LINES)
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        return _hub_sentences(hub_id(data, "calibration.data"), code)
+    if any(folder.glob("*.txt")):
+        return _read_lines(_pick_txt(folder, code))
+    if (folder / "dev").is_dir() and any((folder / "dev").glob("*.dev")):
+        return _read_lines(_pick_flores(folder, code))
+    if any(folder.rglob("*.parquet")):
+        return _hub_sentences(str(folder), code)
+    raise InputError(
+        f"calibration.data: {data} holds neither <language>.txt nor dev/<FLORES code>.dev files"
+    )
+
+
+def _pick_txt(folder: Path, code: str) -> Path:
+    path = folder / f"{code}.txt"
+    if not path.is_file():
+        raise _missing(folder, code, [file.stem for file in folder.glob("*.txt")])
+    return path
+
+
+def _pick_flores(folder: Path, code: str) -> Path:
+    paths = [folder / "dev" / f"{name}.dev" for name in language(code).flores]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise _missing(folder, code, _codes([file.stem for file in (folder / "dev").glob("*.dev")]))
+
+
+def _codes(flores: Sequence[str]) -> list[str]:
+    """ISO codes of FLORES codes; those outside the table stay as they are."""
+    known = {name: entry.code for entry in LANGUAGES.values() for name in entry.flores}
+    return [known.get(name, name) for name in flores]
+
+
+def _missing(data: str | Path, code: str, there: Sequence[str]) -> InputError:
+    return InputError(f"{data}: no language {code!r}; there are {' '.join(sorted(there))}")
+
+
+def _read_lines(path: Path) -> list[str]:
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8") from None
+    # Not splitlines(): sentences may hold U+2028 and the like.
+    lines = [line.strip() for line in text.removesuffix("\n").split("\n")] if text else []
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            raise InputError(f"{path}:{number}: empty line; every line must hold a sentence")
+    return lines
+
+
+def hub_id(name: str | Path, field: str) -> str:
+    """The name, if a data set of the hub can have it; InputError, in the name of `field`, if not."""
+    if not re.fullmatch(_HUB_ID, str(name)):
+        raise InputError(f"{field}: no folder {str(name)!r}, and it is no hub id (owner/name)")
+    return str(name)
+
+
+def hub_client(name: str) -> Any:
+    """The library `datasets`; InputError where it is not installed."""
+    try:
+        return importlib.import_module("datasets")
+    except ImportError:
+        raise InputError(
+            f"{name}: no such folder; to read it from the hub install the extra: "
+            'pip install "jaxprune[datasets]"'
+        ) from None
+
+
+def _hub_sentences(name: str, code: str) -> list[str]:
+    datasets = hub_client(name)
+    try:
+        configurations = datasets.get_dataset_config_names(name)
+        # FLORES+ renamed some languages: its own code is the last one of the table.
+        wanted = [*reversed(language(code).flores), code]
+        chosen = next((there for there in wanted if there in configurations), None)
+        rows = datasets.load_dataset(name, chosen, split="dev") if chosen else None
+    except (ConnectionError, FileNotFoundError, ValueError) as error:
+        raise hub_refusal(name, error) from error
+    if rows is None:
+        raise _missing(name, code, _codes(configurations))
+    column = next((column for column in _SENTENCE_COLUMNS if column in rows.column_names), None)
+    if column is None:
+        raise InputError(
+            f"{name}: columns {' '.join(rows.column_names)}; allowed: text or sentence"
+        )
+    lines = [str(line).strip() for line in rows[column]]
+    for number, line in enumerate(lines):
+        if not line:
+            raise InputError(f"{name}: {chosen} row {number} is empty")
+    return lines
+
+
+def hub_refusal(name: str, error: Exception) -> Exception:
+    """What the hub's client says, in one line. A gated set looks as if it were not there."""
+    said = " ".join(str(error).split())
+    if isinstance(error, ConnectionError):
+        return ConnectionError(f"{name}: no such folder, and the hub cannot be reached: {said}")
+    return InputError(f"{name}: {said} (if it is gated: accept its terms and `hf auth login`)")
+
+
+def code_samples(source: str | Path, samples: int, seed: int) -> list[str]:
+    """Source files of Python, whole, chosen by a seeded permutation.
+
+    Args:
+      source: a folder, searched for `*.py` to any depth and sorted by path, or a hub data set id
+        with a split `train` and a column `content` (`thomwolf/github-python`). Files that are
+        blank or not UTF-8 are passed over.
+
+    Raises:
+      InputError: no such folder or data set, or too few files (says how many).
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        files = sorted(path for path in folder.rglob("*.py") if path.is_file())
+        count, read = len(files), lambda index: _decode(files[index].read_bytes())
+    else:
+        rows = _hub_code(hub_id(source, "calibration.code"))
+        count, read = len(rows), lambda index: str(rows[int(index)][_CODE_COLUMN])
+    chosen: list[str] = []
+    for index in np.random.default_rng(seed).permutation(count):
+        if len(chosen) == samples:
+            break
+        text = read(index)
+        if text.strip():
+            chosen.append(text)
+    if len(chosen) < samples:
+        raise InputError(
+            f"{source}: holds {count} files of Python, {len(chosen)} of them in UTF-8 and not "
+            f"blank; calibration.samples is {samples}"
+        )
+    return chosen
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _hub_code(name: str) -> Any:
+    datasets = hub_client(name)
+    try:
+        rows = datasets.load_dataset(name, split="train")
+    except (ConnectionError, FileNotFoundError, ValueError) as error:
+        raise hub_refusal(name, error) from error
+    if _CODE_COLUMN not in rows.column_names:
+        raise InputError(f"{name}: columns {' '.join(rows.column_names)}; allowed: {_CODE_COLUMN}")
+    return rows

@@ -1,0 +1,15 @@
+"""Fields and their values → the config of a run, checked; or one line that says which field is wrong."""
+
+from jaxprune.config.fields import DENSE, FIELDS, LRP2
+from jaxprune.config.validate import base_config, paper_sweep, pick, unknown_field, validate
+
+__all__ = [
+    "DENSE",
+    "FIELDS",
+    "LRP2",
+    "base_config",
+    "paper_sweep",
+    "pick",
+    "unknown_field",
+    "validate",
+]

@@ -1,0 +1,83 @@
+"""All fields of a run, by path: those that each room declares, and those of sweeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from jaxprune import analysis, calibration, devices, evaluation, hf, pruning, runs
+from jaxprune.calibration import COMPAT, KINDS, SEED, languages_field
+from jaxprune.passes import DTYPE
+from jaxprune.pruning import CRITERIA
+from jaxprune.schema import Field, names
+
+# Variants of a sweep that are not pruned: the model as it is, and the one whose hidden states are moved.
+DENSE, LRP2 = "dense", "lrp2"
+SWEEP_CALIBRATIONS = (
+    DENSE,
+    *(name for name, criterion in CRITERIA.items() if not criterion.measures),
+    *(name for name, kind in KINDS.items() if kind.reads_text),
+    LRP2,
+)
+
+
+def _are_sparsities(value: object) -> bool:
+    parts = value.split(",") if isinstance(value, str) else []
+    numbers = [float(part) for part in parts if re.fullmatch(r"0?\.\d+", part)]
+    return 0 < len(parts) == len({*numbers}) and all(0 < number < 1 for number in numbers)
+
+
+SWEEP: Mapping[str, Field] = {
+    "sparsities": Field(
+        "numbers between 0 and 1, each once, as 0.3,0.5",
+        _are_sparsities,
+        "0.3",
+        meaning="with commas (docs/sweep.md)",
+    ),
+    "calibrations": Field(
+        f"some of {', '.join(SWEEP_CALIBRATIONS)}, with commas between, each once",
+        lambda value: names(value, SWEEP_CALIBRATIONS),
+        "dense,random,monolingual,translation,lrp2",
+        meaning=f"some of {', '.join(f'`{name}`' for name in SWEEP_CALIBRATIONS)}",
+    ),
+    "languages": languages_field("languages of the calibrations; not set: those of the data"),
+}
+
+
+def _group(name: str, fields: Mapping[str, Field]) -> dict[str, Field]:
+    return {f"{name}.{key}": field for key, field in fields.items()}
+
+
+FIELDS: Mapping[str, Field] = {
+    **hf.FIELDS,
+    "dtype": DTYPE,
+    "compat": COMPAT,
+    "seed": SEED,
+    **_group("calibration", calibration.FIELDS),
+    **_group("pruning", pruning.FIELDS),
+    **_group("output", runs.FIELDS),
+    **_group("analysis", analysis.FIELDS),
+    **_group("evaluation", evaluation.FIELDS),
+    **_group("sweep", SWEEP),
+    **_group("mesh", devices.FIELDS),
+}
+
+
+def markdown() -> str:
+    """The fields as a Markdown table, as the README has it."""
+    lines = ["| field | default | meaning |", "| --- | --- | --- |"]
+    for path, field in FIELDS.items():
+        default = "" if field.default is None else f"`{field.default}`".replace("True", "true")
+        listed = ", ".join(f"`{name}`" for name in field.choices) if len(field.choices) < 10 else ""
+        told = [part for part in (listed, field.meaning) if part]
+        lines.append(f"| `{path}` | {default.replace('False', 'false')} | {': '.join(told)} |")
+    return "\n".join(lines) + "\n"
+
+
+def plain() -> str:
+    """The same for a terminal: what `--help` says of `--config.FIELD=VALUE`."""
+    lines = []
+    for path, field in FIELDS.items():
+        default = "" if field.default is None else f" (default: {field.default})".lower()
+        lines += [f"  --config.{path}: {field.allowed}{default}", f"      {field.meaning}"]
+    return "\n".join(lines).replace("`", "") + "\n"

@@ -1,0 +1,103 @@
+"""A config: every field with its default, checked, and which fields go together. All about one field stands in its room."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections.config_dict import placeholder
+
+from jaxprune.calibration import check_calibration
+from jaxprune.config.fields import FIELDS
+from jaxprune.errors import InputError, refusal
+from jaxprune.pruning import Settings
+from jaxprune.schema import check
+
+
+def base_config() -> ConfigDict:
+    """Every field with its default. `model` is not set."""
+    config = ConfigDict()
+    for path, field in FIELDS.items():
+        group, _, name = path.rpartition(".")
+        parent = config.get(group) if group else config
+        if parent is None:
+            parent = config[group] = ConfigDict()
+        parent[name] = placeholder(field.kind) if field.default is None else field.default
+    return config
+
+
+def paper_sweep(model: str) -> ConfigDict:
+    """The sweep that makes the paper's tables 1 to 4 for a model, with the languages of its figures."""
+    config = base_config()
+    config.model = model
+    config.output.hf = False
+    config.evaluation.tasks = "xnli,marc2"
+    config.evaluation.translation = "xnli"
+    config.sweep.sparsities = "0.3"
+    config.sweep.calibrations = "dense,random,monolingual,translation,lrp2"
+    config.sweep.languages = "en,fr,es,zh,hi,sw"
+    return config
+
+
+def pick(argument: str | None, sizes: Mapping[str, str], default: str) -> str:
+    """The model that a config file's argument names, as 3b in `configs/bloom.py:3b`.
+
+    Raises:
+      InputError: there is no such size; lists those there are.
+    """
+    name = default if argument is None else argument
+    if name not in sizes:
+        raise refusal("config argument", name, sizes)
+    return sizes[name]
+
+
+def unknown_field(path: str) -> InputError:
+    """The error for a field that does not exist; hints at the closest one that does."""
+    names = {name.rpartition(".")[2]: name for name in FIELDS}
+    close = difflib.get_close_matches(path, FIELDS, n=1) or [
+        names[name] for name in difflib.get_close_matches(path.rpartition(".")[2], names, n=1)
+    ]
+    group = [name for name in FIELDS if name.startswith(f"{path}.")]
+    hint = f"; its fields are {', '.join(group)}" if group else ""
+    if close and not group:
+        hint = f"; did you mean {close[0]}?"
+    return InputError(f"{path}: no such field{hint}")
+
+
+def validate(config: ConfigDict, *, prunes: bool = True) -> FrozenConfigDict:
+    """The config that a run goes by: checked, immutable, `pruning.sparsity` filled in.
+
+    Args:
+      prunes: whether the run prunes; only then have `calibration` and the criterion to go together.
+
+    Raises:
+      InputError: a field that is unknown, missing or out of range, or fields that contradict each
+        other. One line that names the field, what it got and what is allowed.
+    """
+    given = dict(_leaves(config))
+    for path in given:
+        if path not in FIELDS:
+            raise unknown_field(path)
+    for path in FIELDS:
+        if path not in given:
+            raise InputError(f"{path}: missing; begin with jaxprune.config.base_config()")
+        check(path, given[path], FIELDS[path])
+    try:
+        settings = Settings(**config.pruning.to_dict())
+    except InputError as error:  # of fields that are allowed each for itself
+        raise InputError(f"pruning.{error}") from None
+    if prunes and settings.needs_statistics:
+        criterion = settings.scores_by
+        check_calibration(config.calibration, criterion.name, criterion.measures)
+    resolved = ConfigDict(config.to_dict())
+    resolved.pruning.sparsity = settings.implied_sparsity
+    return FrozenConfigDict(resolved)
+
+
+def _leaves(config: ConfigDict, prefix: str = "") -> Iterable[tuple[str, object]]:
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

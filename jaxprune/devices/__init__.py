@@ -1,0 +1,36 @@
+"""Devices and processes: the mesh, where arrays lie on it, what several hosts share, and how they end together."""
+
+from jaxprune.devices.failure import TerminatedError, termination
+from jaxprune.devices.sharding import (
+    DATA,
+    EVERY,
+    FIELDS,
+    MODEL,
+    block_shares,
+    block_specs,
+    by_rows,
+    device_mesh,
+    mesh_of,
+    on_own_rows,
+    one_cpu_device_per_core,
+    replicated,
+    whole,
+)
+
+__all__ = [
+    "DATA",
+    "EVERY",
+    "FIELDS",
+    "MODEL",
+    "TerminatedError",
+    "block_shares",
+    "block_specs",
+    "by_rows",
+    "device_mesh",
+    "mesh_of",
+    "on_own_rows",
+    "one_cpu_device_per_core",
+    "replicated",
+    "termination",
+    "whole",
+]

@@ -1,0 +1,138 @@
+"""The device mesh and where arrays lie on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxprune.errors import InputError
+from jaxprune.schema import Field, is_int
+
+# More host devices than this gain nothing: micro-batches already fill a core.
+_MAX_CPU_DEVICES = 8
+
+DATA, MODEL = "data", "model"
+
+
+def _is_count(value: object) -> bool:
+    return is_int(value) and (value == -1 or value > 0)  # type: ignore[operator]
+
+
+# `mesh.*`: devices along each axis.
+FIELDS: Mapping[str, Field] = {
+    DATA: Field(
+        "a number of groups of devices, or -1 for as many as there are",
+        _is_count,
+        -1,
+        kind=int,
+        meaning="groups of devices; -1: as many as there are",
+    ),
+    MODEL: Field(
+        "a number of devices that share a block, or -1 for all",
+        _is_count,
+        1,
+        kind=int,
+        meaning="devices of a group, which share a block; -1: all",
+    ),
+}
+WHOLE = PartitionSpec()
+# Samples and, where masks are selected, output columns are spread over all devices. MODEL comes first, so that
+# the columns that a device ranks are among those that it holds.
+EVERY = (MODEL, DATA)
+
+
+def one_cpu_device_per_core() -> None:
+    """Gives JAX one CPU device per core, before its backend starts.
+
+    Without effect where the number is already set (XLA_FLAGS, JAX_NUM_CPU_DEVICES) or the default
+    platform is not the CPU.
+    """
+    forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if forced or "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jax.config.update("jax_num_cpu_devices", min(cores or 1, _MAX_CPU_DEVICES))
+
+
+def device_mesh(data: int = -1, model: int = 1) -> Mesh:
+    """A mesh of two axes over devices of this process.
+
+    Args:
+      data: groups of devices (-1: as many as there are); each group holds a block.
+      model: devices of a group (-1: all that there are, or are left by `data`); each holds a share of every kernel.
+
+    Raises:
+      InputError: more devices are asked for than there are.
+    """
+    there = jax.local_device_count()
+    across = there // max(data, 1) if model == -1 else model
+    groups = there // max(across, 1) if data == -1 else data
+    if not (groups >= 1 and across >= 1 and groups * across <= there):
+        raise InputError(
+            f"mesh.data={data}, mesh.model={model}: expected -1 or numbers whose product is 1 to {there}, "
+            "the devices there are"
+        )
+    return mesh_of(jax.local_devices()[: groups * across], across)
+
+
+def mesh_of(devices: Sequence[jax.Device], model: int = 1) -> Mesh:
+    """These devices as groups of `model`."""
+    shape = (len(devices) // model, model)
+    return jax.make_mesh(shape, (DATA, MODEL), (AxisType.Auto,) * 2, devices=devices)
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Whole on every device."""
+    return NamedSharding(mesh, WHOLE)
+
+
+def by_rows(mesh: Mesh) -> NamedSharding:
+    """Cut along the first axis: samples."""
+    return NamedSharding(mesh, PartitionSpec(EVERY))
+
+
+def block_specs(block: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
+    """How a block's parameters lie: kernels [in, out] in shares of their columns over MODEL, the rest whole.
+
+    A kernel whose columns cannot be shared out evenly is whole too.
+    """
+
+    def spec(path: str, leaf: Any) -> PartitionSpec:
+        shared = path.endswith("kernel") and leaf.shape[1] % mesh.shape[MODEL] == 0
+        return PartitionSpec(None, MODEL) if shared and mesh.shape[MODEL] > 1 else WHOLE
+
+    flat = flatten_dict(dict(block), sep="/")
+    return unflatten_dict({path: spec(path, leaf) for path, leaf in flat.items()}, sep="/")
+
+
+def block_shares(block: Mapping[str, Any], mesh: Mesh) -> Any:
+    """`block_specs` as shardings."""
+    return jax.tree.map(lambda spec: NamedSharding(mesh, spec), block_specs(block, mesh))
+
+
+def whole(leaf: Any, spec: PartitionSpec) -> Any:
+    """Inside `on_own_rows`: a parameter that lies as `spec` says, gathered from the devices of the group."""
+    return jax.lax.all_gather(leaf, MODEL, axis=1, tiled=True) if MODEL in spec else leaf
+
+
+def on_own_rows(function: Callable[..., Any], mesh: Mesh, specs: Any = WHOLE) -> Callable[..., Any]:
+    """`function(params, *rows)`, run by each device on its share of the rows.
+
+    Args:
+      specs: how params lie, a tree that is a prefix of theirs; by default whole on every device.
+    """
+
+    def call(params: Any, *rows: Any) -> Any:
+        share = PartitionSpec(EVERY)
+        in_specs = (specs, *[share] * len(rows))
+        own = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=share)
+        # without it TPUs round float32 factors to bfloat16, and GPUs to TF32
+        with jax.default_matmul_precision("float32"):
+            return own(params, *rows)
+
+    return call

@@ -1,0 +1,8 @@
+"""Prompts → the tokens that a model writes after them, greedily or by beam search."""
+
+from jaxprune.evaluation.generation.generator import BATCH, Generator
+
+__all__ = [
+    "BATCH",
+    "Generator",
+]

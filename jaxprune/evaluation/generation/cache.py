@@ -1,0 +1,303 @@
+"""One block of a model that generates: it fills its keys and values from prompts, then is asked token by token.
+
+A query sees three stretches of keys, each of which is stored once:
+
+    shared    [1, K, P, H]     what all prompts begin with, once a device
+    prompt    [B, K, T, H]     the rest of each prompt, left-justified; never written again
+    generated [B, M, K, S, H]  what each of a prompt's M beams generated, from slot 0 on in every row
+
+So no row is padded on the left, a long prompt is neither copied nor reordered at any step, and all beams
+of a prompt read its keys in one product.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int
+
+from jaxprune.devices import on_own_rows
+from jaxprune.models import QUERIES, Block, ModelConfig, Positions, modules, softmax_parts
+
+# The score of a key that is not there.
+NOTHING = -1e30
+
+
+class KeyValues(NamedTuple):
+    """Keys and values of one block in the dtype of its kernels, of one of the three stretches."""
+
+    keys: Array
+    values: Array
+
+
+class Stretches(NamedTuple):
+    """All keys and values of one block that a new token sees besides its own; shapes as above."""
+
+    shared: KeyValues
+    prompt: KeyValues
+    generated: KeyValues
+
+
+def _product(spec: str, x: Array, y: Array) -> Array:
+    return jnp.einsum(spec, x, y, preferred_element_type=jnp.float32)
+
+
+def _finish(block: Block, residual: Array, attended: Array) -> Array:
+    """The block's output, from the input of "attention_out"."""
+    u = attended
+    for site in ("attention_out", "mlp_in", "mlp_out"):
+        residual, u = block.leave(site, residual, u)
+    return residual
+
+
+@functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
+def fill(
+    params: Any,
+    x: Float[Array, "B T D"],
+    shared: KeyValues,
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
+    limit: int,
+) -> tuple[Float[Array, "B T D"], KeyValues]:
+    """A block over left-justified prompts: its output, and their keys and values [B, K, T, H].
+
+    Args:
+      params: (parameters of the block, number of tokens in `shared` that are real).
+      shared: what stands before every row.
+      limit: all positions are below.
+    """
+
+    def call(params: Any, x: Array, shared: KeyValues) -> tuple[Array, KeyValues]:
+        block_params, count = params
+        block = nnx.merge(modules(config).block[0], block_params)
+        residual, u = block.enter(x)
+        places = jnp.broadcast_to(count + jnp.arange(x.shape[1]), x.shape[:2])
+        q, k, v = block.attention.heads(u, Positions(places, limit))
+        dtype = block.attention.out.dtype
+        own = KeyValues(*(y.astype(dtype).transpose(0, 2, 1, 3) for y in (k, v)))
+        q = (q * config.attention_scale).astype(dtype)
+        attended = attend_prompts(q, own, shared, count, block.attention.slopes)
+        return _finish(block, residual, attended), own
+
+    return on_own_rows(call, mesh)(params, x, shared)
+
+
+def attend_prompts(
+    q: Float[Array, "B T N H"],
+    own: KeyValues,
+    shared: KeyValues,
+    count: Int[Array, ""],
+    slopes: np.ndarray | None,
+) -> Float[Array, "B T NH"]:
+    """Attention of prompts to the first `count` shared keys and, causally, to their own; float32.
+
+    One (row, key head) at a time on CPUs, and there a chunk of queries at a time, as in
+    `models/attention.py`: scores of all would not stay in a cache.
+    """
+    B, T, N, H = q.shape
+    P, K = shared.keys.shape[2], own.keys.shape[1]
+    G = N // K
+    on_cpu = jax.default_backend() == "cpu"
+    chunk = QUERIES if on_cpu else T
+    grouped = q.reshape(B, T, K, G, H).transpose(0, 2, 3, 1, 4)
+    places = jnp.concatenate([jnp.arange(P), count + jnp.arange(T)]).astype(jnp.float32)
+    real = jnp.concatenate([jnp.arange(P) < count, jnp.ones(T, bool)])
+    bias = jnp.zeros(N) if slopes is None else jnp.asarray(slopes)
+
+    def one_head(place: Array) -> Array:
+        row, head = place // K, place % K
+        k, v = (
+            jnp.concatenate([before[0, head], after[row, head]])
+            for before, after in zip(shared, own, strict=True)
+        )
+        outs = []
+        for start in range(0, T, chunk):
+            stop = min(start + chunk, T)
+            scores = _product("gth,sh->gts", grouped[row, head, :, start:stop], k[: P + stop])
+            if slopes is not None:
+                slope = jax.lax.dynamic_slice(bias, (head * G,), (G,))
+                scores += slope[:, None, None] * places[: P + stop]
+            causal = jnp.arange(start, stop)[:, None] >= jnp.arange(-P, stop)
+            weights, total = softmax_parts(scores, causal & real[: P + stop])
+            outs.append(_product("gts,sh->gth", weights.astype(v.dtype), v[: P + stop]) / total)
+        return jnp.concatenate(outs, axis=1)
+
+    out = jax.lax.map(one_head, jnp.arange(B * K), batch_size=None if on_cpu else B * K)
+    return out.reshape(B, K, G, T, H).transpose(0, 3, 1, 2, 4).reshape(B, T, N * H)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
+def step(
+    params: Any,
+    x: Float[Array, "B M D"],
+    lengths: Int[Array, " B"],
+    stretches: Stretches,
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
+    limit: int,
+) -> tuple[Float[Array, "B M D"], KeyValues]:
+    """A block over one new token of each beam: its output, and that token's keys and values [B, M, K, H].
+
+    Args:
+      params: (parameters of the block, real tokens in the shared stretch, number of the step from 0).
+      lengths: tokens of each prompt, what is shared included.
+      stretches: what the token sees besides itself.
+      limit: all positions are below.
+    """
+
+    def call(
+        params: Any, x: Array, lengths: Array, stretches: Stretches
+    ) -> tuple[Array, KeyValues]:
+        block_params, count, slot = params
+        block = nnx.merge(modules(config).block[0], block_params)
+        residual, u = block.enter(x)
+        places = jnp.broadcast_to(lengths[:, None] + slot, x.shape[:2])
+        q, k, v = block.attention.heads(u, Positions(places, limit))
+        dtype = block.attention.out.dtype
+        own = KeyValues(k.astype(dtype), v.astype(dtype))
+        q = (q * config.attention_scale).astype(dtype)
+        slopes = block.attention.slopes
+        attended = attend_step(q, own, stretches, lengths, count, slot, slopes)
+        return _finish(block, residual, attended), own
+
+    return on_own_rows(call, mesh)(params, x, lengths, stretches)
+
+
+class _Part(NamedTuple):
+    """Attention to some of the keys: Σ w v and Σ w with w = exp(score - largest).
+
+    Attributes:
+      out: [B, M, K, G, H].
+      total, largest: [B, M, K, G].
+    """
+
+    out: Array
+    total: Array
+    largest: Array
+
+
+def attend_step(
+    q: Float[Array, "B M N H"],
+    own: KeyValues,
+    stretches: Stretches,
+    lengths: Int[Array, " B"],
+    count: Int[Array, ""],
+    slot: Int[Array, ""],
+    slopes: np.ndarray | None,
+) -> Float[Array, "B M NH"]:
+    """Attention of each beam's new token to the three stretches and to itself; float32.
+
+    Each stretch is attended to in the order of axes in which its product comes, then all are joined.
+    """
+    B, M, N, H = q.shape
+    K = own.keys.shape[2]
+    q = q.reshape(B, M, K, N // K, H)
+    slope = None if slopes is None else jnp.asarray(slopes).reshape(K, N // K)
+    P, T, S = (stretch.keys.shape[-2] for stretch in stretches)
+    places = (jnp.arange(P), count + jnp.arange(T), lengths[:, None] + jnp.arange(S))
+    visible = (
+        jnp.arange(P) < count,
+        jnp.arange(T) < lengths[:, None] - count,
+        jnp.arange(S) < slot,
+    )
+    # One row stands for all in the shared stretch: the queries of all rows meet it in one product.
+    shared = jax.tree.map(lambda y: y[0], stretches.shared)
+    arrays = (shared, stretches.prompt, stretches.generated)
+    axes = (("kbmg", "ksh"), ("bkmg", "bksh"), ("bmkg", "bmksh"))
+    parts = [_own(q, own, slope, lengths + slot)]
+    for names, kv, seen, place in zip(axes, arrays, visible, places, strict=True):
+        if kv.keys.shape[-2]:
+            parts.append(_part(q, names, kv, seen, place, slope))
+    largest = functools.reduce(jnp.maximum, (part.largest for part in parts))
+    scales = [jnp.exp(part.largest - largest) for part in parts]
+    weighted = [(p.out * s[..., None], p.total * s) for p, s in zip(parts, scales, strict=True)]
+    out, total = (functools.reduce(jnp.add, column) for column in zip(*weighted, strict=True))
+    return (out / total[..., None]).reshape(B, M, N * H)
+
+
+def _part(
+    q: Array,
+    names: tuple[str, str],
+    kv: KeyValues,
+    visible: Array,
+    places: Array,
+    slope: Array | None,
+) -> _Part:
+    """Attention to one stretch.
+
+    Args:
+      q: [B, M, K, G, H].
+      names: axes of the scores without that of the keys, and of the keys and values.
+      visible, places: [S] or [B, S], which keys are there and their positions.
+      slope: [K, G].
+    """
+    axes, stretch = names
+    if "b" in stretch:
+        # XLA on CPUs is faster with the larger of two small operands first.
+        batch, rest = axes.partition("k")[::2]
+        scores = _product(f"{stretch},bmkgh->{batch}ks{rest}", kv.keys, q)
+        scores = jnp.moveaxis(scores, len(batch) + 1, -1)
+    else:
+        scores = _product(f"bmkgh,{stretch}->{axes}s", q, kv.keys)
+
+    def spread(array: Array, own: str) -> Array:
+        return jnp.expand_dims(array, [i for i, axis in enumerate(axes + "s") if axis not in own])
+
+    if slope is not None:
+        near = spread(places.astype(jnp.float32), "bs"[-places.ndim :])
+        scores += spread(slope, "kg") * near
+    # Finite, as a stretch may have none; when all are joined, it then has the weight 0.
+    scores = jnp.where(spread(visible, "bs"[-visible.ndim :]), scores, NOTHING)
+    largest = jnp.max(scores, axis=-1)
+    weights = jnp.exp(scores - largest[..., None])
+    out = _product(f"{axes}s,{stretch}->{axes}h", weights.astype(kv.values.dtype), kv.values)
+    back = [axes.index(axis) for axis in "bmkg"]
+    return _Part(
+        out.transpose(*back, 4), jnp.sum(weights, axis=-1).transpose(back), largest.transpose(back)
+    )
+
+
+def _own(q: Array, own: KeyValues, slope: Array | None, places: Int[Array, " B"]) -> _Part:
+    """Attention of each token to itself."""
+    scores = _product("bmkgh,bmkh->bmkg", q, own.keys)
+    if slope is not None:
+        scores += slope * places[:, None, None, None].astype(jnp.float32)
+    values = jnp.broadcast_to(own.values[..., None, :].astype(jnp.float32), q.shape)
+    return _Part(values, jnp.ones_like(scores), scores)
+
+
+@functools.partial(jax.jit, static_argnames="mesh", donate_argnames="generated")
+def remember(
+    generated: KeyValues, own: KeyValues, slot: Int[Array, ""], *, mesh: Mesh
+) -> KeyValues:
+    """Writes one token's keys and values [B, M, K, H] to their slot, in place.
+
+    A program of its own: XLA on CPUs copies an array before writing to it where it is also read.
+    """
+
+    def call(slot: Array, generated: KeyValues, own: KeyValues) -> KeyValues:
+        def write(old: Array, y: Array) -> Array:
+            return jax.lax.dynamic_update_slice_in_dim(old, y[..., None, :], slot, axis=3)
+
+        return jax.tree.map(write, generated, own)
+
+    return on_own_rows(call, mesh)(slot, generated, own)
+
+
+@functools.partial(jax.jit, static_argnames="mesh")
+def follow(generated: KeyValues, parents: Int[Array, "B M"], *, mesh: Mesh) -> KeyValues:
+    """What each beam generated, after beams went on from others."""
+
+    def call(_: None, generated: KeyValues, parents: Array) -> KeyValues:
+        index = parents[:, :, None, None, None]
+        return jax.tree.map(lambda y: jnp.take_along_axis(y, index, axis=1), generated)
+
+    return on_own_rows(call, mesh)(None, generated, parents)

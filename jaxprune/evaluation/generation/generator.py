@@ -1,0 +1,191 @@
+"""Prompts → what the model writes after them, with keys and values kept; greedy or by beam search.
+
+One block is compiled, for a piece of prompts and for one token, and called layer by layer with the weights
+where they lie: in a loop over stacked layers inside one program, XLA on CPUs copies every kernel at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from jaxprune.calibration import check_tokens
+from jaxprune.devices import device_mesh, hosts
+from jaxprune.errors import InputError
+from jaxprune.evaluation.generation.resident import for_steps, put
+from jaxprune.evaluation.generation.rows import Rows, begin, rounded
+from jaxprune.evaluation.generation.search import BeamSearch, Greedy, Search
+from jaxprune.hf import Model
+from jaxprune.models import ModelConfig
+from jaxprune.passes import DTYPE
+from jaxprune.schema import check
+
+# Sequences that are generated at once, on all devices together.
+BATCH = 64
+# What stands behind the end of a sequence, where processes exchange them.
+NOTHING = -1
+
+
+def generate(
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    stop: Collection[int] = (),
+    beams: int = 1,
+    length_penalty: float = 1.0,
+    batch: int = BATCH,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+    progress: bool = True,
+) -> list[list[int]]:
+    """The tokens that follow each prompt; see `Generator`, which keeps the weights for further calls."""
+    return Generator(model, dtype=dtype, mesh=mesh, progress=progress)(
+        prompts,
+        max_new_tokens=max_new_tokens,
+        stop=stop,
+        beams=beams,
+        length_penalty=length_penalty,
+        batch=batch,
+    )
+
+
+class Generator:
+    """A model ready to generate: all its weights lie on the devices.
+
+    Args:
+      model: on disk or loaded.
+      dtype: "float32" or "bfloat16", of the weights, keys and values on the devices.
+      mesh: devices; all by default. Prompts are spread over them.
+      progress: show a bar that counts prompts.
+
+    Of several processes each takes its share of the batches, and all get all sequences.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        dtype: str = "float32",
+        mesh: Mesh | None = None,
+        progress: bool = True,
+    ) -> None:
+        check("dtype", dtype, DTYPE)
+        self.model = model
+        self._model = put(model, dtype, mesh or device_mesh())
+        self._steps = for_steps(self._model)
+        self.progress = progress
+
+    def __call__(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        max_new_tokens: int,
+        stop: Collection[int] = (),
+        beams: int = 1,
+        length_penalty: float = 1.0,
+        batch: int = BATCH,
+        name: str = "generate",
+    ) -> list[list[int]]:
+        """The tokens that follow each prompt, without the one of `stop` that ends them.
+
+        Prompts of one call that begin alike are cheaper: what all of them share is computed once.
+
+        Args:
+          prompts: token ids, at least one each.
+          max_new_tokens: no sequence gets longer.
+          stop: token ids, each of which ends a sequence.
+          beams: 1 takes the likeliest token each time; more is a beam search, see `BeamSearch`.
+          length_penalty: exponent of a sequence's length in its score, for several beams.
+          batch: sequences that are generated at once: prompts times beams.
+          name: on the progress bar.
+
+        Raises:
+          InputError: an empty prompt, an id beyond the vocabulary, more tokens than the model has positions,
+            a number out of range.
+        """
+        numbers = {"max_new_tokens": max_new_tokens, "beams": beams, "batch": batch}
+        _check(self._model.config, prompts, stop, numbers)
+        if not prompts:
+            return []
+        prompts = [[int(token) for token in prompt] for prompt in prompts]
+        limit = rounded(max(map(len, prompts))) + max_new_tokens
+        shared = begin(self._steps, prompts, limit)
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        parts = np.array_split(order, -(-len(order) // max(1, batch // beams)))
+        shares = [[parts[i] for i in s] for s in hosts.shares(np.array([len(p) for p in parts]))]
+        counts = [sum(map(len, share)) for share in shares]
+        found: dict[int, list[int]] = {}
+        quiet = not self.progress
+        with tqdm(
+            total=counts[jax.process_index()], desc=name, unit="prompt", disable=quiet
+        ) as bar:
+            for chosen in shares[jax.process_index()]:
+                rows = Rows(
+                    self._model,
+                    self._steps,
+                    [prompts[i] for i in chosen],
+                    shared,
+                    beams=beams,
+                    new_tokens=max_new_tokens,
+                    limit=limit,
+                )
+                search = self._search(rows, max_new_tokens, stop, beams, length_penalty)
+                for i, sequence in _run(rows, search):
+                    found[int(chosen[i])] = sequence
+                    bar.update()
+        mine = [i for part in shares[jax.process_index()] for i in part]
+        ends = np.full((len(mine), max_new_tokens), NOTHING, np.int32)
+        for row, i in zip(ends, mine, strict=True):
+            row[: len(found[i])] = found[i]
+        sequences = hosts.gather(ends, counts)[np.argsort(order)]
+        return [row[row != NOTHING].tolist() for row in sequences]
+
+    def _search(
+        self, rows: Rows, limit: int, stop: Collection[int], beams: int, length_penalty: float
+    ) -> Search:
+        if beams == 1:
+            return Greedy(self._steps, rows.prompts >= 0, limit, stop)
+        return BeamSearch(self._steps, rows.prompts >= 0, limit, stop, beams, length_penalty)
+
+
+def _run(rows: Rows, search: Search) -> Iterator[tuple[int, list[int]]]:
+    """(prompt, sequence) of every row, as they are done."""
+    while True:
+        was_open = search.open.copy()
+        chosen = search.choose(rows.x)
+        for row in np.flatnonzero(was_open & ~search.open).tolist():
+            yield int(rows.prompts[row]), search.sequence(row)
+        if not search.open.any():
+            return
+        kept, chosen = rows.let_go(search.open, chosen)
+        search.keep(kept)
+        rows.advance(chosen)
+
+
+def _check(
+    config: ModelConfig,
+    prompts: Sequence[Sequence[int]],
+    stop: Collection[int],
+    numbers: dict[str, int],
+) -> None:
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{name}: got {value!r}; allowed: an integer of at least 1")
+    size, positions, new = config.vocab_size, config.max_positions, numbers["max_new_tokens"]
+    for token in stop:
+        if not 0 <= token < size:
+            raise InputError(f"stop: got {token}; allowed: 0 to {size - 1}, the model's vocabulary")
+    for i, prompt in enumerate(prompts):
+        if not len(prompt):
+            raise InputError(f"prompt {i} is empty; allowed: 1 token or more")
+        check_tokens(f"prompt {i}", prompt, size)
+        if positions is not None and len(prompt) + new > positions:
+            raise InputError(
+                f"prompt {i} has {len(prompt)} tokens and max_new_tokens is {new}; allowed: "
+                f"{positions} together, the model's positions"
+            )

@@ -1,0 +1,58 @@
+"""A model whose weights all lie on the devices, to generate with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+
+from jaxprune.devices import mesh_of, replicated
+from jaxprune.hf import Model
+from jaxprune.models import ModelConfig
+from jaxprune.passes import to_device
+
+
+class Resident(NamedTuple):
+    """A model on the devices, each of which has all parameters.
+
+    Attributes:
+      config: of the model.
+      mesh: the devices.
+      embed: parameters of the embedding.
+      head: parameters of the head, and the embedding table.
+      blocks: parameters of each block.
+    """
+
+    config: ModelConfig
+    mesh: Mesh
+    embed: Any
+    head: tuple[Any, Float[Array, "V D"]]
+    blocks: list[Any]
+
+
+def put(model: Model, dtype: str, mesh: Mesh) -> Resident:
+    """Puts all weights of a model on the devices, in `dtype`."""
+    embed, head = (to_device(model.part(name), dtype, mesh) for name in ("embed", "head"))
+    blocks = [to_device(model.block(i), dtype, mesh) for i in range(model.config.n_layers)]
+    return Resident(model.config, mesh, embed, (head, embed["tokens"]), blocks)
+
+
+def for_steps(model: Resident) -> Resident:
+    """The devices that take new tokens through the blocks: those of the model, but of several CPU devices one.
+
+    A step of few rows is as long as it takes to read all weights. CPU devices share the memory that they
+    are read from, and the products of one device run on all cores. Nothing is copied.
+    """
+    first = model.mesh.devices.flat[0]
+    if first.platform != "cpu" or model.mesh.size == 1:
+        return model
+    mesh = mesh_of([first])
+
+    def own(leaf: Any) -> Any:
+        data = next(s.data for s in leaf.addressable_shards if s.device == first)
+        return jax.device_put(data, replicated(mesh))
+
+    parts = jax.tree.map(own, (model.embed, model.head, model.blocks))
+    return Resident(model.config, mesh, *parts)

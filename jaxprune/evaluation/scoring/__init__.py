@@ -1,0 +1,44 @@
+"""Questions and texts → log-probabilities of their tokens → accuracy, RankC, perplexity."""
+
+from jaxprune.evaluation.scoring.forest import Forest, plant
+from jaxprune.evaluation.scoring.metrics import (
+    ALPHA,
+    CONFIDENCE,
+    RESAMPLES,
+    Difference,
+    Scored,
+    check,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    task_metrics,
+)
+from jaxprune.evaluation.scoring.options import Encoded, ask, option_scores, question_scores
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, perplexity, texts
+from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
+from jaxprune.evaluation.scoring.vocabulary import slices
+
+__all__ = [
+    "ALPHA",
+    "CONFIDENCE",
+    "PERPLEXITY",
+    "RESAMPLES",
+    "Difference",
+    "Encoded",
+    "Forest",
+    "Scored",
+    "Scorer",
+    "TokenScores",
+    "ask",
+    "check",
+    "holm",
+    "mcnemar",
+    "option_scores",
+    "paired_bootstrap",
+    "perplexity",
+    "plant",
+    "question_scores",
+    "slices",
+    "task_metrics",
+    "texts",
+]

@@ -1,0 +1,122 @@
+"""Questions → token ids of their options → a score each, as a protocol says (`tasks/protocols.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.evaluation.tasks import PROTOCOLS, Option, Question
+from jaxprune.hf import Model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class Encoded(NamedTuple):
+    """Token ids of each option, and the first one that is scored."""
+
+    sequences: list[list[int]]
+    starts: list[int]
+
+
+def question_scores(
+    scorer: Scorer, questions: Sequence[Question], protocol: str, name: str
+) -> Float[np.ndarray, "R C"]:
+    """Scores of the options of every question, float32; higher is likelier.
+
+    Args:
+      questions: at least one, all with as many options.
+      protocol: paper, official or lm_eval.
+      name: of the task and language: on the progress bar, and in messages before the row.
+
+    Raises:
+      InputError: an option without a token that has a prediction, or with more tokens than the
+        model has positions. One line with the row.
+    """
+    asked = ask(scorer.model, questions, protocol, name)
+    found = scorer(*asked, name)
+    sums = np.array([scores.log_probabilities.sum(dtype=np.float64) for scores in found])
+    return option_scores(sums, asked, protocol, len(questions[0].options))
+
+
+def ask(model: Model, questions: Sequence[Question], protocol: str, name: str) -> Encoded:
+    """The options of all questions, one after the other; arguments and errors as of `question_scores`."""
+    options = [option for question in questions for option in question.options]
+    sequences, starts = encode(model.tokenizer, options, protocol)
+    columns = len(questions[0].options)
+    limit = model.config.max_positions
+    for place, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
+        where = f"{name}: row {questions[place // columns].row} option {place % columns}"
+        if len(sequence) <= start:
+            raise InputError(
+                f"{where} has {len(sequence)} tokens and scores from number {start} on; allowed: "
+                "one token to score or more"
+            )
+        if limit is not None and len(sequence) > limit:
+            raise InputError(
+                f"{where} has {len(sequence)} tokens; allowed: {limit}, the model's positions"
+            )
+    return Encoded(sequences, starts)
+
+
+def option_scores(
+    sums: Float[np.ndarray, "... S"], asked: Encoded, protocol: str, columns: int
+) -> Float[np.ndarray, "... R C"]:
+    """Scores of options, float32, from their summed log-probabilities; `columns` options a question."""
+    divisor = PROTOCOLS[protocol].divisor
+    divisors = [divisor(len(sequence)) for sequence in asked.sequences]
+    scores = (sums / divisors).astype(np.float32)
+    return scores.reshape(*sums.shape[:-1], -1, columns)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, options: Sequence[Option], protocol: str) -> Encoded:
+    """Token ids of the options, all in one call of the tokenizer, and where scoring begins."""
+    if PROTOCOLS[protocol].after_context:
+        return encode_pairs(tokenizer, [(o.context, o.continuation) for o in options])
+    texts = [option.context + option.continuation for option in options]
+    return Encoded(tokenizer(texts, verbose=False)["input_ids"], [1] * len(texts))
+
+
+def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]]) -> Encoded:
+    """(context, continuation) as lm-evaluation-harness 0.4.13 tokenises them for a causal model.
+
+    White space at the end of the context goes to the continuation. Both are tokenised as one text, which is
+    split where the context alone would end. In place of an empty context stands the tokenizer's BOS, or EOS
+    where it has none, and the continuation is tokenised without special tokens.
+    """
+    given = [pair for pair in pairs if pair[0].strip()]
+    alone = [context + continuation for context, continuation in pairs if not context.strip()]
+    whole, contexts, bare = [], [], []
+    if given:
+        texts = [context + continuation for context, continuation in given]
+        texts += [context.rstrip() for context, _ in given]
+        tokens = tokenizer(texts, verbose=False)["input_ids"]
+        whole, contexts = tokens[: len(given)], tokens[len(given) :]
+    if alone:
+        bare = tokenizer(alone, add_special_tokens=False, verbose=False)["input_ids"]
+    both, plain = iter(zip(whole, contexts, strict=True)), iter(bare)
+    sequences, starts = [], []
+    for context, _ in pairs:
+        if context.strip():
+            sequence, prefix = next(both)
+            sequences.append(sequence)
+            starts.append(len(prefix))
+        else:
+            sequences.append(_after_prefix(tokenizer, next(plain)))
+            starts.append(1)
+    return Encoded(sequences, starts)
+
+
+def _after_prefix(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> list[int]:
+    prefix = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    if prefix is None:
+        raise InputError(
+            "the tokenizer has neither BOS nor EOS, which lm_eval puts in place of an empty "
+            "context; allowed: protocol paper"
+        )
+    return tokens if tokens[:1] == [prefix] else [prefix, *tokens]

@@ -1,0 +1,103 @@
+"""The parts of a model that every pass of scoring needs, on the devices: held there, or read for each pass."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxprune.devices import hosts, replicated
+from jaxprune.evaluation.scoring.vocabulary import slices
+from jaxprune.hf import Model
+from jaxprune.passes import blocks, prefetch, to_device
+
+# On CPUs the page cache holds the file; a copy on every device pays off only where it is small.
+RESIDENT_ON_CPU = 64 << 20
+
+
+class Parts:
+    """Blocks and slices of the vocabulary, of which several processes each read a share.
+
+    So all processes must take the same ones in the same order.
+
+    Args:
+      model: on disk or loaded.
+      dtype: of the weights on the devices.
+      mesh: devices.
+      resident: whether what was read stays on the devices; by default where it fits.
+    """
+
+    def __init__(self, model: Model, dtype: str, mesh: Mesh, resident: bool | None) -> None:
+        self._model = model
+        self._dtype = dtype
+        self._mesh = mesh
+        self._resident = fits(model, dtype, mesh) if resident is None else resident
+        self._ids = slices(model.config)
+        self._held: dict[int, Any] = {}
+        self.norm = to_device({"norm": model.part("head/norm")}, dtype, mesh)
+
+    def __len__(self) -> int:
+        return self._model.config.n_layers + len(self._ids)
+
+    def blocks(self, layers: range) -> Iterator[Any]:
+        """Parameters of these blocks."""
+
+        def read(layers: range) -> Iterator[Any]:
+            return (params for _, params in blocks(self._model, self._dtype, self._mesh, layers))
+
+        return self._on_devices(read, layers)
+
+    def vocabulary(self) -> Iterator[Any]:
+        """The head's table in slices, each as (its first token id, rows [SLICE, D])."""
+        layers = self._model.config.n_layers  # what follows them is numbered on
+        read = functools.partial(prefetch, self._read_slice, self._finish_slice)
+        return self._on_devices(read, range(layers, len(self)))
+
+    def attend(self) -> None:
+        """Takes part in a pass for which this process has no rows, as others need its share of the parts."""
+        layers = range(self._model.config.n_layers)
+        for _ in itertools.chain(self.blocks(layers), self.vocabulary()):
+            pass
+
+    def _slice(self, number: int) -> range:
+        return self._ids[number - self._model.config.n_layers]
+
+    def _tokens(self, number: int) -> range:
+        """The ids of a slice without those that fill up the last one."""
+        ids = self._slice(number)
+        return ids[: self._model.config.vocab_size - ids.start]
+
+    def _read_slice(self, number: int) -> np.ndarray:
+        ids = self._tokens(number)
+        share = hosts.share(len(ids))
+        return self._model.head_rows(np.array(ids[share.start : share.stop]))
+
+    def _finish_slice(self, number: int, share: np.ndarray) -> Any:
+        ids = self._slice(number)
+        table = hosts.gather_shares(share, len(self._tokens(number)))
+        table = np.asarray(table, jax.numpy.dtype(self._dtype))
+        filled = np.pad(table, ((0, len(ids) - len(table)), (0, 0)))
+        return jax.device_put((np.int32(ids.start), filled), replicated(self._mesh))
+
+    def _on_devices(self, read: Callable[[range], Iterator[Any]], numbers: range) -> Iterator[Any]:
+        """Parts on the devices: held since they were read first, or read ahead one by one."""
+        if not self._resident:
+            yield from read(numbers)
+            return
+        for number in numbers:
+            if number not in self._held:
+                [self._held[number]] = read(range(number, number + 1))
+            yield self._held[number]
+
+
+def fits(model: Model, dtype: str, mesh: Mesh) -> bool:
+    """Whether weights may stay on the devices: in 60% of an accelerator's memory; on CPUs if they are small."""
+    size = model.size * jax.numpy.dtype(dtype).itemsize
+    device = mesh.devices.flat[0]
+    limit = (device.memory_stats() or {}).get("bytes_limit")
+    return size <= (RESIDENT_ON_CPU if limit is None else 0.6 * limit)

@@ -1,0 +1,254 @@
+"""Log-probabilities of tokens: sequences as forests, through the same walk over blocks that pruning makes.
+
+Rows hold trees of tokens (`forest.py`), so that what sequences share is computed once. The vocabulary
+follows the blocks slice by slice (`vocabulary.py`). Blocks and slices stay on the devices where they fit;
+otherwise they are read for each pass, and a model of any size is scored (`parts.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Bool, Float
+
+from jaxprune.calibration import check_tokens
+from jaxprune.devices import device_mesh, hosts, replicated
+from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring.forest import Forest, plant
+from jaxprune.evaluation.scoring.parts import Parts
+from jaxprune.evaluation.scoring.vocabulary import Asked, Running, asked, enter, run_slice
+from jaxprune.hf import Model
+from jaxprune.models import Tree
+from jaxprune.passes import (
+    INPUT,
+    OUTPUT,
+    Context,
+    MicroBatches,
+    Segment,
+    embed,
+    run_segment,
+    to_device,
+)
+from jaxprune.progress import progress_bar
+
+WHOLE_BLOCK = Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
+
+# Tokens that one device takes at a time: enough to fill its products.
+CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192
+# Hidden states of one pass: what a pass reads or looks up is read once for all its rows.
+PASS_BYTES = 1 << 30
+
+
+class TokenScores(NamedTuple):
+    """What a model says of the tokens of one sequence that were asked for.
+
+    Attributes:
+      log_probabilities: [n] float32, natural logarithms.
+      is_argmax: [n] bool, no other token is likelier (of equal ones the lowest id counts).
+    """
+
+    log_probabilities: Float[np.ndarray, " n"]
+    is_argmax: Bool[np.ndarray, " n"]
+
+
+class Scorer:
+    """A model ready to score sequences.
+
+    Args:
+      model: on disk or loaded.
+      dtype: "float32" or "bfloat16", of the weights on the devices.
+      mesh: devices; all by default. Rows are spread over them.
+      resident: whether the weights stay on the devices; by default where they fit.
+      progress: show a bar with tokens a second and time left.
+
+    Of several processes each scores its share of the rows, and all get all scores.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        dtype: str = "float32",
+        mesh: Mesh | None = None,
+        resident: bool | None = None,
+        progress: bool = True,
+    ) -> None:
+        self.model = model
+        self.dtype = dtype
+        self.mesh = mesh or device_mesh()
+        self.progress = progress
+        self._parts = Parts(model, dtype, self.mesh, resident)
+        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
+        self._tokens = CPU_TOKENS if on_cpu else ACCELERATOR_TOKENS
+
+    def __call__(
+        self,
+        sequences: Sequence[Sequence[int]],
+        starts: Sequence[int] | None = None,
+        name: str = "score",
+    ) -> list[TokenScores]:
+        """Scores the tokens `starts[i]:` of each sequence, by default all but the first, which has no prediction.
+
+        What sequences share is computed once: give all of them at once.
+
+        Args:
+          sequences: token ids, at least one each.
+          starts: of each sequence, at least 1.
+          name: on the progress bar.
+
+        Raises:
+          InputError: an empty sequence, a start below 1, an id beyond the vocabulary, or more tokens than
+            the model has positions and one that is only predicted.
+        """
+        starts = [1] * len(sequences) if starts is None else starts
+        check_sequences(self.model, sequences, starts)
+        found: list[Any] = [None] * len(sequences)
+        shares = _shares(plant(sequences, starts))
+        every = [[part for forest in share for part in self.passes(forest)] for share in shares]
+        passes = every[jax.process_index()]
+        tokens = sum(len(forest.tokens) * forest.seen for forest in passes) // max(len(passes), 1)
+        with progress_bar(name, len(self._parts) * len(passes), tokens, self.progress) as bar:
+            for forest in passes:
+                pieces = self.begin(forest)
+                self.blocks(pieces, done=bar.update)
+                scores = self.end(pieces, forest, done=bar.update)
+                for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
+                    places = path[starts[s] :]
+                    found[s] = TokenScores(*(array[row, places] for array in scores))
+        for _ in range(max(map(len, every)) - len(passes)):
+            self._parts.attend()
+        counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
+        return _gathered(found, counts, shares)
+
+    def passes(self, forest: Forest) -> Iterator[Forest]:
+        """The rows of a forest in as few passes as `PASS_BYTES` allows."""
+        piece = self._rows(forest) * self.mesh.size
+        room = PASS_BYTES // (4 * forest.seen * self.model.config.d_model)
+        step = max(piece, room // piece * piece)
+        for start in range(0, len(forest.tokens), step):
+            yield forest.cut(start, start + step)
+
+    def begin(self, forest: Forest) -> MicroBatches:
+        """The rows of a forest, ready for the first block."""
+        pieces = MicroBatches(self.mesh, self._rows(forest))
+        tokens, positions, ends = (
+            places[:, : forest.seen] for places in (forest.tokens, forest.positions, forest.ends)
+        )
+        params, indices = self.model.embed_rows(tokens)
+        params["tokens"] = _filled(params["tokens"], self.model.config.vocab_size)
+        limit = self.model.config.max_positions
+        if limit is not None:  # one token beyond them is only predicted, and nothing sees it
+            positions = np.minimum(positions, limit - 1)
+        pieces.add(indices, Context(tree=Tree(positions, ends)))
+        embed(self.model.config, to_device(params, "float32", self.mesh), pieces)
+        return pieces
+
+    def blocks(
+        self,
+        pieces: MicroBatches,
+        start: int = 0,
+        stop: int | None = None,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Takes the states through blocks start…stop-1, by default all."""
+        config = self.model.config
+        stop = config.n_layers if stop is None else stop
+        for params in self._parts.blocks(range(start, stop)):
+            step = functools.partial(
+                run_segment, params, config=config, mesh=self.mesh, segment=WHOLE_BLOCK
+            )
+            pieces.run(step)
+            done()
+
+    def end(
+        self, pieces: MicroBatches, forest: Forest, done: Callable[[], None] = lambda: None
+    ) -> tuple[Float[np.ndarray, "R T"], Bool[np.ndarray, "R T"]]:
+        """(log-probability, is argmax) of the tokens that are asked for, from the last block's output."""
+        config, mesh = self.model.config, self.mesh
+        ids, indices = np.unique(forest.tokens, return_inverse=True)
+        indices = indices.reshape(forest.tokens.shape).astype(np.int32)
+        places = asked(forest)
+        cuts = pieces.cut((places, indices))
+        pieces.states = [(state, *cut) for state, cut in zip(pieces.states, cuts, strict=True)]
+        kind = jax.numpy.dtype(self.dtype)
+        table = _filled(np.asarray(self.model.head_rows(ids), kind), config.vocab_size)
+        start = (self._parts.norm, jax.device_put(table, replicated(mesh)))
+        step = functools.partial(enter, start, config=config, mesh=mesh)
+        logits = np.concatenate(pieces.run(step))[: len(forest.tokens)]
+
+        for params in self._parts.vocabulary():
+            pieces.run(functools.partial(run_slice, params, config=config, mesh=mesh))
+            done()
+        return _scores(forest, places, logits, pieces.states)
+
+    def _rows(self, forest: Forest) -> int:
+        return max(1, self._tokens // forest.seen)
+
+
+def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:
+    """Of every process the rows that it scores."""
+    shares: list[list[Forest]] = [[] for _ in range(jax.process_count())]
+    for forest in forests:
+        for share, rows in zip(shares, hosts.shares(np.ones(len(forest.tokens))), strict=True):
+            share.append(forest.cut(rows.start, rows.stop))
+    return shares
+
+
+def _gathered(
+    found: list[Any], counts: Sequence[int], shares: Sequence[Sequence[Forest]]
+) -> list[TokenScores]:
+    """The scores of all processes; `found` holds those of this one, `counts` how many a sequence has."""
+    owned = [[s for forest in share for s in forest.sequences] for share in shares]
+    if len(owned) == 1:
+        return found
+    mine = [found[s] for s in owned[jax.process_index()]]
+    totals = [sum(counts[s] for s in theirs) for theirs in owned]
+    fields = []
+    for field, kind in enumerate((np.float32, np.bool_)):
+        flat = np.concatenate([np.zeros(0, kind), *(scores[field] for scores in mine)])
+        fields.append(hosts.gather(flat, totals))
+    order = [s for theirs in owned for s in theirs]
+    ends = np.cumsum([counts[s] for s in order])
+    for s, end in zip(order, ends, strict=True):
+        found[s] = TokenScores(*(field[end - counts[s] : end] for field in fields))
+    return found
+
+
+def check_sequences(
+    model: Model, sequences: Sequence[Sequence[int]], starts: Sequence[int]
+) -> None:
+    """Refuses what cannot be scored; see `Scorer.__call__`."""
+    positions = model.config.max_positions
+    for i, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
+        if not len(sequence) or start < 1:
+            what = f"is asked from token {start}" if len(sequence) else "is empty"
+            raise InputError(f"sequence {i} {what}; allowed: tokens, asked from 1 or later")
+        check_tokens(f"sequence {i}", sequence, model.config.vocab_size)
+        if positions is not None and len(sequence) > positions + 1:
+            raise InputError(
+                f"sequence {i} has {len(sequence)} tokens; allowed: {positions + 1}, the model's "
+                "positions and a last token that is only predicted"
+            )
+
+
+def _filled(table: Float[np.ndarray, "N D"], vocab_size: int) -> Float[np.ndarray, "M D"]:
+    """The rows of the tokens that occur, filled up to a power of two: each number of rows is compiled for."""
+    count = min(vocab_size, max(1024, 1 << (len(table) - 1).bit_length()))
+    return np.pad(table, ((0, count - len(table)), (0, 0)))
+
+
+def _scores(
+    forest: Forest, places: Asked, logits: np.ndarray, states: Sequence[Running]
+) -> tuple[np.ndarray, np.ndarray]:
+    largest, total, argmax = (
+        np.concatenate([np.asarray(getattr(state, name)) for state in states])[: len(logits)]
+        for name in ("largest", "total", "argmax")
+    )
+    normaliser = np.take_along_axis(largest + np.log(total), places.slots, axis=1)
+    best = np.take_along_axis(argmax, places.slots, axis=1)
+    return (logits - normaliser).astype(np.float32), best == forest.tokens

@@ -1,0 +1,150 @@
+"""From the last block's output to log-probabilities, one slice of the vocabulary at a time.
+
+[B, T, V] is never there: each slice updates the largest logit, its token and Σ exp of what came before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int
+
+from jaxprune.devices import on_own_rows
+from jaxprune.evaluation.scoring.forest import Forest
+from jaxprune.models import ModelConfig, modules
+
+# Tokens in a slice.
+SLICE = 8192
+# On CPUs, logits of so many positions at once: they stay in a core's cache.
+CPU_POSITIONS = 256
+# Counts of positions are rounded up to this, so that few shapes are compiled.
+MULTIPLE = 64
+
+
+class Asked(NamedTuple):
+    """Which predictions a forest's rows need.
+
+    Attributes:
+      needed: [R, P] int32, places whose next token is asked for; filled up with 0.
+      slots: [R, T] int32, for each token the index in `needed` of the token before it; 0 where not asked.
+    """
+
+    needed: Int[np.ndarray, "R P"]
+    slots: Int[np.ndarray, "R T"]
+
+
+def asked(forest: Forest) -> Asked:
+    """The predictions that the wanted tokens of a forest come from."""
+    rows = len(forest.tokens)
+    is_needed = np.zeros((rows, forest.seen), bool)
+    row, place = np.nonzero(forest.wanted)
+    parents = forest.parents[row, place]
+    is_needed[row, parents] = True
+    most = int(is_needed.sum(axis=1).max())
+    count = min(forest.seen, -(-max(most, 1) // MULTIPLE) * MULTIPLE)
+    # needed places first, in their order
+    needed = np.argsort(~is_needed, axis=1, kind="stable")[:, :count]
+    slots = np.zeros(forest.tokens.shape, np.int32)
+    slots[row, place] = (np.cumsum(is_needed, axis=1) - 1)[row, parents]
+    return Asked(needed.astype(np.int32), slots)
+
+
+class Running(NamedTuple):
+    """What is known of the next token at each needed place, of the slices so far.
+
+    Attributes:
+      h: [B, P, D] normed states in the weights' dtype.
+      largest: [B, P] float32, the largest logit.
+      total: [B, P] float32, Σ exp(logit - largest).
+      argmax: [B, P] int32, the token of the largest logit; the lowest of equal ones.
+    """
+
+    h: Float[Array, "B P D"]
+    largest: Float[Array, "B P"]
+    total: Float[Array, "B P"]
+    argmax: Int[Array, "B P"]
+
+
+def slices(config: ModelConfig) -> list[range]:
+    """The vocabulary cut into token ids of equal number; the last range may reach beyond it."""
+    size = min(SLICE, config.vocab_size)
+    return [range(start, start + size) for start in range(0, config.vocab_size, size)]
+
+
+@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+def enter(
+    params: Any, state: Any, context: Any, *, config: ModelConfig, mesh: Mesh
+) -> tuple[Running, Float[Array, "B T"]]:
+    """The state before the first slice, and the logit of every token after the one before it, float32.
+
+    Args:
+      params: (parameters of the head's norm, rows of the head's table [N, D]).
+      state: (the last block's output [B, T-1, D], `Asked`, index of each token in those rows [B, T]).
+      context: not read.
+    """
+    graph, _ = modules(
+        dataclasses.replace(config, tied_head=True)
+    ).head  # without a kernel of its own
+
+    def call(params: Any, state: Any) -> tuple[Running, Array]:
+        norm, table = params
+        x, (needed, slots), rows = state
+        h = nnx.merge(graph, norm).norm(jnp.take_along_axis(x, needed[..., None], axis=1))
+        h = h.astype(table.dtype)
+        before = jnp.take_along_axis(h, slots[..., None], axis=1).astype(jnp.float32)
+        logits = jnp.sum(before * table[rows].astype(jnp.float32), axis=-1)
+        shape = h.shape[:2]
+        nothing = Running(
+            h, jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros(shape, jnp.int32)
+        )
+        return nothing, logits
+
+    del context
+    return on_own_rows(call, mesh)(params, state)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+def run_slice(
+    params: Any, state: Running, context: Any, *, config: ModelConfig, mesh: Mesh
+) -> tuple[Running, None]:
+    """The state after one more slice.
+
+    Args:
+      params: (first token id, rows of the head's table [SLICE, D]).
+      state: of the slices before.
+      context: not read.
+    """
+
+    def call(params: Any, state: Running) -> Running:
+        start, table = params
+        step = functools.partial(_update, start, table, config.vocab_size)
+        if jax.default_backend() != "cpu":
+            return step(state)
+        chunks = (-1, math.gcd(state.argmax.size, CPU_POSITIONS))
+        cut = jax.tree.map(lambda x: x.reshape(*chunks, *x.shape[2:]), state)
+        after = jax.lax.map(step, cut)
+        return jax.tree.map(lambda x, old: x.reshape(old.shape), after, state)
+
+    del context
+    return on_own_rows(call, mesh)(params, state), None
+
+
+def _update(start: Array, table: Array, vocab_size: int, state: Running) -> Running:
+    ids = start + jnp.arange(table.shape[0])
+    logits = jnp.einsum("...d,cd->...c", state.h, table, preferred_element_type=jnp.float32)
+    logits = jnp.where(ids < vocab_size, logits, -jnp.inf)
+    highest = jnp.max(logits, axis=-1)
+    largest = jnp.maximum(state.largest, highest)
+    total = state.total * jnp.exp(state.largest - largest)
+    total += jnp.sum(jnp.exp(logits - largest[..., None]), axis=-1)
+    # XLA's own argmax takes as long on CPUs as a third of the product
+    best = jnp.min(jnp.where(logits == highest[..., None], ids, vocab_size), axis=-1)
+    return Running(state.h, largest, total, jnp.where(highest > state.largest, best, state.argmax))

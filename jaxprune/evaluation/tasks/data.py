@@ -1,0 +1,248 @@
+"""Rows of a task: files by language, hub data sets, the nano corpus. Knows no template."""
+
+import csv
+import dataclasses
+import glob
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxprune.calibration import NANO_ROWS, hub_client, hub_id, hub_refusal
+from jaxprune.errors import InputError, listed, shown
+from jaxprune.nano import corpus
+
+_SUFFIXES = (".jsonl", ".csv")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of a data set.
+
+    Attributes:
+      number: its place in the file or split, from 0.
+      where: the same for messages: file and line, or data set and row.
+      fields: values by name.
+    """
+
+    number: int
+    where: str
+    fields: Mapping[str, Any]
+
+    def value(self, name: str) -> Any:
+        """The field, which must be there."""
+        if name not in self.fields:
+            raise InputError(f"{self.where}: no field {name!r}; there are {listed(self.fields)}")
+        return self.fields[name]
+
+    def is_empty(self, name: str) -> bool:
+        """Whether the field holds nothing but white space."""
+        value = self.value(name)
+        return value is None or (isinstance(value, str) and not value.strip())
+
+    def text(self, name: str) -> str:
+        """The field as it is, which must be a text and not empty."""
+        value = self.value(name)
+        if self.is_empty(name):
+            raise InputError(f"{self.where}: {name} is empty; allowed: a text")
+        if not isinstance(value, str):
+            raise InputError(f"{self.where}: {name} is {shown(value)}; allowed: a text")
+        try:
+            value.encode()  # JSON can spell half a character, which no tokenizer takes
+        except UnicodeEncodeError:
+            raise InputError(f"{self.where}: {name} holds half a surrogate pair") from None
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where rows are. `{lang}` and `{split}` stand for a language and the split.
+
+    Attributes:
+      data: "nano"; a pattern of .jsonl or .csv files; a folder of `<lang>.jsonl` or `<lang>.csv`;
+        a hub data set id, or a folder of parquet files laid out like one.
+      config: configuration of a hub data set; of nano: nli or reviews.
+      split: of a hub data set; of nano: train or held_out.
+      revision: of a hub data set.
+      files: pattern of the files of one language and split in a hub data set, read in place of a
+        configuration. The branch refs/convert/parquet has no configurations.
+    """
+
+    data: str
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    files: str | None = None
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether `data` is a pattern of files."""
+        return self.data.endswith(_SUFFIXES)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether `data` is a folder of files."""
+        folder = Path(self.data).expanduser()
+        return folder.is_dir() and any(p.suffix in _SUFFIXES for p in folder.iterdir())
+
+    def languages(self) -> list[str] | None:
+        """What `{lang}` could stand for, by the files that there are; None where no files say it."""
+        if self.is_pattern:
+            return _languages_of(self._pattern())
+        if self.is_folder:
+            folder = Path(self.data).expanduser()
+            return [path.stem for path in folder.iterdir() if path.suffix in _SUFFIXES]
+        return None
+
+    def read(self, language: str, count: int | None, seed: int) -> list[Row]:
+        """All rows of a language, in their order.
+
+        Args:
+          language: what `{lang}` stands for.
+          count: how many rows nano makes; other sources give what they have.
+          seed: of nano.
+
+        Raises:
+          InputError: no such data or language (lists those there), no rows, a broken row.
+          OSError: the hub cannot be reached.
+        """
+        if self.data == "nano":
+            rows = _nano(self, language, NANO_ROWS if count is None else count, seed)
+        elif self.is_pattern or self.is_folder:
+            path = self._file(language)
+            rows = list(_READERS[path.suffix](path, decode(path)))
+        else:
+            rows = self._hub(language)
+        if not rows:
+            raise InputError(f"{self.data}: language {language!r} has no rows")
+        return rows
+
+    def _fill(self, pattern: str, language: str) -> str:
+        filled = pattern.replace("{lang}", language)
+        if "{split}" in filled and self.split is None:
+            raise InputError(f"{pattern}: {{split}} stands for nothing; the task names no split")
+        return filled.replace("{split}", self.split or "")
+
+    def _file(self, language: str) -> Path:
+        if not self.is_pattern:
+            return self._pick(Path(self.data).expanduser(), language)
+        path = Path(self._pattern().replace("{lang}", language))
+        if not path.is_file():
+            raise self._missing(language)
+        return path
+
+    def _pattern(self) -> str:
+        """Of files, in which only `{lang}` is open."""
+        return str(Path(self._fill(self.data, "{lang}")).expanduser())
+
+    def _pick(self, folder: Path, language: str) -> Path:
+        paths = [folder / f"{language}{suffix}" for suffix in _SUFFIXES]
+        found = [path for path in paths if path.is_file()]
+        if len(found) > 1:
+            raise InputError(
+                f"{folder}: holds {found[0].name} and {found[1].name}; allowed: one of them"
+            )
+        if not found:
+            raise self._missing(language)
+        return found[0]
+
+    def _missing(self, language: str) -> InputError:
+        listed = " ".join(sorted(self.languages() or [])) or "none"
+        return InputError(f"{self.data}: no language {language!r}; there are {listed}")
+
+    def _hub(self, language: str) -> list[Row]:
+        name = self._fill(self.data, language)
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            hub_id(name, "data")
+        elif not any(folder.rglob("*.parquet")):
+            raise InputError(
+                f"data: {name} holds neither <language>.jsonl, <language>.csv nor .parquet files"
+            )
+        if self.split is None:
+            raise InputError(f'{name}: the task names no split; allowed: such as split = "test"')
+        datasets = hub_client(name)
+        options: dict[str, Any] = {"split": self.split, "revision": self.revision}
+        if self.files is not None:
+            options["data_files"] = {self.split: self._fill(self.files, language)}
+        elif self.config is not None:
+            options["name"] = self._fill(self.config, language)
+        try:
+            table = datasets.load_dataset(name, **options)
+        except (ConnectionError, FileNotFoundError, ValueError, RuntimeError) as error:
+            raise hub_refusal(name, error) from error
+        where = " ".join(filter(None, (name, options.get("name"), self.split)))
+        return [Row(i, f"{where} row {i}", fields) for i, fields in enumerate(table)]
+
+
+def _languages_of(pattern: str) -> list[str]:
+    """What `{lang}` could stand for, by the files that there are."""
+    parts = pattern.split("{lang}")
+    files = glob.glob("*".join(map(glob.escape, parts)))
+    before, *after = map(re.escape, parts)
+    matches = (re.fullmatch(before + "([^/]+)" + r"\1".join(after), file) for file in files)
+    return [match[1] for match in matches if match]
+
+
+def decode(path: Path) -> str:
+    """The text of a file in UTF-8; InputError with the line where it is not."""
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}:{line}: byte {error.start} is not UTF-8") from None
+
+
+def _jsonl(path: Path, text: str) -> Iterator[Row]:
+    # Not splitlines(): texts may hold U+2028 and the like.
+    lines = text.removesuffix("\n").split("\n") if text else []
+    for number, line in enumerate(lines):
+        where = f"{path}:{number + 1}"
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: {error}; every line must be a JSON object") from None
+        if not isinstance(fields, dict):
+            raise InputError(f"{where}: {line[:40]!r}; every line must be a JSON object")
+        yield Row(number, where, fields)
+
+
+def _csv(path: Path, text: str) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] | None = None
+    number = 0
+    try:
+        for values in reader:
+            if header is None:
+                header = values
+                if len(set(header)) < len(header):
+                    raise InputError(f"{path}:1: two columns have one name: {listed(header)}")
+                continue
+            where = f"{path}:{reader.line_num}"  # the last line, where a text has line breaks
+            if len(values) != len(header):
+                raise InputError(f"{where}: {len(values)} values; the header has {len(header)}")
+            yield Row(number, where, dict(zip(header, values, strict=True)))
+            number += 1
+    except csv.Error as error:
+        raise InputError(
+            f"{path}:{reader.line_num}: {error}; allowed: comma-separated values"
+        ) from None
+
+
+_READERS: Mapping[str, Callable[[Path, str], Iterator[Row]]] = {".jsonl": _jsonl, ".csv": _csv}
+
+
+def _nano(source: Source, language: str, count: int, seed: int) -> list[Row]:
+    makers: Mapping[str | None, Callable[..., list[Any]]] = {
+        "nli": corpus.nli_rows,
+        "reviews": corpus.review_rows,
+    }
+    if source.config not in makers:
+        raise InputError(f"nano: config is {source.config!r}; allowed: nli, reviews")
+    split = source.split or "held_out"
+    rows = makers[source.config](language, split, count, seed)
+    where = f"nano {source.config} {language} {split} row"
+    return [Row(i, f"{where} {i}", row._asdict()) for i, row in enumerate(rows)]

@@ -1,0 +1,96 @@
+"""The keys of a task file, table by table: which there are and what they may hold."""
+
+import re
+
+from jaxprune.evaluation.tasks.prompts import OPTION
+from jaxprune.evaluation.tasks.protocols import SECTIONS
+from jaxprune.schema import Field
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\w[\w-]*", value) is not None
+
+
+def _are_languages(value: object) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and all(map(_is_name, value)) and all(map(_is_text, value.values()))
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(map(_is_name, value))
+        and len(set(value)) == len(value)
+    )
+
+
+def _are_texts(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(map(_is_text, value))
+        and len(set(value)) == len(value)
+    )
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        re.fullmatch(r"\w+", name)
+        and name != OPTION
+        and (_is_text(word) or (isinstance(word, dict) and all(map(_is_text, word.values()))))
+        for name, word in value.items()
+    )
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_tables(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_table, value.values()))
+
+
+def _are_scalars(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str | int) for v in value)
+
+
+_TEXT = Field("a text that is not empty", _is_text)
+_PLACE = Field("a text, in which {lang} and {split} may stand", _is_text)
+_OPTIONS = Field("two texts or more, no two the same", _are_texts)
+_WORDS = Field("texts by name, or texts by what a field says, by name", _are_words)
+TASK_KEYS = {
+    "name": Field("letters, digits, _ and -", _is_name, required=True),
+    "data": Field(
+        "a pattern of .jsonl or .csv files, a folder, a hub id, or nano", _is_text, required=True
+    ),
+    "config": _PLACE,
+    "split": _TEXT,
+    "revision": _TEXT,
+    "files": _PLACE,
+    "languages": Field(
+        "a list of different codes, or a table of codes", _are_languages, required=True
+    ),
+    "parallel": Field("true or false", lambda value: isinstance(value, bool)),
+    "labels": _OPTIONS,
+    "label": Field("a table with field, and if need be values and drop", _is_table, required=True),
+    "empty": Field("error, drop", lambda value: value in ("error", "drop")),
+    **{name: Field("a table with template and options", _is_table) for name in SECTIONS},
+}
+LABEL_KEYS = {
+    "field": Field("the name of a field", _is_text, required=True),
+    "values": Field("a table from what the field says to a label", _is_table),
+    "drop": Field("a list of what the field says in rows to leave out", _are_scalars),
+}
+PROMPT_KEYS = {
+    "context": _TEXT,
+    "template": _TEXT,
+    "options": _OPTIONS,
+    "words": _WORDS,
+}
+SECTION_KEYS = {
+    "split": _TEXT,
+    **PROMPT_KEYS,
+    "languages": Field("a table of languages, each with what it says otherwise", _are_tables),
+}

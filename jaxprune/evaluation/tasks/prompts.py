@@ -1,0 +1,213 @@
+"""How a task asks: templates over the fields of a row, and the options that they render to.
+
+{premise}               a field of the row
+{text|words:128}        … changed by filters, from left to right
+{option}                the option: a verbaliser, or a text made of fields
+{question}              a word that the task gives for the language
+{connector[question]}   … for the language and what the row's field `question` says
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from jaxprune.errors import InputError, shown
+from jaxprune.evaluation.tasks.data import Row
+
+OPTION = "option"
+Word = str | Mapping[str, str]
+_SLOT = re.compile(r"\{(\w+)(?:\[(\w+)\])?((?:\|\w+(?::\d+)?)*)\}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What is scored is `continuation`, given `context`; the text is the one after the other.
+
+    Attributes:
+      own: from which character to which the text is the row's own and not the template's.
+    """
+
+    context: str
+    continuation: str
+    own: tuple[tuple[int, int], ...] = dataclasses.field(default=(), compare=False)
+
+
+def _first_words(count: int, text: str) -> str:
+    return " ".join(text.split()[:count])
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _drop_mark(text: str) -> str:
+    return text[:-1] if text.endswith((".", ",", ";")) else text
+
+
+def _detokenise(text: str) -> str:
+    """Undoes the spaces that the Penn Treebank's tokenizer puts around English punctuation."""
+    for spaced, joined in ((" n't", "n't"), (" )", ")"), ("( ", "("), ('" ', '"'), (' "', '"')):
+        text = text.replace(spaced, joined)
+    return re.sub(r" (?=['.,])", "", text)
+
+
+def _before_blank(text: str) -> str:
+    return text[: text.index("_")]
+
+
+def _after_blank(text: str) -> str:
+    return text[text.index("_") + 1 :]
+
+
+FILTERS: Mapping[str, Callable[[str], str]] = {
+    "strip": str.strip,
+    "lower_first": _lower_first,
+    "drop_last": lambda text: text.strip()[:-1],
+    "drop_mark": _drop_mark,
+    "detokenise": _detokenise,
+    "before_blank": _before_blank,
+    "after_blank": _after_blank,
+}
+_ALLOWED_FILTERS = f"{', '.join(FILTERS)}, words:N"
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """A place of a template: the name of a field or word, and how its text is changed."""
+
+    name: str
+    key: str | None
+    filters: tuple[Callable[[str], str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Template:
+    """A text with slots."""
+
+    parts: tuple[str | Slot, ...]
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Template":
+        """The template of a text.
+
+        Raises:
+          InputError: a brace that belongs to no slot, or an unknown filter; begins with `where`.
+        """
+        parts: list[str | Slot] = []
+        end = 0
+        for match in _SLOT.finditer(text):
+            parts.append(text[end : match.start()])
+            filters = tuple(_filter(name, where) for name in match[3].split("|")[1:])
+            parts.append(Slot(match[1], match[2], filters))
+            end = match.end()
+        parts.append(text[end:])
+        if any("{" in part or "}" in part for part in parts if isinstance(part, str)):
+            raise InputError(
+                f"{where}: got {text!r}; allowed in braces: {{field}}, {{field|filter}}, "
+                "{word[field]}"
+            )
+        return cls(tuple(part for part in parts if part))
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The slots in their order."""
+        return tuple(part for part in self.parts if isinstance(part, Slot))
+
+
+def _filter(name: str, where: str) -> Callable[[str], str]:
+    words = re.fullmatch(r"words:([1-9]\d*)", name)
+    if words:
+        return functools.partial(_first_words, int(words[1]))
+    if name not in FILTERS:
+        raise InputError(f"{where}: got filter {name!r}; allowed: {_ALLOWED_FILTERS}")
+    return FILTERS[name]
+
+
+class _Text(NamedTuple):
+    """A rendered template, and which of its characters are the row's."""
+
+    text: str
+    own: tuple[tuple[int, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """How one protocol asks in one language.
+
+    Attributes:
+      context: what stands before the scored text; empty where all of it is scored.
+      template: the scored text.
+      options: one for each label, in their order; what `{option}` stands for in the other two.
+      words: what the language says, by name.
+    """
+
+    context: Template
+    template: Template
+    options: tuple[Template, ...]
+    words: Mapping[str, Word]
+
+    def slots(self) -> Iterator[Slot]:
+        """All slots."""
+        for template in (self.context, self.template, *self.options):
+            yield from template.slots
+
+    @functools.cached_property
+    def fields(self) -> frozenset[str]:
+        """The fields of a row that are needed."""
+        names = {slot.key if slot.name in self.words else slot.name for slot in self.slots()}
+        return frozenset(name for name in names if name is not None and name != OPTION)
+
+    def render(self, row: Row) -> tuple[Option, ...]:
+        """The options of a row.
+
+        Raises:
+          InputError: a field that is missing, empty or no text; no blank where one is to be filled;
+            nothing to score.
+        """
+        rendered = []
+        for template in self.options:
+            option = self._text(template, row, _Text("", ()))
+            context, continuation = (
+                self._text(template, row, option) for template in (self.context, self.template)
+            )
+            if not continuation.text.strip():
+                raise InputError(f"{row.where}: the scored text is empty")
+            offset = len(context.text)
+            own = context.own + tuple((a + offset, b + offset) for a, b in continuation.own)
+            rendered.append(Option(context.text, continuation.text, own))
+        return tuple(rendered)
+
+    def _text(self, template: Template, row: Row, option: _Text) -> _Text:
+        text, own = "", []
+        for part in template.parts:
+            said = part if isinstance(part, str) else self._fill(part, row, option.text)
+            if isinstance(part, Slot) and self._is_own(part, option):
+                own.append((len(text), len(text) + len(said)))
+            text += said
+        return _Text(text, tuple(own))
+
+    def _is_own(self, slot: Slot, option: _Text) -> bool:
+        return bool(option.own) if slot.name == OPTION else slot.name not in self.words
+
+    def _fill(self, slot: Slot, row: Row, option: str) -> str:
+        text = option if slot.name == OPTION else self._value(slot, row)
+        try:
+            return functools.reduce(lambda changed, change: change(changed), slot.filters, text)
+        except ValueError:  # str.index
+            raise InputError(f"{row.where}: {slot.name} has no blank _") from None
+
+    def _value(self, slot: Slot, row: Row) -> str:
+        if slot.name not in self.words:
+            return row.text(slot.name)
+        word = self.words[slot.name]
+        if isinstance(word, str):
+            return word
+        assert slot.key is not None  # checked where the task was read
+        chosen = row.text(slot.key)
+        if chosen not in word:
+            raise InputError(
+                f"{row.where}: {slot.key} is {shown(chosen)}; allowed: {', '.join(word)}"
+            )
+        return word[chosen]

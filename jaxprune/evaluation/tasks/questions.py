@@ -1,0 +1,178 @@
+"""Tasks: what is asked of a model, read from TOML, and the questions of a language.
+
+A task file names a data set, how a row's label is found, and how each protocol asks:
+
+    name = "sentiment"
+    data = "data/{lang}.jsonl"            # or a folder, a hub data set id, "nano"
+    languages = ["en", "sw"]              # or a table, where the data set has other names for them
+    labels = ["negative", "positive"]
+
+    [label]
+    field = "stars"
+    values = { 1 = "negative", 2 = "negative", 4 = "positive", 5 = "positive" }
+    drop = [3]
+
+    [paper]
+    template = "{review|words:128} It is {option}"
+    options = ["negative", "positive"]
+
+`task_prompts.py` says what a template may hold, `task_keys.py` lists all keys, `tasks/*.toml` are
+the ready ones.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from jaxprune.errors import InputError, refusal
+from jaxprune.evaluation.tasks.data import Row, Source
+from jaxprune.evaluation.tasks.prompts import Option, Prompt
+from jaxprune.evaluation.tasks.protocols import PROTOCOLS
+from jaxprune.evaluation.tasks.task_file import Prompts, Task, read_task
+
+__all__ = [
+    "Option",
+    "Question",
+    "Task",
+    "languages_of",
+    "load_task",
+    "questions",
+    "ready_tasks",
+]
+
+_READY = Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A row of a task.
+
+    Attributes:
+      options: one for each label.
+      label: index of the right one.
+      row: its place in the file or split, from 0.
+    """
+
+    options: tuple[Option, ...]
+    label: int
+    row: int
+
+
+def ready_tasks() -> tuple[str, ...]:
+    """Names of the tasks that come with the package."""
+    return tuple(sorted(path.stem for path in _READY.glob("*.toml")))
+
+
+def load_task(name_or_path: str) -> Task:
+    """A task by the name of a ready one or the path of a .toml file.
+
+    Raises:
+      InputError: there is no such task, or its file says something that it may not.
+    """
+    ready = ready_tasks()
+    if name_or_path in ready:
+        return read_task(_READY / f"{name_or_path}.toml")
+    path = Path(name_or_path).expanduser()
+    if not path.is_file():
+        allowed = f"{', '.join(ready)}, or a .toml file"
+        raise refusal("task", str(name_or_path), allowed, choices=ready)
+    return read_task(path)
+
+
+def questions(
+    task: Task,
+    language: str,
+    *,
+    protocol: str = "paper",
+    data: str | None = None,
+    rows: int | None = None,
+    seed: int = 0,
+) -> list[Question]:
+    """The questions of one language.
+
+    Args:
+      task: see `load_task`. Another split: `dataclasses.replace` its source.
+      language: ISO 639-1.
+      protocol: `paper`; `official`, which asks the same of shuffled rows; or `lm_eval`, with the
+        prompts and splits of EleutherAI's harness.
+      data: in place of the task's data: a folder of `<language>.jsonl` or `.csv`, a pattern of such
+        files, or a hub data set id (with a configuration for each language, or `{lang}` in it).
+      rows: how many, the first ones; all by default, and 1,000 of "nano" and under `official`.
+      seed: of nano's rows and of the shuffle. The authors' is 0: `datasets`' shuffle of the rows
+        that are not dropped, which is numpy's `default_rng(seed).permutation`.
+
+    Raises:
+      InputError: an unknown protocol or language (lists those there are), a broken row (file and
+        line), an empty or unknown label, a field that is missing or empty, no UTF-8, no rows.
+      OSError: the hub cannot be reached.
+    """
+    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
+        raise InputError(f"rows: got {rows!r}; allowed: an integer of at least 1")
+    prompts = task.prompts(protocol)
+    prompt = _prompt(task, prompts, protocol, language, data)
+    source, name = _source(task, prompts, language, data)
+    kept = _kept(task, prompt, source.read(name, rows, seed))
+    if not kept:
+        raise InputError(f"{source.data}: {language} has no rows but those that the task drops")
+    if (shuffled := PROTOCOLS[protocol].rows) is not None:
+        kept = [kept[i] for i in np.random.default_rng(seed).permutation(len(kept))]
+        rows = shuffled if rows is None else rows
+    return [Question(prompt.render(row), label, row.number) for row, label in kept[:rows]]
+
+
+def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None) -> list[str]:
+    """The languages that a task is asked in: all of its own, or those that `data` has files of.
+
+    Raises:
+      InputError: an unknown protocol, or none of the task's languages in `data` (lists those there).
+    """
+    source, _ = _source(task, task.prompts(protocol), task.languages[0], data)
+    there = source.languages()
+    if data is None or there is None:
+        return list(task.languages)
+    shared = [code for code in task.languages if code in there]
+    if not shared:
+        raise InputError(
+            f"{data}: no language of {task.name}; there are {' '.join(sorted(there)) or 'none'}"
+        )
+    return shared
+
+
+def _prompt(task: Task, prompts: Prompts, protocol: str, language: str, data: str | None) -> Prompt:
+    # Other data may have languages that the task's own have not.
+    if data is None and language not in task.names:
+        raise InputError(
+            f"{task.name}: no language {language!r}; there are {' '.join(task.languages)}"
+        )
+    prompt = prompts.languages.get(language, prompts.default)
+    if prompt is None:
+        raise InputError(
+            f"{task.name}: protocol {protocol} has no prompt for language {language!r}; "
+            f"there are {' '.join(prompts.languages)}"
+        )
+    return prompt
+
+
+def _source(task: Task, prompts: Prompts, language: str, data: str | None) -> tuple[Source, str]:
+    """Where the rows are, and what the language is called there."""
+    split = prompts.split or task.source.split
+    if data is None:
+        return dataclasses.replace(task.source, split=split), task.names[language]
+    # Branch and files are those of the data set that is replaced; without a place for the language
+    # in its name, another one has a configuration for each.
+    config = None if "{lang}" in data else task.source.config or "{lang}"
+    source = Source(data, config=config, split=split)
+    named_by_code = source.is_pattern or source.is_folder
+    return source, language if named_by_code else task.names.get(language, language)
+
+
+def _kept(task: Task, prompt: Prompt, rows: list[Row]) -> list[tuple[Row, int]]:
+    """Rows that are asked, with their labels."""
+    kept = []
+    for row in rows:
+        label = task.label.index(row)
+        if label is None or (task.drops_empty and any(map(row.is_empty, prompt.fields))):
+            continue
+        kept.append((row, label))
+    return kept

@@ -1,0 +1,268 @@
+"""A task as a record, and its TOML file."""
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxprune.errors import InputError, shown
+from jaxprune.evaluation.tasks.data import Row, Source
+from jaxprune.evaluation.tasks.keys import LABEL_KEYS, PROMPT_KEYS, SECTION_KEYS, TASK_KEYS
+from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, Template
+from jaxprune.evaluation.tasks.protocols import PROTOCOLS, SECTIONS
+from jaxprune.schema import check_table
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelRule:
+    """How a row's label is found.
+
+    Attributes:
+      field: of the row.
+      indices: what the field may hold, as text → index of the option.
+      dropped: what it may hold in rows that are not asked.
+    """
+
+    field: str
+    indices: Mapping[str, int]
+    dropped: frozenset[str]
+
+    def index(self, row: Row) -> int | None:
+        """The index of the right option; None where the row is not asked.
+
+        Raises:
+          InputError: no label, or an unknown one.
+        """
+        value = row.value(self.field)
+        if row.is_empty(self.field):
+            raise InputError(f"{row.where}: label {self.field} is empty; allowed: {self._allowed}")
+        said = value.strip() if isinstance(value, str) else shown(value)
+        if said in self.dropped:
+            return None
+        if said not in self.indices:
+            raise InputError(
+                f"{row.where}: label {self.field} is {shown(value)}; allowed: {self._allowed}"
+            )
+        return self.indices[said]
+
+    @property
+    def _allowed(self) -> str:
+        return ", ".join([*self.indices, *sorted(self.dropped)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompts:
+    """How a task asks under one section of its file: its split, where it has its own, and its prompts."""
+
+    split: str | None
+    default: Prompt | None
+    languages: Mapping[str, Prompt]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is asked of a model.
+
+    Attributes:
+      name: also of the folder that holds its scores.
+      source: where its rows are.
+      names: its languages → what the data set calls them.
+      parallel: whether row i is the same question in every language.
+      labels: names of the options, where they are the same in every row.
+      label: how a row's label is found.
+      drops_empty: whether a row with an empty text is left out; otherwise it is an error.
+      sections: by the name of their table in the file.
+    """
+
+    name: str
+    source: Source
+    names: Mapping[str, str]
+    parallel: bool
+    labels: tuple[str, ...] | None
+    label: LabelRule
+    drops_empty: bool
+    sections: Mapping[str, Prompts]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Its languages, in the order of the file."""
+        return tuple(self.names)
+
+    @property
+    def protocol_names(self) -> tuple[str, ...]:
+        """The protocols that it can be asked by."""
+        return tuple(name for name, one in PROTOCOLS.items() if one.section in self.sections)
+
+    def prompts(self, name: str) -> Prompts:
+        """How a protocol asks; raises InputError where the task has none of this name."""
+        if name not in self.protocol_names:
+            raise InputError(
+                f"protocol: got {name!r}; allowed: {', '.join(self.protocol_names)} "
+                f"(what task {self.name} has)"
+            )
+        return self.sections[PROTOCOLS[name].section]
+
+
+def read_task(path: Path) -> Task:
+    """The task of a TOML file.
+
+    Raises:
+      InputError: no TOML, or a key that is unknown, missing or has a bad value; one line with the
+        file, the key and what is allowed.
+    """
+    try:
+        table = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML in UTF-8: {error}") from None
+    check_table(str(path), table, TASK_KEYS)
+    languages = table["languages"]
+    names = languages if isinstance(languages, dict) else {code: code for code in languages}
+    labels = tuple(table["labels"]) if "labels" in table else None
+    found = [name for name in SECTIONS if name in table]
+    if not found:
+        raise InputError(f"{path}: paper: missing; there must be {' or '.join(SECTIONS)}")
+    sections = {name: _prompts(path, name, table[name], tuple(names)) for name in found}
+    options = _number_of_options(path, sections, labels)
+    return Task(
+        name=table["name"],
+        source=_source(path, table, names),
+        names=names,
+        parallel=table.get("parallel", False),
+        labels=labels,
+        label=_label_rule(path, table["label"], labels or range(options)),
+        drops_empty=table.get("empty") == "drop",
+        sections=sections,
+    )
+
+
+def _source(path: Path, table: Mapping[str, Any], names: Mapping[str, str]) -> Source:
+    source = Source(
+        data=table["data"],
+        **{key: table.get(key) for key in ("config", "split", "revision", "files")},
+    )
+    places = [text for text in (source.data, source.config, source.files) if text is not None]
+    for text in places:
+        unknown = set(re.findall(r"\{(.*?)\}", text)) - {"lang", "split"}
+        if unknown:
+            raise InputError(f"{path}: {text!r}: {{{unknown.pop()}}}; allowed: {{lang}}, {{split}}")
+    if source.data == "nano":
+        return source
+    # A path is one from the task file. A hub id may look like one, so a folder has to be there.
+    beside = path.parent / Path(source.data).expanduser()
+    if source.is_pattern or beside.is_dir():
+        source = dataclasses.replace(source, data=str(beside))
+    by_language = source.is_folder or any("{lang}" in text for text in places)
+    if len(names) > 1 and not by_language:
+        raise InputError(
+            f"{path}: data: got {source.data!r}, one set for {len(names)} languages; "
+            "allowed: {lang} in data, config or files"
+        )
+    return source
+
+
+def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int]) -> LabelRule:
+    check_table(str(path), table, LABEL_KEYS, prefix="label.")
+    allowed: dict[str | int, int] = {label: index for index, label in enumerate(labels)}
+    dropped = frozenset(map(str, table.get("drop", [])))
+    if "values" not in table:
+        said = {str(index): index for index in range(len(labels))}
+        return LabelRule(
+            table["field"], {**said, **{str(k): v for k, v in allowed.items()}}, dropped
+        )
+    for value, label in table["values"].items():
+        known = type(label) in (str, int) and label in allowed  # True is no 1
+        if not known or value in dropped:
+            raise InputError(
+                f"{path}: label.values.{value}: got {label!r}; allowed: "
+                f"{', '.join(map(str, allowed))}, for values that are not in label.drop"
+            )
+    return LabelRule(table["field"], {k: allowed[v] for k, v in table["values"].items()}, dropped)
+
+
+def _number_of_options(
+    path: Path, sections: Mapping[str, Prompts], labels: tuple[str, ...] | None
+) -> int:
+    wanted = None if labels is None else len(labels)
+    for name, section in sections.items():
+        prompts = {"": section.default, **section.languages}
+        for language, prompt in prompts.items():
+            if prompt is None:
+                continue
+            wanted = wanted or len(prompt.options)
+            if len(prompt.options) != wanted:
+                place = f"{name}.languages.{language}" if language else name
+                raise InputError(
+                    f"{path}: {place}.options: got {len(prompt.options)}; allowed: {wanted}, "
+                    "as many as there are labels"
+                )
+    assert wanted is not None  # a section has a prompt
+    return wanted
+
+
+def _prompts(path: Path, name: str, table: Mapping[str, Any], languages: Sequence[str]) -> Prompts:
+    check_table(str(path), table, SECTION_KEYS, prefix=f"{name}.")
+    own = table.get("languages", {})
+    for language, entry in own.items():
+        if language not in languages:
+            raise InputError(
+                f"{path}: {name}.languages.{language}: no language of this task; "
+                f"allowed: {', '.join(languages)}"
+            )
+        check_table(str(path), entry, PROMPT_KEYS, prefix=f"{name}.languages.{language}.")
+    if name == "paper" and any("context" in entry for entry in (table, *own.values())):
+        raise InputError(f"{path}: paper.context: paper scores all of the text; allowed: template")
+    base = {key: table[key] for key in PROMPT_KEYS if key in table}
+    words = {word for entry in (base, *own.values()) for word in entry.get("words", {})}
+    prompts = {
+        language: _prompt(path, f"{name}.languages.{language}", _merge(base, entry), words)
+        for language, entry in own.items()
+    }
+    complete = {"template", "options"} <= set(base) and words <= set(base.get("words", {}))
+    needed = complete or not own
+    default = _prompt(path, name, base, words) if needed else None
+    return Prompts(table.get("split"), default, prompts)
+
+
+def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    return {**base, **own, "words": {**base.get("words", {}), **own.get("words", {})}}
+
+
+def _prompt(path: Path, where: str, table: Mapping[str, Any], words: set[str]) -> Prompt:
+    for key in ("template", "options"):
+        if key not in table:
+            raise InputError(f"{path}: {where}.{key}: missing; allowed: {PROMPT_KEYS[key].allowed}")
+    said = table.get("words", {})
+    for word in sorted(words):
+        if word not in said:
+            raise InputError(
+                f"{path}: {where}.words.{word}: missing; allowed: {PROMPT_KEYS['words'].allowed}"
+            )
+    prompt = Prompt(
+        context=Template.parse(table.get("context", ""), f"{path}: {where}.context"),
+        template=Template.parse(table["template"], f"{path}: {where}.template"),
+        options=tuple(Template.parse(o, f"{path}: {where}.options") for o in table["options"]),
+        words=said,
+    )
+    _check_slots(f"{path}: {where}", prompt)
+    return prompt
+
+
+def _check_slots(where: str, prompt: Prompt) -> None:
+    asked = {slot.name for slot in (*prompt.context.slots, *prompt.template.slots)}
+    if OPTION not in asked:
+        raise InputError(f"{where}.template: no {{option}}; allowed: {{option}} where it stands")
+    for slot in prompt.slots():
+        word = prompt.words.get(slot.name)
+        if slot.key is None and isinstance(word, dict):
+            raise InputError(f"{where}: {{{slot.name}}}; allowed: {{{slot.name}[field]}}")
+        if slot.key is not None and not isinstance(word, dict):
+            raise InputError(
+                f"{where}: {{{slot.name}[{slot.key}]}}; allowed: a word with a text for each value"
+            )
+    if any(slot.name == OPTION for option in prompt.options for slot in option.slots):
+        raise InputError(f"{where}.options: {{option}} in an option; allowed: fields and words")
+    unused = set(prompt.words) - {slot.name for slot in prompt.slots()}
+    if unused:
+        raise InputError(f"{where}.words.{min(unused)}: no template says {{{min(unused)}}}")

@@ -1,0 +1,19 @@
+"""Hugging Face folders and hub ids → models that are read part by part; pruned parameters → Hugging Face folders."""
+
+from jaxprune.hf.export import HfWriter, export_hf
+from jaxprune.hf.fields import FIELDS
+from jaxprune.hf.model import Model, load
+from jaxprune.hf.tensors import ShardWriter
+from jaxprune.hf.weights import shapes, size, to_stored
+
+__all__ = [
+    "FIELDS",
+    "HfWriter",
+    "Model",
+    "ShardWriter",
+    "export_hf",
+    "load",
+    "shapes",
+    "size",
+    "to_stored",
+]

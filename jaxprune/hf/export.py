@@ -1,0 +1,98 @@
+"""Hugging Face folders out of pruned parameters, block by block or all at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxprune.hf.model import Model
+from jaxprune.hf.tensors import ShardWriter
+from jaxprune.hf.weights import HEAD_TENSOR, to_stored
+from jaxprune.models import family_of
+
+# What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
+BESIDE = ("*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "README*")
+
+
+class HfWriter:
+    """A Hugging Face folder in the making: a shard a block, the folder's name only when it is whole.
+
+    As a context manager it leaves nothing behind if an exception passes.
+    """
+
+    def __init__(self, model: Model, folder: Path) -> None:
+        self._model = model
+        self._folder = folder.absolute()
+        self._unfinished = self._folder.with_name(self._folder.name + ".new")
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        self._shards = ShardWriter(self._unfinished)
+
+    def __enter__(self) -> HfWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+
+    def write_part(self, params: Mapping[str, Any], part: str, layer: int = 0) -> None:
+        """One shard of "embed", "head" or a block ("blocks", layer) from memory."""
+        self._shards.write(to_stored(self._model.config, params, part, layer))
+
+    def copy_unpruned(self) -> None:
+        """Embedding and head, from the model's own files in bounded memory, or from its parameters."""
+        if self._model.loaded is not None:
+            self.write_part(self._model.loaded["embed"], "embed")
+            self.write_part(self._model.loaded["head"], "head")
+            return
+        weights, prefix = self._model.weights, family_of(self._model.config).prefix
+        names = {}
+        for path in weights.paths("embed", "head"):
+            stored = weights.name(path)
+            bare = stored.removeprefix(prefix)
+            names[stored] = bare if bare == HEAD_TENSOR else prefix + bare
+        self._shards.copy(weights.files, names)
+
+    def close(self) -> None:
+        """Writes config and tokenizer and gives the folder its name; an older one is replaced."""
+        self._shards.close()
+        for pattern in BESIDE:
+            for file in self._model.folder.glob(pattern):
+                if file.is_file() and not file.name.endswith(".index.json"):
+                    shutil.copyfile(file, self._unfinished / file.name)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._unfinished.rename(self._folder)
+
+
+def export_hf(model: Model, params: Mapping[str, Any], folder: str | Path) -> None:
+    """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
+
+    Args:
+      model: gives config, tokenizer and names.
+      params: {"embed", "blocks" [L, …], "head"}; written in their own dtype.
+      folder: replaced if it is there.
+    """
+    with HfWriter(model, Path(folder)) as writer:
+        writer.write_part(params["embed"], "embed")
+        writer.write_part(params["head"], "head")
+        for layer in range(model.config.n_layers):
+            block = jax.tree.map(lambda leaf, i=layer: np.asarray(leaf[i]), params["blocks"])
+            writer.write_part(block, "blocks", layer)
+        writer.close()
+
+
+def write_config(model: Model, folder: Path, extra: Mapping[str, Any]) -> None:
+    """A config.json made from the model's config, for models that came from no folder."""
+    config = family_of(model.config).to_hf(model.config) | dict(extra)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

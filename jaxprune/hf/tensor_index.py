@@ -1,0 +1,111 @@
+"""Which files of a Hugging Face folder hold which tensors."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from jaxprune.errors import InputError
+from jaxprune.hf import safetensors_header, torch_bin
+from jaxprune.hf.safetensors_header import TensorInfo, parse_json, quoted
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+_LAYOUTS = (SINGLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json")  # as transformers
+_MAX_INDEX = 100_000_000  # bytes; an index needs about 80 for each tensor
+
+
+def find_tensors(folder: Path) -> dict[str, TensorInfo]:
+    """Reads the headers of model.safetensors, its shards, pytorch_model.bin or its shards.
+
+    Raises:
+      InputError: no such file, one that is damaged or leaves the folder, or an index that does not
+        agree with its shards.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    layout = next((name for name in _LAYOUTS if os.path.lexists(folder / name)), None)
+    if layout is None:
+        raise InputError(f"{folder}: no weights: none of {', '.join(_LAYOUTS)}")
+    path = file_inside(folder, layout)
+    return _read_shards(path) if layout.endswith(".json") else _read_header(path)
+
+
+def file_inside(folder: Path, name: str) -> Path:
+    """The path of a regular file of a checkpoint folder, links followed.
+
+    A link may end in the folder or, from a snapshot of the hub's cache, in that model's `blobs`.
+
+    Raises:
+      InputError: there is no such file, it is not a regular one, or it lies elsewhere.
+    """
+    path = folder / name
+    if not path.is_file():
+        exists = os.path.lexists(path)
+        what = "is neither a regular file nor a link to one" if exists else "is missing"
+        raise InputError(f"{path} {what}")
+    home = folder.resolve()
+    roots = [home]
+    if home.parent.name == "snapshots":
+        roots.append(home.parent.parent / "blobs")
+    target = path.resolve()
+    if not any(target.is_relative_to(root) for root in roots):
+        raise InputError(f"{path} leads out of its folder, to {target}; put the file itself there")
+    return path
+
+
+def _read_header(path: Path) -> dict[str, TensorInfo]:
+    with path.open("rb") as file:
+        if file.read(24) == b"version https://git-lfs.":
+            raise InputError(f"{path}: a Git LFS pointer, not the weights; run `git lfs pull`")
+    read = safetensors_header if path.suffix == ".safetensors" else torch_bin
+    return read.read_header(path)
+
+
+def _read_shards(index: Path) -> dict[str, TensorInfo]:
+    weight_map = _weight_map(index)
+    shards: dict[str, str] = {}
+    for name, shard in weight_map.items():
+        shards.setdefault(shard, name)
+    tensors: dict[str, TensorInfo] = {}
+    for shard, first in shards.items():
+        path = index.parent / shard
+        if not os.path.lexists(path):
+            raise InputError(f"{path} is missing; {index.name} places tensor {quoted(first)} there")
+        for name, info in _read_header(file_inside(index.parent, shard)).items():
+            if name in tensors:
+                other = tensors[name].file.name
+                raise InputError(f"{path}: tensor {quoted(name)} is also in {other}")
+            tensors[name] = info
+    for name, shard in weight_map.items():
+        if name not in tensors or tensors[name].file.name != shard:
+            raise InputError(
+                f"{index.parent / shard}: has no tensor {quoted(name)}, "
+                f"which {index.name} places there"
+            )
+    return tensors
+
+
+def _weight_map(index: Path) -> Mapping[str, str]:
+    """An index's map from tensors to the names of shards, which are plain names of this folder."""
+    size = index.stat().st_size
+    if size > _MAX_INDEX:
+        raise InputError(f"{index}: {size} bytes, at most {_MAX_INDEX} allowed")
+    weight_map = parse_json(index.read_bytes(), str(index)).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise InputError(f"{index}: must have a weight_map from tensors to files")
+    suffix = ".bin" if index.name.endswith(".bin.index.json") else ".safetensors"
+    for name, shard in weight_map.items():
+        if not isinstance(shard, str) or not re.fullmatch(
+            rf"[\w.-]{{1,200}}\{suffix}", shard, re.ASCII
+        ):
+            shown = (
+                quoted(shard)
+                if isinstance(shard, str)
+                else f"a value of type {type(shard).__name__}"
+            )
+            raise InputError(
+                f"{index}: places tensor {quoted(name)} in {shown}; must be the plain name of a "
+                f"{suffix} file of this folder"
+            )
+    return weight_map

@@ -1,0 +1,221 @@
+"""The weights of one model, on disk: opened lazily, read part by part into the package's parameter trees."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxprune.devices import hosts
+from jaxprune.errors import InputError
+from jaxprune.hf.tensors import TensorFiles
+from jaxprune.models import ModelConfig, family_of, modules
+
+HEAD_TENSOR = "lm_head.weight"
+
+
+def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of every parameter by path; those of blocks are of one block, without L."""
+    embed, block, head = (abstract for _, abstract in modules(config))
+    tree = flatten_dict({"embed": embed, "blocks": block, "head": head}, sep="/")
+    return {path: leaf.shape for path, leaf in tree.items()}
+
+
+def size(config: ModelConfig) -> int:
+    """Number of parameters of a model."""
+    return sum(
+        math.prod(shape) * (config.n_layers if path.startswith("blocks/") else 1)
+        for path, shape in shapes(config).items()
+    )
+
+
+def stored_name(config: ModelConfig, path: str, layer: int = 0) -> str:
+    """Name of a parameter in a checkpoint, without the base model's prefix."""
+    if path == "head/kernel":
+        return HEAD_TENSOR
+    return family_of(config).tensors[path].format(i=layer)
+
+
+def is_transposed(config: ModelConfig, path: str) -> bool:
+    """Whether a checkpoint holds this parameter as [out, in]."""
+    return path == "head/kernel" or (path.endswith("/kernel") and family_of(config).transposed)
+
+
+class Weights:
+    """A checkpoint seen through a config: every name and shape is checked on opening, no tensor is read.
+
+    Args:
+      config: of the model.
+      files: the opened tensor files.
+
+    Raises:
+      InputError: a tensor is missing, unexpected or of another shape; names file and tensor.
+    """
+
+    def __init__(self, config: ModelConfig, files: TensorFiles) -> None:
+        self.config = config
+        self.files = files
+        self._prefix = family_of(config).prefix
+        self._shapes = shapes(config)
+        self._check_names()
+        for path, layer in self._entries():
+            self._check_shape(path, layer)
+
+    @classmethod
+    def open(cls, config: ModelConfig, folder: Path) -> Weights:
+        """Opens the tensor files of a Hugging Face folder."""
+        return cls(config, TensorFiles.open(folder))
+
+    def name(self, path: str, layer: int = 0) -> str:
+        """The name under which this checkpoint holds a parameter (with the base model's prefix or without)."""
+        bare = stored_name(self.config, path, layer)
+        return self._prefix + bare if self._prefix + bare in self.files else bare
+
+    def paths(self, *parts: str) -> list[str]:
+        """Paths of the parameters of "embed", "blocks" or "head"."""
+        return [path for path in self._shapes if path.split("/", 1)[0] in parts]
+
+    def read(self, path: str, layer: int = 0) -> np.ndarray:
+        """One parameter in its stored dtype, kernels as [in, out]."""
+        array = self.files.read(self.name(path, layer))
+        return transposed(array) if is_transposed(self.config, path) else array
+
+    def part(self, path: str, layer: int = 0) -> dict[str, Any]:
+        """All parameters below a path, such as "embed", "head" or "blocks" (of one of them), as a nested dict.
+
+        Of several processes each reads its share, so all must ask.
+        """
+        return self.joined(path, self.share(path, layer))
+
+    def share(self, path: str, layer: int = 0) -> dict[str, np.ndarray]:
+        """What this process reads of `part`: of every tensor, as stored, its share of the rows."""
+        found = {}
+        for one in self._below(path):
+            name = self.name(one, layer)
+            rows = hosts.share(self.files.info(name).shape[0])
+            found[one] = self.files.rows(name, np.arange(rows.start, rows.stop))
+        return found
+
+    def joined(self, path: str, share: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """What `part` returns, out of the shares of all processes."""
+        leaves = {}
+        for one in self._below(path):
+            axis = -1 if is_transposed(self.config, one) else 0
+            array = hosts.gather_shares(share[one], self._shapes[one][axis])
+            leaves[one.removeprefix(path + "/")] = transposed(array) if axis else array
+        return unflatten_dict(leaves, sep="/")
+
+    def _below(self, path: str) -> list[str]:
+        return [name for name in self._shapes if name.startswith(path + "/")]
+
+    def head_rows(self, tokens: np.ndarray) -> np.ndarray:
+        """Rows of the head's kernel, or of the embedding that it is tied to, [N, D]."""
+        path = "embed/tokens" if self.config.tied_head else "head/kernel"
+        return self.files.rows(self.name(path), tokens)
+
+    def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """Embedding parameters that hold the rows of these tokens only, and the tokens as indices of those rows.
+
+        A calibration set meets a few thousand of BLOOM's 250,880 tokens; the table is half of its bytes.
+        """
+        ids, indices = np.unique(tokens, return_inverse=True)
+        table = self.files.rows(self.name("embed/tokens"), ids)
+        others = {
+            path.removeprefix("embed/"): self.read(path)
+            for path in self.paths("embed")
+            if path != "embed/tokens"
+        }
+        embed = unflatten_dict(others, sep="/") | {"tokens": table}
+        return embed, indices.reshape(tokens.shape).astype(np.int32)
+
+    def all(self) -> dict[str, Any]:
+        """Every parameter, blocks stacked [L, …]."""
+        layers = [flatten_dict(self.part("blocks", i)) for i in range(self.config.n_layers)]
+        stacked = {
+            path: np.stack([layer.pop(path) for layer in layers]) for path in list(layers[0])
+        }
+        return {
+            "embed": self.part("embed"),
+            "blocks": unflatten_dict(stacked),
+            "head": self.part("head"),
+        }
+
+    def _entries(self) -> Iterator[tuple[str, int]]:
+        for path in self._shapes:
+            for layer in range(self.config.n_layers if path.startswith("blocks/") else 1):
+                yield path, layer
+
+    def _check_names(self) -> None:
+        if self.config.n_layers > len(self.files.names):  # before names are made for all of them
+            raise InputError(
+                f"{self.files.folder}: config.json asks for {self.config.n_layers} layers, there are "
+                f"{len(self.files.names)} tensors in all"
+            )
+        expected = {stored_name(self.config, path, layer): path for path, layer in self._entries()}
+        held = {name.removeprefix(self._prefix): name for name in self.files.names}
+        if len(held) < len(self.files.names):
+            twice = next(n for n in self.files.names if held[n.removeprefix(self._prefix)] != n)
+            raise InputError(
+                f"{self.files.folder}: tensor {twice} is there with and without prefix"
+            )
+        if missing := [name for name in expected if name not in held]:
+            raise InputError(f"{self.files.folder}: {_several('tensor', missing)} missing")
+        ignored = (
+            *family_of(self.config).ignored,
+            *((re.escape(HEAD_TENSOR),) if self.config.tied_head else ()),
+        )
+        unexpected = [
+            name
+            for bare, name in held.items()
+            if bare not in expected and not any(re.fullmatch(p, bare) for p in ignored)
+        ]
+        if unexpected:
+            file = self.files.info(unexpected[0]).file
+            raise InputError(
+                f"{file}: {_several('tensor', unexpected)} not expected in a {self.config.family} model"
+            )
+
+    def _check_shape(self, path: str, layer: int) -> None:
+        name, shape = self.name(path, layer), self._shapes[path]
+        info = self.files.info(name)
+        expected = shape[::-1] if is_transposed(self.config, path) else shape
+        if tuple(info.shape) != expected:
+            raise InputError(
+                f"{info.file}: tensor {name} has shape {list(info.shape)}, config.json asks for {list(expected)}"
+            )
+        if info.dtype.name not in ("float32", "float16", "bfloat16"):
+            raise InputError(
+                f"{info.file}: tensor {name} is {info.dtype.name}, expected float32, float16 or bfloat16"
+            )
+
+
+def _several(noun: str, names: list[str]) -> str:
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{noun}{'s' if len(names) > 1 else ''} {shown}"
+
+
+def transposed(array: np.ndarray) -> np.ndarray:
+    """The transpose of a matrix in C order, copied in stripes that stay in cache (twice as fast)."""
+    out = np.empty(array.shape[::-1], array.dtype)
+    for start in range(0, len(array), 256):
+        out[:, start : start + 256] = array[start : start + 256].T
+    return out
+
+
+def to_stored(
+    config: ModelConfig, params: Mapping[str, Any], part: str, layer: int = 0
+) -> dict[str, np.ndarray]:
+    """A part's parameters under their checkpoint names with the base model's prefix, kernels as stored."""
+    out = {}
+    for path, leaf in flatten_dict(dict(params), sep="/").items():
+        full = f"{part}/{path}"
+        name = stored_name(config, full, layer)
+        prefix = "" if full == "head/kernel" else family_of(config).prefix
+        array = np.asarray(leaf)
+        out[prefix + name] = array.T if is_transposed(config, full) else array
+    return out

@@ -1,0 +1,16 @@
+"""A family of models each: its config.json, its modules, its tensor names; declared as FAMILY."""
+
+import sys
+from collections.abc import Mapping
+
+from jaxprune.models.family import Family
+from jaxprune.schema import declared
+
+# model_type of a config.json → its family.
+FAMILIES: Mapping[str, Family] = {
+    model_type: family
+    for family in declared(sys.modules[__name__], "FAMILY")
+    for model_type in family.model_types
+}
+
+__all__ = ["FAMILIES"]

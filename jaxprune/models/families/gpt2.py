@@ -1,0 +1,144 @@
+"""GPT-2 (mGPT and the like): learned positions, fused QKV in three parts, kernels stored [in, out]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from jaxprune.models.block import Attention, Block
+from jaxprune.models.config import Attributes, ModelConfig
+from jaxprune.models.family import Family
+from jaxprune.models.heads import Head
+from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param
+from jaxprune.models.positions import Positions
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of a GPT-2 config.json."""
+    d_model, heads = hf.size("n_embd", "hidden_size"), hf.size("n_head", "num_attention_heads")
+    if d_model % heads:
+        raise hf.refuse(f"n_embd {d_model} is not a multiple of n_head {heads}")
+    hf.require("add_cross_attention", [False])
+    # a scale that differs from layer to layer would break "one block, compiled once"
+    hf.require("scale_attn_by_inverse_layer_idx", [False])
+    hf.require("reorder_and_upcast_attn", [False, True])  # a question of float16 only
+    hf.require("activation_function", list(ACTIVATIONS))
+    scaled = hf.take("scale_attn_weights", bool, default=True)
+    return ModelConfig(
+        family="gpt2",
+        vocab_size=hf.size("vocab_size"),
+        d_model=d_model,
+        n_layers=hf.size("n_layer", "num_hidden_layers"),
+        n_heads=heads,
+        n_kv_heads=heads,
+        head_dim=d_model // heads,
+        d_ff=hf.size("n_inner", default=4 * d_model),
+        activation=hf.take("activation_function", str, default="gelu_new"),
+        norm_eps=hf.take("layer_norm_epsilon", float, default=1e-5),
+        tied_head=hf.take("tie_word_embeddings", bool, default=True),
+        max_positions=hf.size("n_positions", "max_position_embeddings", default=1024),
+        attention_scale=(d_model // heads) ** -0.5 if scaled else 1.0,
+    )
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`."""
+    return {
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "vocab_size": config.vocab_size,
+        "n_embd": config.d_model,
+        "n_layer": config.n_layers,
+        "n_head": config.n_heads,
+        "n_inner": config.d_ff,
+        "n_positions": config.max_positions,
+        "activation_function": config.activation,
+        "layer_norm_epsilon": config.norm_eps,
+        "scale_attn_weights": config.attention_scale != 1.0,
+        "tie_word_embeddings": config.tied_head,
+    }
+
+
+class Embed(nnx.Module):
+    """Token plus learned position embeddings."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
+        self.positions = param(rngs, (config.max_positions or 0, config.d_model), 0.02)
+
+    def __call__(
+        self, tokens: Int[Array, "B T"], positions: Positions | None = None
+    ) -> Float[Array, "B T D"]:
+        places = slice(tokens.shape[1]) if positions is None else positions.index
+        embedded = self.positions[...][places].astype(jnp.float32)
+        return self.tokens[...][tokens].astype(jnp.float32) + embedded
+
+
+class SelfAttention(Attention):
+    """One fused kernel whose outputs are (query | key | value, head, head_dim)."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.qkv = Linear(config.d_model, 3 * config.d_model, True, rngs)
+        self.out = Linear(config.d_model, config.d_model, True, rngs)
+        self.config = config
+
+    def heads(
+        self, x: Float[Array, "B T D"], positions: Positions | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Positions come in by the embedding, not here."""
+        heads = (*x.shape[:2], self.config.n_heads, self.config.head_dim)
+        q, k, v = (part.reshape(heads) for part in jnp.split(self.qkv(x), 3, axis=-1))
+        return q, k, v
+
+
+def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
+    """One GPT-2 block."""
+    norms = (LayerNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
+    return Block(next(norms), SelfAttention(config, rngs), next(norms), MLP(config, rngs))
+
+
+def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:
+    """Final norm and logits."""
+    return Head(config, LayerNorm(config.d_model, config.norm_eps, rngs), rngs)
+
+
+TENSORS = {
+    "embed/tokens": "wte.weight",
+    "embed/positions": "wpe.weight",
+    "head/norm/scale": "ln_f.weight",
+    "head/norm/bias": "ln_f.bias",
+    "blocks/attention_norm/scale": "h.{i}.ln_1.weight",
+    "blocks/attention_norm/bias": "h.{i}.ln_1.bias",
+    "blocks/attention/qkv/kernel": "h.{i}.attn.c_attn.weight",
+    "blocks/attention/qkv/bias": "h.{i}.attn.c_attn.bias",
+    "blocks/attention/out/kernel": "h.{i}.attn.c_proj.weight",
+    "blocks/attention/out/bias": "h.{i}.attn.c_proj.bias",
+    "blocks/mlp_norm/scale": "h.{i}.ln_2.weight",
+    "blocks/mlp_norm/bias": "h.{i}.ln_2.bias",
+    "blocks/mlp/up/kernel": "h.{i}.mlp.c_fc.weight",
+    "blocks/mlp/up/bias": "h.{i}.mlp.c_fc.bias",
+    "blocks/mlp/out/kernel": "h.{i}.mlp.c_proj.weight",
+    "blocks/mlp/out/bias": "h.{i}.mlp.c_proj.bias",
+}
+
+FAMILY = Family(
+    model_types=("gpt2",),
+    parse=parse,
+    to_hf=to_hf,
+    embed=Embed,
+    block=block,
+    head=head,
+    tensors=TENSORS,
+    sites={
+        "attention/qkv/kernel": "qkv",
+        "attention/out/kernel": "attention_out",
+        "mlp/up/kernel": "mlp_in",
+        "mlp/out/kernel": "mlp_out",
+    },
+    prefix="transformer.",
+    ignored=(r"h\.\d+\.attn\.(bias|masked_bias)",),
+    transposed=False,
+)

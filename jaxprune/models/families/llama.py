@@ -1,0 +1,228 @@
+"""Llama, Qwen2 and Qwen3: RMS norms, rotary positions, grouped KV heads, a gated MLP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from jaxprune.errors import shown
+from jaxprune.models.block import Attention, Block, project_heads
+from jaxprune.models.config import Attributes, ModelConfig, RopeConfig
+from jaxprune.models.family import Family
+from jaxprune.models.heads import Head
+from jaxprune.models.layers import (
+    ACTIVATIONS,
+    GatedMLP,
+    Linear,
+    RMSNorm,
+    param,
+    rope_frequencies,
+    rotate,
+)
+from jaxprune.models.positions import Positions
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of a Llama, Qwen2 or Qwen3 config.json."""
+    d_model, heads = hf.size("hidden_size"), hf.size("num_attention_heads")
+    kv_heads = hf.size("num_key_value_heads", default=heads)
+    if heads % kv_heads:
+        raise hf.refuse(
+            f"num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
+        )
+    head_dim = hf.size("head_dim", default=128 if model_type == "qwen3" else d_model // heads)
+    if head_dim % 2:
+        raise hf.refuse(f"head_dim {head_dim} is odd; rotary positions turn pairs of coordinates")
+    hf.require("hidden_act", list(ACTIVATIONS))
+    hf.require("use_sliding_window", [False])
+    hf.require("use_mrope", [False])  # Qwen2.5's config.json has it
+    hf.require("rope_interleaved", [False])  # SmolLM2's has it
+    layers = hf.size("num_hidden_layers")
+    # As long a list as the file has: its length alone must not be what a number claims.
+    kinds = hf.take("layer_types", list, default=None)
+    if kinds is not None:
+        hf.require("layer_types", [["full_attention"] * min(layers, len(kinds) + 1)])
+    for unused in (
+        "sliding_window",
+        "max_window_layers",
+    ):  # without effect unless use_sliding_window
+        hf.take(unused, int, default=None)
+    attention_bias = hf.take("attention_bias", bool, default=False)
+    return ModelConfig(
+        family=model_type,
+        vocab_size=hf.size("vocab_size"),
+        d_model=d_model,
+        n_layers=layers,
+        n_heads=heads,
+        n_kv_heads=kv_heads,
+        head_dim=head_dim,
+        d_ff=hf.size("intermediate_size"),
+        activation=hf.take("hidden_act", str, default="silu"),
+        norm_eps=hf.take("rms_norm_eps", float, default=1e-6),
+        tied_head=hf.take("tie_word_embeddings", bool, default=False),
+        max_positions=hf.size("max_position_embeddings", default=2048),
+        attention_scale=head_dim**-0.5,
+        qkv_bias=True if model_type == "qwen2" else attention_bias,
+        out_bias=False if model_type == "qwen2" else attention_bias,
+        mlp_bias=hf.take("mlp_bias", bool, default=False),
+        qk_norm=model_type == "qwen3",
+        rope=parse_rope(hf),
+    )
+
+
+def parse_rope(hf: Attributes) -> RopeConfig:
+    """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of the releases before."""
+    table = {"rope_theta": hf.take("rope_theta", float, default=10000.0)}
+    table |= hf.take("rope_scaling", dict, default={})
+    table |= hf.take("rope_parameters", dict, default={})
+    kind = table.pop("rope_type", table.get("type", "default"))
+    table.pop("type", None)
+    if kind == "default":
+        table.pop("factor", None)
+    rope = hf.part("rope", table)
+    theta = rope.take("rope_theta", float)
+    if any(part.take("partial_rotary_factor", float, default=1.0) != 1.0 for part in (rope, hf)):
+        raise hf.refuse("partial_rotary_factor other than 1 is not supported")
+    scaling: dict[str, Any] = {}
+    if kind == "llama3":
+        names = ("factor", "low_freq_factor", "high_freq_factor")
+        if missing := [n for n in (*names, "original_max_position_embeddings") if n not in table]:
+            raise hf.refuse(f"rope_type llama3 needs {', '.join(missing)}")
+        scaling = {name: rope.take(name, float) for name in names}
+        scaling["original_max_positions"] = rope.size("original_max_position_embeddings")
+        if scaling["low_freq_factor"] >= scaling["high_freq_factor"]:
+            raise rope.refuse("low_freq_factor must be below high_freq_factor")
+    elif kind != "default":
+        raise hf.refuse(f"rope_type={shown(kind)} is not supported, only 'default', 'llama3'")
+    rope.finish()
+    return RopeConfig(theta, **scaling)
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`."""
+    rope = config.rope or RopeConfig(10000.0)
+    parameters: dict[str, Any] = {"rope_type": "default", "rope_theta": rope.theta}
+    if rope.factor is not None:
+        parameters |= {
+            "rope_type": "llama3",
+            "factor": rope.factor,
+            "low_freq_factor": rope.low_freq_factor,
+            "high_freq_factor": rope.high_freq_factor,
+            "original_max_position_embeddings": rope.original_max_positions,
+        }
+    return {
+        "architectures": [f"{config.family.capitalize()}ForCausalLM"],
+        "model_type": config.family,
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.d_model,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.n_kv_heads,
+        "head_dim": config.head_dim,
+        "intermediate_size": config.d_ff,
+        "hidden_act": config.activation,
+        "rms_norm_eps": config.norm_eps,
+        "max_position_embeddings": config.max_positions,
+        "rope_parameters": parameters,
+        "attention_bias": config.out_bias,
+        "mlp_bias": config.mlp_bias,
+        "tie_word_embeddings": config.tied_head,
+    }
+
+
+class Embed(nnx.Module):
+    """Token embeddings; positions come in by rotation."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
+
+    def __call__(
+        self, tokens: Int[Array, "B T"], positions: Positions | None = None
+    ) -> Float[Array, "B T D"]:
+        return self.tokens[...][tokens].astype(jnp.float32)
+
+
+class SelfAttention(Attention):
+    """Grouped KV heads with rotary positions; Qwen3 normalises queries and keys head by head."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        D, H = config.d_model, config.head_dim
+        self.query = Linear(D, config.n_heads * H, config.qkv_bias, rngs)
+        self.key = Linear(D, config.n_kv_heads * H, config.qkv_bias, rngs)
+        self.value = Linear(D, config.n_kv_heads * H, config.qkv_bias, rngs)
+        self.out = Linear(config.n_heads * H, D, config.out_bias, rngs)
+        if config.qk_norm:
+            self.query_norm = RMSNorm(H, config.norm_eps, rngs)
+            self.key_norm = RMSNorm(H, config.norm_eps, rngs)
+        self.config = config
+
+    def heads(
+        self, x: Float[Array, "B T D"], positions: Positions | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Queries and keys are turned by their positions."""
+        config = self.config
+        q, k, v = (project_heads(w, x, config.head_dim) for w in (self.query, self.key, self.value))
+        if config.qk_norm:
+            q, k = self.query_norm(q), self.key_norm(k)
+        assert config.rope is not None
+        frequencies = rope_frequencies(config.head_dim, config.rope)
+        return rotate(q, frequencies, positions), rotate(k, frequencies, positions), v
+
+
+def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
+    """One Llama decoder layer."""
+    norms = (RMSNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
+    return Block(next(norms), SelfAttention(config, rngs), next(norms), GatedMLP(config, rngs))
+
+
+def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:
+    """Final norm and logits."""
+    return Head(config, RMSNorm(config.d_model, config.norm_eps, rngs), rngs)
+
+
+TENSORS = {
+    "embed/tokens": "embed_tokens.weight",
+    "head/norm/scale": "norm.weight",
+    "blocks/attention_norm/scale": "layers.{i}.input_layernorm.weight",
+    "blocks/attention/query/kernel": "layers.{i}.self_attn.q_proj.weight",
+    "blocks/attention/query/bias": "layers.{i}.self_attn.q_proj.bias",
+    "blocks/attention/key/kernel": "layers.{i}.self_attn.k_proj.weight",
+    "blocks/attention/key/bias": "layers.{i}.self_attn.k_proj.bias",
+    "blocks/attention/value/kernel": "layers.{i}.self_attn.v_proj.weight",
+    "blocks/attention/value/bias": "layers.{i}.self_attn.v_proj.bias",
+    "blocks/attention/out/kernel": "layers.{i}.self_attn.o_proj.weight",
+    "blocks/attention/out/bias": "layers.{i}.self_attn.o_proj.bias",
+    "blocks/attention/query_norm/scale": "layers.{i}.self_attn.q_norm.weight",
+    "blocks/attention/key_norm/scale": "layers.{i}.self_attn.k_norm.weight",
+    "blocks/mlp_norm/scale": "layers.{i}.post_attention_layernorm.weight",
+    "blocks/mlp/gate/kernel": "layers.{i}.mlp.gate_proj.weight",
+    "blocks/mlp/gate/bias": "layers.{i}.mlp.gate_proj.bias",
+    "blocks/mlp/up/kernel": "layers.{i}.mlp.up_proj.weight",
+    "blocks/mlp/up/bias": "layers.{i}.mlp.up_proj.bias",
+    "blocks/mlp/out/kernel": "layers.{i}.mlp.down_proj.weight",
+    "blocks/mlp/out/bias": "layers.{i}.mlp.down_proj.bias",
+}
+
+FAMILY = Family(
+    model_types=("llama", "qwen2", "qwen3"),
+    parse=parse,
+    to_hf=to_hf,
+    embed=Embed,
+    block=block,
+    head=head,
+    tensors=TENSORS,
+    sites={
+        "attention/query/kernel": "qkv",
+        "attention/key/kernel": "qkv",
+        "attention/value/kernel": "qkv",
+        "attention/out/kernel": "attention_out",
+        "mlp/gate/kernel": "mlp_in",
+        "mlp/up/kernel": "mlp_in",
+        "mlp/out/kernel": "mlp_out",
+    },
+    prefix="model.",
+    ignored=(r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq",),
+)

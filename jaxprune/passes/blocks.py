@@ -1,0 +1,73 @@
+"""Blocks on their way from disk to the devices, one ahead of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxprune.devices import block_shares, replicated
+from jaxprune.hf import Model
+from jaxprune.schema import choice
+
+# Of the weights on the devices; statistics are always float32.
+DTYPE = choice(
+    ("float32", "bfloat16"), "of the weights on the devices and what enters their products"
+)
+
+
+def blocks(
+    model: Model, dtype: str, mesh: Mesh, layers: range | None = None
+) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Blocks, by default all, one after another: on the host as stored, and on the devices.
+
+    Of several processes each reads its share of a block's bytes, and all must take the same blocks.
+    """
+
+    def finish(layer: int, share: Any) -> tuple[dict[str, Any], Any]:
+        host = model.block_of(layer, share)
+        return host, block_to_device(host, dtype, mesh)
+
+    layers = range(model.config.n_layers) if layers is None else layers
+    return prefetch(model.block_share, finish, layers)
+
+
+def prefetch(
+    read: Callable[[int], Any], finish: Callable[[int, Any], Any], numbers: range
+) -> Iterator[Any]:
+    """finish(i, read(i)) for each number: read on a thread while its predecessor is worked on.
+
+    `finish` too, if this process is alone. Of several, it exchanges what they read; that must have its place
+    among all else that they exchange, so it runs where this is called.
+    """
+    alone = jax.process_count() == 1
+
+    def ahead(i: int) -> Any:
+        found = read(i)
+        return finish(i, found) if alone else found
+
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
+        following: Future[Any] | None = None
+        for i in numbers:
+            current = (following or pool.submit(ahead, i)).result()
+            following = pool.submit(ahead, i + 1) if i + 1 in numbers else None
+            yield current if alone else finish(i, current)
+
+
+def to_device(params: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
+    """Parameters in `dtype`, whole on every device of the mesh."""
+    return jax.device_put(_converted(params, dtype), replicated(mesh))
+
+
+def block_to_device(block: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
+    """A block's parameters in `dtype`, as `sharding.block_specs` has them on the mesh."""
+    return jax.device_put(_converted(block, dtype), block_shares(block, mesh))
+
+
+def _converted(params: Mapping[str, Any], dtype: str) -> Any:
+    kind = jax.numpy.dtype(dtype)
+    return jax.tree.map(lambda leaf: np.asarray(leaf, kind, order="C"), params)

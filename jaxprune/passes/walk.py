@@ -1,0 +1,216 @@
+"""The pass over blocks: samples in micro-batches of fixed shapes, one block's weights on the devices at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxprune.devices import MODEL, block_specs, by_rows, on_own_rows, whole
+from jaxprune.models import SITES, ModelConfig, Positions, Tree, family_of, modules
+
+# Positions in a block: its input, the input of each site in turn, its output.
+INPUT, OUTPUT = 0, len(SITES) + 1
+
+# The site that no kernel reads: the output of a block, whose features the analysis looks at.
+HIDDEN = "hidden"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A stretch of a block, from one position to another, and what is wanted of it.
+
+    `collect`: sums of squares of the sites reached. `advance`: the state at `stop`; without it the
+    products that only the state needs are never computed. `hidden`: sums of squares of the block's output.
+    """
+
+    start: int
+    stop: int
+    collect: bool
+    advance: bool
+    hidden: bool = False
+
+
+class Context(NamedTuple):
+    """What a block has to know of its rows besides their state.
+
+    Attributes:
+      valid: [B, T] bool, the tokens that count in sums; None where nothing is summed.
+      tree: of rows that hold trees of tokens; None where each is one sequence.
+    """
+
+    valid: Array | np.ndarray | None = None
+    tree: Tree | None = None
+
+
+class MicroBatches:
+    """Rows as device-sized pieces with their states (hidden activations) between two segments.
+
+    A piece holds `rows` rows a device; which rows share a device's piece does not depend on the number
+    of devices, so neither do the bits of any result. The last piece is filled up with rows of zeros.
+    """
+
+    def __init__(self, mesh: Mesh, rows: int) -> None:
+        self.mesh = mesh
+        self.step = rows * mesh.size
+        self.states: list[Any] = []  # one pytree a piece
+        self.contexts: list[Context] = []
+
+    def add(self, states: Any, context: Context) -> int:
+        """Cuts rows, the first axis of all leaves, into pieces; returns how many."""
+        pieces = [self.cut(tree) for tree in (states, context)]
+        self.states += pieces[0]
+        self.contexts += [jax.device_put(piece, by_rows(self.mesh)) for piece in pieces[1]]
+        return len(pieces[0])
+
+    def cut(self, tree: Any, fill: int = 0) -> list[Any]:
+        """The leaves [R, …] in pieces of equal size; `fill` is what added rows hold."""
+
+        def piece(start: int, leaf: np.ndarray) -> np.ndarray:
+            part = leaf[start : start + self.step]
+            missing = ((0, self.step - len(part)),) + ((0, 0),) * (leaf.ndim - 1)
+            return np.pad(part, missing, constant_values=fill)
+
+        count = len(jax.tree.leaves(tree)[0])
+        return [
+            jax.tree.map(functools.partial(piece, start), tree)
+            for start in range(0, count, self.step)
+        ]
+
+    def run(self, step: Callable[[Any, Context], tuple[Any, Any]]) -> list[Any]:
+        """Feeds every piece through `step(state, context) -> (state or None, result)`; the results, on the host.
+
+        One piece is dispatched while its predecessor runs, so that the devices hold two at most.
+        """
+        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
+        # CPU devices that share blocks gather kernels on the threads that compute: two passes at a
+        # time could wait for each other.
+        behind = 0 if on_cpu and self.mesh.shape[MODEL] > 1 else 1
+        results: list[Any] = []
+        for i, context in enumerate(self.contexts):
+            state, result = step(jax.device_put(self.states[i], by_rows(self.mesh)), context)
+            results.append(result)
+            if state is not None:
+                self.states[i] = state
+            if i >= behind:
+                self._settle(i - behind, results, offload=not on_cpu)
+        self._settle(-1, results, offload=not on_cpu)
+        return jax.device_get(results)
+
+    def _settle(self, i: int, results: list[Any], offload: bool) -> None:
+        """Waits for piece i; off CPUs, whose memory is the host's, moves its state to the host."""
+        if offload:
+            self.states[i] = jax.device_get(self.states[i])
+        jax.block_until_ready((self.states[i], results[i]))
+
+
+def embed(config: ModelConfig, params: Any, batches: MicroBatches) -> None:
+    """Turns tokens, the first state of every piece, into the input of the first block."""
+
+    def step(tokens: Array, context: Context) -> tuple[Array, None]:
+        positions = None if context.tree is None else context.tree.positions
+        return embed_tokens(params, tokens, positions, config=config, mesh=batches.mesh), None
+
+    batches.run(step)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+def embed_tokens(
+    params: Any,
+    tokens: Int[Array | np.ndarray, "B T"],
+    positions: Positions | None,
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
+) -> Float[Array, "B T D"]:
+    """The input of the first block, from tokens at `positions`, by default 0…T-1; each device on its own rows."""
+    graph, _ = modules(config).embed
+
+    def call(params: Any, tokens: Array, positions: Positions | None) -> Array:
+        return nnx.merge(graph, params)(tokens, positions)
+
+    return on_own_rows(call, mesh)(params, tokens, positions)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "mesh", "segment"))
+def run_segment(
+    params: Any, state: Any, context: Context, *, config: ModelConfig, mesh: Mesh, segment: Segment
+) -> tuple[Any, dict[str, Array]]:
+    """One piece through one segment of one block, each device on its own rows.
+
+    Args:
+      params: of the block, as `block_specs` has them.
+      state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
+      context: of the piece.
+
+    Returns:
+      The state at `segment.stop` (None without `advance`), and sums of squares over the real tokens of
+      every sample, float32 [B, D_site], of each site reached (with `collect`) and of HIDDEN (with `hidden`).
+    """
+    specs = block_specs(params, mesh)
+    call = on_own_rows(functools.partial(_segment, config, segment, specs), mesh, specs)
+    return call(params, state, context)
+
+
+def _segment(
+    config: ModelConfig, segment: Segment, specs: Any, params: Any, state: Any, context: Context
+) -> tuple[Any, dict[str, Array]]:
+    graph, _ = modules(config).block
+    dtype = jax.tree.leaves(params["mlp"]["out"]["kernel"])[0].dtype
+    sums: dict[str, Array] = {}
+
+    def measure(site: str, u: Array) -> None:
+        assert context.valid is not None
+        sums[site] = sum_of_squares(u, context.valid)
+
+    for position in range(segment.start, segment.stop):
+        if position == INPUT:
+            residual, u = nnx.merge(graph, params).enter(state)
+        else:
+            site = SITES[position - 1]
+            here, state = _readable(config, site, specs, params, state)
+            residual, u = nnx.merge(graph, here).leave(site, *state, context.tree)
+        if position + 1 == OUTPUT:
+            state = residual
+            if segment.hidden:
+                measure(HIDDEN, residual)
+            break
+        u = u.astype(dtype)  # what the kernels meet, so what is measured
+        state = (residual, u)
+        if segment.collect:
+            measure(SITES[position], u)
+    return (state if segment.advance else None), sums
+
+
+def _readable(
+    config: ModelConfig, site: str, specs: Any, params: Any, state: Any
+) -> tuple[Any, Any]:
+    """A block's parameters in which the kernels that read `site` are whole, and the state there."""
+    flat, lie = flatten_dict(params, sep="/"), flatten_dict(specs, sep="/")
+    shared = {
+        path: flat[path]
+        for path, reads in family_of(config).sites.items()
+        if reads == site and MODEL in lie[path]
+    }
+    if shared:
+        # tied to the state, so that XLA cannot gather all kernels at the beginning and hold them all
+        shared, state = jax.lax.optimization_barrier((shared, state))
+        flat |= {path: whole(leaf, lie[path]) for path, leaf in shared.items()}
+    return unflatten_dict(flat, sep="/"), state
+
+
+def sum_of_squares(
+    u: Float[Array, "B T D"], valid: Bool[Array | np.ndarray, "B T"]
+) -> Float[Array, "B D"]:
+    """Σ_t u² over real tokens, float32; whatever pads hold, NaN too, does not count."""
+    kept = jnp.where(valid[..., None], u, 0).astype(jnp.float32)
+    return jnp.sum(jnp.square(kept), axis=1)

@@ -1,0 +1,268 @@
+"""What pruning costs: operations, bytes and memory as formulas over a model's sizes. Reads and compiles nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+
+from jaxprune.calibration import Batch
+from jaxprune.hf import shapes, size
+from jaxprune.models import SITES, ModelConfig, family_of
+
+# Resident memory of a script that has imported its packages and compiled a model's passes, and of a tokenizer with
+# what it is imported with; measured on Linux. Outside scripts that is torch as well, where it is installed.
+PROCESS = 450_000_000
+TOKENIZER = 40_000_000
+# Of everything else, what allocators keep of blocks and states that are gone.
+KEPT = 0.1
+# Of one weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
+SELECTING = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """All that the cost of a run depends on, but for the machines.
+
+    Attributes:
+      config: sizes of the model.
+      groups: samples, as (rows, length) of each static shape; none for criteria without statistics.
+      propagate: "block", "dense" or "site".
+      dtype: of the weights on the devices.
+      stored: dtype of the checkpoint.
+      hf: whether the pruned model is written, embedding and head included.
+      params: whether all parameters stay on the host for the Orbax checkpoint.
+      text: whether samples are made from text, with a tokenizer.
+    """
+
+    config: ModelConfig
+    groups: tuple[tuple[int, int], ...]
+    propagate: str = "block"
+    dtype: str = "float32"
+    stored: str = "float32"
+    hf: bool = True
+    params: bool = False
+    text: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Machines:
+    """Where a run takes place.
+
+    Attributes:
+      data, model: the mesh of each process, see `sharding.device_mesh`.
+      processes: one a host.
+      cpu: devices are cores, whose memory is the host's.
+    """
+
+    data: int = 1
+    model: int = 1
+    processes: int = 1
+    cpu: bool = True
+
+    @property
+    def devices(self) -> int:
+        """Of one process."""
+        return self.data * self.model
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """One device.
+
+    Attributes:
+      flops: by dtype of the factors, operations a second; sums are float32.
+      memory: bytes.
+      bandwidth: of the memory, bytes a second.
+      link: from the host's memory, bytes a second.
+    """
+
+    flops: dict[str, float]
+    memory: float
+    bandwidth: float
+    link: float
+
+
+# H100 SXM: NVIDIA's data sheet, dense; its link is PCIe 5.0 x16. v5e, v5p: cloud.google.com/tpu/docs; their links are
+# what jax-ml.github.io/scaling-book takes for PCIe. A TPU makes a float32 product of six bfloat16 ones.
+CHIPS = {
+    "h100": Chip({"bfloat16": 989e12, "float32": 67e12}, 80e9, 3.35e12, 64e9),
+    "v5e": Chip({"bfloat16": 197e12, "float32": 197e12 / 6}, 16e9, 819e9, 15e9),
+    "v5p": Chip({"bfloat16": 459e12, "float32": 459e12 / 6}, 95 * 2**30, 2765e9, 15e9),
+}
+
+
+def size_of(dtype: str) -> int:
+    """Bytes of one number."""
+    return jnp.dtype(dtype).itemsize
+
+
+def kernel_sizes(config: ModelConfig) -> dict[str, int]:
+    """Weights of each pruned kernel of a block, by path."""
+    sizes = shapes(config)
+    return {path: math.prod(sizes[f"blocks/{path}"]) for path in family_of(config).sites}
+
+
+def site_sizes(config: ModelConfig) -> dict[str, int]:
+    """Weights of the kernels that read each site."""
+    sizes, reads = kernel_sizes(config), family_of(config).sites
+    return {site: sum(n for path, n in sizes.items() if reads[path] == site) for site in SITES}
+
+
+def part_size(config: ModelConfig, part: str) -> int:
+    """Parameters of "embed", "head" or one of the "blocks"."""
+    return sum(math.prod(s) for path, s in shapes(config).items() if path.startswith(f"{part}/"))
+
+
+def site_widths(config: ModelConfig) -> dict[str, int]:
+    """Features of each site."""
+    attention = config.n_heads * config.head_dim
+    widths = (config.d_model, attention, config.d_model, config.d_ff)
+    return dict(zip(SITES, widths, strict=True))
+
+
+def flops(work: Work) -> int:
+    """Operations of the products in all passes over all samples; of attention the half that is causal.
+
+    A statistics pass leaves out a block's last product, and nothing computes the last block's output.
+    """
+    config = work.config
+    kernels = sum(kernel_sizes(config).values())
+    last = config.d_ff * config.d_model
+    total = 0
+    for rows, length in work.groups:
+        attention = 2 * rows * length * length * config.n_heads * config.head_dim
+        whole = 2 * rows * length * kernels + attention
+        statistics = whole - 2 * rows * length * last
+        both = statistics + whole if work.propagate == "block" else whole
+        total += (config.n_layers - 1) * both + statistics
+    return total
+
+
+def pieces(work: Work, machines: Machines, rows: int) -> int:
+    """Micro-batches that each device takes in one pass."""
+    every = rows * machines.devices * machines.processes
+    return sum(-(-count // every) for count, _ in work.groups)
+
+
+def bytes_read(work: Work, machines: Machines) -> int:
+    """From the checkpoint, by the first process: its share of what all need, and all that it copies to hf/."""
+    blocks = work.config.n_layers * part_size(work.config, "blocks")
+    others = size(work.config) - blocks
+    shared = (blocks + work.params * others) // machines.processes
+    return size_of(work.stored) * (shared + work.hf * others)
+
+
+def bytes_written(work: Work) -> int:
+    """Masks, and the pruned model as often as it is asked for."""
+    masks = work.config.n_layers * sum(kernel_sizes(work.config).values()) // 8
+    whole = size_of(work.stored) * size(work.config)
+    return 2 * masks + whole * (work.hf + work.params)  # of the masks progress/ holds a copy
+
+
+def pass_memory(work: Work, rows: int, length: int) -> int:
+    """Of one device in the pass to a block's output: its kernels, states before and after, activations."""
+    return part_size(work.config, "blocks") * size_of(work.dtype) + _activations(work, rows, length)
+
+
+def _activations(work: Work, rows: int, length: int) -> int:
+    config, tokens = work.config, rows * length
+    # the widest activation before and after its function; attention's scores are chunks, or as large at most
+    width = 2 * config.d_ff + config.d_model
+    if work.propagate == "dense" and work.dtype == "float32":
+        # the sums may run beside the products and read the same arrays, so hardly one is reused
+        width += 4 * config.d_model + 2 * (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
+    return 4 * tokens * (2 * config.d_model + width)
+
+
+def select_memory(work: Work, machines: Machines) -> int:
+    """Of one device while masks are selected: its share of the kernels, and its columns' scores and masks."""
+    held = _selected(work) * size_of(work.dtype) // machines.model
+    return held + _ranking(work, machines)
+
+
+def _ranking(work: Work, machines: Machines) -> int:
+    return _selected(work) * (SELECTING + 1) // machines.devices
+
+
+def _selected(work: Work) -> int:
+    """Weights that are ranked at once: of one site, or of all."""
+    by_site = site_sizes(work.config).values()
+    return max(by_site) if work.propagate == "site" else sum(by_site)
+
+
+def device_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
+    """Peak of one device by part.
+
+    Returns:
+      "weights": a block and the next one; "gathered": kernels that a group of devices holds in shares, of one
+      site at a time; "activations": of a pass, with the states of two pieces; "selection": scores and masks,
+      in place of activations; "exchange": what several processes send each other, in place of all that.
+    """
+    config, itemsize = work.config, size_of(work.dtype)
+    by_site = site_sizes(config).values()
+    kernels = sum(by_site)
+    block = itemsize * (part_size(config, "blocks") - kernels + kernels // machines.model)
+    length = max((length for _, length in work.groups), default=0)
+    states = 2 * 4 * rows * length * config.d_model
+    if work.propagate == "site":
+        states += 2 * 4 * rows * length * max(site_widths(config).values())
+    busy = _activations(work, rows, length) + states
+    # with the masks, on their way to the weights
+    selecting = _ranking(work, machines) + _selected(work) // machines.model
+    found = {
+        "weights": 2 * block,
+        "gathered": itemsize * max(by_site) if machines.model > 1 else 0,
+        "activations": busy if work.groups else 0,
+        "selection": max(0, selecting - busy) if work.groups else selecting,
+    }
+    exchanging = _exchanged(work, machines, 2 * block)
+    return found | {"exchange": max(0, exchanging - sum(found.values()))}
+
+
+def _exchanged(work: Work, machines: Machines, blocks: int) -> int:
+    """Of one device beside `blocks`: shares of a kernel and all of it, or at the end its part of the checkpoint."""
+    if machines.processes == 1:
+        return 0
+    stored = size_of(work.stored)
+    kernel = stored * max(kernel_sizes(work.config).values())
+    every = machines.devices * machines.processes
+    checkpoint = work.params * stored * size(work.config) // every
+    return blocks + max(kernel + kernel // machines.processes, checkpoint)
+
+
+def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
+    """Peak of one process by part; on CPUs with what the devices hold.
+
+    Returns:
+      "process": Python, packages, compiled passes; "states": hidden states of all samples; "blocks": as
+      stored: one in work, one read ahead, one being written; "masks": of all layers as bits, of two as bools;
+      "params": with `work.params`; "devices": on CPUs; "kept": by allocators.
+    """
+    config, stored = work.config, size_of(work.stored)
+    tokens = sum(count * length for count, length in work.groups) // machines.processes
+    width = config.d_model
+    if work.propagate == "site":
+        width += max(site_widths(config).values())
+    kernels = sum(kernel_sizes(config).values())
+    block = part_size(config, "blocks")
+    converted = 0 if work.dtype == work.stored else 2 * block * size_of(work.dtype)
+    found = {
+        "process": PROCESS + work.text * TOKENIZER,
+        "states": 4 * tokens * width,
+        "blocks": 3 * block * stored + converted,
+        "masks": config.n_layers * kernels // 8 + 2 * kernels,
+    }
+    if work.params:
+        found["params"] = stored * size(config)
+    if machines.cpu:
+        found["devices"] = machines.devices * sum(device_memory(work, machines, rows).values())
+    found["kept"] = int(KEPT * (sum(found.values()) - found["process"]))
+    return found
+
+
+def groups_of(batches: Sequence[Batch]) -> tuple[tuple[int, int], ...]:
+    """(rows, length) of each batch, as `Work` holds them."""
+    return tuple((len(batch.tokens), batch.tokens.shape[1]) for batch in batches)

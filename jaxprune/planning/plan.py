@@ -1,0 +1,268 @@
+"""What a run will need, told before anything is loaded; and runs refused that cannot fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from jaxprune.calibration import KINDS, Batch, token_batches
+from jaxprune.devices import DATA, MODEL, device_mesh
+from jaxprune.errors import InputError
+from jaxprune.files import read_json
+from jaxprune.hf import hub, load
+from jaxprune.models import ModelConfig, load_config
+from jaxprune.passes import ROWS
+from jaxprune.planning import costs
+from jaxprune.planning.costs import CHIPS, Chip, Machines, Work
+from jaxprune.pruning import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run will need.
+
+    Attributes:
+      work, machines: what is done, and where.
+      rows: samples that a device takes at a time.
+      room: bytes of a device and of a host, where they are known; on CPUs all is the host's.
+      chip: of the devices, or None.
+    """
+
+    work: Work
+    machines: Machines
+    rows: int
+    room: tuple[float | None, float | None]
+    chip: Chip | None = None
+
+    @property
+    def device(self) -> dict[str, int]:
+        """Peak bytes of a device by part."""
+        return costs.device_memory(self.work, self.machines, self.rows)
+
+    @property
+    def host(self) -> dict[str, int]:
+        """Peak bytes of a process by part."""
+        return costs.host_memory(self.work, self.machines, self.rows)
+
+    @property
+    def fits(self) -> tuple[bool, bool]:
+        """Whether it has room on the devices and on the hosts."""
+        needs = (sum(self.device.values()), sum(self.host.values()))
+        return tuple(room is None or n <= room for n, room in zip(needs, self.room, strict=True))  # type: ignore[return-value]
+
+
+def planned(
+    work: Work,
+    machines: Machines,
+    room: tuple[float | None, float | None],
+    chip: Chip | None = None,
+) -> Plan:
+    """The plan with the largest micro-batch that has room, ROWS at most; with one row where none has."""
+    plans = [Plan(work, machines, rows, room, chip) for rows in range(ROWS, 0, -1)]
+    return next((plan for plan in plans if all(plan.fits)), plans[-1])
+
+
+def check(plan: Plan) -> None:
+    """Refuses a run that cannot fit.
+
+    Raises:
+      InputError: names what is short and the setting that would do.
+    """
+    if all(plan.fits):
+        return
+    place = "host" if plan.fits[0] else "device"
+    needed, room = sum(getattr(plan, place).values()), plan.room[place == "host"]
+    ways = (way for way, other in _others(plan) if all(other.fits))
+    raise InputError(
+        f"memory: the run needs {_bytes(needed)} on each {place}, there are {_bytes(room or 0)}; "
+        f"allowed: {next(ways, 'a larger machine')}"
+    )
+
+
+def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
+    """Settings that need less, the least harmful first."""
+    work, machines = plan.work, plan.machines
+
+    def other(work: Work, machines: Machines) -> Plan:
+        return planned(work, machines, plan.room, plan.chip)
+
+    if work.params:
+        yield "output.params=false", other(dataclasses.replace(work, params=False), machines)
+    slim = dataclasses.replace(work, params=False)
+    if work.propagate == "site":
+        slim = dataclasses.replace(slim, propagate="block")
+        yield "pruning.propagate=block", other(slim, machines)
+    for model in (2, 4, 8, 16):
+        if model > machines.model and machines.devices % model == 0 and not machines.cpu:
+            apart = dataclasses.replace(machines, data=machines.devices // model, model=model)
+            yield f"mesh.data={apart.data} and mesh.model={model}", other(slim, apart)
+    if work.dtype == "float32":
+        slim = dataclasses.replace(slim, dtype="bfloat16")
+        yield "dtype=bfloat16", other(slim, machines)
+    count = sum(rows for rows, _ in slim.groups)
+    for part in (2, 4, 8):
+        fewer = tuple((-(-rows // part), length) for rows, length in slim.groups)
+        settings = f"calibration.samples={count // part}"
+        yield settings, other(dataclasses.replace(slim, groups=fewer), machines)
+
+
+# Plans of a run that begins, and of a config alone.
+
+
+def plan_of(
+    config: ModelConfig, stored: str, batches: Sequence[Batch], run: ConfigDict, mesh: Mesh
+) -> Plan:
+    """The plan of a run whose samples are there, on the devices of its mesh."""
+    work = _work(config, stored, costs.groups_of(batches), run)
+    return _planned_here(work, mesh, jax.process_count())
+
+
+def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
+    cpu = mesh.devices.flat[0].platform == "cpu"
+    machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], processes, cpu)
+    return planned(work, machines, _room(mesh))
+
+
+def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int = 1) -> Plan:
+    """The plan of a run, from its config and the model's config.json.
+
+    Samples of text count as long as `calibration.max_length`, so it is an upper bound.
+
+    Args:
+      run: validated.
+      chip: a name in `chips.CHIPS`; this machine's devices without it.
+      processes: how many hosts there will be, each with the mesh of the config.
+
+    Raises:
+      InputError: a chip that is not known, or with one a mesh of -1.
+    """
+    folder = hub.config_folder(run.model, run.revision)
+    config, stored = load_config(folder), _stored(folder)
+    work = _work(config, stored, _groups(run), run)
+    if chip is None:
+        return _planned_here(work, device_mesh(**run.mesh), processes)
+    if chip not in CHIPS:
+        raise InputError(f"--chip: got {chip!r}; allowed: {', '.join(CHIPS)}")
+    if run.mesh.data < 1 or run.mesh.model < 1:
+        raise InputError(
+            f"mesh.data={run.mesh.data}, mesh.model={run.mesh.model}: allowed with --chip: numbers of devices"
+        )
+    machines = Machines(run.mesh.data, run.mesh.model, processes, cpu=False)
+    return planned(work, machines, (CHIPS[chip].memory, None), CHIPS[chip])
+
+
+def _work(
+    config: ModelConfig, stored: str, groups: tuple[tuple[int, int], ...], run: ConfigDict
+) -> Work:
+    return Work(
+        config=config,
+        groups=groups,
+        propagate=run.pruning.propagate,
+        dtype=run.dtype,
+        stored=stored,
+        hf=run.output.hf,
+        params=run.output.params,
+        text=bool(groups) and KINDS[run.calibration.kind].reads_text,
+    )
+
+
+def _groups(run: ConfigDict) -> tuple[tuple[int, int], ...]:
+    calibration = run.calibration
+    if not Settings(criterion=run.pruning.criterion).needs_statistics:
+        return ()
+    kind = KINDS[calibration.kind]
+    if not kind.reads_text:
+        return costs.groups_of(token_batches(calibration.data, compat=run.compat))
+    return ((calibration.samples, calibration.max_length),) * (1 + kind.may_hold_code)
+
+
+def _stored(folder: Path) -> str:
+    """The dtype that weights are stored in, by their files, or by config.json where there are none."""
+    if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")):
+        return load(folder).dtype
+    raw = read_json(folder / "config.json") or {}
+    return str(raw.get("dtype") or raw.get("torch_dtype") or "float32")
+
+
+def _room(mesh: Mesh) -> tuple[float | None, float | None]:
+    device = mesh.devices.flat[0]
+    limit = None if device.platform == "cpu" else (device.memory_stats() or {}).get("bytes_limit")
+    return limit, available_memory()
+
+
+def available_memory() -> int | None:
+    """Bytes that processes of this host can still take, where Linux tells."""
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.is_file():
+        return None
+    found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())
+    return int(found[1]) * 1024 if found else None
+
+
+# The table.
+
+
+def print_plan(run: ConfigDict, plan: Plan) -> None:
+    """What `--plan` prints."""
+    work, machines = plan.work, plan.machines
+    every = machines.devices * machines.processes
+    samples = ", ".join(f"{rows} x {length}" for rows, length in work.groups) or "none"
+    blocks = work.config.n_layers * costs.part_size(work.config, "blocks")
+    operations = costs.flops(work)
+    rows = {
+        "model": f"{run.model}: {work.config.n_layers} blocks, {blocks / 1e6:,.1f} million weights in them, "
+        f"stored as {work.stored}",
+        "samples": f"{samples} tokens, propagate {work.propagate}, {work.dtype}",
+        "devices": f"{every}: {machines.processes} process(es) of {machines.data} x {machines.model}",
+        "micro-batch": f"{plan.rows} samples a device, "
+        f"{costs.pieces(work, machines, plan.rows)} in a pass",
+        "device": _parts(plan.device, plan.room[0]),
+        "host": _parts(plan.host, plan.room[1]),
+        "operations": f"{operations:.3g}, {operations / every:.3g} a device",
+        "read": _bytes(costs.bytes_read(work, machines)),
+        "written": _bytes(costs.bytes_written(work)),
+    }
+    if plan.chip is not None:
+        parts = floor(plan)
+        told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
+        rows["floor"] = f"{max(parts.values()):.1f} s at published rates ({told})"
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"  {name:<{width}}  {value}")
+
+
+def floor(plan: Plan) -> dict[str, float]:
+    """Seconds at the chip's published rates: of products, of reading weights from the device's memory, of the link.
+
+    They can overlap: no run takes less than the longest.
+    """
+    work, machines, chip = plan.work, plan.machines, plan.chip
+    assert chip is not None
+    config, every = work.config, machines.devices * machines.processes
+    block = costs.part_size(config, "blocks") * costs.size_of(work.dtype)
+    passes = 2 if work.propagate == "block" else 1
+    turns = costs.pieces(work, machines, plan.rows)
+    width = sum(costs.site_widths(config).values()) if work.propagate == "site" else 0
+    tokens = sum(rows * length for rows, length in work.groups) / every
+    states = 2 * 4 * tokens * (config.d_model + width)
+    return {
+        "products": costs.flops(work) / every / chip.flops[work.dtype],
+        "weights": config.n_layers * passes * turns * block / chip.bandwidth,
+        "link": config.n_layers * (block / machines.model + states) / chip.link,
+    }
+
+
+def _parts(parts: dict[str, int], room: float | None) -> str:
+    told = ", ".join(f"{name} {_bytes(size)}" for name, size in parts.items() if size)
+    of = "" if room is None else f" of {_bytes(room)}"
+    return f"{_bytes(sum(parts.values()))}{of} ({told})"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,18 @@
+"""Kernels and the norms of their inputs → scores. A file each, which declares a `Criterion` as CRITERION."""
+
+import sys
+from collections.abc import Mapping
+
+from jaxprune.pruning.criterion import Criterion
+from jaxprune.schema import declared
+
+# Those that measure a calibration set first, the simplest of them at the very first: it is the default.
+CRITERIA: Mapping[str, Criterion] = {
+    criterion.name: criterion
+    for criterion in sorted(
+        declared(sys.modules[__name__], "CRITERION"),
+        key=lambda one: (not one.measures, len(one.measures), one.name),
+    )
+}
+
+__all__ = ["CRITERIA"]

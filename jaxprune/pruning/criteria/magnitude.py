@@ -1,0 +1,17 @@
+"""Magnitude: the size of the weight alone."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxprune.pruning.criterion import Criterion, Inputs
+
+
+def score(kernel: Float[Array, "in out"], inputs: Inputs) -> Float[Array, "in out"]:
+    """|W_ij|, in float32."""
+    del inputs
+    return jnp.abs(kernel.astype(jnp.float32))
+
+
+CRITERION = Criterion("magnitude", "size of the weight alone", score)

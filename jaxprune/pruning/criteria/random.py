@@ -1,0 +1,17 @@
+"""Random: the control. The lowest share of uniform scores is a random choice of weights."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxprune.pruning.criterion import Criterion, Inputs
+
+
+def score(kernel: Float[Array, "in out"], inputs: Inputs) -> Float[Array, "in out"]:
+    """Uniform in [0, 1), float32."""
+    return jax.random.uniform(inputs.key, kernel.shape, jnp.float32)
+
+
+CRITERION = Criterion("random", "a random choice, by `seed`", score, options=("seed",))

@@ -1,0 +1,46 @@
+"""The paper's refined metric for BLOOM (section 5): features that code makes large as well count for less."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxprune.pruning.criteria.wanda import weighted
+from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Inputs
+
+
+def refined_norm(
+    translation: Float[Array, "*layers in"],
+    code: Float[Array, "*layers in"],
+    compat: str = "corrected",
+) -> Float[Array, "*layers in"]:
+    """‖X_j^mt‖ · (‖X_j^mt‖ / ‖X_j^code‖), in float32.
+
+    A feature that code never excites has a code norm of 0. Under "corrected" it counts as one that
+    code excites as little as any: the denominator is at least the smallest positive code norm of
+    the same row of features (1 where there is none, which leaves the order by translation alone).
+    So the result is finite for finite norms, and 0 where the translation norm is 0. Under
+    "official" nothing guards the division: x/0 is infinite and 0/0 is NaN.
+    """
+    translation, code = translation.astype(jnp.float32), code.astype(jnp.float32)
+    if compat == "official":
+        return translation * (translation / code)
+    floor = jnp.min(code, axis=-1, keepdims=True, where=code > 0, initial=jnp.inf)
+    floor = jnp.where(jnp.isinf(floor), 1, floor)
+    refined = translation * (translation / jnp.maximum(code, floor))
+    return jnp.minimum(refined, jnp.finfo(jnp.float32).max)
+
+
+def score(kernel: Float[Array, "in out"], inputs: Inputs) -> Float[Array, "in out"]:
+    """Magnitudes weighted by the refined norms."""
+    norms = inputs.norms
+    return weighted(kernel, refined_norm(norms[DEMONSTRATIONS], norms[CODE], inputs.compat))
+
+
+CRITERION = Criterion(
+    "refined",
+    "Wanda with translation norms over code norms",
+    score,
+    measures=(DEMONSTRATIONS, CODE),
+    options=("compat",),
+)

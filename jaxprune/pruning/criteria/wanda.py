@@ -1,0 +1,27 @@
+"""Wanda (Sun et al. 2024), by which the paper prunes: weights that meet large features stay."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs
+
+
+def weighted(kernel: Float[Array, "in out"], norm: Float[Array, " in"]) -> Float[Array, "in out"]:
+    """S_ij = |W_ij| · ‖X_j‖₂ (Wanda, eq. 1), float32; the norm of input feature j scales row j of the kernel."""
+    return jnp.abs(kernel.astype(jnp.float32)) * norm.astype(jnp.float32)[..., None]
+
+
+def score(kernel: Float[Array, "in out"], inputs: Inputs) -> Float[Array, "in out"]:
+    """Magnitudes weighted by the norms on the demonstrations."""
+    return weighted(kernel, inputs.norms[DEMONSTRATIONS])
+
+
+CRITERION = Criterion(
+    "wanda",
+    "size of the weight times the norm of its input",
+    score,
+    measures=(DEMONSTRATIONS,),
+    options=("role",),
+)

@@ -1,0 +1,271 @@
+"""Keep masks: from scores, their algebra, and their way onto parameters and disk.
+
+Pure array maths that knows no model. A mask tree is the subtree of the parameters that holds the
+pruned kernels, with a bool leaf of the kernel's shape, `[in, out]` or stacked `[L, in, out]`.
+True = kept, everywhere.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jaxtyping import Array, Bool, Float
+
+from jaxprune.errors import InputError
+from jaxprune.pruning import selection
+from jaxprune.pruning.settings import VARIANT, Selection, groups_of
+
+Tree = Any  # a nested dict of arrays
+# Kernel path in a block → what `pack` made of its mask.
+Bits = Mapping[str, Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares in [0, 1] of the weights that a mask tree covers.
+
+    Attributes:
+        leaves: by path, over all layers of the leaf.
+        layers: by layer, over all leaves; one entry if the leaves are of a single block.
+        overall: over everything.
+    """
+
+    leaves: dict[str, float]
+    layers: tuple[float, ...]
+    overall: float
+
+
+def keep(
+    scores: Tree,
+    sparsity: float | None = None,
+    pattern: str = "unstructured",
+    threshold: str = "row",
+    drop: str = "lowest",
+) -> Tree:
+    """Masks that keep the weights with the highest scores; fit for jit.
+
+    Scores compete within one output column of a kernel (a row of the paper, section 3.2), along
+    axis -2. They are compared in float32, NaN above +inf and -0 equal to +0; of equal scores the
+    one with the lower input index is dropped first.
+
+    Args:
+        scores: float `[in, out]` or `[L, in, out]` leaves.
+        sparsity: share to drop, 0 <= sparsity < 1: exactly int(in * sparsity) in every column; 0
+            keeps all. An N:M pattern implies it: leave it out there, or give 1 - N/M.
+        pattern: `unstructured`, or `N:M` such as `2:4`: keep N of every M along axis -2.
+        threshold: `row`, or `variant` for Wanda's cumulative threshold, which meets the sparsity
+            of a matrix only within 0.001 (see `selection.keep_variant`).
+        drop: `lowest`, or `highest` for the ablation.
+
+    Returns:
+        A tree like `scores` with bool leaves, True = keep.
+
+    Raises:
+        InputError: a value that is not allowed, values that contradict each other, or a kernel
+            whose input size M does not divide.
+    """
+    return keep_by(Selection(sparsity, pattern, threshold, drop), scores)
+
+
+def keep_by(how: Selection, scores: Tree) -> Tree:
+    """`keep` with its arguments as a record."""
+    groups = groups_of(how.pattern)
+
+    def leaf(path: Any, scores: Array) -> Array:
+        size = scores.shape[-2]
+        if groups and size % groups[1]:
+            raise InputError(
+                f"pattern: {_name(path)} has {size} inputs; allowed: a multiple of {groups[1]}, "
+                f"as the pattern is {how.pattern}"
+            )
+        return keep_leaf(scores, how)
+
+    return jax.tree_util.tree_map_with_path(leaf, scores)
+
+
+@functools.partial(jax.jit, static_argnames="how")
+def keep_leaf(
+    scores: Float[Array, "*layers in out"], how: Selection
+) -> Bool[Array, "*layers in out"]:
+    """`keep` for one kernel, whose inputs an N:M pattern divides."""
+    groups = groups_of(how.pattern)
+    if groups:
+        return selection.keep_groups(scores, *groups, how.drop)
+    assert how.sparsity is not None  # Selection saw to it
+    if how.threshold == VARIANT and how.sparsity > 0:
+        return selection.keep_variant(scores, how.sparsity, how.drop)
+    return selection.keep_rows(scores, int(scores.shape[-2] * how.sparsity), how.drop)
+
+
+def intersect(masks: Tree, other: Tree) -> Tree:
+    """Kept in both. InputError: the trees differ in a path or shape."""
+    _check_same(masks, other)
+    return jax.tree.map(jnp.logical_and, masks, other)
+
+
+def union(masks: Tree, other: Tree) -> Tree:
+    """Kept in either. InputError: the trees differ in a path or shape."""
+    _check_same(masks, other)
+    return jax.tree.map(jnp.logical_or, masks, other)
+
+
+def difference(masks: Tree, other: Tree) -> Tree:
+    """Kept in the first, dropped in the second. InputError: they differ in a path or shape."""
+    return intersect(masks, invert(other))
+
+
+def invert(masks: Tree) -> Tree:
+    """Kept where it was dropped."""
+    return jax.tree.map(jnp.logical_not, masks)
+
+
+def density(masks: Tree) -> Shares:
+    """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights."""
+    sizes = {path: math.prod(mask.shape[-2:]) for path, mask in _leaves(masks).items()}
+    kept = _kept(masks)
+    return _shares(kept, {path: np.full_like(kept[path], sizes[path]) for path in kept})
+
+
+def overlap(masks: Tree, other: Tree) -> Shares:
+    """Intersection over union of the kept weights; 1 where neither tree keeps any.
+
+    Raises:
+        InputError: the trees differ in a path or shape.
+    """
+    return _shares(_kept(intersect(masks, other)), _kept(union(masks, other)))
+
+
+def apply(params: Tree, masks: Tree) -> Tree:
+    """Parameters with the dropped weights +0 and the kept ones bit for bit; fit for jit.
+
+    Leaves without a mask are the same objects in the result; `params` is left as it was.
+
+    Raises:
+        InputError: a mask without a parameter, of another shape, or not bool.
+    """
+    by_path = _leaves(masks)
+    weights = _leaves(params)
+    for path, mask in by_path.items():
+        if path not in weights:
+            raise InputError(f"masks: {path} {mask.shape} has no parameter of that path")
+        if mask.dtype != bool or mask.shape != weights[path].shape:
+            raise InputError(
+                f"masks: {path} is {mask.dtype} of shape {mask.shape}; allowed: bool of the "
+                f"parameter's shape {weights[path].shape}"
+            )
+
+    def leaf(path: Any, weight: Array) -> Array:
+        mask = by_path.get(_name(path))
+        return weight if mask is None else jnp.where(mask, weight, jnp.zeros((), weight.dtype))
+
+    return jax.tree_util.tree_map_with_path(leaf, params)
+
+
+def pack(masks: Tree) -> Tree:
+    """Masks as bits, for a checkpoint: host arrays, one bit a weight.
+
+    Every leaf becomes {"bits": uint8 [ceil(in * out / 8)] or [L, ...], "shape": int32 [ndim]}. Each
+    layer begins at a byte of its own, so that the bits of stacked layers are the stacked bits.
+    """
+
+    def leaf(mask: Array) -> dict[str, np.ndarray]:
+        rows = np.asarray(mask).reshape(*mask.shape[:-2], -1)
+        return {"bits": np.packbits(rows, axis=-1), "shape": np.asarray(mask.shape, np.int32)}
+
+    return jax.tree.map(leaf, masks)
+
+
+def bits_by_kernel(packed: Tree) -> Bits:
+    """What `pack` made of masks {"blocks": …}, by kernel path."""
+    return flatten_dict(packed["blocks"], is_leaf=lambda _, node: "bits" in node, sep="/")
+
+
+def bits_by_layer(packed: Tree) -> list[dict[str, dict[str, np.ndarray]]]:
+    """The same of each block: kernel path → its bits, and its shape without L."""
+    stacked = bits_by_kernel(packed)
+    count = int(next(iter(stacked.values()))["shape"][0])
+    return [
+        {path: {"bits": r["bits"][i], "shape": r["shape"][1:]} for path, r in stacked.items()}
+        for i in range(count)
+    ]
+
+
+def unpack(packed: Tree) -> Tree:
+    """The masks, as host arrays, that `pack` made bits of.
+
+    Raises:
+        InputError: bits that do not fit their shape.
+    """
+
+    def leaf(path: Any, record: Mapping[str, Array]) -> np.ndarray:
+        shape = tuple(int(size) for size in record["shape"])
+        weights = math.prod(shape[-2:])
+        bits = np.asarray(record["bits"])
+        if bits.dtype != np.uint8 or bits.shape != (*shape[:-2], -(-weights // 8)):
+            raise InputError(
+                f"masks: {_name(path)} has {bits.dtype} bits of shape {bits.shape}, which do not "
+                f"fit a mask of shape {shape}"
+            )
+        return np.unpackbits(bits, axis=-1, count=weights).astype(bool).reshape(shape)
+
+    def is_record(node: Any) -> bool:
+        return isinstance(node, Mapping) and set(node) == {"bits", "shape"}
+
+    return jax.tree_util.tree_map_with_path(leaf, packed, is_leaf=is_record)
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _leaves(tree: Tree) -> dict[str, Array]:
+    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _check_same(masks: Tree, other: Tree) -> None:
+    """Refuses two trees of different models, naming the first path that differs."""
+    ours, theirs = ({p: m.shape for p, m in _leaves(tree).items()} for tree in (masks, other))
+    for path in [*ours, *theirs]:
+        shapes = (ours.get(path), theirs.get(path))
+        if shapes[0] != shapes[1]:
+            one, two = ("missing" if shape is None else shape for shape in shapes)
+            raise InputError(
+                f"masks: {path} is {one} in the first and {two} in the second; allowed: masks of "
+                "the same model"
+            )
+
+
+def _kept(masks: Tree) -> dict[str, np.ndarray]:
+    """Number of kept weights of every leaf by layer, int64 [L]; L = 1 for `[in, out]`."""
+    counts = {
+        path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
+        for path, mask in _leaves(masks).items()
+    }
+    layers = {path: len(count) for path, count in counts.items()}
+    first = next(iter(layers), None)
+    for path in layers:
+        if first is not None and layers[path] != layers[first]:
+            raise InputError(
+                f"masks: {path} has {layers[path]} layers and {first} has {layers[first]}"
+            )
+    return counts
+
+
+def _shares(part: Mapping[str, np.ndarray], whole: Mapping[str, np.ndarray]) -> Shares:
+    """Quotients of counts per leaf and layer; 1 for 0/0."""
+
+    def share(part: np.ndarray, whole: np.ndarray) -> float:
+        return float(part.sum() / whole.sum()) if whole.sum() else 1.0
+
+    parts, wholes = (np.array(list(c.values()), ndmin=2) for c in (part, whole))  # [leaves, L]
+    return Shares(
+        leaves={path: share(part[path], whole[path]) for path in part},
+        layers=tuple(share(p, w) for p, w in zip(parts.T, wholes.T, strict=True)),
+        overall=share(parts, wholes),
+    )

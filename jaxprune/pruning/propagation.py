@@ -1,0 +1,66 @@
+"""What feeds the next statistics: a record each, made of segments of a block and the sites pruned after them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from jaxprune.models import SITES
+from jaxprune.passes import INPUT, OUTPUT, Segment
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A segment of a block and the sites whose kernels are pruned after it."""
+
+    segment: Segment
+    prunes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Propagation:
+    """How a block is passed through and pruned.
+
+    Attributes:
+      name: value of `pruning.propagate`.
+      meaning: in words.
+      steps: in their order. The last block's end where nothing is measured any more.
+    """
+
+    name: str
+    meaning: str
+    steps: tuple[Step, ...]
+
+
+def _measured(start: int, stop: int, *, advance: bool) -> Segment:
+    return Segment(start=start, stop=stop, collect=True, advance=advance)
+
+
+def _forward(start: int) -> Segment:
+    return Segment(start=start, stop=OUTPUT, collect=False, advance=True)
+
+
+_ALL = (
+    Propagation(
+        "block",
+        "outputs of pruned blocks, as in the paper; two passes",
+        (Step(_measured(INPUT, len(SITES), advance=False), SITES), Step(_forward(INPUT))),
+    ),
+    Propagation(
+        "dense",
+        "the dense model; one pass",
+        (Step(_measured(INPUT, OUTPUT, advance=True), SITES),),
+    ),
+    Propagation(
+        "site",
+        "outputs of pruned layers; one pass",
+        (
+            *(
+                Step(_measured(position, position + 1, advance=True), (site,))
+                for position, site in enumerate(SITES)
+            ),
+            Step(_forward(len(SITES))),
+        ),
+    ),
+)
+PROPAGATIONS: Mapping[str, Propagation] = {one.name: one for one in _ALL}

@@ -1,0 +1,184 @@
+"""Importance of every weight, from kernels and the norms of their inputs; `jaxprune.scores`.
+
+There is a function for each file in `criteria/`: `wanda(params, stats)`, `refined(params, stats)`, `magnitude(params)`,
+`random(params)`. Each returns {"blocks": {… kernel: float32 [L, in, out]}}, of the pruned kernels only; all scores are
+float32, whatever the dtype of the kernels. Pure array maths that knows no model.
+
+`block_scores` is the one code path: the loop over blocks calls it with the kernels of a block, and these functions
+map it over the stacked layers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import traverse_util
+from jaxtyping import Array, Float
+
+from jaxprune.calibration import COMPAT
+from jaxprune.errors import InputError, refusal
+from jaxprune.passes import ActivationStats
+from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Inputs
+from jaxprune.schema import check
+
+Norms = Mapping[str, Mapping[str, Array]]  # set → kernel path → ‖X_j‖₂ [..., in]
+
+
+def block_scores(
+    kernels: Mapping[str, Float[Array, "in out"]],
+    criterion: str,
+    *,
+    norms: Norms | None = None,
+    compat: str = "corrected",
+    seed: int = 0,
+    layer: int | Array = 0,
+) -> dict[str, Float[Array, "in out"]]:
+    """Scores of the kernels of one block, by kernel path; pure, fit for jit and vmap.
+
+    Args:
+      kernels: `[in, out]` by path within the block, such as "attention/query/kernel".
+      criterion: name of one.
+      norms: set ("demonstrations", "code") → kernel path → input feature norms `[in]`; of those that it measures.
+      compat: see `refined_norm`.
+      seed: of random scores; static.
+      layer: index of the block; may be traced. Random scores depend on nothing but the seed, the layer, the path
+        and the shape.
+
+    Raises:
+      InputError: unknown criterion or compat, norms that are missing or do not fit their kernel.
+    """
+    chosen = _criterion(criterion)
+    check("compat", compat, COMPAT)
+    return {
+        path: chosen.score(
+            kernel,
+            Inputs(
+                {one: _norm_of(one, norms, path, kernel) for one in chosen.measures},
+                path=path, layer=layer, seed=seed, compat=compat,
+            ),
+        )
+        for path, kernel in kernels.items()
+    }  # fmt: skip
+
+
+def tree_scores(
+    criterion: str,
+    params: Mapping[str, Any],
+    stats: ActivationStats | None = None,
+    *,
+    role: str | None = None,
+    compat: str = "corrected",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Scores of every kernel of a model; what the functions of this module do under the criteria's names.
+
+    Args:
+      criterion: name of one.
+      params: the model's parameters, leaves of `params["blocks"]` stacked `[L, ...]`.
+      stats: activation norms by site, `[L, D]`; for criteria that measure samples.
+      role: which of several sets of demonstrations in `stats`; may be left out where there is one.
+      compat: see `refined_norm`.
+      seed: of random scores.
+
+    Returns:
+      {"blocks": {... kernel: float32 [L, in, out]}}, the pruned kernels only.
+
+    Raises:
+      InputError: a criterion, role or kernel that is not there, a norm that does not fit its kernel.
+    """
+    measures = _criterion(criterion).measures
+    kernels, norms = _kernels(params), None
+    if measures:
+        if stats is None:
+            raise InputError(f"stats: not set; criterion {criterion} needs what probe returns")
+        kernels = _kernels_read(kernels, stats)
+        of = {CODE: CODE, DEMONSTRATIONS: role or _demonstrations(stats, CODE in measures)}
+        norms = {one: _norms(stats, of[one]) for one in measures}
+
+    def one(kernels: Mapping[str, Array], norms: Norms | None, layer: Array) -> dict[str, Array]:
+        return block_scores(kernels, criterion, norms=norms, compat=compat, seed=seed, layer=layer)
+
+    layers = jnp.arange(len(next(iter(kernels.values()))))
+    scores = jax.vmap(one)(kernels, norms, layers)
+    return {"blocks": traverse_util.unflatten_dict(scores, sep="/")}
+
+
+def __getattr__(name: str) -> Callable[..., dict[str, Any]]:
+    """The function of a criterion: (params, stats where it measures samples, its options)."""
+    if name not in CRITERIA:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    chosen = CRITERIA[name]
+    whole = inspect.signature(tree_scores)
+    taken = ("params", *(("stats",) if chosen.measures else ()), *chosen.options)
+    signature = whole.replace(
+        parameters=[
+            whole.parameters[one].replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for one in taken
+        ]
+    )
+
+    def scores(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        return tree_scores(name, **signature.bind(*args, **kwargs).arguments)
+
+    scores.__name__ = scores.__qualname__ = name
+    scores.__doc__ = f"{chosen.meaning[0].upper()}{chosen.meaning[1:]}; see `tree_scores`."
+    scores.__signature__ = signature  # type: ignore[attr-defined]
+    return scores
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *CRITERIA]
+
+
+def _criterion(name: str) -> Criterion:
+    if name not in CRITERIA:
+        raise refusal("criterion", name, CRITERIA)
+    return CRITERIA[name]
+
+
+def _kernels(params: Mapping[str, Any]) -> dict[str, Array]:
+    """Every kernel of the blocks, by path: the linear layers, which are what is pruned."""
+    leaves = traverse_util.flatten_dict(params["blocks"], sep="/")
+    return {path: jnp.asarray(leaf) for path, leaf in leaves.items() if path.endswith("/kernel")}
+
+
+def _kernels_read(kernels: Mapping[str, Array], stats: ActivationStats) -> dict[str, Array]:
+    """The kernels that `stats` has inputs for."""
+    for path, site in stats.sites:
+        if path not in kernels:
+            raise InputError(f"blocks/{path}: stats has its inputs ({site}), params has no such")
+    return {path: kernels[path] for path, _ in stats.sites}
+
+
+def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:
+    """The role of the one set there is, or the one beside that of code."""
+    others = [role for role in stats.roles if not (beside_code and role == CODE)]
+    if len(others) == 1:
+        return others[0]
+    raise InputError(f"role: not set; allowed: {', '.join(stats.roles)}, as stats holds several")
+
+
+def _norms(stats: ActivationStats, role: str) -> dict[str, Array]:
+    if role not in stats.roles:
+        raise refusal("role", role, stats.roles)
+    by_site = stats.norms(role)
+    return {path: jnp.asarray(by_site[site]) for path, site in stats.sites}
+
+
+def _norm_of(one: str, norms: Norms | None, path: str, kernel: Array) -> Array:
+    by_path = (norms or {}).get(one) or {}
+    if path not in by_path:
+        raise InputError(
+            f"norms: {path} has none of {one}, and the criterion needs them for every kernel"
+        )
+    if by_path[path].shape != kernel.shape[:-1]:
+        raise InputError(
+            f"norms: {path} has {one} of shape {by_path[path].shape}, its kernel {kernel.shape} needs "
+            f"{kernel.shape[:-1]}"
+        )
+    return by_path[path]

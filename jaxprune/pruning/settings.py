@@ -1,0 +1,149 @@
+"""How to prune: frozen records, checked when they are made, and the fields `pruning.*` that they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Mapping
+
+from jaxprune.calibration import COMPAT, SEED
+from jaxprune.errors import InputError
+from jaxprune.passes import DTYPE
+from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.criterion import CODE, Criterion
+from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.schema import Field, check, choice, is_number
+
+# The sparsity of the authors' example scripts.
+DEFAULT_SPARSITY = 0.3
+UNSTRUCTURED = "unstructured"
+ROW, VARIANT = "row", "variant"
+LOWEST, HIGHEST = "lowest", "highest"
+
+
+def groups_of(pattern: str) -> tuple[int, int] | None:
+    """(N, M) of a pattern `N:M` that keeps N of every M weights; None for any other text."""
+    match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", pattern)
+    if match is None or int(match[1]) >= int(match[2]):
+        return None
+    return int(match[1]), int(match[2])
+
+
+FIELDS: Mapping[str, Field] = {
+    "criterion": choice(CRITERIA, "; ".join(f"`{c.name}`: {c.meaning}" for c in CRITERIA.values())),
+    "sparsity": Field(
+        "a number s with 0 <= s < 1",
+        lambda value: value is None or (is_number(value) and 0 <= value < 1),
+        kind=float,
+        meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
+        f"{DEFAULT_SPARSITY}, or what an N:M pattern makes it",
+    ),
+    "pattern": Field(
+        "unstructured, or N:M such as 2:4 or 4:8 (keep N of every M)",
+        lambda value: (
+            isinstance(value, str) and (value == UNSTRUCTURED or groups_of(value) is not None)
+        ),
+        UNSTRUCTURED,
+        meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
+    ),
+    "threshold": choice((ROW, VARIANT), "`variant`: Wanda's cumulative threshold"),
+    "drop": choice((LOWEST, HIGHEST), "`highest` is the ablation"),
+    "propagate": choice(
+        PROPAGATIONS,
+        "what feeds the next statistics. "
+        + "; ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which scores of a column stay.
+
+    Attributes:
+      sparsity: share to drop; None with an N:M pattern, which has its own.
+      pattern: "unstructured", or "N:M" such as "2:4": keep N of every M.
+      threshold: "row", or "variant" for Wanda's cumulative threshold.
+      drop: "lowest", or "highest" for the ablation.
+
+    Raises:
+      InputError: a value that is not allowed, or values that contradict each other.
+    """
+
+    sparsity: float | None = None
+    pattern: str = UNSTRUCTURED
+    threshold: str = ROW
+    drop: str = LOWEST
+
+    def __post_init__(self) -> None:
+        for name in ("pattern", "threshold", "drop"):
+            check(name, getattr(self, name), FIELDS[name])
+        groups = groups_of(self.pattern)
+        if groups and self.threshold == VARIANT:
+            raise InputError(f"threshold: got 'variant'; allowed: row, with pattern {self.pattern}")
+        if groups:
+            implied = 1 - groups[0] / groups[1]
+            if self.sparsity is not None and not abs(self.sparsity - implied) < 1e-6:
+                raise InputError(
+                    f"sparsity: got {self.sparsity}; allowed: {implied:g} or none, with pattern "
+                    f"{self.pattern}"
+                )
+        elif self.sparsity is None or not 0 <= self.sparsity < 1:
+            raise InputError(f"sparsity: got {self.sparsity}; allowed: 0 <= sparsity < 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Selection):
+    """How to prune: the fields of `config.pruning` with `compat`, `seed` and `dtype`; see `--help` for what they do.
+
+    Without `sparsity`, an N:M pattern has its own and everything else the paper's 0.3.
+
+    Raises:
+      InputError: as `Selection`; an unknown criterion, propagation, compat or dtype.
+    """
+
+    criterion: str = "wanda"
+    propagate: str = "block"
+    compat: str = "corrected"
+    seed: int = 0
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.sparsity is None and groups_of(self.pattern) is None:
+            object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
+        super().__post_init__()
+        others = {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
+        for name in ("criterion", "propagate", *others):
+            check(name, getattr(self, name), {**FIELDS, **others}[name])
+
+    @property
+    def selection(self) -> Selection:
+        """These four alone: settings that select alike share what is compiled for it."""
+        return Selection(self.sparsity, self.pattern, self.threshold, self.drop)
+
+    @property
+    def implied_sparsity(self) -> float:
+        """The share to drop, also where the pattern implies it."""
+        groups = groups_of(self.pattern)
+        return 1 - groups[0] / groups[1] if groups else float(self.sparsity or 0.0)
+
+    @property
+    def scores_by(self) -> Criterion:
+        """The record of the criterion."""
+        return CRITERIA[self.criterion]
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether the scores depend on a calibration set."""
+        return bool(self.scores_by.measures)
+
+    def check_roles(self, roles: Collection[str]) -> None:
+        """InputError where the calibration set lacks what the criterion compares, or is ambiguous."""
+        others = sorted(set(roles) - {CODE})
+        if len(others) != 1:
+            got = ", ".join(others) or "none"
+            raise InputError(f"batches: criterion {self.criterion} needs one set, got {got}")
+        if CODE in self.scores_by.measures and CODE not in roles:
+            raise InputError(
+                f"batches: criterion {self.criterion} needs a set with role 'code' as well"
+            )

@@ -1,0 +1,15 @@
+"""A config → a workdir: a whole pruning run, what it writes, how it goes on after a stop, and how it is read back."""
+
+from jaxprune.runs.fields import FIELDS
+from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
+from jaxprune.runs.report import environment, peak_memory
+from jaxprune.runs.verify import verify
+
+__all__ = [
+    "FIELDS",
+    "environment",
+    "peak_memory",
+    "prune_from_config",
+    "prune_to_workdir",
+    "verify",
+]

@@ -1,0 +1,211 @@
+"""Orbax checkpoints: parameters, masks as one bit a weight, statistics, metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.sharding import Sharding
+
+from jaxprune.devices import hosts
+from jaxprune.errors import InputError
+from jaxprune.files import read_json, write_json
+from jaxprune.passes import ActivationStats
+from jaxprune.pruning import masks as mask_algebra
+
+# Of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
+_BESIDE = 8 << 20
+
+
+# Size and SHA-256 of every other file of a checkpoint.
+_FILES = "files.json"
+
+
+class DamagedError(InputError):
+    """A checkpoint that is there and not as it was written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds; a part that was not saved is None.
+
+    Attributes:
+      params: nested dict as in `Model.params`.
+      masks: {"blocks": {… kernel: bool [L, in, out]}} on the host.
+      metadata: whatever was saved; the pipeline saves config, digests and versions.
+    """
+
+    params: dict[str, Any] | None
+    masks: dict[str, Any] | None
+    metadata: dict[str, Any]
+
+
+def save(
+    path: str | Path,
+    *,
+    params: Mapping[str, Any] | None = None,
+    masks: Mapping[str, Any] | None = None,
+    packed_masks: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a checkpoint; a folder that is there already is replaced once the new one is whole.
+
+    Of several processes all must call.
+
+    Args:
+      path: folder to write.
+      params: arrays of JAX or numpy.
+      masks: bool trees, True = keep.
+      packed_masks: in place of `masks`, what `masks.pack` made of them.
+      metadata: JSON values.
+
+    Raises:
+      OSError: it cannot be written, as on a full disk.
+    """
+    trees: dict[str, Any] = {"params": params, "masks": packed_masks}
+    if masks is not None:
+        trees["masks"] = mask_algebra.pack(masks)
+    there = {name: tree for name, tree in trees.items() if tree is not None}
+    _save(Path(path), there, dict(metadata or {}))
+
+
+def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
+    """Reads a checkpoint on any number of devices.
+
+    Args:
+      path: folder that `save` wrote.
+      sharding: where to put the parameters; numpy arrays on the host without it.
+
+    Raises:
+      InputError: there is no whole checkpoint, or a damaged one.
+    """
+    folder = _whole(Path(path))
+    params = masks = None
+    if (folder / "params").is_dir():
+        params = _restore_tree(folder / "params", sharding)
+    if (folder / "masks").is_dir():
+        masks = mask_algebra.unpack(_restore_tree(folder / "masks", None))
+    return Checkpoint(params, masks, _restore_json(folder))
+
+
+def restore_packed_masks(path: str | Path) -> dict[str, Any]:
+    """The masks of a checkpoint, one bit a weight, as `masks.pack` made them.
+
+    Raises:
+      InputError: there are no masks, or damaged ones.
+    """
+    item = _whole(Path(path)) / "masks"
+    if not item.is_dir():
+        raise InputError(f"{path}: no masks in it")
+    return _restore_tree(item, None)
+
+
+def save_stats(path: str | Path, stats: ActivationStats) -> None:
+    """Writes sums, counts and the table of sites."""
+    metadata = {"count": dict(stats.count), "sites": [list(pair) for pair in stats.sites]}
+    _save(Path(path), {"sum_sq": stats.sum_sq}, metadata)
+
+
+def restore_stats(path: str | Path) -> ActivationStats:
+    """Reads what `save_stats` wrote, onto the host; InputError where there is no whole checkpoint."""
+    folder = _whole(Path(path))
+    metadata = _restore_json(folder)
+    sites = tuple((kernel, site) for kernel, site in metadata["sites"])
+    return ActivationStats(_restore_tree(folder / "sum_sq", None), metadata["count"], sites)
+
+
+def _save(folder: Path, trees: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Orbax writes next to `folder` and renames; the old one goes only when the new one is whole.
+
+    What is on the hosts is spread over all devices first: Orbax has each process write what its devices hold.
+    """
+    folder = folder.absolute()
+    unfinished = folder.with_name(folder.name + ".new")
+    if hosts.is_first():
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _check_space(folder, trees)
+    hosts.wait(f"begin {folder.name}")
+    items: dict[str, Any] = {"metadata": ocp.args.JsonSave(metadata)}
+    items |= {name: ocp.args.PyTreeSave(hosts.spread(tree)) for name, tree in trees.items()}
+    with _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        checkpointer.save(unfinished, args=ocp.args.Composite(**items))
+    if hosts.is_first():
+        write_json(unfinished / _FILES, _file_table(unfinished))
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    hosts.wait(f"end {folder.name}")
+
+
+def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
+    """Refuses a disk that is too small: where TensorStore meets the end of one, its threads print tracebacks."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))
+    free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
+    if needed + _BESIDE > free:
+        reason = f"{os.strerror(errno.ENOSPC)}, {needed + _BESIDE:,} bytes needed and {free:,} free"
+        raise OSError(errno.ENOSPC, reason, str(folder))
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Leaves nothing where writing failed, and makes one kind of error of what TensorStore says of files."""
+    try:
+        yield
+    except Exception as error:
+        for left in folder.parent.glob(f"{folder.name}.new*"):
+            shutil.rmtree(left, ignore_errors=True)
+        if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
+            raise
+        reason = re.search(r"([^:]+) \[os_error_code=", str(error))
+        said = reason[1].strip() if reason else str(error)[:200]
+        raise OSError(f"{folder}: not written, {said}") from error
+
+
+def _file_table(folder: Path) -> dict[str, Any]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): _file_facts(path) for path in files}
+
+
+def _file_facts(path: Path) -> list[Any]:
+    with path.open("rb") as file:
+        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+
+
+def _check_files(folder: Path, item: str) -> None:
+    """Refuses an item that is not as it was written, before TensorStore meets it: no read of it is checked there."""
+    for name, facts in read_json(folder / _FILES).items():
+        path = folder / name
+        if name.split("/")[0] == item and not (path.is_file() and _file_facts(path) == facts):
+            raise DamagedError(f"{path}: damaged, its bytes are not those that were written")
+
+
+def _whole(folder: Path) -> Path:
+    if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", _FILES)):
+        raise InputError(f"{folder}: no whole checkpoint; expected a folder that jaxprune saved")
+    return folder.absolute()
+
+
+def _restore_tree(item: Path, sharding: Sharding | None) -> Any:
+    # Not by a Checkpointer, which warns that one item has no metadata of a whole checkpoint.
+    _check_files(item.parent, item.name)
+    with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
+        on_host = ocp.RestoreArgs(restore_type=np.ndarray)
+        one = on_host if sharding is None else ocp.ArrayRestoreArgs(sharding=sharding)
+        args = jax.tree.map(lambda _: one, handler.metadata(item).tree)
+        return handler.restore(item, args=ocp.args.PyTreeRestore(restore_args=args))
+
+
+def _restore_json(folder: Path) -> dict[str, Any]:
+    _check_files(folder, "metadata")
+    return json.loads((folder / "metadata" / "metadata").read_text(encoding="utf-8"))

@@ -1,0 +1,13 @@
+"""The fields `output.*`: what a run writes besides masks and report."""
+
+from collections.abc import Mapping
+
+from jaxprune.schema import Field, flag
+
+FIELDS: Mapping[str, Field] = {
+    "params": flag(
+        False, "all parameters in the checkpoint, for which they must fit into host memory at once"
+    ),
+    "hf": flag(True, "the pruned model as a Hugging Face folder, written block by block"),
+    "figures": flag(False, "pictures of what was dropped and of feature magnitudes"),
+}

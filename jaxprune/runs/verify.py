@@ -1,0 +1,117 @@
+"""Reads back what a pruning run wrote and compares it with its report: mask bits, zeros, weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from jaxprune.errors import InputError
+from jaxprune.files import read_json
+from jaxprune.hf import load
+from jaxprune.progress import progress_bar
+from jaxprune.pruning import masks as mask_algebra
+from jaxprune.pruning import summarise
+from jaxprune.runs import checkpoint
+from jaxprune.runs.digests import hash_masks, hash_weights
+
+Layers = list[dict[str, dict[str, np.ndarray]]]  # of each block, kernel path → packed mask
+
+
+def verify(run: Path, progress: bool = True) -> list[str]:
+    """What in a run is not as its report says; empty if all is.
+
+    Recounts the zeros of every mask and of every tensor of `hf/` and of the checkpoint's parameters, as far as
+    there are any, one block at a time, and compares digests.
+
+    Args:
+      run: the workdir of a pruning run.
+      progress: show a bar.
+
+    Raises:
+      InputError: no complete run: report.json, which is written last, or its digests are not there.
+    """
+    report = read_json(run / "report.json")
+    if not {"digests", "sparsity"} <= report.keys():
+        raise InputError(
+            f"{run}: no complete pruning run; expected report.json, which scripts/prune.py writes last"
+        )
+    try:
+        packed = checkpoint.restore_packed_masks(run / "checkpoint")
+        layers = mask_algebra.bits_by_layer(packed)
+    except (InputError, ValueError, OSError, KeyError) as error:
+        return [f"checkpoint: {_line(error)}"]
+    found = [f"checkpoint: {fault}" for fault in _mask_faults(layers, report)]
+    for name, read in (("hf", _exported), ("checkpoint", _checkpointed)):
+        try:
+            block = read(run)
+            if block is not None:
+                faults = _weight_faults(block, layers, report, f"verify {name}", progress)
+                found += [f"{name}: {fault}" for fault in faults]
+        except (InputError, ValueError, OSError, KeyError) as error:
+            found.append(f"{name}: {_line(error)}")
+    return found
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _exported(run: Path) -> Callable[[int], Mapping[str, Any]] | None:
+    """Blocks of the Hugging Face folder."""
+    return load(run / "hf").block if (run / "hf").is_dir() else None
+
+
+def _checkpointed(run: Path) -> Callable[[int], Mapping[str, Any]] | None:
+    """Blocks of the checkpoint's parameters."""
+    params = checkpoint.restore(run / "checkpoint").params
+    if params is None:
+        return None
+    return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
+
+
+def _mask_faults(layers: Layers, report: Mapping[str, Any]) -> Iterator[str]:
+    digest = hashlib.sha256()
+    kept = []
+    for layer in layers:
+        hash_masks(digest, layer)
+        masks = mask_algebra.unpack(layer)
+        kept.append({path: (int(mask.sum()), mask.size) for path, mask in masks.items()})
+    if digest.hexdigest() != report["digests"]["masks"]:
+        yield _differ("masks", digest, report)
+    counted = summarise(kept, [], {})["sparsity"]
+    for key, value in flatten_dict(counted, sep="/").items():
+        said = flatten_dict(report["sparsity"], sep="/").get(key)
+        if said != value:
+            yield f"sparsity {key}: {value} by the masks, {said} in report.json"
+
+
+def _weight_faults(
+    block: Callable[[int], Mapping[str, Any]],
+    layers: Layers,
+    report: Mapping[str, Any],
+    name: str,
+    progress: bool,
+) -> Iterator[str]:
+    digest = hashlib.sha256()
+    with progress_bar(name, len(layers), 0, progress) as bar:
+        for number, layer in enumerate(layers):
+            params = block(number)
+            hash_weights(digest, params)
+            flat = flatten_dict(dict(params), sep="/")
+            for path, mask in mask_algebra.unpack(layer).items():
+                wrong = np.count_nonzero(flat[path][~mask])
+                if wrong:
+                    yield f"layer {number}, {path}: {wrong} weights are not 0 that the mask drops"
+            bar.update()
+    if digest.hexdigest() != report["digests"]["weights"]:
+        yield _differ("weights", digest, report)
+
+
+def _differ(what: str, digest: Any, report: Mapping[str, Any]) -> str:
+    return f"{what}: SHA-256 {digest.hexdigest()[:16]}…, {report['digests'][what][:16]}… in report.json"

@@ -1,0 +1,143 @@
+"""What a value may be: rules for the fields of a config and the keys of a task file, and records that files declare.
+
+A room declares the fields that it reads as `FIELDS`, name → `Field`; `config/` puts all of them together. What there may
+be more of is a record in a file of its own: `declared` finds them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from jaxprune.errors import InputError, did_you_mean, refusal
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Field:
+    """A rule for one value.
+
+    Attributes:
+      allowed: what passes, in words, for messages.
+      passes: the test of a value.
+      default: None where it is not set; a config then holds a placeholder of type `kind`.
+      choices: all values that pass, where they can be listed.
+      kind: type of the value.
+      meaning: what it is for, for `--help` and the README.
+      required: of the key of a file, that it must be there.
+    """
+
+    allowed: str
+    passes: Callable[[Any], bool]
+    default: Value = None
+    choices: tuple[str, ...] = ()
+    kind: type = str
+    meaning: str = ""
+    required: bool = False
+
+
+def choice(names: Iterable[str], meaning: str = "", *, optional: bool = False) -> Field:
+    """One of the names; the first is the default, or None if it is optional."""
+    names = tuple(names)
+    passes = (None, *names) if optional else names
+    return Field(
+        ", ".join(names), lambda value: value in passes, None if optional else names[0], names,
+        meaning=meaning,
+    )  # fmt: skip
+
+
+def flag(default: bool, meaning: str = "") -> Field:
+    """True or false."""
+    return Field("true or false", lambda value: isinstance(value, bool), default, meaning=meaning)
+
+
+def is_int(value: object) -> bool:
+    """Whether it is a whole number, which True is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number, which True is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def integer(default: int | None, least: int, meaning: str = "") -> Field:
+    """A whole number of at least `least`; may be unset where the default is None."""
+    allowed = f"an integer of at least {least}"
+    return Field(
+        allowed,
+        lambda value: (default is None and value is None) or (is_int(value) and value >= least),
+        default,
+        kind=int,
+        meaning=meaning,
+    )
+
+
+def text(default: str | None, allowed: str, meaning: str = "", *, optional: bool = False) -> Field:
+    """A text that is not empty."""
+    return Field(
+        allowed,
+        lambda value: (optional and value is None) or (isinstance(value, str) and bool(value)),
+        default,
+        meaning=meaning,
+    )
+
+
+def names(value: object, among: Iterable[str] | None = None) -> bool:
+    """Whether a text holds names with commas between, each once, each of `among` or else a plain word."""
+    parts = value.split(",") if isinstance(value, str) else []
+    if among is None:
+        known = all(re.fullmatch(r"\w[\w-]*", part) for part in parts)
+    else:
+        known = {*parts} <= {*among}
+    return 0 < len(parts) == len({*parts}) and known
+
+
+def check(name: str, value: object, field: Field) -> None:
+    """Refuses a value that a field does not allow.
+
+    Raises:
+      InputError: `name`, what it got and what is allowed.
+    """
+    if not field.passes(value):
+        raise refusal(name, value, field.allowed, choices=field.choices)
+
+
+def check_table(
+    where: str, table: Mapping[str, Any], fields: Mapping[str, Field], *, prefix: str = ""
+) -> None:
+    """Refuses a table of a file with a key that is unknown, missing or holds what it may not.
+
+    Args:
+      where: the file, for messages.
+      prefix: the table's own name in them, such as "label.".
+
+    Raises:
+      InputError: one line with the file, the key and what is allowed.
+    """
+    for key in table:
+        if key not in fields:
+            hint = did_you_mean(key, fields)
+            raise InputError(
+                f"{where}: {prefix}{key}: no such key; allowed: {', '.join(fields)}{hint}"
+            )
+    for name, field in fields.items():
+        if name not in table and field.required:
+            raise InputError(f"{where}: {prefix}{name}: missing; allowed: {field.allowed}")
+        if name in table:
+            check(f"{where}: {prefix}{name}", table[name], field)
+
+
+def declared(package: ModuleType, attribute: str) -> Sequence[Any]:
+    """What the files of a package call `attribute`, in the order of their names: records that nothing else names."""
+    modules = (
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+    )
+    return [getattr(module, attribute) for module in modules if hasattr(module, attribute)]

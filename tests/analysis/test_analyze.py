@@ -1,0 +1,206 @@
+"""The whole analysis on the nano model: its tables agree with each other, its pictures are drawn."""
+
+import csv
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
+from matplotlib import image
+
+import jaxprune as jp
+from jaxprune.analysis import plots
+from jaxprune.analysis.analyze import analyze_from_config
+from jaxprune.calibration.texts import chosen_languages
+from jaxprune.config.validate import base_config, validate
+from jaxprune.errors import InputError
+from jaxprune.models import SITES
+from jaxprune.passes.walk import HIDDEN
+from jaxprune.runs import checkpoint
+
+ROOT = Path(__file__).parents[2]
+NANO = str(ROOT / "jaxprune/nano/checkpoints/xglm")
+SETS = ["monolingual/en", "monolingual/sw", "translation/sw"]
+
+
+def ready(**fields):
+    config = base_config()
+    config.update_from_flattened_dict(
+        {
+            "model": NANO,
+            "mesh.data": 1,
+            "calibration.data": "nano",
+            "calibration.samples": 2,
+            "calibration.shots": 2,
+            "analysis.languages": "en,sw",
+        }
+        | {path.replace("__", "."): value for path, value in fields.items()}
+    )
+    return validate(config, prunes=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """An analysis with the masks of two made-up runs: (what it returned, its folder)."""
+    work = tmp_path_factory.mktemp("work")
+    rng = np.random.default_rng(0)
+    kernels = {p: k.shape for p, k in flatten_dict(jp.load(NANO).params, sep="/").items()}
+    kernels = {
+        p: s for p, s in kernels.items() if p.startswith("blocks/") and p.endswith("/kernel")
+    }
+    for name in ("fr", "sw"):
+        masks = unflatten_dict({p: rng.random(s) < 0.7 for p, s in kernels.items()}, sep="/")
+        checkpoint.save(work / name / "checkpoint", masks=masks, metadata={})
+    (work / "nano" / "analysis").mkdir(parents=True)
+    (work / "nano" / "analysis" / "stale.csv").touch()
+    config = ready(analysis__masks=f"{work}/fr,{work}/sw", analysis__top=0.25)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph")  # a character that would be a box
+        summary = analyze_from_config(config, work / "nano")
+    return summary, work / "nano" / "analysis"
+
+
+def table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_summary_is_what_was_written_last(run):
+    summary, folder = run
+    assert json.loads((folder / "analysis.json").read_text()) == summary
+    assert summary["languages"] == ["en", "sw"]
+    assert list(summary["tokens"]) == SETS
+    assert summary["top"] == {"asked": 0.25, "used": 0.25}
+    assert not (folder / "stale.csv").exists()
+
+
+def test_tables_of_magnitudes_agree(run):
+    """Of npz, magnitudes.csv and largest.csv; the largest are those that numpy sorts to the end."""
+    summary, folder = run
+    arrays = np.load(folder / "magnitudes.npz")
+    assert set(arrays) == {f"{name}/{site}" for name in SETS for site in (*SITES, HIDDEN)}
+    rows = table(folder / "magnitudes.csv")
+    assert len(rows) == 3 * 4
+    for row in rows:
+        name, layer = f"{row['kind']}/{row['language']}", int(row["layer"])
+        assert int(row["tokens"]) == summary["tokens"][name]
+        hidden = arrays[f"{name}/{HIDDEN}"][layer]
+        np.testing.assert_allclose([float(row[str(j)]) for j in range(128)], hidden, rtol=1e-5)
+    tops = table(folder / "largest.csv")
+    assert len(tops) == 3 * 4 * 5 * 20
+    for row in tops:
+        name = f"{row['kind']}/{row['language']}"
+        norms = arrays[f"{name}/{row['site']}"][int(row["layer"])]
+        norm = norms[int(row["feature"])]
+        assert norm == np.sort(norms)[-int(row["rank"])]
+        want = (norm, norm / summary["tokens"][name] ** 0.5, norm / np.median(norms))
+        got = [float(row[key]) for key in ("norm", "rms", "norm_over_median")]
+        np.testing.assert_allclose(got, want, rtol=2e-5)
+
+
+def test_overlaps_follow_from_the_magnitudes(run):
+    summary, folder = run
+    arrays, found = np.load(folder / "magnitudes.npz"), np.load(folder / "overlap.npz")
+    assert found["sets"].tolist() == SETS
+    rows = table(folder / "overlap.csv")
+    assert len(rows) == 5 * 4 * 9
+    for row in rows:
+        a, b = (f"{row[f'kind_{x}']}/{row[f'language_{x}']}" for x in "ab")
+        site, layer = row["site"], int(row["layer"])
+        ours, theirs = (arrays[f"{name}/{site}"][layer].argsort() for name in (a, b))
+        k = len(ours) // 4
+        assert int(row["features"]) == k
+        shares = [len({*ours[-k:]} & {*ends}) / k for ends in (theirs[-k:], theirs[:k])]
+        for share, end in zip(shares, ("top", "bottom"), strict=True):
+            assert float(row[f"top_in_{end}"]) == pytest.approx(share, abs=1e-6)
+            array = found[f"{site}/{end}"][layer, SETS.index(a), SETS.index(b)]
+            assert array == pytest.approx(share, abs=1e-6)
+    hidden = summary["overlap"][HIDDEN]
+    mean = found[f"{HIDDEN}/bottom"][:, :2, 2].mean()
+    assert hidden["top_in_bottom"]["monolingual in translation"] == pytest.approx(mean, abs=1e-6)
+
+
+def test_masks_by_layer_and_site_and_in_all(run):
+    summary, folder = run
+    rows = table(folder / "masks.csv")
+    assert len(rows) == (4 + 1) * (4 + 1)
+    trees = [checkpoint.restore(folder.parents[1] / n / "checkpoint").masks for n in ("fr", "sw")]
+    want = jp.masks.overlap(*trees)
+    whole = {row["layer"]: float(row["iou"]) for row in rows if row["site"] == "all"}
+    assert whole["all"] == pytest.approx(want.overall, abs=1e-6)
+    assert [whole[str(i)] for i in range(4)] == pytest.approx(want.layers, abs=1e-6)
+    assert summary["masks"][0]["iou"] == pytest.approx(want.overall)
+    assert summary["masks"][0]["chance"] == pytest.approx(want.overall, abs=0.01)  # random masks
+    saved = np.load(folder / "masks.npz")
+    assert saved["both"].shape == (2, 2, 4, 4)
+    assert saved["sites"].tolist() == list(SITES)
+
+
+def test_every_picture_has_something_in_it(run):
+    _, folder = run
+    names = {path.stem for path in (folder / "figures").iterdir()}
+    sites = (*SITES, HIDDEN)
+    assert names == {
+        "top_en", "top_sw", "overlap_layers_00-03", "overlap_by_layer", "largest_by_layer", "masks",
+        "masks_by_layer", *(f"overlap_{s}" for s in sites), *(f"largest_{s}" for s in sites),
+    }  # fmt: skip
+    for path in (folder / "figures").iterdir():
+        colors = (image.imread(path)[..., :3] * 255).astype(int) @ [65536, 256, 1]
+        assert len(np.unique(colors)) > 20, path.name
+
+
+def test_official_takes_its_own_share_and_no_matplotlib_is_no_error(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(plots, "is_available", lambda: False)
+    summary = analyze_from_config(
+        ready(compat="official", calibration__max_length=64, analysis__languages="sw"), tmp_path
+    )
+    assert summary["top"] == {"asked": 0.3, "used": 0.4}
+    assert summary["overlap"][HIDDEN]["features"] == round(0.4 * 128)
+    assert summary["tokens"] == {"monolingual/sw": 128, "translation/sw": 128}  # pads are tokens
+    printed = capsys.readouterr()
+    assert "no figures" in printed.err
+    assert "largest 40% of the blocks' outputs (51 features)" in printed.out
+    assert not (tmp_path / "analysis" / "figures").exists()
+
+
+def test_languages_where_none_are_named(tmp_path):
+    for name in ("sw.txt", "fr.txt", "en.txt", "notes.txt"):
+        (tmp_path / name).touch()
+    assert chosen_languages(None, tmp_path, "en") == ["en", "fr", "sw"]
+    assert chosen_languages("sw,fr", tmp_path, "en") == ["sw", "fr"]
+    assert set(chosen_languages(None, "nano", "en")) == {"en", "fr", "es", "de", "sw"}
+    assert chosen_languages(None, "openlanguagedata/flores_plus", "en")[0] == "en"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"analysis.languages": "fr,xx"}, "analysis.languages: got 'fr,xx'"),
+        ({"analysis.languages": "fr,fr"}, "analysis.languages: got 'fr,fr'"),
+        ({"analysis.languages": ""}, "analysis.languages: got ''"),
+        ({"analysis.top": 0.0}, "analysis.top: got 0.0"),
+        ({"analysis.top": 1.5}, "analysis.top: got 1.5"),
+        ({"analysis.masks": "nowhere"}, "analysis.masks: one run"),
+        ({"analysis.masks": "nowhere,gone"}, "analysis.masks: no folder 'nowhere'"),
+    ],
+)
+def test_bad_fields_are_named(fields, message, tmp_path):
+    with pytest.raises(InputError) as error:
+        analyze_from_config(ready(**fields), tmp_path)
+    assert str(error.value).startswith(message)
+    assert not (tmp_path / "analysis").exists()
+
+
+def test_the_script_refuses_ready_tokens_in_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "scripts/analyze.py", "--config=configs/nano.py", f"--workdir={tmp_path}/w",
+         "--config.calibration.kind=tokens", "--config.calibration.data=none.npz"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: calibration.kind: got 'tokens'")

@@ -1,0 +1,392 @@
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+from ml_collections import ConfigDict
+
+from jaxprune import cli
+from jaxprune.cli import parse
+from jaxprune.config.validate import FIELDS, base_config, validate
+from jaxprune.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+
+
+def ready(**fields):
+    config = base_config()
+    config.model = "owner/name"
+    config.update_from_flattened_dict({path.replace("__", "."): v for path, v in fields.items()})
+    return config
+
+
+def test_base_config_has_every_field_of_the_contract():
+    expected = {
+        "model": None,
+        "revision": None,
+        "dtype": "float32",
+        "compat": "corrected",
+        "seed": 0,
+        "calibration": {
+            "kind": "translation",
+            "source": "fr",
+            "target": "en",
+            "shots": 4,
+            "samples": 100,
+            "max_length": 512,
+            "data": "openlanguagedata/flores_plus",
+            "code": None,
+        },
+        "pruning": {
+            "criterion": "wanda",
+            "sparsity": None,
+            "pattern": "unstructured",
+            "threshold": "row",
+            "drop": "lowest",
+            "propagate": "block",
+        },
+        "output": {"params": False, "hf": True, "figures": False},
+        "mesh": {"data": -1, "model": 1},
+    }
+    config = base_config().to_dict()
+    for group, value in expected.items():
+        got = config[group]
+        assert value.items() <= got.items() if isinstance(value, dict) else got == value
+
+
+def test_validate_returns_an_immutable_copy_with_the_sparsity_filled_in():
+    config = ready()
+    checked = validate(config)
+    assert checked.pruning.sparsity == 0.3
+    assert json.loads(checked.to_json())["pruning"]["sparsity"] == 0.3
+    assert config.pruning.sparsity is None
+    with pytest.raises(AttributeError):
+        checked.seed = 1
+    assert validate(checked) == checked
+    assert validate(ready(pruning__sparsity=0.0)).pruning.sparsity == 0.0
+
+
+@pytest.mark.parametrize(("pattern", "sparsity"), [("2:4", 0.5), ("1:4", 0.75), ("6:8", 0.25)])
+def test_a_pattern_implies_the_sparsity(pattern, sparsity):
+    assert validate(ready(pruning__pattern=pattern)).pruning.sparsity == sparsity
+    agreeing = ready(pruning__pattern=pattern, pruning__sparsity=sparsity)
+    assert validate(agreeing).pruning.sparsity == sparsity
+
+
+BAD_VALUES = [
+    ("model", "", "model: got ''; allowed: a hub id or a local Hugging Face folder"),
+    ("revision", "", "revision: got ''"),
+    ("dtype", "bfloat", r"dtype: got 'bfloat'; .*float32, bfloat16 \(did you mean bfloat16\?\)"),
+    ("compat", "offical", r"compat: got 'offical'; .*did you mean official\?"),
+    ("seed", -1, "seed: got -1; allowed: an integer of at least 0"),
+    ("calibration.kind", "code", "calibration.kind: got 'code'; allowed: translation, "),
+    ("calibration.source", "french", "calibration.source: got 'french'"),
+    ("calibration.target", "fr", "calibration.target: got 'fr', the source"),
+    ("calibration.shots", 0, "calibration.shots: got 0"),
+    ("calibration.samples", -3, "calibration.samples: got -3"),
+    ("calibration.max_length", 0, "calibration.max_length: got 0"),
+    ("calibration.data", "", "calibration.data: got ''"),
+    ("pruning.criterion", "wonda", r"did you mean wanda\?"),
+    ("pruning.criterion", "refined", "calibration.kind: .*translation_vs_code or tokens"),
+    ("pruning.sparsity", 1.0, r"pruning.sparsity: got 1.0; allowed: a number s with 0 <= s < 1"),
+    ("pruning.sparsity", -0.1, "pruning.sparsity: got -0.1"),
+    ("pruning.sparsity", float("nan"), "pruning.sparsity: got nan"),
+    ("pruning.pattern", "4:2", "pruning.pattern: got '4:2'"),
+    ("pruning.pattern", "0:4", "pruning.pattern: got '0:4'"),
+    ("pruning.pattern", "2:4 ", "pruning.pattern: got '2:4 '"),
+    ("pruning.threshold", "column", "pruning.threshold: got 'column'; allowed: row, variant"),
+    ("pruning.drop", "low", r"did you mean lowest\?"),
+    ("pruning.propagate", "layer", "pruning.propagate: got 'layer'; allowed: block, dense, site"),
+    ("mesh.data", 0, "mesh.data: got 0"),
+    ("mesh.model", 0, "mesh.model: got 0; allowed: a number of devices that share a block"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), BAD_VALUES)
+def test_bad_values_name_field_value_and_what_is_allowed(path, value, message):
+    config = ready()
+    config.update_from_flattened_dict({path: value})
+    with pytest.raises(InputError, match=message) as error:
+        validate(config)
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_types_are_refused_in_a_config_that_does_not_check_them():
+    for path, value in (("seed", True), ("calibration.shots", 4.0), ("output.hf", "yes")):
+        loose = ready().to_dict()
+        group, _, name = path.rpartition(".")
+        (loose[group] if group else loose)[name] = value
+        with pytest.raises(InputError, match=rf"{path}: got {value!r}"):
+            validate(ConfigDict(loose))
+
+
+def test_fields_that_are_unknown_missing_or_unset():
+    extra = ready()
+    extra.pruning.sparsty = 0.3
+    with pytest.raises(
+        InputError, match=r"pruning.sparsty: no such field; did you mean pruning.sp"
+    ):
+        validate(extra)
+    less = ready()
+    del less.pruning.drop
+    with pytest.raises(InputError, match=r"pruning.drop: missing"):
+        validate(less)
+    with pytest.raises(InputError, match="model: not set; allowed: a hub id"):
+        validate(base_config())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"pruning__pattern": "2:4", "pruning__sparsity": 0.3},
+            "pruning.sparsity: got 0.3; allowed: 0.5, which pruning.pattern 2:4 makes it",
+        ),
+        (
+            {"pruning__pattern": "2:4", "pruning__threshold": "variant"},
+            "pruning.threshold: got 'variant'; allowed: row",
+        ),
+        ({"calibration__kind": "translation_vs_code"}, "calibration.code: not set"),
+        (
+            {"calibration__kind": "tokens", "calibration__data": "/nothing/there.npz"},
+            "calibration.data: '/nothing/there.npz' is not an .npz file",
+        ),
+    ],
+)
+def test_fields_that_contradict_each_other(fields, message):
+    with pytest.raises(InputError, match=message):
+        validate(ready(**fields))
+
+
+def test_refined_on_tokens_needs_code_ids(tmp_path):
+    ids = np.ones((2, 3), dtype=np.int32)
+    fields = {
+        "calibration__kind": "tokens",
+        "calibration__data": str(tmp_path / "t.npz"),
+        "pruning__criterion": "refined",
+    }
+    np.savez(tmp_path / "t.npz", input_ids=ids)
+    with pytest.raises(
+        InputError, match=r"holds input_ids; pruning.criterion refined needs code_ids"
+    ):
+        validate(ready(**fields))
+    np.savez(tmp_path / "t.npz", input_ids=ids, code_ids=ids)
+    validate(ready(**fields))
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "random"])
+def test_criteria_without_data_ask_for_no_calibration(criterion):
+    validate(ready(pruning__criterion=criterion, calibration__kind="translation_vs_code"))
+    validate(ready(pruning__criterion=criterion, calibration__target="fr"))
+
+
+# Config files
+
+
+def get_config(name, *argument):
+    return runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"](*argument)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_files_are_short_start_with_a_launch_command_and_are_valid(path):
+    text = path.read_text()
+    assert len(text.splitlines()) < 60
+    docstring = text.split('"""')[1]
+    script = "sweep" if path.stem.startswith("sweep_") else "prune"
+    assert f"python scripts/{script}.py --config configs/{path.name}" in docstring
+    config = get_config(path.stem, "owner/name") if path.stem == "base" else get_config(path.stem)
+    assert validate(config).model
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "model"),
+    [
+        ("bloom", None, "bigscience/bloom-560m"),
+        ("bloom", "7b1", "bigscience/bloom-7b1"),
+        ("xglm", "2.9B", "facebook/xglm-2.9B"),
+        ("mgpt", None, "ai-forever/mGPT"),
+        ("llama", None, "meta-llama/Llama-3.2-1B"),
+        ("qwen", None, "Qwen/Qwen2.5-0.5B"),
+        ("qwen", "Qwen3-0.6B", "Qwen/Qwen3-0.6B"),
+    ],
+)
+def test_config_arguments_choose_the_model(name, argument, model):
+    config = get_config(name) if argument is None else get_config(name, argument)
+    assert config.model == model
+
+
+def test_bloom_is_pruned_by_the_refined_metric_and_nano_by_its_own_corpus():
+    bloom, nano = get_config("bloom"), get_config("nano", "bloom")
+    assert bloom.pruning.criterion == "refined"
+    assert bloom.calibration.kind == "translation_vs_code"
+    assert nano.calibration.data == "nano"
+    assert Path(nano.model).parts[-3:] == ("nano", "checkpoints", "bloom")
+    with pytest.raises(InputError, match=r"got 'bloomz'; .*did you mean bloom\?"):
+        get_config("nano", "bloomz")
+
+
+# Command line
+
+
+def read(*arguments):
+    return parse(["prune.py", *map(str, arguments)], flags.FlagValues())
+
+
+XGLM = f"--config={ROOT / 'configs' / 'xglm.py'}"
+
+
+def test_flags_are_read_into_a_validated_config(tmp_path):
+    config, workdir = read(
+        f"{XGLM}:1.7B",
+        f"--workdir={tmp_path / 'new'}",
+        "--config.pruning.sparsity=0",
+        "--config.calibration.shots",
+        "2",
+        "--noconfig.output.hf",
+        "--config.calibration.code=lib",
+        "--config.revision=v1",
+    )
+    assert config.model == "facebook/xglm-1.7B"
+    assert config.pruning.sparsity == 0.0
+    assert config.calibration.shots == 2
+    assert config.calibration.code == "lib"
+    assert config.revision == "v1"
+    assert config.output.hf is False
+    assert workdir == tmp_path / "new"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config.pruning.sparsity=half"], r"^pruning.sparsity: got 'half'; allowed: a number s"),
+        (["--config.calibration.shots=1.5"], r"^calibration.shots: got '1.5'; allowed: an integer"),
+        (["--config.output.hf=maybe"], "^output.hf: got 'maybe'; allowed: true or false"),
+        (["--config.pruning.sparsity=1.5"], r"^pruning.sparsity: got 1.5; allowed: a number s"),
+        (
+            ["--config.pruning.pattrn=2:4"],
+            r"^pruning.pattrn: no such .*did you mean pruning.pattern",
+        ),
+        (["--config.sparsity=0.5"], r"^sparsity: no such field; did you mean pruning.sparsity\?"),
+        (["--config.pruning={}"], "^pruning: no such field; its fields are pruning.criterion, "),
+        (["--config.seed"], "Missing value for flag --config.seed"),
+        (["--wrkdir=x"], "Unknown command line flag 'wrkdir'. Did you mean: workdir"),
+        (["x"], "^x: not a flag; fields are set as"),
+    ],
+)
+def test_flags_that_are_refused(tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        read(XGLM, f"--workdir={tmp_path}", *arguments)
+
+
+def test_config_file_and_workdir_that_are_refused(tmp_path):
+    workdir = f"--workdir={tmp_path}"
+    for arguments, message in (
+        ([workdir], "--config: missing; allowed: config file"),
+        ([XGLM], "--workdir: missing"),
+        (["--config", tmp_path / "no.py", workdir], "--config: no file '.*no.py'"),
+        ([f"{XGLM}:2.9b", workdir], r"^config argument: got '2.9b'; .*did you mean 2.9B\?"),
+        ([XGLM, f"--workdir={__file__}"], "is a file; allowed: a folder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(*arguments)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs a main as a script would, but for absl's reading of sys.argv."""
+
+    def run_main(main):
+        start = lambda wrapped, flags_parser: wrapped((validate(ready()), tmp_path))  # noqa: E731
+        monkeypatch.setattr(cli.app, "run", start)
+        monkeypatch.setattr(cli, "one_cpu_device_per_core", lambda: None)
+        with pytest.raises(SystemExit) as stopped:
+            cli.run(main)
+        return stopped.value.code, capsys.readouterr()
+
+    return run_main
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("two\nlines"), 2, "error: two lines\n"),
+        (OSError(28, "No space left"), 1, "error: [Errno 28] No space left: '{workdir}'\n"),
+        (OSError(28, "No space left", "/x"), 1, "error: [Errno 28] No space left: '/x'\n"),
+    ],
+)
+def test_errors_end_in_one_line_and_an_exit_code(run, error, code, line, tmp_path):
+    def main(config, workdir):
+        raise error
+
+    got, printed = run(main)
+    assert (got, printed.err, printed.out) == (code, line.format(workdir=tmp_path), "")
+
+
+def test_a_bug_keeps_its_traceback(run):
+    def main(config, workdir):
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError, match="bug"):
+        run(main)
+
+
+def run_python(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def test_the_script_refuses_a_bad_field_in_one_line(tmp_path):
+    script = ROOT / "scripts" / "prune.py"
+    result = run_python(script, XGLM, f"--workdir={tmp_path / 'new'}", "--config.dtype=half")
+    assert result.returncode == 2
+    assert result.stderr == "error: dtype: got 'half'; allowed: float32, bfloat16\n"
+    assert result.stdout == ""
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_script_has_one_cpu_device_per_core(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from jaxprune import cli\n"
+        "import jax\n"
+        "cli.run(lambda config, workdir: print(len(jax.devices('cpu'))))\n"
+    )
+    result = run_python(script, XGLM, f"--workdir={tmp_path}", XLA_FLAGS="", JAX_PLATFORMS="cpu")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert int(result.stdout) == min(8, len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize(
+    ("environment", "sets"),
+    [
+        ({}, True),
+        ({"XLA_FLAGS": "--xla_cpu_use_thunk_runtime=true"}, True),
+        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, False),
+        ({"JAX_NUM_CPU_DEVICES": "5"}, False),
+    ],
+)
+def test_a_number_of_cpu_devices_that_is_set_stays(monkeypatch, environment, sets):
+    updates = {}
+    for name in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(cli.jax.config, "update", updates.__setitem__)
+    cli.one_cpu_device_per_core()
+    assert list(updates) == (["jax_num_cpu_devices"] if sets else [])
+
+
+def test_every_allowed_text_is_one_line():
+    assert all(field.allowed and "\n" not in field.allowed for field in FIELDS.values())

@@ -1,0 +1,243 @@
+"""Two processes of two devices each, over gloo, make what one process makes, bit for bit."""
+
+import json
+import os
+import runpy
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import device_jobs
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.devices import hosts
+from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.verify import verify
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port():
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return made.getsockname()[1]
+
+
+def fields(tokens, **more):
+    """What a run's config has changed."""
+    return {
+        "calibration.kind": "tokens",
+        "calibration.data": str(tokens),
+        "output.params": True,
+    } | more
+
+
+def prune_here(model, workdir, changed):
+    """A pruning run in this process, which is alone."""
+    config = base_config()
+    config.update_from_flattened_dict({"model": str(model)} | changed)
+    prune_from_config(validate(config), workdir)
+
+
+def start(model, tokens, workdir, processes=1, places=(None, None), **more):
+    """The processes of one pruning run, two CPU devices each."""
+    config = f"{ROOT / 'configs' / 'base.py'}:{model}"
+    return started("prune.py", config, workdir, fields(tokens, **more), processes, places)
+
+
+def started(script, config, workdir, changed, processes, places=(None, None)):
+    """The processes of a script, two CPU devices each, in their working directories."""
+    command = [
+        sys.executable, str(ROOT / "scripts" / script), f"--config={config}", f"--workdir={workdir}",
+        *(f"--config.{name}={value}" for name, value in changed.items()),
+    ]  # fmt: skip
+    port = free_port()
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+    environment.pop("XLA_FLAGS", None)
+    found = []
+    for process in range(processes):
+        more = [
+            f"--coordinator=127.0.0.1:{port}",
+            f"--processes={processes}",
+            f"--process={process}",
+        ]
+        found.append(
+            subprocess.Popen(
+                command + (more if processes > 1 else []), env=environment, cwd=places[process], text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )
+        )  # fmt: skip
+    return found
+
+
+def finish(processes):
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), outputs
+    return outputs
+
+
+def outcome(workdir):
+    report = json.loads((workdir / "report.json").read_text())
+    stats = jp.checkpoint.restore_stats(workdir / "stats")
+    sums = {
+        (role, site): array.tobytes()
+        for role, sites in stats.sum_sq.items()
+        for site, array in sites.items()
+    }
+    return report["digests"], report["sparsity"], report["tokens"], sums
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens") / "tokens.npz"
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 131, (13, 40)).astype(np.int32)
+    mask = np.arange(40) < rng.integers(5, 41, 13)[:, None]
+    np.savez(path, input_ids=ids, attention_mask=mask.astype(np.int32), code_ids=ids[:5, ::-1])
+    return path
+
+
+FOUND = ("nano_nli", "perplexity", "translation")
+REFINED = {"pruning.criterion": "refined", "pruning.propagate": "site"}
+
+
+@pytest.mark.parametrize(("name", "how"), [("xglm", {}), ("bloom", REFINED), ("gpt2", {})])
+def test_two_processes_make_the_bits_of_one(name, how, tiny_folder, tokens, tmp_path):
+    folder = tiny_folder(name)
+    prune_here(folder, tmp_path / "one", fields(tokens, **how))
+    outputs = finish(start(folder, tokens, tmp_path / "two", 2, **how))
+    assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
+    assert verify(tmp_path / "two", progress=False) == []
+    assert "sparsity" in outputs[0]  # the table
+    assert "sparsity" not in outputs[1]
+    report = json.loads((tmp_path / "two" / "report.json").read_text())
+    assert report["environment"]["processes"] == 2
+
+
+def test_two_processes_evaluate_as_one(tmp_path):
+    asked = {
+        "evaluation.tasks": "nano_nli", "evaluation.rows": 9, "evaluation.languages": "en,sw",
+        "evaluation.perplexity": "nano", "evaluation.translation": "nano",
+        "evaluation.translation_rows": 70,
+    }  # fmt: skip
+    # several read every pass together, whether or not they have rows in it
+    streamed = asked | {"evaluation.weights": "streamed"}
+
+    def evaluated(workdir):
+        found = {name: json.loads((workdir / name / "metrics.json").read_text()) for name in FOUND}
+        scores = {code: np.load(workdir / "nano_nli" / f"{code}.npz") for code in ("en", "sw")}
+        texts = (workdir / "translation" / "sw.jsonl").read_text()
+        return {name: about["languages"] for name, about in found.items()}, scores, texts
+
+    nano = ROOT / "configs" / "nano.py"
+    config = runpy.run_path(str(nano))["get_config"]("bloom")
+    config.update_from_flattened_dict(asked)
+    evaluate_from_config(validate(config, prunes=False), tmp_path / "one")
+    finish(started("evaluate.py", f"{nano}:bloom", tmp_path / "two", streamed, 2))
+    one, two = evaluated(tmp_path / "one"), evaluated(tmp_path / "two")
+    assert one[0] == two[0]
+    assert one[2] == two[2]
+    for code, arrays in one[1].items():
+        assert {name: arrays[name].tobytes() for name in arrays} == {
+            name: two[1][code][name].tobytes() for name in two[1][code]
+        }
+
+
+def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path):
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.BloomConfig(vocab_size=131, hidden_size=48, n_layer=40, n_head=4)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
+    prune_here(tmp_path / "model", tmp_path / "whole", fields(tokens))
+    processes = start(tmp_path / "model", tokens, tmp_path / "run", 2)
+    there = tmp_path / "run" / "progress" / "layer_00002.npz"
+    while not there.is_file():
+        assert processes[0].poll() is None, processes[0].communicate()
+        time.sleep(0.002)
+    processes[1].send_signal(signal.SIGTERM)  # one host is told, all stop at the same layer
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [143, 143], outputs
+    [output] = finish(start(tmp_path / "model", tokens, tmp_path / "run"))
+    assert "going on at layer" in output
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_a_process_that_fails_takes_the_other_with_it(tiny_folder, tokens, tmp_path):
+    places = [tmp_path / "0", tmp_path / "1"]
+    for place in places:
+        shutil.copytree(tiny_folder("bloom"), place / "model")
+    (places[1] / "model" / "model.safetensors").unlink()
+    processes = start("model", tokens, tmp_path / "run", 2, places=places)
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], outputs
+    lines = [[line for line in output.splitlines() if "[Gloo]" not in line] for output in outputs]
+    [said], [told] = lines[1], lines[0]
+    assert said.startswith("error: model: no weights")
+    assert told == said.replace("error: ", "error: process 1: ")
+    assert not (tmp_path / "run" / "report.json").exists()
+
+
+@pytest.mark.parametrize("name", ["xglm", "gpt2"])  # whose kernels are stored turned, and not
+def test_two_processes_read_and_write_half_each(name, tiny_folder, tmp_path):
+    saved = tmp_path / "checkpoint"
+    jp.checkpoint.save(saved, params={"rows": np.arange(48, dtype=np.float32).reshape(8, 6)})
+    address = f"127.0.0.1:{free_port()}"
+    folder = tiny_folder(name)
+    job = [sys.executable, device_jobs.__file__, "one_of_two", folder, saved, tmp_path, address]
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+    finish([
+        subprocess.Popen(
+            [*job, str(process)], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for process in range(2)
+    ])  # fmt: skip
+    model = jp.load(folder)
+    blocks = {str(layer): model.block(layer) for layer in range(model.config.n_layers)}
+    params = jp.checkpoint.restore(tmp_path / "saved").params
+    assert params.pop("int64").tolist() == [(1 << 40) + i for i in range(4)]
+    jax.tree.map(np.testing.assert_array_equal, params, blocks)
+    total = sum(leaf.nbytes for leaf in jax.tree.leaves(blocks))
+    read = [int(np.load(tmp_path / f"{process}.npz")["read"]) for process in range(2)]
+    assert sum(read) == total
+    assert read == pytest.approx([total / 2] * 2, rel=0.01)
+    written = [
+        sum(path.stat().st_size for path in (tmp_path / "saved").rglob(f"ocdbt.process_{i}/d/*"))
+        for i in range(2)
+    ]
+    assert written == pytest.approx([sum(written) / 2] * 2, rel=0.1)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 512), min_size=1, max_size=40), st.integers(1, 8))
+def test_shares_are_contiguous_and_about_equal(costs, count):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "process_count", lambda: count)
+        found = hosts.shares(np.array(costs))
+    assert len(found) == count
+    assert [unit for share in found for unit in share] == list(range(len(costs)))
+    for share in found:  # no more than its part, but for the unit that crosses the border
+        assert sum(costs[unit] for unit in share) <= sum(costs) / count + max(costs)
+
+
+def test_too_few_samples_for_the_processes(tiny_folder, monkeypatch):
+    from jaxprune.devices.sharding import device_mesh
+    from jaxprune.passes.probe import Samples
+
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    tokens = np.ones((2, 4), np.int32)
+    with pytest.raises(jp.InputError, match="2 samples are too few for 3 processes"):
+        Samples([jp.Batch(tokens, tokens > 0, "x", np.arange(2))], device_mesh(), 2)

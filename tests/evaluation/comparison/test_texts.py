@@ -1,0 +1,147 @@
+"""Perplexity and translation of two runs: against sacrebleu and by hand, refusals, what is shown."""
+
+import json
+import math
+import re
+
+import pytest
+import sacrebleu
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.comparison.compare import compare_runs
+from jaxprune.evaluation.comparison.table import WIDTH, markdown, table
+from jaxprune.evaluation.scoring import metrics
+from jaxprune.html_report import write_report
+
+REFERENCES = [f"the {a} {b} sees a small {c} near the river" for a in ("red", "old", "big", "sad")
+              for b in ("cat", "dog", "hen") for c in ("house", "boat", "tree", "hill")]  # fmt: skip
+
+
+def worse(lines, every, word="thing"):
+    """The lines with a wrong word in each `every`-th of them."""
+    return [
+        line.replace("small", word) if place % every == 0 else line
+        for place, line in enumerate(lines)
+    ]
+
+
+HYPOTHESES = {
+    "a": {"fr": worse(REFERENCES, 4), "sw": worse(REFERENCES, 2)},
+    "b": {"fr": worse(REFERENCES, 4), "sw": worse(worse(REFERENCES, 1), 1, "so")},
+}
+PERPLEXITIES = {"a": {"en": 20.0, "sw": 100.0}, "b": {"en": 25.0, "sw": 150.0}}
+
+
+def write_translation(run, hypotheses, references=REFERENCES, target="en"):
+    folder = run / "translation"
+    folder.mkdir(parents=True, exist_ok=True)
+    for code, lines in hypotheses.items():
+        rows = [
+            {"source": "…", "hypothesis": line, "reference": reference}
+            for line, reference in zip(lines, references, strict=True)
+        ]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / f"{code}.jsonl").write_text(text)
+    about = {"protocol": {"target": target}, "languages": {code: {} for code in hypotheses}}
+    (folder / "metrics.json").write_text(json.dumps(about))
+
+
+def write_perplexity(run, by_language, tokens=1000):
+    folder = run / "perplexity"
+    folder.mkdir(parents=True, exist_ok=True)
+    languages = {
+        code: {"perplexity": value, "tokens": tokens, "windows": 2}
+        for code, value in by_language.items()
+    }
+    (folder / "metrics.json").write_text(json.dumps({"languages": languages}))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    folders = tmp_path / "a", tmp_path / "b"
+    for run in folders:
+        write_translation(run, HYPOTHESES[run.name])
+        write_perplexity(run, PERPLEXITIES[run.name])
+    return folders
+
+
+def test_perplexities_of_both_runs(runs):
+    found = compare_runs(*runs)
+    assert found["tasks"] == {}
+    assert list(found["perplexity"]) == ["en", "sw"]
+    assert found["perplexity"]["sw"] == {
+        "tokens": 1000, "perplexity": {"a": 100.0, "b": 150.0}, "ratio": 1.5,
+    }  # fmt: skip
+
+
+def test_translations_are_sacrebleus_figures_with_holms_correction(runs):
+    found = compare_runs(*runs)["translation"]
+    assert found["target"] == "en"
+    for code, figure in found["languages"].items():
+        assert figure["rows"] == len(REFERENCES)
+        for side in "ab":
+            lines = HYPOTHESES[side][code]
+            bleu = sacrebleu.corpus_bleu(lines, [REFERENCES]).score
+            chrf = sacrebleu.corpus_chrf(lines, [REFERENCES]).score
+            assert math.isclose(figure["bleu"][side], bleu, abs_tol=1e-9)
+            assert math.isclose(figure["chrf"][side], chrf, abs_tol=1e-9)
+        assert figure["bleu"]["difference"] == figure["bleu"]["b"] - figure["bleu"]["a"]
+    fr, sw = (found["languages"][code] for code in ("fr", "sw"))
+    assert [fr["holm"], sw["holm"]] == metrics.holm([fr["bleu"]["p"], sw["bleu"]["p"]])
+    assert (fr["significant"], sw["significant"]) == (False, True)  # fr is the same in both
+
+
+def test_both_are_shown_and_nothing_is_wider_than_the_terminal(runs, tmp_path):
+    found = compare_runs(*runs)
+    text = table(found)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    sw = found["translation"]["languages"]["sw"]
+    for shown in (text, markdown(found)):
+        assert "translation into en" in shown
+        assert f"{sw['bleu']['difference']:+.1f}" in shown
+        assert "1.500" in shown
+    starred = [line.split()[0] for line in text.splitlines() if re.search(r"\d \* ", line)]
+    assert starred == ["sw"]
+    write_report(runs[1], runs[0], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "Translation" in page
+    assert "after / before" in page
+
+
+def test_what_one_run_lacks_is_left_out_and_told(runs):
+    write_translation(runs[0], {"de": REFERENCES})
+    write_perplexity(runs[1], PERPLEXITIES["b"] | {"fr": 3.0})
+    found = compare_runs(*runs)
+    assert list(found["translation"]["languages"]) == ["fr", "sw"]
+    assert found["left_out"] == {"only_a": ["translation/de"], "only_b": ["perplexity/fr"]}
+
+
+def refused(runs, message):
+    with pytest.raises(InputError, match=message) as error:
+        compare_runs(*runs)
+    assert "\n" not in str(error.value)
+
+
+def test_other_text_is_refused(runs):
+    write_perplexity(runs[1], PERPLEXITIES["b"], tokens=999)
+    refused(runs, "perplexity/en: 1000 tokens in A and 999 in B; expected the same text")
+    write_perplexity(runs[1], PERPLEXITIES["b"])
+    write_translation(runs[1], {"sw": REFERENCES[:-1]}, REFERENCES[:-1])
+    refused(runs, "translation/sw: B has other sentences than A")
+    write_translation(runs[1], HYPOTHESES["b"], target="fr")
+    refused(runs, "translation: into en in A and into fr in B")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("translation/fr.jsonl", "{", "fr.jsonl: broken, .*; expected JSON lines"),
+        ("translation/fr.jsonl", '{"reference": "x"}\n', "fr.jsonl: expected lines with source"),
+        ("translation/metrics.json", "{}", "metrics.json: expected .*target"),
+        ("perplexity/metrics.json", '{"languages": {"fr": {"tokens": 3}}}', "metrics.json: expected"),
+        ("perplexity/metrics.json", "[", "metrics.json: broken"),
+    ],
+)  # fmt: skip
+def test_broken_files_are_refused(runs, file, content, message):
+    (runs[1] / file).write_text(content)
+    refused(runs, message)

@@ -1,0 +1,77 @@
+"""Forests: what every sequence sees is itself, and shared prefixes stand once."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxprune.evaluation.scoring.forest import MIN_LENGTH, plant
+
+TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=12)
+
+
+def seen_by(forest, row, place):
+    """Places that a place sees, in order, by the rule that attention applies."""
+    keys = np.arange(forest.tokens.shape[1])
+    return np.flatnonzero((keys <= place) & (place < np.maximum(forest.ends[row], keys + 1)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(TOKENS, min_size=1, max_size=30), st.data())
+def test_every_sequence_sees_itself_and_nothing_else(sequences, data):
+    starts = [data.draw(st.integers(1, len(sequence) + 1)) for sequence in sequences]
+    met = []
+    wanted = set()
+    (forest,) = plant(sequences, starts)
+    for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
+        met.append(s)
+        assert forest.tokens[row, path].tolist() == sequences[s]
+        assert forest.positions[row, path].tolist() == list(range(len(path)))
+        assert forest.parents[row, path].tolist() == [-1, *path[:-1]]
+        for depth, place in enumerate(path):
+            assert seen_by(forest, row, place).tolist() == path[: depth + 1].tolist()
+        wanted |= {(row, place) for place in path[starts[s] :]}
+    assert sorted(met) == list(range(len(sequences)))
+    assert {tuple(x) for x in np.argwhere(forest.wanted)} == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(TOKENS, min_size=1, max_size=30))
+def test_prefixes_stand_once(sequences):
+    (forest,) = plant(sequences)
+    prefixes = {tuple(sequence[:n]) for sequence in sequences for n in range(1, len(sequence) + 1)}
+    used = {(row, place) for row, path in zip(forest.rows, forest.paths) for place in path}  # noqa: B905
+    assert len(forest.tokens) == 1  # what fits one row
+    assert len(used) == len(prefixes)
+
+
+def test_rows_that_are_full_and_sequences_that_are_long():
+    rng = np.random.default_rng(0)
+    lengths = [*rng.integers(20, 90, 40), MIN_LENGTH + 1, MIN_LENGTH + 2, 2 * MIN_LENGTH + 1]
+    sequences = [rng.integers(0, 10**6, n).tolist() for n in lengths]
+    forests = list(plant(sequences))
+    assert [forest.seen for forest in forests] == [MIN_LENGTH, 2 * MIN_LENGTH]
+    assert [len(forest.tokens[0]) for forest in forests] == [MIN_LENGTH + 1, 2 * MIN_LENGTH + 1]
+    assert sorted(s for forest in forests for s in forest.sequences) == list(range(len(sequences)))
+    for forest in forests:
+        for row in range(len(forest.tokens)):
+            places = np.concatenate([p for r, p in zip(forest.rows, forest.paths) if r == row])  # noqa: B905
+            assert len(set(places)) == len(places)  # nothing shared, so nothing overlaps
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2), min_size=150, max_size=257), min_size=1, max_size=8))
+def test_what_the_model_does_not_see_is_only_predicted(sequences):
+    for forest in plant(sequences):
+        assert forest.parents.max() < forest.seen
+
+
+def test_a_part_of_the_rows():
+    rng = np.random.default_rng(0)
+    sequences = [rng.integers(0, 50, n).tolist() for n in rng.integers(20, 90, 40)]
+    (forest,) = plant(sequences)
+    parts = [forest.cut(start, start + 3) for start in range(0, len(forest.tokens), 3)]
+    assert len(parts) > 1
+    assert [s for part in parts for s in part.sequences] == forest.sequences
+    for part in parts:
+        for s, row, path in zip(part.sequences, part.rows, part.paths, strict=True):
+            assert part.tokens[row, path].tolist() == sequences[s]

@@ -1,0 +1,343 @@
+"""Metrics against plain loops, exact sums, published values and normal approximations."""
+
+import json
+import math
+import tracemalloc
+from fractions import Fraction
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.scoring.metrics import Scored
+
+
+def scored(scores, labels, rows=None):
+    scores = np.asarray(scores, np.float32)
+    rows = np.arange(len(labels)) if rows is None else rows
+    return Scored(scores, np.asarray(labels, np.int32), np.asarray(rows, np.int32))
+
+
+# F1.
+
+
+def f1_loop(predictions, labels):
+    total = 0.0
+    for label in set(labels):
+        pairs = list(zip(predictions, labels, strict=True))
+        right = sum(p == label and t == label for p, t in pairs)
+        given, support = sum(p == label for p, _ in pairs), sum(t == label for _, t in pairs)
+        precision, recall = right / given if given else 0.0, right / support
+        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        total += f1 * support / len(labels)
+    return total
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40))
+@settings(deadline=None)
+def test_weighted_f1_is_the_loop_over_precision_and_recall(pairs):
+    predictions, labels = (list(column) for column in zip(*pairs, strict=True))
+    found = metrics.weighted_f1(np.array(predictions), np.array(labels))
+    assert found == pytest.approx(f1_loop(predictions, labels), abs=1e-12)
+
+
+def test_weighted_f1_by_hand():
+    # the example of scikit-learn's f1_score: label 0 has F1 0.8, the others 0
+    found = metrics.weighted_f1(np.array([0, 2, 1, 0, 0, 1]), np.array([0, 1, 2, 0, 1, 2]))
+    assert found == pytest.approx(0.8 / 3)
+    # label 0: precision 3/4, recall 1, F1 6/7; label 1: precision 1, recall 1/2, F1 2/3
+    found = metrics.weighted_f1(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 1, 1]))
+    assert found == pytest.approx((3 * 6 / 7 + 2 * 2 / 3) / 5)
+    assert metrics.weighted_f1(np.array([1, 1]), np.array([0, 0])) == 0.0
+
+
+# RankC.
+
+
+def rankc_loop(scores_a, scores_b, descending):
+    total = 0.0
+    for a, b in zip(scores_a.tolist(), scores_b.tolist(), strict=True):
+        # sorted is stable, reverse=True too: of equal scores the lower index comes first
+        order_a, order_b = (
+            sorted(range(len(s)), key=s.__getitem__, reverse=descending) for s in (a, b)
+        )
+        size = len(a)
+        norm = sum(math.exp(size - k) for k in range(1, size + 1))
+        for j in range(1, size + 1):
+            p_at_j = len(set(order_a[:j]) & set(order_b[:j])) / j
+            total += math.exp(size - j) / norm * p_at_j
+    return total / len(scores_a)
+
+
+# few distinct values, so that there are ties
+SCORES = hnp.arrays(np.float32, (6, 4), elements=st.sampled_from([-np.inf, -2.0, -1.5, -0.0, 0.0]))
+
+
+@given(SCORES, SCORES)
+@settings(deadline=None)
+def test_rankc_is_the_formula_of_the_paper(a, b):
+    for kind, descending in (("corrected", True), ("official", False)):
+        expected = rankc_loop(a, b, descending)
+        assert metrics.rankc(a, b, kind) == pytest.approx(expected, abs=1e-12)
+        assert metrics.rankc(a, a, kind) == pytest.approx(1.0)
+    assert metrics.rankc(a, b, "official") == pytest.approx(rankc_loop(-a, -b, True), abs=1e-12)
+
+
+def test_rankc_by_hand():
+    a = np.array([[-1.0, -2.0, -3.0]])
+    weights = np.exp([3, 2, 1]) / np.exp([3, 2, 1]).sum()
+    assert weights[0] == pytest.approx(0.665, abs=5e-4)
+    swapped_top = np.array([[-2.0, -1.0, -3.0]])  # P@1 = 0, P@2 = P@3 = 1
+    assert metrics.rankc(a, swapped_top) == pytest.approx(1 - weights[0])
+    assert metrics.rankc(a, swapped_top, "official") == pytest.approx(1 - weights[1] / 2)
+    swapped_bottom = np.array([[-1.0, -3.0, -2.0]])
+    assert metrics.rankc(a, swapped_bottom) == pytest.approx(1 - weights[1] / 2)
+    assert metrics.rankc(a, swapped_bottom, "official") == pytest.approx(1 - weights[0])
+    # reversed: P@1 = 0, P@2 = 1/2, P@3 = 1
+    assert metrics.rankc(a, a[:, ::-1]) == pytest.approx(weights[1] / 2 + weights[2])
+    both = metrics.rankc(np.vstack([a, a]), np.vstack([a, swapped_top]))
+    assert both == pytest.approx(1 - weights[0] / 2)
+    assert metrics.rankc(np.zeros((2, 300)), np.ones((2, 300))) == pytest.approx(1.0)
+
+
+def test_rankc_refuses_what_it_cannot_compare():
+    with pytest.raises(InputError, match="kind: got 'desc'; allowed: corrected, official"):
+        metrics.rankc(np.zeros((2, 3)), np.zeros((2, 3)), "desc")
+    with pytest.raises(InputError, match=r"\[2, 3\] and \[2, 2\]; expected the same rows"):
+        metrics.rankc(np.zeros((2, 3)), np.zeros((2, 2)))
+
+
+# Intervals and tests.
+
+
+@pytest.mark.parametrize(
+    ("right", "rows", "low", "high"),
+    # Newcombe 1998, table I, method 3
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)  # fmt: skip
+def test_wilson_interval_as_published(right, rows, low, high):
+    assert metrics.wilson_interval(right, rows) == pytest.approx((low, high), abs=5e-5)
+    mirrored = metrics.wilson_interval(rows - right, rows)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_wilson_bounds_lie_z_standard_errors_away(confidence):
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    for bound in metrics.wilson_interval(31, 70, confidence):
+        assert abs(31 / 70 - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / 70))
+
+
+def correctness(only_a, only_b, both, neither):
+    counts = [only_a, only_b, both, neither]
+    a, b = np.repeat([1, 0, 1, 0], counts), np.repeat([0, 1, 1, 0], counts)
+    order = np.random.default_rng(5).permutation(len(a))
+    return a[order].astype(bool), b[order].astype(bool)
+
+
+@pytest.mark.parametrize("counts", [(60, 85, 500, 355), (30, 28, 100, 40), (90, 40, 10, 700)])
+def test_bootstrap_meets_its_normal_approximation(counts):
+    a, b = correctness(*counts)
+    found = metrics.paired_bootstrap(a, b)
+    paired = b.astype(float) - a
+    error = paired.std() / math.sqrt(len(paired))
+    z = abs(paired.mean()) / error
+    # the sum is a whole number: half a step of continuity
+    p = 2 * (1 - NormalDist().cdf(z - 0.5 / len(paired) / error))
+    assert found.difference == pytest.approx(paired.mean(), abs=1e-15)
+    assert found.p == pytest.approx(p, abs=0.02)
+    expected = paired.mean() - 1.96 * error, paired.mean() + 1.96 * error
+    assert (found.low, found.high) == pytest.approx(expected, abs=0.15 * error)
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_bootstrap_draws_as_resampled_rows_do(continuous):
+    rng = np.random.default_rng(1)
+    a, b = (rng.random((2, 60)) < [[0.5], [0.62]]).astype(float)
+    if continuous:
+        b = b + rng.normal(size=60) / 4
+    drawn = rng.integers(0, 60, size=(20_000, 60))
+    means = (b - a)[drawn].mean(axis=1)
+    found = metrics.paired_bootstrap(a, b, resamples=20_000, confidence=0.9)
+    assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.05, 0.95]), abs=0.006)
+    far = np.abs(means - (b - a).mean()) >= abs((b - a).mean()) - 1e-12
+    assert found.p == pytest.approx(far.mean(), abs=0.015)
+
+
+def test_bootstrap_repeats_by_seed_and_turns_with_its_arguments():
+    a, b = correctness(40, 60, 100, 100)
+    one = metrics.paired_bootstrap(a, b, seed=3)
+    assert one == metrics.paired_bootstrap(a, b, seed=3)
+    assert one.p != metrics.paired_bootstrap(a, b, seed=4).p
+    turned = metrics.paired_bootstrap(b, a, seed=3)
+    assert turned.difference == -one.difference
+    assert turned.p == pytest.approx(one.p, abs=0.01)
+    assert (turned.low, turned.high) == pytest.approx((-one.high, -one.low), abs=0.01)
+    order = np.random.default_rng(0).permutation(len(a))
+    assert metrics.paired_bootstrap(a[order], b[order], seed=3) == one
+
+
+def test_bootstrap_without_difference_and_with_nothing_else():
+    a, b = correctness(0, 0, 20, 30)
+    assert metrics.paired_bootstrap(a, b) == (0.0, 0.0, 0.0, 1.0)
+    balanced = metrics.paired_bootstrap(*correctness(15, 15, 20, 30))
+    assert (balanced.difference, balanced.p) == (0.0, 1.0)
+    assert balanced.low < 0 < balanced.high
+    worse = metrics.paired_bootstrap(*correctness(30, 0, 0, 0), resamples=999)
+    assert worse == (-1.0, -1.0, -1.0, 0.001)
+
+
+def test_bootstrap_rejects_a_true_hypothesis_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    runs = [rng.random((2, 150)) < 0.5 for _ in range(400)]
+    p = [metrics.paired_bootstrap(a, b, seed=i, resamples=400).p for i, (a, b) in enumerate(runs)]
+    assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.08  # 400 draws: standard error 0.011
+    assert 0.13 < np.mean(np.array(p) <= 0.2) < 0.27
+
+
+def test_bootstrap_memory_is_bounded():
+    values = np.random.default_rng(0).normal(size=1500)  # 1,500 x 10,000 counts would be 120 MB
+    tracemalloc.start()
+    metrics.paired_bootstrap(np.zeros(1500), values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 80e6
+
+
+def test_mcnemar_is_the_enumerated_sum():
+    for only_a in range(12):
+        for only_b in range(12):
+            n, k = only_a + only_b, min(only_a, only_b)
+            tail = sum(Fraction(math.comb(n, i), 2**n) for i in range(k + 1))
+            p = metrics.mcnemar(*correctness(only_a, only_b, 3, 2))
+            assert p == pytest.approx(float(min(Fraction(1), 2 * tail)), rel=1e-12)
+    assert metrics.mcnemar(*correctness(1, 8, 50, 50)) == pytest.approx(20 / 512)  # 2 (1 + 9) / 2^9
+
+
+def test_mcnemar_of_thousands_of_rows():
+    n, k = 3000, 1420
+    tail = sum(math.comb(n, i) for i in range(k + 1))
+    found = metrics.mcnemar(*correctness(n - k, k, 10, 10))
+    assert found == pytest.approx(2 * tail / 2**n, rel=1e-9)
+
+
+def test_holm_by_hand_and_by_its_steps():
+    assert metrics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert metrics.holm([0.6, 0.7]) == [1.0, 1.0]
+    assert metrics.holm([0.02]) == [0.02]
+    assert metrics.holm([]) == []
+    p = np.random.default_rng(0).random(9) ** 3
+    adjusted = metrics.holm(p.tolist())
+    for alpha in (0.01, 0.05, 0.2, 0.5):
+        rejected = np.zeros(9, bool)
+        for step, i in enumerate(np.argsort(p)):
+            if p[i] > alpha / (9 - step):
+                break
+            rejected[i] = True
+        np.testing.assert_array_equal(np.array(adjusted) <= alpha, rejected)
+
+
+# What goes into metrics.json.
+
+
+def test_language_metrics_take_the_first_of_equal_scores():
+    scores = [[-1, -1, -2], [-3, -2, -2], [-1, -5, -np.inf], [-4, -3, -1]]
+    found = metrics.language_metrics(*scored(scores, [0, 1, 1, 2])[:2])
+    assert found == {
+        "rows": 4,
+        "accuracy": 0.75,
+        "interval": list(metrics.wilson_interval(3, 4)),
+        "f1": pytest.approx(f1_loop([0, 1, 0, 2], [0, 1, 1, 2])),
+    }
+
+
+@pytest.fixture
+def three_languages():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 40)
+    return {
+        code: scored(rng.normal(size=(40, 3)) + weight * np.eye(3)[labels], labels)
+        for code, weight in (("fr", 1.0), ("en", 2.0), ("sw", 0.3))
+    }
+
+
+def test_task_metrics_of_every_language(three_languages):
+    found = metrics.task_metrics(three_languages)
+    accuracies = {
+        code: float(np.mean(s.scores.argmax(1) == s.labels)) for code, s in three_languages.items()
+    }
+    languages = found.pop("languages")
+    assert {code: figure["accuracy"] for code, figure in languages.items()} == accuracies
+    assert found == {
+        "worst": {"language": "sw", "accuracy": accuracies["sw"]},
+        "gap_to_english": {code: accuracies["en"] - accuracies[code] for code in ("fr", "sw")},
+        "mean": pytest.approx(sum(accuracies.values()) / 3),
+        "mean_non_english": pytest.approx((accuracies["fr"] + accuracies["sw"]) / 2),
+    }
+    assert "rankc" not in languages["en"]
+    english, french = three_languages["en"].scores, three_languages["fr"].scores
+    assert languages["fr"]["rankc"] == {
+        "corrected": pytest.approx(rankc_loop(english, french, True)),
+        "official": pytest.approx(rankc_loop(english, french, False)),
+    }
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_rankc_only_where_rows_mean_the_same(three_languages):
+    def languages_with_rankc(parallel=True, **changed):
+        found = metrics.task_metrics(three_languages | changed, parallel)["languages"]
+        return [code for code, figure in found.items() if "rankc" in figure]
+
+    french = three_languages["fr"]
+    assert languages_with_rankc() == ["fr", "sw"]
+    assert languages_with_rankc(parallel=False) == []
+    assert languages_with_rankc(fr=french._replace(rows=french.rows + 1)) == ["sw"]
+    assert languages_with_rankc(fr=Scored(*(array[:30] for array in french))) == ["sw"]
+    assert languages_with_rankc(fr=french._replace(labels=2 - french.labels)) == ["sw"]
+    wider = np.hstack([french.scores, french.scores[:, :1] - 1])
+    assert languages_with_rankc(fr=french._replace(scores=wider)) == ["sw"]
+
+
+def test_without_english_or_with_nothing_else():
+    one = scored([[0.0, 1.0], [1.0, 0.0]], [1, 1])
+    found = metrics.task_metrics({"fr": one, "de": one})
+    assert found["gap_to_english"] == {}
+    assert found["mean"] == found["mean_non_english"] == 0.5
+    assert found["worst"]["language"] == "fr"  # of equal ones the first
+    found = metrics.task_metrics({"en": one})
+    assert (found["mean_non_english"], found["gap_to_english"]) == (None, {})
+
+
+GOOD = np.zeros((3, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (scored([[0, 0], [0, np.nan], [0, 0]], [0, 1, 0], [7, 9, 11]),
+         "fr: row 9 has the score nan for option 1; expected a number"),
+        (scored([[0, 0], [0, 0], [np.inf, 0]], [0, 1, 0], [7, 9, 11]), "row 11 has the score inf"),
+        (scored(GOOD, [0, 2, 1], [7, 9, 11]), "fr: row 9 has label 2; expected 0 to 1, as there are 2"),
+        (scored(GOOD, [0, 1, -1]), "fr: row 2 has label -1"),
+        (scored(GOOD, [0, 1, 1], [4, 8, 4]), "fr: row 4 stands there twice"),
+        (scored(GOOD, [0, 1]), r"\[3, 2\], \[2\] and \[2\]; expected \[rows, options\]"),
+        (scored(GOOD[0], [0, 1]), r"fr: scores, labels and rows are \[2\]"),
+        (scored(np.zeros((0, 2)), []), "fr: no rows"),
+        (Scored(GOOD, np.zeros(3), np.arange(3)), "float32, float64 and int64; expected floats, int"),
+        (Scored(GOOD.astype(int), np.zeros(3, int), np.arange(3)), "int64, int64 and int64"),
+    ],
+)  # fmt: skip
+def test_bad_scores_are_refused_by_language_and_row(bad, message):
+    with pytest.raises(InputError, match=message) as error:
+        metrics.task_metrics({"en": scored(GOOD, [0, 1, 0]), "fr": bad})
+    assert "\n" not in str(error.value)
+
+
+def test_language_metrics_alone_name_the_row_too():
+    with pytest.raises(InputError, match="scores: row 1 has the score nan"):
+        metrics.language_metrics(*scored([[0, 0], [np.nan, 0]], [0, 0])[:2])

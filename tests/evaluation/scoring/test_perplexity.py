@@ -1,0 +1,107 @@
+"""Perplexity against torch on the same windows; texts and refusals."""
+
+import math
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import jaxprune as jp
+from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring.perplexity import perplexity, texts
+from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.nano import corpus
+
+NANO = files("jaxprune").joinpath("nano", "checkpoints")
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return Scorer(jp.load(str(NANO / "gpt2")), progress=False)
+
+
+def by_torch(model, windows):
+    network = AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.float32).eval()
+    total = 0.0
+    for tokens in windows:
+        with torch.no_grad():
+            out = torch.log_softmax(network(torch.tensor([tokens])).logits[0], dim=-1)
+        total += sum(float(out[i - 1, tokens[i]]) for i in range(1, len(tokens)))
+    return math.exp(-total / sum(len(tokens) - 1 for tokens in windows))
+
+
+def test_windows_are_scored_alone_and_what_is_left_over_does_not_count(scorer):
+    text = texts("nano", ["fr"], 120)["fr"]
+    tokens = scorer.model.tokenizer(text)["input_ids"]
+    width = min(512, scorer.model.config.max_positions)
+    count = len(tokens) // width
+    assert count >= 2 and len(tokens) % width  # noqa: PT018
+    found = perplexity(scorer, text)
+    assert found[1:] == (count * (width - 1), count)
+    windows = [tokens[i * width : (i + 1) * width] for i in range(count)]
+    assert found.perplexity == pytest.approx(by_torch(scorer.model, windows), rel=1e-4)
+
+
+def test_a_text_shorter_than_a_window_is_one(scorer):
+    text = "French: le chat dort</s>"
+    tokens = scorer.model.tokenizer(text)["input_ids"]
+    found = perplexity(scorer, text)
+    assert found[1:] == (len(tokens) - 1, 1)
+    assert found.perplexity == pytest.approx(by_torch(scorer.model, [tokens]), rel=1e-4)
+
+
+def test_a_model_without_bound_takes_windows_of_512():
+    scorer = Scorer(jp.load(str(NANO / "bloom")), progress=False)
+    text = texts("nano", ["en"], 120)["en"]
+    size = len(scorer.model.tokenizer(text)["input_ids"])
+    assert perplexity(scorer, text)[1:] == (size // 512 * 511, size // 512)
+
+
+@pytest.mark.parametrize("text", ["", "a"])
+def test_a_text_without_a_prediction_is_refused(scorer, text):
+    with pytest.raises(InputError, match=r"fr: a text of [01] tokens; allowed: at least 2"):
+        perplexity(scorer, text, "fr")
+
+
+def test_a_broken_model_is_told_and_a_hopeless_one_has_a_number():
+    class Saying:
+        model = jp.load(str(NANO / "gpt2"))
+
+        def __init__(self, said):
+            self.said = said
+
+        def __call__(self, windows, name):
+            n = len(windows[0]) - 1
+            return [type("", (), {"log_probabilities": np.full(n, self.said, np.float32)})]
+
+    with pytest.raises(InputError, match="the model says NaN"):
+        perplexity(Saying(np.nan), "le chat")
+    assert math.isfinite(perplexity(Saying(-1e6), "le chat").perplexity)
+
+
+def test_texts_of_a_folder(tmp_path):
+    (tmp_path / "fr.txt").write_text("un\n\ndeux\u2028trois\n", encoding="utf-8")
+    (tmp_path / "en.txt").write_text("one\ntwo", encoding="utf-8-sig")
+    (tmp_path / "de.txt").write_text("eins\n")
+    assert texts(str(tmp_path), None, None) == {
+        "en": "one\ntwo", "de": "eins", "fr": "un\n\ndeux\u2028trois",
+    }  # fmt: skip
+    assert list(texts(str(tmp_path), None, None)) == ["en", "de", "fr"]
+    assert texts(str(tmp_path), ["fr", "en"], 1) == {"fr": "un", "en": "one"}
+    with pytest.raises(InputError, match=r"no language 'sw'; there are en de fr$"):
+        texts(str(tmp_path), ["sw"], None)
+    (tmp_path / "fr.txt").write_bytes(b"un\n\xff")
+    with pytest.raises(InputError, match=r"fr.txt:2: byte 3 is not UTF-8"):
+        texts(str(tmp_path), None, None)
+    for place in (tmp_path / "none", tmp_path / "fr.txt"):
+        with pytest.raises(InputError, match=r"evaluation.perplexity: got .*; allowed: a folder"):
+            texts(str(place), None, None)
+
+
+def test_texts_of_nano_have_the_form_of_its_documents():
+    found = texts("nano", None, 3)
+    assert list(found) == ["en", "fr", "es", "de", "sw"]
+    lines = corpus.sentences("sw", "held_out", 3)
+    assert found["sw"] == "".join(f"Swahili: {line}</s>" for line in lines)

@@ -1,0 +1,156 @@
+"""Scores of shared prefixes and sliced vocabularies against torch's, sequence by sequence."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, tiny_torch
+from device_jobs import on_eight_devices, scored, xglm_shaped
+
+import jaxprune as jp
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.evaluation.scoring import forest, vocabulary
+from jaxprune.evaluation.scoring.parts import fits
+from jaxprune.evaluation.scoring.scorer import Scorer
+
+
+def sequences_of(vocab, seed=0, longest=60):
+    """A few stems, and continuations of them; one sequence twice, and one that is the prefix of another."""
+    rng = np.random.default_rng(seed)
+    stems = [rng.integers(0, vocab, n).tolist() for n in (7, 20, 31)]
+    made = [
+        stem[: rng.integers(1, len(stem) + 1)]
+        + rng.integers(0, vocab, rng.integers(0, 25)).tolist()
+        for stem in stems
+        for _ in range(9)
+    ]
+    made += [
+        made[3],
+        made[4][: max(1, len(made[4]) // 2)],
+        rng.integers(0, vocab, longest).tolist(),
+    ]
+    starts = [int(rng.integers(1, len(sequence) + 2)) for sequence in made]
+    return made, starts
+
+
+def torch_scores(model, sequence, start):
+    with torch.no_grad():
+        logits = model(torch.tensor([sequence])).logits[0].double().log_softmax(-1).numpy()
+    before, after = np.arange(start - 1, len(sequence) - 1), sequence[start:]
+    return logits[before, after], logits[before].argmax(-1) == after
+
+
+def greedy(model, sequence, count):
+    """The sequence with its likeliest continuation."""
+    for _ in range(count):
+        with torch.no_grad():
+            logits = model(torch.tensor([sequence])).logits[0, -1]
+        sequence = [*sequence, int(logits.argmax())]
+    return sequence
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_scores_equal_torch(name, tiny_folder, monkeypatch):
+    monkeypatch.setattr(vocabulary, "SLICE", 50)  # 131 tokens: the last slice is not full
+    model = jp.load(tiny_folder(name))
+    sequences, starts = sequences_of(model.config.vocab_size)
+    reference = tiny_torch(name)
+    sequences.append(greedy(reference, sequences[0], 5))
+    starts.append(1)
+    scores = Scorer(model, progress=False)(sequences, starts)
+    for sequence, start, got in zip(sequences, starts, scores, strict=True):
+        want, best = torch_scores(reference, sequence, start)
+        assert got.log_probabilities.dtype == np.float32
+        np.testing.assert_allclose(got.log_probabilities, want, atol=1e-4)
+        np.testing.assert_array_equal(got.is_argmax, best)
+    assert scores[-1].is_argmax[-5:].all()
+
+
+@pytest.mark.parametrize("name", ["gpt2-unscaled-inner", "xglm"])  # an untied head and a tied one
+def test_where_parameters_are_changes_no_bit(name, tiny_folder):
+    model = jp.load(tiny_folder(name))
+    sequences, starts = sequences_of(model.config.vocab_size)
+    streamed = Scorer(model, resident=False, progress=False)(sequences, starts)
+    resident = Scorer(model, resident=True, progress=False)
+    in_memory = Scorer(model.replace(model.params), progress=False)
+    for other in (resident, resident, in_memory):  # resident: read, then held
+        for one, same in zip(streamed, other(sequences, starts), strict=True):
+            np.testing.assert_array_equal(one.log_probabilities, same.log_probabilities)
+
+
+def test_eight_devices_score_as_one(tiny_folder, tmp_path):
+    folder = tiny_folder("llama")
+    on_eight_devices("score", folder, tmp_path)
+    one = scored(folder, 1)
+    for mesh in ("eight", "shared"):
+        many = np.load(tmp_path / f"{mesh}.npz")
+        assert set(one) == set(many.files)
+        for key, array in one.items():
+            np.testing.assert_allclose(many[key], array, atol=1e-5)
+
+
+def test_bfloat16_stays_near(tiny_folder):
+    model = jp.load(tiny_folder("qwen3"))
+    sequences, _ = sequences_of(model.config.vocab_size)
+    exact, rough = (
+        np.concatenate(
+            [s.log_probabilities for s in Scorer(model, dtype=d, progress=False)(sequences)]
+        )
+        for d in ("float32", "bfloat16")
+    )
+    error = np.abs(exact - rough).mean() / np.abs(exact).mean()
+    assert 1e-4 < error < 0.03
+
+
+@pytest.mark.parametrize("length", [32, 33, 34])
+def test_rows_that_are_full_to_the_last_token(length, tiny_folder, monkeypatch):
+    monkeypatch.setattr(forest, "MIN_LENGTH", 32)
+    model, reference = jp.load(tiny_folder("bloom")), tiny_torch("bloom")
+    rng = np.random.default_rng(0)
+    stem = rng.integers(0, model.config.vocab_size, length).tolist()
+    sequences = [stem, [*stem[:-1], (stem[-1] + 1) % model.config.vocab_size]]
+    scorer = Scorer(model, progress=False)
+    assert {f.seen for f in forest.plant(sequences)} == {32 if length <= 33 else 64}
+    for sequence, got in zip(sequences, scorer(sequences), strict=True):
+        want, best = torch_scores(reference, sequence, 1)
+        np.testing.assert_allclose(got.log_probabilities, want, atol=1e-4)
+        np.testing.assert_array_equal(got.is_argmax, best)
+
+
+def test_equal_logits_make_the_lowest_id_the_argmax():
+    model = xglm_shaped(1)
+    params = dict(model.params)
+    table = np.array(params["embed"]["tokens"])
+    table[20:] = table[20]  # ids 20 … 96 are one and the same token to the model
+    params["embed"] = params["embed"] | {"tokens": table}
+    model = model.replace(params)
+    got = Scorer(model, progress=False)([[3, token] for token in range(97)])
+    best = [token for token, score in enumerate(got) if score.is_argmax[0]]
+    assert len(best) == 1
+    assert best[0] <= 20
+    total = np.logaddexp.reduce([float(score.log_probabilities[0]) for score in got])
+    assert abs(total) < 1e-5  # probabilities of the whole vocabulary add up to 1
+
+
+@pytest.mark.parametrize(
+    ("sequences", "starts", "message"),
+    [
+        ([[1, 2], []], None, "sequence 1 is empty; allowed: tokens, asked from 1 or later"),
+        ([[1, 2]], [0], "sequence 0 is asked from token 0; allowed: tokens, asked from 1"),
+        ([[1, 97]], None, "sequence 0 has token id 97; allowed: 0 to 96, the model's vocabulary"),
+        ([[1, -2]], None, "sequence 0 has token id -2; allowed: 0 to 96"),
+        ([[1] * 258], None, "sequence 0 has 258 tokens; allowed: 257, the model's positions and a"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(sequences, starts, message):
+    with pytest.raises(jp.InputError, match=message):
+        Scorer(xglm_shaped(1), progress=False)(sequences, starts)
+
+
+def test_small_models_stay_on_cpus_and_large_ones_do_not():
+    assert fits(xglm_shaped(2), "float32", device_mesh(1))
+    small = xglm_shaped(1, 256, 1024)
+    large = jp.Model(
+        small.config.__class__(**vars(small.config) | {"n_layers": 50}), None, None, {}
+    )
+    assert large.size > 30e6
+    assert not fits(large, "float32", device_mesh(1))

@@ -1,0 +1,257 @@
+"""Evaluation end to end on a bundled model: what is written, what goes, what is refused."""
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from jaxprune.config.validate import base_config, validate
+from jaxprune.errors import InputError
+from jaxprune.evaluation import evaluate
+from jaxprune.evaluation.comparison.compare import compare_runs
+from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.scoring.metrics import Scored
+from jaxprune.nano import corpus
+
+ROOT = Path(__file__).parents[2]
+NANO = files("jaxprune").joinpath("nano", "checkpoints")
+
+
+def job(model=NANO / "bloom", **fields):
+    config = base_config()
+    config.model = str(model)
+    with config.ignore_type():
+        config.evaluation.update({"tasks": "nano_nli", "rows": 24} | fields)
+    return validate(config, prunes=False)
+
+
+def read(folder):
+    scored = {}
+    for file in sorted(folder.glob("*.npz")):
+        with np.load(file) as arrays:
+            scored[file.stem] = Scored(*(arrays[name] for name in ("scores", "labels", "rows")))
+    return scored
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "deep" / "nano"
+    config = job(tasks="nano_nli,nano_reviews", perplexity="nano")
+    return workdir, evaluate_from_config(config, workdir)
+
+
+def test_scores_of_every_language_and_their_figures(run):
+    workdir, found = run
+    assert sorted(p.name for p in workdir.iterdir()) == ["nano_nli", "nano_reviews", "perplexity"]
+    for task, options in (("nano_nli", 3), ("nano_reviews", 2)):
+        scored = read(workdir / task)
+        assert sorted(scored) == ["de", "en", "es", "fr", "sw"]
+        for code, (scores, labels, rows) in scored.items():
+            assert (scores.dtype, scores.shape) == (np.float32, (24, options))
+            assert (labels.dtype, rows.dtype) == (np.int32, np.int32)
+            np.testing.assert_array_equal(rows, np.arange(24))
+            make = corpus.nli_rows if task == "nano_nli" else corpus.review_rows
+            assert labels.tolist() == [row.label for row in make(code, "held_out", 24, 0)]
+        written = json.loads((workdir / task / "metrics.json").read_text())
+        assert written == found[task]
+        assert (written["task"], written["protocol"]) == (task, "paper")
+        assert len(written["labels"]) == options
+        expected = metrics.task_metrics({code: scored[code] for code in written["languages"]})
+        assert {key: written[key] for key in expected} == expected
+        assert "rankc" in written["languages"]["fr"]
+
+
+def test_scores_are_those_of_torch(run):
+    scores = read(run[0] / "nano_nli")["fr"].scores
+    model = AutoModelForCausalLM.from_pretrained(NANO / "bloom", dtype=torch.float32).eval()
+    tokenizer = evaluate.load(NANO / "bloom").tokenizer
+    for pair, got in list(zip(corpus.nli_rows("fr", "held_out", 24, 0), scores, strict=True))[:6]:
+        for said, score in zip(("Yes", "Also", "No"), got, strict=True):
+            text = f"{pair.premise} , right? {said} , {pair.hypothesis}"
+            tokens = torch.tensor(tokenizer(text)["input_ids"])
+            with torch.no_grad():  # labels: the mean over all tokens but the first
+                loss = model(tokens[None], labels=tokens[None]).loss
+            assert score == pytest.approx(-float(loss), abs=1e-4)
+
+
+def test_perplexity_by_language(run):
+    found = run[1]["perplexity"]
+    assert json.loads((run[0] / "perplexity" / "metrics.json").read_text()) == found
+    assert list(found["languages"]) == ["en", "fr", "es", "de", "sw"]
+    # held-out sentences of the world that the model was trained on, after their language's name
+    assert all(1 < figure["perplexity"] < 60 for figure in found["languages"].values())
+
+
+def test_the_table_has_every_figure(run, capsys):
+    evaluate.print_summary(run[1], run[0])
+    out = capsys.readouterr().out
+    for task in ("nano_nli", "nano_reviews"):
+        for code, figure in run[1][task]["languages"].items():
+            low, high = (100 * bound for bound in figure["interval"])
+            cells = [
+                code,
+                "24",
+                f"{100 * figure['accuracy']:.1f}",
+                f"{low:.1f}",
+                "to",
+                f"{high:.1f}",
+            ]
+            rows = [line.split() for line in out.splitlines()]
+            assert any(row[:6] == cells for row in rows)
+        worst = run[1][task]["worst"]
+        assert f"worst language {worst['language']}, {100 * worst['accuracy']:.1f}" in out
+    assert str(run[0] / "perplexity") in out
+
+
+def test_two_runs_compare_and_other_protocols_do_not(run, tmp_path):
+    evaluate_from_config(job(languages="sw,en", weights="streamed"), tmp_path / "b")
+    same = compare_runs(run[0], tmp_path / "b")
+    assert {code: f["difference"] for code, f in same["tasks"]["nano_nli"]["languages"].items()} == {
+        "en": 0, "sw": 0,
+    }  # fmt: skip
+    np.testing.assert_allclose(
+        read(tmp_path / "b" / "nano_nli")["sw"].scores, read(run[0] / "nano_nli")["sw"].scores,
+        atol=1e-5,
+    )  # fmt: skip
+    evaluate_from_config(job(languages="en", protocol="official"), tmp_path / "b")
+    with pytest.raises(InputError, match="protocol paper in A and official in B"):
+        compare_runs(run[0], tmp_path / "b")
+
+
+def test_compat_official_is_the_authors_protocol(tmp_path):
+    config = base_config()
+    config.model = str(NANO / "bloom")
+    config.compat = "official"
+    config.evaluation.tasks = "nano_reviews"
+    config.evaluation.rows = 5
+    config.evaluation.languages = "en"
+    found = evaluate_from_config(validate(config, prunes=False), tmp_path)
+    assert found["nano_reviews"]["protocol"] == "official"
+
+
+XNLI = [
+    {"premise": "le chat dort", "hypothesis": "le chat mange", "label": 2},
+    {"premise": "le chien mange", "hypothesis": "le chat mange", "label": 1},
+]
+
+
+def write_rows(folder, *codes):
+    folder.mkdir(exist_ok=True)
+    for code in codes:
+        text = "".join(json.dumps(row) + "\n" for row in XNLI)
+        (folder / f"{code}.jsonl").write_text(text)
+    return str(folder)
+
+
+def test_other_data_is_asked_in_the_languages_that_it_has(tmp_path):
+    data = write_rows(tmp_path / "rows", "sw", "en", "it")
+    found = evaluate_from_config(job(tasks="xnli", data=data), tmp_path / "run")["xnli"]
+    assert list(found["languages"]) == ["en", "sw"]  # in the task's order, and only its own
+    assert found["data"] == data
+    found = evaluate_from_config(job(tasks="xnli", data=data, languages="it"), tmp_path / "run")
+    assert list(found["xnli"]["languages"]) == ["it"]
+    assert sorted(read(tmp_path / "run" / "xnli")) == ["it"]  # the earlier evaluation is gone
+
+
+def test_what_is_wrong_with_the_data_is_known_before_the_model_is_opened(tmp_path):
+    data = write_rows(tmp_path / "rows", "en", "fr")
+    (tmp_path / "rows" / "fr.jsonl").write_text('{"premise": ""}\n')
+    config = job("/no/such/model", tasks="xnli", data=data)
+    with pytest.raises(InputError, match=r"fr\.jsonl:1: no field 'label'"):
+        evaluate_from_config(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_dies_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
+    evaluate_from_config(job(rows=3, languages="en"), tmp_path)
+    (tmp_path / "report.json").write_text("{}")
+    scored = evaluate.question_scores
+
+    def fails(scorer, rows, protocol, name):
+        if " fr " in name:
+            raise OSError("disk")
+        return scored(scorer, rows, protocol, name)
+
+    monkeypatch.setattr(evaluate, "question_scores", fails)
+    with pytest.raises(OSError, match="disk"):
+        evaluate_from_config(job(rows=3), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_folder_with_other_files_is_not_replaced(tmp_path):
+    (tmp_path / "nano_nli").mkdir()
+    (tmp_path / "nano_nli" / "model.safetensors").touch()
+    with pytest.raises(InputError, match=r"nano_nli/model.safetensors is there, and the folder"):
+        evaluate_from_config(job(), tmp_path)
+    assert (tmp_path / "nano_nli" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"tasks": ""}, "evaluation.tasks: got ''; allowed: tasks"),
+        ({"tasks": "nano_nli,nano_nli"}, "evaluation.tasks: 'nano_nli' is there twice"),
+        ({"tasks": "nano_nil"}, r"task: got 'nano_nil'; .*did you mean nano_nli"),
+        ({"languages": "en,th"}, "nano_nli: no language 'th'; there are en fr es de sw"),
+        ({"protocol": "lm_eval"}, "protocol: got 'lm_eval'; allowed: paper, official"),
+        ({"tasks": "xnli", "data": "/no/such"}, "no folder '/no/such'"),
+        ({"perplexity": "/no/such"}, "evaluation.perplexity: got '/no/such'; allowed: a folder"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(fields, message, tmp_path):
+    with pytest.raises(InputError, match=message) as error:
+        evaluate_from_config(job(**fields), tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("languages", "fr,fr"), ("languages", "f r"), ("languages", ""), ("protocol", "Paper"),
+     ("rows", 0), ("weights", "half"), ("data", ""), ("perplexity", "")],
+)  # fmt: skip
+def test_fields_are_checked(field, value):
+    with pytest.raises(InputError, match=f"evaluation.{field}: got .*; allowed: "):
+        job(**{field: value})
+
+
+def test_calibration_needs_to_make_sense_only_where_something_is_pruned():
+    config = base_config()
+    config.model = "m"
+    config.calibration.kind = "tokens"
+    config.calibration.data = "/no/such.npz"
+    with pytest.raises(InputError, match=r"calibration\.data: '/no/such"):
+        validate(config)
+    validate(config, prunes=False)
+
+
+def script(*arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / "evaluate.py", "--config", ROOT / "configs" / "nano.py",
+         *arguments],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+
+
+def test_the_command_of_the_contract(tmp_path):
+    done = script(
+        "--workdir", tmp_path, f"--config.model={NANO / 'gpt2'}", "--config.evaluation.rows=6"
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(read(tmp_path / "nano_nli")) == ["de", "en", "es", "fr", "sw"]
+    assert "nano_reviews, protocol paper" in done.stdout
+    assert "5/5" in done.stderr  # languages, on the progress bar
+
+
+def test_the_command_ends_in_one_line(tmp_path):
+    done = script("--workdir", tmp_path, "--config.evaluation.tasks=xnil")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: task: got 'xnil'; allowed: ")
+    assert done.stderr.count("\n") == 1

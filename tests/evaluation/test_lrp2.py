@@ -1,0 +1,198 @@
+"""Language vectors and projections against a plain loop over single sequences, block by block."""
+
+import dataclasses
+import functools
+import itertools
+from importlib.resources import files
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+import jaxprune as jp
+from jaxprune.evaluation import lrp2
+from jaxprune.evaluation.scoring.options import question_scores
+from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.evaluation.tasks.questions import Option, Question, load_task, questions
+from jaxprune.models import modules
+from jaxprune.nano import corpus
+
+NANO = files("jaxprune").joinpath("nano", "checkpoints", "xglm")
+LAYERS, LENGTH = 4, 64
+
+
+class Counting(Scorer):
+    """Counts the blocks that it runs, over all rows of a pass."""
+
+    count = 0
+
+    def blocks(self, pieces, start=0, stop=None, done=lambda: None):
+        self.count += (LAYERS if stop is None else stop) - start
+        super().blocks(pieces, start, stop, done)
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return Counting(jp.load(str(NANO)), progress=False)
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return questions(load_task("nano_nli"), "fr", rows=9)
+
+
+@pytest.fixture(scope="module")
+def vectors(scorer):
+    rng = np.random.default_rng(0)
+    shape = (LAYERS, scorer.model.config.d_model)
+    return {code: rng.normal(0, 2, shape).astype(np.float32) for code in ("en", "fr")}
+
+
+@functools.partial(jax.jit, static_argnames=("config", "part"))
+def run(config, part, params, *args):
+    return nnx.merge(getattr(modules(config), part)[0], params)(*args)
+
+
+def states(model, tokens, change=lambda layer, x: x):
+    """Output of every block [T, D] for one sequence, each changed before the next block sees it."""
+    config, found = model.config, []
+    padded = np.zeros(
+        (1, LENGTH), np.int32
+    )  # one length to compile; pads come last, where none sees them
+    padded[0, : len(tokens)] = tokens
+    x = run(config, "embed", model.params["embed"], padded)
+    for layer in range(LAYERS):
+        x = run(config, "block", model.block(layer), x)[0]
+        x = change(layer, np.array(x[0]))[None]
+        found.append(x[0, : len(tokens)])
+    return found
+
+
+def log_probabilities(model, tokens, change):
+    x = states(model, tokens, change)[-1]
+    x = np.pad(x, ((0, LENGTH - len(x)), (0, 0)))[None]
+    logits = run(model.config, "head", model.params["head"], x, model.params["embed"]["tokens"])
+    logits = np.asarray(logits[0], np.float64)
+    out = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return out[np.arange(len(tokens) - 1), tokens[1:]]
+
+
+def by_hand(model, option, vectors, pair, divide):
+    """The score of an option `premise , right? Label , hypothesis` whose two texts are moved."""
+    tokenizer = model.tokenizer
+    premise, _, rest = option.continuation.partition(" , right? ")
+    hypothesis = rest.partition(" , ")[2]
+    tokens = tokenizer(option.continuation)["input_ids"]
+    first, last = (
+        len(tokenizer(text, add_special_tokens=False)["input_ids"])
+        for text in (premise, hypothesis)
+    )
+    moved = [*range(1, 1 + first), *range(len(tokens) - last, len(tokens))]  # </s> stands in front
+    english, french = vectors["en"], vectors["fr"]
+
+    def change(layer, x):
+        if layer == pair[0]:
+            x[moved] = x[moved] - french[layer] + english[layer]
+        if layer == pair[1]:
+            x[moved] = x[moved] - english[layer] + french[layer]
+        return x
+
+    return log_probabilities(model, tokens, change).sum() / divide(tokens)
+
+
+DIVISORS = {"paper": lambda tokens: len(tokens) - 1, "official": len}
+
+
+def test_scores_of_every_pair_equal_a_plain_loop(scorer, asked, vectors):
+    pairs = list(itertools.combinations(range(LAYERS), 2))
+    plain = question_scores(scorer, asked, "paper", "plain")
+    # let the right answers be what one of the pairs says
+    chosen = lrp2.projected_scores(scorer, asked, vectors, "fr", (1, 2)).argmax(axis=1)
+    asked = [
+        dataclasses.replace(question, label=int(label))
+        for question, label in zip(asked, chosen, strict=True)
+    ]
+    found = lrp2.search(scorer, asked, vectors, "fr")
+    accuracies = {}
+    for pair in pairs:
+        got = lrp2.projected_scores(scorer, asked, vectors, "fr", pair)
+        want = [
+            [by_hand(scorer.model, o, vectors, pair, DIVISORS["paper"]) for o in question.options]
+            for question in asked
+        ]
+        np.testing.assert_allclose(got, want, atol=1e-4)
+        assert np.abs(got - plain).max() > 0.01  # so that forgotten projections would be seen
+        right = np.argmax(want, axis=1) == [question.label for question in asked]
+        accuracies[pair] = right.mean()
+        assert found.accuracies[pair] == pytest.approx(right.mean())
+    assert found.pair == max(pairs, key=accuracies.__getitem__)  # the first of the best
+    assert len(set(accuracies.values())) > 1
+    assert np.isnan(found.accuracies[np.tril_indices(LAYERS)]).all()
+
+
+def test_the_official_protocol_divides_by_all_tokens(scorer, asked, vectors):
+    got = lrp2.projected_scores(scorer, asked[:2], vectors, "fr", (0, 2), protocol="official")
+    want = [
+        [by_hand(scorer.model, o, vectors, (0, 2), DIVISORS["official"]) for o in question.options]
+        for question in asked[:2]
+    ]
+    np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+def test_a_search_shares_what_pairs_have_in_common(scorer, asked, vectors, monkeypatch):
+    monkeypatch.setattr(scorer, "count", 0)
+    lrp2.search(scorer, asked, vectors, "fr")
+    between = LAYERS * (LAYERS - 1) // 2  # from each first layer through all above it
+    above = LAYERS * (LAYERS - 1) * (LAYERS - 2) // 6  # from each second layer to the top
+    assert scorer.count == (LAYERS - 1) + between + above
+    assert scorer.count < LAYERS * between  # each pair alone
+
+
+def test_nothing_changes_without_a_difference(scorer, asked, vectors):
+    plain = question_scores(scorer, asked, "paper", "plain")
+    zeros = {code: np.zeros_like(array) for code, array in vectors.items()}
+    for args in ((zeros, "fr", (0, 1)), (vectors, "en", (1, 3))):
+        np.testing.assert_array_equal(lrp2.projected_scores(scorer, asked, *args), plain)
+
+
+def test_rows_that_begin_alike_are_kept_apart_where_other_tokens_move(scorer, vectors):
+    """One text, first wholly the row's and then wholly the template's."""
+    text = "le chat dort"
+    both = [
+        Question((Option("", text, own), Option("", f"{text} , right?", own)), 0, row)
+        for row, own in enumerate([((0, len(text)),), ()])
+    ]
+    got = lrp2.projected_scores(scorer, both, vectors, "fr", (0, 2))
+    plain = question_scores(scorer, both, "paper", "plain")
+    np.testing.assert_allclose(got[1], plain[1], atol=1e-6)
+    assert np.abs(got[0] - plain[0]).min() > 0.01
+
+
+def test_vectors_are_means_of_sentence_means(scorer):
+    sentences = {"fr": corpus.sentences("fr", "train", 11), "sw": ["mbwa analala"]}
+    got = lrp2.language_vectors(scorer, sentences)
+    assert list(got) == ["fr", "sw"]
+    for code, lines in sentences.items():
+        tokens = [scorer.model.tokenizer(line)["input_ids"] for line in lines]
+        assert len(lines) == 1 or len({len(row) for row in tokens}) > 1
+        means = [[x.mean(axis=0) for x in states(scorer.model, row)] for row in tokens]
+        assert got[code].dtype == np.float32
+        np.testing.assert_allclose(got[code], np.mean(means, axis=0), atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused(scorer, asked, vectors):
+    with pytest.raises(jp.InputError, match="no vectors of 'sw'; there are en fr"):
+        lrp2.search(scorer, asked, vectors, "sw")
+    short = vectors | {"fr": vectors["fr"][1:]}
+    with pytest.raises(
+        jp.InputError, match=r"vectors of fr have shape \(3, 128\); allowed: \(4, 128"
+    ):
+        lrp2.search(scorer, asked, short, "fr")
+    with pytest.raises(jp.InputError, match="protocol 'lm_eval'; allowed: paper, official"):
+        lrp2.search(scorer, asked, vectors, "fr", protocol="lm_eval")
+    for pair in ((1, 1), (2, 1), (0, 4), (-1, 2)):
+        with pytest.raises(jp.InputError, match=r"allowed: 0 <= i < j < 4"):
+            lrp2.projected_scores(scorer, asked, vectors, "fr", pair)
+    with pytest.raises(jp.InputError, match="fr: no samples"):
+        lrp2.language_vectors(scorer, {"fr": []})

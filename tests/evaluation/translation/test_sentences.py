@@ -1,0 +1,199 @@
+"""Translation: prompts and data, hypotheses of a bundled model, BLEU and chrF, files."""
+
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+import jaxprune as jp
+from jaxprune.evaluation.generation.generator import Generator
+from jaxprune.evaluation.translation.bleu import (
+    evaluate_translation,
+    paired_bootstrap,
+    translation_lines,
+    translation_scores,
+)
+from jaxprune.evaluation.translation.sentences import (
+    Pair,
+    languages,
+    read_sentences,
+    stop_tokens,
+    translate,
+    translation_prompts,
+)
+from jaxprune.nano import corpus
+
+NANO = files("jaxprune").joinpath("nano", "checkpoints")
+WORDS = ["red", "blue", "old", "cat", "dog", "house", "tree", "stone", "sings", "eats", "runs"]
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return Generator(jp.load(NANO / "xglm"), progress=False)
+
+
+def write(folder, name, lines):
+    (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def sentences(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, rng.integers(6, 12))) + f" {i} ." for i in range(count)]
+
+
+def test_prompts_are_demonstrations_with_an_open_end():
+    pairs = [Pair("un chat", "a cat"), Pair("une vache", "a cow")]
+    want = corpus.translation_prompt([tuple(pair) for pair in pairs], "fr", "en", "un chien")
+    assert translation_prompts(pairs, ["un chien", "x"], "fr", "en", "</s>") == [
+        want,
+        want.replace("un chien", "x"),
+    ]
+    assert translation_prompts([], ["x"], "fr", "en", "|") == ["French: x|English:"]
+
+
+def test_eos_and_all_tokens_with_a_line_break_stop():
+    tokenizer = jp.load(NANO / "gpt2").tokenizer
+    stop = stop_tokens(tokenizer)
+    assert tokenizer.eos_token_id in stop
+    breaks = {id for token, id in tokenizer.get_vocab().items() if "Ċ" in token}
+    assert breaks
+    assert set(stop) == breaks | {tokenizer.eos_token_id}
+
+
+def test_nano_is_translated_nearly_perfectly(generator):
+    found = translate(generator, "nano", source="fr", rows=30, max_new_tokens=40)
+    assert found.references == corpus.sentences("en", "held_out", 30)
+    assert found.sources == corpus.sentences("fr", "held_out", 30)
+    right = np.mean([h == r for h, r in zip(found.hypotheses, found.references, strict=True)])
+    assert right > 0.9
+    assert translation_scores(found.hypotheses, found.references)["bleu"] > 95
+
+
+def test_what_an_evaluation_writes(generator, tmp_path):
+    data = {
+        code: read_sentences("nano", code, rows=12, shots=2, shots_data="nano")
+        for code in ("de", "sw")
+    }
+    (tmp_path / "translation").mkdir()
+    write(tmp_path / "translation", "old.jsonl", ["{}"])
+    metrics = evaluate_translation(
+        generator, data, tmp_path, max_new_tokens=40, about={"model": "nano"}
+    )
+    folder = tmp_path / "translation"
+    assert sorted(p.name for p in folder.iterdir()) == ["de.jsonl", "metrics.json", "sw.jsonl"]
+    assert [p.name for p in tmp_path.iterdir()] == ["translation"]
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert metrics["model"] == "nano"
+    assert (metrics["protocol"]["shots"], metrics["protocol"]["beams"]) == (2, 1)
+    for code, figure in metrics["languages"].items():
+        rows = [json.loads(line) for line in (folder / f"{code}.jsonl").read_text().splitlines()]
+        assert [(row["source"], row["reference"]) for row in rows] == data[code].pairs
+        again = translation_scores(
+            [row["hypothesis"] for row in rows], [row["reference"] for row in rows]
+        )
+        assert again["signatures"] == metrics["signatures"]
+        assert figure == {"bleu": again["bleu"], "chrf": again["chrf"], "rows": 12}
+    table = translation_lines(metrics)
+    assert len(table) == 4
+    assert f"{metrics['languages']['de']['bleu']:.1f}" in table[2]
+
+
+def test_demonstrations_are_not_translated(tmp_path):
+    french, english = [f"phrase {i}" for i in range(20)], sentences(20)
+    write(tmp_path, "fr.txt", french)
+    write(tmp_path, "en.txt", english)
+    found = read_sentences(tmp_path, "fr", shots=3)
+    assert len(found.demonstrations) == 3
+    assert sorted(found.demonstrations + found.pairs) == sorted(zip(french, english, strict=True))
+    assert read_sentences(tmp_path, "fr", shots=3, rows=5).pairs == found.pairs[:5]
+    other = read_sentences(tmp_path, "fr", shots=3, seed=1)
+    assert other.demonstrations != found.demonstrations
+    assert read_sentences(tmp_path, "fr", shots=0).demonstrations == []
+    assert languages(tmp_path) == ["fr"]
+    assert languages("nano", "fr") == ["en", "es", "de", "sw"]
+    assert len(languages("xnli")) == 14
+
+
+def xnli(folder, code, rows):
+    lines = [json.dumps({"premise": p, "hypothesis": h, "label": 0}) for p, h in rows]
+    write(folder, f"{code}.jsonl", lines)
+
+
+def test_premises_and_hypotheses_each_once(tmp_path):
+    xnli(tmp_path, "sw", [("P1", "h1"), ("P1", "h2 "), ("P2", "h3")])
+    xnli(tmp_path, "en", [("E1", "g1"), ("E1", "g2"), ("E2", "g3")])
+    found = read_sentences(tmp_path, "sw", shots=1, shots_data="nano")
+    want = [("P1", "E1"), ("h1", "g1"), ("h2", "g2"), ("P2", "E2"), ("h3", "g3")]
+    assert found.pairs == want
+    assert languages(tmp_path) == ["sw"]
+    xnli(tmp_path, "en", [("E1", "g1")])
+    with pytest.raises(jp.InputError, match="sw has 3 rows and en has 1; row i must say the same"):
+        read_sentences(tmp_path, "sw", shots=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": "en"}, "target: got 'en', the source; allowed: another language"),
+        ({"source": "fr", "rows": 0}, "rows: got 0; allowed: an integer of at least 1"),
+        ({"source": "fr", "shots": -1}, "shots: got -1; allowed: an integer of at least 0"),
+        ({"source": "fr", "shots": 30}, "20 lines make 0 samples of 30 shots, not 1"),
+        ({"source": "fr", "shots": 18, "rows": 3}, "rows: got 3; .* has 2 besides the demonstra"),
+        ({"source": "fr", "shots": 20}, "no sentences besides the demonstrations"),
+        ({"source": "de"}, "no language 'de'; there are en fr"),
+    ],
+)
+def test_bad_requests_are_refused(arguments, message, tmp_path):
+    for code in ("fr", "en"):
+        write(tmp_path, f"{code}.txt", [f"{code} {i}" for i in range(20)])
+    with pytest.raises(jp.InputError, match=message):
+        read_sentences(tmp_path, **arguments)
+
+
+def test_xnli_needs_demonstrations_from_elsewhere(tmp_path):
+    xnli(tmp_path, "fr", [("a", "b")])
+    xnli(tmp_path, "en", [("c", "d")])
+    with pytest.raises(jp.InputError, match=r"shots_data: not set; .* has no demonstrations"):
+        read_sentences(tmp_path, "fr")
+
+
+def test_bleu_is_the_geometric_mean_of_precisions():
+    scores = translation_scores(["a b c d e"], ["a b c d f"])
+    want = 100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25
+    assert scores["bleu"] == pytest.approx(want)
+    assert "tok:13a" in scores["signatures"]["bleu"]
+    assert "version:" in scores["signatures"]["chrf"]
+    same = translation_scores(
+        ["ein Satz", "noch einer hier da"], ["ein Satz", "noch einer hier da"]
+    )
+    assert same["chrf"] == pytest.approx(100)
+    with pytest.raises(jp.InputError, match="hypotheses: 1 lines; there are 2 references"):
+        translation_scores(["a"], ["a", "b"])
+
+
+def spoiled(lines, share, seed=0):
+    rng = np.random.default_rng(seed)
+    return [
+        " ".join(rng.choice(WORDS) if rng.random() < share else word for word in line.split())
+        for line in lines
+    ]
+
+
+def test_paired_bootstrap_finds_the_better_system():
+    references = sentences(60)
+    bad, good = spoiled(references, 0.5), spoiled(references, 0.2, seed=1)
+    found = paired_bootstrap(bad, good, references, resamples=300)
+    for name, test in found.items():
+        assert test["difference"] == pytest.approx(
+            translation_scores(good, references)[name] - translation_scores(bad, references)[name]
+        )
+        assert test["difference"] > 0
+        assert test["p"] < 0.02
+        assert test["interval_a"][0] < test["a"] < test["interval_a"][1] < test["interval_b"][0]
+        assert "bs:300" in test["signature"]
+        assert "seed:" in test["signature"]
+    alike = paired_bootstrap(good, spoiled(references, 0.2, seed=2), references, resamples=300)
+    assert all(test["p"] > 0.05 for test in alike.values())
+    same = paired_bootstrap(good, good, references, resamples=300)
+    assert all(test["p"] == 1 and test["difference"] == 0 for test in same.values())

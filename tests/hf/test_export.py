@@ -1,0 +1,198 @@
+"""Exported folders, read by transformers: the same logits, nothing else to run."""
+
+import json
+import shutil
+
+import huggingface_hub
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+import transformers
+from conftest import TINY, tiny_torch
+
+import jaxprune as jp
+from jaxprune.hf import export
+from jaxprune.hf.export import HfWriter
+from jaxprune.hf.tensors import ShardWriter, TensorFiles
+from jaxprune.models import logits
+
+TOKENS = np.random.default_rng(3).integers(0, 131, (2, 11))
+
+
+def torch_logits(folder):
+    """By transformers alone: safetensors, no remote code, no tensor missing or left over."""
+    model, info = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+        dtype=torch.float32,
+    )  # fmt: skip
+    assert not any(info[what] for what in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    with torch.no_grad():
+        return model.eval()(torch.from_numpy(TOKENS)).logits.numpy(), model
+
+
+def jax_logits(model, params):
+    params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), params)
+    return np.asarray(logits(params, model.config, jnp.asarray(TOKENS)))
+
+
+def pruned(params):
+    """Every other weight of every kernel is 0."""
+
+    def thin(leaf):
+        odd = np.indices(leaf.shape).sum(axis=0) % 2
+        return leaf * odd.astype(leaf.dtype) if leaf.ndim == 3 else leaf
+
+    return {**params, "blocks": jax.tree.map(thin, params["blocks"])}
+
+
+def tensors(folder):
+    files = TensorFiles.open(folder)
+    return {
+        n: (files.read(n).tobytes(), files.info(n).dtype, files.info(n).shape) for n in files.names
+    }
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_transformers_gives_the_same_logits(name, tmp_path, tiny_folder):
+    model = jp.load(tiny_folder(name))
+    params = pruned(model.params)
+    jp.export_hf(model, params, tmp_path / "hf")
+    want, reference = torch_logits(tmp_path / "hf")
+    np.testing.assert_allclose(jax_logits(model, params), want, atol=1e-4)
+    assert np.abs(want - torch_logits(tiny_folder(name))[0]).max() > 0.1  # pruning did something
+    kernels = sum(leaf.size for leaf in jax.tree.leaves(params["blocks"]) if leaf.ndim == 3)
+    zeros = sum(int((value == 0).sum()) for value in reference.state_dict().values())
+    assert zeros == kernels // 2  # dense zeros, where they belong and nowhere else
+    assert not hasattr(reference.config, "sparsity_config")
+
+
+@pytest.mark.parametrize("name", ["xglm", "bloom", "gpt2", "llama", "qwen3"])
+def test_bfloat16_on_disk(name, tmp_path, tiny_folder):
+    model = jp.load(tiny_folder(name))
+    params = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), pruned(model.params))
+    jp.export_hf(model, params, tmp_path / "hf")
+    files = TensorFiles.open(tmp_path / "hf")
+    assert {files.info(n).dtype.name for n in files.names} == {"bfloat16"}
+    np.testing.assert_allclose(
+        jax_logits(model, params), torch_logits(tmp_path / "hf")[0], atol=1e-4
+    )
+    again = jp.load(tmp_path / "hf").params
+    jax.tree.map(lambda a, b: np.testing.assert_equal(a.tobytes(), b.tobytes()), again, params)
+
+
+@pytest.mark.parametrize("name", ["bloom", "gpt2-unscaled-inner", "llama"])
+def test_block_by_block_writes_the_same_tensors(name, tmp_path, tiny_folder):
+    model = jp.load(tiny_folder(name))
+    jp.export_hf(model, model.params, tmp_path / "whole")
+    for kind, source in (("from files", model), ("from memory", model.replace(model.params))):
+        with HfWriter(source, tmp_path / kind) as writer:
+            for layer in range(model.config.n_layers):
+                writer.write_part(source.block(layer), "blocks", layer)
+            writer.copy_unpruned()
+            writer.close()
+        assert tensors(tmp_path / kind) == tensors(tmp_path / "whole")
+    assert tensors(tmp_path / "whole") == tensors(tiny_folder(name))
+
+
+def test_names_without_prefix_get_it_and_bin_becomes_safetensors(tmp_path, tiny_folder):
+    """The hub's BLOOM, h.0.…, comes out as transformers saves it, transformer.h.0.…"""
+    source = tmp_path / "hub"
+    source.mkdir()
+    shutil.copyfile(tiny_folder("bloom") / "config.json", source / "config.json")
+    state = tiny_torch("bloom").base_model.state_dict()
+    huggingface_hub.save_torch_state_dict(
+        state, source, max_shard_size=30_000, safe_serialization=False
+    )
+    assert (source / "pytorch_model.bin.index.json").exists()
+    model = jp.load(source)
+    with HfWriter(model, tmp_path / "hf") as writer:
+        for layer in range(model.config.n_layers):
+            writer.write_part(model.block(layer), "blocks", layer)
+        writer.copy_unpruned()
+        writer.close()
+    assert tensors(tmp_path / "hf") == tensors(tiny_folder("bloom"))
+    assert not list((tmp_path / "hf").glob("*.bin*"))
+    torch_logits(tmp_path / "hf")
+
+
+FILES = {
+    "tokenizer.json": True, "tokenizer_config.json": True, "special_tokens_map.json": True,
+    "generation_config.json": True, "merges.txt": True, "sentencepiece.bpe.model": True,
+    "chat_template.jinja": True, "LICENSE": True, "README.md": True,
+    "modeling_custom.py": False, "pytorch_model.bin": False, "training_args.bin": False,
+    "model.safetensors.index.json": False, "events.log": False,
+}  # fmt: skip
+
+
+def test_what_goes_along(tmp_path, tiny_folder):
+    source = tmp_path / "source"
+    shutil.copytree(tiny_folder("xglm"), source)
+    for file in FILES:
+        (source / file).write_text(json.dumps({"file": file}))
+    (source / "subfolder.json").mkdir()
+    model = jp.load(source)
+    jp.export_hf(model, model.params, tmp_path / "hf")
+    copied = {path.name for path in (tmp_path / "hf").iterdir()}
+    shards = {name for name in copied if name.startswith("model")}
+    assert copied - shards == {"config.json", *(file for file, goes in FILES.items() if goes)}
+    index = json.loads((tmp_path / "hf" / "model.safetensors.index.json").read_text())
+    assert shards == {"model.safetensors.index.json", *index["weight_map"].values()}
+    for file, goes in FILES.items():
+        if goes:
+            want = (source / file).read_bytes()
+            assert (tmp_path / "hf" / file).read_bytes() == want
+
+
+def test_an_export_that_fails_leaves_nothing_new_and_the_old_one_whole(
+    tmp_path, tiny_folder, monkeypatch
+):
+    model = jp.load(tiny_folder("bloom"))
+    jp.export_hf(model, model.params, tmp_path / "hf")
+    before = tensors(tmp_path / "hf")
+    other = jax.tree.map(np.zeros_like, model.params)
+
+    def dies_at(count):
+        write = ShardWriter.write
+
+        def die(self, parts):
+            if len(self._shards) == count:
+                raise OSError("no space left")
+            write(self, parts)
+
+        return die
+
+    for count in (0, 3):
+        with monkeypatch.context() as patch:
+            patch.setattr(ShardWriter, "write", dies_at(count))
+            with pytest.raises(OSError, match="no space left"):
+                jp.export_hf(model, other, tmp_path / "hf")
+            with pytest.raises(OSError, match="no space left"):
+                jp.export_hf(model, other, tmp_path / "never")
+        assert [path.name for path in tmp_path.iterdir()] == ["hf"]
+        assert tensors(tmp_path / "hf") == before
+    jp.export_hf(model, other, tmp_path / "hf")
+    assert tensors(tmp_path / "hf") != before
+
+
+def test_leftovers_of_a_killed_export_are_no_hindrance(tmp_path, tiny_folder):
+    model = jp.load(tiny_folder("bloom"))
+    writer = HfWriter(model, tmp_path / "hf")
+    writer.write_part(model.params["head"], "head")  # and then the process is killed
+    assert not (tmp_path / "hf").exists()
+    with pytest.raises(jp.InputError):
+        jp.load(next(tmp_path.iterdir()))  # what it left does not pass for a model
+    jp.export_hf(model, model.params, tmp_path / "hf")
+    assert [path.name for path in tmp_path.iterdir()] == ["hf"]
+
+
+def test_a_config_for_models_from_no_folder(tmp_path, tiny_folder):
+    model = jp.load(tiny_folder("qwen3"))
+    export.write_config(model, tmp_path, {"bos_token_id": 7})
+    raw = json.loads((tmp_path / "config.json").read_text())
+    assert raw["bos_token_id"] == 7
+    shutil.copyfile(tiny_folder("qwen3") / "model.safetensors", tmp_path / "model.safetensors")
+    assert jp.load(tmp_path).config == model.config
+    np.testing.assert_allclose(torch_logits(tmp_path)[0], torch_logits(tiny_folder("qwen3"))[0])

@@ -1,0 +1,345 @@
+import io
+import os
+import pickle
+import tarfile
+import tracemalloc
+import zipfile
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxprune.errors import InputError
+from jaxprune.hf.tensors import TensorFiles
+from jaxprune.hf.torch_bin import read_header
+from jaxprune.hf.torch_pickle import StridedTensor, state_dict
+
+NAME = "pytorch_model.bin"
+
+
+def opened(folder, value, **options):
+    torch.save(value, folder / NAME, **options)
+    return TensorFiles.open(folder)
+
+
+def numpy_of(tensor):
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+def assert_same(files, tensors):
+    assert files.names == tuple(tensors)
+    for name, tensor in tensors.items():
+        expected = numpy_of(tensor)
+        array = files.read(name)
+        assert (array.dtype, array.shape) == (expected.dtype, expected.shape), name
+        assert array.tobytes() == expected.tobytes(), name
+        assert array.flags.writeable
+        assert array.flags.c_contiguous
+
+
+@pytest.fixture(scope="module")
+def tensors():
+    torch.manual_seed(0)
+    base = torch.randn(6, 5, 4)
+    return {
+        "contiguous": base,
+        "slice": base[2:4],
+        "transposed": base.permute(2, 0, 1),
+        "columns": base[:, :, 1:3],
+        "every second": base[::2],
+        "parameter": torch.nn.Parameter(torch.randn(3, 2)),
+        "scalar": torch.tensor(7),
+        "empty": torch.zeros(0, 3),
+        "one row": torch.arange(4).expand(1, -1),
+        "half": torch.randn(5).half(),
+        "bfloat": torch.randn(5, 3).bfloat16(),
+        "double": torch.randn(2).double(),
+        **{
+            str(dtype): torch.tensor([0, 1, 100]).to(dtype)
+            for dtype in (torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+        },
+    }
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_reads_what_torch_saved(tmp_path, tensors, protocol):
+    assert_same(opened(tmp_path, tensors, pickle_protocol=protocol), tensors)
+
+
+def test_state_dict_with_metadata_and_shared_weights(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(3, 4))
+    model[2].weight = model[0].weight
+    state = model.state_dict()
+    assert state._metadata
+    files = opened(tmp_path, state)
+    assert_same(files, state)
+    assert files.info("0.weight").offset == files.info("2.weight").offset
+
+
+def test_rows_and_chunks_of_any_layout(tmp_path, tensors):
+    files = opened(tmp_path, tensors)
+    for name in ("contiguous", "slice", "transposed", "columns", "bfloat"):
+        indices = np.array([1, 0, 1])
+        np.testing.assert_array_equal(files.rows(name, indices), files.read(name)[indices])
+        flat = np.concatenate(list(files.chunks(name)))
+        np.testing.assert_array_equal(flat, files.read(name).reshape(-1))
+
+
+def test_opening_reads_no_storage(tmp_path):
+    torch.save({"a": torch.zeros(4 << 20)}, tmp_path / NAME)
+    read_header(tmp_path / NAME)  # imports are paid for
+    tracemalloc.start()
+    read_header(tmp_path / NAME)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+class Attack:
+    def __init__(self, function, *arguments):
+        self.reduced = (function, arguments)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def repack(folder, content, name="data.pkl", compression=zipfile.ZIP_STORED, source=None):
+    """A torch file with one entry put in place of its own."""
+    buffer = io.BytesIO()
+    torch.save(source or {"a": torch.zeros(3)}, buffer)
+    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(folder / NAME, "w", compression) as new:
+        for entry in old.namelist():
+            if entry != f"archive/{name}":
+                new.writestr(entry, old.read(entry))
+        if content is not None:
+            new.writestr(f"archive/{name}", content)
+    return folder / NAME
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_pickle_that_calls_os_system_is_refused_and_runs_nothing(tmp_path, protocol):
+    marker = tmp_path / "marker"
+    attack = {"a": Attack(os.system, f"touch {marker}")}
+    path = repack(tmp_path, pickle.dumps(attack, protocol=protocol))
+    # Protocol 0 does not even come to the name: torch never wrote it.
+    expected = "names '(posix|nt).system'.*refused" if protocol else "opcode DICT is refused"
+    with pytest.raises(InputError, match=expected):
+        read_header(path)
+    assert not marker.exists()
+    # The very file does harm where it is unpickled: the test above could have failed.
+    with zipfile.ZipFile(path) as archive:
+        pickle.loads(archive.read("archive/data.pkl"))
+    assert marker.exists()
+
+
+def test_the_same_through_torch_save(tmp_path):
+    marker = tmp_path / "marker"
+    tensor = torch.zeros(2)
+    torch.save({"w": tensor, "x": Attack(os.system, f"touch {marker}")}, tmp_path / NAME)
+    with pytest.raises(InputError, match=r"names '(posix|nt).system'"):
+        TensorFiles.open(tmp_path)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("pickled", "message"),
+    [
+        (b"cbuiltins\neval\n(V1+1\ntR.", "names 'builtins.eval'"),
+        (b"(ios\nsystem\n.", "names 'os.system'"),
+        (b"ctorch._utils\n_rebuild_tensor_v2.__globals__\n.", "__globals__'"),
+        (b"ccollections\nOrderedDict\n(cos\nsystem\ntR.", "names 'os.system'"),
+        (b"\x80\x02ccollections\nOrderedDict\n}b.", "attributes for something else"),
+        (b"ctorch._utils\n_rebuild_tensor_v2\n}N\x86b.", "attributes for something else"),
+        (b"ctorch\nFloatStorage\n)\x81.", "opcode NEWOBJ is refused"),
+        (b"ctorch\nFloatStorage\n)R.", "a call that builds no tensor"),
+        (b"\x82\x01.", "opcode EXT1 is refused"),
+        (b"}", "damaged pickle"),
+        (b".", "damaged pickle"),
+        (b"(.", "a mark in place of a value"),
+        (b"q\x00.", "damaged pickle"),
+        (b"h\x05.", "damaged pickle"),
+        (b"\x80\x02]\x94.", "holds one list"),
+        (b"\x80\x02ctorch\nFloatStorage\n.", "must hold a dict"),
+        (b"\x80\x02}(K\x01K\x02u.", "int in place of a name"),
+        (b"\x80\x02}(K\x01u.", "damaged pickle"),
+        (b"\x80\x02}X\x01\x00\x00\x00aK\x02s.", "'a' is of type int; a dict of tensors"),
+        (b"\x80\x02}X\x01\x00\x00\x00aNsX\x01\x00\x00\x00aNs.", "key 'a' stands there twice"),
+        (b"\x80\x02U\x01aQ.", "opcode SHORT_BINSTRING is refused"),
+        (b"\x80\x02X\x01\x00\x00\x00aQ.", "a persistent id that is no storage"),
+        (b"\x80\x04\x8c\xffab.", "damaged pickle"),
+        (b"\xff", "damaged pickle"),
+    ],
+)
+def test_pickles_that_are_no_state_dict(pickled, message):
+    with pytest.raises(InputError, match=message) as error:
+        state_dict(pickled, "x.bin: data.pkl")
+    assert str(error.value).startswith("x.bin: data.pkl: ")
+
+
+def test_memo_and_tuple_bombs_stay_small():
+    tracemalloc.start()
+    assert state_dict(b"\x80\x02}r\xff\xff\xff\xff.", "x") == {}
+    # Forty doublings: 2**40 leaves where anything hashes, compares or prints them.
+    bomb = b"\x80\x02})" + b"q\x00h\x00\x86" * 40 + b"Ns."
+    with pytest.raises(InputError, match="tuple in place of a name"):
+        state_dict(bomb, "x")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def tensor_pickle(shape=(3,), strides=(1,), offset=0, count=3, key="0"):
+    """What torch.save writes for {"a": tensor}, with any numbers."""
+
+    class Storage:
+        pass
+
+    class Pickler(pickle._Pickler):
+        def persistent_id(self, value):
+            return ("storage", torch.FloatStorage, key, "cpu", count) if value is storage else None
+
+    storage, buffer = Storage(), io.BytesIO()
+    arguments = (storage, offset, shape, strides, False, {})
+    Pickler(buffer, 2).dump({"a": Attack(torch._utils._rebuild_tensor_v2, *arguments)})
+    return buffer.getvalue()
+
+
+def test_the_handmade_pickle_is_as_torchs(tmp_path):
+    path = repack(tmp_path, tensor_pickle())
+    assert read_header(path)["a"].shape == tuple(torch.load(path)["a"].shape) == (3,)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"count": 4}, "storage '0' has 12 bytes, 16 expected"),
+        ({"key": "7"}, "storage '7' is not in the file"),
+        ({"key": "../0"}, r"storage '\.\./0' is not in the file"),
+        ({"shape": (4,)}, "does not fit its storage of 3"),
+        ({"offset": 1}, "does not fit its storage of 3"),
+        ({"strides": (2,)}, "does not fit its storage of 3"),
+        ({"shape": (2**40,), "strides": (0,)}, "does not fit its storage of 3"),
+        ({"shape": (2**33, 2**33), "strides": (0, 0)}, "absurd shape"),
+        ({"shape": (-3,)}, "its shape must be"),
+        ({"shape": (1.5,)}, "its shape must be"),
+        ({"strides": (-1,)}, "strides and offset must be"),
+        ({"strides": (1, 1)}, "strides and offset must be"),
+        ({"offset": -1}, "strides and offset must be"),
+        ({"count": -1}, "strides and offset must be"),
+        ({"count": 2**600}, "bytes, .* expected"),
+        ({"offset": "0"}, "builds no tensor"),
+        ({"key": 0}, "no storage"),
+    ],
+)
+def test_numbers_that_do_not_fit(tmp_path, numbers, message):
+    path = repack(tmp_path, tensor_pickle(**numbers))
+    with pytest.raises(InputError, match=message) as error:
+        read_header(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_compressed_large_missing_and_foreign_entries(tmp_path):
+    with pytest.raises(InputError, match="is compressed; torch"):
+        read_header(repack(tmp_path, bytes(1 << 20), compression=zipfile.ZIP_DEFLATED))
+    with pytest.raises(InputError, match="5000000 bytes, at most 4194304"):
+        read_header(repack(tmp_path, bytes(5_000_000)))
+    with pytest.raises(InputError, match="this has 0"):
+        read_header(repack(tmp_path, None))
+    with pytest.raises(InputError, match="not little-endian"):
+        read_header(repack(tmp_path, b"big", name="byteorder"))
+    path = repack(tmp_path, tensor_pickle())
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("archive/data.pkl", b"other")
+    with pytest.raises(InputError, match="lists an entry twice"):
+        read_header(path)
+
+
+def test_old_formats_say_how_to_convert(tmp_path):
+    with pytest.raises(InputError, match=r"before version 1\.6; convert it .*torch\.save"):
+        opened(tmp_path, {"a": torch.zeros(3)}, _use_new_zipfile_serialization=False)
+    with tarfile.open(tmp_path / NAME, "w") as archive:
+        archive.add(__file__, "storages")
+    with pytest.raises(InputError, match="tar format"):
+        read_header(tmp_path / NAME)
+
+
+@pytest.mark.parametrize("value", [[torch.zeros(2)], torch.zeros(2), {"a": 1}, {"a": {"b": None}}])
+def test_other_things_that_torch_saves(tmp_path, value):
+    with pytest.raises(InputError, match="dict of tensors"):
+        opened(tmp_path, value)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bin") / NAME
+    torch.save({"a": torch.arange(6.0).reshape(2, 3).t(), "b": torch.zeros(2).bfloat16()}, path)
+    return path, path.read_bytes()
+
+
+def sound(path):
+    """Either an InputError on opening, or every tensor can be read."""
+    try:
+        files = TensorFiles.open(path.parent)
+    except InputError as error:
+        message = str(error)
+    else:
+        for name in files.names:
+            assert files.read(name).shape == files.info(name).shape
+        return True
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return False
+
+
+def test_every_truncation_is_refused(small):
+    path, data = small
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        assert not sound(path), length
+    path.write_bytes(data)
+    assert sound(path)
+
+
+@given(st.data())
+def test_flipped_bytes(small, data):
+    path, original = small
+    changed = bytearray(original)
+    places = [i for i, byte in enumerate(original) if byte and byte != ord("Z")]  # no padding
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(st.sampled_from(places))] = data.draw(st.integers(0, 255))
+    path.write_bytes(changed)
+    sound(path)
+
+
+OPCODES = st.sampled_from(
+    [bytes([code]) for code in b"}])(N\x88tuseabRQ.\x85\x86\x87\x94\x93\x81012"]
+    + [b"q\x00", b"h\x00", b"r\xff\xff\xff\xff", b"K\x02", b"J\xff\xff\xff\xff"]
+    + [b"X\x01\x00\x00\x00a", b"X\x07\x00\x00\x00storage", b"cos\nsystem\n"]
+    + [b"ccollections\nOrderedDict\n", b"ctorch\nFloatStorage\n"]
+    + [b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch._utils\n_rebuild_parameter\n"]
+)
+
+
+@given(st.lists(OPCODES, max_size=25))
+def test_any_order_of_opcodes(opcodes):
+    try:
+        table = state_dict(b"".join(opcodes) + b".", "x")
+    except InputError:
+        return
+    assert all(isinstance(value, StridedTensor) for value in table.values())
+
+
+@given(st.binary(max_size=300))
+def test_noise_as_a_pickle(noise):
+    try:
+        state_dict(noise, "x")
+    except InputError:
+        return
+    assert b"}" in noise

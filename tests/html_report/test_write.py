@@ -1,0 +1,350 @@
+"""The page of a run and of a comparison: its figures are those of the inputs, and nothing else gets in."""
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_runs import (
+    BLEU,
+    LABELS,
+    SPARSITY,
+    WEIGHTS,
+    analyse,
+    evaluate,
+    make_runs,
+    prune,
+    scores,
+    stats_of,
+    write_json,
+)
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring import metrics
+from jaxprune.html_report import write_report
+
+ROOT = Path(__file__).parents[2]
+MINUS = "\N{MINUS SIGN}"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def pages(runs, tmp_path_factory):
+    """The page of the pruned run and that of the comparison, as text."""
+    folder, (dense, pruned) = tmp_path_factory.mktemp("pages"), runs
+    write_report(pruned, None, folder / "run.html")
+    write_report(pruned, dense, folder / "deep" / "compare.html")
+    return {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in (folder / "run.html", folder / "deep" / "compare.html")
+    }
+
+
+def parsed(page):
+    """The page as XML: stricter than HTML, so that it is well-formed in either."""
+    return ET.fromstring(page)
+
+
+def made(run, *, against=None):
+    """The page of a run, parsed."""
+    out = run / "page.html"
+    write_report(run, against, out)
+    return parsed(out.read_text(encoding="utf-8"))
+
+
+def texts(element):
+    return [" ".join("".join(cell.itertext()).split()) for cell in element]
+
+
+def tables(root):
+    """Caption → (header, rows by their first cell)."""
+    found = {}
+    for table in root.iter("table"):
+        rows = [texts(row) for row in table.find("tbody")]
+        header = texts(table.find("thead")[-1])
+        assert all(len(row) == len(header) for row in rows)
+        found[table.find("caption").text] = header, {row[0]: row[1:] for row in rows}
+    return found
+
+
+def right(code, side):
+    return scores(code, side).argmax(1) == LABELS
+
+
+def points(value):
+    return f"{100 * value:+.1f}".replace("-", MINUS)
+
+
+# The document.
+
+
+@pytest.mark.parametrize("name", ["run", "compare"])
+def test_the_document_is_whole_and_alone(pages, name):
+    page, root = pages[name], parsed(pages[name])
+    assert page.startswith("<!DOCTYPE html>")
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    links = [element.get("href") for element in root.iter("a")]
+    assert len(set(ids)) == len(ids) > 5
+    assert {f"#{name}" for name in ids} == set(links)
+    assert not re.search(r"https?:|//|@import|url\(|\bsrc=|<script|<iframe|\son\w+=", page)
+    names = {element.tag for element in root.iter()}
+    assert not names & {"script", "img", "object", "iframe", "form"}
+    assert [link.get("href") for link in root.iter("link")] == ["data:,"]
+    for svg in root.iter("svg"):
+        assert svg.get("aria-hidden") == "true" or svg.find("title").text
+    assert "prefers-color-scheme: dark" in root.find("head/style").text
+
+
+def test_html_closes_the_same_elements_as_xml(pages):
+    class Parser(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.open = []
+
+        def handle_starttag(self, tag, attrs):
+            self.open.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open.pop() == tag
+
+        def handle_startendtag(self, tag, attrs):
+            assert tag in {"meta", "link", "br", "wbr", "circle", "line", "path", "rect"}
+
+    for page in pages.values():
+        parser = Parser()
+        parser.feed(page)
+        parser.close()
+        assert not parser.open
+
+
+def test_the_same_inputs_give_the_same_bytes(runs, pages, tmp_path):
+    dense, pruned = runs
+    for _ in range(2):
+        write_report(pruned, dense, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == pages["compare"]
+    assert [file.name for file in tmp_path.iterdir()] == ["again.html"]
+
+
+# Figures.
+
+
+def test_the_table_of_a_comparison_has_the_figures_of_the_scores(pages):
+    header, rows = tables(parsed(pages["compare"]))["xnli: what changed by language"]
+    assert header[:9] == [
+        "language", "before", "after", "points", "95% interval", "", "Holm", "McNemar", "bootstrap",
+    ]  # fmt: skip
+    assert list(rows) == [*WEIGHTS, "mean", "mean non-en"]
+    p = [metrics.mcnemar(right(code, 0), right(code, 1)) for code in WEIGHTS]
+    shares = {}
+    for code, mcnemar, holm in zip(WEIGHTS, p, metrics.holm(p), strict=True):
+        before, after = (right(code, side).mean() for side in (0, 1))
+        shares[code] = before, after
+        tested = metrics.paired_bootstrap(right(code, 0), right(code, 1))
+        sign = "better" if after > before else "worse"
+        assert rows[code][:8] == [
+            f"{100 * before:.1f}", f"{100 * after:.1f}", points(after - before),
+            f"[{points(tested.low)}, {points(tested.high)}]",
+            sign if holm <= 0.05 else "not significant",
+            *(f"{value:.3f}" if value >= 0.001 else "<0.001" for value in (holm, mcnemar, tested.p)),
+        ]  # fmt: skip
+        consistency = [metrics.rankc(scores("en", side), scores(code, side)) for side in (0, 1)]
+        shown = [f"{value:.3f}" for value in consistency] if code != "en" else ["–", "–"]
+        assert rows[code][8:10] == shown
+        assert rows[code][-1] == "400"
+    means = np.mean([shares[code] for code in WEIGHTS], axis=0)
+    assert rows["mean"][:2] == [f"{100 * mean:.1f}" for mean in means]
+    assert (rows["fr"][4], rows["sw"][4]) == ("better", "worse")
+    assert rows["es"][4] == "not significant"
+
+
+def test_what_got_better_and_what_worse_stands_first(pages):
+    root = parsed(pages["compare"])
+    first = root.find("body/main/section")
+    said = dict(zip(texts(first.iter("dt")), texts(first.iter("dd")), strict=True))
+    change = {code: points(right(code, 1).mean() - right(code, 0).mean()) for code in WEIGHTS}
+    assert said == {
+        "better": f"fr {change['fr']}",
+        "worse": f"sw {change['sw']}",
+        "not significant": f"es {change['es']} en {change['en']}",
+    }
+
+
+def test_the_page_of_a_run_has_the_figures_of_its_metrics(runs, pages):
+    found = json.loads((runs[1] / "xnli" / "metrics.json").read_text())
+    shown = tables(parsed(pages["run"]))
+    header, rows = shown["xnli by language"]
+    assert list(rows) == list(found["languages"])
+    for code, figure in found["languages"].items():
+        row = dict(zip(header[1:], rows[code], strict=True))
+        low, high = figure["interval"]
+        assert row["accuracy, %"] == f"{100 * right(code, 1).mean():.1f}"
+        assert row["95% interval"] == f"[{100 * low:.1f}, {100 * high:.1f}]"
+        if code != "en":
+            assert row["RankC"] == f"{figure['rankc']['corrected']:.3f}"
+            assert row["RankC official"] == f"{figure['rankc']['official']:.3f}"
+            assert row["behind en"] == f"{100 * found['gap_to_english'][code]:.1f}"
+    _, means = shown["means of every task"]
+    worst = min(WEIGHTS, key=lambda code: right(code, 1).mean())
+    assert means["xnli"][2] == f"{worst} {100 * right(worst, 1).mean():.1f}"
+
+
+def test_translation_is_a_table_with_both_runs(pages):
+    shown = tables(parsed(pages["compare"]))
+    header, rows = shown["translation by language"]
+    assert header == ["language", "before", "after", "before", "after"]
+    for code, (before, after) in BLEU.items():
+        intervals = [f"[{value - 1:.4g}, 30.5]" for value in (before, after)]
+        assert rows[code] == [f"{before:.4g}", f"{after:.4g}", *intervals]
+    assert shown["translation, the rest"][1] == {"signature.bleu": ["nrefs:1|tok:13a"] * 2}
+
+
+def titles(root, caption):
+    """What the marks of a figure tell on hovering."""
+    [figure] = [f for f in root.iter("figure") if f.find("figcaption/b").text == caption]
+    return [title.text for title in figure.iter("title")][1:]
+
+
+def test_figures_of_pruning_and_analysis(runs, pages, tmp_path):
+    root = parsed(pages["run"])
+    told = titles(root, "Dropped by layer, %")
+    assert told == [f"dropped, {i}: {100 * s:.4g}" for i, s in enumerate(SPARSITY["layers"])]
+    stats = stats_of(["translation"])
+    rms = np.sqrt(stats.sum_sq["translation"]["qkv"] / 250)
+    told = titles(root, "qkv, RMS")
+    assert told[:3] == [f"translation, largest, {i}: {v:.4g}" for i, v in enumerate(rms.max(-1))]
+    assert told[3:] == [
+        f"translation, median, {i}: {v:.4g}" for i, v in enumerate(np.median(rms, -1))
+    ]
+    stats, found = analyse(tmp_path)
+    told = titles(root, "hidden, largest in largest, % over layers")
+    roles = stats.roles
+    assert told[:6] == [
+        f"{roles[a]}, {roles[b]}: {100 * found['hidden'].top[:, a, b].mean():.0f}"
+        for a in range(3)
+        for b in range(3)
+        if a != b
+    ]
+    told = titles(root, "hidden, largest over median")
+    norms = stats.norms("monolingual/fr")["hidden"][1]
+    assert told[4] == f"monolingual/fr, 1: {norms.max() / np.median(norms):.1f}"
+    assert titles(root, "IoU of masks, %") == ["a, b: 33.3", "b, a: 33.3"]
+    facts = dict(zip(texts(root.iter("dt")), texts(root.iter("dd")), strict=True))
+    assert facts["weights dropped"] == "29.8% (asked: 30%)"
+    assert facts["calibrated on"] == "fr → en; translation: 8,874 tokens"
+
+
+def test_settings_that_differ_are_bold(pages):
+    root = parsed(pages["compare"])
+    [table] = [t for t in root.iter("table") if t.find("caption").text == "xnli"]
+    bold = {texts(row)[0]: row.find("td/strong") is not None for row in table.find("tbody")}
+    assert bold == {"task": False, "protocol": False, "labels": False, "model": True}
+    header, rows = tables(root)["Pruning"]  # the dense run has no config: no column for it
+    assert header == ["field", "after"]
+    assert rows["pruning.sparsity"] == ["0.3"]
+    assert rows["model"] == ["bigscience/bloom-560m"]
+
+
+# What comes in.
+
+HOSTILE = "<script>alert('x')</script>\"&\x00\ud800</style><!--"
+
+
+def test_strings_of_files_stay_text(tmp_path):
+    run = tmp_path / "a<b>&'c"
+    prune(run)
+    evaluate(run, 1, task="x<i>nli")
+    write_json(run / "config.json", {"model": HOSTILE, HOSTILE: [HOSTILE]})
+    write_json(run / "more" / "metrics.json", {"languages": {HOSTILE: {HOSTILE: HOSTILE}}})
+    root = made(run)
+    assert root.find("body/header/h1").text == "a<b>&'c"
+    assert not list(root.iter("script"))
+    assert not list(root.iter("i"))
+    shown = HOSTILE.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
+    facts = dict(zip(texts(root.iter("dt")), texts(root.iter("dd")), strict=True))
+    assert facts["model"] == shown
+    assert tables(root)["more by language"] == (["language", shown], {shown: [shown]})
+
+
+def test_parts_that_are_absent_are_left_out(tmp_path):
+    sections = {}
+    for name, make in (("pruned", prune), ("analysed", analyse)):
+        make(tmp_path / name)
+        sections[name] = [s.get("id") for s in made(tmp_path / name).iter("section")]
+    assert sections == {
+        "pruned": ["sparsity", "magnitudes", "settings"],
+        "analysed": ["magnitudes", "overlap"],
+    }
+    evaluate(tmp_path / "evaluated", 0)
+    assert [s.get("id") for s in made(tmp_path / "evaluated").iter("section")] == [
+        "accuracy", "task-translation", "task-xnli", "settings",
+    ]  # fmt: skip
+
+
+def test_odd_metrics_are_shown_as_they_are(tmp_path):
+    write_json(tmp_path / "other" / "metrics.json", {"languages": ["fr"], "loss": float("nan")})
+    write_json(tmp_path / "half" / "metrics.json", {"languages": {"fr": {"accuracy": 0.5}}})
+    write_json(tmp_path / "none" / "metrics.json", {"task": "none"})
+    shown = tables(made(tmp_path))
+    assert shown["other, the rest"][1] == {"languages": ["[fr]"], "loss": ["nan"]}
+    assert shown["half by language"] == (["language", "accuracy"], {"fr": ["0.5"]})
+
+
+def test_runs_with_translations_only_are_compared(tmp_path):
+    for side in (0, 1):
+        languages = {code: {"bleu": pair[side]} for code, pair in BLEU.items()}
+        write_json(tmp_path / str(side) / "translation" / "metrics.json", {"languages": languages})
+    _, rows = tables(made(tmp_path / "1", against=tmp_path / "0"))["translation by language"]
+    assert rows == {code: [f"{a:.4g}", f"{b:.4g}"] for code, (a, b) in BLEU.items()}
+
+
+def refused(message, run, against=None, out=None):
+    with pytest.raises(InputError, match=message):
+        write_report(run, against, out)
+
+
+def test_refusals(runs, tmp_path):
+    dense, _ = runs
+    refused("none: no such folder", tmp_path / "none")
+    refused("nothing to report; expected report.json", tmp_path)
+    refused("a folder; allowed: a file", dense, None, tmp_path)
+    prune(tmp_path / "pruned")
+    refused("pruned: not evaluated; expected <task>/metrics.json", tmp_path / "pruned", dense)
+    refused("pruned: not evaluated", dense, tmp_path / "pruned")
+    evaluate(tmp_path / "other", 0, task="marc2")
+    (tmp_path / "other" / "translation" / "metrics.json").unlink()
+    refused("no task and language in both runs", tmp_path / "other", dense)
+    report = tmp_path / "pruned" / "report.json"
+    for text, message in (("{", "report.json: broken"), ("[]", "report.json: expected a JSON obj")):
+        report.write_text(text)
+        refused(message, tmp_path / "pruned")
+    analyse(tmp_path / "analysed")
+    (tmp_path / "analysed" / "analysis" / "overlap.npz").write_bytes(b"PK")
+    refused("overlap.npz: damaged", tmp_path / "analysed")
+
+
+def test_the_script(runs, tmp_path):
+    dense, pruned = runs
+
+    def script(*arguments):
+        return subprocess.run(
+            [sys.executable, ROOT / "scripts" / "report.py", *map(str, arguments)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    done = script(pruned, "--against", dense)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"written: {pruned / 'report.html'}\n"
+    assert (pruned / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    for arguments, message in [((), "usage: report.py RUN"), ((tmp_path / "n",), "no such folder")]:
+        done = script(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(f"error: .*{re.escape(message)}.*\n", done.stderr)

@@ -1,0 +1,284 @@
+"""config.json: what is read, what is refused by name, and the way back."""
+
+import json
+import shutil
+
+import pytest
+import transformers
+from conftest import TINY
+from tokenizers import Tokenizer, models
+
+import jaxprune as jp
+from jaxprune.models import family_of, load_config
+from jaxprune.models.config import IRRELEVANT, RopeConfig
+from jaxprune.models.families.xglm import POSITION_OFFSET
+
+
+def written(tmp_path, values):
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    return tmp_path
+
+
+def tiny(name, **changes):
+    return TINY[name]().to_dict() | changes
+
+
+YARN = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0}
+REFUSED = [
+    ("gpt2", "scale_attn_by_inverse_layer_idx", True),
+    ("gpt2", "add_cross_attention", True),
+    ("gpt2", "activation_function", "gelu_fast"),
+    ("gpt2", "n_head", 5),
+    ("xglm", "add_cross_attention", True),
+    ("xglm", "activation_function", "quick_gelu"),
+    ("xglm", "attention_heads", 5),
+    ("bloom", "n_head", 5),
+    ("bloom", "n_inner", 128),
+    ("llama", "rope_parameters", YARN),
+    ("llama", "rope_parameters", {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}),
+    ("llama", "rope_scaling", {"type": "dynamic", "factor": 2.0}),
+    ("llama", "rope_parameters", {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1]}),
+    ("llama", "partial_rotary_factor", 0.5),
+    ("llama", "hidden_act", "quick_gelu"),
+    ("llama", "num_key_value_heads", 4),
+    ("qwen2", "use_sliding_window", True),
+    ("qwen2", "use_mrope", True),
+    ("llama", "rope_interleaved", True),
+    ("qwen3", "layer_types", ["full_attention", "sliding_attention"]),
+    ("llama", "quantization_config", {"bits": 4}),
+    ("llama", "logit_softcapping", 30.0),
+    ("bloom", "alibi", False),
+    ("xglm", "normalize_before", False),
+    ("gpt2", "rotary_dim", 64),
+]
+
+
+@pytest.mark.parametrize(("name", "attribute", "value"), REFUSED)
+def test_what_changes_the_mathematics_is_refused_by_name(name, attribute, value, tmp_path):
+    raw = tiny(name)
+    assert raw.get(attribute, "absent") != value
+    if attribute.startswith("rope_scaling"):
+        raw.pop("rope_parameters")
+    named = {"rope_parameters": "rope", "rope_scaling": "rope_type='dynamic'"}
+    with pytest.raises(jp.InputError) as caught:
+        load_config(written(tmp_path, raw | {attribute: value}))
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'config.json'}: ")
+    assert named.get(attribute, attribute) in message
+    assert "\n" not in message
+
+
+def test_attributes_declared_irrelevant_change_no_logits():
+    """None of them is a size or switch that a family reads under another name."""
+    read = set()
+    for name in TINY:
+        raw = TINY[name]().to_dict()
+        read |= set(family_of_raw(raw).to_hf(config_of(raw)))
+    # XGLM's position table has a zero row at pad_token_id: there it is read
+    assert read & IRRELEVANT == {"architectures", "model_type", "pad_token_id"}
+
+
+def family_of_raw(raw):
+    from jaxprune.models import FAMILIES
+
+    return FAMILIES[raw["model_type"]]
+
+
+def config_of(raw):
+    from jaxprune.models.config import Attributes
+
+    return family_of_raw(raw).parse(raw["model_type"], Attributes(raw, "config.json"))
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_way_back_is_understood_by_both(name, tmp_path, tiny_folder):
+    """to_hf gives a config.json that reads as the same config here and as the same model in torch."""
+    config = load_config(tiny_folder(name))
+    again = family_of(config).to_hf(config)
+    assert load_config(written(tmp_path, again)) == config
+    theirs, original = transformers.AutoConfig.from_pretrained(tmp_path), TINY[name]()
+    bookkeeping = {"architectures", "dtype", "transformers_version", "_name_or_path"}
+    other = {
+        key: (value, theirs.to_dict().get(key))
+        for key, value in original.to_dict().items()
+        if theirs.to_dict().get(key) != value and key not in IRRELEVANT | bookkeeping
+    }
+    other.pop("n_inner", None)  # given in full
+    if config.family == "qwen2":
+        other.pop("max_window_layers", None)  # without effect
+    assert other == {}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_sizes_are_those_of_transformers(name, tiny_folder):
+    config, theirs = load_config(tiny_folder(name)), TINY[name]()
+    assert (config.vocab_size, config.d_model, config.n_layers, config.n_heads) == (
+        theirs.vocab_size, theirs.hidden_size, theirs.num_hidden_layers, theirs.num_attention_heads,
+    )  # fmt: skip
+    assert config.tied_head == theirs.tie_word_embeddings
+    if config.family == "bloom":
+        assert config.max_positions is None
+    else:
+        assert config.max_positions == theirs.max_position_embeddings
+    assert POSITION_OFFSET == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "want"),
+    [
+        ({"rope_theta": 5e5}, RopeConfig(5e5)),
+        ({"rope_theta": 5e5, "rope_scaling": None}, RopeConfig(5e5)),
+        ({}, RopeConfig(1e4)),
+        (
+            {
+                "rope_theta": 5e5,
+                "rope_scaling": {
+                    "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+                    "original_max_position_embeddings": 8192, "rope_type": "llama3",
+                },
+            },
+            RopeConfig(5e5, 32.0, 1.0, 4.0, 8192),
+        ),
+    ],
+)  # fmt: skip
+def test_rotary_positions_as_older_releases_wrote_them(old, want, tmp_path):
+    raw = tiny("llama")
+    raw.pop("rope_parameters")
+    assert load_config(written(tmp_path, raw | old)).rope == want
+
+
+def test_scaling_without_its_numbers(tmp_path):
+    raw = tiny("llama", rope_parameters={"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0})
+    with pytest.raises(jp.InputError, match="llama3 needs low_freq_factor, high_freq_factor"):
+        load_config(written(tmp_path, raw))
+
+
+def test_other_names_of_the_same_sizes(tmp_path):
+    """BLOOM's published config says n_embed and num_attention_heads."""
+    want = load_config(written(tmp_path, tiny("bloom")))
+    raw = tiny("bloom")
+    raw["n_embed"], raw["num_attention_heads"] = raw.pop("hidden_size"), raw.pop("n_head")
+    assert load_config(written(tmp_path, raw)) == want
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "mixtral"}, "model_type 'mixtral' is not one of xglm, bloom, gpt2, llama"),
+        ({"model_type": None}, "expected a JSON object with model_type"),
+        ({"vocab_size": None}, "vocab_size is missing"),
+        ({"vocab_size": "131"}, "vocab_size is '131', expected int"),
+        ({"vocab_size": 0}, "vocab_size is 0, expected 1 or more"),
+        ({"num_hidden_layers": True}, "num_hidden_layers is True, expected int"),
+        ({"rms_norm_eps": "1e-5"}, "rms_norm_eps is '1e-5', expected float"),
+        ({"attention_bias": 1}, "attention_bias is 1, expected bool"),
+    ],
+)
+def test_values_of_the_wrong_kind(change, message, tmp_path):
+    with pytest.raises(jp.InputError, match=message) as caught:
+        load_config(written(tmp_path, tiny("llama", **change)))
+    assert str(tmp_path / "config.json") in str(caught.value)
+
+
+LLAMA3 = {
+    "rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
+}  # fmt: skip
+DEEP = json.loads("[" * 900 + "]" * 900)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("llama", {"a\nb": 1}, r"not handled: 'a\\nb'"),
+        ("llama", {"\ud800": 1}, r"not handled: '\\ud800'"),
+        ("llama", {"x" * 3000: 1}, "not handled: 'xxx"),
+        ("llama", dict.fromkeys(map("x{}".format, range(3000)), 1), "not handled: x0, x1, .*…"),
+        ("llama", {"model_type": "x" * 3000}, "model_type 'x.* is not one of"),
+        ("llama", {"vocab_size": DEEP}, r"vocab_size is \[.*, expected int"),
+        ("llama", {"hidden_act": "x" * 3000}, "hidden_act='x.* is not supported"),
+        ("llama", {"hidden_size": 10**400}, "hidden_size is 10.*, expected less than 2"),
+        ("gpt2", {"n_embd": 3 * 10**400}, "n_embd is 30.*, expected less than 2"),
+        ("qwen2", {"num_hidden_layers": 2**30, "layer_types": ["full_attention"]}, "layer_types="),
+        ("llama", {"head_dim": 7}, "head_dim 7 is odd"),
+        ("llama", {"rms_norm_eps": float("nan")}, "rms_norm_eps is nan, expected a number above 0"),
+        (
+            "bloom",
+            {"layer_norm_epsilon": -1},
+            "layer_norm_epsilon is -1, expected a number above 0",
+        ),
+        ("gpt2", {"layer_norm_epsilon": 10**400}, "layer_norm_epsilon is 10"),
+        ("xglm", {"pad_token_id": -1}, "pad_token_id is -1, expected 0 or more"),
+        ("llama", {"rope_parameters": {"rope_theta": "1"}}, "rope_theta is '1', expected float"),
+        ("llama", {"rope_parameters": {"rope_type": DEEP}}, r"rope_type=\[.* is not supported"),
+        ("llama", {"rope_parameters": {"rope_theta": 1, "a\nb": 1}}, r"not handled: 'a\\nb'"),
+        ("llama", {"rope_parameters": LLAMA3 | {"factor": None}}, "rope: factor is missing"),
+        (
+            "llama",
+            {"rope_parameters": LLAMA3 | {"low_freq_factor": 4}},
+            "must be below high_freq_f",
+        ),
+    ],
+)
+def test_numbers_and_names_that_no_model_has(name, change, message, tmp_path):
+    """Found by fuzz.py: errors of many kinds, memory for 2**30 layers, messages without end."""
+    with pytest.raises(jp.InputError, match=message) as caught:
+        load_config(written(tmp_path, tiny(name, **change)))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"model_type": ' + b"9" * 5000 + b"}", r"config\.json: not JSON"),
+        (None, r"no config\.json; expected a Hugging Face model folder"),
+        (b"{", r"config\.json: not JSON"),
+        (b"\xff\xfe{", r"config\.json: not JSON"),
+        (b"[" * 100_000, r"config\.json: not JSON"),
+        (b"[1]", r"config\.json: expected a JSON object with model_type"),
+    ],
+)
+def test_what_is_no_config(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(jp.InputError, match=message) as caught:
+        jp.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def save_tokenizer(folder, words):
+    core = Tokenizer(models.WordLevel({f"w{i}": i for i in range(words)}, unk_token="w0"))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=core, unk_token="w0").save_pretrained(
+        folder
+    )
+
+
+@pytest.mark.parametrize(("words", "fits"), [(100, True), (131, True), (132, False)])
+def test_a_tokenizer_must_fit_the_vocabulary(words, fits, tmp_path, tiny_folder):
+    shutil.copytree(tiny_folder("xglm"), tmp_path, dirs_exist_ok=True)
+    save_tokenizer(tmp_path, words)
+    model = jp.load(tmp_path)
+    if fits:
+        assert len(model.tokenizer.get_vocab()) == words
+        return
+    with pytest.raises(jp.InputError, match=r"the tokenizer has id 131, .*vocab_size 131"):
+        _ = model.tokenizer
+
+
+@pytest.mark.parametrize("name", ["xglm", "bloom", "gpt2", "llama", "qwen2"])
+def test_a_folder_without_tokenizer(name, tiny_folder):
+    """transformers makes an empty one up for some families, which would read any text as nothing."""
+    model = jp.load(tiny_folder(name))  # opens: only demonstrations need one
+    with pytest.raises(jp.InputError, match=r"no tokenizer; expected tokenizer\.json") as caught:
+        _ = model.tokenizer
+    assert str(tiny_folder(name)) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tokenizer_that_cannot_be_read(tmp_path, tiny_folder):
+    shutil.copytree(tiny_folder("bloom"), tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(jp.InputError, match="no usable tokenizer") as caught:
+        _ = jp.load(tmp_path).tokenizer
+    assert "\n" not in str(caught.value)

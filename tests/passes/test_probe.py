@@ -1,0 +1,117 @@
+"""Activation statistics against the hidden features of torch models."""
+
+import jax
+import numpy as np
+import pytest
+from conftest import TINY, tiny_torch
+from torch_loop import depth, input_sums
+
+import jaxprune as jp
+from jaxprune.calibration.batching import group_by_length
+from jaxprune.hf.weights import stored_name
+from jaxprune.models import SITES
+
+
+def sequences(count, seed, low=3, high=17):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(low, high, count)]
+
+
+def batches_of(samples, role):
+    return group_by_length(samples, role, multiple=16, max_shapes=1)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_sums_equal_those_of_torch_hooks(name, tiny_folder):
+    """Every linear layer of every block, by its name in the checkpoint."""
+    model, samples = jp.load(tiny_folder(name)), sequences(5, 1)
+    stats = jp.probe(model, batches_of(samples, "translation"), progress=False)
+    reference = tiny_torch(name)
+    want, groups = input_sums(reference, range(depth(reference)), samples)
+    seen = set()
+    for path, site in stats.sites:
+        for layer in range(model.config.n_layers):
+            tensor = stored_name(model.config, f"blocks/{path}", layer)
+            linear = next(n for n in groups[layer] for n in n if tensor.endswith(f".{n}.weight"))
+            seen.add((layer, linear))
+            got = stats.sum_sq["translation"][site][layer]
+            assert got.dtype == np.float32
+            np.testing.assert_allclose(got, want[layer, linear], rtol=2e-5, atol=1e-6)
+    assert seen == set(want)
+    assert stats.count == {"translation": sum(map(len, samples))}
+    by_site = {}
+    for path, site in stats.sites:
+        by_site.setdefault(site, set()).add(path)
+    assert [len(by_site[site]) for site in SITES] == [len(names) for names in groups[0]]
+
+
+@pytest.fixture(scope="module")
+def xglm(tiny_folder):
+    return jp.load(tiny_folder("xglm"))
+
+
+def test_two_sets_apart_merge_into_both_at_once(xglm):
+    """Two halves of one role add up; another role stays apart."""
+    first, second, code = sequences(4, 2), sequences(3, 3), sequences(2, 4)
+
+    def probe(*batches):
+        return jp.probe(xglm, [b for some in batches for b in some], progress=False)
+
+    whole = probe(batches_of(first + second, "translation"), batches_of(code, "code"))
+    apart = probe(batches_of(first, "translation")).merge(
+        probe(batches_of(second, "translation")).merge(probe(batches_of(code, "code")))
+    )
+    assert whole.count == apart.count
+    assert set(whole.roles) == set(apart.roles) == {"translation", "code"}
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), whole.sum_sq, apart.sum_sq
+    )
+    alone = probe(batches_of(code, "code"))
+    jax.tree.map(np.testing.assert_array_equal, whole.sum_sq["code"], alone.sum_sq["code"])
+
+
+def test_order_and_rows_of_a_piece(xglm):
+    """Rows of a batch in any order give the same bits; another number of rows a device the same sums."""
+    (batch,) = batches_of(sequences(5, 5), "tokens")
+    order = np.array([3, 0, 4, 2, 1])
+    shuffled = jp.Batch(batch.tokens[order], batch.valid[order], batch.role, batch.samples[order])
+    plain, other, wide = (
+        jp.probe(xglm, [b], rows=rows, progress=False).sum_sq
+        for b, rows in ((batch, 2), (shuffled, 2), (batch, 5))
+    )
+    jax.tree.map(np.testing.assert_array_equal, plain, other)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), plain, wide)
+
+
+def test_pads_that_count_as_tokens_are_tokens(xglm):
+    """compat="official" marks pads valid: the same as samples that really hold them."""
+    samples = sequences(3, 6)
+    (batch,) = batches_of(samples, "translation")
+    padded = [np.pad(sample, (0, 16 - len(sample))) for sample in samples]
+    official = jp.Batch(batch.tokens, np.ones_like(batch.valid), batch.role, batch.samples)
+    got, want = (
+        jp.probe(xglm, b, progress=False) for b in ([official], batches_of(padded, "translation"))
+    )
+    jax.tree.map(np.testing.assert_array_equal, got.sum_sq, want.sum_sq)
+    assert got.count == {"translation": 48}
+
+
+def test_bfloat16_is_near_and_counts_in_float32(xglm):
+    batches = batches_of(sequences(5, 1), "translation")
+    exact, half = (
+        jp.probe(xglm, batches, dtype=dtype, progress=False).sum_sq["translation"]
+        for dtype in ("float32", "bfloat16")
+    )
+    for site in SITES:
+        assert half[site].dtype == np.float32
+        error = np.abs(half[site] - exact[site]).sum() / exact[site].sum()
+        assert 1e-6 < error < 0.03, site
+
+
+def test_progress_bar_names_layers_and_speed(xglm, capsys):
+    jp.probe(xglm, batches_of(sequences(2, 1), "translation"))
+    shown = capsys.readouterr().err
+    assert "3/3 layers" in shown
+    assert "layer-tokens/s" in shown
+    jp.probe(xglm, batches_of(sequences(2, 1), "translation"), progress=False)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,90 @@
+"""The record of statistics: adding, norms, and sums that do not depend on the order of arrival."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jaxprune as jp
+from jaxprune.passes.stats import sum_samples
+
+SITES = (("attention/qkv/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
+
+
+def make(seed, roles, sites=SITES):
+    rng = np.random.default_rng(seed)
+    sums = {
+        role: {site: rng.random((3, 4), np.float32) * 100 for _, site in sites} for role in roles
+    }
+    return jp.ActivationStats(sums, dict.fromkeys(roles, seed + 10), sites)
+
+
+def test_merge_adds_roles_that_both_have_and_keeps_the_others():
+    one, two = make(1, ["translation", "code"]), make(2, ["translation", "monolingual"])
+    merged = one.merge(two)
+    assert merged.count == {"translation": 23, "code": 11, "monolingual": 12}
+    for site in ("qkv", "mlp_out"):
+        both = one.sum_sq["translation"][site] + two.sum_sq["translation"][site]
+        np.testing.assert_array_equal(merged.sum_sq["translation"][site], both)
+        np.testing.assert_array_equal(merged.sum_sq["code"][site], one.sum_sq["code"][site])
+        other = two.sum_sq["monolingual"][site]
+        np.testing.assert_array_equal(merged.sum_sq["monolingual"][site], other)
+
+
+def test_merge_leaves_both_sides_alone_and_does_not_depend_on_their_order():
+    one, two = make(1, ["translation"]), make(2, ["translation", "code"])
+    before = jax.tree.map(np.copy, (one, two))
+    forth, back = one.merge(two), two.merge(one)
+    jax.tree.map(np.testing.assert_array_equal, dict(forth.sum_sq), dict(back.sum_sq))
+    assert forth.count == back.count
+    jax.tree.map(np.testing.assert_array_equal, before, (one, two))
+
+
+def test_merge_refuses_another_model():
+    other = make(1, ["code"], (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out")))
+    with pytest.raises(ValueError, match="different models"):
+        make(1, ["code"]).merge(other)
+
+
+def test_norms_are_roots_of_the_sums():
+    stats = make(1, ["code"])
+    norms = stats.norms("code")
+    for site, norm in norms.items():
+        assert norm.dtype == np.float32
+        np.testing.assert_allclose(norm.astype(np.float64) ** 2, stats.sum_sq["code"][site], 1e-6)
+    with pytest.raises(KeyError, match="no statistics of 'translation', only of code"):
+        stats.norms("translation")
+
+
+def test_is_a_pytree_of_its_sums_and_counts():
+    stats = make(1, ["code"])
+    doubled = jax.tree.map(lambda x: 2 * x, stats)
+    assert doubled.count == {"code": 22}
+    assert doubled.sites == stats.sites
+    np.testing.assert_array_equal(doubled.sum_sq["code"]["qkv"], 2 * stats.sum_sq["code"]["qkv"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_sums_over_samples_are_exact_to_the_last_bit_and_in_no_order(count, seed):
+    rng = np.random.default_rng(seed)
+    rows = (10.0 ** rng.uniform(-6, 6, (count, 3))).astype(np.float32)
+    samples = rng.permutation(count)
+    total = sum_samples(rows, samples)
+    assert total.dtype == np.float32
+    # float64 holds any sum of 40 float32 so exactly that its rounding is that of the true sum,
+    # but for ties, which are half a float32 step off
+    for column, value in enumerate(total):
+        true = math.fsum(rows[:, column].astype(float))
+        assert abs(float(value) - true) <= 0.500001 * np.spacing(np.float32(true))
+    order = rng.permutation(count)
+    again = sum_samples(rows[order], samples[order])
+    assert total.tobytes() == again.tobytes()
+
+
+def test_a_float32_running_sum_would_lose_what_this_one_keeps():
+    rows = np.array([[2.0**24]] + [[1.0]] * 64, np.float32)
+    assert sum_samples(rows, np.arange(65))[0] == 2.0**24 + 64

@@ -1,0 +1,147 @@
+"""The pass over blocks: the same bits on any number of devices, executables that depth does not multiply."""
+
+import collections
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from device_jobs import CASES, MESHES, batch, on_eight_devices, pruned, run_case, xglm_shaped
+
+import jaxprune as jp
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.models import SITES
+from jaxprune.passes.probe import Samples, start
+from jaxprune.passes.walk import (
+    INPUT,
+    OUTPUT,
+    Segment,
+    run_segment,
+    sum_of_squares,
+)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, tiny_folder):
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("xglm", "bloom", "gpt2"):
+        (folder / name).symlink_to(tiny_folder(name))
+    return folder
+
+
+def test_masks_and_statistics_are_the_same_bits_on_any_mesh(models, tmp_path):
+    on_eight_devices("prune_all", models, tmp_path)
+    others = {case: case for case in CASES} | {name: case for name, (case, _) in MESHES.items()}
+    alone = {case: run_case(case, models, 1) for case in CASES}
+    for file, case in others.items():
+        one = alone[case]
+        many = np.load(tmp_path / f"{file}.npz")
+        assert set(one) == set(many.files)
+        assert len(one) >= 12
+        for path, array in one.items():
+            assert array.tobytes() == many[path].tobytes(), f"{file}: {path}"
+
+
+@pytest.mark.parametrize("propagate", ["block", "site"])
+def test_deeper_models_compile_no_more(propagate):
+    """XLA compilations of a whole run are counted; every depth has executables of its own."""
+    models = {depth: xglm_shaped(depth) for depth in (1, 2, 12)}
+    counts = collections.Counter()
+    counting = {"now": 0}
+
+    def listen(event, *_, **__):
+        if event.endswith("backend_compile_duration"):
+            counts[counting["now"]] += 1
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for depth, model in models.items():  # the first pays for what all share
+            counting["now"] = depth
+            pruned(model, device_mesh(1), propagate=propagate)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert counts[12] == counts[2] > 0
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    """A model, and its samples ready for the first block: 5 rows in pieces of 2, the last one filled up."""
+    model = xglm_shaped(1)
+    samples = batch("translation", 5, 16, 97, 3)
+    return model, samples, lambda: start(model, [samples], device_mesh(1), 2)
+
+
+def run(pieces, segment):
+    model, _, make = pieces
+    ready = make() if callable(make) else make
+    params = jax.tree.map(lambda leaf: leaf[0], model.params["blocks"])
+    return ready, ready.run(
+        lambda state, context: run_segment(
+            params, state, context, config=model.config, mesh=ready.mesh, segment=segment
+        )
+    )
+
+
+def test_a_block_in_steps_is_the_block_in_one(pieces):
+    model, _, make = pieces
+    whole, sums = run(pieces, Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True))
+    ready, by_site = make(), {}
+    for position in range(INPUT, OUTPUT):
+        segment = Segment(
+            start=position, stop=position + 1, collect=position + 1 < OUTPUT, advance=True
+        )
+        _, results = run((model, None, ready), segment)
+        for piece, result in enumerate(results):
+            by_site.setdefault(piece, {}).update(result)
+    assert list(by_site[0]) == list(SITES)
+    for piece, state in enumerate(ready.states):
+        np.testing.assert_allclose(state, whole.states[piece], rtol=1e-5, atol=1e-5)
+        for site in SITES:
+            np.testing.assert_allclose(by_site[piece][site], sums[piece][site], rtol=1e-4)
+
+
+def test_what_is_not_wanted_is_not_returned(pieces):
+    before = pieces[2]().states
+    ready, sums = run(pieces, Segment(start=INPUT, stop=len(SITES), collect=True, advance=False))
+    assert all(set(result) == set(SITES) for result in sums)
+    for state, old in zip(ready.states, before, strict=True):  # still the block's input
+        np.testing.assert_array_equal(state, old)
+    advanced, none = run(pieces, Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True))
+    assert none == [{}] * 3
+    assert not np.allclose(advanced.states[0], before[0])
+
+
+def test_micro_batches_cover_every_sample_once_and_fill_up_with_pads():
+    sets = [batch("translation", 5, 8, 97, 0), batch("code", 2, 16, 97, 1)]
+    pieces = Samples(sets, device_mesh(1), 2)
+    assert [tuple(s.shape) for s in pieces.states] == [(2, 8), (2, 8), (2, 8), (2, 16)]
+    assert pieces.roles.tolist() == ["translation"] * 5 + ["code"] * 2
+    assert pieces.samples.tolist() == [*sets[0].samples, *sets[1].samples]
+    rows = pieces.gather([np.asarray(s)[:, 0] for s in pieces.states])
+    assert rows.tolist() == [*sets[0].tokens[:, 0], *sets[1].tokens[:, 0]]
+    assert not np.asarray(pieces.contexts[2].valid)[1].any()
+    rows = np.concatenate([np.asarray(s) for s in pieces.states[:3]])
+    np.testing.assert_array_equal(rows[:5], sets[0].tokens)
+
+
+def test_sums_of_squares_are_of_real_tokens_whatever_pads_hold():
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(3, 7, 5)).astype(np.float32)
+    valid = np.arange(7) < np.array([7, 3, 0])[:, None]
+    want = (u.astype(np.float64) ** 2 * valid[..., None]).sum(axis=1)
+    poisoned = np.where(valid[..., None], u, [np.nan, np.inf, -np.inf, 1e30, 0]).astype(np.float32)
+    got = sum_of_squares(jnp.asarray(poisoned), jnp.asarray(valid))
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert not np.asarray(got)[2].any()
+
+
+@pytest.mark.parametrize("devices", [0, -2, 2, 1000])
+def test_a_mesh_of_devices_that_are_not_there(devices):
+    assert jax.device_count() == 1  # what the tests of this project run on
+    with pytest.raises(
+        jp.InputError, match=f"mesh.data={devices}, mesh.model=1: expected .* 1 to 1"
+    ):
+        device_mesh(devices)
+    with pytest.raises(jp.InputError, match=f"mesh.data=-1, mesh.model={devices}: expected"):
+        device_mesh(-1, devices)

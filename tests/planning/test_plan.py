@@ -1,0 +1,302 @@
+"""Plans against what XLA allocates, what a process takes, and what the products of a traced pass count."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+
+import jaxprune as jp
+from jaxprune.calibration.demonstrations import token_batches
+from jaxprune.config.validate import base_config, validate
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.weights import size
+from jaxprune.models import ModelConfig, family_of, load_config, modules
+from jaxprune.models.config import RopeConfig
+from jaxprune.passes.walk import Context, run_segment
+from jaxprune.planning import costs, plan
+from jaxprune.planning.costs import CHIPS, Machines, Work
+from jaxprune.pruning.block_masks import select_block
+from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.pruning.settings import Settings
+from jaxprune.runs.pipeline import prune_from_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def shaped(family, **sizes):
+    """A config of block sizes at which products, not constants, decide."""
+    standard = {
+        "family": family, "vocab_size": 1000, "d_model": 256, "n_layers": 3, "n_heads": 4, "n_kv_heads": 4,
+        "head_dim": 64, "d_ff": 1024, "activation": "gelu", "norm_eps": 1e-5, "tied_head": True,
+    }  # fmt: skip
+    return ModelConfig(**standard | sizes)
+
+
+CONFIGS = {
+    "xglm": shaped("xglm", max_positions=512),
+    "bloom": shaped("bloom"),
+    "llama": shaped(
+        "llama", n_kv_heads=2, d_ff=768, activation="silu", qkv_bias=False, mlp_bias=False,
+        rope=RopeConfig(1e4),
+    ),
+}  # fmt: skip
+
+
+def lowered(config, segment, rows, length, dtype="float32"):
+    mesh = device_mesh(1)
+    block = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(dtype)), modules(config).block[1]
+    )
+    x = jax.ShapeDtypeStruct((rows, length, config.d_model), jnp.float32)
+    valid = jax.ShapeDtypeStruct((rows, length), bool)
+    return block, run_segment.lower(
+        block, x, Context(valid), config=config, mesh=mesh, segment=segment
+    )
+
+
+def memory_of(compiled):
+    found = compiled.memory_analysis()
+    return found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("propagate", ["block", "dense"])
+def test_memory_of_a_pass_within_a_fifth_of_what_xla_allocates(propagate, name, dtype):
+    config = CONFIGS[name]
+    work = Work(config=config, groups=((2, 256),), propagate=propagate, dtype=dtype)
+    _, passed = lowered(config, PROPAGATIONS[propagate][-1].segment, 2, 256, dtype)
+    assert costs.pass_memory(work, 2, 256) == pytest.approx(memory_of(passed.compile()), rel=0.2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
+    config = CONFIGS[name]
+    work = Work(config=config, groups=((2, 256),), dtype=dtype)
+    block, _ = lowered(config, PROPAGATIONS["block"][-1].segment, 2, 256, dtype)
+    flat = flatten_dict(block, sep="/")
+    kernels = {path: flat[path] for path in family_of(config).sites}
+    norms = {path: jax.ShapeDtypeStruct(k.shape[:1], jnp.float32) for path, k in kernels.items()}
+    selected = select_block.lower(kernels, norms, None, 0, settings=Settings(), mesh=device_mesh(1))
+    predicted = costs.select_memory(work, Machines())
+    assert predicted == pytest.approx(memory_of(selected.compile()), rel=0.2)
+
+
+def inside(equation):
+    """The programs that an operation runs."""
+    for value in equation.params.values():
+        for part in value if isinstance(value, (tuple, list)) else [value]:
+            program = getattr(part, "jaxpr", part)
+            if hasattr(program, "eqns"):
+                yield program
+
+
+def products(jaxpr):
+    """Operations of all products in a traced program, those in loops as often as these run."""
+    total = 0
+    for equation in jaxpr.eqns:
+        inner = sum(products(part) for part in inside(equation))
+        total += inner * equation.params.get("length", 1)
+        if equation.primitive.name == "dot_general":
+            (left, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            depth = np.prod([shape[axis] for axis in left], dtype=int)
+            total += 2 * equation.outvars[0].aval.size * depth
+    return total
+
+
+@pytest.mark.parametrize("propagate", ["block", "dense", "site"])
+def test_operations_are_those_of_the_traced_products(propagate):
+    config, rows, length = CONFIGS["xglm"], 2, 512
+    block = modules(config).block[1]
+    x = jax.ShapeDtypeStruct((rows, length, config.d_model), jnp.float32)
+    valid = jax.ShapeDtypeStruct((rows, length), bool)
+    widths = dict(enumerate(costs.site_widths(config).values(), start=1))
+    total = 0
+    for layer in range(config.n_layers):
+        for step in PROPAGATIONS[propagate]:
+            segment = step.segment
+            if layer + 1 == config.n_layers:
+                if not segment.collect:
+                    continue
+                # nothing needs the output; XLA drops the product, tracing would count it
+                segment = dataclasses.replace(segment, stop=min(segment.stop, len(widths)))
+            state = x
+            if segment.start:
+                u = jax.ShapeDtypeStruct((rows, length, widths[segment.start]), jnp.float32)
+                state = (x, u)
+            traced = run_segment.trace(
+                block, state, Context(valid), config=config, mesh=device_mesh(1), segment=segment
+            )
+            total += products(traced.jaxpr.jaxpr)
+    predicted = costs.flops(Work(config=config, groups=((rows, length),), propagate=propagate))
+    # attention in chunks of 64 queries computes a little more than half of its square
+    assert predicted == pytest.approx(total, rel=0.03)
+    assert predicted <= total
+
+
+def test_pieces_and_bytes():
+    work = Work(config=CONFIGS["bloom"], groups=((13, 64), (4, 128)), stored="bfloat16")
+    assert costs.pieces(work, Machines(data=2), 2) == 4 + 1
+    assert costs.pieces(work, Machines(data=2, model=2, processes=2), 2) == 1 + 1
+    assert costs.bytes_read(work, Machines()) == 2 * size(work.config)
+    kernels = 3 * sum(costs.kernel_sizes(work.config).values())
+    assert costs.bytes_written(work) == 2 * (kernels // 8) + 2 * size(work.config)
+    # of four processes the first reads a quarter of the blocks, and what it copies
+    blocks = 3 * costs.part_size(work.config, "blocks")
+    outside = size(work.config) - blocks
+    four = Machines(processes=4)
+    assert costs.bytes_read(work, four) == 2 * (blocks // 4 + outside)
+    slim = dataclasses.replace(work, hf=False)
+    assert costs.bytes_read(slim, four) == 2 * (blocks // 4)
+    assert costs.bytes_read(dataclasses.replace(slim, params=True), four) == 2 * (
+        (blocks + outside) // 4
+    )
+
+
+def test_a_share_of_a_block_needs_less_of_a_device():
+    work = Work(config=CONFIGS["bloom"], groups=((100, 64),), dtype="bfloat16")
+    whole, half = (
+        costs.device_memory(work, Machines(data=4 // model, model=model, cpu=False), 2)
+        for model in (1, 2)
+    )
+    assert half["weights"] < 0.52 * whole["weights"]
+    assert half["gathered"] > whole["gathered"] == 0
+
+
+def test_what_processes_exchange_has_room_on_devices():
+    config = CONFIGS["bloom"]
+    work = Work(config=config, groups=(), stored="float32", params=True)
+    alone, two = (
+        costs.device_memory(work, Machines(processes=count, cpu=False), 2) for count in (1, 2)
+    )
+    assert alone["exchange"] == 0
+    # on one device of two: half of the checkpoint, and two blocks
+    half = 4 * size(config) // 2 + two["weights"]
+    assert sum(two.values()) == max(half, sum(alone.values()))
+
+
+# Runs.
+
+
+def job(model, tokens, **fields):
+    config = base_config()
+    config.model, config.calibration.kind = str(model), "tokens"
+    config.calibration.data = str(tokens)
+    with config.unlocked():
+        for path, value in fields.items():
+            group, _, name = path.rpartition("__")
+            (config[group] if group else config)[name] = value
+    return validate(config)
+
+
+@pytest.fixture
+def tokens(tmp_path):
+    np.savez(tmp_path / "tokens.npz", input_ids=np.ones((6, 40), np.int32))
+    return tmp_path / "tokens.npz"
+
+
+def test_a_run_that_cannot_fit_is_refused_before_it_starts(
+    tiny_folder, tokens, tmp_path, monkeypatch
+):
+    config = job(tiny_folder("bloom"), tokens, output__params=True)
+    batches = token_batches(tokens)
+    whole = plan.plan_of(
+        load_config(tiny_folder("bloom")), "float32", batches, config, device_mesh(1)
+    )
+    slim = sum(whole.host.values()) - whole.host["params"]  # what is kept of them is room to spare
+    monkeypatch.setattr(plan, "available_memory", lambda: slim)
+    with pytest.raises(
+        jp.InputError, match=r"memory: the run needs .* allowed: output.params=false"
+    ):
+        prune_from_config(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    prune_from_config(job(tiny_folder("bloom"), tokens, output__params=False), tmp_path / "run")
+    monkeypatch.setattr(plan, "available_memory", lambda: 1000)
+    with pytest.raises(jp.InputError, match="allowed: a larger machine"):
+        prune_from_config(config, tmp_path / "other")
+
+
+def test_a_smaller_micro_batch_where_two_rows_do_not_fit():
+    work = Work(config=CONFIGS["bloom"], groups=((8, 4096),))
+    machines = Machines(cpu=False)
+    one, two = (sum(costs.device_memory(work, machines, rows).values()) for rows in (1, 2))
+    assert plan.planned(work, machines, (two, None)).rows == 2
+    smaller = plan.planned(work, machines, (two - 1, None))
+    assert smaller.rows == 1
+    assert smaller.fits == (True, True)
+    none = plan.planned(work, machines, (one - 1, None))
+    with pytest.raises(jp.InputError, match=r"on each device.*allowed: dtype=bfloat16"):
+        plan.check(none)
+    shared = plan.planned(work, dataclasses.replace(machines, data=2), (one - 1, None))
+    with pytest.raises(jp.InputError, match=r"allowed: mesh.data=1 and mesh.model=2"):
+        plan.check(shared)
+
+
+def test_host_memory_within_a_fifth_of_what_a_process_takes(tmp_path):
+    """Most of it is Python and its packages; benchmarks/memory.py does the same for large models."""
+    command = [
+        sys.executable, ROOT / "scripts" / "prune.py", f"--config={ROOT / 'configs' / 'nano.py'}",
+        f"--workdir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    # compiling takes memory, which programs of an earlier test would save
+    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+    told, _ = (
+        subprocess.run(
+            [*command, *more], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for more in (["--plan"], [])
+    )
+    planned = float(re.search(r"host +([\d.]+) GB", told)[1])
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert planned == pytest.approx(report["peak_memory_bytes"]["host"] / 1e9, rel=0.2)
+
+
+def test_the_script_prints_a_plan_and_writes_nothing(tmp_path):
+    """Of a published size, from its config.json alone."""
+    raw = {
+        "model_type": "bloom",
+        "hidden_size": 4096,
+        "n_layer": 30,
+        "n_head": 32,
+        "vocab_size": 250880,
+    }
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps(raw | {"dtype": "bfloat16"}))
+    command = [
+        sys.executable, ROOT / "scripts" / "prune.py", "--plan", "--chip=v5e",
+        f"--config={ROOT / 'configs' / 'base.py'}:{tmp_path / 'model'}", f"--workdir={tmp_path / 'run'}",
+        "--config.mesh.data=8", "--config.dtype=bfloat16", "--config.calibration.data=nano",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line)
+    assert "30 blocks, 6,041.4 million weights in them, stored as bfloat16" in lines["model"]
+    assert lines["devices"] == "8: 1 process(es) of 8 x 1"
+    assert re.match(r"1\.\d\d GB of 16\.00 GB \(weights 0\.81 GB, activations", lines["device"])
+    assert lines["read"] == "14.14 GB"
+    assert "s at published rates" in lines["floor"]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("chip", "fields", "message"),
+    [
+        ("h900", {}, f"--chip: got 'h900'; allowed: {', '.join(CHIPS)}"),
+        ("h100", {}, "mesh.data=-1, mesh.model=1: allowed with --chip: numbers of devices"),
+    ],
+)
+def test_what_cannot_be_planned(chip, fields, message, tiny_folder, tokens):
+    with pytest.raises(jp.InputError) as error:
+        plan.plan_from_config(job(tiny_folder("bloom"), tokens, **fields), chip=chip)
+    assert message in str(error.value)

@@ -1,0 +1,239 @@
+"""Scores against plain numpy, and layer by layer against the stacked tree."""
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+
+from jaxprune.calibration import COMPAT
+from jaxprune.errors import InputError
+from jaxprune.passes.stats import ActivationStats
+from jaxprune.pruning import CRITERIA, masks, scores
+from jaxprune.pruning.criteria.refined import refined_norm
+from jaxprune.pruning.criteria.wanda import weighted
+
+LAYERS = 3
+SITES = (
+    ("attention/query/kernel", "qkv"),
+    ("attention/key/kernel", "qkv"),
+    ("mlp/up/kernel", "in"),
+)
+SHAPES = {"attention/query/kernel": (6, 4), "attention/key/kernel": (6, 2), "mlp/up/kernel": (5, 7)}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def params(rng):
+    def draw(*shape):
+        return rng.standard_normal((LAYERS, *shape)).astype(np.float32)
+
+    return {
+        "embed": {"tokens": {"kernel": draw(9, 6)[0]}},
+        "blocks": {
+            "attention_norm": {"scale": draw(6)},
+            "attention": {"query": {"kernel": draw(6, 4), "bias": draw(4)}}
+            | {"key": {"kernel": draw(6, 2)}},
+            "mlp": {"up": {"kernel": draw(5, 7)}},
+        },
+        "head": {"kernel": draw(6, 9)[0]},
+    }
+
+
+@pytest.fixture
+def stats(rng):
+    def draw():
+        return {
+            "qkv": rng.random((LAYERS, 6)).astype(np.float32),
+            "in": rng.random((LAYERS, 5)).astype(np.float32),
+        }
+
+    return ActivationStats(
+        sum_sq={"translation": draw(), "code": draw()},
+        count={"translation": 10, "code": 20},
+        sites=SITES,
+    )
+
+
+def only(stats, role):
+    return ActivationStats({role: stats.sum_sq[role]}, {role: stats.count[role]}, stats.sites)
+
+
+def kernel_of(tree, path):
+    for part in path.split("/"):
+        tree = tree[part]
+    return np.asarray(tree)
+
+
+def paths_of(tree):
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, _ in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float16])
+def test_wanda_score_is_float32_of_any_kernel(rng, dtype):
+    kernel = rng.standard_normal((2, 4, 3)).astype(dtype)
+    norm = rng.random((2, 4)).astype(np.float32)
+    score = weighted(jnp.asarray(kernel), jnp.asarray(norm))
+    expected = np.zeros((2, 4, 3), np.float32)
+    for layer, i, j in np.ndindex(expected.shape):
+        expected[layer, i, j] = np.float32(abs(kernel[layer, i, j])) * norm[layer, i]
+    assert score.dtype == jnp.float32
+    np.testing.assert_array_equal(score, expected)
+    by_size = scores.block_scores({"a/kernel": jnp.asarray(kernel)}, "magnitude")["a/kernel"]
+    np.testing.assert_array_equal(by_size, np.abs(kernel.astype(np.float32)))
+
+
+def test_refined_norm_without_zeros_is_the_papers_ratio_in_both_modes(rng):
+    mt, code = rng.random((2, 2, 5)).astype(np.float32) + 0.1
+    for compat in COMPAT.choices:
+        np.testing.assert_array_equal(
+            refined_norm(jnp.asarray(mt), jnp.asarray(code), compat), mt * (mt / code)
+        )
+
+
+def test_refined_norm_guards_zero_code_norms_by_the_smallest_of_the_row():
+    mt = np.array([[2.0, 3.0, 0.0, 0.0], [1.0, 2.0, 3.0, 0.0]], np.float32)
+    code = np.array([[0.0, 0.5, 0.0, 4.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
+    refined = refined_norm(jnp.asarray(mt), jnp.asarray(code))
+    np.testing.assert_array_equal(refined, [[8.0, 18.0, 0.0, 0.0], [1.0, 4.0, 9.0, 0.0]])
+    official = refined_norm(jnp.asarray(mt), jnp.asarray(code), "official")
+    np.testing.assert_array_equal(
+        official, [[np.inf, 18.0, np.nan, 0.0], [np.inf, np.inf, np.inf, np.nan]]
+    )
+
+
+def test_refined_norm_stays_finite_and_shows_a_norm_that_is_not_a_number():
+    mt = jnp.array([1e19, 1.0, 1.0], jnp.float32)
+    code = jnp.array([0.0, 1e-30, 1.0], jnp.float32)
+    assert np.isfinite(refined_norm(mt, code)).all()
+    broken = refined_norm(mt.at[1].set(jnp.nan), code.at[2].set(jnp.nan))
+    assert np.isnan(np.asarray(broken)).tolist() == [False, True, True]
+
+
+def test_wanda_covers_the_kernels_of_stats_and_nothing_else(params, stats):
+    tree = scores.wanda(params, only(stats, "translation"))
+    assert paths_of(tree) == {f"blocks/{path}" for path in SHAPES}
+    for path, site in SITES:
+        kernel = kernel_of(params["blocks"], path)
+        norm = np.sqrt(stats.sum_sq["translation"][site])
+        np.testing.assert_array_equal(
+            kernel_of(tree["blocks"], path), np.abs(kernel) * norm[:, :, None]
+        )
+    by_name = scores.wanda(params, stats, role="translation")
+    jax.tree.map(np.testing.assert_array_equal, tree, by_name)
+
+
+def test_refined_weights_by_translation_over_code(params, stats):
+    tree = scores.refined(params, stats)
+    for path, site in SITES:
+        mt, code = (np.sqrt(stats.sum_sq[role][site]) for role in ("translation", "code"))
+        expected = np.abs(kernel_of(params["blocks"], path)) * (mt * (mt / code))[:, :, None]
+        np.testing.assert_array_equal(kernel_of(tree["blocks"], path), expected)
+
+
+def test_magnitude_and_random_cover_the_same_kernels(params, stats):
+    covered = paths_of(scores.wanda(params, stats, role="code"))
+    assert paths_of(scores.magnitude(params)) == paths_of(scores.random(params)) == covered
+    for path in SHAPES:
+        kernel = kernel_of(params["blocks"], path)
+        leaf = kernel_of(scores.magnitude(params)["blocks"], path)
+        np.testing.assert_array_equal(leaf, np.abs(kernel))
+        assert kernel_of(scores.random(params)["blocks"], path).shape == kernel.shape
+
+
+def one_block(params, stats, layer):
+    kernels = {path: jnp.asarray(kernel_of(params["blocks"], path)[layer]) for path in SHAPES}
+    norms = {
+        name: {path: jnp.asarray(np.sqrt(stats.sum_sq[role][site][layer])) for path, site in SITES}
+        for name, role in (("demonstrations", "translation"), ("code", "code"))
+    }
+    return kernels, norms
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_block_by_block_gives_the_bits_of_the_stacked_tree(params, stats, criterion):
+    tree = {
+        "wanda": lambda: scores.wanda(params, stats, role="translation"),
+        "refined": lambda: scores.refined(params, stats),
+        "magnitude": lambda: scores.magnitude(params),
+        "random": lambda: scores.random(params, seed=3),
+    }[criterion]()
+
+    @jax.jit
+    def block(kernels, norms, layer):
+        return scores.block_scores(kernels, criterion, norms=norms, seed=3, layer=layer)
+
+    for layer in range(LAYERS):
+        for path, leaf in block(*one_block(params, stats, layer), layer).items():
+            np.testing.assert_array_equal(leaf, kernel_of(tree["blocks"], path)[layer])
+
+
+def test_random_depends_on_seed_layer_and_path_alone(params):
+    kernel = jnp.zeros((6, 4))
+
+    def draw(path="a/kernel", seed=0, layer=0, **others):
+        return np.asarray(
+            scores.block_scores({path: kernel, **others}, "random", seed=seed, layer=layer)[path]
+        )
+
+    first = draw()
+    np.testing.assert_array_equal(first, draw(**{"0/kernel": jnp.ones((3, 3))}))
+    for other in (draw("b/kernel"), draw(seed=1), draw(layer=1)):
+        assert (first != other).mean() > 0.9
+    assert 0 <= first.min() < first.max() < 1
+
+
+def test_random_scores_are_pinned():
+    # The masks of a seed must not change with the version of jaxprune or of jax.
+    leaf = scores.block_scores({"mlp/up/kernel": jnp.zeros((2, 2))}, "random", seed=7, layer=5)
+    steps = np.array(
+        [[871112, 5611820], [2809488, 8139617]]
+    )  # uniform draws are on a grid of 2^-23
+    np.testing.assert_array_equal(leaf["mlp/up/kernel"], np.float32(steps / 2**23))
+
+
+def test_random_ignores_the_default_generator(params):
+    before = scores.random(params, seed=1)
+    with jax.default_prng_impl("rbg"):
+        after = scores.random(params, seed=1)
+    jax.tree.map(np.testing.assert_array_equal, before, after)
+
+
+def test_random_drops_uniformly(params):
+    tree = {"a/kernel": jnp.zeros((400, 50))}
+    keep = masks.keep(scores.block_scores(tree, "random"), sparsity=0.3)["a/kernel"]
+    # Binomial share of a row of 50 around 0.7: five standard deviations are 0.32.
+    assert np.abs(np.asarray(keep).mean(axis=1) - 0.7).max() < 0.33
+
+
+def test_refusals_name_what_is_wrong(params, stats):
+    kernels, norms = one_block(params, stats, 0)
+    with pytest.raises(InputError, match=r"criterion: got 'wand'; allowed: wanda, refined"):
+        scores.block_scores(kernels, "wand", norms=norms)
+    with pytest.raises(
+        InputError, match="norms: attention/query/kernel has none of demonstrations"
+    ):
+        scores.block_scores(kernels, "wanda")
+    with pytest.raises(InputError, match="norms: attention/query/kernel has none of code"):
+        scores.block_scores(kernels, "refined", norms={"demonstrations": norms["code"]})
+    with pytest.raises(InputError, match="compat: got 'paper'; allowed: corrected, official"):
+        scores.block_scores(kernels, "refined", norms=norms, compat="paper")
+    short = {"demonstrations": norms["code"] | {"mlp/up/kernel": jnp.zeros(4)}}
+    with pytest.raises(
+        InputError, match=r"mlp/up/kernel has demonstrations of shape \(4,\), its kernel \(5, 7\)"
+    ):
+        scores.block_scores(kernels, "wanda", norms=short)
+    with pytest.raises(InputError, match="role: not set; allowed: translation, code"):
+        scores.wanda(params, stats)
+    with pytest.raises(InputError, match="role: got 'code'; allowed: translation"):
+        scores.refined(params, only(stats, "translation"))
+    del params["blocks"]["mlp"]
+    with pytest.raises(InputError, match="blocks/mlp/up/kernel: stats has its inputs"):
+        scores.wanda(params, only(stats, "code"))

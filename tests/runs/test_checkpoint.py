@@ -1,0 +1,158 @@
+"""Orbax checkpoints: what goes in comes out, on any number of devices, or not at all."""
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from device_jobs import on_eight_devices, sharded_params
+
+import jaxprune as jp
+from jaxprune.devices.sharding import device_mesh, replicated
+from jaxprune.runs import checkpoint
+
+
+def params():
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(3, 6, 5)).astype(np.float32)
+    kernel[0, 0, 0] = -0.0
+    return {
+        "embed": {"tokens": rng.normal(size=(9, 6)).astype(ml_dtypes.bfloat16)},
+        "blocks": {"mlp": {"up": {"kernel": kernel, "bias": np.float16(kernel[:, 0])}}},
+        "head": {"norm": {"scale": np.full(6, np.nan, np.float32)}},
+    }
+
+
+def masks():
+    rng = np.random.default_rng(1)
+    return {"blocks": {"mlp": {"up": {"kernel": rng.random((3, 6, 5)) < 0.5}}}}
+
+
+METADATA = {"digests": {"masks": "0f"}, "config": {"seed": 3, "revision": None}, "list": [1, 2.5]}
+
+
+def assert_bits(got, want):
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert isinstance(one, np.ndarray)
+        assert one.dtype == other.dtype
+        assert one.shape == other.shape
+        assert one.tobytes() == other.tobytes()
+
+
+def test_round_trip(tmp_path):
+    checkpoint.save(tmp_path / "c", params=params(), masks=masks(), metadata=METADATA)
+    restored = jp.checkpoint.restore(tmp_path / "c")
+    assert_bits(restored.params, params())
+    assert_bits(restored.masks, masks())
+    assert restored.metadata == METADATA
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_parts_that_were_not_saved_are_none(tmp_path):
+    checkpoint.save(tmp_path / "masks", masks=masks())
+    checkpoint.save(tmp_path / "params", params=params())
+    only_masks, only_params = (checkpoint.restore(tmp_path / n) for n in ("masks", "params"))
+    assert only_masks.params is None
+    assert only_masks.metadata == only_params.metadata == {}
+    assert only_params.masks is None
+    assert_bits(only_masks.masks, masks())
+    assert_bits(only_params.params, params())
+
+
+def test_arrays_of_jax_and_packed_masks_are_the_same_checkpoint(tmp_path):
+    on_device = jax.tree.map(jnp.asarray, params())
+    packed = jp.masks.pack(jax.tree.map(jnp.asarray, masks()))
+    checkpoint.save(tmp_path / "c", params=on_device, packed_masks=packed)
+    restored = checkpoint.restore(tmp_path / "c")
+    assert_bits(restored.params, params())
+    assert_bits(restored.masks, masks())
+
+
+def test_restored_onto_a_device(tmp_path):
+    checkpoint.save(tmp_path / "c", params=params())
+    restored = checkpoint.restore(tmp_path / "c", sharding=replicated(device_mesh())).params
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(restored))
+    assert_bits(jax.device_get(restored), params())
+
+
+def test_saved_on_eight_devices_restored_on_one_and_the_reverse(tmp_path):
+    assert jax.device_count() == 1
+    checkpoint.save(tmp_path / "one", params=sharded_params())
+    on_eight_devices("checkpoints", tmp_path / "one", tmp_path / "eight")
+    restored = checkpoint.restore(tmp_path / "eight")
+    assert restored.metadata == {"devices": 8}
+    assert_bits(restored.params, jax.device_get(sharded_params()))
+
+
+def test_masks_take_one_bit_a_weight_on_disk(tmp_path):
+    keep = np.random.default_rng(0).random((2, 1024, 512)) < 0.5  # random bits: nothing compresses
+    checkpoint.save(tmp_path / "c", masks={"blocks": {"kernel": keep}})
+    size = sum(file.stat().st_size for file in (tmp_path / "c").rglob("*") if file.is_file())
+    assert keep.size / 8 <= size <= keep.size / 8 * 1.05 + 20_000
+    np.testing.assert_array_equal(
+        checkpoint.restore(tmp_path / "c").masks["blocks"]["kernel"], keep
+    )
+
+
+def test_a_new_checkpoint_replaces_the_old_one(tmp_path):
+    checkpoint.save(tmp_path / "c", params=params(), masks=masks())
+    checkpoint.save(tmp_path / "c", masks=masks(), metadata=METADATA)
+    restored = checkpoint.restore(tmp_path / "c")
+    assert restored.params is None
+    assert restored.metadata == METADATA
+
+
+def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "c", params=params(), metadata=METADATA)
+
+    async def full(*_, **__):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ocp.PyTreeCheckpointHandler, "async_save", full)
+        with pytest.raises(OSError, match="no space left"):
+            checkpoint.save(tmp_path / "c", params=jax.tree.map(np.zeros_like, params()))
+        with pytest.raises(OSError, match="no space left"):
+            checkpoint.save(tmp_path / "never", params=params())
+    assert_bits(checkpoint.restore(tmp_path / "c").params, params())
+    with pytest.raises(jp.InputError, match="never: no whole checkpoint"):
+        checkpoint.restore(tmp_path / "never")
+    checkpoint.save(tmp_path / "never", params=params())  # nothing is in the way of another try
+    assert_bits(checkpoint.restore(tmp_path / "never").params, params())
+
+
+@pytest.mark.parametrize(
+    "there", ["nothing", "an empty folder", "a folder without its end", "a file"]
+)
+def test_what_is_no_whole_checkpoint(there, tmp_path):
+    path = tmp_path / "c"
+    if there == "an empty folder":
+        path.mkdir()
+    if there == "a file":
+        path.touch()
+    if there == "a folder without its end":
+        checkpoint.save(path, params=params())
+        (path / "_CHECKPOINT_METADATA").unlink()  # Orbax writes it last
+    for read in (checkpoint.restore, checkpoint.restore_stats):
+        with pytest.raises(jp.InputError, match="c: no whole checkpoint") as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_statistics_round_trip(tmp_path):
+    rng = np.random.default_rng(2)
+    sums = {
+        role: {site: rng.random((3, 4), np.float32) for site in ("qkv", "mlp_out")}
+        for role in ("translation", "code")
+    }
+    sites = (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
+    stats = jp.ActivationStats(sums, {"translation": 11, "code": 2**40}, sites)
+    checkpoint.save_stats(tmp_path / "stats", stats)
+    restored = checkpoint.restore_stats(tmp_path / "stats")
+    assert_bits(restored.sum_sq, sums)
+    assert restored.count == stats.count
+    assert restored.sites == stats.sites
+    merged = restored.merge(stats)  # what is restored is of the same model
+    np.testing.assert_array_equal(merged.sum_sq["code"]["qkv"], 2 * sums["code"]["qkv"])

@@ -1,0 +1,375 @@
+"""Whole jobs on a tiny folder: what is written, that it repeats, and what a run that dies leaves."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import transformers
+from conftest import tiny_torch
+from flax.traverse_util import flatten_dict
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+import jaxprune as jp
+from jaxprune.calibration.demonstrations import demonstrations, token_batches
+from jaxprune.config.validate import base_config, validate
+from jaxprune.hf.tensors import ShardWriter
+from jaxprune.runs import checkpoint, pipeline
+from jaxprune.runs.pipeline import prune_from_config
+
+ROOT = Path(__file__).parents[2]
+LANGUAGES = {"fr": "French", "en": "English"}
+WORDS = ["</s>", "<unk>", ":", *LANGUAGES.values(), *(f"w{i}" for i in range(60))]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny BLOOM with a tokenizer of whole words."""
+    folder = tmp_path_factory.mktemp("model")
+    tiny_torch("bloom").save_pretrained(folder)
+    core = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(":", "isolated")]
+    )
+    core.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 0)]
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("texts")
+    rng = np.random.default_rng(0)
+    for code in LANGUAGES:
+        lines = [" ".join(rng.choice(WORDS[5:], rng.integers(2, 5))) for _ in range(24)]
+        (folder / f"{code}.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens") / "tokens.npz"
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 131, (5, 24)).astype(np.int32)
+    mask = np.arange(24) < rng.integers(8, 25, 5)[:, None]
+    code = rng.integers(0, 131, (3, 24)).astype(np.int32)
+    np.savez(path, input_ids=ids, attention_mask=mask.astype(np.int32), code_ids=code)
+    return path
+
+
+def job(model, **fields):
+    config = base_config()
+    config.model = str(model)
+    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
+    return validate(config)
+
+
+def on_tokens(model, tokens, **fields):
+    return job(model, calibration__kind="tokens", calibration__data=str(tokens), **fields)
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def params_of_hf(folder):
+    return jp.load(folder).params
+
+
+def assert_equal(got, want):
+    got, want = flatten_dict(got, sep="/"), flatten_dict(want, sep="/")
+    assert set(got) == set(want)
+    for path, value in want.items():
+        np.testing.assert_array_equal(got[path], value, err_msg=path)
+
+
+@pytest.fixture(scope="module")
+def run(model, tokens, tmp_path_factory):
+    """One refined job on ready-made tokens: (workdir, returned report, the same by the Python API)."""
+    workdir = tmp_path_factory.mktemp("runs") / "deep" / "workdir"
+    config = on_tokens(
+        model, tokens, pruning__criterion="refined", pruning__sparsity=0.5, output__params=True
+    )
+    report = prune_from_config(config, workdir)
+    loaded = jp.load(model)
+    result = jp.prune(
+        loaded, token_batches(str(tokens)), criterion="refined", sparsity=0.5, progress=False
+    )
+    return workdir, report, result
+
+
+def test_all_files_of_the_contract_are_there_and_nothing_else(run):
+    workdir, _, _ = run
+    assert names(workdir) == {"config.json", "report.json", "checkpoint", "stats", "hf"}
+
+
+def test_every_output_holds_what_the_python_api_gives(run, model):
+    workdir, _, result = run
+    saved = checkpoint.restore(workdir / "checkpoint")
+    assert_equal(saved.masks, result.masks)
+    assert_equal(saved.params, result.params)
+    assert_equal(params_of_hf(workdir / "hf"), result.params)
+    stats = checkpoint.restore_stats(workdir / "stats")
+    assert_equal(stats.sum_sq, result.stats.sum_sq)
+    assert (stats.count, stats.sites) == (result.stats.count, result.stats.sites)
+    assert_equal(jp.masks.apply(jp.load(model).params, saved.masks), saved.params)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(workdir / "hf")
+    assert tokenizer("w3 : w4").input_ids == jp.load(model).tokenizer("w3 : w4").input_ids
+
+
+def test_report(run, model, tokens):
+    workdir, returned, result = run
+    report = json.loads((workdir / "report.json").read_text())
+    assert report == returned
+    density = jp.masks.density(result.masks)
+    assert report["sparsity"]["overall"] == pytest.approx(1 - density.overall) == pytest.approx(0.5)
+    assert report["sparsity"]["layers"] == pytest.approx([1 - share for share in density.layers])
+    assert set(report["sparsity"]["kernels"]) == {
+        "attention/qkv/kernel", "attention/out/kernel", "mlp/up/kernel", "mlp/out/kernel",
+    }  # fmt: skip
+    arrays = np.load(tokens)
+    assert report["tokens"] == {
+        "tokens": int(arrays["attention_mask"].sum()), "code": arrays["code_ids"].size,
+    }  # fmt: skip
+    seconds = report["seconds"]
+    assert {"prepare", "read", "statistics", "select", "forward", "total"} <= set(seconds)
+    assert 0 < sum(seconds.values()) - seconds["total"] <= seconds["total"] + 0.05
+    assert report["peak_memory_bytes"]["host"] > 50e6
+    assert set(report["digests"]) == {"weights", "masks", "calibration"}
+    assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in report["digests"].values())
+    environment = report["environment"]
+    assert environment["jaxprune"] == jp.__version__
+    assert environment["jax"] == jax.__version__
+    assert environment["devices"] == "1 x cpu"
+    assert {"flax", "orbax-checkpoint", "transformers", "numpy", "python"} <= set(environment)
+
+
+def test_config_is_written_resolved_and_goes_into_the_checkpoint(run, model):
+    workdir, report, _ = run
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["model"] == str(model)
+    assert config["pruning"] == {
+        "criterion": "refined", "sparsity": 0.5, "pattern": "unstructured", "threshold": "row",
+        "drop": "lowest", "propagate": "block",
+    }  # fmt: skip
+    metadata = checkpoint.restore(workdir / "checkpoint").metadata
+    assert metadata["config"] == config
+    assert metadata["digests"] == report["digests"]
+    assert metadata["environment"] == report["environment"]
+
+
+def test_a_second_run_is_the_same_and_another_seed_another(model, tmp_path):
+    def digests(seed):
+        config = job(
+            model, pruning__criterion="random", seed=seed,
+            output__hf=False, output__params=False,
+        )  # fmt: skip
+        return prune_from_config(config, tmp_path)["digests"]
+
+    first, again, other = digests(1), digests(1), digests(2)
+    assert first == again
+    assert first["masks"] != other["masks"]
+    assert first["weights"] != other["weights"]
+    assert first["calibration"] == other["calibration"]  # of no text
+
+
+@pytest.fixture(scope="module")
+def in_words(model, texts, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("words")
+    config = job(
+        model, calibration__data=str(texts), calibration__shots=2, calibration__samples=6,
+        calibration__max_length=32, seed=3, pruning__propagate="dense", output__hf=False,
+        output__params=False,
+    )  # fmt: skip
+    return workdir, config, prune_from_config(config, workdir)
+
+
+def test_text_demonstrations_and_only_what_is_wanted(in_words, model, texts):
+    workdir, _, report = in_words
+    assert names(workdir) == {"config.json", "report.json", "checkpoint", "stats"}
+    loaded = jp.load(model)
+    batches = demonstrations(
+        loaded.tokenizer, texts, source="fr", target="en", shots=2, samples=6, max_length=32, seed=3
+    )
+    result = jp.prune(loaded, batches, propagate="dense", sparsity=0.3, progress=False)
+    saved = checkpoint.restore(workdir / "checkpoint")
+    assert saved.params is None
+    assert_equal(saved.masks, result.masks)
+    assert report["tokens"] == {"translation": sum(batch.num_tokens for batch in batches)}
+    assert set(np.unique(np.concatenate([b.tokens[b.valid] for b in batches]))) & {2, 3, 4} == {
+        2,
+        3,
+        4,
+    }
+
+
+def test_a_second_run_on_text_has_the_same_digests(in_words, tmp_path):
+    _, config, report = in_words
+    assert prune_from_config(config, tmp_path)["digests"] == report["digests"]
+
+
+def test_a_criterion_without_statistics_reads_no_calibration(model, tmp_path):
+    config = job(
+        model, calibration__data="/nowhere", pruning__criterion="magnitude", pruning__pattern="2:4"
+    )
+    report = prune_from_config(config, tmp_path)
+    assert names(tmp_path) == {"config.json", "report.json", "checkpoint", "hf"}
+    assert report["tokens"] == {}
+    assert report["sparsity"]["overall"] == 0.5
+    assert json.loads((tmp_path / "config.json").read_text())["pruning"]["sparsity"] == 0.5
+
+
+def test_the_table_at_the_end(model, tmp_path, capsys):
+    prune_from_config(job(model, pruning__criterion="magnitude", output__hf=False), tmp_path)
+    table = capsys.readouterr().out
+    assert "magnitude unstructured" in table
+    dropped = 14 * (144 + 48 + 192) + 57 * 48  # int(0.3 · inputs) of 48 and of 192 inputs
+    share = f"{dropped / (48 * (144 + 48 + 192) + 192 * 48):.2%}"
+    assert re.search(rf"sparsity\s+{re.escape(share)} of the blocks' kernels", table)
+    for what in ("tokens", "seconds", "peak memory", str(tmp_path / "checkpoint")):
+        assert what in table
+
+
+def dies_at_layer(layer):
+    write = ShardWriter.write
+
+    def die(self, tensors):
+        if any(f".{layer}." in name for name in tensors):
+            raise OSError("no space left on device")
+        write(self, tensors)
+
+    return die
+
+
+def no_checkpoint(*_, **__):
+    raise OSError("no space left on device")
+
+
+DEATHS = {
+    "the first block": (ShardWriter, "write", dies_at_layer(0)),
+    "the last block": (ShardWriter, "write", dies_at_layer(2)),
+    "the statistics": (checkpoint, "save_stats", no_checkpoint),
+    "the checkpoint": (checkpoint, "save", no_checkpoint),
+    "the summary": (pipeline, "summarise", no_checkpoint),
+}
+
+
+@pytest.mark.parametrize("where", DEATHS)
+@pytest.mark.parametrize("before", ["nothing", "a whole run"])
+def test_a_run_that_dies_leaves_nothing_that_looks_finished(
+    where, before, run, model, tokens, tmp_path, monkeypatch
+):
+    workdir = tmp_path / "workdir"
+    if before == "a whole run":
+        shutil.copytree(run[0], workdir)
+    config = on_tokens(model, tokens, pruning__propagate="dense")
+    with monkeypatch.context() as patch:
+        patch.setattr(*DEATHS[where])
+        with pytest.raises(OSError, match="no space left on device"):
+            prune_from_config(config, workdir)
+    assert "report.json" not in names(workdir)
+    assert "checkpoint" not in names(workdir)
+    if "block" in where or "summary" in where:
+        assert names(workdir) == {"config.json", "progress"}
+    elif "hf" in names(workdir):  # whole then: it was done before
+        assert_equal(
+            params_of_hf(workdir / "hf"),
+            jp.prune(jp.load(model), token_batches(str(tokens)), propagate="dense", progress=False,
+                     sparsity=0.3).params,
+        )  # fmt: skip
+
+
+def test_a_run_that_reads_bad_weights_says_where(model, tokens, tmp_path):
+    """Layer 1 is not finite: the error passes through writer and prefetcher; only layer 0 is kept."""
+    loaded = jp.load(model)
+    params = jax.tree.map(np.copy, loaded.params)
+    params["blocks"]["mlp"]["up"]["bias"][1, 0] = np.nan
+    broken = tmp_path / "broken"
+    jp.export_hf(loaded, params, broken)
+    with pytest.raises(jp.InputError, match="layer 1, site mlp_out"):
+        prune_from_config(on_tokens(broken, tokens), tmp_path / "workdir")
+    assert names(tmp_path / "workdir") == {"config.json", "progress"}
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_model_in_the_way_of_its_own_outputs_is_refused_and_left(link, run, tmp_path):
+    """Pruning runs/x/hf once more into runs/x would take away what it reads."""
+    workdir = tmp_path / "workdir"
+    shutil.copytree(run[0], workdir)
+    path = workdir / "hf"
+    if link:
+        path = tmp_path / "link"
+        path.symlink_to(workdir / "hf")
+    with pytest.raises(jp.InputError, match=r"--workdir: .* holds the model itself") as caught:
+        prune_from_config(job(path, pruning__criterion="magnitude"), workdir)
+    assert "\n" not in str(caught.value)
+    assert names(workdir) == names(run[0])
+    assert_equal(params_of_hf(workdir / "hf"), run[2].params)
+
+
+# --- the script ---------------------------------------------------------------------------------
+
+
+def script(*arguments):
+    environment = {"HF_HUB_OFFLINE": "1", "JAX_PLATFORMS": "cpu"}
+    return subprocess.run(
+        [sys.executable, "scripts/prune.py", *map(str, arguments)],
+        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", ["model", "tokenizer", "tokens"])
+def test_bad_input_ends_the_script_with_2_and_one_line(bad, model, texts, tmp_path):
+    data = tmp_path / "ids.npz"
+    np.savez(data, input_ids=np.full((2, 5), 131))
+    lone = tmp_path / "lone"
+    shutil.copytree(model, lone)
+    for file in lone.glob("tokenizer*"):
+        file.unlink()
+    arguments, message = {
+        "model": (
+            [f"--config.model={tmp_path / 'none'}", f"--config.calibration.data={texts}"],
+            r"none: neither a folder nor a repository",
+        ),
+        "tokenizer": (
+            [f"--config.model={lone}", f"--config.calibration.data={texts}"],
+            r"lone: no tokenizer",
+        ),
+        "tokens": (
+            [f"--config.model={model}", "--config.calibration.kind=tokens",
+             f"--config.calibration.data={data}"],
+            r"131",
+        ),
+    }[bad]  # fmt: skip
+    workdir = tmp_path / "workdir"
+    done = script("--config", "configs/base.py", "--workdir", workdir, *arguments)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert done.returncode == 2
+    assert len(lines) == 1, done.stderr
+    assert re.fullmatch(rf"error: .*{message}.*", lines[0])
+    assert not workdir.exists() or names(workdir) == {"config.json"}
+
+
+def test_the_script_prunes(model, tokens, run, tmp_path):
+    """On as many devices as there are cores, the masks of one device."""
+    done = script(
+        "--config", f"configs/base.py:{model}", "--workdir", tmp_path,
+        "--config.calibration.kind=tokens", f"--config.calibration.data={tokens}",
+        "--config.pruning.criterion=refined", "--config.pruning.sparsity=0.5",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert names(tmp_path) == {"config.json", "report.json", "checkpoint", "stats", "hf"}
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["digests"] == run[1]["digests"]
+    assert "3/3 layers" in done.stderr
+    assert "sparsity" in done.stdout

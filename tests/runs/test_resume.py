@@ -1,0 +1,302 @@
+"""An interrupted run goes on and ends with the bits of one that was not."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.passes.probe import ROWS
+from jaxprune.pruning import block_masks
+from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.verify import verify
+
+ROOT = Path(__file__).parents[2]
+FAMILIES = ("xglm", "bloom", "gpt2")
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens") / "tokens.npz"
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 131, (5, 24)).astype(np.int32)
+    mask = np.arange(24) < rng.integers(8, 25, 5)[:, None]
+    np.savez(path, input_ids=ids, attention_mask=mask.astype(np.int32))
+    return path
+
+
+def job(model, tokens, **fields):
+    config = base_config()
+    config.model = str(model)
+    config.calibration.kind = "tokens"
+    config.calibration.data = str(tokens)
+    config.output.params = True
+    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
+    return validate(config)
+
+
+def outcome(workdir):
+    """What must be the same: digests, sparsity, statistics, the exported tensors' bytes."""
+    report = json.loads((workdir / "report.json").read_text())
+    stats = jp.checkpoint.restore_stats(workdir / "stats") if (workdir / "stats").is_dir() else None
+    sums = [] if stats is None else [
+        sums.tobytes() for by_site in stats.sum_sq.values() for sums in by_site.values()
+    ]  # fmt: skip
+    shards = {file.name: file.read_bytes() for file in (workdir / "hf").glob("*.safetensors")}
+    return report["digests"], report["sparsity"], sums, shards
+
+
+class CrashError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def crash(monkeypatch, config, workdir, after):
+    """Runs and crashes after so many selections."""
+    whole, count = block_masks.select, iter(range(10**6))
+
+    def select(*arguments):
+        if next(count) == after:
+            raise CrashError
+        return whole(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(block_masks, "select", select)
+        with pytest.raises(CrashError):
+            prune_from_config(config, workdir)
+
+
+@pytest.mark.parametrize("propagate", PROPAGATIONS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_run_that_crashed_goes_on_with_the_same_bits(
+    name, propagate, tiny_folder, tokens, tmp_path, monkeypatch
+):
+    config = job(tiny_folder(name), tokens, pruning__propagate=propagate)
+    prune_from_config(config, tmp_path / "whole")
+    each = 4 if propagate == "site" else 1  # selections a layer
+    for after in (each + each // 2, each):  # within a layer; then one more layer
+        crash(monkeypatch, config, tmp_path / "broken", after)
+    assert {p.name for p in (tmp_path / "broken").iterdir()} == {"config.json", "progress"}
+    layers = len(list((tmp_path / "broken" / "progress").glob("layer_*.npz")))
+    assert layers == 2
+    prune_from_config(config, tmp_path / "broken")
+    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+    assert not (tmp_path / "broken" / "progress").exists()
+    assert verify(tmp_path / "broken", progress=False) == []
+
+
+def test_what_is_done_is_not_selected_again(tiny_folder, tokens, tmp_path, monkeypatch):
+    config = job(tiny_folder("bloom"), tokens)
+    crash(monkeypatch, config, tmp_path / "run", 2)
+    with monkeypatch.context() as patch:
+        selected = []
+        whole = block_masks.select
+        patch.setattr(block_masks, "select", lambda *a: selected.append(a[5]) or whole(*a))
+        prune_from_config(config, tmp_path / "run")
+    assert selected == [2]
+
+
+def test_criteria_without_statistics_go_on_too(tiny_folder, tmp_path, monkeypatch):
+    config = base_config()
+    config.model = str(tiny_folder("bloom"))
+    config.pruning.criterion = "random"
+    config = validate(config)
+    prune_from_config(config, tmp_path / "whole")
+    crash(monkeypatch, config, tmp_path / "run", 2)
+    prune_from_config(config, tmp_path / "run")
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+# Another job in the same folder.
+
+
+@pytest.fixture
+def unfinished(tiny_folder, tokens, tmp_path, monkeypatch):
+    """(model, tokens, workdir) of a run that crashed after a layer; the files may be changed."""
+    model, text = tmp_path / "model", tmp_path / "tokens.npz"
+    shutil.copytree(tiny_folder("bloom"), model)
+    shutil.copyfile(tokens, text)
+    crash(monkeypatch, job(model, text), tmp_path / "run", 1)
+    return model, text, tmp_path / "run"
+
+
+def change_model(model, tokens):
+    file = model / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    return job(model, tokens)
+
+
+def change_text(model, tokens):
+    arrays = dict(np.load(tokens))
+    arrays["input_ids"][0, 0] ^= 1
+    np.savez(tokens, **arrays)
+    return job(model, tokens)
+
+
+def change_config(model, tokens):
+    return job(model, tokens, pruning__sparsity=0.4)
+
+
+def change_code(model, tokens):
+    return job(model, tokens)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (change_model, "file model.safetensors"),
+        (change_text, "calibration"),
+        (change_config, "config.pruning.sparsity 0.3, now 0.4"),
+        (change_code, "jaxprune "),
+    ],
+)
+def test_another_job_is_refused_and_named(unfinished, change, named, monkeypatch):
+    model, text, workdir = unfinished
+    config = change(model, text)
+    if change is change_code:
+        monkeypatch.setattr("jaxprune.resume._code", lambda: "other")
+    before = {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()}
+    with pytest.raises(jp.InputError, match=f"holds an unfinished run with {named}.*--overwrite"):
+        prune_from_config(config, workdir)
+    assert {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()} == before
+    prune_from_config(config, workdir, overwrite=True)
+    prune_from_config(config, workdir.with_name("fresh"))
+    assert outcome(workdir) == outcome(workdir.with_name("fresh"))
+
+
+def test_other_devices_and_evaluation_are_no_other_job(unfinished):
+    model, text, workdir = unfinished
+    prune_from_config(job(model, text, mesh__data=1, evaluation__rows=3), workdir)
+    prune_from_config(job(model, text), workdir.with_name("fresh"))
+    assert outcome(workdir) == outcome(workdir.with_name("fresh"))
+
+
+def test_a_damaged_layer_is_refused(unfinished):
+    model, text, workdir = unfinished
+    file = workdir / "progress" / "layer_00000.npz"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(content)
+    with pytest.raises(jp.InputError, match=r"layer_00000.npz: damaged; allowed: --overwrite"):
+        prune_from_config(job(model, text), workdir)
+
+
+def test_a_complete_run_is_run_anew(tiny_folder, tokens, tmp_path):
+    prune_from_config(job(tiny_folder("gpt2"), tokens), tmp_path / "run")
+    prune_from_config(job(tiny_folder("gpt2"), tokens, pruning__sparsity=0.5), tmp_path / "run")
+    assert verify(tmp_path / "run", progress=False) == []
+
+
+# Processes.
+
+
+def deep_model(folder):
+    """Enough layers that a process can be hit between them."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.BloomConfig(vocab_size=131, hidden_size=48, n_layer=48, n_head=4)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def start(model, tokens, workdir):
+    command = [
+        sys.executable, str(ROOT / "scripts" / "prune.py"), f"--config={ROOT / 'configs' / 'base.py'}:{model}",
+        f"--workdir={workdir}", "--config.calibration.kind=tokens", f"--config.calibration.data={tokens}",
+    ]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(condition, process):
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory, tokens):
+    """A deep model, and what a run on it that nobody touched gives."""
+    folder = tmp_path_factory.mktemp("deep")
+    deep_model(folder / "model")
+    process = start(folder / "model", tokens, folder / "whole")
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    return folder / "model", outcome(folder / "whole")
+
+
+def test_ten_kills_change_no_bit(deep, tokens, tmp_path):
+    """Killed ten times: while reading, at random moments of probing and selecting, while writing the end."""
+    model, whole = deep
+    rng = np.random.default_rng(0)
+    workdir = tmp_path / "run"
+    progress = workdir / "progress"
+
+    def layers():
+        return len(list(progress.glob("layer_*.npz")))
+
+    for kill in range(10):
+        process = start(model, tokens, workdir)
+        if kill == 0:
+            time.sleep(rng.uniform(0, 1))  # as it starts and reads
+        elif kill < 9:
+            goal = layers() + int(rng.integers(1, 6))
+            wait_for(lambda goal=goal: layers() >= goal, process)
+            time.sleep(rng.uniform(0, 0.02))
+        else:
+            wait_for(lambda: (workdir / "hf").is_dir(), process)  # all layers are done
+            time.sleep(rng.uniform(0, 0.05))
+        process.kill()
+        process.wait()
+        if process.returncode != 0:
+            assert not (workdir / "report.json").exists()
+    process = start(model, tokens, workdir)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert "going on at layer" in output
+    assert outcome(workdir) == whole
+
+
+def test_sigterm_finishes_the_layer(deep, tokens, tmp_path):
+    model, whole = deep
+    workdir = tmp_path / "run"
+    process = start(model, tokens, workdir)
+    wait_for((workdir / "progress" / "layer_00003.npz").is_file, process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate()
+    assert process.returncode == 143
+    done = len(list((workdir / "progress").glob("layer_*.npz")))
+    assert f"terminated after layer {done - 1} of 48; the same command goes on" in output
+    assert "Traceback" not in output
+    assert not list(workdir.glob("*.new"))
+    process = start(model, tokens, workdir)
+    output, _ = process.communicate()
+    assert f"going on at layer {done} of 48" in output
+    assert outcome(workdir) == whole
+
+
+def test_two_runs_in_one_folder(unfinished):
+    from jaxprune.hf.model import load
+    from jaxprune.runs.resume import Progress, identity
+
+    model, text, workdir = unfinished
+    config = job(model, text)
+    batches = jp.token_batches(str(text))
+    with (
+        Progress(workdir, identity(load(model), config, batches, ROWS)),
+        pytest.raises(jp.InputError, match="another run is writing to"),
+    ):
+        prune_from_config(config, workdir, overwrite=True)
+    prune_from_config(config, workdir)
+    assert set(os.listdir(workdir)) >= {"report.json", "checkpoint", "hf"}

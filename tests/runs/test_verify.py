@@ -1,0 +1,167 @@
+"""A run is read back whole; whatever is changed in it is found and named."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.nano import CHECKPOINTS
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.verify import verify
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A magnitude-pruned BLOOM with everything that is written."""
+    config = base_config()
+    config.model = CHECKPOINTS["bloom"]
+    config.pruning.criterion = "magnitude"
+    config.output.params = True
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    prune_from_config(validate(config), workdir)
+    return workdir
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_whole_run_is_as_it_says(whole):
+    assert verify(whole, progress=False) == []
+
+
+def change_tensor(run, name, change):
+    """Saves a tensor of hf/ after `change`, which gets it as an array."""
+    index = json.loads((run / "hf" / "model.safetensors.index.json").read_text())
+    file = run / "hf" / index["weight_map"][name]
+    tensors = load_file(file)
+    tensors[name] = change(tensors[name])
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+KERNEL = "transformer.h.1.mlp.dense_h_to_4h.weight"
+
+
+def revived(tensor):
+    """With its first three dropped weights alive."""
+    flat = tensor.copy().ravel()
+    flat[np.flatnonzero(flat == 0)[:3]] = 0.5
+    return flat.reshape(tensor.shape)
+
+
+def nudged(tensor):
+    """With the last bit of one kept weight flipped."""
+    bits = tensor.copy().view(f"u{tensor.itemsize}")
+    place = np.unravel_index(np.flatnonzero(bits)[5], bits.shape)
+    bits[place] ^= 1
+    return bits.view(tensor.dtype)
+
+
+def test_dropped_weights_that_are_not_zero_are_counted(run):
+    change_tensor(run, KERNEL, revived)
+    first, second = verify(run, progress=False)
+    assert first == "hf: layer 1, mlp/up/kernel: 3 weights are not 0 that the mask drops"
+    assert second.startswith("hf: weights: SHA-256 ")
+
+
+def test_one_bit_of_a_kept_weight_is_found(run):
+    change_tensor(run, KERNEL, nudged)
+    [fault] = verify(run, progress=False)
+    assert fault.startswith("hf: weights: SHA-256 ")
+
+
+def test_other_masks_and_figures_are_found(run):
+    restored = jp.checkpoint.restore(run / "checkpoint")
+    mask = restored.masks["blocks"]["mlp"]["up"]["kernel"]
+    mask[0, 0, 0] ^= True
+    jp.checkpoint.save(
+        run / "checkpoint",
+        params=restored.params,
+        masks=restored.masks,
+        metadata=restored.metadata,
+    )
+    faults = verify(run, progress=False)
+    assert faults[0].startswith("checkpoint: masks: SHA-256 ")
+    assert any("sparsity overall" in fault for fault in faults)
+    assert any("sparsity kernels/mlp/up/kernel" in fault for fault in faults)
+
+
+def test_parameters_of_the_checkpoint_are_recounted(run):
+    restored = jp.checkpoint.restore(run / "checkpoint")
+    kernel = restored.params["blocks"]["attention"]["out"]["kernel"]
+    dropped = np.argwhere(~restored.masks["blocks"]["attention"]["out"]["kernel"])
+    kernel[tuple(dropped[0])] = 1
+    jp.checkpoint.save(
+        run / "checkpoint", params=restored.params, masks=restored.masks, metadata=restored.metadata
+    )
+    first, second = verify(run, progress=False)
+    assert first.startswith("checkpoint: layer 0, attention/out/kernel: 1 weights are not 0")
+    assert second.startswith("checkpoint: weights: SHA-256 ")
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("damage", ["shard", "checkpoint", "config"])
+def test_damaged_files_are_told_in_one_line(run, damage):
+    if damage == "shard":
+        cut(sorted((run / "hf").glob("*.safetensors"))[1])
+    elif damage == "config":
+        (run / "hf" / "config.json").write_text("{")
+    else:
+        for file in (run / "checkpoint" / "masks").rglob("*"):
+            if file.is_file() and file.stat().st_size > 1000:
+                cut(file)
+    [fault] = verify(run, progress=False)
+    assert fault.startswith("checkpoint: " if damage == "checkpoint" else "hf: ")
+    assert "\n" not in fault
+
+
+def test_a_run_that_is_not_complete_is_refused(run, tmp_path):
+    (run / "report.json").unlink()
+    for folder in (run, tmp_path / "none"):
+        with pytest.raises(jp.InputError, match="no complete pruning run"):
+            verify(folder, progress=False)
+
+
+def test_the_script(run):
+    def script(*arguments):
+        command = [sys.executable, str(ROOT / "scripts" / "verify.py"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    good = script(run)
+    assert (good.returncode, good.stdout) == (0, f"{run}: OK\n")
+    change_tensor(run, KERNEL, nudged)
+    bad = script(run)
+    assert bad.returncode == 1
+    assert bad.stdout.startswith("differs: hf: weights: SHA-256 ")
+    refused = script(run / "hf")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: ")
+    assert "Traceback" not in bad.stderr + refused.stderr
+
+
+def test_half_precision_is_read_as_it_is_stored(tmp_path):
+    """bfloat16 on disk: bits, not values, are compared."""
+    model = jp.load(CHECKPOINTS["gpt2"])
+    half = jax.tree.map(lambda leaf: np.asarray(leaf, ml_dtypes.bfloat16), dict(model.params))
+    jp.export_hf(model, half, tmp_path / "half")
+    config = base_config()
+    config.model = str(tmp_path / "half")
+    config.pruning.criterion = "random"
+    prune_from_config(validate(config), tmp_path / "run")
+    assert verify(tmp_path / "run", progress=False) == []

@@ -1,0 +1,384 @@
+"""A small sweep end to end: what is left to do, what is kept, and tables against plain recomputation."""
+
+import csv
+import json
+import runpy
+import xml.etree.ElementTree as ET
+from importlib.resources import files
+from pathlib import Path
+
+import browser
+import jax
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.tasks.questions import load_task, questions
+from jaxprune.evaluation.translation.bleu import translation_scores
+from jaxprune.pruning.loop import prune_blocks
+from jaxprune.pruning.settings import Settings
+from jaxprune.runs import checkpoint
+from jaxprune.sweep import calibration, plan, run, steering
+from jaxprune.sweep.calibration import Samples
+from jaxprune.sweep.masked import masked
+from jaxprune.sweep.plan import Variant
+from jaxprune.sweep.run import sweep_from_config
+
+ROOT = Path(__file__).parents[2]
+NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "gpt2"))
+ROWS = 40
+NAMES = ["dense", "random-0.5", "translation-fr-0.5", "lrp2"]
+
+
+def job(**fields):
+    config = base_config()
+    settings = {
+        "model": NANO, "calibration.data": "nano", "calibration.samples": 6, "output.hf": False,
+        "evaluation.tasks": "nano_nli,nano_reviews", "evaluation.rows": ROWS,
+        "sweep.sparsities": "0.5", "sweep.calibrations": "dense,random,translation,lrp2",
+        "sweep.languages": "fr", "evaluation.translation": "nano", "evaluation.translation_rows": 6,
+    }  # fmt: skip
+    with config.ignore_type():
+        config.update_from_flattened_dict(settings | fields)
+    return validate(config, prunes=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_validation_rows():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steering, "ROWS", 12)
+        yield
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("sweep") / "runs" / "nano"
+    return workdir, sweep_from_config(job(), workdir)
+
+
+def scores(folder):
+    with np.load(folder) as arrays:
+        return arrays["scores"], arrays["labels"]
+
+
+def contents(workdir):
+    """Every array and text that a rerun must give again; times and Orbax's own files are not among them."""
+    found = {}
+    for file in sorted(workdir.rglob("*.npz")):
+        found[str(file.relative_to(workdir))] = scores(file)[0].tobytes()
+    for file in [*workdir.rglob("*.jsonl"), *workdir.rglob("layers.json")]:
+        found[str(file.relative_to(workdir))] = file.read_bytes()
+    for file in workdir.glob("*/report.json"):
+        found[file.parent.name] = json.loads(file.read_text())["digests"]
+    return found
+
+
+def test_each_variant_has_the_folder_of_a_run_of_its_own(done):
+    workdir, _ = done
+    assert sorted(p.name for p in workdir.iterdir() if p.is_dir()) == sorted(NAMES)
+    for name in NAMES:
+        for task in ("nano_nli", "nano_reviews"):
+            files_there = sorted(p.name for p in (workdir / name / task).iterdir())
+            assert files_there == ["en.npz", "fr.npz", "metrics.json"]
+            assert scores(workdir / name / task / "fr.npz")[0].shape[0] == ROWS
+        assert (workdir / name / "report.json").is_file() == ("0.5" in name)
+    own = json.loads((workdir / "translation-fr-0.5" / "config.json").read_text())
+    assert own["calibration"]["kind"] == "translation"
+    assert (own["calibration"]["source"], own["pruning"]["sparsity"]) == ("fr", 0.5)
+    assert own["sweep"]["languages"] is None
+    assert json.loads((workdir / "random-0.5" / "config.json").read_text())["pruning"][
+        "criterion"
+    ] == "random"  # fmt: skip
+
+
+def test_a_variant_scores_as_its_exported_weights_do(done):
+    workdir, _ = done
+    model = jp.load(NANO)
+    on = masked(model, workdir / "translation-fr-0.5")
+    masks = checkpoint.restore(workdir / "translation-fr-0.5" / "checkpoint").masks
+    expected = jp.masks.apply(model.params, masks)
+    jax.tree.map(np.testing.assert_array_equal, dict(on.params), dict(expected))
+    for layer in (0, model.config.n_layers - 1):
+        one = jax.tree.map(lambda leaf, i=layer: leaf[i], expected["blocks"])
+        jax.tree.map(np.testing.assert_array_equal, on.block(layer), one)
+
+
+def test_tables_say_what_a_plain_recomputation_says(done):
+    workdir, found = done
+    for task in ("nano_nli", "nano_reviews"):
+        table = found["tasks"][task]
+        assert [(row["calibration"], row["sparsity"]) for row in table["rows"]] == [
+            ("random", 0.5), ("translation", 0.5), ("lrp2", None),
+        ]  # fmt: skip
+        assert list(table["rows"][1]["languages"]) == ["fr"]
+        raw = []
+        for row in table["rows"]:
+            for code, cell in row["languages"].items():
+                before, labels = scores(workdir / "dense" / task / f"{code}.npz")
+                after, _ = scores(workdir / cell["variant"] / task / f"{code}.npz")
+                a, b = before.argmax(1) == labels, after.argmax(1) == labels
+                assert cell["accuracy"] == pytest.approx(b.mean())
+                assert cell["difference"] == pytest.approx(b.mean() - a.mean())
+                only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+                p = binomtest(only_b, only_a + only_b).pvalue if only_a + only_b else 1.0
+                assert cell["p"]["mcnemar"] == pytest.approx(p)
+                wilson = binomtest(int(b.sum()), ROWS).proportion_ci(method="wilson")
+                assert cell["interval"] == pytest.approx(list(wilson))
+                raw.append((p, cell))
+                if code == "fr":
+                    english, _ = scores(workdir / cell["variant"] / task / "en.npz")
+                    assert cell["rankc"] == metrics.rankc(english, after)
+        ordered = sorted(range(len(raw)), key=lambda i: raw[i][0])
+        least = 0.0  # Holm by hand
+        for place, i in enumerate(ordered):
+            least = max(least, min(1.0, raw[i][0] * (len(raw) - place)))
+            assert raw[i][1]["p"]["holm_table"] == pytest.approx(least)
+            assert raw[i][1]["significant_table"] == (least <= 0.05)
+        fr = table["rows"][1]
+        assert fr["mean_non_english"]["accuracy"] == fr["languages"]["fr"]["accuracy"]
+        english = table["rows"][2]["languages"]["en"]
+        assert (english["difference"], english["significant"]) == (0, False)  # lrp2 leaves it alone
+    assert found["tasks"]["nano_nli"]["rows"][0]["languages"]["en"]["significant_table"]
+
+
+def test_translations_are_of_the_language_of_the_calibration(done):
+    workdir, found = done
+    table = found["translation"]
+    assert [(row["calibration"], list(row["languages"])) for row in table["rows"]] == [
+        ("random", ["fr"]), ("translation", ["fr"]),
+    ]  # fmt: skip
+    for name, cell in [
+        ("dense", table["dense"]["languages"]["fr"]),
+        ("translation-fr-0.5", table["rows"][1]["languages"]["fr"]),
+    ]:
+        text = (workdir / name / "translation" / "fr.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert len(lines) == 6
+        again = translation_scores(
+            [line["hypothesis"] for line in lines], [line["reference"] for line in lines]
+        )
+        assert cell["bleu"] == pytest.approx(again["bleu"])
+
+
+def test_csv_and_markdown_hold_the_cells(done):
+    workdir, found = done
+    lines = list(csv.DictReader((workdir / "tables.csv").read_text().splitlines()))
+    own = [line for line in lines if line["table"] == "own" and line["task"] == "nano_nli"]
+    assert len(own) == 2 + 2 + 1 + 2
+    for line in own:
+        of = found["tasks"]["nano_nli"]
+        row = {(r["calibration"], r["sparsity"]): r for r in of["rows"]} | {
+            ("dense", None): of["dense"]
+        }
+        sparsity = float(line["sparsity"]) if line["sparsity"] else None
+        cell = row[line["calibration"], sparsity]["languages"][line["language"]]
+        assert float(line["accuracy"]) == cell["accuracy"]
+        assert line["p_mcnemar"] == (
+            "" if line["calibration"] == "dense" else str(cell["p"]["mcnemar"])
+        )
+    text = (workdir / "tables.md").read_text()
+    cell = found["tasks"]["nano_nli"]["rows"][1]["languages"]["fr"]
+    low, high = cell["interval"]
+    expected = f"{100 * cell['accuracy']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    assert f"| translation 50% | – | {expected} |" in text
+    assert json.loads((workdir / "tables.json").read_text()) == found
+
+
+def test_the_page_tells_each_calibration_and_language(done):
+    workdir, found = done
+    page = (workdir / "report.html").read_text(encoding="utf-8")
+    root = ET.fromstring(page.partition("\n")[2])
+    text = "".join(root.itertext())
+    for word in ("random 50%", "translation 50%", "lrp2", "nano_reviews", "Translation"):
+        assert word in text
+    sections = {s.get("id"): s for s in root.iter("section")}
+    titles = ["".join(t.itertext()) for t in sections["task-nano_nli"].iter("b")]
+    assert titles[:3] == ["en", "fr", "mean of the languages but en"]
+    assert "Significantly better than dense: none." in text
+    cell = found["tasks"]["nano_nli"]["rows"][0]["languages"]["en"]
+    worse = [s for s in sections["helped"].iter("span") if s.get("class") == "worse"]
+    assert f"{abs(100 * cell['difference']):.1f}**" in "".join("".join(s.itertext()) for s in worse)
+
+
+@pytest.mark.parametrize(("width", "scheme"), browser.VIEWS, ids=str)
+def test_the_page_in_a_browser(done, chromium, width, scheme):
+    chromium.open(done[0] / "report.html", width=width, scheme=scheme)
+    assert browser.faults(chromium, width) == []
+    assert chromium.run("document.querySelectorAll('figure svg[role=img]').length") >= 2
+
+
+def test_a_whole_sweep_needs_no_model(done, monkeypatch, capsys):
+    workdir, found = done
+    before = contents(workdir)
+
+    def refuse(*_):
+        raise AssertionError("opened a model")
+
+    monkeypatch.setattr(run, "load", refuse)
+    assert sweep_from_config(job(), workdir) == found
+    assert contents(workdir) == before
+    assert "translation 50%" in capsys.readouterr().out
+
+
+def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeypatch):
+    workdir, _ = done
+    real, calls = run.evaluate_task, []
+
+    def stops(scorer, asked, folder, *rest):
+        calls.append(f"{folder.name}/{asked.task.name}")
+        if calls[-1] == "translation-fr-0.5/nano_reviews":
+            raise KeyboardInterrupt
+        return real(scorer, asked, folder, *rest)
+
+    monkeypatch.setattr(run, "evaluate_task", stops)
+    with pytest.raises(KeyboardInterrupt):
+        sweep_from_config(job(), tmp_path)
+    assert not (tmp_path / "tables.json").exists()
+    half = contents(tmp_path)
+    assert "translation-fr-0.5/nano_nli/fr.npz" in half
+
+    calls.clear()
+    monkeypatch.setattr(run, "evaluate_task", lambda *args: (calls.append(args), real(*args))[1])
+    sweep_from_config(job(), tmp_path)
+    names = [f"{folder.name}/{asked.task.name}" for _, asked, folder, *_ in calls]
+    assert names == ["translation-fr-0.5/nano_reviews", "lrp2/nano_nli", "lrp2/nano_reviews"]
+    assert contents(tmp_path) == contents(workdir)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"seed": 1}, "seed: got 1; .* holds a sweep with 0"),
+        ({"calibration.shots": 2}, "calibration.shots: got 2"),
+        ({"evaluation.translation_rows": 7}, "evaluation.translation_rows: got 7"),
+    ],
+)
+def test_a_workdir_of_another_sweep_is_refused(done, fields, message):
+    with pytest.raises(InputError, match=message):
+        sweep_from_config(job(**fields), done[0])
+
+
+def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
+    run.remember(job(), tmp_path)
+    more = {"sweep.sparsities": "0.5,0.1", "sweep.calibrations": "dense,magnitude"}
+    run.remember(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
+    run.remember(job(**{"calibration.code": "somewhere"}), tmp_path)
+    with pytest.raises(InputError, match=r"calibration\.code: got 'elsewhere'"):
+        run.remember(job(**{"calibration.code": "elsewhere"}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"calibration.kind": "tokens"}, "calibration.kind: got 'tokens'"),
+        ({"pruning.pattern": "2:4", "sweep.sparsities": "0.3"}, "pruning.sparsity: got 0.3"),
+        ({"sweep.calibrations": "translation_vs_code"}, "calibration.code: not set"),
+        ({"evaluation.tasks": "nano_nli,nano_nli"}, "'nano_nli' is there twice"),
+        ({"evaluation.languages": "zh"}, "none of zh in task nano_nli"),
+        ({"evaluation.perplexity": "nano"}, "evaluation.perplexity: got 'nano'"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused(tmp_path, fields, message):
+    with pytest.raises(InputError, match=message):
+        sweep_from_config(job(**fields), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", ["", "0", "1", "0.3,0.3", "0.3,x", "0.3,", None])
+def test_sparsities_that_are_refused(value):
+    with pytest.raises(InputError, match=r"sweep\.sparsities"):
+        job(**{"sweep.sparsities": value})
+
+
+def test_local_rows_without_validation_rows_are_refused_for_lrp2(tmp_path):
+    (tmp_path / "fr.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"evaluation\.data: .* {split}"):
+        steering.check_data(str(tmp_path))
+    steering.check_data(str(tmp_path / "{split}" / "{lang}.jsonl"))
+
+
+def test_validation_rows_are_not_those_that_are_evaluated():
+    task = load_task("nano_nli")
+    chosen = steering.validation_rows(task, "fr", "paper", None, 0)
+    asked = questions(task, "fr", rows=1000)
+    assert len(chosen) == 12
+    assert not {q.options for q in chosen} & {q.options for q in asked}
+
+
+# One probe for all sparsities and criteria.
+
+
+def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path, monkeypatch):
+    (tmp_path / "code").mkdir()
+    for name, text in (("a", "x = 1\n" * 9), ("b", "def f():\n    return 2\n")):
+        (tmp_path / "code" / f"{name}.py").write_text(text)
+    config = job(**{
+        "pruning.propagate": "dense", "calibration.samples": 2, "sweep.sparsities": "0.2,0.5",
+        "sweep.calibrations": "translation,translation_vs_code",
+        "calibration.code": str(tmp_path / "code"),
+    })  # fmt: skip
+    model, probed = jp.load(NANO), []
+    real = calibration.probe
+    monkeypatch.setattr(
+        calibration, "probe", lambda *a, **k: (probed.append(a[1][0].role), real(*a, **k))[1]
+    )
+    samples = Samples(config, model, tmp_path)
+    for variant in plan.variants(config)[1:]:
+        batches, stats = samples.batches(variant), samples.stats(variant)
+        own = plan.variant_config(config, variant)
+        settings = Settings(own.pruning.criterion, variant.sparsity, propagate="dense")
+        expected = prune_blocks(model, batches, settings, progress=False)
+        got = prune_blocks(model, batches, settings, progress=False, stats=stats)
+        for one, other in zip(expected, got, strict=True):
+            assert one.keep.keys() == other.keep.keys()
+            for path, mask in one.keep.items():
+                np.testing.assert_array_equal(mask, other.keep[path])
+    assert probed == ["translation", "code"]
+    again = Samples(config, model, tmp_path)  # from disk
+    again.stats(Variant("translation", "fr", 0.2))
+    assert probed == ["translation", "code"]
+    with pytest.raises(InputError, match="propagate is 'block'"):
+        next(prune_blocks(model, [], Settings(sparsity=0.5), stats=stats))
+
+
+def test_statistics_that_depend_on_what_is_pruned_are_not_shared(tmp_path):
+    config = job(**{"calibration.samples": 2})
+    samples = Samples(config, jp.load(NANO), tmp_path)
+    variant = Variant("translation", "fr", 0.5)
+    assert samples.stats(variant) is None
+    assert {batch.role for batch in samples.batches(variant)} == {"translation"}
+
+
+# Plans.
+
+
+def test_a_plan_has_every_variant_dense_first():
+    config = job(**{
+        "sweep.calibrations": "lrp2,translation,monolingual,random", "sweep.sparsities": "0.3,0.5",
+        "sweep.languages": "en,fr",
+    })  # fmt: skip
+    assert [variant.name for variant in plan.variants(config)] == [
+        "dense", "random-0.3", "random-0.5", "monolingual-en-0.3", "monolingual-en-0.5",
+        "monolingual-fr-0.3", "monolingual-fr-0.5", "translation-fr-0.3", "translation-fr-0.5",
+        "lrp2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "paper").glob("*.py")), ids=str)
+def test_configs_of_the_paper_are_valid_sweeps(path):
+    config = validate(runpy.run_path(str(path))["get_config"](), prunes=False)
+    plan.check(config)
+    found = plan.variants(config)
+    refined = [one for one in found if one.calibration == "translation_vs_code"]
+    assert len(refined) == (5 if path.stem == "bloom_3b" else 0)
+    assert plan.jobs(found[0], config) == {
+        "xnli": ["en", "fr", "es", "zh", "hi", "sw"], "marc2": ["en", "fr", "es", "zh"],
+        "translation": ["fr", "es", "zh", "hi", "sw"],
+    }  # fmt: skip
+    assert plan.jobs(Variant("translation", "sw", 0.3), config)["translation"] == ["sw"]
+    text = path.read_text().split('"""')[1]
+    assert f"python scripts/sweep.py --config configs/paper/{path.name}" in text

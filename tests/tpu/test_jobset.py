@@ -1,0 +1,85 @@
+"""tpu/jobset.yaml, as it stands and as README edits it for one host, against its schema and itself."""
+
+import json
+import math
+import re
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "tpu" / "README.md").read_text(encoding="utf-8")
+SCHEMA = json.loads((ROOT / "tests" / "jobset_schema.json").read_text(encoding="utf-8"))
+
+
+def manifests(chips):
+    """The documents of jobset.yaml by kind; for 8 chips through the command of the README."""
+    text = (ROOT / "tpu" / "jobset.yaml").read_text(encoding="utf-8")
+    if chips == 8:
+        (edit,) = re.findall(r"^sed -E '(.*v5e-8.*?)' tpu", README, re.MULTILINE)
+        text = subprocess.run(
+            ["sed", "-E", edit], input=text, capture_output=True, text=True, check=True
+        ).stdout
+        assert "v5e-8: " not in text.partition("---")[2]
+    return {document["kind"]: document for document in yaml.safe_load_all(text)}
+
+
+def check(document, definition):
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(document, SCHEMA | {"$ref": f"#/$defs/{definition}"})
+
+
+@pytest.mark.parametrize("chips", [8, 16])
+def test_the_manifest_fits_its_schema(chips):
+    found = manifests(chips)
+    assert list(found) == ["StorageClass", "PersistentVolumeClaim", "JobSet"]
+    check(found["StorageClass"], "storageClass")
+    check(found["PersistentVolumeClaim"], "claim")
+    check(found["JobSet"], "jobset")
+
+
+def test_the_schema_refuses_what_the_crd_does():
+    document = manifests(16)["JobSet"]
+    for path, value in [
+        ("failurePolicy/maxRestart", 3),
+        ("failurePolicy/maxRestarts", "3"),
+        ("failurePolicy/restartStrategy", "Always"),
+        ("replicatedJobs/0/name", None),
+        ("replicatedJobs/0/template/spec/template/spec/containers/0/resources/limits", {"x": 0}),
+    ]:
+        broken = json.loads(json.dumps(document))
+        place = broken["spec"]
+        *way, last = path.split("/")
+        for step in way:
+            place = place[int(step) if step.isdigit() else step]
+        place[last] = value
+        with pytest.raises(jsonschema.ValidationError):
+            check(broken, "jobset")
+
+
+@pytest.mark.parametrize(("chips", "hosts"), [(8, 1), (16, 4)])
+def test_the_manifest_agrees_with_itself(chips, hosts):
+    found = manifests(chips)
+    claim, (job,) = found["PersistentVolumeClaim"], found["JobSet"]["spec"]["replicatedJobs"]
+    spec = job["template"]["spec"]
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    topology = pod["nodeSelector"]["cloud.google.com/gke-tpu-topology"]
+    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+    assert spec["parallelism"] == spec["completions"] == hosts
+    assert hosts * limits["google.com/tpu"] == math.prod(map(int, topology.split("x"))) == chips
+    assert requests == limits
+    assert ("--distributed" in container["command"]) == (hosts > 1)
+    # a restart of one process alone would wait for the others
+    assert (pod["restartPolicy"], spec["backoffLimit"]) == ("Never", 0)
+    assert found["JobSet"]["spec"]["failurePolicy"]["maxRestarts"] > 0
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert claim["spec"]["storageClassName"] == found["StorageClass"]["metadata"]["name"]
+    (volume,), (mount,) = pod["volumes"], container["volumeMounts"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert volume["name"] == mount["name"]
+    (workdir,) = [w.partition("=")[2] for w in container["command"] if w.startswith("--workdir=")]
+    assert Path(workdir).is_relative_to(mount["mountPath"])

@@ -1,0 +1,367 @@
+"""The scripts in tpu/ and the commands of its README, with a stand-in for gcloud. No TPU is involved."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jaxprune.config.fields import FIELDS
+from jaxprune.models import load_config
+from jaxprune.planning import costs
+from jaxprune.planning.costs import CHIPS, Machines, Work
+from jaxprune.planning.plan import floor, planned
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted((ROOT / "tpu").glob("*.sh"))
+README = (ROOT / "tpu" / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+SETTINGS = {
+    "NAME": "bloom", "PROJECT": "p-1", "ZONE": "us-west4-a", "ACCELERATOR": "v5litepod-8",
+    "RUNTIME_VERSION": "v2-alpha-tpuv5-lite", "CONFIG": "configs/bloom.py:7b1", "WORKDIR": "runs/bloom",
+}  # fmt: skip
+SLICE = {"ACCELERATOR": "v5litepod-16", "WORKDIR": "/mnt/jaxprune/bloom", "SHARE": "10.0.0.2:/runs"}
+LIST = (
+    "gcloud compute tpus queued-resources list --project=p-1 --zone=us-west4-a "
+    "'--format=value(name.basename(),state.state)'"
+)
+CREATE = (
+    "gcloud compute tpus queued-resources create bloom --node-id=bloom --project=p-1 --zone=us-west4-a "
+    "--accelerator-type=v5litepod-8 --runtime-version=v2-alpha-tpuv5-lite"
+)
+DELETE = "gcloud compute tpus queued-resources delete bloom --project=p-1 --zone=us-west4-a --force --quiet"
+ON_ALL = "gcloud compute tpus tpu-vm ssh bloom --project=p-1 --zone=us-west4-a --worker=all"
+
+# Writes down how it was called. `list` answers with the next line of `states`; `fail` makes it fail.
+STAND_IN = r"""#!/usr/bin/env bash
+[[ -e $STAND_IN/fail ]] && { echo 'ERROR: no credentials' >&2; exit 7; }
+{ printf '%q ' "$(basename "$0")" "$@"; echo; } >>"$STAND_IN/calls"
+if [[ $* == *'queued-resources list'* ]]; then
+    printf 'other-bloom\tACTIVE\n'
+    state=$(head -n 1 "$STAND_IN/states")
+    [[ -n $state ]] && printf "%s\t$state\n" bloom bloom-8 bloom-16
+    sed -i 1d "$STAND_IN/states"
+fi
+if [[ $(basename "$0") == kubectl && $* == *--filename=- ]]; then cat >"$STAND_IN/applied"; fi
+"""
+
+
+class Machine:
+    """A folder with the scripts, and programs that only write down how they were called."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        shutil.copytree(ROOT / "tpu", folder / "tpu")
+        (folder / "bin").mkdir()
+        for program in ("gcloud", "git", "docker", "kubectl", "python"):
+            (folder / "bin" / program).write_text(STAND_IN)
+            (folder / "bin" / program).chmod(0o755)
+
+    def run(self, *command, states=(), **settings):
+        """The script, in an environment of these settings only."""
+        (self.folder / "states").write_text("".join(f"{state}\n" for state in states))
+        path = f"{self.folder / 'bin'}:/usr/local/bin:/usr/bin:/bin"
+        return subprocess.run(
+            command, cwd=self.folder, text=True, capture_output=True, timeout=30,
+            env={"PATH": path, "STAND_IN": str(self.folder), "POLL_SECONDS": "0", "HOME": "/h"} | settings,
+        )  # fmt: skip
+
+    def calls(self):
+        """What was called since the last time."""
+        file = self.folder / "calls"
+        # %q of bash writes some words as $'…', so bash has to read them
+        script = 'while read -r line; do eval "set -- $line"; printf "%s\\1" "$@"; echo; done'
+        lines = file.read_text() if file.exists() else ""
+        file.unlink(missing_ok=True)
+        read = subprocess.run(
+            ["bash", "-c", script], input=lines, text=True, capture_output=True, check=True
+        )
+        return [line.split("\1")[:-1] for line in read.stdout.splitlines()]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+def words(*lines):
+    return [shlex.split(line) for line in lines]
+
+
+def dry(machine, script, *arguments, **settings):
+    done = machine.run(f"tpu/{script}.sh", "--dry-run", *arguments, **(SETTINGS | settings))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert machine.calls() == []  # nothing was run
+    return done.stdout.splitlines()
+
+
+def test_dry_runs_on_one_host(machine):
+    assert dry(machine, "create") == [LIST, CREATE, LIST]
+    assert dry(machine, "create", "--spot") == [LIST, f"{CREATE} --spot", LIST]
+    assert dry(machine, "delete") == [LIST, DELETE]
+    assert dry(machine, "fetch") == [
+        "mkdir -p runs",
+        "gcloud compute tpus tpu-vm scp bloom:jaxprune/runs/bloom runs --project=p-1 --zone=us-west4-a "
+        "--recurse --worker=0",
+    ]
+    assert words(*dry(machine, "run", "--", "--config.dtype=bfloat16")) == [
+        [*ON_ALL.split(), "--command=cd jaxprune && exec .venv/bin/python scripts/prune.py "
+         "--config=configs/bloom.py:7b1 --workdir=runs/bloom --config.dtype=bfloat16"],
+    ]  # fmt: skip
+    assert words(*dry(machine, "setup")) == SETUP
+
+
+def test_dry_runs_on_several_hosts(machine):
+    assert dry(machine, "create", **SLICE) == [LIST, CREATE.replace("-8", "-16"), LIST]
+    assert dry(machine, "fetch", "--to=here", **SLICE) == [
+        "mkdir -p here",
+        "gcloud compute tpus tpu-vm scp bloom:/mnt/jaxprune/bloom here --project=p-1 --zone=us-west4-a "
+        "--recurse --worker=0",
+    ]
+    assert words(*dry(machine, "run", **SLICE)) == [
+        [*ON_ALL.split(), "--command=cd jaxprune && exec .venv/bin/python scripts/prune.py "
+         "--config=configs/bloom.py:7b1 --workdir=/mnt/jaxprune/bloom --distributed"],
+    ]  # fmt: skip
+    mount = (
+        "sudo apt-get update -qq && sudo apt-get install -y -qq nfs-common && sudo mkdir -p /mnt/jaxprune && "
+        "{ mountpoint -q /mnt/jaxprune || sudo mount -t nfs -o vers=4.1 10.0.0.2:/runs /mnt/jaxprune; } && "
+        'sudo chown "$(id -u)" /mnt/jaxprune'
+    )
+    assert words(*dry(machine, "setup", **SLICE)) == [
+        *SETUP,
+        [*ON_ALL.split(), f"--command={mount}"],
+    ]
+
+
+INSTALL = (
+    "cd jaxprune && python3 -m pip install --quiet --user uv && "
+    "python3 -m uv venv --quiet --allow-existing --python 3.12 .venv && "
+    "python3 -m uv pip install --quiet --python .venv/bin/python 'jax[tpu]' -e '.[datasets]'"
+)
+SETUP = [
+    *words(
+        "mkdir -p build",
+        "git archive --format=tar.gz --output=build/jaxprune.tar.gz HEAD",
+        "gcloud compute tpus tpu-vm scp build/jaxprune.tar.gz bloom: --project=p-1 --zone=us-west4-a --worker=all",
+    ),
+    [*ON_ALL.split(), "--command=mkdir -p jaxprune && rm -rf jaxprune/jaxprune jaxprune/configs jaxprune/scripts "
+     "&& tar -xzf jaxprune.tar.gz -C jaxprune"],
+    [*ON_ALL.split(), f"--command={INSTALL}"],
+]  # fmt: skip
+
+
+def test_packages_as_they_were_on_a_day(machine):
+    *_, install = words(*dry(machine, "setup", PACKAGE_DATE="2026-11-25"))
+    expected = INSTALL.replace(
+        "--quiet --python .", "--quiet --exclude-newer=2026-11-25 --python ."
+    )
+    assert install[-1] == f"--command={expected}"
+
+
+@pytest.mark.parametrize("script", ["create", "setup", "run", "fetch", "delete"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_dry_run_prints_what_is_run(machine, script, several):
+    settings = SETTINGS | (SLICE if several else {})
+    printed = words(*dry(machine, script, **settings))
+    states = {"create": ["", "ACTIVE"], "delete": ["ACTIVE"]}.get(script, [])
+    done = machine.run(f"tpu/{script}.sh", states=states, **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert machine.calls() == [line for line in printed if line[0] != "mkdir"]
+
+
+def test_the_shell_there_reads_the_words_given_here(machine, tmp_path):
+    flags = [
+        '--config.model=it\'s a "model" $HOME',
+        "--config.calibration.data=a;b*",
+        "--overwrite",
+    ]
+    ((*_, command),) = words(*dry(machine, "run", "--", *flags, WORKDIR="runs/two words"))
+    program = tmp_path / "jaxprune" / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    there = subprocess.run(
+        ["bash", "-c", command.removeprefix("--command=")],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    expected = ["--config=configs/bloom.py:7b1", "--workdir=runs/two words"]
+    assert there.stdout.splitlines() == ["scripts/prune.py", *expected, *flags]
+
+
+def test_commands_for_the_workers_are_shell(machine):
+    lines = [*dry(machine, "setup", **SLICE), *dry(machine, "run", **SLICE)]
+    commands = [w.partition("=")[2] for line in words(*lines) for w in line if "--command=" in w]
+    assert len(commands) == 4
+    for command in commands:
+        subprocess.run(["bash", "-n", "-c", command], check=True)
+
+
+@pytest.mark.parametrize(
+    ("states", "code", "said", "calls"),
+    [
+        (["", "WAITING_FOR_RESOURCES", "WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"], 0,
+         ["bloom: WAITING_FOR_RESOURCES", "bloom: PROVISIONING", "bloom: ACTIVE"],
+         [LIST, CREATE, LIST, LIST, LIST, LIST]),
+        (["ACTIVE"], 0, ["bloom: exists already", "bloom: ACTIVE"], [LIST]),
+        (["CREATING", "ACTIVE"], 0, ["bloom: exists already", "bloom: CREATING", "bloom: ACTIVE"], [LIST] * 2),
+        (["SUSPENDED"], 1, ["bloom: exists already", "bloom: SUSPENDED"], [LIST]),
+        (["", "FAILED"], 1, ["bloom: FAILED"], [LIST, CREATE, LIST]),
+    ],
+    ids=["new", "there", "asked for", "preempted", "refused"],
+)  # fmt: skip
+def test_create_makes_none_twice(machine, states, code, said, calls):
+    done = machine.run("tpu/create.sh", states=states, **SETTINGS)
+    assert done.returncode == code
+    assert done.stdout.splitlines() == said
+    assert done.stderr.count("\n") == (1 if code else 0)
+    assert machine.calls() == words(*calls)
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "calls"),
+    [
+        ("ACTIVE", "", [LIST, DELETE]),
+        ("SUSPENDED", "", [LIST, DELETE]),
+        ("DELETING", "bloom: being deleted already\n", [LIST]),
+        ("", "bloom: nothing to delete\n", [LIST]),
+    ],
+)
+def test_delete_deletes_what_is_there(machine, state, said, calls):
+    done = machine.run("tpu/delete.sh", states=[state], **SETTINGS)
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+    assert machine.calls() == words(*calls)
+
+
+@pytest.mark.parametrize("script", ["create", "setup", "run", "fetch", "delete"])
+def test_a_failure_of_gcloud_ends_the_script(machine, script):
+    (machine.folder / "fail").touch()
+    done = machine.run(f"tpu/{script}.sh", **SETTINGS)
+    assert (done.returncode, done.stderr) == (7, "ERROR: no credentials\n")
+
+
+REQUIRED = {
+    "create": "NAME PROJECT ZONE ACCELERATOR RUNTIME_VERSION",
+    "setup": "NAME PROJECT ZONE ACCELERATOR",
+    "run": "NAME PROJECT ZONE ACCELERATOR CONFIG WORKDIR",
+    "fetch": "NAME PROJECT ZONE WORKDIR",
+    "delete": "NAME PROJECT ZONE",
+}
+
+
+@pytest.mark.parametrize(
+    ("script", "name"), [(s, name) for s, names in REQUIRED.items() for name in names.split()]
+)
+def test_a_missing_setting_is_named(machine, script, name):
+    without = {key: value for key, value in SETTINGS.items() if key != name}
+    flag = "--" + name.lower().replace("_", "-")
+    done = machine.run(f"tpu/{script}.sh", "--dry-run", **without)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {name}: missing; allowed: {flag}=VALUE or the environment variable {name}\n"
+    )
+    assert dry(machine, script, f"{flag}={SETTINGS[name]}", **{name: ""}) == dry(machine, script)
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "named"),
+    [
+        ("delete", ["--config=x"], "--config: unknown"),
+        ("delete", ["bloom"], "bloom: unexpected"),
+        ("delete", ["--name"], "--name: no value"),
+        ("delete", ["--name=Bloom;"], "NAME: Bloom;"),
+        ("create", ["--spot=0"], "SPOT: 0"),
+        ("setup", ["--accelerator=v5litepod-16"], "SHARE: missing"),
+        ("setup", ["--accelerator=v7-unknown"], "SHARE: missing"),
+        ("run", ["--accelerator=v5litepod-16"], "WORKDIR: runs/bloom"),
+        (
+            "run",
+            ["--accelerator=v5litepod-16", "--workdir=/mnt/jaxprune"],
+            "WORKDIR: /mnt/jaxprune",
+        ),
+    ],
+)
+def test_bad_settings_end_in_one_line(machine, script, flags, named):
+    done = machine.run(f"tpu/{script}.sh", *flags, **SETTINGS)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {named}")
+    assert "allowed: " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert machine.calls() == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_clean(script):
+    subprocess.run(["bash", "-n", script], check=True)
+    shellcheck = Path(sysconfig.get_path("scripts"), "shellcheck")  # of the test extra
+    done = subprocess.run(
+        [shellcheck, "--external-sources", "--source-path=SCRIPTDIR", script],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    text = script.read_text()
+    assert script.name == "settings.sh" or "\nset -euo pipefail\n" in text
+    assert os.access(script, os.X_OK) == (script.name != "settings.sh")
+
+
+def test_the_commands_of_the_readme_run(machine):
+    once = ["", "ACTIVE", "ACTIVE"]  # asked by create.sh twice, by delete.sh once
+    states = [*once, *once, "SUSPENDED", "", "ACTIVE"]
+    script = "set -euo pipefail\n" + "\n".join(BLOCKS)
+    done = machine.run("bash", "-c", script, states=states)
+    assert (done.returncode, done.stderr) == (0, "")
+    calls = machine.calls()
+    assert sum("create" in call and "queued-resources" in call for call in calls) == 3
+    ran = [call[-1] for call in calls if "prune.py" in call[-1]]
+    assert [("--distributed" in command) for command in ran] == [False, False, True, True]
+    assert {call[0] for call in calls} == {"gcloud", "git", "docker", "kubectl", "python"}
+    *_, jobset = yaml.safe_load_all((machine.folder / "applied").read_text())
+    assert "image: us-docker.pkg.dev/my-project/images/jaxprune:1\n" in yaml.safe_dump(jobset)
+
+
+def test_every_field_that_is_set_is_one():
+    manifest = (ROOT / "tpu" / "jobset.yaml").read_text(encoding="utf-8")
+    fields = re.findall(r"--config\.([a-z_.]+)=", README + manifest)
+    assert set(fields) == {"dtype", "calibration.data", "mesh.data"} <= set(FIELDS)
+
+
+def test_the_plan_of_the_readme(tmp_path):
+    raw = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32}
+    (tmp_path / "config.json").write_text(json.dumps(raw | {"vocab_size": 250880}))
+    work = Work(
+        config=load_config(tmp_path), groups=((100, 512),) * 2, dtype="bfloat16", stored="float16"
+    )
+    chip = CHIPS["v5e"]
+    columns = []
+    for machines in (Machines(8, cpu=False), Machines(4, processes=4, cpu=False)):
+        plan = planned(work, machines, (chip.memory, None), chip)
+        operations = costs.flops(work) / machines.devices / machines.processes
+        columns.append([
+            f"{sum(plan.device.values()) / 1e9:.2f} GB",
+            f"{sum(plan.host.values()) / 1e9:.1f} GB",
+            f"{operations / 10**14:.1f} · 10¹⁴",
+            f"{max(floor(plan).values()):.1f}",
+        ])  # fmt: skip
+    rows = re.findall(
+        r"^\| (?:each|operations|seconds) [^|]* \| ([^|]+?)(?: \(.*\))? \| ([^|]+) \|$",
+        README,
+        re.MULTILINE,
+    )
+    assert [list(column) for column in zip(*rows, strict=True)] == columns
+
+
+def test_the_arithmetic_of_the_readme():
+    rows = re.findall(
+        r"^\|[^|]*\| ([^|]*d²[^|]*|[^|]*· d[^|]*) \| ([\d.]+) ([MG])B \|$", README, re.MULTILINE
+    )
+    assert len(rows) == 6
+    for formula, said, unit in rows:
+        plain = re.sub(r"\(b?float16\)|at most|samples|tokens|,", "", formula)
+        found = eval(plain.replace("·", "*").replace("d²", "d**2"), {"d": 4096})
+        digits = len(said.partition(".")[2])
+        assert f"{found / {'M': 1e6, 'G': 1e9}[unit]:.{digits}f}" == said
