@@ -25,13 +25,26 @@ from jaxprune.passes.blocks import blocks
 from jaxprune.runs import checkpoint
 
 
-def on_eight_devices(job, *arguments):
-    """Runs a job of this file in a process that sees eight CPU devices."""
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
-    environment.pop("XLA_FLAGS", None)
+def environment(devices):
+    """The environment of a process that sees so many CPU devices."""
+    return os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
+
+
+def optimised(environment):
+    """The environment with XLA's optimisations on, as outside tests; conftest.py turns them off."""
+    return environment | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": ""}
+
+
+def in_a_process(environment, job, *arguments):
+    """Runs a job of this file in a process of its own."""
     command = [sys.executable, __file__, job, *map(str, arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def on_eight_devices(job, *arguments):
+    """Runs a job of this file in a process that sees eight CPU devices."""
+    in_a_process(environment(8), job, *arguments)
 
 
 def xglm_shaped(n_layers, d_model=32, d_ff=64):
@@ -74,14 +87,18 @@ CASES = {
     "gpt2-block": {"propagate": "block"},
     "wider-float32": {"dtype": "float32", "propagate": "dense", "length": 160},
 }
-# Cases on other meshes than 8 x 1: groups of devices, and devices of a group, which share a block.
-MESHES = {
+# What is run on eight devices, by the name of its file: every case on all of them, and some on other meshes, of groups
+# of devices that share a block.
+RUNS = {case: (case, (8, 1)) for case in CASES} | {
     "three": ("gpt2-float32", (3, 1)),
     "four groups": ("xglm-float32", (4, 2)),
     "two groups": ("bloom-bfloat16", (2, 4)),
     "one group": ("wider-float32", (1, 8)),
     "block": ("gpt2-block", (2, 2)),
 }
+# Those that are also compared with XLA's optimisations on: both dtypes, blocks whole and shared,
+# products that are split over threads.
+OPTIMISED = ("block", "bloom-bfloat16", "wider-float32")
 
 
 def run_case(case, folder, *mesh):
@@ -91,13 +108,12 @@ def run_case(case, folder, *mesh):
     return pruned(model, device_mesh(*mesh), **CASES[case])
 
 
-def prune_all(folder, out):
-    """Every case on eight devices, some also on other meshes."""
-    assert jax.device_count() == 8
-    for case in CASES:
-        np.savez(Path(out, case), **run_case(case, Path(folder), 8))
-    for name, (case, mesh) in MESHES.items():
-        np.savez(Path(out, name), **run_case(case, Path(folder), *mesh))
+def prune_all(folder, out, *files):
+    """Runs of these names, on their meshes or, in a process of one device, on that one."""
+    for file in files:
+        case, mesh = RUNS[file]
+        mesh = mesh if jax.device_count() == 8 else (1, 1)
+        np.savez(Path(out, file), **run_case(case, Path(folder), *mesh))
 
 
 def sharded_params():

@@ -3,11 +3,11 @@
 Where devices share a block, its kernels are gathered and nothing else."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
+from device_jobs import environment, optimised
 
 PROGRAM = r"""
 import json, re
@@ -76,10 +76,10 @@ print(json.dumps(report | {"flops": flops}))
 
 @pytest.fixture(scope="module")
 def report():
-    env = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", PROGRAM],
+        env=optimised(environment(8)), capture_output=True, text=True, check=True,
+    )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])
 
 
