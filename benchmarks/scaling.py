@@ -80,7 +80,9 @@ def compiled(config, mesh, dtype="bfloat16"):
         for path, leaf in kernels.items()
     }
     layer = jax.ShapeDtypeStruct((), jnp.int32, sharding=whole)
-    selection = select_block.lower(kernels, {"demonstrations": norms}, layer, settings=Settings(), mesh=mesh)
+    selection = select_block.lower(
+        kernels, {"demonstrations": norms}, layer, settings=Settings(), mesh=mesh
+    )
     return [lowered.compile() for lowered in (*passes, selection)]
 
 

@@ -12,8 +12,8 @@ from jaxprune.errors import InputError
 
 # Padded tokens that one more static shape has to save: each is compiled once per run.
 SHAPE_COST = 128
-# Samples that a group is filled up to a multiple of: two for each of two devices. Masks must not depend on the number of
-# devices, so groups do not either.
+# Groups are filled up to a multiple of so many samples: two for each of two devices. Masks must not depend on the
+# number of devices, so groups do not either.
 MICRO_BATCH = 4
 
 

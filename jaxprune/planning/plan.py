@@ -63,7 +63,7 @@ def planned(
     room: tuple[float | None, float | None],
     chip: Chip | None = None,
 ) -> Plan:
-    """The plan with the largest micro-batch that has room, SAMPLES_PER_DEVICE at most; with one sample where none has."""
+    """The plan with the largest micro-batch that has room, or with one sample a device where none has."""
     plans = [
         Plan(work, machines, samples, room, chip) for samples in range(SAMPLES_PER_DEVICE, 0, -1)
     ]
