@@ -10,7 +10,7 @@ from jaxprune.calibration.batching import (
     share_shapes,
     token_counts,
 )
-from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_rows, token_batches
+from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
 from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import language
@@ -46,7 +46,7 @@ __all__ = [
     "language",
     "languages_field",
     "prompts",
-    "sample_rows",
+    "sample_lines",
     "sentences",
     "share_shapes",
     "token_batches",

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxprune.hf.model import Model
 from jaxprune.hf.tensors import ShardWriter
-from jaxprune.hf.weights import HEAD_TENSOR, to_stored
+from jaxprune.hf.weights import to_stored
 from jaxprune.models import family_of
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
@@ -51,18 +51,8 @@ class HfWriter:
         self._shards.write(to_stored(self._model.config, params, part, layer))
 
     def copy_unpruned(self) -> None:
-        """Embedding and head, from the model's own files in bounded memory, or from its parameters."""
-        if self._model.loaded is not None:
-            self.write_part(self._model.loaded["embed"], "embed")
-            self.write_part(self._model.loaded["head"], "head")
-            return
-        weights, prefix = self._model.weights, family_of(self._model.config).prefix
-        names = {}
-        for path in weights.paths("embed", "head"):
-            stored = weights.name(path)
-            bare = stored.removeprefix(prefix)
-            names[stored] = bare if bare == HEAD_TENSOR else prefix + bare
-        self._shards.copy(weights.files, names)
+        """Embedding and head, from where the model has them."""
+        self._model.source.copy_unpruned(self._shards)
 
     def close(self) -> None:
         """Writes config and tokenizer and gives the folder its name; an older one is replaced."""

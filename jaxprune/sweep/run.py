@@ -28,10 +28,10 @@ from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation import TRANSLATION, Sentences, evaluate_translation
 from jaxprune.files import read_json, write_json
 from jaxprune.hf import Model, load
-from jaxprune.runs import prune_to_workdir
+from jaxprune.pruning import under_masks
+from jaxprune.runs import checkpoint, prune_to_workdir
 from jaxprune.sweep import page, text
 from jaxprune.sweep.calibration import Samples, sets
-from jaxprune.sweep.masked import masked
 from jaxprune.sweep.plan import (
     LRP2,
     Variant,
@@ -182,7 +182,7 @@ class Runner:
         if variant.sparsity is not None:
             if not (folder / "report.json").is_file():
                 self._prune(variant, folder)
-            model = masked(model, folder)
+            model = under_masks(model, checkpoint.restore_packed_masks(folder / "checkpoint"))
         wanted = jobs(variant, self._config)
         missing = {name: wanted[name] for name in _missing(folder, wanted)}
         translated = missing.pop(TRANSLATION, None)

@@ -21,7 +21,7 @@ from jaxprune.calibration import (
     chosen_languages,
     language,
     prompts,
-    sample_rows,
+    sample_lines,
 )
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
@@ -147,7 +147,7 @@ def read_sentences(
         if shots_data is None and _nli_source(data) is not None:
             raise InputError(f"shots_data: not set; {data} has no demonstrations for translation")
         known = _lines(data if shots_data is None else shots_data, source, target)
-        chosen = sample_rows(len(known), "translation", shots, 1, seed, "corrected")[0]
+        chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
         demonstrations = [known[row] for row in chosen]
     shown = {sentence for pair in demonstrations for sentence in pair}
     pairs = [
