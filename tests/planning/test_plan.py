@@ -131,7 +131,7 @@ def test_operations_are_those_of_the_traced_products(propagate):
     widths = dict(enumerate(costs.site_widths(config).values(), start=1))
     total = 0
     for layer in range(config.n_layers):
-        for step in PROPAGATIONS[propagate]:
+        for step in PROPAGATIONS[propagate].steps:
             segment = step.segment
             if layer + 1 == config.n_layers:
                 if not segment.collect:
