@@ -38,6 +38,16 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share a fixture of their module stay on one worker, which makes it once; the largest groups start first."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        shared = fixtures.name2fixturedefs.values() if fixtures else ()
+        if any(fixture.scope == "module" for definitions in shared for fixture in definitions):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}.{item.path.stem}"))
+
+
 # Small, odd where it can be: head counts that are no power of two, grouped heads, untied heads.
 TINY = {
     "xglm": lambda: transformers.XGLMConfig(
