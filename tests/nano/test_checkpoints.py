@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from jaxprune.hf.model import Model, load
 from jaxprune.nano import CHECKPOINTS, corpus, evaluate
-from jaxprune.nano.grammar import LANGUAGES
+from nano.grammar import LANGUAGES
 
 
 @pytest.fixture(scope="module", params=CHECKPOINTS)

@@ -13,10 +13,10 @@ from jaxprune import models
 from jaxprune.errors import InputError
 from jaxprune.hf.weights import Weights
 from jaxprune.models import load_config
-from jaxprune.nano import corpus, packing, train, vocabulary
-from jaxprune.nano.corpus import EOS, Document
-from jaxprune.nano.grammar import LANGUAGES
-from jaxprune.nano.train import ARCHITECTURES, Recipe
+from nano import corpus, packing, train, vocabulary
+from nano.corpus import EOS, Document
+from nano.grammar import LANGUAGES
+from nano.train import ARCHITECTURES, Recipe
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)

@@ -12,7 +12,7 @@ import jaxprune as jp
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.perplexity import perplexity, texts
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.nano import corpus
+from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
 

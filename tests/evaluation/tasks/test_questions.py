@@ -10,7 +10,7 @@ import pytest
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.tasks.questions import Option, Question, load_task, questions, ready_tasks
-from jaxprune.nano import corpus
+from nano import corpus
 
 # Where the authors' `dataset.shuffle(seed=0)` of XNLI's 5,010 test rows begins (datasets 2.12, 5.2).
 AUTHORS_ORDER = [50, 1498, 2596, 3879, 4334, 2413, 320, 4904, 3090, 814]
