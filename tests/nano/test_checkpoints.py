@@ -8,7 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from jaxprune.hf.model import Model, load
-from jaxprune.nano import CHECKPOINTS, corpus, evaluate
+from jaxprune.nano import CHECKPOINTS
+from nano import corpus, evaluate
 from nano.grammar import LANGUAGES
 
 
