@@ -103,9 +103,8 @@ class Steering:
 def validation_rows(
     task: Task, code: str, protocol: str, data: str | None, seed: int
 ) -> list[Question]:
-    """ROWS questions, or all there are, of the validation split (of nano: of the training split), drawn by `seed`."""
-    split = "train" if task.source.data == "nano" and data is None else "validation"
-    source = dataclasses.replace(task.source, split=split)
+    """ROWS questions, or all there are, of the validation split, drawn by `seed`."""
+    source = dataclasses.replace(task.source, split="validation")
     other = dataclasses.replace(task, source=source)
     rows = questions(other, code, protocol=protocol, data=data, seed=seed)
     order = np.random.default_rng(seed).permutation(len(rows))[:ROWS]

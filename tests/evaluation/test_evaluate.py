@@ -18,7 +18,7 @@ from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.metrics import Scored
-from jaxprune.nano import corpus
+from nano import corpus
 
 ROOT = Path(__file__).parents[2]
 NANO = files("jaxprune").joinpath("nano", "checkpoints")

@@ -147,8 +147,6 @@ def _source(path: Path, table: Mapping[str, Any], names: Mapping[str, str]) -> S
         unknown = set(re.findall(r"\{(.*?)\}", text)) - {"lang", "split"}
         if unknown:
             raise InputError(f"{path}: {text!r}: {{{unknown.pop()}}}; allowed: {{lang}}, {{split}}")
-    if source.data == "nano":
-        return source
     # A path is one from the task file. A hub id may look like one, so a folder has to be there.
     beside = path.parent / Path(source.data).expanduser()
     if source.is_pattern or beside.is_dir():

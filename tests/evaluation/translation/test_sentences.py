@@ -22,7 +22,7 @@ from jaxprune.evaluation.translation.sentences import (
     translate,
     translation_prompts,
 )
-from jaxprune.nano import corpus
+from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
 WORDS = ["red", "blue", "old", "cat", "dog", "house", "tree", "stone", "sings", "eats", "runs"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxprune.evaluation.scoring import Scorer, TokenScores, question_scores
 from jaxprune.evaluation.tasks import load_task, questions
 from jaxprune.hf import Model
-from jaxprune.nano import corpus
-from jaxprune.nano.corpus import EOS
-from jaxprune.nano.grammar import LANGUAGES
+from nano import corpus, files
+from nano.corpus import EOS
+from nano.grammar import LANGUAGES
 
 
 def predict(model: Model, texts: Sequence[str]) -> list[TokenScores]:
@@ -45,16 +48,28 @@ def translation(
 
 def nli(model: Model, language: str, count: int = 1000, seed: int = 1) -> float:
     """Accuracy on held-out NLI rows, in the paper's prompt."""
-    return _accuracy(model, "nano_nli", language, count, seed)
+    return _accuracy(model, "nano_nli", corpus.nli_rows, language, count, seed)
 
 
 def reviews(model: Model, language: str, count: int = 500, seed: int = 1) -> float:
     """Accuracy on held-out reviews, in the paper's prompt."""
-    return _accuracy(model, "nano_reviews", language, count, seed)
+    return _accuracy(model, "nano_reviews", corpus.review_rows, language, count, seed)
 
 
-def _accuracy(model: Model, task: str, language: str, count: int, seed: int) -> float:
-    asked = questions(load_task(task), language, rows=count, seed=seed)
+def _accuracy(
+    model: Model,
+    task: str,
+    rows: Callable[..., Sequence[Any]],
+    language: str,
+    count: int,
+    seed: int,
+) -> float:
+    """On rows of another seed than the task's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        files.write_rows(
+            Path(folder) / f"{language}.jsonl", rows(language, "held_out", count, seed)
+        )
+        asked = questions(load_task(task), language, data=folder)
     scores = question_scores(Scorer(model, progress=False), asked, "paper", f"{task} {language}")
     return float(np.mean(scores.argmax(axis=1) == [question.label for question in asked]))
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from jaxprune import models
 from jaxprune.errors import InputError
 from jaxprune.hf import to_stored
 from jaxprune.models import ModelConfig, family_of
-from jaxprune.nano import corpus, packing, vocabulary
+from nano import corpus, packing, vocabulary
 
 ARCHITECTURES = ("xglm", "bloom", "gpt2")
 D_MODEL, LAYERS, HEADS, D_FF = 128, 4, 4, 512
@@ -179,8 +179,7 @@ def save(
     ids = {
         f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")
     }
-    attributes = {**family_of(config).to_hf(config), **ids, "dtype": "float32"}
-    (folder / "config.json").write_text(json.dumps(attributes, indent=2) + "\n")
+    write_config(config, folder, ids | {"dtype": "float32"})
     tensors = to_stored(config, params["embed"], "embed") | to_stored(
         config, params["head"], "head"
     )
@@ -190,3 +189,10 @@ def save(
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     save_file(contiguous, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save_pretrained(folder)
+
+
+def write_config(config: ModelConfig, folder: Path, extra: Mapping[str, Any]) -> None:
+    """Writes the config.json of a model that came from no folder, and what else it should say."""
+    attributes = family_of(config).to_hf(config) | dict(extra)
+    text = json.dumps(attributes, indent=2) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxprune.nano.lexicon.german import (
+from nano.lexicon.german import (
     ACCUSATIVE,
     ADJECTIVES,
     NOUNS,
@@ -11,7 +11,7 @@ from jaxprune.nano.lexicon.german import (
     TIMES,
     VERBS,
 )
-from jaxprune.nano.meanings import Clause, NounPhrase
+from nano.meanings import Clause, NounPhrase
 
 __all__ = ["OPINIONS", "PLACES", "TIMES", "clause", "noun", "phrase"]
 

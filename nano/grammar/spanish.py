@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jaxprune.nano.lexicon.concepts import CATEGORY, COLOURS
-from jaxprune.nano.lexicon.spanish import ADJECTIVES, NOUNS, OPINIONS, PLACES, TIMES, VERBS
-from jaxprune.nano.meanings import Clause, NounPhrase
+from nano.lexicon.concepts import CATEGORY, COLOURS
+from nano.lexicon.spanish import ADJECTIVES, NOUNS, OPINIONS, PLACES, TIMES, VERBS
+from nano.meanings import Clause, NounPhrase
 
 __all__ = ["OPINIONS", "PLACES", "TIMES", "clause", "noun", "phrase"]
 

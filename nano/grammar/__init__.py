@@ -8,8 +8,8 @@ from __future__ import annotations
 from types import ModuleType
 
 from jaxprune.errors import InputError
-from jaxprune.nano.grammar import english, french, german, spanish, swahili
-from jaxprune.nano.meanings import Clause, NounPhrase, Review
+from nano.grammar import english, french, german, spanish, swahili
+from nano.meanings import Clause, NounPhrase, Review
 
 LANGUAGES: dict[str, str] = {
     "en": "English",

@@ -6,8 +6,8 @@ ki-na-anguka         it (a book) falls      ha-ki-anguki      it does not fall
 
 from __future__ import annotations
 
-from jaxprune.nano.lexicon.concepts import ANIMATE, CATEGORY
-from jaxprune.nano.lexicon.swahili import (
+from nano.lexicon.concepts import ANIMATE, CATEGORY
+from nano.lexicon.swahili import (
     ADJECTIVES,
     ASSOCIATIVE,
     ASSOCIATIVES,
@@ -19,7 +19,7 @@ from jaxprune.nano.lexicon.swahili import (
     TIMES,
     VERBS,
 )
-from jaxprune.nano.meanings import Clause, NounPhrase
+from nano.meanings import Clause, NounPhrase
 
 __all__ = ["OPINIONS", "PLACES", "TIMES", "clause", "noun", "phrase"]
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from jaxprune.errors import InputError
-from jaxprune.nano import inference, meanings
-from jaxprune.nano.grammar import LANGUAGES, grammar, render
-from jaxprune.nano.inference import LABELS
-from jaxprune.nano.lexicon import concepts
-from jaxprune.nano.meanings import Clause, NounPhrase, chance, check_split, draw, pick
-from jaxprune.nano.reviews import review
+from nano import inference, meanings
+from nano.grammar import LANGUAGES, grammar, render
+from nano.inference import LABELS
+from nano.lexicon import concepts
+from nano.meanings import Clause, NounPhrase, chance, check_split, draw, pick
+from nano.reviews import review
 
 EOS = "</s>"
 VERBALISERS: dict[str, str] = {"entailment": "Yes", "neutral": "Also", "contradiction": "No"}

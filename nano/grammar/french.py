@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jaxprune.nano.lexicon.concepts import COLOURS
-from jaxprune.nano.lexicon.french import (
+from nano.lexicon.concepts import COLOURS
+from nano.lexicon.french import (
     ADJECTIVES,
     BEFORE_NOUN,
     BEFORE_VOWEL,
@@ -13,7 +13,7 @@ from jaxprune.nano.lexicon.french import (
     TIMES,
     VERBS,
 )
-from jaxprune.nano.meanings import Clause, NounPhrase
+from nano.meanings import Clause, NounPhrase
 
 __all__ = ["OPINIONS", "PLACES", "TIMES", "clause", "noun", "phrase"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import random
 
-from jaxprune.nano.lexicon import concepts
-from jaxprune.nano.lexicon.concepts import MEMBERS, OPINIONS
-from jaxprune.nano.meanings import Clause, NounPhrase, Review, chance, pick
+from nano.lexicon import concepts
+from nano.lexicon.concepts import MEMBERS, OPINIONS
+from nano.meanings import Clause, NounPhrase, Review, chance, pick
 
 SENTIMENTS = ("negative", "positive")
 _PRODUCTS = tuple(n for c in ("fruit", "garment", "plant", "thing") for n in MEMBERS[c])

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from transformers import PreTrainedTokenizerBase
 
-from jaxprune.nano.corpus import Document
+from nano.corpus import Document
 
 TOGETHER = 256  # documents that are tokenised in one call
 

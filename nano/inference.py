@@ -7,7 +7,7 @@
 The hypothesis is drawn first and each premise is built from it, so the hypothesis alone says nothing
 about the label. The three premises are filled up with details that change no label until they hold
 the same number of adjectives and the same number of places and times, so length says next to nothing
-(`tests/test_nano_corpus.py` trains such cheats and bounds them).
+(`tests/nano/test_corpus.py` trains such cheats and bounds them).
 
 The subject is one and the same in premise and hypothesis, as in SNLI. Under negation only the subject
 changes: "does not eat a red apple" follows from "does not eat an apple", not the other way round.
@@ -18,10 +18,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from jaxprune.nano import meanings
-from jaxprune.nano.lexicon import concepts
-from jaxprune.nano.lexicon.concepts import COLOURS, MEMBERS, SINGULAR_ONLY
-from jaxprune.nano.meanings import Clause, NounPhrase, pick, split_of
+from nano import meanings
+from nano.lexicon import concepts
+from nano.lexicon.concepts import COLOURS, MEMBERS, SINGULAR_ONLY
+from nano.meanings import Clause, NounPhrase, pick, split_of
 
 LABELS = ("entailment", "neutral", "contradiction")  # the order of XNLI
 ATTEMPTS = 20  # premises tried for one hypothesis before it is given up

@@ -15,8 +15,8 @@ from itertools import islice
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from jaxprune.nano import corpus
-from jaxprune.nano.corpus import EOS
+from nano import corpus
+from nano.corpus import EOS
 
 DOCUMENTS = 20_000
 LONGEST = 512  # tokens; the positions that nano configs have

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jaxprune.nano.lexicon.english import NOUNS, OPINIONS, PLACES, TIMES, VERBS
-from jaxprune.nano.meanings import Clause, NounPhrase
+from nano.lexicon.english import NOUNS, OPINIONS, PLACES, TIMES, VERBS
+from nano.meanings import Clause, NounPhrase
 
 __all__ = ["OPINIONS", "PLACES", "TIMES", "clause", "noun", "phrase"]
 

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from jaxprune.errors import InputError
-from jaxprune.nano.lexicon import concepts
-from jaxprune.nano.lexicon.concepts import CATEGORY, COLOURS, MEMBERS, SINGULAR_ONLY, VERBS
+from nano.lexicon import concepts
+from nano.lexicon.concepts import CATEGORY, COLOURS, MEMBERS, SINGULAR_ONLY, VERBS
 
 SPLITS = ("train", "held_out")
 HELD_OUT_ONE_IN = 8
