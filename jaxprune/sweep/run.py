@@ -16,7 +16,7 @@ from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.evaluation import (
     AskedTask,
-    clear,
+    clear_folders,
     evaluate_task,
     facts,
     protocol_of,
@@ -187,7 +187,7 @@ class Runner:
         missing = {name: wanted[name] for name in _missing(folder, wanted)}
         translated = missing.pop(TRANSLATION, None)
         if missing:
-            clear(folder, list(missing))
+            clear_folders(folder, list(missing))
             self._evaluate(variant, model, folder, missing)
         if translated:
             self._translate(variant, model, folder, translated)
