@@ -1,6 +1,6 @@
 """Workdirs → one HTML page that needs nothing else: no network, no script."""
 
-from jaxprune.html_report.charts import Change, change_chart, signed, verdict, verdict_mark
+from jaxprune.html_report.charts import Change, change_chart, verdict, verdict_mark
 from jaxprune.html_report.heatmap import heatmap
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
@@ -18,7 +18,6 @@ __all__ = [
     "heatmap",
     "join",
     "page",
-    "signed",
     "table",
     "tag",
     "verdict",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxprune.analysis import by_kind, iou
+from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.html_report.charts import Line, bar_chart, line_chart
 from jaxprune.html_report.files import Analysis, RunFiles
 from jaxprune.html_report.heatmap import heatmap
@@ -16,8 +17,8 @@ from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import ABOUT, settings_table
 from jaxprune.html_report.plot import charts_row
-from jaxprune.html_report.tables import percent
 from jaxprune.passes import ActivationStats
+from jaxprune.tables import fraction, percent
 
 _MOST_SETS = 60  # of a map of all pairs: more make a page of many megabytes, which nobody reads
 _ALL = (0.0, 100.0)  # limits of percent
@@ -41,19 +42,18 @@ def sparsity_section(sparsity: Mapping[str, Any]) -> Section:
     return Section("sparsity", "Sparsity", join(tag("p", text), charts))
 
 
-def mask_section(masks: Mapping[str, Any]) -> Section:
-    """How the masks of two runs overlap; `masks` is that of `compare_runs`."""
-    density = masks["density"]
+def mask_section(masks: MaskComparison) -> Section:
+    """How the masks of two runs overlap."""
     text = (
-        f"Intersection over union of the kept weights: {masks['overall']:.3f} "
-        f"({masks['independent']:.3f} if the masks knew nothing of each other). Kept: before "
-        f"{percent(density['a'])}%, after {percent(density['b'])}%."
+        f"Intersection over union of the kept weights: {fraction(masks.overall)} "
+        f"({fraction(masks.independent)} if the masks knew nothing of each other). Kept: before "
+        f"{percent(masks.density.a)}%, after {percent(masks.density.b)}%."
     )
     kernels = [
         (path.removeprefix("blocks/").removesuffix("/kernel"), 100 * iou)
-        for path, iou in masks["kernels"].items()
+        for path, iou in masks.kernels.items()
     ]
-    line = Line("IoU", [100 * iou for iou in masks["layers"]])
+    line = Line("IoU", [100 * iou for iou in masks.layers])
     charts = charts_row(
         line_chart([line], title="IoU by layer, %", x_title="layer"),
         bar_chart(kernels, title="IoU by kernel, %", most=100),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,8 @@ WINDOW = 512
 PERPLEXITY = "perplexity"  # the folder of its figures
 
 
-class Perplexity(NamedTuple):
+@dataclass(frozen=True)
+class Perplexity:
     """Perplexity of a text.
 
     Attributes:
