@@ -468,8 +468,8 @@ def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
     assert (english["rankc"], english["gap_to_english"]) == (None, None)
     assert (written["perplexity"], written["translation"], written["masks_note"]) == (None,) * 3
     for file, message in (
-        ({}, "no 'a'"),
-        ({**written, "method": {"seed": "x"}}, "method: no 'conf"),
+        ({}, "missing required field `a`"),
+        ({**written, "method": {"seed": "x"}}, r"missing required field `confidence` - at `\$.method`"),
     ):
         (tmp_path / "out" / "compare.json").write_text(json.dumps(file))
         with pytest.raises(InputError, match=f"compare.json.*{message}"):
