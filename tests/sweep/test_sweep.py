@@ -368,7 +368,9 @@ def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path,
     for variant in plan.variants(config)[1:]:
         batches, stats = samples.batches(variant), samples.stats(variant)
         own = plan.variant_config(config, variant)
-        settings = Settings(own.pruning.criterion, variant.sparsity, propagate="dense")
+        settings = Settings(
+            criterion=own.pruning.criterion, sparsity=variant.sparsity, propagate="dense"
+        )
         expected = prune_blocks(model, batches, settings, progress=False)
         got = prune_blocks(model, batches, settings, progress=False, stats=stats)
         for one, other in zip(expected, got, strict=True):
