@@ -16,8 +16,8 @@ A task file names a data set, how a row's label is found, and how each protocol 
     template = "{review|words:128} It is {option}"
     options = ["negative", "positive"]
 
-`task_prompts.py` says what a template may hold, `task_keys.py` lists all keys, `tasks/*.toml` are
-the ready ones.
+`prompts.py` says what a template may hold, `keys.py` lists all keys, the `.toml` files beside them are the
+ready tasks.
 """
 
 import dataclasses
@@ -128,13 +128,13 @@ def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None
       InputError: an unknown protocol, or none of the task's languages in `data` (lists those there).
     """
     source, _ = _source(task, task.prompts(protocol), task.languages[0], data)
-    there = source.languages()
-    if data is None or there is None:
+    available = source.languages()
+    if data is None or available is None:
         return list(task.languages)
-    shared = [code for code in task.languages if code in there]
+    shared = [code for code in task.languages if code in available]
     if not shared:
         raise InputError(
-            f"{data}: no language of {task.name}; there are {' '.join(sorted(there)) or 'none'}"
+            f"{data}: no language of {task.name}; there are {' '.join(sorted(available)) or 'none'}"
         )
     return shared
 

@@ -244,7 +244,7 @@ def hypothesise(
         target,
         str(tokenizer.eos_token),
     )
-    found = generator(
+    continuations = generator(
         tokenizer(texts)["input_ids"],
         max_new_tokens=max_new_tokens,
         stop=stop_tokens(tokenizer),
@@ -253,4 +253,4 @@ def hypothesise(
         batch=batch,
         name=f"translate {source}-{target}",
     )
-    return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in found]
+    return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in continuations]

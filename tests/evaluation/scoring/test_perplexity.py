@@ -40,7 +40,7 @@ def test_windows_are_scored_alone_and_what_is_left_over_does_not_count(scorer):
     count = len(tokens) // width
     assert count >= 2 and len(tokens) % width  # noqa: PT018
     found = perplexity(scorer, text)
-    assert found[1:] == (count * (width - 1), count)
+    assert (found.tokens, found.windows) == (count * (width - 1), count)
     windows = [tokens[i * width : (i + 1) * width] for i in range(count)]
     assert found.perplexity == pytest.approx(by_torch(scorer.model, windows), rel=1e-4)
 
@@ -49,7 +49,7 @@ def test_a_text_shorter_than_a_window_is_one(scorer):
     text = "French: le chat dort</s>"
     tokens = scorer.model.tokenizer(text)["input_ids"]
     found = perplexity(scorer, text)
-    assert found[1:] == (len(tokens) - 1, 1)
+    assert (found.tokens, found.windows) == (len(tokens) - 1, 1)
     assert found.perplexity == pytest.approx(by_torch(scorer.model, [tokens]), rel=1e-4)
 
 
