@@ -2,7 +2,7 @@
 
 `plan` says which variants there are, `calibration` makes their samples, `run` prunes and evaluates them one after
 the other (`masked`, `steering`), each in a folder as `scripts/prune.py` and `scripts/evaluate.py` would write it.
-`tables` and `translated` read those folders again, without a model; `text` and `page` show what they found.
+`tables` and `translated` read those folders again, without a model, into `records`; `text`, `write` and `page` show these.
 """
 
 from jaxprune.sweep.run import sweep_from_config

@@ -74,7 +74,7 @@ def memory_of(compiled):
 def test_memory_of_a_pass_within_a_fifth_of_what_xla_allocates(propagate, name, dtype):
     config = CONFIGS[name]
     work = Work(config=config, groups=((2, 256),), propagate=propagate, dtype=dtype)
-    _, passed = lowered(config, PROPAGATIONS[propagate][-1].segment, 2, 256, dtype)
+    _, passed = lowered(config, PROPAGATIONS[propagate].steps[-1].segment, 2, 256, dtype)
     assert costs.pass_memory(work, 2, 256) == pytest.approx(memory_of(passed.compile()), rel=0.2)
 
 
@@ -83,7 +83,7 @@ def test_memory_of_a_pass_within_a_fifth_of_what_xla_allocates(propagate, name, 
 def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     config = CONFIGS[name]
     work = Work(config=config, groups=((2, 256),), dtype=dtype)
-    block, _ = lowered(config, PROPAGATIONS["block"][-1].segment, 2, 256, dtype)
+    block, _ = lowered(config, PROPAGATIONS["block"].steps[-1].segment, 2, 256, dtype)
     flat = flatten_dict(block, sep="/")
     kernels = {path: flat[path] for path in family_of(config).sites}
     norms = {path: jax.ShapeDtypeStruct(k.shape[:1], jnp.float32) for path, k in kernels.items()}
@@ -124,7 +124,7 @@ def test_operations_are_those_of_the_traced_products(propagate):
     widths = dict(enumerate(costs.site_widths(config).values(), start=1))
     total = 0
     for layer in range(config.n_layers):
-        for step in PROPAGATIONS[propagate]:
+        for step in PROPAGATIONS[propagate].steps:
             segment = step.segment
             if layer + 1 == config.n_layers:
                 if not segment.collect:

@@ -172,7 +172,7 @@ def test_csv_and_markdown_hold_the_cells(done):
     assert len(own) == 2 + 2 + 1 + 2
     for line in own:
         of = found.tasks["nano_nli"]
-        row = {(r["calibration"], r["sparsity"]): r for r in of.rows} | {("dense", None): of.dense}
+        row = {(r.calibration, r.sparsity): r for r in of.rows} | {("dense", None): of.dense}
         sparsity = float(line["sparsity"]) if line["sparsity"] else None
         cell = row[line["calibration"], sparsity].languages[line["language"]]
         assert float(line["accuracy"]) == cell.accuracy
@@ -180,7 +180,7 @@ def test_csv_and_markdown_hold_the_cells(done):
     text = (workdir / "tables.md").read_text()
     cell = found.tasks["nano_nli"].rows[1].languages["fr"]
     low, high = cell.interval
-    expected = f"{100 * cell['accuracy']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    expected = f"{100 * cell.accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     assert f"| translation 50% | – | {expected} |" in text
     assert SweepTables.read(workdir) == found
 
@@ -239,7 +239,7 @@ def test_the_page_tells_each_calibration_and_language(done):
     assert "Significantly better than dense: none." in text
     cell = found.tasks["nano_nli"].rows[0].languages["en"]
     worse = [s for s in sections["helped"].iter("span") if s.get("class") == "worse"]
-    assert f"{abs(100 * cell['difference']):.1f}**" in "".join("".join(s.itertext()) for s in worse)
+    assert f"{abs(100 * cell.difference):.1f}**" in "".join("".join(s.itertext()) for s in worse)
 
 
 @pytest.mark.parametrize(("width", "scheme"), browser.VIEWS, ids=str)
@@ -368,7 +368,9 @@ def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path,
     for variant in plan.variants(config)[1:]:
         batches, stats = samples.batches(variant), samples.stats(variant)
         own = plan.variant_config(config, variant)
-        settings = Settings(own.pruning.criterion, variant.sparsity, propagate="dense")
+        settings = Settings(
+            criterion=own.pruning.criterion, sparsity=variant.sparsity, propagate="dense"
+        )
         expected = prune_blocks(model, batches, settings, progress=False)
         got = prune_blocks(model, batches, settings, progress=False, stats=stats)
         for one, other in zip(expected, got, strict=True):
