@@ -2,7 +2,8 @@
 
 `plan` says which variants there are, `calibration` makes their samples, `run` prunes and evaluates them one after
 the other (`masked`, `steering`), each in a folder as `scripts/prune.py` and `scripts/evaluate.py` would write it.
-`tables` and `translated` read those folders again, without a model, into `records`; `text`, `write` and `page` show these.
+`tables` and `translated` read those folders again, without a model, into `records`; `text`, `write` and `page` show
+them.
 """
 
 from jaxprune.sweep.run import sweep_from_config

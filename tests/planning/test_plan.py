@@ -25,6 +25,7 @@ from jaxprune.passes.walk import Context, run_segment
 from jaxprune.planning import costs, plan
 from jaxprune.planning.costs import CHIPS, Machines, Work
 from jaxprune.pruning.block_masks import select_block
+from jaxprune.pruning.criterion import DEMONSTRATIONS
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
@@ -87,7 +88,8 @@ def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     flat = flatten_dict(block, sep="/")
     kernels = {path: flat[path] for path in family_of(config).sites}
     norms = {path: jax.ShapeDtypeStruct(k.shape[:1], jnp.float32) for path, k in kernels.items()}
-    selected = select_block.lower(kernels, norms, None, 0, settings=Settings(), mesh=device_mesh(1))
+    of_set = {DEMONSTRATIONS: norms}
+    selected = select_block.lower(kernels, of_set, 0, settings=Settings(), mesh=device_mesh(1))
     predicted = costs.select_memory(work, Machines())
     assert predicted == pytest.approx(memory_of(selected.compile()), rel=0.2)
 
