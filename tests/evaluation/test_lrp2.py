@@ -63,7 +63,7 @@ def states(model, tokens, change=lambda layer, x: x):
     padded[0, : len(tokens)] = tokens
     x = run(config, "embed", model.params["embed"], padded)
     for layer in range(LAYERS):
-        x = run(config, "block", model.block(layer), x)[0]
+        x = run(config, "block", model.block(layer), x)
         x = change(layer, np.array(x[0]))[None]
         found.append(x[0, : len(tokens)])
     return found

@@ -23,7 +23,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from jaxprune.devices import on_own_rows
-from jaxprune.models import QUERIES, Block, ModelConfig, Positions, modules, softmax_parts
+from jaxprune.models import Block, ModelConfig, Positions, Prefix, causal_attention, modules
 
 # The score of a key that is not there.
 NOTHING = -1e30
@@ -80,57 +80,14 @@ def fill(
         residual, u = block.enter(x)
         places = jnp.broadcast_to(count + jnp.arange(x.shape[1]), x.shape[:2])
         q, k, v = block.attention.heads(u, Positions(places, limit))
-        dtype = block.attention.out.dtype
-        own = KeyValues(*(y.astype(dtype).transpose(0, 2, 1, 3) for y in (k, v)))
-        q = (q * config.attention_scale).astype(dtype)
-        attended = attend_prompts(q, own, shared, count, block.attention.slopes)
-        return _finish(block, residual, attended), own
+        dtype, slopes = block.attention.out.dtype, block.attention.slopes
+        prefix = Prefix(shared.keys[0], shared.values[0], count) if shared.keys.shape[2] else None
+        scale = config.attention_scale
+        attended = causal_attention(q, k, v, scale, dtype, slopes, prefix=prefix)
+        new = KeyValues(*(y.astype(dtype).transpose(0, 2, 1, 3) for y in (k, v)))
+        return _finish(block, residual, attended), new
 
     return on_own_rows(call, mesh)(params, x, shared)
-
-
-def attend_prompts(
-    q: Float[Array, "B T N H"],
-    own: KeyValues,
-    shared: KeyValues,
-    count: Int[Array, ""],
-    slopes: np.ndarray | None,
-) -> Float[Array, "B T NH"]:
-    """Attention of prompts to the first `count` shared keys and, causally, to their own; float32.
-
-    One (row, key head) at a time on CPUs, and there a chunk of queries at a time, as in
-    `models/attention.py`: scores of all would not stay in a cache.
-    """
-    B, T, N, H = q.shape
-    P, K = shared.keys.shape[2], own.keys.shape[1]
-    G = N // K
-    on_cpu = jax.default_backend() == "cpu"
-    chunk = QUERIES if on_cpu else T
-    grouped = q.reshape(B, T, K, G, H).transpose(0, 2, 3, 1, 4)
-    places = jnp.concatenate([jnp.arange(P), count + jnp.arange(T)]).astype(jnp.float32)
-    real = jnp.concatenate([jnp.arange(P) < count, jnp.ones(T, bool)])
-    bias = jnp.zeros(N) if slopes is None else jnp.asarray(slopes)
-
-    def one_head(place: Array) -> Array:
-        row, head = place // K, place % K
-        k, v = (
-            jnp.concatenate([before[0, head], after[row, head]])
-            for before, after in zip(shared, own, strict=True)
-        )
-        outs = []
-        for start in range(0, T, chunk):
-            stop = min(start + chunk, T)
-            scores = _product("gth,sh->gts", grouped[row, head, :, start:stop], k[: P + stop])
-            if slopes is not None:
-                slope = jax.lax.dynamic_slice(bias, (head * G,), (G,))
-                scores += slope[:, None, None] * places[: P + stop]
-            causal = jnp.arange(start, stop)[:, None] >= jnp.arange(-P, stop)
-            weights, total = softmax_parts(scores, causal & real[: P + stop])
-            outs.append(_product("gts,sh->gth", weights.astype(v.dtype), v[: P + stop]) / total)
-        return jnp.concatenate(outs, axis=1)
-
-    out = jax.lax.map(one_head, jnp.arange(B * K), batch_size=None if on_cpu else B * K)
-    return out.reshape(B, K, G, T, H).transpose(0, 3, 1, 2, 4).reshape(B, T, N * H)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
