@@ -22,7 +22,7 @@ from jaxprune.evaluation.scoring import (
     RESAMPLES,
     Difference,
     Scored,
-    check,
+    check_scores,
     holm,
     mcnemar,
     paired_bootstrap,
@@ -139,7 +139,7 @@ def _read_scores(file: Path) -> Scored | None:
         raise InputError(f"{file}: no {missing.pop()}; expected scores, labels and rows")
     rows = arrays.get("rows", np.arange(np.size(arrays["labels"])))
     scored = Scored(arrays["scores"], arrays["labels"], rows)
-    check(scored, str(file))
+    check_scores(scored, str(file))
     return scored
 
 

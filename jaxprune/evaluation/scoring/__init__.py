@@ -7,13 +7,18 @@ from jaxprune.evaluation.scoring.metrics import (
     RESAMPLES,
     Difference,
     Scored,
-    check,
+    check_scores,
     holm,
     mcnemar,
     paired_bootstrap,
     task_metrics,
 )
-from jaxprune.evaluation.scoring.options import Encoded, ask, option_scores, question_scores
+from jaxprune.evaluation.scoring.options import (
+    Encoded,
+    encode_questions,
+    option_scores,
+    question_scores,
+)
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, perplexity, texts
 from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
 from jaxprune.evaluation.scoring.vocabulary import slices
@@ -29,8 +34,8 @@ __all__ = [
     "Scored",
     "Scorer",
     "TokenScores",
-    "ask",
-    "check",
+    "check_scores",
+    "encode_questions",
     "holm",
     "mcnemar",
     "option_scores",

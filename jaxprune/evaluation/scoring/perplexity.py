@@ -1,4 +1,4 @@
-"""Perplexity by language on plain text."""
+"""Plain text by language → perplexity of each."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
     ends = range(width, len(tokens) + 1, width) or [len(tokens)]
     windows = [tokens[max(0, end - width) : end] for end in ends]
-    found = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
-    mean = found.mean(dtype=np.float64)
+    log_probabilities = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
+    mean = log_probabilities.mean(dtype=np.float64)
     if math.isnan(mean):
         raise InputError(f"{name}: the model says NaN, which comes of overflow in it")
     # of a destroyed model too it is a number that JSON can hold
-    return Perplexity(math.exp(min(-mean, 700.0)), len(found), len(windows))
+    return Perplexity(math.exp(min(-mean, 700.0)), len(log_probabilities), len(windows))
 
 
 def texts(data: str, languages: list[str] | None, lines: int | None) -> dict[str, str]:
@@ -77,20 +77,20 @@ def texts(data: str, languages: list[str] | None, lines: int | None) -> dict[str
         count = NANO_ROWS if lines is None else lines
         return {code: _nano(code, count) for code in codes}
     folder = Path(data).expanduser()
-    there = sorted(
+    codes = sorted(
         (file.stem for file in folder.glob("*.txt")), key=lambda code: (code != "en", code)
     )
-    if not there:
+    if not codes:
         raise InputError(
             f"evaluation.perplexity: got {data!r}; allowed: a folder of <language>.txt, or nano"
         )
-    found = {}
-    for code in languages or there:
-        if code not in there:
-            raise InputError(f"{folder}: no language {code!r}; there are {' '.join(there)}")
-        kept = decode(folder / f"{code}.txt").removesuffix("\n").split("\n")
-        found[code] = "\n".join(kept[:lines])
-    return found
+    by_language = {}
+    for code in languages or codes:
+        if code not in codes:
+            raise InputError(f"{folder}: no language {code!r}; there are {' '.join(codes)}")
+        all_lines = decode(folder / f"{code}.txt").removesuffix("\n").split("\n")
+        by_language[code] = "\n".join(all_lines[:lines])
+    return by_language
 
 
 def _nano(code: str, count: int) -> str:

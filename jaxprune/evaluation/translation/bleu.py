@@ -136,7 +136,7 @@ def evaluate_translation(
       What metrics.json holds: "languages" (by code "bleu", "chrf", "rows"), "signatures", "protocol", `about`.
 
     Raises:
-      InputError: as `translate`; sacrebleu is not installed.
+      InputError: as `hypothesise`; sacrebleu is not installed.
     """
     _sacrebleu("metrics")  # before the work
     if hosts.is_first():
