@@ -469,7 +469,10 @@ def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
     assert (written["perplexity"], written["translation"], written["masks_note"]) == (None,) * 3
     for file, message in (
         ({}, "missing required field `a`"),
-        ({**written, "method": {"seed": "x"}}, r"missing required field `confidence` - at `\$.method`"),
+        (
+            {**written, "method": {"seed": "x"}},
+            r"missing required field `confidence` - at `\$.method`",
+        ),
     ):
         (tmp_path / "out" / "compare.json").write_text(json.dumps(file))
         with pytest.raises(InputError, match=f"compare.json.*{message}"):
