@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxprune.html_report.charts import (
+from jaxprune.charts import (
+    VERDICTS,
     Change,
+    Chart,
     Estimate,
     Series,
     change_chart,
     interval_chart,
+    number,
     verdict,
-    verdict_mark,
 )
+from jaxprune.html_report.figure import charts_row, verdict_mark
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import AFTER, BEFORE
-from jaxprune.html_report.plot import charts_row
 from jaxprune.html_report.tables import p_value, percent, point_interval, points, table
 
-_WORDS = {"better": "better", "worse": "worse", "unclear": "not significant"}
+_TESTED = ("better", "worse", "unclear")
 _UNIT = "accuracy, %"
 
 
@@ -31,13 +33,14 @@ def _percents(value: float, bounds: Sequence[float]) -> Estimate:
 # One run.
 
 
-def task_section(task: str, metrics: Mapping[str, Any]) -> Section:
-    """Accuracy and RankC of a task that is scored (`files.is_scored`)."""
+def task_section(task: str, metrics: Mapping[str, Any], options: int | None) -> Section:
+    """Accuracy and RankC of a task that is scored (`files.is_scored`), whose rows have so many options."""
     figures = metrics["languages"]
     accuracy = {
         code: _percents(figure["accuracy"], figure["interval"]) for code, figure in figures.items()
     }
-    charts = [interval_chart([Series("accuracy", accuracy)], title="Accuracy", unit=_UNIT)]
+    series = [Series("accuracy", accuracy)]
+    charts = [interval_chart(series, title="Accuracy", unit=_UNIT, chance=_chance(options))]
     if consistency := _consistency("RankC", figures):
         charts.append(_rankc_chart([consistency]))
     header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
@@ -56,7 +59,7 @@ def task_section(task: str, metrics: Mapping[str, Any]) -> Section:
         for code, figure in figures.items()
     ]
     body = join(
-        _protocol(metrics.get("protocol")),
+        _about_task(metrics.get("protocol"), options),
         charts_row(*charts),
         table(header, rows, caption=f"{task} by language"),
     )
@@ -70,8 +73,17 @@ _ABOUT = (
 )
 
 
-def _protocol(protocol: object) -> Markup | None:
-    return tag("p", "Protocol ", tag("code", protocol), class_="note") if protocol else None
+def _about_task(protocol: object, options: int | None) -> Markup | None:
+    """How it was asked, and what guessing reaches."""
+    parts: list[object] = ["Protocol ", tag("code", protocol), ". "] if protocol else []
+    if (chance := _chance(options)) is not None:
+        parts.append(f"Chance, one of {options} options: {number(chance)}%, the dashed line.")
+    return tag("p", *parts, class_="note") if parts else None
+
+
+def _chance(options: int | None) -> float | None:
+    """Percent of rows that guessing gets right."""
+    return 100 / options if options else None
 
 
 def _rankc(figure: Mapping[str, Any], kind: str) -> float | None:
@@ -88,7 +100,7 @@ def _consistency(name: str, figures: Mapping[str, Mapping[str, Any]]) -> Series 
     return Series(name, found) if found else None
 
 
-def _rankc_chart(series: Sequence[Series]) -> Markup:
+def _rankc_chart(series: Sequence[Series]) -> Chart:
     return interval_chart(series, title="Consistency with English", unit="RankC")
 
 
@@ -115,8 +127,8 @@ def _worst(found: Mapping[str, Any] | None) -> str | None:
 # Two runs.
 
 
-def comparison_section(task: str, found: Mapping[str, Any]) -> Section:
-    """A task of what `evaluation.compare.compare_runs` returns."""
+def comparison_section(task: str, found: Mapping[str, Any], options: int | None) -> Section:
+    """A task of what `compare_runs` returns, whose rows have so many options."""
     figures = found["languages"]
     sides = ((BEFORE, "a"), (AFTER, "b"))
     accuracy = [
@@ -129,7 +141,7 @@ def comparison_section(task: str, found: Mapping[str, Any]) -> Section:
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
     charts = [
         change_chart(_changes(found), title="Change in accuracy", unit=unit),
-        interval_chart(accuracy, title="Accuracy", unit=_UNIT),
+        interval_chart(accuracy, title="Accuracy", unit=_UNIT, chance=_chance(options)),
     ]
     of_side = {
         name: {
@@ -141,7 +153,7 @@ def comparison_section(task: str, found: Mapping[str, Any]) -> Section:
     if consistency:
         charts.append(_rankc_chart(consistency))
     body = join(
-        _protocol(found.get("protocol")),
+        _about_task(found.get("protocol"), options),
         charts_row(*charts),
         _comparison_table(task, found),
         *(tag("p", note, class_="note") for note in _partial(figures)),
@@ -191,7 +203,7 @@ def _comparison_row(name: str, figure: Mapping[str, Any]) -> list[object]:
         *(percent(figure["accuracy"][side]) for side in "ab"),
         coloured(points(figure["difference"])),
         point_interval(figure["interval"]),
-        coloured(_WORDS[kind]) if kind in _WORDS else None,
+        coloured(VERDICTS[kind].word) if kind in _TESTED else None,
         *(p_value(p.get(test)) for test in ("holm", "mcnemar", "bootstrap")),
         *both("corrected"),
         *(percent(gap[side]) for side in "ab"),
@@ -220,15 +232,43 @@ def _partial(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def verdicts(tasks: Mapping[str, Mapping[str, Any]], method: Mapping[str, Any]) -> Markup:
-    """Of every task, which languages got better, which worse, which neither: the answer in a glance."""
-    parts = [_verdict(task, found) for task, found in tasks.items()]
-    about = tag("p", _about(method), _ABOUT, class_="note")
+def verdicts(
+    tasks: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, int],
+    perplexity: Mapping[str, Any] | None,
+    method: Mapping[str, Any],
+) -> Markup:
+    """Of every task, which languages got better, which worse, which neither: the answer in a glance.
+
+    Args:
+      tasks: of what `compare_runs` returns.
+      options: of a row, by task, where they are known.
+      perplexity: of what `compare_runs` returns.
+      method: of what `compare_runs` returns.
+    """
+    parts = [_verdict(task, found, options.get(task)) for task, found in tasks.items()]
+    if perplexity:
+        parts.append(_perplexities(perplexity))
+    about = tag("p", _about(method), _ABOUT, class_="note") if tasks else None
     return join(tag("div", *parts, class_="verdicts"), about)
 
 
-def _verdict(task: str, found: Mapping[str, Any]) -> Markup:
-    by_kind: dict[str, list[Markup]] = {kind: [] for kind in _WORDS}
+def _perplexities(perplexity: Mapping[str, Any]) -> Markup:
+    """Perplexity of every language after over before, the greatest first."""
+    codes = sorted(perplexity, key=lambda code: -perplexity[code]["ratio"])
+    chips = []
+    for code in codes:
+        before, after = perplexity[code]["perplexity"].values()
+        ratio = f" × {perplexity[code]['ratio']:.2f}"
+        title = f"{number(before)} → {number(after)}"
+        chips += [tag("span", tag("b", code), ratio, class_="chip", title=title), " "]
+    title = tag("a", "Perplexity", href="#perplexity")
+    note = tag("p", f"{AFTER} over {BEFORE}: above 1 the texts became less likely", class_="note")
+    return tag("div", tag("h3", title), tag("p", *chips), note)
+
+
+def _verdict(task: str, found: Mapping[str, Any], options: int | None) -> Markup:
+    by_kind: dict[str, list[Markup]] = {kind: [] for kind in _TESTED}
     figures = found["languages"]
     for code in sorted(figures, key=lambda code: -figures[code]["difference"]):
         figure = figures[code]
@@ -236,12 +276,14 @@ def _verdict(task: str, found: Mapping[str, Any]) -> Markup:
         by_kind[verdict(figure["difference"], figure["significant"])].append(change)
     lines = []
     for kind, chips in by_kind.items():
-        mark = tag("svg", verdict_mark(kind), width=20, height=16, aria_hidden="true")
         none = tag("span", "none", class_="faint")
         spaced = [part for chip in chips for part in (chip, " ")]
-        lines += [tag("dt", mark, _WORDS[kind], class_=kind), tag("dd", *(spaced or [none]))]
+        lines += [
+            tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind),
+            tag("dd", *(spaced or [none])),
+        ]
     means = ", ".join(f"{name} {points(figure['difference'])}" for name, figure in _means(found))
+    chance = _chance(options)
+    note = f"{means} points" + ("" if chance is None else f"; chance is {number(chance)}%")
     title = tag("a", task, href=f"#task-{task}")
-    return tag(
-        "div", tag("h3", title), tag("dl", *lines), tag("p", means, " points", class_="note")
-    )
+    return tag("div", tag("h3", title), tag("dl", *lines), tag("p", note, class_="note"))

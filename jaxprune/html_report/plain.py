@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxprune.html_report.charts import signed
+from jaxprune.charts import number, signed
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import p_value, table
@@ -133,7 +133,7 @@ def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, object]:
         if isinstance(value, dict):
             flat |= flatten(value, f"{name}.")
         elif isinstance(value, list):
-            shown = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+            shown = ", ".join(number(v) if isinstance(v, float) else str(v) for v in value)
             flat[name] = f"[{shown}]"
         else:
             flat[name] = value

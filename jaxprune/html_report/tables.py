@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from jaxprune.html_report.charts import signed
+from jaxprune.charts import number, signed
 from jaxprune.html_report.markup import Markup, tag
-from jaxprune.html_report.plot import number
 
-NONE = "\N{EN DASH}"
+NONE, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _NUMBER = re.compile(r"[\[<+\N{MINUS SIGN}]*\d")
 _TAG = re.compile("<[a-z/][^>]*>")
 
@@ -78,13 +77,13 @@ def _cell(value: object) -> str:
     if isinstance(value, bool | str):
         return value if isinstance(value, str) else str(value).lower()
     if isinstance(value, int):
-        return f"{value:,}"
+        return f"{value:,}".replace("-", MINUS)
     return number(value) if isinstance(value, float) else str(value)
 
 
 def percent(share: float | None) -> str | None:
     """A share as percent with one decimal."""
-    return None if share is None else f"{100 * share:.1f}"
+    return None if share is None else f"{100 * share:.1f}".replace("-", MINUS)
 
 
 def points(share: float | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import compare_perplexity, compare_runs, compare_translations
 from jaxprune.files import short_names
-from jaxprune.html_report import accuracy, plain, pruning
+from jaxprune.html_report import accuracy, plain, pruning, settings
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
@@ -19,26 +19,37 @@ from jaxprune.html_report.tables import percent
 FILE = "report.html"
 
 
-def write_report(run: Path, against: Path | None = None, out: Path | None = None) -> None:
+def write_report(
+    run: Path,
+    against: Path | None = None,
+    out: Path | None = None,
+    *,
+    defaults: Mapping[str, object] | None = None,
+) -> None:
     """Writes a page about a run, or about what changed between two.
 
     Args:
       run: a workdir that was pruned, evaluated or analysed.
       against: that of the run before, such as the dense model's; both must be evaluated.
       out: the file; `<run>/report.html` by default.
+      defaults: of the fields of a config, by path; those that have them are folded away.
 
     Raises:
       InputError: there is nothing to report or compare, files are broken, or `out` is a folder.
     """
     files = read_files(run)
-    document = comparison_page(files, read_files(against)) if against else run_page(files)
+    defaults = defaults or {}
+    if against:
+        document = comparison_page(files, read_files(against), defaults)
+    else:
+        document = run_page(files, defaults)
     write_page(document, run / FILE if out is None else out)
 
 
-def run_page(run: RunFiles) -> Markup:
+def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
     """The page of one run."""
     sections = [
-        accuracy.task_section(task, found)
+        accuracy.task_section(task, found, run.options.get(task))
         if task in run.scored
         else plain.plain_section(task, {"value": found})
         for task, found in run.metrics.items()
@@ -47,22 +58,26 @@ def run_page(run: RunFiles) -> Markup:
         means = Section("accuracy", "Accuracy", accuracy.task_lines(run.scored))
         sections.insert(0, means)
     sections += _model_sections(run)
-    settings = pruning.settings_section({"value": run})
-    sections += [settings] if settings else []
+    told = settings.settings_section({"value": run}, defaults)
+    sections += [told] if told else []
     [name] = short_names([run.folder])
     return page(name, _facts(run), sections)
 
 
-def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
+def comparison_page(run: RunFiles, before: RunFiles, defaults: Mapping[str, object]) -> Markup:
     """The page of a run compared with the run before."""
     comparison = _compare(run, before)
     tasks: Mapping[str, Any] = comparison["tasks"]
     sections = []
-    if tasks:
-        sections.append(
-            Section("changes", "What changed", accuracy.verdicts(tasks, comparison["method"]))
+    options = before.options | run.options
+    if tasks or comparison["perplexity"]:
+        changes = accuracy.verdicts(
+            tasks, options, comparison["perplexity"], comparison.get("method", {})
         )
-    sections += [accuracy.comparison_section(task, found) for task, found in tasks.items()]
+        sections.append(Section("changes", "What changed", changes))
+    sections += [
+        accuracy.comparison_section(task, found, options.get(task)) for task, found in tasks.items()
+    ]
     texts = plain.text_sections(comparison)
     sections += texts.values()
     for task in dict.fromkeys([*run.metrics, *before.metrics]):
@@ -72,8 +87,8 @@ def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
     sections += _model_sections(run)
     if comparison["masks"]:
         sections.append(pruning.mask_section(comparison["masks"]))
-    settings = pruning.settings_section({BEFORE: before, AFTER: run})
-    sections += [settings] if settings else []
+    told = settings.settings_section({BEFORE: before, AFTER: run}, defaults)
+    sections += [told] if told else []
     names = short_names([before.folder, run.folder])
     lead = join(
         tag("p", f"{BEFORE}: ", tag("code", before.folder), tag("br"),

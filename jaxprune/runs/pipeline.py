@@ -55,8 +55,6 @@ def prune_from_config(
       TerminatedError: SIGTERM came; what is done is kept.
     """
     began = time.perf_counter()
-    if config.output.figures:
-        figures.require_matplotlib()
     model = load(config.model, config.revision)
     settings = settings_of(config)
     batches = calibration_batches(config, model) if settings.needs_statistics else []

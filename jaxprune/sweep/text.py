@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxprune.charts import signed
 from jaxprune.evaluation.comparison import pipes
 from jaxprune.files import write_json, write_text
-from jaxprune.html_report import signed
 
 _CSV = (
     "table", "task", "calibration", "calibration_language", "sparsity", "language", "rows", "accuracy",
