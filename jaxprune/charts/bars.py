@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
@@ -18,7 +19,7 @@ _PALE = 0.4
 
 def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> Chart:
     """Named bars with their values; `most` is what fills the width."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "value": max(value, 0.0), "shown": f"{value:.1f}", "all": most}
         for name, value in bars
         if math.isfinite(value)
@@ -86,12 +87,10 @@ def column_chart(
         "axis": theme.number_axis(ticks(low, high, log=True), number, title=y_title),
     }
     opacity = {"field": "opacity", "type": "quantitative", "scale": None, "legend": None}
-    view = {
+    bars = {
         "name": "columns",
-        "width": _COLUMN * len(columns),
-        "height": _HEIGHT,
-        "data": {"values": rows},
         "mark": {"type": "bar", "color": theme.colour(colour), "aria": False},
         "encoding": {"x": x, "y": y, "y2": {"field": "low"}, "opacity": opacity},
     }
-    return Chart(title, view)
+    size = {"width": _COLUMN * len(columns), "height": _HEIGHT}
+    return Chart(title, {**size, "data": {"values": rows}, "layer": [bars]})

@@ -79,9 +79,9 @@ def change_chart(changes: Sequence[Change], *, title: str, unit: str) -> Chart:
 def _row(change: Change) -> dict[str, Any]:
     kind, shown = verdict(change.difference, change.significant), signed(change.difference)
     interval = f"[{signed(change.low)}, {signed(change.high)}]"
-    word = VERDICTS[kind].word
+    word, colour = VERDICTS[kind].word, theme.COLOURS[VERDICTS[kind].stroke]
     said = f"{change.name}: {shown} {interval}, {word}"
-    return change._asdict() | {"kind": word, "shown": shown, "said": said}
+    return change._asdict() | {"kind": word, "shown": shown, "said": said, "colour": colour}
 
 
 def _zero() -> dict[str, Any]:
@@ -146,6 +146,6 @@ def _values(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
             "x": {"value": "width"},
             "y": row_axis(names),
             "text": {"field": "shown"},
-            "fill": _by_kind(rows, "stroke", legend=None),
+            "fill": {"field": "colour", "type": "nominal", "scale": None},
         },
     }

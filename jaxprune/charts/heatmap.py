@@ -73,9 +73,10 @@ def heatmap(
             "axis": theme.name_axis() if row_names else None,
         },
     }
+    gaps = {"stroke": theme.COLOURS["paper"], "strokeWidth": 1} if text else {}
     map_ = {
         "name": "cells",
-        "mark": {"type": "rect", "stroke": theme.COLOURS["paper"], "strokeWidth": text},
+        "mark": {"type": "rect", **gaps},
         "encoding": {
             "color": {
                 "field": "value",

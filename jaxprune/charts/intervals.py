@@ -81,7 +81,7 @@ def row_axis(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _chance(value: float) -> dict[str, Any]:
-    said = f"chance: {number(value)}"
+    said = f"chance: {value:.1f}"
     return {
         "name": "chance",
         "data": {"values": [{"value": value, "said": said}]},

@@ -117,7 +117,7 @@ def _styles(lines: Sequence[Line], width: int) -> dict[str, Any]:
     """Colour and dash by name, with one legend for both."""
     names = [one.name for one in lines]
     legend = theme.legend(names, width, symbolType="stroke", symbolSize=300)
-    by_name = {"field": "name", "type": "nominal", "title": None}
+    by_name: dict[str, Any] = {"field": "name", "type": "nominal", "title": None}
     by_name["legend"] = legend if len(lines) > 1 else None
     colours = [theme.colour(one.colour) for one in lines]
     dashes = [_DASHES[one.dash] for one in lines]

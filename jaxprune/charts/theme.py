@@ -45,13 +45,13 @@ CONFIG = {
         "labelColor": COLOURS["faint"],
         "titleColor": COLOURS["faint"],
         "labelPadding": 5,
-        "labelLimit": 400,
+        "labelLimit": 0,  # to look for a limit is slow, and names are shortened
     },
     "legend": _TEXT
     | {
         "labelColor": COLOURS["faint"],
         "titleColor": COLOURS["faint"],
-        "labelLimit": 400,
+        "labelLimit": 0,  # to look for a limit is slow, and names are shortened
         "symbolOpacity": 1,
         "rowPadding": 4,
         "offset": 8,
@@ -77,21 +77,14 @@ def shape(place: int) -> str:
     return SHAPES[place % len(SHAPES)]
 
 
-def shorten(name: str) -> str:
-    """The name, its middle left out where it is long."""
-    half = (_MOST_CHARACTERS - 1) // 2
-    return name if len(name) <= _MOST_CHARACTERS else f"{name[:half]}…{name[-half:]}"
-
-
 def text_width(names: Sequence[str]) -> float:
     """About the pixels of the longest of the names, as axes show them."""
-    return CHARACTER * max((len(shorten(name)) for name in names), default=0)
+    return CHARACTER * max((min(len(name), _MOST_CHARACTERS) for name in names), default=0)
 
 
 def name_axis(**more: Any) -> dict[str, Any]:
-    """An axis of names, long ones shortened as `shorten` does."""
-    most = _MOST_CHARACTERS - 1 + _MOST_CHARACTERS % 2
-    label = f"truncate(datum.label, {most}, 'center', '…')"
+    """An axis of names; of long ones the middle is left out."""
+    label = f"truncate(datum.label, {_MOST_CHARACTERS}, 'center', '…')"
     return {"title": None, "labelColor": COLOURS["ink"], "labelExpr": label} | more
 
 

@@ -77,7 +77,7 @@ def _about_task(protocol: object, options: int | None) -> Markup | None:
     """How it was asked, and what guessing reaches."""
     parts: list[object] = ["Protocol ", tag("code", protocol), ". "] if protocol else []
     if (chance := _chance(options)) is not None:
-        parts.append(f"Chance, one of {options} options: {number(chance)}%, the dashed line.")
+        parts.append(f"Chance, one of {options} options: {chance:.1f}%, the dashed line.")
     return tag("p", *parts, class_="note") if parts else None
 
 
@@ -284,6 +284,6 @@ def _verdict(task: str, found: Mapping[str, Any], options: int | None) -> Markup
         ]
     means = ", ".join(f"{name} {points(figure['difference'])}" for name, figure in _means(found))
     chance = _chance(options)
-    note = f"{means} points" + ("" if chance is None else f"; chance is {number(chance)}%")
+    note = f"{means} points" + ("" if chance is None else f"; chance is {chance:.1f}%")
     title = tag("a", task, href=f"#task-{task}")
     return tag("div", tag("h3", title), tag("dl", *lines), tag("p", note, class_="note"))

@@ -38,11 +38,9 @@ def write_report(
       InputError: there is nothing to report or compare, files are broken, or `out` is a folder.
     """
     files = read_files(run)
-    defaults = defaults or {}
-    if against:
-        document = comparison_page(files, read_files(against), defaults)
-    else:
-        document = run_page(files, defaults)
+    before = read_files(against) if against else None
+    usual = defaults or {}
+    document = comparison_page(files, before, usual) if before else run_page(files, usual)
     write_page(document, run / FILE if out is None else out)
 
 

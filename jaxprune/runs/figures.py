@@ -1,4 +1,4 @@
-"""Counts and statistics of a pruning run → pictures: what was dropped where, how large the features of each layer were."""
+"""Counts and statistics of a run → pictures: what was dropped where, how large features were."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxprune.charts import Chart, Line, grid, heatmap, limits, line_chart, write_png
 from jaxprune.passes import ActivationStats
 
-_PANEL = 300  # pixels of a site's width
+_PANEL = 260  # pixels of a site's width
 
 
 def draw(
