@@ -13,6 +13,7 @@ from jaxprune.charts.numbers import number, signed
 from jaxprune.charts.scales import limits, ticks
 
 _ROW = 32
+_OWN_COLOUR = {"field": "colour", "type": "nominal", "scale": None}
 
 
 class Change(NamedTuple):
@@ -112,7 +113,7 @@ def _whiskers(rows: list[dict[str, Any]], names: list[str], x: dict[str, Any]) -
             "x": x | {"field": "low"},
             "x2": {"field": "high"},
             "y": row_axis(names),
-            "stroke": _by_kind(rows, "stroke", legend=None),
+            "stroke": _OWN_COLOUR,
         },
     }
 
@@ -146,6 +147,6 @@ def _values(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
             "x": {"value": "width"},
             "y": row_axis(names),
             "text": {"field": "shown"},
-            "fill": {"field": "colour", "type": "nominal", "scale": None},
+            "fill": _OWN_COLOUR,
         },
     }

@@ -15,7 +15,8 @@ from jaxprune.charts.scales import drawable, even_steps
 
 _WIDE = 680  # pixels: wider maps give up the text in their cells, and then scroll
 _CELL = (14, 24)  # least height, and that of a cell with text
-_STEPS = 5  # colours that a legend tells
+_STEPS = (3, 5)  # colours that the legend of a map narrower and wider than so many pixels tells
+_NARROW = 180
 
 
 class Scheme(NamedTuple):
@@ -82,7 +83,7 @@ def heatmap(
                 "field": "value",
                 "type": "quantitative",
                 "scale": _colours(ends, log, scheme),
-                "legend": _legend(ends, log, show),
+                "legend": _legend(ends, log, show, _STEPS[width * len(columns) >= _NARROW]),
             },
             "description": {"field": "said"},
         },
@@ -178,8 +179,10 @@ def _colours(ends: tuple[float, float], log: bool, scheme: Scheme) -> dict[str, 
     return scale | {"nice": False, "zero": False}
 
 
-def _legend(ends: tuple[float, float], log: bool, show: Callable[[float], str]) -> dict[str, Any]:
-    labels = theme.labelled(even_steps(*ends, _STEPS, log=log), show)
+def _legend(
+    ends: tuple[float, float], log: bool, show: Callable[[float], str], steps: int
+) -> dict[str, Any]:
+    labels = theme.labelled(even_steps(*ends, steps, log=log), show)
     swatches = {"type": "symbol", "symbolType": "square", "symbolSize": 150, "symbolStrokeWidth": 0}
     return labels | swatches | {"orient": "bottom", "direction": "horizontal", "title": None}
 

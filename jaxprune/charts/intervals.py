@@ -12,6 +12,7 @@ from jaxprune.charts.chart import Chart
 from jaxprune.charts.numbers import number
 from jaxprune.charts.scales import drawable, limits, ticks
 
+_TINT = 0.05  # opacity of every other row, so that grid lines are seen through it
 _STEP = 13  # pixels between the dots of a row
 
 
@@ -65,7 +66,12 @@ def stripes(names: Sequence[str]) -> dict[str, Any]:
     return {
         "name": "stripes",
         "data": {"values": [{"name": name} for name in names[::2]]},
-        "mark": {"type": "rect", "color": theme.COLOURS["wash"], "aria": False},
+        "mark": {
+            "type": "rect",
+            "color": theme.COLOURS["ink"],
+            "fillOpacity": _TINT,
+            "aria": False,
+        },
         "encoding": {"y": row_axis(names)},
     }
 

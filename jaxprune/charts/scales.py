@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-_MOST_TICKS = 7
+_MOST_TICKS = 9
 _AIR = 0.06  # of the range, at both ends
 
 
@@ -26,7 +26,7 @@ def limits(values: Iterable[float], *, log: bool = False) -> tuple[float, float]
 
 
 def ticks(low: float, high: float, *, log: bool = False) -> list[float]:
-    """Two to seven round values between low and high: evenly spaced, or 1, 2, 5, 10, … on a log axis."""
+    """Two to six round values between low and high; on a log axis up to nine, such as 1, 2, 5, 10, …"""
     if log and len(values := _log_ticks(low, high)) >= 3:
         return values
     step = _round_step((high - low) / 5)

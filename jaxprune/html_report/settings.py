@@ -43,16 +43,16 @@ def settings_section(
 
 def _config(sides: Sides, defaults: Mapping[str, object]) -> list[Markup | None]:
     """Fields that differ from their defaults or between the runs, and the others folded away."""
-    flat = {name: flatten(config) for name, config in sides.items() if config}
-    paths = dict.fromkeys(path for values in flat.values() for path in values)
+    flat = {name: flatten(config) for name, config in sides.items()}
+    told = [values for values in flat.values() if values]
     usual = {
         path
-        for path in paths
-        if path in defaults and all(v.get(path) == defaults[path] for v in flat.values())
+        for path in told[0]
+        if path in defaults and all(values.get(path) == defaults[path] for values in told)
     }
     shown, folded = (
         {
-            name: {p: v for p, v in values.items() if (p in usual) is is_usual}
+            name: {path: value for path, value in values.items() if (path in usual) is is_usual}
             for name, values in flat.items()
         }
         for is_usual in (False, True)

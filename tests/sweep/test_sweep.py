@@ -14,6 +14,7 @@ import pytest
 from scipy.stats import binomtest
 
 import jaxprune as jp
+from jaxprune.charts import signed
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
@@ -201,6 +202,13 @@ def test_the_page_tells_each_calibration_and_language(done):
     assert "Significantly better than dense: none." in text
     cell = found["tasks"]["nano_nli"]["rows"][0]["languages"]["en"]
     worse = [s for s in sections["helped"].iter("span") if s.get("class") == "worse"]
+    values = [
+        f"{one['variant']}, {code}: {signed(100 * one['languages'][code]['difference'])}"
+        for one in found["tasks"]["nano_nli"]["variants"]
+        for code in ("en", "fr")
+    ]
+    titles = [title.text for title in sections["task-nano_nli"].iter("title")]
+    assert titles[-len(values) :] == values
     assert f"{abs(100 * cell['difference']):.1f}**" in "".join("".join(s.itertext()) for s in worse)
 
 
