@@ -26,7 +26,13 @@ _KEPT = frozenset(
      "stroke-width", "text-anchor", "transform", "viewBox", "width", "font-weight",
      "x", "y", "x1", "y1", "x2", "y2")
 )  # fmt: skip
-_DEFAULTS = {"opacity": "1", "fill-opacity": "1", "text-anchor": "start", "font-weight": "normal"}
+_DEFAULTS = {
+    "fill-opacity": "1",
+    "font-weight": "normal",
+    "opacity": "1",
+    "stroke-width": "1",
+    "text-anchor": "start",
+}
 _VARIABLES = {value: f"var(--{name})" for name, value in theme.COLOURS.items()}
 
 
@@ -94,7 +100,7 @@ def _attributes(element: ET.Element) -> dict[str, str]:
         if name not in _KEPT or value == _DEFAULTS.get(name) or value == "translate(0,0)":
             continue
         if name in ("fill", "stroke"):
-            value = _VARIABLES.get(value, value)
+            value = _colour(value)
         elif name == "class":
             value = _class(value)
         elif name not in ("stroke-dasharray", "font-weight"):
@@ -104,6 +110,13 @@ def _attributes(element: ET.Element) -> dict[str, str]:
         if value:
             attributes[name] = value
     return attributes
+
+
+def _colour(value: str) -> str:
+    """The variable of a colour of the theme; any other one as #rrggbb."""
+    if value.startswith("rgb("):
+        value = "#" + "".join(f"{int(channel):02x}" for channel in re.findall(r"\d+", value))
+    return _VARIABLES.get(value, value)
 
 
 def _class(value: str) -> str:

@@ -58,7 +58,7 @@ def _config(sides: Sides, defaults: Mapping[str, object]) -> list[Markup | None]
         for is_usual in (False, True)
     )
     rest = settings_table(folded, "Pruning, defaults")
-    summary = tag("summary", f"{len(usual)} fields with their defaults")
+    summary = tag("summary", f"fields with their defaults: {len(usual)}")
     return [settings_table(shown, "Pruning"), rest and tag("details", summary, rest)]
 
 
