@@ -20,7 +20,7 @@ import transformers
 from random_checkpoint import SHAPES, write
 from torch_loop import prune as torch_prune
 
-from jaxprune.calibration import Batch, from_arrays, prompts, sample_rows
+from jaxprune.calibration import Batch, from_arrays, prompts, sample_lines
 from jaxprune.cli import one_cpu_device_per_core
 from jaxprune.hf import load
 from jaxprune.planning import costs
@@ -92,7 +92,7 @@ def tokens_of(arguments, model):
         Path(arguments.flores, f"{code}.txt").read_text(encoding="utf-8").splitlines()
         for code in ("fr", "en")
     ]
-    rows = sample_rows(len(lines[0]), "translation", 4, arguments.samples, 0, "official")
+    rows = sample_lines(len(lines[0]), "translation", 4, arguments.samples, 0, "official")
     texts = prompts(lines, ["fr", "en"], rows, model.tokenizer.eos_token)
     tokens, mask = np.zeros((len(texts), 512), np.int32), np.zeros((len(texts), 512), bool)
     for i, text in enumerate(texts):

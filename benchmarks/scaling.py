@@ -80,7 +80,9 @@ def compiled(config, mesh, dtype="bfloat16"):
         for path, leaf in kernels.items()
     }
     layer = jax.ShapeDtypeStruct((), jnp.int32, sharding=whole)
-    selection = select_block.lower(kernels, norms, None, layer, settings=Settings(), mesh=mesh)
+    selection = select_block.lower(
+        kernels, {"demonstrations": norms}, layer, settings=Settings(), mesh=mesh
+    )
     return [lowered.compile() for lowered in (*passes, selection)]
 
 
@@ -141,7 +143,7 @@ def predicted(name):
         machines = costs.Machines(devices, 1, hosts, cpu=False)
         made = plan.planned(work, machines, (chip.memory, None), chip)
         peak = chip.flops["bfloat16"]
-        products = costs.pieces(work, machines, made.rows) * sum(
+        products = costs.micro_batches(work, machines, made.samples_per_device) * sum(
             max(flops / peak, moved / chip.bandwidth) for flops, moved, _ in passes
         )
         # every device ranks its share of the columns; the programs are for all chips of a host

@@ -15,7 +15,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from jaxprune.config import FIELDS, unknown_field, validate
+from jaxprune.config import FIELDS, as_text, unknown_field, validate
 from jaxprune.devices import TerminatedError, failure, hosts, one_cpu_device_per_core
 from jaxprune.errors import InputError
 
@@ -28,6 +28,9 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
     """
 
     def read(argv: Sequence[str]) -> tuple[ConfigDict, Path]:
+        if not {"--help", "-help", "-h"}.isdisjoint(argv[1:]):
+            print(usage(flags.FLAGS))
+            sys.exit(0)
         arguments = parse(argv, flags.FLAGS, prunes=prunes)
         if flags.FLAGS["verbosity"].using_default_value:
             # absl would go to INFO, where JAX tells which backends this machine lacks.
@@ -107,6 +110,29 @@ class Arguments(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; usage: {self.usage}")
+
+
+def usage(flag_values: flags.FlagValues) -> str:
+    """What `--help` prints: the script's docstring, its own flags, and every field of a config."""
+    script = sys.modules["__main__"]
+    names = (
+        module.__name__ for module in (script, sys.modules[__name__]) if hasattr(module, "__name__")
+    )
+    by_module = flag_values.flags_by_module_dict()
+    own = [flag for name in names for flag in by_module.get(name, ())]
+    own += by_module.get(sys.argv[0], [])
+    lines = [
+        (script.__doc__ or "").strip(),
+        "",
+        "flags:",
+        "  --config: config file, as configs/bloom.py:3b",
+        "  --workdir: folder to write to",
+        *(f"  --{flag.name}: {flag.help}" for flag in dict.fromkeys(own)),
+        "",
+        "fields:",
+        as_text(),
+    ]
+    return "\n".join(lines)
 
 
 def parse(

@@ -33,7 +33,7 @@ def refusal(
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
-    """ " (did you mean …?)" with the choice that is closest to the value; empty where none is close."""
+    """The end of a message that names the choice closest to the value; empty where none is close."""
     close = difflib.get_close_matches(str(value), list(choices), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 

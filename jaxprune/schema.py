@@ -1,7 +1,7 @@
 """What a value may be: rules for the fields of a config and the keys of a task file, and records that files declare.
 
-A room declares the fields that it reads as `FIELDS`, name → `Field`; `config/` puts all of them together. What there may
-be more of is a record in a file of its own: `declared` finds them.
+A room declares the fields that it reads as `FIELDS`, name → `Field`; `config/` puts all of them together.
+What there may be more of is a record in a file of its own: `declared` finds them.
 """
 
 from __future__ import annotations
@@ -92,11 +92,9 @@ def text(default: str | None, allowed: str, meaning: str = "", *, optional: bool
 def names(value: object, among: Iterable[str] | None = None) -> bool:
     """Whether a text holds names with commas between, each once, each of `among` or else a plain word."""
     parts = value.split(",") if isinstance(value, str) else []
-    if among is None:
-        known = all(re.fullmatch(r"\w[\w-]*", part) for part in parts)
-    else:
-        known = {*parts} <= {*among}
-    return 0 < len(parts) == len({*parts}) and known
+    if among is not None and not {*parts} <= {*among}:
+        return False
+    return 0 < len(parts) == len({*parts}) and all(re.fullmatch(r"\w[\w-]*", p) for p in parts)
 
 
 def check(name: str, value: object, field: Field) -> None:

@@ -27,7 +27,7 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import tensors
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.resume import Progress
+from jaxprune.runs.resume import FinishedLayers
 
 # Nothing here needs as much; what a bomb claims is more.
 MEMORY = 256 << 20
@@ -318,7 +318,7 @@ WORKDIR = {
         r"--workdir: .*workdir holds the model itself",
     ),
     "two runs in a workdir": Fault(
-        lambda p: both(p.keep(Progress(p.workdir, {"a": 1})), p.prune()),
+        lambda p: both(p.keep(FinishedLayers(p.workdir, {"a": 1})), p.prune()),
         r"--workdir: another run is writing to .*workdir",
     ),
     "an unfinished run of another command": Fault(

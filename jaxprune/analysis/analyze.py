@@ -25,6 +25,7 @@ from jaxprune.hf import Model, load
 from jaxprune.models import family_of
 from jaxprune.passes import HIDDEN, ActivationStats
 from jaxprune.runs import environment
+from jaxprune.tables import columns, count, fraction, percent
 
 
 def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -153,18 +154,23 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
     """The table at the end of a run."""
     hidden = summary["overlap"][HIDDEN]
     top = f"{100 * summary['top']['used']:g}%"
-    print(f"\n  {model}: {len(summary['tokens'])} sets, {sum(summary['tokens'].values()):,} tokens")
+    tokens = summary["tokens"]
+    print(f"\n  {model}: {len(tokens)} sets, {count(sum(tokens.values()))} tokens")
     print(
         f"  the largest {top} of the blocks' outputs ({hidden['features']} features) of one kind of"
     )
     print(
         f"  set among the largest and smallest {top} of another, mean over languages and layers:\n"
     )
-    print(f"  {'percent':<30}{'largest':>9}{'smallest':>9}")
-    for pair, share in hidden["top_in_top"].items():
-        print(f"  {pair:<30}{100 * share:>9.1f}{100 * hidden['top_in_bottom'][pair]:>9.1f}")
-    print(f"  {'unrelated':<30}{100 * hidden['chance']:>9.1f}{100 * hidden['chance']:>9.1f}\n")
+    rows = [
+        [pair, percent(share), percent(hidden["top_in_bottom"][pair])]
+        for pair, share in hidden["top_in_top"].items()
+    ]
+    rows.append(["unrelated", *[percent(hidden["chance"])] * 2])
+    for line in columns(["percent", "largest", "smallest"], rows):
+        print(f"  {line}")
+    print()
     for pair in summary.get("masks", []):
-        names, shares = " and ".join(pair["runs"]), f"{pair['iou']:.3f}"
-        print(f"  masks of {names}: IoU {shares}, unrelated {pair['chance']:.3f}")
+        names, unrelated = " and ".join(pair["runs"]), fraction(pair["chance"])
+        print(f"  masks of {names}: IoU {fraction(pair['iou'])}, unrelated {unrelated}")
     print(f"  written: {folder}")

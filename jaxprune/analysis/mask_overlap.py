@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from jaxprune.errors import InputError
 from jaxprune.files import short_names
 from jaxprune.models import SITES
-from jaxprune.pruning import masks as mask_algebra
+from jaxprune.pruning import PackedMasks
 from jaxprune.runs import checkpoint
 
 
@@ -87,25 +87,20 @@ def run_names(folders: Sequence[Path]) -> tuple[str, ...]:
     return tuple(short_names(resolved))
 
 
-def _read(folder: Path) -> mask_algebra.Bits:
+def _read(folder: Path) -> PackedMasks:
     if not folder.expanduser().is_dir():
         raise InputError(f"analysis.masks: no folder {str(folder)!r}")
-    return mask_algebra.bits_by_kernel(
-        checkpoint.restore_packed_masks(folder.expanduser() / "checkpoint")
-    )
+    return checkpoint.restore_packed_masks(folder.expanduser() / "checkpoint")
 
 
-def compare(runs: Mapping[str, mask_algebra.Bits], sites: Mapping[str, str]) -> MaskOverlap:
+def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOverlap:
     """Counts what each pair of runs keeps.
 
     Raises:
       InputError: masks of different models, or of another family than `sites` is of.
     """
     first = next(iter(runs))
-    shapes = {
-        name: {path: tuple(map(int, record["shape"])) for path, record in run.items()}
-        for name, run in runs.items()
-    }
+    shapes = {name: dict(run.shapes) for name, run in runs.items()}
     for other in runs:
         if shapes[other] != shapes[first] or not shapes[other].keys() <= sites.keys():
             raise InputError(
@@ -118,7 +113,7 @@ def compare(runs: Mapping[str, mask_algebra.Bits], sites: Mapping[str, str]) -> 
     for path, shape in shapes[first].items():
         site = SITES.index(sites[path])
         size[:, site] += np.prod(shape[1:], dtype=np.int64)
-        bits = [run[path]["bits"] for run in runs.values()]
+        bits = [run.bits[path] for run in runs.values()]
         for a, ours in enumerate(bits):
             for b, theirs in enumerate(bits):
                 both[a, b, :, site] += np.bitwise_count(ours & theirs).sum(-1, dtype=np.int64)

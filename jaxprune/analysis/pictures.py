@@ -28,6 +28,7 @@ from jaxprune.charts import (
 )
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
+from jaxprune.tables import times, whole
 
 BAR_LAYERS = 6  # of a picture of bars
 _ACROSS = 1300  # pixels, about, that heatmaps side by side take
@@ -173,19 +174,11 @@ def _by_layer(
     maps = [
         heatmap(
             panel, names, layers, title=name, x_title="layer", limits=(low, high), log=log,
-            show=_times if log else _whole, cell=(width, 18), row_names=place == 0,
+            show=times if log else whole, cell=(width, 18), row_names=place == 0,
         )
         for place, (name, panel) in enumerate(panels.items())
     ]  # fmt: skip
     return grid(maps, title=title, columns=len(maps))
-
-
-def _times(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
 
 
 # Overlaps.
@@ -197,7 +190,7 @@ def _heatmaps(names: Sequence[str], overlaps: Mapping[str, Overlap], share: floa
     low, high = (f"among the column's {which} {percent}" for which in ("smallest", "largest"))
     for site, overlap in overlaps.items():
         of = f"{site}: % of the row's largest {percent} ({overlap.features} features)"
-        unrelated = f"unrelated sets: {100 * overlap.chance:.0f}"
+        unrelated = f"unrelated sets: {whole(100 * overlap.chance)}"
         panels = {low: overlap.bottom.mean(axis=0), high: overlap.top.mean(axis=0)}
         scales = [_scale(shares, overlap.chance) for shares in panels.values()]
         title = f"{of}\nmean over layers; {unrelated}"
@@ -212,7 +205,7 @@ def _pages(names: Sequence[str], overlap: Overlap, title: str) -> Named:
     most = panels_of_page(len(names))
     for first in range(0, len(overlap.bottom), most):
         page = overlap.bottom[first : first + most]
-        if len({_whole(100 * share) for share in _between(page).ravel()}) > 1:
+        if len({whole(100 * share) for share in _between(page).ravel()}) > 1:
             panels = {f"layer {first + i}": shares for i, shares in enumerate(page)}
             name = f"overlap_layers_{first:02d}-{first + len(page) - 1:02d}"
             yield name, _pairs(names, panels, [scale] * len(page), title)
@@ -243,7 +236,7 @@ def _pairs(
       title: of the picture.
     """
     maps = [
-        heatmap(100 * shares, names, names, title=name, limits=(100 * low, 100 * high), show=_whole)
+        heatmap(100 * shares, names, names, title=name, limits=(100 * low, 100 * high), show=whole)
         for (name, shares), (low, high) in zip(panels.items(), scales, strict=True)
     ]
     across = min(_panels_across(len(names)), len(panels))
@@ -311,7 +304,7 @@ def _masks(masks: MaskOverlap) -> Named:
     all_sites = masks.both.sum((-2, -1))
     unrelated = chance(all_sites, masks.size.sum())[first, second].mean()
     title = "weights that both runs keep, % of those that either keeps"
-    title += f"; unrelated masks as dense: {100 * unrelated:.0f}"
+    title += f"; unrelated masks as dense: {whole(100 * unrelated)}"
     panels = {"all sites": iou(all_sites)} | {
         site: iou(masks.both[..., i].sum(-1)) for i, site in enumerate(SITES)
     }

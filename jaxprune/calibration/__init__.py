@@ -10,12 +10,12 @@ from jaxprune.calibration.batching import (
     share_shapes,
     token_counts,
 )
-from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_rows, token_batches
+from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
 from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import language
+from jaxprune.calibration.nano import text_place
 from jaxprune.calibration.texts import (
-    NANO_ROWS,
     aligned,
     chosen_languages,
     hub_client,
@@ -28,7 +28,6 @@ __all__ = [
     "COMPAT",
     "FIELDS",
     "KINDS",
-    "NANO_ROWS",
     "SEED",
     "Batch",
     "aligned",
@@ -46,9 +45,10 @@ __all__ = [
     "language",
     "languages_field",
     "prompts",
-    "sample_rows",
+    "sample_lines",
     "sentences",
     "share_shapes",
+    "text_place",
     "token_batches",
     "token_counts",
 ]

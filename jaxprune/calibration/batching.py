@@ -12,9 +12,9 @@ from jaxprune.errors import InputError
 
 # Padded tokens that one more static shape has to save: each is compiled once per run.
 SHAPE_COST = 128
-# Rows that a group is filled up to: two for each of two devices. Masks must not depend on the number of
-# devices, so groups do not either.
-GROUP_ROWS = 4
+# Groups are filled up to a multiple of so many samples: two for each of two devices. Masks must not depend on the
+# number of devices, so groups do not either.
+MICRO_BATCH = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def group_by_length(
     sequences: Sequence[Int32[np.ndarray, " _"]],
     role: str,
     *,
-    rows: int = GROUP_ROWS,
+    micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
     multiple: int = 16,
     max_length: int | None = None,
@@ -61,15 +61,15 @@ def group_by_length(
 
     A batch is as long as its longest sequence rounded up to `multiple`, at most `max_length`.
     The bounds minimise the padded tokens over all cuts of the sorted sequences, by a dynamic
-    programme. What counts is what is computed: a batch runs in micro-batches of `rows` rows, the
+    programme. What counts is what is computed: a batch runs in micro-batches, the
     last one filled up, and a shape costs SHAPE_COST tokens, so that none is made for a few rows.
 
-        lengths  31 33 60 61 90 95, rows=2      T=64: 31 33 60 61      T=96: 90 95
+        lengths  31 33 60 61 90 95, micro_batch=2      T=64: 31 33 60 61      T=96: 90 95
 
     Args:
       sequences: int32 token ids [length] of each sample.
       role: of all of them; see `Batch`.
-      rows: rows of a micro-batch on one device.
+      micro_batch: samples of a micro-batch.
       max_length: no sequence is longer.
 
     Returns:
@@ -94,21 +94,21 @@ def group_by_length(
     shapes = -(-lengths[order] // multiple) * multiple
     if max_length is not None:
         shapes = np.minimum(shapes, max_length)
-    bounds = _cheapest_bounds(shapes, rows, max_shapes)
+    bounds = _cheapest_bounds(shapes, micro_batch, max_shapes)
     return [
         _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role)
         for start, end in itertools.pairwise(bounds)
     ]
 
 
-def _cheapest_bounds(shapes: Int[np.ndarray, " N"], rows: int, max_shapes: int) -> list[int]:
+def _cheapest_bounds(shapes: Int[np.ndarray, " N"], micro_batch: int, max_shapes: int) -> list[int]:
     """Cuts 0 = b0 < b1 < … = N of the ascending shapes into the groups that cost least.
 
-    A cut costs least where the shape changes or fewer than `rows` before, whence an odd row moves up to the
+    A cut costs least where the shape changes or fewer than `micro_batch` before, whence an odd sample moves up to the
     longer ones: cost[g, j] is the least cost of what stands before the j-th such place in exactly g groups.
     """
     changes = np.append(np.flatnonzero(np.diff(shapes)) + 1, len(shapes))
-    near = (changes[:, None] - np.arange(rows)).ravel()
+    near = (changes[:, None] - np.arange(micro_batch)).ravel()
     places = np.unique(np.append(near[near > 0], 0))
     groups = min(max_shapes, len(changes))
     cost = np.full((groups + 1, len(places)), np.inf)
@@ -116,7 +116,7 @@ def _cheapest_bounds(shapes: Int[np.ndarray, " N"], rows: int, max_shapes: int) 
     cost[0, 0] = 0
     for group in range(1, groups + 1):
         for end in range(1, len(places)):
-            filled = -(-(places[end] - places[:end]) // rows) * rows
+            filled = -(-(places[end] - places[:end]) // micro_batch) * micro_batch
             total = cost[group - 1, :end] + filled * shapes[places[end] - 1] + SHAPE_COST
             start[group, end] = total.argmin()
             cost[group, end] = total.min()
@@ -154,10 +154,10 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
     shared = []
     for owner, role in enumerate(roles):
         for group in grouped:
-            mine = np.flatnonzero(owners[group.samples] == owner)
-            if mine.size:
-                numbers = samples[group.samples[mine]]
-                shared.append(Batch(group.tokens[mine], group.valid[mine], role, numbers))
+            rows = np.flatnonzero(owners[group.samples] == owner)
+            if rows.size:
+                numbers = samples[group.samples[rows]]
+                shared.append(Batch(group.tokens[rows], group.valid[rows], role, numbers))
     return shared
 
 
@@ -166,7 +166,7 @@ def from_arrays(
     attention_mask: Int[np.ndarray, "N T"] | Bool[np.ndarray, "N T"] | None = None,
     *,
     role: str = "tokens",
-    rows: int = GROUP_ROWS,
+    micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
 ) -> list[Batch]:
     """Batches of ready-made token rows, padded on either side or not at all.
@@ -183,7 +183,9 @@ def from_arrays(
     mask = np.ones(ids.shape, dtype=bool)
     if attention_mask is not None:
         mask = _mask(attention_mask, ids.shape)
-    return group_by_length(_left_justify(ids, mask), role, rows=rows, max_shapes=max_shapes)
+    return group_by_length(
+        _left_justify(ids, mask), role, micro_batch=micro_batch, max_shapes=max_shapes
+    )
 
 
 def token_ids(array: Int[np.ndarray, "N T"], name: str) -> Int32[np.ndarray, "N T"]:
@@ -256,13 +258,13 @@ def check_tokens(
 
 def digest(batches: Iterable[Batch]) -> str:
     """SHA-256 of the real tokens of every set, sample by sample, however they are grouped."""
-    rows = {
+    samples = {
         (batch.role, int(sample)): tokens[valid]
         for batch in batches
         for sample, tokens, valid in zip(batch.samples, batch.tokens, batch.valid, strict=True)
     }
     sha = hashlib.sha256()
-    for (role, sample), tokens in sorted(rows.items()):
+    for (role, sample), tokens in sorted(samples.items()):
         sha.update(f"{role} {sample} {len(tokens)}\n".encode())
         sha.update(tokens.astype("<i4").tobytes())
     return sha.hexdigest()

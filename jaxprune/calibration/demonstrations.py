@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int, Int32
 
-from jaxprune.calibration.batching import GROUP_ROWS, Batch, from_arrays, group_by_length, token_ids
+from jaxprune.calibration.batching import (
+    MICRO_BATCH,
+    Batch,
+    from_arrays,
+    group_by_length,
+    token_ids,
+)
 from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_languages
 from jaxprune.calibration.kinds import KINDS, Kind
 from jaxprune.calibration.languages import language
@@ -22,8 +28,6 @@ from jaxprune.schema import check
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-__all__ = ["Batch", "demonstrations", "prompts", "sample_rows", "token_batches"]
 
 
 def demonstrations(
@@ -39,14 +43,14 @@ def demonstrations(
     seed: int = 0,
     compat: str = "corrected",
     code: str | Path | None = None,
-    rows: int = GROUP_ROWS,
+    micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
 ) -> list[Batch]:
     """Calibration batches of demonstrations.
 
     Under `compat="corrected"` a permutation of the aligned lines (by `seed`, 0 as any other) is
     taken `shots` at a time without gaps, samples are grouped by length, and pads are not valid.
-    `"official"` is what the authors' code does: `sample_rows` with its gaps, and every sample
+    `"official"` is what the authors' code does: `sample_lines` with its gaps, and every sample
     padded to `max_length` on the tokenizer's side with pads that count as real tokens.
 
     Args:
@@ -55,7 +59,7 @@ def demonstrations(
       kind: "translation", "monolingual" (of `source`) or "translation_vs_code".
       source, target: ISO 639-1 codes; "monolingual" does not use `target`.
       code: for "translation_vs_code", where to take `samples` files; see `texts.code_samples`.
-      rows, max_shapes: micro-batch rows and static shapes of a set; see `group_by_length`.
+      micro_batch, max_shapes: samples of a micro-batch and static shapes of a set; see `group_by_length`.
 
     Returns:
       Batches with role "translation" or "monolingual", then those with role "code".
@@ -78,7 +82,7 @@ def demonstrations(
     codes = [source, target] if chosen_kind.translates else [source]
     lines = aligned(data, codes)
     try:
-        chosen = sample_rows(len(lines[0]), role, shots, samples, seed, compat)
+        chosen = sample_lines(len(lines[0]), role, shots, samples, seed, compat)
     except InputError as error:
         raise InputError(f"{data}: {error}") from None
     sets = {role: prompts(lines, codes, chosen, str(tokenizer.eos_token))}
@@ -91,7 +95,11 @@ def demonstrations(
             batches.append(_pads_as_tokens(tokenizer, sequences, max_length, role))
         else:
             batches += group_by_length(
-                sequences, role, rows=rows, max_shapes=max_shapes, max_length=max_length
+                sequences,
+                role,
+                micro_batch=micro_batch,
+                max_shapes=max_shapes,
+                max_length=max_length,
             )
     return batches
 
@@ -108,7 +116,7 @@ def _usable(tokenizer: "PreTrainedTokenizerBase | None", kind: Kind) -> "PreTrai
     return tokenizer
 
 
-def sample_rows(
+def sample_lines(
     lines: int, role: str, shots: int, samples: int, seed: int, compat: str
 ) -> Int[np.ndarray, "samples shots"]:
     """Which lines make up each sample.
@@ -137,14 +145,14 @@ def sample_rows(
 def prompts(
     lines: Sequence[Sequence[str]],
     codes: Sequence[str],
-    rows: Int[np.ndarray, "samples shots"],
+    samples: Int[np.ndarray, "samples shots"],
     eos: str,
 ) -> list[str]:
     """The text of each sample: for every shot one "{Language}: {sentence}{eos}" per language."""
     named = [(language(code).name, texts) for code, texts in zip(codes, lines, strict=True)]
     return [
-        "".join(f"{name}: {texts[row]}{eos}" for row in sample for name, texts in named)
-        for sample in rows
+        "".join(f"{name}: {texts[line]}{eos}" for line in sample for name, texts in named)
+        for sample in samples
     ]
 
 
@@ -180,7 +188,11 @@ def _all_real(tokens: Int32[np.ndarray, "B T"], role: str) -> Batch:
 
 
 def token_batches(
-    path: str | Path, *, compat: str = "corrected", rows: int = GROUP_ROWS, max_shapes: int = 4
+    path: str | Path,
+    *,
+    compat: str = "corrected",
+    micro_batch: int = MICRO_BATCH,
+    max_shapes: int = 4,
 ) -> list[Batch]:
     """Calibration batches of ready-made token ids; needs no tokenizer.
 
@@ -208,7 +220,9 @@ def token_batches(
                 batches.append(_all_real(ids, role))
                 continue
             mask = arrays.get("attention_mask") if role == "tokens" else None
-            batches += from_arrays(ids, mask, role=role, rows=rows, max_shapes=max_shapes)
+            batches += from_arrays(
+                ids, mask, role=role, micro_batch=micro_batch, max_shapes=max_shapes
+            )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return batches

@@ -1,4 +1,4 @@
-"""Kinds of calibration sets: a record each. What is allowed, what messages list and what a kind needs follows from them."""
+"""Kinds of calibration sets: a record each, from which allowed values, messages and needs follow."""
 
 from __future__ import annotations
 

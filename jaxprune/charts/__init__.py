@@ -10,7 +10,6 @@ from jaxprune.charts.chart import Chart
 from jaxprune.charts.heatmap import DIVERGING, heatmap
 from jaxprune.charts.intervals import Estimate, Series, interval_chart
 from jaxprune.charts.lines import Line, line_chart
-from jaxprune.charts.numbers import number, signed
 from jaxprune.charts.panels import grid
 from jaxprune.charts.render import page_svg, write_png
 from jaxprune.charts.scales import limits
@@ -31,9 +30,7 @@ __all__ = [
     "interval_chart",
     "limits",
     "line_chart",
-    "number",
     "page_svg",
-    "signed",
     "verdict",
     "write_png",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
 from jaxprune.charts.intervals import row_axis
-from jaxprune.charts.numbers import number
 from jaxprune.charts.scales import ticks
+from jaxprune.tables import number, tenths
 
 _COLUMN = 16  # pixels
 _HEIGHT = 130
@@ -20,7 +20,7 @@ _PALE = 0.4
 def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> Chart:
     """Named bars with their values; `most` is what fills the width."""
     rows: list[dict[str, Any]] = [
-        {"name": name, "value": max(value, 0.0), "shown": f"{value:.1f}", "all": most}
+        {"name": name, "value": max(value, 0.0), "shown": tenths(value), "all": most}
         for name, value in bars
         if math.isfinite(value)
     ]

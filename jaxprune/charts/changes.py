@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
 from jaxprune.charts.intervals import row_axis, stripes
-from jaxprune.charts.numbers import number, signed
 from jaxprune.charts.scales import limits, ticks
+from jaxprune.tables import number, signed
 
 _ROW = 32
-_OWN_COLOUR = {"field": "colour", "type": "nominal", "scale": None}
+_ROW_COLOUR = {"field": "colour", "type": "nominal", "scale": None}
 
 
 class Change(NamedTuple):
@@ -113,7 +113,7 @@ def _whiskers(rows: list[dict[str, Any]], names: list[str], x: dict[str, Any]) -
             "x": x | {"field": "low"},
             "x2": {"field": "high"},
             "y": row_axis(names),
-            "stroke": _OWN_COLOUR,
+            "stroke": _ROW_COLOUR,
         },
     }
 
@@ -147,6 +147,6 @@ def _values(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
             "x": {"value": "width"},
             "y": row_axis(names),
             "text": {"field": "shown"},
-            "fill": _OWN_COLOUR,
+            "fill": _ROW_COLOUR,
         },
     }

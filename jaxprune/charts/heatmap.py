@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
-from jaxprune.charts.numbers import number
 from jaxprune.charts.scales import drawable, even_steps
+from jaxprune.tables import number
 
 _WIDE = 680  # pixels: wider maps give up the text in their cells, and then scroll
 _CELL = (14, 24)  # least height, and that of a cell with text
@@ -62,48 +62,24 @@ def heatmap(
       row_names: whether the rows have an axis.
     """
     values = np.asarray(values, np.float64)
-    ends = _ends(values, limits, log, scheme)
-    width, height, text = _cell_size(values, show, theme.text_width(rows), cell)
-    cells = _cells(values, rows, columns, ends, log, scheme, show)
-    encoding = {
-        "x": _column_axis(columns, width, x_title),
-        "y": {
-            "field": "row",
-            "type": "nominal",
-            "scale": {"domain": list(rows)},
-            "axis": theme.name_axis() if row_names else None,
-        },
-    }
-    gaps = {"stroke": theme.COLOURS["paper"], "strokeWidth": 1} if text else {}
-    map_ = {
-        "name": "cells",
-        "mark": {"type": "rect", **gaps},
-        "encoding": {
-            "color": {
-                "field": "value",
-                "type": "quantitative",
-                "scale": _colours(ends, log, scheme),
-                "legend": _legend(ends, log, show, _STEPS[width * len(columns) >= _NARROW]),
-            },
-            "description": {"field": "said"},
-        },
-    }
-    inks = {"field": "ink", "type": "nominal", "scale": None}
-    texts = {
-        "name": "texts",
-        "mark": {"type": "text", "aria": False},
-        "encoding": {"text": {"field": "shown"}, "fill": inks},
-    }
-    return Chart(
-        title,
-        {
-            "width": width * len(columns),
-            "height": height * len(rows),
-            "data": {"values": cells},
-            "encoding": encoding,
-            "layer": [map_, *([texts] if text else [])],
-        },
-    )
+    colours = _Colours(*_ends(values, limits, log, scheme), log, scheme)
+    width, height, has_text = _cell_size(values, show, theme.text_width(rows), cell)
+    size = {"width": width * len(columns), "height": height * len(rows)}
+    legend = _legend(colours, show, _STEPS[size["width"] >= _NARROW])
+    cells = _cells(values, rows, columns, colours, show)
+    encoding = {"x": _column_axis(columns, width, x_title), "y": _row_axis(rows, row_names)}
+    layers = [_rectangles(colours, legend, gaps=has_text), *([_texts()] if has_text else [])]
+    view = {**size, "data": {"values": cells}, "encoding": encoding, "layer": layers}
+    return Chart(title, view)
+
+
+class _Colours(NamedTuple):
+    """What the colours of a map stand for: its ends, what is between them, and the scheme."""
+
+    low: float
+    high: float
+    log: bool
+    scheme: Scheme
 
 
 def _ends(
@@ -137,41 +113,59 @@ def _cells(
     values: np.ndarray,
     rows: Sequence[str],
     columns: Sequence[str],
-    ends: tuple[float, float],
-    log: bool,
-    scheme: Scheme,
+    colours: _Colours,
     show: Callable[[float], str],
 ) -> list[dict[str, Any]]:
     cells = []
     for row, line in zip(rows, values.tolist(), strict=True):
         for column, value in zip(columns, line, strict=True):
-            if not drawable(value, log):
-                continue
-            shown = show(value)
-            dark = (
-                scheme.dark[0] < _share(value, ends, log) < scheme.dark[1] + (scheme.dark[1] == 1)
-            )
-            cells.append(
-                {
-                    "row": row,
-                    "column": column,
-                    "value": value,
-                    "shown": shown,
-                    "said": f"{row}, {column}: {shown}",
-                    "ink": "black" if dark else "white",
-                }
-            )
+            if drawable(value, colours.log):
+                shown = show(value)
+                cell = {"row": row, "column": column, "value": value, "shown": shown}
+                said = f"{row}, {column}: {shown}"
+                cells.append({**cell, "said": said, "ink": _ink(value, colours)})
     return cells
 
 
-def _share(value: float, ends: tuple[float, float], log: bool) -> float:
+def _ink(value: float, colours: _Colours) -> str:
+    """The more legible ink on the colour of a value."""
+    low, high = colours.scheme.dark
+    share = _share(value, colours)
+    return "black" if low < share and (share < high or high == 1) else "white"
+
+
+def _share(value: float, colours: _Colours) -> float:
     """Where between the ends the colour of a value is, from 0 to 1."""
-    low, high, value = np.log([*ends, value]) if log else (*ends, value)
+    low, high, _, _ = colours
+    if colours.log:
+        low, high, value = np.log([low, high, value])
     return float(np.clip((value - low) / (high - low), 0, 1)) if high > low else 0.5
 
 
-def _colours(ends: tuple[float, float], log: bool, scheme: Scheme) -> dict[str, Any]:
-    low, high = ends
+def _rectangles(colours: _Colours, legend: dict[str, Any], *, gaps: bool) -> dict[str, Any]:
+    """The layer of the cells, white lines between them where they have gaps."""
+    mark: dict[str, Any] = {"type": "rect"}
+    if gaps:
+        mark |= {"stroke": theme.COLOURS["paper"], "strokeWidth": 1}
+    colour = {"field": "value", "type": "quantitative", "scale": _scale(colours), "legend": legend}
+    encoding = {"color": colour, "description": {"field": "said"}}
+    return {"name": "cells", "mark": mark, "encoding": encoding}
+
+
+def _texts() -> dict[str, Any]:
+    """The layer of the values in the cells."""
+    return {
+        "name": "texts",
+        "mark": {"type": "text", "aria": False},
+        "encoding": {
+            "text": {"field": "shown"},
+            "fill": {"field": "ink", "type": "nominal", "scale": None},
+        },
+    }
+
+
+def _scale(colours: _Colours) -> dict[str, Any]:
+    low, high, log, scheme = colours
     if low == high:  # one colour, from the middle of the scheme
         low, high = (low / 2, high * 2) if log else (low - 1, high + 1)
     kind = "log" if log else "linear"
@@ -179,12 +173,20 @@ def _colours(ends: tuple[float, float], log: bool, scheme: Scheme) -> dict[str, 
     return scale | {"nice": False, "zero": False}
 
 
-def _legend(
-    ends: tuple[float, float], log: bool, show: Callable[[float], str], steps: int
-) -> dict[str, Any]:
-    labels = theme.labelled(even_steps(*ends, steps, log=log), show)
+def _legend(colours: _Colours, show: Callable[[float], str], steps: int) -> dict[str, Any]:
+    values = even_steps(colours.low, colours.high, steps, log=colours.log)
     swatches = {"type": "symbol", "symbolType": "square", "symbolSize": 150, "symbolStrokeWidth": 0}
-    return labels | swatches | {"orient": "bottom", "direction": "horizontal", "title": None}
+    place = {"orient": "bottom", "direction": "horizontal", "title": None}
+    return theme.labelled(values, show) | swatches | place
+
+
+def _row_axis(rows: Sequence[str], has_names: bool) -> dict[str, Any]:
+    return {
+        "field": "row",
+        "type": "nominal",
+        "scale": {"domain": list(rows)},
+        "axis": theme.name_axis() if has_names else None,
+    }
 
 
 def _column_axis(columns: Sequence[str], width: int, title: str | None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
-from jaxprune.charts.numbers import number
 from jaxprune.charts.scales import drawable, limits, ticks
+from jaxprune.tables import number, tenths
 
 _TINT = 0.05  # opacity of every other row, so that grid lines are seen through it
 _STEP = 13  # pixels between the dots of a row
@@ -87,7 +87,7 @@ def row_axis(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _chance(value: float) -> dict[str, Any]:
-    said = f"chance: {value:.1f}"
+    said = f"chance: {tenths(value)}"
     return {
         "name": "chance",
         "data": {"values": [{"value": value, "said": said}]},
@@ -99,34 +99,21 @@ def _chance(value: float) -> dict[str, Any]:
     }
 
 
-def _dots(one: Series, series: Sequence[str], x: dict[str, Any], offset: float) -> list[Any]:
-    """Whiskers and dots of a series, so many pixels below the middle of their rows."""
-    points, whiskers = [], []
-    for name, (value, low, high) in one.values.items():
-        if not math.isfinite(value):
-            continue
-        said = f"{name}, {one.name}: {number(value)}"
-        if low is not None and high is not None and drawable(low, False) and drawable(high, False):
-            said += f" [{number(low)}, {number(high)}]"
-            whiskers.append({"name": name, "value": low, "high": high})
-        points.append({"name": name, "value": value, "series": one.name, "said": said})
-    place = series.index(one.name)
+def _dots(one: Series, names: Sequence[str], x: dict[str, Any], offset: float) -> list[Any]:
+    """Whiskers and dots of a series, one of these names, so many pixels below the middle of their rows."""
+    points, whiskers = _points(one)
+    place = names.index(one.name)
     y = {"field": "name", "type": "nominal"}
-    legend = theme.legend(series) if len(series) > 1 else None
-    domain = {"field": "series", "type": "nominal", "title": None, "legend": legend}
-    colours = [theme.colour(i) for i in range(len(series))]
-    shapes = [theme.shape(i) for i in range(len(series))]
+    legend = theme.legend(names) if len(names) > 1 else None
+    by_series = {"field": "series", "type": "nominal", "title": None, "legend": legend}
+    colours = {"domain": list(names), "range": [theme.colour(i) for i in range(len(names))]}
+    shapes = {"domain": list(names), "range": [theme.shape(i) for i in range(len(names))]}
+    rule = {"type": "rule", "strokeWidth": 2, "color": theme.colour(place), "aria": False}
     return [
         {
             "name": f"whiskers_{place}",
             "data": {"values": whiskers},
-            "mark": {
-                "type": "rule",
-                "strokeWidth": 2,
-                "color": theme.colour(place),
-                "yOffset": offset,
-                "aria": False,
-            },
+            "mark": rule | {"yOffset": offset},
             "encoding": {"x": x, "x2": {"field": "high"}, "y": y},
         },
         {
@@ -136,9 +123,23 @@ def _dots(one: Series, series: Sequence[str], x: dict[str, Any], offset: float) 
             "encoding": {
                 "x": x,
                 "y": y,
-                "color": domain | {"scale": {"domain": list(series), "range": colours}},
-                "shape": domain | {"scale": {"domain": list(series), "range": shapes}},
+                "color": by_series | {"scale": colours},
+                "shape": by_series | {"scale": shapes},
                 "description": {"field": "said"},
             },
         },
     ]
+
+
+def _points(one: Series) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of data of the dots and of the whiskers."""
+    points, whiskers = [], []
+    for name, (value, low, high) in one.values.items():
+        if not math.isfinite(value):
+            continue
+        said = f"{name}, {one.name}: {number(value)}"
+        if low is not None and high is not None and drawable(low, False) and drawable(high, False):
+            said += f" [{number(low)}, {number(high)}]"
+            whiskers.append({"name": name, "value": low, "high": high})
+        points.append({"name": name, "value": value, "series": one.name, "said": said})
+    return points, whiskers

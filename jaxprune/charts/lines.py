@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from jaxprune.charts import scales, theme
 from jaxprune.charts.chart import Chart
-from jaxprune.charts.numbers import number
+from jaxprune.tables import number
 
 _HEIGHT = 170
 _DASHES = {"solid": [1, 0], "dashed": [4, 3], "dotted": [1, 3]}
@@ -50,57 +50,54 @@ def line_chart(
       limits: of the vertical axis; around the values by default.
       width: pixels of the whole chart.
     """
-    low, high = limits or scales.limits((v for one in lines for v in one.values), log=log)
+    ends = limits or scales.limits((v for one in lines for v in one.values), log=log)
     last = max((len(one.values) for one in lines), default=1) - 1
-    step = math.ceil((last + 1) / 8) or 1
-    x = {
+    x, y = _x(last, x_title), _y(*ends, log, y_title)
+    styles = _styles(lines, width)
+    rows = [row for one in lines for row in _rows(one, log)]
+    curves = {
+        "name": "curves",
+        "data": {"values": rows},
+        "mark": {"type": "line", "strokeWidth": 2, "aria": False},
+        "encoding": {"x": x, "y": y, **styles},
+    }
+    points = {
+        "name": "points",
+        "data": {"values": [row for row in rows if row["value"] is not None]},
+        "mark": {"type": "point", "filled": True, "size": 20, "opacity": 1},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "fill": styles["stroke"] | {"legend": None},
+            "description": {"field": "said"},
+        },
+    }
+    view = {"width": width, "height": _HEIGHT, "layer": [curves, points]}
+    return Chart(title, view, width)
+
+
+def _x(last: int, title: str) -> dict[str, Any]:
+    """The horizontal axis from 0 to the last place, with a label at up to eight of them."""
+    labels = range(0, last + 1, math.ceil((last + 1) / 8) or 1)
+    return {
         "field": "place",
         "type": "quantitative",
         "scale": {"domain": [0, max(last, 1)], "nice": False, "padding": 8},
-        "axis": theme.number_axis(range(0, last + 1, step), str, title=x_title, grid=False),
+        "axis": theme.number_axis(labels, str, title=title, grid=False),
     }
-    y = {
+
+
+def _y(low: float, high: float, log: bool, title: str | None) -> dict[str, Any]:
+    scale = {"domain": [low, high], "nice": False, "zero": False}
+    return {
         "field": "value",
         "type": "quantitative",
-        "scale": {"domain": [low, high], "nice": False, "zero": False, "type": _type(log)},
-        "axis": theme.number_axis(scales.ticks(low, high, log=log), number, title=y_title),
+        "scale": scale | {"type": "log" if log else "linear"},
+        "axis": theme.number_axis(scales.ticks(low, high, log=log), number, title=title),
     }
-    encoding = {"x": x, "y": y, **_styles(lines, width)}
-    rows = [row for one in lines for row in _points(one, log)]
-    return Chart(
-        title,
-        {
-            "width": width,
-            "height": _HEIGHT,
-            "layer": [
-                {
-                    "name": "curves",
-                    "data": {"values": rows},
-                    "mark": {"type": "line", "strokeWidth": 2, "aria": False},
-                    "encoding": encoding,
-                },
-                {
-                    "name": "points",
-                    "data": {"values": [row for row in rows if row["value"] is not None]},
-                    "mark": {"type": "point", "filled": True, "size": 20, "opacity": 1},
-                    "encoding": {
-                        "x": x,
-                        "y": y,
-                        "fill": encoding["stroke"] | {"legend": None},
-                        "description": {"field": "said"},
-                    },
-                },
-            ],
-        },
-        width,
-    )
 
 
-def _type(log: bool) -> str:
-    return "log" if log else "linear"
-
-
-def _points(one: Line, log: bool) -> list[dict[str, Any]]:
+def _rows(one: Line, log: bool) -> list[dict[str, Any]]:
     values = [float(value) for value in one.values]
     return [
         {

@@ -21,6 +21,9 @@ SWEEP_CALIBRATIONS = (
 )
 
 
+_MOST_CHOICES = 10  # languages are too many to list
+
+
 def _are_sparsities(value: object) -> bool:
     parts = value.split(",") if isinstance(value, str) else []
     numbers = [float(part) for part in parts if re.fullmatch(r"0?\.\d+", part)]
@@ -63,18 +66,24 @@ FIELDS: Mapping[str, Field] = {
 }
 
 
-def markdown() -> str:
+def as_markdown() -> str:
     """The fields as a Markdown table, as the README has it."""
     lines = ["| field | default | meaning |", "| --- | --- | --- |"]
     for path, field in FIELDS.items():
         default = "" if field.default is None else f"`{field.default}`".replace("True", "true")
-        listed = ", ".join(f"`{name}`" for name in field.choices) if len(field.choices) < 10 else ""
-        told = [part for part in (listed, field.meaning) if part]
-        lines.append(f"| `{path}` | {default.replace('False', 'false')} | {': '.join(told)} |")
+        lines.append(f"| `{path}` | {default.replace('False', 'false')} | {_told(field)} |")
     return "\n".join(lines) + "\n"
 
 
-def plain() -> str:
+def _told(field: Field) -> str:
+    """The meaning, after the values to choose from where it does not name them itself."""
+    names = [f"`{name}`" for name in field.choices]
+    if len(names) > _MOST_CHOICES or all(name in field.meaning for name in names):
+        return field.meaning
+    return f"{', '.join(names)}: {field.meaning}"
+
+
+def as_text() -> str:
     """The same for a terminal: what `--help` says of `--config.FIELD=VALUE`."""
     lines = []
     for path, field in FIELDS.items():

@@ -1,4 +1,4 @@
-"""A config: every field with its default, checked, and which fields go together. All about one field stands in its room."""
+"""A config: every field with its default, checked, and which fields go together."""
 
 from __future__ import annotations
 

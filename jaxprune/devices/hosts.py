@@ -76,8 +76,8 @@ def gather(rows: Shaped[np.ndarray, "n ..."], counts: list[int]) -> Shaped[np.nd
         return rows
     filled = np.zeros((max(counts), *rows.shape[1:]), rows.dtype)
     filled[: len(rows)] = rows
-    found = multihost_utils.process_allgather(filled)
-    return np.concatenate([theirs[:count] for theirs, count in zip(found, counts, strict=True)])
+    gathered = multihost_utils.process_allgather(filled)
+    return np.concatenate([part[:count] for part, count in zip(gathered, counts, strict=True)])
 
 
 def spread(tree: Any) -> Any:

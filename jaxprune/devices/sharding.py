@@ -69,12 +69,12 @@ def device_mesh(data: int = -1, model: int = 1) -> Mesh:
     Raises:
       InputError: more devices are asked for than there are.
     """
-    there = jax.local_device_count()
-    across = there // max(data, 1) if model == -1 else model
-    groups = there // max(across, 1) if data == -1 else data
-    if not (groups >= 1 and across >= 1 and groups * across <= there):
+    count = jax.local_device_count()
+    across = count // max(data, 1) if model == -1 else model
+    groups = count // max(across, 1) if data == -1 else data
+    if not (groups >= 1 and across >= 1 and groups * across <= count):
         raise InputError(
-            f"mesh.data={data}, mesh.model={model}: expected -1 or numbers whose product is 1 to {there}, "
+            f"mesh.data={data}, mesh.model={model}: expected -1 or numbers whose product is 1 to {count}, "
             "the devices there are"
         )
     return mesh_of(jax.local_devices()[: groups * across], across)
@@ -130,9 +130,9 @@ def on_own_rows(function: Callable[..., Any], mesh: Mesh, specs: Any = WHOLE) ->
     def call(params: Any, *rows: Any) -> Any:
         share = PartitionSpec(EVERY)
         in_specs = (specs, *[share] * len(rows))
-        own = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=share)
+        sharded = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=share)
         # without it TPUs round float32 factors to bfloat16, and GPUs to TF32
         with jax.default_matmul_precision("float32"):
-            return own(params, *rows)
+            return sharded(params, *rows)
 
     return call

@@ -37,7 +37,7 @@ from jaxprune.devices import on_own_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import Encoded, Forest, Scorer, ask, option_scores, plant, slices
 from jaxprune.evaluation.tasks import Question
-from jaxprune.passes import MicroBatches, start, sum_samples
+from jaxprune.passes import MicroBatches, calibration_states, sum_samples
 from jaxprune.progress import progress_bar
 
 PROTOCOLS = ("paper", "official")
@@ -78,9 +78,9 @@ def language_vectors(
         tokens = model.tokenizer(list(lines), verbose=False)["input_ids"] if lines else []
         rows = [np.asarray(row, np.int32) for row in tokens]
         limit = model.config.max_positions
-        batches += group_by_length(rows, code, rows=ROWS, max_length=limit)
+        batches += group_by_length(rows, code, micro_batch=ROWS, max_length=limit)
         counts[code] = np.array([len(row) for row in rows])
-    pieces = start(model, batches, scorer.mesh, ROWS)
+    pieces = calibration_states(model, batches, scorer.mesh, ROWS)
     total = sum(batch.num_tokens for batch in batches)
     with progress_bar("vectors", model.config.n_layers, total, scorer.progress) as bar:
         for layer in range(model.config.n_layers):

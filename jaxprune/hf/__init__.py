@@ -3,14 +3,17 @@
 from jaxprune.hf.export import HfWriter, export_hf
 from jaxprune.hf.fields import FIELDS
 from jaxprune.hf.model import Model, load
+from jaxprune.hf.source import InMemory, Source
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import shapes, size, to_stored
 
 __all__ = [
     "FIELDS",
     "HfWriter",
+    "InMemory",
     "Model",
     "ShardWriter",
+    "Source",
     "export_hf",
     "load",
     "shapes",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,7 @@ import numpy as np
 
 from jaxprune.hf.model import Model
 from jaxprune.hf.tensors import ShardWriter
-from jaxprune.hf.weights import HEAD_TENSOR, to_stored
-from jaxprune.models import family_of
+from jaxprune.hf.weights import to_stored
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
 BESIDE = ("*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "README*")
@@ -51,18 +49,8 @@ class HfWriter:
         self._shards.write(to_stored(self._model.config, params, part, layer))
 
     def copy_unpruned(self) -> None:
-        """Embedding and head, from the model's own files in bounded memory, or from its parameters."""
-        if self._model.loaded is not None:
-            self.write_part(self._model.loaded["embed"], "embed")
-            self.write_part(self._model.loaded["head"], "head")
-            return
-        weights, prefix = self._model.weights, family_of(self._model.config).prefix
-        names = {}
-        for path in weights.paths("embed", "head"):
-            stored = weights.name(path)
-            bare = stored.removeprefix(prefix)
-            names[stored] = bare if bare == HEAD_TENSOR else prefix + bare
-        self._shards.copy(weights.files, names)
+        """Embedding and head, from where the model has them."""
+        self._model.source.copy_unpruned(self._shards)
 
     def close(self) -> None:
         """Writes config and tokenizer and gives the folder its name; an older one is replaced."""
@@ -90,9 +78,3 @@ def export_hf(model: Model, params: Mapping[str, Any], folder: str | Path) -> No
             block = jax.tree.map(lambda leaf, i=layer: np.asarray(leaf[i]), params["blocks"])
             writer.write_part(block, "blocks", layer)
         writer.close()
-
-
-def write_config(model: Model, folder: Path, extra: Mapping[str, Any]) -> None:
-    """A config.json made from the model's config, for models that came from no folder."""
-    config = family_of(model.config).to_hf(model.config) | dict(extra)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
-import numpy as np
-
 from jaxprune.errors import InputError
 from jaxprune.hf.hub import resolve
+from jaxprune.hf.source import InMemory, Source
 from jaxprune.hf.weights import Weights, size
-from jaxprune.models import ModelConfig, family_of, load_config
+from jaxprune.models import ModelConfig, load_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,19 +28,17 @@ class Model:
     Attributes:
       config: sizes and switches.
       folder: where the Hugging Face files lie.
-      weights: the lazily read checkpoint.
-      loaded: parameters that replace those on disk, or None.
+      source: where its parameters come from: files that are read part by part, or memory.
     """
 
     config: ModelConfig
     folder: Path
-    weights: Weights
-    loaded: Mapping[str, Any] | None = None
+    source: Source
 
     @functools.cached_property
     def params(self) -> Mapping[str, Any]:
         """All parameters {"embed", "blocks" [L, …], "head"} in their stored dtype, on the host."""
-        return self.weights.all() if self.loaded is None else self.loaded
+        return self.source.all()
 
     @functools.cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -74,11 +69,7 @@ class Model:
     @property
     def dtype(self) -> str:
         """In which the pruned kernels are stored."""
-        path = next(iter(family_of(self.config).sites))
-        if self.loaded is None:
-            return str(self.weights.files.info(self.weights.name(f"blocks/{path}")).dtype.name)
-        kernel = functools.reduce(operator.getitem, path.split("/"), self.loaded["blocks"])
-        return str(kernel.dtype.name)
+        return self.source.dtype
 
     @property
     def size(self) -> int:
@@ -90,46 +81,11 @@ class Model:
 
         Of several processes each reads its share, so all must ask.
         """
-        return self.block_of(layer, self.block_share(layer))
-
-    def block_share(self, layer: int) -> Any:
-        """The part of `block` that no other process takes part in: what is read."""
-        if self.loaded is None:
-            return self.weights.share("blocks", layer)
-        return jax.tree.map(lambda leaf: np.asarray(leaf[layer]), self.loaded["blocks"])
-
-    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
-        """`block` out of what `block_share` read in each process."""
-        del layer
-        return self.weights.joined("blocks", share) if self.loaded is None else share
-
-    def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-        """Embedding parameters with the rows of these tokens only, and the tokens as indices of those rows."""
-        if self.loaded is None:
-            return self.weights.embed_rows(tokens)
-        return jax.tree.map(np.asarray, dict(self.loaded["embed"])), tokens
-
-    def part(self, path: str) -> dict[str, Any]:
-        """Parameters below a path outside the blocks, such as "embed" or "head/norm", on the host.
-
-        Of several processes each reads its share, so all must ask.
-        """
-        if self.loaded is None:
-            return self.weights.part(path)
-        below = functools.reduce(operator.getitem, path.split("/"), self.loaded)
-        return jax.tree.map(np.asarray, dict(below))
-
-    def head_rows(self, tokens: np.ndarray) -> np.ndarray:
-        """What the logits of these tokens multiply the normed state with, [N, D]; reads no other rows."""
-        if self.loaded is None:
-            return self.weights.head_rows(tokens)
-        if self.config.tied_head:
-            return np.asarray(self.loaded["embed"]["tokens"])[tokens]
-        return np.asarray(self.loaded["head"]["kernel"])[:, tokens].T
+        return self.source.block_of(layer, self.source.block_share(layer))
 
     def replace(self, params: Mapping[str, Any]) -> Model:
         """The same model with other parameters."""
-        return dataclasses.replace(self, loaded=params)
+        return dataclasses.replace(self, source=InMemory(self.config, params))
 
 
 def load(model: str | Path, revision: str | None = None) -> Model:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from jaxprune.errors import InputError
-from jaxprune.hf.safetensors_header import FLOATING, TensorInfo, header_bytes, quoted
+from jaxprune.hf.safetensors_header import TensorInfo, header_bytes, quoted
 from jaxprune.hf.tensor_index import INDEX, SINGLE, find_tensors
 
 _CHUNK = 16 << 20  # bytes held at once where a tensor is copied or laid out anew
@@ -95,16 +95,16 @@ class TensorFiles:
             )
         if info.strides is not None:
             return self.read(name)[indices]
-        wanted, inverse = np.unique(indices, return_inverse=True)
-        out = np.empty((len(wanted), *info.shape[1:]), info.dtype)
+        distinct, inverse = np.unique(indices, return_inverse=True)
+        out = np.empty((len(distinct), *info.shape[1:]), info.dtype)
         row_bytes = math.prod(info.shape[1:]) * info.dtype.itemsize
-        starts = np.flatnonzero(np.diff(wanted, prepend=-2) != 1)
-        stops = [*starts[1:], len(wanted)]
-        runs = zip(starts, stops, strict=True) if len(wanted) else ()
-        pieces = ((info.offset + int(wanted[a]) * row_bytes, out[a:b]) for a, b in runs)
-        _fill(info.file, pieces)
+        starts = np.flatnonzero(np.diff(distinct, prepend=-2) != 1)
+        stops = [*starts[1:], len(distinct)]
+        runs = zip(starts, stops, strict=True) if len(distinct) else ()
+        spans = ((info.offset + int(distinct[a]) * row_bytes, out[a:b]) for a, b in runs)
+        _fill(info.file, spans)
         # Already in order: out[inverse] would only double the memory.
-        return out if np.array_equal(wanted, indices) else out[inverse]
+        return out if np.array_equal(distinct, indices) else out[inverse]
 
     def chunks(self, name: str) -> Iterator[Shaped[np.ndarray, " N"]]:
         """The elements of a tensor in C order, as flat arrays of at most 16 MiB.
@@ -146,27 +146,17 @@ class ShardWriter:
         specs = {name: (array.shape, array.dtype) for name, array in tensors.items()}
         self._shard(specs, lambda name: _flat_chunks(tensors[name]))
 
-    def copy(
-        self, files: TensorFiles, names: Mapping[str, str], dtype: np.dtype | type | None = None
-    ) -> None:
+    def copy(self, files: TensorFiles, names: Mapping[str, str]) -> None:
         """One shard that holds tensors of another checkpoint; `names` maps old names to new ones.
 
-        Copied in pieces of 16 MiB. `dtype` casts floating tensors; all others keep theirs.
+        Copied in pieces of 16 MiB.
         """
         old_names = {new: old for old, new in names.items()}
         if len(old_names) < len(names):
             raise ValueError("two tensors would be copied to one name")
-        specs = {}
-        for new, old in old_names.items():
-            info = files.info(old)
-            cast = dtype is not None and info.dtype in FLOATING
-            specs[new] = (info.shape, np.dtype(dtype) if cast else info.dtype)
-
-        def pieces(name: str) -> Iterator[np.ndarray]:
-            target = specs[name][1]
-            return (chunk.astype(target, copy=False) for chunk in files.chunks(old_names[name]))
-
-        self._shard(specs, pieces)
+        infos = {new: files.info(old) for new, old in old_names.items()}
+        specs = {new: (info.shape, info.dtype) for new, info in infos.items()}
+        self._shard(specs, lambda name: files.chunks(old_names[name]))
 
     def close(self) -> None:
         """Gives the shards their final names and writes the index, last and at once.
@@ -199,7 +189,7 @@ class ShardWriter:
     def _shard(
         self,
         specs: Mapping[str, tuple[tuple[int, ...], np.dtype]],
-        pieces: Callable[[str], Iterable[np.ndarray]],
+        chunks: Callable[[str], Iterable[np.ndarray]],
     ) -> None:
         if self._closed:
             raise ValueError("this writer is closed")
@@ -211,26 +201,26 @@ class ShardWriter:
         with self._partial(len(self._shards) + 1).open("wb") as file:
             file.write(header_bytes({name: specs[name] for name in order}))
             for name in order:
-                for piece in pieces(name):
-                    file.write(piece.view(np.uint8).data)
-                    self._nbytes += piece.nbytes
+                for chunk in chunks(name):
+                    file.write(chunk.view(np.uint8).data)
+                    self._nbytes += chunk.nbytes
         self._shards.append(order)
 
 
-def _fill(path: Path, pieces: Iterable[tuple[int, np.ndarray]]) -> None:
+def _fill(path: Path, spans: Iterable[tuple[int, np.ndarray]]) -> None:
     """Reads a file from given offsets into C-ordered arrays. All data comes through here."""
     with path.open("rb", buffering=0) as file:
-        for offset, out in pieces:
+        for offset, out in spans:
             file.seek(offset)
             rest = out.reshape(-1).view(np.uint8).data
             while rest:
-                done = file.readinto(rest)  # the kernel reads at most 2 GiB at once
-                if not done:
+                count = file.readinto(rest)  # the kernel reads at most 2 GiB at once
+                if not count:
                     raise InputError(
                         f"{path}: ends before byte {offset + out.nbytes}; "
                         "it was longer when it was opened"
                     )
-                rest = rest[done:]
+                rest = rest[count:]
 
 
 def _settle(unfinished: Path, final: Path) -> None:

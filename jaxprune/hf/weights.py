@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.hf.tensors import TensorFiles
+from jaxprune.hf.tensors import ShardWriter, TensorFiles
 from jaxprune.models import ModelConfig, family_of, modules
 
 HEAD_TENSOR = "lm_head.weight"
@@ -92,22 +92,37 @@ class Weights:
         """
         return self.joined(path, self.share(path, layer))
 
+    @property
+    def dtype(self) -> str:
+        """Of the first pruned kernel."""
+        path = next(iter(family_of(self.config).sites))
+        return str(self.files.info(self.name(f"blocks/{path}")).dtype.name)
+
+    def block_share(self, layer: int) -> dict[str, np.ndarray]:
+        """What this process reads of a block."""
+        return self.share("blocks", layer)
+
+    def block_of(self, layer: int, share: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """A block, out of what `block_share` read in each process."""
+        del layer
+        return self.joined("blocks", share)
+
     def share(self, path: str, layer: int = 0) -> dict[str, np.ndarray]:
         """What this process reads of `part`: of every tensor, as stored, its share of the rows."""
-        found = {}
-        for one in self._below(path):
-            name = self.name(one, layer)
+        arrays = {}
+        for below in self._below(path):
+            name = self.name(below, layer)
             rows = hosts.share(self.files.info(name).shape[0])
-            found[one] = self.files.rows(name, np.arange(rows.start, rows.stop))
-        return found
+            arrays[below] = self.files.rows(name, np.arange(rows.start, rows.stop))
+        return arrays
 
     def joined(self, path: str, share: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """What `part` returns, out of the shares of all processes."""
         leaves = {}
-        for one in self._below(path):
-            axis = -1 if is_transposed(self.config, one) else 0
-            array = hosts.gather_shares(share[one], self._shapes[one][axis])
-            leaves[one.removeprefix(path + "/")] = transposed(array) if axis else array
+        for below in self._below(path):
+            axis = -1 if is_transposed(self.config, below) else 0
+            array = hosts.gather_shares(share[below], self._shapes[below][axis])
+            leaves[below.removeprefix(path + "/")] = transposed(array) if axis else array
         return unflatten_dict(leaves, sep="/")
 
     def _below(self, path: str) -> list[str]:
@@ -144,6 +159,15 @@ class Weights:
             "blocks": unflatten_dict(stacked),
             "head": self.part("head"),
         }
+
+    def copy_unpruned(self, shards: ShardWriter) -> None:
+        """One shard of embedding and head, copied from the files in bounded memory."""
+        names = {}
+        for path in self.paths("embed", "head"):
+            stored = self.name(path)
+            bare = stored.removeprefix(self._prefix)
+            names[stored] = bare if bare == HEAD_TENSOR else self._prefix + bare
+        shards.copy(self.files, names)
 
     def _entries(self) -> Iterator[tuple[str, int]]:
         for path in self._shapes:

@@ -10,12 +10,13 @@ import numpy as np
 
 from jaxprune.analysis import by_kind, iou
 from jaxprune.charts import Chart, Line, bar_chart, heatmap, line_chart
+from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.html_report.figure import charts_row
 from jaxprune.html_report.files import Analysis
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
-from jaxprune.html_report.tables import percent
 from jaxprune.passes import ActivationStats
+from jaxprune.tables import fraction, percent, tenths, times, whole
 
 # A cell of a map takes about 200 bytes, and a page of many megabytes nobody reads.
 _MOST_SETS = 40  # of a map of all pairs
@@ -29,10 +30,12 @@ def sparsity_section(sparsity: Mapping[str, Any]) -> Section:
     kernels = [
         (name.removesuffix("/kernel"), 100 * share) for name, share in sparsity["kernels"].items()
     ]
-    text = f"{100 * sparsity['overall']:.1f}% of the weights in the blocks' linear kernels were dropped"
+    text = (
+        f"{percent(sparsity['overall'])}% of the weights in the blocks' linear kernels were dropped"
+    )
     texts, charts = [text], []
     for part, shares in (("layer", layers), ("kernel", [share for _, share in kernels])):
-        least, most = f"{min(shares):.1f}%", f"{max(shares):.1f}%"
+        least, most = f"{tenths(min(shares))}%", f"{tenths(max(shares))}%"
         if least == most:
             texts.append(f"the same in every {part}")
             continue
@@ -44,24 +47,22 @@ def sparsity_section(sparsity: Mapping[str, Any]) -> Section:
             )
         else:
             charts.append(bar_chart(kernels, title=title, most=100))
-    said = tag("p", ", ".join(texts), ".")
-    drawn = charts_row(*charts) if charts else None
-    return Section("sparsity", "Sparsity", join(said, drawn))
+    row = charts_row(*charts) if charts else None
+    return Section("sparsity", "Sparsity", join(tag("p", ", ".join(texts), "."), row))
 
 
-def mask_section(masks: Mapping[str, Any]) -> Section:
-    """How the masks of two runs overlap; `masks` is that of `compare_runs`."""
-    density = masks["density"]
+def mask_section(masks: MaskComparison) -> Section:
+    """How the masks of two runs overlap."""
     text = (
-        f"Intersection over union of the kept weights: {masks['overall']:.3f} "
-        f"({masks['independent']:.3f} if the masks knew nothing of each other). Kept: before "
-        f"{percent(density['a'])}%, after {percent(density['b'])}%."
+        f"Intersection over union of the kept weights: {fraction(masks.overall)} "
+        f"({fraction(masks.independent)} if the masks knew nothing of each other). Kept: before "
+        f"{percent(masks.density.a)}%, after {percent(masks.density.b)}%."
     )
     kernels = [
-        (path.removeprefix("blocks/").removesuffix("/kernel"), 100 * iou)
-        for path, iou in masks["kernels"].items()
+        (path.removeprefix("blocks/").removesuffix("/kernel"), 100 * share)
+        for path, share in masks.kernels.items()
     ]
-    line = Line("IoU", [100 * iou for iou in masks["layers"]])
+    line = Line("IoU", [100 * share for share in masks.layers])
     charts = charts_row(
         line_chart([line], title="IoU by layer, %", x_title="layer"),
         bar_chart(kernels, title="IoU by kernel, %", most=100),
@@ -116,17 +117,13 @@ def _set_magnitudes(analysis: Analysis) -> list[Chart]:
         layers = [str(layer) for layer in range(ratio.shape[1])]
         title = f"{site}, largest over median"
         maps.append(
-            heatmap(ratio, list(of), layers, title=title, x_title="layer", log=True, show=_short)
+            heatmap(ratio, list(of), layers, title=title, x_title="layer", log=True, show=times)
         )
     return maps
 
 
 def _hidden_first(sites: Iterable[str]) -> list[str]:
     return sorted(sites, key=lambda site: site != "hidden")
-
-
-def _short(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}" if value < 1e5 else f"{value:.0e}"
 
 
 def _first_and_others(drawn: Sequence[Markup], title: str) -> list[Markup]:
@@ -187,11 +184,11 @@ def _maps(maps: Sequence[_Map]) -> Markup:
     """Maps of percents side by side; a sentence in place of one whose cells all say the same."""
     charts, sentences = [], []
     for title, values, rows, columns, x_title in maps:
-        shown = {_whole(value) for value in values[np.isfinite(values)].tolist()}
+        shown = {whole(value) for value in values[np.isfinite(values)].tolist()}
         if len(shown) > 1:
             charts.append(
                 heatmap(
-                    values, rows, columns, title=title, x_title=x_title, limits=_ALL, show=_whole
+                    values, rows, columns, title=title, x_title=x_title, limits=_ALL, show=whole
                 )
             )
         else:
@@ -215,14 +212,10 @@ def _kinds(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, en
     return _Map(f"{site}, {_ENDS[end]}, % by layer", values, list(means), layers, "layer")
 
 
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
-
-
 def _mask_overlap(masks: Mapping[str, np.ndarray]) -> list[Markup]:
     runs = [str(name) for name in masks["runs"]]
     shares = 100 * iou(masks["both"].sum(axis=(-2, -1)))
     np.fill_diagonal(shares, np.nan)  # a run and itself
     text = "Masks of several runs: intersection over union of the kept weights."
-    chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=lambda value: f"{value:.1f}")
+    chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
     return [tag("p", text), charts_row(chart)]

@@ -29,12 +29,12 @@ def settings_section(
         name: {key: value for key, value in run.report.items() if key != "sparsity"}
         for name, run in runs.items()
     }
-    if told := settings_table(reports, "Run"):
-        parts += [tag("h3", "Run"), told]
+    if table := settings_table(reports, "Run"):
+        parts += [tag("h3", "Run"), table]
     folded = [
-        tag("details", tag("summary", task), told)
+        tag("details", tag("summary", task), table)
         for task in dict.fromkeys(task for run in runs.values() for task in run.metrics)
-        if (told := settings_table(_measured(runs, task), task))
+        if (table := settings_table(_measured(runs, task), task))
     ]
     if folded:
         parts += [tag("h3", "Evaluation"), *folded]
@@ -44,11 +44,11 @@ def settings_section(
 def _config(sides: Sides, defaults: Mapping[str, object]) -> list[Markup | None]:
     """Fields that differ from their defaults or between the runs, and the others folded away."""
     flat = {name: flatten(config) for name, config in sides.items()}
-    told = [values for values in flat.values() if values]
+    configs = [values for values in flat.values() if values]
     usual = {
         path
-        for path in told[0]
-        if path in defaults and all(values.get(path) == defaults[path] for values in told)
+        for path in configs[0]
+        if path in defaults and all(values.get(path) == defaults[path] for values in configs)
     }
     shown, folded = (
         {

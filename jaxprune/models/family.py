@@ -17,9 +17,9 @@ from jaxprune.models.heads import Head
 class Family:
     """One model family: its config reader, its modules and its names on the Hugging Face side.
 
-    `model_types` are what config.json calls its members. `tensors` maps every path that a member of the family may have to the tensor's name in a checkpoint
-    without the base model's `prefix`; block names hold `{i}`. Which paths a config really has follows
-    from its modules. `sites` maps each pruned kernel of a block to the site that it reads.
+    `model_types` are what a config.json calls its members. `tensors` maps every path that a member of the family may
+    have to the tensor's name in a checkpoint without the base model's `prefix`; block names hold `{i}`. Which paths a
+    config really has follows from its modules. `sites` maps each pruned kernel of a block to the site that it reads.
     """
 
     model_types: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A config → its family's modules, their parameters' shapes, and logits: the functions through which the package calls models."""
+"""A config → its family's modules, the shapes of their parameters, and logits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,15 @@
 """A model's blocks and batches → sums of squares of every feature, one block on the devices at a time."""
 
 from jaxprune.passes.blocks import DTYPE, blocks, prefetch, to_device
-from jaxprune.passes.probe import ROWS, Samples, SiteSums, collect, probe, stack, start
+from jaxprune.passes.probe import (
+    SAMPLES_PER_DEVICE,
+    CalibrationStates,
+    SiteSums,
+    calibration_states,
+    probe,
+    run_and_measure,
+    stack,
+)
 from jaxprune.passes.stats import ActivationStats, sum_samples
 from jaxprune.passes.walk import (
     HIDDEN,
@@ -20,22 +28,22 @@ __all__ = [
     "HIDDEN",
     "INPUT",
     "OUTPUT",
-    "ROWS",
+    "SAMPLES_PER_DEVICE",
     "ActivationStats",
+    "CalibrationStates",
     "Context",
     "MicroBatches",
-    "Samples",
     "Segment",
     "SiteSums",
     "blocks",
-    "collect",
+    "calibration_states",
     "embed",
     "embed_tokens",
     "prefetch",
     "probe",
+    "run_and_measure",
     "run_segment",
     "stack",
-    "start",
     "sum_samples",
     "to_device",
 ]

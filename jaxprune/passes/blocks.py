@@ -29,11 +29,11 @@ def blocks(
     """
 
     def finish(layer: int, share: Any) -> tuple[dict[str, Any], Any]:
-        host = model.block_of(layer, share)
+        host = model.source.block_of(layer, share)
         return host, block_to_device(host, dtype, mesh)
 
     layers = range(model.config.n_layers) if layers is None else layers
-    return prefetch(model.block_share, finish, layers)
+    return prefetch(model.source.block_share, finish, layers)
 
 
 def prefetch(
@@ -47,8 +47,8 @@ def prefetch(
     alone = jax.process_count() == 1
 
     def ahead(i: int) -> Any:
-        found = read(i)
-        return finish(i, found) if alone else found
+        share = read(i)
+        return finish(i, share) if alone else share
 
     with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
         following: Future[Any] | None = None

@@ -30,8 +30,8 @@ from jaxprune.passes.walk import (
 from jaxprune.progress import progress_bar
 
 # Samples that one device takes at a time. Two of 512 tokens fill a core's products; more would only
-# make the last, half-empty piece dearer.
-ROWS = 2
+# make the last, half-empty micro-batch dearer.
+SAMPLES_PER_DEVICE = 2
 
 SiteSums = dict[str, dict[str, np.ndarray]]  # role → site → Σ X², float32 [D]
 
@@ -42,7 +42,7 @@ def probe(
     *,
     dtype: str = "float32",
     mesh: Mesh | None = None,
-    rows: int = ROWS,
+    samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
     hidden: bool = False,
 ) -> ActivationStats:
@@ -53,7 +53,7 @@ def probe(
       batches: left-justified samples; their roles stay apart in the result.
       dtype: "float32" or "bfloat16", of the weights on the device.
       mesh: devices; all by default. The bits of the result do not depend on it.
-      rows: samples that a device takes at a time.
+      samples_per_device: how many a device takes at a time.
       progress: show a bar with tokens a second and time left.
       hidden: one more site, "hidden": the output of each block, [L, D]. The last one is without the
         model's final norm, which Hugging Face's last hidden state has.
@@ -62,100 +62,117 @@ def probe(
       InputError: an activation is not finite (names layer and site); a sequence is too long.
     """
     mesh = mesh or device_mesh()
-    pieces, counts = start(model, batches, mesh, rows), token_counts(batches)
+    states = calibration_states(model, batches, mesh, samples_per_device)
+    counts = token_counts(batches)
     segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden)
     layers: list[SiteSums] = []
 
     with progress_bar("probe", model.config.n_layers, sum(counts.values()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
-            layers.append(collect(params, pieces, segment, model.config, layer))
+            layers.append(run_and_measure(params, states, segment, model.config, layer))
             bar.update()
     return stack(layers, counts, model.config)
 
 
-class Samples(MicroBatches):
-    """A calibration set in pieces, of which this process holds its share.
+class CalibrationStates(MicroBatches):
+    """The hidden states of a calibration set in micro-batches, of which this process holds its share.
 
     Attributes:
       roles: of all samples of all processes, in the order of `gather`.
       samples: their numbers within their role.
     """
 
-    def __init__(self, batches: Sequence[Batch], mesh: Mesh, rows: int) -> None:
-        super().__init__(mesh, rows)
+    def __init__(self, batches: Sequence[Batch], mesh: Mesh, samples_per_device: int) -> None:
+        super().__init__(mesh, samples_per_device)
         self.roles = np.repeat([b.role for b in batches], [len(b.samples) for b in batches])
         self.samples = np.concatenate([batch.samples for batch in batches])
-        # rows that share a device's piece stay together, so that no bit depends on who has them
-        units = [
-            (number, begin, min(begin + rows, len(batch.tokens)))
-            for number, batch in enumerate(batches)
-            for begin in range(0, len(batch.tokens), rows)
-        ]
-        costs = np.array([batches[number].tokens.shape[1] for number, _, _ in units])
-        shares = [[units[i] for i in share] for share in hosts.shares(costs)]
+        shares = _shares(batches, samples_per_device)
         self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
         if not all(self._counts):
             raise InputError(
                 f"calibration.samples: {len(self.samples)} samples are too few for {len(shares)} "
-                f"processes; allowed: at least {rows} for each"
+                f"processes; allowed: at least {samples_per_device} for each"
             )
-        self._real: list[tuple[int, int]] = []  # pieces and, in them, rows that are no filling
-        for number in sorted({number for number, _, _ in shares[jax.process_index()]}):
-            own = [unit for unit in shares[jax.process_index()] if unit[0] == number]
-            batch, part = batches[number], slice(own[0][1], own[-1][2])
-            pieces = self.add(batch.tokens[part], Context(batch.valid[part]))
-            self._real.append((pieces, own[-1][2] - own[0][1]))
+        self._real: list[
+            tuple[int, int]
+        ] = []  # micro-batches and, in them, rows that are no filling
+        local = shares[jax.process_index()]
+        for number in sorted({number for number, _, _ in local}):
+            units = [unit for unit in local if unit[0] == number]
+            batch, part = batches[number], slice(units[0][1], units[-1][2])
+            count = self.add(batch.tokens[part], Context(batch.valid[part]))
+            self._real.append((count, units[-1][2] - units[0][1]))
 
     def gather(self, results: Sequence[Shaped[np.ndarray, "b ..."]]) -> Shaped[np.ndarray, "N ..."]:
-        """What was found in each piece, for all samples of all processes, without rows that fill up."""
-        own, place = [], 0
-        for pieces, real in self._real:
-            own.append(np.concatenate(results[place : place + pieces])[:real])
-            place += pieces
-        return hosts.gather(np.concatenate(own), self._counts)
+        """The results of each micro-batch, for all samples of all processes, without rows that fill up."""
+        rows, place = [], 0
+        for count, real in self._real:
+            rows.append(np.concatenate(results[place : place + count])[:real])
+            place += count
+        return hosts.gather(np.concatenate(rows), self._counts)
 
 
-def start(model: Model, batches: Sequence[Batch], mesh: Mesh, rows: int) -> Samples:
-    """Samples cut into pieces and turned into the first block's input, reading only the embeddings that occur."""
+def _shares(batches: Sequence[Batch], samples_per_device: int) -> list[list[tuple[int, int, int]]]:
+    """For each process (batch, first row, end): rows that share a device's micro-batch stay together.
+
+    So no bit depends on which process has them.
+    """
+    units = [
+        (number, begin, min(begin + samples_per_device, len(batch.tokens)))
+        for number, batch in enumerate(batches)
+        for begin in range(0, len(batch.tokens), samples_per_device)
+    ]
+    costs = np.array([batches[number].tokens.shape[1] for number, _, _ in units])
+    return [[units[i] for i in share] for share in hosts.shares(costs)]
+
+
+def calibration_states(
+    model: Model, batches: Sequence[Batch], mesh: Mesh, samples_per_device: int
+) -> CalibrationStates:
+    """A calibration set as the first block's input, reading only the embeddings that occur.
+
+    Raises:
+      InputError: token ids beyond the vocabulary, samples longer than the model's positions, too few for all processes.
+    """
     check_ids(batches, model.config.vocab_size)
     longest, positions = max(b.tokens.shape[1] for b in batches), model.config.max_positions
     if positions is not None and longest > positions:
         raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
-    pieces = Samples(batches, mesh, rows)
-    tokens = np.concatenate([piece.ravel() for piece in pieces.states])
-    table, indices = model.embed_rows(tokens)
-    cuts = np.cumsum([piece.size for piece in pieces.states])[:-1]
-    shapes = [piece.shape for piece in pieces.states]
-    pieces.states = [x.reshape(s) for x, s in zip(np.split(indices, cuts), shapes, strict=True)]
-    embed(model.config, to_device(table, "float32", mesh), pieces)
-    return pieces
+    states = CalibrationStates(batches, mesh, samples_per_device)
+    tokens = np.concatenate([part.ravel() for part in states.states])
+    table, indices = model.source.embed_rows(tokens)
+    cuts = np.cumsum([part.size for part in states.states])[:-1]
+    shapes = [part.shape for part in states.states]
+    states.states = [x.reshape(s) for x, s in zip(np.split(indices, cuts), shapes, strict=True)]
+    embed(model.config, to_device(table, "float32", mesh), states)
+    return states
 
 
-def collect(
-    params: Any, pieces: Samples, segment: Segment, config: ModelConfig, layer: int
+def run_and_measure(
+    params: Any, states: CalibrationStates, segment: Segment, config: ModelConfig, layer: int
 ) -> SiteSums:
-    """Runs one segment of a block over all pieces; sums of squares by role and site, in sample order.
+    """Runs one segment of a block over a calibration set; sums of squares by role and site, in sample order.
 
     Raises:
       InputError: a sum is not finite; names layer and site.
     """
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:
-        return run_segment(params, state, context, config=config, mesh=pieces.mesh, segment=segment)
+        return run_segment(params, state, context, config=config, mesh=states.mesh, segment=segment)
 
-    results = pieces.run(step)
-    sums: SiteSums = {role: {} for role in dict.fromkeys(map(str, pieces.roles))}
+    results = states.run(step)
+    sums: SiteSums = {role: {} for role in dict.fromkeys(map(str, states.roles))}
     for site in (s for s in (*SITES, HIDDEN) if s in results[0]):  # as data meets them
-        by_sample = pieces.gather([result[site] for result in results])
-        for role, found in sums.items():
-            mine = pieces.roles == role
-            total = sum_samples(by_sample[mine], pieces.samples[mine])
+        by_sample = states.gather([result[site] for result in results])
+        for role, by_site in sums.items():
+            is_role = states.roles == role
+            total = sum_samples(by_sample[is_role], states.samples[is_role])
             if not np.isfinite(total).all():
                 raise InputError(
                     f"layer {layer}, site {site}: an activation is not finite; the weights hold "
                     "NaN or infinity up to here, or overflow float32"
                 )
-            found[site] = total
+            by_site[site] = total
     return sums
 
 

@@ -47,8 +47,8 @@ class ActivationStats:
         sums = {role: dict(sites) for role, sites in self.sum_sq.items()}
         count = dict(self.count)
         for role, sites in other.sum_sq.items():
-            mine = sums.get(role)
-            sums[role] = {s: sites[s] + mine[s] for s in sites} if mine else dict(sites)
+            before = sums.get(role)
+            sums[role] = {s: sites[s] + before[s] for s in sites} if before else dict(sites)
             count[role] = count.get(role, 0) + other.count[role]
         return ActivationStats(sums, count, self.sites)
 

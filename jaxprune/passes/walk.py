@@ -53,43 +53,43 @@ class Context(NamedTuple):
 
 
 class MicroBatches:
-    """Rows as device-sized pieces with their states (hidden activations) between two segments.
+    """Rows in micro-batches, with their states (hidden activations) between two segments.
 
-    A piece holds `rows` rows a device; which rows share a device's piece does not depend on the number
-    of devices, so neither do the bits of any result. The last piece is filled up with rows of zeros.
+    A micro-batch holds `rows_per_device` rows for each device. Which rows share a device does not depend on the
+    number of devices, so neither do the bits of any result. The last micro-batch is filled up with rows of zeros.
     """
 
-    def __init__(self, mesh: Mesh, rows: int) -> None:
+    def __init__(self, mesh: Mesh, rows_per_device: int) -> None:
         self.mesh = mesh
-        self.step = rows * mesh.size
-        self.states: list[Any] = []  # one pytree a piece
+        self.step = rows_per_device * mesh.size
+        self.states: list[Any] = []  # one pytree a micro-batch
         self.contexts: list[Context] = []
 
     def add(self, states: Any, context: Context) -> int:
-        """Cuts rows, the first axis of all leaves, into pieces; returns how many."""
-        pieces = [self.cut(tree) for tree in (states, context)]
-        self.states += pieces[0]
-        self.contexts += [jax.device_put(piece, by_rows(self.mesh)) for piece in pieces[1]]
-        return len(pieces[0])
+        """Cuts rows, the first axis of all leaves, into micro-batches; returns how many."""
+        parts, contexts = (self.cut(tree) for tree in (states, context))
+        self.states += parts
+        self.contexts += [jax.device_put(one, by_rows(self.mesh)) for one in contexts]
+        return len(parts)
 
     def cut(self, tree: Any, fill: int = 0) -> list[Any]:
-        """The leaves [R, …] in pieces of equal size; `fill` is what added rows hold."""
+        """The leaves [R, …] in micro-batches of equal size; `fill` is what added rows hold."""
 
-        def piece(start: int, leaf: np.ndarray) -> np.ndarray:
+        def part_of(start: int, leaf: np.ndarray) -> np.ndarray:
             part = leaf[start : start + self.step]
             missing = ((0, self.step - len(part)),) + ((0, 0),) * (leaf.ndim - 1)
             return np.pad(part, missing, constant_values=fill)
 
         count = len(jax.tree.leaves(tree)[0])
         return [
-            jax.tree.map(functools.partial(piece, start), tree)
+            jax.tree.map(functools.partial(part_of, start), tree)
             for start in range(0, count, self.step)
         ]
 
     def run(self, step: Callable[[Any, Context], tuple[Any, Any]]) -> list[Any]:
-        """Feeds every piece through `step(state, context) -> (state or None, result)`; the results, on the host.
+        """Feeds every micro-batch through `step(state, context) -> (state or None, result)`; the results, on the host.
 
-        One piece is dispatched while its predecessor runs, so that the devices hold two at most.
+        One is dispatched while its predecessor runs, so that the devices hold two at most.
         """
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         # CPU devices that share blocks gather kernels on the threads that compute: two passes at a
@@ -107,14 +107,14 @@ class MicroBatches:
         return jax.device_get(results)
 
     def _settle(self, i: int, results: list[Any], offload: bool) -> None:
-        """Waits for piece i; off CPUs, whose memory is the host's, moves its state to the host."""
+        """Waits for micro-batch i; off CPUs, whose memory is the host's, moves its state to the host."""
         if offload:
             self.states[i] = jax.device_get(self.states[i])
         jax.block_until_ready((self.states[i], results[i]))
 
 
 def embed(config: ModelConfig, params: Any, batches: MicroBatches) -> None:
-    """Turns tokens, the first state of every piece, into the input of the first block."""
+    """Turns tokens, the first state of every micro-batch, into the input of the first block."""
 
     def step(tokens: Array, context: Context) -> tuple[Array, None]:
         positions = None if context.tree is None else context.tree.positions
@@ -145,12 +145,12 @@ def embed_tokens(
 def run_segment(
     params: Any, state: Any, context: Context, *, config: ModelConfig, mesh: Mesh, segment: Segment
 ) -> tuple[Any, dict[str, Array]]:
-    """One piece through one segment of one block, each device on its own rows.
+    """One micro-batch through one segment of one block, each device on its own rows.
 
     Args:
       params: of the block, as `block_specs` has them.
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
-      context: of the piece.
+      context: of the micro-batch.
 
     Returns:
       The state at `segment.stop` (None without `advance`), and sums of squares over the real tokens of

@@ -1,11 +1,11 @@
 """A config → the memory, operations and time that a run needs, before anything is loaded."""
 
 from jaxprune.planning.costs import CHIPS
-from jaxprune.planning.plan import check, plan_from_config, plan_of, print_plan
+from jaxprune.planning.plan import check_fits, plan_from_config, plan_of, print_plan
 
 __all__ = [
     "CHIPS",
-    "check",
+    "check_fits",
     "plan_from_config",
     "plan_of",
     "print_plan",

@@ -28,7 +28,7 @@ class Work:
 
     Attributes:
       config: sizes of the model.
-      groups: samples, as (rows, length) of each static shape; none for criteria without statistics.
+      groups: samples, as (count, length) of each static shape; none for criteria without statistics.
       propagate: "block", "dense" or "site".
       dtype: of the weights on the devices.
       stored: dtype of the checkpoint.
@@ -132,18 +132,18 @@ def flops(work: Work) -> int:
     kernels = sum(kernel_sizes(config).values())
     last = config.d_ff * config.d_model
     total = 0
-    for rows, length in work.groups:
-        attention = 2 * rows * length * length * config.n_heads * config.head_dim
-        whole = 2 * rows * length * kernels + attention
-        statistics = whole - 2 * rows * length * last
+    for count, length in work.groups:
+        attention = 2 * count * length * length * config.n_heads * config.head_dim
+        whole = 2 * count * length * kernels + attention
+        statistics = whole - 2 * count * length * last
         both = statistics + whole if work.propagate == "block" else whole
         total += (config.n_layers - 1) * both + statistics
     return total
 
 
-def pieces(work: Work, machines: Machines, rows: int) -> int:
+def micro_batches(work: Work, machines: Machines, samples_per_device: int) -> int:
     """Micro-batches that each device takes in one pass."""
-    every = rows * machines.devices * machines.processes
+    every = samples_per_device * machines.devices * machines.processes
     return sum(-(-count // every) for count, _ in work.groups)
 
 
@@ -162,25 +162,14 @@ def bytes_written(work: Work) -> int:
     return 2 * masks + whole * (work.hf + work.params)  # of the masks progress/ holds a copy
 
 
-def pass_memory(work: Work, rows: int, length: int) -> int:
-    """Of one device in the pass to a block's output: its kernels, states before and after, activations."""
-    return part_size(work.config, "blocks") * size_of(work.dtype) + _activations(work, rows, length)
-
-
-def _activations(work: Work, rows: int, length: int) -> int:
-    config, tokens = work.config, rows * length
+def _activations(work: Work, samples: int, length: int) -> int:
+    config, tokens = work.config, samples * length
     # the widest activation before and after its function; attention's scores are chunks, or as large at most
     width = 2 * config.d_ff + config.d_model
     if work.propagate == "dense" and work.dtype == "float32":
         # the sums may run beside the products and read the same arrays, so hardly one is reused
         width += 4 * config.d_model + 2 * (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
     return 4 * tokens * (2 * config.d_model + width)
-
-
-def select_memory(work: Work, machines: Machines) -> int:
-    """Of one device while masks are selected: its share of the kernels, and its columns' scores and masks."""
-    held = _selected(work) * size_of(work.dtype) // machines.model
-    return held + _ranking(work, machines)
 
 
 def _ranking(work: Work, machines: Machines) -> int:
@@ -193,12 +182,12 @@ def _selected(work: Work) -> int:
     return max(by_site) if work.propagate == "site" else sum(by_site)
 
 
-def device_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
+def device_memory(work: Work, machines: Machines, samples_per_device: int) -> dict[str, int]:
     """Peak of one device by part.
 
     Returns:
       "weights": a block and the next one; "gathered": kernels that a group of devices holds in shares, of one
-      site at a time; "activations": of a pass, with the states of two pieces; "selection": scores and masks,
+      site at a time; "activations": of a pass, with the states of two micro-batches; "selection": scores and masks,
       in place of activations; "exchange": what several processes send each other, in place of all that.
     """
     config, itemsize = work.config, size_of(work.dtype)
@@ -206,20 +195,21 @@ def device_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
     kernels = sum(by_site)
     block = itemsize * (part_size(config, "blocks") - kernels + kernels // machines.model)
     length = max((length for _, length in work.groups), default=0)
-    states = 2 * 4 * rows * length * config.d_model
+    held = samples_per_device * length  # tokens of one micro-batch
+    states = 2 * 4 * held * config.d_model
     if work.propagate == "site":
-        states += 2 * 4 * rows * length * max(site_widths(config).values())
-    busy = _activations(work, rows, length) + states
+        states += 2 * 4 * held * max(site_widths(config).values())
+    busy = _activations(work, samples_per_device, length) + states
     # with the masks, on their way to the weights
     selecting = _ranking(work, machines) + _selected(work) // machines.model
-    found = {
+    parts = {
         "weights": 2 * block,
         "gathered": itemsize * max(by_site) if machines.model > 1 else 0,
         "activations": busy if work.groups else 0,
         "selection": max(0, selecting - busy) if work.groups else selecting,
     }
     exchanging = _exchanged(work, machines, 2 * block)
-    return found | {"exchange": max(0, exchanging - sum(found.values()))}
+    return parts | {"exchange": max(0, exchanging - sum(parts.values()))}
 
 
 def _exchanged(work: Work, machines: Machines, blocks: int) -> int:
@@ -233,7 +223,7 @@ def _exchanged(work: Work, machines: Machines, blocks: int) -> int:
     return blocks + max(kernel + kernel // machines.processes, checkpoint)
 
 
-def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
+def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict[str, int]:
     """Peak of one process by part; on CPUs with what the devices hold.
 
     Returns:
@@ -249,20 +239,22 @@ def host_memory(work: Work, machines: Machines, rows: int) -> dict[str, int]:
     kernels = sum(kernel_sizes(config).values())
     block = part_size(config, "blocks")
     converted = 0 if work.dtype == work.stored else 2 * block * size_of(work.dtype)
-    found = {
+    parts = {
         "process": PROCESS + work.text * TOKENIZER,
         "states": 4 * tokens * width,
         "blocks": 3 * block * stored + converted,
         "masks": config.n_layers * kernels // 8 + 2 * kernels,
     }
     if work.params:
-        found["params"] = stored * size(config)
+        parts["params"] = stored * size(config)
     if machines.cpu:
-        found["devices"] = machines.devices * sum(device_memory(work, machines, rows).values())
-    found["kept"] = int(KEPT * (sum(found.values()) - found["process"]))
-    return found
+        parts["devices"] = machines.devices * sum(
+            device_memory(work, machines, samples_per_device).values()
+        )
+    parts["kept"] = int(KEPT * (sum(parts.values()) - parts["process"]))
+    return parts
 
 
 def groups_of(batches: Sequence[Batch]) -> tuple[tuple[int, int], ...]:
-    """(rows, length) of each batch, as `Work` holds them."""
+    """(samples, length) of each batch, as `Work` holds them."""
     return tuple((len(batch.tokens), batch.tokens.shape[1]) for batch in batches)

@@ -17,10 +17,11 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_json
 from jaxprune.hf import hub, load
 from jaxprune.models import ModelConfig, load_config
-from jaxprune.passes import ROWS
+from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.planning import costs
 from jaxprune.planning.costs import CHIPS, Chip, Machines, Work
 from jaxprune.pruning import Settings
+from jaxprune.tables import byte_size, named_values, seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,26 +30,26 @@ class Plan:
 
     Attributes:
       work, machines: what is done, and where.
-      rows: samples that a device takes at a time.
+      samples_per_device: how many a device takes at a time.
       room: bytes of a device and of a host, where they are known; on CPUs all is the host's.
       chip: of the devices, or None.
     """
 
     work: Work
     machines: Machines
-    rows: int
+    samples_per_device: int
     room: tuple[float | None, float | None]
     chip: Chip | None = None
 
     @property
     def device(self) -> dict[str, int]:
         """Peak bytes of a device by part."""
-        return costs.device_memory(self.work, self.machines, self.rows)
+        return costs.device_memory(self.work, self.machines, self.samples_per_device)
 
     @property
     def host(self) -> dict[str, int]:
         """Peak bytes of a process by part."""
-        return costs.host_memory(self.work, self.machines, self.rows)
+        return costs.host_memory(self.work, self.machines, self.samples_per_device)
 
     @property
     def fits(self) -> tuple[bool, bool]:
@@ -63,12 +64,14 @@ def planned(
     room: tuple[float | None, float | None],
     chip: Chip | None = None,
 ) -> Plan:
-    """The plan with the largest micro-batch that has room, ROWS at most; with one row where none has."""
-    plans = [Plan(work, machines, rows, room, chip) for rows in range(ROWS, 0, -1)]
+    """The plan with the largest micro-batch that has room, or with one sample a device where none has."""
+    plans = [
+        Plan(work, machines, samples, room, chip) for samples in range(SAMPLES_PER_DEVICE, 0, -1)
+    ]
     return next((plan for plan in plans if all(plan.fits)), plans[-1])
 
 
-def check(plan: Plan) -> None:
+def check_fits(plan: Plan) -> None:
     """Refuses a run that cannot fit.
 
     Raises:
@@ -80,7 +83,7 @@ def check(plan: Plan) -> None:
     needed, room = sum(getattr(plan, place).values()), plan.room[place == "host"]
     ways = (way for way, other in _others(plan) if all(other.fits))
     raise InputError(
-        f"memory: the run needs {_bytes(needed)} on each {place}, there are {_bytes(room or 0)}; "
+        f"memory: the run needs {byte_size(needed)} on each {place}, there are {byte_size(room or 0)}; "
         f"allowed: {next(ways, 'a larger machine')}"
     )
 
@@ -105,10 +108,10 @@ def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
     if work.dtype == "float32":
         slim = dataclasses.replace(slim, dtype="bfloat16")
         yield "dtype=bfloat16", other(slim, machines)
-    count = sum(rows for rows, _ in slim.groups)
+    total = sum(count for count, _ in slim.groups)
     for part in (2, 4, 8):
-        fewer = tuple((-(-rows // part), length) for rows, length in slim.groups)
-        settings = f"calibration.samples={count // part}"
+        fewer = tuple((-(-count // part), length) for count, length in slim.groups)
+        settings = f"calibration.samples={total // part}"
         yield settings, other(dataclasses.replace(slim, groups=fewer), machines)
 
 
@@ -201,8 +204,8 @@ def available_memory() -> int | None:
     meminfo = Path("/proc/meminfo")
     if not meminfo.is_file():
         return None
-    found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())
-    return int(found[1]) * 1024 if found else None
+    match = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())
+    return int(match[1]) * 1024 if match else None
 
 
 # The table.
@@ -212,7 +215,7 @@ def print_plan(run: ConfigDict, plan: Plan) -> None:
     """What `--plan` prints."""
     work, machines = plan.work, plan.machines
     every = machines.devices * machines.processes
-    samples = ", ".join(f"{rows} x {length}" for rows, length in work.groups) or "none"
+    samples = ", ".join(f"{count} x {length}" for count, length in work.groups) or "none"
     blocks = work.config.n_layers * costs.part_size(work.config, "blocks")
     operations = costs.flops(work)
     rows = {
@@ -220,21 +223,19 @@ def print_plan(run: ConfigDict, plan: Plan) -> None:
         f"stored as {work.stored}",
         "samples": f"{samples} tokens, propagate {work.propagate}, {work.dtype}",
         "devices": f"{every}: {machines.processes} process(es) of {machines.data} x {machines.model}",
-        "micro-batch": f"{plan.rows} samples a device, "
-        f"{costs.pieces(work, machines, plan.rows)} in a pass",
+        "micro-batch": f"{plan.samples_per_device} samples a device, "
+        f"{costs.micro_batches(work, machines, plan.samples_per_device)} in a pass",
         "device": _parts(plan.device, plan.room[0]),
         "host": _parts(plan.host, plan.room[1]),
         "operations": f"{operations:.3g}, {operations / every:.3g} a device",
-        "read": _bytes(costs.bytes_read(work, machines)),
-        "written": _bytes(costs.bytes_written(work)),
+        "read": byte_size(costs.bytes_read(work, machines)),
+        "written": byte_size(costs.bytes_written(work)),
     }
     if plan.chip is not None:
         parts = floor(plan)
-        told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
-        rows["floor"] = f"{max(parts.values()):.1f} s at published rates ({told})"
-    width = max(map(len, rows))
-    for name, value in rows.items():
-        print(f"  {name:<{width}}  {value}")
+        by_part = ", ".join(f"{name} {seconds(least)}" for name, least in parts.items())
+        rows["floor"] = f"{seconds(max(parts.values()))} s at published rates ({by_part})"
+    print("\n".join(named_values(rows)))
 
 
 def floor(plan: Plan) -> dict[str, float]:
@@ -247,9 +248,9 @@ def floor(plan: Plan) -> dict[str, float]:
     config, every = work.config, machines.devices * machines.processes
     block = costs.part_size(config, "blocks") * costs.size_of(work.dtype)
     passes = 2 if work.propagate == "block" else 1
-    turns = costs.pieces(work, machines, plan.rows)
+    turns = costs.micro_batches(work, machines, plan.samples_per_device)
     width = sum(costs.site_widths(config).values()) if work.propagate == "site" else 0
-    tokens = sum(rows * length for rows, length in work.groups) / every
+    tokens = sum(count * length for count, length in work.groups) / every
     states = 2 * 4 * tokens * (config.d_model + width)
     return {
         "products": costs.flops(work) / every / chip.flops[work.dtype],
@@ -259,10 +260,6 @@ def floor(plan: Plan) -> dict[str, float]:
 
 
 def _parts(parts: dict[str, int], room: float | None) -> str:
-    told = ", ".join(f"{name} {_bytes(size)}" for name, size in parts.items() if size)
-    of = "" if room is None else f" of {_bytes(room)}"
-    return f"{_bytes(sum(parts.values()))}{of} ({told})"
-
-
-def _bytes(count: float) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+    by_part = ", ".join(f"{name} {byte_size(size)}" for name, size in parts.items() if size)
+    of = "" if room is None else f" of {byte_size(room)}"
+    return f"{byte_size(sum(parts.values()))}{of} ({by_part})"

@@ -1,9 +1,11 @@
 """A model and its feature norms → scores, keep masks and pruned blocks."""
 
-from jaxprune.pruning.block_masks import select_block, zero_dropped
+from jaxprune.pruning.block_masks import select_block
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import CODE
-from jaxprune.pruning.loop import Done, PrunedBlock, PruneResult, prune, prune_blocks
+from jaxprune.pruning.loop import FinishedLayer, PrunedBlock, PruneResult, prune, prune_blocks
+from jaxprune.pruning.masked import under_masks
+from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import FIELDS, Selection, Settings
 from jaxprune.pruning.summary import summarise
@@ -13,7 +15,8 @@ __all__ = [
     "CRITERIA",
     "FIELDS",
     "PROPAGATIONS",
-    "Done",
+    "FinishedLayer",
+    "PackedMasks",
     "PruneResult",
     "PrunedBlock",
     "Selection",
@@ -22,5 +25,5 @@ __all__ = [
     "prune_blocks",
     "select_block",
     "summarise",
-    "zero_dropped",
+    "under_masks",
 ]

@@ -46,7 +46,7 @@ class Criterion:
     Attributes:
       name: value of `pruning.criterion`, and of the function in `jaxprune.scores`.
       meaning: in words, for `--help` and the README.
-      score: (kernel [in, out], inputs) → float32 [in, out]; the lowest of a column go first. Pure, fit for jit and vmap.
+      score: (kernel [in, out], inputs) → float32 [in, out]; the lowest of a column go first. Pure, fit for jit.
       measures: the sets whose norms it reads; none for a criterion without statistics.
       options: which of "role", "compat" and "seed" its function in `jaxprune.scores` takes.
     """

@@ -18,14 +18,14 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model
 from jaxprune.models import SITES
 from jaxprune.passes import (
-    ROWS,
+    SAMPLES_PER_DEVICE,
     ActivationStats,
-    Samples,
+    CalibrationStates,
     SiteSums,
     blocks,
-    collect,
+    calibration_states,
+    run_and_measure,
     stack,
-    start,
 )
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import block_masks
@@ -34,15 +34,11 @@ from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.summary import summarise
 
 
-class Done(NamedTuple):
-    """What an earlier run found for a layer: `PrunedBlock.keep` and `.sums`."""
+class FinishedLayer(NamedTuple):
+    """What an earlier run kept of a layer: `PrunedBlock.keep` and `.sums`."""
 
     keep: dict[str, np.ndarray]
     sums: SiteSums
-
-
-def _nothing_done(layer: int) -> Done | None:
-    return None
 
 
 @dataclasses.dataclass
@@ -87,34 +83,70 @@ class PruneResult:
 
 
 def prune(
-    model: Model, batches: Sequence[Batch] = (), *, mesh: Mesh | None = None, rows: int = ROWS,
-    progress: bool = True, **settings: Any,
-) -> PruneResult:  # fmt: skip
-    """Prunes a model that fits into memory; `prune_blocks` is the same, one block at a time.
+    model: Model,
+    batches: Sequence[Batch] = (),
+    *,
+    criterion: str = "wanda",
+    sparsity: float | None = None,
+    pattern: str = "unstructured",
+    threshold: str = "row",
+    drop: str = "lowest",
+    propagate: str = "block",
+    compat: str = "corrected",
+    seed: int = 0,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+    samples_per_device: int = SAMPLES_PER_DEVICE,
+    progress: bool = True,
+) -> PruneResult:
+    """Prunes a model that fits into memory (section 3.2); `prune_blocks` is the same, one block at a time.
 
     Args:
       model: is left as it was.
-      batches: calibration samples; none for the criteria "magnitude" and "random".
+      batches: calibration samples; none for criteria without statistics.
+      criterion: how weights are scored, such as "wanda", "refined", "magnitude", "random".
+      sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or what the pattern implies.
+      pattern: "unstructured", or N:M such as "2:4": keep N of every M.
+      threshold: "row", or "variant" for Wanda's cumulative threshold.
+      drop: "lowest", or "highest" for the ablation.
+      propagate: what feeds the next statistics: outputs of pruned blocks ("block"), of the dense model ("dense"), or
+        of pruned layers ("site").
+      compat: "official" does what the authors' code does where that differs from their paper.
+      seed: of random masks.
+      dtype: "float32" or "bfloat16", of the weights on the device; kept weights stay bit for bit as stored.
       mesh: devices; all by default. Masks do not depend on it.
-      rows: samples that a device takes at a time.
+      samples_per_device: how many a device takes at a time.
       progress: show a bar.
-      settings: fields of `Settings`.
 
     Raises:
       InputError: a non-finite activation (names layer and site), settings that do not fit.
     """
-    chosen = Settings(**settings)
-    done = list(prune_blocks(model, batches, chosen, mesh=mesh, rows=rows, progress=progress))
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *[block.params for block in done])
-    keep = {path: np.stack([block.keep[path] for block in done]) for path in done[0].keep}
-    masks = {"blocks": unflatten_dict(keep, sep="/")}
-    params = {**model.params, "blocks": stacked}
-    stats = None
-    counts = token_counts(batches) if chosen.needs_statistics else {}
-    if chosen.needs_statistics:
-        stats = stack([block.sums for block in done], counts, model.config)
-    report = summarise([b.kept for b in done], [b.seconds for b in done], counts)
-    return PruneResult(params, masks, stats, report)
+    settings = Settings(
+        criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
+        propagate=propagate, compat=compat, seed=seed, dtype=dtype,
+    )  # fmt: skip
+    blocks = list(
+        prune_blocks(
+            model,
+            batches,
+            settings,
+            mesh=mesh,
+            samples_per_device=samples_per_device,
+            progress=progress,
+        )
+    )
+    keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *[block.params for block in blocks])
+    stats, counts = None, {}
+    if settings.needs_statistics:
+        counts = token_counts(batches)
+        stats = stack([block.sums for block in blocks], counts, model.config)
+    return PruneResult(
+        params={**model.params, "blocks": stacked},
+        masks={"blocks": unflatten_dict(keep, sep="/")},
+        stats=stats,
+        report=summarise([b.kept for b in blocks], [b.seconds for b in blocks], counts),
+    )
 
 
 def prune_blocks(
@@ -123,10 +155,10 @@ def prune_blocks(
     settings: Settings,
     *,
     mesh: Mesh | None = None,
-    rows: int = ROWS,
+    samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
     stats: ActivationStats | None = None,
-    done: Callable[[int], Done | None] = _nothing_done,
+    finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes block after block and hands each over; holds one block's weights and the hidden states.
 
@@ -135,35 +167,39 @@ def prune_blocks(
     Args:
       stats: what `probe` found for these batches. With propagate="dense" they take the place of the
         pass; the masks have the same bits.
-      done: what is known of a layer; it is then not selected again, and only passes run that the layers above need.
+      finished: what an earlier run kept of a layer. It is then not selected again, and only those passes run that
+        the layers above need.
 
     Raises:
       InputError: statistics with another propagate, which depends on what was pruned below.
     """
     mesh = mesh or device_mesh()
-    pieces = None
+    states = None
     if stats is not None and settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
-        pieces = start(model, batches, mesh, rows) if stats is None else None
+        if stats is None:
+            states = calibration_states(model, batches, mesh, samples_per_device)
     tokens = sum(token_counts(batches).values())
-    layers = model.config.n_layers
 
-    with progress_bar("prune", layers, tokens, progress) as bar:
+    with progress_bar("prune", model.config.n_layers, tokens, progress) as bar:
         clock = Clock()
         for layer, (host, params) in enumerate(blocks(model, settings.dtype, mesh)):
-            known = done(layer)
+            known = finished(layer)
             clock.lap("read")
-            if pieces is not None:
-                keep, sums = _prune_one(model, params, pieces, settings, layer, clock, known)
+            if states is not None:
+                layer_result = _prune_one(model, params, states, settings, layer, clock, known)
             elif known is not None:
-                keep, sums = known
+                layer_result = known
             else:
                 sums = {} if stats is None else _sums_of(stats, layer)
                 keep = block_masks.select(model.config, params, sums, SITES, settings, layer, mesh)
+                layer_result = FinishedLayer(keep, sums)
                 clock.lap("select")
-            yield PrunedBlock(layer, block_masks.zero_dropped(host, keep), keep, sums, clock.take())
+            keep, sums = layer_result
+            pruned = block_masks.zero_dropped(host, keep)
+            yield PrunedBlock(layer, pruned, keep, sums, clock.take())
             bar.update()
 
 
@@ -177,35 +213,35 @@ def _sums_of(stats: ActivationStats, layer: int) -> SiteSums:
 def _prune_one(
     model: Model,
     params: Any,
-    pieces: Samples,
+    states: CalibrationStates,
     settings: Settings,
     layer: int,
     clock: Clock,
-    known: Done | None,
-) -> Done:
-    """One block through all steps of the chosen propagation; leaves its output in `pieces`."""
+    known: FinishedLayer | None,
+) -> FinishedLayer:
+    """One block through all steps of the chosen propagation; leaves its output in `states`."""
     sums: SiteSums = {}
     keep: dict[str, np.ndarray] = {}
-    last = layer + 1 == model.config.n_layers
+    is_last = layer + 1 == model.config.n_layers
     for step in PROPAGATIONS[settings.propagate].steps:
-        if last and not step.segment.collect:
+        if is_last and not step.segment.collect:
             break  # nothing reads the output of the last block
         if known is None or step.segment.advance:
-            new = collect(params, pieces, step.segment, model.config, layer)
+            measured = run_and_measure(params, states, step.segment, model.config, layer)
             clock.lap("statistics" if step.segment.collect else "forward")
-            for role, sites in new.items():
+            for role, sites in measured.items():
                 sums.setdefault(role, {}).update(sites)
         if step.prunes:
             if known is None:
-                more = block_masks.select(
-                    model.config, params, sums, step.prunes, settings, layer, pieces.mesh
+                selected = block_masks.select(
+                    model.config, params, sums, step.prunes, settings, layer, states.mesh
                 )
             else:
-                more = {
+                selected = {
                     path: known.keep[path]
                     for path in block_masks.kernels(model.config, step.prunes)
                 }
-            keep |= more
-            params = block_masks.drop(params, more)
+            keep |= selected
+            params = block_masks.drop(params, selected)
             clock.lap("select")
-    return Done(keep, sums) if known is None else known
+    return FinishedLayer(keep, sums) if known is None else known

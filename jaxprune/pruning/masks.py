@@ -14,16 +14,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.errors import InputError
 from jaxprune.pruning import selection
+from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.settings import VARIANT, Selection, groups_of
 
 Tree = Any  # a nested dict of arrays
-# Kernel path in a block → what `pack` made of its mask.
-Bits = Mapping[str, Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -167,57 +166,18 @@ def apply(params: Tree, masks: Tree) -> Tree:
     return jax.tree_util.tree_map_with_path(leaf, params)
 
 
-def pack(masks: Tree) -> Tree:
-    """Masks as bits, for a checkpoint: host arrays, one bit a weight.
-
-    Every leaf becomes {"bits": uint8 [ceil(in * out / 8)] or [L, ...], "shape": int32 [ndim]}. Each
-    layer begins at a byte of its own, so that the bits of stacked layers are the stacked bits.
-    """
-
-    def leaf(mask: Array) -> dict[str, np.ndarray]:
-        rows = np.asarray(mask).reshape(*mask.shape[:-2], -1)
-        return {"bits": np.packbits(rows, axis=-1), "shape": np.asarray(mask.shape, np.int32)}
-
-    return jax.tree.map(leaf, masks)
+def pack(masks: Tree) -> PackedMasks:
+    """Masks {"blocks": …} as one bit a weight, on the host."""
+    return PackedMasks.of(flatten_dict(masks["blocks"], sep="/"))
 
 
-def bits_by_kernel(packed: Tree) -> Bits:
-    """What `pack` made of masks {"blocks": …}, by kernel path."""
-    return flatten_dict(packed["blocks"], is_leaf=lambda _, node: "bits" in node, sep="/")
-
-
-def bits_by_layer(packed: Tree) -> list[dict[str, dict[str, np.ndarray]]]:
-    """The same of each block: kernel path → its bits, and its shape without L."""
-    stacked = bits_by_kernel(packed)
-    count = int(next(iter(stacked.values()))["shape"][0])
-    return [
-        {path: {"bits": r["bits"][i], "shape": r["shape"][1:]} for path, r in stacked.items()}
-        for i in range(count)
-    ]
-
-
-def unpack(packed: Tree) -> Tree:
-    """The masks, as host arrays, that `pack` made bits of.
+def unpack(packed: PackedMasks) -> Tree:
+    """The masks {"blocks": …}, as host arrays, that `pack` made bits of.
 
     Raises:
-        InputError: bits that do not fit their shape.
+      InputError: bits that do not fit their shape.
     """
-
-    def leaf(path: Any, record: Mapping[str, Array]) -> np.ndarray:
-        shape = tuple(int(size) for size in record["shape"])
-        weights = math.prod(shape[-2:])
-        bits = np.asarray(record["bits"])
-        if bits.dtype != np.uint8 or bits.shape != (*shape[:-2], -(-weights // 8)):
-            raise InputError(
-                f"masks: {_name(path)} has {bits.dtype} bits of shape {bits.shape}, which do not "
-                f"fit a mask of shape {shape}"
-            )
-        return np.unpackbits(bits, axis=-1, count=weights).astype(bool).reshape(shape)
-
-    def is_record(node: Any) -> bool:
-        return isinstance(node, Mapping) and set(node) == {"bits", "shape"}
-
-    return jax.tree_util.tree_map_with_path(leaf, packed, is_leaf=is_record)
+    return {"blocks": unflatten_dict(packed.unpack(), sep="/")}
 
 
 def _name(path: Any) -> str:

@@ -24,7 +24,7 @@ class Propagation:
     Attributes:
       name: value of `pruning.propagate`.
       meaning: in words.
-      steps: in their order. The last block's end where nothing is measured any more.
+      steps: in their order.
     """
 
     name: str
@@ -43,17 +43,17 @@ def _forward(start: int) -> Segment:
 _ALL = (
     Propagation(
         "block",
-        "outputs of pruned blocks, as in the paper; two passes",
+        "outputs of pruned blocks, as in the paper (two passes)",
         (Step(_measured(INPUT, len(SITES), advance=False), SITES), Step(_forward(INPUT))),
     ),
     Propagation(
         "dense",
-        "the dense model; one pass",
+        "outputs of dense blocks (one pass)",
         (Step(_measured(INPUT, OUTPUT, advance=True), SITES),),
     ),
     Propagation(
         "site",
-        "outputs of pruned layers; one pass",
+        "outputs of pruned layers (one pass)",
         (
             *(
                 Step(_measured(position, position + 1, advance=True), (site,))

@@ -81,7 +81,7 @@ def _keep_rows(scores: Array, count: int, drop: str) -> Array:
 
     low = jnp.min(key, axis=-2, keepdims=True)
     high = jnp.max(key, axis=-2, keepdims=True) + 1
-    threshold, found = _bisect(below, low, high, jnp.zeros_like(low), count)
+    threshold, dropped = _bisect(below, low, high, jnp.zeros_like(low), count)
 
     # Where the threshold falls inside a run of equal scores, the row still lacks some: the same
     # search over the index says how far into the run to go. Without such ties it makes no pass.
@@ -91,7 +91,7 @@ def _keep_rows(scores: Array, count: int, drop: str) -> Array:
         return _count((key < threshold) | ((key == threshold) & (index < end)))
 
     start = jnp.zeros_like(threshold)
-    end, _ = _bisect(before, start, jnp.full_like(start, size), found, count)
+    end, _ = _bisect(before, start, jnp.full_like(start, size), dropped, count)
     return (key > threshold) | ((key == threshold) & (index >= end))
 
 
@@ -100,11 +100,11 @@ def _count(mask: Array) -> Array:
 
 
 def _bisect(
-    count_at: Callable[[Array], Array], low: Array, high: Array, found: Array, count: int
+    count_at: Callable[[Array], Array], low: Array, high: Array, dropped: Array, count: int
 ) -> tuple[Array, Array]:
     """For every row the largest known t in [low, high) with count_at(t) <= count, and that count.
 
-    `count_at` grows with t, found = count_at(low) <= count. The search ends as soon as every row
+    `count_at` grows with t, dropped = count_at(low) <= count. The search ends as soon as every row
     has exactly `count` or a bracket of width 1. Rows that are done go on moving with the others;
     from an exact t they reach only other exact ones, so the outcome does not depend on neighbours.
     """
@@ -113,22 +113,22 @@ def _bisect(
         return (high - low).astype(jnp.uint32)  # the difference of two int32 needs all 32 bits
 
     def searching(state: tuple[Array, Array, Array]) -> Array:
-        low, high, found = state
-        return jnp.any((found != count) & (width(low, high) > 1))
+        low, high, dropped = state
+        return jnp.any((dropped != count) & (width(low, high) > 1))
 
     def halve(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        low, high, found = state
+        low, high, dropped = state
         middle = low + (width(low, high) >> 1).astype(jnp.int32)
         at_middle = count_at(middle)
         up = at_middle <= count
         return (
             jnp.where(up, middle, low),
             jnp.where(up, high, middle),
-            jnp.where(up, at_middle, found),
+            jnp.where(up, at_middle, dropped),
         )
 
-    low, _, found = lax.while_loop(searching, halve, (low, high, found))
-    return low, found
+    low, _, dropped = lax.while_loop(searching, halve, (low, high, dropped))
+    return low, dropped
 
 
 def keep_groups(

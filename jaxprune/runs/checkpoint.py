@@ -23,6 +23,7 @@ from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.files import read_json, write_json
 from jaxprune.passes import ActivationStats
+from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
 
 # Of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
@@ -57,7 +58,7 @@ def save(
     *,
     params: Mapping[str, Any] | None = None,
     masks: Mapping[str, Any] | None = None,
-    packed_masks: Mapping[str, Any] | None = None,
+    packed_masks: PackedMasks | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a checkpoint; a folder that is there already is replaced once the new one is whole.
@@ -74,11 +75,12 @@ def save(
     Raises:
       OSError: it cannot be written, as on a full disk.
     """
-    trees: dict[str, Any] = {"params": params, "masks": packed_masks}
     if masks is not None:
-        trees["masks"] = mask_algebra.pack(masks)
-    there = {name: tree for name, tree in trees.items() if tree is not None}
-    _save(Path(path), there, dict(metadata or {}))
+        packed_masks = mask_algebra.pack(masks)
+    bits = None if packed_masks is None else packed_masks.to_tree()
+    trees: dict[str, Any] = {"params": params, "masks": bits}
+    given = {name: tree for name, tree in trees.items() if tree is not None}
+    _save(Path(path), given, dict(metadata or {}))
 
 
 def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
@@ -96,12 +98,12 @@ def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
     if (folder / "params").is_dir():
         params = _restore_tree(folder / "params", sharding)
     if (folder / "masks").is_dir():
-        masks = mask_algebra.unpack(_restore_tree(folder / "masks", None))
+        masks = mask_algebra.unpack(_restore_masks(folder / "masks"))
     return Checkpoint(params, masks, _restore_json(folder))
 
 
-def restore_packed_masks(path: str | Path) -> dict[str, Any]:
-    """The masks of a checkpoint, one bit a weight, as `masks.pack` made them.
+def restore_packed_masks(path: str | Path) -> PackedMasks:
+    """The masks of a checkpoint, one bit a weight.
 
     Raises:
       InputError: there are no masks, or damaged ones.
@@ -109,7 +111,11 @@ def restore_packed_masks(path: str | Path) -> dict[str, Any]:
     item = _whole(Path(path)) / "masks"
     if not item.is_dir():
         raise InputError(f"{path}: no masks in it")
-    return _restore_tree(item, None)
+    return _restore_masks(item)
+
+
+def _restore_masks(item: Path) -> PackedMasks:
+    return PackedMasks.from_tree(_restore_tree(item, None))
 
 
 def save_stats(path: str | Path, stats: ActivationStats) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from jaxprune.pruning import PackedMasks
 
-def hash_masks(digest: Any, packed: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Adds the mask bits of one block, kernel path → what `masks.pack` made, to a hashlib digest."""
-    for path in sorted(packed):
-        digest.update(np.ascontiguousarray(packed[path]["bits"]).data)
+
+def hash_masks(digest: Any, masks: PackedMasks) -> None:
+    """Adds the mask bits of one block to a hashlib digest."""
+    for path in sorted(masks.bits):
+        digest.update(np.ascontiguousarray(masks.bits[path]).data)
 
 
 def hash_weights(digest: Any, params: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxprune.charts import Chart, Line, grid, heatmap, limits, line_chart, write_png
 from jaxprune.passes import ActivationStats
+from jaxprune.tables import tenths
 
 _PANEL = 260  # pixels of a site's width
 
@@ -34,7 +35,7 @@ def charts(
     """The pictures by name, as `draw` writes them."""
     shares = np.array([[100 * (1 - part / whole) for part, whole in one.values()] for one in kept])
     drawn = {}
-    if len({_percent(share) for share in shares.ravel()}) > 1:  # else a sentence says it all
+    if len({tenths(share) for share in shares.ravel()}) > 1:  # else a sentence says it all
         drawn["sparsity"] = _sparsity(list(kept[0]), shares.T)
     if stats is not None:
         drawn["magnitudes"] = _magnitudes(stats)
@@ -45,11 +46,7 @@ def _sparsity(kernels: Sequence[str], shares: np.ndarray) -> Chart:
     names = [name.removesuffix("/kernel") for name in kernels]
     layers = [str(layer) for layer in range(shares.shape[1])]
     title = "weights dropped, %"
-    return heatmap(shares, names, layers, title=title, x_title="layer", show=_percent)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1f}"
+    return heatmap(shares, names, layers, title=title, x_title="layer", show=tenths)
 
 
 def _magnitudes(stats: ActivationStats) -> Chart:

@@ -1,4 +1,4 @@
-"""What an unfinished run has done, kept layer by layer, so that the same command goes on at the next one.
+"""What an unfinished run has finished, kept layer by layer, so that the same command goes on at the next one.
 
 A layer's file holds its masks as bits and its sums. Pruned weights are not stored: they are the model's own under
 the masks. Neither are hidden states: the passes that made them run again, so that every bit is that of a run
@@ -30,8 +30,7 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_json, read_npz, write_json
 from jaxprune.hf import Model
 from jaxprune.passes import SiteSums
-from jaxprune.pruning import Done
-from jaxprune.pruning import masks as mask_algebra
+from jaxprune.pruning import FinishedLayer, PackedMasks
 from jaxprune.version import __version__
 
 FOLDER = "progress"
@@ -41,11 +40,11 @@ _COMMIT = r"[0-9a-f]{40}"  # of a hub snapshot's folder
 _FIELDS = ("model", "revision", "dtype", "compat", "seed", "calibration", "pruning", "output")
 
 
-class Progress:
-    """The layers that are done, in `<workdir>/progress`, which no other run may write at the same time.
+class FinishedLayers:
+    """The layers that a run has finished, in `<workdir>/progress`, which no other run may write at the same time.
 
     Of several processes, which must all see the folder, the first one writes. As a context manager it holds the
-    folder's lock, and leaves no folder behind where no layer was done.
+    folder's lock, and leaves no folder behind where no layer was finished.
 
     Args:
       workdir: of the run.
@@ -86,7 +85,7 @@ class Progress:
             self._lock.close()
             raise
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> FinishedLayers:
         return self
 
     def __exit__(
@@ -122,11 +121,11 @@ class Progress:
     def _file(self, layer: int) -> Path:
         return self._folder / f"layer_{layer:05}.npz"
 
-    def write(self, layer: int, packed: Mapping[str, Any], sums: SiteSums) -> None:
+    def write(self, layer: int, masks: PackedMasks, sums: SiteSums) -> None:
         """Keeps a layer: on disk when this returns, whole or not at all. The first process does."""
         if self._lock is None:
             return
-        tree = {"bits": packed, "sums": sums}
+        tree = {"bits": masks.to_records(), "sums": sums}
         memory = io.BytesIO()
         np.savez(memory, **flatten_dict(tree, sep="|"))
         file = self._file(layer)
@@ -138,7 +137,7 @@ class Progress:
         os.replace(unfinished, file)
         _sync(self._folder)
 
-    def read(self, layer: int) -> Done | None:
+    def read(self, layer: int) -> FinishedLayer | None:
         """What was kept of a layer, or None.
 
         Raises:
@@ -149,14 +148,14 @@ class Progress:
         file = self._file(layer)
         try:
             tree = unflatten_dict(read_npz(file), sep="|")
-            keep = mask_algebra.unpack(tree["bits"])
+            keep = PackedMasks.from_records(tree["bits"]).unpack()
         except (InputError, KeyError, ValueError):
             raise InputError(
                 f"{file}: damaged; allowed: --overwrite, which starts afresh"
             ) from None
-        return Done(keep, tree.get("sums", {}))
+        return FinishedLayer(keep, tree.get("sums", {}))
 
-    def finish(self) -> None:
+    def remove(self) -> None:
         """Takes the folder away: the run is complete."""
         if self._lock is not None:
             shutil.rmtree(self._folder)
@@ -171,7 +170,7 @@ def _sync(folder: Path) -> None:
 
 
 def identity(
-    model: Model, config: ConfigDict, batches: Sequence[Batch], rows: int
+    model: Model, config: ConfigDict, batches: Sequence[Batch], samples_per_device: int
 ) -> dict[str, Any]:
     """What must be the same for a run to go on: code, versions, model files, calibration, config, micro-batch."""
     fields = {name: config[name] for name in _FIELDS if name in config}
@@ -179,9 +178,9 @@ def identity(
     return {
         "jaxprune": f"{__version__} ({_code()})",
         **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy")},
-        **{f"file {name}": said for name, said in _files(model.folder).items()},
+        **{f"file {name}": facts for name, facts in _files(model.folder).items()},
         "calibration": digest(batches),
-        "samples of a device at a time": rows,
+        "samples of a device at a time": samples_per_device,
         **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
     }
 
@@ -198,11 +197,11 @@ def _code() -> str:
 def _files(folder: Path) -> dict[str, str]:
     """Size and time of the model's files; of hub snapshots, which are named by their commit, the size alone."""
     is_snapshot = re.fullmatch(_COMMIT, folder.resolve().name) is not None
-    found = {}
+    facts = {}
     for pattern in ("config.json", "*.safetensors", "*.bin", "*.index.json"):
         for file in sorted(folder.glob(pattern)):
             with contextlib.suppress(FileNotFoundError):  # a link of a snapshot that leads nowhere
                 state = file.stat()
                 when = "" if is_snapshot else f", changed {state.st_mtime_ns} ns"
-                found[file.name] = f"{state.st_size} bytes{when}"
-    return found
+                facts[file.name] = f"{state.st_size} bytes{when}"
+    return facts

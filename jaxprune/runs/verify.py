@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,9 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_json
 from jaxprune.hf import load
 from jaxprune.progress import progress_bar
-from jaxprune.pruning import masks as mask_algebra
-from jaxprune.pruning import summarise
+from jaxprune.pruning import PackedMasks, summarise
 from jaxprune.runs import checkpoint
 from jaxprune.runs.digests import hash_masks, hash_weights
-
-Layers = list[dict[str, dict[str, np.ndarray]]]  # of each block, kernel path → packed mask
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:
@@ -42,20 +39,19 @@ def verify(run: Path, progress: bool = True) -> list[str]:
             f"{run}: no complete pruning run; expected report.json, which scripts/prune.py writes last"
         )
     try:
-        packed = checkpoint.restore_packed_masks(run / "checkpoint")
-        layers = mask_algebra.bits_by_layer(packed)
+        layers = checkpoint.restore_packed_masks(run / "checkpoint").layers
     except (InputError, ValueError, OSError, KeyError) as error:
         return [f"checkpoint: {_line(error)}"]
-    found = [f"checkpoint: {fault}" for fault in _mask_faults(layers, report)]
+    faults = [f"checkpoint: {fault}" for fault in _mask_faults(layers, report)]
     for name, read in (("hf", _exported), ("checkpoint", _checkpointed)):
         try:
             block = read(run)
             if block is not None:
-                faults = _weight_faults(block, layers, report, f"verify {name}", progress)
-                found += [f"{name}: {fault}" for fault in faults]
+                of_weights = _weight_faults(block, layers, report, f"verify {name}", progress)
+                faults += [f"{name}: {fault}" for fault in of_weights]
         except (InputError, ValueError, OSError, KeyError) as error:
-            found.append(f"{name}: {_line(error)}")
-    return found
+            faults.append(f"{name}: {_line(error)}")
+    return faults
 
 
 def _line(error: Exception) -> str:
@@ -75,13 +71,12 @@ def _checkpointed(run: Path) -> Callable[[int], Mapping[str, Any]] | None:
     return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
 
 
-def _mask_faults(layers: Layers, report: Mapping[str, Any]) -> Iterator[str]:
+def _mask_faults(layers: Sequence[PackedMasks], report: Mapping[str, Any]) -> Iterator[str]:
     digest = hashlib.sha256()
     kept = []
     for layer in layers:
         hash_masks(digest, layer)
-        masks = mask_algebra.unpack(layer)
-        kept.append({path: (int(mask.sum()), mask.size) for path, mask in masks.items()})
+        kept.append({p: (int(mask.sum()), mask.size) for p, mask in layer.unpack().items()})
     if digest.hexdigest() != report["digests"]["masks"]:
         yield _differ("masks", digest, report)
     counted = summarise(kept, [], {})["sparsity"]
@@ -93,7 +88,7 @@ def _mask_faults(layers: Layers, report: Mapping[str, Any]) -> Iterator[str]:
 
 def _weight_faults(
     block: Callable[[int], Mapping[str, Any]],
-    layers: Layers,
+    layers: Sequence[PackedMasks],
     report: Mapping[str, Any],
     name: str,
     progress: bool,
@@ -104,7 +99,7 @@ def _weight_faults(
             params = block(number)
             hash_weights(digest, params)
             flat = flatten_dict(dict(params), sep="/")
-            for path, mask in mask_algebra.unpack(layer).items():
+            for path, mask in layer.unpack().items():
                 wrong = np.count_nonzero(flat[path][~mask])
                 if wrong:
                     yield f"layer {number}, {path}: {wrong} weights are not 0 that the mask drops"

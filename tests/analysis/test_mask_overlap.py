@@ -30,9 +30,7 @@ def kernel(tree, path):
 
 
 TREES = {"fr": random_masks(0), "sw": random_masks(1, 0.4), "de": random_masks(2)}
-FOUND = compare(
-    {name: masks.bits_by_kernel(masks.pack(tree)) for name, tree in TREES.items()}, KERNELS
-)
+FOUND = compare({name: masks.pack(tree) for name, tree in TREES.items()}, KERNELS)
 
 
 def test_counts_are_those_of_the_bools():
@@ -61,9 +59,7 @@ def test_chance_is_what_random_masks_come_to():
         name: random_masks(seed, density, layers=400)
         for seed, (name, density) in enumerate((("a", 0.7), ("b", 0.4)))
     }
-    found = compare(
-        {name: masks.bits_by_kernel(masks.pack(tree)) for name, tree in trees.items()}, KERNELS
-    )
+    found = compare({name: masks.pack(tree) for name, tree in trees.items()}, KERNELS)
     both, size = found.both.sum((-2, -1)), found.size.sum()
     assert chance(both, size)[0, 1] == pytest.approx(0.28 / (0.7 + 0.4 - 0.28), abs=0.01)
     assert iou(both)[0, 1] == pytest.approx(chance(both, size)[0, 1], abs=0.01)
@@ -94,13 +90,11 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             read_runs([tmp_path / name for name in folders], KERNELS)
-    fr = masks.bits_by_kernel(masks.pack(TREES["fr"]))
+    fr = masks.pack(TREES["fr"])
     with pytest.raises(InputError, match="masks of deep do not fit"):
-        compare(
-            {"fr": fr, "deep": masks.bits_by_kernel(masks.pack(random_masks(0, layers=4)))}, KERNELS
-        )
+        compare({"fr": fr, "deep": masks.pack(random_masks(0, layers=4))}, KERNELS)
     with pytest.raises(InputError, match="masks of fr do not fit the model"):
         compare(
-            {"fr": fr, "sw": masks.bits_by_kernel(masks.pack(TREES["sw"]))},
+            {"fr": fr, "sw": masks.pack(TREES["sw"])},
             {"mlp/out/kernel": "mlp_out"},
         )

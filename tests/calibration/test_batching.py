@@ -48,7 +48,7 @@ lengths_strategy = st.lists(st.integers(1, 700), min_size=1, max_size=9)
 @given(lengths_strategy, st.integers(1, 3), st.integers(1, 4))
 def test_groups_hold_every_token_once_and_cost_least(lengths, rows, max_shapes):
     sequences = sequences_of(lengths)
-    batches = group_by_length(sequences, "code", rows=rows, max_shapes=max_shapes)
+    batches = group_by_length(sequences, "code", micro_batch=rows, max_shapes=max_shapes)
     seen = {}
     for batch in batches:
         assert batch.tokens.dtype == np.int32
@@ -85,7 +85,7 @@ def test_a_shape_is_not_made_for_one_short_row():
 
 def test_a_fill_row_counts_so_that_an_odd_row_moves_up():
     lengths = [320] * 3 + [640] * 3
-    batches = group_by_length(sequences_of(lengths), "translation", rows=2)
+    batches = group_by_length(sequences_of(lengths), "translation", micro_batch=2)
     assert [batch.tokens.shape for batch in batches] == [(2, 320), (4, 640)]
 
 

@@ -20,8 +20,8 @@ from jaxprune.charts import (
     interval_chart,
     line_chart,
     page_svg,
-    signed,
 )
+from jaxprune.tables import signed
 
 NAN = float("nan")
 

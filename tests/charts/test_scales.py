@@ -1,9 +1,9 @@
-"""Ticks are round, few and on the axis; numbers have a true minus."""
+"""Ticks are round, few and on the axis."""
 
 import numpy as np
 import pytest
 
-from jaxprune.charts import limits, number, signed
+from jaxprune.charts import limits
 from jaxprune.charts.scales import even_steps, ticks
 
 
@@ -54,9 +54,3 @@ def test_even_steps_have_the_ends(log):
     steps = np.diff(np.log(found) if log else found)
     assert np.allclose(steps, steps[0])
     assert even_steps(2.0, 2.0, 5, log=log) == [2.0]
-
-
-def test_numbers_have_a_true_minus():
-    shown = [number(value) for value in (1250.4, 0.3149, -2.5, -1234.0, 1e-5, 2e7)]
-    assert shown == ["1,250", "0.3149", "−2.5", "−1,234", "1e−05", "2e+07"]
-    assert [signed(value) for value in (1.24, -0.4, 0.04, -0.04)] == ["+1.2", "−0.4", "0.0", "0.0"]

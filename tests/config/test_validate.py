@@ -146,7 +146,7 @@ def test_fields_that_are_unknown_missing_or_unset():
     [
         (
             {"pruning__pattern": "2:4", "pruning__sparsity": 0.3},
-            "pruning.sparsity: got 0.3; allowed: 0.5, which pruning.pattern 2:4 makes it",
+            "pruning.sparsity: got 0.3; allowed: 0.5 or none, with pattern 2:4",
         ),
         (
             {"pruning__pattern": "2:4", "pruning__threshold": "variant"},

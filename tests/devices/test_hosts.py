@@ -235,9 +235,9 @@ def test_shares_are_contiguous_and_about_equal(costs, count):
 
 def test_too_few_samples_for_the_processes(tiny_folder, monkeypatch):
     from jaxprune.devices.sharding import device_mesh
-    from jaxprune.passes.probe import Samples
+    from jaxprune.passes.probe import CalibrationStates
 
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     tokens = np.ones((2, 4), np.int32)
     with pytest.raises(jp.InputError, match="2 samples are too few for 3 processes"):
-        Samples([jp.Batch(tokens, tokens > 0, "x", np.arange(2))], device_mesh(), 2)
+        CalibrationStates([jp.Batch(tokens, tokens > 0, "x", np.arange(2))], device_mesh(), 2)

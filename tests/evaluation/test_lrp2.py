@@ -16,7 +16,7 @@ from jaxprune.evaluation.scoring.options import question_scores
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks.questions import Option, Question, load_task, questions
 from jaxprune.models import modules
-from jaxprune.nano import corpus
+from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints", "xglm")
 LAYERS, LENGTH = 4, 64

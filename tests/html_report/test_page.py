@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from jaxprune.html_report.markup import escape, tag
-from jaxprune.html_report.tables import percent, table
+from jaxprune.html_report.tables import table
 
 STYLE = importlib.resources.files("jaxprune.html_report").joinpath("style.css").read_text()
 
@@ -64,7 +64,3 @@ def test_markup_escapes_all_that_is_not_markup():
     assert escape(escape("<")) == "&lt;"
     assert tag("br") == "<br />"
     assert math.isclose(float(tag("rect", x=1 / 3).split('"')[1]), 0.33)
-
-
-def test_percents_have_a_true_minus():
-    assert [percent(share) for share in (0.125, -0.031, None)] == ["12.5", "−3.1", None]

@@ -217,7 +217,7 @@ def test_perplexity_stands_with_what_changed(tmp_path):
     first, second, *_ = root.find("body/main")
     assert (first.get("id"), second.get("id")) == ("changes", "perplexity")
     chips = [(c.get("title"), *texts([c])) for c in first.iter("span") if c.get("class") == "chip"]
-    assert chips == [("12.5 → 50", "sw × 4.00"), ("10 → 9", "en × 0.90")]
+    assert chips == [("12.5 → 50", "sw × 4.000"), ("10 → 9", "en × 0.900")]
 
 
 def test_chance_is_drawn_where_accuracy_is(pages):

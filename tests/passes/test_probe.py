@@ -76,8 +76,8 @@ def test_order_and_rows_of_a_piece(xglm):
     order = np.array([3, 0, 4, 2, 1])
     shuffled = jp.Batch(batch.tokens[order], batch.valid[order], batch.role, batch.samples[order])
     plain, other, wide = (
-        jp.probe(xglm, [b], rows=rows, progress=False).sum_sq
-        for b, rows in ((batch, 2), (shuffled, 2), (batch, 5))
+        jp.probe(xglm, [b], samples_per_device=count, progress=False).sum_sq
+        for b, count in ((batch, 2), (shuffled, 2), (batch, 5))
     )
     jax.tree.map(np.testing.assert_array_equal, plain, other)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), plain, wide)

@@ -11,7 +11,7 @@ from device_jobs import CASES, MESHES, batch, on_eight_devices, pruned, run_case
 import jaxprune as jp
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models import SITES
-from jaxprune.passes.probe import Samples, start
+from jaxprune.passes.probe import CalibrationStates, calibration_states
 from jaxprune.passes.walk import (
     INPUT,
     OUTPUT,
@@ -64,15 +64,15 @@ def test_deeper_models_compile_no_more(propagate):
 
 
 @pytest.fixture(scope="module")
-def pieces():
-    """A model, and its samples ready for the first block: 5 rows in pieces of 2, the last one filled up."""
+def micro_batches():
+    """A model, and its samples ready for the first block: 5 rows in micro-batches of 2, the last one filled up."""
     model = xglm_shaped(1)
     samples = batch("translation", 5, 16, 97, 3)
-    return model, samples, lambda: start(model, [samples], device_mesh(1), 2)
+    return model, samples, lambda: calibration_states(model, [samples], device_mesh(1), 2)
 
 
-def run(pieces, segment):
-    model, _, make = pieces
+def run(micro_batches, segment):
+    model, _, make = micro_batches
     ready = make() if callable(make) else make
     params = jax.tree.map(lambda leaf: leaf[0], model.params["blocks"])
     return ready, ready.run(
@@ -82,45 +82,49 @@ def run(pieces, segment):
     )
 
 
-def test_a_block_in_steps_is_the_block_in_one(pieces):
-    model, _, make = pieces
-    whole, sums = run(pieces, Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True))
+def test_a_block_in_steps_is_the_block_in_one(micro_batches):
+    model, _, make = micro_batches
+    whole, sums = run(micro_batches, Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True))
     ready, by_site = make(), {}
     for position in range(INPUT, OUTPUT):
         segment = Segment(
             start=position, stop=position + 1, collect=position + 1 < OUTPUT, advance=True
         )
         _, results = run((model, None, ready), segment)
-        for piece, result in enumerate(results):
-            by_site.setdefault(piece, {}).update(result)
+        for number, result in enumerate(results):
+            by_site.setdefault(number, {}).update(result)
     assert list(by_site[0]) == list(SITES)
-    for piece, state in enumerate(ready.states):
-        np.testing.assert_allclose(state, whole.states[piece], rtol=1e-5, atol=1e-5)
+    for number, state in enumerate(ready.states):
+        np.testing.assert_allclose(state, whole.states[number], rtol=1e-5, atol=1e-5)
         for site in SITES:
-            np.testing.assert_allclose(by_site[piece][site], sums[piece][site], rtol=1e-4)
+            np.testing.assert_allclose(by_site[number][site], sums[number][site], rtol=1e-4)
 
 
-def test_what_is_not_wanted_is_not_returned(pieces):
-    before = pieces[2]().states
-    ready, sums = run(pieces, Segment(start=INPUT, stop=len(SITES), collect=True, advance=False))
+def test_what_is_not_wanted_is_not_returned(micro_batches):
+    before = micro_batches[2]().states
+    ready, sums = run(
+        micro_batches, Segment(start=INPUT, stop=len(SITES), collect=True, advance=False)
+    )
     assert all(set(result) == set(SITES) for result in sums)
     for state, old in zip(ready.states, before, strict=True):  # still the block's input
         np.testing.assert_array_equal(state, old)
-    advanced, none = run(pieces, Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True))
+    advanced, none = run(
+        micro_batches, Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
+    )
     assert none == [{}] * 3
     assert not np.allclose(advanced.states[0], before[0])
 
 
 def test_micro_batches_cover_every_sample_once_and_fill_up_with_pads():
     sets = [batch("translation", 5, 8, 97, 0), batch("code", 2, 16, 97, 1)]
-    pieces = Samples(sets, device_mesh(1), 2)
-    assert [tuple(s.shape) for s in pieces.states] == [(2, 8), (2, 8), (2, 8), (2, 16)]
-    assert pieces.roles.tolist() == ["translation"] * 5 + ["code"] * 2
-    assert pieces.samples.tolist() == [*sets[0].samples, *sets[1].samples]
-    rows = pieces.gather([np.asarray(s)[:, 0] for s in pieces.states])
+    micro_batches = CalibrationStates(sets, device_mesh(1), 2)
+    assert [tuple(s.shape) for s in micro_batches.states] == [(2, 8), (2, 8), (2, 8), (2, 16)]
+    assert micro_batches.roles.tolist() == ["translation"] * 5 + ["code"] * 2
+    assert micro_batches.samples.tolist() == [*sets[0].samples, *sets[1].samples]
+    rows = micro_batches.gather([np.asarray(s)[:, 0] for s in micro_batches.states])
     assert rows.tolist() == [*sets[0].tokens[:, 0], *sets[1].tokens[:, 0]]
-    assert not np.asarray(pieces.contexts[2].valid)[1].any()
-    rows = np.concatenate([np.asarray(s) for s in pieces.states[:3]])
+    assert not np.asarray(micro_batches.contexts[2].valid)[1].any()
+    rows = np.concatenate([np.asarray(s) for s in micro_batches.states[:3]])
     np.testing.assert_array_equal(rows[:5], sets[0].tokens)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
-from jaxprune.pruning import masks
+from jaxprune.pruning import PackedMasks, masks
 
 SHAPES = {"up": (3, 4, 5), "out": (3, 7, 2)}
 
@@ -243,19 +243,24 @@ def test_apply_refuses_masks_that_do_not_fit():
 def test_unpack_undoes_pack(keep):
     packed = masks.pack(keep)
     same(masks.unpack(packed), keep)
-    up, out = (packed["blocks"]["mlp"][name]["kernel"] for name in SHAPES)
-    assert up["bits"].nbytes == 3 * math.ceil(4 * 5 / 8)
-    assert out["bits"].nbytes == 3 * math.ceil(7 * 2 / 8)
+    up, out = (packed.bits[f"mlp/{name}/kernel"] for name in SHAPES)
+    assert up.nbytes == 3 * math.ceil(4 * 5 / 8)
+    assert out.nbytes == 3 * math.ceil(7 * 2 / 8)
     layers = [
-        masks.pack({"a": layer})["a"]["bits"] for layer in keep["blocks"]["mlp"]["up"]["kernel"]
+        PackedMasks.of({"a": layer}).bits["a"] for layer in keep["blocks"]["mlp"]["up"]["kernel"]
     ]
-    np.testing.assert_array_equal(up["bits"], np.stack(layers))
+    np.testing.assert_array_equal(up, np.stack(layers))
+    apart = packed.layers
+    assert [one.shapes["mlp/up/kernel"] for one in apart] == [(4, 5)] * 3
+    same(masks.unpack(PackedMasks.stack(apart)), keep)
+    same(masks.unpack(PackedMasks.from_tree(packed.to_tree())), keep)
 
 
 def test_pack_takes_device_arrays_and_unpack_refuses_what_does_not_fit():
-    keep = {"a": {"kernel": jnp.ones((3, 5), bool)}}
+    keep = {"blocks": {"a": {"kernel": jnp.ones((3, 5), bool)}}}
     packed = masks.pack(keep)
-    same(masks.unpack(jax.tree.map(jnp.asarray, packed)), keep)
-    packed["a"]["kernel"]["shape"] = np.array([3, 9])
+    same(masks.unpack(packed), keep)
+    records = packed.to_records()
+    records["a/kernel"]["shape"] = np.array([3, 9])
     with pytest.raises(InputError, match=r"masks: a/kernel has uint8 bits of shape \(2,\)"):
-        masks.unpack(packed)
+        PackedMasks.from_records(records).unpack()

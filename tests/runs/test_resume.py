@@ -14,7 +14,7 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
-from jaxprune.passes.probe import ROWS
+from jaxprune.passes.probe import SAMPLES_PER_DEVICE
 from jaxprune.pruning import block_masks
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs.pipeline import prune_from_config
@@ -288,13 +288,13 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path):
 
 def test_two_runs_in_one_folder(unfinished):
     from jaxprune.hf.model import load
-    from jaxprune.runs.resume import Progress, identity
+    from jaxprune.runs.resume import FinishedLayers, identity
 
     model, text, workdir = unfinished
     config = job(model, text)
     batches = jp.token_batches(str(text))
     with (
-        Progress(workdir, identity(load(model), config, batches, ROWS)),
+        FinishedLayers(workdir, identity(load(model), config, batches, SAMPLES_PER_DEVICE)),
         pytest.raises(jp.InputError, match="another run is writing to"),
     ):
         prune_from_config(config, workdir, overwrite=True)

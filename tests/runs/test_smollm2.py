@@ -17,7 +17,7 @@ import transformers
 
 import jaxprune as jp
 from jaxprune.calibration.batching import group_by_length
-from jaxprune.calibration.demonstrations import prompts, sample_rows
+from jaxprune.calibration.demonstrations import prompts, sample_lines
 from jaxprune.evaluation.scoring.perplexity import perplexity
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.models import logits
@@ -48,7 +48,7 @@ def lines():
 
 @pytest.fixture(scope="module")
 def calibration(model, lines):
-    rows = sample_rows(500, "translation", 4, 32, 0, "official")
+    rows = sample_lines(500, "translation", 4, 32, 0, "official")
     texts = prompts([lines["fr"], lines["en"]], ["fr", "en"], rows, model.tokenizer.eos_token)
     tokens = [np.asarray(model.tokenizer(t).input_ids[:512], np.int32) for t in texts]
     return group_by_length(tokens, "translation")

@@ -34,7 +34,7 @@ class Resident(NamedTuple):
 
 def put(model: Model, dtype: str, mesh: Mesh) -> Resident:
     """Puts all weights of a model on the devices, in `dtype`."""
-    embed, head = (to_device(model.part(name), dtype, mesh) for name in ("embed", "head"))
+    embed, head = (to_device(model.source.part(name), dtype, mesh) for name in ("embed", "head"))
     blocks = [to_device(model.block(i), dtype, mesh) for i in range(model.config.n_layers)]
     return Resident(model.config, mesh, embed, (head, embed["tokens"]), blocks)
 

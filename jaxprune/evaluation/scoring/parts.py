@@ -39,7 +39,7 @@ class Parts:
         self._resident = fits(model, dtype, mesh) if resident is None else resident
         self._ids = slices(model.config)
         self._held: dict[int, Any] = {}
-        self.norm = to_device({"norm": model.part("head/norm")}, dtype, mesh)
+        self.norm = to_device({"norm": model.source.part("head/norm")}, dtype, mesh)
 
     def __len__(self) -> int:
         return self._model.config.n_layers + len(self._ids)
@@ -75,7 +75,7 @@ class Parts:
     def _read_slice(self, number: int) -> np.ndarray:
         ids = self._tokens(number)
         share = hosts.share(len(ids))
-        return self._model.head_rows(np.array(ids[share.start : share.stop]))
+        return self._model.source.head_rows(np.array(ids[share.start : share.stop]))
 
     def _finish_slice(self, number: int, share: np.ndarray) -> Any:
         ids = self._slice(number)

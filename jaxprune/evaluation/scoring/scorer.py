@@ -139,7 +139,7 @@ class Scorer:
         tokens, positions, ends = (
             places[:, : forest.seen] for places in (forest.tokens, forest.positions, forest.ends)
         )
-        params, indices = self.model.embed_rows(tokens)
+        params, indices = self.model.source.embed_rows(tokens)
         params["tokens"] = _filled(params["tokens"], self.model.config.vocab_size)
         limit = self.model.config.max_positions
         if limit is not None:  # one token beyond them is only predicted, and nothing sees it
@@ -176,7 +176,7 @@ class Scorer:
         cuts = pieces.cut((places, indices))
         pieces.states = [(state, *cut) for state, cut in zip(pieces.states, cuts, strict=True)]
         kind = jax.numpy.dtype(self.dtype)
-        table = _filled(np.asarray(self.model.head_rows(ids), kind), config.vocab_size)
+        table = _filled(np.asarray(self.model.source.head_rows(ids), kind), config.vocab_size)
         start = (self._parts.norm, jax.device_put(table, replicated(mesh)))
         step = functools.partial(enter, start, config=config, mesh=mesh)
         logits = np.concatenate(pieces.run(step))[: len(forest.tokens)]

@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxprune.calibration import (
-    NANO_ROWS,
     aligned,
     chosen_languages,
     language,
     prompts,
-    sample_rows,
+    sample_lines,
+    text_place,
 )
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.tasks import Source, load_task
 from jaxprune.hf import Model
-from jaxprune.nano import corpus
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -125,12 +124,13 @@ def read_sentences(
     Args:
       data: sentences to translate. A folder or pattern of XNLI's .jsonl or .csv, or "xnli" for the hub's:
         its premises and hypotheses, each once. Otherwise as in `texts.sentences`: a folder of
-        `<language>.txt`, FLORES-200, a hub data set id; "nano" is its held-out split.
+        `<language>.txt`, FLORES-200, a hub data set id; "nano" is 1,000 sentences that the bundled models
+        have not read.
       source, target: ISO 639-1 codes.
       shots: demonstrations.
       shots_data: where they come from, as in `texts.sentences`; by default from `data`, if that is no XNLI.
-      rows: sentences to translate, the first ones that are no demonstrations; all by default (1,000 of nano).
-      seed: which lines are demonstrations; of nano's sentences.
+      rows: sentences to translate, the first ones that are no demonstrations; all by default.
+      seed: which lines are demonstrations.
 
     Raises:
       InputError: data that cannot be read or are too few.
@@ -147,12 +147,12 @@ def read_sentences(
         if shots_data is None and _nli_source(data) is not None:
             raise InputError(f"shots_data: not set; {data} has no demonstrations for translation")
         known = _lines(data if shots_data is None else shots_data, source, target)
-        chosen = sample_rows(len(known), "translation", shots, 1, seed, "corrected")[0]
+        chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
         demonstrations = [known[row] for row in chosen]
     shown = {sentence for pair in demonstrations for sentence in pair}
     pairs = [
         pair
-        for pair in _pairs(data, source, target, rows, seed)
+        for pair in _pairs(data, source, target)
         if pair.source not in shown and pair.target not in shown
     ]
     if rows is not None and len(pairs) < rows:
@@ -166,15 +166,12 @@ def _lines(data: str | Path, source: str, target: str) -> list[Pair]:
     return [Pair(*lines) for lines in zip(*aligned(data, [source, target]), strict=True)]
 
 
-def _pairs(data: str | Path, source: str, target: str, rows: int | None, seed: int) -> list[Pair]:
-    if str(data) == "nano":
-        count = NANO_ROWS if rows is None else rows
-        held_out = (corpus.sentences(code, "held_out", count, seed) for code in (source, target))
-        return [Pair(*lines) for lines in zip(*held_out, strict=True)]
+def _pairs(data: str | Path, source: str, target: str) -> list[Pair]:
+    data = text_place(data, "translation").data
     nli = _nli_source(data)
     if nli is None:
         return _lines(data, source, target)
-    theirs, ours = (nli.read(code, None, seed) for code in (source, target))
+    theirs, ours = (nli.read(code) for code in (source, target))
     if len(theirs) != len(ours):
         raise InputError(
             f"{data}: {source} has {len(theirs)} rows and {target} has {len(ours)}; "
@@ -247,7 +244,7 @@ def hypothesise(
         target,
         str(tokenizer.eos_token),
     )
-    found = generator(
+    continuations = generator(
         tokenizer(texts)["input_ids"],
         max_new_tokens=max_new_tokens,
         stop=stop_tokens(tokenizer),
@@ -256,4 +253,4 @@ def hypothesise(
         batch=batch,
         name=f"translate {source}-{target}",
     )
-    return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in found]
+    return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in continuations]

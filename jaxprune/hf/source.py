@@ -1,0 +1,103 @@
+"""Where a model's parameters come from: the protocol that all reads go through, and arrays in memory behind it."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from jaxprune.hf.tensors import ShardWriter
+from jaxprune.hf.weights import to_stored
+from jaxprune.models import ModelConfig, family_of
+
+Tree = Mapping[str, Any]  # a nested dict of arrays
+
+
+class Source(Protocol):
+    """A model's parameters on the host, part by part, in their stored dtype, kernels as [in, out].
+
+    Of several processes each reads its share of a part, so all must ask for the same parts in the same order.
+    """
+
+    @property
+    def dtype(self) -> str:
+        """Of the pruned kernels."""
+
+    def all(self) -> Tree:
+        """{"embed", "blocks" [L, …], "head"}."""
+
+    def part(self, path: str) -> dict[str, Any]:
+        """All below a path outside the blocks, such as "embed" or "head/norm"."""
+
+    def block_share(self, layer: int) -> Any:
+        """What this process reads of a block; no other process takes part in it."""
+
+    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
+        """A block, out of what `block_share` read in each process."""
+
+    def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """Embedding parameters with the rows of these tokens at least, and the tokens as indices of those rows."""
+
+    def head_rows(self, tokens: np.ndarray) -> np.ndarray:
+        """What the logits of these tokens multiply the normed state with, [N, D]."""
+
+    def copy_unpruned(self, shards: ShardWriter) -> None:
+        """Writes embedding and head, which are never pruned, under their checkpoint names."""
+
+
+class InMemory:
+    """Parameters that are there already.
+
+    Args:
+      config: of the model.
+      params: {"embed", "blocks" [L, …], "head"}, arrays of JAX or numpy.
+    """
+
+    def __init__(self, config: ModelConfig, params: Tree) -> None:
+        self._config = config
+        self._params = params
+
+    @property
+    def dtype(self) -> str:
+        """Of the first pruned kernel."""
+        path = next(iter(family_of(self._config).sites))
+        return str(self._below(f"blocks/{path}").dtype.name)
+
+    def _below(self, path: str) -> Any:
+        return functools.reduce(operator.getitem, path.split("/"), self._params)
+
+    def all(self) -> Tree:
+        """The parameters themselves."""
+        return self._params
+
+    def part(self, path: str) -> dict[str, Any]:
+        """As numpy arrays."""
+        return jax.tree.map(np.asarray, dict(self._below(path)))
+
+    def block_share(self, layer: int) -> Any:
+        """The whole block: every process has all parameters."""
+        return jax.tree.map(lambda leaf: np.asarray(leaf[layer]), self._params["blocks"])
+
+    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
+        """The block itself."""
+        del layer
+        return share
+
+    def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """The whole table."""
+        return self.part("embed"), tokens
+
+    def head_rows(self, tokens: np.ndarray) -> np.ndarray:
+        """Rows of the table, or columns of the head's own kernel."""
+        if self._config.tied_head:
+            return np.asarray(self._params["embed"]["tokens"])[tokens]
+        return np.asarray(self._params["head"]["kernel"])[:, tokens].T
+
+    def copy_unpruned(self, shards: ShardWriter) -> None:
+        """A shard each."""
+        for name in ("embed", "head"):
+            shards.write(to_stored(self._config, self._params[name], name))

@@ -1,0 +1,110 @@
+"""Keep masks ↔ one bit a weight, as they are kept in memory, checkpoints and unfinished runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Bool, UInt8
+
+from jaxprune.errors import InputError
+
+BITS, SHAPE = "bits", "shape"  # of each mask in a file
+
+
+@dataclasses.dataclass(frozen=True)
+class PackedMasks:
+    """Masks of one block or of all, on the host. True = keep = 1.
+
+    Each layer begins at a byte of its own, so that the bits of stacked layers are the stacked bits.
+
+    Attributes:
+      bits: kernel path within a block → uint8 [ceil(in · out / 8)], or [L, …] of all layers.
+      shapes: kernel path → shape of the mask, (in, out) or (L, in, out).
+    """
+
+    bits: Mapping[str, UInt8[np.ndarray, "*layers bytes"]]
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, keep: Mapping[str, Any]) -> PackedMasks:
+        """The masks [in, out] or [L, in, out] of kernels, by path."""
+        arrays = {path: np.asarray(mask) for path, mask in keep.items()}
+        return cls(
+            {p: np.packbits(m.reshape(*m.shape[:-2], -1), axis=-1) for p, m in arrays.items()},
+            {path: mask.shape for path, mask in arrays.items()},
+        )
+
+    @classmethod
+    def stack(cls, blocks: Sequence[PackedMasks]) -> PackedMasks:
+        """The masks of single blocks as those of all layers."""
+        first = blocks[0]
+        return cls(
+            {path: np.stack([block.bits[path] for block in blocks]) for path in first.bits},
+            {path: (len(blocks), *shape) for path, shape in first.shapes.items()},
+        )
+
+    @property
+    def layers(self) -> list[PackedMasks]:
+        """Those of each block, of the masks of all."""
+        return [self.layer(i) for i in range(next(iter(self.shapes.values()))[0])]
+
+    def layer(self, layer: int) -> PackedMasks:
+        """Those of one block, of the masks of all."""
+        return PackedMasks(
+            {path: bits[layer] for path, bits in self.bits.items()},
+            {path: shape[1:] for path, shape in self.shapes.items()},
+        )
+
+    def unpack(self) -> dict[str, Bool[np.ndarray, "*layers in out"]]:
+        """The masks by kernel path.
+
+        Raises:
+          InputError: bits that do not fit their shape.
+        """
+        return {path: _unpacked(path, self.bits[path], self.shapes[path]) for path in self.bits}
+
+    # How files hold them.
+
+    def to_records(self) -> dict[str, dict[str, np.ndarray]]:
+        """Kernel path → {"bits": uint8, "shape": int32 [ndim]}."""
+        return {
+            path: {BITS: bits, SHAPE: np.asarray(self.shapes[path], np.int32)}
+            for path, bits in self.bits.items()
+        }
+
+    @classmethod
+    def from_records(cls, records: Mapping[str, Mapping[str, Any]]) -> PackedMasks:
+        """What `to_records` made.
+
+        Raises:
+          KeyError: a record that lacks a part.
+        """
+        return cls(
+            {path: np.asarray(record[BITS]) for path, record in records.items()},
+            {path: tuple(int(n) for n in record[SHAPE]) for path, record in records.items()},
+        )
+
+    def to_tree(self) -> dict[str, Any]:
+        """The records as a nested dict {"blocks": …}, for a checkpoint."""
+        return {"blocks": unflatten_dict(self.to_records(), sep="/")}
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> PackedMasks:
+        """What `to_tree` made."""
+        is_record = lambda _, node: BITS in node  # noqa: E731
+        return cls.from_records(flatten_dict(tree["blocks"], is_leaf=is_record, sep="/"))
+
+
+def _unpacked(path: str, bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    weights = math.prod(shape[-2:])
+    if bits.dtype != np.uint8 or bits.shape != (*shape[:-2], -(-weights // 8)):
+        raise InputError(
+            f"masks: {path} has {bits.dtype} bits of shape {bits.shape}, which do not fit a mask of "
+            f"shape {shape}"
+        )
+    return np.unpackbits(bits, axis=-1, count=weights).astype(bool).reshape(shape)

@@ -1,0 +1,60 @@
+"""The fields as people read them: the README's table and --help say what the records say, of every field."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxprune.calibration import KINDS
+from jaxprune.config import FIELDS, as_markdown, as_text
+from jaxprune.evaluation.tasks import PROTOCOLS
+from jaxprune.pruning import CRITERIA, PROPAGATIONS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_readme_has_the_table_of_the_records():
+    table = as_markdown()
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"write it anew:\n{table}"
+
+
+def test_every_field_says_what_it_is_for():
+    table = as_markdown().splitlines()
+    assert len(table) == len(FIELDS) + 2
+    for path, field in FIELDS.items():
+        assert field.meaning, path
+        assert field.passes(field.default) or field.default is None, path
+        assert f"--config.{path}:" in as_text()
+        if field.choices:
+            assert all(map(field.passes, field.choices)), path
+            assert not field.passes("no such choice"), path
+
+
+@pytest.mark.parametrize(
+    ("field", "records"),
+    [
+        ("pruning.criterion", CRITERIA),
+        ("pruning.propagate", PROPAGATIONS),
+        ("calibration.kind", KINDS),
+        ("evaluation.protocol", PROTOCOLS),
+    ],
+)
+def test_choices_are_the_records(field, records):
+    assert FIELDS[field].choices == tuple(records)
+    [line] = [line for line in as_markdown().splitlines() if line.startswith(f"| `{field}` |")]
+    assert all(f"`{name}`" in line for name in records)
+
+
+def test_help_lists_flags_and_fields():
+    for script in ("prune", "sweep"):
+        done = subprocess.run(
+            [sys.executable, ROOT / "scripts" / f"{script}.py", "--help"],
+            capture_output=True, text=True, check=True, cwd=ROOT,
+        )  # fmt: skip
+        assert done.stderr == ""
+        assert f"python scripts/{script}.py --config" in done.stdout
+        assert all(
+            f"  --config.{path}: {field.allowed}" in done.stdout for path, field in FIELDS.items()
+        )
+    assert "--overwrite" not in done.stdout  # sweep has none
