@@ -111,11 +111,12 @@ def from_json(kind: type[Record], value: object, where: str) -> Record:
       where: the file, for messages.
 
     Raises:
-      InputError: a key is missing or holds something else; names it.
+      InputError: a key is missing or holds something else; names it. Or text holds half a surrogate pair,
+        which JSON can escape and UTF-8 has not.
     """
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise InputError(f"{where}: {error}") from None
 
 

@@ -95,3 +95,9 @@ def test_other_values_are_refused_by_their_place(change, message):
     with pytest.raises(InputError, match=message) as error:
         from_json(Outer, JSON | change, "file")
     assert "\n" not in str(error.value)
+
+
+def test_half_a_surrogate_pair_is_refused():
+    read = json.loads('{"\\ud800": 1}')
+    with pytest.raises(InputError, match=r"file: .*surrogates not allowed"):
+        from_json(Outer, JSON | {"shares": read}, "file")

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jaxprune.evaluation.comparison import (
-    ComparisonMethod,
-    LanguageComparison,
-    MeanComparison,
-    TaskComparison,
-)
-from jaxprune.evaluation.scoring import LanguageAccuracy, RankC
-from jaxprune.html_report.charts import (
+from jaxprune.charts import (
+    VERDICTS,
     Change,
+    Chart,
     Estimate,
     Series,
     change_chart,
     interval_chart,
     verdict,
-    verdict_mark,
 )
+from jaxprune.evaluation.comparison import (
+    Comparison,
+    ComparisonMethod,
+    LanguageComparison,
+    MeanComparison,
+    PerplexityComparison,
+    TaskComparison,
+)
+from jaxprune.evaluation.scoring import LanguageAccuracy, RankC
+from jaxprune.html_report.figure import charts_row, verdict_mark
 from jaxprune.html_report.files import ScoredRankC, ScoredTask
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import AFTER, BEFORE
-from jaxprune.html_report.plot import charts_row
 from jaxprune.html_report.tables import table
-from jaxprune.tables import NONE, fraction, interval, p_value, percent, point_interval, points
+from jaxprune.tables import (
+    NONE,
+    count,
+    fraction,
+    interval,
+    number,
+    p_value,
+    percent,
+    point_interval,
+    points,
+)
 
-_WORDS = {"better": "better", "worse": "worse", "unclear": "not significant"}
+_TESTED = ("better", "worse", "unclear")
 _UNIT = "accuracy, %"
 
 Figures = Mapping[str, LanguageComparison | MeanComparison]
@@ -41,13 +54,14 @@ def _percents(value: float, bounds: Sequence[float]) -> Estimate:
 # One run.
 
 
-def task_section(task: str, metrics: ScoredTask) -> Section:
-    """Accuracy and RankC of a task that is scored."""
+def task_section(task: str, metrics: ScoredTask, options: int | None) -> Section:
+    """Accuracy and RankC of a task that is scored, whose rows have so many options."""
     figures = metrics.languages
     accuracy = {
         code: _percents(figure.accuracy, figure.interval) for code, figure in figures.items()
     }
-    charts = [interval_chart([Series("accuracy", accuracy)], title="Accuracy", unit=_UNIT)]
+    series = [Series("accuracy", accuracy)]
+    charts = [interval_chart(series, title="Accuracy", unit=_UNIT, chance=_chance(options))]
     if consistency := _consistency("RankC", {c: figure.rankc for c, figure in figures.items()}):
         charts.append(_rankc_chart([consistency]))
     header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
@@ -66,7 +80,7 @@ def task_section(task: str, metrics: ScoredTask) -> Section:
         for code, figure in figures.items()
     ]
     body = join(
-        _protocol(metrics.protocol),
+        _about_task(metrics.protocol, options),
         charts_row(*charts),
         table(header, rows, caption=f"{task} by language"),
     )
@@ -80,8 +94,17 @@ _ABOUT = (
 )
 
 
-def _protocol(protocol: object) -> Markup | None:
-    return tag("p", "Protocol ", tag("code", protocol), class_="note") if protocol else None
+def _about_task(protocol: object, options: int | None) -> Markup | None:
+    """How it was asked, and what guessing reaches."""
+    parts: list[object] = ["Protocol ", tag("code", protocol), ". "] if protocol else []
+    if options:
+        parts.append(f"Chance, one of {options} options: {percent(1 / options)}%, the dashed line.")
+    return tag("p", *parts, class_="note") if parts else None
+
+
+def _chance(options: int | None) -> float | None:
+    """Percent of rows that guessing gets right."""
+    return 100 / options if options else None
 
 
 def _rankc_cells(rankc: RankC | ScoredRankC | None) -> tuple[str, str]:
@@ -98,7 +121,7 @@ def _consistency(name: str, by_language: Mapping[str, RankC | ScoredRankC | None
     return Series(name, values) if values else None
 
 
-def _rankc_chart(series: Sequence[Series]) -> Markup:
+def _rankc_chart(series: Sequence[Series]) -> Chart:
     return interval_chart(series, title="Consistency with English", unit="RankC")
 
 
@@ -125,8 +148,8 @@ def _worst(worst: LanguageAccuracy | None) -> str | None:
 # Two runs.
 
 
-def comparison_section(task: str, comparison: TaskComparison) -> Section:
-    """A task of a comparison."""
+def comparison_section(task: str, comparison: TaskComparison, options: int | None) -> Section:
+    """A task of a comparison, whose rows have so many options."""
     figures = comparison.languages
     sides = ((BEFORE, "a"), (AFTER, "b"))
     accuracy = [
@@ -141,7 +164,7 @@ def comparison_section(task: str, comparison: TaskComparison) -> Section:
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
     charts = [
         change_chart(_changes(comparison), title="Change in accuracy", unit=unit),
-        interval_chart(accuracy, title="Accuracy", unit=_UNIT),
+        interval_chart(accuracy, title="Accuracy", unit=_UNIT, chance=_chance(options)),
     ]
     of_side = {
         name: {
@@ -154,7 +177,7 @@ def comparison_section(task: str, comparison: TaskComparison) -> Section:
     if consistency:
         charts.append(_rankc_chart(consistency))
     body = join(
-        _protocol(comparison.protocol),
+        _about_task(comparison.protocol, options),
         charts_row(*charts),
         _comparison_table(task, comparison),
         *(tag("p", note, class_="note") for note in _partial(figures)),
@@ -198,7 +221,7 @@ def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> l
         *map(percent, figure.accuracy),
         coloured(points(figure.difference)),
         point_interval(figure.interval),
-        coloured(_WORDS[kind]) if kind in _WORDS else None,
+        coloured(VERDICTS[kind].word) if kind in _TESTED else None,
         *(p_value(test) for test in (p.holm, p.mcnemar, p.bootstrap)),
         *corrected,
         *map(percent, gap),
@@ -212,7 +235,7 @@ def _about(method: ComparisonMethod) -> str:
     return (
         f"Better and worse are significant: {method.significant}, p at most {method.alpha}. The "
         f"interval and the bootstrap's p of a change: paired bootstrap over rows, "
-        f"{method.resamples:,} resamples, {method.confidence:.0%}; for means a row is drawn in "
+        f"{count(method.resamples)} resamples, {method.confidence:.0%}; for means a row is drawn in "
         "all languages at once, and nothing is corrected. Points are percentage points. "
     )
 
@@ -220,22 +243,44 @@ def _about(method: ComparisonMethod) -> str:
 def _partial(figures: Mapping[str, LanguageComparison]) -> list[str]:
     """Languages of which the runs have not the same rows."""
     return [
-        f"{code}: {figure.rows:,} rows are in both runs and count ({BEFORE} has "
-        f"{figure.rows_a:,}, {AFTER} {figure.rows_b:,})."
+        f"{code}: {count(figure.rows)} rows are in both runs and count ({BEFORE} has "
+        f"{count(figure.rows_a)}, {AFTER} {count(figure.rows_b)})."
         for code, figure in figures.items()
         if {figure.rows_a, figure.rows_b} != {figure.rows}
     ]
 
 
-def verdicts(tasks: Mapping[str, TaskComparison], method: ComparisonMethod) -> Markup:
-    """Of every task, which languages got better, which worse, which neither: the answer in a glance."""
-    parts = [_verdict(task, comparison) for task, comparison in tasks.items()]
-    about = tag("p", _about(method), _ABOUT, class_="note")
+def verdicts(comparison: Comparison, options: Mapping[str, int]) -> Markup:
+    """Of every task, which languages got better, which worse, which neither: the answer in a glance.
+
+    Args:
+      comparison: of two runs.
+      options: of a row, by task, where they are known.
+    """
+    parts = [
+        _verdict(task, compared, options.get(task)) for task, compared in comparison.tasks.items()
+    ]
+    if comparison.perplexity:
+        parts.append(_perplexities(comparison.perplexity))
+    about = tag("p", _about(comparison.method), _ABOUT, class_="note") if comparison.tasks else None
     return join(tag("div", *parts, class_="verdicts"), about)
 
 
-def _verdict(task: str, comparison: TaskComparison) -> Markup:
-    by_kind: dict[str, list[Markup]] = {kind: [] for kind in _WORDS}
+def _perplexities(by_language: Mapping[str, PerplexityComparison]) -> Markup:
+    """Perplexity of every language after over before, the greatest first."""
+    chips = []
+    for code in sorted(by_language, key=lambda code: -by_language[code].ratio):
+        figure = by_language[code]
+        ratio = f" × {fraction(figure.ratio)}"
+        title = " → ".join(map(number, figure.perplexity))
+        chips += [tag("span", tag("b", code), ratio, class_="chip", title=title), " "]
+    title = tag("a", "Perplexity", href="#perplexity")
+    note = tag("p", f"{AFTER} over {BEFORE}: above 1 the texts became less likely", class_="note")
+    return tag("div", tag("h3", title), tag("p", *chips), note)
+
+
+def _verdict(task: str, comparison: TaskComparison, options: int | None) -> Markup:
+    by_kind: dict[str, list[Markup]] = {kind: [] for kind in _TESTED}
     figures = comparison.languages
     for code in sorted(figures, key=lambda code: -figures[code].difference):
         figure = figures[code]
@@ -243,12 +288,14 @@ def _verdict(task: str, comparison: TaskComparison) -> Markup:
         by_kind[verdict(figure.difference, figure.significant)].append(change)
     lines = []
     for kind, chips in by_kind.items():
-        mark = tag("svg", verdict_mark(kind), width=20, height=16, aria_hidden="true")
         none = tag("span", "none", class_="faint")
         spaced = [part for chip in chips for part in (chip, " ")]
-        lines += [tag("dt", mark, _WORDS[kind], class_=kind), tag("dd", *(spaced or [none]))]
+        lines += [
+            tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind),
+            tag("dd", *(spaced or [none])),
+        ]
     means = ", ".join(f"{name} {points(m.difference)}" for name, m in comparison.means.items())
+    chance = f"; chance is {percent(1 / options)}%" if options else ""
+    note = f"{means} points{chance}"
     title = tag("a", task, href=f"#task-{task}")
-    return tag(
-        "div", tag("h3", title), tag("dl", *lines), tag("p", means, " points", class_="note")
-    )
+    return tag("div", tag("h3", title), tag("dl", *lines), tag("p", note, class_="note"))

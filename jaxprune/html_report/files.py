@@ -76,6 +76,7 @@ class RunFiles:
       config: config.json, empty without.
       report: report.json, empty without.
       metrics: task → its metrics.json, as JSON values.
+      options: task → options of a row, of those that are scored.
       stats: of the calibration, None without.
       analysis: the tables of an analysis.
     """
@@ -84,6 +85,7 @@ class RunFiles:
     config: dict[str, Any]
     report: dict[str, Any]
     metrics: dict[str, dict[str, Any]]
+    options: dict[str, int]
     stats: ActivationStats | None
     analysis: Analysis
 
@@ -120,7 +122,19 @@ def read_files(folder: Path) -> RunFiles:
             "<task>/metrics.json (scripts/evaluate.py) or analysis/ (scripts/analyze.py)"
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
-    return RunFiles(folder, read_json(folder / "config.json"), report, metrics, stats, analysis)
+    config = read_json(folder / "config.json")
+    return RunFiles(folder, config, report, metrics, _options(folder, metrics), stats, analysis)
+
+
+def _options(folder: Path, metrics: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Task → columns of its scores."""
+    options = {}
+    for task in metrics:
+        for file in sorted((folder / task).glob("*.npz"))[:1]:
+            scores = read_npz(file).get("scores")
+            if scores is not None and scores.ndim == 2 and scores.shape[1]:
+                options[task] = scores.shape[1]
+    return options
 
 
 def _analysis(folder: Path) -> Analysis:

@@ -10,7 +10,7 @@ from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
-from jaxprune.tables import p_value, signed, tenths
+from jaxprune.tables import fraction, number, p_value, signed, tenths
 
 BEFORE, AFTER = "before", "after"
 # Keys of metrics.json that tell how it was measured, not what.
@@ -67,7 +67,7 @@ def text_sections(comparison: Comparison) -> dict[str, Section]:
     sections = {}
     if comparison.perplexity:
         lines = [
-            [code, figure.tokens, *figure.perplexity, figure.ratio]
+            [code, figure.tokens, *figure.perplexity, fraction(figure.ratio)]
             for code, figure in comparison.perplexity.items()
         ]
         header = ["language", "tokens", BEFORE, AFTER, "after / before"]
@@ -125,7 +125,7 @@ def _setting(key: str, values: Sequence[object]) -> list[object]:
     differ = len(set(map(str, values))) > 1
     breakable = [part for name in key.split(".") for part in (".", tag("wbr"), name)][2:]
     name = join(*breakable)
-    return [name, *(tag("strong", value) if differ else value for value in values)]
+    return [name, *(tag("strong", v) if differ and v is not None else v for v in values)]
 
 
 def _by_language(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -142,7 +142,7 @@ def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, object]:
         if isinstance(value, dict):
             flat |= flatten(value, f"{name}.")
         elif isinstance(value, list):
-            shown = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+            shown = ", ".join(number(v) if isinstance(v, float) else str(v) for v in value)
             flat[name] = f"[{shown}]"
         else:
             flat[name] = value

@@ -16,36 +16,45 @@ from jaxprune.evaluation.comparison import (
     comparison_method,
 )
 from jaxprune.files import short_names
-from jaxprune.html_report import accuracy, plain, pruning
+from jaxprune.html_report import accuracy, plain, pruning, settings
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
 from jaxprune.html_report.plain import AFTER, BEFORE
-from jaxprune.tables import percent
+from jaxprune.tables import count, percent
 
 FILE = "report.html"
 
 
-def write_report(run: Path, against: Path | None = None, out: Path | None = None) -> None:
+def write_report(
+    run: Path,
+    against: Path | None = None,
+    out: Path | None = None,
+    *,
+    defaults: Mapping[str, object] | None = None,
+) -> None:
     """Writes a page about a run, or about what changed between two.
 
     Args:
       run: a workdir that was pruned, evaluated or analysed.
       against: that of the run before, such as the dense model's; both must be evaluated.
       out: the file; `<run>/report.html` by default.
+      defaults: of the fields of a config, by path; those that have them are folded away.
 
     Raises:
       InputError: there is nothing to report or compare, files are broken, or `out` is a folder.
     """
     files = read_files(run)
-    document = comparison_page(files, read_files(against)) if against else run_page(files)
+    before = read_files(against) if against else None
+    usual = defaults or {}
+    document = comparison_page(files, before, usual) if before else run_page(files, usual)
     write_page(document, run / FILE if out is None else out)
 
 
-def run_page(run: RunFiles) -> Markup:
+def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
     """The page of one run."""
     sections = [
-        accuracy.task_section(task, run.scored[task])
+        accuracy.task_section(task, run.scored[task], run.options.get(task))
         if task in run.scored
         else plain.plain_section(task, {"value": metrics})
         for task, metrics in run.metrics.items()
@@ -54,20 +63,24 @@ def run_page(run: RunFiles) -> Markup:
         means = Section("accuracy", "Accuracy", accuracy.task_lines(run.scored))
         sections.insert(0, means)
     sections += _model_sections(run)
-    settings = pruning.settings_section({"value": run})
-    sections += [settings] if settings else []
+    last = settings.settings_section({"value": run}, defaults)
+    sections += [last] if last else []
     [name] = short_names([run.folder])
     return page(name, _facts(run), sections)
 
 
-def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
+def comparison_page(run: RunFiles, before: RunFiles, defaults: Mapping[str, object]) -> Markup:
     """The page of a run compared with the run before."""
     comparison = _compare(run, before)
     tasks, sections = comparison.tasks, []
-    if tasks:
-        verdicts = accuracy.verdicts(tasks, comparison.method)
-        sections.append(Section("changes", "What changed", verdicts))
-    sections += [accuracy.comparison_section(task, compared) for task, compared in tasks.items()]
+    options = before.options | run.options
+    if tasks or comparison.perplexity:
+        changes = accuracy.verdicts(comparison, options)
+        sections.append(Section("changes", "What changed", changes))
+    sections += [
+        accuracy.comparison_section(task, compared, options.get(task))
+        for task, compared in tasks.items()
+    ]
     texts = plain.text_sections(comparison)
     sections += texts.values()
     for task in dict.fromkeys([*run.metrics, *before.metrics]):
@@ -77,8 +90,8 @@ def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
     sections += _model_sections(run)
     if comparison.masks:
         sections.append(pruning.mask_section(comparison.masks))
-    settings = pruning.settings_section({BEFORE: before, AFTER: run})
-    sections += [settings] if settings else []
+    last = settings.settings_section({BEFORE: before, AFTER: run}, defaults)
+    sections += [last] if last else []
     names = short_names([before.folder, run.folder])
     lead = join(
         tag("p", f"{BEFORE}: ", tag("code", before.folder), tag("br"),
@@ -160,6 +173,6 @@ def _dropped(report: Mapping[str, Any], how: Mapping[str, Any]) -> str | None:
 
 def _calibration(report: Mapping[str, Any], text: Mapping[str, Any]) -> str | None:
     counts = report.get("tokens") or {}
-    tokens = ", ".join(f"{role}: {count:,} tokens" for role, count in counts.items())
+    tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
     pair = f"{text['source']} → {text['target']}" if {"source", "target"} <= text.keys() else ""
     return "; ".join(part for part in (pair, tokens) if part) if counts else None

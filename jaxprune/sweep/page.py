@@ -7,18 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxprune.charts import DIVERGING, Change, change_chart, heatmap, verdict
 from jaxprune.html_report import (
-    Change,
     Markup,
     Section,
-    change_chart,
     charts_row,
-    heatmap,
     join,
     page,
     table,
     tag,
-    verdict,
     verdict_mark,
     write_page,
 )
@@ -80,7 +77,7 @@ def _overview(sweep: SweepTables) -> Markup:
         for task, of_task in sweep.tasks.items()
     ]
     marks = [
-        tag("span", tag("svg", verdict_mark(kind), width=20, height=16, aria_hidden="true"), said)
+        tag("span", verdict_mark(kind), said)
         for kind, said in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
     ]
     note = tag("p", tag("span", *marks, class_="legend"), class_="note")
@@ -164,18 +161,20 @@ def _change(name: str, cell: Cell | Mean) -> Change:
 
 
 def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
-    """Every variant in every language."""
+    """Every variant in every language; colours end at `_FAR`."""
     variants = of_task.variants
     values = np.array(
         [[100 * one.languages[code].difference for code in codes] for one in variants]
     )
+    far = min(float(np.abs(values).max(initial=0.0)), 100 * _FAR)
     drawn = heatmap(
         values,
         [one.variant for one in variants],
         codes,
         title="Every variant in every language, points against dense",
         x_title="evaluated in",
-        limits=(max(float(values.min()), -100 * _FAR), max(float(values.max()), 0.0)),
+        limits=(-far, far),
+        scheme=DIVERGING,
         show=signed,
     )
     note = "What a calibration in one language (in the name) does to the others."

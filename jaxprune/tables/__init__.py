@@ -26,6 +26,8 @@ from jaxprune.tables.numbers import (
     seconds,
     signed,
     tenths,
+    times,
+    whole,
 )
 
 __all__ = [
@@ -51,5 +53,7 @@ __all__ = [
     "seconds",
     "signed",
     "tenths",
+    "times",
+    "whole",
     "wrapped",
 ]

@@ -54,14 +54,26 @@ def tenths(value: float | None) -> str:
     return NONE if value is None else _with_minus(f"{value:.1f}")
 
 
+def whole(value: float) -> str:
+    """No decimals, thousands apart, as in cells of maps: 62, 1,250."""
+    return _with_minus(f"{value:,.0f}")
+
+
+def times(value: float) -> str:
+    """How many times as much, short: 3.2, 1,250, 2e+05."""
+    if value < 100:
+        return tenths(value)
+    return whole(value) if value < 1e5 else f"{value:.0e}"
+
+
 def seconds(value: float) -> str:
     """One decimal, thousands apart: 1,234.5."""
     return f"{value:,.1f}"
 
 
-def count(whole: int) -> str:
+def count(items: int) -> str:
     """A whole number, thousands apart: 1,000."""
-    return f"{whole:,}"
+    return _with_minus(f"{items:,}")
 
 
 def count_range(wholes: Iterable[int]) -> str:

@@ -11,7 +11,6 @@ import browser
 import jax
 import numpy as np
 import pytest
-from jaxprune.sweep.masked import masked
 from scipy.stats import binomtest
 
 import jaxprune as jp
@@ -21,6 +20,7 @@ from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.pruning.loop import prune_blocks
+from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint
 from jaxprune.sweep import calibration, plan, run, steering
@@ -28,6 +28,7 @@ from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
 from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.run import sweep_from_config
+from jaxprune.tables import points
 
 ROOT = Path(__file__).parents[2]
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "gpt2"))
@@ -99,8 +100,9 @@ def test_each_variant_has_the_folder_of_a_run_of_its_own(done):
 def test_a_variant_scores_as_its_exported_weights_do(done):
     workdir, _ = done
     model = jp.load(NANO)
-    on = masked(model, workdir / "translation-fr-0.5")
-    masks = checkpoint.restore(workdir / "translation-fr-0.5" / "checkpoint").masks
+    folder = workdir / "translation-fr-0.5" / "checkpoint"
+    on = under_masks(model, checkpoint.restore_packed_masks(folder))
+    masks = checkpoint.restore(folder).masks
     expected = jp.masks.apply(model.params, masks)
     jax.tree.map(np.testing.assert_array_equal, dict(on.params), dict(expected))
     for layer in (0, model.config.n_layers - 1):
@@ -239,6 +241,13 @@ def test_the_page_tells_each_calibration_and_language(done):
     assert "Significantly better than dense: none." in text
     cell = found.tasks["nano_nli"].rows[0].languages["en"]
     worse = [s for s in sections["helped"].iter("span") if s.get("class") == "worse"]
+    values = [
+        f"{one.variant}, {code}: {points(one.languages[code].difference)}"
+        for one in found.tasks["nano_nli"].variants
+        for code in ("en", "fr")
+    ]
+    titles = [title.text for title in sections["task-nano_nli"].iter("title")]
+    assert titles[-len(values) :] == values
     assert f"{abs(100 * cell.difference):.1f}**" in "".join("".join(s.itertext()) for s in worse)
 
 

@@ -16,6 +16,8 @@ from jaxprune.tables import (
     seconds,
     signed,
     tenths,
+    times,
+    whole,
 )
 
 
@@ -44,7 +46,14 @@ from jaxprune.tables import (
         (tenths(23.456), "23.5"),
         (seconds(1234.56), "1,234.6"),
         (seconds(0.04), "0.0"),
+        (whole(61.5), "62"),
+        (whole(1250.4), "1,250"),
+        (whole(-2.7), "−3"),
+        (times(3.24), "3.2"),
+        (times(1234.5), "1,234"),
+        (times(234_567.0), "2e+05"),
         (count(1000), "1,000"),
+        (count(-1000), "−1,000"),
         (count_range([1000, 260, 300]), "260 to 1,000"),
         (count_range([40, 40]), "40"),
         (byte_size(12_500_000), "12.5 MB"),
@@ -54,6 +63,8 @@ from jaxprune.tables import (
         (number(1250), "1,250"),
         (number(0.31), "0.31"),
         (number(-2.5), "−2.5"),
+        (number(-1234.4), "−1,234"),
+        (number(2e7), "2e+07"),
         (number(1e-5), "1e-05"),
         (number(-1e-5), "−1e-05"),
     ],

@@ -470,8 +470,12 @@ def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
     for file, message in (
         ({}, "missing required field `a`"),
         (
-            {**written, "method": {"seed": "x"}},
+            {**written, "method": {"seed": 0}},
             r"missing required field `confidence` - at `\$.method`",
+        ),
+        (
+            {**written, "method": {"seed": "x"}},
+            r"Expected `int`, got `str` - at `\$.method.seed`",
         ),
     ):
         (tmp_path / "out" / "compare.json").write_text(json.dumps(file))
