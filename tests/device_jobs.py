@@ -5,33 +5,53 @@
 Imports neither torch nor transformers, so that such a process starts fast.
 """
 
+import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune.devices import hosts
+from jaxprune.config.validate import base_config, validate
 from jaxprune.devices.sharding import by_rows, device_mesh, replicated
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.hf import tensors
+from jaxprune.hf.source import InMemory
 from jaxprune.models import ModelConfig, init
 from jaxprune.passes.blocks import blocks
 from jaxprune.runs import checkpoint
+from jaxprune.runs.pipeline import prune_from_config
+
+ROOT = Path(__file__).parents[1]
+
+
+def environment(devices):
+    """The environment of a process that sees so many CPU devices."""
+    return os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
+
+
+def optimised(environment):
+    """The environment with XLA's optimisations on, as outside tests; conftest.py turns them off."""
+    return environment | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": ""}
+
+
+def in_a_process(environment, job, *arguments):
+    """Runs a job of this file in a process of its own."""
+    command = [sys.executable, __file__, job, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def on_eight_devices(job, *arguments):
     """Runs a job of this file in a process that sees eight CPU devices."""
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
-    environment.pop("XLA_FLAGS", None)
-    command = [sys.executable, __file__, job, *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    in_a_process(environment(8), job, *arguments)
 
 
 def xglm_shaped(n_layers, d_model=32, d_ff=64):
@@ -41,7 +61,7 @@ def xglm_shaped(n_layers, d_model=32, d_ff=64):
         head_dim=d_model // 4, d_ff=d_ff, activation="gelu", norm_eps=1e-5, tied_head=True,
         max_positions=256, position_zero_row=1, attention_scale=(d_model // 4) ** -0.5,
     )  # fmt: skip
-    return jp.Model(config, Path("nowhere"), None, init(config, 0))
+    return jp.Model(config, Path("nowhere"), InMemory(config, init(config, 0)))
 
 
 def batch(role, rows, length, vocab, seed):
@@ -74,14 +94,18 @@ CASES = {
     "gpt2-block": {"propagate": "block"},
     "wider-float32": {"dtype": "float32", "propagate": "dense", "length": 160},
 }
-# Cases on other meshes than 8 x 1: groups of devices, and devices of a group, which share a block.
-MESHES = {
+# What is run on eight devices, by the name of its file: every case on all of them, and some on other meshes, of groups
+# of devices that share a block.
+RUNS = {case: (case, (8, 1)) for case in CASES} | {
     "three": ("gpt2-float32", (3, 1)),
     "four groups": ("xglm-float32", (4, 2)),
     "two groups": ("bloom-bfloat16", (2, 4)),
     "one group": ("wider-float32", (1, 8)),
     "block": ("gpt2-block", (2, 2)),
 }
+# Those that are also compared with XLA's optimisations on: both dtypes, blocks whole and shared,
+# products that are split over threads.
+OPTIMISED = ("bloom-bfloat16", "one group")
 
 
 def run_case(case, folder, *mesh):
@@ -91,13 +115,12 @@ def run_case(case, folder, *mesh):
     return pruned(model, device_mesh(*mesh), **CASES[case])
 
 
-def prune_all(folder, out):
-    """Every case on eight devices, some also on other meshes."""
-    assert jax.device_count() == 8
-    for case in CASES:
-        np.savez(Path(out, case), **run_case(case, Path(folder), 8))
-    for name, (case, mesh) in MESHES.items():
-        np.savez(Path(out, name), **run_case(case, Path(folder), *mesh))
+def prune_all(folder, out, *files):
+    """Runs of these names, on their meshes or, in a process of one device, on that one."""
+    for file in files:
+        case, mesh = RUNS[file]
+        mesh = mesh if jax.device_count() == 8 else (1, 1)
+        np.savez(Path(out, file), **run_case(case, Path(folder), *mesh))
 
 
 def sharded_params():
@@ -122,22 +145,47 @@ def checkpoints(saved_on_one, save_here):
     checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
 
 
-def one_of_two(folder, saved_on_one, out, address, process):
-    """In one of two processes: restores what a process alone saved, reads a model's blocks, saves them."""
-    hosts.join(address, 2, int(process))
-    restored_by_two(saved_on_one)
+def read_half(folder, out):
+    """Reads a model's blocks as one of two processes, counts the bytes, and saves the blocks."""
     read, fill = [], tensors._fill
 
     def counted(path, pieces):
         fill(path, (read.append(array.nbytes) or (offset, array) for offset, array in pieces))
 
-    tensors._fill = counted
-    found = list(blocks(jp.load(folder), "float32", device_mesh()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensors, "_fill", counted)
+        found = list(blocks(jp.load(folder), "float32", device_mesh()))
     assert len(found) > 1
     params = {str(layer): host for layer, (host, _) in enumerate(found)}
     wide = {"int64": np.arange(4) + (1 << 40)}  # which JAX would narrow
     checkpoint.save(Path(out, "saved"), params=params | wide)
-    np.savez(Path(out, process), read=sum(read))
+    np.savez(Path(out, str(jax.process_index())), read=sum(read))
+
+
+def prune_as_configured(workdir, model, changed):
+    """A pruning run of a config with these fields changed."""
+    config = base_config()
+    config.update_from_flattened_dict({"model": str(model)} | changed)
+    prune_from_config(validate(config), Path(workdir))
+
+
+def one_of_two(plan):
+    """In one of two processes: evaluates as the script does, which joins them, and then works through the rest.
+
+    Args:
+      plan: JSON file with the arguments of scripts/evaluate.py but for those that join, the folder of a checkpoint
+        that a process alone saved, and the arguments of `read_half` and `prune_as_configured`.
+    """
+    plan = json.loads(Path(plan).read_text())
+    sys.argv[1:] = [*plan["evaluate"], *sys.argv[3:]]
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "scripts" / "evaluate.py"), run_name="__main__")
+    assert not end.value.code
+    restored_by_two(plan["saved"])
+    for arguments in plan["read"]:
+        read_half(*arguments)
+    for arguments in plan["prune"]:
+        prune_as_configured(*arguments)
 
 
 def restored_by_two(saved_on_one):
@@ -185,8 +233,10 @@ if __name__ == "__main__":
     jobs = {
         "prune_all": prune_all,
         "checkpoints": checkpoints,
-        "one_of_two": one_of_two,
         "score": score,
         "generate": generate,
     }
-    jobs[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1] == "one_of_two":  # what follows is for the script that it runs
+        one_of_two(sys.argv[2])
+    else:
+        jobs[sys.argv[1]](*sys.argv[2:])

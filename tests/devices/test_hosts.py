@@ -1,7 +1,6 @@
 """Two processes of two devices each, over gloo, make what one process makes, bit for bit."""
 
 import json
-import os
 import runpy
 import shutil
 import signal
@@ -15,14 +14,14 @@ import device_jobs
 import jax
 import numpy as np
 import pytest
+from device_jobs import environment, prune_as_configured
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
+from jaxprune.config.validate import validate
 from jaxprune.devices import hosts
 from jaxprune.evaluation.evaluate import evaluate_from_config
-from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]
@@ -43,13 +42,6 @@ def fields(tokens, **more):
     } | more
 
 
-def prune_here(model, workdir, changed):
-    """A pruning run in this process, which is alone."""
-    config = base_config()
-    config.update_from_flattened_dict({"model": str(model)} | changed)
-    prune_from_config(validate(config), workdir)
-
-
 def start(model, tokens, workdir, processes=1, places=(None, None), **more):
     """The processes of one pruning run, two CPU devices each."""
     config = f"{ROOT / 'configs' / 'base.py'}:{model}"
@@ -62,9 +54,12 @@ def started(script, config, workdir, changed, processes, places=(None, None)):
         sys.executable, str(ROOT / "scripts" / script), f"--config={config}", f"--workdir={workdir}",
         *(f"--config.{name}={value}" for name, value in changed.items()),
     ]  # fmt: skip
+    return together(command, processes, places)
+
+
+def together(command, processes, places=(None, None)):
+    """Processes of one command, each told of the others."""
     port = free_port()
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
-    environment.pop("XLA_FLAGS", None)
     found = []
     for process in range(processes):
         more = [
@@ -74,7 +69,7 @@ def started(script, config, workdir, changed, processes, places=(None, None)):
         ]
         found.append(
             subprocess.Popen(
-                command + (more if processes > 1 else []), env=environment, cwd=places[process], text=True,
+                command + (more if processes > 1 else []), env=environment(2), cwd=places[process], text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
         )  # fmt: skip
@@ -112,46 +107,72 @@ FOUND = ("nano_nli", "perplexity", "translation")
 REFINED = {"pruning.criterion": "refined", "pruning.propagate": "site"}
 
 
-@pytest.mark.parametrize(("name", "how"), [("xglm", {}), ("bloom", REFINED), ("gpt2", {})])
-def test_two_processes_make_the_bits_of_one(name, how, tiny_folder, tokens, tmp_path):
-    folder = tiny_folder(name)
-    prune_here(folder, tmp_path / "one", fields(tokens, **how))
-    outputs = finish(start(folder, tokens, tmp_path / "two", 2, **how))
-    assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
-    assert verify(tmp_path / "two", progress=False) == []
-    assert "sparsity" in outputs[0]  # the table
-    assert "sparsity" not in outputs[1]
-    report = json.loads((tmp_path / "two" / "report.json").read_text())
+PRUNED = {"xglm": {}, "bloom": REFINED, "gpt2": {}}
+READ = ("xglm", "gpt2")  # whose kernels are stored turned, and not
+
+
+def read_evaluation(workdir):
+    """Figures, scores and texts of an evaluation."""
+    found = {name: json.loads((workdir / name / "metrics.json").read_text()) for name in FOUND}
+    scores = {}
+    for code in ("en", "sw"):
+        with np.load(workdir / "nano_nli" / f"{code}.npz") as arrays:
+            scores[code] = {name: arrays[name].tobytes() for name in arrays}
+    texts = (workdir / "translation" / "sw.jsonl").read_text()
+    return {name: about["languages"] for name, about in found.items()}, scores, texts
+
+
+ASKED = {
+    "evaluation.tasks": "nano_nli", "evaluation.rows": 9, "evaluation.languages": "en,sw",
+    "evaluation.perplexity": "nano", "evaluation.translation": "nano", "evaluation.translation_rows": 70,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pair(tiny_folder, tokens, tmp_path_factory):
+    """What two processes did together, one thing after another: (folder, what each of them printed)."""
+    folder = tmp_path_factory.mktemp("pair")
+    jp.checkpoint.save(
+        folder / "alone", params={"rows": np.arange(48, dtype=np.float32).reshape(8, 6)}
+    )
+    # several read every pass together, whether or not they have rows in it
+    streamed = ASKED | {"evaluation.weights": "streamed"}
+    for name in READ:
+        (folder / "read" / name).mkdir(parents=True)
+    plan = {
+        "evaluate": [
+            f"--config={ROOT / 'configs' / 'nano.py'}:bloom", f"--workdir={folder / 'evaluated'}",
+            *(f"--config.{name}={value}" for name, value in streamed.items()),
+        ],
+        "saved": str(folder / "alone"),
+        "read": [[str(tiny_folder(name)), str(folder / "read" / name)] for name in READ],
+        "prune": [
+            [str(folder / "pruned" / name), str(tiny_folder(name)), fields(tokens, **how)]
+            for name, how in PRUNED.items()
+        ],
+    }  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps(plan))
+    job = [sys.executable, device_jobs.__file__, "one_of_two", str(folder / "plan.json")]
+    return folder, finish(together(job, 2))
+
+
+@pytest.mark.parametrize("name", PRUNED)
+def test_two_processes_make_the_bits_of_one(name, pair, tiny_folder, tokens, tmp_path):
+    two, outputs = pair[0] / "pruned" / name, pair[1]
+    prune_as_configured(tmp_path / "one", tiny_folder(name), fields(tokens, **PRUNED[name]))
+    assert outcome(tmp_path / "one") == outcome(two)
+    assert verify(two, progress=False) == []
+    assert str(two / "checkpoint") in outputs[0]  # the table
+    assert str(two / "checkpoint") not in outputs[1]
+    report = json.loads((two / "report.json").read_text())
     assert report["environment"]["processes"] == 2
 
 
-def test_two_processes_evaluate_as_one(tmp_path):
-    asked = {
-        "evaluation.tasks": "nano_nli", "evaluation.rows": 9, "evaluation.languages": "en,sw",
-        "evaluation.perplexity": "nano", "evaluation.translation": "nano",
-        "evaluation.translation_rows": 70,
-    }  # fmt: skip
-    # several read every pass together, whether or not they have rows in it
-    streamed = asked | {"evaluation.weights": "streamed"}
-
-    def evaluated(workdir):
-        found = {name: json.loads((workdir / name / "metrics.json").read_text()) for name in FOUND}
-        scores = {code: np.load(workdir / "nano_nli" / f"{code}.npz") for code in ("en", "sw")}
-        texts = (workdir / "translation" / "sw.jsonl").read_text()
-        return {name: about["languages"] for name, about in found.items()}, scores, texts
-
-    nano = ROOT / "configs" / "nano.py"
-    config = runpy.run_path(str(nano))["get_config"]("bloom")
-    config.update_from_flattened_dict(asked)
-    evaluate_from_config(validate(config, prunes=False), tmp_path / "one")
-    finish(started("evaluate.py", f"{nano}:bloom", tmp_path / "two", streamed, 2))
-    one, two = evaluated(tmp_path / "one"), evaluated(tmp_path / "two")
-    assert one[0] == two[0]
-    assert one[2] == two[2]
-    for code, arrays in one[1].items():
-        assert {name: arrays[name].tobytes() for name in arrays} == {
-            name: two[1][code][name].tobytes() for name in two[1][code]
-        }
+def test_two_processes_evaluate_as_one(pair, tmp_path):
+    config = runpy.run_path(str(ROOT / "configs" / "nano.py"))["get_config"]("bloom")
+    config.update_from_flattened_dict(ASKED)
+    evaluate_from_config(validate(config, prunes=False), tmp_path)
+    assert read_evaluation(tmp_path) == read_evaluation(pair[0] / "evaluated")
 
 
 def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path):
@@ -161,7 +182,7 @@ def test_two_processes_are_stopped_and_one_goes_on(tiny_folder, tokens, tmp_path
     torch.manual_seed(0)
     config = transformers.BloomConfig(vocab_size=131, hidden_size=48, n_layer=40, n_head=4)
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
-    prune_here(tmp_path / "model", tmp_path / "whole", fields(tokens))
+    prune_as_configured(tmp_path / "whole", tmp_path / "model", fields(tokens))
     processes = start(tmp_path / "model", tokens, tmp_path / "run", 2)
     there = tmp_path / "run" / "progress" / "layer_00002.npz"
     while not there.is_file():
@@ -190,32 +211,20 @@ def test_a_process_that_fails_takes_the_other_with_it(tiny_folder, tokens, tmp_p
     assert not (tmp_path / "run" / "report.json").exists()
 
 
-@pytest.mark.parametrize("name", ["xglm", "gpt2"])  # whose kernels are stored turned, and not
-def test_two_processes_read_and_write_half_each(name, tiny_folder, tmp_path):
-    saved = tmp_path / "checkpoint"
-    jp.checkpoint.save(saved, params={"rows": np.arange(48, dtype=np.float32).reshape(8, 6)})
-    address = f"127.0.0.1:{free_port()}"
-    folder = tiny_folder(name)
-    job = [sys.executable, device_jobs.__file__, "one_of_two", folder, saved, tmp_path, address]
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
-    finish([
-        subprocess.Popen(
-            [*job, str(process)], env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        for process in range(2)
-    ])  # fmt: skip
+@pytest.mark.parametrize("name", READ)
+def test_two_processes_read_and_write_half_each(name, pair, tiny_folder):
+    out, folder = pair[0] / "read" / name, tiny_folder(name)
     model = jp.load(folder)
     blocks = {str(layer): model.block(layer) for layer in range(model.config.n_layers)}
-    params = jp.checkpoint.restore(tmp_path / "saved").params
+    params = jp.checkpoint.restore(out / "saved").params
     assert params.pop("int64").tolist() == [(1 << 40) + i for i in range(4)]
     jax.tree.map(np.testing.assert_array_equal, params, blocks)
     total = sum(leaf.nbytes for leaf in jax.tree.leaves(blocks))
-    read = [int(np.load(tmp_path / f"{process}.npz")["read"]) for process in range(2)]
+    read = [int(np.load(out / f"{process}.npz")["read"]) for process in range(2)]
     assert sum(read) == total
     assert read == pytest.approx([total / 2] * 2, rel=0.01)
     written = [
-        sum(path.stat().st_size for path in (tmp_path / "saved").rglob(f"ocdbt.process_{i}/d/*"))
+        sum(path.stat().st_size for path in (out / "saved").rglob(f"ocdbt.process_{i}/d/*"))
         for i in range(2)
     ]
     assert written == pytest.approx([sum(written) / 2] * 2, rel=0.1)

@@ -3,11 +3,11 @@
 Where devices share a block, its kernels are gathered and nothing else."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
+from device_jobs import environment, optimised
 
 PROGRAM = r"""
 import json, re
@@ -30,7 +30,7 @@ def passes(mesh):
     rows = lambda x: jax.device_put(x, by_rows(mesh))
     x, valid = rows(np.ones((16, 8, 32), np.float32)), rows(np.ones((16, 8), bool))
     texts = {}
-    for step in (*PROPAGATIONS["block"], *PROPAGATIONS["site"][:1]):
+    for step in (*PROPAGATIONS["block"].steps, *PROPAGATIONS["site"].steps[:1]):
         how = dict(config=config, mesh=mesh, segment=step.segment)
         lowered = run_segment.lower(params, x, Context(valid), **how)
         texts[str(step.segment)] = lowered.compile().as_text()
@@ -62,7 +62,7 @@ for devices in (1, 2, 4, 8):
     some = device_mesh(devices)
     step = 2 * devices
     piece = (np.ones((step, 8, 32), np.float32), Context(np.ones((step, 8), bool)))
-    how = dict(config=config, mesh=some, segment=PROPAGATIONS["dense"][0].segment)
+    how = dict(config=config, mesh=some, segment=PROPAGATIONS["dense"].steps[0].segment)
     compiled = run_segment.lower(block, *jax.device_put(piece, by_rows(some)), **how).compile()
     flops[devices] = compiled.cost_analysis()["flops"] * 16 / step
 # the same search finds a collective where there is one
@@ -76,10 +76,10 @@ print(json.dumps(report | {"flops": flops}))
 
 @pytest.fixture(scope="module")
 def report():
-    env = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", PROGRAM],
+        env=optimised(environment(8)), capture_output=True, text=True, check=True,
+    )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])
 
 
