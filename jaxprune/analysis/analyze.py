@@ -45,32 +45,32 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       InputError: anything in config, model, data or runs that does not fit.
     """
     began = time.perf_counter()
-    wanted, made = config.analysis, config.calibration
-    if not KINDS[made.kind].reads_text:
+    options, calibration = config.analysis, config.calibration
+    if not KINDS[calibration.kind].reads_text:
         raise InputError(
-            f"calibration.kind: got {made.kind!r}; allowed: any other, as the analysis makes "
+            f"calibration.kind: got {calibration.kind!r}; allowed: any other, as the analysis makes "
             "demonstrations from sentences in calibration.data"
         )
-    codes = chosen_languages(wanted.languages, made.data, made.target)
+    codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(**config.mesh)
     model = load(config.model, config.revision)
-    masks = _masks(wanted.masks, workdir, model)
+    masks = _masks(options.masks, workdir, model)
     batches = demonstration_sets(
-        model.tokenizer, made.data, codes, made.target,
-        shots=made.shots, samples=made.samples, max_length=made.max_length,
+        model.tokenizer, calibration.data, codes, calibration.target,
+        shots=calibration.shots, samples=calibration.samples, max_length=calibration.max_length,
         seed=config.seed, compat=config.compat,
     )  # fmt: skip
     stats = measure(model, batches, dtype=config.dtype, mesh=mesh)
-    share = used_share(wanted.top, config.compat)
-    found = compare_sets(stats, share)
+    share = used_share(options.top, config.compat)
+    overlap = compare_sets(stats, share)
     folder = workdir / "analysis"
-    _write_tables(folder, stats, found, masks)
+    _write_tables(folder, stats, overlap, masks)
     measured = time.perf_counter()
-    pictures.draw(folder / "figures", stats, found, masks, target=made.target, share=share)
-    summary = summarise(stats, found, masks) | {
+    pictures.draw(folder / "figures", stats, overlap, masks, target=calibration.target, share=share)
+    summary = analysis_summary(stats, overlap, masks) | {
         "languages": codes,
-        "target": made.target,
-        "top": {"asked": wanted.top, "used": share},
+        "target": calibration.target,
+        "top": {"asked": options.top, "used": share},
         "digest": digest(batches),
         "seconds": {
             "tables": round(measured - began, 3),
@@ -84,13 +84,14 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     return summary
 
 
-def _masks(wanted: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
+def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
     """The masks of the runs that `analysis.masks` names, and of the workdir's own if it has any."""
-    if wanted is None:
+    if runs_named is None:
         return None
-    runs = [Path(name).expanduser() for name in wanted.split(",")]
-    own = (workdir / "checkpoint").is_dir()
-    if own and workdir.resolve() not in [run.resolve() for run in runs]:
+    runs = [Path(name).expanduser() for name in runs_named.split(",")]
+    if (workdir / "checkpoint").is_dir() and workdir.resolve() not in [
+        run.resolve() for run in runs
+    ]:
         runs.insert(0, workdir)
     return read_runs(runs, family_of(model.config).sites)
 
@@ -104,19 +105,19 @@ def compare_sets(stats: ActivationStats, share: float) -> dict[str, Overlap]:
 def _write_tables(
     folder: Path,
     stats: ActivationStats,
-    found: Mapping[str, Overlap],
+    overlaps: Mapping[str, Overlap],
     masks: MaskOverlap | None,
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     write_magnitudes(folder, stats)
-    write_overlaps(folder, stats.roles, found)
+    write_overlaps(folder, stats.roles, overlaps)
     if masks is not None:
         write_masks(folder, masks)
 
 
-def summarise(
-    stats: ActivationStats, found: Mapping[str, Overlap], masks: MaskOverlap | None
+def analysis_summary(
+    stats: ActivationStats, overlaps: Mapping[str, Overlap], masks: MaskOverlap | None
 ) -> dict[str, Any]:
     """Means over layers and pairs of sets, and of runs: what one reads first."""
     kinds = [role.partition("/")[0] for role in stats.roles]
@@ -133,7 +134,7 @@ def summarise(
                 "top_in_top": means(overlap.top),
                 "top_in_bottom": means(overlap.bottom),
             }
-            for site, overlap in found.items()
+            for site, overlap in overlaps.items()
         },
     }
     if masks is not None:

@@ -20,17 +20,17 @@ _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
 
 
-def chosen_languages(wanted: str | None, data: str | Path, target: str) -> list[str]:
+def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[str]:
     """The languages that `analysis.languages` names, or those of the data.
 
     Args:
-      wanted: codes with commas between them, or None.
+      codes: codes with commas between them, or None.
       data: `calibration.data`. A folder of `<language>.txt` files or "nano" has a few languages,
         which are all taken; of releases, which have hundreds, the paper's.
-      target: stands first where `wanted` does not say.
+      target: stands first where `codes` does not say.
     """
-    if wanted is not None:
-        return wanted.split(",")
+    if codes is not None:
+        return codes.split(",")
     place = text_place(data, "calibration")
     files = sorted(path.stem for path in Path(place.data).expanduser().glob("*.txt"))
     there = place.languages or files or PAPER_LANGUAGES
@@ -145,8 +145,8 @@ def _hub_sentences(name: str, code: str) -> list[str]:
     try:
         configurations = datasets.get_dataset_config_names(name)
         # FLORES+ renamed some languages: its own code is the last one of the table.
-        wanted = [*reversed(language(code).flores), code]
-        chosen = next((there for there in wanted if there in configurations), None)
+        spellings = [*reversed(language(code).flores), code]
+        chosen = next((one for one in spellings if one in configurations), None)
         rows = datasets.load_dataset(name, chosen, split="dev") if chosen else None
     except (ConnectionError, FileNotFoundError, ValueError) as error:
         raise hub_refusal(name, error) from error

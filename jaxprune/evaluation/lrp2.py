@@ -244,7 +244,7 @@ def _is_moved(
     tokenized = tokenizer(texts, return_offsets_mapping=True, verbose=False)
     assert tokenized["input_ids"] == encoded.sequences
     return [
-        [any(max(a, start) < min(b, stop) for start, stop in option.own) for a, b in offsets]
+        [any(max(a, start) < min(b, stop) for start, stop in option.row_spans) for a, b in offsets]
         for option, offsets in zip(options, tokenized["offset_mapping"], strict=True)
     ]
 

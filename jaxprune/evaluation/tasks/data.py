@@ -134,14 +134,14 @@ class Source:
 
     def _pick(self, folder: Path, language: str) -> Path:
         paths = [folder / f"{language}{suffix}" for suffix in _SUFFIXES]
-        found = [path for path in paths if path.is_file()]
-        if len(found) > 1:
+        existing = [path for path in paths if path.is_file()]
+        if len(existing) > 1:
             raise InputError(
-                f"{folder}: holds {found[0].name} and {found[1].name}; allowed: one of them"
+                f"{folder}: holds {existing[0].name} and {existing[1].name}; allowed: one of them"
             )
-        if not found:
+        if not existing:
             raise self._missing(language)
-        return found[0]
+        return existing[0]
 
     def _missing(self, language: str) -> InputError:
         listed = " ".join(sorted(self.languages() or [])) or "none"

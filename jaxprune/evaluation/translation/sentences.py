@@ -125,12 +125,12 @@ def _pairs(data: str | Path, source: str, target: str) -> list[Pair]:
             f"{data}: {source} has {len(theirs)} rows and {target} has {len(ours)}; "
             "row i must say the same in both"
         )
-    found = [
+    pairs = [
         Pair(row.text(field).strip(), right.text(field).strip())
         for row, right in zip(theirs, ours, strict=True)
         for field in ("premise", "hypothesis")
     ]
-    return list(dict.fromkeys(found))  # three rows share a premise
+    return list(dict.fromkeys(pairs))  # three rows share a premise
 
 
 def _nli_source(data: str | Path) -> Source | None:
