@@ -59,7 +59,7 @@ def variants(config: ConfigDict) -> list[Variant]:
     codes = calibration_languages(config)
     sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
     planned = [Variant(DENSE)]
-    for calibration in config.sweep.calibrations.split(","):
+    for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
         if calibration == LRP2:
             planned.append(Variant(LRP2))
         elif calibration in _OF_A_LANGUAGE:
@@ -72,6 +72,16 @@ def variants(config: ConfigDict) -> list[Variant]:
         elif calibration != DENSE:
             planned += [Variant(calibration, None, sparsity) for sparsity in sparsities]
     return planned
+
+
+def _place(calibration: str) -> tuple[int, ...]:
+    """Of a calibration in the tables, whatever the order in the config: by how much of the data it sees; LRP2 last."""
+    if calibration in (DENSE, LRP2):
+        return (0,) if calibration == DENSE else (3,)
+    if calibration in _OF_A_LANGUAGE:
+        kind = KINDS[calibration]
+        return (2, kind.may_hold_code, kind.translates)
+    return (1, "seed" not in CRITERIA[calibration].options)  # what is drawn, then what is computed
 
 
 def calibration_languages(config: ConfigDict) -> list[str]:

@@ -358,6 +358,24 @@ def test_odd_metrics_are_shown_as_they_are(tmp_path):
     assert shown["half by language"] == (["language", "accuracy"], {"fr": ["0.5"]})
 
 
+def test_metrics_that_lack_figures_are_shown_without_them(tmp_path):
+    """As an older version wrote them."""
+    languages = {code: {"accuracy": 0.5, "interval": [0.4, 0.625]} for code in ("en", "fr")}
+    languages["fr"]["rankc"] = {"corrected": 0.75}
+    write_json(tmp_path / "xnli" / "metrics.json", {"languages": languages, "mean": None})
+    root = made(tmp_path)
+    shown = tables(root)
+    assert shown["xnli by language"] == (
+        ["language", "accuracy, %", "95% interval", "RankC"],
+        {"en": ["50.0", "[40.0, 62.5]", "–"], "fr": ["50.0", "[40.0, 62.5]", "0.750"]},
+    )
+    assert shown["means of every task"] == (["task"], {"xnli": []})
+    assert titles(root, "Accuracy") == [
+        "en, accuracy: 50 [40, 62.5]",
+        "fr, accuracy: 50 [40, 62.5]",
+    ]
+
+
 def test_runs_with_translations_only_are_compared(tmp_path):
     for side in (0, 1):
         languages = {code: {"bleu": pair[side]} for code, pair in BLEU.items()}

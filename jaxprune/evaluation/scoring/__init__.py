@@ -10,7 +10,12 @@ from jaxprune.evaluation.scoring.metrics import (
     paired_bootstrap,
     task_metrics,
 )
-from jaxprune.evaluation.scoring.options import Encoded, ask, option_scores, question_scores
+from jaxprune.evaluation.scoring.options import (
+    Encoded,
+    encode_questions,
+    option_scores,
+    question_scores,
+)
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perplexity, texts
 from jaxprune.evaluation.scoring.records import (
     Interval,
@@ -38,8 +43,8 @@ __all__ = [
     "Scorer",
     "TaskMetrics",
     "TokenScores",
-    "ask",
     "check_scores",
+    "encode_questions",
     "holm",
     "mcnemar",
     "option_scores",

@@ -1,4 +1,4 @@
-"""From scores to figures: accuracy, F1, RankC, intervals, tests of a difference. Pure numpy.
+"""Scores → figures: accuracy, F1, RankC, intervals, tests of a difference. Knows no model.
 
 All figures are shares in [0, 1]; only tables show percent and points. Rows are taken to be independent
 of each other.
@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy.special import bdtr
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.records import (
@@ -25,6 +24,9 @@ from jaxprune.evaluation.scoring.records import (
     TaskMetrics,
     check_scores,
 )
+
+if TYPE_CHECKING:
+    from scipy.stats._result_classes import BinomTestResult
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -96,11 +98,17 @@ def wilson_interval(right: int, rows: int, confidence: float = CONFIDENCE) -> tu
     It needs no resampling and no seed, stays within [0, 1] and keeps its width at accuracies of 0
     and 1, where bootstrap percentiles have none (Brown, Cai and DasGupta 2001).
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, shrink = right / rows, 1 + z * z / rows
-    centre = (share + z * z / (2 * rows)) / shrink
-    half = z / shrink * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    interval = _binomial(right, rows).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _binomial(successes: int, trials: int) -> BinomTestResult:
+    """So many successes of trials > 0, tested against 1/2, exact and two-sided."""
+    from scipy.stats import (
+        binomtest,  # its import takes a second, which only figures have to wait for
+    )
+
+    return binomtest(successes, trials)
 
 
 def paired_bootstrap(
@@ -148,7 +156,7 @@ def mcnemar(a: Bool[np.ndarray, " R"], b: Bool[np.ndarray, " R"]) -> float:
     Of the rows that only one of them has right, the number that a has is binomial with 1/2.
     """
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+    return float(_binomial(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

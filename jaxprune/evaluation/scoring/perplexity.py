@@ -1,4 +1,4 @@
-"""Perplexity by language on plain text."""
+"""Plain text by language → perplexity of each."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
     ends = range(width, len(tokens) + 1, width) or [len(tokens)]
     windows = [tokens[max(0, end - width) : end] for end in ends]
-    found = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
-    mean = found.mean(dtype=np.float64)
+    log_probabilities = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
+    mean = log_probabilities.mean(dtype=np.float64)
     if math.isnan(mean):
         raise InputError(f"{name}: the model says NaN, which comes of overflow in it")
     # of a destroyed model too it is a number that JSON can hold
-    return Perplexity(math.exp(min(-mean, 700.0)), len(found), len(windows))
+    return Perplexity(math.exp(min(-mean, 700.0)), len(log_probabilities), len(windows))
 
 
 def texts(data: str, languages: list[str] | None, lines: int | None) -> dict[str, str]:

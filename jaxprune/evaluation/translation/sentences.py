@@ -26,7 +26,6 @@ from jaxprune.calibration import (
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.tasks import Source, load_task
-from jaxprune.hf import Model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -56,57 +55,6 @@ class Sentences:
     target: str
     demonstrations: list[Pair]
     pairs: list[Pair]
-
-
-class Translation(NamedTuple):
-    """Sentences, what the model made of them, and what is right; line by line."""
-
-    sources: list[str]
-    hypotheses: list[str]
-    references: list[str]
-
-
-def translate(
-    model: Model | Generator,
-    data: str | Path,
-    *,
-    source: str,
-    target: str = "en",
-    shots: int = 4,
-    shots_data: str | Path | None = None,
-    rows: int | None = None,
-    seed: int = 0,
-    beams: int = 1,
-    length_penalty: float = 1.0,
-    max_new_tokens: int = NEW_TOKENS,
-    batch: int = BATCH,
-) -> Translation:
-    """Translates sentences that have a translation to compare with.
-
-    Args:
-      model: or a generator, whose weights then serve for several languages.
-      data, source, target, shots, shots_data, rows, seed: see `read_sentences`.
-      beams, length_penalty, max_new_tokens, batch: see `Generator`.
-
-    Raises:
-      InputError: data that cannot be read or are too few; no tokenizer, or one without eos; prompts
-        that are too long for the model.
-      OSError: the hub cannot be reached.
-    """
-    sentences = read_sentences(
-        data, source, target, shots=shots, shots_data=shots_data, rows=rows, seed=seed
-    )
-    generator = model if isinstance(model, Generator) else Generator(model)
-    hypotheses = hypothesise(
-        generator,
-        sentences,
-        beams=beams,
-        length_penalty=length_penalty,
-        max_new_tokens=max_new_tokens,
-        batch=batch,
-    )
-    sources, references = (list(lines) for lines in zip(*sentences.pairs, strict=True))
-    return Translation(sources, hypotheses, references)
 
 
 def read_sentences(
@@ -232,7 +180,11 @@ def hypothesise(
     max_new_tokens: int = NEW_TOKENS,
     batch: int = BATCH,
 ) -> list[str]:
-    """The model's translation of each sentence, without white space at the ends."""
+    """The model's translation of each sentence, without white space at the ends.
+
+    Raises:
+      InputError: no tokenizer, or one without eos; prompts that are too long for the model.
+    """
     tokenizer = generator.model.tokenizer
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")

@@ -13,10 +13,10 @@ from jaxprune.evaluation.translation.evaluate import evaluate_translation, trans
 from jaxprune.evaluation.translation.records import LanguageScores, TranslationResult
 from jaxprune.evaluation.translation.sentences import (
     Pair,
+    hypothesise,
     languages,
     read_sentences,
     stop_tokens,
-    translate,
     translation_prompts,
 )
 from nano import corpus
@@ -59,12 +59,14 @@ def test_eos_and_all_tokens_with_a_line_break_stop():
 
 
 def test_nano_is_translated_nearly_perfectly(generator):
-    found = translate(generator, "nano", source="fr", rows=30, max_new_tokens=40)
-    assert found.references == corpus.sentences("en", "held_out", 30)
-    assert found.sources == corpus.sentences("fr", "held_out", 30)
-    right = np.mean([h == r for h, r in zip(found.hypotheses, found.references, strict=True)])
+    held_out = read_sentences("nano", "fr", rows=30)
+    sources, references = (list(lines) for lines in zip(*held_out.pairs, strict=True))
+    assert references == corpus.sentences("en", "held_out", 30)
+    assert sources == corpus.sentences("fr", "held_out", 30)
+    hypotheses = hypothesise(generator, held_out, max_new_tokens=40)
+    right = np.mean([h == r for h, r in zip(hypotheses, references, strict=True)])
     assert right > 0.9
-    assert translation_scores(found.hypotheses, found.references).bleu > 95
+    assert translation_scores(hypotheses, references).bleu > 95
 
 
 def test_what_an_evaluation_writes(generator, tmp_path):

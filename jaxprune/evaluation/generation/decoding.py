@@ -1,6 +1,6 @@
-"""How tokens are chosen from the states after the last block: greedily, or by beam search.
+"""States after the last block → the next tokens, greedily or by beam search, and the sequences that come of them.
 
-A search knows rows, not prompts: it is asked for the next tokens of all rows at once, and to forget rows.
+A strategy knows rows, not prompts: it chooses the next tokens of all rows at once, and rows can be dropped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.models import ModelConfig, modules
 
 
-class Chosen(NamedTuple):
+class NextTokens(NamedTuple):
     """The next tokens.
 
     Attributes:
@@ -33,16 +33,16 @@ class Chosen(NamedTuple):
     parents: Int[Array, "B M"] | None
 
 
-class Search(Protocol):
+class DecodingStrategy(Protocol):
     """Rows that are not `open` have their sequence, and what is chosen for them does not matter."""
 
     open: Bool[np.ndarray, " B"]
 
-    def choose(self, x: Float[Array, "B M D"]) -> Chosen:
+    def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
         """The next tokens, from the last block's output; remembers them."""
 
     def sequence(self, row: int) -> list[int]:
-        """The best sequence of a row that was found, without its stop token."""
+        """The best sequence of a row, without its stop token."""
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:
         """These rows are the rows from now on."""
@@ -62,7 +62,7 @@ def likeliest(
     return on_own_rows(call, mesh)(params, x)
 
 
-class Greedy:
+class GreedyDecoding:
     """The likeliest token, until one of `stop` or `limit` tokens are there."""
 
     def __init__(
@@ -70,27 +70,27 @@ class Greedy:
     ) -> None:
         self.open = is_row.copy()
         self._model, self._limit, self._stop = model, limit, np.array(sorted(stop), np.int32)
-        self._found: list[list[int]] = [[] for _ in is_row]
+        self._sequences: list[list[int]] = [[] for _ in is_row]
 
-    def choose(self, x: Float[Array, "B 1 D"]) -> Chosen:
+    def choose(self, x: Float[Array, "B 1 D"]) -> NextTokens:
         """The next token of every row."""
         model = self._model
         chosen = likeliest(model.head, x, config=model.config, mesh=model.mesh)
         tokens = np.asarray(chosen)[:, 0]
         self.open &= ~np.isin(tokens, self._stop)
         for row in np.flatnonzero(self.open):
-            self._found[row].append(int(tokens[row]))
-            self.open[row] = len(self._found[row]) < self._limit
-        return Chosen(chosen, None)
+            self._sequences[row].append(int(tokens[row]))
+            self.open[row] = len(self._sequences[row]) < self._limit
+        return NextTokens(chosen, None)
 
     def sequence(self, row: int) -> list[int]:
-        """What was found."""
-        return self._found[row]
+        """What was chosen for the row."""
+        return self._sequences[row]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:
         """These rows are the rows from now on."""
         self.open = self.open[rows]
-        self._found = [self._found[row] for row in rows]
+        self._sequences = [self._sequences[row] for row in rows]
 
 
 class Candidates(NamedTuple):
@@ -122,10 +122,10 @@ def continuations(
         total = jax.nn.log_softmax(logits, axis=-1) + scores[..., None]
         going_on = jnp.where(stops, -jnp.inf, total)
         rows, beams = scores.shape
-        every, on = (
+        every, continuing = (
             Candidates(*jax.lax.top_k(y.reshape(rows, -1), beams)) for y in (total, going_on)
         )
-        return every, on
+        return every, continuing
 
     return on_own_rows(call, mesh)(params, x, scores)
 
@@ -133,9 +133,9 @@ def continuations(
 class BeamSearch:
     """Beam search as transformers' `generate(num_beams=…, early_stopping=False)` has it.
 
-    The M likeliest continuations of a row are looked at; those of them that end are kept as found, with the
+    The M likeliest continuations of a row are looked at; those of them that end are kept, with the
     score (sum of log-probabilities) / length^length_penalty, where the stop token counts. The M likeliest
-    that do not end go on. A row is done when M sequences are found and the best beam, at its present
+    that do not end go on. A row is done when M sequences have ended and the best beam, at its present
     length, is no better than the worst of them.
     """
 
@@ -159,12 +159,12 @@ class BeamSearch:
         self._scores = np.full((rows, beams), -1e9, np.float32)
         self._scores[:, 0] = 0
         self._running = np.zeros((rows, beams, 0), np.int32)
-        self._found: list[list[tuple[float, list[int]]]] = [[] for _ in range(rows)]
+        self._finished: list[list[tuple[float, list[int]]]] = [[] for _ in range(rows)]
 
-    def choose(self, x: Float[Array, "B M D"]) -> Chosen:
+    def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
         """The next token of every beam."""
         model, share = self._model, by_rows(self._model.mesh)
-        every, on = jax.device_get(
+        candidates, going_on = jax.device_get(
             continuations(
                 (*model.head, self._stops), x, self._scores, config=model.config, mesh=model.mesh
             )
@@ -173,34 +173,35 @@ class BeamSearch:
         worth = self._length**self._penalty
         size = model.config.vocab_size
         for row in np.flatnonzero(self.open).tolist():
-            self._end(row, every.scores[row] / worth, *np.divmod(every.indices[row], size))
-            full = len(self._found[row]) == self._beams
-            worst = self._found[row][-1][0] if full else -np.inf
-            self.open[row] = on.scores[row, 0] / worth > worst and self._length < self._limit
-        parents, tokens = (part.astype(np.int32) for part in np.divmod(on.indices, size))
+            ends = np.divmod(candidates.indices[row], size)
+            self._end(row, candidates.scores[row] / worth, *ends)
+            full = len(self._finished[row]) == self._beams
+            worst = self._finished[row][-1][0] if full else -np.inf
+            self.open[row] = going_on.scores[row, 0] / worth > worst and self._length < self._limit
+        parents, tokens = (part.astype(np.int32) for part in np.divmod(going_on.indices, size))
         before = np.take_along_axis(self._running, parents[..., None], axis=1)
         self._running = np.concatenate([before, tokens[..., None]], axis=-1)
-        self._scores = on.scores
-        return Chosen(jax.device_put(tokens, share), jax.device_put(parents, share))
+        self._scores = going_on.scores
+        return NextTokens(jax.device_put(tokens, share), jax.device_put(parents, share))
 
     def _end(self, row: int, scores: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> None:
-        """Keeps those continuations that end, and of all that ended the best M, best first."""
-        found = self._found[row]
+        """Keeps those continuations that end, and of all that have ended the best M, best first."""
+        finished = self._finished[row]
         for score, parent, token in zip(scores, parents, tokens, strict=True):
             stops = self._stops[token]
             if stops or self._length == self._limit:
                 sequence = self._running[row, parent].tolist()
-                found.append((float(score), sequence if stops else [*sequence, int(token)]))
-        found.sort(key=lambda one: -one[0])
-        del found[self._beams :]
+                finished.append((float(score), sequence if stops else [*sequence, int(token)]))
+        finished.sort(key=lambda scored: -scored[0])
+        del finished[self._beams :]
 
     def sequence(self, row: int) -> list[int]:
-        """The best one found."""
-        return self._found[row][0][1]
+        """The best one that ended."""
+        return self._finished[row][0][1]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:
         """These rows are the rows from now on."""
         self.open, self._scores, self._running = (
             array[rows] for array in (self.open, self._scores, self._running)
         )
-        self._found = [self._found[row] for row in rows]
+        self._finished = [self._finished[row] for row in rows]

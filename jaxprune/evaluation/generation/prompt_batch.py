@@ -1,7 +1,7 @@
-"""Prompts that are generated from together: their tokens in pieces, their keys and values, their next states.
+"""Prompts that are generated from together → their keys and values, and the states that their next tokens come from.
 
-Rows are left-justified and sorted by length. A device takes a piece of them at a time through each block,
-as wide as the longest row of the piece. Rows that are done are let go of when half of them are.
+Rows are left-justified and sorted by length. A device takes a micro-batch of them at a time through each
+block, as wide as its longest row. Rows whose sequence is done are dropped when half of them are.
 """
 
 from __future__ import annotations
@@ -17,23 +17,30 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.devices import by_rows, on_own_rows, replicated
-from jaxprune.evaluation.generation.cache import KeyValues, Stretches, fill, follow, remember, step
+from jaxprune.evaluation.generation.cache import (
+    KeyValues,
+    Stretches,
+    decode_step,
+    prefill,
+    reorder,
+    write_token,
+)
+from jaxprune.evaluation.generation.decoding import NextTokens
 from jaxprune.evaluation.generation.resident import Resident
-from jaxprune.evaluation.generation.search import Chosen
 from jaxprune.models import Positions
 from jaxprune.passes import embed_tokens
 
 # Lengths are rounded up to a multiple of this, or of more: each is compiled for.
 MULTIPLE = 16
-# Tokens of a piece.
-TOKENS = 1024
+# Tokens of a micro-batch.
+MICRO_BATCH_TOKENS = 1024
 # With fewer rows, but for a single one, a device is no faster: a step reads all weights.
 LEAST_ROWS = 8
 # What all prompts begin with is computed once if it has so many tokens.
 LEAST_SHARED = 16
 
 
-class Shared(NamedTuple):
+class SharedPrefix(NamedTuple):
     """What all prompts begin with.
 
     Attributes:
@@ -52,10 +59,10 @@ def rounded(length: int) -> int:
 
 
 @functools.partial(jax.jit, static_argnames=("width", "mesh"))
-def _joined(pieces: Sequence[KeyValues], *, width: int, mesh: Mesh) -> KeyValues:
-    """Pieces [b, K, T, H] of each device as its rows [B, K, width, H]."""
+def _joined(micro_batches: Sequence[KeyValues], *, width: int, mesh: Mesh) -> KeyValues:
+    """Micro-batches [b, K, T, H] of each device as its rows [B, K, width, H]."""
 
-    def call(_: None, *pieces: KeyValues) -> KeyValues:
+    def call(_: None, *micro_batches: KeyValues) -> KeyValues:
         def join(*arrays: Array) -> Array:
             missing = [(0, 0)] * 4
             padded = []
@@ -64,16 +71,16 @@ def _joined(pieces: Sequence[KeyValues], *, width: int, mesh: Mesh) -> KeyValues
                 padded.append(jnp.pad(array, missing))
             return jnp.concatenate(padded)
 
-        return jax.tree.map(join, *pieces)
+        return jax.tree.map(join, *micro_batches)
 
-    return on_own_rows(call, mesh)(None, *pieces)
+    return on_own_rows(call, mesh)(None, *micro_batches)
 
 
 @functools.partial(jax.jit, static_argnames="mesh")
 def _last(
     states: Sequence[Array], places: Int[Array, " B"], *, mesh: Mesh
 ) -> Float[Array, "B 1 D"]:
-    """The state at one place of every row, from pieces [b, T, D]."""
+    """The state at one place of every row, from micro-batches [b, T, D]."""
 
     def call(_: None, places: Array, *states: Array) -> Array:
         cuts = np.cumsum([len(x) for x in states])[:-1]
@@ -88,7 +95,7 @@ def _last(
 
 
 @functools.partial(jax.jit, static_argnames="mesh")
-def _taken(arrays: Any, rows: Int[Array, " b"], *, mesh: Mesh) -> Any:
+def _take_rows(arrays: Any, rows: Int[Array, " b"], *, mesh: Mesh) -> Any:
     """Rows of all arrays; each device counts its own."""
     return on_own_rows(lambda _, y, i: jax.tree.map(lambda z: z[i], y), mesh)(None, arrays, rows)
 
@@ -106,7 +113,7 @@ def _on_all(shared: KeyValues, mesh: Mesh) -> KeyValues:
     )
 
 
-def begin(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> Shared:
+def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> SharedPrefix:
     """Computes what all prompts begin with, if it is long; at least one token of each is left."""
     count = 0
     if len(prompts) > 1:
@@ -116,9 +123,9 @@ def begin(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> Shar
     config, mesh = model.config, model.mesh
     dtype = jax.tree.leaves(model.blocks[0]["mlp"]["out"]["kernel"])[0].dtype
     shape = (mesh.size, config.n_kv_heads, 0, config.head_dim)
-    nothing = KeyValues(*(jnp.zeros(shape, dtype, device=by_rows(mesh)) for _ in range(2)))
+    empty = KeyValues(*(jnp.zeros(shape, dtype, device=by_rows(mesh)) for _ in range(2)))
     if count < LEAST_SHARED:
-        return Shared(0, [nothing] * config.n_layers)
+        return SharedPrefix(0, [empty] * config.n_layers)
     tokens = np.zeros((mesh.size, rounded(count)), np.int32)
     tokens[:, :count] = prompts[0][:count]
     zero = _scalar(0, mesh)
@@ -126,12 +133,12 @@ def begin(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> Shar
     x = _embedded(model, tokens, np.arange(tokens.shape[1]), limit)
     layers = []
     for block in model.blocks:
-        x, own = fill((block, zero), x, nothing, **fixed)
-        layers.append(own)
-    return Shared(count, layers)
+        x, key_values = prefill((block, zero), x, empty, **fixed)
+        layers.append(key_values)
+    return SharedPrefix(count, layers)
 
 
-class Rows:
+class PromptBatch:
     """Prompts on the devices, and what was generated from them.
 
     Args:
@@ -153,7 +160,7 @@ class Rows:
         model: Resident,
         steps: Resident,
         prompts: Sequence[Sequence[int]],
-        shared: Shared,
+        shared: SharedPrefix,
         *,
         beams: int,
         new_tokens: int,
@@ -164,12 +171,12 @@ class Rows:
         self._count = _scalar(shared.tokens, steps.mesh)
         self._slot = 0
         rests = [prompt[shared.tokens :] for prompt in prompts]
-        self.prompts, pieces = _dealt(rests, model.mesh.size)
-        own = np.array([len(rests[i]) if i >= 0 else 1 for i in self.prompts], np.int32)
-        self._lengths = own + np.int32(shared.tokens)
+        self.prompts, micro_batches = _deal(rests, model.mesh.size)
+        lengths = np.array([len(rests[i]) if i >= 0 else 1 for i in self.prompts], np.int32)
+        self._lengths = lengths + np.int32(shared.tokens)
         self._on_devices = jax.device_put(self._lengths, self._share)
         self._levels = _levels(len(self.prompts) // steps.mesh.size)
-        x = self._fill(model, pieces, own - 1)
+        x = self._prefill(model, micro_batches, lengths - 1)
         self.x = x if beams == 1 else jnp.repeat(x, beams, axis=1)
         config, dtype = model.config, self._prompt[0].keys.dtype
         shape = (len(self.prompts), beams, config.n_kv_heads, new_tokens, config.head_dim)
@@ -178,94 +185,94 @@ class Rows:
             for _ in steps.blocks
         ]
 
-    def _fill(
-        self, model: Resident, pieces: Sequence[np.ndarray], places: np.ndarray
+    def _prefill(
+        self, model: Resident, micro_batches: Sequence[np.ndarray], places: np.ndarray
     ) -> Float[Array, "B 1 D"]:
         """Takes the prompts through all blocks, and keeps their keys and values."""
-        mesh, width = model.mesh, max(piece.shape[1] for piece in pieces)
+        mesh, width = model.mesh, max(tokens.shape[1] for tokens in micro_batches)
         fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
         count = _scalar(self._shared.tokens, mesh)
         states = [
             _embedded(model, tokens, self._shared.tokens + np.arange(tokens.shape[1]), self._limit)
-            for tokens in pieces
+            for tokens in micro_batches
         ]
         self._prompt: list[KeyValues] = []
         for block, shared in zip(model.blocks, self._shared.layers, strict=True):
             before = _on_all(shared, mesh)
-            filled = [fill((block, count), x, before, **fixed) for x in states]
-            states = [x for x, _ in filled]
-            own = _joined([own for _, own in filled], width=width, mesh=mesh)
-            self._prompt.append(jax.device_put(own, self._share))
+            outputs = [prefill((block, count), x, before, **fixed) for x in states]
+            states = [x for x, _ in outputs]
+            joined = _joined([kept for _, kept in outputs], width=width, mesh=mesh)
+            self._prompt.append(jax.device_put(joined, self._share))
         last = _last(states, jax.device_put(places, by_rows(mesh)), mesh=mesh)
         return jax.device_put(last, self._share)
 
-    def advance(self, chosen: Chosen) -> None:
+    def advance(self, following: NextTokens) -> None:
         """Takes the next tokens through all blocks."""
         model, mesh = self._steps, self._steps.mesh
         fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
         slot = _scalar(self._slot, mesh)
-        x = _embedded(model, chosen.tokens, self._lengths[:, None] + self._slot, self._limit)
+        x = _embedded(model, following.tokens, self._lengths[:, None] + self._slot, self._limit)
         for layer, block in enumerate(model.blocks):
             generated = self._generated[layer]
-            if chosen.parents is not None:
-                generated = follow(generated, chosen.parents, mesh=mesh)
+            if following.parents is not None:
+                generated = reorder(generated, following.parents, mesh=mesh)
             stretches = Stretches(self._shared.layers[layer], self._prompt[layer], generated)
             params = (block, self._count, slot)
-            x, own = step(params, x, self._on_devices, stretches, **fixed)
-            self._generated[layer] = remember(generated, own, slot, mesh=mesh)
+            x, new = decode_step(params, x, self._on_devices, stretches, **fixed)
+            self._generated[layer] = write_token(generated, new, slot, mesh=mesh)
         self.x = x
         self._slot += 1
 
-    def let_go(
-        self, is_open: Bool[np.ndarray, " B"], chosen: Chosen
-    ) -> tuple[Int[np.ndarray, " b"], Chosen]:
-        """Lets go of rows that are done, if that leaves half of them or fewer on every device.
+    def drop_done(
+        self, is_open: Bool[np.ndarray, " B"], following: NextTokens
+    ) -> tuple[Int[np.ndarray, " b"], NextTokens]:
+        """Drops rows that are done, if that leaves half of them or fewer on every device.
 
         Returns:
-          Which rows are left, and what was chosen for them.
+          Which rows are left, and their next tokens.
         """
         devices = self._steps.mesh.size
-        own = is_open.reshape(devices, -1)
-        level = min(size for size in self._levels if size >= own.sum(axis=1).max())
-        if level == own.shape[1]:
-            return np.arange(len(is_open)), chosen
-        kept = np.argsort(~own, axis=1, kind="stable")[:, :level].astype(np.int32)
-        rows = (kept + np.arange(devices)[:, None] * own.shape[1]).ravel()
+        by_device = is_open.reshape(devices, -1)
+        level = min(size for size in self._levels if size >= by_device.sum(axis=1).max())
+        if level == by_device.shape[1]:
+            return np.arange(len(is_open)), following
+        kept = np.argsort(~by_device, axis=1, kind="stable")[:, :level].astype(np.int32)
+        rows = (kept + np.arange(devices)[:, None] * by_device.shape[1]).ravel()
         index = jax.device_put(kept.ravel(), self._share)
-        take = functools.partial(_taken, rows=index, mesh=self._steps.mesh)
+        take = functools.partial(_take_rows, rows=index, mesh=self._steps.mesh)
         self.prompts = np.where(is_open, self.prompts, -1)[rows]
         self._lengths = self._lengths[rows]
-        self._on_devices, chosen = take((self._on_devices, chosen))
+        self._on_devices, following = take((self._on_devices, following))
         for layers in (self._prompt, self._generated):
             for layer, arrays in enumerate(layers):
                 layers[layer] = take(arrays)
-        return rows, chosen
+        return rows, following
 
 
-def _dealt(
+def _deal(
     rests: Sequence[Sequence[int]], devices: int
 ) -> tuple[Int[np.ndarray, " B"], list[Int[np.ndarray, "b T"]]]:
-    """Which prompt each row holds, device by device, and the tokens of each piece.
+    """Which prompt each row holds, device by device, and the tokens of each micro-batch.
 
-    5 prompts, 2 devices, pieces of 2     device 0: 0 1 4 -     device 1: 2 3 - -
+    5 prompts, 2 devices, micro-batches of 2     device 0: 0 1 4 -     device 1: 2 3 - -
     """
     rows = _whole(-(-len(rests) // devices))
     width = rounded(max(map(len, rests)))
     size = 1
-    while rows % (2 * size) == 0 and 2 * size * width <= TOKENS:
+    while rows % (2 * size) == 0 and 2 * size * width <= MICRO_BATCH_TOKENS:
         size *= 2
     held_by = np.full(devices * rows, -1)
     held_by[: len(rests)] = np.arange(len(rests))
     order = held_by.reshape(-1, devices, size).transpose(1, 0, 2).reshape(devices, rows)
-    pieces = []
+    micro_batches = []
     for start in range(0, rows, size):
-        chosen = order[:, start : start + size].ravel()
-        held = [rests[i] if i >= 0 else () for i in chosen]
+        members = order[:, start : start + size].ravel()
+        held = [rests[i] if i >= 0 else () for i in members]
         tokens = np.zeros((len(held), rounded(max(1, *map(len, held)))), np.int32)
         for row, rest in zip(tokens, held, strict=True):
             row[: len(rest)] = rest
-        pieces.append(tokens)
-    return order.ravel(), pieces
+        micro_batches.append(tokens)
+    return order.ravel(), micro_batches
 
 
 def _embedded(
