@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
 
+BUNDLED = ("xglm", "bloom", "gpt2")
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints"
 _GROUPED = {
     "vocab_size": 131, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -51,6 +54,12 @@ def main() -> None:
         "--models", nargs="*", help="such as nano/bloom and tiny/qwen3; default: all"
     )
     wanted = parser.parse_args().models
+    if (
+        not wanted
+    ):  # each setting is a program of its own, and XLA has room for so many in a process
+        for name in [*(f"nano/{name}" for name in BUNDLED), *(f"tiny/{name}" for name in TINY)]:
+            subprocess.run([sys.executable, __file__, "--models", name], check=True)
+        return
     with tempfile.TemporaryDirectory() as scratch:
         for name, model, compats in models(Path(scratch), wanted):
             for criterion in ("wanda", "refined", "magnitude", "random"):
@@ -63,10 +72,10 @@ def main() -> None:
                 )
 
 
-def models(scratch: Path, wanted: list[str] | None) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def models(scratch: Path, wanted: list[str]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """(name, model, compat → calibration batches) of each model."""
-    for name in ("xglm", "bloom", "gpt2"):
-        if not wanted or f"nano/{name}" in wanted:
+    for name in BUNDLED:
+        if f"nano/{name}" in wanted:
             model = jp.load(NANO / name)
             yield (
                 f"nano/{name}",
@@ -74,7 +83,7 @@ def models(scratch: Path, wanted: list[str] | None) -> Iterator[tuple[str, Any, 
                 {c: nano_batches(model, c) for c in ("corrected", "official")},
             )
     for name, config in TINY.items():
-        if not wanted or f"tiny/{name}" in wanted:
+        if f"tiny/{name}" in wanted:
             torch.manual_seed(0)
             made = transformers.AutoModelForCausalLM.from_config(config)
             made.save_pretrained(scratch / name)

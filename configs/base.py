@@ -1,4 +1,4 @@
-"""Any model of a supported family, by hub id or folder; jaxprune/config.py explains the fields.
+"""Any model of a supported family, by hub id or folder; `--help` explains the fields.
 
 python scripts/prune.py --config configs/base.py:HuggingFaceTB/SmolLM2-135M --workdir runs/smollm2 \
     --config.calibration.data=flores

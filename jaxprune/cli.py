@@ -119,15 +119,15 @@ def usage(flag_values: flags.FlagValues) -> str:
         module.__name__ for module in (script, sys.modules[__name__]) if hasattr(module, "__name__")
     )
     by_module = flag_values.flags_by_module_dict()
-    own = [flag for name in names for flag in by_module.get(name, ())]
-    own += by_module.get(sys.argv[0], [])
+    script_flags = [flag for name in names for flag in by_module.get(name, ())]
+    script_flags += by_module.get(sys.argv[0], [])
     lines = [
         (script.__doc__ or "").strip(),
         "",
         "flags:",
         "  --config: config file, as configs/bloom.py:3b",
         "  --workdir: folder to write to",
-        *(f"  --{flag.name}: {flag.help}" for flag in dict.fromkeys(own)),
+        *(f"  --{flag.name}: {flag.help}" for flag in dict.fromkeys(script_flags)),
         "",
         "fields:",
         as_text(),

@@ -1,4 +1,4 @@
-"""The progress bar of long passes, and the seconds of their stages."""
+"""Steps of a long pass → its progress bar, and the seconds of its stages."""
 
 from __future__ import annotations
 
@@ -10,36 +10,44 @@ from typing import Any
 from tqdm import tqdm
 
 
-class LayerBar:
-    """A bar that counts layers and shows tokens a second and the time left."""
+class PassBar:
+    """A bar that counts the steps of a pass and shows its tokens a second and the time left."""
 
     def __init__(self, bar: Any, tokens: int) -> None:
         self._bar = bar
         self._tokens = tokens
 
     def update(self) -> None:
-        """One more layer is done."""
-        done = (self._bar.n + 1) * self._tokens
-        elapsed = self._bar.format_dict["elapsed"]
+        """One more step is done."""
         if self._tokens:
-            self._bar.set_postfix_str(
-                f"{done / max(elapsed, 1e-9):,.0f} layer-tokens/s", refresh=False
-            )
+            share = (self._bar.n + 1) / self._bar.total
+            elapsed = self._bar.format_dict["elapsed"]
+            speed = share * self._tokens / max(elapsed, 1e-9)
+            self._bar.set_postfix_str(f"{speed:,.0f} tokens/s", refresh=False)
         self._bar.update()
 
 
 @contextmanager
-def progress_bar(name: str, layers: int, tokens: int, shown: bool) -> Iterator[LayerBar]:
-    """A bar over `layers`, each of which sees `tokens` tokens; silent unless `shown`."""
+def progress_bar(
+    name: str, steps: int, tokens: int, shown: bool, *, unit: str = "layers"
+) -> Iterator[PassBar]:
+    """A bar over the steps of a pass; silent unless `shown`.
+
+    Args:
+      name: what stands before the bar.
+      steps: how many there are.
+      tokens: that the whole pass takes through all its steps; 0 shows no speed.
+      unit: what a step is, in the plural.
+    """
     with tqdm(
-        total=layers,
+        total=steps,
         desc=name,
-        unit="layer",
         disable=not shown,
         leave=None,  # a bar inside another one, such as a sweep's, goes when it is full
-        bar_format="{desc} {n_fmt}/{total_fmt} layers |{bar}| {elapsed} < {remaining} {postfix}",
+        bar_format=f"{{desc}} {{n_fmt}}/{{total_fmt}} {unit} "
+        "|{bar}| {elapsed} < {remaining} {postfix}",
     ) as bar:
-        yield LayerBar(bar, tokens)
+        yield PassBar(bar, tokens)
 
 
 class Clock:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxprune import cli
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import compare_runs, table, write
+from jaxprune.evaluation.comparison import compare_runs, comparison_text, write_comparison
 
 
 def main() -> None:
@@ -26,8 +26,8 @@ def main() -> None:
     out = arguments.out or arguments.run_b / "compare"
     if out.exists() and not out.is_dir():
         raise InputError(f"--out: {out} is a file; allowed: a folder")
-    write(comparison, out)
-    print(table(comparison), end="")
+    write_comparison(comparison, out)
+    print(comparison_text(comparison), end="")
     print(f"written: {', '.join(str(out / f'compare.{kind}') for kind in ('json', 'csv', 'md'))}")
 
 

@@ -7,6 +7,7 @@ python scripts/report.py runs/pruned --against runs/dense
 from pathlib import Path
 
 from jaxprune import cli
+from jaxprune.config import FIELDS
 from jaxprune.html_report import FILE, write_report
 
 
@@ -22,7 +23,8 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--out", metavar="FILE", type=Path, help=f"default: RUN/{FILE}")
     arguments = parser.parse_args()
-    write_report(arguments.run, arguments.against, arguments.out)
+    defaults = {path: field.default for path, field in FIELDS.items()}
+    write_report(arguments.run, arguments.against, arguments.out, defaults=defaults)
     print(f"written: {arguments.out or arguments.run / FILE}")
 
 

@@ -1,28 +1,42 @@
 """Trains one of the bundled micro-models and scores it: about 12 minutes on two idle cores.
 
 python scripts/train_nano.py --architecture xglm --workdir runs/train_nano/xglm
+python scripts/train_nano.py --text          # writes the data files of jaxprune/nano anew
 """
 
+import sys
 from pathlib import Path
 
 from absl import app, flags
 
-from jaxprune import cli
-from jaxprune.hf import load
-from jaxprune.nano import evaluate, train, vocabulary
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # the folder `nano` is no part of the installed package
+
+from jaxprune import cli  # noqa: E402
+from jaxprune.hf import load  # noqa: E402
+from nano import evaluate, files, train, vocabulary  # noqa: E402
 
 _ARCHITECTURE = flags.DEFINE_enum(
     "architecture", "xglm", train.ARCHITECTURES, "which architecture to train"
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder for the model", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", "", "folder for the model")
 _SEED = flags.DEFINE_integer("seed", 0, "of weights and documents")
 _STEPS = flags.DEFINE_integer("steps", train.Recipe.steps, "optimizer steps", lower_bound=1)
 _TRAIN = flags.DEFINE_bool("train", True, "no: only score the model that is in workdir")
+_TEXT = flags.DEFINE_bool("text", False, "write the data files of jaxprune/nano, train nothing")
+flags.register_multi_flags_validator(
+    ["workdir", "text"],
+    lambda values: values["text"] or values["workdir"],
+    message="--workdir must have a value, except with --text",
+)
 
 
 def main(argv: list[str]) -> None:
-    """Trains, saves, scores."""
+    """Trains, saves, scores; or writes the data files."""
     del argv
+    if _TEXT.value:
+        files.write(ROOT / "jaxprune" / "nano")
+        return
     folder = Path(_WORKDIR.value)
     if _TRAIN.value:
         recipe = train.Recipe(steps=_STEPS.value, seed=_SEED.value)

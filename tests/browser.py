@@ -123,7 +123,7 @@ class Browser:
 
 # What a page must be like.
 
-VIEWS = [(width, scheme) for width in (375, 1200) for scheme in ("light", "dark")]
+VIEWS = [(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")]
 
 
 def complaints(running):
@@ -165,7 +165,7 @@ SMALL_TEXTS = """
 """
 
 HIDDEN = """
-[...document.querySelectorAll('figure svg[role=img], figure svg[role=img] :is(circle, text), table')]
+[...document.querySelectorAll('figure svg[role=img], figure svg[role=img] :is(.points path, text), table')]
   .filter(e => { const r = e.getBoundingClientRect(); return !(r.width > 0 && r.height > 0); })
   .map(e => e.outerHTML)
 """

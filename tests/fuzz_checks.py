@@ -121,7 +121,7 @@ def read_tokens(path: Path) -> None:
 
 def read_rows(path: Path) -> None:
     """Rows are counted; a field is a text that can be written, or refused."""
-    rows = Source(str(path.parent)).read(path.stem, None, 0)
+    rows = Source(str(path.parent)).read(path.stem)
     assert [row.number for row in rows] == list(range(len(rows)))
     refused = None
     try:

@@ -6,7 +6,9 @@ import numpy as np
 
 from jaxprune.analysis.overlap import overlaps
 from jaxprune.analysis.tables import write_magnitudes, write_overlaps
-from jaxprune.evaluation.scoring.metrics import Scored, task_metrics
+from jaxprune.evaluation.scoring.metrics import task_metrics
+from jaxprune.evaluation.scoring.records import Scored
+from jaxprune.files import to_json
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.runs import checkpoint
 
@@ -39,7 +41,7 @@ def evaluate(folder, side, task="xnli"):
     """Writes what an evaluation leaves: scores, metrics, translation, perplexity."""
     scored = {code: Scored(scores(code, side), LABELS, ROWS) for code in WEIGHTS}
     about = {"task": task, "protocol": "paper", "labels": None, "model": f"models/{side}"}
-    write_json(folder / task / "metrics.json", about | task_metrics(scored))
+    write_json(folder / task / "metrics.json", about | to_json(task_metrics(scored)))
     for code, arrays in scored.items():
         np.savez(folder / task / f"{code}.npz", **arrays._asdict())
     translated = {

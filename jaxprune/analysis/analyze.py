@@ -25,6 +25,7 @@ from jaxprune.hf import Model, load
 from jaxprune.models import family_of
 from jaxprune.passes import HIDDEN, ActivationStats
 from jaxprune.runs import environment
+from jaxprune.tables import columns, count, fraction, percent
 
 
 def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -44,32 +45,32 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       InputError: anything in config, model, data or runs that does not fit.
     """
     began = time.perf_counter()
-    wanted, made = config.analysis, config.calibration
-    if not KINDS[made.kind].reads_text:
+    options, calibration = config.analysis, config.calibration
+    if not KINDS[calibration.kind].reads_text:
         raise InputError(
-            f"calibration.kind: got {made.kind!r}; allowed: any other, as the analysis makes "
+            f"calibration.kind: got {calibration.kind!r}; allowed: any other, as the analysis makes "
             "demonstrations from sentences in calibration.data"
         )
-    codes = chosen_languages(wanted.languages, made.data, made.target)
+    codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(**config.mesh)
     model = load(config.model, config.revision)
-    masks = _masks(wanted.masks, workdir, model)
+    masks = _masks(options.masks, workdir, model)
     batches = demonstration_sets(
-        model.tokenizer, made.data, codes, made.target,
-        shots=made.shots, samples=made.samples, max_length=made.max_length,
+        model.tokenizer, calibration.data, codes, calibration.target,
+        shots=calibration.shots, samples=calibration.samples, max_length=calibration.max_length,
         seed=config.seed, compat=config.compat,
     )  # fmt: skip
     stats = measure(model, batches, dtype=config.dtype, mesh=mesh)
-    share = used_share(wanted.top, config.compat)
-    found = compare_sets(stats, share)
+    share = used_share(options.top, config.compat)
+    overlap = compare_sets(stats, share)
     folder = workdir / "analysis"
-    _write_tables(folder, stats, found, masks)
+    _write_tables(folder, stats, overlap, masks)
     measured = time.perf_counter()
-    pictures.draw(folder / "figures", stats, found, masks, target=made.target, share=share)
-    summary = summarise(stats, found, masks) | {
+    pictures.draw(folder / "figures", stats, overlap, masks, target=calibration.target, share=share)
+    summary = analysis_summary(stats, overlap, masks) | {
         "languages": codes,
-        "target": made.target,
-        "top": {"asked": wanted.top, "used": share},
+        "target": calibration.target,
+        "top": {"asked": options.top, "used": share},
         "digest": digest(batches),
         "seconds": {
             "tables": round(measured - began, 3),
@@ -83,13 +84,14 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     return summary
 
 
-def _masks(wanted: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
+def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
     """The masks of the runs that `analysis.masks` names, and of the workdir's own if it has any."""
-    if wanted is None:
+    if runs_named is None:
         return None
-    runs = [Path(name).expanduser() for name in wanted.split(",")]
-    own = (workdir / "checkpoint").is_dir()
-    if own and workdir.resolve() not in [run.resolve() for run in runs]:
+    runs = [Path(name).expanduser() for name in runs_named.split(",")]
+    if (workdir / "checkpoint").is_dir() and workdir.resolve() not in [
+        run.resolve() for run in runs
+    ]:
         runs.insert(0, workdir)
     return read_runs(runs, family_of(model.config).sites)
 
@@ -103,19 +105,19 @@ def compare_sets(stats: ActivationStats, share: float) -> dict[str, Overlap]:
 def _write_tables(
     folder: Path,
     stats: ActivationStats,
-    found: Mapping[str, Overlap],
+    overlaps: Mapping[str, Overlap],
     masks: MaskOverlap | None,
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     write_magnitudes(folder, stats)
-    write_overlaps(folder, stats.roles, found)
+    write_overlaps(folder, stats.roles, overlaps)
     if masks is not None:
         write_masks(folder, masks)
 
 
-def summarise(
-    stats: ActivationStats, found: Mapping[str, Overlap], masks: MaskOverlap | None
+def analysis_summary(
+    stats: ActivationStats, overlaps: Mapping[str, Overlap], masks: MaskOverlap | None
 ) -> dict[str, Any]:
     """Means over layers and pairs of sets, and of runs: what one reads first."""
     kinds = [role.partition("/")[0] for role in stats.roles]
@@ -132,7 +134,7 @@ def summarise(
                 "top_in_top": means(overlap.top),
                 "top_in_bottom": means(overlap.bottom),
             }
-            for site, overlap in found.items()
+            for site, overlap in overlaps.items()
         },
     }
     if masks is not None:
@@ -153,18 +155,23 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
     """The table at the end of a run."""
     hidden = summary["overlap"][HIDDEN]
     top = f"{100 * summary['top']['used']:g}%"
-    print(f"\n  {model}: {len(summary['tokens'])} sets, {sum(summary['tokens'].values()):,} tokens")
+    tokens = summary["tokens"]
+    print(f"\n  {model}: {len(tokens)} sets, {count(sum(tokens.values()))} tokens")
     print(
         f"  the largest {top} of the blocks' outputs ({hidden['features']} features) of one kind of"
     )
     print(
         f"  set among the largest and smallest {top} of another, mean over languages and layers:\n"
     )
-    print(f"  {'percent':<30}{'largest':>9}{'smallest':>9}")
-    for pair, share in hidden["top_in_top"].items():
-        print(f"  {pair:<30}{100 * share:>9.1f}{100 * hidden['top_in_bottom'][pair]:>9.1f}")
-    print(f"  {'unrelated':<30}{100 * hidden['chance']:>9.1f}{100 * hidden['chance']:>9.1f}\n")
+    rows = [
+        [pair, percent(share), percent(hidden["top_in_bottom"][pair])]
+        for pair, share in hidden["top_in_top"].items()
+    ]
+    rows.append(["unrelated", *[percent(hidden["chance"])] * 2])
+    for line in columns(["percent", "largest", "smallest"], rows):
+        print(f"  {line}")
+    print()
     for pair in summary.get("masks", []):
-        names, shares = " and ".join(pair["runs"]), f"{pair['iou']:.3f}"
-        print(f"  masks of {names}: IoU {shares}, unrelated {pair['chance']:.3f}")
+        names, unrelated = " and ".join(pair["runs"]), fraction(pair["chance"])
+        print(f"  masks of {names}: IoU {fraction(pair['iou'])}, unrelated {unrelated}")
     print(f"  written: {folder}")

@@ -52,8 +52,10 @@ def demonstration_sets(
         for code in languages:
             if kind == "translation" and code == target:
                 continue
-            made = demonstrations(tokenizer, data, kind=kind, source=code, target=target, **options)
-            batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in made]
+            samples = demonstrations(
+                tokenizer, data, kind=kind, source=code, target=target, **options
+            )
+            batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in samples]
     return share_shapes(batches)
 
 
@@ -73,12 +75,12 @@ def measure(
     passes: list[list[Batch]] = []
     room = 0
     for role in dict.fromkeys(batch.role for batch in batches):
-        mine = [batch for batch in batches if batch.role == role]
-        size = 4 * model.config.d_model * sum(batch.tokens.size for batch in mine)
+        of_role = [batch for batch in batches if batch.role == role]
+        size = 4 * model.config.d_model * sum(batch.tokens.size for batch in of_role)
         if not passes or size > room:
             passes.append([])
             room = pass_bytes
-        passes[-1] += mine
+        passes[-1] += of_role
         room -= size
     stats = [probe(model, some, hidden=True, **options) for some in passes]
     return functools.reduce(ActivationStats.merge, stats)

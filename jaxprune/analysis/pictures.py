@@ -1,20 +1,40 @@
-"""Which pictures an analysis has: from its numbers to the arrays and names that `plots` draws."""
+"""Numbers of an analysis → its pictures, by the name of their file.
+
+Languages appear as codes. What a picture has room for is chosen so that its text stays legible: bars
+show a few layers, heatmaps by layer come in pages; the tables hold everything.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
-from jaxprune.analysis import plots
 from jaxprune.analysis.magnitudes import KINDS, over_median, rms
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.overlap import Overlap, by_kind, largest
 from jaxprune.analysis.tables import TOP
+from jaxprune.charts import (
+    Chart,
+    Line,
+    column_chart,
+    grid,
+    heatmap,
+    limits,
+    line_chart,
+    write_png,
+)
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
+from jaxprune.tables import times, whole
+
+BAR_LAYERS = 6  # of a picture of bars
+_ACROSS = 1300  # pixels, about, that heatmaps side by side take
+_CURVE = 200  # pixels of a site's width
+_LOG_ENDS = 100.0  # dead features are not drawn, small ones not to scale: the largest over this
+Named = Iterator[tuple[str, Chart]]
 
 
 def draw(
@@ -26,25 +46,36 @@ def draw(
     target: str,
     share: float,
 ) -> None:
-    """Writes all pictures; says so on stderr where matplotlib is missing and there are none.
+    """Writes all pictures; arguments as of `charts`, `folder` is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, chart in charts(stats, overlaps, masks, target=target, share=share):
+        write_png(chart, folder / f"{name}.png")
+
+
+def charts(
+    stats: ActivationStats,
+    overlaps: Mapping[str, Overlap],
+    masks: MaskOverlap | None,
+    *,
+    target: str,
+    share: float,
+) -> Named:
+    """Each picture with the name of its file.
 
     Args:
-      folder: made if it is not there.
+      stats: of all sets.
       overlaps: by site, of the sets of `stats`.
+      masks: of several runs.
       target: of the translations.
       share: that the overlaps are of.
     """
-    if not plots.is_available():
-        print("no figures: they need matplotlib; pip install 'jaxprune[plots]'", file=sys.stderr)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
     names = [_label(role, target) for role in stats.roles]
-    _bars(folder, stats)
-    _heatmaps(folder, names, overlaps, share)
-    _curves(folder, stats.roles, overlaps, share)
-    _largest(folder, names, stats)
+    yield from _bars(stats)
+    yield from _heatmaps(names, overlaps, share)
+    yield "overlap_by_layer", _curves(stats.roles, overlaps, share)
+    yield from _largest(names, stats)
     if masks is not None:
-        _masks(folder, masks)
+        yield from _masks(masks)
 
 
 def _label(role: str, target: str) -> str:
@@ -53,46 +84,163 @@ def _label(role: str, target: str) -> str:
     return language if kind == "monolingual" else f"{language}-{target}"
 
 
-def _bars(folder: Path, stats: ActivationStats) -> None:
+# The largest features.
+
+
+def _bars(stats: ActivationStats) -> Named:
     for language in dict.fromkeys(role.partition("/")[2] for role in stats.roles):
         roles = {kind: f"{kind}/{language}" for kind in KINDS}
         hidden = {k: rms(stats, r)[HIDDEN] for k, r in roles.items() if r in stats.roles}
-        plots.top_bars(folder / f"top_{language}.png", language, hidden, TOP)
+        yield f"top_{language}", _top_bars(language, hidden, TOP)
 
 
-def _heatmaps(
-    folder: Path, names: Sequence[str], overlaps: Mapping[str, Overlap], share: float
-) -> None:
+def spread(layers: int, most: int) -> list[int]:
+    """At most `most` of the layers, the first and the last among them, as evenly as they go."""
+    return sorted({round(x) for x in np.linspace(0, layers - 1, min(layers, most))})
+
+
+def _top_bars(
+    language: str, magnitudes: Mapping[str, Float[np.ndarray, "L D"]], count: int
+) -> Chart:
+    """The largest features of some layers, one column of bars for each kind, on one log axis.
+
+    Features that are among the `count` largest of all kinds are drawn dark, those of one kind alone pale.
+    """
+    layers = spread(len(next(iter(magnitudes.values()))), BAR_LAYERS)
+    tops = {
+        layer: {kind: largest(values[layer], count) for kind, values in magnitudes.items()}
+        for layer in layers
+    }
+    drawn = np.concatenate(
+        [magnitudes[kind][layer, top] for layer, of in tops.items() for kind, top in of.items()]
+    )
+    ends = limits(np.maximum(drawn, drawn.max() / _LOG_ENDS).tolist(), log=True)
+    panels = []
+    for layer, by_kinds in tops.items():
+        shared = set.intersection(*(set(top.tolist()) for top in by_kinds.values()))
+        for colour, kind in enumerate(magnitudes):
+            columns = [
+                (str(feature), float(magnitudes[kind][layer, feature]), feature not in shared)
+                for feature in by_kinds[kind].tolist()
+            ]
+            title = f"{kind}, layer {layer}"
+            panels.append(column_chart(columns, title=title, limits=ends, colour=colour))
+    pale = f"pale: among the {count} largest of one kind only"
+    title = f"{language}: the largest features of the blocks' outputs, root mean square over tokens"
+    return grid(
+        panels,
+        title=title if len(magnitudes) == 1 else f"{title}\n{pale}",
+        columns=len(magnitudes),
+    )
+
+
+def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
+    """How far the largest feature of each set stands out, and which features do, in which layers."""
+    norms = [stats.norms(role) for role in stats.roles]
+    quotients = {site: over_median(np.stack([n[site] for n in norms])) for site in norms[0]}
+    yield (
+        "largest_by_layer",
+        _by_layer(
+            names,
+            {site: values.max(axis=-1) for site, values in quotients.items()},
+            "the largest feature of each set and layer, times the median",
+            log=True,
+        ),
+    )
+    kinds = np.array([role.partition("/")[0] for role in stats.roles])
+    for site, values in quotients.items():
+        peaks = values.mean(axis=0).max(axis=0)  # over sets, then layers
+        features = np.sort(largest(peaks, TOP))
+        title = f"{site}: the features that stand out most in any layer, times the median"
+        by_kinds = {k: values[kinds == k].mean(axis=0)[:, features].T for k in dict.fromkeys(kinds)}
+        rows = [str(feature) for feature in features]
+        yield f"largest_{site}", _by_layer(rows, by_kinds, title, log=True)
+
+
+def _by_layer(
+    names: Sequence[str],
+    panels: Mapping[str, Float[np.ndarray, "N L"]],
+    title: str,
+    *,
+    log: bool = False,
+) -> Chart:
+    """A row for each name, a panel for each site or kind, one scale of colours; a log one begins at 1."""
+    layers = [str(layer) for layer in range(next(iter(panels.values())).shape[1])]
+    values = np.concatenate([panel.ravel() for panel in panels.values()])
+    values = values[np.isfinite(values)]
+    high = float(values.max(initial=1.1)) if log else float(values.max())
+    low = 1.0 if log else float(values.min())
+    width = max(12, 120 // len(layers))
+    maps = [
+        heatmap(
+            panel, names, layers, title=name, x_title="layer", limits=(low, high), log=log,
+            show=times if log else whole, cell=(width, 18), row_names=place == 0,
+        )
+        for place, (name, panel) in enumerate(panels.items())
+    ]  # fmt: skip
+    return grid(maps, title=title, columns=len(maps))
+
+
+# Overlaps.
+
+
+def _heatmaps(names: Sequence[str], overlaps: Mapping[str, Overlap], share: float) -> Named:
     """Means over layers of every site; of the blocks' outputs, every layer too, in pages."""
     percent = f"{100 * share:g}%"
     low, high = (f"among the column's {which} {percent}" for which in ("smallest", "largest"))
     for site, overlap in overlaps.items():
         of = f"{site}: % of the row's largest {percent} ({overlap.features} features)"
-        unrelated = f"unrelated sets: {100 * overlap.chance:.0f}"
+        unrelated = f"unrelated sets: {whole(100 * overlap.chance)}"
         panels = {low: overlap.bottom.mean(axis=0), high: overlap.top.mean(axis=0)}
-        plots.set_heatmaps(
-            folder / f"overlap_{site}.png",
-            names,
-            panels,
-            [_scale(shares, overlap.chance) for shares in panels.values()],
-            f"{of}\nmean over layers; {unrelated}",
-        )
+        scales = [_scale(shares, overlap.chance) for shares in panels.values()]
+        title = f"{of}\nmean over layers; {unrelated}"
+        yield f"overlap_{site}", _pairs(names, panels, scales, title)
         if site == HIDDEN:
-            _pages(folder, names, overlap, f"{of}\n{low}; {unrelated}")
+            yield from _pages(names, overlap, f"{of}\n{low}; {unrelated}")
 
 
-def _pages(folder: Path, names: Sequence[str], overlap: Overlap, title: str) -> None:
+def _pages(names: Sequence[str], overlap: Overlap, title: str) -> Named:
+    """Every layer, as many to a page as fit; no page where all sets agree, as there is nothing to see."""
     scale = _scale(overlap.bottom, overlap.chance)
-    most = plots.panels_of_page(len(names))
+    most = panels_of_page(len(names))
     for first in range(0, len(overlap.bottom), most):
         page = overlap.bottom[first : first + most]
-        plots.set_heatmaps(
-            folder / f"overlap_layers_{first:02d}-{first + len(page) - 1:02d}.png",
-            names,
-            {f"layer {first + i}": shares for i, shares in enumerate(page)},
-            [scale] * len(page),
-            title,
-        )
+        if len({whole(100 * share) for share in _between(page).ravel()}) > 1:
+            panels = {f"layer {first + i}": shares for i, shares in enumerate(page)}
+            name = f"overlap_layers_{first:02d}-{first + len(page) - 1:02d}"
+            yield name, _pairs(names, panels, [scale] * len(page), title)
+
+
+def panels_of_page(names: int) -> int:
+    """How many heatmaps of so many names go onto one picture."""
+    across = _panels_across(names)
+    return across * min(across, 3)
+
+
+def _panels_across(names: int) -> int:
+    return max(1, min(5, _ACROSS // max(240, 25 * names + 60)))
+
+
+def _pairs(
+    names: Sequence[str],
+    panels: Mapping[str, Float[np.ndarray, "S S"]],
+    scales: Sequence[tuple[float, float]],
+    title: str,
+) -> Chart:
+    """Matrices of shares of every set or run with every other: a panel each, percent in every cell.
+
+    Args:
+      names: of the sets, along both axes.
+      panels: title → shares; up to `panels_of_page`.
+      scales: of each panel, the shares at the ends of its colours.
+      title: of the picture.
+    """
+    maps = [
+        heatmap(100 * shares, names, names, title=name, limits=(100 * low, 100 * high), show=whole)
+        for (name, shares), (low, high) in zip(panels.items(), scales, strict=True)
+    ]
+    across = min(_panels_across(len(names)), len(panels))
+    return grid(maps, title=title, columns=across, one_legend=len(set(scales)) == 1)
 
 
 def _scale(shares: np.ndarray, chance: float) -> tuple[float, float]:
@@ -106,63 +254,64 @@ def _between(shares: np.ndarray) -> np.ndarray:
     return shares[..., ~np.eye(shares.shape[-1], dtype=bool)]
 
 
-def _curves(
-    folder: Path, roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float
-) -> None:
+def _curves(roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float) -> Chart:
+    """Mean overlaps between kinds over the layers: a column a site, chance dotted."""
     kinds = [role.partition("/")[0] for role in roles]
     percent = f"{100 * share:g}%"
-    plots.overlap_curves(
-        folder / "overlap_by_layer.png",
-        {
-            "among smallest, %": {s: by_kind(o.bottom, kinds) for s, o in overlaps.items()},
-            "among largest, %": {s: by_kind(o.top, kinds) for s, o in overlaps.items()},
-        },
-        {site: overlap.chance for site, overlap in overlaps.items()},
+    rows = {
+        "smallest": {site: by_kind(o.bottom, kinds) for site, o in overlaps.items()},
+        "largest": {site: by_kind(o.top, kinds) for site, o in overlaps.items()},
+    }
+    panels = []
+    for end, sites in rows.items():
+        lines = {
+            site: [*_pair_lines(pairs), _chance_line(overlaps[site])]
+            for site, pairs in sites.items()
+        }
+        _, high = limits([value for of in lines.values() for one in of for value in one.values])
+        panels += [
+            line_chart(
+                of, title=f"{site}, among {end}, %", x_title="layer", limits=(0, high), width=_CURVE
+            )
+            for site, of in lines.items()
+        ]
+    title = (
         f"the largest {percent} of one set among the smallest and the largest {percent} of another, "
-        "mean over languages",
+        "mean over languages"
     )
+    return grid(panels, title=title, columns=len(overlaps))
 
 
-def _largest(folder: Path, names: Sequence[str], stats: ActivationStats) -> None:
-    """How far the largest feature of each set stands out, and which features do, in which layers."""
-    norms = [stats.norms(role) for role in stats.roles]
-    quotients = {site: over_median(np.stack([n[site] for n in norms])) for site in norms[0]}
-    plots.layer_heatmaps(
-        folder / "largest_by_layer.png",
-        names,
-        {site: values.max(axis=-1) for site, values in quotients.items()},
-        "the largest feature of each set and layer",
-        rows="set", colors="times the median", log=True,
-    )  # fmt: skip
-    kinds = np.array([role.partition("/")[0] for role in stats.roles])
-    for site, values in quotients.items():
-        peaks = values.mean(axis=0).max(axis=0)  # over sets, then layers
-        features = np.sort(largest(peaks, TOP))
-        plots.layer_heatmaps(
-            folder / f"largest_{site}.png",
-            [str(feature) for feature in features],
-            {k: values[kinds == k].mean(axis=0)[:, features].T for k in dict.fromkeys(kinds)},
-            f"{site}: the features that stand out most in any layer",
-            rows="feature", colors="times the median", log=True,
-        )  # fmt: skip
+def _pair_lines(pairs: Mapping[str, Float[np.ndarray, " L"]]) -> list[Line]:
+    """The line of "<kind> in <kind>": the colour of the first, dashed between kinds."""
+    lines = []
+    for pair, shares in pairs.items():
+        first, _, second = pair.partition(" in ")
+        dash = "solid" if first == second else "dashed"
+        lines.append(Line(pair, (100 * shares).tolist(), KINDS.index(first), dash))
+    return lines
 
 
-def _masks(folder: Path, masks: MaskOverlap) -> None:
+def _chance_line(overlap: Overlap) -> Line:
+    return Line("chance", [100 * overlap.chance] * len(overlap.top), 5, "dotted")
+
+
+# Masks.
+
+
+def _masks(masks: MaskOverlap) -> Named:
     first, second = np.array(masks.pairs).T
     all_sites = masks.both.sum((-2, -1))
     unrelated = chance(all_sites, masks.size.sum())[first, second].mean()
     title = "weights that both runs keep, % of those that either keeps"
-    title += f"; unrelated masks as dense: {100 * unrelated:.0f}"
+    title += f"; unrelated masks as dense: {whole(100 * unrelated)}"
     panels = {"all sites": iou(all_sites)} | {
         site: iou(masks.both[..., i].sum(-1)) for i, site in enumerate(SITES)
     }
     between = np.concatenate([_between(shares) for shares in panels.values()])
     scale = (float(between.min()) - 0.02, float(between.max()))  # apart where all are equal
-    plots.set_heatmaps(folder / "masks.png", masks.runs, panels, [scale] * len(panels), title)
+    yield "masks", _pairs(masks.runs, panels, [scale] * len(panels), title)
     by_layer = 100 * iou(masks.both)[first, second]  # [pairs, L, site]
-    plots.layer_heatmaps(
-        folder / "masks_by_layer.png",
-        [f"{masks.runs[a]} | {masks.runs[b]}" for a, b in masks.pairs],
-        {site: by_layer[..., i] for i, site in enumerate(SITES)},
-        title, rows="pair of runs", colors="%",
-    )  # fmt: skip
+    names = [f"{masks.runs[a]} | {masks.runs[b]}" for a, b in masks.pairs]
+    by_site = {site: by_layer[..., i] for i, site in enumerate(SITES)}
+    yield "masks_by_layer", _by_layer(names, by_site, title)

@@ -14,8 +14,8 @@ from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_
 from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import language
+from jaxprune.calibration.nano import text_place
 from jaxprune.calibration.texts import (
-    NANO_ROWS,
     aligned,
     chosen_languages,
     hub_client,
@@ -28,7 +28,6 @@ __all__ = [
     "COMPAT",
     "FIELDS",
     "KINDS",
-    "NANO_ROWS",
     "SEED",
     "Batch",
     "aligned",
@@ -49,6 +48,7 @@ __all__ = [
     "sample_lines",
     "sentences",
     "share_shapes",
+    "text_place",
     "token_batches",
     "token_counts",
 ]

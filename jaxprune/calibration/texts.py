@@ -1,4 +1,4 @@
-"""Where sentences and code come from: folders, FLORES releases, hub data sets, the nano corpus."""
+"""Where sentences and code come from: folders, FLORES releases, hub data sets."""
 
 import importlib
 import re
@@ -9,33 +9,31 @@ from typing import Any
 import numpy as np
 
 from jaxprune.calibration.languages import LANGUAGES, language
+from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError
-from jaxprune.nano import corpus
 
 # How data sets name the column of sentences: FLORES+, FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
 _CODE_COLUMN = "content"
-_NANO_LINES = 997  # as many as FLORES dev has
-# Of a task or text made from the nano corpus, which has no end.
-NANO_ROWS = 1000
 _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 # Of the paper's figures 1 and 3: taken where the data has more languages than one would look at.
 PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
 
 
-def chosen_languages(wanted: str | None, data: str | Path, target: str) -> list[str]:
+def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[str]:
     """The languages that `analysis.languages` names, or those of the data.
 
     Args:
-      wanted: codes with commas between them, or None.
+      codes: codes with commas between them, or None.
       data: `calibration.data`. A folder of `<language>.txt` files or "nano" has a few languages,
         which are all taken; of releases, which have hundreds, the paper's.
-      target: stands first where `wanted` does not say.
+      target: stands first where `codes` does not say.
     """
-    if wanted is not None:
-        return wanted.split(",")
-    files = sorted(path.stem for path in Path(data).expanduser().glob("*.txt"))
-    there = corpus.LANGUAGES if str(data) == "nano" else files or PAPER_LANGUAGES
+    if codes is not None:
+        return codes.split(",")
+    place = text_place(data, "calibration")
+    files = sorted(path.stem for path in Path(place.data).expanduser().glob("*.txt"))
+    there = place.languages or files or PAPER_LANGUAGES
     return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
 
 
@@ -62,7 +60,7 @@ def sentences(data: str | Path, code: str) -> list[str]:
       data: a folder of `<code>.txt` with one sentence a line; a FLORES-200 release folder
         (`dev/fra_Latn.dev`); a hub data set id, or a local copy of one, with one configuration
         per language and a split `dev` (`openlanguagedata/flores_plus`; needs the extra
-        `datasets`); or "nano", the corpus of the bundled models.
+        `datasets`); or "nano", sentences that the bundled models may have read.
       code: ISO 639-1.
 
     Raises:
@@ -70,8 +68,7 @@ def sentences(data: str | Path, code: str) -> list[str]:
         UTF-8 (names the byte) or an empty line (names the line).
       OSError: the hub cannot be reached.
     """
-    if str(data) == "nano":
-        return corpus.sentences(code, "train", _NANO_LINES)
+    data = text_place(data, "calibration").data
     folder = Path(data).expanduser()
     if not folder.is_dir():
         return _hub_sentences(hub_id(data, "calibration.data"), code)
@@ -148,8 +145,8 @@ def _hub_sentences(name: str, code: str) -> list[str]:
     try:
         configurations = datasets.get_dataset_config_names(name)
         # FLORES+ renamed some languages: its own code is the last one of the table.
-        wanted = [*reversed(language(code).flores), code]
-        chosen = next((there for there in wanted if there in configurations), None)
+        spellings = [*reversed(language(code).flores), code]
+        chosen = next((one for one in spellings if one in configurations), None)
         rows = datasets.load_dataset(name, chosen, split="dev") if chosen else None
     except (ConnectionError, FileNotFoundError, ValueError) as error:
         raise hub_refusal(name, error) from error

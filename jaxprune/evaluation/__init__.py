@@ -1,8 +1,6 @@
 """A config and a model → scores, perplexity and translations of every language in a workdir."""
 
 from jaxprune.evaluation.evaluate import (
-    AskedTask,
-    clear,
     evaluate_from_config,
     evaluate_task,
     facts,
@@ -12,11 +10,13 @@ from jaxprune.evaluation.evaluate import (
     translations,
 )
 from jaxprune.evaluation.fields import FIELDS
+from jaxprune.evaluation.folders import clear_folders
+from jaxprune.evaluation.records import TaskQuestions
 
 __all__ = [
     "FIELDS",
-    "AskedTask",
-    "clear",
+    "TaskQuestions",
+    "clear_folders",
     "evaluate_from_config",
     "evaluate_task",
     "facts",

@@ -32,7 +32,7 @@ FIELDS: Mapping[str, Field] = {
     ),
     "perplexity": text(
         None,
-        "a folder of <language>.txt, or nano",
+        "a folder of <language>.txt or .jsonl, or nano",
         "plain text to measure perplexity on",
         optional=True,
     ),

@@ -1,4 +1,4 @@
-"""EleutherAI's lm-evaluation-harness with this package as the model: `model="jaxprune"`.
+"""Requests of EleutherAI's lm-evaluation-harness → answers by a model of this package, `model="jaxprune"`.
 
     import jaxprune.evaluation.lm_eval  # registers the name
     lm_eval.simple_evaluate(model="jaxprune", model_args="pretrained=FOLDER,dtype=float32", tasks=[…])
@@ -89,14 +89,14 @@ class JaxpruneLM(TemplateLM):
         auto = batch_size is None or str(batch_size).startswith("auto")
         self.batch_size = BATCH if auto else int(batch_size or BATCH)
 
-    def _length(self, wanted: int | None) -> int:
+    def _length(self, max_length: int | None) -> int:
         limit = self._scorer.model.config.max_positions
-        if wanted is None:
+        if max_length is None:
             return limit or _limit_of(self.tokenizer) or MAX_LENGTH
-        if wanted < 1 or (limit is not None and wanted > limit):
+        if max_length < 1 or (limit is not None and max_length > limit):
             highest = "" if limit is None else f" to {limit}, the model's positions"
-            raise InputError(f"max_length: got {wanted}; allowed: 1{highest or ' or more'}")
-        return wanted
+            raise InputError(f"max_length: got {max_length}; allowed: 1{highest or ' or more'}")
+        return max_length
 
     @cached_property
     def _generator(self) -> Generator:
@@ -220,34 +220,34 @@ class JaxpruneLM(TemplateLM):
         groups = defaultdict(list)
         for number, request in enumerate(requests):
             groups[json.dumps(request.args[1], sort_keys=True)].append(number)
-        found = [""] * len(requests)
+        answers = [""] * len(requests)
         self._generator.progress = not disable_tqdm
         for key, members in groups.items():
-            asked = _read(json.loads(key))
+            settings = _read(json.loads(key))
             contexts = [requests[number].args[0] for number in members]
-            for number, text in zip(members, self._generate(contexts, asked), strict=True):
-                found[number] = text
+            for number, text in zip(members, self._generate(contexts, settings), strict=True):
+                answers[number] = text
                 self.cache_hook.add_partial("generate_until", requests[number].args, text)
-        return found
+        return answers
 
-    def _generate(self, contexts: Sequence[str], asked: _Asked) -> list[str]:
-        room = self.max_length - asked.new_tokens
+    def _generate(self, contexts: Sequence[str], settings: _GenerationSettings) -> list[str]:
+        room = self.max_length - settings.new_tokens
         if room < 1:
             raise InputError(
-                f"max_gen_toks: got {asked.new_tokens}; allowed: less than {self.max_length}, "
+                f"max_gen_toks: got {settings.new_tokens}; allowed: less than {self.max_length}, "
                 "max_length"
             )
         prompts = [
             self.tok_encode(context)[-room:] or [self.prefix_token_id] for context in contexts
         ]
-        written = self._generator(
+        sequences = self._generator(
             prompts,
-            max_new_tokens=asked.new_tokens,
-            stop=self._ends | self._tokens_of(asked.until),
-            beams=asked.beams,
+            max_new_tokens=settings.new_tokens,
+            stop=self._ends | self._tokens_of(settings.until),
+            beams=settings.beams,
             batch=self.batch_size,
         )
-        return [_cut(self._text(tokens, False), asked.until) for tokens in written]
+        return [_cut(self._text(tokens, False), settings.until) for tokens in sequences]
 
     @cached_property
     def _ends(self) -> set[int]:
@@ -275,7 +275,7 @@ class JaxpruneLM(TemplateLM):
         return tokens
 
 
-class _Asked(NamedTuple):
+class _GenerationSettings(NamedTuple):
     """How a request wants text to be generated."""
 
     until: list[str]
@@ -283,25 +283,27 @@ class _Asked(NamedTuple):
     beams: int
 
 
-def _read(settings: dict[str, Any]) -> _Asked:
+def _read(kwargs: dict[str, Any]) -> _GenerationSettings:
     """The settings of a request.
 
     Raises:
       InputError: sampling, or a setting that is not known.
     """
-    until = settings.pop("until", None) or []
-    given = [settings.pop(name, None) for name in _NEW_TOKENS]
-    new_tokens = next((int(number) for number in given if number is not None), MAX_NEW_TOKENS)
-    beams = int(settings.pop("num_beams", 1))
-    samples = settings.get("do_sample", float(settings.get("temperature") or 0) > 0)
-    unknown = settings.keys() - _OF_SAMPLING
+    until = kwargs.pop("until", None) or []
+    limits = [kwargs.pop(name, None) for name in _NEW_TOKENS]
+    new_tokens = next((int(number) for number in limits if number is not None), MAX_NEW_TOKENS)
+    beams = int(kwargs.pop("num_beams", 1))
+    samples = kwargs.get("do_sample", float(kwargs.get("temperature") or 0) > 0)
+    unknown = kwargs.keys() - _OF_SAMPLING
     if samples or unknown:
-        wrong = ", ".join(sorted(unknown)) or "sampling"
+        refused = ", ".join(sorted(unknown)) or "sampling"
         raise InputError(
-            f"generation_kwargs: got {wrong}; allowed: until, {_NEW_TOKENS[0]}, num_beams, and "
+            f"generation_kwargs: got {refused}; allowed: until, {_NEW_TOKENS[0]}, num_beams, and "
             "do_sample=false"
         )
-    return _Asked([until] if isinstance(until, str) else list(until), new_tokens, beams)
+    return _GenerationSettings(
+        [until] if isinstance(until, str) else list(until), new_tokens, beams
+    )
 
 
 def _cut(text: str, until: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
-"""LRP2, the baseline that steers hidden states instead of pruning weights: language representation projection.
+"""Questions and language vectors → option scores under LRP2, which moves hidden states instead of pruning weights.
 
-Xu, Li and Xiong (EMNLP 2023, arXiv 2311.03788) move the states of a sentence towards English after one
-block and back after a later one, h the output of a block and v the language's mean of such outputs:
+LRP2, language representation projection, is the baseline that prunes nothing. Xu, Li and Xiong (EMNLP 2023,
+arXiv 2311.03788) move the states of a sentence towards English after one block and back after a
+later one, h the output of a block and v the language's mean of such outputs:
 
     after block i:      h ← h - v_language^i + v_English^i
     after block j > i:  h ← h - v_English^j + v_language^j
@@ -35,28 +36,36 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.calibration import group_by_length
 from jaxprune.devices import on_own_rows
 from jaxprune.errors import InputError
-from jaxprune.evaluation.scoring import Encoded, Forest, Scorer, ask, option_scores, plant, slices
+from jaxprune.evaluation.scoring import (
+    Encoded,
+    Forest,
+    Scorer,
+    encode_questions,
+    option_scores,
+    plant,
+    slices,
+)
 from jaxprune.evaluation.tasks import Question
 from jaxprune.passes import MicroBatches, calibration_states, sum_samples
 from jaxprune.progress import progress_bar
 
 PROTOCOLS = ("paper", "official")
 # Sentences that a device takes at a time.
-ROWS = 8
+SAMPLES_PER_DEVICE = 8
 
 Vectors = Mapping[str, Float[np.ndarray, "L D"]]
-Pair = tuple[int, int]
+LayerPair = tuple[int, int]
 
 
-class Search(NamedTuple):
-    """What a search over pairs of layers found.
+class SearchResult(NamedTuple):
+    """The result of a search over pairs of layers.
 
     Attributes:
       pair: (i, j), the best one; the first of equally good ones.
       accuracies: [L, L] float64, of every pair i < j; NaN elsewhere.
     """
 
-    pair: Pair
+    pair: LayerPair
     accuracies: Float[np.ndarray, "L L"]
 
 
@@ -78,19 +87,21 @@ def language_vectors(
         tokens = model.tokenizer(list(lines), verbose=False)["input_ids"] if lines else []
         rows = [np.asarray(row, np.int32) for row in tokens]
         limit = model.config.max_positions
-        batches += group_by_length(rows, code, micro_batch=ROWS, max_length=limit)
+        batches += group_by_length(rows, code, micro_batch=SAMPLES_PER_DEVICE, max_length=limit)
         counts[code] = np.array([len(row) for row in rows])
-    pieces = calibration_states(model, batches, scorer.mesh, ROWS)
+    samples = calibration_states(model, batches, scorer.mesh, SAMPLES_PER_DEVICE)
     total = sum(batch.num_tokens for batch in batches)
     with progress_bar("vectors", model.config.n_layers, total, scorer.progress) as bar:
         for layer in range(model.config.n_layers):
-            scorer.blocks(pieces, layer, layer + 1, bar.update)
-            sums = pieces.run(lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh)))
-            by_sample = pieces.gather(sums)
+            scorer.run_blocks(samples, layer, layer + 1, bar.update)
+            sums = samples.run(
+                lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh))
+            )
+            by_sample = samples.gather(sums)
             for code in sentences:
-                samples = pieces.samples[pieces.roles == code]
-                rows = by_sample[pieces.roles == code] / counts[code][samples, None]
-                means[code].append(sum_samples(rows, samples) / np.float32(len(samples)))
+                numbers = samples.samples[samples.roles == code]
+                rows = by_sample[samples.roles == code] / counts[code][numbers, None]
+                means[code].append(sum_samples(rows, numbers) / np.float32(len(numbers)))
     return {code: np.stack(layers) for code, layers in means.items()}
 
 
@@ -103,7 +114,7 @@ def search(
     target: str = "en",
     protocol: str = "paper",
     name: str = "lrp2 search",
-) -> Search:
+) -> SearchResult:
     """Accuracy of every pair of layers, in one pass over the model a pair that starts where pairs differ.
 
     States below the first projection are kept for all pairs, those between the two for all pairs with
@@ -128,10 +139,10 @@ def search(
         raise InputError(f"{name}: a model of one layer; allowed: two or more, for two projections")
     scores = _scores(scorer, questions, vectors, (language, target), pairs, protocol, name)
     labels = np.array([question.label for question in questions])
-    found = (scores.argmax(axis=-1) == labels).mean(axis=-1)
+    by_pair = (scores.argmax(axis=-1) == labels).mean(axis=-1)
     accuracies = np.full((layers, layers), np.nan)
-    accuracies[tuple(np.transpose(pairs))] = found
-    return Search(pairs[int(found.argmax())], accuracies)
+    accuracies[tuple(np.transpose(pairs))] = by_pair
+    return SearchResult(pairs[int(by_pair.argmax())], accuracies)
 
 
 def projected_scores(
@@ -139,7 +150,7 @@ def projected_scores(
     questions: Sequence[Question],
     vectors: Vectors,
     language: str,
-    pair: Pair,
+    pair: LayerPair,
     *,
     target: str = "en",
     protocol: str = "paper",
@@ -176,7 +187,7 @@ def _scores(
     questions: Sequence[Question],
     vectors: Vectors,
     languages: tuple[str, str],
-    pairs: Sequence[Pair],
+    pairs: Sequence[LayerPair],
     protocol: str,
     name: str,
 ) -> Float[np.ndarray, "P R C"]:
@@ -184,25 +195,25 @@ def _scores(
     if protocol not in PROTOCOLS:
         raise InputError(f"{name}: protocol {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
     shift = _shift(scorer, vectors, *languages, name)
-    asked = ask(scorer.model, questions, protocol, name)
-    own = _own_tokens(scorer, questions, asked, name)
+    encoded = encode_questions(scorer.model, questions, protocol, name)
+    is_moved = _is_moved(scorer, questions, encoded, name)
     # A token and whether it is moved as one number: sequences share a prefix where both are the same.
     coded = [
         [2 * token + flag for token, flag in zip(tokens, flags, strict=True)]
-        for tokens, flags in zip(asked.sequences, own, strict=True)
+        for tokens, flags in zip(encoded.sequences, is_moved, strict=True)
     ]
-    passes = [part for forest in plant(coded, asked.starts) for part in scorer.passes(forest)]
+    passes = [part for forest in plant(coded, encoded.starts) for part in scorer.passes(forest)]
     sums = np.zeros((len(pairs), len(coded)))
-    tokens = sum(len(forest.tokens) * forest.seen for forest in passes) // len(passes)
+    tokens = len(pairs) * sum(len(forest.tokens) * forest.seen for forest in passes)
     steps = len(passes) * _steps(scorer, pairs)
-    with progress_bar(name, steps, tokens, scorer.progress) as bar:
+    with progress_bar(name, steps, tokens, scorer.progress, unit="steps") as bar:
         for forest in passes:
             walk = _walk(scorer, forest, shift, pairs, bar.update)
             for number, log_probabilities in enumerate(walk):
                 for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
-                    found = log_probabilities[row, path[asked.starts[s] :]]
-                    sums[number, s] = found.sum(dtype=np.float64)
-    return option_scores(sums, asked, protocol, len(questions[0].options))
+                    scored = log_probabilities[row, path[encoded.starts[s] :]]
+                    sums[number, s] = scored.sum(dtype=np.float64)
+    return option_scores(sums, encoded, protocol, len(questions[0].options))
 
 
 def _shift(
@@ -221,20 +232,20 @@ def _shift(
     return (vectors[target] - vectors[language]).astype(np.float32)
 
 
-def _own_tokens(
-    scorer: Scorer, questions: Sequence[Question], asked: Encoded, name: str
+def _is_moved(
+    scorer: Scorer, questions: Sequence[Question], encoded: Encoded, name: str
 ) -> list[list[bool]]:
-    """Which tokens of each option hold a character of the row's own text."""
+    """Which tokens of each option are moved: those with a character of the row's own text."""
     tokenizer = scorer.model.tokenizer
     if not tokenizer.is_fast:
         raise InputError(f"{name}: the tokenizer does not say which characters a token stands for")
     options = [option for question in questions for option in question.options]
     texts = [option.context + option.continuation for option in options]
-    encoded = tokenizer(texts, return_offsets_mapping=True, verbose=False)
-    assert encoded["input_ids"] == asked.sequences
+    tokenized = tokenizer(texts, return_offsets_mapping=True, verbose=False)
+    assert tokenized["input_ids"] == encoded.sequences
     return [
-        [any(max(a, start) < min(b, stop) for start, stop in option.own) for a, b in offsets]
-        for option, offsets in zip(options, encoded["offset_mapping"], strict=True)
+        [any(max(a, start) < min(b, stop) for start, stop in option.row_spans) for a, b in offsets]
+        for option, offsets in zip(options, tokenized["offset_mapping"], strict=True)
     ]
 
 
@@ -242,39 +253,42 @@ def _walk(
     scorer: Scorer,
     forest: Forest,
     shift: Float[np.ndarray, "L D"],
-    pairs: Sequence[Pair],
-    done: Callable[[], None],
+    pairs: Sequence[LayerPair],
+    on_step: Callable[[], None],
 ) -> Iterator[Float[np.ndarray, "R T"]]:
     """Log-probabilities of a forest of coded tokens under each pair."""
     flags = (forest.tokens[:, : forest.seen] & 1).astype(np.float32)
     forest = dataclasses.replace(forest, tokens=forest.tokens >> 1)
-    below = scorer.begin(forest)
+    below = scorer.embed(forest)
     moved = below.cut(flags)
     low = 0
-    for first, chosen in itertools.groupby(pairs, key=lambda pair: pair[0]):
-        scorer.blocks(below, low, first + 1, done)
+    for first, same_first in itertools.groupby(pairs, key=lambda pair: pair[0]):
+        scorer.run_blocks(below, low, first + 1, on_step)
         low = high = first + 1
         between = _moved(below, moved, shift[first])
-        for _, second in chosen:
-            scorer.blocks(between, high, second + 1, done)
+        for _, second in same_first:
+            scorer.run_blocks(between, high, second + 1, on_step)
             high = second + 1
             above = _moved(between, moved, -shift[second])
-            scorer.blocks(above, high, scorer.model.config.n_layers, done)
-            yield scorer.end(above, forest, done)[0]
+            scorer.run_blocks(above, high, scorer.model.config.n_layers, on_step)
+            yield scorer.score_tokens(above, forest, on_step)[0]
 
 
 def _moved(
-    pieces: MicroBatches, moved: Sequence[Float[np.ndarray, "B T"]], by: Float[np.ndarray, " D"]
+    micro_batches: MicroBatches,
+    moved: Sequence[Float[np.ndarray, "B T"]],
+    by: Float[np.ndarray, " D"],
 ) -> MicroBatches:
-    """Pieces with their own states, those of the tokens that are moved by the vector `by` further on."""
-    twin = copy.copy(pieces)
-    twin.states = [
-        state + flags[..., None] * by for state, flags in zip(pieces.states, moved, strict=True)
+    """A copy whose states are those of `micro_batches`, of the moved tokens plus the vector `by`."""
+    shifted = copy.copy(micro_batches)
+    shifted.states = [
+        state + flags[..., None] * by
+        for state, flags in zip(micro_batches.states, moved, strict=True)
     ]
-    return twin
+    return shifted
 
 
-def _steps(scorer: Scorer, pairs: Sequence[Pair]) -> int:
+def _steps(scorer: Scorer, pairs: Sequence[LayerPair]) -> int:
     """Blocks and slices of the vocabulary that a forest passes through."""
     layers = scorer.model.config.n_layers
     last = dict(pairs)  # the highest second layer of each

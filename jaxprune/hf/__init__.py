@@ -3,7 +3,7 @@
 from jaxprune.hf.export import HfWriter, export_hf
 from jaxprune.hf.fields import FIELDS
 from jaxprune.hf.model import Model, load
-from jaxprune.hf.source import InMemory, Source
+from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import shapes, size, to_stored
 
@@ -12,8 +12,8 @@ __all__ = [
     "HfWriter",
     "InMemory",
     "Model",
+    "ParameterSource",
     "ShardWriter",
-    "Source",
     "export_hf",
     "load",
     "shapes",

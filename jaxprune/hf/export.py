@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,6 @@ import numpy as np
 from jaxprune.hf.model import Model
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
-from jaxprune.models import family_of
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
 BESIDE = ("*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "README*")
@@ -80,9 +78,3 @@ def export_hf(model: Model, params: Mapping[str, Any], folder: str | Path) -> No
             block = jax.tree.map(lambda leaf, i=layer: np.asarray(leaf[i]), params["blocks"])
             writer.write_part(block, "blocks", layer)
         writer.close()
-
-
-def write_config(model: Model, folder: Path, extra: Mapping[str, Any]) -> None:
-    """A config.json made from the model's config, for models that came from no folder."""
-    config = family_of(model.config).to_hf(model.config) | dict(extra)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

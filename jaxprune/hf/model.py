@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxprune.errors import InputError
 from jaxprune.hf.hub import resolve
-from jaxprune.hf.source import InMemory, Source
+from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.weights import Weights, size
 from jaxprune.models import ModelConfig, load_config
 
@@ -33,7 +33,7 @@ class Model:
 
     config: ModelConfig
     folder: Path
-    source: Source
+    source: ParameterSource
 
     @functools.cached_property
     def params(self) -> Mapping[str, Any]:

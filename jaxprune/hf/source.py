@@ -17,7 +17,7 @@ from jaxprune.models import ModelConfig, family_of
 Tree = Mapping[str, Any]  # a nested dict of arrays
 
 
-class Source(Protocol):
+class ParameterSource(Protocol):
     """A model's parameters on the host, part by part, in their stored dtype, kernels as [in, out].
 
     Of several processes each reads its share of a part, so all must ask for the same parts in the same order.

@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from jaxprune.html_report.charts import (
+from jaxprune.charts import (
+    VERDICTS,
     Change,
+    Chart,
     Estimate,
     Series,
     change_chart,
     interval_chart,
     verdict,
-    verdict_mark,
 )
+from jaxprune.evaluation.comparison import (
+    Comparison,
+    ComparisonMethod,
+    LanguageComparison,
+    MeanComparison,
+    PerplexityComparison,
+    TaskComparison,
+)
+from jaxprune.evaluation.scoring import LanguageAccuracy, RankC
+from jaxprune.html_report.figure import charts_row, verdict_mark
+from jaxprune.html_report.files import ScoredRankC, ScoredTask
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import AFTER, BEFORE
-from jaxprune.html_report.plot import charts_row
-from jaxprune.html_report.tables import p_value, percent, point_interval, points, table
+from jaxprune.html_report.tables import table
+from jaxprune.tables import (
+    NONE,
+    count,
+    fraction,
+    interval,
+    number,
+    p_value,
+    percent,
+    point_interval,
+    points,
+)
 
-_WORDS = {"better": "better", "worse": "worse", "unclear": "not significant"}
+_TESTED = ("better", "worse", "unclear")
 _UNIT = "accuracy, %"
+
+Figures = Mapping[str, LanguageComparison | MeanComparison]
 
 
 def _percents(value: float, bounds: Sequence[float]) -> Estimate:
@@ -31,32 +54,33 @@ def _percents(value: float, bounds: Sequence[float]) -> Estimate:
 # One run.
 
 
-def task_section(task: str, metrics: Mapping[str, Any]) -> Section:
-    """Accuracy and RankC of a task that is scored (`files.is_scored`)."""
-    figures = metrics["languages"]
+def task_section(task: str, metrics: ScoredTask, options: int | None) -> Section:
+    """Accuracy and RankC of a task that is scored, whose rows have so many options."""
+    figures = metrics.languages
     accuracy = {
-        code: _percents(figure["accuracy"], figure["interval"]) for code, figure in figures.items()
+        code: _percents(figure.accuracy, figure.interval) for code, figure in figures.items()
     }
-    charts = [interval_chart([Series("accuracy", accuracy)], title="Accuracy", unit=_UNIT)]
-    if consistency := _consistency("RankC", figures):
+    series = [Series("accuracy", accuracy)]
+    charts = [interval_chart(series, title="Accuracy", unit=_UNIT, chance=_chance(options))]
+    if consistency := _consistency("RankC", {c: figure.rankc for c, figure in figures.items()}):
         charts.append(_rankc_chart([consistency]))
     header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
     header.append("RankC official")
-    gaps = metrics.get("gap_to_english") or {}
+    gaps = metrics.gap_to_english or {}
     rows = [
         [
             code,
-            figure.get("rows"),
-            percent(figure["accuracy"]),
-            "[{}, {}]".format(*map(percent, figure["interval"])),
-            percent(figure.get("f1")),
+            figure.rows,
+            percent(figure.accuracy),
+            interval(figure.interval),
+            percent(figure.f1),
             percent(gaps.get(code)),
-            *(_three(_rankc(figure, kind)) for kind in ("corrected", "official")),
+            *_rankc_cells(figure.rankc),
         ]
         for code, figure in figures.items()
     ]
     body = join(
-        _protocol(metrics.get("protocol")),
+        _about_task(metrics.protocol, options),
         charts_row(*charts),
         table(header, rows, caption=f"{task} by language"),
     )
@@ -70,70 +94,82 @@ _ABOUT = (
 )
 
 
-def _protocol(protocol: object) -> Markup | None:
-    return tag("p", "Protocol ", tag("code", protocol), class_="note") if protocol else None
+def _about_task(protocol: object, options: int | None) -> Markup | None:
+    """How it was asked, and what guessing reaches."""
+    parts: list[object] = ["Protocol ", tag("code", protocol), ". "] if protocol else []
+    if options:
+        parts.append(f"Chance, one of {options} options: {percent(1 / options)}%, the dashed line.")
+    return tag("p", *parts, class_="note") if parts else None
 
 
-def _rankc(figure: Mapping[str, Any], kind: str) -> float | None:
-    return (figure.get("rankc") or {}).get(kind)
+def _chance(options: int | None) -> float | None:
+    """Percent of rows that guessing gets right."""
+    return 100 / options if options else None
 
 
-def _three(value: float | None) -> str | None:
-    return None if value is None else f"{value:.3f}"
+def _rankc_cells(rankc: RankC | ScoredRankC | None) -> tuple[str, str]:
+    """Corrected and official."""
+    return (fraction(rankc.corrected), fraction(rankc.official)) if rankc else (NONE, NONE)
 
 
-def _consistency(name: str, figures: Mapping[str, Mapping[str, Any]]) -> Series | None:
-    values = {code: _rankc(figure, "corrected") for code, figure in figures.items()}
-    found = {code: Estimate(value) for code, value in values.items() if value is not None}
-    return Series(name, found) if found else None
+def _consistency(name: str, by_language: Mapping[str, RankC | ScoredRankC | None]) -> Series | None:
+    values = {
+        code: Estimate(rankc.corrected)
+        for code, rankc in by_language.items()
+        if rankc is not None and rankc.corrected is not None
+    }
+    return Series(name, values) if values else None
 
 
-def _rankc_chart(series: Sequence[Series]) -> Markup:
+def _rankc_chart(series: Sequence[Series]) -> Chart:
     return interval_chart(series, title="Consistency with English", unit="RankC")
 
 
-def task_lines(scored: Mapping[str, Mapping[str, Any]]) -> Markup:
+def task_lines(scored: Mapping[str, ScoredTask]) -> Markup:
     """Of every task of a run: means and the worst language."""
     rows = [
         [
             task,
-            percent(found.get("mean")),
-            percent(found.get("mean_non_english")),
-            _worst(found.get("worst")),
+            percent(metrics.mean),
+            percent(metrics.mean_non_english),
+            _worst(metrics.worst),
         ]
-        for task, found in scored.items()
+        for task, metrics in scored.items()
     ]
     header = ["task", "mean accuracy, %", "mean non-en, %", "worst language, %"]
     means = table(header, rows, caption="means of every task")
     return join(means, tag("p", _ABOUT, class_="note"))
 
 
-def _worst(found: Mapping[str, Any] | None) -> str | None:
-    return f"{found['language']} {percent(found['accuracy'])}" if found else None
+def _worst(worst: LanguageAccuracy | None) -> str | None:
+    return f"{worst.language} {percent(worst.accuracy)}" if worst else None
 
 
 # Two runs.
 
 
-def comparison_section(task: str, found: Mapping[str, Any]) -> Section:
-    """A task of what `evaluation.compare.compare_runs` returns."""
-    figures = found["languages"]
+def comparison_section(task: str, comparison: TaskComparison, options: int | None) -> Section:
+    """A task of a comparison, whose rows have so many options."""
+    figures = comparison.languages
     sides = ((BEFORE, "a"), (AFTER, "b"))
     accuracy = [
         Series(name, {
-            code: _percents(figure["accuracy"][side], figure["accuracy_interval"][side])
+            code: _percents(
+                getattr(figure.accuracy, side), getattr(figure.accuracy_interval, side)
+            )
             for code, figure in figures.items()
         })
         for name, side in sides
     ]  # fmt: skip
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
     charts = [
-        change_chart(_changes(found), title="Change in accuracy", unit=unit),
-        interval_chart(accuracy, title="Accuracy", unit=_UNIT),
+        change_chart(_changes(comparison), title="Change in accuracy", unit=unit),
+        interval_chart(accuracy, title="Accuracy", unit=_UNIT, chance=_chance(options)),
     ]
     of_side = {
         name: {
-            code: {"rankc": (figure["rankc"] or {}).get(side)} for code, figure in figures.items()
+            code: getattr(figure.rankc, side) if figure.rankc else None
+            for code, figure in figures.items()
         }
         for name, side in sides
     }
@@ -141,107 +177,125 @@ def comparison_section(task: str, found: Mapping[str, Any]) -> Section:
     if consistency:
         charts.append(_rankc_chart(consistency))
     body = join(
-        _protocol(found.get("protocol")),
+        _about_task(comparison.protocol, options),
         charts_row(*charts),
-        _comparison_table(task, found),
+        _comparison_table(task, comparison),
         *(tag("p", note, class_="note") for note in _partial(figures)),
     )
     return Section(f"task-{task}", task, body)
 
 
-def _changes(found: Mapping[str, Any]) -> list[Change]:
-    rows = [(code, figure, figure["significant"]) for code, figure in found["languages"].items()]
-    rows += [(name, figure, None) for name, figure in _means(found)]
+def _changes(comparison: TaskComparison) -> list[Change]:
     changes = []
-    for name, figure, real in rows:
-        low, high = (100 * bound for bound in figure["interval"])
-        changes.append(Change(name, 100 * figure["difference"], low, high, real))
+    figures: Figures = {**comparison.languages, **comparison.means}
+    for name, figure in figures.items():
+        low, high = (100 * bound for bound in figure.interval)
+        changes.append(Change(name, 100 * figure.difference, low, high, figure.significant))
     return changes
 
 
-def _means(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    means = (("mean", found["mean"]), ("mean non-en", found["mean_non_english"]))
-    return [(name, figure) for name, figure in means if figure]
-
-
-def _comparison_table(task: str, found: Mapping[str, Any]) -> Markup:
+def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
     two = [BEFORE, AFTER]
     header = ["language", *two, "points", "95% interval", "", "Holm", "McNemar", "bootstrap"]
     header += [*two, *two, *two, *two, "rows"]
     groups = [("", 1), ("accuracy, %", 2), ("change", 3), ("p", 3), ("RankC", 2)]
     groups += [("behind en", 2), ("F1, %", 2), ("RankC official", 2), ("", 1)]
-    rows = [_comparison_row(code, figure) for code, figure in found["languages"].items()]
-    rows += [_comparison_row(name, figure) for name, figure in _means(found)]
+    rows = [_comparison_row(code, figure) for code, figure in comparison.languages.items()]
+    rows += [_comparison_row(name, figure) for name, figure in comparison.means.items()]
     return table(header, rows, caption=f"{task}: what changed by language", groups=groups)
 
 
-def _comparison_row(name: str, figure: Mapping[str, Any]) -> list[object]:
-    p, none = figure["p"], {"a": None, "b": None}
-    gap, f1, rankc = (figure.get(key) or none for key in ("gap_to_english", "f1", "rankc"))
-    kind = verdict(figure["difference"], figure.get("significant"))
+def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> list[object]:
+    p, kind = figure.p, verdict(figure.difference, figure.significant)
+    language = figure if isinstance(figure, LanguageComparison) else None
+    gap, f1, rankc = (
+        (getattr(language, key, None) or (None, None)) for key in ("gap_to_english", "f1", "rankc")
+    )
+    corrected, official = zip(*map(_rankc_cells, rankc), strict=True)
 
     def coloured(text: str | None) -> Markup:
         return tag("span", text, class_=kind)
 
-    def both(kind: str) -> list[str | None]:
-        return [_three((rankc[side] or {}).get(kind)) for side in "ab"]
-
     return [
         name,
-        *(percent(figure["accuracy"][side]) for side in "ab"),
-        coloured(points(figure["difference"])),
-        point_interval(figure["interval"]),
-        coloured(_WORDS[kind]) if kind in _WORDS else None,
-        *(p_value(p.get(test)) for test in ("holm", "mcnemar", "bootstrap")),
-        *both("corrected"),
-        *(percent(gap[side]) for side in "ab"),
-        *(percent(f1[side]) for side in "ab"),
-        *both("official"),
-        figure.get("rows"),
+        *map(percent, figure.accuracy),
+        coloured(points(figure.difference)),
+        point_interval(figure.interval),
+        coloured(VERDICTS[kind].word) if kind in _TESTED else None,
+        *(p_value(test) for test in (p.holm, p.mcnemar, p.bootstrap)),
+        *corrected,
+        *map(percent, gap),
+        *map(percent, f1),
+        *official,
+        language and language.rows,
     ]
 
 
-def _about(method: Mapping[str, Any]) -> str:
+def _about(method: ComparisonMethod) -> str:
     return (
-        f"Better and worse are significant: {method['significant']}, p at most {method['alpha']}. The "
+        f"Better and worse are significant: {method.significant}, p at most {method.alpha}. The "
         f"interval and the bootstrap's p of a change: paired bootstrap over rows, "
-        f"{method['resamples']:,} resamples, {method['confidence']:.0%}; for means a row is drawn in "
+        f"{count(method.resamples)} resamples, {method.confidence:.0%}; for means a row is drawn in "
         "all languages at once, and nothing is corrected. Points are percentage points. "
     )
 
 
-def _partial(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _partial(figures: Mapping[str, LanguageComparison]) -> list[str]:
     """Languages of which the runs have not the same rows."""
     return [
-        f"{code}: {figure['rows']:,} rows are in both runs and count ({BEFORE} has "
-        f"{figure['rows_a']:,}, {AFTER} {figure['rows_b']:,})."
+        f"{code}: {count(figure.rows)} rows are in both runs and count ({BEFORE} has "
+        f"{count(figure.rows_a)}, {AFTER} {count(figure.rows_b)})."
         for code, figure in figures.items()
-        if {figure["rows_a"], figure["rows_b"]} != {figure["rows"]}
+        if {figure.rows_a, figure.rows_b} != {figure.rows}
     ]
 
 
-def verdicts(tasks: Mapping[str, Mapping[str, Any]], method: Mapping[str, Any]) -> Markup:
-    """Of every task, which languages got better, which worse, which neither: the answer in a glance."""
-    parts = [_verdict(task, found) for task, found in tasks.items()]
-    about = tag("p", _about(method), _ABOUT, class_="note")
+def verdicts(comparison: Comparison, options: Mapping[str, int]) -> Markup:
+    """Of every task, which languages got better, which worse, which neither: the answer in a glance.
+
+    Args:
+      comparison: of two runs.
+      options: of a row, by task, where they are known.
+    """
+    parts = [
+        _verdict(task, compared, options.get(task)) for task, compared in comparison.tasks.items()
+    ]
+    if comparison.perplexity:
+        parts.append(_perplexities(comparison.perplexity))
+    about = tag("p", _about(comparison.method), _ABOUT, class_="note") if comparison.tasks else None
     return join(tag("div", *parts, class_="verdicts"), about)
 
 
-def _verdict(task: str, found: Mapping[str, Any]) -> Markup:
-    by_kind: dict[str, list[Markup]] = {kind: [] for kind in _WORDS}
-    figures = found["languages"]
-    for code in sorted(figures, key=lambda code: -figures[code]["difference"]):
+def _perplexities(by_language: Mapping[str, PerplexityComparison]) -> Markup:
+    """Perplexity of every language after over before, the greatest first."""
+    chips = []
+    for code in sorted(by_language, key=lambda code: -by_language[code].ratio):
+        figure = by_language[code]
+        ratio = f" × {fraction(figure.ratio)}"
+        title = " → ".join(map(number, figure.perplexity))
+        chips += [tag("span", tag("b", code), ratio, class_="chip", title=title), " "]
+    title = tag("a", "Perplexity", href="#perplexity")
+    note = tag("p", f"{AFTER} over {BEFORE}: above 1 the texts became less likely", class_="note")
+    return tag("div", tag("h3", title), tag("p", *chips), note)
+
+
+def _verdict(task: str, comparison: TaskComparison, options: int | None) -> Markup:
+    by_kind: dict[str, list[Markup]] = {kind: [] for kind in _TESTED}
+    figures = comparison.languages
+    for code in sorted(figures, key=lambda code: -figures[code].difference):
         figure = figures[code]
-        change = tag("span", tag("b", code), " ", points(figure["difference"]), class_="chip")
-        by_kind[verdict(figure["difference"], figure["significant"])].append(change)
+        change = tag("span", tag("b", code), " ", points(figure.difference), class_="chip")
+        by_kind[verdict(figure.difference, figure.significant)].append(change)
     lines = []
     for kind, chips in by_kind.items():
-        mark = tag("svg", verdict_mark(kind), width=20, height=16, aria_hidden="true")
         none = tag("span", "none", class_="faint")
         spaced = [part for chip in chips for part in (chip, " ")]
-        lines += [tag("dt", mark, _WORDS[kind], class_=kind), tag("dd", *(spaced or [none]))]
-    means = ", ".join(f"{name} {points(figure['difference'])}" for name, figure in _means(found))
+        lines += [
+            tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind),
+            tag("dd", *(spaced or [none])),
+        ]
+    means = ", ".join(f"{name} {points(m.difference)}" for name, m in comparison.means.items())
+    chance = f"; chance is {percent(1 / options)}%" if options else ""
+    note = f"{means} points{chance}"
     title = tag("a", task, href=f"#task-{task}")
-    return tag(
-        "div", tag("h3", title), tag("dl", *lines), tag("p", means, " points", class_="note")
-    )
+    return tag("div", tag("h3", title), tag("dl", *lines), tag("p", note, class_="note"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, read_npz
+from jaxprune.evaluation.scoring import Interval, LanguageAccuracy
+from jaxprune.files import from_json, read_json, read_npz
 from jaxprune.passes import ActivationStats
 from jaxprune.runs import checkpoint
 
@@ -34,6 +37,37 @@ class Analysis:
 
 
 @dataclasses.dataclass(frozen=True)
+class ScoredRankC:
+    """RankC of either kind, as far as a metrics.json has it."""
+
+    corrected: float | None = None
+    official: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoredLanguage:
+    """`scoring.LanguageMetrics` as a metrics.json has it, which another version may have written."""
+
+    accuracy: float
+    interval: Interval
+    rows: int | None = None
+    f1: float | None = None
+    rankc: ScoredRankC | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoredTask:
+    """`evaluation.TaskResult` as a metrics.json has it; None stands for what it lacks."""
+
+    languages: Mapping[str, ScoredLanguage]
+    protocol: str | None = None
+    gap_to_english: Mapping[str, float] | None = None
+    mean: float | None = None
+    mean_non_english: float | None = None
+    worst: LanguageAccuracy | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class RunFiles:
     """A workdir.
 
@@ -41,7 +75,8 @@ class RunFiles:
       folder: the workdir.
       config: config.json, empty without.
       report: report.json, empty without.
-      metrics: task → its metrics.json.
+      metrics: task → its metrics.json, as JSON values.
+      options: task → options of a row, of those that are scored.
       stats: of the calibration, None without.
       analysis: the tables of an analysis.
     """
@@ -50,28 +85,24 @@ class RunFiles:
     config: dict[str, Any]
     report: dict[str, Any]
     metrics: dict[str, dict[str, Any]]
+    options: dict[str, int]
     stats: ActivationStats | None
     analysis: Analysis
 
-    @property
-    def scored(self) -> dict[str, dict[str, Any]]:
+    @functools.cached_property
+    def scored(self) -> dict[str, ScoredTask]:
         """Tasks whose languages have an accuracy with its interval."""
-        return {task: found for task, found in self.metrics.items() if is_scored(found)}
+        tasks = {task: scored_task(metrics) for task, metrics in self.metrics.items()}
+        return {task: scored for task, scored in tasks.items() if scored is not None}
 
 
-def is_scored(metrics: dict[str, Any]) -> bool:
-    """Whether every language has what `metrics.language_metrics` gives."""
-    languages = metrics.get("languages")
-    if not isinstance(languages, dict) or not languages:
-        return False
-    return all(
-        isinstance(figure, dict)
-        and isinstance(figure.get("accuracy"), float | int)
-        and isinstance(figure.get("interval"), list)
-        and len(figure["interval"]) == 2
-        and all(isinstance(bound, float | int) for bound in figure["interval"])
-        for figure in languages.values()
-    )
+def scored_task(metrics: Mapping[str, Any]) -> ScoredTask | None:
+    """The figures of a metrics.json; None where a language has no accuracy with an interval."""
+    try:
+        task = from_json(ScoredTask, metrics, "metrics.json")
+    except InputError:
+        return None
+    return task if task.languages else None
 
 
 def read_files(folder: Path) -> RunFiles:
@@ -91,7 +122,19 @@ def read_files(folder: Path) -> RunFiles:
             "<task>/metrics.json (scripts/evaluate.py) or analysis/ (scripts/analyze.py)"
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
-    return RunFiles(folder, read_json(folder / "config.json"), report, metrics, stats, analysis)
+    config = read_json(folder / "config.json")
+    return RunFiles(folder, config, report, metrics, _options(folder, metrics), stats, analysis)
+
+
+def _options(folder: Path, metrics: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Task → columns of its scores."""
+    options = {}
+    for task in metrics:
+        for file in sorted((folder / task).glob("*.npz"))[:1]:
+            scores = read_npz(file).get("scores")
+            if scores is not None and scores.ndim == 2 and scores.shape[1]:
+                options[task] = scores.shape[1]
+    return options
 
 
 def _analysis(folder: Path) -> Analysis:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxprune.html_report.charts import signed
+from jaxprune.evaluation.comparison import Comparison, TranslationComparison
+from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
-from jaxprune.html_report.tables import p_value, table
+from jaxprune.html_report.tables import table
+from jaxprune.tables import fraction, number, p_value, signed, tenths
 
 BEFORE, AFTER = "before", "after"
 # Keys of metrics.json that tell how it was measured, not what.
@@ -25,75 +27,82 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
       task: its name.
       sides: one metrics.json, or those of two runs by name.
     """
-    parts: list[Markup] = []
-    languages = {name: _by_language(found) for name, found in sides.items()}
-    codes = list(dict.fromkeys(code for found in languages.values() for code in found))
-    if codes:
-        flat = {
-            name: {code: flatten(figure) for code, figure in found.items()}
-            for name, found in languages.items()
-        }
-        keys = dict.fromkeys(
-            key for found in flat.values() for figure in found.values() for key in figure
-        )
-        columns = [(key, name) for key in keys for name in flat]
-        rows = [
-            [code, *(flat[name].get(code, {}).get(key) for key, name in columns)] for code in codes
-        ]
-        one = len(sides) == 1
-        titles = [key if one else name for key, name in columns]
-        groups = () if one else [("", 1), *((key, len(sides)) for key in keys)]
-        caption = f"{task} by language"
-        parts.append(table(["language", *titles], rows, caption=caption, groups=groups))
-    rest = {
+    languages = {name: _by_language(metrics) for name, metrics in sides.items()}
+    has_languages = any(languages.values())
+    others = {
         name: {
-            k: v for k, v in found.items() if k not in ABOUT and not (codes and k == "languages")
+            key: value
+            for key, value in metrics.items()
+            if key not in ABOUT and not (has_languages and key == "languages")
         }
-        for name, found in sides.items()
+        for name, metrics in sides.items()
     }
-    if others := settings_table(rest, f"{task}, the rest"):
-        parts.append(others)
+    parts = [
+        _language_table(task, languages) if has_languages else None,
+        settings_table(others, f"{task}, the rest"),
+    ]
     return Section(f"task-{task}", task, join(*parts))
 
 
-def text_sections(comparison: Mapping[str, Any]) -> dict[str, Section]:
-    """Perplexity and translation of two runs, by the name of their folder; of what `compare_runs` returns."""
-    found = {}
-    if perplexities := comparison["perplexity"]:
+def _language_table(task: str, sides: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Markup:
+    """A row for each language of any side, a column for each key and side."""
+    flat = {
+        name: {code: flatten(figure) for code, figure in languages.items()}
+        for name, languages in sides.items()
+    }
+    codes = dict.fromkeys(code for languages in flat.values() for code in languages)
+    keys = dict.fromkeys(
+        key for languages in flat.values() for figure in languages.values() for key in figure
+    )
+    columns = [(key, name) for key in keys for name in flat]
+    rows = [[code, *(flat[name].get(code, {}).get(key) for key, name in columns)] for code in codes]
+    one = len(sides) == 1
+    titles = [key if one else name for key, name in columns]
+    groups = () if one else [("", 1), *((key, len(sides)) for key in keys)]
+    return table(["language", *titles], rows, caption=f"{task} by language", groups=groups)
+
+
+def text_sections(comparison: Comparison) -> dict[str, Section]:
+    """Perplexity and translation of two runs, by the name of their folder."""
+    sections = {}
+    if comparison.perplexity:
         lines = [
-            [code, figure["tokens"], *figure["perplexity"].values(), figure["ratio"]]
-            for code, figure in perplexities.items()
+            [code, figure.tokens, *figure.perplexity, fraction(figure.ratio)]
+            for code, figure in comparison.perplexity.items()
         ]
         header = ["language", "tokens", BEFORE, AFTER, "after / before"]
         body = table(header, lines, caption="perplexity by language")
-        found["perplexity"] = Section("perplexity", "Perplexity", body)
-    if translation := comparison["translation"]:
-        lines = [
-            [
-                code,
-                figure["rows"],
-                *_scores(figure["bleu"]),
-                p_value(figure["holm"]),
-                *_scores(figure["chrf"]),
-            ]
-            for code, figure in translation["languages"].items()
+        sections["perplexity"] = Section("perplexity", "Perplexity", body)
+    if comparison.translation:
+        body = _translation(comparison.translation)
+        sections["translation"] = Section("translation", "Translation", body)
+    return sections
+
+
+def _translation(translation: TranslationComparison) -> Markup:
+    rows = [
+        [
+            code,
+            figure.rows,
+            *_score_cells(figure.bleu),
+            p_value(figure.holm),
+            *_score_cells(figure.chrf),
         ]
-        columns = [BEFORE, AFTER, "change", "p"]
-        body = table(
-            ["language", "rows", *columns, "p, Holm", *columns],
-            lines,
-            caption="translation by language",
-            groups=[("", 2), ("BLEU", 5), ("chrF", 4)],
-        )
-        note = f"Into {translation['target']}. p: sacrebleu's paired bootstrap; Holm: corrected over the languages."
-        body = join(body, tag("p", note, class_="note"))
-        found["translation"] = Section("translation", "Translation", body)
-    return found
+        for code, figure in translation.languages.items()
+    ]
+    columns = [BEFORE, AFTER, "change", "p"]
+    body = table(
+        ["language", "rows", *columns, "p, Holm", *columns],
+        rows,
+        caption="translation by language",
+        groups=[("", 2), ("BLEU", 5), ("chrF", 4)],
+    )
+    note = f"Into {translation.target}. p: sacrebleu's paired bootstrap; Holm: corrected over the languages."
+    return join(body, tag("p", note, class_="note"))
 
 
-def _scores(figure: Mapping[str, Any]) -> list[str | None]:
-    values = [f"{figure[side]:.1f}" for side in "ab"]
-    return [*values, signed(figure["difference"]), p_value(figure["p"])]
+def _score_cells(score: ScoreComparison) -> list[str]:
+    return [tenths(score.a), tenths(score.b), signed(score.difference), p_value(score.p)]
 
 
 def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Markup | None:
@@ -104,10 +113,10 @@ def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Mark
       caption: of the table.
     """
     flat = {name: flatten(values) for name, values in sides.items() if values}
-    keys = dict.fromkeys(key for found in flat.values() for key in found)
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
     if not keys:
         return None
-    rows = [_setting(key, [found.get(key) for found in flat.values()]) for key in keys]
+    rows = [_setting(key, [values.get(key) for values in flat.values()]) for key in keys]
     header = ["field", *(flat if len(sides) > 1 else ["value"])]
     return table(header, rows, caption=caption, wrap=True)
 
@@ -116,13 +125,13 @@ def _setting(key: str, values: Sequence[object]) -> list[object]:
     differ = len(set(map(str, values))) > 1
     breakable = [part for name in key.split(".") for part in (".", tag("wbr"), name)][2:]
     name = join(*breakable)
-    return [name, *(tag("strong", value) if differ else value for value in values)]
+    return [name, *(tag("strong", v) if differ and v is not None else v for v in values)]
 
 
 def _by_language(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found = metrics.get("languages")
-    whole = isinstance(found, dict) and all(isinstance(one, dict) for one in found.values())
-    return found if whole and found else {}
+    languages = metrics.get("languages")
+    whole = isinstance(languages, dict) and all(isinstance(f, dict) for f in languages.values())
+    return languages if whole and languages else {}
 
 
 def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, object]:
@@ -133,7 +142,7 @@ def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, object]:
         if isinstance(value, dict):
             flat |= flatten(value, f"{name}.")
         elif isinstance(value, list):
-            shown = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)
+            shown = ", ".join(number(v) if isinstance(v, float) else str(v) for v in value)
             flat[name] = f"[{shown}]"
         else:
             flat[name] = value

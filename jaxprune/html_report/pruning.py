@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxprune.analysis import by_kind, iou
-from jaxprune.html_report.charts import Line, bar_chart, line_chart
-from jaxprune.html_report.files import Analysis, RunFiles
-from jaxprune.html_report.heatmap import heatmap
+from jaxprune.charts import Chart, Line, bar_chart, heatmap, line_chart
+from jaxprune.evaluation.comparison import MaskComparison
+from jaxprune.html_report.figure import charts_row
+from jaxprune.html_report.files import Analysis
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
-from jaxprune.html_report.plain import ABOUT, settings_table
-from jaxprune.html_report.plot import charts_row
-from jaxprune.html_report.tables import percent
 from jaxprune.passes import ActivationStats
+from jaxprune.tables import fraction, percent, tenths, times, whole
 
-_MOST_SETS = 60  # of a map of all pairs: more make a page of many megabytes, which nobody reads
+# A cell of a map takes about 200 bytes, and a page of many megabytes nobody reads.
+_MOST_SETS = 40  # of a map of all pairs
+_MOST_PAIRS = 3000  # of the maps of all sites
 _ALL = (0.0, 100.0)  # limits of percent
 
 
@@ -29,31 +30,39 @@ def sparsity_section(sparsity: Mapping[str, Any]) -> Section:
     kernels = [
         (name.removesuffix("/kernel"), 100 * share) for name, share in sparsity["kernels"].items()
     ]
-    overall, least, most = (f"{share:.1f}%" for share in
-                            (100 * sparsity["overall"], min(layers), max(layers)))  # fmt: skip
-    by_layer = "the same in every layer" if least == most else f"by layer {least} to {most}"
-    text = f"{overall} of the weights in the blocks' linear kernels were dropped, {by_layer}."
-    line = Line("dropped", layers)
-    charts = charts_row(
-        line_chart([line], title="Dropped by layer, %", x_title="layer", limits=_ALL),
-        bar_chart(kernels, title="Dropped by kernel, %", most=100),
-    )
-    return Section("sparsity", "Sparsity", join(tag("p", text), charts))
-
-
-def mask_section(masks: Mapping[str, Any]) -> Section:
-    """How the masks of two runs overlap; `masks` is that of `compare_runs`."""
-    density = masks["density"]
     text = (
-        f"Intersection over union of the kept weights: {masks['overall']:.3f} "
-        f"({masks['independent']:.3f} if the masks knew nothing of each other). Kept: before "
-        f"{percent(density['a'])}%, after {percent(density['b'])}%."
+        f"{percent(sparsity['overall'])}% of the weights in the blocks' linear kernels were dropped"
+    )
+    texts, charts = [text], []
+    for part, shares in (("layer", layers), ("kernel", [share for _, share in kernels])):
+        least, most = f"{tenths(min(shares))}%", f"{tenths(max(shares))}%"
+        if least == most:
+            texts.append(f"the same in every {part}")
+            continue
+        texts.append(f"by {part} {least} to {most}")
+        title = f"Dropped by {part}, %"
+        if part == "layer":
+            charts.append(
+                line_chart([Line("dropped", layers)], title=title, x_title="layer", limits=_ALL)
+            )
+        else:
+            charts.append(bar_chart(kernels, title=title, most=100))
+    row = charts_row(*charts) if charts else None
+    return Section("sparsity", "Sparsity", join(tag("p", ", ".join(texts), "."), row))
+
+
+def mask_section(masks: MaskComparison) -> Section:
+    """How the masks of two runs overlap."""
+    text = (
+        f"Intersection over union of the kept weights: {fraction(masks.overall)} "
+        f"({fraction(masks.independent)} if the masks knew nothing of each other). Kept: before "
+        f"{percent(masks.density.a)}%, after {percent(masks.density.b)}%."
     )
     kernels = [
-        (path.removeprefix("blocks/").removesuffix("/kernel"), 100 * iou)
-        for path, iou in masks["kernels"].items()
+        (path.removeprefix("blocks/").removesuffix("/kernel"), 100 * share)
+        for path, share in masks.kernels.items()
     ]
-    line = Line("IoU", [100 * iou for iou in masks["layers"]])
+    line = Line("IoU", [100 * share for share in masks.layers])
     charts = charts_row(
         line_chart([line], title="IoU by layer, %", x_title="layer"),
         bar_chart(kernels, title="IoU by kernel, %", most=100),
@@ -75,11 +84,12 @@ def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Sect
             "The largest feature over the median one, by demonstrations and layer, in the dense model. "
             "Where this is large, few features carry much."
         )
-        parts += [tag("p", text), *_first_and_others(maps, "other sites")]
+        drawn = [charts_row(one) for one in maps]
+        parts += [tag("p", text), *_first_and_others(drawn, "other sites")]
     return Section("magnitudes", "Magnitudes of features", join(*parts)) if parts else None
 
 
-def _magnitude_charts(stats: ActivationStats) -> list[Markup]:
+def _magnitude_charts(stats: ActivationStats) -> list[Chart]:
     charts = []
     for site in dict.fromkeys(site for _, site in stats.sites):
         lines = []
@@ -87,41 +97,39 @@ def _magnitude_charts(stats: ActivationStats) -> list[Markup]:
             rms = stats.norms(role)[site] / math.sqrt(max(stats.count[role], 1))
             lines += [
                 Line(f"{role}, largest", rms.max(axis=-1).tolist(), colour),
-                Line(f"{role}, median", np.median(rms, axis=-1).tolist(), colour, dashed=True),
+                Line(f"{role}, median", np.median(rms, axis=-1).tolist(), colour, "dashed"),
             ]
         charts.append(line_chart(lines, title=f"{site}, RMS", x_title="layer", log=True))
     return charts
 
 
-def _set_magnitudes(analysis: Analysis) -> dict[str, Markup]:
-    """Site → map of sets and layers, what leaves the blocks ("hidden") first."""
+def _set_magnitudes(analysis: Analysis) -> list[Chart]:
+    """A map of sets and layers for each site, what leaves the blocks ("hidden") first."""
     by_site: dict[str, dict[str, np.ndarray]] = {}
     for name, norms in analysis.magnitudes.items():
         role, _, site = name.rpartition("/")
         by_site.setdefault(site, {})[role] = norms
-    sites = sorted(by_site, key=lambda site: site != "hidden")
-    maps = {}
-    for site in sites:
+    maps = []
+    for site in _hidden_first(by_site):
         of = by_site[site]
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.stack([norms.max(-1) / np.median(norms, -1) for norms in of.values()])
         layers = [str(layer) for layer in range(ratio.shape[1])]
-        maps[site] = heatmap(
-            ratio, list(of), layers, title=f"{site}, largest over median",
-            x_title="layer", log=True, show=_short,
-        )  # fmt: skip
+        title = f"{site}, largest over median"
+        maps.append(
+            heatmap(ratio, list(of), layers, title=title, x_title="layer", log=True, show=times)
+        )
     return maps
 
 
-def _short(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}" if value < 1e5 else f"{value:.0e}"
+def _hidden_first(sites: Iterable[str]) -> list[str]:
+    return sorted(sites, key=lambda site: site != "hidden")
 
 
-def _first_and_others(charts: Mapping[str, Markup], title: str) -> list[Markup]:
-    """The first chart, and the rest folded away."""
-    first, *others = charts.values()
-    folded = tag("details", tag("summary", title), charts_row(*others)) if others else None
-    return [charts_row(first), *([folded] if folded else [])]
+def _first_and_others(drawn: Sequence[Markup], title: str) -> list[Markup]:
+    """The first of what was drawn, and the rest folded away."""
+    first, *others = drawn
+    return [first, tag("details", tag("summary", title), *others)] if others else [first]
 
 
 def overlap_section(analysis: Analysis) -> Section | None:
@@ -136,8 +144,8 @@ def overlap_section(analysis: Analysis) -> Section | None:
 
 def _feature_overlap(analysis: Analysis) -> list[Markup]:
     sets = [str(name) for name in analysis.overlap["sets"]]
-    found = [name.removesuffix("/top") for name in analysis.overlap if name.endswith("/top")]
-    sites = sorted(found, key=lambda site: site != "hidden")
+    tops = [name for name in analysis.overlap if name.endswith("/top")]
+    sites = _hidden_first(name.removesuffix("/top") for name in tops)
     used = (analysis.summary.get("top") or {}).get("used")
     share = f"{100 * used:g}%" if isinstance(used, float | int) else "k%"
     text = (
@@ -146,13 +154,15 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
         "\u201chidden\u201d is what leaves a block."
     )
     parts: list[Markup] = [tag("p", text)]
-    by_layer = [_kinds(analysis.overlap, sets, sites[0], end) for end in _ENDS]
-    parts.append(charts_row(*by_layer))
-    if len(sets) <= _MOST_SETS:
-        maps = {site: _pairs(analysis.overlap, sets, site) for site in sites}
-        parts += _first_and_others(maps, "other sites")
-    else:
+    parts.append(_maps([_kinds(analysis.overlap, sets, sites[0], end) for end in _ENDS]))
+    if len(sets) > _MOST_SETS:
         note = f"{len(sets)} sets are too many for a map of their pairs: see analysis/overlap.npz."
+        return [*parts, tag("p", note, class_="note")]
+    shown = sites if len(sites) * len(sets) ** 2 <= _MOST_PAIRS else sites[:1]
+    drawn = [_maps([_pairs(analysis.overlap, sets, site, end) for end in _ENDS]) for site in shown]
+    parts += _first_and_others(drawn, "other sites")
+    if len(shown) < len(sites):
+        note = f"{', '.join(sites[1:])}: see analysis/overlap.npz."
         parts.append(tag("p", note, class_="note"))
     return parts
 
@@ -160,31 +170,46 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
 _ENDS = {"top": "largest in largest", "bottom": "largest in smallest"}
 
 
-def _pairs(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str) -> Markup:
-    """Both maps of a site, [S, S], means over layers."""
-    maps = []
-    for end, meaning in _ENDS.items():
-        shares = 100 * overlap[f"{site}/{end}"].mean(axis=0)
-        np.fill_diagonal(shares, np.nan)  # a set and itself
-        title = f"{site}, {meaning}, % over layers"
-        maps.append(heatmap(shares, sets, sets, title=title, limits=_ALL, show=_whole))
-    return join(*maps)
+class _Map(NamedTuple):
+    """What `heatmap` takes, not drawn yet."""
+
+    title: str
+    values: np.ndarray
+    rows: Sequence[str]
+    columns: Sequence[str]
+    x_title: str | None
 
 
-def _kinds(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, end: str) -> Markup:
+def _maps(maps: Sequence[_Map]) -> Markup:
+    """Maps of percents side by side; a sentence in place of one whose cells all say the same."""
+    charts, sentences = [], []
+    for title, values, rows, columns, x_title in maps:
+        shown = {whole(value) for value in values[np.isfinite(values)].tolist()}
+        if len(shown) > 1:
+            charts.append(
+                heatmap(
+                    values, rows, columns, title=title, x_title=x_title, limits=_ALL, show=whole
+                )
+            )
+        else:
+            sentences.append(tag("p", f"{title}: {' '.join(shown) or 'nothing'} everywhere."))
+    return join(charts_row(*charts) if charts else None, *sentences)
+
+
+def _pairs(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, end: str) -> _Map:
+    """Of every set with every other, means over layers."""
+    shares = 100 * overlap[f"{site}/{end}"].mean(axis=0)
+    np.fill_diagonal(shares, np.nan)  # a set and itself
+    return _Map(f"{site}, {_ENDS[end]}, % over layers", shares, sets, sets, None)
+
+
+def _kinds(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, end: str) -> _Map:
     """Means over the pairs of each pair of kinds, by layer."""
     shares = 100 * overlap[f"{site}/{end}"]
     means = by_kind(shares, [name.partition("/")[0] for name in sets])
     layers = [str(layer) for layer in range(len(shares))]
     values = np.array(list(means.values())).reshape(-1, len(layers))
-    return heatmap(
-        values, list(means), layers, x_title="layer",
-        title=f"{site}, {_ENDS[end]}, % by layer", limits=_ALL, show=_whole,
-    )  # fmt: skip
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
+    return _Map(f"{site}, {_ENDS[end]}, % by layer", values, list(means), layers, "layer")
 
 
 def _mask_overlap(masks: Mapping[str, np.ndarray]) -> list[Markup]:
@@ -192,32 +217,5 @@ def _mask_overlap(masks: Mapping[str, np.ndarray]) -> list[Markup]:
     shares = 100 * iou(masks["both"].sum(axis=(-2, -1)))
     np.fill_diagonal(shares, np.nan)  # a run and itself
     text = "Masks of several runs: intersection over union of the kept weights."
-    chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=lambda value: f"{value:.1f}")
+    chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
     return [tag("p", text), charts_row(chart)]
-
-
-# Settings.
-
-
-def settings_section(runs: Mapping[str, RunFiles]) -> Section | None:
-    """Config, what report.json tells besides sparsity, how each task was measured; a column for each run."""
-    parts: list[Markup | None] = []
-    configs = {name: run.config for name, run in runs.items()}
-    reports = {
-        name: {key: value for key, value in run.report.items() if key != "sparsity"}
-        for name, run in runs.items()
-    }
-    for title, sides in (("Pruning", configs), ("Run", reports)):
-        if found := settings_table(sides, title):
-            parts += [tag("h3", title), found]
-    folded = []
-    for task in dict.fromkeys(task for run in runs.values() for task in run.metrics):
-        about = {
-            name: {key: run.metrics[task][key] for key in ABOUT if key in run.metrics.get(task, {})}
-            for name, run in runs.items()
-        }
-        if found := settings_table(about, task):
-            folded.append(tag("details", tag("summary", task), found))
-    if folded:
-        parts += [tag("h3", "Evaluation"), *folded]
-    return Section("settings", "Settings", join(*parts)) if parts else None

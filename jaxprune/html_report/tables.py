@@ -1,15 +1,13 @@
-"""Tables that scroll in a box of their own, and how their numbers are written."""
+"""Cells → tables that scroll in a box of their own."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from jaxprune.html_report.charts import signed
 from jaxprune.html_report.markup import Markup, tag
-from jaxprune.html_report.plot import number
+from jaxprune.tables import NONE, count, number
 
-NONE = "\N{EN DASH}"
 _NUMBER = re.compile(r"[\[<+\N{MINUS SIGN}]*\d")
 _TAG = re.compile("<[a-z/][^>]*>")
 
@@ -26,13 +24,15 @@ def table(
 
     Args:
       header: titles of all columns.
-      rows: cells: text, `Markup`, numbers, None for none. A column whose first value begins like a
+      rows: cells: text, `Markup`, numbers, None or `tables.NONE` for none. A column whose first value begins like a
         number is aligned to the right.
       caption: what it is, for who cannot see the heading above; not shown.
       groups: (title, columns) of a line above the header; together as many as there are columns.
       wrap: long text breaks inside its cell, and nothing is aligned as numbers.
     """
-    kept = [i for i in range(len(header)) if not i or any(row[i] is not None for row in rows)]
+    kept = [
+        i for i in range(len(header)) if not i or any(row[i] not in (None, NONE) for row in rows)
+    ]
     texts = [[_cell(row[i]) for i in kept] for row in rows]
     classes = [
         "number" if not wrap and _is_number([row[place] for row in texts]) else None
@@ -78,27 +78,5 @@ def _cell(value: object) -> str:
     if isinstance(value, bool | str):
         return value if isinstance(value, str) else str(value).lower()
     if isinstance(value, int):
-        return f"{value:,}"
+        return count(value)
     return number(value) if isinstance(value, float) else str(value)
-
-
-def percent(share: float | None) -> str | None:
-    """A share as percent with one decimal."""
-    return None if share is None else f"{100 * share:.1f}"
-
-
-def points(share: float | None) -> str | None:
-    """A difference of shares as points with sign and one decimal."""
-    return None if share is None else signed(100 * share)
-
-
-def point_interval(bounds: Sequence[float]) -> str:
-    """[+0.1, +2.0] of bounds of a difference of shares."""
-    return f"[{signed(100 * bounds[0])}, {signed(100 * bounds[1])}]"
-
-
-def p_value(p: float | None) -> str | None:
-    """Three decimals, or <0.001."""
-    if p is None:
-        return None
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"

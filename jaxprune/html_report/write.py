@@ -7,62 +7,80 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import compare_perplexity, compare_runs, compare_translations
+from jaxprune.evaluation.comparison import (
+    Comparison,
+    LeftOut,
+    compare_perplexity,
+    compare_runs,
+    compare_translations,
+    comparison_method,
+)
 from jaxprune.files import short_names
-from jaxprune.html_report import accuracy, plain, pruning
+from jaxprune.html_report import accuracy, plain, pruning, settings
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
 from jaxprune.html_report.plain import AFTER, BEFORE
-from jaxprune.html_report.tables import percent
+from jaxprune.tables import count, percent
 
 FILE = "report.html"
 
 
-def write_report(run: Path, against: Path | None = None, out: Path | None = None) -> None:
+def write_report(
+    run: Path,
+    against: Path | None = None,
+    out: Path | None = None,
+    *,
+    defaults: Mapping[str, object] | None = None,
+) -> None:
     """Writes a page about a run, or about what changed between two.
 
     Args:
       run: a workdir that was pruned, evaluated or analysed.
       against: that of the run before, such as the dense model's; both must be evaluated.
       out: the file; `<run>/report.html` by default.
+      defaults: of the fields of a config, by path; those that have them are folded away.
 
     Raises:
       InputError: there is nothing to report or compare, files are broken, or `out` is a folder.
     """
     files = read_files(run)
-    document = comparison_page(files, read_files(against)) if against else run_page(files)
+    before = read_files(against) if against else None
+    usual = defaults or {}
+    document = comparison_page(files, before, usual) if before else run_page(files, usual)
     write_page(document, run / FILE if out is None else out)
 
 
-def run_page(run: RunFiles) -> Markup:
+def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
     """The page of one run."""
     sections = [
-        accuracy.task_section(task, found)
+        accuracy.task_section(task, run.scored[task], run.options.get(task))
         if task in run.scored
-        else plain.plain_section(task, {"value": found})
-        for task, found in run.metrics.items()
+        else plain.plain_section(task, {"value": metrics})
+        for task, metrics in run.metrics.items()
     ]
     if run.scored:
         means = Section("accuracy", "Accuracy", accuracy.task_lines(run.scored))
         sections.insert(0, means)
     sections += _model_sections(run)
-    settings = pruning.settings_section({"value": run})
-    sections += [settings] if settings else []
+    last = settings.settings_section({"value": run}, defaults)
+    sections += [last] if last else []
     [name] = short_names([run.folder])
     return page(name, _facts(run), sections)
 
 
-def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
+def comparison_page(run: RunFiles, before: RunFiles, defaults: Mapping[str, object]) -> Markup:
     """The page of a run compared with the run before."""
     comparison = _compare(run, before)
-    tasks: Mapping[str, Any] = comparison["tasks"]
-    sections = []
-    if tasks:
-        sections.append(
-            Section("changes", "What changed", accuracy.verdicts(tasks, comparison["method"]))
-        )
-    sections += [accuracy.comparison_section(task, found) for task, found in tasks.items()]
+    tasks, sections = comparison.tasks, []
+    options = before.options | run.options
+    if tasks or comparison.perplexity:
+        changes = accuracy.verdicts(comparison, options)
+        sections.append(Section("changes", "What changed", changes))
+    sections += [
+        accuracy.comparison_section(task, compared, options.get(task))
+        for task, compared in tasks.items()
+    ]
     texts = plain.text_sections(comparison)
     sections += texts.values()
     for task in dict.fromkeys([*run.metrics, *before.metrics]):
@@ -70,10 +88,10 @@ def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
             sides = {BEFORE: before.metrics.get(task, {}), AFTER: run.metrics.get(task, {})}
             sections.append(plain.plain_section(task, sides))
     sections += _model_sections(run)
-    if comparison["masks"]:
-        sections.append(pruning.mask_section(comparison["masks"]))
-    settings = pruning.settings_section({BEFORE: before, AFTER: run})
-    sections += [settings] if settings else []
+    if comparison.masks:
+        sections.append(pruning.mask_section(comparison.masks))
+    last = settings.settings_section({BEFORE: before, AFTER: run}, defaults)
+    sections += [last] if last else []
     names = short_names([before.folder, run.folder])
     lead = join(
         tag("p", f"{BEFORE}: ", tag("code", before.folder), tag("br"),
@@ -84,7 +102,7 @@ def comparison_page(run: RunFiles, before: RunFiles) -> Markup:
     return page(f"{names[1]} against {names[0]}", lead, sections)
 
 
-def _compare(run: RunFiles, before: RunFiles) -> dict[str, Any]:
+def _compare(run: RunFiles, before: RunFiles) -> Comparison:
     """What `compare_runs` says; without scores of options in both, other metrics are set side by side."""
     for files in (run, before):
         if not files.metrics:
@@ -95,37 +113,43 @@ def _compare(run: RunFiles, before: RunFiles) -> dict[str, Any]:
     scored = run.scored and before.scored
     if not scored and run.metrics.keys() & before.metrics.keys():
         folders = before.folder, run.folder
-        texts = {
-            "perplexity": compare_perplexity(*folders),
-            "translation": compare_translations(*folders),
-        }
-        return {"tasks": {}, "masks": None, "left_out": {}, **texts}
+        return Comparison(
+            a=str(before.folder),
+            b=str(run.folder),
+            tasks={},
+            perplexity=compare_perplexity(*folders),
+            translation=compare_translations(*folders),
+            left_out=LeftOut(),
+            masks=None,
+            masks_note=None,
+            method=comparison_method(),
+        )
     return compare_runs(before.folder, run.folder)
 
 
-def _left_out(comparison: Mapping[str, Any]) -> list[str]:
-    names = {"only_a": BEFORE, "only_b": AFTER}
+def _left_out(comparison: Comparison) -> list[str]:
+    sides = {BEFORE: comparison.left_out.only_a, AFTER: comparison.left_out.only_b}
     return [
-        f"Only {names[side]}, and therefore not compared: {', '.join(missing)}."
-        for side, missing in comparison["left_out"].items()
+        f"Only {side}, and therefore not compared: {', '.join(missing)}."
+        for side, missing in sides.items()
         if missing
     ]
 
 
 def _model_sections(run: RunFiles) -> list[Section]:
-    found = [
+    sections = [
         pruning.sparsity_section(run.report["sparsity"]) if "sparsity" in run.report else None,
         pruning.magnitude_section(run.stats, run.analysis),
         pruning.overlap_section(run.analysis),
     ]
-    return [section for section in found if section is not None]
+    return [section for section in sections if section is not None]
 
 
 def _facts(run: RunFiles) -> Markup | None:
     """What was pruned, how, with what: the first things one asks."""
     config, report = run.config, run.report
     facts: dict[str, object] = {}
-    models = [config.get("model"), *(found.get("model") for found in run.metrics.values())]
+    models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]
     facts["model"] = next(filter(None, models), None)
     if report:
         how, text = config.get("pruning") or {}, config.get("calibration") or {}
@@ -142,13 +166,13 @@ def _facts(run: RunFiles) -> Markup | None:
 def _dropped(report: Mapping[str, Any], how: Mapping[str, Any]) -> str | None:
     if "sparsity" not in report:
         return None
-    asked = how.get("sparsity")
-    note = f" (asked: {100 * asked:g}%)" if isinstance(asked, float | int) else ""
+    sparsity = how.get("sparsity")
+    note = f" (asked: {100 * sparsity:g}%)" if isinstance(sparsity, float | int) else ""
     return f"{percent(report['sparsity']['overall'])}%{note}"
 
 
 def _calibration(report: Mapping[str, Any], text: Mapping[str, Any]) -> str | None:
     counts = report.get("tokens") or {}
-    tokens = ", ".join(f"{role}: {count:,} tokens" for role, count in counts.items())
+    tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
     pair = f"{text['source']} → {text['target']}" if {"source", "target"} <= text.keys() else ""
     return "; ".join(part for part in (pair, tokens) if part) if counts else None

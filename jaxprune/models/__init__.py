@@ -1,6 +1,6 @@
 """config.json and parameters → a model's embedding, blocks of four sites, and head, as Flax NNX modules."""
 
-from jaxprune.models.attention import QUERIES, softmax_parts
+from jaxprune.models.attention import Prefix, causal_attention
 from jaxprune.models.block import SITES, Block
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
@@ -10,18 +10,18 @@ from jaxprune.models.positions import Positions, Tree
 
 __all__ = [
     "FAMILIES",
-    "QUERIES",
     "SITES",
     "Block",
     "Family",
     "ModelConfig",
     "Modules",
     "Positions",
+    "Prefix",
     "Tree",
+    "causal_attention",
     "family_of",
     "init",
     "load_config",
     "logits",
     "modules",
-    "softmax_parts",
 ]

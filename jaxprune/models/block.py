@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -87,16 +85,12 @@ class Block(nnx.Module):
                 return out, out
         raise ValueError(f"no site {site!r}, only {SITES}")
 
-    def __call__(
-        self, x: Float[Array, "B T D"]
-    ) -> tuple[Float[Array, "B T D"], Mapping[str, Array]]:
-        """The block's output and the input of each site."""
-        inputs = {}
+    def __call__(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
+        """The block's output."""
         residual, u = self.enter(x)
         for site in SITES:
-            inputs[site] = u
             residual, u = self.leave(site, residual, u)
-        return residual, inputs
+        return residual
 
     def _normed(self, norm: LayerNorm | RMSNorm, x: Array) -> tuple[Array, Array]:
         normed = norm(x)

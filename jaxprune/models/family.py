@@ -1,4 +1,4 @@
-"""What the rest of the package may ask of a model family."""
+"""What a model family declares → the builders of its block and head."""
 
 from __future__ import annotations
 
@@ -8,30 +8,61 @@ from typing import Any
 
 from flax import nnx
 
-from jaxprune.models.block import Block
+from jaxprune.models.block import Attention, Block
 from jaxprune.models.config import Attributes, ModelConfig
 from jaxprune.models.heads import Head
+from jaxprune.models.layers import MLP, GatedMLP, LayerNorm, RMSNorm
 
 
-@dataclasses.dataclass(frozen=True)
+def sequential_block(family: Family, config: ModelConfig, rngs: nnx.Rngs) -> Block:
+    """Norm, attention, norm, MLP; their parameters are drawn in the order in which data meets them."""
+    return Block(
+        attention_norm=family.norm(config.d_model, config.norm_eps, rngs),
+        attention=family.attention(config, rngs),
+        mlp_norm=family.norm(config.d_model, config.norm_eps, rngs),
+        mlp=family.mlp(config, rngs),
+        residual_from_norm=config.residual_from_norm,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
     """One model family: its config reader, its modules and its names on the Hugging Face side.
 
-    `model_types` are what a config.json calls its members. `tensors` maps every path that a member of the family may
-    have to the tensor's name in a checkpoint without the base model's `prefix`; block names hold `{i}`. Which paths a
-    config really has follows from its modules. `sites` maps each pruned kernel of a block to the site that it reads.
+    Attributes:
+      model_types: what config.json calls its members.
+      parse: attributes of a config.json → the config; `to_hf` is its inverse.
+      embed, norm, attention, mlp: the classes that its modules are built from. `norm` is that of both
+        norms of a block and of the head's.
+      tensors: every path that a member of the family may have → the tensor's name in a checkpoint,
+        without the base model's `prefix`; block names hold `{i}`. Which paths a config really has
+        follows from its modules.
+      sites: each pruned kernel of a block → the site that it reads.
+      prefix: of the base model, with its dot.
+      ignored: patterns that match the whole names of tensors that old checkpoints hold and no model needs.
+      transposed: kernels are stored [out, in].
+      build_block: (family, config, rngs) → a block; a family whose blocks are not `sequential_block`s
+        gives its own.
     """
 
     model_types: tuple[str, ...]
     parse: Callable[[str, Attributes], ModelConfig]
     to_hf: Callable[[ModelConfig], dict[str, Any]]
     embed: Callable[[ModelConfig, nnx.Rngs], nnx.Module]
-    block: Callable[[ModelConfig, nnx.Rngs], Block]
-    head: Callable[[ModelConfig, nnx.Rngs], Head]
+    norm: type[LayerNorm] | type[RMSNorm]
+    attention: Callable[[ModelConfig, nnx.Rngs], Attention]
+    mlp: type[MLP] | type[GatedMLP]
     tensors: Mapping[str, str]
     sites: Mapping[str, str]
-    prefix: str  # of the base model, with its dot
-    ignored: tuple[
-        str, ...
-    ]  # full-match patterns of tensors that old checkpoints hold and no model needs
-    transposed: bool = True  # kernels are stored [out, in]
+    prefix: str
+    ignored: tuple[str, ...] = ()
+    transposed: bool = True
+    build_block: Callable[[Family, ModelConfig, nnx.Rngs], Block] = sequential_block
+
+    def block(self, config: ModelConfig, rngs: nnx.Rngs) -> Block:
+        """One decoder block with fresh parameters."""
+        return self.build_block(self, config, rngs)
+
+    def head(self, config: ModelConfig, rngs: nnx.Rngs) -> Head:
+        """The final norm and the logits, with fresh parameters."""
+        return Head(config, self.norm(config.d_model, config.norm_eps, rngs), rngs)

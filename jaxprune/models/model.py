@@ -89,7 +89,7 @@ def logits(
     x = nnx.merge(parts.embed[0], params["embed"])(tokens)
 
     def body(x: Array, block_params: Any) -> tuple[Array, None]:
-        return nnx.merge(parts.block[0], block_params)(x)[0], None
+        return nnx.merge(parts.block[0], block_params)(x), None
 
     x, _ = jax.lax.scan(body, x, params["blocks"])
     out = nnx.merge(parts.head[0], params["head"])(x, params["embed"]["tokens"])

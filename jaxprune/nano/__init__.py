@@ -1,8 +1,8 @@
-"""The bundled micro-models and the small world that they were trained on."""
+"""The bundled micro-models and their text, all of it files; the repository's `nano/` made them."""
 
 from pathlib import Path
 
-# Architecture → its bundled checkpoint; `train.ARCHITECTURES` are those that can be trained.
+# Architecture → its checkpoint.
 CHECKPOINTS = {
     name: str(Path(__file__).with_name("checkpoints") / name) for name in ("xglm", "bloom", "gpt2")
 }

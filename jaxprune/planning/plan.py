@@ -21,6 +21,7 @@ from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.planning import costs
 from jaxprune.planning.costs import CHIPS, Chip, Machines, Work
 from jaxprune.pruning import Settings
+from jaxprune.tables import byte_size, named_values, seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,7 @@ def check_fits(plan: Plan) -> None:
     needed, room = sum(getattr(plan, place).values()), plan.room[place == "host"]
     ways = (way for way, other in _others(plan) if all(other.fits))
     raise InputError(
-        f"memory: the run needs {_bytes(needed)} on each {place}, there are {_bytes(room or 0)}; "
+        f"memory: the run needs {byte_size(needed)} on each {place}, there are {byte_size(room or 0)}; "
         f"allowed: {next(ways, 'a larger machine')}"
     )
 
@@ -227,16 +228,14 @@ def print_plan(run: ConfigDict, plan: Plan) -> None:
         "device": _parts(plan.device, plan.room[0]),
         "host": _parts(plan.host, plan.room[1]),
         "operations": f"{operations:.3g}, {operations / every:.3g} a device",
-        "read": _bytes(costs.bytes_read(work, machines)),
-        "written": _bytes(costs.bytes_written(work)),
+        "read": byte_size(costs.bytes_read(work, machines)),
+        "written": byte_size(costs.bytes_written(work)),
     }
     if plan.chip is not None:
         parts = floor(plan)
-        told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
-        rows["floor"] = f"{max(parts.values()):.1f} s at published rates ({told})"
-    width = max(map(len, rows))
-    for name, value in rows.items():
-        print(f"  {name:<{width}}  {value}")
+        by_part = ", ".join(f"{name} {seconds(least)}" for name, least in parts.items())
+        rows["floor"] = f"{seconds(max(parts.values()))} s at published rates ({by_part})"
+    print("\n".join(named_values(rows)))
 
 
 def floor(plan: Plan) -> dict[str, float]:
@@ -261,10 +260,6 @@ def floor(plan: Plan) -> dict[str, float]:
 
 
 def _parts(parts: dict[str, int], room: float | None) -> str:
-    told = ", ".join(f"{name} {_bytes(size)}" for name, size in parts.items() if size)
-    of = "" if room is None else f" of {_bytes(room)}"
-    return f"{_bytes(sum(parts.values()))}{of} ({told})"
-
-
-def _bytes(count: float) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+    by_part = ", ".join(f"{name} {byte_size(size)}" for name, size in parts.items() if size)
+    of = "" if room is None else f" of {byte_size(room)}"
+    return f"{byte_size(sum(parts.values()))}{of} ({by_part})"

@@ -8,14 +8,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxprune.hf import Model, ShardWriter, Source
+from jaxprune.hf import Model, ParameterSource, ShardWriter
 from jaxprune.pruning.block_masks import zero_dropped
 from jaxprune.pruning.packed import PackedMasks
 
 
 @dataclasses.dataclass(frozen=True)
 class Masked:
-    """A `Source` of pruned blocks, with the bits that their export would have.
+    """A `ParameterSource` of pruned blocks, with the bits that their export would have.
 
     Attributes:
       dense: where the parameters come from.
@@ -23,7 +23,7 @@ class Masked:
       layers: how many there are.
     """
 
-    dense: Source
+    dense: ParameterSource
     masks: PackedMasks
     layers: int
 
@@ -51,15 +51,15 @@ class Masked:
         return zero_dropped(self.dense.block_of(layer, share), self.masks.layer(layer).unpack())
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-        """See `Source`."""
+        """See `ParameterSource`."""
         return self.dense.embed_rows(tokens)
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
-        """See `Source`."""
+        """See `ParameterSource`."""
         return self.dense.head_rows(tokens)
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """See `Source`."""
+        """See `ParameterSource`."""
         self.dense.copy_unpruned(shards)
 
 

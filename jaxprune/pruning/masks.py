@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.errors import InputError
 from jaxprune.pruning import selection
 from jaxprune.pruning.packed import PackedMasks
-from jaxprune.pruning.settings import VARIANT, Selection, groups_of
+from jaxprune.pruning.settings import VARIANT, Selection, group_sizes
 
 Tree = Any  # a nested dict of arrays
 
@@ -74,7 +74,7 @@ def keep(
 
 def keep_by(how: Selection, scores: Tree) -> Tree:
     """`keep` with its arguments as a record."""
-    groups = groups_of(how.pattern)
+    groups = group_sizes(how.pattern)
 
     def leaf(path: Any, scores: Array) -> Array:
         size = scores.shape[-2]
@@ -93,7 +93,7 @@ def keep_leaf(
     scores: Float[Array, "*layers in out"], how: Selection
 ) -> Bool[Array, "*layers in out"]:
     """`keep` for one kernel, whose inputs an N:M pattern divides."""
-    groups = groups_of(how.pattern)
+    groups = group_sizes(how.pattern)
     if groups:
         return selection.keep_groups(scores, *groups, how.drop)
     assert how.sparsity is not None  # Selection saw to it

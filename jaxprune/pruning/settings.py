@@ -21,7 +21,7 @@ ROW, VARIANT = "row", "variant"
 LOWEST, HIGHEST = "lowest", "highest"
 
 
-def groups_of(pattern: str) -> tuple[int, int] | None:
+def group_sizes(pattern: str) -> tuple[int, int] | None:
     """(N, M) of a pattern `N:M` that keeps N of every M weights; None for any other text."""
     match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", pattern)
     if match is None or int(match[1]) >= int(match[2]):
@@ -41,7 +41,7 @@ FIELDS: Mapping[str, Field] = {
     "pattern": Field(
         "unstructured, or N:M such as 2:4 or 4:8 (keep N of every M)",
         lambda value: (
-            isinstance(value, str) and (value == UNSTRUCTURED or groups_of(value) is not None)
+            isinstance(value, str) and (value == UNSTRUCTURED or group_sizes(value) is not None)
         ),
         UNSTRUCTURED,
         meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
@@ -78,7 +78,7 @@ class Selection:
     def __post_init__(self) -> None:
         for name in ("pattern", "threshold", "drop"):
             check(name, getattr(self, name), FIELDS[name])
-        groups = groups_of(self.pattern)
+        groups = group_sizes(self.pattern)
         if groups and self.threshold == VARIANT:
             raise InputError(f"threshold: got 'variant'; allowed: row, with pattern {self.pattern}")
         if groups:
@@ -109,7 +109,7 @@ class Settings(Selection):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.sparsity is None and groups_of(self.pattern) is None:
+        if self.sparsity is None and group_sizes(self.pattern) is None:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
         others = {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
@@ -124,7 +124,7 @@ class Settings(Selection):
     @property
     def implied_sparsity(self) -> float:
         """The share to drop, also where the pattern implies it."""
-        groups = groups_of(self.pattern)
+        groups = group_sizes(self.pattern)
         return 1 - groups[0] / groups[1] if groups else float(self.sparsity or 0.0)
 
     @property

@@ -1,31 +1,23 @@
-"""Pictures of a pruning run: what was dropped where, and how large the features of each layer were."""
+"""Counts and statistics of a run → pictures: what was dropped where, how large features were."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from jaxprune.errors import InputError
+from jaxprune.charts import Chart, Line, grid, heatmap, limits, line_chart, write_png
 from jaxprune.passes import ActivationStats
+from jaxprune.tables import tenths
 
-
-def require_matplotlib() -> None:
-    """InputError where matplotlib is missing: asked before a run, not after it."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "output.figures: needs matplotlib; pip install 'jaxprune[plots]'"
-        ) from None
+_PANEL = 260  # pixels of a site's width
 
 
 def draw(
     folder: Path, kept: Sequence[Mapping[str, tuple[int, int]]], stats: ActivationStats | None
 ) -> None:
-    """Writes sparsity.png and, with statistics, magnitudes.png.
+    """Writes sparsity.png, where layers or kernels differ, and with statistics magnitudes.png.
 
     Args:
       folder: made if it is not there.
@@ -33,50 +25,49 @@ def draw(
       stats: of the run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _sparsity(folder / "sparsity.png", kept)
+    for name, chart in charts(kept, stats).items():
+        write_png(chart, folder / f"{name}.png")
+
+
+def charts(
+    kept: Sequence[Mapping[str, tuple[int, int]]], stats: ActivationStats | None
+) -> dict[str, Chart]:
+    """The pictures by name, as `draw` writes them."""
+    shares = np.array([[100 * (1 - part / whole) for part, whole in one.values()] for one in kept])
+    drawn = {}
+    if len({tenths(share) for share in shares.ravel()}) > 1:  # else a sentence says it all
+        drawn["sparsity"] = _sparsity(list(kept[0]), shares.T)
     if stats is not None:
-        _magnitudes(folder / "magnitudes.png", stats)
+        drawn["magnitudes"] = _magnitudes(stats)
+    return drawn
 
 
-def _sparsity(path: Path, kept: Sequence[Mapping[str, tuple[int, int]]]) -> None:
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import MaxNLocator
-
-    kernels = list(kept[0])
-    share = np.array([[1 - part / whole for part, whole in layer.values()] for layer in kept]).T
-    figure, axes = plt.subplots(
-        figsize=(3.5 + 0.25 * len(kept), 1.5 + 0.4 * len(kernels)), layout="constrained"
-    )
-    image = axes.imshow(share, aspect="auto", vmin=0, vmax=1, cmap="viridis")
-    axes.set_yticks(range(len(kernels)), [name.removesuffix("/kernel") for name in kernels])
-    axes.set(xlabel="layer", title="share of weights dropped")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.colorbar(image)
-    _save(figure, path)
+def _sparsity(kernels: Sequence[str], shares: np.ndarray) -> Chart:
+    names = [name.removesuffix("/kernel") for name in kernels]
+    layers = [str(layer) for layer in range(shares.shape[1])]
+    title = "weights dropped, %"
+    return heatmap(shares, names, layers, title=title, x_title="layer", show=tenths)
 
 
-def _magnitudes(path: Path, stats: ActivationStats) -> None:
+def _magnitudes(stats: ActivationStats) -> Chart:
     """The largest and the median feature of each site on a log axis: the gap is what pruning leans on."""
-    import matplotlib.pyplot as plt
-
-    sites = list(dict.fromkeys(site for _, site in stats.sites))
-    figure, axes = plt.subplots(
-        1, len(sites), figsize=(3.2 * len(sites), 3.2), sharey=True, layout="constrained"
-    )
-    for axis, site in zip(axes, sites, strict=True):
-        for color, role in zip(("tab:blue", "tab:orange"), stats.roles, strict=False):
-            norms = stats.norms(role)[site] / np.sqrt(stats.count[role])
-            axis.semilogy(norms.max(axis=-1), color=color, label=f"{role}, largest")
-            axis.semilogy(np.median(norms, axis=-1), color=color, ls="--", label=f"{role}, median")
-        axis.set(title=site, xlabel="layer")
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("root mean square over tokens")
-    axes[0].legend(fontsize="small")
-    _save(figure, path)
+    by_site = {site: _lines(stats, site) for site in dict.fromkeys(site for _, site in stats.sites)}
+    values = [value for lines in by_site.values() for line in lines for value in line.values]
+    ends = limits(values, log=True)
+    panels = [
+        line_chart(lines, title=site, x_title="layer", log=True, limits=ends, width=_PANEL)
+        for site, lines in by_site.items()
+    ]
+    title = "features of each site, root mean square over tokens"
+    return grid(panels, title=title, columns=len(panels))
 
 
-def _save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+def _lines(stats: ActivationStats, site: str) -> list[Line]:
+    lines = []
+    for colour, role in enumerate(stats.roles):
+        rms = stats.norms(role)[site] / np.sqrt(max(stats.count[role], 1))
+        lines += [
+            Line(f"{role}, largest", rms.max(axis=-1).tolist(), colour),
+            Line(f"{role}, median", np.median(rms, axis=-1).tolist(), colour, "dashed"),
+        ]
+    return lines

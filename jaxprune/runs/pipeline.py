@@ -20,7 +20,6 @@ from jaxprune.hf import Model, load
 from jaxprune.passes import ActivationStats
 from jaxprune.planning import check_fits, plan_of
 from jaxprune.pruning import PrunedBlock, Settings, prune_blocks, summarise
-from jaxprune.runs import figures
 from jaxprune.runs.outputs import OUTPUTS, Outputs
 from jaxprune.runs.report import environment, peak_memory, print_summary
 from jaxprune.runs.resume import FinishedLayers, identity
@@ -47,8 +46,6 @@ def prune_from_config(
       TerminatedError: SIGTERM came; what is done is kept.
     """
     began = time.perf_counter()
-    if config.output.figures:
-        figures.require_matplotlib()
     model = load(config.model, config.revision)
     settings = settings_of(config)
     batches = calibration_batches(config, model) if settings.needs_statistics else []

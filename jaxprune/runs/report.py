@@ -15,6 +15,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from jaxprune.tables import byte_size, count, named_values, percent, seconds
 from jaxprune.version import __version__
 
 VERSIONS = ("jax", "flax", "orbax-checkpoint", "transformers", "numpy")
@@ -53,27 +54,25 @@ def _peak_resident() -> int:
 
 def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) -> None:
     """The table at the end of a run."""
-    pruning, seconds = config.pruning, report["seconds"]
+    pruning, times = config.pruning, report["seconds"]
     how = f"{pruning.criterion} {pruning.pattern}, propagate {pruning.propagate}"
-    stages = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items() if name != "total")
-    tokens = ", ".join(f"{role} {count:,}" for role, count in report["tokens"].items())
-    layers = report["sparsity"]["layers"]
+    stages = ", ".join(f"{name} {seconds(t)}" for name, t in times.items() if name != "total")
+    tokens = ", ".join(f"{role} {count(number)}" for role, number in report["tokens"].items())
+    peaks = report["peak_memory_bytes"]
+    overall, layers = report["sparsity"]["overall"], report["sparsity"]["layers"]
+    zeros, least, most = (
+        f"{percent(share, digits=2)}%" for share in (overall, min(layers), max(layers))
+    )
     rows = {
         "model": config.model,
         "pruned": how,
-        "sparsity": f"{report['sparsity']['overall']:.2%} of the blocks' kernels "
-        f"(layers {min(layers):.2%} to {max(layers):.2%})",
+        "sparsity": f"{zeros} of the blocks' kernels (layers {least} to {most})",
         "tokens": tokens or "none (this criterion needs no calibration)",
-        "seconds": f"{seconds['total']:.1f} ({stages})",
-        "peak memory": ", ".join(
-            f"{name} {size / 2**30:.2f} GiB" for name, size in report["peak_memory_bytes"].items()
-        ),
+        "seconds": f"{seconds(times['total'])} ({stages})",
+        "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
         "written": ", ".join(sorted(_written(workdir))),
     }
-    width = max(map(len, rows))
-    print()
-    for name, value in rows.items():
-        print(f"  {name:<{width}}  {value}")
+    print("\n".join(["", *named_values(rows)]))
 
 
 def _written(workdir: Path) -> list[str]:

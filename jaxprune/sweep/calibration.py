@@ -17,7 +17,7 @@ from jaxprune.runs import checkpoint
 from jaxprune.sweep.plan import Variant, variants
 
 
-class Samples:
+class CalibrationSets:
     """The *sets* of samples that variants are calibrated with: "monolingual/fr", "translation/fr", "code".
 
     Sets share their static lengths, so that a block is compiled once for all variants. They are made of all
@@ -31,19 +31,19 @@ class Samples:
 
     def __init__(self, config: ConfigDict, model: Model, workdir: Path) -> None:
         self._config, self._model, self._folder = config, model, workdir / "stats"
-        made: dict[str, list[Batch]] = {}
+        by_set: dict[str, list[Batch]] = {}
         for variant in variants(config):
-            if missing := {*sets(variant)} - made.keys():
-                found = self._demonstrations(variant)
-                made |= {name: found[name] for name in sorted(missing)}
-        together = [batch for batches in made.values() for batch in batches]
-        self._batches: dict[str, list[Batch]] = {name: [] for name in made}
+            if missing := {*set_names(variant)} - by_set.keys():
+                of_variant = self._demonstrations(variant)
+                by_set |= {name: of_variant[name] for name in sorted(missing)}
+        together = [batch for batches in by_set.values() for batch in batches]
+        self._batches: dict[str, list[Batch]] = {name: [] for name in by_set}
         for batch in share_shapes(together) if together else []:
             self._batches[batch.role].append(batch)
 
     def batches(self, variant: Variant) -> list[Batch]:
         """The samples of a variant, under the roles that pruning knows."""
-        return [batch for name in sets(variant) for batch in self._of(name)]
+        return [batch for name in set_names(variant) for batch in self._of(name)]
 
     def stats(self, variant: Variant) -> ActivationStats | None:
         """Statistics of the dense model on these samples, where nothing else is needed; probed once for each set.
@@ -51,24 +51,24 @@ class Samples:
         With another `pruning.propagate` than dense they depend on what is pruned in the blocks below, and
         so on the sparsity: None.
         """
-        if self._config.pruning.propagate != "dense" or not sets(variant):
+        if self._config.pruning.propagate != "dense" or not set_names(variant):
             return None
-        return functools.reduce(ActivationStats.merge, map(self._probed, sets(variant)))
+        return functools.reduce(ActivationStats.merge, map(self._probed, set_names(variant)))
 
     def _demonstrations(self, variant: Variant) -> dict[str, list[Batch]]:
         """The sets of a variant, whose batches have the set's name as their role."""
-        wanted = self._config.calibration
+        calibration = self._config.calibration
         batches = demonstrations(
-            self._model.tokenizer, wanted.data, kind=variant.calibration,
-            source=str(variant.language), target=wanted.target, shots=wanted.shots,
-            samples=wanted.samples, max_length=wanted.max_length, seed=self._config.seed,
-            compat=self._config.compat, code=wanted.code,
+            self._model.tokenizer, calibration.data, kind=variant.calibration,
+            source=str(variant.language), target=calibration.target, shots=calibration.shots,
+            samples=calibration.samples, max_length=calibration.max_length, seed=self._config.seed,
+            compat=self._config.compat, code=calibration.code,
         )  # fmt: skip
-        found: dict[str, list[Batch]] = {}
+        by_set: dict[str, list[Batch]] = {}
         for batch in batches:
             name = CODE if batch.role == CODE else f"{batch.role}/{variant.language}"
-            found.setdefault(name, []).append(dataclasses.replace(batch, role=name))
-        return found
+            by_set.setdefault(name, []).append(dataclasses.replace(batch, role=name))
+        return by_set
 
     def _of(self, name: str) -> list[Batch]:
         role = name.partition("/")[0]
@@ -84,10 +84,10 @@ class Samples:
         return stats
 
 
-def sets(variant: Variant) -> tuple[str, ...]:
+def set_names(variant: Variant) -> tuple[str, ...]:
     """Names of the sets that a variant needs."""
     if variant.language is None:
         return ()
     kind = KINDS[variant.calibration]
-    own = f"{kind.role}/{variant.language}"
-    return (own, CODE) if kind.may_hold_code else (own,)
+    of_language = f"{kind.role}/{variant.language}"
+    return (of_language, CODE) if kind.may_hold_code else (of_language,)

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from jaxprune.charts import DIVERGING, Change, change_chart, heatmap, verdict
 from jaxprune.html_report import (
-    Change,
     Markup,
     Section,
-    change_chart,
     charts_row,
-    heatmap,
     join,
     page,
-    signed,
     table,
     tag,
-    verdict,
     verdict_mark,
     write_page,
 )
 from jaxprune.sweep import text
+from jaxprune.sweep.records import (
+    CalibrationRow,
+    Cell,
+    Mean,
+    SweepTables,
+    TaskTables,
+    TranslationTables,
+)
 from jaxprune.sweep.text import row_name
+from jaxprune.tables import percent, points, signed
+from jaxprune.tables import seconds as in_seconds
 
 FILE = "report.html"
 _UNIT = "points against dense"
@@ -33,35 +38,35 @@ _UNIT = "points against dense"
 _FAR = 0.25
 
 
-def write(found: Mapping[str, Any], workdir: Path) -> None:
-    """Writes the page; `found` is what tables.json holds."""
-    write_page(document(found), workdir / FILE)
+def write_sweep_page(sweep: SweepTables, workdir: Path) -> None:
+    """Writes the page."""
+    write_page(document(sweep), workdir / FILE)
 
 
-def document(found: Mapping[str, Any]) -> Markup:
+def document(sweep: SweepTables) -> Markup:
     """The whole page."""
-    sections = [_task_section(task, of_task) for task, of_task in found["tasks"].items()]
-    if found["translation"]:
-        sections.append(_translation_section(found["translation"]))
-    first = Section("helped", "What helped", _overview(found))
-    lead = _facts(found)
-    last = Section("time", "Time", _time(found["seconds"]))
+    sections = [_task_section(task, of_task) for task, of_task in sweep.tasks.items()]
+    if sweep.translation:
+        sections.append(_translation_section(sweep.translation))
+    first = Section("helped", "What helped", _overview(sweep))
+    lead = _facts(sweep)
+    last = Section("time", "Time", _time(sweep.seconds))
     return page("What each calibration changed", lead, [first, *sections, last])
 
 
-def _facts(found: Mapping[str, Any]) -> Markup:
-    made = found["calibration"]
+def _facts(sweep: SweepTables) -> Markup:
+    calibration = sweep.calibration
     facts = {
-        "model": found["model"],
-        "demonstrations": f"{made['samples']} samples of {made['shots']}, {made['data']}",
-        "target": made["target"],
-        "propagate": found["propagate"],
+        "model": sweep.model,
+        "demonstrations": f"{calibration.samples} samples of {calibration.shots}, {calibration.data}",
+        "target": calibration.target,
+        "propagate": sweep.propagate,
     }
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
     return tag("dl", *items, class_="facts")
 
 
-def _overview(found: Mapping[str, Any]) -> Markup:
+def _overview(sweep: SweepTables) -> Markup:
     """A table of verdicts for each task."""
     parts = [
         join(
@@ -69,55 +74,53 @@ def _overview(found: Mapping[str, Any]) -> Markup:
             tag("p", text.helped(of_task)),
             _verdicts(task, of_task),
         )
-        for task, of_task in found["tasks"].items()
+        for task, of_task in sweep.tasks.items()
     ]
     marks = [
-        tag("span", tag("svg", verdict_mark(kind), width=20, height=16, aria_hidden="true"), said)
+        tag("span", verdict_mark(kind), said)
         for kind, said in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
     ]
     note = tag("p", tag("span", *marks, class_="legend"), class_="note")
-    how = [tag("p", line.replace("`", ""), class_="note") for line in text.about(found)]
+    how = [tag("p", line.replace("`", ""), class_="note") for line in text.about(sweep)]
     return join(note, *parts, *how)
 
 
-def _verdicts(task: str, of_task: Mapping[str, Any]) -> Markup:
-    codes = list(of_task["dense"]["languages"])
-    dense = [of_task["dense"]["languages"][code]["accuracy"] for code in codes]
+def _verdicts(task: str, of_task: TaskTables) -> Markup:
+    codes, dense = of_task.codes, of_task.dense
+    accuracies = [dense.languages[code].accuracy for code in codes]
     rows: list[list[object]] = [
-        ["dense, %", *map(text.percent, dense), text.percent(of_task["dense"]["mean_non_english"])]
+        ["dense, %", *map(percent, accuracies), percent(dense.mean_non_english)]
     ]
     rows += [
-        [row_name(row), *(_verdict(row["languages"].get(code)) for code in codes),
-         _verdict(row["mean_non_english"])]
-        for row in of_task["rows"]
+        [row_name(row), *(_verdict(row.languages.get(code)) for code in codes),
+         _verdict(row.mean_non_english)]
+        for row in of_task.rows
     ]  # fmt: skip
     return table(["", *codes, "mean non-en"], rows, caption=f"{task}: change by calibration")
 
 
-def _verdict(cell: Mapping[str, Any] | None) -> Markup | None:
+def _verdict(cell: Cell | Mean | None) -> Markup | None:
     """A change with its stars, in the colour of its verdict."""
     if cell is None:
         return None
-    kind = verdict(cell["difference"], cell.get("significant"))
-    return tag("span", signed(100 * cell["difference"]), text.stars(cell), class_=kind)
+    kind = verdict(cell.difference, cell.significant)
+    return tag("span", points(cell.difference), text.stars(cell), class_=kind)
 
 
-def _task_section(task: str, of_task: Mapping[str, Any]) -> Section:
-    codes = list(of_task["dense"]["languages"])
-    rows = [row for row in of_task["rows"] if not _is_destroyed(row)]
+def _task_section(task: str, of_task: TaskTables) -> Section:
+    codes = of_task.codes
+    rows = [row for row in of_task.rows if not _is_destroyed(row)]
     charts = [change_chart(_changes(rows, code), title=code, unit=_UNIT) for code in codes]
-    means = [
-        _change(row_name(row), row["mean_non_english"]) for row in rows if row["mean_non_english"]
-    ]
+    means = [_change(row_name(row), row.mean_non_english) for row in rows if row.mean_non_english]
     if means:
         charts.append(change_chart(means, title="mean of the languages but en", unit=_UNIT))
-    protocol = tag("code", of_task["protocol"])
+    protocol = tag("code", of_task.protocol)
     tables = [
         join(tag("h3", title), table(*content, caption=f"{task}: {title}"))
         for title, content in text.task_tables(of_task)
         if title != "Change"
     ]
-    left_out = [row_name(row) for row in of_task["rows"] if _is_destroyed(row)]
+    left_out = [row_name(row) for row in of_task.rows if _is_destroyed(row)]
     note = f"Not drawn, as it would dwarf the rest: {', '.join(left_out)}."
     body = join(
         tag("p", f"{text.row_count(of_task)} rows a language, protocol ", protocol, class_="note"),
@@ -129,49 +132,49 @@ def _task_section(task: str, of_task: Mapping[str, Any]) -> Section:
     return Section(f"task-{task}", task, body)
 
 
-def _translation_section(found: Mapping[str, Any]) -> Section:
+def _translation_section(translation: TranslationTables) -> Section:
     tables = [
         join(tag("h3", title), table(*content, caption=f"translation: {title}"))
-        for title, content in text.translation_tables(found)
+        for title, content in text.translation_tables(translation)
     ]
     note = (
-        f"Into {found['target']}, {found['shots']} shots, {text.row_count(found)} sentences a language, "
+        f"Into {translation.target}, {translation.shots} shots, {text.row_count(translation)} sentences a language, "
         "each model from the language of its calibration. In brackets the change against dense; stars: "
         "BLEU, sacrebleu's paired bootstrap, Holm's correction as above."
     )
     return Section("translation", "Translation", join(tag("p", note, class_="note"), *tables))
 
 
-def _is_destroyed(row: Mapping[str, Any]) -> bool:
+def _is_destroyed(row: CalibrationRow) -> bool:
     """Whether no language is left within `_FAR` of dense, as with random masks."""
-    return all(cell["difference"] < -_FAR for cell in row["languages"].values())
+    return all(cell.difference < -_FAR for cell in row.languages.values())
 
 
-def _changes(rows: Sequence[Mapping[str, Any]], code: str) -> list[Change]:
+def _changes(rows: Sequence[CalibrationRow], code: str) -> list[Change]:
     """Of one language, a row for each calibration."""
-    return [
-        _change(row_name(row), row["languages"][code]) for row in rows if code in row["languages"]
-    ]
+    return [_change(row_name(row), row.languages[code]) for row in rows if code in row.languages]
 
 
-def _change(name: str, cell: Mapping[str, Any]) -> Change:
-    low, high = (100 * bound for bound in cell["difference_interval"])
-    return Change(name, 100 * cell["difference"], low, high, cell.get("significant"))
+def _change(name: str, cell: Cell | Mean) -> Change:
+    low, high = (100 * bound for bound in cell.difference_interval)
+    return Change(name, 100 * cell.difference, low, high, cell.significant)
 
 
-def _elsewhere(of_task: Mapping[str, Any], codes: list[str]) -> Markup:
-    """Every variant in every language."""
-    variants = of_task["variants"]
+def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
+    """Every variant in every language; colours end at `_FAR`."""
+    variants = of_task.variants
     values = np.array(
-        [[100 * one["languages"][code]["difference"] for code in codes] for one in variants]
+        [[100 * one.languages[code].difference for code in codes] for one in variants]
     )
+    far = min(float(np.abs(values).max(initial=0.0)), 100 * _FAR)
     drawn = heatmap(
         values,
-        [one["variant"] for one in variants],
+        [one.variant for one in variants],
         codes,
         title="Every variant in every language, points against dense",
         x_title="evaluated in",
-        limits=(max(float(values.min()), -100 * _FAR), max(float(values.max()), 0.0)),
+        limits=(-far, far),
+        scheme=DIVERGING,
         show=signed,
     )
     note = "What a calibration in one language (in the name) does to the others."
@@ -179,6 +182,6 @@ def _elsewhere(of_task: Mapping[str, Any], codes: list[str]) -> Markup:
 
 
 def _time(seconds: Mapping[str, float]) -> Markup:
-    rows = [[stage, f"{total:,.1f}"] for stage, total in seconds.items()]
-    rows.append(["together", f"{sum(seconds.values()):,.1f}"])
+    rows = [[stage, in_seconds(total)] for stage, total in seconds.items()]
+    rows.append(["together", in_seconds(sum(seconds.values()))])
     return table(["stage", "seconds"], rows, caption="seconds by stage")

@@ -57,28 +57,37 @@ def variants(config: ConfigDict) -> list[Variant]:
     """All variants, the dense one first: what others are compared with."""
     target = config.calibration.target
     codes = calibration_languages(config)
-    wanted = config.sweep.calibrations.split(",")
     sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
-    found = [Variant(DENSE)]
-    for calibration in wanted:
+    planned = [Variant(DENSE)]
+    for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
         if calibration == LRP2:
-            found.append(Variant(LRP2))
+            planned.append(Variant(LRP2))
         elif calibration in _OF_A_LANGUAGE:
-            found += [
+            planned += [
                 Variant(calibration, code, sparsity)
                 for code in codes
                 if code != target or not KINDS[calibration].translates
                 for sparsity in sparsities
             ]
         elif calibration != DENSE:
-            found += [Variant(calibration, None, sparsity) for sparsity in sparsities]
-    return found
+            planned += [Variant(calibration, None, sparsity) for sparsity in sparsities]
+    return planned
+
+
+def _place(calibration: str) -> tuple[int, ...]:
+    """Of a calibration in the tables, whatever the order in the config: by how much of the data it sees; LRP2 last."""
+    if calibration in (DENSE, LRP2):
+        return (0,) if calibration == DENSE else (3,)
+    if calibration in _OF_A_LANGUAGE:
+        kind = KINDS[calibration]
+        return (2, kind.may_hold_code, kind.translates)
+    return (1, "seed" not in CRITERIA[calibration].options)  # what is drawn, then what is computed
 
 
 def calibration_languages(config: ConfigDict) -> list[str]:
     """Languages that are calibrated with: `sweep.languages`, or those of the calibration data."""
-    made = config.calibration
-    return chosen_languages(config.sweep.languages, made.data, made.target)
+    calibration = config.calibration
+    return chosen_languages(config.sweep.languages, calibration.data, calibration.target)
 
 
 def evaluation_languages(config: ConfigDict) -> list[str]:
@@ -94,23 +103,23 @@ def task_languages(config: ConfigDict) -> dict[str, list[str]]:
     Raises:
       InputError: no such task, none named, one named twice, or none of the languages in it.
     """
-    wanted = config.evaluation
-    found: dict[str, list[str]] = {}
-    for name in (name.strip() for name in wanted.tasks.split(",") if name.strip()):
+    fields = config.evaluation
+    by_task: dict[str, list[str]] = {}
+    for name in (name.strip() for name in fields.tasks.split(",") if name.strip()):
         task = load_task(name)
-        there = languages_of(task, protocol=protocol_of(config), data=wanted.data)
-        codes = [code for code in evaluation_languages(config) if code in there]
+        available = languages_of(task, protocol=protocol_of(config), data=fields.data)
+        codes = [code for code in evaluation_languages(config) if code in available]
         if not codes:
             raise InputError(
                 f"evaluation.languages: none of {' '.join(evaluation_languages(config))} in task "
-                f"{task.name}; there are {' '.join(there)}"
+                f"{task.name}; there are {' '.join(available)}"
             )
-        if task.name in (*found, TRANSLATION):
+        if task.name in (*by_task, TRANSLATION):
             raise InputError(f"evaluation.tasks: {task.name!r} is there twice; allowed: once")
-        found[task.name] = codes
-    if not found:
+        by_task[task.name] = codes
+    if not by_task:
         raise InputError("evaluation.tasks: got ''; allowed: tasks, on which variants are compared")
-    return found
+    return by_task
 
 
 def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
@@ -118,12 +127,12 @@ def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
 
     All tasks in all languages; translation from those languages only that the tables show it for.
     """
-    found = task_languages(config)
+    by_folder = task_languages(config)
     target = config.calibration.target
     codes = [c for c in evaluation_languages(config) if c != target and variant.serves(c)]
     if config.evaluation.translation and codes and variant.calibration != LRP2:
-        found[TRANSLATION] = codes
-    return found
+        by_folder[TRANSLATION] = codes
+    return by_folder
 
 
 def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
@@ -142,13 +151,13 @@ def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
     if variant.language is not None:
         fields["calibration.kind"] = variant.calibration
         fields["calibration.source"] = variant.language
-    made = ConfigDict(config.to_dict())
-    with made.ignore_type():
-        made.update_from_flattened_dict(fields)
-    return validate(made, prunes=variant.sparsity is not None)
+    of_variant = ConfigDict(config.to_dict())
+    with of_variant.ignore_type():
+        of_variant.update_from_flattened_dict(fields)
+    return validate(of_variant, prunes=variant.sparsity is not None)
 
 
-def check(config: ConfigDict) -> None:
+def check_sweep(config: ConfigDict) -> None:
     """Refuses a config that no sweep can be made of.
 
     Raises:

@@ -15,8 +15,8 @@ from jaxprune.config import FIELDS
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.evaluation import (
-    AskedTask,
-    clear,
+    TaskQuestions,
+    clear_folders,
     evaluate_task,
     facts,
     protocol_of,
@@ -30,12 +30,12 @@ from jaxprune.files import read_json, write_json
 from jaxprune.hf import Model, load
 from jaxprune.pruning import under_masks
 from jaxprune.runs import checkpoint, prune_to_workdir
-from jaxprune.sweep import page, text
-from jaxprune.sweep.calibration import Samples, sets
+from jaxprune.sweep.calibration import CalibrationSets, set_names
+from jaxprune.sweep.page import write_sweep_page
 from jaxprune.sweep.plan import (
     LRP2,
     Variant,
-    check,
+    check_sweep,
     evaluation_languages,
     flat,
     jobs,
@@ -43,8 +43,10 @@ from jaxprune.sweep.plan import (
     variant_config,
     variants,
 )
+from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.steering import Steering, check_data
-from jaxprune.sweep.tables import tables
+from jaxprune.sweep.tables import sweep_tables
+from jaxprune.sweep.write import print_tables, write_tables
 
 CONFIG = "sweep.json"
 # Of a translation, as many as in the authors' script.
@@ -58,7 +60,7 @@ _FREE = (
 Jobs = Mapping[str, list[str]]  # task → languages
 
 
-def sweep_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     """Runs what is left of a sweep and writes its tables.
 
     Args:
@@ -72,22 +74,22 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     Raises:
       InputError: anything in config, model or data that does not fit; a workdir of another sweep.
     """
-    check(config)
-    wanted = variants(config)
-    if any(variant.calibration == LRP2 for variant in wanted):
+    check_sweep(config)
+    planned = variants(config)
+    if any(variant.calibration == LRP2 for variant in planned):
         check_data(config.evaluation.data)
-    remember(config, workdir)
-    left = [one for one in wanted if not is_whole(one, workdir, jobs(one, config))]
+    check_same_sweep(config, workdir)
+    left = [one for one in planned if not is_whole(one, workdir, jobs(one, config))]
     if left:
-        _run(left, len(wanted), config, workdir)
-    found = tables(config, workdir)
-    text.write(found, workdir)
-    page.write(found, workdir)
-    text.show(found, workdir)
-    return found
+        _make_variants(left, len(planned), config, workdir)
+    sweep = sweep_tables(config, workdir)
+    write_tables(sweep, workdir)
+    write_sweep_page(sweep, workdir)
+    print_tables(sweep, workdir)
+    return sweep
 
 
-def remember(config: ConfigDict, workdir: Path) -> None:
+def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
     """Writes the config down; refuses a workdir that holds variants of another one.
 
     Raises:
@@ -120,23 +122,26 @@ def _joins(path: str, before: Mapping[str, Any]) -> bool:
     return path == "calibration.code" and before.get(path) is None
 
 
-def is_whole(variant: Variant, workdir: Path, wanted: Jobs) -> bool:
+def is_whole(variant: Variant, workdir: Path, jobs_of_variant: Jobs) -> bool:
     """Whether a variant is pruned and evaluated."""
     folder = workdir / variant.name
     pruned = variant.sparsity is None or (folder / "report.json").is_file()
-    return pruned and not _missing(folder, wanted)
+    return pruned and not _missing(folder, jobs_of_variant)
 
 
-def _missing(folder: Path, wanted: Jobs) -> list[str]:
+def _missing(folder: Path, evaluations: Jobs) -> list[str]:
     """The tasks that are not there in all their languages."""
-    return [name for name, codes in wanted.items() if not {*codes} <= _there(folder / name)]
+    return [
+        name for name, codes in evaluations.items() if not {*codes} <= _languages(folder / name)
+    ]
 
 
-def _there(folder: Path) -> set[str]:
+def _languages(folder: Path) -> set[str]:
+    """Those that metrics.json has figures of."""
     return {*read_json(folder / "metrics.json").get("languages", {})}
 
 
-def _run(left: Sequence[Variant], count: int, config: ConfigDict, workdir: Path) -> None:
+def _make_variants(left: Sequence[Variant], count: int, config: ConfigDict, workdir: Path) -> None:
     runner = Runner(config, workdir)
     bar = tqdm(
         total=len(left),
@@ -159,22 +164,22 @@ class Runner:
 
     def __init__(self, config: ConfigDict, workdir: Path) -> None:
         self._config, self._workdir = config, workdir
-        self._asked = {one.task.name: one for one in self._read()}
+        self._tasks = {one.task.name: one for one in self._read_tasks()}
         self._model = load(config.model, config.revision)
 
-    def _read(self) -> list[AskedTask]:
-        wanted, found = self._config.evaluation, []
-        names = [name.strip() for name in wanted.tasks.split(",") if name.strip()]
+    def _read_tasks(self) -> list[TaskQuestions]:
+        fields, tasks = self._config.evaluation, []
+        names = [name.strip() for name in fields.tasks.split(",") if name.strip()]
         for name, codes in zip(names, task_languages(self._config).values(), strict=True):
-            found += read_tasks(
-                [name], protocol=protocol_of(self._config), languages=codes, data=wanted.data,
-                rows=wanted.rows, seed=self._config.seed,
+            tasks += read_tasks(
+                [name], protocol=protocol_of(self._config), languages=codes, data=fields.data,
+                rows=fields.rows, seed=self._config.seed,
             )  # fmt: skip
-        return found
+        return tasks
 
     @functools.cached_property
-    def _samples(self) -> Samples:
-        return Samples(self._config, self._model, self._workdir)
+    def _calibration_sets(self) -> CalibrationSets:
+        return CalibrationSets(self._config, self._model, self._workdir)
 
     def make(self, variant: Variant) -> None:
         """Prunes and evaluates, as far as that is not done."""
@@ -183,30 +188,31 @@ class Runner:
             if not (folder / "report.json").is_file():
                 self._prune(variant, folder)
             model = under_masks(model, checkpoint.restore_packed_masks(folder / "checkpoint"))
-        wanted = jobs(variant, self._config)
-        missing = {name: wanted[name] for name in _missing(folder, wanted)}
+        evaluations = jobs(variant, self._config)
+        missing = {name: evaluations[name] for name in _missing(folder, evaluations)}
         translated = missing.pop(TRANSLATION, None)
         if missing:
-            clear(folder, list(missing))
+            clear_folders(folder, list(missing))
             self._evaluate(variant, model, folder, missing)
         if translated:
             self._translate(variant, model, folder, translated)
 
     def _prune(self, variant: Variant, folder: Path) -> None:
-        batches = self._samples.batches(variant) if sets(variant) else []
-        stats = self._samples.stats(variant) if sets(variant) else None
+        reads_text = bool(set_names(variant))
+        batches = self._calibration_sets.batches(variant) if reads_text else []
+        stats = self._calibration_sets.stats(variant) if reads_text else None
         prune_to_workdir(
             self._model, batches, variant_config(self._config, variant), folder, stats=stats
         )
 
-    def _evaluate(self, variant: Variant, model: Model, folder: Path, wanted: Jobs) -> None:
+    def _evaluate(self, variant: Variant, model: Model, folder: Path, missing: Jobs) -> None:
         scorer, score = scorer_of(model, self._config), None
-        asked = [_only(self._asked[name], codes) for name, codes in wanted.items()]
+        tasks = [self._tasks[name].of(codes) for name, codes in missing.items()]
         about = facts(self._config) | {"variant": variant.name}
         if variant.calibration == LRP2:
-            steering = Steering(self._config, scorer, asked, folder)
+            steering = Steering(self._config, scorer, tasks, folder)
             score, about = steering.scores(), about | {"layers": steering.pairs}
-        for one in asked:
+        for one in tasks:
             evaluate_task(scorer, one, folder, about, score)
 
     def _translate(
@@ -230,8 +236,3 @@ class Runner:
     @functools.cached_property
     def _sentences(self) -> dict[str, Sentences]:
         return translations(self._config, evaluation_languages(self._config))
-
-
-def _only(asked: AskedTask, codes: list[str]) -> AskedTask:
-    kept = {code: asked.languages[code] for code in codes}
-    return AskedTask(asked.task, asked.protocol, asked.data, kept)

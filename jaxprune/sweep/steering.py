@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxprune.calibration import sentences
 from jaxprune.errors import InputError
-from jaxprune.evaluation import AskedTask, lrp2
+from jaxprune.evaluation import TaskQuestions, lrp2
 from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, questions
 from jaxprune.files import read_json, write_json
@@ -43,19 +43,19 @@ class Steering:
     Args:
       config: of the sweep. Vectors are means over `calibration.samples` sentences of `calibration.data`.
       scorer: of the dense model.
-      asked: the tasks. A language's pair is chosen on the first one that has it, and used in all.
+      tasks: the questions. A language's pair is chosen on the first one that has it, and used in all.
       folder: where the pairs are kept.
     """
 
     def __init__(
-        self, config: ConfigDict, scorer: Scorer, asked: Sequence[AskedTask], folder: Path
+        self, config: ConfigDict, scorer: Scorer, tasks: Sequence[TaskQuestions], folder: Path
     ) -> None:
         self._config, self._scorer = config, scorer
-        made = config.calibration
-        codes = list(dict.fromkeys([made.target, *(c for one in asked for c in one.languages)]))
-        lines = {code: sentences(made.data, code)[: made.samples] for code in codes}
+        calibration = config.calibration
+        codes = dict.fromkeys([calibration.target, *(c for one in tasks for c in one.languages)])
+        lines = {code: sentences(calibration.data, code)[: calibration.samples] for code in codes}
         self._vectors = lrp2.language_vectors(scorer, lines)
-        self.pairs = self._chosen(asked, folder / PAIRS)
+        self.pairs = self._chosen(tasks, folder / PAIRS)
 
     def scores(self) -> Callable[..., Float[np.ndarray, "R C"]]:
         """What `evaluate_task` takes as `score`; the target language stays as it is."""
@@ -73,39 +73,36 @@ class Steering:
 
         return score
 
-    def _chosen(self, asked: Sequence[AskedTask], file: Path) -> dict[str, tuple[int, int]]:
+    def _chosen(self, tasks: Sequence[TaskQuestions], file: Path) -> dict[str, tuple[int, int]]:
         """From the file, and by search for languages that it lacks."""
-        found = read_json(file)
-        for one in asked:
+        choices = read_json(file)
+        for one in tasks:
             for code in one.languages:
-                if code not in found and code != self._config.calibration.target:
-                    found[code] = self._search(one, code)
+                if code not in choices and code != self._config.calibration.target:
+                    choices[code] = self._search(one, code)
                     file.parent.mkdir(parents=True, exist_ok=True)
-                    write_json(file, found)
-        return {code: tuple(entry["pair"]) for code, entry in found.items()}
+                    write_json(file, choices)
+        return {code: tuple(entry["pair"]) for code, entry in choices.items()}
 
-    def _search(self, asked: AskedTask, code: str) -> dict[str, Any]:
-        config = self._config
-        rows = validation_rows(
-            asked.task, code, asked.protocol, config.evaluation.data, config.seed
-        )
-        found = lrp2.search(
+    def _search(self, task_questions: TaskQuestions, code: str) -> dict[str, Any]:
+        config, task = self._config, task_questions.task
+        protocol = task_questions.protocol
+        rows = validation_rows(task, code, protocol, config.evaluation.data, config.seed)
+        search = lrp2.search(
             self._scorer, rows, self._vectors, code, target=config.calibration.target,
-            protocol=asked.protocol, name=f"lrp2 search {code}",
+            protocol=protocol, name=f"lrp2 search {code}",
         )  # fmt: skip
-        best = found.accuracies[found.pair]
         return {
-            "pair": list(found.pair), "task": asked.task.name, "rows": len(rows),
-            "accuracy": float(best),
+            "pair": list(search.pair), "task": task.name, "rows": len(rows),
+            "accuracy": float(search.accuracies[search.pair]),
         }  # fmt: skip
 
 
 def validation_rows(
     task: Task, code: str, protocol: str, data: str | None, seed: int
 ) -> list[Question]:
-    """ROWS questions, or all there are, of the validation split (of nano: of the training split), drawn by `seed`."""
-    split = "train" if task.source.data == "nano" and data is None else "validation"
-    source = dataclasses.replace(task.source, split=split)
+    """ROWS questions, or all there are, of the validation split, drawn by `seed`."""
+    source = dataclasses.replace(task.source, split="validation")
     other = dataclasses.replace(task, source=source)
     rows = questions(other, code, protocol=protocol, data=data, seed=seed)
     order = np.random.default_rng(seed).permutation(len(rows))[:ROWS]

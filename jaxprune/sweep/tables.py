@@ -1,4 +1,4 @@
-"""From the folders of a sweep to the paper's tables, as JSON values. Needs no model.
+"""From the folders of a sweep to the paper's tables, as records. Needs no model.
 
 A *row* is a calibration at a sparsity. In each language it shows the variant that was calibrated on text of
 that language (the paper's tables 2 to 4), or the only one where the calibration has no language.
@@ -6,36 +6,54 @@ that language (the paper's tables 2 to 4), or the only one where the calibration
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxprune.evaluation.comparison import Evaluated, compare_means, compare_runs, paired, read_run
+from jaxprune.evaluation.comparison import (
+    Comparison,
+    Evaluated,
+    LanguageComparison,
+    MeanComparison,
+    TaskComparison,
+    compare_means,
+    compare_runs,
+    read_run,
+    shared_rows,
+)
 from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import read_json
 from jaxprune.sweep.plan import DENSE, Variant, jobs, task_languages, variants
-from jaxprune.sweep.translated import translation_table
+from jaxprune.sweep.records import (
+    CalibrationFacts,
+    CalibrationRow,
+    Cell,
+    CellP,
+    DenseCell,
+    DenseRow,
+    Mean,
+    RowCell,
+    SweepMethod,
+    SweepTables,
+    TaskTables,
+    VariantRow,
+)
+from jaxprune.sweep.translated import translation_tables
 
 Runs = Mapping[Variant, Mapping[str, Evaluated]]
-Found = Mapping[Variant, Mapping[str, Any]]  # what `compare_runs` says of a variant against dense
+Comparisons = Mapping[Variant, Comparison]  # of each variant with dense
+Group = tuple[str, float | None]  # calibration and sparsity
 
 
-def tables(config: ConfigDict, workdir: Path) -> dict[str, Any]:
-    """Everything that tables.json holds.
+def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
+    """Reads all variants and compares them with the dense one.
 
     Args:
       config: of the sweep.
       workdir: all its variants are whole.
-
-    Returns:
-      `tasks`: by name, `dense` and `rows` as the module says, and `variants`, each in every language. Of a cell:
-      accuracy with Wilson's interval, its difference to dense with the interval of the paired bootstrap,
-      McNemar's p, `holm` over the languages of the variant (as scripts/compare.py has it) and
-      `holm_table` over all cells of the rows. Shares, not percent. `translation`: see `translated`.
-      `seconds` by stage, `method`.
 
     Raises:
       InputError: as `compare_runs`.
@@ -44,132 +62,162 @@ def tables(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     folders = {variant: workdir / variant.name for variant in planned}
     dense = folders[planned[0]]
     runs = {variant: read_run(folder) for variant, folder in folders.items()}
-    found = {
+    comparisons = {
         variant: compare_runs(dense, folder, config.seed)
         for variant, folder in folders.items()
         if variant.calibration != DENSE
     }
-    made = config.calibration
-    return {
-        "model": config.model,
-        "revision": config.revision,
-        "propagate": config.pruning.propagate,
-        "calibration": {key: made[key] for key in ("data", "target", "shots", "samples")},
-        "tasks": {
-            task: _task(task, codes, runs, found, config.seed)
+    calibration = config.calibration
+    return SweepTables(
+        model=config.model,
+        revision=config.revision,
+        propagate=config.pruning.propagate,
+        calibration=CalibrationFacts(
+            data=calibration.data, target=calibration.target,
+            shots=calibration.shots, samples=calibration.samples,
+        ),
+        tasks={
+            task: _task_tables(task, codes, runs, comparisons, config.seed)
             for task, codes in task_languages(config).items()
         },
-        "translation": translation_table(
-            dense, _groups(found), found,
-            jobs(planned[0], config).get(TRANSLATION, []),
+        translation=translation_tables(
+            dense, _groups(comparisons), comparisons, jobs(planned[0], config).get(TRANSLATION, [])
         ),
-        "seconds": _seconds(folders),
-        "method": {
-            "alpha": ALPHA,
-            "significant": "McNemar's exact test against dense, Holm's correction over the languages of a "
+        seconds=_seconds(folders),
+        method=SweepMethod(
+            ALPHA,
+            "McNemar's exact test against dense, Holm's correction over the languages of a "
             "variant; in the table: over all its cells",
-        },
-    }  # fmt: skip
+        ),
+    )  # fmt: skip
 
 
-def _task(task: str, codes: Sequence[str], runs: Runs, found: Found, seed: int) -> dict[str, Any]:
-    before = next(iter(runs.values()))[task]
+def _task_tables(
+    task: str, codes: Sequence[str], runs: Runs, comparisons: Comparisons, seed: int
+) -> TaskTables:
+    dense = next(iter(runs.values()))[task]
+    of_task = {variant: comparison.tasks[task] for variant, comparison in comparisons.items()}
     rows = [
-        _row(key, group, task, codes, runs, found, seed) for key, group in _groups(found).items()
+        _row(group, members, codes, of_task, {v: runs[v][task] for v in runs}, seed)
+        for group, members in _groups(comparisons).items()
     ]
-    cells = [cell for row in rows for cell in row["languages"].values()]
-    for cell, p in zip(cells, holm([cell["p"]["mcnemar"] for cell in cells]), strict=True):
-        cell["p"]["holm_table"] = p
-        cell["significant_table"] = p <= ALPHA
-    return {
-        "protocol": before.metrics.get("protocol"),
-        "dense": _dense(before, codes),
-        "rows": rows,
-        "variants": [_variant(one, found[one]["tasks"][task], codes) for one in found],
-    }
+    return TaskTables(
+        protocol=dense.protocol,
+        dense=_dense(dense, codes),
+        rows=_with_table_p(rows),
+        variants=tuple(_variant(variant, of_task[variant], codes) for variant in of_task),
+    )
 
 
-def _groups(found: Found) -> dict[tuple[str, float | None], list[Variant]]:
+def _groups(comparisons: Comparisons) -> dict[Group, list[Variant]]:
     """Variants by calibration and sparsity; what is not pruned comes last."""
-    keys = dict.fromkeys((one.calibration, one.sparsity) for one in found)
+    keys = dict.fromkeys((one.calibration, one.sparsity) for one in comparisons)
     order = sorted(keys, key=lambda key: (key[1] is None, key[1]))
-    return {key: [one for one in found if (one.calibration, one.sparsity) == key] for key in order}
-
-
-def _dense(before: Evaluated, codes: Sequence[str]) -> dict[str, Any]:
-    scored = {code: before.languages[code] for code in codes}
-    metrics = task_metrics(scored, any("rankc" in f for f in before.metrics["languages"].values()))
-    languages = {
-        code: {
-            "rows": figure["rows"],
-            "accuracy": figure["accuracy"],
-            "interval": figure["interval"],
-            "rankc": (figure.get("rankc") or {}).get("corrected"),
-        }
-        for code, figure in metrics["languages"].items()
+    return {
+        key: [one for one in comparisons if (one.calibration, one.sparsity) == key] for key in order
     }
-    return {"languages": languages, "mean_non_english": metrics["mean_non_english"]}
+
+
+def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
+    scored = {code: dense.languages[code] for code in codes}
+    metrics = task_metrics(scored, parallel=dense.parallel)
+    languages = {
+        code: DenseCell(
+            rows=figure.rows,
+            accuracy=figure.accuracy,
+            interval=figure.interval,
+            rankc=figure.rankc.corrected if figure.rankc else None,
+        )
+        for code, figure in metrics.languages.items()
+    }
+    return DenseRow(languages, metrics.mean_non_english)
 
 
 def _row(
-    key: tuple[str, float | None], group: Sequence[Variant], task: str, codes: Sequence[str],
-    runs: Runs, found: Found, seed: int,
-) -> dict[str, Any]:  # fmt: skip
+    group: Group, members: Sequence[Variant], codes: Sequence[str],
+    comparisons: Mapping[Variant, TaskComparison], runs: Mapping[Variant, Evaluated], seed: int,
+) -> CalibrationRow:  # fmt: skip
+    """A row whose cells do not know yet what the whole table makes of their p-values."""
     serving = {
-        code: variant for code in codes for variant in group if variant.serves(code)
+        code: variant for code in codes for variant in members if variant.serves(code)
     }  # one at most
     cells = {
-        code: {"variant": variant.name, "language": variant.language}
-        | _cell(found[variant]["tasks"][task]["languages"][code])
+        code: RowCell(
+            variant=variant.name,
+            language=variant.language,
+            **vars(_cell(comparisons[variant].languages[code])),
+        )
         for code, variant in serving.items()
     }
     others = [code for code in codes if code != "en"]
     mean = None
     if others and {*others} <= serving.keys():
-        dense = next(iter(runs.values()))[task].languages
+        dense = next(iter(runs.values())).languages
         pairs = {
-            code: paired(code, dense[code], runs[serving[code]][task].languages[code])
+            code: shared_rows(code, dense[code], runs[serving[code]].languages[code])
             for code in others
         }
         mean = _mean(compare_means(pairs, seed))
-    return {
-        "calibration": key[0], "sparsity": key[1], "languages": cells, "mean_non_english": mean,
-    }  # fmt: skip
+    calibration, sparsity = group
+    return CalibrationRow(
+        calibration=calibration, sparsity=sparsity, languages=cells, mean_non_english=mean
+    )
 
 
-def _variant(variant: Variant, found: Mapping[str, Any], codes: Sequence[str]) -> dict[str, Any]:
-    others = found["mean_non_english"]
-    return {
-        "variant": variant.name,
-        "calibration": variant.calibration,
-        "language": variant.language,
-        "sparsity": variant.sparsity,
-        "languages": {code: _cell(found["languages"][code]) for code in codes},
-        "mean_non_english": _mean(others) if others else None,
-    }
+def _with_table_p(rows: Sequence[CalibrationRow]) -> tuple[CalibrationRow, ...]:
+    """The rows with p-values corrected over all their cells."""
+    corrected = iter(holm([cell.p.mcnemar for row in rows for cell in row.languages.values()]))
+    return tuple(
+        dataclasses.replace(
+            row,
+            languages={
+                code: _with_p(cell, next(corrected)) for code, cell in row.languages.items()
+            },
+        )
+        for row in rows
+    )
 
 
-def _cell(figure: Mapping[str, Any]) -> dict[str, Any]:
-    """Of one language in what `compare_runs` returns; b is the variant."""
-    return {
-        "rows": figure["rows"],
-        "accuracy": figure["accuracy"]["b"],
-        "interval": figure["accuracy_interval"]["b"],
-        "difference": figure["difference"],
-        "difference_interval": figure["interval"],
-        "p": {"mcnemar": figure["p"]["mcnemar"], "holm": figure["p"]["holm"]},
-        "significant": figure["significant"],
-        "rankc": figure["rankc"]["b"]["corrected"] if figure["rankc"] else None,
-    }
+def _with_p(cell: RowCell, p: float) -> RowCell:
+    both = dataclasses.replace(cell.p, holm_table=p)
+    return dataclasses.replace(cell, p=both, significant_table=p <= ALPHA)
 
 
-def _mean(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "accuracy": found["accuracy"]["b"],
-        "difference": found["difference"],
-        "difference_interval": found["interval"],
-        "p": found["p"]["bootstrap"],
-    }
+def _variant(variant: Variant, task: TaskComparison, codes: Sequence[str]) -> VariantRow:
+    return VariantRow(
+        variant=variant.name,
+        calibration=variant.calibration,
+        language=variant.language,
+        sparsity=variant.sparsity,
+        languages={code: _cell(task.languages[code]) for code in codes},
+        mean_non_english=_mean(task.mean_non_english) if task.mean_non_english else None,
+    )
+
+
+def _cell(figure: LanguageComparison) -> Cell:
+    """Of a comparison with dense, of which B is the variant."""
+    p = figure.p
+    assert p.mcnemar is not None  # of a language both are there
+    assert p.holm is not None
+    return Cell(
+        rows=figure.rows,
+        accuracy=figure.accuracy.b,
+        interval=figure.accuracy_interval.b,
+        difference=figure.difference,
+        difference_interval=figure.interval,
+        p=CellP(mcnemar=p.mcnemar, holm=p.holm),
+        significant=figure.significant,
+        rankc=figure.rankc.b.corrected if figure.rankc else None,
+    )
+
+
+def _mean(mean: MeanComparison) -> Mean:
+    return Mean(
+        accuracy=mean.accuracy.b,
+        difference=mean.difference,
+        difference_interval=mean.interval,
+        p=mean.p.bootstrap,
+    )
 
 
 def _seconds(folders: Mapping[Variant, Path]) -> dict[str, float]:

@@ -4,68 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from jaxprune.evaluation.comparison import Comparison, TranslationLanguage
 from jaxprune.evaluation.scoring import ALPHA, holm
-from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.files import read_json
+from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.sweep.plan import Variant
+from jaxprune.sweep.records import (
+    DenseTranslations,
+    ScorePair,
+    TranslationCell,
+    TranslationP,
+    TranslationRow,
+    TranslationTables,
+)
 
 Groups = Mapping[tuple[str, float | None], Sequence[Variant]]
+# What each row shows in a language: the variant, and how its translations compare with dense.
+_Shown = dict[str, tuple[Variant, TranslationLanguage]]
 
 
-def translation_table(
-    dense: Path, groups: Groups, found: Mapping[Variant, Mapping[str, Any]], codes: Sequence[str]
-) -> dict[str, Any] | None:
-    """Rows as in `tables`, of what each variant made of the same sentences.
+def translation_tables(
+    dense: Path, groups: Groups, comparisons: Mapping[Variant, Comparison], codes: Sequence[str]
+) -> TranslationTables | None:
+    """Rows as in `tables`, of what each variant made of the same sentences; None where nothing was translated.
 
     Args:
       dense: its folder.
       groups: variants by row.
-      found: what `compare_runs` says of each variant against dense.
+      comparisons: of each variant with dense.
       codes: source languages, in order.
-
-    Returns:
-      `dense` and `rows`; a cell has BLEU and chrF, their difference to dense, p of sacrebleu's paired bootstrap for
-      BLEU, `holm` over the languages of the variant and `holm_table` over all cells. None where nothing
-      was translated.
     """
-    metrics = read_json(dense / TRANSLATION / "metrics.json")
-    if not metrics:
+    result = TranslationResult.read(dense)
+    if result is None:
         return None
-    rows, cells = [], []
-    for (calibration, sparsity), variants in groups.items():
-        row: dict[str, Any] = {}
-        for variant in variants:
-            there = (found[variant]["translation"] or {"languages": {}})["languages"]
-            for code in codes:
-                if code in there and variant.serves(code):
-                    about = {"variant": variant.name, "language": variant.language}
-                    row[code] = about | _cell(there[code])
-        if row:
-            rows.append({"calibration": calibration, "sparsity": sparsity, "languages": row})
-            cells += list(row.values())
-    for cell, p in zip(cells, holm([cell["p"]["bleu"] for cell in cells]), strict=True):
-        cell["p"]["holm_table"] = p
-        cell["significant_table"] = p <= ALPHA
-    return {
-        "target": metrics["protocol"]["target"],
-        "shots": metrics["protocol"]["shots"],
-        "data": metrics.get("data"),
-        "signatures": metrics["signatures"],
-        "dense": {"languages": {code: metrics["languages"][code] for code in codes}},
-        "rows": rows,
-    }
+    shown = {key: _shown(members, comparisons, codes) for key, members in groups.items()}
+    chances = [figure.bleu.p for row in shown.values() for _, figure in row.values()]
+    corrected = iter(holm(chances))
+    rows = tuple(
+        TranslationRow(
+            calibration=calibration,
+            sparsity=sparsity,
+            languages={
+                code: _cell(variant, figure, next(corrected))
+                for code, (variant, figure) in row.items()
+            },
+        )
+        for (calibration, sparsity), row in shown.items()
+        if row
+    )
+    return TranslationTables(
+        target=result.protocol.target,
+        shots=result.protocol.shots,
+        data=result.about.get("data"),
+        signatures=result.signatures,
+        dense=DenseTranslations({code: result.languages[code] for code in codes}),
+        rows=rows,
+    )
 
 
-def _cell(figure: Mapping[str, Any]) -> dict[str, Any]:
-    """Of one language in what `compare_runs` says of translations; b is the variant."""
-    names = ("bleu", "chrf")
-    return {
-        "rows": figure["rows"],
-        **{name: figure[name]["b"] for name in names},
-        "bleu_interval": figure["bleu"]["interval_b"],
-        "difference": {name: figure[name]["difference"] for name in names},
-        "p": {name: figure[name]["p"] for name in names} | {"holm": figure["holm"]},
-        "significant": figure["significant"],
-    }
+def _shown(
+    members: Sequence[Variant], comparisons: Mapping[Variant, Comparison], codes: Sequence[str]
+) -> _Shown:
+    row: _Shown = {}
+    for variant in members:
+        translation = comparisons[variant].translation
+        for code in codes:
+            if translation and code in translation.languages and variant.serves(code):
+                row[code] = variant, translation.languages[code]
+    return row
+
+
+def _cell(variant: Variant, figure: TranslationLanguage, p_table: float) -> TranslationCell:
+    """Of a comparison with dense, of which B is the variant."""
+    bleu, chrf = figure.bleu, figure.chrf
+    return TranslationCell(
+        variant=variant.name,
+        language=variant.language,
+        rows=figure.rows,
+        bleu=bleu.b,
+        chrf=chrf.b,
+        bleu_interval=bleu.interval_b,
+        difference=ScorePair(bleu.difference, chrf.difference),
+        p=TranslationP(bleu=bleu.p, chrf=chrf.p, holm=figure.holm, holm_table=p_table),
+        significant=figure.significant,
+        significant_table=p_table <= ALPHA,
+    )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import struct
 import subprocess
 import sys
 import warnings
@@ -10,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
-from matplotlib import image
 
 import jaxprune as jp
-from jaxprune.analysis import plots
 from jaxprune.analysis.analyze import analyze_from_config
 from jaxprune.calibration.texts import chosen_languages
 from jaxprune.config.validate import base_config, validate
@@ -149,12 +148,14 @@ def test_every_picture_has_something_in_it(run):
         "masks_by_layer", *(f"overlap_{s}" for s in sites), *(f"largest_{s}" for s in sites),
     }  # fmt: skip
     for path in (folder / "figures").iterdir():
-        colors = (image.imread(path)[..., :3] * 255).astype(int) @ [65536, 256, 1]
-        assert len(np.unique(colors)) > 20, path.name
+        picture = path.read_bytes()
+        assert picture.startswith(b"\x89PNG"), path.name
+        width, height = struct.unpack(">II", picture[16:24])
+        assert min(width, height) > 150, path.name
+        assert len(picture) > 3000, path.name  # a blank one packs into far less
 
 
-def test_official_takes_its_own_share_and_no_matplotlib_is_no_error(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(plots, "is_available", lambda: False)
+def test_official_takes_its_own_share(tmp_path, capsys):
     summary = analyze_from_config(
         ready(compat="official", calibration__max_length=64, analysis__languages="sw"), tmp_path
     )
@@ -162,9 +163,7 @@ def test_official_takes_its_own_share_and_no_matplotlib_is_no_error(tmp_path, mo
     assert summary["overlap"][HIDDEN]["features"] == round(0.4 * 128)
     assert summary["tokens"] == {"monolingual/sw": 128, "translation/sw": 128}  # pads are tokens
     printed = capsys.readouterr()
-    assert "no figures" in printed.err
     assert "largest 40% of the blocks' outputs (51 features)" in printed.out
-    assert not (tmp_path / "analysis" / "figures").exists()
 
 
 def test_languages_where_none_are_named(tmp_path):

@@ -1,14 +1,16 @@
-"""Pictures of odd analyses; those of a usual one are in test_analysis_analyze.py."""
+"""Pictures of an analysis tell its numbers, of odd ones too; files of a usual one are in test_analyze.py."""
 
+import dataclasses
 import warnings
 
 import numpy as np
 import pytest
-from matplotlib import image
+from svg import drawn, told
 
-from jaxprune.analysis import pictures, plots
+from jaxprune.analysis import pictures
 from jaxprune.analysis.analyze import compare_sets
 from jaxprune.analysis.mask_overlap import MaskOverlap
+from jaxprune.charts import page_svg
 from jaxprune.models import SITES
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.passes.walk import HIDDEN
@@ -28,6 +30,11 @@ def stats_of(roles, layers=1, features=6):
     return ActivationStats(sums, dict.fromkeys(roles, 5), ())
 
 
+def charts_of(stats, masks=None, share=0.3):
+    overlaps = compare_sets(stats, share)
+    return overlaps, dict(pictures.charts(stats, overlaps, masks, target="en", share=share))
+
+
 @pytest.mark.parametrize(
     "roles", [["monolingual/en"], ["translation/zh"], ["monolingual/hi", "translation/hi"]]
 )
@@ -36,31 +43,93 @@ def test_a_single_layer_few_sets_and_dead_features_are_drawn(roles, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pictures.draw(tmp_path, stats, compare_sets(stats, 0.3), None, target="en", share=0.3)
-    assert len(list(tmp_path.iterdir())) == 1 + 5 + 1 + 1 + 1 + 5
+    files = [path.name for path in tmp_path.iterdir()]
+    pages = [name for name in files if name.startswith("overlap_layers")]
+    assert len(pages) <= 1  # one set has no other to be compared with
+    assert len(files) - len(pages) == 1 + 5 + 1 + 1 + 5
 
 
-def test_layers_that_do_not_fit_one_page_go_onto_more(tmp_path):
+def test_cells_tell_the_overlaps_of_every_pair():
+    stats = stats_of(["monolingual/en", "translation/zh"], layers=3, features=40)
+    overlaps, charts = charts_of(stats)
+    for site, overlap in overlaps.items():
+        expected = [
+            f"{row}, {column}: {100 * shares[i, j]:.0f}"
+            for shares in (overlap.bottom.mean(axis=0), overlap.top.mean(axis=0))
+            for i, row in enumerate(("en", "zh-en"))
+            for j, column in enumerate(("en", "zh-en"))
+        ]
+        assert told(page_svg(charts[f"overlap_{site}"])) == expected
+
+
+def test_curves_tell_the_means_by_kind_and_chance():
+    stats = stats_of(["monolingual/en", "monolingual/fr", "translation/fr"], layers=4, features=40)
+    overlaps, charts = charts_of(stats)
+    found = told(page_svg(charts["overlap_by_layer"]))
+    top = overlaps[HIDDEN].top
+    within = 100 * (top[:, 0, 1] + top[:, 1, 0]) / 2
+    between = 100 * top[:, :2, 2].mean(axis=1)
+    last = found[-5 * 4 :]  # the panel of the blocks' outputs
+    for name, values in (
+        ("monolingual in monolingual", within), ("monolingual in translation", between),
+        ("chance", [100 * overlaps[HIDDEN].chance] * 4),
+    ):  # fmt: skip
+        assert {f"{name}, {i}: {value:.4g}" for i, value in enumerate(values)} <= set(last)
+
+
+def test_bars_are_as_high_as_the_largest_features_and_pale_where_one_kind_has_them():
+    stats = stats_of(["monolingual/hi", "translation/hi"], layers=2, features=60)
+    _, charts = charts_of(stats)
+    svg = page_svg(charts["top_hi"])
+    count = 0
+    for panel, role in enumerate(("monolingual/hi", "translation/hi")):
+        sums = stats.sum_sq[role][HIDDEN][0]
+        other = stats.sum_sq[stats.roles[1 - panel]][HIDDEN][0]
+        top, others = (set(np.argsort(-values)[:20].tolist()) for values in (sums, other))
+        bars = drawn(svg, rf"panel{panel}_columns")
+        opacities = [bar.get("opacity") for bar, _, _ in bars]
+        by_size = sorted(top, key=lambda feature: -sums[feature])
+        assert opacities == [None if feature in others else "0.4" for feature in by_size]
+        count += len(bars)
+    assert count == 40
+
+
+def test_layers_that_do_not_fit_one_page_go_onto_more():
     stats = stats_of(["monolingual/en", "translation/zh"], layers=17)
     found = {HIDDEN: compare_sets(stats, 0.3)[HIDDEN]}
-    assert plots.panels_of_page(2) == 15
-    pictures._heatmaps(tmp_path, ["en", "zh-en"], found, 0.3)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "overlap_hidden.png",
-        "overlap_layers_00-14.png",
-        "overlap_layers_15-16.png",
-    }
+    rng = np.random.default_rng(0)
+    found[HIDDEN] = dataclasses.replace(found[HIDDEN], bottom=rng.random((17, 2, 2)))
+    assert pictures.panels_of_page(2) == 15
+    names = [name for name, _ in pictures._heatmaps(["en", "zh-en"], found, 0.3)]
+    assert names == ["overlap_hidden", "overlap_layers_00-14", "overlap_layers_15-16"]
 
 
-def test_equal_masks_are_drawn(tmp_path):
+def test_pages_on_which_all_layers_say_the_same_are_left_out():
+    stats = stats_of(["monolingual/en", "translation/zh"], layers=17)
+    overlap = compare_sets(stats, 0.3)[HIDDEN]
+    bottom = np.zeros((17, 2, 2))
+    bottom[16, 0, 1] = 0.5
+    found = {HIDDEN: dataclasses.replace(overlap, bottom=bottom)}
+    names = [name for name, _ in pictures._heatmaps(["en", "zh-en"], found, 0.3)]
+    assert names == ["overlap_hidden", "overlap_layers_15-16"]
+
+
+def test_equal_masks_are_drawn():
     both = np.full((2, 2, 3, 4), 7)
     masks = MaskOverlap(("runs/a", "other/a"), both, np.full((3, 4), 10))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pictures._masks(tmp_path, masks)
-    assert image.imread(tmp_path / "masks.png").std() > 0
+        charts = dict(pictures._masks(masks))
+    found = told(page_svg(charts["masks"]))
+    assert set(found) == {
+        f"{a}, {b}: 100" for a in ("runs/a", "other/a") for b in ("runs/a", "other/a")
+    }
+    assert len(found) == 5 * 4
+    by_layer = told(page_svg(charts["masks_by_layer"]))
+    assert by_layer == [f"runs/a | other/a, {layer}: 100" for layer in range(3)] * 4
 
 
 def test_layers_of_a_picture_are_spread_evenly():
-    assert plots.spread(4, 6) == [0, 1, 2, 3]
-    assert plots.spread(30, 6) == [0, 6, 12, 17, 23, 29]
-    assert plots.spread(1, 6) == [0]
+    assert pictures.spread(4, 6) == [0, 1, 2, 3]
+    assert pictures.spread(30, 6) == [0, 6, 12, 17, 23, 29]
+    assert pictures.spread(1, 6) == [0]

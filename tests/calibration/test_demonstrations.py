@@ -10,6 +10,7 @@ from jaxprune.calibration.demonstrations import demonstrations, token_batches
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.texts import aligned, code_samples, sentences
 from jaxprune.errors import InputError
+from nano import corpus
 
 LINES = 30
 
@@ -298,8 +299,9 @@ def test_texts_that_are_refused(tmp_path, content, message):
 
 def test_nano_is_a_source_with_as_many_lines_as_flores_has():
     french, swahili = aligned("nano", ["fr", "sw"])
-    assert len(set(french)) == len(set(swahili)) == 997
-    with pytest.raises(InputError, match="got 'zh', nano has en, fr, es, de, sw"):
+    assert french == corpus.sentences("fr", "train", 997)
+    assert swahili == corpus.sentences("sw", "train", 997)
+    with pytest.raises(InputError, match="no language 'zh'; there are de en es fr sw"):
         sentences("nano", "zh")
 
 

@@ -13,12 +13,13 @@ from transformers import AutoModelForCausalLM
 
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
-from jaxprune.evaluation import evaluate
+from jaxprune.evaluation import evaluate, summary
 from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.scoring.metrics import Scored
-from jaxprune.nano import corpus
+from jaxprune.evaluation.scoring.records import Scored
+from jaxprune.files import to_json
+from nano import corpus
 
 ROOT = Path(__file__).parents[2]
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
@@ -60,11 +61,13 @@ def test_scores_of_every_language_and_their_figures(run):
             make = corpus.nli_rows if task == "nano_nli" else corpus.review_rows
             assert labels.tolist() == [row.label for row in make(code, "held_out", 24, 0)]
         written = json.loads((workdir / task / "metrics.json").read_text())
-        assert written == found[task]
+        assert written == found[task].json()
         assert (written["task"], written["protocol"]) == (task, "paper")
         assert len(written["labels"]) == options
         expected = metrics.task_metrics({code: scored[code] for code in written["languages"]})
-        assert {key: written[key] for key in expected} == expected
+        assert found[task].metrics == expected
+        about = ["model", "revision", "dtype", "seed", "environment", "seconds"]
+        assert list(written) == ["task", "protocol", "labels", "data", *to_json(expected), *about]
         assert "rankc" in written["languages"]["fr"]
 
 
@@ -83,37 +86,34 @@ def test_scores_are_those_of_torch(run):
 
 def test_perplexity_by_language(run):
     found = run[1]["perplexity"]
-    assert json.loads((run[0] / "perplexity" / "metrics.json").read_text()) == found
-    assert list(found["languages"]) == ["en", "fr", "es", "de", "sw"]
+    written = json.loads((run[0] / "perplexity" / "metrics.json").read_text())
+    assert written == found.json()
+    assert list(written)[-2:] == ["data", "seconds"]
+    assert list(written["languages"]["fr"]) == ["perplexity", "tokens", "windows"]
+    assert list(found.languages) == ["en", "fr", "es", "de", "sw"]
     # held-out sentences of the world that the model was trained on, after their language's name
-    assert all(1 < figure["perplexity"] < 60 for figure in found["languages"].values())
+    assert all(1 < figure.perplexity < 60 for figure in found.languages.values())
 
 
 def test_the_table_has_every_figure(run, capsys):
-    evaluate.print_summary(run[1], run[0])
+    summary.print_summary(run[1], run[0])
     out = capsys.readouterr().out
     for task in ("nano_nli", "nano_reviews"):
-        for code, figure in run[1][task]["languages"].items():
-            low, high = (100 * bound for bound in figure["interval"])
-            cells = [
-                code,
-                "24",
-                f"{100 * figure['accuracy']:.1f}",
-                f"{low:.1f}",
-                "to",
-                f"{high:.1f}",
-            ]
+        figures = run[1][task].metrics
+        for code, figure in figures.languages.items():
+            low, high = (100 * bound for bound in figure.interval)
+            cells = [code, "24", f"{100 * figure.accuracy:.1f}", f"[{low:.1f},", f"{high:.1f}]"]
             rows = [line.split() for line in out.splitlines()]
-            assert any(row[:6] == cells for row in rows)
-        worst = run[1][task]["worst"]
-        assert f"worst language {worst['language']}, {100 * worst['accuracy']:.1f}" in out
+            assert any(row[:5] == cells for row in rows)
+        worst = figures.worst
+        assert f"worst language {worst.language}, {100 * worst.accuracy:.1f}" in out
     assert str(run[0] / "perplexity") in out
 
 
 def test_two_runs_compare_and_other_protocols_do_not(run, tmp_path):
     evaluate_from_config(job(languages="sw,en", weights="streamed"), tmp_path / "b")
     same = compare_runs(run[0], tmp_path / "b")
-    assert {code: f["difference"] for code, f in same["tasks"]["nano_nli"]["languages"].items()} == {
+    assert {code: f.difference for code, f in same.tasks["nano_nli"].languages.items()} == {
         "en": 0, "sw": 0,
     }  # fmt: skip
     np.testing.assert_allclose(
@@ -133,7 +133,7 @@ def test_compat_official_is_the_authors_protocol(tmp_path):
     config.evaluation.rows = 5
     config.evaluation.languages = "en"
     found = evaluate_from_config(validate(config, prunes=False), tmp_path)
-    assert found["nano_reviews"]["protocol"] == "official"
+    assert found["nano_reviews"].protocol == "official"
 
 
 XNLI = [
@@ -153,10 +153,10 @@ def write_rows(folder, *codes):
 def test_other_data_is_asked_in_the_languages_that_it_has(tmp_path):
     data = write_rows(tmp_path / "rows", "sw", "en", "it")
     found = evaluate_from_config(job(tasks="xnli", data=data), tmp_path / "run")["xnli"]
-    assert list(found["languages"]) == ["en", "sw"]  # in the task's order, and only its own
-    assert found["data"] == data
+    assert list(found.metrics.languages) == ["en", "sw"]  # in the task's order, and only its own
+    assert found.data == data
     found = evaluate_from_config(job(tasks="xnli", data=data, languages="it"), tmp_path / "run")
-    assert list(found["xnli"]["languages"]) == ["it"]
+    assert list(found["xnli"].metrics.languages) == ["it"]
     assert sorted(read(tmp_path / "run" / "xnli")) == ["it"]  # the earlier evaluation is gone
 
 

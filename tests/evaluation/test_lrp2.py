@@ -16,7 +16,7 @@ from jaxprune.evaluation.scoring.options import question_scores
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks.questions import Option, Question, load_task, questions
 from jaxprune.models import modules
-from jaxprune.nano import corpus
+from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints", "xglm")
 LAYERS, LENGTH = 4, 64
@@ -27,9 +27,9 @@ class Counting(Scorer):
 
     count = 0
 
-    def blocks(self, pieces, start=0, stop=None, done=lambda: None):
+    def run_blocks(self, micro_batches, start=0, stop=None, on_step=lambda: None):
         self.count += (LAYERS if stop is None else stop) - start
-        super().blocks(pieces, start, stop, done)
+        super().run_blocks(micro_batches, start, stop, on_step)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def scorer():
 
 
 @pytest.fixture(scope="module")
-def asked():
+def nli_rows():
     return questions(load_task("nano_nli"), "fr", rows=9)
 
 
@@ -63,7 +63,7 @@ def states(model, tokens, change=lambda layer, x: x):
     padded[0, : len(tokens)] = tokens
     x = run(config, "embed", model.params["embed"], padded)
     for layer in range(LAYERS):
-        x = run(config, "block", model.block(layer), x)[0]
+        x = run(config, "block", model.block(layer), x)
         x = change(layer, np.array(x[0]))[None]
         found.append(x[0, : len(tokens)])
     return found
@@ -104,26 +104,26 @@ def by_hand(model, option, vectors, pair, divide):
 DIVISORS = {"paper": lambda tokens: len(tokens) - 1, "official": len}
 
 
-def test_scores_of_every_pair_equal_a_plain_loop(scorer, asked, vectors):
+def test_scores_of_every_pair_equal_a_plain_loop(scorer, nli_rows, vectors):
     pairs = list(itertools.combinations(range(LAYERS), 2))
-    plain = question_scores(scorer, asked, "paper", "plain")
+    plain = question_scores(scorer, nli_rows, "paper", "plain")
     # let the right answers be what one of the pairs says
-    chosen = lrp2.projected_scores(scorer, asked, vectors, "fr", (1, 2)).argmax(axis=1)
-    asked = [
+    chosen = lrp2.projected_scores(scorer, nli_rows, vectors, "fr", (1, 2)).argmax(axis=1)
+    nli_rows = [
         dataclasses.replace(question, label=int(label))
-        for question, label in zip(asked, chosen, strict=True)
+        for question, label in zip(nli_rows, chosen, strict=True)
     ]
-    found = lrp2.search(scorer, asked, vectors, "fr")
+    found = lrp2.search(scorer, nli_rows, vectors, "fr")
     accuracies = {}
     for pair in pairs:
-        got = lrp2.projected_scores(scorer, asked, vectors, "fr", pair)
+        got = lrp2.projected_scores(scorer, nli_rows, vectors, "fr", pair)
         want = [
             [by_hand(scorer.model, o, vectors, pair, DIVISORS["paper"]) for o in question.options]
-            for question in asked
+            for question in nli_rows
         ]
         np.testing.assert_allclose(got, want, atol=1e-4)
         assert np.abs(got - plain).max() > 0.01  # so that forgotten projections would be seen
-        right = np.argmax(want, axis=1) == [question.label for question in asked]
+        right = np.argmax(want, axis=1) == [question.label for question in nli_rows]
         accuracies[pair] = right.mean()
         assert found.accuracies[pair] == pytest.approx(right.mean())
     assert found.pair == max(pairs, key=accuracies.__getitem__)  # the first of the best
@@ -131,29 +131,29 @@ def test_scores_of_every_pair_equal_a_plain_loop(scorer, asked, vectors):
     assert np.isnan(found.accuracies[np.tril_indices(LAYERS)]).all()
 
 
-def test_the_official_protocol_divides_by_all_tokens(scorer, asked, vectors):
-    got = lrp2.projected_scores(scorer, asked[:2], vectors, "fr", (0, 2), protocol="official")
+def test_the_official_protocol_divides_by_all_tokens(scorer, nli_rows, vectors):
+    got = lrp2.projected_scores(scorer, nli_rows[:2], vectors, "fr", (0, 2), protocol="official")
     want = [
         [by_hand(scorer.model, o, vectors, (0, 2), DIVISORS["official"]) for o in question.options]
-        for question in asked[:2]
+        for question in nli_rows[:2]
     ]
     np.testing.assert_allclose(got, want, atol=1e-4)
 
 
-def test_a_search_shares_what_pairs_have_in_common(scorer, asked, vectors, monkeypatch):
+def test_a_search_shares_what_pairs_have_in_common(scorer, nli_rows, vectors, monkeypatch):
     monkeypatch.setattr(scorer, "count", 0)
-    lrp2.search(scorer, asked, vectors, "fr")
+    lrp2.search(scorer, nli_rows, vectors, "fr")
     between = LAYERS * (LAYERS - 1) // 2  # from each first layer through all above it
     above = LAYERS * (LAYERS - 1) * (LAYERS - 2) // 6  # from each second layer to the top
     assert scorer.count == (LAYERS - 1) + between + above
     assert scorer.count < LAYERS * between  # each pair alone
 
 
-def test_nothing_changes_without_a_difference(scorer, asked, vectors):
-    plain = question_scores(scorer, asked, "paper", "plain")
+def test_nothing_changes_without_a_difference(scorer, nli_rows, vectors):
+    plain = question_scores(scorer, nli_rows, "paper", "plain")
     zeros = {code: np.zeros_like(array) for code, array in vectors.items()}
     for args in ((zeros, "fr", (0, 1)), (vectors, "en", (1, 3))):
-        np.testing.assert_array_equal(lrp2.projected_scores(scorer, asked, *args), plain)
+        np.testing.assert_array_equal(lrp2.projected_scores(scorer, nli_rows, *args), plain)
 
 
 def test_rows_that_begin_alike_are_kept_apart_where_other_tokens_move(scorer, vectors):
@@ -181,18 +181,18 @@ def test_vectors_are_means_of_sentence_means(scorer):
         np.testing.assert_allclose(got[code], np.mean(means, axis=0), atol=1e-5)
 
 
-def test_what_does_not_fit_is_refused(scorer, asked, vectors):
+def test_what_does_not_fit_is_refused(scorer, nli_rows, vectors):
     with pytest.raises(jp.InputError, match="no vectors of 'sw'; there are en fr"):
-        lrp2.search(scorer, asked, vectors, "sw")
+        lrp2.search(scorer, nli_rows, vectors, "sw")
     short = vectors | {"fr": vectors["fr"][1:]}
     with pytest.raises(
         jp.InputError, match=r"vectors of fr have shape \(3, 128\); allowed: \(4, 128"
     ):
-        lrp2.search(scorer, asked, short, "fr")
+        lrp2.search(scorer, nli_rows, short, "fr")
     with pytest.raises(jp.InputError, match="protocol 'lm_eval'; allowed: paper, official"):
-        lrp2.search(scorer, asked, vectors, "fr", protocol="lm_eval")
+        lrp2.search(scorer, nli_rows, vectors, "fr", protocol="lm_eval")
     for pair in ((1, 1), (2, 1), (0, 4), (-1, 2)):
         with pytest.raises(jp.InputError, match=r"allowed: 0 <= i < j < 4"):
-            lrp2.projected_scores(scorer, asked, vectors, "fr", pair)
+            lrp2.projected_scores(scorer, nli_rows, vectors, "fr", pair)
     with pytest.raises(jp.InputError, match="fr: no samples"):
         lrp2.language_vectors(scorer, {"fr": []})

@@ -14,7 +14,6 @@ import transformers
 from conftest import TINY, tiny_torch
 
 import jaxprune as jp
-from jaxprune.hf import export
 from jaxprune.hf.export import HfWriter
 from jaxprune.hf.tensors import ShardWriter, TensorFiles
 from jaxprune.models import logits
@@ -186,13 +185,3 @@ def test_leftovers_of_a_killed_export_are_no_hindrance(tmp_path, tiny_folder):
         jp.load(next(tmp_path.iterdir()))  # what it left does not pass for a model
     jp.export_hf(model, model.params, tmp_path / "hf")
     assert [path.name for path in tmp_path.iterdir()] == ["hf"]
-
-
-def test_a_config_for_models_from_no_folder(tmp_path, tiny_folder):
-    model = jp.load(tiny_folder("qwen3"))
-    export.write_config(model, tmp_path, {"bos_token_id": 7})
-    raw = json.loads((tmp_path / "config.json").read_text())
-    assert raw["bos_token_id"] == 7
-    shutil.copyfile(tiny_folder("qwen3") / "model.safetensors", tmp_path / "model.safetensors")
-    assert jp.load(tmp_path).config == model.config
-    np.testing.assert_allclose(torch_logits(tmp_path)[0], torch_logits(tiny_folder("qwen3"))[0])

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 from report_runs import make_runs
 
-from jaxprune.html_report.charts import (
+from jaxprune.charts import (
     Change,
     Estimate,
     Line,
     Series,
     change_chart,
+    heatmap,
     interval_chart,
     line_chart,
 )
-from jaxprune.html_report.heatmap import heatmap
+from jaxprune.html_report.figure import charts_row
 from jaxprune.html_report.page import Section, page, write_page
-from jaxprune.html_report.plot import charts_row
 from jaxprune.html_report.tables import table
 from jaxprune.html_report.write import write_report
 

@@ -117,7 +117,7 @@ def test_html_closes_the_same_elements_as_xml(pages):
             assert self.open.pop() == tag
 
         def handle_startendtag(self, tag, attrs):
-            assert tag in {"meta", "link", "br", "wbr", "circle", "line", "path", "rect"}
+            assert tag in {"meta", "link", "br", "wbr", "line", "path"}
 
     for page in pages.values():
         parser = Parser()
@@ -172,10 +172,11 @@ def test_what_got_better_and_what_worse_stands_first(pages):
     said = dict(zip(texts(first.iter("dt")), texts(first.iter("dd")), strict=True))
     change = {code: points(right(code, 1).mean() - right(code, 0).mean()) for code in WEIGHTS}
     assert said == {
-        "better": f"fr {change['fr']}",
-        "worse": f"sw {change['sw']}",
-        "not significant": f"es {change['es']} en {change['en']}",
+        "▲better": f"fr {change['fr']}",
+        "▼worse": f"sw {change['sw']}",
+        "○not significant": f"es {change['es']} en {change['en']}",
     }
+    assert "points; chance is 33.3%" in "".join(first.itertext())
 
 
 def test_the_page_of_a_run_has_the_figures_of_its_metrics(runs, pages):
@@ -205,6 +206,48 @@ def test_translation_is_a_table_with_both_runs(pages):
         intervals = [f"[{value - 1:.4g}, 30.5]" for value in (before, after)]
         assert rows[code] == [f"{before:.4g}", f"{after:.4g}", *intervals]
     assert shown["translation, the rest"][1] == {"signature.bleu": ["nrefs:1|tok:13a"] * 2}
+
+
+def test_perplexity_stands_with_what_changed(tmp_path):
+    before, after = {"en": 10.0, "sw": 12.5}, {"en": 9.0, "sw": 50.0}
+    for name, values in (("a", before), ("b", after)):
+        languages = {code: {"perplexity": p, "tokens": 99} for code, p in values.items()}
+        write_json(tmp_path / name / "perplexity" / "metrics.json", {"languages": languages})
+    root = made(tmp_path / "b", against=tmp_path / "a")
+    first, second, *_ = root.find("body/main")
+    assert (first.get("id"), second.get("id")) == ("changes", "perplexity")
+    chips = [(c.get("title"), *texts([c])) for c in first.iter("span") if c.get("class") == "chip"]
+    assert chips == [("12.5 → 50", "sw × 4.000"), ("10 → 9", "en × 0.900")]
+
+
+def test_chance_is_drawn_where_accuracy_is(pages):
+    for name, task in (("run", "accuracy"), ("compare", "before")):
+        told = titles(parsed(pages[name]), "Accuracy")
+        assert told[0] == "chance: 33.3"  # three options
+        assert any(title.startswith(f"fr, {task}: ") for title in told)
+
+
+def test_where_there_is_nothing_to_see_a_sentence_says_so(tmp_path):
+    prune(tmp_path)
+    analyse(tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    kernels = dict.fromkeys(SPARSITY["kernels"], 0.3)
+    report["sparsity"] = {"overall": 0.3, "layers": [0.3] * 3, "kernels": kernels}
+    write_json(tmp_path / "report.json", report)
+    file = tmp_path / "analysis" / "overlap.npz"
+    with np.load(file) as arrays:
+        found = dict(arrays)
+    found |= {name: np.zeros_like(v) for name, v in found.items() if name.endswith("/bottom")}
+    np.savez(file, **found)
+    root = made(tmp_path)
+    drawn = {figure.find("figcaption/b").text for figure in root.iter("figure")}
+    said = ["".join(p.itertext()) for p in root.iter("p")]
+    assert not any("Dropped" in name or "in smallest" in name for name in drawn)
+    assert "hidden, largest in largest, % over layers" in drawn
+    assert "hidden, largest in smallest, % over layers: 0 everywhere." in said
+    assert any(
+        s.endswith("dropped, the same in every layer, the same in every kernel.") for s in said
+    )
 
 
 def titles(root, caption):
@@ -253,6 +296,23 @@ def test_settings_that_differ_are_bold(pages):
     assert rows["model"] == ["bigscience/bloom-560m"]
 
 
+def test_settings_with_their_defaults_are_folded_away(tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        evaluate(tmp_path / name, 0)
+        config = {"seed": seed, "mesh": {"data": -1}, "dtype": "float32", "model": "m"}
+        write_json(tmp_path / name / "config.json", config)
+    defaults = {"seed": 0, "mesh.data": -1, "dtype": "bfloat16"}
+    out = tmp_path / "page.html"
+    write_report(tmp_path / "b", tmp_path / "a", out, defaults=defaults)
+    root = parsed(out.read_text(encoding="utf-8"))
+    shown = tables(root)
+    rows = {"seed": ["0", "1"], "dtype": ["float32"] * 2, "model": ["m"] * 2}
+    assert shown["Pruning"] == (["field", "before", "after"], rows)
+    assert shown["Pruning, defaults"][1] == {"mesh.data": [f"{MINUS}1"] * 2}
+    [summary] = [s for s in root.iter("summary") if "defaults" in s.text]
+    assert summary.text == "fields with their defaults: 1"
+
+
 # What comes in.
 
 HOSTILE = "<script>alert('x')</script>\"&\x00\ud800</style><!--"
@@ -296,6 +356,24 @@ def test_odd_metrics_are_shown_as_they_are(tmp_path):
     shown = tables(made(tmp_path))
     assert shown["other, the rest"][1] == {"languages": ["[fr]"], "loss": ["nan"]}
     assert shown["half by language"] == (["language", "accuracy"], {"fr": ["0.5"]})
+
+
+def test_metrics_that_lack_figures_are_shown_without_them(tmp_path):
+    """As an older version wrote them."""
+    languages = {code: {"accuracy": 0.5, "interval": [0.4, 0.625]} for code in ("en", "fr")}
+    languages["fr"]["rankc"] = {"corrected": 0.75}
+    write_json(tmp_path / "xnli" / "metrics.json", {"languages": languages, "mean": None})
+    root = made(tmp_path)
+    shown = tables(root)
+    assert shown["xnli by language"] == (
+        ["language", "accuracy, %", "95% interval", "RankC"],
+        {"en": ["50.0", "[40.0, 62.5]", "–"], "fr": ["50.0", "[40.0, 62.5]", "0.750"]},
+    )
+    assert shown["means of every task"] == (["task"], {"xnli": []})
+    assert titles(root, "Accuracy") == [
+        "en, accuracy: 50 [40, 62.5]",
+        "fr, accuracy: 50 [40, 62.5]",
+    ]
 
 
 def test_runs_with_translations_only_are_compared(tmp_path):

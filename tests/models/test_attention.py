@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxprune.models.attention import causal_attention
+from jaxprune.models.attention import Prefix, causal_attention
 from jaxprune.models.layers import alibi_slopes
 from jaxprune.models.positions import Tree
 
@@ -114,6 +114,30 @@ def test_in_trees_a_token_sees_its_ancestors(shape, alibi, backend, monkeypatch)
     )
     want = plain_tree(q, k, v, 0.4, parents, slopes)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("alibi", [False, True])
+@pytest.mark.parametrize("shape", [(33, 4, 4, 8), (97, 6, 2, 5)])
+def test_a_prefix_stands_before_every_row(shape, alibi, backend, monkeypatch):
+    T, N, K, H = shape
+    q, k, v = inputs(2, T, N, K, H)
+    _, *prefix = (
+        x[0] for x in inputs(1, 16, N, K, H, seed=1)
+    )  # room for 16, of which 11 are there
+    before = [np.broadcast_to(x[:11], (2, 11, K, H)) for x in prefix]
+    k_whole, v_whole = (np.concatenate(pair, axis=1) for pair in zip(before, (k, v), strict=True))
+    slopes = alibi_slopes(N) if alibi else None
+    want = plain(np.pad(q, ((0, 0), (11, 0), (0, 0), (0, 0))), k_whole, v_whole, 0.4, slopes)
+    for x in prefix:
+        x[11:] = 1e4  # what stands in the rest of the room does not matter
+    keys, values = (jnp.asarray(x.transpose(1, 0, 2)) for x in prefix)
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    got = causal_attention(
+        *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes,
+        prefix=Prefix(keys, values, jnp.int32(11)),
+    )  # fmt: skip
+    np.testing.assert_allclose(got, want[:, 11:], rtol=1e-4, atol=2e-5)
 
 
 def test_rows_of_pads_hold_no_nan():

@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from jaxprune.hf.model import Model, load
-from jaxprune.nano import CHECKPOINTS, corpus, evaluate
-from jaxprune.nano.grammar import LANGUAGES
+from jaxprune.nano import CHECKPOINTS
+from nano import corpus, evaluate
+from nano.grammar import LANGUAGES
 
 
 @pytest.fixture(scope="module", params=CHECKPOINTS)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from jaxprune.errors import InputError
-from jaxprune.nano import corpus, inference, meanings
-from jaxprune.nano.corpus import EOS, Pair
-from jaxprune.nano.grammar import LANGUAGES, render
-from jaxprune.nano.inference import LABELS
-from jaxprune.nano.lexicon.concepts import COLOURS, MEMBERS
-from jaxprune.nano.meanings import Clause, NounPhrase, split_of
-from jaxprune.nano.reviews import review
+from nano import corpus, inference, meanings
+from nano.corpus import EOS, Pair
+from nano.grammar import LANGUAGES, render
+from nano.inference import LABELS
+from nano.lexicon.concepts import COLOURS, MEMBERS
+from nano.meanings import Clause, NounPhrase, split_of
+from nano.reviews import review
 
 N = NounPhrase
 

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from jaxprune.errors import InputError
-from jaxprune.nano import meanings
-from jaxprune.nano.grammar import LANGUAGES, grammar, render
-from jaxprune.nano.lexicon import concepts, english, french, german, spanish, swahili
-from jaxprune.nano.meanings import Clause, NounPhrase
+from nano import meanings
+from nano.grammar import LANGUAGES, grammar, render
+from nano.lexicon import concepts, english, french, german, spanish, swahili
+from nano.meanings import Clause, NounPhrase
 
 N = NounPhrase
 

@@ -1,42 +1,52 @@
-"""The pictures of a run: they are drawn from the run's numbers, and matplotlib is asked for early."""
-
-import sys
+"""The pictures of a run tell its numbers."""
 
 import numpy as np
-import pytest
-from matplotlib import image
+from svg import told
 
-from jaxprune.errors import InputError
+from jaxprune.charts import page_svg
 from jaxprune.passes.stats import ActivationStats
-from jaxprune.runs.figures import draw, require_matplotlib
+from jaxprune.runs.figures import charts, draw
 
 SITES = (("attention/out/kernel", "attention_out"), ("mlp/out/kernel", "mlp_out"))
+NORMS = np.sqrt(np.arange(1, 13, dtype=np.float32).reshape(3, 4) / 9)
 
 
-def kept(share):
-    return [{path: (int(share * 100), 100) for path, _ in SITES} for _ in range(3)]
+def kept(share, last=None):
+    """Of three layers; the last kernel of the last one may differ."""
+    layers = [{path: (round(share * 100), 100) for path, _ in SITES} for _ in range(3)]
+    if last is not None:
+        layers[-1]["mlp/out/kernel"] = (round(last * 100), 100)
+    return layers
 
 
-def pixels(folder, share, scale):
-    sums = {site: scale * np.arange(1, 13, dtype=np.float32).reshape(3, 4) for _, site in SITES}
-    draw(folder, kept(share), ActivationStats({"translation": sums}, {"translation": 9}, SITES))
-    return [image.imread(folder / name) for name in ("sparsity.png", "magnitudes.png")]
+def stats():
+    sums = {site: np.arange(1, 13, dtype=np.float32).reshape(3, 4) for _, site in SITES}
+    return ActivationStats({"translation": sums}, {"translation": 9}, SITES)
 
 
-def test_pictures_follow_the_numbers(tmp_path):
-    first, again = pixels(tmp_path / "a", 0.5, 1.0), pixels(tmp_path / "b", 0.5, 1.0)
-    other = pixels(tmp_path / "c", 0.9, 100.0)
-    for one, same, different in zip(first, again, other, strict=True):
-        np.testing.assert_array_equal(one, same)
-        assert one.shape != different.shape or (one != different).any()
+def test_cells_tell_what_was_dropped():
+    [chart] = charts(kept(0.75, last=0.5), None).values()
+    assert told(page_svg(chart)) == [
+        *(f"attention/out, {layer}: 25.0" for layer in range(3)),
+        "mlp/out, 0: 25.0", "mlp/out, 1: 25.0", "mlp/out, 2: 50.0",
+    ]  # fmt: skip
 
 
-def test_a_run_without_statistics_has_one_picture(tmp_path):
-    draw(tmp_path / "figures", kept(0.5), None)
-    assert [file.name for file in (tmp_path / "figures").iterdir()] == ["sparsity.png"]
+def test_lines_tell_the_largest_and_the_median_feature():
+    found = told(page_svg(charts(kept(0.5), stats())["magnitudes"]))
+    largest = [f"translation, largest, {i}: {norm:.4g}" for i, norm in enumerate(NORMS.max(-1))]
+    medians = np.median(NORMS, axis=-1)
+    median = [f"translation, median, {i}: {norm:.4g}" for i, norm in enumerate(medians)]
+    assert found == [*largest, *median] * len(SITES)
 
 
-def test_missing_matplotlib_is_said_in_one_line(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(InputError, match=r"output.figures: needs matplotlib"):
-        require_matplotlib()
+def test_what_is_the_same_everywhere_has_no_picture(tmp_path):
+    for name, layers, of, pictures in (
+        ("even", kept(0.5), None, set()),
+        ("uneven", kept(0.5, last=0.6), None, {"sparsity.png"}),
+        ("both", kept(0.5, last=0.6), stats(), {"sparsity.png", "magnitudes.png"}),
+    ):
+        draw(tmp_path / name, layers, of)
+        found = list((tmp_path / name).iterdir())
+        assert {file.name for file in found} == pictures
+        assert all(file.read_bytes().startswith(b"\x89PNG") for file in found)

@@ -20,13 +20,15 @@ from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.pruning.loop import prune_blocks
+from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint
 from jaxprune.sweep import calibration, plan, run, steering
-from jaxprune.sweep.calibration import Samples
-from jaxprune.sweep.masked import masked
+from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
+from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.run import sweep_from_config
+from jaxprune.tables import points
 
 ROOT = Path(__file__).parents[2]
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "gpt2"))
@@ -98,8 +100,9 @@ def test_each_variant_has_the_folder_of_a_run_of_its_own(done):
 def test_a_variant_scores_as_its_exported_weights_do(done):
     workdir, _ = done
     model = jp.load(NANO)
-    on = masked(model, workdir / "translation-fr-0.5")
-    masks = checkpoint.restore(workdir / "translation-fr-0.5" / "checkpoint").masks
+    folder = workdir / "translation-fr-0.5" / "checkpoint"
+    on = under_masks(model, checkpoint.restore_packed_masks(folder))
+    masks = checkpoint.restore(folder).masks
     expected = jp.masks.apply(model.params, masks)
     jax.tree.map(np.testing.assert_array_equal, dict(on.params), dict(expected))
     for layer in (0, model.config.n_layers - 1):
@@ -110,50 +113,50 @@ def test_a_variant_scores_as_its_exported_weights_do(done):
 def test_tables_say_what_a_plain_recomputation_says(done):
     workdir, found = done
     for task in ("nano_nli", "nano_reviews"):
-        table = found["tasks"][task]
-        assert [(row["calibration"], row["sparsity"]) for row in table["rows"]] == [
+        table = found.tasks[task]
+        assert [(row.calibration, row.sparsity) for row in table.rows] == [
             ("random", 0.5), ("translation", 0.5), ("lrp2", None),
         ]  # fmt: skip
-        assert list(table["rows"][1]["languages"]) == ["fr"]
+        assert list(table.rows[1].languages) == ["fr"]
         raw = []
-        for row in table["rows"]:
-            for code, cell in row["languages"].items():
+        for row in table.rows:
+            for code, cell in row.languages.items():
                 before, labels = scores(workdir / "dense" / task / f"{code}.npz")
-                after, _ = scores(workdir / cell["variant"] / task / f"{code}.npz")
+                after, _ = scores(workdir / cell.variant / task / f"{code}.npz")
                 a, b = before.argmax(1) == labels, after.argmax(1) == labels
-                assert cell["accuracy"] == pytest.approx(b.mean())
-                assert cell["difference"] == pytest.approx(b.mean() - a.mean())
+                assert cell.accuracy == pytest.approx(b.mean())
+                assert cell.difference == pytest.approx(b.mean() - a.mean())
                 only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
                 p = binomtest(only_b, only_a + only_b).pvalue if only_a + only_b else 1.0
-                assert cell["p"]["mcnemar"] == pytest.approx(p)
+                assert cell.p.mcnemar == pytest.approx(p)
                 wilson = binomtest(int(b.sum()), ROWS).proportion_ci(method="wilson")
-                assert cell["interval"] == pytest.approx(list(wilson))
+                assert cell.interval == pytest.approx(tuple(wilson))
                 raw.append((p, cell))
                 if code == "fr":
-                    english, _ = scores(workdir / cell["variant"] / task / "en.npz")
-                    assert cell["rankc"] == metrics.rankc(english, after)
+                    english, _ = scores(workdir / cell.variant / task / "en.npz")
+                    assert cell.rankc == metrics.rankc(english, after)
         ordered = sorted(range(len(raw)), key=lambda i: raw[i][0])
         least = 0.0  # Holm by hand
         for place, i in enumerate(ordered):
             least = max(least, min(1.0, raw[i][0] * (len(raw) - place)))
-            assert raw[i][1]["p"]["holm_table"] == pytest.approx(least)
-            assert raw[i][1]["significant_table"] == (least <= 0.05)
-        fr = table["rows"][1]
-        assert fr["mean_non_english"]["accuracy"] == fr["languages"]["fr"]["accuracy"]
-        english = table["rows"][2]["languages"]["en"]
-        assert (english["difference"], english["significant"]) == (0, False)  # lrp2 leaves it alone
-    assert found["tasks"]["nano_nli"]["rows"][0]["languages"]["en"]["significant_table"]
+            assert raw[i][1].p.holm_table == pytest.approx(least)
+            assert raw[i][1].significant_table == (least <= 0.05)
+        fr = table.rows[1]
+        assert fr.mean_non_english.accuracy == fr.languages["fr"].accuracy
+        english = table.rows[2].languages["en"]
+        assert (english.difference, english.significant) == (0, False)  # lrp2 leaves it alone
+    assert found.tasks["nano_nli"].rows[0].languages["en"].significant_table
 
 
 def test_translations_are_of_the_language_of_the_calibration(done):
     workdir, found = done
-    table = found["translation"]
-    assert [(row["calibration"], list(row["languages"])) for row in table["rows"]] == [
+    table = found.translation
+    assert [(row.calibration, list(row.languages)) for row in table.rows] == [
         ("random", ["fr"]), ("translation", ["fr"]),
     ]  # fmt: skip
     for name, cell in [
-        ("dense", table["dense"]["languages"]["fr"]),
-        ("translation-fr-0.5", table["rows"][1]["languages"]["fr"]),
+        ("dense", table.dense.languages["fr"]),
+        ("translation-fr-0.5", table.rows[1].languages["fr"]),
     ]:
         text = (workdir / name / "translation" / "fr.jsonl").read_text()
         lines = [json.loads(line) for line in text.splitlines()]
@@ -161,7 +164,7 @@ def test_translations_are_of_the_language_of_the_calibration(done):
         again = translation_scores(
             [line["hypothesis"] for line in lines], [line["reference"] for line in lines]
         )
-        assert cell["bleu"] == pytest.approx(again["bleu"])
+        assert cell.bleu == pytest.approx(again.bleu)
 
 
 def test_csv_and_markdown_hold_the_cells(done):
@@ -170,22 +173,59 @@ def test_csv_and_markdown_hold_the_cells(done):
     own = [line for line in lines if line["table"] == "own" and line["task"] == "nano_nli"]
     assert len(own) == 2 + 2 + 1 + 2
     for line in own:
-        of = found["tasks"]["nano_nli"]
-        row = {(r["calibration"], r["sparsity"]): r for r in of["rows"]} | {
-            ("dense", None): of["dense"]
-        }
+        of = found.tasks["nano_nli"]
+        row = {(r.calibration, r.sparsity): r for r in of.rows} | {("dense", None): of.dense}
         sparsity = float(line["sparsity"]) if line["sparsity"] else None
-        cell = row[line["calibration"], sparsity]["languages"][line["language"]]
-        assert float(line["accuracy"]) == cell["accuracy"]
-        assert line["p_mcnemar"] == (
-            "" if line["calibration"] == "dense" else str(cell["p"]["mcnemar"])
-        )
+        cell = row[line["calibration"], sparsity].languages[line["language"]]
+        assert float(line["accuracy"]) == cell.accuracy
+        assert line["p_mcnemar"] == ("" if line["calibration"] == "dense" else str(cell.p.mcnemar))
     text = (workdir / "tables.md").read_text()
-    cell = found["tasks"]["nano_nli"]["rows"][1]["languages"]["fr"]
-    low, high = cell["interval"]
-    expected = f"{100 * cell['accuracy']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    cell = found.tasks["nano_nli"].rows[1].languages["fr"]
+    low, high = cell.interval
+    expected = f"{100 * cell.accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     assert f"| translation 50% | – | {expected} |" in text
-    assert json.loads((workdir / "tables.json").read_text()) == found
+    assert SweepTables.read(workdir) == found
+
+
+TABLES_JSON = {
+    "": ["model", "revision", "propagate", "calibration", "tasks", "translation", "seconds", "method"],
+    "calibration": ["data", "target", "shots", "samples"],
+    "tasks.nano_nli": ["protocol", "dense", "rows", "variants"],
+    "tasks.nano_nli.dense": ["languages", "mean_non_english"],
+    "tasks.nano_nli.dense.languages.fr": ["rows", "accuracy", "interval", "rankc"],
+    "tasks.nano_nli.rows.0": ["calibration", "sparsity", "languages", "mean_non_english"],
+    "tasks.nano_nli.rows.0.languages.fr": [
+        "variant", "language", "rows", "accuracy", "interval", "difference", "difference_interval",
+        "p", "significant", "rankc", "significant_table",
+    ],
+    "tasks.nano_nli.rows.0.languages.fr.p": ["mcnemar", "holm", "holm_table"],
+    "tasks.nano_nli.rows.0.mean_non_english": ["accuracy", "difference", "difference_interval", "p"],
+    "tasks.nano_nli.variants.0": [
+        "variant", "calibration", "language", "sparsity", "languages", "mean_non_english",
+    ],
+    "tasks.nano_nli.variants.0.languages.fr": [
+        "rows", "accuracy", "interval", "difference", "difference_interval", "p", "significant",
+        "rankc",
+    ],
+    "tasks.nano_nli.variants.0.languages.fr.p": ["mcnemar", "holm"],
+    "translation": ["target", "shots", "data", "signatures", "dense", "rows"],
+    "translation.dense.languages.fr": ["bleu", "chrf", "rows"],
+    "translation.rows.0": ["calibration", "sparsity", "languages"],
+    "translation.rows.0.languages.fr": [
+        "variant", "language", "rows", "bleu", "chrf", "bleu_interval", "difference", "p",
+        "significant", "significant_table",
+    ],
+    "translation.rows.0.languages.fr.p": ["bleu", "chrf", "holm", "holm_table"],
+    "method": ["alpha", "significant"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TABLES_JSON)
+def test_the_keys_of_tables_json_and_their_order(done, path):
+    value = json.loads((done[0] / "tables.json").read_text())
+    for key in filter(None, path.split(".")):
+        value = value[int(key) if isinstance(value, list) else key]
+    assert list(value) == TABLES_JSON[path]
 
 
 def test_the_page_tells_each_calibration_and_language(done):
@@ -199,9 +239,16 @@ def test_the_page_tells_each_calibration_and_language(done):
     titles = ["".join(t.itertext()) for t in sections["task-nano_nli"].iter("b")]
     assert titles[:3] == ["en", "fr", "mean of the languages but en"]
     assert "Significantly better than dense: none." in text
-    cell = found["tasks"]["nano_nli"]["rows"][0]["languages"]["en"]
+    cell = found.tasks["nano_nli"].rows[0].languages["en"]
     worse = [s for s in sections["helped"].iter("span") if s.get("class") == "worse"]
-    assert f"{abs(100 * cell['difference']):.1f}**" in "".join("".join(s.itertext()) for s in worse)
+    values = [
+        f"{one.variant}, {code}: {points(one.languages[code].difference)}"
+        for one in found.tasks["nano_nli"].variants
+        for code in ("en", "fr")
+    ]
+    titles = [title.text for title in sections["task-nano_nli"].iter("title")]
+    assert titles[-len(values) :] == values
+    assert f"{abs(100 * cell.difference):.1f}**" in "".join("".join(s.itertext()) for s in worse)
 
 
 @pytest.mark.parametrize(("width", "scheme"), browser.VIEWS, ids=str)
@@ -263,12 +310,12 @@ def test_a_workdir_of_another_sweep_is_refused(done, fields, message):
 
 
 def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
-    run.remember(job(), tmp_path)
+    run.check_same_sweep(job(), tmp_path)
     more = {"sweep.sparsities": "0.5,0.1", "sweep.calibrations": "dense,magnitude"}
-    run.remember(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
-    run.remember(job(**{"calibration.code": "somewhere"}), tmp_path)
+    run.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
+    run.check_same_sweep(job(**{"calibration.code": "somewhere"}), tmp_path)
     with pytest.raises(InputError, match=r"calibration\.code: got 'elsewhere'"):
-        run.remember(job(**{"calibration.code": "elsewhere"}), tmp_path)
+        run.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -326,11 +373,13 @@ def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path,
     monkeypatch.setattr(
         calibration, "probe", lambda *a, **k: (probed.append(a[1][0].role), real(*a, **k))[1]
     )
-    samples = Samples(config, model, tmp_path)
+    samples = CalibrationSets(config, model, tmp_path)
     for variant in plan.variants(config)[1:]:
         batches, stats = samples.batches(variant), samples.stats(variant)
         own = plan.variant_config(config, variant)
-        settings = Settings(own.pruning.criterion, variant.sparsity, propagate="dense")
+        settings = Settings(
+            criterion=own.pruning.criterion, sparsity=variant.sparsity, propagate="dense"
+        )
         expected = prune_blocks(model, batches, settings, progress=False)
         got = prune_blocks(model, batches, settings, progress=False, stats=stats)
         for one, other in zip(expected, got, strict=True):
@@ -338,7 +387,7 @@ def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path,
             for path, mask in one.keep.items():
                 np.testing.assert_array_equal(mask, other.keep[path])
     assert probed == ["translation", "code"]
-    again = Samples(config, model, tmp_path)  # from disk
+    again = CalibrationSets(config, model, tmp_path)  # from disk
     again.stats(Variant("translation", "fr", 0.2))
     assert probed == ["translation", "code"]
     with pytest.raises(InputError, match="propagate is 'block'"):
@@ -347,7 +396,7 @@ def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path,
 
 def test_statistics_that_depend_on_what_is_pruned_are_not_shared(tmp_path):
     config = job(**{"calibration.samples": 2})
-    samples = Samples(config, jp.load(NANO), tmp_path)
+    samples = CalibrationSets(config, jp.load(NANO), tmp_path)
     variant = Variant("translation", "fr", 0.5)
     assert samples.stats(variant) is None
     assert {batch.role for batch in samples.batches(variant)} == {"translation"}
@@ -358,20 +407,20 @@ def test_statistics_that_depend_on_what_is_pruned_are_not_shared(tmp_path):
 
 def test_a_plan_has_every_variant_dense_first():
     config = job(**{
-        "sweep.calibrations": "lrp2,translation,monolingual,random", "sweep.sparsities": "0.3,0.5",
-        "sweep.languages": "en,fr",
+        "sweep.calibrations": "lrp2,translation,monolingual,magnitude,random",
+        "sweep.sparsities": "0.3,0.5", "sweep.languages": "en,fr",
     })  # fmt: skip
     assert [variant.name for variant in plan.variants(config)] == [
-        "dense", "random-0.3", "random-0.5", "monolingual-en-0.3", "monolingual-en-0.5",
-        "monolingual-fr-0.3", "monolingual-fr-0.5", "translation-fr-0.3", "translation-fr-0.5",
-        "lrp2",
+        "dense", "random-0.3", "random-0.5", "magnitude-0.3", "magnitude-0.5", "monolingual-en-0.3",
+        "monolingual-en-0.5", "monolingual-fr-0.3", "monolingual-fr-0.5", "translation-fr-0.3",
+        "translation-fr-0.5", "lrp2",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "paper").glob("*.py")), ids=str)
 def test_configs_of_the_paper_are_valid_sweeps(path):
     config = validate(runpy.run_path(str(path))["get_config"](), prunes=False)
-    plan.check(config)
+    plan.check_sweep(config)
     found = plan.variants(config)
     refined = [one for one in found if one.calibration == "translation_vs_code"]
     assert len(refined) == (5 if path.stem == "bloom_3b" else 0)

@@ -1,24 +1,47 @@
 """Two evaluated runs → what changed in each language, whether it is significant, and tables of it."""
 
 from jaxprune.evaluation.comparison.compare import (
-    Evaluated,
     compare_means,
     compare_runs,
-    paired,
+    comparison_method,
     read_run,
+    shared_rows,
 )
-from jaxprune.evaluation.comparison.table import pipes, table, write
+from jaxprune.evaluation.comparison.records import (
+    Comparison,
+    ComparisonMethod,
+    Evaluated,
+    LanguageComparison,
+    LeftOut,
+    MaskComparison,
+    MeanComparison,
+    PerplexityComparison,
+    TaskComparison,
+    TranslationComparison,
+    TranslationLanguage,
+)
 from jaxprune.evaluation.comparison.texts import compare_perplexity, compare_translations
+from jaxprune.evaluation.comparison.write import comparison_text, write_comparison
 
 __all__ = [
+    "Comparison",
+    "ComparisonMethod",
     "Evaluated",
+    "LanguageComparison",
+    "LeftOut",
+    "MaskComparison",
+    "MeanComparison",
+    "PerplexityComparison",
+    "TaskComparison",
+    "TranslationComparison",
+    "TranslationLanguage",
     "compare_means",
     "compare_perplexity",
     "compare_runs",
     "compare_translations",
-    "paired",
-    "pipes",
+    "comparison_method",
+    "comparison_text",
     "read_run",
-    "table",
-    "write",
+    "shared_rows",
+    "write_comparison",
 ]

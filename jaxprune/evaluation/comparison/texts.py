@@ -4,46 +4,40 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from jaxprune.errors import InputError
+from jaxprune.evaluation.comparison.records import (
+    PerplexityComparison,
+    Sides,
+    TranslationComparison,
+    TranslationLanguage,
+)
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, holm
-from jaxprune.evaluation.translation import TRANSLATION, paired_bootstrap
+from jaxprune.evaluation.translation import TRANSLATION, SystemComparison, compare_systems
 from jaxprune.files import read_json
 
 
-def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, Any] | None:
-    """Perplexities of the languages that both runs have; None if there are none.
-
-    Returns:
-      By language `tokens`, `perplexity` ({"a", "b"}) and `ratio`, b over a.
+def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparison] | None:
+    """Perplexities by language that both runs have; None if there are none.
 
     Raises:
       InputError: other tokens in the two runs, whose perplexities say nothing of each other; broken files.
     """
-    found = [_perplexities(run) for run in (run_a, run_b)]
+    of_a, of_b = (_perplexities(run) for run in (run_a, run_b))
     languages = {}
-    for code in sorted(found[0].keys() & found[1].keys(), key=order):
-        a, b = (side[code] for side in found)
-        if a["tokens"] != b["tokens"]:
+    for code in sorted(of_a.keys() & of_b.keys(), key=order):
+        (tokens, a), (others, b) = of_a[code], of_b[code]
+        if tokens != others:
             raise InputError(
-                f"{PERPLEXITY}/{code}: {a['tokens']} tokens in A and {b['tokens']} in B; expected the "
+                f"{PERPLEXITY}/{code}: {tokens} tokens in A and {others} in B; expected the "
                 "same text and tokenizer"
             )
-        languages[code] = {
-            "tokens": a["tokens"],
-            "perplexity": {"a": a["perplexity"], "b": b["perplexity"]},
-            "ratio": b["perplexity"] / a["perplexity"],
-        }
+        languages[code] = PerplexityComparison(tokens, Sides(a, b), b / a)
     return languages or None
 
 
-def compare_translations(run_a: Path, run_b: Path) -> dict[str, Any] | None:
+def compare_translations(run_a: Path, run_b: Path) -> TranslationComparison | None:
     """BLEU and chrF of the languages that both runs translate; None if there are none.
-
-    Returns:
-      `target` and by language in `languages`: `rows`; `bleu` and `chrf`, each as `translation_metrics.paired_bootstrap`
-      gives it; `holm`, p of BLEU after Holm's correction over the languages, and whether it is `significant`.
 
     Raises:
       InputError: other sentences or another target in the two runs; broken files; sacrebleu is not installed.
@@ -54,11 +48,15 @@ def compare_translations(run_a: Path, run_b: Path) -> dict[str, Any] | None:
     target, other = (_target(run) for run in (run_a, run_b))
     if target != other:
         raise InputError(f"{TRANSLATION}: into {target} in A and into {other} in B")
-    languages = {code: _compare_language(run_a, run_b, code, target) for code in codes}
-    adjusted = holm([figure["bleu"]["p"] for figure in languages.values()])
-    for figure, p in zip(languages.values(), adjusted, strict=True):
-        figure |= {"holm": p, "significant": p <= ALPHA}
-    return {"target": target, "languages": languages}
+    compared = {code: _compare_language(run_a, run_b, code, target) for code in codes}
+    adjusted = holm([systems.bleu.p for _, systems in compared.values()])
+    languages = {
+        code: TranslationLanguage(
+            rows=rows, bleu=systems.bleu, chrf=systems.chrf, holm=p, significant=p <= ALPHA
+        )
+        for (code, (rows, systems)), p in zip(compared.items(), adjusted, strict=True)
+    }
+    return TranslationComparison(target, languages)
 
 
 def texts_of(run: Path) -> list[tuple[str, str]]:
@@ -77,20 +75,21 @@ def translated(run: Path) -> set[str]:
     return {file.stem for file in (run / TRANSLATION).glob("*.jsonl")}
 
 
-def _perplexities(run: Path) -> dict[str, Any]:
+def _perplexities(run: Path) -> dict[str, tuple[int, float]]:
+    """(tokens, perplexity) by language."""
     file = run / PERPLEXITY / "metrics.json"
-    found = read_json(file).get("languages", {})
-    whole = isinstance(found, dict) and all(
+    languages = read_json(file).get("languages", {})
+    whole = isinstance(languages, dict) and all(
         isinstance(figure, dict)
         and isinstance(figure.get("perplexity"), float | int)
         and isinstance(figure.get("tokens"), int)
-        for figure in found.values()
+        for figure in languages.values()
     )
     if not whole:
         raise InputError(
             f'{file}: expected {{"languages": {{"fr": {{"perplexity": …, "tokens": …}}, …}}, …}}'
         )
-    return found
+    return {code: (figure["tokens"], figure["perplexity"]) for code, figure in languages.items()}
 
 
 def _target(run: Path) -> str:
@@ -101,7 +100,10 @@ def _target(run: Path) -> str:
     return str(protocol["target"])
 
 
-def _compare_language(run_a: Path, run_b: Path, code: str, target: str) -> dict[str, Any]:
+def _compare_language(
+    run_a: Path, run_b: Path, code: str, target: str
+) -> tuple[int, SystemComparison]:
+    """How many sentences there are, and what both runs made of them."""
     a, b = (_read(run / TRANSLATION / f"{code}.jsonl") for run in (run_a, run_b))
     references = [line["reference"] for line in a]
     if references != [line["reference"] for line in b]:
@@ -109,7 +111,7 @@ def _compare_language(run_a: Path, run_b: Path, code: str, target: str) -> dict[
             f"{TRANSLATION}/{code}: B has other sentences than A; expected the same in both"
         )
     left, right = ([line["hypothesis"] for line in lines] for lines in (a, b))
-    return {"rows": len(references), **paired_bootstrap(left, right, references, target=target)}
+    return len(references), compare_systems(left, right, references, target=target)
 
 
 def _read(file: Path) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""One block of a model that generates: it fills its keys and values from prompts, then is asked token by token.
+"""A block's parameters and states → its output, with keys and values kept: of prompts, then token by token.
 
 A query sees three stretches of keys, each of which is stored once:
 
@@ -23,10 +23,10 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from jaxprune.devices import on_own_rows
-from jaxprune.models import QUERIES, Block, ModelConfig, Positions, modules, softmax_parts
+from jaxprune.models import Block, ModelConfig, Positions, Prefix, causal_attention, modules
 
 # The score of a key that is not there.
-NOTHING = -1e30
+MASKED_SCORE = -1e30
 
 
 class KeyValues(NamedTuple):
@@ -57,7 +57,7 @@ def _finish(block: Block, residual: Array, attended: Array) -> Array:
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
-def fill(
+def prefill(
     params: Any,
     x: Float[Array, "B T D"],
     shared: KeyValues,
@@ -80,61 +80,18 @@ def fill(
         residual, u = block.enter(x)
         places = jnp.broadcast_to(count + jnp.arange(x.shape[1]), x.shape[:2])
         q, k, v = block.attention.heads(u, Positions(places, limit))
-        dtype = block.attention.out.dtype
-        own = KeyValues(*(y.astype(dtype).transpose(0, 2, 1, 3) for y in (k, v)))
-        q = (q * config.attention_scale).astype(dtype)
-        attended = attend_prompts(q, own, shared, count, block.attention.slopes)
-        return _finish(block, residual, attended), own
+        dtype, slopes = block.attention.out.dtype, block.attention.slopes
+        prefix = Prefix(shared.keys[0], shared.values[0], count) if shared.keys.shape[2] else None
+        scale = config.attention_scale
+        attended = causal_attention(q, k, v, scale, dtype, slopes, prefix=prefix)
+        new = KeyValues(*(y.astype(dtype).transpose(0, 2, 1, 3) for y in (k, v)))
+        return _finish(block, residual, attended), new
 
     return on_own_rows(call, mesh)(params, x, shared)
 
 
-def attend_prompts(
-    q: Float[Array, "B T N H"],
-    own: KeyValues,
-    shared: KeyValues,
-    count: Int[Array, ""],
-    slopes: np.ndarray | None,
-) -> Float[Array, "B T NH"]:
-    """Attention of prompts to the first `count` shared keys and, causally, to their own; float32.
-
-    One (row, key head) at a time on CPUs, and there a chunk of queries at a time, as in
-    `models/attention.py`: scores of all would not stay in a cache.
-    """
-    B, T, N, H = q.shape
-    P, K = shared.keys.shape[2], own.keys.shape[1]
-    G = N // K
-    on_cpu = jax.default_backend() == "cpu"
-    chunk = QUERIES if on_cpu else T
-    grouped = q.reshape(B, T, K, G, H).transpose(0, 2, 3, 1, 4)
-    places = jnp.concatenate([jnp.arange(P), count + jnp.arange(T)]).astype(jnp.float32)
-    real = jnp.concatenate([jnp.arange(P) < count, jnp.ones(T, bool)])
-    bias = jnp.zeros(N) if slopes is None else jnp.asarray(slopes)
-
-    def one_head(place: Array) -> Array:
-        row, head = place // K, place % K
-        k, v = (
-            jnp.concatenate([before[0, head], after[row, head]])
-            for before, after in zip(shared, own, strict=True)
-        )
-        outs = []
-        for start in range(0, T, chunk):
-            stop = min(start + chunk, T)
-            scores = _product("gth,sh->gts", grouped[row, head, :, start:stop], k[: P + stop])
-            if slopes is not None:
-                slope = jax.lax.dynamic_slice(bias, (head * G,), (G,))
-                scores += slope[:, None, None] * places[: P + stop]
-            causal = jnp.arange(start, stop)[:, None] >= jnp.arange(-P, stop)
-            weights, total = softmax_parts(scores, causal & real[: P + stop])
-            outs.append(_product("gts,sh->gth", weights.astype(v.dtype), v[: P + stop]) / total)
-        return jnp.concatenate(outs, axis=1)
-
-    out = jax.lax.map(one_head, jnp.arange(B * K), batch_size=None if on_cpu else B * K)
-    return out.reshape(B, K, G, T, H).transpose(0, 3, 1, 2, 4).reshape(B, T, N * H)
-
-
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
-def step(
+def decode_step(
     params: Any,
     x: Float[Array, "B M D"],
     lengths: Int[Array, " B"],
@@ -162,16 +119,16 @@ def step(
         places = jnp.broadcast_to(lengths[:, None] + slot, x.shape[:2])
         q, k, v = block.attention.heads(u, Positions(places, limit))
         dtype = block.attention.out.dtype
-        own = KeyValues(k.astype(dtype), v.astype(dtype))
+        new = KeyValues(k.astype(dtype), v.astype(dtype))
         q = (q * config.attention_scale).astype(dtype)
         slopes = block.attention.slopes
-        attended = attend_step(q, own, stretches, lengths, count, slot, slopes)
-        return _finish(block, residual, attended), own
+        attended = attend_step(q, new, stretches, lengths, count, slot, slopes)
+        return _finish(block, residual, attended), new
 
     return on_own_rows(call, mesh)(params, x, lengths, stretches)
 
 
-class _Part(NamedTuple):
+class _PartialAttention(NamedTuple):
     """Attention to some of the keys: Σ w v and Σ w with w = exp(score - largest).
 
     Attributes:
@@ -186,7 +143,7 @@ class _Part(NamedTuple):
 
 def attend_step(
     q: Float[Array, "B M N H"],
-    own: KeyValues,
+    new: KeyValues,
     stretches: Stretches,
     lengths: Int[Array, " B"],
     count: Int[Array, ""],
@@ -198,7 +155,7 @@ def attend_step(
     Each stretch is attended to in the order of axes in which its product comes, then all are joined.
     """
     B, M, N, H = q.shape
-    K = own.keys.shape[2]
+    K = new.keys.shape[2]
     q = q.reshape(B, M, K, N // K, H)
     slope = None if slopes is None else jnp.asarray(slopes).reshape(K, N // K)
     P, T, S = (stretch.keys.shape[-2] for stretch in stretches)
@@ -212,10 +169,10 @@ def attend_step(
     shared = jax.tree.map(lambda y: y[0], stretches.shared)
     arrays = (shared, stretches.prompt, stretches.generated)
     axes = (("kbmg", "ksh"), ("bkmg", "bksh"), ("bmkg", "bmksh"))
-    parts = [_own(q, own, slope, lengths + slot)]
-    for names, kv, seen, place in zip(axes, arrays, visible, places, strict=True):
+    parts = [_attend_self(q, new, slope, lengths + slot)]
+    for names, kv, is_visible, place in zip(axes, arrays, visible, places, strict=True):
         if kv.keys.shape[-2]:
-            parts.append(_part(q, names, kv, seen, place, slope))
+            parts.append(_attend_stretch(q, names, kv, is_visible, place, slope))
     largest = functools.reduce(jnp.maximum, (part.largest for part in parts))
     scales = [jnp.exp(part.largest - largest) for part in parts]
     weighted = [(p.out * s[..., None], p.total * s) for p, s in zip(parts, scales, strict=True)]
@@ -223,14 +180,14 @@ def attend_step(
     return (out / total[..., None]).reshape(B, M, N * H)
 
 
-def _part(
+def _attend_stretch(
     q: Array,
     names: tuple[str, str],
     kv: KeyValues,
     visible: Array,
     places: Array,
     slope: Array | None,
-) -> _Part:
+) -> _PartialAttention:
     """Attention to one stretch.
 
     Args:
@@ -248,53 +205,56 @@ def _part(
     else:
         scores = _product(f"bmkgh,{stretch}->{axes}s", q, kv.keys)
 
-    def spread(array: Array, own: str) -> Array:
-        return jnp.expand_dims(array, [i for i, axis in enumerate(axes + "s") if axis not in own])
+    def spread(array: Array, names: str) -> Array:
+        missing = [i for i, axis in enumerate(axes + "s") if axis not in names]
+        return jnp.expand_dims(array, missing)
 
     if slope is not None:
-        near = spread(places.astype(jnp.float32), "bs"[-places.ndim :])
-        scores += spread(slope, "kg") * near
+        position = spread(places.astype(jnp.float32), "bs"[-places.ndim :])
+        scores += spread(slope, "kg") * position
     # Finite, as a stretch may have none; when all are joined, it then has the weight 0.
-    scores = jnp.where(spread(visible, "bs"[-visible.ndim :]), scores, NOTHING)
+    scores = jnp.where(spread(visible, "bs"[-visible.ndim :]), scores, MASKED_SCORE)
     largest = jnp.max(scores, axis=-1)
     weights = jnp.exp(scores - largest[..., None])
     out = _product(f"{axes}s,{stretch}->{axes}h", weights.astype(kv.values.dtype), kv.values)
     back = [axes.index(axis) for axis in "bmkg"]
-    return _Part(
+    return _PartialAttention(
         out.transpose(*back, 4), jnp.sum(weights, axis=-1).transpose(back), largest.transpose(back)
     )
 
 
-def _own(q: Array, own: KeyValues, slope: Array | None, places: Int[Array, " B"]) -> _Part:
+def _attend_self(
+    q: Array, new: KeyValues, slope: Array | None, places: Int[Array, " B"]
+) -> _PartialAttention:
     """Attention of each token to itself."""
-    scores = _product("bmkgh,bmkh->bmkg", q, own.keys)
+    scores = _product("bmkgh,bmkh->bmkg", q, new.keys)
     if slope is not None:
         scores += slope * places[:, None, None, None].astype(jnp.float32)
-    values = jnp.broadcast_to(own.values[..., None, :].astype(jnp.float32), q.shape)
-    return _Part(values, jnp.ones_like(scores), scores)
+    values = jnp.broadcast_to(new.values[..., None, :].astype(jnp.float32), q.shape)
+    return _PartialAttention(values, jnp.ones_like(scores), scores)
 
 
 @functools.partial(jax.jit, static_argnames="mesh", donate_argnames="generated")
-def remember(
-    generated: KeyValues, own: KeyValues, slot: Int[Array, ""], *, mesh: Mesh
+def write_token(
+    generated: KeyValues, new: KeyValues, slot: Int[Array, ""], *, mesh: Mesh
 ) -> KeyValues:
     """Writes one token's keys and values [B, M, K, H] to their slot, in place.
 
     A program of its own: XLA on CPUs copies an array before writing to it where it is also read.
     """
 
-    def call(slot: Array, generated: KeyValues, own: KeyValues) -> KeyValues:
+    def call(slot: Array, generated: KeyValues, new: KeyValues) -> KeyValues:
         def write(old: Array, y: Array) -> Array:
             return jax.lax.dynamic_update_slice_in_dim(old, y[..., None, :], slot, axis=3)
 
-        return jax.tree.map(write, generated, own)
+        return jax.tree.map(write, generated, new)
 
-    return on_own_rows(call, mesh)(slot, generated, own)
+    return on_own_rows(call, mesh)(slot, generated, new)
 
 
 @functools.partial(jax.jit, static_argnames="mesh")
-def follow(generated: KeyValues, parents: Int[Array, "B M"], *, mesh: Mesh) -> KeyValues:
-    """What each beam generated, after beams went on from others."""
+def reorder(generated: KeyValues, parents: Int[Array, "B M"], *, mesh: Mesh) -> KeyValues:
+    """Keys and values by beam, after each beam went on from its parent."""
 
     def call(_: None, generated: KeyValues, parents: Array) -> KeyValues:
         index = parents[:, :, None, None, None]

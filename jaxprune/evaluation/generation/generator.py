@@ -1,6 +1,6 @@
 """Prompts → what the model writes after them, with keys and values kept; greedy or by beam search.
 
-One block is compiled, for a piece of prompts and for one token, and called layer by layer with the weights
+One block is compiled, for a micro-batch of prompts and for one token, and called layer by layer with the weights
 where they lie: in a loop over stacked layers inside one program, XLA on CPUs copies every kernel at every step.
 """
 
@@ -11,14 +11,19 @@ from collections.abc import Collection, Iterator, Sequence
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Bool
 from tqdm import tqdm
 
 from jaxprune.calibration import check_tokens
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
-from jaxprune.evaluation.generation.resident import for_steps, put
-from jaxprune.evaluation.generation.rows import Rows, begin, rounded
-from jaxprune.evaluation.generation.search import BeamSearch, Greedy, Search
+from jaxprune.evaluation.generation.decoding import (
+    BeamSearch,
+    DecodingStrategy,
+    GreedyDecoding,
+)
+from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
+from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
 from jaxprune.hf import Model
 from jaxprune.models import ModelConfig
 from jaxprune.passes import DTYPE
@@ -27,31 +32,7 @@ from jaxprune.schema import check
 # Sequences that are generated at once, on all devices together.
 BATCH = 64
 # What stands behind the end of a sequence, where processes exchange them.
-NOTHING = -1
-
-
-def generate(
-    model: Model,
-    prompts: Sequence[Sequence[int]],
-    *,
-    max_new_tokens: int,
-    stop: Collection[int] = (),
-    beams: int = 1,
-    length_penalty: float = 1.0,
-    batch: int = BATCH,
-    dtype: str = "float32",
-    mesh: Mesh | None = None,
-    progress: bool = True,
-) -> list[list[int]]:
-    """The tokens that follow each prompt; see `Generator`, which keeps the weights for further calls."""
-    return Generator(model, dtype=dtype, mesh=mesh, progress=progress)(
-        prompts,
-        max_new_tokens=max_new_tokens,
-        stop=stop,
-        beams=beams,
-        length_penalty=length_penalty,
-        batch=batch,
-    )
+PADDING = -1
 
 
 class Generator:
@@ -76,8 +57,8 @@ class Generator:
     ) -> None:
         check("dtype", dtype, DTYPE)
         self.model = model
-        self._model = put(model, dtype, mesh or device_mesh())
-        self._steps = for_steps(self._model)
+        self._model = put_on_devices(model, dtype, mesh or device_mesh())
+        self._steps = for_decoding(self._model)
         self.progress = progress
 
     def __call__(
@@ -114,57 +95,65 @@ class Generator:
             return []
         prompts = [[int(token) for token in prompt] for prompt in prompts]
         limit = rounded(max(map(len, prompts))) + max_new_tokens
-        shared = begin(self._steps, prompts, limit)
+        shared = prefill_shared(self._steps, prompts, limit)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         parts = np.array_split(order, -(-len(order) // max(1, batch // beams)))
         shares = [[parts[i] for i in s] for s in hosts.shares(np.array([len(p) for p in parts]))]
         counts = [sum(map(len, share)) for share in shares]
-        found: dict[int, list[int]] = {}
+        sequences: dict[int, list[int]] = {}
         quiet = not self.progress
         with tqdm(
             total=counts[jax.process_index()], desc=name, unit="prompt", disable=quiet
         ) as bar:
-            for chosen in shares[jax.process_index()]:
-                rows = Rows(
+            for members in shares[jax.process_index()]:
+                prompt_batch = PromptBatch(
                     self._model,
                     self._steps,
-                    [prompts[i] for i in chosen],
+                    [prompts[i] for i in members],
                     shared,
                     beams=beams,
                     new_tokens=max_new_tokens,
                     limit=limit,
                 )
-                search = self._search(rows, max_new_tokens, stop, beams, length_penalty)
-                for i, sequence in _run(rows, search):
-                    found[int(chosen[i])] = sequence
+                is_row = prompt_batch.prompts >= 0
+                strategy = self._strategy(is_row, max_new_tokens, stop, beams, length_penalty)
+                for i, sequence in _sequences(prompt_batch, strategy):
+                    sequences[int(members[i])] = sequence
                     bar.update()
-        mine = [i for part in shares[jax.process_index()] for i in part]
-        ends = np.full((len(mine), max_new_tokens), NOTHING, np.int32)
-        for row, i in zip(ends, mine, strict=True):
-            row[: len(found[i])] = found[i]
-        sequences = hosts.gather(ends, counts)[np.argsort(order)]
-        return [row[row != NOTHING].tolist() for row in sequences]
+        local = [i for part in shares[jax.process_index()] for i in part]
+        padded = np.full((len(local), max_new_tokens), PADDING, np.int32)
+        for row, i in zip(padded, local, strict=True):
+            row[: len(sequences[i])] = sequences[i]
+        rows = hosts.gather(padded, counts)[np.argsort(order)]
+        return [row[row != PADDING].tolist() for row in rows]
 
-    def _search(
-        self, rows: Rows, limit: int, stop: Collection[int], beams: int, length_penalty: float
-    ) -> Search:
+    def _strategy(
+        self,
+        is_row: Bool[np.ndarray, " B"],
+        limit: int,
+        stop: Collection[int],
+        beams: int,
+        length_penalty: float,
+    ) -> DecodingStrategy:
         if beams == 1:
-            return Greedy(self._steps, rows.prompts >= 0, limit, stop)
-        return BeamSearch(self._steps, rows.prompts >= 0, limit, stop, beams, length_penalty)
+            return GreedyDecoding(self._steps, is_row, limit, stop)
+        return BeamSearch(self._steps, is_row, limit, stop, beams, length_penalty)
 
 
-def _run(rows: Rows, search: Search) -> Iterator[tuple[int, list[int]]]:
+def _sequences(
+    prompt_batch: PromptBatch, strategy: DecodingStrategy
+) -> Iterator[tuple[int, list[int]]]:
     """(prompt, sequence) of every row, as they are done."""
     while True:
-        was_open = search.open.copy()
-        chosen = search.choose(rows.x)
-        for row in np.flatnonzero(was_open & ~search.open).tolist():
-            yield int(rows.prompts[row]), search.sequence(row)
-        if not search.open.any():
+        was_open = strategy.open.copy()
+        following = strategy.choose(prompt_batch.x)
+        for row in np.flatnonzero(was_open & ~strategy.open).tolist():
+            yield int(prompt_batch.prompts[row]), strategy.sequence(row)
+        if not strategy.open.any():
             return
-        kept, chosen = rows.let_go(search.open, chosen)
-        search.keep(kept)
-        rows.advance(chosen)
+        kept, following = prompt_batch.drop_done(strategy.open, following)
+        strategy.keep(kept)
+        prompt_batch.advance(following)
 
 
 def _check(

@@ -1,4 +1,4 @@
-"""A model whose weights all lie on the devices, to generate with."""
+"""A model on disk or loaded → all its weights on the devices, to generate with."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Resident(NamedTuple):
     blocks: list[Any]
 
 
-def put(model: Model, dtype: str, mesh: Mesh) -> Resident:
+def put_on_devices(model: Model, dtype: str, mesh: Mesh) -> Resident:
     """Puts all weights of a model on the devices, in `dtype`."""
     embed, head = (to_device(model.source.part(name), dtype, mesh) for name in ("embed", "head"))
     blocks = [to_device(model.block(i), dtype, mesh) for i in range(model.config.n_layers)]
     return Resident(model.config, mesh, embed, (head, embed["tokens"]), blocks)
 
 
-def for_steps(model: Resident) -> Resident:
+def for_decoding(model: Resident) -> Resident:
     """The devices that take new tokens through the blocks: those of the model, but of several CPU devices one.
 
-    A step of few rows is as long as it takes to read all weights. CPU devices share the memory that they
+    A step with few rows takes as long as it takes to read all weights. CPU devices share the memory that they
     are read from, and the products of one device run on all cores. Nothing is copied.
     """
     first = model.mesh.devices.flat[0]
@@ -50,9 +50,9 @@ def for_steps(model: Resident) -> Resident:
         return model
     mesh = mesh_of([first])
 
-    def own(leaf: Any) -> Any:
+    def on_first(leaf: Any) -> Any:
         data = next(s.data for s in leaf.addressable_shards if s.device == first)
         return jax.device_put(data, replicated(mesh))
 
-    parts = jax.tree.map(own, (model.embed, model.head, model.blocks))
+    parts = jax.tree.map(on_first, (model.embed, model.head, model.blocks))
     return Resident(model.config, mesh, *parts)

@@ -5,16 +5,26 @@ from jaxprune.evaluation.scoring.metrics import (
     ALPHA,
     CONFIDENCE,
     RESAMPLES,
-    Difference,
-    Scored,
-    check,
     holm,
     mcnemar,
     paired_bootstrap,
     task_metrics,
 )
-from jaxprune.evaluation.scoring.options import Encoded, ask, option_scores, question_scores
-from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, perplexity, texts
+from jaxprune.evaluation.scoring.options import (
+    Encoded,
+    encode_questions,
+    option_scores,
+    question_scores,
+)
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perplexity, texts
+from jaxprune.evaluation.scoring.records import (
+    Interval,
+    LanguageAccuracy,
+    RankC,
+    Scored,
+    TaskMetrics,
+    check_scores,
+)
 from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
 from jaxprune.evaluation.scoring.vocabulary import slices
 
@@ -23,14 +33,18 @@ __all__ = [
     "CONFIDENCE",
     "PERPLEXITY",
     "RESAMPLES",
-    "Difference",
     "Encoded",
     "Forest",
+    "Interval",
+    "LanguageAccuracy",
+    "Perplexity",
+    "RankC",
     "Scored",
     "Scorer",
+    "TaskMetrics",
     "TokenScores",
-    "ask",
-    "check",
+    "check_scores",
+    "encode_questions",
     "holm",
     "mcnemar",
     "option_scores",

@@ -18,13 +18,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Bool, Int32
 
 # The shortest row. Attention over a row costs its square, a sequence cut off from its siblings
 # costs their common prefix again: at this length both are small.
 MIN_LENGTH = 256
 
-_ARRAYS = ("tokens", "positions", "ends", "parents", "wanted")
+_ARRAYS = ("tokens", "positions", "ends", "parents", "is_scored")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Forest:
       positions: [R, T] int32, the depth of each token: its place in its sequences.
       ends: [R, T] int32, where the subtree of each token ends; pads see and are seen by themselves.
       parents: [R, T] int32, place of the token before; -1 for first tokens and pads.
-      wanted: [R, T] bool, tokens whose log-probability is asked for.
+      is_scored: [R, T] bool, tokens whose log-probability is asked for.
       sequences: [S] which sequences stand here.
       rows: [S] int32, the row of each.
       paths: of each, the places of its tokens, int32 [length].
@@ -46,7 +46,7 @@ class Forest:
     positions: Int32[np.ndarray, "R T"]
     ends: Int32[np.ndarray, "R T"]
     parents: Int32[np.ndarray, "R T"]
-    wanted: np.ndarray
+    is_scored: Bool[np.ndarray, "R T"]
     sequences: list[int]
     rows: list[int]
     paths: list[Int32[np.ndarray, " _"]]
@@ -86,10 +86,10 @@ def plant(
 
 
 def _pack(
-    sequences: Sequence[Sequence[int]], chosen: list[int], starts: Sequence[int], width: int
+    sequences: Sequence[Sequence[int]], members: list[int], starts: Sequence[int], width: int
 ) -> Forest:
     """Sorted sequences share their longest prefixes with their neighbours; a row takes as many as fit."""
-    order = sorted(chosen, key=lambda s: tuple(sequences[s]))
+    order = sorted(members, key=lambda s: tuple(sequences[s]))
     packed: list[_Row] = []
     rows, paths = [], []
     row = _Row(width)
@@ -114,15 +114,15 @@ class _Row:
         self.positions = np.zeros(width, np.int32)
         self.ends = np.arange(1, width + 1, dtype=np.int32)
         self.parents = np.full(width, -1, np.int32)
-        self.wanted = np.zeros(width, bool)
+        self.is_scored = np.zeros(width, bool)
         self._last: np.ndarray = np.zeros(0, np.int32)
         self._used = 0
 
     def _shared(self, sequence: Sequence[int]) -> int:
-        known = self.tokens[self._last]
-        both = min(len(known), len(sequence))
-        differ = np.flatnonzero(known[:both] != np.asarray(sequence[:both]))
-        return int(differ[0]) if differ.size else both
+        last = self.tokens[self._last]
+        shorter = min(len(last), len(sequence))
+        differ = np.flatnonzero(last[:shorter] != np.asarray(sequence[:shorter]))
+        return int(differ[0]) if differ.size else shorter
 
     def fits(self, sequence: Sequence[int]) -> bool:
         return self._used + len(sequence) - self._shared(sequence) <= len(self.tokens)
@@ -131,12 +131,11 @@ class _Row:
         """Appends what the last sequence does not share; the places of all tokens."""
         shared, size = self._shared(sequence), len(sequence)
         begin, end = self._used, self._used + size - shared
-        fresh = np.arange(begin, end, dtype=np.int32)
-        path = np.concatenate([self._last[:shared], fresh])
+        path = np.concatenate([self._last[:shared], np.arange(begin, end, dtype=np.int32)])
         self.tokens[begin:end] = sequence[shared:]
         self.positions[begin:end] = np.arange(shared, size)
         self.parents[begin:end] = np.concatenate([[-1], path])[shared:size]
         self.ends[path] = end  # grows as long as descendants come
-        self.wanted[path[start:]] = True
+        self.is_scored[path[start:]] = True
         self._last, self._used = path, end
         return path

@@ -1,4 +1,4 @@
-"""From scores to figures: accuracy, F1, RankC, intervals, tests of a difference. Pure numpy.
+"""Scores → figures: accuracy, F1, RankC, intervals, tests of a difference. Knows no model.
 
 All figures are shares in [0, 1]; only tables show percent and points. Rows are taken to be independent
 of each other.
@@ -6,16 +6,27 @@ of each other.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy.special import bdtr
 
 from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring.records import (
+    Difference,
+    LanguageAccuracy,
+    LanguageMetrics,
+    RankC,
+    Scored,
+    TaskMetrics,
+    check_scores,
+)
+
+if TYPE_CHECKING:
+    from scipy.stats._result_classes import BinomTestResult
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -24,78 +35,6 @@ RANKC_KINDS = ("corrected", "official")
 
 # Entries of one draw of the bootstrap: it bounds the memory, whatever the number of rows.
 _DRAWN_AT_ONCE = 1 << 22
-
-
-class Scored(NamedTuple):
-    """What a model said of a task in one language: what `<task>/<language>.npz` holds.
-
-    Attributes:
-      scores: [R, C] of each option, higher is likelier; the prediction is the argmax and, of equal
-        scores, the lowest index, as numpy has it. -inf stands for an option that cannot be.
-      labels: [R] index of the right option.
-      rows: [R] number of each row in its source.
-    """
-
-    scores: Float[np.ndarray, "R C"]
-    labels: Int[np.ndarray, " R"]
-    rows: Int[np.ndarray, " R"]
-
-    @property
-    def correct(self) -> Bool[np.ndarray, " R"]:
-        """Whether the prediction is the label."""
-        return self.scores.argmax(axis=1) == self.labels
-
-
-class Difference(NamedTuple):
-    """Mean of b minus mean of a, its interval, and the two-sided p-value of no difference."""
-
-    difference: float
-    low: float
-    high: float
-    p: float
-
-
-def check(scored: Scored, where: str) -> None:
-    """Refuses scores from which no figure can be had.
-
-    Args:
-      where: language or file, for the message.
-
-    Raises:
-      InputError: no rows, arrays that do not fit each other, a row that stands twice, a label that is no
-        column of the scores, a score that is NaN or +inf. Names where and, if it is one, the row.
-    """
-    scores, labels, rows = (np.asarray(array) for array in scored)
-    size = len(labels) if labels.ndim == 1 else -1
-    if scores.dtype.kind != "f" or labels.dtype.kind not in "iu" or rows.dtype.kind not in "iu":
-        raise InputError(
-            f"{where}: scores, labels and rows are {scores.dtype}, {labels.dtype} and {rows.dtype}; "
-            "expected floats, integers and integers"
-        )
-    if scores.ndim != 2 or scores.shape[1] < 1 or (size, size) != (len(scores), rows.size):
-        raise InputError(
-            f"{where}: scores, labels and rows are {list(scores.shape)}, {list(labels.shape)} and "
-            f"{list(rows.shape)}; expected [rows, options], [rows] and [rows]"
-        )
-    if not size:
-        raise InputError(f"{where}: no rows")
-    ordered = np.sort(rows)
-    if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
-        raise InputError(f"{where}: row {twice[0]} stands there twice; expected each row once")
-    options = scores.shape[1]
-    if (wrong := np.flatnonzero((labels < 0) | (labels >= options))).size:
-        row = wrong[0]
-        raise InputError(
-            f"{where}: row {rows[row]} has label {labels[row]}; expected 0 to {options - 1}, as "
-            f"there are {options} scores a row"
-        )
-    bad = ~(scores < np.inf)  # NaN is not less either
-    if bad.any():
-        row, option = np.argwhere(bad)[0]
-        raise InputError(
-            f"{where}: row {rows[row]} has the score {scores[row, option]} for option {option}; "
-            "expected a number (NaN and inf come of overflow in the model)"
-        )
 
 
 def weighted_f1(predictions: Int[np.ndarray, " R"], labels: Int[np.ndarray, " R"]) -> float:
@@ -159,11 +98,17 @@ def wilson_interval(right: int, rows: int, confidence: float = CONFIDENCE) -> tu
     It needs no resampling and no seed, stays within [0, 1] and keeps its width at accuracies of 0
     and 1, where bootstrap percentiles have none (Brown, Cai and DasGupta 2001).
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, shrink = right / rows, 1 + z * z / rows
-    centre = (share + z * z / (2 * rows)) / shrink
-    half = z / shrink * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    interval = _binomial(right, rows).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _binomial(successes: int, trials: int) -> BinomTestResult:
+    """So many successes of trials > 0, tested against 1/2, exact and two-sided."""
+    from scipy.stats import (
+        binomtest,  # its import takes a second, which only figures have to wait for
+    )
+
+    return binomtest(successes, trials)
 
 
 def paired_bootstrap(
@@ -211,7 +156,7 @@ def mcnemar(a: Bool[np.ndarray, " R"], b: Bool[np.ndarray, " R"]) -> float:
     Of the rows that only one of them has right, the number that a has is binomial with 1/2.
     """
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+    return float(_binomial(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -226,76 +171,67 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return np.minimum(adjusted, 1.0).tolist()
 
 
-def summary(accuracies: Mapping[str, float]) -> dict[str, Any]:
-    """What the accuracies of all languages come to.
-
-    Returns:
-      `worst`: {"language", "accuracy"}, of equal ones the first. `gap_to_english`: by language,
-      accuracy in English minus that in it; empty where English is missing. `mean` over all languages,
-      `mean_non_english` over all others than English (None where there are none); each language counts
-      the same.
-    """
-    others = {code: value for code, value in accuracies.items() if code != "en"}
-    worst = min(accuracies, key=lambda code: accuracies[code])
-    english = accuracies.get("en")
-    gaps = {} if english is None else {code: english - value for code, value in others.items()}
-    return {
-        "worst": {"language": worst, "accuracy": accuracies[worst]},
-        "gap_to_english": gaps,
-        "mean": math.fsum(accuracies.values()) / len(accuracies),
-        "mean_non_english": math.fsum(others.values()) / len(others) if others else None,
-    }
-
-
 def language_metrics(
     scores: Float[np.ndarray, "R C"],
     labels: Int[np.ndarray, " R"],
     rows: Int[np.ndarray, " R"] | None = None,
     language: str = "scores",
-) -> dict[str, Any]:
-    """Figures of one language: `rows`, `accuracy`, its Wilson 95% `interval`, weighted `f1`.
+) -> LanguageMetrics:
+    """Figures of one language, without RankC.
 
     Args:
       scores, labels: as in `Scored`.
       rows: as in `Scored`; 0, 1, … by default. With `language` they name the place of an error.
 
     Raises:
-      InputError: as `check`.
+      InputError: as `check_scores`.
     """
     numbers = np.arange(len(labels), dtype=np.int32) if rows is None else rows
     scored = Scored(scores, labels, numbers)
-    check(scored, language)
+    check_scores(scored, language)
     right = int(scored.correct.sum())
-    return {
-        "rows": len(labels),
-        "accuracy": right / len(labels),
-        "interval": list(wilson_interval(right, len(labels))),
-        "f1": weighted_f1(scores.argmax(axis=1), labels),
-    }
+    return LanguageMetrics(
+        rows=len(labels),
+        accuracy=right / len(labels),
+        interval=wilson_interval(right, len(labels)),
+        f1=weighted_f1(scores.argmax(axis=1), labels),
+    )
 
 
-def task_metrics(by_language: Mapping[str, Scored], parallel: bool = True) -> dict[str, Any]:
-    """Figures of a task: `languages` and what `summary` makes of them, as metrics.json has them.
+def task_metrics(by_language: Mapping[str, Scored], *, parallel: bool = True) -> TaskMetrics:
+    """Figures of a task.
 
     Args:
       by_language: at least one; (scores, labels, rows) of each.
       parallel: row i is the same question in every language. Then a language has `rankc` against
-        English, of both kinds, unless it is English or its rows, labels or options are not those of
-        the English data.
+        English, unless it is English or its rows, labels or options are not those of the English data.
 
     Raises:
-      InputError: as `check`.
+      InputError: as `check_scores`.
     """
     checked = {code: Scored(*scored) for code, scored in by_language.items()}
     figures = {code: language_metrics(*scored, language=code) for code, scored in checked.items()}
     english = checked.get("en")
     for code, scored in checked.items():
         if parallel and english is not None and code != "en" and _same_rows(scored, english):
-            figures[code]["rankc"] = {
-                kind: rankc(english.scores, scored.scores, kind) for kind in RANKC_KINDS
-            }
-    accuracies = {code: figure["accuracy"] for code, figure in figures.items()}
-    return {"languages": figures} | summary(accuracies)
+            by_kind = {kind: rankc(english.scores, scored.scores, kind) for kind in RANKC_KINDS}
+            figures[code] = dataclasses.replace(figures[code], rankc=RankC(**by_kind))
+    return _summarised(figures)
+
+
+def _summarised(figures: Mapping[str, LanguageMetrics]) -> TaskMetrics:
+    accuracies = {code: figure.accuracy for code, figure in figures.items()}
+    others = {code: value for code, value in accuracies.items() if code != "en"}
+    worst = min(accuracies, key=lambda code: accuracies[code])
+    english = accuracies.get("en")
+    gaps = {} if english is None else {code: english - value for code, value in others.items()}
+    return TaskMetrics(
+        languages=figures,
+        worst=LanguageAccuracy(worst, accuracies[worst]),
+        gap_to_english=gaps,
+        mean=math.fsum(accuracies.values()) / len(accuracies),
+        mean_non_english=math.fsum(others.values()) / len(others) if others else None,
+    )
 
 
 def _same_rows(one: Scored, other: Scored) -> bool:

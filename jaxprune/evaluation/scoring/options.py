@@ -38,13 +38,15 @@ def question_scores(
       InputError: an option without a token that has a prediction, or with more tokens than the
         model has positions. One line with the row.
     """
-    asked = ask(scorer.model, questions, protocol, name)
-    found = scorer(*asked, name)
-    sums = np.array([scores.log_probabilities.sum(dtype=np.float64) for scores in found])
-    return option_scores(sums, asked, protocol, len(questions[0].options))
+    encoded = encode_questions(scorer.model, questions, protocol, name)
+    scores = scorer(*encoded, name)
+    sums = np.array([one.log_probabilities.sum(dtype=np.float64) for one in scores])
+    return option_scores(sums, encoded, protocol, len(questions[0].options))
 
 
-def ask(model: Model, questions: Sequence[Question], protocol: str, name: str) -> Encoded:
+def encode_questions(
+    model: Model, questions: Sequence[Question], protocol: str, name: str
+) -> Encoded:
     """The options of all questions, one after the other; arguments and errors as of `question_scores`."""
     options = [option for question in questions for option in question.options]
     sequences, starts = encode(model.tokenizer, options, protocol)
@@ -65,11 +67,11 @@ def ask(model: Model, questions: Sequence[Question], protocol: str, name: str) -
 
 
 def option_scores(
-    sums: Float[np.ndarray, "... S"], asked: Encoded, protocol: str, columns: int
+    sums: Float[np.ndarray, "... S"], encoded: Encoded, protocol: str, columns: int
 ) -> Float[np.ndarray, "... R C"]:
     """Scores of options, float32, from their summed log-probabilities; `columns` options a question."""
     divisor = PROTOCOLS[protocol].divisor
-    divisors = [divisor(len(sequence)) for sequence in asked.sequences]
+    divisors = [divisor(len(sequence)) for sequence in encoded.sequences]
     scores = (sums / divisors).astype(np.float32)
     return scores.reshape(*sums.shape[:-1], -1, columns)
 

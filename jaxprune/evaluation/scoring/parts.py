@@ -1,4 +1,4 @@
-"""The parts of a model that every pass of scoring needs, on the devices: held there, or read for each pass."""
+"""A model on disk or loaded → the parts that every pass of scoring needs, held on the devices or read for each pass."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Parts:
         read = functools.partial(prefetch, self._read_slice, self._finish_slice)
         return self._on_devices(read, range(layers, len(self)))
 
-    def attend(self) -> None:
-        """Takes part in a pass for which this process has no rows, as others need its share of the parts."""
+    def read_along(self) -> None:
+        """Reads all parts for a pass in which this process has no rows, as others need its share of them."""
         layers = range(self._model.config.n_layers)
         for _ in itertools.chain(self.blocks(layers), self.vocabulary()):
             pass

@@ -1,24 +1,24 @@
-"""Perplexity by language on plain text."""
+"""Plain text by language → perplexity of each."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from jaxprune.calibration import NANO_ROWS
+from jaxprune.calibration import text_place
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.evaluation.tasks import decode
-from jaxprune.nano import corpus
+from jaxprune.evaluation.tasks import Source, decode
 
 WINDOW = 512
 PERPLEXITY = "perplexity"  # the folder of its figures
 
 
-class Perplexity(NamedTuple):
+@dataclass(frozen=True)
+class Perplexity:
     """Perplexity of a text.
 
     Attributes:
@@ -52,47 +52,51 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
     ends = range(width, len(tokens) + 1, width) or [len(tokens)]
     windows = [tokens[max(0, end - width) : end] for end in ends]
-    found = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
-    mean = found.mean(dtype=np.float64)
+    log_probabilities = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
+    mean = log_probabilities.mean(dtype=np.float64)
     if math.isnan(mean):
         raise InputError(f"{name}: the model says NaN, which comes of overflow in it")
     # of a destroyed model too it is a number that JSON can hold
-    return Perplexity(math.exp(min(-mean, 700.0)), len(found), len(windows))
+    return Perplexity(math.exp(min(-mean, 700.0)), len(log_probabilities), len(windows))
 
 
 def texts(data: str, languages: list[str] | None, lines: int | None) -> dict[str, str]:
     """Plain text by language.
 
     Args:
-      data: a folder of `<language>.txt`, or "nano": held-out sentences of the bundled corpus, each
-        after the name of its language and before "</s>", as its models have read them.
+      data: a folder of `<language>.txt`, whose lines are joined by line breaks; a folder or pattern of
+        .jsonl or .csv files, whose field `text` is joined without anything between; or "nano", 1,000
+        held-out sentences in the form of what the bundled models have read,
+        "French: le chat dort</s>".
       languages: all that there are by default, English first.
-      lines: how many, the first ones; all by default, and 1,000 of "nano".
+      lines: how many lines or rows, the first ones; all by default.
 
     Raises:
-      InputError: no such folder or language (lists those there are), no UTF-8 (names the line).
+      InputError: no such folder or language (lists those there are), no UTF-8 (names the line), a row
+        without text.
     """
-    if data == "nano":
-        codes = languages or list(corpus.LANGUAGES)
-        count = NANO_ROWS if lines is None else lines
-        return {code: _nano(code, count) for code in codes}
-    folder = Path(data).expanduser()
-    there = sorted(
-        (file.stem for file in folder.glob("*.txt")), key=lambda code: (code != "en", code)
-    )
-    if not there:
+    place = text_place(data, "perplexity")
+    folder = Path(place.data).expanduser()
+    files, rows = [file.stem for file in folder.glob("*.txt")], Source(str(folder))
+    codes = files or rows.languages()
+    if not codes:
         raise InputError(
-            f"evaluation.perplexity: got {data!r}; allowed: a folder of <language>.txt, or nano"
+            f"evaluation.perplexity: got {data!r}; allowed: a folder of <language>.txt or .jsonl, or nano"
         )
-    found = {}
+    there = place.languages or sorted(codes, key=lambda code: (code != "en", code))
+    by_language = {}
     for code in languages or there:
         if code not in there:
             raise InputError(f"{folder}: no language {code!r}; there are {' '.join(there)}")
-        kept = decode(folder / f"{code}.txt").removesuffix("\n").split("\n")
-        found[code] = "\n".join(kept[:lines])
-    return found
+        by_language[code] = (
+            _lines(folder / f"{code}.txt", lines) if files else _rows(rows, code, lines)
+        )
+    return by_language
 
 
-def _nano(code: str, count: int) -> str:
-    lines = corpus.sentences(code, "held_out", count)
-    return "".join(f"{corpus.LANGUAGES[code]}: {line}{corpus.EOS}" for line in lines)
+def _lines(file: Path, count: int | None) -> str:
+    return "\n".join(decode(file).removesuffix("\n").split("\n")[:count])
+
+
+def _rows(source: Source, code: str, count: int | None) -> str:
+    return "".join(row.text("text") for row in source.read(code)[:count])

@@ -1,4 +1,4 @@
-"""Log-probabilities of tokens: sequences as forests, through the same walk over blocks that pruning makes.
+"""Token sequences → log-probabilities of their tokens, in the same pass over blocks that pruning makes.
 
 Rows hold trees of tokens (`forest.py`), so that what sequences share is computed once. The vocabulary
 follows the blocks slice by slice (`vocabulary.py`). Blocks and slices stay on the devices where they fit;
@@ -21,7 +21,13 @@ from jaxprune.devices import device_mesh, hosts, replicated
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.forest import Forest, plant
 from jaxprune.evaluation.scoring.parts import Parts
-from jaxprune.evaluation.scoring.vocabulary import Asked, Running, asked, enter, run_slice
+from jaxprune.evaluation.scoring.vocabulary import (
+    Predictions,
+    RunningSoftmax,
+    predictions,
+    run_slice,
+    start_softmax,
+)
 from jaxprune.hf import Model
 from jaxprune.models import Tree
 from jaxprune.passes import (
@@ -107,35 +113,38 @@ class Scorer:
         """
         starts = [1] * len(sequences) if starts is None else starts
         check_sequences(self.model, sequences, starts)
-        found: list[Any] = [None] * len(sequences)
+        results: list[Any] = [None] * len(sequences)
         shares = _shares(plant(sequences, starts))
-        every = [[part for forest in share for part in self.passes(forest)] for share in shares]
-        passes = every[jax.process_index()]
-        tokens = sum(len(forest.tokens) * forest.seen for forest in passes) // max(len(passes), 1)
-        with progress_bar(name, len(self._parts) * len(passes), tokens, self.progress) as bar:
+        by_process = [
+            [part for forest in share for part in self.passes(forest)] for share in shares
+        ]
+        passes = by_process[jax.process_index()]
+        tokens = sum(len(forest.tokens) * forest.seen for forest in passes)
+        steps = len(passes) * len(self._parts)  # blocks and slices of the vocabulary
+        with progress_bar(name, steps, tokens, self.progress, unit="steps") as bar:
             for forest in passes:
-                pieces = self.begin(forest)
-                self.blocks(pieces, done=bar.update)
-                scores = self.end(pieces, forest, done=bar.update)
+                micro_batches = self.embed(forest)
+                self.run_blocks(micro_batches, on_step=bar.update)
+                scores = self.score_tokens(micro_batches, forest, on_step=bar.update)
                 for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
                     places = path[starts[s] :]
-                    found[s] = TokenScores(*(array[row, places] for array in scores))
-        for _ in range(max(map(len, every)) - len(passes)):
-            self._parts.attend()
+                    results[s] = TokenScores(*(array[row, places] for array in scores))
+        for _ in range(max(map(len, by_process)) - len(passes)):
+            self._parts.read_along()
         counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
-        return _gathered(found, counts, shares)
+        return _gathered(results, counts, shares)
 
     def passes(self, forest: Forest) -> Iterator[Forest]:
         """The rows of a forest in as few passes as `PASS_BYTES` allows."""
-        piece = self._rows(forest) * self.mesh.size
+        rows = self._rows(forest) * self.mesh.size
         room = PASS_BYTES // (4 * forest.seen * self.model.config.d_model)
-        step = max(piece, room // piece * piece)
+        step = max(rows, room // rows * rows)
         for start in range(0, len(forest.tokens), step):
             yield forest.cut(start, start + step)
 
-    def begin(self, forest: Forest) -> MicroBatches:
+    def embed(self, forest: Forest) -> MicroBatches:
         """The rows of a forest, ready for the first block."""
-        pieces = MicroBatches(self.mesh, self._rows(forest))
+        micro_batches = MicroBatches(self.mesh, self._rows(forest))
         tokens, positions, ends = (
             places[:, : forest.seen] for places in (forest.tokens, forest.positions, forest.ends)
         )
@@ -144,47 +153,55 @@ class Scorer:
         limit = self.model.config.max_positions
         if limit is not None:  # one token beyond them is only predicted, and nothing sees it
             positions = np.minimum(positions, limit - 1)
-        pieces.add(indices, Context(tree=Tree(positions, ends)))
-        embed(self.model.config, to_device(params, "float32", self.mesh), pieces)
-        return pieces
+        micro_batches.add(indices, Context(tree=Tree(positions, ends)))
+        embed(self.model.config, to_device(params, "float32", self.mesh), micro_batches)
+        return micro_batches
 
-    def blocks(
+    def run_blocks(
         self,
-        pieces: MicroBatches,
+        micro_batches: MicroBatches,
         start: int = 0,
         stop: int | None = None,
-        done: Callable[[], None] = lambda: None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes the states through blocks start…stop-1, by default all."""
+        """Takes the states through blocks start…stop-1, by default all; `on_step` is called after each."""
         config = self.model.config
         stop = config.n_layers if stop is None else stop
         for params in self._parts.blocks(range(start, stop)):
             step = functools.partial(
                 run_segment, params, config=config, mesh=self.mesh, segment=WHOLE_BLOCK
             )
-            pieces.run(step)
-            done()
+            micro_batches.run(step)
+            on_step()
 
-    def end(
-        self, pieces: MicroBatches, forest: Forest, done: Callable[[], None] = lambda: None
+    def score_tokens(
+        self,
+        micro_batches: MicroBatches,
+        forest: Forest,
+        on_step: Callable[[], None] = lambda: None,
     ) -> tuple[Float[np.ndarray, "R T"], Bool[np.ndarray, "R T"]]:
-        """(log-probability, is argmax) of the tokens that are asked for, from the last block's output."""
+        """(log-probability, is argmax) of the scored tokens, from the last block's output.
+
+        `on_step` is called after each slice of the vocabulary.
+        """
         config, mesh = self.model.config, self.mesh
         ids, indices = np.unique(forest.tokens, return_inverse=True)
         indices = indices.reshape(forest.tokens.shape).astype(np.int32)
-        places = asked(forest)
-        cuts = pieces.cut((places, indices))
-        pieces.states = [(state, *cut) for state, cut in zip(pieces.states, cuts, strict=True)]
+        needed = predictions(forest)
+        cuts = micro_batches.cut((needed, indices))
+        micro_batches.states = [
+            (state, *cut) for state, cut in zip(micro_batches.states, cuts, strict=True)
+        ]
         kind = jax.numpy.dtype(self.dtype)
         table = _filled(np.asarray(self.model.source.head_rows(ids), kind), config.vocab_size)
-        start = (self._parts.norm, jax.device_put(table, replicated(mesh)))
-        step = functools.partial(enter, start, config=config, mesh=mesh)
-        logits = np.concatenate(pieces.run(step))[: len(forest.tokens)]
+        params = (self._parts.norm, jax.device_put(table, replicated(mesh)))
+        step = functools.partial(start_softmax, params, config=config, mesh=mesh)
+        logits = np.concatenate(micro_batches.run(step))[: len(forest.tokens)]
 
         for params in self._parts.vocabulary():
-            pieces.run(functools.partial(run_slice, params, config=config, mesh=mesh))
-            done()
-        return _scores(forest, places, logits, pieces.states)
+            micro_batches.run(functools.partial(run_slice, params, config=config, mesh=mesh))
+            on_step()
+        return _scores(forest, needed, logits, micro_batches.states)
 
     def _rows(self, forest: Forest) -> int:
         return max(1, self._tokens // forest.seen)
@@ -200,23 +217,23 @@ def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:
 
 
 def _gathered(
-    found: list[Any], counts: Sequence[int], shares: Sequence[Sequence[Forest]]
+    results: list[Any], counts: Sequence[int], shares: Sequence[Sequence[Forest]]
 ) -> list[TokenScores]:
-    """The scores of all processes; `found` holds those of this one, `counts` how many a sequence has."""
-    owned = [[s for forest in share for s in forest.sequences] for share in shares]
-    if len(owned) == 1:
-        return found
-    mine = [found[s] for s in owned[jax.process_index()]]
-    totals = [sum(counts[s] for s in theirs) for theirs in owned]
+    """The scores of all processes; `results` holds those of this one, `counts` how many a sequence has."""
+    by_process = [[s for forest in share for s in forest.sequences] for share in shares]
+    if len(by_process) == 1:
+        return results
+    local = [results[s] for s in by_process[jax.process_index()]]
+    totals = [sum(counts[s] for s in sequences) for sequences in by_process]
     fields = []
     for field, kind in enumerate((np.float32, np.bool_)):
-        flat = np.concatenate([np.zeros(0, kind), *(scores[field] for scores in mine)])
+        flat = np.concatenate([np.zeros(0, kind), *(scores[field] for scores in local)])
         fields.append(hosts.gather(flat, totals))
-    order = [s for theirs in owned for s in theirs]
+    order = [s for sequences in by_process for s in sequences]
     ends = np.cumsum([counts[s] for s in order])
     for s, end in zip(order, ends, strict=True):
-        found[s] = TokenScores(*(field[end - counts[s] : end] for field in fields))
-    return found
+        results[s] = TokenScores(*(field[end - counts[s] : end] for field in fields))
+    return results
 
 
 def check_sequences(
@@ -243,12 +260,12 @@ def _filled(table: Float[np.ndarray, "N D"], vocab_size: int) -> Float[np.ndarra
 
 
 def _scores(
-    forest: Forest, places: Asked, logits: np.ndarray, states: Sequence[Running]
+    forest: Forest, needed: Predictions, logits: np.ndarray, states: Sequence[RunningSoftmax]
 ) -> tuple[np.ndarray, np.ndarray]:
     largest, total, argmax = (
         np.concatenate([np.asarray(getattr(state, name)) for state in states])[: len(logits)]
         for name in ("largest", "total", "argmax")
     )
-    normaliser = np.take_along_axis(largest + np.log(total), places.slots, axis=1)
-    best = np.take_along_axis(argmax, places.slots, axis=1)
+    normaliser = np.take_along_axis(largest + np.log(total), needed.slots, axis=1)
+    best = np.take_along_axis(argmax, needed.slots, axis=1)
     return (logits - normaliser).astype(np.float32), best == forest.tokens

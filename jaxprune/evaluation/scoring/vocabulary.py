@@ -1,4 +1,4 @@
-"""From the last block's output to log-probabilities, one slice of the vocabulary at a time.
+"""The last block's output → log-probabilities, one slice of the vocabulary at a time.
 
 [B, T, V] is never there: each slice updates the largest logit, its token and Σ exp of what came before.
 """
@@ -29,36 +29,35 @@ CPU_POSITIONS = 256
 MULTIPLE = 64
 
 
-class Asked(NamedTuple):
-    """Which predictions a forest's rows need.
+class Predictions(NamedTuple):
+    """Where the predictions of a forest's scored tokens come from.
 
     Attributes:
-      needed: [R, P] int32, places whose next token is asked for; filled up with 0.
-      slots: [R, T] int32, for each token the index in `needed` of the token before it; 0 where not asked.
+      places: [R, P] int32, places whose next token is scored; filled up with places whose is not.
+      slots: [R, T] int32, for each token the index in `places` of the token before it; 0 where not scored.
     """
 
-    needed: Int[np.ndarray, "R P"]
+    places: Int[np.ndarray, "R P"]
     slots: Int[np.ndarray, "R T"]
 
 
-def asked(forest: Forest) -> Asked:
-    """The predictions that the wanted tokens of a forest come from."""
-    rows = len(forest.tokens)
-    is_needed = np.zeros((rows, forest.seen), bool)
-    row, place = np.nonzero(forest.wanted)
+def predictions(forest: Forest) -> Predictions:
+    """Where the predictions of the scored tokens of a forest come from."""
+    is_needed = np.zeros((len(forest.tokens), forest.seen), bool)
+    row, place = np.nonzero(forest.is_scored)
     parents = forest.parents[row, place]
     is_needed[row, parents] = True
     most = int(is_needed.sum(axis=1).max())
     count = min(forest.seen, -(-max(most, 1) // MULTIPLE) * MULTIPLE)
     # needed places first, in their order
-    needed = np.argsort(~is_needed, axis=1, kind="stable")[:, :count]
+    places = np.argsort(~is_needed, axis=1, kind="stable")[:, :count]
     slots = np.zeros(forest.tokens.shape, np.int32)
     slots[row, place] = (np.cumsum(is_needed, axis=1) - 1)[row, parents]
-    return Asked(needed.astype(np.int32), slots)
+    return Predictions(places.astype(np.int32), slots)
 
 
-class Running(NamedTuple):
-    """What is known of the next token at each needed place, of the slices so far.
+class RunningSoftmax(NamedTuple):
+    """What the slices so far say of the next token at each place of `Predictions`.
 
     Attributes:
       h: [B, P, D] normed states in the weights' dtype.
@@ -80,32 +79,32 @@ def slices(config: ModelConfig) -> list[range]:
 
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
-def enter(
+def start_softmax(
     params: Any, state: Any, context: Any, *, config: ModelConfig, mesh: Mesh
-) -> tuple[Running, Float[Array, "B T"]]:
+) -> tuple[RunningSoftmax, Float[Array, "B T"]]:
     """The state before the first slice, and the logit of every token after the one before it, float32.
 
     Args:
       params: (parameters of the head's norm, rows of the head's table [N, D]).
-      state: (the last block's output [B, T-1, D], `Asked`, index of each token in those rows [B, T]).
+      state: (the last block's output [B, T-1, D], `Predictions`, index of each token in those rows [B, T]).
       context: not read.
     """
     graph, _ = modules(
         dataclasses.replace(config, tied_head=True)
     ).head  # without a kernel of its own
 
-    def call(params: Any, state: Any) -> tuple[Running, Array]:
+    def call(params: Any, state: Any) -> tuple[RunningSoftmax, Array]:
         norm, table = params
-        x, (needed, slots), rows = state
-        h = nnx.merge(graph, norm).norm(jnp.take_along_axis(x, needed[..., None], axis=1))
+        x, (places, slots), rows = state
+        h = nnx.merge(graph, norm).norm(jnp.take_along_axis(x, places[..., None], axis=1))
         h = h.astype(table.dtype)
         before = jnp.take_along_axis(h, slots[..., None], axis=1).astype(jnp.float32)
         logits = jnp.sum(before * table[rows].astype(jnp.float32), axis=-1)
         shape = h.shape[:2]
-        nothing = Running(
+        softmax = RunningSoftmax(
             h, jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros(shape, jnp.int32)
         )
-        return nothing, logits
+        return softmax, logits
 
     del context
     return on_own_rows(call, mesh)(params, state)
@@ -113,8 +112,8 @@ def enter(
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
 def run_slice(
-    params: Any, state: Running, context: Any, *, config: ModelConfig, mesh: Mesh
-) -> tuple[Running, None]:
+    params: Any, state: RunningSoftmax, context: Any, *, config: ModelConfig, mesh: Mesh
+) -> tuple[RunningSoftmax, None]:
     """The state after one more slice.
 
     Args:
@@ -123,7 +122,7 @@ def run_slice(
       context: not read.
     """
 
-    def call(params: Any, state: Running) -> Running:
+    def call(params: Any, state: RunningSoftmax) -> RunningSoftmax:
         start, table = params
         step = functools.partial(_update, start, table, config.vocab_size)
         if jax.default_backend() != "cpu":
@@ -137,7 +136,7 @@ def run_slice(
     return on_own_rows(call, mesh)(params, state), None
 
 
-def _update(start: Array, table: Array, vocab_size: int, state: Running) -> Running:
+def _update(start: Array, table: Array, vocab_size: int, state: RunningSoftmax) -> RunningSoftmax:
     ids = start + jnp.arange(table.shape[0])
     logits = jnp.einsum("...d,cd->...c", state.h, table, preferred_element_type=jnp.float32)
     logits = jnp.where(ids < vocab_size, logits, -jnp.inf)
@@ -147,4 +146,6 @@ def _update(start: Array, table: Array, vocab_size: int, state: Running) -> Runn
     total += jnp.sum(jnp.exp(logits - largest[..., None]), axis=-1)
     # XLA's own argmax takes as long on CPUs as a third of the product
     best = jnp.min(jnp.where(logits == highest[..., None], ids, vocab_size), axis=-1)
-    return Running(state.h, largest, total, jnp.where(highest > state.largest, best, state.argmax))
+    return RunningSoftmax(
+        state.h, largest, total, jnp.where(highest > state.largest, best, state.argmax)
+    )

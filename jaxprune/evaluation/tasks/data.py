@@ -1,4 +1,4 @@
-"""Rows of a task: files by language, hub data sets, the nano corpus. Knows no template."""
+"""Rows of a task: files by language, hub data sets. Knows no template."""
 
 import csv
 import dataclasses
@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.calibration import NANO_ROWS, hub_client, hub_id, hub_refusal
+from jaxprune.calibration import hub_client, hub_id, hub_refusal
 from jaxprune.errors import InputError, listed, shown
-from jaxprune.nano import corpus
 
 _SUFFIXES = (".jsonl", ".csv")
 
@@ -61,10 +60,10 @@ class Source:
     """Where rows are. `{lang}` and `{split}` stand for a language and the split.
 
     Attributes:
-      data: "nano"; a pattern of .jsonl or .csv files; a folder of `<lang>.jsonl` or `<lang>.csv`;
-        a hub data set id, or a folder of parquet files laid out like one.
-      config: configuration of a hub data set; of nano: nli or reviews.
-      split: of a hub data set; of nano: train or held_out.
+      data: a pattern of .jsonl or .csv files; a folder of `<lang>.jsonl` or `<lang>.csv`; a hub data
+        set id, or a folder of parquet files laid out like one.
+      config: configuration of a hub data set.
+      split: of a hub data set, or what stands for `{split}` in a pattern.
       revision: of a hub data set.
       files: pattern of the files of one language and split in a hub data set, read in place of a
         configuration. The branch refs/convert/parquet has no configurations.
@@ -96,21 +95,17 @@ class Source:
             return [path.stem for path in folder.iterdir() if path.suffix in _SUFFIXES]
         return None
 
-    def read(self, language: str, count: int | None, seed: int) -> list[Row]:
+    def read(self, language: str) -> list[Row]:
         """All rows of a language, in their order.
 
         Args:
           language: what `{lang}` stands for.
-          count: how many rows nano makes; other sources give what they have.
-          seed: of nano.
 
         Raises:
           InputError: no such data or language (lists those there), no rows, a broken row.
           OSError: the hub cannot be reached.
         """
-        if self.data == "nano":
-            rows = _nano(self, language, NANO_ROWS if count is None else count, seed)
-        elif self.is_pattern or self.is_folder:
+        if self.is_pattern or self.is_folder:
             path = self._file(language)
             rows = list(_READERS[path.suffix](path, decode(path)))
         else:
@@ -139,14 +134,14 @@ class Source:
 
     def _pick(self, folder: Path, language: str) -> Path:
         paths = [folder / f"{language}{suffix}" for suffix in _SUFFIXES]
-        found = [path for path in paths if path.is_file()]
-        if len(found) > 1:
+        existing = [path for path in paths if path.is_file()]
+        if len(existing) > 1:
             raise InputError(
-                f"{folder}: holds {found[0].name} and {found[1].name}; allowed: one of them"
+                f"{folder}: holds {existing[0].name} and {existing[1].name}; allowed: one of them"
             )
-        if not found:
+        if not existing:
             raise self._missing(language)
-        return found[0]
+        return existing[0]
 
     def _missing(self, language: str) -> InputError:
         listed = " ".join(sorted(self.languages() or [])) or "none"
@@ -233,16 +228,3 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
 
 
 _READERS: Mapping[str, Callable[[Path, str], Iterator[Row]]] = {".jsonl": _jsonl, ".csv": _csv}
-
-
-def _nano(source: Source, language: str, count: int, seed: int) -> list[Row]:
-    makers: Mapping[str | None, Callable[..., list[Any]]] = {
-        "nli": corpus.nli_rows,
-        "reviews": corpus.review_rows,
-    }
-    if source.config not in makers:
-        raise InputError(f"nano: config is {source.config!r}; allowed: nli, reviews")
-    split = source.split or "held_out"
-    rows = makers[source.config](language, split, count, seed)
-    where = f"nano {source.config} {language} {split} row"
-    return [Row(i, f"{where} {i}", row._asdict()) for i, row in enumerate(rows)]

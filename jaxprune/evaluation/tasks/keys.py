@@ -62,9 +62,7 @@ _OPTIONS = Field("two texts or more, no two the same", _are_texts)
 _WORDS = Field("texts by name, or texts by what a field says, by name", _are_words)
 TASK_KEYS = {
     "name": Field("letters, digits, _ and -", _is_name, required=True),
-    "data": Field(
-        "a pattern of .jsonl or .csv files, a folder, a hub id, or nano", _is_text, required=True
-    ),
+    "data": Field("a pattern of .jsonl or .csv files, a folder, a hub id", _is_text, required=True),
     "config": _PLACE,
     "split": _TEXT,
     "revision": _TEXT,

@@ -26,12 +26,12 @@ class Option:
     """What is scored is `continuation`, given `context`; the text is the one after the other.
 
     Attributes:
-      own: from which character to which the text is the row's own and not the template's.
+      row_spans: from which character to which the text is the row's own and not the template's.
     """
 
     context: str
     continuation: str
-    own: tuple[tuple[int, int], ...] = dataclasses.field(default=(), compare=False)
+    row_spans: tuple[tuple[int, int], ...] = dataclasses.field(default=(), compare=False)
 
 
 def _first_words(count: int, text: str) -> str:
@@ -129,7 +129,7 @@ class _Text(NamedTuple):
     """A rendered template, and which of its characters are the row's."""
 
     text: str
-    own: tuple[tuple[int, int], ...]
+    row_spans: tuple[tuple[int, int], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,21 +175,23 @@ class Prompt:
             if not continuation.text.strip():
                 raise InputError(f"{row.where}: the scored text is empty")
             offset = len(context.text)
-            own = context.own + tuple((a + offset, b + offset) for a, b in continuation.own)
-            rendered.append(Option(context.text, continuation.text, own))
+            spans = context.row_spans + tuple(
+                (a + offset, b + offset) for a, b in continuation.row_spans
+            )
+            rendered.append(Option(context.text, continuation.text, spans))
         return tuple(rendered)
 
     def _text(self, template: Template, row: Row, option: _Text) -> _Text:
-        text, own = "", []
+        text, spans = "", []
         for part in template.parts:
             said = part if isinstance(part, str) else self._fill(part, row, option.text)
-            if isinstance(part, Slot) and self._is_own(part, option):
-                own.append((len(text), len(text) + len(said)))
+            if isinstance(part, Slot) and self._is_of_row(part, option):
+                spans.append((len(text), len(text) + len(said)))
             text += said
-        return _Text(text, tuple(own))
+        return _Text(text, tuple(spans))
 
-    def _is_own(self, slot: Slot, option: _Text) -> bool:
-        return bool(option.own) if slot.name == OPTION else slot.name not in self.words
+    def _is_of_row(self, slot: Slot, option: _Text) -> bool:
+        return bool(option.row_spans) if slot.name == OPTION else slot.name not in self.words
 
     def _fill(self, slot: Slot, row: Row, option: str) -> str:
         text = option if slot.name == OPTION else self._value(slot, row)

@@ -3,7 +3,7 @@
 A task file names a data set, how a row's label is found, and how each protocol asks:
 
     name = "sentiment"
-    data = "data/{lang}.jsonl"            # or a folder, a hub data set id, "nano"
+    data = "data/{lang}.jsonl"            # or a folder, a hub data set id
     languages = ["en", "sw"]              # or a table, where the data set has other names for them
     labels = ["negative", "positive"]
 
@@ -16,8 +16,8 @@ A task file names a data set, how a row's label is found, and how each protocol 
     template = "{review|words:128} It is {option}"
     options = ["negative", "positive"]
 
-`task_prompts.py` says what a template may hold, `task_keys.py` lists all keys, `tasks/*.toml` are
-the ready ones.
+`prompts.py` says what a template may hold, `keys.py` lists all keys, the `.toml` files beside them are the
+ready tasks.
 """
 
 import dataclasses
@@ -98,8 +98,8 @@ def questions(
         prompts and splits of EleutherAI's harness.
       data: in place of the task's data: a folder of `<language>.jsonl` or `.csv`, a pattern of such
         files, or a hub data set id (with a configuration for each language, or `{lang}` in it).
-      rows: how many, the first ones; all by default, and 1,000 of "nano" and under `official`.
-      seed: of nano's rows and of the shuffle. The authors' is 0: `datasets`' shuffle of the rows
+      rows: how many, the first ones; all by default, and 1,000 under `official`.
+      seed: of the shuffle under `official`. The authors' is 0: `datasets`' shuffle of the rows
         that are not dropped, which is numpy's `default_rng(seed).permutation`.
 
     Raises:
@@ -112,7 +112,7 @@ def questions(
     prompts = task.prompts(protocol)
     prompt = _prompt(task, prompts, protocol, language, data)
     source, name = _source(task, prompts, language, data)
-    kept = _kept(task, prompt, source.read(name, rows, seed))
+    kept = _kept(task, prompt, source.read(name))
     if not kept:
         raise InputError(f"{source.data}: {language} has no rows but those that the task drops")
     if (shuffled := PROTOCOLS[protocol].rows) is not None:
@@ -128,13 +128,13 @@ def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None
       InputError: an unknown protocol, or none of the task's languages in `data` (lists those there).
     """
     source, _ = _source(task, task.prompts(protocol), task.languages[0], data)
-    there = source.languages()
-    if data is None or there is None:
+    available = source.languages()
+    if data is None or available is None:
         return list(task.languages)
-    shared = [code for code in task.languages if code in there]
+    shared = [code for code in task.languages if code in available]
     if not shared:
         raise InputError(
-            f"{data}: no language of {task.name}; there are {' '.join(sorted(there)) or 'none'}"
+            f"{data}: no language of {task.name}; there are {' '.join(sorted(available)) or 'none'}"
         )
     return shared
 

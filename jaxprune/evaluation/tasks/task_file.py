@@ -120,10 +120,10 @@ def read_task(path: Path) -> Task:
     languages = table["languages"]
     names = languages if isinstance(languages, dict) else {code: code for code in languages}
     labels = tuple(table["labels"]) if "labels" in table else None
-    found = [name for name in SECTIONS if name in table]
-    if not found:
+    section_names = [name for name in SECTIONS if name in table]
+    if not section_names:
         raise InputError(f"{path}: paper: missing; there must be {' or '.join(SECTIONS)}")
-    sections = {name: _prompts(path, name, table[name], tuple(names)) for name in found}
+    sections = {name: _prompts(path, name, table[name], tuple(names)) for name in section_names}
     options = _number_of_options(path, sections, labels)
     return Task(
         name=table["name"],
@@ -147,8 +147,6 @@ def _source(path: Path, table: Mapping[str, Any], names: Mapping[str, str]) -> S
         unknown = set(re.findall(r"\{(.*?)\}", text)) - {"lang", "split"}
         if unknown:
             raise InputError(f"{path}: {text!r}: {{{unknown.pop()}}}; allowed: {{lang}}, {{split}}")
-    if source.data == "nano":
-        return source
     # A path is one from the task file. A hub id may look like one, so a folder has to be there.
     beside = path.parent / Path(source.data).expanduser()
     if source.is_pattern or beside.is_dir():
@@ -184,49 +182,49 @@ def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int
 def _number_of_options(
     path: Path, sections: Mapping[str, Prompts], labels: tuple[str, ...] | None
 ) -> int:
-    wanted = None if labels is None else len(labels)
+    size = None if labels is None else len(labels)
     for name, section in sections.items():
         prompts = {"": section.default, **section.languages}
         for language, prompt in prompts.items():
             if prompt is None:
                 continue
-            wanted = wanted or len(prompt.options)
-            if len(prompt.options) != wanted:
+            size = size or len(prompt.options)
+            if len(prompt.options) != size:
                 place = f"{name}.languages.{language}" if language else name
                 raise InputError(
-                    f"{path}: {place}.options: got {len(prompt.options)}; allowed: {wanted}, "
+                    f"{path}: {place}.options: got {len(prompt.options)}; allowed: {size}, "
                     "as many as there are labels"
                 )
-    assert wanted is not None  # a section has a prompt
-    return wanted
+    assert size is not None  # a section has a prompt
+    return size
 
 
 def _prompts(path: Path, name: str, table: Mapping[str, Any], languages: Sequence[str]) -> Prompts:
     check_table(str(path), table, SECTION_KEYS, prefix=f"{name}.")
-    own = table.get("languages", {})
-    for language, entry in own.items():
+    by_language = table.get("languages", {})
+    for language, entry in by_language.items():
         if language not in languages:
             raise InputError(
                 f"{path}: {name}.languages.{language}: no language of this task; "
                 f"allowed: {', '.join(languages)}"
             )
         check_table(str(path), entry, PROMPT_KEYS, prefix=f"{name}.languages.{language}.")
-    if name == "paper" and any("context" in entry for entry in (table, *own.values())):
+    if name == "paper" and any("context" in entry for entry in (table, *by_language.values())):
         raise InputError(f"{path}: paper.context: paper scores all of the text; allowed: template")
     base = {key: table[key] for key in PROMPT_KEYS if key in table}
-    words = {word for entry in (base, *own.values()) for word in entry.get("words", {})}
+    words = {word for entry in (base, *by_language.values()) for word in entry.get("words", {})}
     prompts = {
         language: _prompt(path, f"{name}.languages.{language}", _merge(base, entry), words)
-        for language, entry in own.items()
+        for language, entry in by_language.items()
     }
     complete = {"template", "options"} <= set(base) and words <= set(base.get("words", {}))
-    needed = complete or not own
+    needed = complete or not by_language
     default = _prompt(path, name, base, words) if needed else None
     return Prompts(table.get("split"), default, prompts)
 
 
-def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    return {**base, **own, "words": {**base.get("words", {}), **own.get("words", {})}}
+def _merge(base: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**base, **entry, "words": {**base.get("words", {}), **entry.get("words", {})}}
 
 
 def _prompt(path: Path, where: str, table: Mapping[str, Any], words: set[str]) -> Prompt:
@@ -250,8 +248,8 @@ def _prompt(path: Path, where: str, table: Mapping[str, Any], words: set[str]) -
 
 
 def _check_slots(where: str, prompt: Prompt) -> None:
-    asked = {slot.name for slot in (*prompt.context.slots, *prompt.template.slots)}
-    if OPTION not in asked:
+    slot_names = {slot.name for slot in (*prompt.context.slots, *prompt.template.slots)}
+    if OPTION not in slot_names:
         raise InputError(f"{where}.template: no {{option}}; allowed: {{option}} where it stands")
     for slot in prompt.slots():
         word = prompt.words.get(slot.name)

@@ -1,10 +1,13 @@
 """Sentences → few-shot prompts → hypotheses → BLEU and chrF."""
 
-from jaxprune.evaluation.translation.bleu import (
+from jaxprune.evaluation.translation.bleu import compare_systems
+from jaxprune.evaluation.translation.evaluate import evaluate_translation, translation_lines
+from jaxprune.evaluation.translation.records import (
     TRANSLATION,
-    evaluate_translation,
-    paired_bootstrap,
-    translation_lines,
+    LanguageScores,
+    ScoreComparison,
+    SystemComparison,
+    TranslationResult,
 )
 from jaxprune.evaluation.translation.sentences import (
     Pair,
@@ -17,11 +20,15 @@ from jaxprune.evaluation.translation.sentences import (
 
 __all__ = [
     "TRANSLATION",
+    "LanguageScores",
     "Pair",
+    "ScoreComparison",
     "Sentences",
+    "SystemComparison",
+    "TranslationResult",
+    "compare_systems",
     "evaluate_translation",
     "languages",
-    "paired_bootstrap",
     "read_sentences",
     "stop_tokens",
     "translation_lines",

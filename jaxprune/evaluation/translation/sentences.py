@@ -16,18 +16,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxprune.calibration import (
-    NANO_ROWS,
     aligned,
     chosen_languages,
     language,
     prompts,
     sample_lines,
+    text_place,
 )
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.tasks import Source, load_task
-from jaxprune.hf import Model
-from jaxprune.nano import corpus
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,57 +57,6 @@ class Sentences:
     pairs: list[Pair]
 
 
-class Translation(NamedTuple):
-    """Sentences, what the model made of them, and what is right; line by line."""
-
-    sources: list[str]
-    hypotheses: list[str]
-    references: list[str]
-
-
-def translate(
-    model: Model | Generator,
-    data: str | Path,
-    *,
-    source: str,
-    target: str = "en",
-    shots: int = 4,
-    shots_data: str | Path | None = None,
-    rows: int | None = None,
-    seed: int = 0,
-    beams: int = 1,
-    length_penalty: float = 1.0,
-    max_new_tokens: int = NEW_TOKENS,
-    batch: int = BATCH,
-) -> Translation:
-    """Translates sentences that have a translation to compare with.
-
-    Args:
-      model: or a generator, whose weights then serve for several languages.
-      data, source, target, shots, shots_data, rows, seed: see `read_sentences`.
-      beams, length_penalty, max_new_tokens, batch: see `Generator`.
-
-    Raises:
-      InputError: data that cannot be read or are too few; no tokenizer, or one without eos; prompts
-        that are too long for the model.
-      OSError: the hub cannot be reached.
-    """
-    sentences = read_sentences(
-        data, source, target, shots=shots, shots_data=shots_data, rows=rows, seed=seed
-    )
-    generator = model if isinstance(model, Generator) else Generator(model)
-    hypotheses = hypothesise(
-        generator,
-        sentences,
-        beams=beams,
-        length_penalty=length_penalty,
-        max_new_tokens=max_new_tokens,
-        batch=batch,
-    )
-    sources, references = (list(lines) for lines in zip(*sentences.pairs, strict=True))
-    return Translation(sources, hypotheses, references)
-
-
 def read_sentences(
     data: str | Path,
     source: str,
@@ -125,12 +72,13 @@ def read_sentences(
     Args:
       data: sentences to translate. A folder or pattern of XNLI's .jsonl or .csv, or "xnli" for the hub's:
         its premises and hypotheses, each once. Otherwise as in `texts.sentences`: a folder of
-        `<language>.txt`, FLORES-200, a hub data set id; "nano" is its held-out split.
+        `<language>.txt`, FLORES-200, a hub data set id; "nano" is 1,000 sentences that the bundled models
+        have not read.
       source, target: ISO 639-1 codes.
       shots: demonstrations.
       shots_data: where they come from, as in `texts.sentences`; by default from `data`, if that is no XNLI.
-      rows: sentences to translate, the first ones that are no demonstrations; all by default (1,000 of nano).
-      seed: which lines are demonstrations; of nano's sentences.
+      rows: sentences to translate, the first ones that are no demonstrations; all by default.
+      seed: which lines are demonstrations.
 
     Raises:
       InputError: data that cannot be read or are too few.
@@ -152,7 +100,7 @@ def read_sentences(
     shown = {sentence for pair in demonstrations for sentence in pair}
     pairs = [
         pair
-        for pair in _pairs(data, source, target, rows, seed)
+        for pair in _pairs(data, source, target)
         if pair.source not in shown and pair.target not in shown
     ]
     if rows is not None and len(pairs) < rows:
@@ -166,26 +114,23 @@ def _lines(data: str | Path, source: str, target: str) -> list[Pair]:
     return [Pair(*lines) for lines in zip(*aligned(data, [source, target]), strict=True)]
 
 
-def _pairs(data: str | Path, source: str, target: str, rows: int | None, seed: int) -> list[Pair]:
-    if str(data) == "nano":
-        count = NANO_ROWS if rows is None else rows
-        held_out = (corpus.sentences(code, "held_out", count, seed) for code in (source, target))
-        return [Pair(*lines) for lines in zip(*held_out, strict=True)]
+def _pairs(data: str | Path, source: str, target: str) -> list[Pair]:
+    data = text_place(data, "translation").data
     nli = _nli_source(data)
     if nli is None:
         return _lines(data, source, target)
-    theirs, ours = (nli.read(code, None, seed) for code in (source, target))
+    theirs, ours = (nli.read(code) for code in (source, target))
     if len(theirs) != len(ours):
         raise InputError(
             f"{data}: {source} has {len(theirs)} rows and {target} has {len(ours)}; "
             "row i must say the same in both"
         )
-    found = [
+    pairs = [
         Pair(row.text(field).strip(), right.text(field).strip())
         for row, right in zip(theirs, ours, strict=True)
         for field in ("premise", "hypothesis")
     ]
-    return list(dict.fromkeys(found))  # three rows share a premise
+    return list(dict.fromkeys(pairs))  # three rows share a premise
 
 
 def _nli_source(data: str | Path) -> Source | None:
@@ -235,7 +180,11 @@ def hypothesise(
     max_new_tokens: int = NEW_TOKENS,
     batch: int = BATCH,
 ) -> list[str]:
-    """The model's translation of each sentence, without white space at the ends."""
+    """The model's translation of each sentence, without white space at the ends.
+
+    Raises:
+      InputError: no tokenizer, or one without eos; prompts that are too long for the model.
+    """
     tokenizer = generator.model.tokenizer
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
@@ -247,7 +196,7 @@ def hypothesise(
         target,
         str(tokenizer.eos_token),
     )
-    found = generator(
+    continuations = generator(
         tokenizer(texts)["input_ids"],
         max_new_tokens=max_new_tokens,
         stop=stop_tokens(tokenizer),
@@ -256,4 +205,4 @@ def hypothesise(
         batch=batch,
         name=f"translate {source}-{target}",
     )
-    return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in found]
+    return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in continuations]

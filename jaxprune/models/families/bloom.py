@@ -9,10 +9,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.models.block import Attention, Block, project_heads
+from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import Attributes, ModelConfig
 from jaxprune.models.family import Family
-from jaxprune.models.heads import Head
 from jaxprune.models.layers import MLP, LayerNorm, Linear, alibi_slopes, param
 from jaxprune.models.positions import Positions
 
@@ -90,23 +89,6 @@ class SelfAttention(Attention):
         return alibi_slopes(self.config.n_heads)
 
 
-def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
-    """One BLOOM block."""
-    norms = (LayerNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
-    return Block(
-        next(norms),
-        SelfAttention(config, rngs),
-        next(norms),
-        MLP(config, rngs),
-        config.residual_from_norm,
-    )
-
-
-def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:
-    """Final norm and logits."""
-    return Head(config, LayerNorm(config.d_model, config.norm_eps, rngs), rngs)
-
-
 TENSORS = {
     "embed/tokens": "word_embeddings.weight",
     "embed/norm/scale": "word_embeddings_layernorm.weight",
@@ -132,8 +114,9 @@ FAMILY = Family(
     parse=parse,
     to_hf=to_hf,
     embed=Embed,
-    block=block,
-    head=head,
+    norm=LayerNorm,
+    attention=SelfAttention,
+    mlp=MLP,
     tensors=TENSORS,
     sites={
         "attention/qkv/kernel": "qkv",
@@ -142,5 +125,4 @@ FAMILY = Family(
         "mlp/out/kernel": "mlp_out",
     },
     prefix="transformer.",
-    ignored=(),
 )

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.models.block import Attention, Block
+from jaxprune.models.block import Attention
 from jaxprune.models.config import Attributes, ModelConfig
 from jaxprune.models.family import Family
-from jaxprune.models.heads import Head
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param
 from jaxprune.models.positions import Positions
 
@@ -94,17 +93,6 @@ class SelfAttention(Attention):
         return q, k, v
 
 
-def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
-    """One GPT-2 block."""
-    norms = (LayerNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
-    return Block(next(norms), SelfAttention(config, rngs), next(norms), MLP(config, rngs))
-
-
-def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:
-    """Final norm and logits."""
-    return Head(config, LayerNorm(config.d_model, config.norm_eps, rngs), rngs)
-
-
 TENSORS = {
     "embed/tokens": "wte.weight",
     "embed/positions": "wpe.weight",
@@ -129,8 +117,9 @@ FAMILY = Family(
     parse=parse,
     to_hf=to_hf,
     embed=Embed,
-    block=block,
-    head=head,
+    norm=LayerNorm,
+    attention=SelfAttention,
+    mlp=MLP,
     tensors=TENSORS,
     sites={
         "attention/qkv/kernel": "qkv",

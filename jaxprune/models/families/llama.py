@@ -9,10 +9,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from jaxprune.errors import shown
-from jaxprune.models.block import Attention, Block, project_heads
+from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import Attributes, ModelConfig, RopeConfig
 from jaxprune.models.family import Family
-from jaxprune.models.heads import Head
 from jaxprune.models.layers import (
     ACTIVATIONS,
     GatedMLP,
@@ -172,17 +171,6 @@ class SelfAttention(Attention):
         return rotate(q, frequencies, positions), rotate(k, frequencies, positions), v
 
 
-def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
-    """One Llama decoder layer."""
-    norms = (RMSNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
-    return Block(next(norms), SelfAttention(config, rngs), next(norms), GatedMLP(config, rngs))
-
-
-def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:
-    """Final norm and logits."""
-    return Head(config, RMSNorm(config.d_model, config.norm_eps, rngs), rngs)
-
-
 TENSORS = {
     "embed/tokens": "embed_tokens.weight",
     "head/norm/scale": "norm.weight",
@@ -211,8 +199,9 @@ FAMILY = Family(
     parse=parse,
     to_hf=to_hf,
     embed=Embed,
-    block=block,
-    head=head,
+    norm=RMSNorm,
+    attention=SelfAttention,
+    mlp=GatedMLP,
     tensors=TENSORS,
     sites={
         "attention/query/kernel": "qkv",

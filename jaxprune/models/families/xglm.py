@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.models.block import Attention, Block, project_heads
+from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import Attributes, ModelConfig
 from jaxprune.models.family import Family
-from jaxprune.models.heads import Head
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param, sinusoids
 from jaxprune.models.positions import Positions, at_positions
 
@@ -102,17 +101,6 @@ class SelfAttention(Attention):
         return q, k, v
 
 
-def block(config: ModelConfig, rngs: nnx.Rngs) -> Block:
-    """One XGLM decoder layer."""
-    norms = (LayerNorm(config.d_model, config.norm_eps, rngs) for _ in range(2))
-    return Block(next(norms), SelfAttention(config, rngs), next(norms), MLP(config, rngs))
-
-
-def head(config: ModelConfig, rngs: nnx.Rngs) -> Head:
-    """Final norm and logits."""
-    return Head(config, LayerNorm(config.d_model, config.norm_eps, rngs), rngs)
-
-
 TENSORS = {
     "embed/tokens": "embed_tokens.weight",
     "head/norm/scale": "layer_norm.weight",
@@ -140,8 +128,9 @@ FAMILY = Family(
     parse=parse,
     to_hf=to_hf,
     embed=Embed,
-    block=block,
-    head=head,
+    norm=LayerNorm,
+    attention=SelfAttention,
+    mlp=MLP,
     tensors=TENSORS,
     sites={
         "attention/query/kernel": "qkv",

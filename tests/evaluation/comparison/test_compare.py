@@ -12,9 +12,16 @@ import pytest
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
-from jaxprune.evaluation.comparison.table import WIDTH, csv_text, markdown, table, write
+from jaxprune.evaluation.comparison.records import Comparison, LeftOut, Sides
+from jaxprune.evaluation.comparison.write import (
+    comparison_csv,
+    comparison_markdown,
+    comparison_text,
+    write_comparison,
+)
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.runs import checkpoint
+from jaxprune.tables import WIDTH
 
 ROOT = Path(__file__).parents[3]
 LABELS = np.random.default_rng(0).integers(0, 3, 300).astype(np.int32)
@@ -60,57 +67,53 @@ def runs(tmp_path):
 
 def test_figures_of_every_language(runs):
     found = compare_runs(*runs)
-    assert (found["a"], found["b"]) == tuple(map(str, runs))
-    assert list(found["tasks"]) == ["xnli"]
-    task = found["tasks"]["xnli"]
-    assert task["protocol"] == "paper"
-    assert list(task["languages"]) == ["en", "fr", "sw"]
-    for code, figure in task["languages"].items():
+    assert (found.a, found.b) == tuple(map(str, runs))
+    assert list(found.tasks) == ["xnli"]
+    task = found.tasks["xnli"]
+    assert task.protocol == "paper"
+    assert list(task.languages) == ["en", "fr", "sw"]
+    for code, figure in task.languages.items():
         a, b = right(A[code]), right(B[code])
         tested = metrics.paired_bootstrap(a, b)
-        assert figure["rows"] == figure["rows_a"] == figure["rows_b"] == len(LABELS)
-        assert figure["accuracy"] == {"a": a.mean(), "b": b.mean()}
-        assert figure["difference"] == pytest.approx(b.mean() - a.mean(), abs=1e-12)
-        assert figure["interval"] == [tested.low, tested.high]
-        assert figure["p"]["bootstrap"] == tested.p
-        assert figure["p"]["mcnemar"] == metrics.mcnemar(a, b)
+        assert figure.rows == figure.rows_a == figure.rows_b == len(LABELS)
+        assert figure.accuracy == Sides(a.mean(), b.mean())
+        assert figure.difference == pytest.approx(b.mean() - a.mean(), abs=1e-12)
+        assert figure.interval == (tested.low, tested.high)
+        assert figure.p.bootstrap == tested.p
+        assert figure.p.mcnemar == metrics.mcnemar(a, b)
         for side, scores in (("a", A), ("b", B)):
             low, high = metrics.wilson_interval(right(scores[code]).sum(), len(LABELS))
-            assert figure["accuracy_interval"][side] == [low, high]
+            assert getattr(figure.accuracy_interval, side) == (low, high)
             predictions = scores[code].argmax(1)
-            assert figure["f1"][side] == metrics.weighted_f1(predictions, LABELS)
+            assert getattr(figure.f1, side) == metrics.weighted_f1(predictions, LABELS)
             if code != "en":
                 gap = right(scores["en"]).mean() - right(scores[code]).mean()
-                assert figure["gap_to_english"][side] == pytest.approx(gap)
+                assert getattr(figure.gap_to_english, side) == pytest.approx(gap)
                 ranked = (scores[c].astype(np.float32) for c in ("en", code))
-                assert figure["rankc"][side]["corrected"] == metrics.rankc(*ranked)
-    assert task["languages"]["en"]["rankc"] is None
-    assert task["languages"]["en"]["gap_to_english"] is None
-    assert {side: worst["language"] for side, worst in task["worst"].items()} == {
-        "a": "fr",
-        "b": "sw",
-    }
-    assert json.loads(json.dumps(found)) == found
+                assert getattr(figure.rankc, side).corrected == metrics.rankc(*ranked)
+    assert task.languages["en"].rankc is None
+    assert task.languages["en"].gap_to_english is None
+    assert [worst.language for worst in task.worst] == ["fr", "sw"]
 
 
 def test_significance_is_holm_within_the_task(runs):
     rng = np.random.default_rng(7)
     for run in runs:  # another task, with one language: no correction there, and none from there
         save(run, "aaa", "fr", rng.normal(size=(300, 3)))
-    found = compare_runs(*runs)["tasks"]
+    found = compare_runs(*runs).tasks
     for task in found.values():
-        p = {code: figure["p"]["mcnemar"] for code, figure in task["languages"].items()}
+        p = {code: figure.p.mcnemar for code, figure in task.languages.items()}
         ranked = sorted(p, key=p.get)
         for place, code in enumerate(ranked):
             stepped = max(p[c] * (len(p) - i) for i, c in enumerate(ranked[: place + 1]))
-            assert task["languages"][code]["p"]["holm"] == pytest.approx(min(1.0, stepped))
-    assert found["aaa"]["languages"]["fr"]["p"]["holm"] == pytest.approx(
-        found["aaa"]["languages"]["fr"]["p"]["mcnemar"]
+            assert task.languages[code].p.holm == pytest.approx(min(1.0, stepped))
+    assert found["aaa"].languages["fr"].p.holm == pytest.approx(
+        found["aaa"].languages["fr"].p.mcnemar
     )
-    xnli = found["xnli"]["languages"]
-    assert {code: figure["significant"] for code, figure in xnli.items()} == {
+    xnli = found["xnli"].languages
+    assert {code: figure.significant for code, figure in xnli.items()} == {
         "en": False,
-        "fr": xnli["fr"]["p"]["holm"] <= 0.05,
+        "fr": xnli["fr"].p.holm <= 0.05,
         "sw": True,
     }
 
@@ -128,19 +131,19 @@ def test_one_of_many_small_p_values_is_not_significant(runs):
             save(runs[0], task, code, scores(range(8)), labels)
             save(runs[1], task, code, scores(wrong_in_b), labels)
     found = compare_runs(*runs)
-    alone, among = (found["tasks"][task]["languages"]["fr"] for task in ("alone", "among"))
-    assert alone["p"]["mcnemar"] == among["p"]["mcnemar"] == pytest.approx(20 / 512)
-    assert (alone["significant"], among["significant"]) == (True, False)
-    starred = [line.split()[0] for line in table(found).splitlines() if "0.039 *" in line]
+    alone, among = (found.tasks[task].languages["fr"] for task in ("alone", "among"))
+    assert alone.p.mcnemar == among.p.mcnemar == pytest.approx(20 / 512)
+    assert (alone.significant, among.significant) == (True, False)
+    starred = [line.split()[0] for line in comparison_text(found).splitlines() if "0.039 *" in line]
     assert starred == ["fr"]
 
 
 def test_a_run_does_not_differ_from_itself(runs):
-    task = compare_runs(runs[0], runs[0])["tasks"]["xnli"]
-    for figure in [*task["languages"].values(), task["mean"], task["mean_non_english"]]:
-        assert (figure["difference"], figure["interval"]) == (0.0, [0.0, 0.0])
-        assert figure["p"]["bootstrap"] == 1.0
-    assert not any(figure["significant"] for figure in task["languages"].values())
+    task = compare_runs(runs[0], runs[0]).tasks["xnli"]
+    for figure in [*task.languages.values(), task.mean, task.mean_non_english]:
+        assert (figure.difference, figure.interval) == (0.0, (0.0, 0.0))
+        assert figure.p.bootstrap == 1.0
+    assert not any(figure.significant for figure in task.languages.values())
 
 
 def test_means_draw_the_rows_of_all_languages_at_once(runs):
@@ -149,29 +152,29 @@ def test_means_draw_the_rows_of_all_languages_at_once(runs):
         save(run, "copies", "de", scores["sw"])
         save(run, "apart", "fr", scores["sw"])
         save(run, "apart", "de", scores["sw"], rows=np.arange(1000, 1300))
-    found = compare_runs(*runs)["tasks"]
-    one = found["copies"]["languages"]["fr"]
-    twice = found["copies"]["mean"]
-    assert twice["accuracy"] == pytest.approx(one["accuracy"])
-    assert twice["difference"] == pytest.approx(one["difference"])
+    found = compare_runs(*runs).tasks
+    one = found["copies"].languages["fr"]
+    twice = found["copies"].mean
+    assert [*twice.accuracy] == pytest.approx([*one.accuracy])
+    assert twice.difference == pytest.approx(one.difference)
     # two copies are no more evidence than one, two sets of rows are
-    assert twice["interval"] == pytest.approx(one["interval"])
-    assert found["copies"]["mean"] == found["copies"]["mean_non_english"]
+    assert twice.interval == pytest.approx(one.interval)
+    assert found["copies"].mean == found["copies"].mean_non_english
 
     def width(interval):
         return interval[1] - interval[0]
 
-    apart = found["apart"]["mean"]
-    assert apart["difference"] == pytest.approx(one["difference"])
-    assert width(apart["interval"]) == pytest.approx(width(one["interval"]) / 2**0.5, rel=0.1)
+    apart = found["apart"].mean
+    assert apart.difference == pytest.approx(one.difference)
+    assert width(apart.interval) == pytest.approx(width(one.interval) / 2**0.5, rel=0.1)
 
     xnli = found["xnli"]
     changes = np.mean([right(B[code]) * 1.0 - right(A[code]) for code in ("fr", "sw")], axis=0)
-    mean = xnli["mean_non_english"]
-    assert mean["difference"] == pytest.approx(changes.mean())
+    mean = xnli.mean_non_english
+    assert mean.difference == pytest.approx(changes.mean())
     half = 1.96 * changes.std() / len(changes) ** 0.5
     expected = [changes.mean() - half, changes.mean() + half]
-    assert mean["interval"] == pytest.approx(expected, abs=0.1 * half)
+    assert mean.interval == pytest.approx(expected, abs=0.1 * half)
 
 
 # Pairs.
@@ -191,13 +194,13 @@ def test_only_shared_rows_count_and_the_table_says_so(runs):
     save(runs[1], "xnli", "fr", B["fr"][some], LABELS[some], some)
     save(runs[1], "xnli", "sw", np.vstack([B["sw"], B["sw"]]), np.tile(LABELS, 2))
     found = compare_runs(*runs)
-    figure = found["tasks"]["xnli"]["languages"]["fr"]
+    figure = found.tasks["xnli"].languages["fr"]
     a, b = (right(scores["fr"])[some] for scores in (A, B))
-    assert (figure["rows"], figure["rows_a"], figure["rows_b"]) == (260, 300, 260)
-    assert figure["accuracy"] == {"a": a.mean(), "b": b.mean()}
-    assert figure["p"]["mcnemar"] == metrics.mcnemar(a, b)
-    assert figure["rankc"] is None  # its rows are not those of English
-    for text in (table(found), markdown(found)):
+    assert (figure.rows, figure.rows_a, figure.rows_b) == (260, 300, 260)
+    assert figure.accuracy == Sides(a.mean(), b.mean())
+    assert figure.p.mcnemar == metrics.mcnemar(a, b)
+    assert figure.rankc is None  # its rows are not those of English
+    for text in (comparison_text(found), comparison_markdown(found)):
         assert "fr: 260 rows are in both runs and count (A has 300, B has 260)" in text
         assert "sw: 300 rows are in both runs and count (A has 300, B has 600)" in text
         assert text.count("rows are in both runs") == 2
@@ -216,10 +219,10 @@ def test_what_one_run_lacks_is_left_out_and_told(runs):
     save(runs[0], "xcopa", "fr", A["fr"])
     save(runs[1], "marc2", "de", A["fr"])
     found = compare_runs(*runs)
-    assert list(found["tasks"]) == ["xnli"]
-    assert "th" not in found["tasks"]["xnli"]["languages"]
-    assert found["left_out"] == {"only_a": ["xcopa/fr", "xnli/th"], "only_b": ["marc2/de"]}
-    for text in (table(found), markdown(found)):
+    assert list(found.tasks) == ["xnli"]
+    assert "th" not in found.tasks["xnli"].languages
+    assert found.left_out == LeftOut(only_a=("xcopa/fr", "xnli/th"), only_b=("marc2/de",))
+    for text in (comparison_text(found), comparison_markdown(found)):
         assert "only in A, left out: xcopa/fr, xnli/th" in text
         assert "only in B, left out: marc2/de" in text
 
@@ -234,10 +237,10 @@ def test_other_files_are_passed_over(runs):
 
 def test_rankc_where_evaluation_gave_it(runs):
     save_metrics(runs[1], "xnli", protocol="paper", languages={"fr": {"accuracy": 0.3}})
-    languages = compare_runs(*runs)["tasks"]["xnli"]["languages"]
-    assert languages["fr"]["rankc"] is None
+    languages = compare_runs(*runs).tasks["xnli"].languages
+    assert languages["fr"].rankc is None
     save_metrics(runs[1], "xnli", languages={"fr": {"rankc": {"corrected": 0.5}}})
-    assert compare_runs(*runs)["tasks"]["xnli"]["languages"]["fr"]["rankc"] is not None
+    assert compare_runs(*runs).tasks["xnli"].languages["fr"].rankc is not None
 
 
 # Refusals.
@@ -281,7 +284,7 @@ def test_protocols_and_labels_are_never_mixed(runs):
     save_metrics(runs[1], "xnli", protocol="paper", labels=["no", "maybe", "yes"])
     refused(runs, r"xnli: label names \['yes', 'maybe', 'no'\] in A and \['no', 'maybe', 'yes'\]")
     (runs[1] / "xnli" / "metrics.json").unlink()
-    assert compare_runs(*runs)["tasks"]["xnli"]["protocol"] == "paper"
+    assert compare_runs(*runs).tasks["xnli"].protocol == "paper"
 
 
 def truncated(file):
@@ -359,37 +362,39 @@ def test_masks_are_compared_by_layer_and_kernel(runs):
         pairs = [(select(name, a[name]), select(name, b[name])) for name in a]
         return sum((x & y).sum() for x, y in pairs) / sum((x | y).sum() for x, y in pairs)
 
-    masks = found["masks"]
-    assert masks["overall"] == pytest.approx(iou(lambda name, mask: mask))
+    masks = found.masks
+    assert masks.overall == pytest.approx(iou(lambda name, mask: mask))
     for layer in range(4):
         expected = iou(lambda name, mask, layer=layer: mask[layer])
-        assert masks["layers"][layer] == pytest.approx(expected)
+        assert masks.layers[layer] == pytest.approx(expected)
     for name in a:
         expected = iou(lambda other, mask, name=name: mask[: 4 if other == name else 0])
-        assert masks["kernels"][f"blocks/mlp/{name}/kernel"] == pytest.approx(expected)
+        assert masks.kernels[f"blocks/mlp/{name}/kernel"] == pytest.approx(expected)
     kept = [np.mean([mask.mean() for mask in tree.values()]) for tree in (a, b)]
-    assert list(masks["density"].values()) == pytest.approx(kept)
+    assert list(masks.density) == pytest.approx(kept)
     # drawn apart from each other, as these were
-    assert masks["independent"] == pytest.approx(masks["overall"], abs=0.08)
-    assert json.loads(json.dumps(found)) == found
-    for text in (table(found), markdown(found)):
-        assert f"IoU {masks['overall']:.3f} of the kept weights" in text
-        assert f"{masks['layers'][2]:.3f}" in text
+    assert masks.independent == pytest.approx(masks.overall, abs=0.08)
+    for text in (comparison_text(found), comparison_markdown(found)):
+        assert f"IoU {masks.overall:.3f} of the kept weights" in text
+        assert f"{masks.layers[2]:.3f}" in text
         assert "mlp/out" in text
 
 
 def test_masks_that_are_not_there_or_of_another_model(runs):
     ours, _ = mask_trees()
-    assert "no whole checkpoint" in compare_runs(*runs)["masks_note"]
+    found = compare_runs(*runs)
+    assert (found.masks, found.masks_note) == (None, "neither run has any")
     checkpoint.save(runs[0] / "checkpoint", masks=ours)
+    assert "\nmasks: B has none\n" in comparison_text(compare_runs(*runs))
+    assert "\nmasks: A has none\n" in comparison_markdown(compare_runs(*runs[::-1]))
     checkpoint.save(runs[1] / "checkpoint", metadata={"a": 1})
     found = compare_runs(*runs)
-    assert found["masks"] is None
-    assert found["masks_note"] == f"{runs[1] / 'checkpoint'}: no masks in it"
-    assert "masks: not compared (" in table(found)
+    assert found.masks is None
+    assert found.masks_note == f"{runs[1] / 'checkpoint'}: no masks in it"
+    assert "masks: not compared (" in comparison_text(found)
     other = {"blocks": {"mlp": {"up": ours["blocks"]["mlp"]["up"]}}}
     checkpoint.save(runs[1] / "checkpoint", masks=other)
-    assert "mlp/out/kernel is (4, 6, 10) in the first" in compare_runs(*runs)["masks_note"]
+    assert "mlp/out/kernel is (4, 6, 10) in the first" in compare_runs(*runs).masks_note
 
 
 # What is written and printed.
@@ -398,55 +403,108 @@ def test_masks_that_are_not_there_or_of_another_model(runs):
 def test_files_hold_the_same_figures(runs, tmp_path):
     found = compare_runs(*runs)
     out = tmp_path / "deep" / "out"
-    write(found, out)
-    write(found, out)
+    write_comparison(found, out)
+    write_comparison(found, out)
     assert sorted(file.name for file in out.iterdir()) == [
         "compare.csv",
         "compare.json",
         "compare.md",
     ]
-    assert json.loads((out / "compare.json").read_text()) == found
-    assert (out / "compare.md").read_text() == markdown(found)
+    assert Comparison.read(out) == found
+    assert (out / "compare.md").read_text() == comparison_markdown(found)
     with (out / "compare.csv").open(newline="") as file:
         lines = {line["language"]: line for line in csv.DictReader(file)}
-    assert (out / "compare.csv").read_text() == csv_text(found)
-    for code, figure in found["tasks"]["xnli"]["languages"].items():
+    assert (out / "compare.csv").read_text() == comparison_csv(found)
+    for code, figure in found.tasks["xnli"].languages.items():
         line = lines.pop(code)
         assert (line["task"], line["protocol"], int(line["rows"])) == ("xnli", "paper", 300)
-        assert float(line["accuracy_b"]) == figure["accuracy"]["b"]
-        assert [float(line["low"]), float(line["high"])] == figure["interval"]
-        assert float(line["p_holm"]) == figure["p"]["holm"]
-        assert line["significant"] == str(figure["significant"])
-        assert float(line["f1_a"]) == figure["f1"]["a"]
+        assert float(line["accuracy_b"]) == figure.accuracy.b
+        assert (float(line["low"]), float(line["high"])) == figure.interval
+        assert float(line["p_holm"]) == figure.p.holm
+        assert line["significant"] == str(figure.significant)
+        assert float(line["f1_a"]) == figure.f1.a
         if code == "en":
             assert line["rankc_a"] == line["gap_to_english_a"] == ""
         else:
             for side in "ab":
-                assert float(line[f"rankc_{side}"]) == figure["rankc"][side]["corrected"]
-                assert float(line[f"rankc_official_{side}"]) == figure["rankc"][side]["official"]
-            assert float(line["gap_to_english_b"]) == figure["gap_to_english"]["b"]
+                rankc = getattr(figure.rankc, side)
+                assert float(line[f"rankc_{side}"]) == rankc.corrected
+                assert float(line[f"rankc_official_{side}"]) == rankc.official
+            assert float(line["gap_to_english_b"]) == figure.gap_to_english.b
     assert not lines
+
+
+COMPARE_JSON = {
+    "": ["a", "b", "tasks", "perplexity", "translation", "left_out", "masks", "masks_note", "method"],
+    "tasks.xnli": ["protocol", "languages", "mean", "mean_non_english", "worst"],
+    "tasks.xnli.languages.fr": [
+        "rows", "accuracy", "f1", "accuracy_interval", "difference", "interval", "p",
+        "gap_to_english", "rankc", "rows_a", "rows_b", "significant",
+    ],
+    "tasks.xnli.languages.fr.p": ["bootstrap", "mcnemar", "holm"],
+    "tasks.xnli.languages.fr.rankc": ["a", "b"],
+    "tasks.xnli.languages.fr.rankc.b": ["corrected", "official"],
+    "tasks.xnli.mean": ["accuracy", "difference", "interval", "p"],
+    "tasks.xnli.mean.p": ["bootstrap"],
+    "tasks.xnli.worst.a": ["language", "accuracy"],
+    "left_out": ["only_a", "only_b"],
+    "masks": ["overall", "independent", "layers", "kernels", "density"],
+    "method": ["confidence", "resamples", "seed", "alpha", "significant"],
+}  # fmt: skip
+
+
+def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
+    """As programs read them that know nothing of this package."""
+    for run, tree in zip(runs, mask_trees(), strict=True):
+        checkpoint.save(run / "checkpoint", masks=tree)
+    write_comparison(compare_runs(*runs), tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "compare.json").read_text())
+    for path, keys in COMPARE_JSON.items():
+        value = written
+        for key in filter(None, path.split(".")):
+            value = value[key]
+        assert list(value) == keys, path
+    english = written["tasks"]["xnli"]["languages"]["en"]
+    assert (english["rankc"], english["gap_to_english"]) == (None, None)
+    assert (written["perplexity"], written["translation"], written["masks_note"]) == (None,) * 3
+    for file, message in (
+        ({}, "missing required field `a`"),
+        (
+            {**written, "method": {"seed": 0}},
+            r"missing required field `confidence` - at `\$.method`",
+        ),
+        (
+            {**written, "method": {"seed": "x"}},
+            r"Expected `int`, got `str` - at `\$.method.seed`",
+        ),
+    ):
+        (tmp_path / "out" / "compare.json").write_text(json.dumps(file))
+        with pytest.raises(InputError, match=f"compare.json.*{message}"):
+            Comparison.read(tmp_path / "out")
+
+
+def with_minus(text):
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def test_the_table_shows_percent_and_points(runs):
     found = compare_runs(*runs)
-    figure = found["tasks"]["xnli"]["languages"]["sw"]
-    shown = next(line for line in table(found).splitlines() if line.startswith("sw "))
-    low, high = (f"{100 * bound:+.1f}" for bound in figure["interval"])
+    figure = found.tasks["xnli"].languages["sw"]
+    text = comparison_text(found)
+    shown = next(line for line in text.splitlines() if line.startswith("sw "))
+    low, high = (with_minus(f"{100 * bound:+.1f}") for bound in figure.interval)
     cells = [
         "sw",
         *(f"{100 * right(scores['sw']).mean():.1f}" for scores in (A, B)),
-        f"{100 * (right(B['sw']).mean() - right(A['sw']).mean()):+.1f}",
-        f"[{low},", f"{high}]", "<.001", "<.001", "<.001", "*",
-        *(f"{100 * (right(s['en']).mean() - right(s['sw']).mean()):.1f}" for s in (A, B)),
-        *(f"{figure['rankc'][side]['corrected']:.3f}" for side in "ab"),
+        with_minus(f"{100 * (right(B['sw']).mean() - right(A['sw']).mean()):+.1f}"),
+        f"[{low},", f"{high}]", "<0.001", "<0.001", "<0.001", "*",
+        *(with_minus(f"{100 * (right(s['en']).mean() - right(s['sw']).mean()):.1f}") for s in (A, B)),
+        *(f"{getattr(figure.rankc, side).corrected:.3f}" for side in "ab"),
     ]  # fmt: skip
     assert shown.split() == cells
-    assert table(found).count(" *\n") + table(found).count(" * ") == 2  # and the legend
-    row = (
-        f"| {' | '.join([*cells[:4], ' '.join(cells[4:6]), *cells[6:8], '<.001 *', *cells[10:]])} |"
-    )
-    assert row in markdown(found)
+    assert text.count(" *\n") + text.count(" * ") == 2  # and the legend
+    row = [*cells[:4], " ".join(cells[4:6]), *cells[6:8], r"<0.001 \*", *cells[10:]]
+    assert f"| {' | '.join(row)} |" in comparison_markdown(found)
 
 
 def test_the_table_fits_a_terminal(tmp_path):
@@ -465,13 +523,13 @@ def test_the_table_fits_a_terminal(tmp_path):
         checkpoint.save(tmp_path / name / "checkpoint", masks=trees[name == "b"])
         save(tmp_path / name, f"only_{name}", "en", flat["en"], labels)
     found = compare_runs(tmp_path / "a", tmp_path / "b")
-    lines = table(found).splitlines()[2:]  # the first two are paths
+    lines = comparison_text(found).splitlines()[2:]  # the first two are paths
     assert max(map(len, lines)) <= WIDTH
     shown = next(line for line in lines if line.startswith("zho_Hans"))
-    assert "[-" in shown
-    assert shown.count("-") >= 3  # a loss of two digits and both ends of its interval
+    assert "[\N{MINUS SIGN}" in shown
+    assert shown.count("\N{MINUS SIGN}") >= 3  # a loss of two digits and both ends of its interval
     layers = " ".join(line for line in lines if line.startswith("  "))
-    assert all(f"{i} {share:.3f}" in layers for i, share in enumerate(found["masks"]["layers"]))
+    assert all(f"{i} {share:.3f}" in layers for i, share in enumerate(found.masks.layers))
 
 
 def script(*arguments):
@@ -486,11 +544,11 @@ def test_the_script_prints_and_writes(runs):
         checkpoint.save(run / "checkpoint", masks=tree)
     done = script(*runs)
     assert (done.returncode, done.stderr) == (0, "")
-    found = json.loads((runs[1] / "compare" / "compare.json").read_text())
-    assert done.stdout.startswith(table(found))
+    found = Comparison.read(runs[1] / "compare")
+    assert done.stdout.startswith(comparison_text(found))
     again = script(*runs, "--out", runs[0] / "here")
     assert again.returncode == 0
-    assert json.loads((runs[0] / "here" / "compare.json").read_text()) == found
+    assert Comparison.read(runs[0] / "here") == found
 
 
 def test_the_script_ends_in_one_line(runs, tmp_path):

@@ -9,9 +9,11 @@ import sacrebleu
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
-from jaxprune.evaluation.comparison.table import WIDTH, markdown, table
+from jaxprune.evaluation.comparison.records import LeftOut, PerplexityComparison, Sides
+from jaxprune.evaluation.comparison.write import comparison_markdown, comparison_text
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.html_report import write_report
+from jaxprune.tables import WIDTH
 
 REFERENCES = [f"the {a} {b} sees a small {c} near the river" for a in ("red", "old", "big", "sad")
               for b in ("cat", "dog", "hen") for c in ("house", "boat", "tree", "hill")]  # fmt: skip
@@ -67,38 +69,37 @@ def runs(tmp_path):
 
 def test_perplexities_of_both_runs(runs):
     found = compare_runs(*runs)
-    assert found["tasks"] == {}
-    assert list(found["perplexity"]) == ["en", "sw"]
-    assert found["perplexity"]["sw"] == {
-        "tokens": 1000, "perplexity": {"a": 100.0, "b": 150.0}, "ratio": 1.5,
-    }  # fmt: skip
+    assert found.tasks == {}
+    assert list(found.perplexity) == ["en", "sw"]
+    assert found.perplexity["sw"] == PerplexityComparison(1000, Sides(100.0, 150.0), 1.5)
 
 
 def test_translations_are_sacrebleus_figures_with_holms_correction(runs):
-    found = compare_runs(*runs)["translation"]
-    assert found["target"] == "en"
-    for code, figure in found["languages"].items():
-        assert figure["rows"] == len(REFERENCES)
+    found = compare_runs(*runs).translation
+    assert found.target == "en"
+    for code, figure in found.languages.items():
+        assert figure.rows == len(REFERENCES)
         for side in "ab":
             lines = HYPOTHESES[side][code]
             bleu = sacrebleu.corpus_bleu(lines, [REFERENCES]).score
             chrf = sacrebleu.corpus_chrf(lines, [REFERENCES]).score
-            assert math.isclose(figure["bleu"][side], bleu, abs_tol=1e-9)
-            assert math.isclose(figure["chrf"][side], chrf, abs_tol=1e-9)
-        assert figure["bleu"]["difference"] == figure["bleu"]["b"] - figure["bleu"]["a"]
-    fr, sw = (found["languages"][code] for code in ("fr", "sw"))
-    assert [fr["holm"], sw["holm"]] == metrics.holm([fr["bleu"]["p"], sw["bleu"]["p"]])
-    assert (fr["significant"], sw["significant"]) == (False, True)  # fr is the same in both
+            assert math.isclose(getattr(figure.bleu, side), bleu, abs_tol=1e-9)
+            assert math.isclose(getattr(figure.chrf, side), chrf, abs_tol=1e-9)
+        assert figure.bleu.difference == figure.bleu.b - figure.bleu.a
+    fr, sw = (found.languages[code] for code in ("fr", "sw"))
+    assert [fr.holm, sw.holm] == metrics.holm([fr.bleu.p, sw.bleu.p])
+    assert (fr.significant, sw.significant) == (False, True)  # fr is the same in both
 
 
 def test_both_are_shown_and_nothing_is_wider_than_the_terminal(runs, tmp_path):
     found = compare_runs(*runs)
-    text = table(found)
+    text = comparison_text(found)
     assert max(map(len, text.splitlines())) <= WIDTH
-    sw = found["translation"]["languages"]["sw"]
-    for shown in (text, markdown(found)):
+    sw = found.translation.languages["sw"]
+    loss = f"{sw.bleu.difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+    for shown in (text, comparison_markdown(found)):
         assert "translation into en" in shown
-        assert f"{sw['bleu']['difference']:+.1f}" in shown
+        assert loss in shown
         assert "1.500" in shown
     starred = [line.split()[0] for line in text.splitlines() if re.search(r"\d \* ", line)]
     assert starred == ["sw"]
@@ -112,8 +113,8 @@ def test_what_one_run_lacks_is_left_out_and_told(runs):
     write_translation(runs[0], {"de": REFERENCES})
     write_perplexity(runs[1], PERPLEXITIES["b"] | {"fr": 3.0})
     found = compare_runs(*runs)
-    assert list(found["translation"]["languages"]) == ["fr", "sw"]
-    assert found["left_out"] == {"only_a": ["translation/de"], "only_b": ["perplexity/fr"]}
+    assert list(found.translation.languages) == ["fr", "sw"]
+    assert found.left_out == LeftOut(("translation/de",), ("perplexity/fr",))
 
 
 def refused(runs, message):

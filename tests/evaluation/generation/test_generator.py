@@ -11,8 +11,8 @@ from conftest import tiny_torch
 from device_jobs import generated, on_eight_devices, xglm_shaped
 
 import jaxprune as jp
-from jaxprune.evaluation.generation import rows
-from jaxprune.evaluation.generation.generator import Generator, generate
+from jaxprune.evaluation.generation import prompt_batch
+from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.models import logits
 
 FAMILIES = ("xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "qwen2", "qwen3")
@@ -88,21 +88,23 @@ def test_greedy_and_beams_equal_transformers(name, tiny_folder):
 def test_prompts_with_nothing_in_common_equal_a_plain_loop(tiny_folder):
     model = jp.load(tiny_folder("xglm"))
     prompts = prompts_of(model.config.vocab_size, shared=0)
-    got = generate(model, prompts, max_new_tokens=NEW, progress=False)
+    got = Generator(model, progress=False)(prompts, max_new_tokens=NEW)
     assert got == plain_loop(model.params, model.config, prompts, NEW)
 
 
 def test_long_prompts_in_pieces_equal_a_plain_loop(tiny_folder, monkeypatch):
-    monkeypatch.setattr(rows, "TOKENS", 300)  # pieces of one row and of several widths
+    monkeypatch.setattr(
+        prompt_batch, "MICRO_BATCH_TOKENS", 300
+    )  # micro-batches of one row and of several widths
     model = jp.load(tiny_folder("bloom-6-heads"))
     prompts = prompts_of(131, shared=70, lengths=(150, 3, 70, 140))
-    got = generate(model, prompts, max_new_tokens=4, progress=False)
+    got = Generator(model, progress=False)(prompts, max_new_tokens=4)
     assert got == plain_loop(model.params, model.config, prompts, 4)
 
 
 @pytest.mark.parametrize("beams", [1, 2])
 def test_batches_and_rows_that_are_let_go_change_nothing(beams, tiny_folder, monkeypatch):
-    monkeypatch.setattr(rows, "LEAST_ROWS", 2)
+    monkeypatch.setattr(prompt_batch, "LEAST_ROWS", 2)
     model = jp.load(tiny_folder("qwen2"))
     prompts = prompts_of(131, shared=20, lengths=[1 + i % 4 for i in range(8)])
     generator = Generator(model, progress=False)
@@ -110,9 +112,11 @@ def test_batches_and_rows_that_are_let_go_change_nothing(beams, tiny_folder, mon
     stop = {sequence[2] for sequence in free[:5]}  # five of eight rows end early, the others later
     settings = {"max_new_tokens": 12, "stop": stop, "beams": beams}
     held = set()
-    advance = rows.Rows.advance
+    advance = prompt_batch.PromptBatch.advance
     monkeypatch.setattr(
-        rows.Rows, "advance", lambda self, c: (held.add(len(self.prompts)), advance(self, c))
+        prompt_batch.PromptBatch,
+        "advance",
+        lambda self, c: (held.add(len(self.prompts)), advance(self, c)),
     )
     together = generator(prompts, **settings)
     assert beams > 1 or len(held) > 1
@@ -136,7 +140,7 @@ def test_eight_devices_generate_as_one(tiny_folder, tmp_path):
 def test_bfloat16_chooses_tokens_that_are_nearly_the_likeliest(tiny_folder):
     model = jp.load(tiny_folder("qwen3"))
     prompts = prompts_of(131)
-    got = generate(model, prompts, max_new_tokens=NEW, dtype="bfloat16", progress=False)
+    got = Generator(model, dtype="bfloat16", progress=False)(prompts, max_new_tokens=NEW)
     tokens, valid = padded_left([p + g for p, g in zip(prompts, got, strict=True)])
     out = np.asarray(logits(model.params, model.config, jnp.asarray(tokens), jnp.asarray(valid)))
     places = out[:, -NEW - 1 : -1]
@@ -160,9 +164,10 @@ def test_a_stop_token_ends_and_is_left_out(tiny_folder):
 def test_equal_prompts_keep_a_token_of_their_own(tiny_folder):
     model = jp.load(tiny_folder("gpt2"))
     prompt = prompts_of(131)[3]
-    got = generate(model, [prompt] * 3, max_new_tokens=4, progress=False)
+    generator = Generator(model, progress=False)
+    got = generator([prompt] * 3, max_new_tokens=4)
     assert got[0] == got[1] == got[2]
-    assert got[:1] == generate(model, [prompt], max_new_tokens=4, progress=False)
+    assert got[:1] == generator([prompt], max_new_tokens=4)
 
 
 @pytest.mark.parametrize(
@@ -184,5 +189,7 @@ def test_equal_prompts_keep_a_token_of_their_own(tiny_folder):
     ],
 )
 def test_what_cannot_be_generated_from_is_refused(prompts, settings, message):
+    numbers = {"max_new_tokens": 7} | settings
+    dtype = numbers.pop("dtype", "float32")
     with pytest.raises(jp.InputError, match=message):
-        generate(xglm_shaped(1), prompts, **({"max_new_tokens": 7} | settings), progress=False)
+        Generator(xglm_shaped(1), dtype=dtype, progress=False)(prompts, **numbers)

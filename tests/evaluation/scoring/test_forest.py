@@ -31,7 +31,7 @@ def test_every_sequence_sees_itself_and_nothing_else(sequences, data):
             assert seen_by(forest, row, place).tolist() == path[: depth + 1].tolist()
         wanted |= {(row, place) for place in path[starts[s] :]}
     assert sorted(met) == list(range(len(sequences)))
-    assert {tuple(x) for x in np.argwhere(forest.wanted)} == wanted
+    assert {tuple(x) for x in np.argwhere(forest.is_scored)} == wanted
 
 
 @settings(max_examples=60, deadline=None)

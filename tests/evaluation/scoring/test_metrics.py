@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.scoring.metrics import Scored
+from jaxprune.evaluation.scoring.records import LanguageAccuracy, RankC, Scored, TaskMetrics
+from jaxprune.files import from_json, to_json
 
 
 def scored(scores, labels, rows=None):
@@ -223,7 +224,7 @@ def test_mcnemar_of_thousands_of_rows():
     n, k = 3000, 1420
     tail = sum(math.comb(n, i) for i in range(k + 1))
     found = metrics.mcnemar(*correctness(n - k, k, 10, 10))
-    assert found == pytest.approx(2 * tail / 2**n, rel=1e-9)
+    assert found == pytest.approx(2 * tail / 2**n, rel=1e-12)
 
 
 def test_holm_by_hand_and_by_its_steps():
@@ -248,12 +249,10 @@ def test_holm_by_hand_and_by_its_steps():
 def test_language_metrics_take_the_first_of_equal_scores():
     scores = [[-1, -1, -2], [-3, -2, -2], [-1, -5, -np.inf], [-4, -3, -1]]
     found = metrics.language_metrics(*scored(scores, [0, 1, 1, 2])[:2])
-    assert found == {
-        "rows": 4,
-        "accuracy": 0.75,
-        "interval": list(metrics.wilson_interval(3, 4)),
-        "f1": pytest.approx(f1_loop([0, 1, 0, 2], [0, 1, 1, 2])),
-    }
+    assert (found.rows, found.accuracy, found.rankc) == (4, 0.75, None)
+    assert found.interval == metrics.wilson_interval(3, 4)
+    assert found.f1 == pytest.approx(f1_loop([0, 1, 0, 2], [0, 1, 1, 2]))
+    assert list(to_json(found)) == ["rows", "accuracy", "interval", "f1"]
 
 
 @pytest.fixture
@@ -271,27 +270,36 @@ def test_task_metrics_of_every_language(three_languages):
     accuracies = {
         code: float(np.mean(s.scores.argmax(1) == s.labels)) for code, s in three_languages.items()
     }
-    languages = found.pop("languages")
-    assert {code: figure["accuracy"] for code, figure in languages.items()} == accuracies
-    assert found == {
-        "worst": {"language": "sw", "accuracy": accuracies["sw"]},
-        "gap_to_english": {code: accuracies["en"] - accuracies[code] for code in ("fr", "sw")},
-        "mean": pytest.approx(sum(accuracies.values()) / 3),
-        "mean_non_english": pytest.approx((accuracies["fr"] + accuracies["sw"]) / 2),
-    }
-    assert "rankc" not in languages["en"]
+    assert {code: figure.accuracy for code, figure in found.languages.items()} == accuracies
+    assert found.worst == LanguageAccuracy("sw", accuracies["sw"])
+    gaps = {code: accuracies["en"] - accuracies[code] for code in ("fr", "sw")}
+    assert found.gap_to_english == gaps
+    assert found.mean == pytest.approx(sum(accuracies.values()) / 3)
+    assert found.mean_non_english == pytest.approx((accuracies["fr"] + accuracies["sw"]) / 2)
+    assert found.languages["en"].rankc is None
     english, french = three_languages["en"].scores, three_languages["fr"].scores
-    assert languages["fr"]["rankc"] == {
-        "corrected": pytest.approx(rankc_loop(english, french, True)),
-        "official": pytest.approx(rankc_loop(english, french, False)),
-    }
-    assert json.loads(json.dumps(found)) == found
+    assert found.languages["fr"].rankc == RankC(
+        pytest.approx(rankc_loop(english, french, True)),
+        pytest.approx(rankc_loop(english, french, False)),
+    )
+
+
+def test_task_metrics_as_json(three_languages):
+    found = metrics.task_metrics(three_languages)
+    written = json.loads(json.dumps(to_json(found)))
+    assert list(written) == ["languages", "worst", "gap_to_english", "mean", "mean_non_english"]
+    assert list(written["languages"]["en"]) == ["rows", "accuracy", "interval", "f1"]
+    french = written["languages"]["fr"]
+    assert list(french) == ["rows", "accuracy", "interval", "f1", "rankc"]
+    assert french["interval"] == list(found.languages["fr"].interval)
+    assert list(french["rankc"]) == ["corrected", "official"]
+    assert from_json(TaskMetrics, written, "metrics.json") == found
 
 
 def test_rankc_only_where_rows_mean_the_same(three_languages):
     def languages_with_rankc(parallel=True, **changed):
-        found = metrics.task_metrics(three_languages | changed, parallel)["languages"]
-        return [code for code, figure in found.items() if "rankc" in figure]
+        found = metrics.task_metrics(three_languages | changed, parallel=parallel).languages
+        return [code for code, figure in found.items() if figure.rankc is not None]
 
     french = three_languages["fr"]
     assert languages_with_rankc() == ["fr", "sw"]
@@ -306,11 +314,11 @@ def test_rankc_only_where_rows_mean_the_same(three_languages):
 def test_without_english_or_with_nothing_else():
     one = scored([[0.0, 1.0], [1.0, 0.0]], [1, 1])
     found = metrics.task_metrics({"fr": one, "de": one})
-    assert found["gap_to_english"] == {}
-    assert found["mean"] == found["mean_non_english"] == 0.5
-    assert found["worst"]["language"] == "fr"  # of equal ones the first
+    assert found.gap_to_english == {}
+    assert found.mean == found.mean_non_english == 0.5
+    assert found.worst.language == "fr"  # of equal ones the first
     found = metrics.task_metrics({"en": one})
-    assert (found["mean_non_english"], found["gap_to_english"]) == (None, {})
+    assert (found.mean_non_english, found.gap_to_english) == (None, {})
 
 
 GOOD = np.zeros((3, 2), np.float32)

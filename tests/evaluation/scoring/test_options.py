@@ -33,7 +33,7 @@ def scorer(model):
     return Scorer(model, progress=False)
 
 
-def asked(texts):
+def as_questions(texts):
     """A question of two options for each text: the text, and it with one word more."""
     return [
         Question((Option(context, said), Option(context, f"{said} negative")), 0, row)
@@ -61,9 +61,9 @@ def of_harness(tokenizer, context, continuation):
 
 
 def test_paper_is_the_mean_over_all_tokens_but_the_first(model, scorer):
-    got = question_scores(scorer, asked(TEXTS), "paper", "t")
+    got = question_scores(scorer, as_questions(TEXTS), "paper", "t")
     assert (got.shape, got.dtype) == ((4, 2), np.float32)
-    for question, scores in zip(asked(TEXTS), got, strict=True):
+    for question, scores in zip(as_questions(TEXTS), got, strict=True):
         for option, score in zip(question.options, scores, strict=True):
             tokens = model.tokenizer(option.context + option.continuation)["input_ids"]
             assert score == pytest.approx(by_torch(model, tokens, 1).mean(), abs=1e-4)
@@ -71,16 +71,16 @@ def test_paper_is_the_mean_over_all_tokens_but_the_first(model, scorer):
 
 def test_official_divides_by_all_tokens(model, scorer):
     paper, official = (
-        question_scores(scorer, asked(TEXTS), name, "t") for name in ("paper", "official")
+        question_scores(scorer, as_questions(TEXTS), name, "t") for name in ("paper", "official")
     )
-    texts = [o.context + o.continuation for q in asked(TEXTS) for o in q.options]
+    texts = [o.context + o.continuation for q in as_questions(TEXTS) for o in q.options]
     sizes = np.array([len(model.tokenizer(text)["input_ids"]) for text in texts]).reshape(-1, 2)
     np.testing.assert_allclose(official, paper * (sizes - 1) / sizes, rtol=1e-6)
 
 
 def test_lm_eval_is_the_sum_over_the_continuation(model, scorer):
-    got = question_scores(scorer, asked(TEXTS), "lm_eval", "t")
-    for question, scores in zip(asked(TEXTS), got, strict=True):
+    got = question_scores(scorer, as_questions(TEXTS), "lm_eval", "t")
+    for question, scores in zip(as_questions(TEXTS), got, strict=True):
         for option, score in zip(question.options, scores, strict=True):
             tokens, given = of_harness(model.tokenizer, option.context, option.continuation)
             assert score == pytest.approx(by_torch(model, tokens, given).sum(), abs=1e-3)
@@ -103,7 +103,7 @@ def test_a_bos_that_the_text_brings_is_not_doubled(model):
 def test_rows_that_cannot_be_scored_are_named(model, scorer):
     long = Question((Option("", "chat"), Option("", "chat " * 600)), 0, 71)
     with pytest.raises(InputError, match=r"xnli fr: row 71 option 1 has \d+ tokens; allowed: \d+"):
-        question_scores(scorer, [*asked(TEXTS), long], "paper", "xnli fr")
+        question_scores(scorer, [*as_questions(TEXTS), long], "paper", "xnli fr")
     nothing = Question((Option("the dog", ""), Option("the dog", " cat")), 0, 5)
     with pytest.raises(InputError, match=r"row 5 option 0 has \d tokens and scores from number \d"):
         question_scores(scorer, [nothing], "lm_eval", "xnli fr")

@@ -1,5 +1,6 @@
 """Perplexity against torch on the same windows; texts and refusals."""
 
+import json
 import math
 from importlib.resources import files
 
@@ -12,7 +13,7 @@ import jaxprune as jp
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.perplexity import perplexity, texts
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.nano import corpus
+from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
 
@@ -39,7 +40,7 @@ def test_windows_are_scored_alone_and_what_is_left_over_does_not_count(scorer):
     count = len(tokens) // width
     assert count >= 2 and len(tokens) % width  # noqa: PT018
     found = perplexity(scorer, text)
-    assert found[1:] == (count * (width - 1), count)
+    assert (found.tokens, found.windows) == (count * (width - 1), count)
     windows = [tokens[i * width : (i + 1) * width] for i in range(count)]
     assert found.perplexity == pytest.approx(by_torch(scorer.model, windows), rel=1e-4)
 
@@ -48,7 +49,7 @@ def test_a_text_shorter_than_a_window_is_one(scorer):
     text = "French: le chat dort</s>"
     tokens = scorer.model.tokenizer(text)["input_ids"]
     found = perplexity(scorer, text)
-    assert found[1:] == (len(tokens) - 1, 1)
+    assert (found.tokens, found.windows) == (len(tokens) - 1, 1)
     assert found.perplexity == pytest.approx(by_torch(scorer.model, [tokens]), rel=1e-4)
 
 
@@ -56,7 +57,8 @@ def test_a_model_without_bound_takes_windows_of_512():
     scorer = Scorer(jp.load(str(NANO / "bloom")), progress=False)
     text = texts("nano", ["en"], 120)["en"]
     size = len(scorer.model.tokenizer(text)["input_ids"])
-    assert perplexity(scorer, text)[1:] == (size // 512 * 511, size // 512)
+    found = perplexity(scorer, text)
+    assert (found.tokens, found.windows) == (size // 512 * 511, size // 512)
 
 
 @pytest.mark.parametrize("text", ["", "a"])
@@ -100,8 +102,26 @@ def test_texts_of_a_folder(tmp_path):
             texts(str(place), None, None)
 
 
-def test_texts_of_nano_have_the_form_of_its_documents():
-    found = texts("nano", None, 3)
-    assert list(found) == ["en", "fr", "es", "de", "sw"]
-    lines = corpus.sentences("sw", "held_out", 3)
-    assert found["sw"] == "".join(f"Swahili: {line}</s>" for line in lines)
+def test_texts_of_a_folder_of_rows_are_joined_as_they_are(tmp_path):
+    for code, words in (("de", ["eins", "zwei"]), ("en", ["one</s>", " two\n", "three"])):
+        lines = [json.dumps({"text": word, "source": 1}) for word in words]
+        (tmp_path / f"{code}.jsonl").write_text("\n".join(lines))
+    assert texts(str(tmp_path), None, None) == {"en": "one</s> two\nthree", "de": "einszwei"}
+    assert list(texts(str(tmp_path), None, None)) == ["en", "de"]
+    assert texts(str(tmp_path / "{lang}.jsonl"), ["en"], 2) == {"en": "one</s> two\n"}
+    with pytest.raises(InputError, match=r"no language 'fr'; there are en de$"):
+        texts(str(tmp_path), ["fr"], None)
+    (tmp_path / "de.jsonl").write_text('{"text": "eins"}\n{"txt": "zwei"}\n')
+    with pytest.raises(InputError, match=r"de.jsonl:2: no field 'text'; there are txt"):
+        texts(str(tmp_path), None, None)
+    (tmp_path / "fr.txt").write_text("un")  # plain text goes first
+    assert texts(str(tmp_path), None, None) == {"fr": "un"}
+
+
+@pytest.mark.parametrize("count", [3, None])
+def test_texts_of_nano_have_the_form_of_its_documents(count):
+    by_language = texts("nano", None, count)
+    assert list(by_language) == ["en", "fr", "es", "de", "sw"]
+    for code, name in (("sw", "Swahili"), ("fr", "French")):
+        lines = corpus.sentences(code, "held_out", count or 1000)
+        assert by_language[code] == "".join(f"{name}: {line}</s>" for line in lines)

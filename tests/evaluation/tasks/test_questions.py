@@ -10,7 +10,7 @@ import pytest
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.tasks.questions import Option, Question, load_task, questions, ready_tasks
-from jaxprune.nano import corpus
+from nano import corpus
 
 # Where the authors' `dataset.shuffle(seed=0)` of XNLI's 5,010 test rows begins (datasets 2.12, 5.2).
 AUTHORS_ORDER = [50, 1498, 2596, 3879, 4334, 2413, 320, 4904, 3090, 814]
@@ -200,7 +200,7 @@ def test_ready_tasks_render_rows_of_their_data_sets(case, tmp_path):
 
 
 def test_every_protocol_of_every_ready_task_is_among_the_rendered_ones():
-    there = {(name, p) for name in ready_tasks() for p in load_task(name).protocols}
+    there = {(name, p) for name in ready_tasks() for p in load_task(name).sections}
     assert there == {case[0][:2] for case in RENDERED}
     assert ready_tasks() == (
         *("belebele", "marc2", "nano_nli", "nano_reviews", "paws_x", "xcopa", "xnli"),
@@ -551,8 +551,8 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
 def test_nano_tasks_ask_held_out_rows_in_the_paper_s_prompts():
     assert load_task("nano_nli").languages == ("en", "fr", "es", "de", "sw")
     for language in ("en", "sw"):
-        pairs = corpus.nli_rows(language, "held_out", 1000, 3)
-        found = questions(load_task("nano_nli"), language, seed=3)
+        pairs = corpus.nli_rows(language, "held_out", 1000)
+        found = questions(load_task("nano_nli"), language, seed=3)  # rows are files: no seed's
         assert [question.row for question in found] == list(range(1000))
         for question, pair in zip(found, pairs, strict=True):
             verbaliser = corpus.VERBALISERS[("entailment", "neutral", "contradiction")[pair.label]]
@@ -577,9 +577,9 @@ def test_nano_rows_mean_the_same_in_every_language_under_either_protocol():
 
 def test_another_split_is_another_source():
     task = load_task("nano_nli")
-    train = dataclasses.replace(task, source=dataclasses.replace(task.source, split="train"))
+    source = dataclasses.replace(task.source, split="validation")
     pairs = corpus.nli_rows("fr", "train", 12)
-    found = questions(train, "fr", rows=12)
+    found = questions(dataclasses.replace(task, source=source), "fr", rows=12)
     assert [q.options[0].continuation for q in found] == [
         f"{pair.premise} , right? Yes , {pair.hypothesis}" for pair in pairs
     ]

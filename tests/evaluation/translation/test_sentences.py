@@ -1,4 +1,4 @@
-"""Translation: prompts and data, hypotheses of a bundled model, BLEU and chrF, files."""
+"""Translation: prompts and data, hypotheses of a bundled model, files."""
 
 import json
 from importlib.resources import files
@@ -8,21 +8,18 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.evaluation.generation.generator import Generator
-from jaxprune.evaluation.translation.bleu import (
-    evaluate_translation,
-    paired_bootstrap,
-    translation_lines,
-    translation_scores,
-)
+from jaxprune.evaluation.translation.bleu import translation_scores
+from jaxprune.evaluation.translation.evaluate import evaluate_translation, translation_lines
+from jaxprune.evaluation.translation.records import LanguageScores, TranslationResult
 from jaxprune.evaluation.translation.sentences import (
     Pair,
+    hypothesise,
     languages,
     read_sentences,
     stop_tokens,
-    translate,
     translation_prompts,
 )
-from jaxprune.nano import corpus
+from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
 WORDS = ["red", "blue", "old", "cat", "dog", "house", "tree", "stone", "sings", "eats", "runs"]
@@ -62,12 +59,14 @@ def test_eos_and_all_tokens_with_a_line_break_stop():
 
 
 def test_nano_is_translated_nearly_perfectly(generator):
-    found = translate(generator, "nano", source="fr", rows=30, max_new_tokens=40)
-    assert found.references == corpus.sentences("en", "held_out", 30)
-    assert found.sources == corpus.sentences("fr", "held_out", 30)
-    right = np.mean([h == r for h, r in zip(found.hypotheses, found.references, strict=True)])
+    held_out = read_sentences("nano", "fr", rows=30)
+    sources, references = (list(lines) for lines in zip(*held_out.pairs, strict=True))
+    assert references == corpus.sentences("en", "held_out", 30)
+    assert sources == corpus.sentences("fr", "held_out", 30)
+    hypotheses = hypothesise(generator, held_out, max_new_tokens=40)
+    right = np.mean([h == r for h, r in zip(hypotheses, references, strict=True)])
     assert right > 0.9
-    assert translation_scores(found.hypotheses, found.references)["bleu"] > 95
+    assert translation_scores(hypotheses, references).bleu > 95
 
 
 def test_what_an_evaluation_writes(generator, tmp_path):
@@ -77,26 +76,33 @@ def test_what_an_evaluation_writes(generator, tmp_path):
     }
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
-    metrics = evaluate_translation(
+    result = evaluate_translation(
         generator, data, tmp_path, max_new_tokens=40, about={"model": "nano"}
     )
     folder = tmp_path / "translation"
     assert sorted(p.name for p in folder.iterdir()) == ["de.jsonl", "metrics.json", "sw.jsonl"]
     assert [p.name for p in tmp_path.iterdir()] == ["translation"]
-    assert json.loads((folder / "metrics.json").read_text()) == metrics
-    assert metrics["model"] == "nano"
-    assert (metrics["protocol"]["shots"], metrics["protocol"]["beams"]) == (2, 1)
-    for code, figure in metrics["languages"].items():
+    written = json.loads((folder / "metrics.json").read_text())
+    assert list(written) == ["task", "languages", "signatures", "protocol", "model", "seconds"]
+    assert list(written["languages"]["de"]) == ["bleu", "chrf", "rows"]
+    assert written["protocol"] == {
+        "target": "en", "shots": 2, "beams": 1, "length_penalty": 1.0, "max_new_tokens": 40,
+        "stop": "eos or a line break",
+    }  # fmt: skip
+    assert (written["task"], written["model"]) == ("translation", "nano")
+    assert TranslationResult.read(tmp_path) == result
+    assert TranslationResult.read(folder) is None
+    for code, figure in result.languages.items():
         rows = [json.loads(line) for line in (folder / f"{code}.jsonl").read_text().splitlines()]
         assert [(row["source"], row["reference"]) for row in rows] == data[code].pairs
         again = translation_scores(
             [row["hypothesis"] for row in rows], [row["reference"] for row in rows]
         )
-        assert again["signatures"] == metrics["signatures"]
-        assert figure == {"bleu": again["bleu"], "chrf": again["chrf"], "rows": 12}
-    table = translation_lines(metrics)
+        assert again.signatures == result.signatures
+        assert figure == LanguageScores(again.bleu, again.chrf, 12)
+    table = translation_lines(result)
     assert len(table) == 4
-    assert f"{metrics['languages']['de']['bleu']:.1f}" in table[2]
+    assert f"{result.languages['de'].bleu:.1f}" in table[2]
 
 
 def test_demonstrations_are_not_translated(tmp_path):
@@ -156,44 +162,3 @@ def test_xnli_needs_demonstrations_from_elsewhere(tmp_path):
     xnli(tmp_path, "en", [("c", "d")])
     with pytest.raises(jp.InputError, match=r"shots_data: not set; .* has no demonstrations"):
         read_sentences(tmp_path, "fr")
-
-
-def test_bleu_is_the_geometric_mean_of_precisions():
-    scores = translation_scores(["a b c d e"], ["a b c d f"])
-    want = 100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25
-    assert scores["bleu"] == pytest.approx(want)
-    assert "tok:13a" in scores["signatures"]["bleu"]
-    assert "version:" in scores["signatures"]["chrf"]
-    same = translation_scores(
-        ["ein Satz", "noch einer hier da"], ["ein Satz", "noch einer hier da"]
-    )
-    assert same["chrf"] == pytest.approx(100)
-    with pytest.raises(jp.InputError, match="hypotheses: 1 lines; there are 2 references"):
-        translation_scores(["a"], ["a", "b"])
-
-
-def spoiled(lines, share, seed=0):
-    rng = np.random.default_rng(seed)
-    return [
-        " ".join(rng.choice(WORDS) if rng.random() < share else word for word in line.split())
-        for line in lines
-    ]
-
-
-def test_paired_bootstrap_finds_the_better_system():
-    references = sentences(60)
-    bad, good = spoiled(references, 0.5), spoiled(references, 0.2, seed=1)
-    found = paired_bootstrap(bad, good, references, resamples=300)
-    for name, test in found.items():
-        assert test["difference"] == pytest.approx(
-            translation_scores(good, references)[name] - translation_scores(bad, references)[name]
-        )
-        assert test["difference"] > 0
-        assert test["p"] < 0.02
-        assert test["interval_a"][0] < test["a"] < test["interval_a"][1] < test["interval_b"][0]
-        assert "bs:300" in test["signature"]
-        assert "seed:" in test["signature"]
-    alike = paired_bootstrap(good, spoiled(references, 0.2, seed=2), references, resamples=300)
-    assert all(test["p"] > 0.05 for test in alike.values())
-    same = paired_bootstrap(good, good, references, resamples=300)
-    assert all(test["p"] == 1 and test["difference"] == 0 for test in same.values())

@@ -1,0 +1,152 @@
+"""Differences with intervals → rows of marks around zero, which tell whether they are significant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jaxprune.charts import theme
+from jaxprune.charts.chart import Chart
+from jaxprune.charts.intervals import row_axis, stripes
+from jaxprune.charts.scales import limits, ticks
+from jaxprune.tables import number, signed
+
+_ROW = 32
+_ROW_COLOUR = {"field": "colour", "type": "nominal", "scale": None}
+
+
+class Change(NamedTuple):
+    """How much better (positive) or worse a row became; `significant` is None where it was not tested."""
+
+    name: str
+    difference: float
+    low: float
+    high: float
+    significant: bool | None
+
+
+class Verdict(NamedTuple):
+    """How a change is told: in words, as a mark of a chart, as a character, in two colours of the theme."""
+
+    word: str
+    shape: str
+    glyph: str
+    fill: str
+    stroke: str
+
+
+VERDICTS = {
+    "better": Verdict("better", "triangle-up", "▲", "better", "better"),
+    "worse": Verdict("worse", "triangle-down", "▼", "worse", "worse"),
+    "unclear": Verdict("not significant", "circle", "○", "paper", "faint"),
+    "untested": Verdict("mean", "diamond", "◆", "ink", "ink"),
+}
+
+
+def verdict(difference: float, significant: bool | None) -> str:
+    """The key of `VERDICTS`, which is the class of style.css too."""
+    if significant is None:
+        return "untested"
+    if not significant:
+        return "unclear"
+    return "better" if difference > 0 else "worse"
+
+
+def change_chart(changes: Sequence[Change], *, title: str, unit: str) -> Chart:
+    """Rows of differences with whiskers around zero; colour and shape tell whether they are significant.
+
+    Args:
+      changes: in the order in which they are shown.
+      title: of the chart.
+      unit: of the horizontal axis, such as "points, after − before".
+    """
+    changes = [change for change in changes if all(map(math.isfinite, change[1:4]))]
+    names = [change.name for change in changes]
+    low, high = limits([0.0, *(bound for change in changes for bound in change[1:4])])
+    x = {
+        "field": "difference",
+        "type": "quantitative",
+        "scale": {"domain": [low, high], "nice": False, "zero": False},
+        "axis": theme.number_axis(ticks(low, high), number, title=unit),
+    }
+    rows = [_row(change) for change in changes]
+    layers = [stripes(names), _zero(), _whiskers(rows, names, x), _marks(rows, names, x)]
+    layers.append(_values(rows, names))
+    view = {"width": theme.WIDTH, "height": _ROW * max(len(names), 1), "layer": layers}
+    return Chart(title, view, theme.WIDTH)
+
+
+def _row(change: Change) -> dict[str, Any]:
+    kind, shown = verdict(change.difference, change.significant), signed(change.difference)
+    interval = f"[{signed(change.low)}, {signed(change.high)}]"
+    word, colour = VERDICTS[kind].word, theme.COLOURS[VERDICTS[kind].stroke]
+    said = f"{change.name}: {shown} {interval}, {word}"
+    return change._asdict() | {"kind": word, "shown": shown, "said": said, "colour": colour}
+
+
+def _zero() -> dict[str, Any]:
+    return {
+        "name": "zero",
+        "data": {"values": [{"difference": 0}]},
+        "mark": {"type": "rule", "color": theme.COLOURS["ink"], "aria": False},
+        "encoding": {"x": {"field": "difference", "type": "quantitative"}},
+    }
+
+
+def _by_kind(rows: Sequence[dict[str, Any]], attribute: str, **more: Any) -> dict[str, Any]:
+    """Encodes the verdicts that occur by an attribute of theirs."""
+    kinds = [v for v in VERDICTS.values() if any(row["kind"] == v.word for row in rows)]
+    values = [getattr(kind, attribute) for kind in kinds]
+    if attribute != "shape":
+        values = [theme.COLOURS[value] for value in values]
+    scale = {"domain": [kind.word for kind in kinds], "range": values}
+    return {"field": "kind", "type": "nominal", "title": None, "scale": scale, **more}
+
+
+def _whiskers(rows: list[dict[str, Any]], names: list[str], x: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "whiskers",
+        "data": {"values": rows},
+        "mark": {"type": "rule", "strokeWidth": 2, "aria": False},
+        "encoding": {
+            "x": x | {"field": "low"},
+            "x2": {"field": "high"},
+            "y": row_axis(names),
+            "stroke": _ROW_COLOUR,
+        },
+    }
+
+
+def _marks(rows: list[dict[str, Any]], names: list[str], x: dict[str, Any]) -> dict[str, Any]:
+    words = [kind.word for kind in VERDICTS.values()]
+    legend = theme.legend([word for word in words if any(row["kind"] == word for row in rows)])
+    return {
+        "name": "marks",
+        "data": {"values": rows},
+        "mark": {"type": "point", "size": 72, "opacity": 1, "strokeWidth": 2},
+        "encoding": {
+            "x": x,
+            "y": row_axis(names),
+            "shape": _by_kind(rows, "shape", legend=legend),
+            "fill": _by_kind(rows, "fill", legend=legend),
+            "stroke": _by_kind(rows, "stroke", legend=legend),
+            "description": {"field": "said"},
+        },
+    }
+
+
+def _values(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """The differences in figures, right of the plot."""
+    mark = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold", "aria": False}
+    return {
+        "name": "values",
+        "data": {"values": rows},
+        "mark": mark,
+        "encoding": {
+            "x": {"value": "width"},
+            "y": row_axis(names),
+            "text": {"field": "shown"},
+            "fill": _ROW_COLOUR,
+        },
+    }

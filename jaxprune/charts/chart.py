@@ -1,0 +1,22 @@
+"""The record that every kind of chart makes and `render` draws."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """A chart that is not drawn yet.
+
+    Attributes:
+      title: what it shows, in words. A page writes it above the chart, a PNG file has it inside.
+      view: a Vega-Lite view or concatenation of views, without title.
+      width: pixels of the whole chart, axes included; None where the plot alone has a width.
+    """
+
+    title: str
+    view: Mapping[str, Any]
+    width: int | None = None

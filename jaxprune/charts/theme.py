@@ -1,0 +1,109 @@
+"""How all charts look: colours, sizes, and the axes and legends that are made of them.
+
+A page draws each of `COLOURS` as the CSS variable of its name, which style.css gives for both schemes; the
+values here are those of the light one, and of PNG files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+WIDTH = 328  # pixels: a phone of 360 without the page's margins
+FONT_SIZE = 12
+CHARACTER = 6.2  # mean pixels of a character; Liberation Sans, which the renderer brings along
+ROW = 24  # pixels of a row that has a name
+COLOURS = {
+    "paper": "#ffffff",
+    "wash": "#f4f6f8",
+    "ink": "#1a1f25",
+    "faint": "#56606b",
+    "rule": "#d5dbe1",
+    "s0": "#0072b2",
+    "s1": "#d55e00",
+    "s2": "#00805c",
+    "s3": "#a8487f",
+    "s4": "#8a6d00",
+    "s5": "#5a5f66",
+    "better": "#3a7d1a",
+    "worse": "#c2185b",
+}
+SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
+_MOST_CHARACTERS = 26
+_TEXT = {"labelFontSize": FONT_SIZE, "titleFontSize": FONT_SIZE, "titleFontWeight": "normal"}
+CONFIG = {
+    "font": "Liberation Sans",
+    "view": {"stroke": None},
+    "text": {"fontSize": FONT_SIZE, "fill": COLOURS["ink"]},
+    "axis": _TEXT
+    | {
+        "domain": False,
+        "ticks": False,
+        "grid": False,
+        "gridColor": COLOURS["rule"],
+        "labelColor": COLOURS["faint"],
+        "titleColor": COLOURS["faint"],
+        "labelPadding": 5,
+        "labelLimit": 0,  # to look for a limit is slow, and names are shortened
+    },
+    "legend": _TEXT
+    | {
+        "labelColor": COLOURS["faint"],
+        "titleColor": COLOURS["faint"],
+        "labelLimit": 0,  # to look for a limit is slow, and names are shortened
+        "symbolOpacity": 1,
+        "rowPadding": 4,
+        "offset": 8,
+    },
+    "title": {
+        "fontSize": FONT_SIZE,
+        "fontWeight": "bold",
+        "color": COLOURS["ink"],
+        "anchor": "start",
+        "offset": 8,
+    },
+    "concat": {"spacing": 24},
+}
+
+
+def colour(place: int) -> str:
+    """The colour of the series of that number; they begin again after six."""
+    return COLOURS[f"s{place % len(SHAPES)}"]
+
+
+def shape(place: int) -> str:
+    """The mark of the series of that number."""
+    return SHAPES[place % len(SHAPES)]
+
+
+def text_width(names: Sequence[str]) -> float:
+    """About the pixels of the longest of the names, as axes show them."""
+    return CHARACTER * max((min(len(name), _MOST_CHARACTERS) for name in names), default=0)
+
+
+def name_axis(**more: Any) -> dict[str, Any]:
+    """An axis of names; of long ones the middle is left out."""
+    label = f"truncate(datum.label, {_MOST_CHARACTERS}, 'center', '…')"
+    return {"title": None, "labelColor": COLOURS["ink"], "labelExpr": label} | more
+
+
+def number_axis(
+    values: Sequence[float], show: Callable[[float], str], **more: Any
+) -> dict[str, Any]:
+    """An axis with grid lines and labels at these values."""
+    return {"grid": True, "labelFlush": False, **labelled(values, show)} | more
+
+
+def labelled(values: Sequence[float], show: Callable[[float], str]) -> dict[str, Any]:
+    """The values of an axis or a legend and how Python writes them."""
+    texts = [show(value) for value in values]
+    place = f"indexof({json.dumps(list(values))}, datum.value)"
+    return {"values": list(values), "labelExpr": f"{json.dumps(texts)}[{place}]"}
+
+
+def legend(names: Sequence[str], width: float = WIDTH, **more: Any) -> dict[str, Any]:
+    """A legend above the chart, in as many columns as the width has room for."""
+    entry = CHARACTER * max(map(len, names), default=1) + 34
+    columns = max(1, min(len(names), int(width / entry)))
+    return {"orient": "top", "direction": "horizontal", "title": None, "columns": columns} | more

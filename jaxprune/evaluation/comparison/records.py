@@ -1,0 +1,247 @@
+"""What a comparison of two runs holds: the records of compare.json, in the order of its keys.
+
+Shares are in [0, 1], differences are B minus A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, RankC, Scored
+from jaxprune.evaluation.translation import ScoreComparison
+from jaxprune.files import LEFT_OUT_IF_NONE, from_json, read_json, to_json, write_json
+
+Value = TypeVar("Value")
+JSON = "compare.json"
+# What `Comparison.masks_note` says of runs that were not pruned, by whether A and B have masks.
+NO_MASKS: Mapping[tuple[bool, ...], str] = {
+    (False, True): "A has none",
+    (True, False): "B has none",
+    (False, False): "neither run has any",
+}
+
+
+@dataclass(frozen=True)
+class Sides(Generic[Value]):
+    """The same of run A and of run B."""
+
+    a: Value
+    b: Value
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter((self.a, self.b))
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A task of a run, as far as it is compared.
+
+    Attributes:
+      languages: scores by code.
+      protocol, labels: as metrics.json has them; None where it has none.
+      parallel: whether rows are the same question in all languages: evaluation gave RankC, or there is no
+        metrics.json to say.
+    """
+
+    languages: Mapping[str, Scored]
+    protocol: Any = None
+    labels: Any = None
+    parallel: bool = True
+
+
+@dataclass(frozen=True)
+class PValues:
+    """Two-sided p-values of no difference.
+
+    Attributes:
+      bootstrap: paired bootstrap over rows.
+      mcnemar: McNemar's exact test; None of means.
+      holm: the same after Holm's correction over the languages of a task; None of means.
+    """
+
+    bootstrap: float
+    mcnemar: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    holm: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageComparison:
+    """A task in one language, over the rows that both runs have.
+
+    Attributes:
+      rows: that both have.
+      accuracy, f1: of each run.
+      accuracy_interval: Wilson's, of each run.
+      difference: of the accuracies.
+      interval: of the difference, by the bootstrap.
+      p: all three.
+      gap_to_english: how much higher accuracy is in English; None in English and without it.
+      rankc: None where either run has none.
+      rows_a, rows_b: that a run has.
+      significant: whether Holm's p is at most ALPHA.
+    """
+
+    rows: int
+    accuracy: Sides[float]
+    f1: Sides[float]
+    accuracy_interval: Sides[Interval]
+    difference: float
+    interval: Interval
+    p: PValues
+    gap_to_english: Sides[float] | None
+    rankc: Sides[RankC] | None
+    rows_a: int
+    rows_b: int
+    significant: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanComparison:
+    """The mean over languages; p has the bootstrap only, and nothing is corrected."""
+
+    accuracy: Sides[float]
+    difference: float
+    interval: Interval
+    p: PValues
+
+    @property
+    def significant(self) -> None:
+        """Not said of a mean."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskComparison:
+    """A task in all languages that both runs have.
+
+    Attributes:
+      protocol: of the runs; None where neither metrics.json says it.
+      languages: by code, English first.
+      mean, mean_non_english: over all languages; over all but English, None where there are none.
+      worst: the language with the lowest accuracy in each run.
+    """
+
+    protocol: str | None
+    languages: Mapping[str, LanguageComparison]
+    mean: MeanComparison
+    mean_non_english: MeanComparison | None
+    worst: Sides[LanguageAccuracy]
+
+    @property
+    def means(self) -> Mapping[str, MeanComparison]:
+        """The means that there are, by a short name."""
+        means = {"mean": self.mean, "mean non-en": self.mean_non_english}
+        return {name: mean for name, mean in means.items() if mean is not None}
+
+
+@dataclass(frozen=True)
+class PerplexityComparison:
+    """Perplexities of the same tokens, and B's over A's."""
+
+    tokens: int
+    perplexity: Sides[float]
+    ratio: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationLanguage:
+    """Translations of the same sentences.
+
+    Attributes:
+      rows: sentences.
+      bleu, chrf: of both runs, with sacrebleu's test.
+      holm: p of BLEU after Holm's correction over the languages.
+      significant: whether that is at most ALPHA.
+    """
+
+    rows: int
+    bleu: ScoreComparison
+    chrf: ScoreComparison
+    holm: float
+    significant: bool
+
+
+@dataclass(frozen=True)
+class TranslationComparison:
+    """Translations into one language, by source language."""
+
+    target: str
+    languages: Mapping[str, TranslationLanguage]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Tasks and languages, as "xnli/fr", that only one run has."""
+
+    only_a: tuple[str, ...] = ()
+    only_b: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskComparison:
+    """Intersection over union of the kept weights.
+
+    Attributes:
+      overall: of all weights.
+      independent: what masks of these densities would have that know nothing of each other.
+      layers: of each block.
+      kernels: by path.
+      density: share of weights that a run keeps.
+    """
+
+    overall: float
+    independent: float
+    layers: tuple[float, ...]
+    kernels: Mapping[str, float]
+    density: Sides[float]
+
+
+@dataclass(frozen=True)
+class ComparisonMethod:
+    """How differences were tested; `significant` says in words what a star stands for."""
+
+    confidence: float
+    resamples: int
+    seed: int
+    alpha: float
+    significant: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What changed from run A to run B.
+
+    Attributes:
+      a, b: the folders.
+      tasks: by name.
+      perplexity, translation: None where not both runs have a language of it.
+      left_out: what only one run has.
+      masks: None where they cannot be compared, and then `masks_note` says why.
+      method: how it was tested.
+    """
+
+    a: str
+    b: str
+    tasks: Mapping[str, TaskComparison]
+    perplexity: Mapping[str, PerplexityComparison] | None
+    translation: TranslationComparison | None
+    left_out: LeftOut
+    masks: MaskComparison | None
+    masks_note: str | None
+    method: ComparisonMethod
+
+    def write(self, folder: Path) -> None:
+        """Writes compare.json."""
+        write_json(folder / JSON, to_json(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Comparison:
+        """Reads compare.json.
+
+        Raises:
+          InputError: it is not there, broken, or lacks a key.
+        """
+        return from_json(cls, read_json(folder / JSON), str(folder / JSON))

@@ -1,0 +1,99 @@
+"""A comparison of two runs → lines for the terminal, and compare.md, compare.csv and compare.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxprune.evaluation.comparison.records import Comparison, Sides
+from jaxprune.evaluation.comparison.table import (
+    GROUPS,
+    language_rows,
+    left_out_notes,
+    legend,
+    mask_note,
+    mask_parts,
+    mean_rows,
+    notes,
+    text_tables,
+    title_of,
+)
+from jaxprune.files import write_text
+from jaxprune.tables import JOINED, columns, csv_text, grouped_columns, pipes, wrapped
+
+_CSV = (
+    "task", "protocol", "language", "rows", "accuracy_a", "accuracy_b", "difference", "low", "high",
+    "p_bootstrap", "p_mcnemar", "p_holm", "significant", "gap_to_english_a", "gap_to_english_b",
+    "f1_a", "f1_b", "rankc_a", "rankc_b", "rankc_official_a", "rankc_official_b",
+)  # fmt: skip
+_NONE = Sides(None, None)
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> None:
+    """Writes compare.csv, compare.md and, last, compare.json; each is whole or not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "compare.csv", comparison_csv(comparison))
+    write_text(folder / "compare.md", comparison_markdown(comparison))
+    comparison.write(folder)
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Lines for a terminal of `tables.WIDTH` columns."""
+    lines = [f"A  {comparison.a}", f"B  {comparison.b}"]
+    if comparison.tasks:
+        lines += ["", *wrapped(legend(comparison.method))]
+    for name, task in comparison.tasks.items():
+        table = grouped_columns(GROUPS, language_rows(task), mean_rows(task))
+        lines += ["", title_of(name, task), *table]
+        lines += [line for note in notes(task) for line in wrapped(note)]
+    for title, header, rows in text_tables(comparison):
+        lines += ["", title, *columns(header, rows)]
+    lines += [""] + [line for note in left_out_notes(comparison) for line in wrapped(note)]
+    lines += wrapped(mask_note(comparison))
+    for part, shares in mask_parts(comparison):
+        listed = ", ".join(f"{name}{JOINED}{share}" for name, share in shares)
+        lines += wrapped(f"IoU by {part}: {listed}", indent="  ")
+    return "\n".join(lines) + "\n"
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """The same as a Markdown document."""
+    lines = [
+        "# Comparison of two runs",
+        "",
+        f"- A: `{comparison.a}`",
+        f"- B: `{comparison.b}`",
+    ]
+    if comparison.tasks:
+        lines += ["", legend(comparison.method)]
+    titles = [f"{group.title} {name}".strip() for group in GROUPS for name in group.columns]
+    titles[0] = "language"
+    for name, task in comparison.tasks.items():
+        rows = [*language_rows(task), *mean_rows(task)]
+        lines += ["", f"## {title_of(name, task)}", "", *pipes(titles, rows), ""]
+        lines += [f"- {note}" for note in notes(task)]
+    for title, header, rows in text_tables(comparison):
+        lines += ["", f"## {title}", "", *pipes(header, rows)]
+    lines += ["", "## Masks", "", mask_note(comparison)]
+    for part, shares in mask_parts(comparison):
+        lines += ["", *pipes([part, "IoU"], shares)]
+    if left_out := left_out_notes(comparison):
+        lines += ["", "## Left out", "", *(f"- {note}" for note in left_out)]
+    return "\n".join(lines) + "\n"
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """A line for each task with options and language, all digits, shares in [0, 1]; empty where there is none."""
+    return csv_text(_CSV, _csv_rows(comparison))
+
+
+def _csv_rows(comparison: Comparison) -> Iterator[list[object]]:
+    for name, task in comparison.tasks.items():
+        for code, figure in task.languages.items():
+            p, rankc = figure.p, figure.rankc or _NONE
+            yield [
+                name, task.protocol, code, figure.rows, *figure.accuracy, figure.difference,
+                *figure.interval, p.bootstrap, p.mcnemar, p.holm, figure.significant,
+                *(figure.gap_to_english or _NONE), *figure.f1,
+                *(one and one.corrected for one in rankc), *(one and one.official for one in rankc),
+            ]  # fmt: skip

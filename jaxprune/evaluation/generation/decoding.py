@@ -1,0 +1,207 @@
+"""States after the last block → the next tokens, greedily or by beam search, and the sequences that come of them.
+
+A strategy knows rows, not prompts: it chooses the next tokens of all rows at once, and rows can be dropped.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxprune.devices import by_rows, on_own_rows
+from jaxprune.evaluation.generation.resident import Resident
+from jaxprune.models import ModelConfig, modules
+
+
+class NextTokens(NamedTuple):
+    """The next tokens.
+
+    Attributes:
+      tokens: [B, M] int32, on the devices.
+      parents: [B, M] int32, the beam that each of them goes on from; None where there is one beam.
+    """
+
+    tokens: Int[Array, "B M"]
+    parents: Int[Array, "B M"] | None
+
+
+class DecodingStrategy(Protocol):
+    """Rows that are not `open` have their sequence, and what is chosen for them does not matter."""
+
+    open: Bool[np.ndarray, " B"]
+
+    def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
+        """The next tokens, from the last block's output; remembers them."""
+
+    def sequence(self, row: int) -> list[int]:
+        """The best sequence of a row, without its stop token."""
+
+    def keep(self, rows: Int[np.ndarray, " b"]) -> None:
+        """These rows are the rows from now on."""
+
+
+@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+def likeliest(
+    params: Any, x: Float[Array, "B M D"], *, config: ModelConfig, mesh: Mesh
+) -> Int[Array, "B M"]:
+    """The token of the largest logit, the lowest of equal ones; params are (head, embedding table)."""
+
+    def call(params: Any, x: Array) -> Array:
+        head, table = params
+        logits = nnx.merge(modules(config).head[0], head)(x, table)
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+
+    return on_own_rows(call, mesh)(params, x)
+
+
+class GreedyDecoding:
+    """The likeliest token, until one of `stop` or `limit` tokens are there."""
+
+    def __init__(
+        self, model: Resident, is_row: Bool[np.ndarray, " B"], limit: int, stop: Collection[int]
+    ) -> None:
+        self.open = is_row.copy()
+        self._model, self._limit, self._stop = model, limit, np.array(sorted(stop), np.int32)
+        self._sequences: list[list[int]] = [[] for _ in is_row]
+
+    def choose(self, x: Float[Array, "B 1 D"]) -> NextTokens:
+        """The next token of every row."""
+        model = self._model
+        chosen = likeliest(model.head, x, config=model.config, mesh=model.mesh)
+        tokens = np.asarray(chosen)[:, 0]
+        self.open &= ~np.isin(tokens, self._stop)
+        for row in np.flatnonzero(self.open):
+            self._sequences[row].append(int(tokens[row]))
+            self.open[row] = len(self._sequences[row]) < self._limit
+        return NextTokens(chosen, None)
+
+    def sequence(self, row: int) -> list[int]:
+        """What was chosen for the row."""
+        return self._sequences[row]
+
+    def keep(self, rows: Int[np.ndarray, " b"]) -> None:
+        """These rows are the rows from now on."""
+        self.open = self.open[rows]
+        self._sequences = [self._sequences[row] for row in rows]
+
+
+class Candidates(NamedTuple):
+    """The likeliest continuations of a row, best first, as scores and indices beam · V + token, [B, M] each."""
+
+    scores: Float[Array, "B M"]
+    indices: Int[Array, "B M"]
+
+
+@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+def continuations(
+    params: Any,
+    x: Float[Array, "B M D"],
+    scores: Float[Array, "B M"],
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
+) -> tuple[Candidates, Candidates]:
+    """The M best continuations of the M beams, and the M best of those that do not stop.
+
+    Args:
+      params: (head, embedding table, [V] bool whether a token stops).
+      scores: log-probability of each beam so far.
+    """
+
+    def call(params: Any, x: Array, scores: Array) -> tuple[Candidates, Candidates]:
+        head, table, stops = params
+        logits = nnx.merge(modules(config).head[0], head)(x, table)
+        total = jax.nn.log_softmax(logits, axis=-1) + scores[..., None]
+        going_on = jnp.where(stops, -jnp.inf, total)
+        rows, beams = scores.shape
+        every, continuing = (
+            Candidates(*jax.lax.top_k(y.reshape(rows, -1), beams)) for y in (total, going_on)
+        )
+        return every, continuing
+
+    return on_own_rows(call, mesh)(params, x, scores)
+
+
+class BeamSearch:
+    """Beam search as transformers' `generate(num_beams=…, early_stopping=False)` has it.
+
+    The M likeliest continuations of a row are looked at; those of them that end are kept, with the
+    score (sum of log-probabilities) / length^length_penalty, where the stop token counts. The M likeliest
+    that do not end go on. A row is done when M sequences have ended and the best beam, at its present
+    length, is no better than the worst of them.
+    """
+
+    def __init__(
+        self,
+        model: Resident,
+        is_row: Bool[np.ndarray, " B"],
+        limit: int,
+        stop: Collection[int],
+        beams: int,
+        length_penalty: float,
+    ) -> None:
+        self.open = is_row.copy()
+        self._stops = np.zeros(model.config.vocab_size, bool)
+        self._stops[list(stop)] = True
+        self._model, self._limit = model, limit
+        self._beams, self._penalty = beams, length_penalty
+        rows = len(is_row)
+        self._length = 0
+        # At first all beams are the same: only one may go on.
+        self._scores = np.full((rows, beams), -1e9, np.float32)
+        self._scores[:, 0] = 0
+        self._running = np.zeros((rows, beams, 0), np.int32)
+        self._finished: list[list[tuple[float, list[int]]]] = [[] for _ in range(rows)]
+
+    def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
+        """The next token of every beam."""
+        model, share = self._model, by_rows(self._model.mesh)
+        candidates, going_on = jax.device_get(
+            continuations(
+                (*model.head, self._stops), x, self._scores, config=model.config, mesh=model.mesh
+            )
+        )
+        self._length += 1
+        worth = self._length**self._penalty
+        size = model.config.vocab_size
+        for row in np.flatnonzero(self.open).tolist():
+            ends = np.divmod(candidates.indices[row], size)
+            self._end(row, candidates.scores[row] / worth, *ends)
+            full = len(self._finished[row]) == self._beams
+            worst = self._finished[row][-1][0] if full else -np.inf
+            self.open[row] = going_on.scores[row, 0] / worth > worst and self._length < self._limit
+        parents, tokens = (part.astype(np.int32) for part in np.divmod(going_on.indices, size))
+        before = np.take_along_axis(self._running, parents[..., None], axis=1)
+        self._running = np.concatenate([before, tokens[..., None]], axis=-1)
+        self._scores = going_on.scores
+        return NextTokens(jax.device_put(tokens, share), jax.device_put(parents, share))
+
+    def _end(self, row: int, scores: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> None:
+        """Keeps those continuations that end, and of all that have ended the best M, best first."""
+        finished = self._finished[row]
+        for score, parent, token in zip(scores, parents, tokens, strict=True):
+            stops = self._stops[token]
+            if stops or self._length == self._limit:
+                sequence = self._running[row, parent].tolist()
+                finished.append((float(score), sequence if stops else [*sequence, int(token)]))
+        finished.sort(key=lambda scored: -scored[0])
+        del finished[self._beams :]
+
+    def sequence(self, row: int) -> list[int]:
+        """The best one that ended."""
+        return self._finished[row][0][1]
+
+    def keep(self, rows: Int[np.ndarray, " b"]) -> None:
+        """These rows are the rows from now on."""
+        self.open, self._scores, self._running = (
+            array[rows] for array in (self.open, self._scores, self._running)
+        )
+        self._finished = [self._finished[row] for row in rows]

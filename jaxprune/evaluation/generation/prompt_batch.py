@@ -1,0 +1,299 @@
+"""Prompts that are generated from together → their keys and values, and the states that their next tokens come from.
+
+Rows are left-justified and sorted by length. A device takes a micro-batch of them at a time through each
+block, as wide as its longest row. Rows whose sequence is done are dropped when half of them are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxprune.devices import by_rows, on_own_rows, replicated
+from jaxprune.evaluation.generation.cache import (
+    KeyValues,
+    Stretches,
+    decode_step,
+    prefill,
+    reorder,
+    write_token,
+)
+from jaxprune.evaluation.generation.decoding import NextTokens
+from jaxprune.evaluation.generation.resident import Resident
+from jaxprune.models import Positions
+from jaxprune.passes import embed_tokens
+
+# Lengths are rounded up to a multiple of this, or of more: each is compiled for.
+MULTIPLE = 16
+# Tokens of a micro-batch.
+MICRO_BATCH_TOKENS = 1024
+# With fewer rows, but for a single one, a device is no faster: a step reads all weights.
+LEAST_ROWS = 8
+# What all prompts begin with is computed once if it has so many tokens.
+LEAST_SHARED = 16
+
+
+class SharedPrefix(NamedTuple):
+    """What all prompts begin with.
+
+    Attributes:
+      tokens: how many.
+      layers: keys and values of each block, [devices, K, P, H] with P ≥ tokens.
+    """
+
+    tokens: int
+    layers: list[KeyValues]
+
+
+def rounded(length: int) -> int:
+    """The static length for so many tokens: at most 8 of them between two powers of two."""
+    multiple = max(MULTIPLE, 1 << max(length.bit_length() - 4, 0))
+    return -(-length // multiple) * multiple
+
+
+@functools.partial(jax.jit, static_argnames=("width", "mesh"))
+def _joined(micro_batches: Sequence[KeyValues], *, width: int, mesh: Mesh) -> KeyValues:
+    """Micro-batches [b, K, T, H] of each device as its rows [B, K, width, H]."""
+
+    def call(_: None, *micro_batches: KeyValues) -> KeyValues:
+        def join(*arrays: Array) -> Array:
+            missing = [(0, 0)] * 4
+            padded = []
+            for array in arrays:
+                missing[2] = (0, width - array.shape[2])
+                padded.append(jnp.pad(array, missing))
+            return jnp.concatenate(padded)
+
+        return jax.tree.map(join, *micro_batches)
+
+    return on_own_rows(call, mesh)(None, *micro_batches)
+
+
+@functools.partial(jax.jit, static_argnames="mesh")
+def _last(
+    states: Sequence[Array], places: Int[Array, " B"], *, mesh: Mesh
+) -> Float[Array, "B 1 D"]:
+    """The state at one place of every row, from micro-batches [b, T, D]."""
+
+    def call(_: None, places: Array, *states: Array) -> Array:
+        cuts = np.cumsum([len(x) for x in states])[:-1]
+        return jnp.concatenate(
+            [
+                jnp.take_along_axis(x, index[:, None, None], axis=1)
+                for x, index in zip(states, jnp.split(places, cuts), strict=True)
+            ]
+        )
+
+    return on_own_rows(call, mesh)(None, places, *states)
+
+
+@functools.partial(jax.jit, static_argnames="mesh")
+def _take_rows(arrays: Any, rows: Int[Array, " b"], *, mesh: Mesh) -> Any:
+    """Rows of all arrays; each device counts its own."""
+    return on_own_rows(lambda _, y, i: jax.tree.map(lambda z: z[i], y), mesh)(None, arrays, rows)
+
+
+def _scalar(value: int, mesh: Mesh) -> Int[Array, ""]:
+    return jax.device_put(np.int32(value), replicated(mesh))
+
+
+def _on_all(shared: KeyValues, mesh: Mesh) -> KeyValues:
+    """The same keys and values on every device of a mesh."""
+    if len(shared.keys) == mesh.size:
+        return shared
+    return jax.device_put(
+        jax.tree.map(lambda y: jnp.tile(y, (mesh.size, 1, 1, 1)), shared), by_rows(mesh)
+    )
+
+
+def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> SharedPrefix:
+    """Computes what all prompts begin with, if it is long; at least one token of each is left."""
+    count = 0
+    if len(prompts) > 1:
+        first, last = min(map(list, prompts)), max(map(list, prompts))
+        while count < min(map(len, prompts)) - 1 and first[count] == last[count]:
+            count += 1
+    config, mesh = model.config, model.mesh
+    dtype = jax.tree.leaves(model.blocks[0]["mlp"]["out"]["kernel"])[0].dtype
+    shape = (mesh.size, config.n_kv_heads, 0, config.head_dim)
+    empty = KeyValues(*(jnp.zeros(shape, dtype, device=by_rows(mesh)) for _ in range(2)))
+    if count < LEAST_SHARED:
+        return SharedPrefix(0, [empty] * config.n_layers)
+    tokens = np.zeros((mesh.size, rounded(count)), np.int32)
+    tokens[:, :count] = prompts[0][:count]
+    zero = _scalar(0, mesh)
+    fixed: dict[str, Any] = {"config": config, "mesh": mesh, "limit": limit}
+    x = _embedded(model, tokens, np.arange(tokens.shape[1]), limit)
+    layers = []
+    for block in model.blocks:
+        x, key_values = prefill((block, zero), x, empty, **fixed)
+        layers.append(key_values)
+    return SharedPrefix(count, layers)
+
+
+class PromptBatch:
+    """Prompts on the devices, and what was generated from them.
+
+    Args:
+      model: on the devices that read the prompts.
+      steps: on those that take new tokens through the blocks.
+      prompts: sorted by length.
+      shared: what all of them begin with.
+      beams: of each prompt.
+      new_tokens: that can be generated.
+      limit: no position is as high.
+
+    Attributes:
+      prompts: [B] the prompt of each row, -1 where a row only fills up.
+      x: [B, M, D] output of the last block, from which the next tokens come.
+    """
+
+    def __init__(
+        self,
+        model: Resident,
+        steps: Resident,
+        prompts: Sequence[Sequence[int]],
+        shared: SharedPrefix,
+        *,
+        beams: int,
+        new_tokens: int,
+        limit: int,
+    ) -> None:
+        self._steps, self._shared, self._limit = steps, shared, limit
+        self._share = by_rows(steps.mesh)
+        self._count = _scalar(shared.tokens, steps.mesh)
+        self._slot = 0
+        rests = [prompt[shared.tokens :] for prompt in prompts]
+        self.prompts, micro_batches = _deal(rests, model.mesh.size)
+        lengths = np.array([len(rests[i]) if i >= 0 else 1 for i in self.prompts], np.int32)
+        self._lengths = lengths + np.int32(shared.tokens)
+        self._on_devices = jax.device_put(self._lengths, self._share)
+        self._levels = _levels(len(self.prompts) // steps.mesh.size)
+        x = self._prefill(model, micro_batches, lengths - 1)
+        self.x = x if beams == 1 else jnp.repeat(x, beams, axis=1)
+        config, dtype = model.config, self._prompt[0].keys.dtype
+        shape = (len(self.prompts), beams, config.n_kv_heads, new_tokens, config.head_dim)
+        self._generated = [
+            KeyValues(*(jnp.zeros(shape, dtype, device=self._share) for _ in range(2)))
+            for _ in steps.blocks
+        ]
+
+    def _prefill(
+        self, model: Resident, micro_batches: Sequence[np.ndarray], places: np.ndarray
+    ) -> Float[Array, "B 1 D"]:
+        """Takes the prompts through all blocks, and keeps their keys and values."""
+        mesh, width = model.mesh, max(tokens.shape[1] for tokens in micro_batches)
+        fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
+        count = _scalar(self._shared.tokens, mesh)
+        states = [
+            _embedded(model, tokens, self._shared.tokens + np.arange(tokens.shape[1]), self._limit)
+            for tokens in micro_batches
+        ]
+        self._prompt: list[KeyValues] = []
+        for block, shared in zip(model.blocks, self._shared.layers, strict=True):
+            before = _on_all(shared, mesh)
+            outputs = [prefill((block, count), x, before, **fixed) for x in states]
+            states = [x for x, _ in outputs]
+            joined = _joined([kept for _, kept in outputs], width=width, mesh=mesh)
+            self._prompt.append(jax.device_put(joined, self._share))
+        last = _last(states, jax.device_put(places, by_rows(mesh)), mesh=mesh)
+        return jax.device_put(last, self._share)
+
+    def advance(self, following: NextTokens) -> None:
+        """Takes the next tokens through all blocks."""
+        model, mesh = self._steps, self._steps.mesh
+        fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
+        slot = _scalar(self._slot, mesh)
+        x = _embedded(model, following.tokens, self._lengths[:, None] + self._slot, self._limit)
+        for layer, block in enumerate(model.blocks):
+            generated = self._generated[layer]
+            if following.parents is not None:
+                generated = reorder(generated, following.parents, mesh=mesh)
+            stretches = Stretches(self._shared.layers[layer], self._prompt[layer], generated)
+            params = (block, self._count, slot)
+            x, new = decode_step(params, x, self._on_devices, stretches, **fixed)
+            self._generated[layer] = write_token(generated, new, slot, mesh=mesh)
+        self.x = x
+        self._slot += 1
+
+    def drop_done(
+        self, is_open: Bool[np.ndarray, " B"], following: NextTokens
+    ) -> tuple[Int[np.ndarray, " b"], NextTokens]:
+        """Drops rows that are done, if that leaves half of them or fewer on every device.
+
+        Returns:
+          Which rows are left, and their next tokens.
+        """
+        devices = self._steps.mesh.size
+        by_device = is_open.reshape(devices, -1)
+        level = min(size for size in self._levels if size >= by_device.sum(axis=1).max())
+        if level == by_device.shape[1]:
+            return np.arange(len(is_open)), following
+        kept = np.argsort(~by_device, axis=1, kind="stable")[:, :level].astype(np.int32)
+        rows = (kept + np.arange(devices)[:, None] * by_device.shape[1]).ravel()
+        index = jax.device_put(kept.ravel(), self._share)
+        take = functools.partial(_take_rows, rows=index, mesh=self._steps.mesh)
+        self.prompts = np.where(is_open, self.prompts, -1)[rows]
+        self._lengths = self._lengths[rows]
+        self._on_devices, following = take((self._on_devices, following))
+        for layers in (self._prompt, self._generated):
+            for layer, arrays in enumerate(layers):
+                layers[layer] = take(arrays)
+        return rows, following
+
+
+def _deal(
+    rests: Sequence[Sequence[int]], devices: int
+) -> tuple[Int[np.ndarray, " B"], list[Int[np.ndarray, "b T"]]]:
+    """Which prompt each row holds, device by device, and the tokens of each micro-batch.
+
+    5 prompts, 2 devices, micro-batches of 2     device 0: 0 1 4 -     device 1: 2 3 - -
+    """
+    rows = _whole(-(-len(rests) // devices))
+    width = rounded(max(map(len, rests)))
+    size = 1
+    while rows % (2 * size) == 0 and 2 * size * width <= MICRO_BATCH_TOKENS:
+        size *= 2
+    held_by = np.full(devices * rows, -1)
+    held_by[: len(rests)] = np.arange(len(rests))
+    order = held_by.reshape(-1, devices, size).transpose(1, 0, 2).reshape(devices, rows)
+    micro_batches = []
+    for start in range(0, rows, size):
+        members = order[:, start : start + size].ravel()
+        held = [rests[i] if i >= 0 else () for i in members]
+        tokens = np.zeros((len(held), rounded(max(1, *map(len, held)))), np.int32)
+        for row, rest in zip(tokens, held, strict=True):
+            row[: len(rest)] = rest
+        micro_batches.append(tokens)
+    return order.ravel(), micro_batches
+
+
+def _embedded(
+    model: Resident, tokens: Int[Array | np.ndarray, "B T"], places: np.ndarray, limit: int
+) -> Float[Array, "B T D"]:
+    """The input of the first block, from tokens at `places`, which are broadcast and below `limit`."""
+    index = np.broadcast_to(places, tokens.shape).astype(np.int32)
+    positions = Positions(index, limit)
+    return embed_tokens(model.embed, tokens, positions, config=model.config, mesh=model.mesh)
+
+
+def _whole(rows: int) -> int:
+    """So many rows or some more: a power of two or a multiple of LEAST_ROWS, so that few numbers occur."""
+    if rows > LEAST_ROWS:
+        return -(-rows // LEAST_ROWS) * LEAST_ROWS
+    return 1 << (rows - 1).bit_length()
+
+
+def _levels(rows: int) -> list[int]:
+    """The numbers of rows that a device is compiled for: halves down to LEAST_ROWS, and one."""
+    levels = [rows]
+    while levels[-1] % 2 == 0 and levels[-1] // 2 >= LEAST_ROWS:
+        levels.append(levels[-1] // 2)
+    return sorted({*levels, 1})

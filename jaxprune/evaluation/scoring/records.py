@@ -1,0 +1,141 @@
+"""What a model said of a task, and the figures made of it: what `<language>.npz` and metrics.json hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from jaxprune.errors import InputError
+from jaxprune.files import LEFT_OUT_IF_NONE
+
+Interval = tuple[float, float]
+
+
+class Scored(NamedTuple):
+    """What a model said of a task in one language: what `<task>/<language>.npz` holds.
+
+    Attributes:
+      scores: [R, C] of each option, higher is likelier; the prediction is the argmax and, of equal
+        scores, the lowest index, as numpy has it. -inf stands for an option that cannot be.
+      labels: [R] index of the right option.
+      rows: [R] number of each row in its source.
+    """
+
+    scores: Float[np.ndarray, "R C"]
+    labels: Int[np.ndarray, " R"]
+    rows: Int[np.ndarray, " R"]
+
+    @property
+    def correct(self) -> Bool[np.ndarray, " R"]:
+        """Whether the prediction is the label."""
+        return self.scores.argmax(axis=1) == self.labels
+
+
+class Difference(NamedTuple):
+    """Mean of b minus mean of a, its interval, and the two-sided p-value of no difference."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class RankC:
+    """Consistency with English, under both orders of the options; see `metrics.rankc`."""
+
+    corrected: float
+    official: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageMetrics:
+    """Figures of one language; shares in [0, 1].
+
+    Attributes:
+      rows: how many.
+      accuracy: share of right predictions.
+      interval: Wilson's, 95%.
+      f1: weighted by label.
+      rankc: None in English and where rows have no English counterpart.
+    """
+
+    rows: int
+    accuracy: float
+    interval: Interval
+    f1: float
+    rankc: RankC | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+
+
+@dataclass(frozen=True)
+class LanguageAccuracy:
+    """A language and its accuracy."""
+
+    language: str
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskMetrics:
+    """Figures of a task; each language counts the same.
+
+    Attributes:
+      languages: by code.
+      worst: the language with the lowest accuracy; of equal ones the first.
+      gap_to_english: by language, accuracy in English minus that in it; empty where English is missing.
+      mean: accuracy over all languages.
+      mean_non_english: over all others than English; None where there are none.
+    """
+
+    languages: Mapping[str, LanguageMetrics]
+    worst: LanguageAccuracy
+    gap_to_english: Mapping[str, float]
+    mean: float
+    mean_non_english: float | None
+
+
+def check_scores(scored: Scored, where: str) -> None:
+    """Refuses scores from which no figure can be had.
+
+    Args:
+      where: language or file, for the message.
+
+    Raises:
+      InputError: no rows, arrays that do not fit each other, a row that stands twice, a label that is no
+        column of the scores, a score that is NaN or +inf. Names where and, if it is one, the row.
+    """
+    scores, labels, rows = (np.asarray(array) for array in scored)
+    size = len(labels) if labels.ndim == 1 else -1
+    if scores.dtype.kind != "f" or labels.dtype.kind not in "iu" or rows.dtype.kind not in "iu":
+        raise InputError(
+            f"{where}: scores, labels and rows are {scores.dtype}, {labels.dtype} and {rows.dtype}; "
+            "expected floats, integers and integers"
+        )
+    if scores.ndim != 2 or scores.shape[1] < 1 or (size, size) != (len(scores), rows.size):
+        raise InputError(
+            f"{where}: scores, labels and rows are {list(scores.shape)}, {list(labels.shape)} and "
+            f"{list(rows.shape)}; expected [rows, options], [rows] and [rows]"
+        )
+    if not size:
+        raise InputError(f"{where}: no rows")
+    ordered = np.sort(rows)
+    if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
+        raise InputError(f"{where}: row {twice[0]} stands there twice; expected each row once")
+    options = scores.shape[1]
+    if (wrong := np.flatnonzero((labels < 0) | (labels >= options))).size:
+        row = wrong[0]
+        raise InputError(
+            f"{where}: row {rows[row]} has label {labels[row]}; expected 0 to {options - 1}, as "
+            f"there are {options} scores a row"
+        )
+    bad = ~(scores < np.inf)  # NaN is not less either
+    if bad.any():
+        row, option = np.argwhere(bad)[0]
+        raise InputError(
+            f"{where}: row {rows[row]} has the score {scores[row, option]} for option {option}; "
+            "expected a number (NaN and inf come of overflow in the model)"
+        )

@@ -1,0 +1,64 @@
+"""Results of an evaluation → the tables at its end, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jaxprune.evaluation.records import PerplexityResult, TaskResult
+from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.translation import TranslationResult, translation_lines
+from jaxprune.tables import NONE, columns, count, fraction, interval, percent, seconds
+
+Result = TaskResult | PerplexityResult | TranslationResult
+
+
+def print_summary(results: Mapping[str, Result], workdir: Path) -> None:
+    """The tables of all results, by the name of their folder, and where they are written."""
+    for result in results.values():
+        print()
+        for line in _lines(result):
+            print(f"  {line}")
+    print(f"\n  written: {', '.join(str(workdir / name) for name in results)}")
+
+
+def _lines(result: Result) -> list[str]:
+    if isinstance(result, TaskResult):
+        return _task_lines(result)
+    if isinstance(result, PerplexityResult):
+        return _perplexity_lines(result)
+    return translation_lines(result)
+
+
+def _task_lines(result: TaskResult) -> list[str]:
+    metrics = result.metrics
+    rows = [
+        [
+            code,
+            count(figure.rows),
+            percent(figure.accuracy),
+            interval(figure.interval),
+            percent(metrics.gap_to_english.get(code)),
+            fraction(figure.rankc.corrected) if figure.rankc else NONE,
+        ]
+        for code, figure in metrics.languages.items()
+    ]
+    header = ["", "rows", "accuracy %", "95% interval", "behind en", "RankC"]
+    means = f"mean {percent(metrics.mean)}"
+    if metrics.mean_non_english is not None:
+        means += f", without English {percent(metrics.mean_non_english)}"
+    worst = metrics.worst
+    return [
+        f"{result.task}, protocol {result.protocol}, {seconds(result.seconds)} seconds",
+        *columns(header, rows),
+        f"{means}; worst language {worst.language}, {percent(worst.accuracy)}",
+    ]
+
+
+def _perplexity_lines(result: PerplexityResult) -> list[str]:
+    rows = [
+        [code, count(figure.tokens), f"{figure.perplexity:.2f}"]
+        for code, figure in result.languages.items()
+    ]
+    title = f"{PERPLEXITY}, {seconds(result.seconds)} seconds"
+    return [title, *columns(["", "tokens", "perplexity"], rows)]

@@ -1,0 +1,114 @@
+"""Figures of translations: one system's, what `translation/metrics.json` holds, and two systems compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from jaxprune.evaluation.scoring import Interval
+from jaxprune.files import from_json, read_json, to_json
+
+TRANSLATION = "translation"
+
+
+@dataclass(frozen=True)
+class TranslationScores:
+    """Corpus BLEU and chrF, 0 to 100; `signatures` say by metric how each was computed."""
+
+    bleu: float
+    chrf: float
+    signatures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ScoreComparison:
+    """A score of two systems on the same sentences, 0 to 100.
+
+    Attributes:
+      a, b: the score of each.
+      difference: b minus a.
+      p: two-sided, of sacrebleu's paired bootstrap.
+      interval_a, interval_b: 95%.
+      signature: how it was computed and tested.
+    """
+
+    a: float
+    b: float
+    difference: float
+    p: float
+    interval_a: Interval
+    interval_b: Interval
+    signature: str
+
+
+@dataclass(frozen=True)
+class SystemComparison:
+    """Two systems on the same sentences, by both metrics."""
+
+    bleu: ScoreComparison
+    chrf: ScoreComparison
+
+
+@dataclass(frozen=True)
+class LanguageScores:
+    """Scores of the translations of `rows` sentences of one language."""
+
+    bleu: float
+    chrf: float
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationProtocol:
+    """How sentences were translated; `stop` says in words what ends one."""
+
+    target: str
+    shots: int
+    beams: int
+    length_penalty: float
+    max_new_tokens: int
+    stop: str = "eos or a line break"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationResult:
+    """What `translation/metrics.json` holds.
+
+    Attributes:
+      languages: by source language.
+      signatures: by metric.
+      protocol: how sentences were translated.
+      about: what else it tells of the run, as JSON values.
+      seconds: all of it took.
+    """
+
+    languages: Mapping[str, LanguageScores]
+    signatures: Mapping[str, str]
+    protocol: TranslationProtocol
+    about: Mapping[str, Any]
+    seconds: float
+
+    def json(self) -> dict[str, Any]:
+        """The object of metrics.json."""
+        figures = {name: to_json(getattr(self, name)) for name in _OWN}
+        return {"task": TRANSLATION, **figures, **self.about, "seconds": self.seconds}
+
+    @classmethod
+    def read(cls, run: Path) -> TranslationResult | None:
+        """Of a run; None where it has no translations.
+
+        Raises:
+          InputError: the file is broken or lacks a key.
+        """
+        file = run / TRANSLATION / "metrics.json"
+        values = read_json(file)
+        if not values:
+            return None
+        names = {"task", *(field.name for field in fields(cls))}
+        about = {key: value for key, value in values.items() if key not in names}
+        return from_json(cls, values | {"about": about}, str(file))
+
+
+_OWN = ("languages", "signatures", "protocol")

@@ -1,0 +1,69 @@
+"""The section on settings: config, what report.json tells besides sparsity, how each task was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxprune.html_report.files import RunFiles
+from jaxprune.html_report.markup import Markup, join, tag
+from jaxprune.html_report.page import Section
+from jaxprune.html_report.plain import ABOUT, flatten, settings_table
+
+Sides = Mapping[str, Mapping[str, Any]]
+
+
+def settings_section(
+    runs: Mapping[str, RunFiles], defaults: Mapping[str, object]
+) -> Section | None:
+    """A column for each run; fields with their default in all of them are folded away.
+
+    Args:
+      runs: by name.
+      defaults: of the fields of a config, by path.
+    """
+    parts: list[Markup | None] = []
+    if any(run.config for run in runs.values()):
+        parts += [tag("h3", "Pruning"), *_config({n: r.config for n, r in runs.items()}, defaults)]
+    reports = {
+        name: {key: value for key, value in run.report.items() if key != "sparsity"}
+        for name, run in runs.items()
+    }
+    if table := settings_table(reports, "Run"):
+        parts += [tag("h3", "Run"), table]
+    folded = [
+        tag("details", tag("summary", task), table)
+        for task in dict.fromkeys(task for run in runs.values() for task in run.metrics)
+        if (table := settings_table(_measured(runs, task), task))
+    ]
+    if folded:
+        parts += [tag("h3", "Evaluation"), *folded]
+    return Section("settings", "Settings", join(*parts)) if parts else None
+
+
+def _config(sides: Sides, defaults: Mapping[str, object]) -> list[Markup | None]:
+    """Fields that differ from their defaults or between the runs, and the others folded away."""
+    flat = {name: flatten(config) for name, config in sides.items()}
+    configs = [values for values in flat.values() if values]
+    usual = {
+        path
+        for path in configs[0]
+        if path in defaults and all(values.get(path) == defaults[path] for values in configs)
+    }
+    shown, folded = (
+        {
+            name: {path: value for path, value in values.items() if (path in usual) is is_usual}
+            for name, values in flat.items()
+        }
+        for is_usual in (False, True)
+    )
+    rest = settings_table(folded, "Pruning, defaults")
+    summary = tag("summary", f"fields with their defaults: {len(usual)}")
+    return [settings_table(shown, "Pruning"), rest and tag("details", summary, rest)]
+
+
+def _measured(runs: Mapping[str, RunFiles], task: str) -> Sides:
+    return {
+        name: {key: run.metrics[task][key] for key in ABOUT if key in run.metrics.get(task, {})}
+        for name, run in runs.items()
+    }

@@ -1,0 +1,265 @@
+"""What the tables of a sweep hold: the records of tables.json, in the order of its keys.
+
+Shares are in [0, 1], BLEU and chrF from 0 to 100; differences are against the dense model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jaxprune.evaluation.scoring import Interval
+from jaxprune.evaluation.translation import LanguageScores
+from jaxprune.files import LEFT_OUT_IF_NONE, from_json, read_json, to_json, write_json
+
+JSON = "tables.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseCell:
+    """The dense model in one language."""
+
+    rows: int
+    accuracy: float
+    interval: Interval
+    rankc: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellP:
+    """p-values of a cell.
+
+    Attributes:
+      mcnemar: exact test against dense.
+      holm: after Holm's correction over the languages of the variant, as scripts/compare.py has it.
+      holm_table: over all cells of a task's rows; None of a cell that is in none of them.
+    """
+
+    mcnemar: float
+    holm: float
+    holm_table: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A variant in one language.
+
+    Attributes:
+      rows: how many.
+      accuracy: with Wilson's `interval`.
+      difference: of accuracy, with the `difference_interval` of the paired bootstrap.
+      p: of the difference.
+      significant: whether p.holm is at most ALPHA.
+      rankc: corrected; None where there is none.
+      significant_table: whether p.holm_table is; None of a cell that is in no row.
+    """
+
+    rows: int
+    accuracy: float
+    interval: Interval
+    difference: float
+    difference_interval: Interval
+    p: CellP
+    significant: bool
+    rankc: float | None
+    significant_table: bool | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Serving:
+    """Which variant a row shows in a language, and the language of its calibration."""
+
+    variant: str
+    language: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowCell(Cell, _Serving):  # the fields of the last base come first
+    """A row in one language."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    """The mean over the languages other than English; p is the bootstrap's."""
+
+    accuracy: float
+    difference: float
+    difference_interval: Interval
+    p: float
+
+    @property
+    def significant(self) -> None:
+        """Not said of a mean."""
+        return None
+
+    @property
+    def significant_table(self) -> None:
+        """Not said of a mean."""
+        return None
+
+
+@dataclass(frozen=True)
+class DenseRow:
+    """The dense model in every language, and its mean over those other than English."""
+
+    languages: Mapping[str, DenseCell]
+    mean_non_english: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationRow:
+    """A calibration at a sparsity (None where nothing is pruned).
+
+    Attributes:
+      calibration, sparsity: of all its variants.
+      languages: in each, the variant that was calibrated on text of it, or the only one there is.
+      mean_non_english: None where a language is missing.
+    """
+
+    calibration: str
+    sparsity: float | None
+    languages: Mapping[str, RowCell]
+    mean_non_english: Mean | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantRow:
+    """A variant in every language; `language` is that of its calibration."""
+
+    variant: str
+    calibration: str
+    language: str | None
+    sparsity: float | None
+    languages: Mapping[str, Cell]
+    mean_non_english: Mean | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskTables:
+    """All that the tables say of a task."""
+
+    protocol: str | None
+    dense: DenseRow
+    rows: tuple[CalibrationRow, ...]
+    variants: tuple[VariantRow, ...]
+
+    @property
+    def codes(self) -> list[str]:
+        """The languages, in the order of the tables."""
+        return list(self.dense.languages)
+
+
+@dataclass(frozen=True)
+class ScorePair:
+    """The same of BLEU and of chrF."""
+
+    bleu: float
+    chrf: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationP:
+    """p-values of translations: of sacrebleu's paired bootstrap, and BLEU's corrected as in `CellP`."""
+
+    bleu: float
+    chrf: float
+    holm: float
+    holm_table: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationCell:
+    """What the variant that a row shows made of the sentences of one language; see `RowCell`."""
+
+    variant: str
+    language: str | None
+    rows: int
+    bleu: float
+    chrf: float
+    bleu_interval: Interval
+    difference: ScorePair
+    p: TranslationP
+    significant: bool
+    significant_table: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationRow:
+    """Translations of a calibration at a sparsity; see `CalibrationRow`."""
+
+    calibration: str
+    sparsity: float | None
+    languages: Mapping[str, TranslationCell]
+
+
+@dataclass(frozen=True)
+class DenseTranslations:
+    """Of the dense model."""
+
+    languages: Mapping[str, LanguageScores]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationTables:
+    """All that the tables say of translation; `data` is where the sentences are from."""
+
+    target: str
+    shots: int
+    data: str | None
+    signatures: Mapping[str, str]
+    dense: DenseTranslations
+    rows: tuple[TranslationRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationFacts:
+    """The fields of `config.calibration` that all variants share."""
+
+    data: str | None
+    target: str
+    shots: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class SweepMethod:
+    """How differences were tested."""
+
+    alpha: float
+    significant: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepTables:
+    """All tables of a sweep.
+
+    Attributes:
+      model, revision, propagate, calibration: of its config.
+      tasks: by name.
+      translation: None where nothing is translated.
+      seconds: by stage, over all variants.
+      method: how differences were tested.
+    """
+
+    model: str
+    revision: str | None
+    propagate: str
+    calibration: CalibrationFacts
+    tasks: Mapping[str, TaskTables]
+    translation: TranslationTables | None
+    seconds: Mapping[str, float]
+    method: SweepMethod
+
+    def write(self, workdir: Path) -> None:
+        """Writes tables.json."""
+        write_json(workdir / JSON, to_json(self))
+
+    @classmethod
+    def read(cls, workdir: Path) -> SweepTables:
+        """Reads tables.json.
+
+        Raises:
+          InputError: it is not there, broken, or lacks a key.
+        """
+        return from_json(cls, read_json(workdir / JSON), str(workdir / JSON))

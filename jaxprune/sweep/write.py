@@ -1,0 +1,104 @@
+"""Records of a sweep → tables.md, tables.csv and tables.json, and the tables on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxprune.files import write_text
+from jaxprune.sweep import text
+from jaxprune.sweep.records import Cell, DenseCell, SweepTables, TaskTables, TranslationTables
+from jaxprune.tables import columns, csv_text, pipes
+
+_CSV = (
+    "table", "task", "calibration", "calibration_language", "sparsity", "language", "rows", "accuracy",
+    "low", "high", "difference", "difference_low", "difference_high", "p_mcnemar", "p_holm",
+    "p_holm_table", "rankc",
+)  # fmt: skip
+
+
+def write_tables(sweep: SweepTables, workdir: Path) -> None:
+    """Writes tables.csv, tables.md and, last, tables.json; each is whole or not there."""
+    write_text(workdir / "tables.csv", sweep_csv(sweep))
+    write_text(workdir / "tables.md", sweep_markdown(sweep))
+    sweep.write(workdir)
+
+
+def sweep_markdown(sweep: SweepTables) -> str:
+    """All tables as a document."""
+    lines = [f"# {sweep.model}: what each calibration changed", "", *text.about(sweep)]
+    for name, task in sweep.tasks.items():
+        rows = text.row_count(task)
+        lines += ["", f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
+        lines += [text.helped(task), ""]
+        for title, table in text.task_tables(task):
+            lines += [f"{title}:", "", *pipes(*table), ""]
+        lines += ["Every variant in every language, points against dense:", ""]
+        lines += pipes(*text.variant_table(task))
+    if sweep.translation:
+        lines += ["", *_translation_lines(sweep.translation)]
+    return "\n".join([*lines, "", f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
+
+
+def _translation_lines(translation: TranslationTables) -> list[str]:
+    """The section on translation."""
+    rows, shots = text.row_count(translation), translation.shots
+    lines = [f"## Translation into {translation.target}, {shots} shots, {rows} sentences", ""]
+    lines += [
+        "Only what the tables show is translated: each model from the language of its calibration. Change "
+        "in BLEU with stars: sacrebleu's paired bootstrap against dense, Holm's correction as above.", "",
+    ]  # fmt: skip
+    for title, table in text.translation_tables(translation):
+        lines += [f"{title}:", "", *pipes(*table), ""]
+    signatures = ", ".join(f"{name} `{said}`" for name, said in translation.signatures.items())
+    return [*lines, f"Signatures: {signatures}."]
+
+
+def sweep_csv(sweep: SweepTables) -> str:
+    """A line for each cell, all digits, shares in [0, 1]. Table "own" is the rows, "all" every variant."""
+    rows = (row for name, task in sweep.tasks.items() for row in _csv_rows(name, task))
+    return csv_text(_CSV, rows)
+
+
+def _csv_rows(name: str, task: TaskTables) -> Iterator[list[object]]:
+    for code, dense in task.dense.languages.items():
+        yield ["own", name, "dense", None, None, code, *_csv_cells(dense)]
+    for row in task.rows:
+        for code, cell in row.languages.items():
+            which = (row.calibration, cell.language, row.sparsity)
+            yield ["own", name, *which, code, *_csv_cells(cell)]
+    for one in task.variants:
+        for code, other in one.languages.items():
+            which = (one.calibration, one.language, one.sparsity)
+            yield ["all", name, *which, code, *_csv_cells(other)]
+
+
+def _csv_cells(cell: Cell | DenseCell) -> list[object]:
+    change: list[object] = [None] * 6
+    if isinstance(cell, Cell):
+        p = cell.p
+        change = [
+            cell.difference, *cell.difference_interval, p.mcnemar, p.holm, p.holm_table,
+        ]  # fmt: skip
+    return [cell.rows, cell.accuracy, *cell.interval, *change, cell.rankc]
+
+
+def print_tables(sweep: SweepTables, workdir: Path) -> None:
+    """Changes by row and language, and where everything is written."""
+    for name, task in sweep.tasks.items():
+        rows = text.row_count(task)
+        print(f"\n  {name}, {rows} rows a language: percent, then points against it")
+        _print_indented(columns(*text.change_table(task)))
+        print(f"  {text.helped(task)}")
+    if sweep.translation:
+        print(f"\n  BLEU into {sweep.translation.target}")
+        _print_indented(columns(*text.translation_tables(sweep.translation)[0][1]))
+    print("\n  * significant over the languages of a model, ** also over the table")
+    print(f"  seconds: {text.seconds(sweep)}")
+    names = ("tables.md", "tables.csv", "tables.json", "report.html")
+    print(f"  written: {', '.join(str(workdir / name) for name in names)}")
+
+
+def _print_indented(lines: list[str]) -> None:
+    for line in lines:
+        print(f"  {line}")

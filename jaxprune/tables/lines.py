@@ -1,0 +1,101 @@
+"""A header and rows of text → lines of a table: columns on a terminal, Markdown pipes, CSV.
+
+The first column names the rows and is aligned to the left, the others hold numbers and are aligned to the right.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+WIDTH = 100  # columns of a terminal
+JOINED = "\N{NO-BREAK SPACE}"  # between words that `wrapped` keeps on one line
+_GAP = "  "  # between columns
+
+
+class Group(NamedTuple):
+    """Neighbouring columns: a title above them, which may be empty, and theirs."""
+
+    title: str
+    columns: tuple[str, ...]
+
+
+def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table on a terminal, each column as wide as its widest cell."""
+    cells = [header, *rows]
+    widths = _widths(cells)
+    return [
+        _GAP.join(
+            [first.ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        ).rstrip()
+        for first, *others in cells
+    ]
+
+
+def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -> list[str]:
+    """A table on a terminal with a line of group titles; a rule stands above each of the bodies.
+
+    Args:
+      groups: of all columns, the first included.
+      bodies: rows of each.
+    """
+    header = [name for group in groups for name in group.columns]
+    widths = _widths([header, *(row for rows in bodies for row in rows)])
+    titles, place = [], 0
+    for group in groups:
+        inside = widths[place : place + len(group.columns)]
+        titles.append(f"{group.title:^{sum(inside) + len(_GAP) * (len(inside) - 1)}}")
+        place += len(inside)
+    top, *lines = columns(header, [row for rows in bodies for row in rows])
+    rule = "-" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    table, begin = [_GAP.join(titles).rstrip(), top], 0
+    for rows in bodies:
+        table += [rule, *lines[begin : begin + len(rows)]]
+        begin += len(rows)
+    return table
+
+
+def pipes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown; cells lose the spaces around them, and their stars and bars are text."""
+    aligned = ["---", *["---:"] * (len(header) - 1)]
+    lines = [[_escaped(cell) for cell in row] for row in (header, *rows)]
+    return [f"| {' | '.join(row)} |" for row in (lines[0], aligned, *lines[1:])]
+
+
+def _escaped(cell: str) -> str:
+    return cell.strip().replace("|", r"\|").replace("*", r"\*")
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as CSV: all digits of numbers, nothing for None."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def named_values(values: Mapping[str, str]) -> list[str]:
+    """Names and, in a second column aligned to the left, what they are; two spaces in front."""
+    width = max(map(len, values))
+    return [f"  {name:<{width}}  {value}" for name, value in values.items()]
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """A paragraph in lines of WIDTH at most, all but the first two spaces further in."""
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+    )
+    return [line.replace(JOINED, " ") for line in lines]
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,0 +1,96 @@
+"""Numbers → text, in one form everywhere: a true minus, an en dash for none, <0.001, GB of 10^9 bytes.
+
+Shares are in [0, 1]; percent and points are 100 times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as percent, without the sign %: 71.4."""
+    return NONE if share is None else _with_minus(f"{100 * share:.{digits}f}")
+
+
+def points(share: float | None) -> str:
+    """A difference of shares in percentage points: +1.2, −0.4, 0.0."""
+    return NONE if share is None else signed(100 * share)
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and one decimal: +1.2, −0.4, 0.0."""
+    text = _with_minus(f"{value:+.1f}")
+    return "0.0" if text[1:] == "0.0" else text
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Bounds of a share as percent: [69.1, 73.5]."""
+    return NONE if bounds is None else f"[{', '.join(map(percent, bounds))}]"
+
+
+def point_interval(bounds: Sequence[float] | None) -> str:
+    """Bounds of a difference of shares as points: [−0.4, +2.2]."""
+    return NONE if bounds is None else f"[{', '.join(map(points, bounds))}]"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals; <0.001 where these would be zeros, or nearly."""
+    if p is None:
+        return NONE
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def fraction(value: float | None) -> str:
+    """Three decimals: RankC, intersection over union, the ratio of two perplexities."""
+    return NONE if value is None else _with_minus(f"{value:.3f}")
+
+
+def tenths(value: float | None) -> str:
+    """One decimal and no sign: BLEU, chrF."""
+    return NONE if value is None else _with_minus(f"{value:.1f}")
+
+
+def whole(value: float) -> str:
+    """No decimals, thousands apart, as in cells of maps: 62, 1,250."""
+    return _with_minus(f"{value:,.0f}")
+
+
+def times(value: float) -> str:
+    """How many times as much, short: 3.2, 1,250, 2e+05."""
+    if value < 100:
+        return tenths(value)
+    return whole(value) if value < 1e5 else f"{value:.0e}"
+
+
+def seconds(value: float) -> str:
+    """One decimal, thousands apart: 1,234.5."""
+    return f"{value:,.1f}"
+
+
+def count(items: int) -> str:
+    """A whole number, thousands apart: 1,000."""
+    return _with_minus(f"{items:,}")
+
+
+def count_range(wholes: Iterable[int]) -> str:
+    """The one number that all are, or the least and the largest: 260 to 1,000."""
+    least, *others = sorted(set(wholes))
+    return f"{count(least)} to {count(others[-1])}" if others else count(least)
+
+
+def byte_size(size: float) -> str:
+    """MB of 10^6 bytes, GB of 10^9 from a tenth of one on: 12.5 MB, 0.81 GB."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def number(value: float) -> str:
+    """Short, for a value of any kind: 1,250, 0.31, −2.5, 1e-05."""
+    return _with_minus(f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}")
+
+
+def _with_minus(digits: str) -> str:
+    return MINUS + digits[1:] if digits.startswith("-") else digits

@@ -1,0 +1,56 @@
+"""BLEU and chrF of systems, alone and compared."""
+
+import numpy as np
+import pytest
+
+import jaxprune as jp
+from jaxprune.evaluation.translation.bleu import compare_systems, translation_scores
+
+WORDS = ["red", "blue", "old", "cat", "dog", "house", "tree", "stone", "sings", "eats", "runs"]
+
+
+def sentences(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, rng.integers(6, 12))) + f" {i} ." for i in range(count)]
+
+
+def test_bleu_is_the_geometric_mean_of_precisions():
+    scores = translation_scores(["a b c d e"], ["a b c d f"])
+    want = 100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25
+    assert scores.bleu == pytest.approx(want)
+    assert "tok:13a" in scores.signatures["bleu"]
+    assert "version:" in scores.signatures["chrf"]
+    same = translation_scores(
+        ["ein Satz", "noch einer hier da"], ["ein Satz", "noch einer hier da"]
+    )
+    assert same.chrf == pytest.approx(100)
+    with pytest.raises(jp.InputError, match="hypotheses: 1 lines; there are 2 references"):
+        translation_scores(["a"], ["a", "b"])
+
+
+def spoiled(lines, share, seed=0):
+    rng = np.random.default_rng(seed)
+    return [
+        " ".join(rng.choice(WORDS) if rng.random() < share else word for word in line.split())
+        for line in lines
+    ]
+
+
+def test_the_comparison_finds_the_better_system():
+    references = sentences(60)
+    bad, good = spoiled(references, 0.5), spoiled(references, 0.2, seed=1)
+    found = compare_systems(bad, good, references, resamples=300)
+    alone = [translation_scores(lines, references) for lines in (bad, good)]
+    for name in ("bleu", "chrf"):
+        test, (before, after) = getattr(found, name), [getattr(one, name) for one in alone]
+        assert (test.a, test.b) == pytest.approx((before, after))
+        assert test.difference == pytest.approx(after - before)
+        assert test.difference > 0
+        assert test.p < 0.02
+        assert test.interval_a[0] < test.a < test.interval_a[1] < test.interval_b[0]
+        assert "bs:300" in test.signature
+        assert "seed:" in test.signature
+    alike = compare_systems(good, spoiled(references, 0.2, seed=2), references, resamples=300)
+    assert min(alike.bleu.p, alike.chrf.p) > 0.05
+    same = compare_systems(good, good, references, resamples=300)
+    assert all((test.p, test.difference) == (1, 0) for test in (same.bleu, same.chrf))

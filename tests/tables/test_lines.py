@@ -1,0 +1,79 @@
+"""Tables of text: alignment on a terminal, Markdown as a parser reads it, CSV as the module reads it."""
+
+import csv
+
+from jaxprune.tables import (
+    JOINED,
+    WIDTH,
+    Group,
+    columns,
+    csv_text,
+    grouped_columns,
+    named_values,
+    pipes,
+    wrapped,
+)
+
+ROWS = [["en", "1,000", "−2.5"], ["zho_Hans", "40", "–"]]
+
+
+def test_columns_are_as_wide_as_their_widest_cell():
+    assert columns(["", "rows", "points"], ROWS) == [
+        "           rows  points",
+        "en        1,000    −2.5",
+        "zho_Hans     40       –",
+    ]
+    assert columns(["name", "p"], []) == ["name  p"]
+
+
+def test_titles_stand_over_their_columns_and_rules_over_the_bodies():
+    groups = [Group("", ("",)), Group("points", ("A", "B"))]
+    means = [["mean", "480", "−1"]]
+    assert grouped_columns(groups, ROWS, means) == [
+        "            points",
+        "              A     B",
+        "---------------------",
+        "en        1,000  −2.5",
+        "zho_Hans     40     –",
+        "---------------------",
+        "mean        480    −1",
+    ]
+
+
+def test_a_title_that_is_wider_than_its_columns_is_whole():
+    lines = grouped_columns([Group("", ("",)), Group("a long title", ("A",))], [["en", "1"]])
+    assert lines[0].endswith("a long title")
+
+
+def test_pipes_are_markdown():
+    assert pipes(["", "A | B", "p"], [["en", "1.0 ", "0.039 *"], ["a*b", "–", "–"]]) == [
+        r"|  | A \| B | p |",
+        "| --- | ---: | ---: |",
+        r"| en | 1.0 | 0.039 \* |",
+        r"| a\*b | – | – |",
+    ]
+
+
+def test_csv_has_all_digits_and_nothing_for_none():
+    text = csv_text(["name", "share", "p"], [["a,b", 1 / 3, None], ["c", True, 2]])
+    assert text.count("\n") == 3
+    assert list(csv.reader(text.splitlines())) == [
+        ["name", "share", "p"],
+        ["a,b", repr(1 / 3), ""],
+        ["c", "True", "2"],
+    ]
+
+
+def test_named_values_are_aligned():
+    assert named_values({"model": "m", "peak memory": "1.00 GB"}) == [
+        "  model        m",
+        "  peak memory  1.00 GB",
+    ]
+
+
+def test_paragraphs_fit_the_terminal_and_joined_words_stay_together():
+    lines = wrapped(", ".join(f"layer{JOINED}{number}" for number in range(40)), indent="  ")
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[0].startswith("  layer 0, ")
+    assert all(line.startswith("    layer ") for line in lines[1:])
+    assert JOINED not in "".join(lines)

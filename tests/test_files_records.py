@@ -1,0 +1,103 @@
+"""Records and JSON: what is written, what is read back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import pytest
+
+from jaxprune.errors import InputError
+from jaxprune.files import LEFT_OUT_IF_NONE, from_json, to_json
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Two(Generic[Value]):
+    a: Value
+    b: Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    share: float
+    bounds: tuple[float, float]
+    rank: int | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    name: str
+    inner: Mapping[str, Inner]
+    sides: Two[Inner] | None
+    shares: Two[float]
+    names: tuple[str, ...]
+    is_new: bool
+    rest: Any = None
+
+
+ONE, OTHER = Inner(share=0.25, bounds=(0.0, 1.0)), Inner(share=1.0, bounds=(-1.0, 2.5), rank=3)
+RECORD = Outer(
+    name="x", inner={"fr": ONE, "en": OTHER}, sides=Two(OTHER, ONE), shares=Two(0.5, 1.0),
+    names=("b", "a"), is_new=True, rest={"k": [1]},
+)  # fmt: skip
+JSON = {
+    "name": "x",
+    "inner": {
+        "fr": {"share": 0.25, "bounds": [0.0, 1.0]},
+        "en": {"share": 1.0, "bounds": [-1.0, 2.5], "rank": 3},
+    },
+    "sides": {
+        "a": {"share": 1.0, "bounds": [-1.0, 2.5], "rank": 3},
+        "b": {"share": 0.25, "bounds": [0.0, 1.0]},
+    },
+    "shares": {"a": 0.5, "b": 1.0},
+    "names": ["b", "a"],
+    "is_new": True,
+    "rest": {"k": [1]},
+}
+
+
+def test_keys_are_written_in_the_order_of_the_fields():
+    assert json.dumps(to_json(RECORD)) == json.dumps(JSON)
+
+
+def test_what_is_written_is_read_back():
+    assert from_json(Outer, json.loads(json.dumps(JSON)), "file") == RECORD
+    less = {key: value for key, value in JSON.items() if key != "rest"} | {"sides": None}
+    read = from_json(Outer, less | {"unknown": 1}, "file")
+    assert (read.rest, read.sides) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": 3}, r"file: Expected `str`, got `int` - at `\$.name`"),
+        ({"is_new": 1}, r"Expected `bool`, got `int` - at `\$.is_new`"),
+        ({"names": "b"}, r"Expected `array`, got `str` - at `\$.names`"),
+        ({"names": ["b", 2]}, r"Expected `str`, got `int` - at `\$.names\[1\]`"),
+        ({"inner": []}, r"Expected `object`, got `array` - at `\$.inner`"),
+        ({"inner": {"fr": {"bounds": [0, 1]}}}, r"missing required field `share` - at `\$.inner"),
+        ({"inner": {"fr": {"share": True, "bounds": [0, 1]}}}, r"got `bool` - at `\$.*share`"),
+        ({"inner": {"fr": {"share": 1, "bounds": [0]}}}, r"length 2, got 1 - at `\$.*bounds`"),
+        (
+            {"inner": {"fr": {"share": 1, "bounds": [0, 1], "rank": 0.5}}},
+            r"got `float` - at `\$.*rank`",
+        ),
+        ({"shares": {"a": 0.5, "b": "x"}}, r"Expected `float`, got `str` - at `\$.shares"),
+        ({"sides": {"a": None, "b": None}}, r"got `null` - at `\$.sides.a`"),
+    ],
+)
+def test_other_values_are_refused_by_their_place(change, message):
+    with pytest.raises(InputError, match=message) as error:
+        from_json(Outer, JSON | change, "file")
+    assert "\n" not in str(error.value)
+
+
+def test_half_a_surrogate_pair_is_refused():
+    read = json.loads('{"\\ud800": 1}')
+    with pytest.raises(InputError, match=r"file: .*surrogates not allowed"):
+        from_json(Outer, JSON | {"shares": read}, "file")

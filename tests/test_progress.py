@@ -1,0 +1,28 @@
+"""The progress bar: what it counts, and the speed that it shows."""
+
+from types import SimpleNamespace
+
+from jaxprune.progress import PassBar, progress_bar
+
+
+def test_speed_is_the_share_of_the_tokens_by_the_seconds():
+    shown = []
+    bar = SimpleNamespace(
+        n=2, total=4, format_dict={"elapsed": 5.0}, update=lambda: None,
+        set_postfix_str=lambda text, refresh: shown.append(text),
+    )  # fmt: skip
+    PassBar(bar, 12_000).update()  # three of four steps in five seconds
+    PassBar(bar, 0).update()
+    assert shown == ["1,800 tokens/s"]
+
+
+def test_a_bar_names_what_it_counts(capsys):
+    with progress_bar("score", 3, 300, True, unit="steps") as bar:
+        for _ in range(3):
+            bar.update()
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert last.startswith("score 3/3 steps |")
+    assert " tokens/s" in last
+    with progress_bar("prune", 3, 300, False) as bar:
+        bar.update()
+    assert capsys.readouterr().err == ""
