@@ -1,5 +1,6 @@
 """Shared helpers: tiny random torch models of every family, saved as Hugging Face folders."""
 
+import functools
 import os
 import shutil
 import tempfile
@@ -38,14 +39,24 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests that share a fixture of their module stay on one worker, which makes it once; the largest groups start first."""
-    for item in items:
-        fixtures = getattr(item, "_fixtureinfo", None)
-        shared = fixtures.name2fixturedefs.values() if fixtures else ()
-        if any(fixture.scope == "module" for definitions in shared for fixture in definitions):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}.{item.path.stem}"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Files whose tests share a fixture stay on one worker, which makes it once; they start first, single tests later."""
+    if config.getvalue("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if shares_fixtures(config.rootpath / file) else nodeid
+
+    return Scheduling(config, log)
+
+
+@functools.cache
+def shares_fixtures(file):
+    return 'scope="module"' in file.read_text(encoding="utf-8")
 
 
 # Small, odd where it can be: head counts that are no power of two, grouped heads, untied heads.
