@@ -8,9 +8,22 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import browser
+import jaxtyping
 import pytest
 import torch
 import transformers
+
+# Before any test imports the package: its annotated functions check what they get and return.
+jaxtyping.install_import_hook("jaxprune", "typechecker.checked")
+
+
+@pytest.fixture(autouse=True)
+def _checks(request):
+    """A test marked `wrong_types` hands over what no annotation allows, to see it refused in words."""
+    is_off = request.node.get_closest_marker("wrong_types") is not None
+    jaxtyping.config.update("jaxtyping_disable", is_off)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def pytest_configure(config):

@@ -20,6 +20,7 @@ from jaxprune.devices.sharding import by_rows, device_mesh, replicated
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.hf import tensors
+from jaxprune.hf.weights import Weights
 from jaxprune.models import ModelConfig, init
 from jaxprune.passes.blocks import blocks
 from jaxprune.runs import checkpoint
@@ -34,6 +35,10 @@ def on_eight_devices(job, *arguments):
     assert done.returncode == 0, done.stderr
 
 
+# Stands where a checkpoint would be read from, and never is.
+NO_WEIGHTS = object.__new__(Weights)
+
+
 def xglm_shaped(n_layers, d_model=32, d_ff=64):
     """A model of random weights that is on no disk."""
     config = ModelConfig(
@@ -41,7 +46,7 @@ def xglm_shaped(n_layers, d_model=32, d_ff=64):
         head_dim=d_model // 4, d_ff=d_ff, activation="gelu", norm_eps=1e-5, tied_head=True,
         max_positions=256, position_zero_row=1, attention_scale=(d_model // 4) ** -0.5,
     )  # fmt: skip
-    return jp.Model(config, Path("nowhere"), None, init(config, 0))
+    return jp.Model(config, Path("nowhere"), NO_WEIGHTS, init(config, 0))
 
 
 def batch(role, rows, length, vocab, seed):

@@ -77,7 +77,7 @@ def keep_by(how: Selection, scores: Tree) -> Tree:
     """`keep` with its arguments as a record."""
     groups = groups_of(how.pattern)
 
-    def leaf(path: Any, scores: Array) -> Array:
+    def leaf(path: Any, scores: Array | np.ndarray) -> Array:
         size = scores.shape[-2]
         if groups and size % groups[1]:
             raise InputError(
@@ -91,7 +91,7 @@ def keep_by(how: Selection, scores: Tree) -> Tree:
 
 @functools.partial(jax.jit, static_argnames="how")
 def keep_leaf(
-    scores: Float[Array, "*layers in out"], how: Selection
+    scores: Float[Array | np.ndarray, "*layers in out"], how: Selection
 ) -> Bool[Array, "*layers in out"]:
     """`keep` for one kernel, whose inputs an N:M pattern divides."""
     groups = groups_of(how.pattern)
@@ -160,7 +160,7 @@ def apply(params: Tree, masks: Tree) -> Tree:
                 f"parameter's shape {weights[path].shape}"
             )
 
-    def leaf(path: Any, weight: Array) -> Array:
+    def leaf(path: Any, weight: Array | np.ndarray) -> Array | np.ndarray:
         mask = by_path.get(_name(path))
         return weight if mask is None else jnp.where(mask, weight, jnp.zeros((), weight.dtype))
 
@@ -174,7 +174,7 @@ def pack(masks: Tree) -> Tree:
     layer begins at a byte of its own, so that the bits of stacked layers are the stacked bits.
     """
 
-    def leaf(mask: Array) -> dict[str, np.ndarray]:
+    def leaf(mask: Array | np.ndarray) -> dict[str, np.ndarray]:
         rows = np.asarray(mask).reshape(*mask.shape[:-2], -1)
         return {"bits": np.packbits(rows, axis=-1), "shape": np.asarray(mask.shape, np.int32)}
 
@@ -203,7 +203,7 @@ def unpack(packed: Tree) -> Tree:
         InputError: bits that do not fit their shape.
     """
 
-    def leaf(path: Any, record: Mapping[str, Array]) -> np.ndarray:
+    def leaf(path: Any, record: Mapping[str, Array | np.ndarray]) -> np.ndarray:
         shape = tuple(int(size) for size in record["shape"])
         weights = math.prod(shape[-2:])
         bits = np.asarray(record["bits"])
@@ -224,7 +224,7 @@ def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _leaves(tree: Tree) -> dict[str, Array]:
+def _leaves(tree: Tree) -> dict[str, Array | np.ndarray]:
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 

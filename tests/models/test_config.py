@@ -164,7 +164,10 @@ def test_other_names_of_the_same_sizes(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mixtral"}, "model_type 'mixtral' is not one of bloom, gpt2, llama, qwen2, qwen3, xglm"),
+        (
+            {"model_type": "mixtral"},
+            "model_type 'mixtral' is not one of bloom, gpt2, llama, qwen2, qwen3, xglm",
+        ),
         ({"model_type": None}, "expected a JSON object with model_type"),
         ({"vocab_size": None}, "vocab_size is missing"),
         ({"vocab_size": "131"}, "vocab_size is '131', expected int"),

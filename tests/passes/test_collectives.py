@@ -30,17 +30,18 @@ def passes(mesh):
     rows = lambda x: jax.device_put(x, by_rows(mesh))
     x, valid = rows(np.ones((16, 8, 32), np.float32)), rows(np.ones((16, 8), bool))
     texts = {}
-    for step in (*PROPAGATIONS["block"], *PROPAGATIONS["site"][:1]):
+    for step in (*PROPAGATIONS["block"].steps, *PROPAGATIONS["site"].steps[:1]):
         how = dict(config=config, mesh=mesh, segment=step.segment)
         lowered = run_segment.lower(params, x, Context(valid), **how)
         texts[str(step.segment)] = lowered.compile().as_text()
     flat = flatten_dict(params, sep="/")
     kernels = {path: flat[path] for path in FAMILY.sites}
-    norms = {path: np.ones(kernel.shape[0], np.float32) for path, kernel in kernels.items()}
+    ones = {path: np.ones(kernel.shape[0], np.float32) for path, kernel in kernels.items()}
+    norms = {"demonstrations": ones}
     how = dict(settings=Settings(), mesh=mesh)
-    selected = select_block.lower(kernels, norms, None, 0, **how).compile()
+    selected = select_block.lower(kernels, norms, 0, **how).compile()
     texts["select"] = selected.as_text()
-    keep = jax.device_get(selected(kernels, norms, None, 0)[0])
+    keep = jax.device_get(selected(kernels, norms, 0)[0])
     keep = jax.device_put(keep, {path: kernel.sharding for path, kernel in kernels.items()})
     texts["drop"] = drop_weights.lower(kernels, keep).compile().as_text()
     held = sum(kernel.addressable_shards[0].data.nbytes for kernel in kernels.values())
@@ -62,7 +63,7 @@ for devices in (1, 2, 4, 8):
     some = device_mesh(devices)
     step = 2 * devices
     piece = (np.ones((step, 8, 32), np.float32), Context(np.ones((step, 8), bool)))
-    how = dict(config=config, mesh=some, segment=PROPAGATIONS["dense"][0].segment)
+    how = dict(config=config, mesh=some, segment=PROPAGATIONS["dense"].steps[0].segment)
     compiled = run_segment.lower(block, *jax.device_put(piece, by_rows(some)), **how).compile()
     flops[devices] = compiled.cost_analysis()["flops"] * 16 / step
 # the same search finds a collective where there is one
