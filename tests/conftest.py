@@ -17,11 +17,24 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import browser
+import jaxtyping
 import pytest
 import torch
 import transformers
 
 torch.set_num_threads(1)
+
+# Before any test imports the package: its annotated functions check what they get and return.
+jaxtyping.install_import_hook("jaxprune", "typechecker.checked")
+
+
+@pytest.fixture(autouse=True)
+def _checks(request):
+    """A test marked `wrong_types` hands over what no annotation allows, to see it refused in words."""
+    is_off = request.node.get_closest_marker("wrong_types") is not None
+    jaxtyping.config.update("jaxtyping_disable", is_off)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def pytest_configure(config):
@@ -41,7 +54,7 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Files whose tests share a fixture stay on one worker, which makes it once; they start first, single tests later."""
+    """Files whose tests share a fixture stay on one worker, which makes it once. They start first."""
     if config.getvalue("dist") != "load":
         return None
     from xdist.scheduler import LoadScopeScheduling

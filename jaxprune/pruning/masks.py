@@ -76,7 +76,7 @@ def keep_by(how: Selection, scores: Tree) -> Tree:
     """`keep` with its arguments as a record."""
     groups = group_sizes(how.pattern)
 
-    def leaf(path: Any, scores: Array) -> Array:
+    def leaf(path: Any, scores: Array | np.ndarray) -> Array:
         size = scores.shape[-2]
         if groups and size % groups[1]:
             raise InputError(
@@ -90,7 +90,7 @@ def keep_by(how: Selection, scores: Tree) -> Tree:
 
 @functools.partial(jax.jit, static_argnames="how")
 def keep_leaf(
-    scores: Float[Array, "*layers in out"], how: Selection
+    scores: Float[Array | np.ndarray, "*layers in out"], how: Selection
 ) -> Bool[Array, "*layers in out"]:
     """`keep` for one kernel, whose inputs an N:M pattern divides."""
     groups = group_sizes(how.pattern)
@@ -159,7 +159,7 @@ def apply(params: Tree, masks: Tree) -> Tree:
                 f"parameter's shape {weights[path].shape}"
             )
 
-    def leaf(path: Any, weight: Array) -> Array:
+    def leaf(path: Any, weight: Array | np.ndarray) -> Array | np.ndarray:
         mask = by_path.get(_name(path))
         return weight if mask is None else jnp.where(mask, weight, jnp.zeros((), weight.dtype))
 
@@ -184,7 +184,7 @@ def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _leaves(tree: Tree) -> dict[str, Array]:
+def _leaves(tree: Tree) -> dict[str, Array | np.ndarray]:
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 

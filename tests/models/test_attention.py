@@ -82,7 +82,9 @@ def test_equals_the_plain_softmax(shape, alibi):
     T, N, K, H = shape
     q, k, v = inputs(2 if T < 100 else 1, T, N, K, H)
     slopes = alibi_slopes(N) if alibi else None
-    got = causal_attention(q, k, v, scale=0.4, dtype=jnp.float32, slopes=slopes)
+    got = causal_attention(
+        *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes
+    )
     assert got.dtype == jnp.float32
     np.testing.assert_allclose(got, plain(q, k, v, 0.4, slopes), rtol=1e-4, atol=2e-5)
 
@@ -143,6 +145,7 @@ def test_a_prefix_stands_before_every_row(shape, alibi, backend, monkeypatch):
 def test_rows_of_pads_hold_no_nan():
     q, k, v = inputs(1, 40, 2, 2, 8)
     nothing = jnp.zeros((1, 40), jnp.int32)  # as filled-up rows have it
+    q, k, v = map(jnp.asarray, (q, k, v))
     got = causal_attention(q, k, v, 0.4, jnp.float32, tree=Tree(nothing, nothing))
     assert np.isfinite(np.asarray(got)).all()
 
@@ -150,17 +153,18 @@ def test_rows_of_pads_hold_no_nan():
 def test_keys_behind_a_query_never_reach_it():
     """What pads hold, infinities among it, leaves the bits of the tokens before them alone."""
     q, k, v = inputs(1, 50, 4, 2, 8)
-    before = causal_attention(q, k, v, scale=0.4, dtype=jnp.float32)
+    before = causal_attention(*map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32)
     for array, rubbish in ((q, 1e30), (k, np.inf), (v, 3e38)):
         array[:, 30:] = rubbish
-    after = causal_attention(q, k, v, scale=0.4, dtype=jnp.float32)
+    after = causal_attention(*map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32)
     np.testing.assert_array_equal(np.asarray(after)[:, :30], np.asarray(before)[:, :30])
 
 
 def test_bfloat16_products_stay_near():
     q, k, v = inputs(2, 65, 4, 2, 8)
     want = plain(q, k, v, 0.4)
-    got = np.asarray(causal_attention(q, k, v, scale=0.4, dtype=jnp.bfloat16))
+    out = causal_attention(*map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.bfloat16)
+    got = np.asarray(out)
     assert got.dtype == np.float32
     error = np.abs(got - want).mean() / np.abs(want).mean()
     assert 1e-4 < error < 0.02

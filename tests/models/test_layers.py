@@ -91,7 +91,7 @@ def test_sinusoids_shorter_than_the_zero_row():
 def test_activations(name):
     x = np.linspace(-6, 6, 101, dtype=np.float32)
     want = transformers.activations.ACT2FN[name](torch.from_numpy(x))
-    np.testing.assert_allclose(ACTIVATIONS[name](x), want, atol=2e-6)
+    np.testing.assert_allclose(ACTIVATIONS[name](jnp.asarray(x)), want, atol=2e-6)
 
 
 def with_values(module, **values):
@@ -109,9 +109,9 @@ def test_norms_equal_torch():
     rms = with_values(RMSNorm(24, eps, nnx.Rngs(0)), scale=scale)
     scale, bias = torch.from_numpy(scale), torch.from_numpy(bias)
     want = torch.nn.functional.layer_norm(tensor, (24,), scale, bias, eps)
-    np.testing.assert_allclose(layer(x), want, atol=1e-5)
+    np.testing.assert_allclose(layer(jnp.asarray(x)), want, atol=1e-5)
     want = torch.nn.functional.rms_norm(tensor, (24,), scale, eps)
-    np.testing.assert_allclose(rms(x), want, atol=1e-5)
+    np.testing.assert_allclose(rms(jnp.asarray(x)), want, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])

@@ -5,6 +5,7 @@ Totals are those that the model cards and the hub's safetensors headers give.
 
 import json
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,8 @@ import pytest
 import torch
 import transformers
 
+from jaxprune.hf.safetensors_header import TensorInfo
+from jaxprune.hf.tensors import TensorFiles
 from jaxprune.hf.weights import Weights, shapes, stored_name
 from jaxprune.models import load_config, logits
 
@@ -195,19 +198,10 @@ def test_every_tensor_of_torch_at_full_size(name, tmp_path):
     assert stored_name(config, "embed/tokens") in "".join(want)
 
 
-class Headers:
+class Headers(TensorFiles):
     """Opened tensor files that hold nothing but headers."""
 
-    folder = "full-size"
-
     def __init__(self, shapes):
-        self.names = tuple(shapes)
-        self._shapes = shapes
-
-    def __contains__(self, name):
-        return name in self._shapes
-
-    def info(self, name):
-        return type(
-            "Info", (), {"shape": self._shapes[name], "dtype": jnp.dtype("bfloat16"), "file": "x"}
-        )
+        dtype, file = jnp.dtype("bfloat16"), Path("full-size")
+        infos = {name: TensorInfo(shape, dtype, file, 0, 0) for name, shape in shapes.items()}
+        super().__init__(file, infos)

@@ -36,11 +36,12 @@ def passes(mesh):
         texts[str(step.segment)] = lowered.compile().as_text()
     flat = flatten_dict(params, sep="/")
     kernels = {path: flat[path] for path in FAMILY.sites}
-    norms = {path: np.ones(kernel.shape[0], np.float32) for path, kernel in kernels.items()}
+    ones = {path: np.ones(kernel.shape[0], np.float32) for path, kernel in kernels.items()}
+    norms = {"demonstrations": ones}
     how = dict(settings=Settings(), mesh=mesh)
-    selected = select_block.lower(kernels, {"demonstrations": norms}, 0, **how).compile()
+    selected = select_block.lower(kernels, norms, 0, **how).compile()
     texts["select"] = selected.as_text()
-    keep = jax.device_get(selected(kernels, {"demonstrations": norms}, 0)[0])
+    keep = jax.device_get(selected(kernels, norms, 0)[0])
     keep = jax.device_put(keep, {path: kernel.sharding for path, kernel in kernels.items()})
     texts["drop"] = drop_weights.lower(kernels, keep).compile().as_text()
     held = sum(kernel.addressable_shards[0].data.nbytes for kernel in kernels.values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ class NextTokens(NamedTuple):
     parents: Int[Array, "B M"] | None
 
 
+@runtime_checkable
 class DecodingStrategy(Protocol):
     """Rows that are not `open` have their sequence, and what is chosen for them does not matter."""
 

@@ -8,7 +8,9 @@ from jaxtyping import Array, Float
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs
 
 
-def weighted(kernel: Float[Array, "in out"], norm: Float[Array, " in"]) -> Float[Array, "in out"]:
+def weighted(
+    kernel: Float[Array, "*layers in out"], norm: Float[Array, "*layers in"]
+) -> Float[Array, "*layers in out"]:
     """S_ij = |W_ij| · ‖X_j‖₂ (Wanda, eq. 1), float32; the norm of input feature j scales row j of the kernel."""
     return jnp.abs(kernel.astype(jnp.float32)) * norm.astype(jnp.float32)[..., None]
 

@@ -1,5 +1,7 @@
 """Scores of shared prefixes and sliced vocabularies against torch's, sequence by sequence."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -149,8 +151,7 @@ def test_what_cannot_be_scored_is_refused(sequences, starts, message):
 def test_small_models_stay_on_cpus_and_large_ones_do_not():
     assert fits(xglm_shaped(2), "float32", device_mesh(1))
     small = xglm_shaped(1, 256, 1024)
-    large = jp.Model(
-        small.config.__class__(**vars(small.config) | {"n_layers": 50}), None, None, {}
-    )
+    config = dataclasses.replace(small.config, n_layers=50)
+    large = dataclasses.replace(small, config=config, loaded={})
     assert large.size > 30e6
     assert not fits(large, "float32", device_mesh(1))
