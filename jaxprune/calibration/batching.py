@@ -162,8 +162,8 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
 
 
 def from_arrays(
-    input_ids: Int[np.ndarray, "N T"],
-    attention_mask: Int[np.ndarray, "N T"] | Bool[np.ndarray, "N T"] | None = None,
+    input_ids: np.ndarray,
+    attention_mask: np.ndarray | None = None,
     *,
     role: str = "tokens",
     micro_batch: int = MICRO_BATCH,
@@ -188,7 +188,7 @@ def from_arrays(
     )
 
 
-def token_ids(array: Int[np.ndarray, "N T"], name: str) -> Int32[np.ndarray, "N T"]:
+def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
     """The array as int32 token ids.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from jaxprune.models import ModelConfig, family_of
 Tree = Mapping[str, Any]  # a nested dict of arrays
 
 
+@runtime_checkable
 class ParameterSource(Protocol):
     """A model's parameters on the host, part by part, in their stored dtype, kernels as [in, out].
 

@@ -7,6 +7,7 @@ anything could happen.
 
 import pickletools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,9 +46,9 @@ class StridedTensor:
     """A view of a storage, in elements. The numbers are as the file has them, unchecked."""
 
     storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
+    offset: Any
+    shape: Any
+    strides: Any
 
 
 def state_dict(data: bytes, where: str) -> dict[str, StridedTensor]:

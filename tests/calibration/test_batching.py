@@ -157,7 +157,7 @@ def test_arrays_that_are_refused(ids, mask, message):
 
 
 def test_ids_beyond_the_vocabulary_are_refused():
-    batches = group_by_length([np.array([1, 2]), np.array([3, 9])], "code")
+    batches = group_by_length([np.int32([1, 2]), np.int32([3, 9])], "code")
     check_ids(batches, 10)
     with pytest.raises(InputError, match=r"code: sample 1 has token id 9; allowed: 0 to 8"):
         check_ids(batches, 9)
