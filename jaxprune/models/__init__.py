@@ -7,14 +7,19 @@ from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
 from jaxprune.models.model import Modules, family_of, init, load_config, logits, modules
 from jaxprune.models.positions import Positions, Tree
+from jaxprune.models.trees import BlockParams, EmbedParams, HeadParams, Params
 
 __all__ = [
     "FAMILIES",
     "SITES",
     "Block",
+    "BlockParams",
+    "EmbedParams",
     "Family",
+    "HeadParams",
     "ModelConfig",
     "Modules",
+    "Params",
     "Positions",
     "Prefix",
     "Tree",

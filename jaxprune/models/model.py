@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +16,17 @@ from jaxprune.errors import shown
 from jaxprune.models.config import ModelConfig, read_config
 from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
+from jaxprune.models.trees import AbstractModule, BlockParams, Params
+
+Builder = Callable[[ModelConfig, nnx.Rngs], nnx.Module]
 
 
 class Modules(NamedTuple):
     """The three parts of a model as (graph definition, abstract parameters) pairs, without memory."""
 
-    embed: tuple[Any, Any]
-    block: tuple[Any, Any]
-    head: tuple[Any, Any]
+    embed: AbstractModule
+    block: AbstractModule
+    head: AbstractModule
 
 
 def family_of(config: ModelConfig) -> Family:
@@ -46,7 +50,7 @@ def load_config(folder: Path) -> ModelConfig:
 def modules(config: ModelConfig) -> Modules:
     """Graph definitions and abstract parameters (nested dicts of ShapeDtypeStruct) of a config's parts."""
 
-    def abstract(build: Any) -> tuple[Any, Any]:
+    def abstract(build: Builder) -> AbstractModule:
         graph, state = nnx.split(nnx.eval_shape(lambda: build(config, nnx.Rngs(0))))
         return graph, nnx.to_pure_dict(state)
 
@@ -54,24 +58,24 @@ def modules(config: ModelConfig) -> Modules:
     return Modules(abstract(family.embed), abstract(family.block), abstract(family.head))
 
 
-def init(config: ModelConfig, seed: int) -> dict[str, Any]:
+def init(config: ModelConfig, seed: int) -> Params:
     """Random float32 parameters; blocks are stacked [L, …]."""
     family = family_of(config)
 
-    def build(part: Any, key: Array) -> Any:
-        return nnx.to_pure_dict(nnx.state(part(config, nnx.Rngs(params=key))))
+    def parameters(build: Builder, key: Array) -> Params:
+        return nnx.to_pure_dict(nnx.state(build(config, nnx.Rngs(params=key))))
 
     embed, head, *blocks = jax.random.split(jax.random.key(seed), config.n_layers + 2)
-    stacked = [build(family.block, key) for key in blocks]
+    stacked = [parameters(family.block, key) for key in blocks]
     return {
-        "embed": build(family.embed, embed),
+        "embed": parameters(family.embed, embed),
         "blocks": jax.tree.map(lambda *leaves: jnp.stack(leaves), *stacked),
-        "head": build(family.head, head),
+        "head": parameters(family.head, head),
     }
 
 
 def logits(
-    params: dict[str, Any],
+    params: Params,
     config: ModelConfig,
     tokens: Int[Array, "B T"],
     valid: Bool[Array, "B T"] | None = None,
@@ -88,7 +92,7 @@ def logits(
     parts = modules(config)
     x = nnx.merge(parts.embed[0], params["embed"])(tokens)
 
-    def body(x: Array, block_params: Any) -> tuple[Array, None]:
+    def body(x: Array, block_params: BlockParams) -> tuple[Array, None]:
         return nnx.merge(parts.block[0], block_params)(x), None
 
     x, _ = jax.lax.scan(body, x, params["blocks"])

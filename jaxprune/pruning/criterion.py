@@ -25,7 +25,7 @@ class Inputs:
       compat: "corrected" or "official".
     """
 
-    norms: Mapping[str, Float[Array, " in"]]
+    norms: Mapping[str, Float[Array, "*layers in"]]
     path: str
     layer: int | Array
     seed: int

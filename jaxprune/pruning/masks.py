@@ -90,7 +90,7 @@ def keep_by(how: Selection, scores: Tree) -> Tree:
 
 @functools.partial(jax.jit, static_argnames="how")
 def keep_leaf(
-    scores: Float[Array | np.ndarray, "*layers in out"], how: Selection
+    scores: Float[Array, "*layers in out"], how: Selection
 ) -> Bool[Array, "*layers in out"]:
     """`keep` for one kernel, whose inputs an N:M pattern divides."""
     groups = group_sizes(how.pattern)

@@ -30,7 +30,7 @@ Norms = Mapping[str, Mapping[str, Array]]  # set → kernel path → ‖X_j‖�
 
 
 def block_scores(
-    kernels: Mapping[str, Float[Array, "in out"]],
+    kernels: Mapping[str, Float[Array, "... _ _"]],
     criterion: str,
     *,
     norms: Norms | None = None,

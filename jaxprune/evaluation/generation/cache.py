@@ -13,7 +13,7 @@ of a prompt read its keys in one product.
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,15 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from jaxprune.devices import on_own_rows
-from jaxprune.models import Block, ModelConfig, Positions, Prefix, causal_attention, modules
+from jaxprune.models import (
+    Block,
+    BlockParams,
+    ModelConfig,
+    Positions,
+    Prefix,
+    causal_attention,
+    modules,
+)
 
 # The score of a key that is not there.
 MASKED_SCORE = -1e30
@@ -58,7 +66,7 @@ def _finish(block: Block, residual: Array, attended: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
 def prefill(
-    params: Any,
+    params: tuple[BlockParams, Int[Array, ""]],
     x: Float[Array, "B T D"],
     shared: KeyValues,
     *,
@@ -74,7 +82,9 @@ def prefill(
       limit: all positions are below.
     """
 
-    def call(params: Any, x: Array, shared: KeyValues) -> tuple[Array, KeyValues]:
+    def call(
+        params: tuple[BlockParams, Array], x: Array, shared: KeyValues
+    ) -> tuple[Array, KeyValues]:
         block_params, count = params
         block = nnx.merge(modules(config).block[0], block_params)
         residual, u = block.enter(x)
@@ -92,7 +102,7 @@ def prefill(
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
 def decode_step(
-    params: Any,
+    params: tuple[BlockParams, Int[Array, ""], Int[Array, ""]],
     x: Float[Array, "B M D"],
     lengths: Int[Array, " B"],
     stretches: Stretches,
@@ -111,7 +121,10 @@ def decode_step(
     """
 
     def call(
-        params: Any, x: Array, lengths: Array, stretches: Stretches
+        params: tuple[BlockParams, Array, Array],
+        x: Array,
+        lengths: Array,
+        stretches: Stretches,
     ) -> tuple[Array, KeyValues]:
         block_params, count, slot = params
         block = nnx.merge(modules(config).block[0], block_params)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.devices import by_rows, on_own_rows
 from jaxprune.evaluation.generation.resident import Resident
-from jaxprune.models import ModelConfig, modules
+from jaxprune.models import HeadParams, ModelConfig, modules
 
 
 class NextTokens(NamedTuple):
@@ -51,11 +51,15 @@ class DecodingStrategy(Protocol):
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
 def likeliest(
-    params: Any, x: Float[Array, "B M D"], *, config: ModelConfig, mesh: Mesh
+    params: tuple[HeadParams, Float[Array, "V D"]],
+    x: Float[Array, "B M D"],
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
 ) -> Int[Array, "B M"]:
     """The token of the largest logit, the lowest of equal ones; params are (head, embedding table)."""
 
-    def call(params: Any, x: Array) -> Array:
+    def call(params: tuple[HeadParams, Array], x: Array) -> Array:
         head, table = params
         logits = nnx.merge(modules(config).head[0], head)(x, table)
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
@@ -103,9 +107,9 @@ class Candidates(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
 def continuations(
-    params: Any,
+    params: tuple[HeadParams, Float[Array, "V D"], Bool[Array | np.ndarray, " V"]],
     x: Float[Array, "B M D"],
-    scores: Float[Array, "B M"],
+    scores: Float[Array | np.ndarray, "B M"],
     *,
     config: ModelConfig,
     mesh: Mesh,
@@ -117,7 +121,9 @@ def continuations(
       scores: log-probability of each beam so far.
     """
 
-    def call(params: Any, x: Array, scores: Array) -> tuple[Candidates, Candidates]:
+    def call(
+        params: tuple[HeadParams, Array, Array], x: Array, scores: Array
+    ) -> tuple[Candidates, Candidates]:
         head, table, stops = params
         logits = nnx.merge(modules(config).head[0], head)(x, table)
         total = jax.nn.log_softmax(logits, axis=-1) + scores[..., None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from jax.sharding import Mesh
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxprune.devices import mesh_of, replicated
 from jaxprune.hf import Model
-from jaxprune.models import ModelConfig
+from jaxprune.models import BlockParams, EmbedParams, HeadParams, ModelConfig
 from jaxprune.passes import to_device
 
 
@@ -27,9 +27,9 @@ class Resident(NamedTuple):
 
     config: ModelConfig
     mesh: Mesh
-    embed: Any
-    head: tuple[Any, Float[Array, "V D"]]
-    blocks: list[Any]
+    embed: EmbedParams
+    head: tuple[HeadParams, Float[Array, "V D"]]
+    blocks: list[BlockParams]
 
 
 def put_on_devices(model: Model, dtype: str, mesh: Mesh) -> Resident:
@@ -50,7 +50,7 @@ def for_decoding(model: Resident) -> Resident:
         return model
     mesh = mesh_of([first])
 
-    def on_first(leaf: Any) -> Any:
+    def on_first(leaf: Array) -> Array:
         data = next(s.data for s in leaf.addressable_shards if s.device == first)
         return jax.device_put(data, replicated(mesh))
 

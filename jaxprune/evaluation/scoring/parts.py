@@ -12,8 +12,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxprune.devices import hosts, replicated
-from jaxprune.evaluation.scoring.vocabulary import slices
+from jaxprune.evaluation.scoring.vocabulary import VocabularySlice, slices
 from jaxprune.hf import Model
+from jaxprune.models import BlockParams, HeadParams
 from jaxprune.passes import blocks, prefetch, to_device
 
 # On CPUs the page cache holds the file; a copy on every device pays off only where it is small.
@@ -39,20 +40,20 @@ class Parts:
         self._resident = fits(model, dtype, mesh) if resident is None else resident
         self._ids = slices(model.config)
         self._held: dict[int, Any] = {}
-        self.norm = to_device({"norm": model.source.part("head/norm")}, dtype, mesh)
+        self.norm: HeadParams = to_device({"norm": model.source.part("head/norm")}, dtype, mesh)
 
     def __len__(self) -> int:
         return self._model.config.n_layers + len(self._ids)
 
-    def blocks(self, layers: range) -> Iterator[Any]:
+    def blocks(self, layers: range) -> Iterator[BlockParams]:
         """Parameters of these blocks."""
 
-        def read(layers: range) -> Iterator[Any]:
+        def read(layers: range) -> Iterator[BlockParams]:
             return (params for _, params in blocks(self._model, self._dtype, self._mesh, layers))
 
         return self._on_devices(read, layers)
 
-    def vocabulary(self) -> Iterator[Any]:
+    def vocabulary(self) -> Iterator[VocabularySlice]:
         """The head's table in slices, each as (its first token id, rows [SLICE, D])."""
         layers = self._model.config.n_layers  # what follows them is numbered on
         read = functools.partial(prefetch, self._read_slice, self._finish_slice)
@@ -77,7 +78,7 @@ class Parts:
         share = hosts.share(len(ids))
         return self._model.source.head_rows(np.array(ids[share.start : share.stop]))
 
-    def _finish_slice(self, number: int, share: np.ndarray) -> Any:
+    def _finish_slice(self, number: int, share: np.ndarray) -> VocabularySlice:
         ids = self._slice(number)
         table = hosts.gather_shares(share, len(self._tokens(number)))
         table = np.asarray(table, jax.numpy.dtype(self._dtype))

@@ -194,8 +194,8 @@ class Scorer:
         ]
         kind = jax.numpy.dtype(self.dtype)
         table = _filled(np.asarray(self.model.source.head_rows(ids), kind), config.vocab_size)
-        params = (self._parts.norm, jax.device_put(table, replicated(mesh)))
-        step = functools.partial(start_softmax, params, config=config, mesh=mesh)
+        head = (self._parts.norm, jax.device_put(table, replicated(mesh)))
+        step = functools.partial(start_softmax, head, config=config, mesh=mesh)
         logits = np.concatenate(micro_batches.run(step))[: len(forest.tokens)]
 
         for params in self._parts.vocabulary():
@@ -266,6 +266,7 @@ def _scores(
         np.concatenate([np.asarray(getattr(state, name)) for state in states])[: len(logits)]
         for name in ("largest", "total", "argmax")
     )
-    normaliser = np.take_along_axis(largest + np.log(total), needed.slots, axis=1)
-    best = np.take_along_axis(argmax, needed.slots, axis=1)
+    slots = np.asarray(needed.slots)
+    normaliser = np.take_along_axis(largest + np.log(total), slots, axis=1)
+    best = np.take_along_axis(argmax, slots, axis=1)
     return (logits - normaliser).astype(np.float32), best == forest.tokens

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,8 @@ from jaxtyping import Array, Float, Int
 
 from jaxprune.devices import on_own_rows
 from jaxprune.evaluation.scoring.forest import Forest
-from jaxprune.models import ModelConfig, modules
+from jaxprune.models import HeadParams, ModelConfig, modules
+from jaxprune.passes import Context
 
 # Tokens in a slice.
 SLICE = 8192
@@ -27,6 +28,9 @@ SLICE = 8192
 CPU_POSITIONS = 256
 # Counts of positions are rounded up to this, so that few shapes are compiled.
 MULTIPLE = 64
+
+# The first token id of a slice, and its rows of the head's table.
+VocabularySlice = tuple[Int[Array, ""], Float[Array, "C D"]]
 
 
 class Predictions(NamedTuple):
@@ -37,8 +41,8 @@ class Predictions(NamedTuple):
       slots: [R, T] int32, for each token the index in `places` of the token before it; 0 where not scored.
     """
 
-    places: Int[np.ndarray, "R P"]
-    slots: Int[np.ndarray, "R T"]
+    places: Int[Array | np.ndarray, "R P"]
+    slots: Int[Array | np.ndarray, "R T"]
 
 
 def predictions(forest: Forest) -> Predictions:
@@ -80,7 +84,12 @@ def slices(config: ModelConfig) -> list[range]:
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
 def start_softmax(
-    params: Any, state: Any, context: Any, *, config: ModelConfig, mesh: Mesh
+    params: tuple[HeadParams, Float[Array, "N D"]],
+    state: tuple[Float[Array, "B S D"], Predictions, Int[Array, "B T"]],
+    context: Context,
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
 ) -> tuple[RunningSoftmax, Float[Array, "B T"]]:
     """The state before the first slice, and the logit of every token after the one before it, float32.
 
@@ -93,7 +102,9 @@ def start_softmax(
         dataclasses.replace(config, tied_head=True)
     ).head  # without a kernel of its own
 
-    def call(params: Any, state: Any) -> tuple[RunningSoftmax, Array]:
+    def call(
+        params: tuple[HeadParams, Array], state: tuple[Array, Predictions, Array]
+    ) -> tuple[RunningSoftmax, Array]:
         norm, table = params
         x, (places, slots), rows = state
         h = nnx.merge(graph, norm).norm(jnp.take_along_axis(x, places[..., None], axis=1))
@@ -112,7 +123,12 @@ def start_softmax(
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
 def run_slice(
-    params: Any, state: RunningSoftmax, context: Any, *, config: ModelConfig, mesh: Mesh
+    params: VocabularySlice,
+    state: RunningSoftmax,
+    context: Context,
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
 ) -> tuple[RunningSoftmax, None]:
     """The state after one more slice.
 
@@ -122,7 +138,7 @@ def run_slice(
       context: not read.
     """
 
-    def call(params: Any, state: RunningSoftmax) -> RunningSoftmax:
+    def call(params: VocabularySlice, state: RunningSoftmax) -> RunningSoftmax:
         start, table = params
         step = functools.partial(_update, start, table, config.vocab_size)
         if jax.default_backend() != "cpu":

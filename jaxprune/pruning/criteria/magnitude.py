@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from jaxprune.pruning.criterion import Criterion, Inputs
 
 
-def score(kernel: Float[Array, "in out"], inputs: Inputs) -> Float[Array, "in out"]:
+def score(kernel: Float[Array, "*layers in out"], inputs: Inputs) -> Float[Array, "*layers in out"]:
     """|W_ij|, in float32."""
     del inputs
     return jnp.abs(kernel.astype(jnp.float32))

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from jaxprune.pruning.criterion import Criterion, Inputs
 
 
-def score(kernel: Float[Array, "in out"], inputs: Inputs) -> Float[Array, "in out"]:
+def score(kernel: Float[Array, "*layers in out"], inputs: Inputs) -> Float[Array, "*layers in out"]:
     """Uniform in [0, 1), float32."""
     return jax.random.uniform(inputs.key, kernel.shape, jnp.float32)
 

@@ -31,7 +31,7 @@ def refined_norm(
     return jnp.minimum(refined, jnp.finfo(jnp.float32).max)
 
 
-def score(kernel: Float[Array, "in out"], inputs: Inputs) -> Float[Array, "in out"]:
+def score(kernel: Float[Array, "*layers in out"], inputs: Inputs) -> Float[Array, "*layers in out"]:
     """Magnitudes weighted by the refined norms."""
     norms = inputs.norms
     return weighted(kernel, refined_norm(norms[DEMONSTRATIONS], norms[CODE], inputs.compat))

@@ -15,7 +15,7 @@ def weighted(
     return jnp.abs(kernel.astype(jnp.float32)) * norm.astype(jnp.float32)[..., None]
 
 
-def score(kernel: Float[Array, "in out"], inputs: Inputs) -> Float[Array, "in out"]:
+def score(kernel: Float[Array, "*layers in out"], inputs: Inputs) -> Float[Array, "*layers in out"]:
     """Magnitudes weighted by the norms on the demonstrations."""
     return weighted(kernel, inputs.norms[DEMONSTRATIONS])
 

@@ -82,7 +82,7 @@ def test_figures_of_every_language(runs):
         assert figure.p.bootstrap == tested.p
         assert figure.p.mcnemar == metrics.mcnemar(a, b)
         for side, scores in (("a", A), ("b", B)):
-            low, high = metrics.wilson_interval(right(scores[code]).sum(), len(LABELS))
+            low, high = metrics.wilson_interval(int(right(scores[code]).sum()), len(LABELS))
             assert getattr(figure.accuracy_interval, side) == (low, high)
             predictions = scores[code].argmax(1)
             assert getattr(figure.f1, side) == metrics.weighted_f1(predictions, LABELS)

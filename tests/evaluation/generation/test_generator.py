@@ -188,6 +188,7 @@ def test_equal_prompts_keep_a_token_of_their_own(tiny_folder):
         ([[1]], {"dtype": "float16"}, "dtype: got 'float16'; allowed: float32, bfloat16"),
     ],
 )
+@pytest.mark.wrong_types
 def test_what_cannot_be_generated_from_is_refused(prompts, settings, message):
     numbers = {"max_new_tokens": 7} | settings
     dtype = numbers.pop("dtype", "float32")

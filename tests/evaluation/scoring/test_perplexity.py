@@ -67,6 +67,7 @@ def test_a_text_without_a_prediction_is_refused(scorer, text):
         perplexity(scorer, text, "fr")
 
 
+@pytest.mark.wrong_types
 def test_a_broken_model_is_told_and_a_hopeless_one_has_a_number():
     class Saying:
         model = jp.load(str(NANO / "gpt2"))
