@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from jaxprune.hf.model import Model
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
+from jaxprune.models import Params
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
 BESIDE = ("*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "README*")
@@ -44,7 +43,7 @@ class HfWriter:
         if kind is not None:
             shutil.rmtree(self._unfinished, ignore_errors=True)
 
-    def write_part(self, params: Mapping[str, Any], part: str, layer: int = 0) -> None:
+    def write_part(self, params: Params, part: str, layer: int = 0) -> None:
         """One shard of "embed", "head" or a block ("blocks", layer) from memory."""
         self._shards.write(to_stored(self._model.config, params, part, layer))
 
@@ -63,7 +62,7 @@ class HfWriter:
         self._unfinished.rename(self._folder)
 
 
-def export_hf(model: Model, params: Mapping[str, Any], folder: str | Path) -> None:
+def export_hf(model: Model, params: Params, folder: str | Path) -> None:
     """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from jaxprune.errors import InputError
 from jaxprune.hf.hub import resolve
 from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.weights import Weights, size
-from jaxprune.models import ModelConfig, load_config
+from jaxprune.models import ModelConfig, Params, load_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +35,7 @@ class Model:
     source: ParameterSource
 
     @functools.cached_property
-    def params(self) -> Mapping[str, Any]:
+    def params(self) -> Params:
         """All parameters {"embed", "blocks" [L, …], "head"} in their stored dtype, on the host."""
         return self.source.all()
 
@@ -83,7 +82,7 @@ class Model:
         """
         return self.source.block_of(layer, self.source.block_share(layer))
 
-    def replace(self, params: Mapping[str, Any]) -> Model:
+    def replace(self, params: Params) -> Model:
         """The same model with other parameters."""
         return dataclasses.replace(self, source=InMemory(self.config, params))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -12,9 +11,7 @@ import numpy as np
 
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
-from jaxprune.models import ModelConfig, family_of
-
-Tree = Mapping[str, Any]  # a nested dict of arrays
+from jaxprune.models import ModelConfig, Params, family_of
 
 
 @runtime_checkable
@@ -28,7 +25,7 @@ class ParameterSource(Protocol):
     def dtype(self) -> str:
         """Of the pruned kernels."""
 
-    def all(self) -> Tree:
+    def all(self) -> Params:
         """{"embed", "blocks" [L, …], "head"}."""
 
     def part(self, path: str) -> dict[str, Any]:
@@ -58,7 +55,7 @@ class InMemory:
       params: {"embed", "blocks" [L, …], "head"}, arrays of JAX or numpy.
     """
 
-    def __init__(self, config: ModelConfig, params: Tree) -> None:
+    def __init__(self, config: ModelConfig, params: Params) -> None:
         self._config = config
         self._params = params
 
@@ -71,7 +68,7 @@ class InMemory:
     def _below(self, path: str) -> Any:
         return functools.reduce(operator.getitem, path.split("/"), self._params)
 
-    def all(self) -> Tree:
+    def all(self) -> Params:
         """The parameters themselves."""
         return self._params
 

@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.hf.tensors import ShardWriter, TensorFiles
-from jaxprune.models import ModelConfig, family_of, modules
+from jaxprune.models import ModelConfig, Params, family_of, modules
 
 HEAD_TENSOR = "lm_head.weight"
 
@@ -232,7 +232,7 @@ def transposed(array: np.ndarray) -> np.ndarray:
 
 
 def to_stored(
-    config: ModelConfig, params: Mapping[str, Any], part: str, layer: int = 0
+    config: ModelConfig, params: Params, part: str, layer: int = 0
 ) -> dict[str, np.ndarray]:
     """A part's parameters under their checkpoint names with the base model's prefix, kernels as stored."""
     out = {}

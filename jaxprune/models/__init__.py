@@ -7,7 +7,7 @@ from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
 from jaxprune.models.model import Modules, family_of, init, load_config, logits, modules
 from jaxprune.models.positions import Positions, Tree
-from jaxprune.models.trees import BlockParams, EmbedParams, HeadParams, Params
+from jaxprune.models.trees import BlockParams, EmbedParams, HeadParams, MaskTree, Params, ScoreTree
 
 __all__ = [
     "FAMILIES",
@@ -17,11 +17,13 @@ __all__ = [
     "EmbedParams",
     "Family",
     "HeadParams",
+    "MaskTree",
     "ModelConfig",
     "Modules",
     "Params",
     "Positions",
     "Prefix",
+    "ScoreTree",
     "Tree",
     "causal_attention",
     "family_of",

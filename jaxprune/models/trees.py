@@ -11,5 +11,9 @@ Params = Mapping[str, Any]
 EmbedParams = Mapping[str, Any]
 BlockParams = Mapping[str, Any]
 HeadParams = Mapping[str, Any]
+# Of the pruned kernels alone: a subtree of Params, {"blocks": …}, with a bool (True = keep) or a float32 score for each
+# weight, [L, in, out] or of one block [in, out].
+MaskTree = Mapping[str, Any]
+ScoreTree = Mapping[str, Any]
 # A module without its parameters, and these as shapes.
 AbstractModule = tuple[nnx.GraphDef, Mapping[str, Any]]

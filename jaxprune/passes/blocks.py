@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from jaxprune.devices import block_shares, replicated
 from jaxprune.hf import Model
+from jaxprune.models import BlockParams, Params
 from jaxprune.schema import choice
 
 # Of the weights on the devices; statistics are always float32.
@@ -58,16 +59,16 @@ def prefetch(
             yield current if alone else finish(i, current)
 
 
-def to_device(params: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
+def to_device(params: Params, dtype: str, mesh: Mesh) -> Any:
     """Parameters in `dtype`, whole on every device of the mesh."""
     return jax.device_put(_converted(params, dtype), replicated(mesh))
 
 
-def block_to_device(block: Mapping[str, Any], dtype: str, mesh: Mesh) -> Any:
+def block_to_device(block: BlockParams, dtype: str, mesh: Mesh) -> Any:
     """A block's parameters in `dtype`, as `sharding.block_specs` has them on the mesh."""
     return jax.device_put(_converted(block, dtype), block_shares(block, mesh))
 
 
-def _converted(params: Mapping[str, Any], dtype: str) -> Any:
+def _converted(params: Params, dtype: str) -> Any:
     kind = jax.numpy.dtype(dtype)
     return jax.tree.map(lambda leaf: np.asarray(leaf, kind, order="C"), params)

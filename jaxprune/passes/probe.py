@@ -14,7 +14,7 @@ from jaxprune.calibration import Batch, check_ids, token_counts
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.hf import Model
-from jaxprune.models import SITES, ModelConfig, family_of
+from jaxprune.models import SITES, BlockParams, ModelConfig, family_of
 from jaxprune.passes.blocks import blocks, to_device
 from jaxprune.passes.stats import ActivationStats, sum_samples
 from jaxprune.passes.walk import (
@@ -149,7 +149,11 @@ def calibration_states(
 
 
 def run_and_measure(
-    params: Any, states: CalibrationStates, segment: Segment, config: ModelConfig, layer: int
+    params: BlockParams,
+    states: CalibrationStates,
+    segment: Segment,
+    config: ModelConfig,
+    layer: int,
 ) -> SiteSums:
     """Runs one segment of a block over a calibration set; sums of squares by role and site, in sample order.
 

@@ -16,7 +16,16 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.devices import MODEL, block_specs, by_rows, on_own_rows, whole
-from jaxprune.models import SITES, ModelConfig, Positions, Tree, family_of, modules
+from jaxprune.models import (
+    SITES,
+    BlockParams,
+    EmbedParams,
+    ModelConfig,
+    Positions,
+    Tree,
+    family_of,
+    modules,
+)
 
 # Positions in a block: its input, the input of each site in turn, its output.
 INPUT, OUTPUT = 0, len(SITES) + 1
@@ -113,7 +122,7 @@ class MicroBatches:
         jax.block_until_ready((self.states[i], results[i]))
 
 
-def embed(config: ModelConfig, params: Any, batches: MicroBatches) -> None:
+def embed(config: ModelConfig, params: EmbedParams, batches: MicroBatches) -> None:
     """Turns tokens, the first state of every micro-batch, into the input of the first block."""
 
     def step(tokens: Array, context: Context) -> tuple[Array, None]:
@@ -125,7 +134,7 @@ def embed(config: ModelConfig, params: Any, batches: MicroBatches) -> None:
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh"))
 def embed_tokens(
-    params: Any,
+    params: EmbedParams,
     tokens: Int[Array | np.ndarray, "B T"],
     positions: Positions | None,
     *,
@@ -143,7 +152,13 @@ def embed_tokens(
 
 @functools.partial(jax.jit, static_argnames=("config", "mesh", "segment"))
 def run_segment(
-    params: Any, state: Any, context: Context, *, config: ModelConfig, mesh: Mesh, segment: Segment
+    params: BlockParams,
+    state: Any,
+    context: Context,
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
+    segment: Segment,
 ) -> tuple[Any, dict[str, Array]]:
     """One micro-batch through one segment of one block, each device on its own rows.
 
@@ -162,7 +177,12 @@ def run_segment(
 
 
 def _segment(
-    config: ModelConfig, segment: Segment, specs: Any, params: Any, state: Any, context: Context
+    config: ModelConfig,
+    segment: Segment,
+    specs: Any,
+    params: BlockParams,
+    state: Any,
+    context: Context,
 ) -> tuple[Any, dict[str, Array]]:
     graph, _ = modules(config).block
     dtype = jax.tree.leaves(params["mlp"]["out"]["kernel"])[0].dtype
@@ -192,7 +212,7 @@ def _segment(
 
 
 def _readable(
-    config: ModelConfig, site: str, specs: Any, params: Any, state: Any
+    config: ModelConfig, site: str, specs: Any, params: BlockParams, state: Any
 ) -> tuple[Any, Any]:
     """A block's parameters in which the kernels that read `site` are whole, and the state there."""
     flat, lie = flatten_dict(params, sep="/"), flatten_dict(specs, sep="/")

@@ -14,7 +14,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxprune.devices import EVERY
 from jaxprune.errors import InputError
-from jaxprune.models import ModelConfig, family_of
+from jaxprune.models import BlockParams, ModelConfig, family_of
 from jaxprune.passes import SiteSums
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.pruning import scores
@@ -29,7 +29,7 @@ def kernels(config: ModelConfig, sites: Sequence[str]) -> dict[str, str]:
 
 def select(
     config: ModelConfig,
-    params: Any,
+    params: BlockParams,
     sums: SiteSums,
     sites: Sequence[str],
     settings: Settings,
@@ -65,7 +65,7 @@ def select(
     return keep
 
 
-def drop(params: Any, keep: Mapping[str, np.ndarray]) -> Any:
+def drop(params: BlockParams, keep: Mapping[str, np.ndarray]) -> BlockParams:
     """A block on the devices without the weights that are not kept."""
     flat = flatten_dict(params, sep="/")
     weights = {path: flat.pop(path) for path in keep}
@@ -75,7 +75,7 @@ def drop(params: Any, keep: Mapping[str, np.ndarray]) -> Any:
 
 
 @functools.partial(jax.jit, donate_argnames="kernels")
-def drop_weights(kernels: Mapping[str, Any], keep: Mapping[str, Any]) -> dict[str, Any]:
+def drop_weights(kernels: Mapping[str, Any], keep: Mapping[str, Any]) -> Mapping[str, Any]:
     """Kernels of a block with the dropped weights +0, where they were."""
     return mask_algebra.apply(kernels, keep)
 
@@ -120,7 +120,7 @@ def select_block(
     return ranked(block, kernels)
 
 
-def zero_dropped(block: Mapping[str, Any], keep: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def zero_dropped(block: BlockParams, keep: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The block as stored, with the dropped weights +0: kept ones stay bit for bit, whatever the compute dtype."""
     flat = flatten_dict(dict(block), sep="/")
     pruned = {}

@@ -16,7 +16,7 @@ from jaxprune.calibration import Batch, token_counts
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.hf import Model
-from jaxprune.models import SITES
+from jaxprune.models import SITES, BlockParams, MaskTree, Params
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     ActivationStats,
@@ -54,7 +54,7 @@ class PrunedBlock:
     """
 
     layer: int
-    params: dict[str, Any]
+    params: BlockParams
     keep: dict[str, np.ndarray]
     sums: SiteSums
     seconds: dict[str, float]
@@ -76,8 +76,8 @@ class PruneResult:
       report: sparsity, tokens and seconds by stage.
     """
 
-    params: dict[str, Any]
-    masks: dict[str, Any]
+    params: Params
+    masks: MaskTree
     stats: ActivationStats | None
     report: dict[str, Any]
 
@@ -212,7 +212,7 @@ def _sums_of(stats: ActivationStats, layer: int) -> SiteSums:
 
 def _prune_one(
     model: Model,
-    params: Any,
+    params: BlockParams,
     states: CalibrationStates,
     settings: Settings,
     layer: int,

@@ -18,11 +18,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.errors import InputError
+from jaxprune.models import MaskTree, Params, ScoreTree
 from jaxprune.pruning import selection
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.settings import VARIANT, Selection, group_sizes
-
-Tree = Any  # a nested dict of arrays
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,12 @@ class Shares:
 
 
 def keep(
-    scores: Tree,
+    scores: ScoreTree,
     sparsity: float | None = None,
     pattern: str = "unstructured",
     threshold: str = "row",
     drop: str = "lowest",
-) -> Tree:
+) -> MaskTree:
     """Masks that keep the weights with the highest scores; fit for jit.
 
     Scores compete within one output column of a kernel (a row of the paper, section 3.2), along
@@ -72,7 +71,7 @@ def keep(
     return keep_by(Selection(sparsity, pattern, threshold, drop), scores)
 
 
-def keep_by(how: Selection, scores: Tree) -> Tree:
+def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
     """`keep` with its arguments as a record."""
     groups = group_sizes(how.pattern)
 
@@ -102,36 +101,36 @@ def keep_leaf(
     return selection.keep_rows(scores, int(scores.shape[-2] * how.sparsity), how.drop)
 
 
-def intersect(masks: Tree, other: Tree) -> Tree:
+def intersect(masks: MaskTree, other: MaskTree) -> MaskTree:
     """Kept in both. InputError: the trees differ in a path or shape."""
     _check_same(masks, other)
     return jax.tree.map(jnp.logical_and, masks, other)
 
 
-def union(masks: Tree, other: Tree) -> Tree:
+def union(masks: MaskTree, other: MaskTree) -> MaskTree:
     """Kept in either. InputError: the trees differ in a path or shape."""
     _check_same(masks, other)
     return jax.tree.map(jnp.logical_or, masks, other)
 
 
-def difference(masks: Tree, other: Tree) -> Tree:
+def difference(masks: MaskTree, other: MaskTree) -> MaskTree:
     """Kept in the first, dropped in the second. InputError: they differ in a path or shape."""
     return intersect(masks, invert(other))
 
 
-def invert(masks: Tree) -> Tree:
+def invert(masks: MaskTree) -> MaskTree:
     """Kept where it was dropped."""
     return jax.tree.map(jnp.logical_not, masks)
 
 
-def density(masks: Tree) -> Shares:
+def density(masks: MaskTree) -> Shares:
     """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights."""
     sizes = {path: math.prod(mask.shape[-2:]) for path, mask in _leaves(masks).items()}
     kept = _kept(masks)
     return _shares(kept, {path: np.full_like(kept[path], sizes[path]) for path in kept})
 
 
-def overlap(masks: Tree, other: Tree) -> Shares:
+def overlap(masks: MaskTree, other: MaskTree) -> Shares:
     """Intersection over union of the kept weights; 1 where neither tree keeps any.
 
     Raises:
@@ -140,7 +139,7 @@ def overlap(masks: Tree, other: Tree) -> Shares:
     return _shares(_kept(intersect(masks, other)), _kept(union(masks, other)))
 
 
-def apply(params: Tree, masks: Tree) -> Tree:
+def apply(params: Params, masks: MaskTree) -> Params:
     """Parameters with the dropped weights +0 and the kept ones bit for bit; fit for jit.
 
     Leaves without a mask are the same objects in the result; `params` is left as it was.
@@ -166,12 +165,12 @@ def apply(params: Tree, masks: Tree) -> Tree:
     return jax.tree_util.tree_map_with_path(leaf, params)
 
 
-def pack(masks: Tree) -> PackedMasks:
+def pack(masks: MaskTree) -> PackedMasks:
     """Masks {"blocks": …} as one bit a weight, on the host."""
     return PackedMasks.of(flatten_dict(masks["blocks"], sep="/"))
 
 
-def unpack(packed: PackedMasks) -> Tree:
+def unpack(packed: PackedMasks) -> MaskTree:
     """The masks {"blocks": …}, as host arrays, that `pack` made bits of.
 
     Raises:
@@ -184,11 +183,11 @@ def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _leaves(tree: Tree) -> dict[str, Array | np.ndarray]:
+def _leaves(tree: Mapping[str, Any]) -> dict[str, Array | np.ndarray]:
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _check_same(masks: Tree, other: Tree) -> None:
+def _check_same(masks: MaskTree, other: MaskTree) -> None:
     """Refuses two trees of different models, naming the first path that differs."""
     ours, theirs = ({p: m.shape for p, m in _leaves(tree).items()} for tree in (masks, other))
     for path in [*ours, *theirs]:
@@ -201,7 +200,7 @@ def _check_same(masks: Tree, other: Tree) -> None:
             )
 
 
-def _kept(masks: Tree) -> dict[str, np.ndarray]:
+def _kept(masks: MaskTree) -> dict[str, np.ndarray]:
     """Number of kept weights of every leaf by layer, int64 [L]; L = 1 for `[in, out]`."""
     counts = {
         path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from jaxprune.calibration import COMPAT
 from jaxprune.errors import InputError, refusal
+from jaxprune.models import Params
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Inputs
@@ -68,7 +69,7 @@ def block_scores(
 
 def tree_scores(
     criterion: str,
-    params: Mapping[str, Any],
+    params: Params,
     stats: ActivationStats | None = None,
     *,
     role: str | None = None,
@@ -141,7 +142,7 @@ def _criterion(name: str) -> Criterion:
     return CRITERIA[name]
 
 
-def _kernels(params: Mapping[str, Any]) -> dict[str, Array]:
+def _kernels(params: Params) -> dict[str, Array]:
     """Every kernel of the blocks, by path: the linear layers, which are what is pruned."""
     leaves = traverse_util.flatten_dict(params["blocks"], sep="/")
     return {path: jnp.asarray(leaf) for path, leaf in leaves.items() if path.endswith("/kernel")}

@@ -22,6 +22,7 @@ from jax.sharding import Sharding
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.files import read_json, write_json
+from jaxprune.models import MaskTree, Params
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
@@ -48,16 +49,16 @@ class Checkpoint:
       metadata: whatever was saved; the pipeline saves config, digests and versions.
     """
 
-    params: dict[str, Any] | None
-    masks: dict[str, Any] | None
+    params: Params | None
+    masks: MaskTree | None
     metadata: dict[str, Any]
 
 
 def save(
     path: str | Path,
     *,
-    params: Mapping[str, Any] | None = None,
-    masks: Mapping[str, Any] | None = None,
+    params: Params | None = None,
+    masks: MaskTree | None = None,
     packed_masks: PackedMasks | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from jaxprune.models import BlockParams
 from jaxprune.pruning import PackedMasks
 
 
@@ -17,7 +17,7 @@ def hash_masks(digest: Any, masks: PackedMasks) -> None:
         digest.update(np.ascontiguousarray(masks.bits[path]).data)
 
 
-def hash_weights(digest: Any, params: Mapping[str, Any]) -> None:
+def hash_weights(digest: Any, params: BlockParams) -> None:
     """Adds all parameters of one block, in their stored dtype, to a hashlib digest."""
     for _, leaf in sorted(flatten_dict(dict(params)).items()):
         digest.update(np.ascontiguousarray(leaf).view(np.uint8).data)

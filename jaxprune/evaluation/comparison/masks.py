@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.records import NO_MASKS, MaskComparison, Sides
+from jaxprune.models import MaskTree
 from jaxprune.pruning import masks
 from jaxprune.runs import checkpoint
 
@@ -37,5 +37,5 @@ def compare_masks(run_a: Path, run_b: Path) -> tuple[MaskComparison | None, str 
     ), None
 
 
-def _read_masks(run: Path) -> dict[str, Any]:
+def _read_masks(run: Path) -> MaskTree:
     return masks.unpack(checkpoint.restore_packed_masks(run / "checkpoint"))
