@@ -37,13 +37,9 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
             logging.set_verbosity(logging.WARNING)
         return arguments
 
-    # transformers would import torch for a tokenizer where it is installed, which takes seconds and
-    # 240 MB, and advise to install it where it is not; no script uses it
-    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-
     def start(arguments: tuple[ConfigDict, Path]) -> None:
         one_cpu_device_per_core()
+        leave_torch_alone()
         try:
             main(*arguments)
         except OSError as error:
@@ -53,6 +49,22 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
 
     with errors_in_one_line():
         app.run(start, flags_parser=read)
+
+
+def leave_torch_alone() -> None:
+    """Has transformers find no torch in this process, unless it is loaded already.
+
+    It would import torch for a tokenizer where it is installed, which takes seconds and 240 MB, and advise to install
+    it where it is not; no script uses it. It looks once and remembers; later imports of torch are free to succeed.
+    """
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    if "torch" in sys.modules:
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    from transformers.utils import is_torch_available
+
+    is_torch_available()
+    del sys.modules["torch"]
 
 
 def process_flags() -> Callable[[], None]:
