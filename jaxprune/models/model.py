@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -77,8 +78,8 @@ def init(config: ModelConfig, seed: int) -> Params:
 def logits(
     params: Params,
     config: ModelConfig,
-    tokens: Int[Array, "B T"],
-    valid: Bool[Array, "B T"] | None = None,
+    tokens: Int[Array | np.ndarray, "B T"],
+    valid: Bool[Array | np.ndarray, "B T"] | None = None,
 ) -> Float[Array, "B T V"]:
     """Logits of every position, float32; pure, differentiable, jittable with `config` static.
 
