@@ -30,8 +30,12 @@ jaxtyping.install_import_hook("jaxprune", "typechecker.checked")
 
 @pytest.fixture(autouse=True)
 def _checks(request):
-    """A test marked `wrong_types` hands over what no annotation allows, to see it refused in words."""
-    is_off = request.node.get_closest_marker("wrong_types") is not None
+    """No checks of types in tests that hand over what no annotation allows.
+
+    These are the tests of what is refused, by their names, and those marked `wrong_types`.
+    """
+    marked = request.node.get_closest_marker("wrong_types") is not None
+    is_off = marked or "refuse" in request.node.name
     jaxtyping.config.update("jaxtyping_disable", is_off)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

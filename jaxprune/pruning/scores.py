@@ -38,7 +38,7 @@ def block_scores(
     compat: str = "corrected",
     seed: int = 0,
     layer: int | Array = 0,
-) -> dict[str, Float[Array, "in out"]]:
+) -> dict[str, Float[Array, "... _ _"]]:
     """Scores of the kernels of one block, by kernel path; pure, fit for jit and vmap.
 
     Args:

@@ -340,7 +340,6 @@ GOOD = np.zeros((3, 2), np.float32)
         (Scored(GOOD.astype(int), np.zeros(3, int), np.arange(3)), "int64, int64 and int64"),
     ],
 )  # fmt: skip
-@pytest.mark.wrong_types
 def test_bad_scores_are_refused_by_language_and_row(bad, message):
     with pytest.raises(InputError, match=message) as error:
         metrics.task_metrics({"en": scored(GOOD, [0, 1, 0]), "fr": bad})
