@@ -1,13 +1,22 @@
 """An annotated function → the same function, which checks types and shapes whenever it is called.
 
-For jaxtyping's import hook: dimensions of one name have to be equal within a call.
+For jaxtyping's import hook: dimensions of one name have to be equal within a call. A number of numpy will do for one of
+Python, and an int for a float.
 """
 
 from typing import Any
 
-from beartype import BeartypeConf, beartype
+import numpy as np
+from beartype import BeartypeConf, BeartypeHintOverrides, beartype
 
-_check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do for a float
+_NUMBERS = BeartypeHintOverrides(
+    {
+        int: int | np.integer,
+        float: float | int | np.floating | np.integer,
+        bool: bool | np.bool_,
+    }
+)
+_check = beartype(conf=BeartypeConf(hint_overrides=_NUMBERS))
 
 
 def checked(function):
