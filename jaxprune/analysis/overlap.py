@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxprune.schema import Field, check, is_number
 
@@ -50,7 +50,7 @@ def used_share(share: float, compat: str) -> float:
     return OFFICIAL_SHARE if compat == "official" else share
 
 
-def largest(magnitudes: Float[np.ndarray, "*dims D"], count: int) -> Int[np.ndarray, "*dims k"]:
+def largest(magnitudes: Shaped[np.ndarray, "*dims D"], count: int) -> Int[np.ndarray, "*dims k"]:
     """Indices of the `count` largest along the last axis, largest first; of equal ones the lower first."""
     return np.argsort(-magnitudes, axis=-1, kind="stable")[..., :count]
 

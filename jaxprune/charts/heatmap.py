@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
@@ -33,7 +33,7 @@ DIVERGING = Scheme("pinkyellowgreen", (0.132, 0.927))
 
 
 def heatmap(
-    values: Float[np.ndarray, "R C"],
+    values: Shaped[np.ndarray, "R C"],
     rows: Sequence[str],
     columns: Sequence[str],
     *,

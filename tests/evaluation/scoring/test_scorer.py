@@ -152,6 +152,6 @@ def test_small_models_stay_on_cpus_and_large_ones_do_not():
     assert fits(xglm_shaped(2), "float32", device_mesh(1))
     small = xglm_shaped(1, 256, 1024)
     config = dataclasses.replace(small.config, n_layers=50)
-    large = dataclasses.replace(small, config=config, loaded={})
+    large = dataclasses.replace(small, config=config)
     assert large.size > 30e6
     assert not fits(large, "float32", device_mesh(1))
