@@ -46,7 +46,7 @@ def iou(both: Int[np.ndarray, "R R *dims"]) -> Float[np.ndarray, "R R *dims"]:
 
 
 def chance(
-    both: Int[np.ndarray, "R R *dims"], size: Int[np.ndarray, "*dims"]
+    both: Int[np.ndarray, "R R *dims"], size: Int[np.ndarray, "*dims"] | np.integer
 ) -> Float[np.ndarray, "R R *dims"]:
     """The IoU if each run kept as many, chosen at random: pq / (p + q - pq) of the shares p, q kept."""
     kept = np.einsum("rr...->r...", both) / size

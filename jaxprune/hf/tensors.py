@@ -240,7 +240,7 @@ def _settle(unfinished: Path, final: Path) -> None:
     unfinished.rename(final)
 
 
-def _flat_chunks(array: np.ndarray) -> Iterator[np.ndarray]:
+def _flat_chunks(array: np.ndarray | np.generic) -> Iterator[np.ndarray]:
     """An array's elements in C order, as flat arrays; few bytes at once if they must be copied."""
     if array.flags.c_contiguous:
         yield array.reshape(-1)

@@ -16,7 +16,7 @@ import jaxprune as jp
 from jaxprune.hf import tensors
 from jaxprune.hf.tensors import TensorFiles
 from jaxprune.hf.weights import Weights, shapes, stored_name, to_stored
-from jaxprune.models import family_of, load_config
+from jaxprune.models import FAMILIES, family_of, load_config
 
 
 def state_of(name):
@@ -82,7 +82,7 @@ def test_parts_back_under_their_stored_names_are_the_torch_state(name, tiny_fold
 def test_every_entry_of_a_name_table_is_of_some_model(family, tiny_folder):
     """A name that no model has would be a typing error that nothing else notices."""
     configs = [load_config(tiny_folder(name)) for name in TINY]
-    configs = [config for config in configs if family_of(config).name == family]
+    configs = [config for config in configs if family_of(config) is FAMILIES[family]]
     used = {path for config in configs for path in shapes(config)} - {"head/kernel"}
     assert used == set(family_of(configs[0]).tensors)
     for config in configs:
