@@ -86,7 +86,7 @@ def logits(
     `valid` marks real tokens, pads on either side; positions count real tokens only. Logits of pads
     are meaningless. Holds [B, T, V]: for small batches, tests and training, not for scoring.
     """
-    order = None
+    order, tokens = None, jnp.asarray(tokens)
     if valid is not None:  # left-justify, so that causality alone keeps pads away from real tokens
         order = jnp.argsort(~valid, axis=1, stable=True)
         tokens = jnp.take_along_axis(tokens, order, axis=1)

@@ -55,7 +55,7 @@ def test_unrelated_sets_come_to_chance():
 
 def test_largest_first_and_of_equal_ones_the_lower():
     np.testing.assert_array_equal(
-        largest(np.array([[1, 3, 3, 2], [0, 0, 0, 5]]), 3), [[1, 2, 3], [3, 0, 1]]
+        largest(np.array([[1.0, 3, 3, 2], [0, 0, 0, 5]]), 3), [[1, 2, 3], [3, 0, 1]]
     )
 
 

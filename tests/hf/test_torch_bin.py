@@ -215,6 +215,7 @@ def test_the_handmade_pickle_is_as_torchs(tmp_path):
     assert read_header(path)["a"].shape == tuple(torch.load(path)["a"].shape) == (3,)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
