@@ -249,4 +249,6 @@ def test_too_few_samples_for_the_processes(tiny_folder, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     tokens = np.ones((2, 4), np.int32)
     with pytest.raises(jp.InputError, match="2 samples are too few for 3 processes"):
-        CalibrationStates([jp.Batch(tokens, tokens > 0, "x", np.arange(2))], device_mesh(), 2)
+        CalibrationStates(
+            [jp.Batch(tokens, tokens > 0, "x", np.arange(2, dtype=np.int32))], device_mesh(), 2
+        )
