@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from jaxprune.html_report.files import Analysis
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.passes import ActivationStats
+from jaxprune.runs.figures import magnitude_lines
 from jaxprune.tables import fraction, percent, tenths, times, whole
 
 # A cell of a map takes about 200 bytes, and a page of many megabytes nobody reads.
@@ -90,17 +90,10 @@ def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Sect
 
 
 def _magnitude_charts(stats: ActivationStats) -> list[Chart]:
-    charts = []
-    for site in dict.fromkeys(site for _, site in stats.sites):
-        lines = []
-        for colour, role in enumerate(stats.roles):
-            rms = stats.norms(role)[site] / math.sqrt(max(stats.count[role], 1))
-            lines += [
-                Line(f"{role}, largest", rms.max(axis=-1).tolist(), colour),
-                Line(f"{role}, median", np.median(rms, axis=-1).tolist(), colour, "dashed"),
-            ]
-        charts.append(line_chart(lines, title=f"{site}, RMS", x_title="layer", log=True))
-    return charts
+    return [
+        line_chart(lines, title=f"{site}, RMS", x_title="layer", log=True)
+        for site, lines in magnitude_lines(stats).items()
+    ]
 
 
 def _set_magnitudes(analysis: Analysis) -> list[Chart]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def _sparsity(kernels: Sequence[str], shares: np.ndarray) -> Chart:
 
 
 def _magnitudes(stats: ActivationStats) -> Chart:
-    """The largest and the median feature of each site on a log axis: the gap is what pruning leans on."""
-    by_site = {site: _lines(stats, site) for site in dict.fromkeys(site for _, site in stats.sites)}
+    """Features of each site on a log axis; the gap of largest and median is what pruning leans on."""
+    by_site = magnitude_lines(stats)
     values = [value for lines in by_site.values() for line in lines for value in line.values]
     ends = limits(values, log=True)
     panels = [
@@ -62,12 +63,15 @@ def _magnitudes(stats: ActivationStats) -> Chart:
     return grid(panels, title=title, columns=len(panels))
 
 
-def _lines(stats: ActivationStats, site: str) -> list[Line]:
-    lines = []
-    for colour, role in enumerate(stats.roles):
-        rms = stats.norms(role)[site] / np.sqrt(max(stats.count[role], 1))
-        lines += [
-            Line(f"{role}, largest", rms.max(axis=-1).tolist(), colour),
-            Line(f"{role}, median", np.median(rms, axis=-1).tolist(), colour, "dashed"),
-        ]
-    return lines
+def magnitude_lines(stats: ActivationStats) -> dict[str, list[Line]]:
+    """Site → a line over layers of the largest and of the median feature of each role, RMS over tokens."""
+    by_site: dict[str, list[Line]] = {}
+    for site in dict.fromkeys(site for _, site in stats.sites):
+        lines = by_site[site] = []
+        for colour, role in enumerate(stats.roles):
+            rms = stats.norms(role)[site] / math.sqrt(max(stats.count[role], 1))
+            lines += [
+                Line(f"{role}, largest", rms.max(axis=-1).tolist(), colour),
+                Line(f"{role}, median", np.median(rms, axis=-1).tolist(), colour, "dashed"),
+            ]
+    return by_site
