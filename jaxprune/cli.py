@@ -17,7 +17,7 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxprune.config import FIELDS, as_text, unknown_field, validate
 from jaxprune.devices import TerminatedError, failure, hosts, one_cpu_device_per_core
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 
 
 def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> None:
@@ -202,5 +202,5 @@ def _explain(error: flags.Error) -> InputError:
         return innermost
     value = re.match(r"flag --(?:no)?config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
     if value and value[1] in FIELDS:
-        return InputError(f"{value[1]}: got {value[2]!r}; allowed: {FIELDS[value[1]].allowed}")
+        return refusal(value[1], value[2], FIELDS[value[1]].allowed)
     return InputError(str(error))

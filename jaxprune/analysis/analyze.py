@@ -19,7 +19,7 @@ from jaxprune.analysis.overlap import Overlap, by_kind, overlaps, used_share
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overlaps
 from jaxprune.calibration import KINDS, chosen_languages, digest
 from jaxprune.devices import device_mesh
-from jaxprune.errors import InputError
+from jaxprune.errors import refusal
 from jaxprune.files import write_json
 from jaxprune.hf import Model, load
 from jaxprune.models import family_of
@@ -47,9 +47,10 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     began = time.perf_counter()
     options, calibration = config.analysis, config.calibration
     if not KINDS[calibration.kind].reads_text:
-        raise InputError(
-            f"calibration.kind: got {calibration.kind!r}; allowed: any other, as the analysis makes "
-            "demonstrations from sentences in calibration.data"
+        raise refusal(
+            "calibration.kind",
+            calibration.kind,
+            "any other, as the analysis makes demonstrations from sentences in calibration.data",
         )
     codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(**config.mesh)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import LANGUAGES, language
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.schema import Field, check, choice, integer, names, text
 
 SEED = integer(0, 0, "of shuffles and random masks")
@@ -88,9 +88,10 @@ def check_calibration(calibration: Any, criterion: str, roles: Collection[str]) 
     with_code = "code" in roles
     if with_code and not kind.may_hold_code:
         able = " or ".join(name for name, other in KINDS.items() if other.may_hold_code)
-        raise InputError(
-            f"calibration.kind: got {kind.name!r}; allowed: {able}, as pruning.criterion {criterion} "
-            "compares with code"
+        raise refusal(
+            "calibration.kind",
+            kind.name,
+            f"{able}, as pruning.criterion {criterion} compares with code",
         )
     if not kind.reads_text:
         arrays = _npz_names(calibration.data, kind.name)

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxprune.calibration import KINDS, Batch, token_batches
 from jaxprune.devices import DATA, MODEL, device_mesh
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import hub, load
 from jaxprune.models import ModelConfig, load_config
@@ -151,7 +151,7 @@ def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int
     if chip is None:
         return _planned_here(work, device_mesh(**run.mesh), processes)
     if chip not in CHIPS:
-        raise InputError(f"--chip: got {chip!r}; allowed: {', '.join(CHIPS)}")
+        raise refusal("--chip", chip, ", ".join(CHIPS))
     if run.mesh.data < 1 or run.mesh.model < 1:
         raise InputError(
             f"mesh.data={run.mesh.data}, mesh.model={run.mesh.model}: allowed with --chip: numbers of devices"

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxprune.calibration import KINDS, chosen_languages
 from jaxprune.config import DENSE, FIELDS, LRP2, validate
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import protocol_of
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
@@ -164,14 +164,13 @@ def check_sweep(config: ConfigDict) -> None:
       InputError: names the field.
     """
     if not KINDS[config.calibration.kind].reads_text:
-        raise InputError(
-            f"calibration.kind: got {config.calibration.kind!r}; allowed: any other, as a sweep makes demonstrations "
-            "from sentences in calibration.data"
+        raise refusal(
+            "calibration.kind",
+            config.calibration.kind,
+            "any other, as a sweep makes demonstrations from sentences in calibration.data",
         )
     if config.evaluation.perplexity:
-        raise InputError(
-            f"evaluation.perplexity: got {config.evaluation.perplexity!r}; allowed: nothing, in a sweep"
-        )
+        raise refusal("evaluation.perplexity", config.evaluation.perplexity, "nothing, in a sweep")
     task_languages(config)
     for variant in variants(config):
         variant_config(config, variant)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.scoring.records import (
     Difference,
     LanguageAccuracy,
@@ -71,7 +71,7 @@ def rankc(
       InputError: another kind, or shapes that differ.
     """
     if kind not in RANKC_KINDS:
-        raise InputError(f"kind: got {kind!r}; allowed: {', '.join(RANKC_KINDS)}")
+        raise refusal("kind", kind, ", ".join(RANKC_KINDS))
     if scores_a.shape != scores_b.shape:
         raise InputError(
             f"RankC: scores are {list(scores_a.shape)} and {list(scores_b.shape)}; expected the "

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.calibration import text_place
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source, decode
 
@@ -80,8 +80,8 @@ def texts(data: str, languages: list[str] | None, lines: int | None) -> dict[str
     files, rows = [file.stem for file in folder.glob("*.txt")], Source(str(folder))
     codes = files or rows.languages()
     if not codes:
-        raise InputError(
-            f"evaluation.perplexity: got {data!r}; allowed: a folder of <language>.txt or .jsonl, or nano"
+        raise refusal(
+            "evaluation.perplexity", data, "a folder of <language>.txt or .jsonl, or nano"
         )
     there = place.languages or sorted(codes, key=lambda code: (code != "en", code))
     by_language = {}

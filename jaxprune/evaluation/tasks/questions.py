@@ -108,7 +108,7 @@ def questions(
       OSError: the hub cannot be reached.
     """
     if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
-        raise InputError(f"rows: got {rows!r}; allowed: an integer of at least 1")
+        raise refusal("rows", rows, "an integer of at least 1")
     prompts = task.prompts(protocol)
     prompt = _prompt(task, prompts, protocol, language, data)
     source, name = _source(task, prompts, language, data)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.errors import InputError, shown
+from jaxprune.errors import InputError, refusal, shown
 from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.keys import LABEL_KEYS, PROMPT_KEYS, SECTION_KEYS, TASK_KEYS
 from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, Template
@@ -98,9 +98,8 @@ class Task:
     def prompts(self, name: str) -> Prompts:
         """How a protocol asks; raises InputError where the task has none of this name."""
         if name not in self.protocol_names:
-            raise InputError(
-                f"protocol: got {name!r}; allowed: {', '.join(self.protocol_names)} "
-                f"(what task {self.name} has)"
+            raise refusal(
+                "protocol", name, f"{', '.join(self.protocol_names)} (what task {self.name} has)"
             )
         return self.sections[PROTOCOLS[name].section]
 
@@ -172,9 +171,10 @@ def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int
     for value, label in table["values"].items():
         known = type(label) in (str, int) and label in allowed  # True is no 1
         if not known or value in dropped:
-            raise InputError(
-                f"{path}: label.values.{value}: got {label!r}; allowed: "
-                f"{', '.join(map(str, allowed))}, for values that are not in label.drop"
+            raise refusal(
+                f"{path}: label.values.{value}",
+                label,
+                f"{', '.join(map(str, allowed))}, for values that are not in label.drop",
             )
     return LabelRule(table["field"], {k: allowed[v] for k, v in table["values"].items()}, dropped)
 

@@ -23,7 +23,7 @@ from jaxprune.calibration import (
     sample_lines,
     text_place,
 )
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.tasks import Source, load_task
 
@@ -87,7 +87,7 @@ def read_sentences(
     for name, value, least in (("shots", shots, 0), ("rows", rows, 1)):
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (whole and value >= least):
-            raise InputError(f"{name}: got {value!r}; allowed: an integer of at least {least}")
+            raise refusal(name, value, f"an integer of at least {least}")
     if language(source) == language(target):
         raise InputError(f"target: got {target!r}, the source; allowed: another language")
     demonstrations: list[Pair] = []
