@@ -111,15 +111,15 @@ OPTIMISED = ("bloom-bfloat16", "one group")
 def run_case(case, folder, *mesh):
     """One case; `folder` holds the tiny models by name."""
     name = case.partition("-")[0]
-    model = xglm_shaped(2, 256, 1024) if name == "wider" else jp.load(folder / name)
+    model = xglm_shaped(1, 256, 1024) if name == "wider" else jp.load(folder / name)
     return pruned(model, device_mesh(*mesh), **CASES[case])
 
 
 def prune_all(folder, out, *files):
-    """Runs of these names, on their meshes or, in a process of one device, on that one."""
+    """Runs of these names, each on its mesh; of those named `FILE alone`, on one device."""
     for file in files:
-        case, mesh = RUNS[file]
-        mesh = mesh if jax.device_count() == 8 else (1, 1)
+        case, mesh = RUNS[file.removesuffix(" alone")]
+        mesh = (1, 1) if file.endswith(" alone") else mesh
         np.savez(Path(out, file), **run_case(case, Path(folder), *mesh))
 
 

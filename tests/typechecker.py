@@ -4,6 +4,7 @@ For jaxtyping's import hook: dimensions of one name have to be equal within a ca
 Python, and an int for a float.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,20 @@ _check = beartype(conf=BeartypeConf(hint_overrides=_NUMBERS))
 
 
 def checked(function):
-    """The function with checks; a name that is imported for type checkers only stands for anything."""
+    """The function with checks; a name that is imported for type checkers only stands for anything.
+
+    They are made at its first call: of the package's functions a test calls a few.
+    """
+    check = functools.cache(functools.partial(_check_of, function))
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        return check()(*args, **kwargs)
+
+    return call
+
+
+def _check_of(function):
     annotations = getattr(function, "__annotations__", {})
     for name, annotation in annotations.items():
         if isinstance(annotation, str):  # jaxtyping could not find the name
