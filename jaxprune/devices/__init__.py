@@ -1,5 +1,6 @@
 """Devices and processes: the mesh, where arrays lie on it, what several hosts share, and how they end together."""
 
+from jaxprune.devices.compiled import compiled, compiler_settings, pinned
 from jaxprune.devices.failure import TerminatedError, termination
 from jaxprune.devices.sharding import (
     DATA,
@@ -26,10 +27,13 @@ __all__ = [
     "block_shares",
     "block_specs",
     "by_rows",
+    "compiled",
+    "compiler_settings",
     "device_mesh",
     "mesh_of",
     "on_own_rows",
     "one_cpu_device_per_core",
+    "pinned",
     "replicated",
     "termination",
     "whole",

@@ -27,14 +27,13 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.calibration import group_by_length
-from jaxprune.devices import on_own_rows
+from jaxprune.devices import compiled, on_own_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import (
     Encoded,
@@ -167,7 +166,7 @@ def projected_scores(
     return _scores(scorer, questions, vectors, languages, [pair], protocol, name)[0]
 
 
-@functools.partial(jax.jit, static_argnames="mesh")
+@functools.partial(compiled, static_argnames="mesh")
 def _token_sums(
     x: Float[Array, "B T D"], valid: Bool[Array, "B T"], mesh: Mesh
 ) -> Float[Array, "B D"]:

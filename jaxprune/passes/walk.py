@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import MODEL, block_specs, by_rows, on_own_rows, whole
+from jaxprune.devices import MODEL, block_specs, by_rows, compiled, on_own_rows, whole
 from jaxprune.models import (
     SITES,
     BlockParams,
@@ -132,7 +132,7 @@ def embed(config: ModelConfig, params: EmbedParams, batches: MicroBatches) -> No
     batches.run(step)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+@functools.partial(compiled, static_argnames=("config", "mesh"))
 def embed_tokens(
     params: EmbedParams,
     tokens: Int[Array | np.ndarray, "B T"],
@@ -150,7 +150,7 @@ def embed_tokens(
     return on_own_rows(call, mesh)(params, tokens, positions)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh", "segment"))
+@functools.partial(compiled, static_argnames=("config", "mesh", "segment"))
 def run_segment(
     params: BlockParams,
     state: Any,

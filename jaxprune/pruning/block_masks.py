@@ -12,7 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxprune.devices import EVERY
+from jaxprune.devices import EVERY, compiled
 from jaxprune.errors import InputError
 from jaxprune.models import BlockParams, ModelConfig, family_of
 from jaxprune.passes import SiteSums
@@ -74,13 +74,13 @@ def drop(params: BlockParams, keep: Mapping[str, np.ndarray]) -> BlockParams:
     return unflatten_dict(flat | pruned, sep="/")
 
 
-@functools.partial(jax.jit, donate_argnames="kernels")
+@functools.partial(compiled, donate_argnames="kernels")
 def drop_weights(kernels: Mapping[str, Any], keep: Mapping[str, Any]) -> Mapping[str, Any]:
     """Kernels of a block with the dropped weights +0, where they were."""
     return mask_algebra.apply(kernels, keep)
 
 
-@functools.partial(jax.jit, static_argnames=("settings", "mesh"))
+@functools.partial(compiled, static_argnames=("settings", "mesh"))
 def select_block(
     kernels: Mapping[str, Any],
     norms: Any,

@@ -17,6 +17,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Float
 
+from jaxprune.devices import compiled
 from jaxprune.errors import InputError
 from jaxprune.models import MaskTree, Params, ScoreTree
 from jaxprune.pruning import selection
@@ -87,7 +88,7 @@ def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
     return jax.tree_util.tree_map_with_path(leaf, scores)
 
 
-@functools.partial(jax.jit, static_argnames="how")
+@functools.partial(compiled, static_argnames="how")
 def keep_leaf(
     scores: Float[Array, "*layers in out"], how: Selection
 ) -> Bool[Array, "*layers in out"]:

@@ -20,6 +20,7 @@ from flax import traverse_util
 from jaxtyping import Array, Float
 
 from jaxprune.calibration import COMPAT
+from jaxprune.devices import pinned
 from jaxprune.errors import InputError, refusal
 from jaxprune.models import Params
 from jaxprune.passes import ActivationStats
@@ -30,6 +31,7 @@ from jaxprune.schema import check
 Norms = Mapping[str, Mapping[str, Array]]  # set → kernel path → ‖X_j‖₂ [..., in]
 
 
+@pinned()
 def block_scores(
     kernels: Mapping[str, Float[Array, "... _ _"]],
     criterion: str,

@@ -22,7 +22,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from jaxprune.devices import on_own_rows
+from jaxprune.devices import compiled, on_own_rows
 from jaxprune.models import (
     Block,
     BlockParams,
@@ -64,7 +64,7 @@ def _finish(block: Block, residual: Array, attended: Array) -> Array:
     return residual
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
+@functools.partial(compiled, static_argnames=("config", "mesh", "limit"))
 def prefill(
     params: tuple[BlockParams, Int[Array, ""]],
     x: Float[Array, "B T D"],
@@ -100,7 +100,7 @@ def prefill(
     return on_own_rows(call, mesh)(params, x, shared)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh", "limit"))
+@functools.partial(compiled, static_argnames=("config", "mesh", "limit"))
 def decode_step(
     params: tuple[BlockParams, Int[Array, ""], Int[Array, ""]],
     x: Float[Array, "B M D"],
@@ -247,7 +247,7 @@ def _attend_self(
     return _PartialAttention(values, jnp.ones_like(scores), scores)
 
 
-@functools.partial(jax.jit, static_argnames="mesh", donate_argnames="generated")
+@functools.partial(compiled, static_argnames="mesh", donate_argnames="generated")
 def write_token(
     generated: KeyValues, new: KeyValues, slot: Int[Array, ""], *, mesh: Mesh
 ) -> KeyValues:
@@ -265,7 +265,7 @@ def write_token(
     return on_own_rows(call, mesh)(slot, generated, new)
 
 
-@functools.partial(jax.jit, static_argnames="mesh")
+@functools.partial(compiled, static_argnames="mesh")
 def reorder(generated: KeyValues, parents: Int[Array, "B M"], *, mesh: Mesh) -> KeyValues:
     """Keys and values by beam, after each beam went on from its parent."""
 

@@ -16,7 +16,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import by_rows, on_own_rows
+from jaxprune.devices import by_rows, compiled, on_own_rows
 from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.models import HeadParams, ModelConfig, modules
 
@@ -49,7 +49,7 @@ class DecodingStrategy(Protocol):
         """These rows are the rows from now on."""
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+@functools.partial(compiled, static_argnames=("config", "mesh"))
 def likeliest(
     params: tuple[HeadParams, Float[Array, "V D"]],
     x: Float[Array, "B M D"],
@@ -105,7 +105,7 @@ class Candidates(NamedTuple):
     indices: Int[Array, "B M"]
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+@functools.partial(compiled, static_argnames=("config", "mesh"))
 def continuations(
     params: tuple[HeadParams, Float[Array, "V D"], Bool[Array | np.ndarray, " V"]],
     x: Float[Array, "B M D"],

@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import by_rows, on_own_rows, replicated
+from jaxprune.devices import by_rows, compiled, on_own_rows, replicated
 from jaxprune.evaluation.generation.cache import (
     KeyValues,
     Stretches,
@@ -58,7 +58,7 @@ def rounded(length: int) -> int:
     return -(-length // multiple) * multiple
 
 
-@functools.partial(jax.jit, static_argnames=("width", "mesh"))
+@functools.partial(compiled, static_argnames=("width", "mesh"))
 def _joined(micro_batches: Sequence[KeyValues], *, width: int, mesh: Mesh) -> KeyValues:
     """Micro-batches [b, K, T, H] of each device as its rows [B, K, width, H]."""
 
@@ -76,7 +76,7 @@ def _joined(micro_batches: Sequence[KeyValues], *, width: int, mesh: Mesh) -> Ke
     return on_own_rows(call, mesh)(None, *micro_batches)
 
 
-@functools.partial(jax.jit, static_argnames="mesh")
+@functools.partial(compiled, static_argnames="mesh")
 def _last(
     states: Sequence[Array], places: Int[Array, " B"], *, mesh: Mesh
 ) -> Float[Array, "B 1 D"]:
@@ -94,7 +94,7 @@ def _last(
     return on_own_rows(call, mesh)(None, places, *states)
 
 
-@functools.partial(jax.jit, static_argnames="mesh")
+@functools.partial(compiled, static_argnames="mesh")
 def _take_rows(arrays: Any, rows: Int[Array, " b"], *, mesh: Mesh) -> Any:
     """Rows of all arrays; each device counts its own."""
     return on_own_rows(lambda _, y, i: jax.tree.map(lambda z: z[i], y), mesh)(None, arrays, rows)

@@ -17,7 +17,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from jaxprune.devices import on_own_rows
+from jaxprune.devices import compiled, on_own_rows
 from jaxprune.evaluation.scoring.forest import Forest
 from jaxprune.models import HeadParams, ModelConfig, modules
 from jaxprune.passes import Context
@@ -82,7 +82,7 @@ def slices(config: ModelConfig) -> list[range]:
     return [range(start, start + size) for start in range(0, config.vocab_size, size)]
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+@functools.partial(compiled, static_argnames=("config", "mesh"))
 def start_softmax(
     params: tuple[HeadParams, Float[Array, "N D"]],
     state: tuple[Float[Array, "B S D"], Predictions, Int[Array, "B T"]],
@@ -121,7 +121,7 @@ def start_softmax(
     return on_own_rows(call, mesh)(params, state)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "mesh"))
+@functools.partial(compiled, static_argnames=("config", "mesh"))
 def run_slice(
     params: VocabularySlice,
     state: RunningSoftmax,

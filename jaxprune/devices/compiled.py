@@ -1,0 +1,63 @@
+"""Functions → compiled ones that no setting of the user's JAX changes.
+
+JAX has settings that change bits: of random numbers, of the types that operations give, of the precision of
+products. Masks must not depend on what a notebook or an environment variable set, so each compiled function is traced
+under the same ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+# What XLA reads when it starts, and so cannot be pinned: a run that goes on is held to it.
+_OF_XLA = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
+# Flags that say how many devices there are, and what is printed or dumped.
+_HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump", "--xla_gpu_dump")
+
+
+@contextlib.contextmanager
+def pinned() -> Iterator[None]:
+    """JAX as it comes, whatever it was set to; also a decorator."""
+    with (
+        jax.threefry_partitionable(True),
+        jax.default_prng_impl("threefry2x32"),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+        jax.default_matmul_precision(None),
+        jax.enable_x64(False),
+    ):
+        yield
+
+
+def compiled(function: Callable[..., Any], **how: Any) -> Any:
+    """`jax.jit(function, **how)`, which is always called, and lowered, with JAX `pinned`."""
+    jitted = jax.jit(function, **how)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with pinned():
+            return jitted(*args, **kwargs)
+
+    call.lower = pinned()(jitted.lower)  # type: ignore[attr-defined]
+    return call
+
+
+def compiler_settings() -> dict[str, str]:
+    """What of the environment can change the bits of compiled functions, by name."""
+    of_xla = {name: " ".join(_flags(os.environ.get(name, ""))) for name in _OF_XLA}
+    of_jax = {
+        "jax_disable_most_optimizations": jax.config.jax_disable_most_optimizations,
+        "jax_optimization_level": jax.config.jax_optimization_level,
+        "jax_disable_jit": jax.config.jax_disable_jit,
+    }
+    return {name: str(value) for name, value in {**of_xla, **of_jax}.items()}
+
+
+def _flags(line: str) -> list[str]:
+    return sorted(flag for flag in line.split() if not flag.startswith(_HARMLESS))

@@ -1,0 +1,122 @@
+"""Folders that this package writes. Each holds a table of its files: what is ours, and is it what was written?
+
+The table, `files.json`, has size and SHA-256 of every other file. Only what such a table names is ever removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from jaxprune.errors import InputError
+from jaxprune.files.records import read_json
+from jaxprune.files.whole import write_json
+
+TABLE = "files.json"
+
+FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
+
+
+def file_facts(path: Path) -> FileFacts:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(folder: Path) -> None:
+    """Writes the table of all files that a folder holds, which is complete then."""
+    write_json(folder / TABLE, {name: file_facts(folder / name) for name in _names(folder)})
+
+
+def table(folder: Path) -> Mapping[str, FileFacts]:
+    """By path within a folder what each of its files was when it was sealed.
+
+    Raises:
+      InputError: it was not, or the table is broken.
+    """
+    file = folder / TABLE
+    if not file.is_file():
+        raise InputError(f"{folder}: no {TABLE}; expected a folder that jaxprune wrote")
+    try:
+        files = msgspec.convert(read_json(file), dict[str, FileFacts])
+    except msgspec.ValidationError as error:
+        raise InputError(f"{file}: broken, {error}") from None
+    for name in files:
+        if not name or ".." in (parts := PurePosixPath(name).parts) or parts[0] == "/":
+            raise InputError(f"{file}: broken, {name!r} is no file of the folder")
+    return files
+
+
+def faults(folder: Path) -> Iterator[str]:
+    """What is missing in a sealed folder, changed, or not from this package, a line each."""
+    files = table(folder)
+    for name, facts in files.items():
+        path = folder / name
+        if not path.is_file():
+            yield f"{name}: missing"
+        elif file_facts(path) != facts:
+            yield f"{name}: damaged, its bytes are not those that were written"
+    for name in _names(folder):
+        if name not in files:
+            yield f"{name}: not written by jaxprune"
+
+
+def check_replaceable(folder: Path, overwrite: bool) -> None:
+    """Refuses a place that holds anything but what this package wrote, and that too unless it may be overwritten.
+
+    Raises:
+      InputError: names what is there.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"{folder}: no folder; allowed: a new or empty one")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not (folder / TABLE).is_file():
+        raise InputError(
+            f"{folder}: not empty, and jaxprune did not write it; allowed: a new or empty folder"
+        )
+    ours = table(folder)
+    foreign = next((name for name in _names(folder) if name not in ours), None)
+    if foreign is not None:
+        raise InputError(
+            f"{folder}: {foreign} is there, which jaxprune did not write; allowed: to move it away, "
+            "or another folder"
+        )
+    if not overwrite:
+        raise InputError(f"{folder}: already there; allowed: another folder, or to overwrite it")
+
+
+def remove(folder: Path) -> None:
+    """Takes a sealed folder away, the files of its table alone; a folder with others in it stays."""
+    if not folder.is_dir():
+        return
+    for name in table(folder) if (folder / TABLE).is_file() else ():
+        (folder / name).unlink(missing_ok=True)
+    (folder / TABLE).unlink(missing_ok=True)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            _remove_if_empty(path)
+    _remove_if_empty(folder)
+
+
+def replace(unfinished: Path, folder: Path) -> None:
+    """Seals a folder that is whole and gives it the name of another one, which goes first; see `remove`."""
+    seal(unfinished)
+    remove(folder)
+    unfinished.rename(folder)
+
+
+def _names(folder: Path) -> list[str]:
+    """Paths of all files of a folder within it but the table's; links are files."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = (path.relative_to(folder).as_posix() for path in found)
+    return sorted(name for name in names if name != TABLE)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # it is not, and stays
+        folder.rmdir()

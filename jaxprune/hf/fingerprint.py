@@ -1,0 +1,131 @@
+"""A model's files → a digest of their content, by which two models are the same or not.
+
+Names, sizes and times can be equal where bytes are not, so bytes are hashed. The digest of a file is kept in the
+user's cache for as long as the system says that the file did not change: by inode and by the time of the last
+change, which, unlike that of the last modification, no program can set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from jaxprune.errors import InputError
+from jaxprune.files import from_json, read_json, to_json, write_json
+
+_CHUNK = 16 << 20
+# A file may change twice within one tick of the clock that stamps it; younger ones are not kept.
+_TICK = 2.0  # seconds
+# What of an exported folder is the model: not its tokenizer and not what is said of it.
+_MODEL = (".safetensors", ".bin", ".index.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class FileState:
+    """What the system tells of a file; equal as long as nobody writes to it."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileState:
+        """InputError where there is no regular file."""
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise InputError(f"{path}: it was there and is gone") from None
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path}: no regular file; expected one")
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """An entry of the cache."""
+
+    state: FileState
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """The content of a model's files when it was taken.
+
+    Attributes:
+      digests: SHA-256 of each file, by name.
+      states: what the system told of them, by path.
+    """
+
+    digests: Mapping[str, str]
+    states: Mapping[Path, FileState]
+
+    @classmethod
+    def of(cls, files: Iterable[Path]) -> Fingerprint:
+        """Reads the files, or takes from the cache what it has of them.
+
+        Raises:
+          InputError: a file changes meanwhile, or is none.
+        """
+        paths = sorted(files, key=lambda path: path.name)
+        states = {path: FileState.of(path) for path in paths}
+        made = cls({path.name: _file_digest(path, states[path]) for path in paths}, states)
+        made.check_unchanged()
+        return made
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256 of all."""
+        return combined(self.digests)
+
+    def check_unchanged(self) -> None:
+        """Refuses files that are not as they were: what was read since may be of two models.
+
+        Raises:
+          InputError: names the file.
+        """
+        for path, state in self.states.items():
+            if FileState.of(path) != state:
+                raise InputError(f"{path}: changed while it was read; allowed: to start again")
+
+
+def combined(digests: Mapping[str, str]) -> str:
+    """One digest of a model's files from theirs."""
+    lines = (f"{digest} {name}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def exported_digest(files: Mapping[str, tuple[int, str]]) -> str:
+    """The `Fingerprint.digest` of a folder that this package wrote, from the table of its files."""
+    names = (name for name in files if name == "config.json" or name.endswith(_MODEL))
+    return combined({name: files[name][1] for name in names})
+
+
+def _file_digest(path: Path, state: FileState) -> str:
+    entry = _cache() / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
+    with contextlib.suppress(InputError):  # a damaged entry is one that is not there
+        kept = read_json(entry)
+        if kept and (known := from_json(_Kept, kept, str(entry))).state == state:
+            return known.sha256
+    sha = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            sha.update(chunk)
+    if time.time() - state.changed_ns / 1e9 > _TICK:
+        with contextlib.suppress(OSError):  # a cache that cannot be written is only slower
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            write_json(entry, to_json(_Kept(state, sha.hexdigest())))
+    return sha.hexdigest()
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "jaxprune" / "sha256"
