@@ -15,8 +15,9 @@ from typing import Any
 
 import jax
 
-# What XLA reads when it starts, and so cannot be pinned: a run that goes on is held to it.
+# What XLA reads when it starts and how well it compiles are not pinned: a run that goes on is held to them.
 _OF_XLA = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
+_OF_JAX = ("jax_disable_most_optimizations", "jax_optimization_level", "jax_disable_jit")
 # Flags that say how many devices there are, and what is printed or dumped.
 _HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump", "--xla_gpu_dump")
 
@@ -51,11 +52,7 @@ def compiled(function: Callable[..., Any], **how: Any) -> Any:
 def compiler_settings() -> dict[str, str]:
     """What of the environment can change the bits of compiled functions, by name."""
     of_xla = {name: " ".join(_flags(os.environ.get(name, ""))) for name in _OF_XLA}
-    of_jax = {
-        "jax_disable_most_optimizations": jax.config.jax_disable_most_optimizations,
-        "jax_optimization_level": jax.config.jax_optimization_level,
-        "jax_disable_jit": jax.config.jax_disable_jit,
-    }
+    of_jax = {name: jax.config.values.get(name) for name in _OF_JAX}
     return {name: str(value) for name, value in {**of_xla, **of_jax}.items()}
 
 

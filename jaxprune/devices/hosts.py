@@ -8,6 +8,7 @@ a pass is done; all processes then select the same masks.
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import jax
@@ -78,6 +79,17 @@ def gather(rows: Shaped[np.ndarray, "n ..."], counts: list[int]) -> Shaped[np.nd
     filled[: len(rows)] = rows
     gathered = multihost_utils.process_allgather(filled)
     return np.concatenate([part[:count] for part, count in zip(gathered, counts, strict=True)])
+
+
+def gather_json(value: Any) -> list[Any]:
+    """The JSON value of each process, in every process; all must call."""
+    if jax.process_count() == 1:
+        return [value]
+    text = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    sizes = gather(np.array([text.size]), [1] * jax.process_count()).tolist()
+    joined = gather(text, sizes).tobytes()
+    ends = [0, *itertools.accumulate(sizes)]
+    return [json.loads(joined[begin:end]) for begin, end in itertools.pairwise(ends)]
 
 
 def spread(tree: Any) -> Any:

@@ -1,5 +1,6 @@
 """Files of a workdir: written so that they are whole or not there, read so that a broken one is named."""
 
+from jaxprune.files import sealed
 from jaxprune.files.arrays import read_npz
 from jaxprune.files.records import LEFT_OUT_IF_NONE, from_json, read_json, to_json
 from jaxprune.files.whole import UNFINISHED, short_names, whole_folder, write_json, write_text
@@ -10,6 +11,7 @@ __all__ = [
     "from_json",
     "read_json",
     "read_npz",
+    "sealed",
     "short_names",
     "to_json",
     "whole_folder",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -101,6 +102,18 @@ def remove(folder: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             _remove_if_empty(path)
     _remove_if_empty(folder)
+
+
+def unfinished(folder: Path) -> Path:
+    """Where a folder is filled that gets its name when it is whole; what a killed process left there goes."""
+    place = unfinished_name(folder)
+    shutil.rmtree(place, ignore_errors=True)
+    return place
+
+
+def unfinished_name(folder: Path) -> Path:
+    """Beside the folder; a name that nobody else gives."""
+    return folder.with_name(f".{folder.name}.jaxprune-unfinished")
 
 
 def replace(unfinished: Path, folder: Path) -> None:

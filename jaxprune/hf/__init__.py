@@ -2,6 +2,7 @@
 
 from jaxprune.hf.export import HfWriter, export_hf
 from jaxprune.hf.fields import FIELDS
+from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
 from jaxprune.hf.model import Model, load
 from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.tensors import ShardWriter
@@ -9,12 +10,15 @@ from jaxprune.hf.weights import shapes, size, to_stored
 
 __all__ = [
     "FIELDS",
+    "Fingerprint",
     "HfWriter",
     "InMemory",
     "Model",
     "ParameterSource",
     "ShardWriter",
+    "combined",
     "export_hf",
+    "exported_digest",
     "load",
     "shapes",
     "size",

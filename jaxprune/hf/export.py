@@ -9,6 +9,8 @@ from types import TracebackType
 import jax
 import numpy as np
 
+from jaxprune.errors import InputError
+from jaxprune.files import sealed
 from jaxprune.hf.model import Model
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
@@ -22,13 +24,22 @@ class HfWriter:
     """A Hugging Face folder in the making: a shard a block, the folder's name only when it is whole.
 
     As a context manager it leaves nothing behind if an exception passes.
+
+    Args:
+      model: gives config, tokenizer and names.
+      folder: one of this package's is replaced with `overwrite`; any other must not be there, or be empty.
+
+    Raises:
+      InputError: the folder holds other things, or is the model's own.
     """
 
-    def __init__(self, model: Model, folder: Path) -> None:
+    def __init__(self, model: Model, folder: Path, overwrite: bool = False) -> None:
         self._model = model
         self._folder = folder.absolute()
-        self._unfinished = self._folder.with_name(self._folder.name + ".new")
-        shutil.rmtree(self._unfinished, ignore_errors=True)
+        if self._folder.resolve() == model.folder.resolve():
+            raise InputError(f"{folder}: the model is read from there; allowed: another folder")
+        sealed.check_replaceable(self._folder, overwrite)
+        self._unfinished = sealed.unfinished(self._folder)
         self._shards = ShardWriter(self._unfinished)
 
     def __enter__(self) -> HfWriter:
@@ -52,25 +63,27 @@ class HfWriter:
         self._model.source.copy_unpruned(self._shards)
 
     def close(self) -> None:
-        """Writes config and tokenizer and gives the folder its name; an older one is replaced."""
+        """Writes config and tokenizer and gives the folder its name."""
         self._shards.close()
         for pattern in BESIDE:
             for file in self._model.folder.glob(pattern):
-                if file.is_file() and not file.name.endswith(".index.json"):
+                if file.is_file() and not file.name.endswith((".index.json", sealed.TABLE)):
                     shutil.copyfile(file, self._unfinished / file.name)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._unfinished.rename(self._folder)
+        sealed.replace(self._unfinished, self._folder)
 
 
-def export_hf(model: Model, params: Params, folder: str | Path) -> None:
+def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:
     """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
 
     Args:
       model: gives config, tokenizer and names.
       params: {"embed", "blocks" [L, …], "head"}; written in their own dtype.
-      folder: replaced if it is there.
+      folder: new or empty, or with `overwrite` one that this package wrote.
+
+    Raises:
+      InputError: the folder holds something else, or is the one that the model is read from.
     """
-    with HfWriter(model, Path(folder)) as writer:
+    with HfWriter(model, Path(folder).expanduser(), overwrite) as writer:
         writer.write_part(params["embed"], "embed")
         writer.write_part(params["head"], "head")
         for layer in range(model.config.n_layers):

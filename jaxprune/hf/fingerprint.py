@@ -15,6 +15,10 @@ import stat
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
 
 from jaxprune.errors import InputError
 from jaxprune.files import from_json, read_json, to_json, write_json
@@ -22,8 +26,6 @@ from jaxprune.files import from_json, read_json, to_json, write_json
 _CHUNK = 16 << 20
 # A file may change twice within one tick of the clock that stamps it; younger ones are not kept.
 _TICK = 2.0  # seconds
-# What of an exported folder is the model: not its tokenizer and not what is said of it.
-_MODEL = (".safetensors", ".bin", ".index.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +63,8 @@ class Fingerprint:
     """The content of a model's files when it was taken.
 
     Attributes:
-      digests: SHA-256 of each file, by name.
-      states: what the system told of them, by path.
+      digests: SHA-256 of each file, by name; of what is in memory, by what it is.
+      states: what the system told of the files, by path.
     """
 
     digests: Mapping[str, str]
@@ -105,8 +107,18 @@ def combined(digests: Mapping[str, str]) -> str:
 
 def exported_digest(files: Mapping[str, tuple[int, str]]) -> str:
     """The `Fingerprint.digest` of a folder that this package wrote, from the table of its files."""
-    names = (name for name in files if name == "config.json" or name.endswith(_MODEL))
+    names = (name for name in files if name == "config.json" or name.endswith(".safetensors"))
     return combined({name: files[name][1] for name in names})
+
+
+def digest_of_arrays(tree: Any) -> str:
+    """SHA-256 of all leaves of a tree, with their paths, dtypes and shapes."""
+    sha = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.ascontiguousarray(leaf)
+        sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
+        sha.update(array.reshape(-1).view(np.uint8).data)
+    return sha.hexdigest()
 
 
 def _file_digest(path: Path, state: FileState) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from jaxprune.hf.fingerprint import Fingerprint, digest_of_arrays
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
 from jaxprune.models import ModelConfig, Params, family_of
@@ -24,6 +25,10 @@ class ParameterSource(Protocol):
     @property
     def dtype(self) -> str:
         """Of the pruned kernels."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of the content of all parameters."""
 
     def all(self) -> Params:
         """{"embed", "blocks" [L, …], "head"}."""
@@ -64,6 +69,11 @@ class InMemory:
         """Of the first pruned kernel."""
         path = next(iter(family_of(self._config).sites))
         return str(self._below(f"blocks/{path}").dtype.name)
+
+    @functools.cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Of the arrays and their paths."""
+        return Fingerprint({"parameters": digest_of_arrays(self._params)}, {})
 
     def _below(self, path: str) -> Any:
         return functools.reduce(operator.getitem, path.split("/"), self._params)

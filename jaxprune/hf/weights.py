@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
+from jaxprune.hf.fingerprint import Fingerprint
 from jaxprune.hf.tensors import ShardWriter, TensorFiles
 from jaxprune.models import ModelConfig, Params, family_of, modules
 
@@ -106,6 +108,12 @@ class Weights:
         """A block, out of what `block_share` read in each process."""
         del layer
         return self.joined("blocks", share)
+
+    @functools.cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Of config.json and the files that hold the tensors, when it is first asked for."""
+        files = {info.file for info in self.files.tensors.values()}
+        return Fingerprint.of({*files, self.files.folder / "config.json"})
 
     def share(self, path: str, layer: int = 0) -> dict[str, np.ndarray]:
         """What this process reads of `part`: of every tensor, as stored, its share of the rows."""

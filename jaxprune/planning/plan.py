@@ -119,11 +119,23 @@ def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
 
 
 def plan_of(
-    config: ModelConfig, stored: str, batches: Sequence[Batch], run: ConfigDict, mesh: Mesh
+    config: ModelConfig,
+    stored: str,
+    batches: Sequence[Batch],
+    run: ConfigDict,
+    mesh: Mesh,
+    samples_per_device: int | None = None,
 ) -> Plan:
-    """The plan of a run whose samples are there, on the devices of its mesh."""
+    """The plan of a run whose samples are there, on the devices of its mesh; the same in all processes.
+
+    Args:
+      samples_per_device: how many a device takes at a time; chosen by the memory that there is where not given.
+    """
     work = _work(config, stored, costs.groups_of(batches), run)
-    return _planned_here(work, mesh, jax.process_count())
+    plan = _planned_here(work, mesh, jax.process_count())
+    return dataclasses.replace(
+        plan, samples_per_device=samples_per_device or plan.samples_per_device
+    )
 
 
 def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:

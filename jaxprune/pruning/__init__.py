@@ -3,6 +3,7 @@
 from jaxprune.pruning.block_masks import select_block
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import CODE
+from jaxprune.pruning.digests import hash_masks, hash_weights
 from jaxprune.pruning.loop import FinishedLayer, PrunedBlock, PruneResult, prune, prune_blocks
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.packed import PackedMasks
@@ -21,6 +22,8 @@ __all__ = [
     "PrunedBlock",
     "Selection",
     "Settings",
+    "hash_masks",
+    "hash_weights",
     "prune",
     "prune_blocks",
     "select_block",

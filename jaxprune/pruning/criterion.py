@@ -35,8 +35,8 @@ class Inputs:
     def key(self) -> Key[Array, ""]:
         """A random key of this kernel's own: it depends on nothing but the seed, the layer and the path."""
         # The implementation is spelled out: jax_default_prng_impl must not change the masks.
-        seed = self.seed - jax.config.jax_random_seed_offset  # which JAX adds to every seed
-        key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), self.layer)
+        offset: int = jax.config.values["jax_random_seed_offset"]  # which JAX adds to every seed
+        key = jax.random.fold_in(jax.random.key(self.seed - offset, impl="threefry2x32"), self.layer)
         return jax.random.fold_in(key, zlib.crc32(self.path.encode()))
 
 

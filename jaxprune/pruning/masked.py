@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxprune.hf import Model, ParameterSource, ShardWriter
+from jaxprune.hf import Fingerprint, Model, ParameterSource, ShardWriter
 from jaxprune.pruning.block_masks import zero_dropped
+from jaxprune.pruning.digests import hash_masks
 from jaxprune.pruning.packed import PackedMasks
 
 
@@ -31,6 +33,14 @@ class Masked:
     def dtype(self) -> str:
         """Of the pruned kernels."""
         return self.dense.dtype
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of the dense model and the masks."""
+        dense, masks = self.dense.fingerprint, hashlib.sha256()
+        for layer in range(self.layers):
+            hash_masks(masks, self.masks.layer(layer))
+        return Fingerprint({"model": dense.digest, "masks": masks.hexdigest()}, dense.states)
 
     def all(self) -> dict[str, Any]:
         """Every parameter, blocks stacked [L, …]."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from jax.sharding import Sharding
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, write_json
+from jaxprune.files import sealed
 from jaxprune.models import MaskTree, Params
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
@@ -29,10 +28,6 @@ from jaxprune.pruning import masks as mask_algebra
 
 # Of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
-
-
-# Size and SHA-256 of every other file of a checkpoint.
-_FILES = "files.json"
 
 
 class DamagedError(InputError):
@@ -61,19 +56,21 @@ def save(
     masks: MaskTree | None = None,
     packed_masks: PackedMasks | None = None,
     metadata: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> None:
-    """Writes a checkpoint; a folder that is there already is replaced once the new one is whole.
+    """Writes a checkpoint, which gets its name once it is whole.
 
     Of several processes all must call.
 
     Args:
-      path: folder to write.
+      path: folder to write, new or empty, or with `overwrite` one that this package wrote.
       params: arrays of JAX or numpy.
       masks: bool trees, True = keep.
       packed_masks: in place of `masks`, what `masks.pack` made of them.
       metadata: JSON values.
 
     Raises:
+      InputError: the folder holds something else.
       OSError: it cannot be written, as on a full disk.
     """
     if masks is not None:
@@ -81,7 +78,7 @@ def save(
     bits = None if packed_masks is None else packed_masks.to_tree()
     trees: dict[str, Any] = {"params": params, "masks": bits}
     given = {name: tree for name, tree in trees.items() if tree is not None}
-    _save(Path(path), given, dict(metadata or {}))
+    _save(Path(path).expanduser(), given, dict(metadata or {}), overwrite)
 
 
 def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
@@ -122,7 +119,7 @@ def _restore_masks(item: Path) -> PackedMasks:
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
     """Writes sums, counts and the table of sites."""
     metadata = {"count": dict(stats.count), "sites": [list(pair) for pair in stats.sites]}
-    _save(Path(path), {"sum_sq": stats.sum_sq}, metadata)
+    _save(Path(path), {"sum_sq": stats.sum_sq}, metadata, overwrite=False)
 
 
 def restore_stats(path: str | Path) -> ActivationStats:
@@ -133,15 +130,18 @@ def restore_stats(path: str | Path) -> ActivationStats:
     return ActivationStats(_restore_tree(folder / "sum_sq", None), metadata["count"], sites)
 
 
-def _save(folder: Path, trees: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-    """Orbax writes next to `folder` and renames; the old one goes only when the new one is whole.
+def _save(
+    folder: Path, trees: Mapping[str, Any], metadata: Mapping[str, Any], overwrite: bool
+) -> None:
+    """Orbax writes next to `folder`; an old one goes only when the new one is whole.
 
     What is on the hosts is spread over all devices first: Orbax has each process write what its devices hold.
     """
     folder = folder.absolute()
-    unfinished = folder.with_name(folder.name + ".new")
+    unfinished = sealed.unfinished_name(folder)
     if hosts.is_first():
-        shutil.rmtree(unfinished, ignore_errors=True)
+        sealed.check_replaceable(folder, overwrite)
+        sealed.unfinished(folder)
         _check_space(folder, trees)
     hosts.wait(f"begin {folder.name}")
     items: dict[str, Any] = {"metadata": ocp.args.JsonSave(metadata)}
@@ -149,9 +149,7 @@ def _save(folder: Path, trees: Mapping[str, Any], metadata: Mapping[str, Any]) -
     with _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(unfinished, args=ocp.args.Composite(**items))
     if hosts.is_first():
-        write_json(unfinished / _FILES, _file_table(unfinished))
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
+        sealed.replace(unfinished, folder)
     hosts.wait(f"end {folder.name}")
 
 
@@ -170,7 +168,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        for left in folder.parent.glob(f"{folder.name}.new*"):
+        for left in folder.parent.glob(f"{sealed.unfinished_name(folder).name}*"):
             shutil.rmtree(left, ignore_errors=True)
         if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
             raise
@@ -179,26 +177,17 @@ def _writing(folder: Path) -> Iterator[None]:
         raise OSError(f"{folder}: not written, {said}") from error
 
 
-def _file_table(folder: Path) -> dict[str, Any]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): _file_facts(path) for path in files}
-
-
-def _file_facts(path: Path) -> list[Any]:
-    with path.open("rb") as file:
-        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
-
-
 def _check_files(folder: Path, item: str) -> None:
     """Refuses an item that is not as it was written, before TensorStore meets it: no read of it is checked there."""
-    for name, facts in read_json(folder / _FILES).items():
+    for name, facts in sealed.table(folder).items():
         path = folder / name
-        if name.split("/")[0] == item and not (path.is_file() and _file_facts(path) == facts):
+        is_whole = path.is_file() and sealed.file_facts(path) == facts
+        if name.split("/")[0] == item and not is_whole:
             raise DamagedError(f"{path}: damaged, its bytes are not those that were written")
 
 
 def _whole(folder: Path) -> Path:
-    if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", _FILES)):
+    if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", sealed.TABLE)):
         raise InputError(f"{folder}: no whole checkpoint; expected a folder that jaxprune saved")
     return folder.absolute()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,36 +12,31 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxprune.devices import hosts
+from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model
 from jaxprune.passes import SiteSums, stack
-from jaxprune.pruning import PackedMasks, PrunedBlock
+from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
 from jaxprune.runs import checkpoint, figures
-from jaxprune.runs.digests import hash_masks, hash_weights
 from jaxprune.runs.resume import FinishedLayers
-
-# Folders of a workdir.
-OUTPUTS = ("checkpoint", "stats", "hf", "figures")
 
 
 class Outputs:
-    """Takes blocks as they are done and writes them on a thread, one behind the devices.
+    """Takes blocks as they are done and writes them on a thread, one behind the devices, into `finished.folder`.
 
     Holds packed masks and sums of all layers and, with `output.params`, all parameters; the Hugging
     Face folder goes to disk block by block.
     """
 
-    def __init__(
-        self, model: Model, workdir: Path, config: ConfigDict, finished: FinishedLayers
-    ) -> None:
+    def __init__(self, model: Model, config: ConfigDict, finished: FinishedLayers) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
         self._sums: list[SiteSums] = []
         self._model = model
-        self._workdir = workdir
+        self._folder = finished.folder
         self._finished = finished
         self._config = config.output
         writes_hf = config.output.hf and hosts.is_first()
-        self._hf = HfWriter(model, workdir / "hf") if writes_hf else None
+        self._hf = HfWriter(model, finished.folder / "hf") if writes_hf else None
         self._packed: list[PackedMasks] = []
         self._kept_params: list[Any] = []
         self._weights, self._masks = hashlib.sha256(), hashlib.sha256()
@@ -96,9 +90,10 @@ class Outputs:
         stats = None
         if self._sums[0]:
             stats = stack(self._sums, report["tokens"], self._model.config)
-            checkpoint.save_stats(self._workdir / "stats", stats)
+            checkpoint.save_stats(self._folder / "stats", stats)
         if self._config.figures and hosts.is_first():
-            figures.draw(self._workdir / "figures", self.kept, stats)
+            figures.draw(self._folder / "figures", self.kept, stats)
+            sealed.seal(self._folder / "figures")
         params = None
         if self._config.params:
             params = {
@@ -108,7 +103,7 @@ class Outputs:
             }
         masks = PackedMasks.stack(self._packed)
         checkpoint.save(
-            self._workdir / "checkpoint", params=params, packed_masks=masks, metadata=report
+            self._folder / "checkpoint", params=params, packed_masks=masks, metadata=report
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -14,15 +13,15 @@ from ml_collections import ConfigDict
 
 from jaxprune.calibration import KINDS, Batch, demonstrations, digest, token_batches, token_counts
 from jaxprune.devices import TerminatedError, device_mesh, hosts, termination
-from jaxprune.errors import InputError
-from jaxprune.files import write_json
 from jaxprune.hf import Model, load
 from jaxprune.passes import ActivationStats
 from jaxprune.planning import check_fits, plan_of
 from jaxprune.pruning import PrunedBlock, Settings, prune_blocks, summarise
-from jaxprune.runs.outputs import OUTPUTS, Outputs
+from jaxprune.runs.identity import agree, identity
+from jaxprune.runs.outputs import Outputs
 from jaxprune.runs.report import environment, peak_memory, print_summary
-from jaxprune.runs.resume import FinishedLayers, identity
+from jaxprune.runs.resume import FinishedLayers, begun_with
+from jaxprune.runs.workdir import check_workdir, complete_run, publish
 
 
 def prune_from_config(
@@ -33,16 +32,16 @@ def prune_from_config(
     Args:
       config: validated (`jaxprune.config.validate`).
       workdir: gets config.json, report.json, checkpoint/, stats/, hf/ and figures/, and while the job is
-        unfinished progress/. What an earlier run left there goes first; report.json comes last: a
-        workdir with one is complete, and run anew.
-      overwrite: start afresh where an unfinished run was left.
+        unfinished progress/. report.json comes last: a workdir with one is complete, and if it is of the same
+        job, nothing is done.
+      overwrite: start afresh where an unfinished run was left, and replace a complete one when this one is.
 
     Returns:
       What report.json holds.
 
     Raises:
-      InputError: anything in config, model or data that does not fit, or an unfinished run with another
-        config, model or code.
+      InputError: anything in config, model or data that does not fit, a run with another config, model or
+        code, or files that this package did not write.
       TerminatedError: SIGTERM came; what is done is kept.
     """
     began = time.perf_counter()
@@ -80,28 +79,35 @@ def prune_to_workdir(
       began: `time.perf_counter()` when the job began; now by default.
     """
     began = time.perf_counter() if began is None else began
+    about = identity(model.source.fingerprint, config, batches)
+    agree(about)
     check_workdir(workdir, model.folder)
-    mesh = device_mesh(**config.mesh)
-    plan = plan_of(model.config, model.dtype, batches, config, mesh)
-    check_fits(plan)
-    about = identity(model, config, batches, plan.samples_per_device)
-    with FinishedLayers(workdir, about, overwrite) as finished:
+    if not overwrite and (complete := complete_run(workdir, about)):
         if hosts.is_first():
-            clear(workdir)
-            write_json(workdir / "config.json", json.loads(config.to_json_best_effort()))
-            if finished.layers:
-                print(f"going on at layer {finished.layers} of {model.config.n_layers}")
+            print(f"{workdir} is complete; --overwrite makes it anew")
+        return complete
+    mesh = device_mesh(**config.mesh)
+    begun = None if overwrite else begun_with(workdir)
+    plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
+    check_fits(plan)
+    with FinishedLayers(workdir, about, plan.samples_per_device, overwrite) as finished:
+        if hosts.is_first() and finished.layers:
+            print(f"going on at layer {finished.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
         blocks = prune_blocks(
             model, batches, settings_of(config), mesh=mesh, stats=stats, finished=finished.read,
             samples_per_device=plan.samples_per_device, progress=hosts.is_first(),
         )  # fmt: skip
-        summary = _write_blocks(model, batches, config, workdir, blocks, finished)
+        summary = _write_blocks(model, batches, config, blocks, finished)
+        model.source.fingerprint.check_unchanged()
+        hosts.wait("unchanged")
         summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
         summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
         summary["peak_memory_bytes"] = peak_memory()
+        summary["identity"] = about
         if hosts.is_first():
-            write_json(workdir / "report.json", summary)
+            resolved = json.loads(config.to_json_best_effort())
+            summary = publish(finished.folder, workdir, resolved, summary)
         finished.remove()
     return summary
 
@@ -110,7 +116,6 @@ def _write_blocks(
     model: Model,
     batches: Sequence[Batch],
     config: ConfigDict,
-    workdir: Path,
     blocks: Generator[PrunedBlock, None, None],
     finished: FinishedLayers,
 ) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def _write_blocks(
     # blocks are closed at once when a write fails, so that the progress bar ends before the error is shown
     with (
         contextlib.closing(blocks),
-        Outputs(model, workdir, config, finished) as outputs,
+        Outputs(model, config, finished) as outputs,
         termination() as terminated,
     ):
         for block in blocks:
@@ -130,30 +135,12 @@ def _write_blocks(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
         digests = outputs.digests() | {"calibration": digest(batches)}
+        digests["model"] = model.source.fingerprint.digest
         summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
         summary["digests"] = digests
         summary["environment"] = environment(device_mesh(**config.mesh))
         outputs.close({"config": resolved} | summary)
     return summary
-
-
-def check_workdir(workdir: Path, model: Path) -> None:
-    """Refuses a workdir in which the model to prune is what would be replaced."""
-    outputs = [workdir / name for name in OUTPUTS]
-    if model.resolve() == workdir.resolve():
-        raise InputError(f"--workdir: {workdir} is the model itself; allowed: another folder")
-    if any(model.resolve().is_relative_to(folder.resolve()) for folder in outputs):
-        raise InputError(
-            f"--workdir: {workdir} holds the model itself, {model}, and what is there is replaced; "
-            "allowed: another folder"
-        )
-
-
-def clear(workdir: Path) -> None:
-    """Takes away what an earlier run left, which would pass for this run's."""
-    (workdir / "report.json").unlink(missing_ok=True)
-    for name in OUTPUTS:
-        shutil.rmtree(workdir / name, ignore_errors=True)
 
 
 def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:

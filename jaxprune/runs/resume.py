@@ -9,35 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import importlib.metadata
 import io
 import os
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from ml_collections import ConfigDict
 
-from jaxprune.calibration import Batch, digest
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, read_npz, write_json
-from jaxprune.hf import Model
+from jaxprune.files import read_json, read_npz, sealed, write_json
 from jaxprune.passes import SiteSums
 from jaxprune.pruning import FinishedLayer, PackedMasks
-from jaxprune.version import __version__
+from jaxprune.runs.identity import difference
 
 FOLDER = "progress"
 _RUN, _LOCK = "run.json", "lock"
-_COMMIT = r"[0-9a-f]{40}"  # of a hub snapshot's folder
-# Groups of the config that masks and outputs depend on; not the devices.
-_FIELDS = ("model", "revision", "dtype", "compat", "seed", "calibration", "pruning", "output")
+# Folders of a workdir. They are filled in `progress` and put in their places when all of them are whole.
+OUTPUTS = ("checkpoint", "stats", "hf", "figures")
 
 
 class FinishedLayers:
@@ -49,33 +42,51 @@ class FinishedLayers:
     Args:
       workdir: of the run.
       identity: of this run, see `identity`.
+      samples_per_device: how many a device takes at a time, which a run that goes on does not change.
       overwrite: start afresh, whatever is there.
+
+    Attributes:
+      folder: where the run fills its outputs.
+      layers: how many are finished.
 
     Raises:
       InputError: another run writes there, or an unfinished one of another identity was left there (names
         what differs).
     """
 
-    def __init__(self, workdir: Path, identity: Mapping[str, Any], overwrite: bool = False) -> None:
-        self._folder = workdir / FOLDER
+    def __init__(
+        self,
+        workdir: Path,
+        identity: Mapping[str, Any],
+        samples_per_device: int,
+        overwrite: bool = False,
+    ) -> None:
+        self.folder = workdir / FOLDER
         self._lock: TextIO | None = None
         if hosts.is_first():
-            self._open(workdir, identity, overwrite)
+            self._open(workdir, identity, samples_per_device, overwrite)
         hosts.wait("progress")
         self.layers = 0
         while self._file(self.layers).is_file():
             self.layers += 1
-        if hosts.any_of(not (self._folder / _RUN).is_file()):
+        if hosts.any_of(not (self.folder / _RUN).is_file()):
             raise InputError(f"--workdir: {workdir} is not the same folder on all hosts")
 
-    def _open(self, workdir: Path, identity: Mapping[str, Any], overwrite: bool) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self._folder / _LOCK).open("w")
+    def _open(
+        self,
+        workdir: Path,
+        identity: Mapping[str, Any],
+        samples_per_device: int,
+        overwrite: bool,
+    ) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / _LOCK).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if overwrite or (workdir / "report.json").is_file():  # that one was complete
+            if overwrite:
                 self._clear()
-            self._check(workdir, identity)
+            self._check(workdir, identity, samples_per_device)
+            self._clear_outputs()
         except BlockingIOError:
             self._lock.close()
             raise InputError(
@@ -97,29 +108,40 @@ class FinishedLayers:
         if self._lock is None:
             return
         if kind is not None and not self._file(0).is_file():
-            shutil.rmtree(self._folder)  # nothing to go on with
+            self._clear()  # nothing to go on with
+            self._remove_folder()
         self._lock.close()
 
     def _clear(self) -> None:
-        for file in self._folder.iterdir():
-            if file.name != _LOCK:
-                file.unlink()
+        """Takes away what a run keeps here, and nothing else."""
+        for file in (self.folder / _RUN, *self.folder.glob("layer_*.npz*")):
+            file.unlink(missing_ok=True)
+        self._clear_outputs()
 
-    def _check(self, workdir: Path, identity: Mapping[str, Any]) -> None:
-        before = read_json(self._folder / _RUN)
+    def _clear_outputs(self) -> None:
+        for name in OUTPUTS:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            sealed.unfinished(self.folder / name)
+
+    def _remove_folder(self) -> None:
+        (self.folder / _LOCK).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is in it, and stays
+            self.folder.rmdir()
+
+    def _check(self, workdir: Path, identity: Mapping[str, Any], samples_per_device: int) -> None:
+        before = read_json(self.folder / _RUN)
         if not before:
             self._clear()
-            write_json(self._folder / _RUN, identity)
-        for name in [*identity, *before] if before else []:
-            then, now = before.get(name), identity.get(name)
-            if then != now:
-                raise InputError(
-                    f"--workdir: {workdir} holds an unfinished run with {name} {then!r}, now {now!r}; "
-                    "allowed: the same command, --overwrite (starts afresh), or another folder"
-                )
+            about = {"identity": identity, "samples_per_device": samples_per_device}
+            write_json(self.folder / _RUN, about)
+        elif differs := difference(before.get("identity") or before, identity):
+            raise InputError(
+                f"--workdir: {workdir} holds an unfinished run with {differs}; "
+                "allowed: the same command, --overwrite (starts afresh), or another folder"
+            )
 
     def _file(self, layer: int) -> Path:
-        return self._folder / f"layer_{layer:05}.npz"
+        return self.folder / f"layer_{layer:05}.npz"
 
     def write(self, layer: int, masks: PackedMasks, sums: SiteSums) -> None:
         """Keeps a layer: on disk when this returns, whole or not at all. The first process does."""
@@ -135,7 +157,7 @@ class FinishedLayers:
             out.flush()
             os.fsync(out.fileno())
         os.replace(unfinished, file)
-        _sync(self._folder)
+        _sync(self.folder)
 
     def read(self, layer: int) -> FinishedLayer | None:
         """What was kept of a layer, or None.
@@ -158,7 +180,17 @@ class FinishedLayers:
     def remove(self) -> None:
         """Takes the folder away: the run is complete."""
         if self._lock is not None:
-            shutil.rmtree(self._folder)
+            self._clear()
+            self._remove_folder()
+
+
+def begun_with(workdir: Path) -> int | None:
+    """The samples of a device at a time that an unfinished run began with; None where there is none."""
+    file = workdir / FOLDER / _RUN
+    samples = read_json(file).get("samples_per_device")
+    if samples is None or (type(samples) is int and samples > 0):
+        return samples
+    raise InputError(f"{file}: broken; allowed: --overwrite, which starts afresh")
 
 
 def _sync(folder: Path) -> None:
@@ -167,41 +199,3 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def identity(
-    model: Model, config: ConfigDict, batches: Sequence[Batch], samples_per_device: int
-) -> dict[str, Any]:
-    """What must be the same for a run to go on: code, versions, model files, calibration, config, micro-batch."""
-    fields = {name: config[name] for name in _FIELDS if name in config}
-    plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
-    return {
-        "jaxprune": f"{__version__} ({_code()})",
-        **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "numpy")},
-        **{f"file {name}": facts for name, facts in _files(model.folder).items()},
-        "calibration": digest(batches),
-        "samples of a device at a time": samples_per_device,
-        **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
-    }
-
-
-def _code() -> str:
-    """A digest of this package's source."""
-    sha = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for file in sorted(root.rglob("*.py")):
-        sha.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
-    return sha.hexdigest()[:16]
-
-
-def _files(folder: Path) -> dict[str, str]:
-    """Size and time of the model's files; of hub snapshots, which are named by their commit, the size alone."""
-    is_snapshot = re.fullmatch(_COMMIT, folder.resolve().name) is not None
-    facts = {}
-    for pattern in ("config.json", "*.safetensors", "*.bin", "*.index.json"):
-        for file in sorted(folder.glob(pattern)):
-            with contextlib.suppress(FileNotFoundError):  # a link of a snapshot that leads nowhere
-                state = file.stat()
-                when = "" if is_snapshot else f", changed {state.st_mtime_ns} ns"
-                facts[file.name] = f"{state.st_size} bytes{when}"
-    return facts

@@ -1,4 +1,4 @@
-"""Reads back what a pruning run wrote and compares it with its report: mask bits, zeros, weights."""
+"""Reads back all that a pruning run wrote and compares it with its report: files, mask bits, zeros, weights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_json
 from jaxprune.hf import load
 from jaxprune.progress import progress_bar
-from jaxprune.pruning import PackedMasks, summarise
+from jaxprune.pruning import PackedMasks, hash_masks, hash_weights, summarise
 from jaxprune.runs import checkpoint
-from jaxprune.runs.digests import hash_masks, hash_weights
+from jaxprune.runs.workdir import file_faults
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:
     """What in a run is not as its report says; empty if all is.
 
-    Recounts the zeros of every mask and of every tensor of `hf/` and of the checkpoint's parameters, as far as
-    there are any, one block at a time, and compares digests.
+    Compares every file with its digest. Recounts the zeros of every mask and of every tensor of `hf/` and of the
+    checkpoint's parameters, as far as there are any, one block at a time, and compares digests of these too.
 
     Args:
       run: the workdir of a pruning run.
@@ -38,11 +38,12 @@ def verify(run: Path, progress: bool = True) -> list[str]:
         raise InputError(
             f"{run}: no complete pruning run; expected report.json, which scripts/prune.py writes last"
         )
+    faults = list(file_faults(run, report))
     try:
         layers = checkpoint.restore_packed_masks(run / "checkpoint").layers
     except (InputError, ValueError, OSError, KeyError) as error:
-        return [f"checkpoint: {_line(error)}"]
-    faults = [f"checkpoint: {fault}" for fault in _mask_faults(layers, report)]
+        return [*faults, f"checkpoint: {_line(error)}"]
+    faults += [f"checkpoint: {fault}" for fault in _mask_faults(layers, report)]
     for name, read in (("hf", _exported), ("checkpoint", _checkpointed)):
         try:
             block = read(run)

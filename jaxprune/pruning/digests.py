@@ -8,7 +8,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from jaxprune.models import BlockParams
-from jaxprune.pruning import PackedMasks
+from jaxprune.pruning.packed import PackedMasks
 
 
 def hash_masks(digest: Any, masks: PackedMasks) -> None:

@@ -1,0 +1,91 @@
+"""What decides the bits of a run → one record: two runs with equal records make equal masks.
+
+The content of the model's files, not their names or times; the calibration set's tokens, not where the texts lie; the
+fields of the config that matter; the package's own code that computes; the versions and settings of what it computes
+with. What cannot change a bit is not in it: devices, hosts, free memory, reports.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax.traverse_util import flatten_dict
+from ml_collections import ConfigDict
+
+from jaxprune.calibration import Batch, digest
+from jaxprune.devices import compiler_settings, hosts
+from jaxprune.errors import InputError
+from jaxprune.hf import Fingerprint
+
+# Fields of the config that bits depend on, beside those that the calibration set's tokens stand for.
+_FIELDS = ("dtype", "compat", "seed", "pruning", "output")
+_VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
+# Rooms whose code decides which weights stay.
+_NUMERIC = ("devices", "hf", "models", "passes", "pruning")
+
+
+def identity(
+    model: Fingerprint, config: ConfigDict, batches: Sequence[Batch]
+) -> dict[str, str | int | float | bool | None]:
+    """What must be the same for two runs to be one job, by name.
+
+    Args:
+      model: of the files that the model is read from.
+      config: validated.
+      batches: the calibration set.
+    """
+    fields = {name: config[name] for name in _FIELDS}
+    plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
+    return {
+        **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
+        **{f"file {name}": sha for name, sha in model.digests.items()},
+        "calibration": digest(batches),
+        "code": _code(),
+        **{name: importlib.metadata.version(name) for name in _VERSIONS},
+        "platform": jax.default_backend(),
+        **compiler_settings(),
+    }
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """What of two records differs first, in words; None if they are equal."""
+    for name in [*now, *before]:
+        if before.get(name) != now.get(name):
+            return f"{name} {_short(before.get(name))}, now {_short(now.get(name))}"
+    return None
+
+
+def agree(now: Mapping[str, Any]) -> None:
+    """Refuses processes that are not of one job; all must call.
+
+    Raises:
+      InputError: names the process and what differs.
+    """
+    first, *others = hosts.gather_json(now)
+    for process, theirs in enumerate(others, start=1):
+        if differs := difference(first, theirs):
+            raise InputError(
+                f"process {process} has another job than process 0: {differs}; expected the same "
+                "command, model, texts and versions on all hosts"
+            )
+
+
+def _short(value: Any) -> str:
+    """A value as messages have it, digests by their first digits."""
+    text = repr(value)
+    return f"{text[:13]}…'" if isinstance(value, str) and len(value) == 64 else text
+
+
+def _code() -> str:
+    """A digest of the package's source that computes."""
+    sha = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for room in _NUMERIC:
+        for file in sorted((root / room).rglob("*.py")):
+            sha.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
+    return sha.hexdigest()

@@ -1,0 +1,108 @@
+"""A run's workdir: is it complete, may it be replaced, and how a new run takes the place of an old one.
+
+report.json comes last and holds the rest together: digests of config.json, of each folder's table of files, and of
+itself. So a workdir with one is complete, and what is not as it was written can be named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxprune.errors import InputError
+from jaxprune.files import read_json, sealed, write_json
+from jaxprune.hf import exported_digest
+from jaxprune.runs.identity import difference
+from jaxprune.runs.resume import OUTPUTS
+
+REPORT, CONFIG = "report.json", "config.json"
+
+
+def complete_run(workdir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What report.json says, where a run of this identity is complete; None where none is.
+
+    Raises:
+      InputError: a run of another identity is.
+    """
+    report = read_json(workdir / REPORT)
+    if not report:
+        return None
+    if differs := difference(report.get("identity", {}), identity):
+        raise InputError(
+            f"--workdir: {workdir} holds a complete run with {differs}; "
+            "allowed: --overwrite (replaces it), or another folder"
+        )
+    return report
+
+
+def check_workdir(workdir: Path, model: Path) -> None:
+    """Refuses a workdir that is, or in whose outputs lies, the model, or that holds files under their names.
+
+    Raises:
+      InputError: names what is there.
+    """
+    if model.resolve() == workdir.resolve():
+        raise InputError(f"--workdir: {workdir} is the model itself; allowed: another folder")
+    outputs = [workdir / name for name in OUTPUTS]
+    if any(model.resolve().is_relative_to(folder.resolve()) for folder in outputs):
+        raise InputError(
+            f"--workdir: {workdir} holds the model itself, {model}, and what is there is replaced; "
+            "allowed: another folder"
+        )
+    for folder in outputs:
+        sealed.check_replaceable(folder, overwrite=True)
+    files = read_json(workdir / REPORT).get("files", {})
+    config = workdir / CONFIG
+    if config.exists() and [*sealed.file_facts(config)] != files.get(CONFIG):
+        raise InputError(
+            f"--workdir: {config} is there, which jaxprune did not write; allowed: to move it away, "
+            "or another folder"
+        )
+
+
+def publish(
+    unfinished: Path, workdir: Path, config: Mapping[str, Any], report: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Puts the outputs of a run that is whole in the place of an older one's, and report.json last.
+
+    Returns:
+      What report.json holds: `report`, with the digests of all files.
+    """
+    (workdir / REPORT).unlink(missing_ok=True)
+    for name in OUTPUTS:
+        sealed.remove(workdir / name)
+        if (unfinished / name).is_dir():
+            (unfinished / name).rename(workdir / name)
+    write_json(workdir / CONFIG, config)
+    tables = (f"{name}/{sealed.TABLE}" for name in OUTPUTS if (workdir / name).is_dir())
+    files = {name: sealed.file_facts(workdir / name) for name in (CONFIG, *tables)}
+    whole = {**report, "files": files}
+    if (workdir / "hf").is_dir():
+        whole["digests"]["hf"] = exported_digest(sealed.table(workdir / "hf"))
+    whole["digests"]["report"] = report_digest(whole)
+    write_json(workdir / REPORT, whole)
+    return whole
+
+
+def report_digest(report: Mapping[str, Any]) -> str:
+    """SHA-256 of what report.json holds beside this digest itself."""
+    digests = {name: value for name, value in report["digests"].items() if name != "report"}
+    text = json.dumps({**report, "digests": digests}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_faults(workdir: Path, report: Mapping[str, Any]) -> Iterator[str]:
+    """What of a complete run's files is missing, damaged or not its own, a line each."""
+    if report["digests"].get("report") != report_digest(report):
+        yield f"{REPORT}: changed since it was written"
+    for name, (size, sha256) in report.get("files", {}).items():
+        path = workdir / name
+        if not path.is_file():
+            yield f"{name}: missing"
+        elif sealed.file_facts(path) != (size, sha256):
+            yield f"{name}: damaged, its bytes are not those that were written"
+        elif path.name == sealed.TABLE:
+            yield from (f"{path.parent.name}: {fault}" for fault in sealed.faults(path.parent))
