@@ -21,9 +21,8 @@ import jax
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.files import from_json, read_json, to_json, write_json
+from jaxprune.files import from_json, read_json, sealed, to_json, write_json
 
-_CHUNK = 16 << 20
 # A file may change twice within one tick of the clock that stamps it; younger ones are not kept.
 _TICK = 2.0  # seconds
 
@@ -127,15 +126,12 @@ def _file_digest(path: Path, state: FileState) -> str:
         kept = read_json(entry)
         if kept and (known := from_json(_Kept, kept, str(entry))).state == state:
             return known.sha256
-    sha = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
+    sha256 = sealed.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:
         with contextlib.suppress(OSError):  # a cache that cannot be written is only slower
             entry.parent.mkdir(parents=True, exist_ok=True)
-            write_json(entry, to_json(_Kept(state, sha.hexdigest())))
-    return sha.hexdigest()
+            write_json(entry, to_json(_Kept(state, sha256)))
+    return sha256
 
 
 def _cache() -> Path:

@@ -82,21 +82,20 @@ def publish(
     whole = {**report, "files": files}
     if (workdir / "hf").is_dir():
         whole["digests"]["hf"] = exported_digest(sealed.table(workdir / "hf"))
-    whole["digests"]["report"] = report_digest(whole)
+    whole["sha256"] = report_digest(whole)
     write_json(workdir / REPORT, whole)
     return whole
 
 
 def report_digest(report: Mapping[str, Any]) -> str:
     """SHA-256 of what report.json holds beside this digest itself."""
-    digests = {name: value for name, value in report["digests"].items() if name != "report"}
-    text = json.dumps({**report, "digests": digests}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    rest = {name: value for name, value in report.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def file_faults(workdir: Path, report: Mapping[str, Any]) -> Iterator[str]:
     """What of a complete run's files is missing, damaged or not its own, a line each."""
-    if report["digests"].get("report") != report_digest(report):
+    if report.get("sha256") != report_digest(report):
         yield f"{REPORT}: changed since it was written"
     for name, (size, sha256) in report.get("files", {}).items():
         path = workdir / name

@@ -98,7 +98,9 @@ def test_masks_take_one_bit_a_weight_on_disk(tmp_path):
 
 def test_a_new_checkpoint_replaces_the_old_one(tmp_path):
     checkpoint.save(tmp_path / "c", params=params(), masks=masks())
-    checkpoint.save(tmp_path / "c", masks=masks(), metadata=METADATA)
+    with pytest.raises(jp.InputError, match="c: already there"):
+        checkpoint.save(tmp_path / "c", masks=masks(), metadata=METADATA)
+    checkpoint.save(tmp_path / "c", masks=masks(), metadata=METADATA, overwrite=True)
     restored = checkpoint.restore(tmp_path / "c")
     assert restored.params is None
     assert restored.metadata == METADATA
@@ -113,7 +115,8 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ocp.PyTreeCheckpointHandler, "async_save", full)
         with pytest.raises(OSError, match="no space left"):
-            checkpoint.save(tmp_path / "c", params=jax.tree.map(np.zeros_like, params()))
+            zeros = jax.tree.map(np.zeros_like, params())
+            checkpoint.save(tmp_path / "c", params=zeros, overwrite=True)
         with pytest.raises(OSError, match="no space left"):
             checkpoint.save(tmp_path / "never", params=params())
     assert_bits(checkpoint.restore(tmp_path / "c").params, params())

@@ -17,7 +17,9 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE
 from jaxprune.pruning import block_masks
 from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.runs.identity import identity
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +86,7 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
     each = 4 if propagate == "site" else 1  # selections a layer
     for after in (each + each // 2, each):  # within a layer; then one more layer
         crash(monkeypatch, config, tmp_path / "broken", after)
-    assert {p.name for p in (tmp_path / "broken").iterdir()} == {"config.json", "progress"}
+    assert {p.name for p in (tmp_path / "broken").iterdir()} == {"progress"}
     layers = len(list((tmp_path / "broken" / "progress").glob("layer_*.npz")))
     assert layers == 2
     prune_from_config(config, tmp_path / "broken")
@@ -157,14 +159,14 @@ def change_code(model, tokens):
         (change_model, "file model.safetensors"),
         (change_text, "calibration"),
         (change_config, "config.pruning.sparsity 0.3, now 0.4"),
-        (change_code, "jaxprune "),
+        (change_code, "code "),
     ],
 )
 def test_another_job_is_refused_and_named(unfinished, change, named, monkeypatch):
     model, text, workdir = unfinished
     config = change(model, text)
     if change is change_code:
-        monkeypatch.setattr("jaxprune.runs.resume._code", lambda: "other")
+        monkeypatch.setattr("jaxprune.runs.identity._code", lambda: "other")
     before = {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()}
     with pytest.raises(jp.InputError, match=f"holds an unfinished run with {named}.*--overwrite"):
         prune_from_config(config, workdir)
@@ -189,12 +191,6 @@ def test_a_damaged_layer_is_refused(unfinished):
     file.write_bytes(content)
     with pytest.raises(jp.InputError, match=r"layer_00000.npz: damaged; allowed: --overwrite"):
         prune_from_config(job(model, text), workdir)
-
-
-def test_a_complete_run_is_run_anew(tiny_folder, tokens, tmp_path):
-    prune_from_config(job(tiny_folder("gpt2"), tokens), tmp_path / "run")
-    prune_from_config(job(tiny_folder("gpt2"), tokens, pruning__sparsity=0.5), tmp_path / "run")
-    assert verify(tmp_path / "run", progress=False) == []
 
 
 # Processes.
@@ -253,7 +249,7 @@ def test_kills_change_no_bit(deep, tokens, tmp_path):
             wait_for(lambda goal=goal: layers() >= goal, process)
             time.sleep(rng.uniform(0, 0.02))
         else:
-            wait_for(lambda: (workdir / "hf").is_dir(), process)  # all layers are done
+            wait_for(lambda: (progress / "hf").is_dir(), process)  # all layers are done
             time.sleep(rng.uniform(0, 0.05))
         process.kill()
         process.wait()
@@ -285,14 +281,11 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path):
 
 
 def test_two_runs_in_one_folder(unfinished):
-    from jaxprune.hf.model import load
-    from jaxprune.runs.resume import FinishedLayers, identity
-
     model, text, workdir = unfinished
     config = job(model, text)
-    batches = jp.token_batches(str(text))
+    about = identity(jp.load(model).source.fingerprint, config, jp.token_batches(str(text)))
     with (
-        FinishedLayers(workdir, identity(load(model), config, batches, SAMPLES_PER_DEVICE)),
+        FinishedLayers(workdir, about, SAMPLES_PER_DEVICE),
         pytest.raises(jp.InputError, match="another run is writing to"),
     ):
         prune_from_config(config, workdir, overwrite=True)

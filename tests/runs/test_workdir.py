@@ -1,0 +1,197 @@
+"""Whose is a workdir, and which run: nothing finished is lost, nothing that is not ours is removed."""
+
+import contextlib
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.pruning import block_masks
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.verify import verify
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_folder, tmp_path_factory):
+    """(model, tokens, workdir) of a run that is complete."""
+    folder = tmp_path_factory.mktemp("finished")
+    ids = np.random.default_rng(1).integers(0, 131, (5, 24)).astype(np.int32)
+    np.savez(folder / "tokens.npz", input_ids=ids)
+    shutil.copytree(tiny_folder("gpt2"), folder / "model")
+    prune_from_config(job(folder), folder / "run")
+    return folder
+
+
+@pytest.fixture
+def place(finished, tmp_path):
+    """A copy of that folder."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
+    return tmp_path
+
+
+def job(folder, **fields):
+    config = base_config()
+    config.model = str(folder / "model")
+    config.calibration.kind = "tokens"
+    config.calibration.data = str(folder / "tokens.npz")
+    config.output.figures = True
+    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
+    return validate(config)
+
+
+def contents(folder):
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_the_same_job_is_done_already(place, capsys):
+    before = contents(place)
+    report = prune_from_config(job(place, mesh__data=1, evaluation__rows=3), place / "run")
+    assert contents(place) == before
+    assert report == json.loads((place / "run" / "report.json").read_text())
+    said = capsys.readouterr().out
+    assert "run is complete; --overwrite makes it anew" in said
+    assert "sparsity" in said
+
+
+def test_the_same_model_and_text_elsewhere_are_the_same_job(place):
+    shutil.move(place / "model", place / "other")
+    shutil.move(place / "tokens.npz", place / "text.npz")
+    config = job(place, model=str(place / "other"), calibration__data=str(place / "text.npz"))
+    before = contents(place)
+    prune_from_config(config, place / "run")
+    assert contents(place) == before
+
+
+def other_weights(place):
+    """One bit, with the time put back, in a folder that looks like a snapshot of the hub."""
+    file = place / "model" / "model.safetensors"
+    state, content = file.stat(), bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    commit = place / ("0123456789" * 4)
+    shutil.move(place / "model", commit)
+    return job(place, model=str(commit))
+
+
+def other_text(place):
+    arrays = dict(np.load(place / "tokens.npz"))
+    arrays["input_ids"][0, 0] ^= 1
+    np.savez(place / "tokens.npz", **arrays)
+    return job(place)
+
+
+def other_sparsity(place):
+    return job(place, pruning__sparsity=0.8)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (other_weights, r"file model.safetensors '[0-9a-f]{12}…', now '"),
+        (other_text, "calibration '"),
+        (other_sparsity, r"config.pruning.sparsity 0\.3, now 0\.8"),
+    ],
+)
+def test_another_job_is_refused_and_named_and_replaces_when_told(place, change, named):
+    config = change(place)
+    before = contents(place / "run")
+    with pytest.raises(jp.InputError, match=f"holds a complete run with {named}.*--overwrite"):
+        prune_from_config(config, place / "run")
+    assert contents(place / "run") == before
+    prune_from_config(config, place / "run", overwrite=True)
+    assert verify(place / "run", progress=False) == []
+    prune_from_config(config, place / "fresh")
+    one, other = (json.loads((place / n / "report.json").read_text()) for n in ("run", "fresh"))
+    assert one["digests"]["masks"] == other["digests"]["masks"]
+
+
+def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
+    before = contents(place / "run")
+    config, count, whole = other_sparsity(place), iter(range(10)), block_masks.select
+
+    def select(*arguments):
+        if next(count) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(block_masks, "select", select)
+        with pytest.raises(KeyboardInterrupt):
+            prune_from_config(config, place / "run", overwrite=True)
+    after = contents(place / "run")
+    assert {file: after[file] for file in before} == before
+    assert verify(place / "run", progress=False) == []
+    prune_from_config(config, place / "run", overwrite=True)
+    assert verify(place / "run", progress=False) == []
+    assert not (place / "run" / "progress").exists()
+
+
+@pytest.mark.parametrize("where", ["hf", "stats", "figures", "checkpoint"])
+def test_files_of_others_stay(place, where):
+    thesis = place / "run" / where / "thesis.tex"
+    thesis.write_text("mine")
+    before = contents(place / "run")
+    with pytest.raises(jp.InputError, match=r"thesis\.tex is there, which jaxprune did not write"):
+        prune_from_config(job(place, pruning__sparsity=0.8), place / "run", overwrite=True)
+    assert contents(place / "run") == before
+
+
+def test_a_config_of_others_stays(place):
+    (place / "mine").mkdir()
+    (place / "mine" / "config.json").write_text("{}")
+    with pytest.raises(jp.InputError, match=r"config\.json is there, which jaxprune did not write"):
+        prune_from_config(job(place), place / "mine")
+    assert (place / "mine" / "config.json").read_text() == "{}"
+
+
+def test_what_others_put_into_progress_stays(place, monkeypatch):
+    (place / "new" / "progress").mkdir(parents=True)
+    (place / "new" / "progress" / "notes").write_text("mine")
+    prune_from_config(job(place), place / "new")
+    assert [*(place / "new" / "progress").iterdir()] == [place / "new" / "progress" / "notes"]
+
+
+def test_a_model_that_changes_while_it_is_read(place, monkeypatch):
+    whole, count = block_masks.select, iter(range(10))
+    file = place / "model" / "model.safetensors"
+
+    def select(*arguments):
+        if next(count) == 1:
+            state, content = file.stat(), bytearray(file.read_bytes())
+            content[-3] ^= 1
+            with file.open("r+b") as out:  # the same inode
+                out.write(content)
+            os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+        return whole(*arguments)
+
+    monkeypatch.setattr(block_masks, "select", select)
+    with pytest.raises(jp.InputError, match=r"model\.safetensors: changed while it was read"):
+        prune_from_config(job(place), place / "new")
+    assert not (place / "new" / "report.json").exists()
+
+
+def damages(run):
+    """Each file of a run."""
+    files = sorted(file for file in run.rglob("*") if file.is_file())
+    return [str(file.relative_to(run)) for file in files]
+
+
+def test_every_damage_is_found_and_named(place):
+    run = place / "run"
+    assert verify(run, progress=False) == []
+    for name in damages(run):
+        file = run / name
+        content = file.read_bytes()
+        for damaged in (content[:-1] + bytes([content[-1] ^ 1]), None):
+            file.unlink() if damaged is None else file.write_bytes(damaged)
+            faults = []
+            with contextlib.suppress(jp.InputError):
+                faults = verify(run, progress=False)
+                assert any(file.name in fault for fault in faults), (name, faults)
+            file.write_bytes(content)
+    assert verify(run, progress=False) == []
