@@ -7,18 +7,22 @@ On several hosts give the same command on each, with --distributed.
 
 from pathlib import Path
 
+from absl import flags
 from ml_collections import ConfigDict
 
 from jaxprune import cli
 from jaxprune.evaluation import evaluate_from_config
 
+OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "replace the scores of another model where the workdir holds them"
+)
 join = cli.process_flags()
 
 
 def main(config: ConfigDict, workdir: Path) -> None:
     """Evaluates `config.model` and writes a folder for each task to `workdir`."""
     join()
-    evaluate_from_config(config, workdir)
+    evaluate_from_config(config, workdir, overwrite=OVERWRITE.value)
 
 
 if __name__ == "__main__":

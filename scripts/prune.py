@@ -17,7 +17,9 @@ from jaxprune.planning import CHIPS, plan_from_config, print_plan
 from jaxprune.runs import prune_from_config
 
 OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "start afresh where the workdir holds an unfinished run"
+    "overwrite",
+    False,
+    "start afresh where the workdir holds an unfinished run, and replace a complete one",
 )
 PLAN = flags.DEFINE_boolean(
     "plan", False, "print what the run would need, without loading the model or writing anything"

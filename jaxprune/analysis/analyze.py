@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overla
 from jaxprune.calibration import KINDS, chosen_languages, digest
 from jaxprune.devices import device_mesh
 from jaxprune.errors import refusal
-from jaxprune.files import write_json
+from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model, load
 from jaxprune.models import family_of
 from jaxprune.passes import HIDDEN, ActivationStats
@@ -52,6 +51,8 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             calibration.kind,
             "any other, as the analysis makes demonstrations from sentences in calibration.data",
         )
+    folder = workdir / "analysis"
+    sealed.check_replaceable(folder, overwrite=True)
     codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(**config.mesh)
     model = load(config.model, config.revision)
@@ -64,23 +65,25 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     stats = measure(model, batches, dtype=config.dtype, mesh=mesh)
     share = used_share(options.top, config.compat)
     overlap = compare_sets(stats, share)
-    folder = workdir / "analysis"
-    _write_tables(folder, stats, overlap, masks)
-    measured = time.perf_counter()
-    pictures.draw(folder / "figures", stats, overlap, masks, target=calibration.target, share=share)
-    summary = analysis_summary(stats, overlap, masks) | {
-        "languages": codes,
-        "target": calibration.target,
-        "top": {"asked": options.top, "used": share},
-        "digest": digest(batches),
-        "seconds": {
-            "tables": round(measured - began, 3),
-            "figures": round(time.perf_counter() - measured, 3),
-        },
-        "environment": environment(mesh),
-        "config": json.loads(config.to_json_best_effort()),
-    }
-    write_json(folder / "analysis.json", summary)
+    with sealed.whole_folder(folder) as filled:
+        _write_tables(filled, stats, overlap, masks)
+        measured = time.perf_counter()
+        pictures.draw(
+            filled / "figures", stats, overlap, masks, target=calibration.target, share=share
+        )
+        summary = analysis_summary(stats, overlap, masks) | {
+            "languages": codes,
+            "target": calibration.target,
+            "top": {"asked": options.top, "used": share},
+            "digest": digest(batches),
+            "seconds": {
+                "tables": round(measured - began, 3),
+                "figures": round(time.perf_counter() - measured, 3),
+            },
+            "environment": environment(mesh),
+            "config": json.loads(config.to_json_best_effort()),
+        }
+        write_json(filled / "analysis.json", summary)
     print_summary(config.model, summary, folder)
     return summary
 
@@ -109,8 +112,6 @@ def _write_tables(
     overlaps: Mapping[str, Overlap],
     masks: MaskOverlap | None,
 ) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     write_magnitudes(folder, stats)
     write_overlaps(folder, stats.roles, overlaps)
     if masks is not None:

@@ -36,12 +36,14 @@ from jaxprune.evaluation.translation import (
     read_sentences,
 )
 from jaxprune.hf import Model, load
-from jaxprune.runs import environment
+from jaxprune.runs import MODEL_DIGEST, environment
 
 Scoring = Callable[[str, Sequence[Question], str, str], Float[np.ndarray, "R C"]]
 
 
-def evaluate_from_config(config: ConfigDict, workdir: Path) -> dict[str, Result]:
+def evaluate_from_config(
+    config: ConfigDict, workdir: Path, *, overwrite: bool = False
+) -> dict[str, Result]:
     """Evaluates a model on everything that `config.evaluation` names.
 
     All rows and texts are read before the model is, so that what is wrong with them is known at once.
@@ -50,6 +52,7 @@ def evaluate_from_config(config: ConfigDict, workdir: Path) -> dict[str, Result]
       config: validated.
       workdir: gets a folder for each task (see `evaluate_task`) and `perplexity/`. What an earlier
         evaluation of the same tasks left goes first, and a folder appears when all of it is there.
+      overwrite: also replace the scores of another model.
 
     Returns:
       By folder, what its metrics.json holds.
@@ -76,8 +79,8 @@ def evaluate_from_config(config: ConfigDict, workdir: Path) -> dict[str, Result]
     model = load(config.model, config.revision)
     scorer = scorer_of(model, config)
     if hosts.is_first():
-        clear_folders(workdir, folders)
-    about = facts(config)
+        clear_folders(workdir, folders, model, overwrite)
+    about = facts(config, model)
     results: dict[str, Result] = {
         one.task.name: evaluate_task(scorer, one, workdir, about) for one in tasks
     }
@@ -131,9 +134,10 @@ def scorer_of(model: Model, config: ConfigDict) -> Scorer:
     )
 
 
-def facts(config: ConfigDict) -> dict[str, Any]:
-    """What every metrics.json tells of its run."""
+def facts(config: ConfigDict, model: Model) -> dict[str, Any]:
+    """What every metrics.json tells of its run, with a digest of the model that is scored."""
     about = {key: config[key] for key in ("model", "revision", "dtype", "seed")}
+    about[MODEL_DIGEST] = model.source.fingerprint.digest
     return about | {"environment": environment(device_mesh(**config.mesh))}
 
 
@@ -215,6 +219,7 @@ def evaluate_task(
         about=about,
         seconds=round(time.perf_counter() - began, 3),
     )
+    scorer.model.source.fingerprint.check_unchanged()
     write_folder(workdir, task.name, result.json(), scored)
     return result
 
@@ -233,5 +238,6 @@ def evaluate_perplexity(
     }
     seconds = round(time.perf_counter() - began, 3)
     result = PerplexityResult(languages=figures, about=about, seconds=seconds)
+    scorer.model.source.fingerprint.check_unchanged()
     write_folder(workdir, PERPLEXITY, result.json(), {})
     return result

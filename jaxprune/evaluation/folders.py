@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,27 +11,36 @@ import numpy as np
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import Scored
-from jaxprune.files import UNFINISHED, whole_folder, write_json
+from jaxprune.files import read_json, sealed, write_json
+from jaxprune.hf import Model
+from jaxprune.runs import MODEL_DIGEST
 
 
-def clear_folders(workdir: Path, names: Sequence[str]) -> None:
-    """Takes away what an earlier evaluation of these tasks left, which would pass for this one's."""
+def clear_folders(
+    workdir: Path, names: Sequence[str], model: Model, overwrite: bool = False
+) -> None:
+    """Takes away what an earlier evaluation of the same tasks and model left, which would pass for this one's.
+
+    Args:
+      names: of tasks.
+      model: that is evaluated.
+      overwrite: also where it was another model that was evaluated.
+
+    Raises:
+      InputError: the scores of another model are there, or files that this package did not write.
+    """
     for name in names:
-        folder = workdir / name
-        other_files = [file for file in folder.glob("*") if not _is_ours(file)]
-        if other_files or folder.is_file():
+        sealed.check_replaceable(workdir / name, overwrite=True)
+        file = workdir / name / "metrics.json"
+        scored = read_json(file).get(MODEL_DIGEST)
+        if not overwrite and scored not in (None, model.source.fingerprint.digest):
             raise InputError(
-                f"--workdir: {other_files[0] if other_files else folder} is there, and the folder {folder} is "
-                "replaced; allowed: another --workdir, or another name for the task"
+                f"--workdir: {file} has the scores of another model; allowed: --overwrite (replaces them), "
+                "or another folder"
             )
     for name in names:
-        shutil.rmtree(workdir / name, ignore_errors=True)
-    shutil.rmtree(workdir / UNFINISHED, ignore_errors=True)
+        sealed.remove(workdir / name)
     workdir.mkdir(parents=True, exist_ok=True)
-
-
-def _is_ours(file: Path) -> bool:
-    return file.is_file() and (file.suffix in (".npz", ".jsonl") or file.name == "metrics.json")
 
 
 def write_folder(
@@ -41,7 +49,7 @@ def write_folder(
     """Writes `<workdir>/<name>`: metrics.json, and scores by language; on the first host only."""
     if not hosts.is_first():
         return
-    with whole_folder(workdir / name) as folder:
+    with sealed.whole_folder(workdir / name) as folder:
         for code, arrays in scored.items():
             np.savez(folder / f"{code}.npz", **arrays._asdict())
         write_json(folder / "metrics.json", metrics)

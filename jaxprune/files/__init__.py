@@ -3,18 +3,16 @@
 from jaxprune.files import sealed
 from jaxprune.files.arrays import read_npz
 from jaxprune.files.records import LEFT_OUT_IF_NONE, from_json, read_json, to_json
-from jaxprune.files.whole import UNFINISHED, short_names, whole_folder, write_json, write_text
+from jaxprune.files.whole import short_names, write_json, write_text
 
 __all__ = [
     "LEFT_OUT_IF_NONE",
-    "UNFINISHED",
     "from_json",
     "read_json",
     "read_npz",
     "sealed",
     "short_names",
     "to_json",
-    "whole_folder",
     "write_json",
     "write_text",
 ]

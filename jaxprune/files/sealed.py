@@ -18,6 +18,7 @@ from jaxprune.files.records import read_json
 from jaxprune.files.whole import write_json
 
 TABLE = "files.json"
+UNFINISHED = ".jaxprune-unfinished"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
 
@@ -105,22 +106,41 @@ def remove(folder: Path) -> None:
 
 
 def unfinished(folder: Path) -> Path:
-    """Where a folder is filled that gets its name when it is whole; what a killed process left there goes."""
-    place = unfinished_name(folder)
-    shutil.rmtree(place, ignore_errors=True)
-    return place
+    """Where a folder is filled until it is whole; what a killed process left there goes."""
+    discard(folder)
+    unfinished_name(folder).parent.mkdir(parents=True, exist_ok=True)
+    return unfinished_name(folder)
 
 
 def unfinished_name(folder: Path) -> Path:
-    """Beside the folder; a name that nobody else gives."""
-    return folder.with_name(f".{folder.name}.jaxprune-unfinished")
+    """A level deeper than whole folders, so that nobody takes it for one, under a name that nobody else gives."""
+    return folder.parent / UNFINISHED / folder.name
 
 
-def replace(unfinished: Path, folder: Path) -> None:
-    """Seals a folder that is whole and gives it the name of another one, which goes first; see `remove`."""
-    seal(unfinished)
+def discard(folder: Path) -> None:
+    """Takes away what was filled of a folder, by whatever name a library gave it until it was whole."""
+    place = unfinished_name(folder)
+    for left in (place, *place.parent.glob(f"{place.name}.orbax-checkpoint-tmp*")):
+        shutil.rmtree(left, ignore_errors=True)
+    _remove_if_empty(folder.parent / UNFINISHED)
+
+
+def finish(folder: Path) -> None:
+    """Seals what was filled of a folder, and gives it its name in place of an older one's; see `remove`."""
+    filled = unfinished_name(folder)
+    seal(filled)
     remove(folder)
-    unfinished.rename(folder)
+    filled.rename(folder)
+    _remove_if_empty(filled.parent)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which is sealed and gets its name when the block ends without an error."""
+    filled = unfinished(folder)
+    filled.mkdir()
+    yield filled
+    finish(folder)
 
 
 def _names(folder: Path) -> list[str]:

@@ -1,17 +1,12 @@
-"""Files and folders that are whole or not there."""
+"""Files that are whole or not there."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-# Folders are filled in here: a level deeper than whole ones, so that nobody takes one for such.
-UNFINISHED = "unfinished.new"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -28,17 +23,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a JSON file that is either whole or not there."""
     write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-@contextlib.contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name when the block ends without an error; no older one may be there."""
-    unfinished = folder.parent / UNFINISHED / folder.name
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    yield unfinished
-    unfinished.rename(folder)
-    unfinished.parent.rmdir()
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

@@ -52,7 +52,7 @@ class HfWriter:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            shutil.rmtree(self._unfinished, ignore_errors=True)
+            sealed.discard(self._folder)
 
     def write_part(self, params: Params, part: str, layer: int = 0) -> None:
         """One shard of "embed", "head" or a block ("blocks", layer) from memory."""
@@ -69,7 +69,7 @@ class HfWriter:
             for file in self._model.folder.glob(pattern):
                 if file.is_file() and not file.name.endswith((".index.json", sealed.TABLE)):
                     shutil.copyfile(file, self._unfinished / file.name)
-        sealed.replace(self._unfinished, self._folder)
+        sealed.finish(self._folder)
 
 
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:

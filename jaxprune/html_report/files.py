@@ -14,7 +14,7 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy
 from jaxprune.files import from_json, read_json, read_npz
 from jaxprune.passes import ActivationStats
-from jaxprune.runs import checkpoint
+from jaxprune.runs import check_scored_model, checkpoint
 
 Arrays = dict[str, np.ndarray]
 
@@ -113,6 +113,7 @@ def read_files(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
+    check_scored_model(folder)
     metrics = {file.parent.name: read_json(file) for file in sorted(folder.glob("*/metrics.json"))}
     report = read_json(folder / "report.json")
     analysis = _analysis(folder / "analysis")

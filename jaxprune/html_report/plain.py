@@ -15,7 +15,7 @@ from jaxprune.tables import fraction, number, p_value, signed, tenths
 BEFORE, AFTER = "before", "after"
 # Keys of metrics.json that tell how it was measured, not what.
 ABOUT = (
-    "task", "model", "revision", "dtype", "seed", "data", "protocol", "labels", "seconds",
+    "task", "model", "model_sha256", "revision", "dtype", "seed", "data", "protocol", "labels", "seconds",
     "environment",
 )  # fmt: skip
 

@@ -36,7 +36,9 @@ class Inputs:
         """A random key of this kernel's own: it depends on nothing but the seed, the layer and the path."""
         # The implementation is spelled out: jax_default_prng_impl must not change the masks.
         offset: int = jax.config.values["jax_random_seed_offset"]  # which JAX adds to every seed
-        key = jax.random.fold_in(jax.random.key(self.seed - offset, impl="threefry2x32"), self.layer)
+        key = jax.random.fold_in(
+            jax.random.key(self.seed - offset, impl="threefry2x32"), self.layer
+        )
         return jax.random.fold_in(key, zlib.crc32(self.path.encode()))
 
 

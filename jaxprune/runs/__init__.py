@@ -4,9 +4,13 @@ from jaxprune.runs.fields import FIELDS
 from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
 from jaxprune.runs.report import environment, peak_memory
 from jaxprune.runs.verify import verify
+from jaxprune.runs.workdir import MODEL_DIGEST, check_scored_model, check_workdir
 
 __all__ = [
     "FIELDS",
+    "MODEL_DIGEST",
+    "check_scored_model",
+    "check_workdir",
     "environment",
     "peak_memory",
     "prune_from_config",

@@ -149,7 +149,7 @@ def _save(
     with _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(unfinished, args=ocp.args.Composite(**items))
     if hosts.is_first():
-        sealed.replace(unfinished, folder)
+        sealed.finish(folder)
     hosts.wait(f"end {folder.name}")
 
 
@@ -168,8 +168,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        for left in folder.parent.glob(f"{sealed.unfinished_name(folder).name}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        sealed.discard(folder)
         if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
             raise
         reason = re.search(r"([^:]+) \[os_error_code=", str(error))

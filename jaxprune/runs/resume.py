@@ -121,7 +121,7 @@ class FinishedLayers:
     def _clear_outputs(self) -> None:
         for name in OUTPUTS:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-            sealed.unfinished(self.folder / name)
+            sealed.discard(self.folder / name)
 
     def _remove_folder(self) -> None:
         (self.folder / _LOCK).unlink(missing_ok=True)

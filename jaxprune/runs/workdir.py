@@ -14,11 +14,13 @@ from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.files import read_json, sealed, write_json
-from jaxprune.hf import exported_digest
+from jaxprune.hf import combined, exported_digest
 from jaxprune.runs.identity import difference
 from jaxprune.runs.resume import OUTPUTS
 
 REPORT, CONFIG = "report.json", "config.json"
+# The key of a metrics.json with the digest of the model that was scored.
+MODEL_DIGEST = "model_sha256"
 
 
 def complete_run(workdir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -85,6 +87,25 @@ def publish(
     whole["sha256"] = report_digest(whole)
     write_json(workdir / REPORT, whole)
     return whole
+
+
+def check_scored_model(workdir: Path) -> None:
+    """Refuses a workdir whose scores are of another model than the one that was pruned into it.
+
+    Raises:
+      InputError: names the scores.
+    """
+    digests = read_json(workdir / REPORT).get("digests")
+    if not digests or "model" not in digests:
+        return
+    masked = combined({"model": digests["model"], "masks": digests["masks"]})
+    for file in sorted(workdir.glob("*/metrics.json")):
+        scored = read_json(file).get(MODEL_DIGEST)
+        if scored not in (None, digests.get("hf"), masked):
+            raise InputError(
+                f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one that {workdir / REPORT} "
+                "tells of; allowed: to evaluate the pruned model again, or the other one in a folder of its own"
+            )
 
 
 def report_digest(report: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ from jaxprune.evaluation.translation import TRANSLATION, Sentences, evaluate_tra
 from jaxprune.files import read_json, write_json
 from jaxprune.hf import Model, load
 from jaxprune.pruning import under_masks
-from jaxprune.runs import checkpoint, prune_to_workdir
+from jaxprune.runs import check_workdir, checkpoint, prune_to_workdir
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.page import write_sweep_page
 from jaxprune.sweep.plan import (
@@ -78,6 +78,7 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     planned = variants(config)
     if any(variant.calibration == LRP2 for variant in planned):
         check_data(config.evaluation.data)
+    check_workdir(workdir, load(config.model, config.revision).folder)
     check_same_sweep(config, workdir)
     left = [one for one in planned if not is_whole(one, workdir, jobs(one, config))]
     if left:
@@ -192,7 +193,7 @@ class Runner:
         missing = {name: evaluations[name] for name in _missing(folder, evaluations)}
         translated = missing.pop(TRANSLATION, None)
         if missing:
-            clear_folders(folder, list(missing))
+            clear_folders(folder, list(missing), model)
             self._evaluate(variant, model, folder, missing)
         if translated:
             self._translate(variant, model, folder, translated)
@@ -208,7 +209,7 @@ class Runner:
     def _evaluate(self, variant: Variant, model: Model, folder: Path, missing: Jobs) -> None:
         scorer, score = scorer_of(model, self._config), None
         tasks = [self._tasks[name].of(codes) for name, codes in missing.items()]
-        about = facts(self._config) | {"variant": variant.name}
+        about = facts(self._config, model) | {"variant": variant.name}
         if variant.calibration == LRP2:
             steering = Steering(self._config, scorer, tasks, folder)
             score, about = steering.scores(), about | {"layers": steering.pairs}
@@ -220,7 +221,7 @@ class Runner:
     ) -> None:
         config = self._config
         mesh = device_mesh(**config.mesh)
-        about = facts(config) | {
+        about = facts(config, model) | {
             "variant": variant.name,
             "data": config.evaluation.translation,
         }

@@ -114,8 +114,8 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(ocp.PyTreeCheckpointHandler, "async_save", full)
+        zeros = jax.tree.map(np.zeros_like, params())
         with pytest.raises(OSError, match="no space left"):
-            zeros = jax.tree.map(np.zeros_like, params())
             checkpoint.save(tmp_path / "c", params=zeros, overwrite=True)
         with pytest.raises(OSError, match="no space left"):
             checkpoint.save(tmp_path / "never", params=params())

@@ -39,6 +39,7 @@ from jaxprune.evaluation.scoring import (
     task_metrics,
 )
 from jaxprune.files import read_json, read_npz
+from jaxprune.runs import check_scored_model
 
 
 def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> Comparison:
@@ -133,6 +134,7 @@ def read_run(run: Path) -> dict[str, Evaluated]:
     """
     if not run.is_dir():
         raise InputError(f"{run}: no such folder; expected the --workdir of an evaluated run")
+    check_scored_model(run)
     tasks: dict[str, dict[str, Scored]] = {}
     for file in sorted(run.glob("*/*.npz")):
         scored = _read_scores(file)

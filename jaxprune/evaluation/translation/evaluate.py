@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from jaxprune.evaluation.translation.records import (
     TranslationResult,
 )
 from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Sentences, hypothesise
-from jaxprune.files import whole_folder, write_json
+from jaxprune.files import sealed, write_json
 from jaxprune.tables import columns, count, tenths
 
 
@@ -52,7 +51,8 @@ def evaluate_translation(
     """
     import_sacrebleu("metrics")  # before the work
     if hosts.is_first():
-        shutil.rmtree(workdir / TRANSLATION, ignore_errors=True)
+        sealed.check_replaceable(workdir / TRANSLATION, overwrite=True)
+        sealed.remove(workdir / TRANSLATION)
     began = time.perf_counter()
     hypotheses, figures, signatures = {}, {}, {}
     for code, sentences in languages.items():
@@ -86,7 +86,7 @@ def _write(
     languages: Mapping[str, Sentences],
     hypotheses: Mapping[str, Sequence[str]],
 ) -> None:
-    with whole_folder(workdir / TRANSLATION) as folder:
+    with sealed.whole_folder(workdir / TRANSLATION) as folder:
         for code, sentences in languages.items():
             _write_rows(folder / f"{code}.jsonl", sentences, hypotheses[code])
         write_json(folder / "metrics.json", result.json())
