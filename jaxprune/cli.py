@@ -85,7 +85,8 @@ def process_flags() -> Callable[[], None]:
     def join() -> None:
         given = flags.FLAGS
         if given.distributed or given.coordinator:
-            hosts.join(given.coordinator, given.processes, given.process)
+            address = (given.coordinator, given.processes, given.process)
+            failure.joined(lambda: hosts.join(*address))
             failure.listen()
 
     return join
@@ -104,13 +105,17 @@ def errors_in_one_line() -> Iterator[None]:
         sys.exit(128 + signal.SIGTERM)
     except (InputError, OSError) as error:
         failure.end(" ".join(str(error).split()), 2 if isinstance(error, InputError) else 1)
-    except (Exception, KeyboardInterrupt) as error:
+    except KeyboardInterrupt:
+        failure.end("ended by SIGINT", 128 + signal.SIGINT)
+    except Exception as error:
         if not failure.is_one_of_several():
             raise
         failure.wait_for_word()
-        if not isinstance(error, jax.errors.JaxRuntimeError):  # a bug, no process that is gone
-            traceback.print_exc()
-        failure.end(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", 1)
+        said = " ".join(str(error).split())[:200]
+        if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in said:
+            failure.end(f"another process is gone: {said}", 1)
+        traceback.print_exc()  # a bug
+        failure.end(f"{type(error).__name__}: {said}", 1)
 
 
 class Arguments(argparse.ArgumentParser):

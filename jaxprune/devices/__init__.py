@@ -2,6 +2,7 @@
 
 from jaxprune.devices.compiled import compiled, compiler_settings, pinned
 from jaxprune.devices.failure import TerminatedError, termination
+from jaxprune.devices.memory import available_memory, room
 from jaxprune.devices.sharding import (
     DATA,
     EVERY,
@@ -24,6 +25,7 @@ __all__ = [
     "FIELDS",
     "MODEL",
     "TerminatedError",
+    "available_memory",
     "block_shares",
     "block_specs",
     "by_rows",
@@ -35,6 +37,7 @@ __all__ = [
     "one_cpu_device_per_core",
     "pinned",
     "replicated",
+    "room",
     "termination",
     "whole",
 ]

@@ -37,7 +37,7 @@ def pinned() -> Iterator[None]:
 
 
 def compiled(function: Callable[..., Any], **how: Any) -> Any:
-    """`jax.jit(function, **how)`, which is always called, and lowered, with JAX `pinned`."""
+    """`jax.jit(function, **how)`, which is always called, traced and lowered with JAX `pinned`."""
     jitted = jax.jit(function, **how)
 
     @functools.wraps(function)
@@ -45,7 +45,8 @@ def compiled(function: Callable[..., Any], **how: Any) -> Any:
         with pinned():
             return jitted(*args, **kwargs)
 
-    call.lower = pinned()(jitted.lower)  # type: ignore[attr-defined]
+    for name in ("lower", "trace"):
+        setattr(call, name, pinned()(getattr(jitted, name)))
     return call
 
 

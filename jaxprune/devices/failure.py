@@ -1,6 +1,7 @@
 """How processes end: at SIGTERM with what is done kept, and all of several when one of them fails, with its reason.
 
-Left alone they would wait for it: for two minutes where devices meet, without end where they exchange sums.
+Left alone they would wait for it: for two minutes where devices meet, without end where they exchange sums. There
+Python runs no handler of a signal either, so a thread of its own hears of signals.
 """
 
 from __future__ import annotations
@@ -9,19 +10,24 @@ import atexit
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import jax
 import orbax.checkpoint as ocp
 
 from jaxprune.devices import hosts
 
-_KEY = "jaxprune/failed"
+_KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
 _POLL = 0.5  # seconds
+_OVER = "over"  # said by a process that comes to its end
+_SILENCE = 10.0  # seconds; a process that says nothing for so long is gone
+_FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_keeps = threading.Event()  # while it is set, SIGTERM waits for the end of a layer
 _ending = threading.Lock()  # whoever holds it tells the reason, and ends the process
 
 
@@ -31,21 +37,40 @@ def is_one_of_several() -> bool:
 
 
 def listen() -> None:
-    """Has this process end when another one fails, wherever it is waiting by then."""
+    """Has this process end at a signal, or when another one fails, wherever it is waiting by then."""
     over = threading.Event()
-    thread = threading.Thread(target=_listen, args=(over,), name="failures", daemon=True)
+    heard = _hear_signals()
+    thread = threading.Thread(target=_listen, args=(over, heard), name="failures", daemon=True)
     thread.start()
 
     def stop() -> None:
         over.set()
         thread.join()
+        mine = f"{_ALIVE}/{jax.process_index()}"
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            client = ocp.multihost.get_jax_distributed_client()
+            client.key_value_set(mine, _OVER, allow_overwrite=True)
 
     atexit.register(stop)  # runs before JAX takes leave of the others, which was registered first
 
 
-def _listen(over: threading.Event) -> None:
-    client = ocp.multihost.get_jax_distributed_client()
-    while not over.wait(_POLL):
+def _hear_signals() -> socket.socket:
+    """Where the number of each signal arrives as a byte, whatever the main thread waits for."""
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    for number in _FATAL:
+        signal.signal(number, lambda *_: None)  # in place of ending this process alone
+    signal.set_wakeup_fd(told.detach(), warn_on_full_buffer=False)
+    heard.settimeout(_POLL)
+    return heard
+
+
+def _listen(over: threading.Event, heard: socket.socket) -> None:
+    client, peers = ocp.multihost.get_jax_distributed_client(), _Peers()
+    while not over.is_set():
+        with contextlib.suppress(TimeoutError):
+            _end_at(signal.Signals(heard.recv(1)[0]))
+        peers.check(client)
         try:
             status, line = client.key_value_try_get(_KEY).split(" ", 1)
         except jax.errors.JaxRuntimeError:
@@ -53,6 +78,35 @@ def _listen(over: threading.Event) -> None:
         with _ending:
             print(line, file=sys.stderr, flush=True)
             _leave(int(status))
+
+
+class _Peers:
+    """What the other processes last said, and when; each counts on, twice a second."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._heard: dict[str, tuple[str, float]] = {}
+
+    def check(self, client: Any) -> None:
+        """Says that this process is there, and ends it where another one was and is silent."""
+        now = time.monotonic()
+        self._count += 1
+        mine = f"{_ALIVE}/{jax.process_index()}"
+        try:
+            client.key_value_set(mine, str(self._count), allow_overwrite=True)
+            said = client.key_value_dir_get(_ALIVE)
+        except jax.errors.JaxRuntimeError:
+            return  # JAX ends this process itself when the first one is gone
+        for name, count in said:
+            if self._heard.get(name, ("", now))[0] != count:
+                self._heard[name] = (count, now)
+            elif count != _OVER and now - self._heard[name][1] > _SILENCE:
+                end(f"process {name.rpartition('/')[2]} is gone", 1)
+
+
+def _end_at(number: signal.Signals) -> None:
+    if number in _FATAL and not (number == signal.SIGTERM and _keeps.is_set()):
+        end(f"ended by {number.name}", 128 + number)
 
 
 def end(message: str, status: int) -> NoReturn:
@@ -64,6 +118,33 @@ def end(message: str, status: int) -> NoReturn:
         told = f"{status} error: process {jax.process_index()}: {message}"
         ocp.multihost.get_jax_distributed_client().key_value_set(_KEY, told, allow_overwrite=True)
         _leave(status)
+
+
+def joined(join: Callable[[], None]) -> None:
+    """Calls what waits for the other processes, on a thread, so that signals can end this one meanwhile."""
+    raised: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            join()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=call, name="join", daemon=True)
+    before = {number: signal.signal(number, _leave_at) for number in _FATAL}
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    if raised:
+        raise raised[0]
+
+
+def _leave_at(number: int, _: object) -> NoReturn:
+    name = signal.Signals(number).name
+    print(f"error: ended by {name} before all processes had joined", file=sys.stderr, flush=True)
+    os._exit(128 + number)
 
 
 def wait_for_word() -> None:
@@ -93,7 +174,9 @@ def termination() -> Iterator[threading.Event]:
         yield came
         return
     before = signal.signal(signal.SIGTERM, lambda *_: came.set())
+    _keeps.set()
     try:
         yield came
     finally:
+        _keeps.clear()
         signal.signal(signal.SIGTERM, before)

@@ -34,6 +34,8 @@ def join(
     Raises:
       InputError: there is nothing that tells the processes of each other.
     """
+    # Its handler of SIGTERM would take the signal and do nothing.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(coordinator, processes, process)
     except (ValueError, RuntimeError) as error:

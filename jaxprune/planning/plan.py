@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxprune.calibration import KINDS, Batch, token_batches
-from jaxprune.devices import DATA, MODEL, device_mesh
+from jaxprune.devices import DATA, MODEL, device_mesh, room
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import hub, load
@@ -141,7 +140,7 @@ def plan_of(
 def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
     cpu = mesh.devices.flat[0].platform == "cpu"
     machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], processes, cpu)
-    return planned(work, machines, _room(mesh))
+    return planned(work, machines, room(mesh))
 
 
 def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int = 1) -> Plan:
@@ -203,21 +202,6 @@ def _stored(folder: Path) -> str:
         return load(folder).dtype
     raw = read_json(folder / "config.json") or {}
     return str(raw.get("dtype") or raw.get("torch_dtype") or "float32")
-
-
-def _room(mesh: Mesh) -> tuple[float | None, float | None]:
-    device = mesh.devices.flat[0]
-    limit = None if device.platform == "cpu" else (device.memory_stats() or {}).get("bytes_limit")
-    return limit, available_memory()
-
-
-def available_memory() -> int | None:
-    """Bytes that processes of this host can still take, where Linux tells."""
-    meminfo = Path("/proc/meminfo")
-    if not meminfo.is_file():
-        return None
-    match = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())
-    return int(match[1]) * 1024 if match else None
 
 
 # The table.

@@ -4,7 +4,6 @@ import json
 import runpy
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from device_jobs import environment, prune_as_configured
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ports import free_port
 
 import jaxprune as jp
 from jaxprune.config.validate import validate
@@ -25,12 +25,6 @@ from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port():
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return made.getsockname()[1]
 
 
 def fields(tokens, **more):

@@ -18,6 +18,7 @@ from flax.traverse_util import flatten_dict
 import jaxprune as jp
 from jaxprune.calibration.demonstrations import token_batches
 from jaxprune.config.validate import base_config, validate
+from jaxprune.devices import memory
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
 from jaxprune.models import ModelConfig, family_of, load_config, modules
@@ -223,14 +224,14 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(
         load_config(tiny_folder("bloom")), "float32", batches, config, device_mesh(1)
     )
     slim = sum(whole.host.values()) - whole.host["params"]  # what is kept of them is room to spare
-    monkeypatch.setattr(plan, "available_memory", lambda: slim)
+    monkeypatch.setattr(memory, "available_memory", lambda: slim)
     with pytest.raises(
         jp.InputError, match=r"memory: the run needs .* allowed: output.params=false"
     ):
         prune_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     prune_from_config(job(tiny_folder("bloom"), tokens, output__params=False), tmp_path / "run")
-    monkeypatch.setattr(plan, "available_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 1000)
     with pytest.raises(jp.InputError, match="allowed: a larger machine"):
         prune_from_config(config, tmp_path / "other")
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxprune.devices import hosts, replicated
+from jaxprune.devices import hosts, replicated, room
 from jaxprune.evaluation.scoring.vocabulary import VocabularySlice, slices
 from jaxprune.hf import Model
 from jaxprune.models import BlockParams, HeadParams
@@ -99,6 +99,5 @@ class Parts:
 def fits(model: Model, dtype: str, mesh: Mesh) -> bool:
     """Whether weights may stay on the devices: in 60% of an accelerator's memory; on CPUs if they are small."""
     size = model.size * jax.numpy.dtype(dtype).itemsize
-    device = mesh.devices.flat[0]
-    limit = (device.memory_stats() or {}).get("bytes_limit")
+    limit, _ = room(mesh)
     return size <= (RESIDENT_ON_CPU if limit is None else 0.6 * limit)

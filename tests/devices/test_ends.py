@@ -1,0 +1,88 @@
+"""Two processes end within seconds whatever happens to one of them, each with one line while Python is in control."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from device_jobs import environment
+from ports import free_port
+
+# Joins, says so, and meets the other process until it ends.
+PROGRAM = """
+import sys, time
+from jaxprune import cli
+from jaxprune.devices import failure, hosts
+
+def main(coordinator, process):
+    print("joining", flush=True)
+    failure.joined(lambda: hosts.join(coordinator, 2, int(process)))
+    failure.listen()
+    print("joined", flush=True)
+    while True:
+        hosts.any_of(False)
+        time.sleep(0.01)
+
+with cli.errors_in_one_line():
+    main(*sys.argv[1:])
+"""
+
+
+def started(*numbers):
+    coordinator = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-c", PROGRAM, coordinator]
+    pipe = subprocess.PIPE
+    return [
+        subprocess.Popen(
+            [*command, str(i)], env=environment(1), stdout=pipe, stderr=pipe, text=True
+        )
+        for i in numbers
+    ]
+
+
+def wait_for(line, processes):
+    for process in processes:
+        assert line in iter(lambda: process.stdout.readline().strip(), "")  # noqa: B023
+
+
+def ends(processes):
+    """(exit code, lines) of each, which end within 15 s."""
+    outputs = [process.communicate(timeout=15) for process in processes]
+    codes = [process.returncode for process in processes]
+    return list(zip(codes, [said.splitlines() for _, said in outputs], strict=True))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_one_ends_both(number):
+    processes = started(0, 1)
+    wait_for("joined", processes)
+    processes[1].send_signal(number)
+    (code, told), (own_code, said) = ends(processes)
+    assert code == own_code == 128 + number
+    assert said == [f"error: ended by {number.name}"]
+    assert told == [f"error: process 1: ended by {number.name}"]
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_one_that_is_killed_ends_the_other(killed):
+    processes = started(0, 1)
+    wait_for("joined", processes)
+    processes[killed].kill()
+    code, said = ends(processes)[1 - killed]
+    assert code != 0
+    if killed == 1:  # without its coordinator JAX ends a process itself
+        assert len(said) == 1
+        assert re.match(r"error: (another process|process 1) is gone", said[0])
+
+
+def test_a_signal_before_all_have_joined():
+    [process] = started(1)
+    wait_for("joining", [process])
+    time.sleep(1)  # for process 0, which never comes
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    [(code, said)] = ends([process])
+    assert code == 130
+    assert said == ["error: ended by SIGINT before all processes had joined"]
