@@ -20,12 +20,13 @@ from typing import Any, NoReturn
 import jax
 import orbax.checkpoint as ocp
 
-from jaxprune.devices import hosts
+# jax.process_index() waits until all processes have met their devices, which they may never do.
+from jax._src.distributed import global_state
 
 _KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
 _POLL = 0.5  # seconds
 _OVER = "over"  # said by a process that comes to its end
-_SILENCE = 10.0  # seconds; a process that says nothing for so long is gone
+_SILENCE = 8.0  # seconds; a process that says nothing for so long is gone
 _FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _keeps = threading.Event()  # while it is set, SIGTERM waits for the end of a layer
 _ending = threading.Lock()  # whoever holds it tells the reason, and ends the process
@@ -46,10 +47,9 @@ def listen() -> None:
     def stop() -> None:
         over.set()
         thread.join()
-        mine = f"{_ALIVE}/{jax.process_index()}"
         with contextlib.suppress(jax.errors.JaxRuntimeError):
             client = ocp.multihost.get_jax_distributed_client()
-            client.key_value_set(mine, _OVER, allow_overwrite=True)
+            client.key_value_set(_mine(), _OVER, allow_overwrite=True)
 
     atexit.register(stop)  # runs before JAX takes leave of the others, which was registered first
 
@@ -68,9 +68,9 @@ def _hear_signals() -> socket.socket:
 def _listen(over: threading.Event, heard: socket.socket) -> None:
     client, peers = ocp.multihost.get_jax_distributed_client(), _Peers()
     while not over.is_set():
+        peers.check(client)
         with contextlib.suppress(TimeoutError):
             _end_at(signal.Signals(heard.recv(1)[0]))
-        peers.check(client)
         try:
             status, line = client.key_value_try_get(_KEY).split(" ", 1)
         except jax.errors.JaxRuntimeError:
@@ -80,27 +80,32 @@ def _listen(over: threading.Event, heard: socket.socket) -> None:
             _leave(int(status))
 
 
+def _mine() -> str:
+    return f"{_ALIVE}/{global_state.process_id}"
+
+
 class _Peers:
     """What the other processes last said, and when; each counts on, twice a second."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._heard: dict[str, tuple[str, float]] = {}
+        names = [f"{_ALIVE}/{number}" for number in range(global_state.num_processes or 1)]
+        self._heard = dict.fromkeys(names, ("", time.monotonic()))  # all have joined
 
     def check(self, client: Any) -> None:
         """Says that this process is there, and ends it where another one was and is silent."""
         now = time.monotonic()
         self._count += 1
-        mine = f"{_ALIVE}/{jax.process_index()}"
         try:
-            client.key_value_set(mine, str(self._count), allow_overwrite=True)
-            said = client.key_value_dir_get(_ALIVE)
+            client.key_value_set(_mine(), str(self._count), allow_overwrite=True)
+            said = dict(client.key_value_dir_get(_ALIVE))
         except jax.errors.JaxRuntimeError:
             return  # JAX ends this process itself when the first one is gone
-        for name, count in said:
-            if self._heard.get(name, ("", now))[0] != count:
+        for name, (before, when) in self._heard.items():
+            count = said.get(name, "")
+            if count != before:
                 self._heard[name] = (count, now)
-            elif count != _OVER and now - self._heard[name][1] > _SILENCE:
+            elif count != _OVER and now - when > _SILENCE:
                 end(f"process {name.rpartition('/')[2]} is gone", 1)
 
 
@@ -115,7 +120,7 @@ def end(message: str, status: int) -> NoReturn:
         print(f"error: {message}", file=sys.stderr, flush=True)
         if not is_one_of_several():
             sys.exit(status)
-        told = f"{status} error: process {jax.process_index()}: {message}"
+        told = f"{status} error: process {global_state.process_id}: {message}"
         ocp.multihost.get_jax_distributed_client().key_value_set(_KEY, told, allow_overwrite=True)
         _leave(status)
 
@@ -154,7 +159,7 @@ def wait_for_word() -> None:
 
 def _leave(status: int) -> NoReturn:
     """Without taking leave: that would wait for processes that hang. The first one, which holds the word, goes last."""
-    time.sleep((6 if hosts.is_first() else 3) * _POLL)
+    time.sleep((6 if global_state.process_id == 0 else 3) * _POLL)
     sys.stdout.flush()
     os._exit(status)
 
