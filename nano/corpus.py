@@ -7,8 +7,9 @@ Every document has the form in which the paper prompts: translation demonstratio
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from jaxprune.errors import InputError
@@ -16,7 +17,7 @@ from nano import inference, meanings
 from nano.grammar import LANGUAGES, grammar, render
 from nano.inference import LABELS
 from nano.lexicon import concepts
-from nano.meanings import Clause, NounPhrase, chance, check_split, draw, pick
+from nano.meanings import Clause, M, NounPhrase, Review, chance, check_split, draw, pick
 from nano.reviews import review
 
 EOS = "</s>"
@@ -60,11 +61,8 @@ def sentences(language: str, split: str, count: int, seed: int = 0) -> list[str]
 
     Raises InputError for a language or a split that nano does not have, or a negative count.
     """
-    rng = _rng("sentences", language, split, count, seed)
-    clauses: dict[Clause, None] = {}
-    while len(clauses) < count:
-        clauses[draw(rng, split, meanings.clause)] = None
-    return [render(clause, language) for clause in clauses]
+    _check(language, split, count)
+    return [render(clause, language) for clause in _clauses(split, count, seed)]
 
 
 def nli_rows(language: str, split: str, count: int, seed: int = 0) -> list[Pair]:
@@ -73,10 +71,9 @@ def nli_rows(language: str, split: str, count: int, seed: int = 0) -> list[Pair]
     Rows 3i, 3i + 1 and 3i + 2 share their hypothesis and have the three labels. Raises InputError
     as `sentences` does.
     """
-    rng = _rng("nli", language, split, count, seed)
+    _check(language, split, count)
     rows: list[Pair] = []
-    while len(rows) < count:
-        hypothesis, premises = inference.triple(rng, split)
+    for hypothesis, premises in _triples(split, -(-count // len(LABELS)), seed):
         said = render(hypothesis, language)
         rows += [Pair(render(premises[k], language), said, i) for i, k in enumerate(LABELS)]
     return rows[:count]
@@ -84,10 +81,8 @@ def nli_rows(language: str, split: str, count: int, seed: int = 0) -> list[Pair]
 
 def review_rows(language: str, split: str, count: int, seed: int = 0) -> list[Opinion]:
     """`count` different reviews; row i means the same in every language. Raises as `sentences` does."""
-    rng = _rng("reviews", language, split, count, seed)
-    found: dict[meanings.Review, None] = {}
-    while len(found) < count:
-        found[draw(rng, split, review)] = None
+    _check(language, split, count)
+    found = _reviews(split, count, seed)
     return [Opinion(render(r, language), int(r.sentiment == "positive")) for r in found]
 
 
@@ -109,12 +104,39 @@ def translation_prompt(pairs: list[tuple[str, str]], source: str, target: str, q
     return "".join(lines) + f"{LANGUAGES[source]}: {query}{EOS}{LANGUAGES[target]}:"
 
 
-def _rng(task: str, language: str, split: str, count: int, seed: int) -> random.Random:
+def _check(language: str, split: str, count: int) -> None:
     grammar(language)
     check_split(split)
     if count < 0:
         raise InputError(f"count: got {count}, it must not be negative")
-    return random.Random(f"{task} {split} {seed}")
+
+
+# Kept: the meanings are the same in every language, and callers go through the languages.
+
+
+@functools.lru_cache(maxsize=8)
+def _clauses(split: str, count: int, seed: int) -> tuple[Clause, ...]:
+    return _different(random.Random(f"sentences {split} {seed}"), split, count, meanings.clause)
+
+
+@functools.lru_cache(maxsize=8)
+def _reviews(split: str, count: int, seed: int) -> tuple[Review, ...]:
+    return _different(random.Random(f"reviews {split} {seed}"), split, count, review)
+
+
+@functools.lru_cache(maxsize=8)
+def _triples(split: str, count: int, seed: int) -> tuple[tuple[Clause, dict[str, Clause]], ...]:
+    rng = random.Random(f"nli {split} {seed}")
+    return tuple(inference.triple(rng, split) for _ in range(count))
+
+
+def _different(
+    rng: random.Random, split: str, count: int, sample: Callable[[random.Random], M]
+) -> tuple[M, ...]:
+    found: dict[M, None] = {}
+    while len(found) < count:
+        found[draw(rng, split, sample)] = None
+    return tuple(found)
 
 
 def _line(language: str, text: str, weight: float) -> list[tuple[str, float]]:

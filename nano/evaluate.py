@@ -32,16 +32,15 @@ def translation(
     """
     shown = [corpus.sentences(code, "train", count * shots, seed) for code in (source, target)]
     asked = [corpus.sentences(code, "held_out", count, seed) for code in (source, target)]
-    texts, endings = [], []
+    prompts, texts = [], []
     for i, (query, answer) in enumerate(zip(*asked, strict=True)):
         pairs = list(zip(*(lines[i * shots : (i + 1) * shots] for lines in shown), strict=True))
-        prompt = corpus.translation_prompt(pairs, source, target, query)
-        texts.append(f"{prompt} {answer}{EOS}")
-        endings.append(len(model.tokenizer(texts[-1])["input_ids"]))
-        endings[-1] -= len(model.tokenizer(prompt)["input_ids"])
+        prompts.append(corpus.translation_prompt(pairs, source, target, query))
+        texts.append(f"{prompts[-1]} {answer}{EOS}")
+    starts = [len(ids) for ids in model.tokenizer(prompts)["input_ids"]]
     right = [
-        bool(p.is_argmax[-ending:].all())
-        for p, ending in zip(predict(model, texts), endings, strict=True)
+        bool(p.is_argmax[start - 1 :].all())  # nothing predicts the first token
+        for p, start in zip(predict(model, texts), starts, strict=True)
     ]
     return float(np.mean(right))
 

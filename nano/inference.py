@@ -15,8 +15,10 @@ changes: "does not eat a red apple" follows from "does not eat an apple", not th
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
+from typing import Any
 
 from nano import meanings
 from nano.lexicon import concepts
@@ -53,10 +55,7 @@ def _premise(
     """A premise with so many adjectives and details; None where none is found."""
     cores = [core for core in _BUILD[label](hypothesis) if _fits(core, size)]
     for _ in range(ATTEMPTS if cores else 0):
-        premise: Clause | None = pick(rng, cores)
-        while premise is not None and _size(premise) != size:
-            more = [c for c in _additions(premise, hypothesis) if _fits(c, size)]
-            premise = pick(rng, more) if more else None
+        premise = _filled(rng, pick(rng, cores), hypothesis, size)
         if premise is not None and split_of(premise) == split:
             return premise
     return None
@@ -69,29 +68,52 @@ def _size(c: Clause) -> tuple[int, int]:
 
 
 def _fits(c: Clause, size: tuple[int, int]) -> bool:
-    return all(have <= wanted for have, wanted in zip(_size(c), size, strict=True))
+    adjectives, details = _size(c)
+    return adjectives <= size[0] and details <= size[1]
 
 
-def _additions(premise: Clause, hypothesis: Clause) -> list[Clause]:
-    """Premises with one adjective or detail more, which bears on nothing in the hypothesis."""
+def _filled(
+    rng: random.Random, premise: Clause, hypothesis: Clause, size: tuple[int, int]
+) -> Clause | None:
+    """The premise with additions up to this size; None where there are not enough of them."""
+    while (have := _size(premise)) != size:
+        more = _adjectives(premise, hypothesis) if have[0] < size[0] else []
+        more += _details(premise, hypothesis) if have[1] < size[1] else []
+        if not more:
+            return None
+        field, word = pick(rng, more)
+        said = getattr(premise, field)
+        added: Any = word if said is None else _with(said, word)
+        premise = premise._replace(**{field: added})
+    return premise
+
+
+# What may be added bears on nothing in the hypothesis. It is named, as (field, word): most is not picked.
+
+
+def _adjectives(premise: Clause, hypothesis: Clause) -> list[tuple[str, str]]:
     h_subject = _free_adjectives(hypothesis.subject, hypothesis.predicate)
     p_subject = _free_adjectives(premise.subject, premise.predicate)
-    options = [
-        premise._replace(subject=_with(premise.subject, a)) for a in p_subject if a in h_subject
-    ]
+    options = [("subject", a) for a in p_subject if a in h_subject]
+    if premise.negated or premise.object is None or hypothesis.object is None:
+        return options
+    h_object, p_object = _free_adjectives(hypothesis.object), _free_adjectives(premise.object)
+    return options + [("object", a) for a in p_object if a in h_object]
+
+
+def _details(premise: Clause, hypothesis: Clause) -> list[tuple[str, str]]:
+    options: list[tuple[str, str]] = []
     if premise.negated or premise.verb == "be":
         return options
-    if premise.object is not None and hypothesis.object is not None:
-        h_object = _free_adjectives(hypothesis.object, None)
-        p_object = _free_adjectives(premise.object, None)
-        options += [
-            premise._replace(object=_with(premise.object, a)) for a in p_object if a in h_object
-        ]
     if premise.place is None and hypothesis.place is None:
-        options += [premise._replace(place=place) for place in concepts.PLACES]
+        options += _PLACES
     if premise.time is None and hypothesis.time is None:
-        options += [premise._replace(time=time) for time in concepts.TIMES]
+        options += _TIMES
     return options
+
+
+_PLACES = [("place", place) for place in concepts.PLACES]
+_TIMES = [("time", time) for time in concepts.TIMES]
 
 
 def _entailing(c: Clause) -> list[Clause]:
@@ -181,16 +203,17 @@ def _contrary(np: NounPhrase, predicate: str | None = None) -> list[NounPhrase]:
     return options
 
 
-def _free_adjectives(np: NounPhrase, predicate: str | None) -> list[str]:
+@functools.cache
+def _free_adjectives(np: NounPhrase, predicate: str | None = None) -> tuple[str, ...]:
     """Adjectives that would be news: another kind than those that are there, or the predicate."""
     has_colour = any(a in COLOURS for a in np.adjectives)
     has_quality = any(a not in COLOURS for a in np.adjectives)
     taken = {predicate, *(concepts.contraries(predicate, np.noun) if predicate else ())}
-    return [
+    return tuple(
         a
         for a in concepts.FITTING[np.noun]
         if a not in taken and not (has_colour if a in COLOURS else has_quality)
-    ]
+    )
 
 
 def _with(np: NounPhrase, adjective: str) -> NounPhrase:

@@ -59,7 +59,7 @@ class Place:
     def script(self, name, *fields, model=CHECKPOINTS["bloom"], workdir=None):
         config = f"--config={ROOT / 'configs' / 'base.py'}:{model}"
         flags = [f"--config.{field}" for field in fields]
-        return [f"{name}.py", config, f"--workdir={workdir or self.workdir}", *flags]
+        return [name, config, f"--workdir={workdir or self.workdir}", *flags]
 
     def prune(self, *fields, **kwargs):
         """Without statistics, unless a field says otherwise: reads no text."""

@@ -9,18 +9,15 @@ import errno
 import os
 import re
 import resource
-import runpy
 import shutil
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from absl import app, flags
 from fault_place import GOOD_ROW, ROOT, WEIGHTS, Place, flip, halve, npy, zipped
+from run_scripts import run_alone, run_here
 
 from jaxprune import files
 from jaxprune.config.validate import base_config, validate
@@ -128,13 +125,13 @@ CONFIG = {
     "unknown flag": Fault(lambda p: [*p.prune(), "--wrkdir=x"], r"wrkdir"),
     "an argument too many": Fault(lambda p: [*p.prune(), "extra"], r"extra: not a flag"),
     "no workdir": Fault(lambda p: p.prune()[:2], r"--workdir: missing"),
-    "no config": Fault(lambda p: ["prune.py", f"--workdir={p.workdir}"], r"--config: missing"),
+    "no config": Fault(lambda p: ["prune", f"--workdir={p.workdir}"], r"--config: missing"),
     "config of no file": Fault(
-        lambda p: ["prune.py", f"--workdir={p.workdir}", "--config=configs/blom.py"],
+        lambda p: ["prune", f"--workdir={p.workdir}", "--config=configs/blom.py"],
         r"--config: no file 'configs/blom\.py'",
     ),
     "config argument": Fault(
-        lambda p: ["prune.py", f"--workdir={p.workdir}", f"--config={ROOT}/configs/nano.py:blom"],
+        lambda p: ["prune", f"--workdir={p.workdir}", f"--config={ROOT}/configs/nano.py:blom"],
         r"config argument: got 'blom'.*did you mean bloom\?",
     ),
 }  # fmt: skip
@@ -292,11 +289,9 @@ CALIBRATION = {
     "npz that claims 2 TiB": token_file(
         r"tokens\.npz: ", lambda p: p.file(zipped("input_ids.npy", npy(BILLIONS)))
     ),
-    "npz of 1 GiB of zeros": token_file(
+    "npz of 512 MiB of zeros": token_file(
         r"tokens\.npz: ",
-        lambda p: p.file(
-            zipped("input_ids.npy", npy((2**20, 256), data=b""), *[ZEROS] * (1 << 10))
-        ),
+        lambda p: p.file(zipped("input_ids.npy", npy((2**19, 256), data=b""), *[ZEROS] * 512)),
     ),
     "npz with a negative shape": token_file(
         r"tokens\.npz: ", lambda p: p.file(zipped("input_ids.npy", npy((-4, 4))))
@@ -417,7 +412,7 @@ EVALUATION = {
 def npz_in_run(place, content):
     a, b = place.runs()
     (b / "xnli" / "en.npz").write_bytes(content)
-    return ["compare.py", a, b]
+    return ["compare", a, b]
 
 
 def two_masked(place, damage):
@@ -425,12 +420,12 @@ def two_masked(place, damage):
 
 
 OTHERS = {
-    "compare: no argument": Fault(lambda p: ["compare.py"], r"RUN_A, RUN_B; usage: compare\.py"),
+    "compare: no argument": Fault(lambda p: ["compare"], r"RUN_A, RUN_B; usage: compare\.py"),
     "compare: no such run": Fault(
-        lambda p: ["compare.py", p.runs()[0], p.folder / "c"], r"/c: no such folder"
+        lambda p: ["compare", p.runs()[0], p.folder / "c"], r"/c: no such folder"
     ),
     "compare: not evaluated": Fault(
-        lambda p: ["compare.py", p.runs()[0], p.texts()], r"texts: not evaluated; expected"
+        lambda p: ["compare", p.runs()[0], p.texts()], r"texts: not evaluated; expected"
     ),
     "compare: npz cut": Fault(
         lambda p: npz_in_run(p, zipped("scores.npy", npy((4, 3)))[:-30]), r"b/xnli/en\.npz: damaged"
@@ -443,21 +438,21 @@ OTHERS = {
     ),
     "compare: metrics no JSON": Fault(
         lambda p: both(
-            (r := p.runs()), (r[0] / "xnli" / "metrics.json").write_text("{"), ["compare.py", *r]
+            (r := p.runs()), (r[0] / "xnli" / "metrics.json").write_text("{"), ["compare", *r]
         ),
         r"a/xnli/metrics\.json: broken",
     ),
     "compare: checkpoint cut": Fault(
-        lambda p: ["compare.py", *both(*(r := two_masked(p, halve)), r)], r"b/checkpoint/masks/.*: damaged"
+        lambda p: ["compare", *both(*(r := two_masked(p, halve)), r)], r"b/checkpoint/masks/.*: damaged"
     ),
     "compare: bit of the checkpoint": Fault(
-        lambda p: ["compare.py", *both(*(r := two_masked(p, flip)), r)], r"b/checkpoint/masks/.*: damaged"
+        lambda p: ["compare", *both(*(r := two_masked(p, flip)), r)], r"b/checkpoint/masks/.*: damaged"
     ),
     "compare: out is a file": Fault(
-        lambda p: ["compare.py", *p.runs(), "--out", p.file(b"", "file")], r"--out: .*is a file"
+        lambda p: ["compare", *p.runs(), "--out", p.file(b"", "file")], r"--out: .*is a file"
     ),
     "compare: full disk": Fault(
-        lambda p: both(full_disk(p, files.os, "replace"), ["compare.py", *p.runs()]),
+        lambda p: both(full_disk(p, files.os, "replace"), ["compare", *p.runs()]),
         r"No space left", 1,
     ),
     "analyze: top 0": Fault(
@@ -487,22 +482,22 @@ OTHERS = {
         ),
         r"b/checkpoint/masks/.*: damaged",
     ),
-    "report: no such run": Fault(lambda p: ["report.py", p.workdir], r"workdir: no such folder"),
-    "report: nothing in it": Fault(lambda p: ["report.py", p.texts()], r"texts: nothing to report"),
+    "report: no such run": Fault(lambda p: ["report", p.workdir], r"workdir: no such folder"),
+    "report: nothing in it": Fault(lambda p: ["report", p.texts()], r"texts: nothing to report"),
     "report: out is a folder": Fault(
-        lambda p: ["report.py", p.runs()[0], "--out", p.texts()], r"nothing to report|texts: a folder"
+        lambda p: ["report", p.runs()[0], "--out", p.texts()], r"nothing to report|texts: a folder"
     ),
     "report: statistics cut": Fault(
         lambda p: both(
             (r := p.whole_run()),
             [halve(file) for file in (r / "stats").rglob("*") if file.is_file() and file.stat().st_size > 500],
-            ["report.py", r],
+            ["report", r],
         ),
         r"run/stats/.*: (damaged|broken)",
     ),
-    "verify: no report": Fault(lambda p: ["verify.py", p.texts()], r"texts: no complete pruning run"),
+    "verify: no report": Fault(lambda p: ["verify", p.texts()], r"texts: no complete pruning run"),
     "verify: report no JSON": Fault(
-        lambda p: both((r := p.whole_run()), (r / "report.json").write_text("{"), ["verify.py", r]),
+        lambda p: both((r := p.whole_run()), (r / "report.json").write_text("{"), ["verify", r]),
         r"run/report\.json: broken",
     ),
     "sweep: sparsities": Fault(
@@ -527,11 +522,8 @@ OTHERS = {
 }  # fmt: skip
 
 FAULTS = {**CONFIG, **MODEL, **CALIBRATION, **WORKDIR, **EVALUATION, **OTHERS}
-# Run as their users run them; all others in this process, which is a hundred times faster.
-REAL = (
-    "dtype",
-    "header cut",
-)
+# Run as users run it: no other test runs scripts/analyze.py in a process of its own.
+REAL = "analyze: bit of the checkpoint"
 
 
 @pytest.fixture(scope="module")
@@ -553,23 +545,8 @@ def whole_run(tmp_path_factory):
 
 @pytest.fixture
 def place(tmp_path, whole_run, monkeypatch):
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")  # of this process JAX has its devices already
     with contextlib.ExitStack() as stack:
         yield Place(tmp_path, whole_run, monkeypatch, stack.enter_context)
-
-
-def run_here(script, monkeypatch):
-    """Runs a script in this process; its exit code, None where it ends well."""
-    app.define_help_flags()  # once a process, so not among those that go again
-    known = {*flags.FLAGS}
-    monkeypatch.setattr(sys, "argv", script)
-    try:
-        with pytest.raises(SystemExit) as stopped:
-            runpy.run_path(script[0], run_name="__main__")
-    finally:
-        for name in {*flags.FLAGS} - known:
-            delattr(flags.FLAGS, name)
-    return stopped.value.code
 
 
 @contextlib.contextmanager
@@ -590,25 +567,18 @@ def files_of(folder):
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_one_line_an_exit_code_and_no_result(name, place, monkeypatch, capfd):
     fault = FAULTS[name]
-    script, *arguments = map(str, fault.command(place))
-    command = [str(ROOT / "scripts" / script), *arguments]
+    command = fault.command(place)
     before = files_of(place.folder)
-    capfd.readouterr()
-    if name in REAL:
-        done = subprocess.run(
-            [sys.executable, *command], capture_output=True, text=True, check=False
-        )
-        code, said = done.returncode, done.stderr
+    if name == REAL:
+        done = run_alone(*command)
     else:
         with memory_limit() if "npz" in name else contextlib.nullcontext():
-            code = run_here(command, monkeypatch)
-        said = capfd.readouterr().err
-    lines = [
-        line for line in re.split(r"[\r\n]+", said) if line.strip() and not BAR.fullmatch(line)
-    ]
-    assert len(lines) == 1, said
+            done = run_here(monkeypatch, capfd, *command)
+    said = re.split(r"[\r\n]+", done.stderr)
+    lines = [line for line in said if line.strip() and not BAR.fullmatch(line)]
+    assert len(lines) == 1, done.stderr
     assert re.match(rf"error: .*({fault.says})", lines[0]), lines[0]
-    assert code == fault.code
+    assert done.returncode == fault.code
     left = {file for file in files_of(place.folder) - before if not NO_RESULTS.fullmatch(file)}
     assert not left
     assert not place.marker.exists()

@@ -1,10 +1,9 @@
 """The fields as people read them: the README's table and --help say what the records say, of every field."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from run_scripts import run_alone, run_here
 
 from jaxprune.calibration import KINDS
 from jaxprune.config import FIELDS, as_markdown, as_text
@@ -46,15 +45,16 @@ def test_choices_are_the_records(field, records):
     assert all(f"`{name}`" in line for name in records)
 
 
-def test_help_lists_flags_and_fields():
-    for script in ("prune", "sweep"):
-        done = subprocess.run(
-            [sys.executable, ROOT / "scripts" / f"{script}.py", "--help"],
-            capture_output=True, text=True, check=True, cwd=ROOT,
-        )  # fmt: skip
-        assert done.stderr == ""
+def test_help_lists_flags_and_fields(monkeypatch, capfd):
+    helped = {
+        "prune": run_here(monkeypatch, capfd, "prune", "--help"),
+        "sweep": run_alone("sweep", "--help"),
+    }
+    for script, done in helped.items():
+        assert (done.returncode, done.stderr) == (0, "")
         assert f"python scripts/{script}.py --config" in done.stdout
         assert all(
             f"  --config.{path}: {field.allowed}" in done.stdout for path, field in FIELDS.items()
         )
-    assert "--overwrite" not in done.stdout  # sweep has none
+    assert "  --overwrite: start afresh" in helped["prune"].stdout
+    assert "--overwrite" not in helped["sweep"].stdout  # it has none

@@ -1,14 +1,12 @@
 import json
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from absl import flags
 from ml_collections import ConfigDict
+from run_scripts import run_here
 
 from jaxprune import cli
 from jaxprune.cli import parse
@@ -336,36 +334,13 @@ def test_a_bug_keeps_its_traceback(run):
         run(main)
 
 
-def run_python(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )
-
-
-def test_the_script_refuses_a_bad_field_in_one_line(tmp_path):
-    script = ROOT / "scripts" / "prune.py"
-    result = run_python(script, XGLM, f"--workdir={tmp_path / 'new'}", "--config.dtype=half")
+def test_the_script_refuses_a_bad_field_in_one_line(tmp_path, monkeypatch, capfd):
+    arguments = (XGLM, f"--workdir={tmp_path / 'new'}", "--config.dtype=half")
+    result = run_here(monkeypatch, capfd, "prune", *arguments)
     assert result.returncode == 2
     assert result.stderr == "error: dtype: got 'half'; allowed: float32, bfloat16\n"
     assert result.stdout == ""
     assert not (tmp_path / "new").exists()
-
-
-def test_a_script_has_one_cpu_device_per_core(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from jaxprune import cli\n"
-        "import jax\n"
-        "cli.run(lambda config, workdir: print(len(jax.devices('cpu'))))\n"
-    )
-    result = run_python(script, XGLM, f"--workdir={tmp_path}", XLA_FLAGS="", JAX_PLATFORMS="cpu")
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
-    assert int(result.stdout) == min(8, len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def random_model(name, folder):
     return str(folder)
 
 
-@pytest.fixture(scope="module", params=["xglm", "bloom", "gpt2", "llama"])
+@pytest.fixture(scope="module", params=["xglm", "bloom"])  # </s> in front; no special tokens
 def folder(request, tmp_path_factory):
     """A bundled model; for Llama, of which there is none, random weights with its tokenizer."""
     if request.param != "llama":
@@ -90,14 +90,14 @@ def both(folder):
     return JaxpruneLM(folder, max_length=LENGTH), reference
 
 
-def test_continuations_score_alike(both, folder):
+def test_continuations_score_alike(both):
     got, want = (
         model.loglikelihood(requests("loglikelihood", PAIRS), disable_tqdm=True) for model in both
     )
     np.testing.assert_allclose([a for a, _ in got], [a for a, _ in want], atol=1e-4, rtol=1e-5)
     greedy = [is_greedy for _, is_greedy in got]
     assert greedy == [is_greedy for _, is_greedy in want]
-    assert any(greedy) or not is_trained(folder)  # a translation that these have learnt
+    assert any(greedy)  # a translation that these have learnt
 
 
 def test_texts_in_windows_score_alike(both):
@@ -125,8 +125,9 @@ def test_the_same_is_generated(both, folder):
 def test_nothing_stands_before_what_is_generated(both):
     ours = both[0]
     prefix = ours.tokenizer.decode(ours.prefix_token_id)
-    asked = requests("generate_until", [(text, dict(SETTINGS[0])) for text in ("", prefix)])
-    empty, named = ours.generate_until(asked, disable_tqdm=True)
+    texts = ("", prefix, STORY)  # as many as above, for which all is compiled
+    asked = requests("generate_until", [(text, dict(SETTINGS[0])) for text in texts])
+    empty, named, _ = ours.generate_until(asked, disable_tqdm=True)
     assert empty == named
 
 

@@ -2,11 +2,8 @@
 
 import json
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,12 +20,13 @@ from report_runs import (
     stats_of,
     write_json,
 )
+from run_scripts import run_alone, run_here
 
+from jaxprune.config import FIELDS
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.html_report import write_report
 
-ROOT = Path(__file__).parents[2]
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -42,7 +40,8 @@ def pages(runs, tmp_path_factory):
     """The page of the pruned run and that of the comparison, as text."""
     folder, (dense, pruned) = tmp_path_factory.mktemp("pages"), runs
     write_report(pruned, None, folder / "run.html")
-    write_report(pruned, dense, folder / "deep" / "compare.html")
+    defaults = {path: field.default for path, field in FIELDS.items()}
+    write_report(pruned, dense, folder / "deep" / "compare.html", defaults=defaults)
     return {
         path.stem: path.read_text(encoding="utf-8")
         for path in (folder / "run.html", folder / "deep" / "compare.html")
@@ -124,14 +123,6 @@ def test_html_closes_the_same_elements_as_xml(pages):
         parser.feed(page)
         parser.close()
         assert not parser.open
-
-
-def test_the_same_inputs_give_the_same_bytes(runs, pages, tmp_path):
-    dense, pruned = runs
-    for _ in range(2):
-        write_report(pruned, dense, tmp_path / "again.html")
-    assert (tmp_path / "again.html").read_text(encoding="utf-8") == pages["compare"]
-    assert [file.name for file in tmp_path.iterdir()] == ["again.html"]
 
 
 # Figures.
@@ -409,20 +400,20 @@ def test_refusals(runs, tmp_path):
     refused("overlap.npz: damaged", tmp_path / "analysed")
 
 
-def test_the_script(runs, tmp_path):
+def test_the_script_gives_the_same_inputs_the_same_bytes(runs, pages):
     dense, pruned = runs
-
-    def script(*arguments):
-        return subprocess.run(
-            [sys.executable, ROOT / "scripts" / "report.py", *map(str, arguments)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    done = script(pruned, "--against", dense)
+    page = pruned / "report.html"
+    page.write_text("an earlier page")
+    before = {*pruned.iterdir()}
+    done = run_alone("report", pruned, "--against", dense)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"written: {pruned / 'report.html'}\n"
-    assert (pruned / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert done.stdout == f"written: {page}\n"
+    assert page.read_text(encoding="utf-8") == pages["compare"]
+    assert {*pruned.iterdir()} == before
+
+
+def test_the_script_ends_in_one_line(tmp_path, monkeypatch, capfd):
     for arguments, message in [((), "usage: report.py RUN"), ((tmp_path / "n",), "no such folder")]:
-        done = script(*arguments)
+        done = run_here(monkeypatch, capfd, "report", *arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert re.fullmatch(f"error: .*{re.escape(message)}.*\n", done.stderr)

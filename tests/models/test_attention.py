@@ -1,5 +1,7 @@
 """Attention in chunks against the plain softmax of a numpy loop."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,15 +11,27 @@ from jaxprune.models.attention import Prefix, causal_attention
 from jaxprune.models.layers import alibi_slopes
 from jaxprune.models.positions import Tree
 
+SCALE = 0.4
 
-def plain(q, k, v, scale, slopes=None):
+
+def attention(q, k, v, *, alibi=False, dtype=jnp.float32, tree=None, prefix=None, backend="cpu"):
+    """`causal_attention` as one program, with ALiBi's slopes or without, on the path of a backend."""
+    slopes = alibi_slopes(q.shape[2]) if alibi else None
+    call = functools.partial(causal_attention, scale=SCALE, dtype=dtype, slopes=slopes)
+    with pytest.MonkeyPatch.context() as patch:
+        # XLA's own kernel, the path of accelerators, runs on CPUs too
+        patch.setattr(jax, "default_backend", lambda: backend)
+        return np.asarray(jax.jit(call)(q, k, v, tree=tree, prefix=prefix))
+
+
+def plain(q, k, v, slopes=None):
     """Query by query in float64; head n reads key head n // (N / K)."""
     B, T, N, H = q.shape
     out = np.zeros((B, T, N, H))
     for b, t, n in np.ndindex(B, T, N):
         head = n // (N // k.shape[2])
         keys, values = (x[b, : t + 1, head].astype(np.float64) for x in (k, v))
-        scores = scale * keys @ q[b, t, n].astype(np.float64)
+        scores = SCALE * keys @ q[b, t, n].astype(np.float64)
         if slopes is not None:  # BLOOM's bias grows with the key's position, a constant per query
             scores += slopes[n] * np.arange(t + 1)
         weights = np.exp(scores - scores.max())
@@ -43,10 +57,10 @@ def random_tree(B, T, seed=0):
             depth[b, t] += 1
             ends[b, ancestor] = t + 1
             ancestor = parents[b, ancestor]
-    return parents, Tree(jnp.asarray(depth, jnp.int32), jnp.asarray(ends, jnp.int32))
+    return parents, Tree(depth.astype(np.int32), ends.astype(np.int32))
 
 
-def plain_tree(q, k, v, scale, parents, slopes=None):
+def plain_tree(q, k, v, parents, slopes=None):
     """Each token with its ancestors as a sequence of its own."""
     B, T, N, H = q.shape
     out = np.zeros((B, T, N * H))
@@ -55,7 +69,7 @@ def plain_tree(q, k, v, scale, parents, slopes=None):
         while parents[b, path[0]] >= 0:
             path.insert(0, parents[b, path[0]])
         chosen = [x[b : b + 1, path] for x in (q, k, v)]
-        out[b, t] = plain(*chosen, scale, slopes)[0, -1]
+        out[b, t] = plain(*chosen, slopes)[0, -1]
     return out
 
 
@@ -64,15 +78,16 @@ def inputs(B, T, N, K, H, seed=0):
     return [rng.normal(size=(B, T, heads, H)).astype(np.float32) * 2 for heads in (N, K, K)]
 
 
-# T, N, K, H: lengths that are no multiple of a chunk, below one chunk and over several of them
-# (with 8 queries a key head, 300 keys already need more than one), grouped and single key heads.
-SHAPES = [
-    (1, 2, 2, 4),
-    (33, 4, 4, 8),
-    (37, 6, 2, 5),
-    (97, 3, 1, 8),
-    (300, 8, 1, 4),
-    (161, 40, 2, 4),
+# T, N, K, H: lengths that are no multiple of a chunk, below one chunk and over several of them (with 32 queries a key
+# head, 70 keys already need smaller ones), grouped and single key heads.
+SHAPES = [(1, 2, 2, 4), (33, 4, 4, 8), (37, 6, 2, 5), (97, 3, 1, 8), (70, 64, 2, 4)]
+# ALiBi or not, one chunk and two of grouped heads, on both paths
+CASES = [
+    ((33, 4, 4, 8), True, "cpu"),
+    ((97, 6, 2, 5), False, "cpu"),
+    ((97, 6, 2, 5), True, "cpu"),
+    ((37, 6, 2, 5), False, "gpu"),
+    ((37, 6, 2, 5), True, "gpu"),
 ]
 
 
@@ -80,91 +95,67 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES)
 def test_equals_the_plain_softmax(shape, alibi):
     T, N, K, H = shape
-    q, k, v = inputs(2 if T < 100 else 1, T, N, K, H)
-    slopes = alibi_slopes(N) if alibi else None
-    got = causal_attention(
-        *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes
-    )
-    assert got.dtype == jnp.float32
-    np.testing.assert_allclose(got, plain(q, k, v, 0.4, slopes), rtol=1e-4, atol=2e-5)
-
-
-@pytest.mark.parametrize("alibi", [False, True])
-@pytest.mark.parametrize("shape", [(33, 4, 4, 8), (37, 6, 2, 5)])
-def test_the_path_of_accelerators_equals_it_too(shape, alibi, monkeypatch):
-    T, N, K, H = shape
     q, k, v = inputs(2, T, N, K, H)
-    slopes = alibi_slopes(N) if alibi else None
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # XLA's own kernel runs on CPUs too
-    got = causal_attention(
-        *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes
-    )
-    np.testing.assert_allclose(got, plain(q, k, v, 0.4, slopes), rtol=1e-4, atol=2e-5)
-
-
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-@pytest.mark.parametrize("alibi", [False, True])
-@pytest.mark.parametrize("shape", [(33, 4, 4, 8), (97, 6, 2, 5)])
-def test_in_trees_a_token_sees_its_ancestors(shape, alibi, backend, monkeypatch):
-    T, N, K, H = shape
-    q, k, v = inputs(2, T, N, K, H)
-    parents, tree = random_tree(2, T)
-    slopes = alibi_slopes(N) if alibi else None
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    got = causal_attention(
-        *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes, tree=tree
-    )
-    want = plain_tree(q, k, v, 0.4, parents, slopes)
+    got = attention(q, k, v, alibi=alibi)
+    assert got.dtype == np.float32
+    want = plain(q, k, v, alibi_slopes(N) if alibi else None)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
 @pytest.mark.parametrize("alibi", [False, True])
-@pytest.mark.parametrize("shape", [(33, 4, 4, 8), (97, 6, 2, 5)])
-def test_a_prefix_stands_before_every_row(shape, alibi, backend, monkeypatch):
+def test_the_path_of_accelerators_equals_it_too(alibi):
+    q, k, v = inputs(2, 37, 6, 2, 5)
+    got = attention(q, k, v, alibi=alibi, backend="gpu")
+    want = plain(q, k, v, alibi_slopes(6) if alibi else None)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(("shape", "alibi", "backend"), CASES)
+def test_in_trees_a_token_sees_its_ancestors(shape, alibi, backend):
     T, N, K, H = shape
     q, k, v = inputs(2, T, N, K, H)
-    _, *prefix = (
-        x[0] for x in inputs(1, 16, N, K, H, seed=1)
-    )  # room for 16, of which 11 are there
+    parents, tree = random_tree(2, T)
+    got = attention(q, k, v, alibi=alibi, tree=tree, backend=backend)
+    want = plain_tree(q, k, v, parents, alibi_slopes(N) if alibi else None)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(("shape", "alibi", "backend"), CASES)
+def test_a_prefix_stands_before_every_row(shape, alibi, backend):
+    T, N, K, H = shape
+    q, k, v = inputs(2, T, N, K, H)
+    # room for 16, of which 11 are there
+    _, *prefix = (x[0] for x in inputs(1, 16, N, K, H, seed=1))
     before = [np.broadcast_to(x[:11], (2, 11, K, H)) for x in prefix]
     k_whole, v_whole = (np.concatenate(pair, axis=1) for pair in zip(before, (k, v), strict=True))
-    slopes = alibi_slopes(N) if alibi else None
-    want = plain(np.pad(q, ((0, 0), (11, 0), (0, 0), (0, 0))), k_whole, v_whole, 0.4, slopes)
+    q_whole = np.pad(q, ((0, 0), (11, 0), (0, 0), (0, 0)))
+    want = plain(q_whole, k_whole, v_whole, alibi_slopes(N) if alibi else None)
     for x in prefix:
         x[11:] = 1e4  # what stands in the rest of the room does not matter
-    keys, values = (jnp.asarray(x.transpose(1, 0, 2)) for x in prefix)
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    got = causal_attention(
-        *map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32, slopes=slopes,
-        prefix=Prefix(keys, values, jnp.int32(11)),
-    )  # fmt: skip
+    keys, values = (x.transpose(1, 0, 2) for x in prefix)
+    there = Prefix(keys, values, np.int32(11))
+    got = attention(q, k, v, alibi=alibi, prefix=there, backend=backend)
     np.testing.assert_allclose(got, want[:, 11:], rtol=1e-4, atol=2e-5)
 
 
 def test_rows_of_pads_hold_no_nan():
     q, k, v = inputs(1, 40, 2, 2, 8)
-    nothing = jnp.zeros((1, 40), jnp.int32)  # as filled-up rows have it
-    q, k, v = map(jnp.asarray, (q, k, v))
-    got = causal_attention(q, k, v, 0.4, jnp.float32, tree=Tree(nothing, nothing))
-    assert np.isfinite(np.asarray(got)).all()
+    nothing = np.zeros((1, 40), np.int32)  # as filled-up rows have it
+    assert np.isfinite(attention(q, k, v, tree=Tree(nothing, nothing))).all()
 
 
 def test_keys_behind_a_query_never_reach_it():
     """What pads hold, infinities among it, leaves the bits of the tokens before them alone."""
     q, k, v = inputs(1, 50, 4, 2, 8)
-    before = causal_attention(*map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32)
+    before = attention(q, k, v)
     for array, rubbish in ((q, 1e30), (k, np.inf), (v, 3e38)):
         array[:, 30:] = rubbish
-    after = causal_attention(*map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.float32)
-    np.testing.assert_array_equal(np.asarray(after)[:, :30], np.asarray(before)[:, :30])
+    np.testing.assert_array_equal(attention(q, k, v)[:, :30], before[:, :30])
 
 
 def test_bfloat16_products_stay_near():
     q, k, v = inputs(2, 65, 4, 2, 8)
-    want = plain(q, k, v, 0.4)
-    out = causal_attention(*map(jnp.asarray, (q, k, v)), scale=0.4, dtype=jnp.bfloat16)
-    got = np.asarray(out)
+    want, got = plain(q, k, v), attention(q, k, v, dtype=jnp.bfloat16)
     assert got.dtype == np.float32
     error = np.abs(got - want).mean() / np.abs(want).mean()
     assert 1e-4 < error < 0.02

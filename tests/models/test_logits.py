@@ -1,7 +1,6 @@
 """Models against transformers' torch implementations on tiny random configs, and published shapes."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -21,12 +20,15 @@ def valid_mask(kind, rows, length):
     return mask
 
 
+compiled = jax.jit(logits, static_argnames="config")  # once a model for all paddings
+
+
 @pytest.mark.parametrize("padding", ["none", "left", "right"])
 @pytest.mark.parametrize("name", TINY)
 def test_logits_equal_torch(name, padding, tiny_folder):
     folder = tiny_folder(name)
     config = load_config(folder)
-    params = jax.tree.map(jnp.asarray, Weights.open(config, folder).all())
+    params = Weights.open(config, folder).all()
     tokens = np.random.default_rng(1).integers(0, config.vocab_size, (3, 23))
     mask = valid_mask(padding, *tokens.shape)
     positions = np.maximum(mask.cumsum(1) - 1, 0)
@@ -37,7 +39,7 @@ def test_logits_equal_torch(name, padding, tiny_folder):
         want = model(
             torch.from_numpy(tokens), attention_mask=torch.from_numpy(mask).long(), **extra
         )
-    got = logits(params, config, jnp.asarray(tokens), jnp.asarray(mask))
+    got = compiled(params, config, tokens, mask)
     want, got = want.logits.numpy()[mask], np.asarray(got)[mask]
     assert np.abs(want).max() > 1  # a comparison of near-zeros would show nothing
     np.testing.assert_allclose(got, want, atol=1e-4)

@@ -5,10 +5,11 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from jaxprune.errors import InputError
 from nano import corpus, inference, meanings
@@ -201,23 +202,22 @@ def english_rows(split: str, count: int) -> list[Pair]:
 def cheat(features: Callable[[Pair], set[Hashable]]) -> float:
     """Held-out accuracy of a linear classifier on some features of the rows."""
     train, test = english_rows("train", 6000), english_rows("held_out", 900)
-    index: dict[Hashable, int] = {}
+    index: dict[Hashable, int] = {"bias": 0}
     for row in train:
         for feature in features(row):
             index.setdefault(feature, len(index))
 
-    def matrix(rows: list[Pair]) -> np.ndarray:
-        x = np.zeros((len(rows), len(index) + 1), np.float32)
-        x[:, -1] = 1
-        for i, row in enumerate(rows):
-            x[i, [index[f] for f in features(row) if f in index]] = 1
-        return x
+    def matrix(rows: list[Pair]) -> csr_array:
+        columns = [[0, *(index[f] for f in features(row) if f in index)] for row in rows]
+        flat = list(chain.from_iterable(columns))
+        starts = np.cumsum([0, *map(len, columns)])
+        return csr_array((np.ones(len(flat), np.float32), flat, starts), (len(rows), len(index)))
 
     x, y = matrix(train), np.eye(3, dtype=np.float32)[[row.label for row in train]]
     weights = np.zeros((x.shape[1], 3), np.float32)
     for _ in range(200):
         p = np.exp(x @ weights)
-        weights -= x.T @ (p / p.sum(1, keepdims=True) - y) / len(x)
+        weights -= x.T @ (p / p.sum(1, keepdims=True) - y) / len(train)
     predicted = (matrix(test) @ weights).argmax(1)
     return float(np.mean(predicted == [row.label for row in test]))
 

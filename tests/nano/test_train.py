@@ -1,5 +1,6 @@
 """Tokenizers, packing and the trainer, on runs of a few steps."""
 
+import functools
 import json
 import shutil
 from collections.abc import Callable
@@ -23,11 +24,16 @@ from nano.grammar import LANGUAGES
 from nano.train import ARCHITECTURES, Recipe
 
 
+@functools.cache
+def trained(architecture: str) -> PreTrainedTokenizerBase:
+    return vocabulary.build(architecture, documents=1000)
+
+
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A vocabulary trained on little text, in a folder with a config."""
     folder = tmp_path_factory.mktemp(request.param)
-    tokenizer = vocabulary.build(request.param, documents=2000)
+    tokenizer = trained(request.param)
     config = train.nano_config(request.param, len(tokenizer))
     train.save(config, models.init(config, 0), tokenizer, folder)
     return folder
@@ -101,13 +107,13 @@ def test_a_config_for_models_from_no_folder(
 
 
 def test_vocabulary_is_the_same_for_the_same_seed(saved: Path) -> None:
-    again = vocabulary.build(load_config(saved).family, documents=2000)
+    again = vocabulary.build(load_config(saved).family, documents=1000)
     assert again.backend_tokenizer.to_str() == loaded(saved).backend_tokenizer.to_str()
 
 
 def test_weights_follow_the_parts() -> None:
     document = Document("nli", (("the dog , right?", 0.25), (f" Yes , the dog{EOS}", 1.0)))
-    tokenizer = vocabulary.build("xglm", documents=2000)
+    tokenizer = trained("xglm")
     encoded = tokenizer(document.text, return_offsets_mapping=True)
     weights = packing.token_weights(document, encoded["offset_mapping"])
     tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
@@ -129,10 +135,10 @@ def test_rows_are_full_and_start_with_a_document(saved: Path) -> None:
 
 
 def test_loss_falls_and_the_same_recipe_gives_the_same_bits() -> None:
-    tokenizer = vocabulary.build("gpt2", documents=2000)
-    recipe = Recipe(steps=24, rows=4, length=48, warmup=4)
+    tokenizer = trained("gpt2")
+    recipe = Recipe(steps=9, rows=4, length=48, warmup=2)
     lines: list[str] = []
-    _, first = train.train("gpt2", recipe, tokenizer, log=lines.append, every=8)
+    _, first = train.train("gpt2", recipe, tokenizer, log=lines.append, every=3)
     _, second = train.train("gpt2", recipe, tokenizer, log=lambda _: None)
     losses = [float(line.split("loss ")[1].split()[0]) for line in lines if "loss" in line]
     assert len(losses) == 3
@@ -146,14 +152,16 @@ def test_loss_is_the_weighted_mean_over_targets() -> None:
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 50, (2, 17)).astype(np.int32)
     weights = rng.random((2, 17), np.float32)
-    logits = np.asarray(models.logits(params, config, jnp.asarray(tokens)), np.float64)
+    logits = jax.jit(models.logits, static_argnums=1)(params, config, jnp.asarray(tokens))
+    logits = np.asarray(logits, np.float64)
     total = 0.0
     for row in range(2):
         for t in range(1, 17):  # the logits before a token predict it
             before = logits[row, t - 1]
             total += weights[row, t] * (np.log(np.exp(before).sum()) - before[tokens[row, t]])
     expected = total / weights[:, 1:].sum()
-    assert float(train.loss(params, config, tokens, weights)) == pytest.approx(expected, rel=1e-5)
+    found = jax.jit(train.loss, static_argnums=1)(params, config, tokens, weights)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

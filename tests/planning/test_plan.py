@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 from device_jobs import optimised
 from flax.traverse_util import flatten_dict
+from run_scripts import run_alone, run_here
 
 import jaxprune as jp
 from jaxprune.calibration.demonstrations import token_batches
@@ -23,6 +21,7 @@ from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
 from jaxprune.models import ModelConfig, family_of, load_config, modules
 from jaxprune.models.config import RopeConfig
+from jaxprune.nano import CHECKPOINTS
 from jaxprune.passes.walk import Context, run_segment
 from jaxprune.planning import costs, plan
 from jaxprune.planning.costs import CHIPS, Machines, Work
@@ -30,8 +29,6 @@ from jaxprune.pruning.block_masks import select_block
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
-
-ROOT = Path(__file__).parents[2]
 
 
 def shaped(family, **sizes):
@@ -197,6 +194,8 @@ def test_what_processes_exchange_has_room_on_devices():
 
 # Runs.
 
+BLOOM = Path(CHECKPOINTS["bloom"])
+
 
 def job(model, tokens, **fields):
     config = base_config()
@@ -215,14 +214,10 @@ def tokens(tmp_path):
     return tmp_path / "tokens.npz"
 
 
-def test_a_run_that_cannot_fit_is_refused_before_it_starts(
-    tiny_folder, tokens, tmp_path, monkeypatch
-):
-    config = job(tiny_folder("bloom"), tokens, output__params=True)
+def test_a_run_that_cannot_fit_is_refused_before_it_starts(tokens, tmp_path, monkeypatch):
+    config = job(BLOOM, tokens, output__params=True)
     batches = token_batches(tokens)
-    whole = plan.plan_of(
-        load_config(tiny_folder("bloom")), "float32", batches, config, device_mesh(1)
-    )
+    whole = plan.plan_of(load_config(BLOOM), "float32", batches, config, device_mesh(1))
     slim = sum(whole.host.values()) - whole.host["params"]  # what is kept of them is room to spare
     monkeypatch.setattr(memory, "available_memory", lambda: slim)
     with pytest.raises(
@@ -230,7 +225,7 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(
     ):
         prune_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    prune_from_config(job(tiny_folder("bloom"), tokens, output__params=False), tmp_path / "run")
+    prune_from_config(job(BLOOM, tokens, output__params=False), tmp_path / "run")
     monkeypatch.setattr(memory, "available_memory", lambda: 1000)
     with pytest.raises(jp.InputError, match="allowed: a larger machine"):
         prune_from_config(config, tmp_path / "other")
@@ -252,26 +247,23 @@ def test_a_smaller_micro_batch_where_two_rows_do_not_fit():
         plan.check_fits(shared)
 
 
-def test_host_memory_within_a_fifth_of_what_a_process_takes(tmp_path):
+def test_host_memory_within_a_fifth_of_what_a_process_takes(tmp_path, monkeypatch, capfd):
     """Most of it is Python and its packages; benchmarks/memory.py does the same for large models."""
-    command = [
-        sys.executable, ROOT / "scripts" / "prune.py", f"--config={ROOT / 'configs' / 'nano.py'}",
-        f"--workdir={tmp_path / 'run'}",
-    ]  # fmt: skip
-    # compiling takes memory: more where it optimises, none for programs that an earlier test saved
-    environment = optimised(os.environ) | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
-    told, _ = (
-        subprocess.run(
-            [*command, *more], env=environment, capture_output=True, text=True, check=True
-        ).stdout
-        for more in (["--plan"], [])
-    )
+    arguments = (
+        "--config=configs/nano.py:bloom", f"--workdir={tmp_path / 'run'}", "--config.mesh.data=1",
+        "--config.calibration.max_length=64",
+    )  # fmt: skip
+    told = run_here(monkeypatch, capfd, "prune", *arguments, "--plan").stdout
     planned = float(re.search(r"host +([\d.]+) GB", told)[1])
+    # compiling takes memory: more where it optimises, none for programs that an earlier test saved
+    environment = optimised({"JAX_ENABLE_COMPILATION_CACHE": "false"})
+    done = run_alone("prune", *arguments, **environment)
+    assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert planned == pytest.approx(report["peak_memory_bytes"]["host"] / 1e9, rel=0.2)
 
 
-def test_the_script_prints_a_plan_and_writes_nothing(tmp_path):
+def test_the_script_prints_a_plan_and_writes_nothing(tmp_path, monkeypatch, capfd):
     """Of a published size, from its config.json alone."""
     raw = {
         "model_type": "bloom",
@@ -282,12 +274,11 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path):
     }
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text(json.dumps(raw | {"dtype": "bfloat16"}))
-    command = [
-        sys.executable, ROOT / "scripts" / "prune.py", "--plan", "--chip=v5e",
-        f"--config={ROOT / 'configs' / 'base.py'}:{tmp_path / 'model'}", f"--workdir={tmp_path / 'run'}",
+    done = run_here(
+        monkeypatch, capfd, "prune", "--plan", "--chip=v5e",
+        f"--config=configs/base.py:{tmp_path / 'model'}", f"--workdir={tmp_path / 'run'}",
         "--config.mesh.data=8", "--config.dtype=bfloat16", "--config.calibration.data=nano",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line)
     assert "30 blocks, 6,041.4 million weights in them, stored as bfloat16" in lines["model"]
@@ -305,7 +296,7 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path):
         ("h100", {}, "mesh.data=-1, mesh.model=1: allowed with --chip: numbers of devices"),
     ],
 )
-def test_what_cannot_be_planned(chip, fields, message, tiny_folder, tokens):
+def test_what_cannot_be_planned(chip, fields, message, tokens):
     with pytest.raises(jp.InputError) as error:
-        plan.plan_from_config(job(tiny_folder("bloom"), tokens, **fields), chip=chip)
+        plan.plan_from_config(job(BLOOM, tokens, **fields), chip=chip)
     assert message in str(error.value)

@@ -28,15 +28,23 @@ def score(kernel, inputs):
 
 CRITERION = Criterion("squared", "weights by squared norms", score, measures=(DEMONSTRATIONS,))
 '''
+# The script, and what the package that it imported says afterwards.
 PROGRAM = """
-import json, sys
+import json, runpy, sys
 import numpy as np
 from flax.traverse_util import flatten_dict
+
+said_by, workdir, script, *arguments = sys.argv[1:]
+sys.argv = [script, f"--workdir={workdir}", *arguments]
+try:
+    runpy.run_path(script, run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+
 import jaxprune as jp
 from jaxprune.config import FIELDS, as_text
 from jaxprune.config.validate import base_config, validate
 
-workdir = sys.argv[1]
 config = base_config()
 config.model, config.calibration.data = "m", "nano"
 config.pruning.criterion = "sqared"
@@ -47,21 +55,11 @@ except jp.InputError as error:
 model = jp.load(json.load(open(f"{workdir}/config.json"))["model"])
 scores = jp.scores.squared(model.params, jp.checkpoint.restore_stats(f"{workdir}/stats"))
 np.savez(f"{workdir}/scores.npz", **flatten_dict(scores, sep="/"))
-print(json.dumps({
+json.dump({
     "file": jp.__file__, "choices": FIELDS["pruning.criterion"].choices, "refused": refused, "help": as_text(),
     "listed": "squared" in dir(jp.scores),
-}))
+}, open(said_by, "w"))
 """
-
-
-def output_of(package, *arguments):
-    """What a Python process that imports this copy of the package prints."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=package.parent, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(package.parent)}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +68,20 @@ def added(tmp_path_factory):
     package = tmp_path_factory.mktemp("copy") / "jaxprune"
     shutil.copytree(ROOT / "jaxprune", package)
     (package / "pruning" / "criteria" / "squared.py").write_text(FILE)
-    workdir = package.parent / "run"
-    output_of(
-        package, ROOT / "scripts" / "prune.py", f"--config={ROOT / 'configs' / 'nano.py'}:bloom",
-        f"--workdir={workdir}", "--config.pruning.criterion=squared", "--config.pruning.sparsity=0.4",
-        "--config.pruning.propagate=dense", "--config.calibration.samples=4", "--config.output.hf=False",
+    workdir, said_by = package.parent / "run", package.parent / "said.json"
+    arguments = [
+        f"--config={ROOT / 'configs' / 'nano.py'}:bloom", "--config.pruning.criterion=squared",
+        "--config.pruning.sparsity=0.4", "--config.pruning.propagate=dense",
+        "--config.calibration.samples=4", "--config.output.hf=False",
+    ]  # fmt: skip
+    script = ROOT / "scripts" / "prune.py"
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, said_by, workdir, script, *arguments], cwd=package.parent,
+        env=os.environ | {"PYTHONPATH": str(package.parent)},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
-    said = json.loads(output_of(package, "-c", PROGRAM, workdir).splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    said = json.loads(said_by.read_text())
     assert Path(said["file"]).parent == package
     return workdir, said
 

@@ -1,6 +1,7 @@
 """The whole loop against plain torch, and what it promises whatever the model."""
 
 import collections
+import functools
 
 import jax
 import ml_dtypes
@@ -15,7 +16,7 @@ from jaxprune.calibration.batching import group_by_length
 from jaxprune.hf.weights import to_stored
 from jaxprune.pruning.settings import Settings
 
-FAMILIES = ("xglm", "bloom", "gpt2", "llama", "qwen3")
+FAMILIES = ("xglm", "bloom", "gpt2", "qwen3")  # Llama's blocks are Qwen3's without its norms
 # float32 sums in another order move scores by some 1e-6 of themselves. The closest decision of every
 # comparison below is checked to be wider than this; the seeds are of samples for which it is.
 CLEAR = 1e-5
@@ -42,6 +43,12 @@ def stored(model, params):
     return out
 
 
+def overlap(masks, others):
+    """Share of the weights kept by either that both keep, over the kernels of two mask trees."""
+    pairs = list(zip(jax.tree.leaves(masks), jax.tree.leaves(others), strict=True))
+    return sum((a & b).sum() for a, b in pairs) / sum((a | b).sum() for a, b in pairs)
+
+
 def assert_same_weights(model, params, reference):
     """Every block parameter equals torch's bit for bit: same weights kept, same weights +0."""
     want = {name: value.numpy() for name, value in reference.state_dict().items()}
@@ -53,9 +60,10 @@ def assert_same_weights(model, params, reference):
         assert value.tobytes() == np.ascontiguousarray(want[name]).tobytes(), name
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(tiny_folder):
-    return lambda name: jp.load(tiny_folder(name))
+    """name → that tiny model. Tests use the same few models and settings, and so share what is compiled."""
+    return functools.cache(lambda name: jp.load(tiny_folder(name)))
 
 
 def compare(model, name, samples, pruner, propagate="block", code=(), **settings):
@@ -77,20 +85,18 @@ def test_blocks_as_in_the_paper_equal_torch(name, model):
     assert share == pytest.approx(0.5)  # every input size is even
 
 
-@pytest.mark.parametrize("name", ["bloom", "qwen3"])
+@pytest.mark.parametrize("name", ["xglm", "qwen3"])
 def test_site_by_site_equals_torch(name, model):
-    compare(model, name, sequences(), Pruner(0.5), "site", sparsity=0.5)
+    compare(model, name, sequences(seed=1), Pruner(0.5), "site", sparsity=0.5)
 
 
-@pytest.mark.parametrize("name", ["xglm", "gpt2"])
-def test_one_dense_pass_equals_torch(name, model):
-    compare(model, name, sequences(seed=3), Pruner(0.5), "dense", sparsity=0.5)
+def test_one_dense_pass_equals_torch(model):
+    compare(model, "xglm", sequences(seed=3), Pruner(0.5), "dense", sparsity=0.5)
 
 
-@pytest.mark.parametrize("name", ["bloom", "llama"])
-def test_refined_with_code_equals_torch(name, model):
+def test_refined_with_code_equals_torch(model):
     compare(
-        model, name, sequences(seed=3), Pruner(0.5), code=sequences(4, seed=12),
+        model, "bloom", sequences(seed=3), Pruner(0.5), code=sequences(4, seed=12),
         criterion="refined", sparsity=0.5,
     )  # fmt: skip
 
@@ -106,11 +112,14 @@ def test_dropping_the_highest_equals_torch(model):
     compare(model, "gpt2", sequences(), Pruner(0.25, highest=True), drop="highest", sparsity=0.25)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_magnitude_equals_torch(name, model):
+@pytest.mark.parametrize(
+    ("name", "drop", "sparsity"), [("xglm", "lowest", 0.5), ("gpt2", "highest", 0.25)]
+)
+def test_magnitude_equals_torch(name, drop, sparsity, model):
     model, reference = model(name), tiny_torch(name)
-    result = jp.prune(model, criterion="magnitude", sparsity=0.4, progress=False)
-    prune_by_magnitude(reference, Pruner(0.4))  # the same bits on both sides: no margin needed
+    result = jp.prune(model, criterion="magnitude", sparsity=sparsity, drop=drop, progress=False)
+    # the same bits on both sides: no margin needed
+    prune_by_magnitude(reference, Pruner(sparsity, highest=drop == "highest"))
     assert_same_weights(model, result.params, reference)
     assert result.stats is None
 
@@ -136,33 +145,33 @@ def test_propagations_differ_from_the_second_layer_on(model):
 def test_random_masks_follow_from_the_seed_alone(model):
     """Again, block by block, and on other weights of the same shapes; another seed, other masks."""
     xglm = model("xglm")
-    settings = {"criterion": "random", "sparsity": 0.3}
-    first = jp.prune(xglm, seed=3, progress=False, **settings).masks
-    other = jp.prune(xglm, seed=4, progress=False, **settings).masks
+    settings = {"criterion": "random", "sparsity": 0.5, "seed": 3}
+    first = jp.prune(xglm, progress=False, **settings).masks
     ones = xglm.replace(jax.tree.map(np.ones_like, xglm.params))
-    blocks = list(jp.prune_blocks(ones, [], Settings(seed=3, **settings), progress=False))
-    stacked = jp.masks.keep(jp.scores.random(xglm.params, seed=3), sparsity=0.3)
+    blocks = list(jp.prune_blocks(ones, [], Settings(**settings), progress=False))
+    stacked, other = (
+        jax.device_get(jp.masks.keep(jp.scores.random(xglm.params, seed), 0.5)) for seed in (3, 4)
+    )
+    jax.tree.map(np.testing.assert_array_equal, first, stacked)
+    assert overlap(first, other) == pytest.approx(0.5 / 1.5, abs=0.03)
     for path, mask in flatten_dict(first["blocks"], sep="/").items():
         layers = np.stack([block.keep[path] for block in blocks])
         np.testing.assert_array_equal(mask, layers)
-        np.testing.assert_array_equal(mask, flatten_dict(stacked["blocks"], sep="/")[path])
         assert not np.array_equal(mask[0], mask[1])  # nor are layers copies of each other
-    assert jp.masks.overlap(first, other).overall == pytest.approx(0.7 / 1.3, abs=0.02)
 
 
 def test_stacked_scores_of_the_dense_statistics_give_the_dense_masks(model):
     """The Python API's three steps (probe, scores, keep) are the loop with propagate="dense"."""
-    llama, batches = model("llama"), [one_shape(sequences())]
-    stats = jp.probe(llama, batches, progress=False)
-    stepwise = jp.masks.keep(jp.scores.wanda(llama.params, stats), sparsity=0.5)
-    result = jp.prune(llama, batches, propagate="dense", sparsity=0.5, progress=False)
+    xglm, batches = model("xglm"), [one_shape(sequences())]
+    stats = jp.probe(xglm, batches, progress=False)
+    stepwise = jp.masks.keep(jp.scores.wanda(xglm.params, stats), sparsity=0.5)
+    result = jp.prune(xglm, batches, propagate="dense", sparsity=0.5, progress=False)
     jax.tree.map(np.testing.assert_array_equal, stepwise, result.masks)
     jax.tree.map(np.testing.assert_array_equal, stats.sum_sq, result.stats.sum_sq)
     assert stats.count == result.stats.count == {"translation": batches[0].num_tokens}
 
 
-@pytest.mark.parametrize("name", ["xglm", "bloom"])
-def test_pads_and_grouping_never_matter(name, model):
+def test_pads_and_grouping_never_matter(model):
     """One padded shape, several lengths, pads full of rubbish, any order of samples: the same masks."""
     samples = sequences(9, seed=2)
     padded = one_shape(samples)
@@ -181,7 +190,7 @@ def test_pads_and_grouping_never_matter(name, model):
     ]  # fmt: skip
 
     def prune(batches):
-        return jp.prune(model(name), batches, sparsity=0.5, progress=False)
+        return jp.prune(model("bloom"), batches, sparsity=0.5, progress=False)
 
     plain, with_rubbish, by_length = prune([padded]), prune([rubbish]), prune(cut)
     jax.tree.map(np.testing.assert_array_equal, plain.masks, by_length.masks)
@@ -211,7 +220,7 @@ def test_kept_weights_keep_their_bits_and_the_model_is_left_alone(criterion, mod
     kernels["mlp/up/kernel"][0, 0, :] = -0.0  # kept or dropped, it is told apart by its sign
     before = jax.tree.map(np.copy, params)
     result = jp.prune(
-        gpt2.replace(params), [one_shape(sequences())], criterion=criterion, sparsity=0.5,
+        gpt2.replace(params), [one_shape(sequences())], criterion=criterion, sparsity=0.25,
         drop="highest", progress=False,
     )  # fmt: skip
     jax.tree.map(lambda a, b: np.testing.assert_equal(a.tobytes(), b.tobytes()), params, before)
@@ -238,8 +247,8 @@ def test_bfloat16_on_the_device_leaves_stored_float32_weights_whole(model):
         assert new.dtype == np.float32
         np.testing.assert_array_equal(new, np.where(masks.get(path, True), weight, 0))
     exact = jp.prune(xglm, [one_shape(sequences())], sparsity=0.5, progress=False)
-    overlap = jp.masks.overlap(result.masks, exact.masks).overall
-    assert 0.93 < overlap < 1  # bfloat16 moves scores by 0.4%: near, and not the same
+    # bfloat16 moves scores by 0.4%: near, and not the same
+    assert 0.93 < overlap(result.masks, exact.masks) < 1
 
 
 def test_stored_bfloat16_weights_stay_bfloat16(model):
@@ -284,14 +293,16 @@ def test_a_non_finite_activation_is_refused_by_layer_and_site(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("how", [{"criterion": "magnitude"}, {"criterion": "random"}, {}])
+@pytest.mark.parametrize(
+    "how", [{"criterion": "magnitude"}, {"criterion": "random", "seed": 3}, {"criterion": "wanda"}]
+)
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
 def test_a_non_finite_kernel_is_refused_where_no_activation_tells(how, value, model):
     """Nothing reads the output of the last block, and two criteria read no activation at all."""
     last = model("xglm").config.n_layers - 1
     broken = poisoned(model("xglm"), "blocks/mlp/out/kernel", last, value)
     with pytest.raises(jp.InputError, match=f"layer {last}, mlp/out/kernel: holds NaN or infinity"):
-        jp.prune(broken, [one_shape(sequences())], progress=False, **how)
+        jp.prune(broken, [one_shape(sequences())], sparsity=0.5, progress=False, **how)
 
 
 @pytest.mark.parametrize(

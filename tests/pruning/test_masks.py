@@ -50,8 +50,10 @@ def scores():
     return tree_of(*(rng.random(SHAPES[name]).round(1).astype(np.float32) for name in SHAPES))
 
 
-@pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.3, 0.5, 0.99])
-@pytest.mark.parametrize("under_jit", [False, True])
+@pytest.mark.parametrize(
+    ("under_jit", "sparsity"),
+    [(False, 0.0), (False, 0.1), (False, 0.5), (False, 0.99), (True, 0.3)],
+)
 def test_keep_drops_int_of_in_times_sparsity(scores, sparsity, under_jit):
     keep = functools.partial(masks.keep, sparsity=sparsity)
     result = (jax.jit(keep) if under_jit else keep)(scores)
@@ -63,7 +65,7 @@ def test_keep_drops_int_of_in_times_sparsity(scores, sparsity, under_jit):
 
 
 def test_keep_of_one_block_is_a_slice_of_the_stacked_masks(scores):
-    stacked = masks.keep(scores, sparsity=0.5)
+    stacked = jax.device_get(masks.keep(scores, sparsity=0.5))
     for layer in range(3):
         one = jax.tree.map(lambda leaf, layer=layer: leaf[layer], scores)
         same(masks.keep(one, sparsity=0.5), jax.tree.map(lambda m, i=layer: m[i], stacked))
@@ -124,7 +126,7 @@ def test_keep_refuses_in_one_line(options, message):
 
 
 @given(mask_trees, mask_trees, mask_trees)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)  # of 177 bits each
 def test_set_identities(a, b, c):
     same(masks.invert(masks.union(a, b)), masks.intersect(masks.invert(a), masks.invert(b)))
     same(masks.invert(masks.intersect(a, b)), masks.union(masks.invert(a), masks.invert(b)))
@@ -137,7 +139,7 @@ def test_set_identities(a, b, c):
 
 
 @given(mask_trees, mask_trees)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_density_and_overlap_count(a, b):
     kept = [leaf["kernel"] for leaf in a["blocks"]["mlp"].values()]
     other = [leaf["kernel"] for leaf in b["blocks"]["mlp"].values()]
@@ -197,7 +199,7 @@ def test_apply_zeroes_what_is_dropped_and_nothing_else(keep):
     rng = np.random.default_rng(3)
     params = tree_of(*(rng.standard_normal(SHAPES[n]).astype(np.float32) for n in SHAPES))
     params["blocks"]["mlp"]["up"]["bias"] = bias = rng.standard_normal((3, 5))
-    params["embed"] = embed = {"tokens": jnp.ones((4, 4))}
+    params["embed"] = embed = {"tokens": np.ones((4, 4))}
     pruned = masks.apply(params, keep)
     assert pruned["blocks"]["mlp"]["up"]["bias"] is bias
     assert pruned["embed"]["tokens"] is embed["tokens"]
@@ -226,7 +228,7 @@ def test_apply_keeps_every_16_bit_pattern(dtype):
 
 
 def test_apply_refuses_masks_that_do_not_fit():
-    params = {"a": {"kernel": jnp.ones((2, 3))}}
+    params = {"a": {"kernel": np.ones((2, 3))}}
     with pytest.raises(InputError, match=r"masks: b/kernel \(2, 3\) has no parameter"):
         masks.apply(params, {"b": {"kernel": np.ones((2, 3), bool)}})
     with pytest.raises(InputError, match=r"a/kernel is bool of shape \(1, 3\); .* \(2, 3\)"):
@@ -239,7 +241,7 @@ def test_apply_refuses_masks_that_do_not_fit():
 
 
 @given(mask_trees)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_unpack_undoes_pack(keep):
     packed = masks.pack(keep)
     same(masks.unpack(packed), keep)

@@ -6,6 +6,7 @@ import math
 import hypothesis.extra.numpy as hnp
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,10 @@ scores_2d = hnp.arrays(
     SHAPE,
     elements=st.one_of(st.sampled_from(SPECIAL), st.floats(width=32)).map(np.float32),
 )
+
+# Counts and ends, and patterns and ends, that are drawn: few, as each is compiled.
+ROWS = [(1, "lowest"), (3, "lowest"), (7, "lowest"), (1, "highest"), (3, "highest")]
+GROUPS = [(2, 4, "lowest"), (4, 8, "lowest"), (1, 2, "highest"), (2, 4, "highest")]
 
 keep_rows = jax.jit(selection.keep_rows, static_argnames=("count", "drop"))
 keep_groups = jax.jit(selection.keep_groups, static_argnames=("n", "m", "drop"))
@@ -53,25 +58,26 @@ def loop_groups(scores, n, m, drop="lowest"):
     return np.concatenate([loop_keep(part, m - n, drop) for part in parts], axis=-2)
 
 
-@given(scores_2d, st.sampled_from([1, 3, 7]), st.sampled_from(["lowest", "highest"]))
-@example(np.full(SHAPE, np.nan, np.float32), 3, "lowest")
-@example(np.zeros(SHAPE, np.float32), 3, "highest")
-@settings(deadline=None, max_examples=150)
-def test_rows_match_loop(scores, count, drop):
+@given(scores_2d, st.sampled_from(ROWS))
+@example(np.full(SHAPE, np.nan, np.float32), (3, "lowest"))
+@example(np.zeros(SHAPE, np.float32), (3, "highest"))
+@settings(deadline=None, max_examples=100)
+def test_rows_match_loop(scores, how):
+    count, drop = how
     keep = np.asarray(keep_rows(scores, count=count, drop=drop))
     np.testing.assert_array_equal(keep, loop_keep(scores, count, drop))
 
 
-@given(scores_2d, st.sampled_from([(2, 4), (4, 8), (1, 2)]), st.sampled_from(["lowest", "highest"]))
-@settings(deadline=None, max_examples=100)
-def test_groups_match_loop(scores, pattern, drop):
-    n, m = pattern
+@given(scores_2d, st.sampled_from(GROUPS))
+@settings(deadline=None, max_examples=60)
+def test_groups_match_loop(scores, how):
+    n, m, drop = how
     keep = np.asarray(keep_groups(scores, n=n, m=m, drop=drop))
     np.testing.assert_array_equal(keep, loop_groups(scores, n, m, drop))
 
 
 @given(scores_2d)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 def test_rows_keep_no_lower_than_they_drop(scores):
     keep = np.asarray(keep_rows(scores, count=3))
     assert (keep.sum(axis=0) == SHAPE[0] - 3).all()
@@ -80,11 +86,17 @@ def test_rows_keep_no_lower_than_they_drop(scores):
 
 
 def test_nan_is_above_infinity_and_minus_zero_equals_zero():
-    column = np.array([np.nan, np.inf, -np.nan, 5.0, 0.0, -0.0], np.float32)[:, None]
-    assert keep_rows(column, count=1)[:, 0].tolist() == [1, 1, 1, 1, 0, 1]
-    assert keep_rows(column, count=4)[:, 0].tolist() == [1, 0, 1, 0, 0, 0]
-    assert keep_rows(column, count=1, drop="highest")[:, 0].tolist() == [0, 1, 1, 1, 1, 1]
-    assert keep_rows(column, count=3, drop="highest")[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    column = np.array([np.nan, np.inf, -np.nan, 5.0, 0.0, -0.0, 6.0, np.inf], np.float32)
+    scores = np.repeat(column[:, None], SHAPE[1], axis=1)
+
+    def kept(count, drop="lowest"):
+        return np.asarray(keep_rows(scores, count=count, drop=drop))[:, 0].tolist()
+
+    assert kept(1) == [1, 1, 1, 1, 0, 1, 1, 1]
+    assert kept(3) == [1, 1, 1, 0, 0, 0, 1, 1]
+    assert kept(7) == [0, 0, 1, 0, 0, 0, 0, 0]
+    assert kept(1, "highest") == [0, 1, 1, 1, 1, 1, 1, 1]
+    assert kept(3, "highest") == [0, 0, 0, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("drop", ["lowest", "highest"])
@@ -111,9 +123,9 @@ def test_stacked_rows_and_low_precision():
     scores = np.random.default_rng(1).standard_normal((2, 3, 16, 5)).astype(np.float32)
     np.testing.assert_array_equal(keep_rows(scores, count=5), loop_keep(scores, 5))
     np.testing.assert_array_equal(keep_groups(scores, n=2, m=8), loop_groups(scores, 2, 8))
-    for dtype in (jnp.bfloat16, jnp.float16):
-        low = jnp.asarray(scores).astype(dtype)
-        expected = loop_keep(np.asarray(low.astype(jnp.float32)), 5)
+    for dtype in (ml_dtypes.bfloat16, np.float16):
+        low = scores.astype(dtype)
+        expected = loop_keep(low.astype(np.float32), 5)
         np.testing.assert_array_equal(keep_rows(low, count=5), expected)
 
 
@@ -151,7 +163,7 @@ def torch_variant(scores, sparsity):
     return ~dropped.numpy().T
 
 
-@pytest.mark.parametrize("sparsity", [0.05, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("sparsity", [0.05, 0.3, 0.9])
 @pytest.mark.parametrize("largest", [2**6, 2**14])
 def test_variant_matches_torch_on_whole_numbers(sparsity, largest):
     # Whole numbers: sums are exact in any order, so that every mask must agree to the bit.
@@ -176,7 +188,7 @@ def test_variant_is_per_matrix():
     rng = np.random.default_rng(6)
     scores = np.abs(rng.standard_normal((3, 64, 32)) ** np.array([1, 2, 3])[:, None, None])
     scores = scores.astype(np.float32)
-    each = [keep_variant(matrix, sparsity=0.4) for matrix in scores]
+    each = [np.asarray(keep_variant(matrix, sparsity=0.4)) for matrix in scores]
     np.testing.assert_array_equal(keep_variant(scores, sparsity=0.4), np.stack(each))
 
 

@@ -1,12 +1,11 @@
 """Whole jobs on a tiny folder: what is written, that it repeats, and what a run that dies leaves."""
 
+import contextlib
+import io
 import json
 import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 import transformers
 from conftest import tiny_torch
 from flax.traverse_util import flatten_dict
+from run_scripts import run_alone, run_here
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import jaxprune as jp
@@ -23,7 +23,6 @@ from jaxprune.hf.tensors import ShardWriter
 from jaxprune.runs import checkpoint, pipeline
 from jaxprune.runs.pipeline import prune_from_config
 
-ROOT = Path(__file__).parents[2]
 LANGUAGES = {"fr": "French", "en": "English"}
 WORDS = ["</s>", "<unk>", ":", *LANGUAGES.values(), *(f"w{i}" for i in range(60))]
 
@@ -185,17 +184,20 @@ def test_a_second_run_is_the_same_and_another_seed_another(model, tmp_path):
 
 @pytest.fixture(scope="module")
 def in_words(model, texts, tmp_path_factory):
+    """A job on text: (workdir, config, returned report, what was printed)."""
     workdir = tmp_path_factory.mktemp("words")
     config = job(
         model, calibration__data=str(texts), calibration__shots=2, calibration__samples=6,
         calibration__max_length=32, seed=3, pruning__propagate="dense", output__hf=False,
         output__params=False,
     )  # fmt: skip
-    return workdir, config, prune_from_config(config, workdir)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        report = prune_from_config(config, workdir)
+    return workdir, config, report, printed.getvalue()
 
 
 def test_text_demonstrations_and_only_what_is_wanted(in_words, model, texts):
-    workdir, _, report = in_words
+    workdir, _, report, _ = in_words
     assert names(workdir) == {"config.json", "report.json", "checkpoint", "stats"}
     loaded = jp.load(model)
     batches = demonstrations(
@@ -214,7 +216,7 @@ def test_text_demonstrations_and_only_what_is_wanted(in_words, model, texts):
 
 
 def test_a_second_run_on_text_has_the_same_digests(in_words, tmp_path):
-    _, config, report = in_words
+    _, config, report, _ = in_words
     assert prune_from_config(config, tmp_path)["digests"] == report["digests"]
 
 
@@ -229,14 +231,13 @@ def test_a_criterion_without_statistics_reads_no_calibration(model, tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["pruning"]["sparsity"] == 0.5
 
 
-def test_the_table_at_the_end(model, tmp_path, capsys):
-    prune_from_config(job(model, pruning__criterion="magnitude", output__hf=False), tmp_path)
-    table = capsys.readouterr().out
-    assert "magnitude unstructured" in table
+def test_the_table_at_the_end(in_words):
+    workdir, _, _, table = in_words
+    assert "wanda unstructured" in table
     dropped = 14 * (144 + 48 + 192) + 57 * 48  # int(0.3 · inputs) of 48 and of 192 inputs
     share = f"{dropped / (48 * (144 + 48 + 192) + 192 * 48):.2%}"
     assert re.search(rf"sparsity\s+{re.escape(share)} of the blocks' kernels", table)
-    for what in ("tokens", "seconds", "peak memory", str(tmp_path / "checkpoint")):
+    for what in ("tokens", "seconds", "peak memory", str(workdir / "checkpoint")):
         assert what in table
 
 
@@ -320,16 +321,10 @@ def test_a_model_in_the_way_of_its_own_outputs_is_refused_and_left(link, run, tm
 # --- the script ---------------------------------------------------------------------------------
 
 
-def script(*arguments):
-    environment = {"HF_HUB_OFFLINE": "1", "JAX_PLATFORMS": "cpu"}
-    return subprocess.run(
-        [sys.executable, "scripts/prune.py", *map(str, arguments)],
-        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("bad", ["model", "tokenizer", "tokens"])
-def test_bad_input_ends_the_script_with_2_and_one_line(bad, model, texts, tmp_path):
+def test_bad_input_ends_the_script_with_2_and_one_line(
+    bad, model, texts, tmp_path, monkeypatch, capfd
+):
     data = tmp_path / "ids.npz"
     np.savez(data, input_ids=np.full((2, 5), 131))
     lone = tmp_path / "lone"
@@ -352,7 +347,9 @@ def test_bad_input_ends_the_script_with_2_and_one_line(bad, model, texts, tmp_pa
         ),
     }[bad]  # fmt: skip
     workdir = tmp_path / "workdir"
-    done = script("--config", "configs/base.py", "--workdir", workdir, *arguments)
+    done = run_here(
+        monkeypatch, capfd, "prune", "--config=configs/base.py", f"--workdir={workdir}", *arguments
+    )
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert done.returncode == 2
     assert len(lines) == 1, done.stderr
@@ -361,15 +358,16 @@ def test_bad_input_ends_the_script_with_2_and_one_line(bad, model, texts, tmp_pa
 
 
 def test_the_script_prunes(model, tokens, run, tmp_path):
-    """On as many devices as there are cores, the masks of one device."""
-    done = script(
-        "--config", f"configs/base.py:{model}", "--workdir", tmp_path,
+    """On one CPU device for each core, the masks of one device."""
+    done = run_alone(
+        "prune", "--config", f"configs/base.py:{model}", "--workdir", tmp_path,
         "--config.calibration.kind=tokens", f"--config.calibration.data={tokens}",
         "--config.pruning.criterion=refined", "--config.pruning.sparsity=0.5",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert names(tmp_path) == {"config.json", "report.json", "checkpoint", "stats", "hf"}
     report = json.loads((tmp_path / "report.json").read_text())
+    assert report["environment"]["devices"] == f"{min(8, len(os.sched_getaffinity(0)))} x cpu"
     assert report["digests"] == run[1]["digests"]
     assert "3/3 layers" in done.stderr
     assert "sparsity" in done.stdout

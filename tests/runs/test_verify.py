@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import ml_dtypes
 import numpy as np
 import pytest
+from run_scripts import run_alone, run_here
 from safetensors.numpy import load_file, save_file
 
 import jaxprune as jp
@@ -17,8 +15,6 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -138,18 +134,14 @@ def test_a_run_that_is_not_complete_is_refused(run, tmp_path):
             verify(folder, progress=False)
 
 
-def test_the_script(run):
-    def script(*arguments):
-        command = [sys.executable, str(ROOT / "scripts" / "verify.py"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    good = script(run)
+def test_the_script(run, monkeypatch, capfd):
+    good = run_alone("verify", run)
     assert (good.returncode, good.stdout) == (0, f"{run}: OK\n")
     change_tensor(run, KERNEL, nudged)
-    bad = script(run)
+    bad = run_here(monkeypatch, capfd, "verify", run)
     assert bad.returncode == 1
     assert bad.stdout.startswith("differs: hf: weights: SHA-256 ")
-    refused = script(run / "hf")
+    refused = run_here(monkeypatch, capfd, "verify", run / "hf")
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: ")
     assert "Traceback" not in bad.stderr + refused.stderr

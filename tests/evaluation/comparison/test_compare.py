@@ -3,12 +3,10 @@
 import csv
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from run_scripts import run_alone, run_here
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
@@ -23,7 +21,6 @@ from jaxprune.evaluation.scoring import metrics
 from jaxprune.runs import checkpoint
 from jaxprune.tables import WIDTH
 
-ROOT = Path(__file__).parents[3]
 LABELS = np.random.default_rng(0).integers(0, 3, 300).astype(np.int32)
 
 
@@ -532,33 +529,26 @@ def test_the_table_fits_a_terminal(tmp_path):
     assert all(f"{i} {share:.3f}" in layers for i, share in enumerate(found.masks.layers))
 
 
-def script(*arguments):
-    return subprocess.run(
-        [sys.executable, ROOT / "scripts" / "compare.py", *map(str, arguments)],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
-
-
-def test_the_script_prints_and_writes(runs):
+def test_the_script_prints_and_writes(runs, monkeypatch, capfd):
     for run, tree in zip(runs, mask_trees(), strict=True):
         checkpoint.save(run / "checkpoint", masks=tree)
-    done = script(*runs)
+    done = run_alone("compare", *runs)
     assert (done.returncode, done.stderr) == (0, "")
     found = Comparison.read(runs[1] / "compare")
     assert done.stdout.startswith(comparison_text(found))
-    again = script(*runs, "--out", runs[0] / "here")
+    again = run_here(monkeypatch, capfd, "compare", *runs, "--out", runs[0] / "here")
     assert again.returncode == 0
     assert Comparison.read(runs[0] / "here") == found
 
 
-def test_the_script_ends_in_one_line(runs, tmp_path):
+def test_the_script_ends_in_one_line(runs, tmp_path, monkeypatch, capfd):
     (tmp_path / "file").touch()
     for arguments, message in [
         ((runs[0],), "arguments are required: RUN_B; usage: compare.py RUN_A RUN_B"),
         ((tmp_path / "none", runs[1]), "none: no such folder"),
         ((*runs, "--out", tmp_path / "file"), "file is a file; allowed: a folder"),
     ]:
-        done = script(*arguments)
+        done = run_here(monkeypatch, capfd, "compare", *arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("error: ")
         assert message in done.stderr

@@ -3,24 +3,30 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 from conftest import tiny_torch
-from device_jobs import generated, on_eight_devices, xglm_shaped
+from device_jobs import generated, on_eight_devices
 
 import jaxprune as jp
 from jaxprune.evaluation.generation import prompt_batch
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.models import logits
 
-FAMILIES = ("xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "qwen2", "qwen3")
+# Qwen2's blocks are Llama's with biases
+FAMILIES = ("xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "qwen3")
 STOP = [7, 2, 90, 91, 92]
 NEW = 8
 
 
-def prompts_of(vocab, shared=18, lengths=(3, 9, 1, 17, 6), seed=0):
+@pytest.fixture(scope="module")
+def generator(tiny_folder):
+    """name → a generator of that tiny model. Most calls have the same shapes, so they share its programs."""
+    return functools.cache(lambda name: Generator(jp.load(tiny_folder(name)), progress=False))
+
+
+def prompts_of(shared=18, lengths=(3, 9, 1, 15, 6), seed=0, vocab=131):
     rng = np.random.default_rng(seed)
     stem = rng.integers(0, vocab, shared).tolist()
     return [stem + rng.integers(0, vocab, n).tolist() for n in lengths]
@@ -41,21 +47,23 @@ def until_stop(sequence, stop=STOP):
     return list(sequence[:end])
 
 
-def plain_loop(params, config, prompts, new):
+every_logit = jax.jit(logits, static_argnames="config")
+
+
+def plain_loop(model, prompts, new):
     """The likeliest token, again and again, from the logits of the whole left-padded rows."""
     tokens, valid = padded_left(prompts)
     width = tokens.shape[1]
     tokens = np.pad(tokens, ((0, 0), (0, new)))
     valid = np.pad(valid, ((0, 0), (0, new)))
-    every = jax.jit(functools.partial(logits, config=config))
     for place in range(width, width + new):
-        out = every(params, tokens=jnp.asarray(tokens), valid=jnp.asarray(valid))
+        out = every_logit(model.params, model.config, tokens, valid)
         tokens[:, place] = np.asarray(out)[:, place - 1].argmax(-1)
         valid[:, place] = True
     return tokens[:, width:].tolist()
 
 
-def transformers_generate(name, prompts, beams, **settings):
+def transformers_generate(name, prompts, beams=1, new=NEW, stop=STOP, **settings):
     tokens, valid = padded_left(prompts)
     model = tiny_torch(name)
     model.generation_config.bos_token_id = None
@@ -64,53 +72,51 @@ def transformers_generate(name, prompts, beams, **settings):
         attention_mask=torch.from_numpy(valid).long(),
         do_sample=False,
         num_beams=beams,
-        max_new_tokens=NEW,
-        eos_token_id=STOP,
+        max_new_tokens=new,
+        eos_token_id=sorted(stop),
         pad_token_id=0,
         **settings,
     )
-    return [until_stop(row) for row in out[:, tokens.shape[1] :].tolist()]
+    return [until_stop(row, stop) for row in out[:, tokens.shape[1] :].tolist()]
+
+
+@pytest.mark.parametrize("name", ["xglm", "gpt2-unscaled-inner"])
+def test_greedy_equals_transformers(name, generator):
+    prompts = prompts_of()
+    got = generator(name)(prompts, max_new_tokens=NEW, stop=STOP)
+    assert got == transformers_generate(name, prompts)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_greedy_and_beams_equal_transformers(name, tiny_folder):
-    model = jp.load(tiny_folder(name))
-    prompts = prompts_of(model.config.vocab_size)
-    generator = Generator(model, progress=False)
-    greedy = generator(prompts, max_new_tokens=NEW, stop=STOP)
-    assert greedy == transformers_generate(name, prompts, 1)
-    settings = {"length_penalty": 0.7}
-    beams = generator(prompts, max_new_tokens=NEW, stop=STOP, beams=3, **settings)
-    assert beams == transformers_generate(name, prompts, 3, **settings)
-    assert beams != greedy
+def test_beams_equal_transformers(name, generator):
+    prompts, settings = prompts_of(), {"length_penalty": 0.7}
+    got = generator(name)(prompts, max_new_tokens=NEW, stop=STOP, beams=3, **settings)
+    assert got == transformers_generate(name, prompts, 3, **settings)
+    assert got != transformers_generate(name, prompts)  # as greedy decoding has it
 
 
-def test_prompts_with_nothing_in_common_equal_a_plain_loop(tiny_folder):
-    model = jp.load(tiny_folder("xglm"))
-    prompts = prompts_of(model.config.vocab_size, shared=0)
-    got = Generator(model, progress=False)(prompts, max_new_tokens=NEW)
-    assert got == plain_loop(model.params, model.config, prompts, NEW)
+def test_prompts_with_nothing_in_common_equal_a_plain_loop(generator):
+    prompts = prompts_of(shared=0)
+    got = generator("xglm")(prompts, max_new_tokens=NEW)
+    assert got == plain_loop(generator("xglm").model, prompts, NEW)
 
 
-def test_long_prompts_in_pieces_equal_a_plain_loop(tiny_folder, monkeypatch):
-    monkeypatch.setattr(
-        prompt_batch, "MICRO_BATCH_TOKENS", 300
-    )  # micro-batches of one row and of several widths
-    model = jp.load(tiny_folder("bloom-6-heads"))
-    prompts = prompts_of(131, shared=70, lengths=(150, 3, 70, 140))
-    got = Generator(model, progress=False)(prompts, max_new_tokens=4)
-    assert got == plain_loop(model.params, model.config, prompts, 4)
+def test_long_prompts_in_pieces_equal_transformers(generator, monkeypatch):
+    # micro-batches of one row and of several widths
+    monkeypatch.setattr(prompt_batch, "MICRO_BATCH_TOKENS", 100)
+    prompts = prompts_of(shared=20, lengths=(70, 3, 66))
+    got = generator("bloom-12-heads-post")(prompts, max_new_tokens=4)
+    assert got == transformers_generate("bloom-12-heads-post", prompts, new=4, stop=[])
 
 
-@pytest.mark.parametrize("beams", [1, 2])
-def test_batches_and_rows_that_are_let_go_change_nothing(beams, tiny_folder, monkeypatch):
-    monkeypatch.setattr(prompt_batch, "LEAST_ROWS", 2)
-    model = jp.load(tiny_folder("qwen2"))
-    prompts = prompts_of(131, shared=20, lengths=[1 + i % 4 for i in range(8)])
-    generator = Generator(model, progress=False)
-    free = generator(prompts, max_new_tokens=12)
-    stop = {sequence[2] for sequence in free[:5]}  # five of eight rows end early, the others later
-    settings = {"max_new_tokens": 12, "stop": stop, "beams": beams}
+@pytest.mark.parametrize("beams", [1, 3])
+def test_batches_and_rows_that_are_let_go_change_nothing(beams, generator, monkeypatch):
+    monkeypatch.setattr(prompt_batch, "LEAST_ROWS", 4)
+    name = "gpt2-unscaled-inner"
+    generate = functools.partial(generator(name), max_new_tokens=NEW)
+    prompts = prompts_of(lengths=(3, 9, 1, 15, 6, 2, 5, 4))
+    stop = {generate(prompts)[0][2]}  # all but few of the eight sequences hold it somewhere
+    settings = {"stop": stop, "beams": beams}
     held = set()
     advance = prompt_batch.PromptBatch.advance
     monkeypatch.setattr(
@@ -118,13 +124,12 @@ def test_batches_and_rows_that_are_let_go_change_nothing(beams, tiny_folder, mon
         "advance",
         lambda self, c: (held.add(len(self.prompts)), advance(self, c)),
     )
-    together = generator(prompts, **settings)
-    assert beams > 1 or len(held) > 1
-    assert len({len(sequence) for sequence in together}) > 1
-    assert generator(prompts, batch=4 * beams, **settings) == together
-    assert generator(prompts[::-1], **settings) == together[::-1]
-    for place in (2, 5):
-        assert generator(prompts[place : place + 1], **settings) == [together[place]]
+    together = generate(prompts, **settings)
+    assert len(held) > 1
+    assert len({len(sequence) for sequence in together}) > 3
+    assert together == transformers_generate(name, prompts, beams, stop=stop)
+    assert generate(prompts, batch=4 * beams, **settings) == together
+    assert generate(prompts[::-1], **settings) == together[::-1]
 
 
 def test_eight_devices_generate_as_one(tiny_folder, tmp_path):
@@ -139,58 +144,61 @@ def test_eight_devices_generate_as_one(tiny_folder, tmp_path):
 
 def test_bfloat16_chooses_tokens_that_are_nearly_the_likeliest(tiny_folder):
     model = jp.load(tiny_folder("qwen3"))
-    prompts = prompts_of(131)
+    prompts = prompts_of()
     got = Generator(model, dtype="bfloat16", progress=False)(prompts, max_new_tokens=NEW)
     tokens, valid = padded_left([p + g for p, g in zip(prompts, got, strict=True)])
-    params = jax.tree.map(jnp.asarray, model.params)
-    out = np.asarray(logits(params, model.config, jnp.asarray(tokens), jnp.asarray(valid)))
+    out = np.asarray(every_logit(model.params, model.config, tokens, valid))
     places = out[:, -NEW - 1 : -1]
     chosen = np.take_along_axis(places, np.array(got)[..., None], axis=-1)[..., 0]
     assert (places.max(-1) - chosen).max() < 0.1
     assert places.std(-1).mean() > 1
 
 
-def test_a_stop_token_ends_and_is_left_out(tiny_folder):
-    model = jp.load(tiny_folder("llama"))
-    generator = Generator(model, progress=False)
-    prompt = prompts_of(131)[0]
-    free = generator([prompt], max_new_tokens=NEW)[0]
-    place = free.index(free[4])
-    assert generator([prompt], max_new_tokens=NEW, stop=[free[4]]) == [free[:place]]
-    assert generator([prompt], max_new_tokens=3) == [free[:3]]
-    assert generator([prompt], max_new_tokens=NEW, stop=range(131)) == [[]]
-    assert generator([], max_new_tokens=NEW) == []
+def test_a_stop_token_ends_and_is_left_out(generator):
+    generate, prompts = generator("gpt2-unscaled-inner"), prompts_of()
+    free = generate(prompts, max_new_tokens=NEW)
+    stop = [free[0][4]]
+    got = generate(prompts, max_new_tokens=NEW, stop=stop)
+    assert got == [until_stop(sequence, stop) for sequence in free]
+    assert len(got[0]) <= 4
+    assert generate(prompts, max_new_tokens=NEW, stop=range(131)) == [[]] * 5
+    assert generate([], max_new_tokens=NEW) == []
 
 
-def test_equal_prompts_keep_a_token_of_their_own(tiny_folder):
-    model = jp.load(tiny_folder("gpt2"))
-    prompt = prompts_of(131)[3]
-    generator = Generator(model, progress=False)
-    got = generator([prompt] * 3, max_new_tokens=4)
-    assert got[0] == got[1] == got[2]
-    assert got[:1] == generator([prompt], max_new_tokens=4)
+def test_a_prompt_alone_and_a_single_token(generator):
+    prompt = prompts_of()[0]
+    got = generator("llama")([prompt], max_new_tokens=1)
+    assert got == transformers_generate("llama", [prompt], new=1, stop=[])
+
+
+def test_equal_prompts_keep_a_token_of_their_own(generator):
+    prompts = [prompts_of()[3]] * 5
+    got = generator("xglm")(prompts, max_new_tokens=NEW)
+    assert got == transformers_generate("xglm", prompts, stop=[])
 
 
 @pytest.mark.parametrize(
     ("prompts", "settings", "message"),
     [
         ([[1, 2], []], {}, "prompt 1 is empty; allowed: 1 token or more"),
-        ([[1, 97]], {}, "prompt 0 has token id 97; allowed: 0 to 96, the model's vocabulary"),
-        ([[1, -1]], {}, "prompt 0 has token id -1; allowed: 0 to 96"),
+        ([[1, 131]], {}, "prompt 0 has token id 131; allowed: 0 to 130, the model's vocabulary"),
+        ([[1, -1]], {}, "prompt 0 has token id -1; allowed: 0 to 130"),
         (
-            [[1], [1] * 250],
+            [[1], [1] * 58],
             {},
-            "prompt 1 has 250 tokens and max_new_tokens is 7; allowed: 256 together",
+            "prompt 1 has 58 tokens and max_new_tokens is 7; allowed: 64 together",
         ),
         ([[1]], {"max_new_tokens": 0}, "max_new_tokens: got 0; allowed: an integer of at least 1"),
         ([[1]], {"beams": 1.5}, "beams: got 1.5; allowed: an integer of at least 1"),
         ([[1]], {"batch": 0}, "batch: got 0; allowed: an integer of at least 1"),
-        ([[1]], {"stop": [97]}, "stop: got 97; allowed: 0 to 96, the model's vocabulary"),
-        ([[1]], {"dtype": "float16"}, "dtype: got 'float16'; allowed: float32, bfloat16"),
+        ([[1]], {"stop": [131]}, "stop: got 131; allowed: 0 to 130, the model's vocabulary"),
     ],
 )
-def test_what_cannot_be_generated_from_is_refused(prompts, settings, message):
-    numbers = {"max_new_tokens": 7} | settings
-    dtype = numbers.pop("dtype", "float32")
+def test_what_cannot_be_generated_from_is_refused(prompts, settings, message, generator):
     with pytest.raises(jp.InputError, match=message):
-        Generator(xglm_shaped(1), dtype=dtype, progress=False)(prompts, **numbers)
+        generator("xglm")(prompts, **{"max_new_tokens": 7} | settings)
+
+
+def test_a_dtype_that_is_refused(tiny_folder):
+    with pytest.raises(jp.InputError, match="dtype: got 'float16'; allowed: float32, bfloat16"):
+        Generator(jp.load(tiny_folder("xglm")), dtype="float16")

@@ -1,5 +1,6 @@
 """Protocols: tokens and scores against a plain torch loop over single texts."""
 
+import functools
 from importlib.resources import files
 
 import numpy as np
@@ -41,11 +42,15 @@ def as_questions(texts):
     ]
 
 
+@functools.cache
+def network(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
 def by_torch(model, tokens, start):
     """Log-probabilities of tokens[start:]."""
-    network = AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.float32).eval()
     with torch.no_grad():
-        out = torch.log_softmax(network(torch.tensor([tokens])).logits[0], dim=-1)
+        out = torch.log_softmax(network(model.folder)(torch.tensor([tokens])).logits[0], dim=-1)
     return np.array([float(out[i - 1, tokens[i]]) for i in range(start, len(tokens))])
 
 

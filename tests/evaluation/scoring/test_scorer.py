@@ -1,18 +1,41 @@
 """Scores of shared prefixes and sliced vocabularies against torch's, sequence by sequence."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, tiny_torch
-from device_jobs import on_eight_devices, scored, xglm_shaped
+from conftest import tiny_torch
+from device_jobs import on_eight_devices, scored
 
 import jaxprune as jp
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.scoring import forest, vocabulary
 from jaxprune.evaluation.scoring.parts import fits
 from jaxprune.evaluation.scoring.scorer import Scorer
+
+# Each family, with a head of its own and with a tied one, with biases and without, with positions of each kind
+NAMES = (
+    "xglm", "xglm-relu-unscaled", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama",
+    "llama3-tied-biases", "qwen3",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def models(tiny_folder):
+    return functools.cache(lambda name: jp.load(tiny_folder(name)))
+
+
+@pytest.fixture
+def model(models, monkeypatch):
+    """name → that tiny model, with short rows and three slices of its 131 tokens, the last one not full.
+
+    Of one shape in all tests, which so share what is compiled.
+    """
+    monkeypatch.setattr(forest, "MIN_LENGTH", 64)
+    monkeypatch.setattr(vocabulary, "SLICE", 50)
+    return models
 
 
 def sequences_of(vocab, seed=0, longest=60):
@@ -23,7 +46,7 @@ def sequences_of(vocab, seed=0, longest=60):
         stem[: rng.integers(1, len(stem) + 1)]
         + rng.integers(0, vocab, rng.integers(0, 25)).tolist()
         for stem in stems
-        for _ in range(9)
+        for _ in range(6)
     ]
     made += [
         made[3],
@@ -50,10 +73,9 @@ def greedy(model, sequence, count):
     return sequence
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_scores_equal_torch(name, tiny_folder, monkeypatch):
-    monkeypatch.setattr(vocabulary, "SLICE", 50)  # 131 tokens: the last slice is not full
-    model = jp.load(tiny_folder(name))
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_equal_torch(name, model):
+    model = model(name)
     sequences, starts = sequences_of(model.config.vocab_size)
     reference = tiny_torch(name)
     sequences.append(greedy(reference, sequences[0], 5))
@@ -68,8 +90,8 @@ def test_scores_equal_torch(name, tiny_folder, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["gpt2-unscaled-inner", "xglm"])  # an untied head and a tied one
-def test_where_parameters_are_changes_no_bit(name, tiny_folder):
-    model = jp.load(tiny_folder(name))
+def test_where_parameters_are_changes_no_bit(name, model):
+    model = model(name)
     sequences, starts = sequences_of(model.config.vocab_size)
     streamed = Scorer(model, resident=False, progress=False)(sequences, starts)
     resident = Scorer(model, resident=True, progress=False)
@@ -90,8 +112,8 @@ def test_eight_devices_score_as_one(tiny_folder, tmp_path):
             np.testing.assert_allclose(many[key], array, atol=1e-5)
 
 
-def test_bfloat16_stays_near(tiny_folder):
-    model = jp.load(tiny_folder("qwen3"))
+def test_bfloat16_stays_near(model):
+    model = model("qwen3")
     sequences, _ = sequences_of(model.config.vocab_size)
     exact, rough = (
         np.concatenate(
@@ -104,9 +126,9 @@ def test_bfloat16_stays_near(tiny_folder):
 
 
 @pytest.mark.parametrize("length", [32, 33, 34])
-def test_rows_that_are_full_to_the_last_token(length, tiny_folder, monkeypatch):
+def test_rows_that_are_full_to_the_last_token(length, model, monkeypatch):
     monkeypatch.setattr(forest, "MIN_LENGTH", 32)
-    model, reference = jp.load(tiny_folder("bloom")), tiny_torch("bloom")
+    model, reference = model("bloom-12-heads-post"), tiny_torch("bloom-12-heads-post")
     rng = np.random.default_rng(0)
     stem = rng.integers(0, model.config.vocab_size, length).tolist()
     sequences = [stem, [*stem[:-1], (stem[-1] + 1) % model.config.vocab_size]]
@@ -118,17 +140,20 @@ def test_rows_that_are_full_to_the_last_token(length, tiny_folder, monkeypatch):
         np.testing.assert_array_equal(got.is_argmax, best)
 
 
-def test_equal_logits_make_the_lowest_id_the_argmax():
-    model = xglm_shaped(1)
+def test_equal_logits_make_the_lowest_id_the_argmax(model):
+    model, sequences = model("xglm"), [[3, token] for token in range(131)]
+
+    def likeliest(scores):
+        return [token for token, score in enumerate(scores) if score.is_argmax[0]]
+
+    (best,) = likeliest(Scorer(model, progress=False)(sequences))
+    assert best > 3  # so that the sequences begin as they did
     params = dict(model.params)
     table = np.array(params["embed"]["tokens"])
-    table[20:] = table[20]  # ids 20 … 96 are one and the same token to the model
+    table[20:] = table[best]  # to the model ids 20 … 130, of all slices, are the likeliest token
     params["embed"] = params["embed"] | {"tokens": table}
-    model = model.replace(params)
-    got = Scorer(model, progress=False)([[3, token] for token in range(97)])
-    best = [token for token, score in enumerate(got) if score.is_argmax[0]]
-    assert len(best) == 1
-    assert best[0] <= 20
+    got = Scorer(model.replace(params), progress=False)(sequences)
+    assert likeliest(got) == [min(best, 20)]
     total = np.logaddexp.reduce([float(score.log_probabilities[0]) for score in got])
     assert abs(total) < 1e-5  # probabilities of the whole vocabulary add up to 1
 
@@ -138,20 +163,20 @@ def test_equal_logits_make_the_lowest_id_the_argmax():
     [
         ([[1, 2], []], None, "sequence 1 is empty; allowed: tokens, asked from 1 or later"),
         ([[1, 2]], [0], "sequence 0 is asked from token 0; allowed: tokens, asked from 1"),
-        ([[1, 97]], None, "sequence 0 has token id 97; allowed: 0 to 96, the model's vocabulary"),
-        ([[1, -2]], None, "sequence 0 has token id -2; allowed: 0 to 96"),
-        ([[1] * 258], None, "sequence 0 has 258 tokens; allowed: 257, the model's positions and a"),
+        ([[1, 131]], None, "sequence 0 has token id 131; allowed: 0 to 130, the model's"),
+        ([[1, -2]], None, "sequence 0 has token id -2; allowed: 0 to 130"),
+        ([[1] * 66], None, "sequence 0 has 66 tokens; allowed: 65, the model's positions and a"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(sequences, starts, message):
+def test_what_cannot_be_scored_is_refused(sequences, starts, message, model):
     with pytest.raises(jp.InputError, match=message):
-        Scorer(xglm_shaped(1), progress=False)(sequences, starts)
+        Scorer(model("xglm"), progress=False)(sequences, starts)
 
 
-def test_small_models_stay_on_cpus_and_large_ones_do_not():
-    assert fits(xglm_shaped(2), "float32", device_mesh(1))
-    small = xglm_shaped(1, 256, 1024)
-    config = dataclasses.replace(small.config, n_layers=50)
+def test_small_models_stay_on_cpus_and_large_ones_do_not(model):
+    small = model("xglm")
+    assert fits(small, "float32", device_mesh(1))
+    config = dataclasses.replace(small.config, n_layers=2000)
     large = dataclasses.replace(small, config=config)
     assert large.size > 30e6
     assert not fits(large, "float32", device_mesh(1))

@@ -59,10 +59,10 @@ def test_eos_and_all_tokens_with_a_line_break_stop():
 
 
 def test_nano_is_translated_nearly_perfectly(generator):
-    held_out = read_sentences("nano", "fr", rows=30)
+    held_out = read_sentences("nano", "es", rows=16, shots=2)
     sources, references = (list(lines) for lines in zip(*held_out.pairs, strict=True))
-    assert references == corpus.sentences("en", "held_out", 30)
-    assert sources == corpus.sentences("fr", "held_out", 30)
+    assert references == corpus.sentences("en", "held_out", 16)
+    assert sources == corpus.sentences("es", "held_out", 16)
     hypotheses = hypothesise(generator, held_out, max_new_tokens=40)
     right = np.mean([h == r for h, r in zip(hypotheses, references, strict=True)])
     assert right > 0.9
@@ -70,9 +70,10 @@ def test_nano_is_translated_nearly_perfectly(generator):
 
 
 def test_what_an_evaluation_writes(generator, tmp_path):
+    # prompts of the lengths of those above, for which all is compiled
     data = {
-        code: read_sentences("nano", code, rows=12, shots=2, shots_data="nano")
-        for code in ("de", "sw")
+        code: read_sentences("nano", code, rows=16, shots=2, shots_data="nano")
+        for code in ("de", "es")
     }
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
@@ -80,7 +81,7 @@ def test_what_an_evaluation_writes(generator, tmp_path):
         generator, data, tmp_path, max_new_tokens=40, about={"model": "nano"}
     )
     folder = tmp_path / "translation"
-    assert sorted(p.name for p in folder.iterdir()) == ["de.jsonl", "metrics.json", "sw.jsonl"]
+    assert sorted(p.name for p in folder.iterdir()) == ["de.jsonl", "es.jsonl", "metrics.json"]
     assert [p.name for p in tmp_path.iterdir()] == ["translation"]
     written = json.loads((folder / "metrics.json").read_text())
     assert list(written) == ["task", "languages", "signatures", "protocol", "model", "seconds"]
@@ -99,7 +100,7 @@ def test_what_an_evaluation_writes(generator, tmp_path):
             [row["hypothesis"] for row in rows], [row["reference"] for row in rows]
         )
         assert again.signatures == result.signatures
-        assert figure == LanguageScores(again.bleu, again.chrf, 12)
+        assert figure == LanguageScores(again.bleu, again.chrf, 16)
     table = translation_lines(result)
     assert len(table) == 4
     assert f"{result.languages['de'].bleu:.1f}" in table[2]
