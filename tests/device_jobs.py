@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
@@ -76,14 +77,19 @@ def pruned(model, mesh, length=16, **settings):
     """Masks and statistics as one flat dict of arrays."""
     vocab = model.config.vocab_size
     batches = [batch("translation", 11, length, vocab, 1), batch("code", 5, length, vocab, 2)]
-    result = jp.prune(
-        model, batches, mesh=mesh, criterion="refined", sparsity=0.5, progress=False, **settings
-    )
+    settings = {"criterion": "refined", "sparsity": 0.5} | settings
+    result = jp.prune(model, batches, mesh=mesh, progress=False, **settings)
     return flatten_dict({"masks": result.masks, "sums": result.stats.sum_sq}, sep="/")
 
 
+def last_bits(kernel, norm):
+    """Scores that the last bit of a sum over columns changes altogether."""
+    bits = jax.lax.bitcast_convert_type(jnp.sum(abs(kernel), axis=1), jnp.int32)
+    return abs(kernel) * (norm * (1 + bits % 7))[:, None]
+
+
 # What is compared: three architectures, both dtypes, every propagation; one model whose products
-# are large enough to be split over threads.
+# are large enough to be split over threads; a user's criterion, which may compare columns.
 CASES = {
     "xglm-float32": {"dtype": "float32", "propagate": "site"},
     "xglm-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
@@ -93,6 +99,7 @@ CASES = {
     "gpt2-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
     "gpt2-block": {"propagate": "block"},
     "wider-float32": {"dtype": "float32", "propagate": "dense", "length": 160},
+    "wider-own": {"dtype": "float32", "propagate": "dense", "criterion": last_bits},
 }
 # What is run on eight devices, by the name of its file: every case on all of them, and some on other meshes, of groups
 # of devices that share a block.
@@ -102,10 +109,11 @@ RUNS = {case: (case, (8, 1)) for case in CASES} | {
     "two groups": ("bloom-bfloat16", (2, 4)),
     "one group": ("wider-float32", (1, 8)),
     "block": ("gpt2-block", (2, 2)),
+    "own": ("wider-own", (2, 4)),
 }
 # Those that are also compared with XLA's optimisations on: both dtypes, blocks whole and shared,
 # products that are split over threads.
-OPTIMISED = ("bloom-bfloat16", "one group")
+OPTIMISED = ("bloom-bfloat16", "one group", "own")
 
 
 def run_case(case, folder, *mesh):

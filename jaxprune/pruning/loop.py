@@ -29,6 +29,7 @@ from jaxprune.passes import (
 )
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import block_masks
+from jaxprune.pruning.criterion import Criterion, Function
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.summary import summarise
@@ -86,7 +87,7 @@ def prune(
     model: Model,
     batches: Sequence[Batch] = (),
     *,
-    criterion: str = "wanda",
+    criterion: str | Criterion | Function = "wanda",
     sparsity: float | None = None,
     pattern: str = "unstructured",
     threshold: str = "row",
@@ -104,7 +105,9 @@ def prune(
     Args:
       model: is left as it was.
       batches: calibration samples; none for criteria without statistics.
-      criterion: how weights are scored, such as "wanda", "refined", "magnitude", "random".
+      criterion: how weights are scored: "wanda", "refined", "magnitude", "random", a function from a kernel, float32
+        [in, out], and the norms of its inputs on the samples, float32 [in], to scores [in, out], or a `Criterion`.
+        The lowest scores of a column go first.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or what the pattern implies.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
@@ -119,7 +122,8 @@ def prune(
       progress: show a bar.
 
     Raises:
-      InputError: a non-finite activation (names layer and site), settings that do not fit.
+      InputError: a non-finite activation (names layer and site), settings that do not fit, scores that are no array
+        of the kernel's shape.
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
