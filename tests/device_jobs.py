@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
@@ -153,6 +154,26 @@ def checkpoints(saved_on_one, save_here):
     checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
 
 
+def sharded_masks():
+    """Masks and pruned parameters lie where the parameters do, with the bits of one device."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((8, 64, 128)).astype(np.float32)
+    expected = np.asarray(jp.masks.keep({"kernel": abs(weight)}, sparsity=0.3)["kernel"])
+    for kinds in ((AxisType.Auto,) * 2, (AxisType.Explicit,) * 2):
+        mesh = jax.make_mesh((2, 4), ("a", "b"), kinds)
+        for spec in (("a",), (None, "b"), (None, None, "b"), ("a", "b"), (None, ("a", "b")), ()):
+            lies = NamedSharding(mesh, PartitionSpec(*spec))
+            params = {"kernel": jax.device_put(weight, lies)}
+            masks = jp.masks.keep({"kernel": abs(params["kernel"])}, sparsity=0.3)
+            assert masks["kernel"].sharding.is_equivalent_to(lies, 3)
+            np.testing.assert_array_equal(masks["kernel"], expected)
+            elsewhere = jax.device_put(expected, jax.devices()[3])
+            for mask in (masks["kernel"], expected, elsewhere):
+                pruned = jp.masks.apply(params, {"kernel": mask})["kernel"]
+                assert pruned.sharding.is_equivalent_to(lies, 3)
+                np.testing.assert_array_equal(pruned, np.where(expected, weight, 0))
+
+
 def read_half(folder, out):
     """Reads a model's blocks as one of two processes, counts the bytes, and saves the blocks."""
     read, fill = [], tensors._fill
@@ -243,6 +264,7 @@ if __name__ == "__main__":
         "checkpoints": checkpoints,
         "score": score,
         "generate": generate,
+        "sharded_masks": sharded_masks,
     }
     if sys.argv[1] == "one_of_two":  # what follows is for the script that it runs
         one_of_two(sys.argv[2])

@@ -24,6 +24,7 @@ from jaxprune.passes import (
     SiteSums,
     blocks,
     calibration_states,
+    check_samples,
     run_and_measure,
     stack,
 )
@@ -33,6 +34,7 @@ from jaxprune.pruning.criterion import Criterion, Function
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.summary import summarise
+from jaxprune.schema import known_arguments
 
 
 class FinishedLayer(NamedTuple):
@@ -83,6 +85,7 @@ class PruneResult:
     report: dict[str, Any]
 
 
+@known_arguments
 def prune(
     model: Model,
     batches: Sequence[Batch] = (),
@@ -123,7 +126,7 @@ def prune(
 
     Raises:
       InputError: a non-finite activation (names layer and site), settings that do not fit, scores that are no array
-        of the kernel's shape.
+        of the kernel's shape, batches that are none, an argument that there is not.
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
@@ -175,12 +178,13 @@ def prune_blocks(
         the layers above need.
 
     Raises:
-      InputError: statistics with another propagate, which depends on what was pruned below.
+      InputError: statistics with another propagate, which depends on what was pruned below, or of another depth.
     """
+    check_samples(batches, samples_per_device)
     mesh = mesh or device_mesh()
     states = None
-    if stats is not None and settings.propagate != "dense":
-        raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
+    if stats is not None:
+        _check_stats(stats, settings, model.config.n_layers)
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
         if stats is None:
@@ -205,6 +209,14 @@ def prune_blocks(
             pruned = block_masks.zero_dropped(host, keep)
             yield PrunedBlock(layer, pruned, keep, sums, clock.take())
             bar.update()
+
+
+def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> None:
+    if settings.propagate != "dense":
+        raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
+    for sums in jax.tree.leaves(stats.sum_sq):
+        if len(sums) != n_layers:
+            raise InputError(f"stats: of {len(sums)} layers; allowed: {n_layers}, as the model has")
 
 
 def _sums_of(stats: ActivationStats, layer: int) -> SiteSums:

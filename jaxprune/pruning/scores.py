@@ -126,8 +126,13 @@ def tree_scores(
         if stats is None:
             raise InputError(f"stats: not set; criterion {chosen.name} needs what probe returns")
         kernels = _kernels_read(kernels, stats)
-        of = {CODE: CODE, DEMONSTRATIONS: role or _demonstrations(stats, CODE in measures)}
+        of = {CODE: CODE}
+        if DEMONSTRATIONS in measures:
+            of[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in measures)
         norms = {one: _norms(stats, of[one]) for one in measures}
+        for path, kernel in kernels.items():
+            for measured in measures:
+                _norm_of(measured, norms, path, kernel)
 
     def one(kernels: Mapping[str, Array], norms: Norms | None, layer: Array) -> dict[str, Array]:
         return block_scores(kernels, chosen, norms=norms, compat=compat, seed=seed, layer=layer)

@@ -83,13 +83,14 @@ class Selection:
             raise InputError(f"threshold: got 'variant'; allowed: row, with pattern {self.pattern}")
         if groups:
             implied = 1 - groups[0] / groups[1]
-            if self.sparsity is not None and not abs(self.sparsity - implied) < 1e-6:
+            fits = is_number(self.sparsity) and abs(self.sparsity - implied) < 1e-6
+            if self.sparsity is not None and not fits:
                 raise InputError(
-                    f"sparsity: got {self.sparsity}; allowed: {implied:g} or none, with pattern "
+                    f"sparsity: got {self.sparsity!r}; allowed: {implied:g} or none, with pattern "
                     f"{self.pattern}"
                 )
-        elif self.sparsity is None or not 0 <= self.sparsity < 1:
-            raise InputError(f"sparsity: got {self.sparsity}; allowed: 0 <= sparsity < 1")
+        elif not (is_number(self.sparsity) and 0 <= self.sparsity < 1):
+            raise InputError(f"sparsity: got {self.sparsity!r}; allowed: 0 <= sparsity < 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
