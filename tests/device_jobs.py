@@ -149,6 +149,14 @@ def checkpoints(saved_on_one, save_here):
     assert len(params["rows"].addressable_shards) == 8
     np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
     np.testing.assert_array_equal(params["whole"], np.arange(5.0))
+    mesh = device_mesh(4, 2)
+    lie = {"rows": by_rows(mesh), "whole": replicated(mesh)}
+    for sharding in (lie, lie.__getitem__):
+        params = checkpoint.restore(saved_on_one, sharding=sharding).params
+        assert {name: leaf.sharding for name, leaf in params.items()} == lie
+        np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
+    with pytest.raises(jp.InputError, match=r"^sharding: whole: got .* the shape \(5,\) evenly$"):
+        checkpoint.restore(saved_on_one, sharding=by_rows(mesh))
     sharded = sharded_params()
     assert [shard.data.shape for shard in sharded["rows"].addressable_shards] == [(1, 6)] * 8
     checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
