@@ -11,13 +11,14 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model, export_hf, load
 from jaxprune.models import ModelConfig
 from jaxprune.passes import ActivationStats, probe
-from jaxprune.pruning import PruneResult, masks, prune, prune_blocks, scores
+from jaxprune.pruning import Criterion, PruneResult, masks, prune, prune_blocks, scores
 from jaxprune.runs import checkpoint
 from jaxprune.version import __version__
 
 __all__ = [
     "ActivationStats",
     "Batch",
+    "Criterion",
     "InputError",
     "Model",
     "ModelConfig",

@@ -6,17 +6,22 @@ What there may be more of is a record in a file of its own: `declared` finds the
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
+import numbers
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 from jaxprune.errors import InputError, did_you_mean, refusal
 
 Value = str | int | float | bool | None
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,14 @@ def flag(default: bool, meaning: str = "") -> Field:
     return Field("true or false", lambda value: isinstance(value, bool), default, meaning=meaning)
 
 
-def is_int(value: object) -> bool:
-    """Whether it is a whole number, which True is not."""
-    return isinstance(value, int) and not isinstance(value, bool)
+def is_int(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number, of Python or numpy, which True is not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def is_number(value: object) -> bool:
-    """Whether it is a number, which True is not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, of Python or numpy, which True is not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def integer(default: int | None, least: int, meaning: str = "") -> Field:
@@ -105,6 +110,23 @@ def check(name: str, value: object, field: Field) -> None:
     """
     if not field.passes(value):
         raise refusal(name, value, field.allowed, choices=field.choices)
+
+
+def known_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The function, which refuses an argument of a name that it does not have: InputError hints at the closest."""
+    names = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for name in kwargs:
+            if name not in names:
+                hint = did_you_mean(name, names)
+                raise InputError(
+                    f"{function.__name__}: {name}: no such argument; allowed: {', '.join(names)}{hint}"
+                )
+        return function(*args, **kwargs)
+
+    return call
 
 
 def check_table(

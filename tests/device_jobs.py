@@ -13,9 +13,11 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
@@ -76,14 +78,19 @@ def pruned(model, mesh, length=16, **settings):
     """Masks and statistics as one flat dict of arrays."""
     vocab = model.config.vocab_size
     batches = [batch("translation", 11, length, vocab, 1), batch("code", 5, length, vocab, 2)]
-    result = jp.prune(
-        model, batches, mesh=mesh, criterion="refined", sparsity=0.5, progress=False, **settings
-    )
+    settings = {"criterion": "refined", "sparsity": 0.5} | settings
+    result = jp.prune(model, batches, mesh=mesh, progress=False, **settings)
     return flatten_dict({"masks": result.masks, "sums": result.stats.sum_sq}, sep="/")
 
 
+def last_bits(kernel, norm):
+    """Scores that the last bit of a sum over columns changes altogether."""
+    bits = jax.lax.bitcast_convert_type(jnp.sum(abs(kernel), axis=1), jnp.int32)
+    return abs(kernel) * (norm * (1 + bits % 7))[:, None]
+
+
 # What is compared: three architectures, both dtypes, every propagation; one model whose products
-# are large enough to be split over threads.
+# are large enough to be split over threads; a user's criterion, which may compare columns.
 CASES = {
     "xglm-float32": {"dtype": "float32", "propagate": "site"},
     "xglm-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
@@ -93,6 +100,7 @@ CASES = {
     "gpt2-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
     "gpt2-block": {"propagate": "block"},
     "wider-float32": {"dtype": "float32", "propagate": "dense", "length": 160},
+    "wider-own": {"dtype": "float32", "propagate": "dense", "criterion": last_bits},
 }
 # What is run on eight devices, by the name of its file: every case on all of them, and some on other meshes, of groups
 # of devices that share a block.
@@ -102,10 +110,11 @@ RUNS = {case: (case, (8, 1)) for case in CASES} | {
     "two groups": ("bloom-bfloat16", (2, 4)),
     "one group": ("wider-float32", (1, 8)),
     "block": ("gpt2-block", (2, 2)),
+    "own": ("wider-own", (2, 4)),
 }
 # Those that are also compared with XLA's optimisations on: both dtypes, blocks whole and shared,
 # products that are split over threads.
-OPTIMISED = ("bloom-bfloat16", "one group")
+OPTIMISED = ("bloom-bfloat16", "one group", "own")
 
 
 def run_case(case, folder, *mesh):
@@ -140,9 +149,37 @@ def checkpoints(saved_on_one, save_here):
     assert len(params["rows"].addressable_shards) == 8
     np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
     np.testing.assert_array_equal(params["whole"], np.arange(5.0))
+    mesh = device_mesh(4, 2)
+    lie = {"rows": by_rows(mesh), "whole": replicated(mesh)}
+    for sharding in (lie, lie.__getitem__):
+        params = checkpoint.restore(saved_on_one, sharding=sharding).params
+        assert {name: leaf.sharding for name, leaf in params.items()} == lie
+        np.testing.assert_array_equal(params["rows"], np.arange(48.0).reshape(8, 6))
+    with pytest.raises(jp.InputError, match=r"^sharding: whole: got .* the shape \(5,\) evenly$"):
+        checkpoint.restore(saved_on_one, sharding=by_rows(mesh))
     sharded = sharded_params()
     assert [shard.data.shape for shard in sharded["rows"].addressable_shards] == [(1, 6)] * 8
     checkpoint.save(save_here, params=sharded, metadata={"devices": jax.device_count()})
+
+
+def sharded_masks():
+    """Masks and pruned parameters lie where the parameters do, with the bits of one device."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((8, 64, 128)).astype(np.float32)
+    expected = np.asarray(jp.masks.keep({"kernel": abs(weight)}, sparsity=0.3)["kernel"])
+    for kinds in ((AxisType.Auto,) * 2, (AxisType.Explicit,) * 2):
+        mesh = jax.make_mesh((2, 4), ("a", "b"), kinds)
+        for spec in (("a",), (None, "b"), (None, None, "b"), ("a", "b"), (None, ("a", "b")), ()):
+            lies = NamedSharding(mesh, PartitionSpec(*spec))
+            params = {"kernel": jax.device_put(weight, lies)}
+            masks = jp.masks.keep({"kernel": abs(params["kernel"])}, sparsity=0.3)
+            assert masks["kernel"].sharding.is_equivalent_to(lies, 3)
+            np.testing.assert_array_equal(masks["kernel"], expected)
+            elsewhere = jax.device_put(expected, jax.devices()[3])
+            for mask in (masks["kernel"], expected, elsewhere):
+                pruned = jp.masks.apply(params, {"kernel": mask})["kernel"]
+                assert pruned.sharding.is_equivalent_to(lies, 3)
+                np.testing.assert_array_equal(pruned, np.where(expected, weight, 0))
 
 
 def read_half(folder, out):
@@ -235,6 +272,7 @@ if __name__ == "__main__":
         "checkpoints": checkpoints,
         "score": score,
         "generate": generate,
+        "sharded_masks": sharded_masks,
     }
     if sys.argv[1] == "one_of_two":  # what follows is for the script that it runs
         one_of_two(sys.argv[2])

@@ -2,6 +2,7 @@
 
 from jaxprune.calibration.batching import (
     Batch,
+    check_batches,
     check_ids,
     check_tokens,
     digest,
@@ -31,6 +32,7 @@ __all__ = [
     "SEED",
     "Batch",
     "aligned",
+    "check_batches",
     "check_calibration",
     "check_ids",
     "check_tokens",

@@ -40,6 +40,23 @@ class Batch:
         return int(self.valid.sum())
 
 
+def check_batches(batches: object) -> None:
+    """Refuses what is no list of batches; an empty one passes.
+
+    Raises:
+      InputError: tells what it is.
+    """
+    if isinstance(batches, str) or not isinstance(batches, Sequence):
+        got = type(batches).__name__
+    else:
+        strange = (type(one).__name__ for one in batches if not isinstance(one, Batch))
+        got = next((f"a list with {name}" for name in strange), "")
+    if got:
+        raise InputError(
+            f"batches: got {got}; allowed: a list of Batch, as jaxprune.demonstrations makes"
+        )
+
+
 def token_counts(batches: Sequence[Batch]) -> dict[str, int]:
     """Real tokens by role."""
     counts: dict[str, int] = {}

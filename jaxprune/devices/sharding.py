@@ -20,7 +20,7 @@ DATA, MODEL = "data", "model"
 
 
 def _is_count(value: object) -> bool:
-    return is_int(value) and (value == -1 or value > 0)  # type: ignore[operator]
+    return is_int(value) and (value == -1 or value > 0)
 
 
 # `mesh.*`: devices along each axis.

@@ -12,6 +12,7 @@ import numpy as np
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
 from jaxprune.hf.model import Model
+from jaxprune.hf.source import check_params
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
 from jaxprune.models import Params
@@ -81,8 +82,10 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
       folder: new or empty, or with `overwrite` one that this package wrote.
 
     Raises:
-      InputError: the folder holds something else, or is the one that the model is read from.
+      InputError: the folder holds something else, or is the one that the model is read from; parameters of another
+        model.
     """
+    check_params(model.config, params)
     with HfWriter(model, Path(folder).expanduser(), overwrite) as writer:
         writer.write_part(params["embed"], "embed")
         writer.write_part(params["head"], "head")

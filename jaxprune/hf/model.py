@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxprune.errors import InputError
 from jaxprune.hf.hub import resolve
-from jaxprune.hf.source import InMemory, ParameterSource
+from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, size
 from jaxprune.models import ModelConfig, Params, load_config
 
@@ -83,7 +83,12 @@ class Model:
         return self.source.block_of(layer, self.source.block_share(layer))
 
     def replace(self, params: Params) -> Model:
-        """The same model with other parameters."""
+        """The same model with other parameters {"embed", "blocks" [L, …], "head"}, arrays of JAX or numpy.
+
+        Raises:
+          InputError: they are of another model; names the first path that differs.
+        """
+        check_params(self.config, params)
         return dataclasses.replace(self, source=InMemory(self.config, params))
 
 

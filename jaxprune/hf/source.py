@@ -7,12 +7,14 @@ import operator
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxprune.errors import InputError
 from jaxprune.hf.fingerprint import Fingerprint, digest_of_arrays
 from jaxprune.hf.tensors import ShardWriter
-from jaxprune.hf.weights import to_stored
-from jaxprune.models import ModelConfig, Params, family_of
+from jaxprune.hf.weights import shapes, to_stored
+from jaxprune.models import ModelConfig, Params, family_of, named_leaves
 
 
 @runtime_checkable
@@ -50,6 +52,31 @@ class ParameterSource(Protocol):
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
         """Writes embedding and head, which are never pruned, under their checkpoint names."""
+
+
+def check_params(config: ModelConfig, params: Params) -> None:
+    """Refuses parameters that are not of this model: other depth or width, paths that are missing or too many.
+
+    Raises:
+      InputError: names the first path that differs.
+    """
+    leaves = named_leaves("params", params)
+    stacked = {
+        path: (config.n_layers, *shape) if path.startswith("blocks/") else shape
+        for path, shape in shapes(config).items()
+    }
+    for path in [*stacked, *leaves]:
+        if path not in stacked:
+            raise InputError(
+                f"params: {path}: not in this model; allowed: the paths of Model.params"
+            )
+        leaf, allowed = leaves.get(path), f"floats of shape {stacked[path]}, as in Model.params"
+        if leaf is None:
+            raise InputError(f"params: {path}: missing; allowed: {allowed}")
+        if leaf.shape != stacked[path] or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise InputError(
+                f"params: {path}: got {leaf.dtype} of shape {leaf.shape}; allowed: {allowed}"
+            )
 
 
 class InMemory:

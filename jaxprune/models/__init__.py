@@ -7,7 +7,16 @@ from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
 from jaxprune.models.model import Modules, family_of, init, load_config, logits, modules
 from jaxprune.models.positions import Positions, Tree
-from jaxprune.models.trees import BlockParams, EmbedParams, HeadParams, MaskTree, Params, ScoreTree
+from jaxprune.models.trees import (
+    BlockParams,
+    EmbedParams,
+    HeadParams,
+    MaskTree,
+    Params,
+    ScoreTree,
+    named_leaves,
+    path_name,
+)
 
 __all__ = [
     "FAMILIES",
@@ -31,4 +40,6 @@ __all__ = [
     "load_config",
     "logits",
     "modules",
+    "named_leaves",
+    "path_name",
 ]

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 from flax import nnx
+
+from jaxprune.errors import InputError
 
 # Of a whole model: {"embed", "blocks", "head"}; leaves of "blocks" are stacked, [L, …].
 Params = Mapping[str, Any]
@@ -17,3 +20,26 @@ MaskTree = Mapping[str, Any]
 ScoreTree = Mapping[str, Any]
 # A module without its parameters, and these as shapes.
 AbstractModule = tuple[nnx.GraphDef, Mapping[str, Any]]
+
+
+def path_name(path: Any) -> str:
+    """A leaf's path as JAX has it in one word, such as "blocks/mlp/up/kernel"."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def named_leaves(what: str, tree: Any) -> dict[str, Any]:
+    """The arrays of a nested dict by their paths, in the order of its leaves.
+
+    Args:
+      what: the argument that the tree is, for messages.
+
+    Raises:
+      InputError: it is no dict, or a leaf no array.
+    """
+    if not isinstance(tree, Mapping):
+        raise InputError(f"{what}: got {type(tree).__name__}; allowed: a nested dict of arrays")
+    leaves = {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    for name, leaf in leaves.items():
+        if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
+            raise InputError(f"{what}: {name}: got {type(leaf).__name__}; allowed: an array")
+    return leaves

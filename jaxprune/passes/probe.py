@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Shaped
 
-from jaxprune.calibration import Batch, check_ids, token_counts
+from jaxprune.calibration import Batch, check_batches, check_ids, token_counts
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.hf import Model
@@ -28,14 +28,17 @@ from jaxprune.passes.walk import (
     run_segment,
 )
 from jaxprune.progress import progress_bar
+from jaxprune.schema import check, integer, known_arguments
 
 # Samples that one device takes at a time. Two of 512 tokens fill a core's products; more would only
 # make the last, half-empty micro-batch dearer.
 SAMPLES_PER_DEVICE = 2
+_COUNT = integer(SAMPLES_PER_DEVICE, 1)
 
 SiteSums = dict[str, dict[str, np.ndarray]]  # role → site → Σ X², float32 [D]
 
 
+@known_arguments
 def probe(
     model: Model,
     batches: Sequence[Batch],
@@ -59,8 +62,12 @@ def probe(
         model's final norm, which Hugging Face's last hidden state has.
 
     Raises:
-      InputError: an activation is not finite (names layer and site); a sequence is too long.
+      InputError: an activation is not finite (names layer and site); a sequence is too long; there is no batch, or
+        what is none.
     """
+    check_samples(batches, samples_per_device)
+    if not batches:
+        raise InputError("batches: none; allowed: at least one Batch")
     mesh = mesh or device_mesh()
     states = calibration_states(model, batches, mesh, samples_per_device)
     counts = token_counts(batches)
@@ -72,6 +79,12 @@ def probe(
             layers.append(run_and_measure(params, states, segment, model.config, layer))
             bar.update()
     return stack(layers, counts, model.config)
+
+
+def check_samples(batches: object, samples_per_device: object) -> None:
+    """Refuses what is no list of batches, and a number of samples that no device can take at a time."""
+    check_batches(batches)
+    check("samples_per_device", samples_per_device, _COUNT)
 
 
 class CalibrationStates(MicroBatches):

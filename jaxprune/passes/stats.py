@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxprune.errors import InputError
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +42,9 @@ class ActivationStats:
         """Statistics of both sets together (roles of either side are kept).
 
         Raises:
-          ValueError: the two are of different models.
+          InputError: the two are of different models; names a kernel or site that differs.
         """
-        if self.sites != other.sites:
-            raise ValueError(f"statistics of different models: {self.sites} and {other.sites}")
+        _check_same(self, other)
         sums = {role: dict(sites) for role, sites in self.sum_sq.items()}
         count = dict(self.count)
         for role, sites in other.sum_sq.items():
@@ -51,6 +52,25 @@ class ActivationStats:
             sums[role] = {s: sites[s] + before[s] for s in sites} if before else dict(sites)
             count[role] = count.get(role, 0) + other.count[role]
         return ActivationStats(sums, count, self.sites)
+
+
+def _check_same(stats: ActivationStats, other: ActivationStats) -> None:
+    """Refuses statistics of two models, naming the first kernel that reads another site or site of another shape."""
+    ours, theirs = _facts(stats), _facts(other)
+    for name in [*ours, *theirs]:
+        if ours.get(name) != theirs.get(name):
+            one, two = (facts.get(name, "missing") for facts in (ours, theirs))
+            raise InputError(
+                f"stats: {name} is {one} in the first and {two} in the second; allowed: statistics of the same model"
+            )
+
+
+def _facts(stats: ActivationStats) -> dict[str, object]:
+    """What is the same in all statistics of a model: kernel → its site, site → shape of its sums."""
+    shapes = {
+        site: np.shape(sums) for by_site in stats.sum_sq.values() for site, sums in by_site.items()
+    }
+    return {**dict(stats.sites), **shapes}
 
 
 def sum_samples(rows: Float[np.ndarray, "N D"], samples: np.ndarray) -> Float[np.ndarray, " D"]:

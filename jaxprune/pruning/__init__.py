@@ -2,7 +2,7 @@
 
 from jaxprune.pruning.block_masks import select_block
 from jaxprune.pruning.criteria import CRITERIA
-from jaxprune.pruning.criterion import CODE
+from jaxprune.pruning.criterion import CODE, Criterion
 from jaxprune.pruning.digests import hash_masks, hash_weights
 from jaxprune.pruning.loop import FinishedLayer, PrunedBlock, PruneResult, prune, prune_blocks
 from jaxprune.pruning.masked import under_masks
@@ -16,6 +16,7 @@ __all__ = [
     "CRITERIA",
     "FIELDS",
     "PROPAGATIONS",
+    "Criterion",
     "FinishedLayer",
     "PackedMasks",
     "PruneResult",

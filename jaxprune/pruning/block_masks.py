@@ -12,7 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxprune.devices import EVERY, compiled
+from jaxprune.devices import EVERY, WHOLE, compiled
 from jaxprune.errors import InputError
 from jaxprune.models import BlockParams, ModelConfig, family_of
 from jaxprune.passes import SiteSums
@@ -93,14 +93,18 @@ def select_block(
 
     Rows of the paper (output columns) are independent, so each device ranks its share of them.
     """
-    block = scores.block_scores(
-        kernels,
-        settings.criterion,
-        norms=norms,
-        compat=settings.compat,
-        seed=settings.seed,
-        layer=layer,
-    )
+
+    def scored(kernels: Mapping[str, Any], norms: Any, layer: Any) -> Mapping[str, Any]:
+        criterion, compat, seed = settings.scores_by, settings.compat, settings.seed
+        return scores.block_scores(
+            kernels, criterion, norms=norms, compat=compat, seed=seed, layer=layer
+        )
+
+    if not settings.scores_by.by_column:  # no sum over columns may be cut into parts
+        scored = jax.shard_map(
+            scored, mesh=mesh, in_specs=(WHOLE,) * 3, out_specs=WHOLE, check_vma=False
+        )
+    block = scored(kernels, norms, layer)
 
     def ranked(block: Mapping[str, Any], kernels: Mapping[str, Any]) -> tuple[Any, Any]:
         keep = mask_algebra.keep_by(settings.selection, block)

@@ -1,13 +1,21 @@
-"""What a criterion is: a name, the calibration sets that it measures, and a score for every weight of a kernel."""
+"""What a criterion is: a name, the calibration sets that it measures, and a score for every weight of a kernel.
+
+Users may give a function of (kernel, norm) in its place.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import zlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
+
+from jaxprune.errors import InputError, refusal
 
 # The sets of samples that a criterion may compare: whatever the calibration set holds besides code, and code.
 DEMONSTRATIONS, CODE = "demonstrations", "code"
@@ -49,9 +57,15 @@ class Criterion:
     Attributes:
       name: value of `pruning.criterion`, and of the function in `jaxprune.scores`.
       meaning: in words, for `--help` and the README.
-      score: (kernel [in, out], inputs) → float32 [in, out]; the lowest of a column go first. Pure, fit for jit.
-      measures: the sets whose norms it reads; none for a criterion without statistics.
+      score: (kernel [in, out], inputs) → scores [in, out]; the lowest of a column go first. Pure, fit for jit: it is
+        compiled once and called for all kernels of all blocks.
+      measures: the sets whose norms it reads, of "demonstrations" and "code"; none for a criterion without statistics.
       options: which of "role", "compat" and "seed" its function in `jaxprune.scores` takes.
+      by_column: whether the scores of a column depend on no other column. Then devices may share the columns of a
+        kernel out; otherwise each scores all of it, as sums over columns must not depend on the number of devices.
+
+    Raises:
+      InputError: a set to measure that is none, or a score that cannot be called.
     """
 
     name: str
@@ -59,3 +73,45 @@ class Criterion:
     score: Callable[[Float[Array, "in out"], Inputs], Float[Array, "in out"]]
     measures: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    by_column: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.score):
+            raise refusal("score", self.score, "a function of (kernel, inputs)")
+        sets = (DEMONSTRATIONS, CODE)
+        if not isinstance(self.measures, tuple) or any(one not in sets for one in self.measures):
+            raise refusal(
+                "measures", self.measures, f"a tuple of some of {DEMONSTRATIONS!r}, {CODE!r}"
+            )
+
+
+Function = Callable[[Float[Array, "in out"], Float[Array, " in"]], Float[Array, "in out"]]
+
+
+def of_function(function: Function) -> Criterion:
+    """The criterion whose scores are `function(kernel, norm)`.
+
+    Args:
+      function: from a kernel, float32 [in, out], and the norms of its inputs on the demonstrations, float32 [in], to
+        scores [in, out].
+
+    Raises:
+      InputError: it takes other arguments.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some that are not written in Python have none
+        signature = None
+    if signature is not None:
+        try:
+            signature.bind(None, None)
+        except TypeError:
+            raise InputError(
+                f"criterion: {name} takes {signature}; allowed: a function of (kernel, norm)"
+            ) from None
+
+    def score(kernel: Array, inputs: Inputs) -> Any:  # whoever calls it looks what came
+        return function(kernel.astype(jnp.float32), inputs.norms[DEMONSTRATIONS])
+
+    return Criterion(name, "a function of kernel and norm", score, measures=(DEMONSTRATIONS,))

@@ -24,14 +24,17 @@ from jaxprune.passes import (
     SiteSums,
     blocks,
     calibration_states,
+    check_samples,
     run_and_measure,
     stack,
 )
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import block_masks
+from jaxprune.pruning.criterion import Criterion, Function
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.summary import summarise
+from jaxprune.schema import known_arguments
 
 
 class FinishedLayer(NamedTuple):
@@ -82,11 +85,12 @@ class PruneResult:
     report: dict[str, Any]
 
 
+@known_arguments
 def prune(
     model: Model,
     batches: Sequence[Batch] = (),
     *,
-    criterion: str = "wanda",
+    criterion: str | Criterion | Function = "wanda",
     sparsity: float | None = None,
     pattern: str = "unstructured",
     threshold: str = "row",
@@ -104,7 +108,9 @@ def prune(
     Args:
       model: is left as it was.
       batches: calibration samples; none for criteria without statistics.
-      criterion: how weights are scored, such as "wanda", "refined", "magnitude", "random".
+      criterion: how weights are scored: "wanda", "refined", "magnitude", "random", a function from a kernel, float32
+        [in, out], and the norms of its inputs on the samples, float32 [in], to scores [in, out], or a `Criterion`.
+        The lowest scores of a column go first.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or what the pattern implies.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
@@ -119,7 +125,8 @@ def prune(
       progress: show a bar.
 
     Raises:
-      InputError: a non-finite activation (names layer and site), settings that do not fit.
+      InputError: a non-finite activation (names layer and site), settings that do not fit, scores that are no array
+        of the kernel's shape, batches that are none, an argument that there is not.
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
@@ -171,12 +178,13 @@ def prune_blocks(
         the layers above need.
 
     Raises:
-      InputError: statistics with another propagate, which depends on what was pruned below.
+      InputError: statistics with another propagate, which depends on what was pruned below, or of another depth.
     """
+    check_samples(batches, samples_per_device)
     mesh = mesh or device_mesh()
     states = None
-    if stats is not None and settings.propagate != "dense":
-        raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
+    if stats is not None:
+        _check_stats(stats, settings, model.config.n_layers)
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
         if stats is None:
@@ -201,6 +209,14 @@ def prune_blocks(
             pruned = block_masks.zero_dropped(host, keep)
             yield PrunedBlock(layer, pruned, keep, sums, clock.take())
             bar.update()
+
+
+def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> None:
+    if settings.propagate != "dense":
+        raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
+    for sums in jax.tree.leaves(stats.sum_sq):
+        if len(sums) != n_layers:
+            raise InputError(f"stats: of {len(sums)} layers; allowed: {n_layers}, as the model has")
 
 
 def _sums_of(stats: ActivationStats, layer: int) -> SiteSums:

@@ -9,17 +9,18 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.devices import compiled
 from jaxprune.errors import InputError
-from jaxprune.models import MaskTree, Params, ScoreTree
+from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning import selection
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.settings import VARIANT, Selection, group_sizes
@@ -54,7 +55,7 @@ def keep(
     one with the lower input index is dropped first.
 
     Args:
-        scores: float `[in, out]` or `[L, in, out]` leaves.
+        scores: float `[in, out]` or `[L, in, out]` leaves. Masks of those that lie on devices lie where they do.
         sparsity: share to drop, 0 <= sparsity < 1: exactly int(in * sparsity) in every column; 0
             keeps all. An N:M pattern implies it: leave it out there, or give 1 - N/M.
         pattern: `unstructured`, or `N:M` such as `2:4`: keep N of every M along axis -2.
@@ -66,8 +67,8 @@ def keep(
         A tree like `scores` with bool leaves, True = keep.
 
     Raises:
-        InputError: a value that is not allowed, values that contradict each other, or a kernel
-            whose input size M does not divide.
+        InputError: a value that is not allowed, values that contradict each other, leaves of another
+            number of axes, or a kernel whose input size M does not divide.
     """
     return keep_by(Selection(sparsity, pattern, threshold, drop), scores)
 
@@ -75,17 +76,17 @@ def keep(
 def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
     """`keep` with its arguments as a record."""
     groups = group_sizes(how.pattern)
-
-    def leaf(path: Any, scores: Array | np.ndarray) -> Array:
-        size = scores.shape[-2]
-        if groups and size % groups[1]:
+    for name, leaf in named_leaves("scores", scores).items():
+        if leaf.ndim not in (2, 3):
             raise InputError(
-                f"pattern: {_name(path)} has {size} inputs; allowed: a multiple of {groups[1]}, "
+                f"scores: {name} has shape {leaf.shape}; allowed: [in, out] or [layers, in, out]"
+            )
+        if groups and leaf.shape[-2] % groups[1]:
+            raise InputError(
+                f"pattern: {name} has {leaf.shape[-2]} inputs; allowed: a multiple of {groups[1]}, "
                 f"as the pattern is {how.pattern}"
             )
-        return keep_leaf(scores, how)
-
-    return jax.tree_util.tree_map_with_path(leaf, scores)
+    return jax.tree.map(lambda leaf: _placed(keep_leaf(_cut_by_xla(leaf), how), leaf), scores)
 
 
 @functools.partial(compiled, static_argnames="how")
@@ -126,7 +127,9 @@ def invert(masks: MaskTree) -> MaskTree:
 
 def density(masks: MaskTree) -> Shares:
     """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights."""
-    sizes = {path: math.prod(mask.shape[-2:]) for path, mask in _leaves(masks).items()}
+    sizes = {
+        path: math.prod(mask.shape[-2:]) for path, mask in named_leaves("masks", masks).items()
+    }
     kept = _kept(masks)
     return _shares(kept, {path: np.full_like(kept[path], sizes[path]) for path in kept})
 
@@ -143,13 +146,15 @@ def overlap(masks: MaskTree, other: MaskTree) -> Shares:
 def apply(params: Params, masks: MaskTree) -> Params:
     """Parameters with the dropped weights +0 and the kept ones bit for bit; fit for jit.
 
-    Leaves without a mask are the same objects in the result; `params` is left as it was.
+    Leaves without a mask are the same objects in the result; `params` is left as it was. Pruned
+    leaves lie on the devices where they did.
 
     Raises:
-        InputError: a mask without a parameter, of another shape, or not bool.
+        InputError: a mask without a parameter, of another shape, or not bool; a kernel of
+            `params["blocks"]` without a mask.
     """
-    by_path = _leaves(masks)
-    weights = _leaves(params)
+    by_path = named_leaves("masks", masks)
+    weights = named_leaves("params", params)
     for path, mask in by_path.items():
         if path not in weights:
             raise InputError(f"masks: {path} {mask.shape} has no parameter of that path")
@@ -159,9 +164,18 @@ def apply(params: Params, masks: MaskTree) -> Params:
                 f"parameter's shape {weights[path].shape}"
             )
 
+    for path in weights:
+        if path.startswith("blocks/") and path.endswith("/kernel") and path not in by_path:
+            raise InputError(
+                f"masks: {path} has none; allowed: masks of all kernels of the blocks, True where nothing goes"
+            )
+
     def leaf(path: Any, weight: Array | np.ndarray) -> Array | np.ndarray:
-        mask = by_path.get(_name(path))
-        return weight if mask is None else jnp.where(mask, weight, jnp.zeros((), weight.dtype))
+        mask = by_path.get(path_name(path))
+        if mask is None:
+            return weight
+        zero = jnp.zeros((), weight.dtype)
+        return _placed(jnp.where(_placed(mask, weight), weight, zero), weight)
 
     return jax.tree_util.tree_map_with_path(leaf, params)
 
@@ -180,17 +194,30 @@ def unpack(packed: PackedMasks) -> MaskTree:
     return {"blocks": unflatten_dict(packed.unpack(), sep="/")}
 
 
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
+def _is_put(leaf: Array | np.ndarray) -> TypeGuard[Array]:
+    """Whether it was put on devices by its owner; inside jit nothing is."""
+    is_traced = isinstance(leaf, jax.core.Tracer)
+    return isinstance(leaf, jax.Array) and not is_traced and leaf.committed
 
 
-def _leaves(tree: Mapping[str, Any]) -> dict[str, Array | np.ndarray]:
-    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+def _placed(leaf: Array | np.ndarray, like: Array | np.ndarray) -> Array | np.ndarray:
+    """The leaf on the devices of `like`, if that was put on some."""
+    return jax.device_put(leaf, like.sharding) if _is_put(like) else leaf
+
+
+def _cut_by_xla(leaf: Array | np.ndarray) -> Array | np.ndarray:
+    """The leaf where it lies; of a mesh with explicit axes, which loops would refuse, by one without."""
+    if not _is_put(leaf) or not isinstance(leaf.sharding, NamedSharding):
+        return leaf
+    mesh, spec = leaf.sharding.mesh, leaf.sharding.spec
+    return jax.device_put(leaf, NamedSharding(Mesh(mesh.devices, mesh.axis_names), spec))
 
 
 def _check_same(masks: MaskTree, other: MaskTree) -> None:
     """Refuses two trees of different models, naming the first path that differs."""
-    ours, theirs = ({p: m.shape for p, m in _leaves(tree).items()} for tree in (masks, other))
+    ours, theirs = (
+        {p: m.shape for p, m in named_leaves("masks", tree).items()} for tree in (masks, other)
+    )
     for path in [*ours, *theirs]:
         shapes = (ours.get(path), theirs.get(path))
         if shapes[0] != shapes[1]:
@@ -205,7 +232,7 @@ def _kept(masks: MaskTree) -> dict[str, np.ndarray]:
     """Number of kept weights of every leaf by layer, int64 [L]; L = 1 for `[in, out]`."""
     counts = {
         path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
-        for path, mask in _leaves(masks).items()
+        for path, mask in named_leaves("masks", masks).items()
     }
     layers = {path: len(count) for path, count in counts.items()}
     first = next(iter(layers), None)

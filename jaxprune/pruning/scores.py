@@ -5,17 +5,22 @@ There is a function for each file in `criteria/`: `wanda(params, stats)`, `refin
 float32, whatever the dtype of the kernels. Pure array maths that knows no model.
 
 `block_scores` is the one code path: the loop over blocks calls it with the kernels of a block, and these functions
-map it over the stacked layers.
+map it over the stacked layers. So one put in a function's place here would change nothing that is pruned, and is
+refused: `prune(criterion=...)` takes functions.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import traverse_util
 from jaxtyping import Array, Float
 
@@ -24,8 +29,8 @@ from jaxprune.devices import pinned
 from jaxprune.errors import InputError, refusal
 from jaxprune.models import Params
 from jaxprune.passes import ActivationStats
-from jaxprune.pruning.criteria import CRITERIA
-from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Inputs
+from jaxprune.pruning.criteria import CRITERIA, criterion_of
+from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function, Inputs
 from jaxprune.schema import check
 
 Norms = Mapping[str, Mapping[str, Array]]  # set → kernel path → ‖X_j‖₂ [..., in]
@@ -34,7 +39,7 @@ Norms = Mapping[str, Mapping[str, Array]]  # set → kernel path → ‖X_j‖�
 @pinned()
 def block_scores(
     kernels: Mapping[str, Float[Array, "... _ _"]],
-    criterion: str,
+    criterion: str | Criterion | Function,
     *,
     norms: Norms | None = None,
     compat: str = "corrected",
@@ -45,7 +50,7 @@ def block_scores(
 
     Args:
       kernels: `[in, out]` by path within the block, such as "attention/query/kernel".
-      criterion: name of one.
+      criterion: name of one, a record, or a function of (kernel, norm).
       norms: set ("demonstrations", "code") → kernel path → input feature norms `[in]`; of those that it measures.
       compat: see `refined_norm`.
       seed: of random scores; static.
@@ -53,12 +58,13 @@ def block_scores(
         and the shape.
 
     Raises:
-      InputError: unknown criterion or compat, norms that are missing or do not fit their kernel.
+      InputError: unknown criterion or compat, norms that are missing or do not fit their kernel, scores that do not.
     """
-    chosen = _criterion(criterion)
+    chosen = criterion_of(criterion)
     check("compat", compat, COMPAT)
     return {
-        path: chosen.score(
+        path: _scored(
+            chosen,
             kernel,
             Inputs(
                 {one: _norm_of(one, norms, path, kernel) for one in chosen.measures},
@@ -69,8 +75,27 @@ def block_scores(
     }  # fmt: skip
 
 
+def _scored(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
+    """The scores of one kernel as float32, if they are such."""
+    where = f"criterion {chosen.name}: {inputs.path}"
+    try:
+        scores = chosen.score(kernel, inputs)
+    except jax.errors.JAXTypeError as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"{where}: {reason}; allowed: what can be compiled, as jax.numpy"
+        ) from error
+    allowed = f"an array of scores of shape {kernel.shape}, [in, out]"
+    if not isinstance(scores, Array | np.ndarray):
+        raise InputError(f"{where}: got {type(scores).__name__}; allowed: {allowed}")
+    is_real = any(jnp.issubdtype(scores.dtype, kind) for kind in (jnp.floating, jnp.integer, bool))
+    if scores.shape != kernel.shape or not is_real:
+        raise InputError(f"{where}: got {scores.dtype} of shape {scores.shape}; allowed: {allowed}")
+    return jnp.asarray(scores, jnp.float32)
+
+
 def tree_scores(
-    criterion: str,
+    criterion: str | Criterion | Function,
     params: Params,
     stats: ActivationStats | None = None,
     *,
@@ -81,7 +106,7 @@ def tree_scores(
     """Scores of every kernel of a model; what the functions of this module do under the criteria's names.
 
     Args:
-      criterion: name of one.
+      criterion: name of one, a record, or a function of (kernel, norm).
       params: the model's parameters, leaves of `params["blocks"]` stacked `[L, ...]`.
       stats: activation norms by site, `[L, D]`; for criteria that measure samples.
       role: which of several sets of demonstrations in `stats`; may be left out where there is one.
@@ -94,23 +119,30 @@ def tree_scores(
     Raises:
       InputError: a criterion, role or kernel that is not there, a norm that does not fit its kernel.
     """
-    measures = _criterion(criterion).measures
+    chosen = criterion_of(criterion)
+    measures = chosen.measures
     kernels, norms = _kernels(params), None
     if measures:
         if stats is None:
-            raise InputError(f"stats: not set; criterion {criterion} needs what probe returns")
+            raise InputError(f"stats: not set; criterion {chosen.name} needs what probe returns")
         kernels = _kernels_read(kernels, stats)
-        of = {CODE: CODE, DEMONSTRATIONS: role or _demonstrations(stats, CODE in measures)}
+        of = {CODE: CODE}
+        if DEMONSTRATIONS in measures:
+            of[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in measures)
         norms = {one: _norms(stats, of[one]) for one in measures}
+        for path, kernel in kernels.items():
+            for measured in measures:
+                _norm_of(measured, norms, path, kernel)
 
     def one(kernels: Mapping[str, Array], norms: Norms | None, layer: Array) -> dict[str, Array]:
-        return block_scores(kernels, criterion, norms=norms, compat=compat, seed=seed, layer=layer)
+        return block_scores(kernels, chosen, norms=norms, compat=compat, seed=seed, layer=layer)
 
     layers = jnp.arange(len(next(iter(kernels.values()))))
     scores = jax.vmap(one)(kernels, norms, layers)
     return {"blocks": traverse_util.unflatten_dict(scores, sep="/")}
 
 
+@functools.cache
 def __getattr__(name: str) -> Callable[..., dict[str, Any]]:
     """The function of a criterion: (params, stats where it measures samples, its options)."""
     if name not in CRITERIA:
@@ -138,14 +170,28 @@ def __dir__() -> list[str]:
     return [*globals(), *CRITERIA]
 
 
-def _criterion(name: str) -> Criterion:
-    if name not in CRITERIA:
-        raise refusal("criterion", name, CRITERIA)
-    return CRITERIA[name]
+class _Scores(ModuleType):
+    """What this module is: whoever replaces a criterion's function is told that pruning would not heed it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in CRITERIA and value is not getattr(self, name):
+            raise InputError(
+                f"scores.{name}: replaced, which would change no masks; allowed: "
+                "prune(criterion=...) with a function of your own"
+            )
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Scores
 
 
 def _kernels(params: Params) -> dict[str, Array]:
     """Every kernel of the blocks, by path: the linear layers, which are what is pruned."""
+    if not isinstance(params, Mapping) or "blocks" not in params:
+        kind = type(params).__name__
+        raise InputError(
+            f'params: got {kind}; allowed: {{"embed", "blocks", "head"}}, as Model.params'
+        )
     leaves = traverse_util.flatten_dict(params["blocks"], sep="/")
     return {path: jnp.asarray(leaf) for path, leaf in leaves.items() if path.endswith("/kernel")}
 

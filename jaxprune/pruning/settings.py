@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from jaxprune.calibration import COMPAT, SEED
 from jaxprune.errors import InputError
 from jaxprune.passes import DTYPE
-from jaxprune.pruning.criteria import CRITERIA
-from jaxprune.pruning.criterion import CODE, Criterion
+from jaxprune.pruning.criteria import CRITERIA, criterion_of
+from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.schema import Field, check, choice, is_number
 
@@ -83,37 +83,46 @@ class Selection:
             raise InputError(f"threshold: got 'variant'; allowed: row, with pattern {self.pattern}")
         if groups:
             implied = 1 - groups[0] / groups[1]
-            if self.sparsity is not None and not abs(self.sparsity - implied) < 1e-6:
+            fits = is_number(self.sparsity) and abs(self.sparsity - implied) < 1e-6
+            if self.sparsity is not None and not fits:
                 raise InputError(
-                    f"sparsity: got {self.sparsity}; allowed: {implied:g} or none, with pattern "
+                    f"sparsity: got {self.sparsity!r}; allowed: {implied:g} or none, with pattern "
                     f"{self.pattern}"
                 )
-        elif self.sparsity is None or not 0 <= self.sparsity < 1:
-            raise InputError(f"sparsity: got {self.sparsity}; allowed: 0 <= sparsity < 1")
+        elif not (is_number(self.sparsity) and 0 <= self.sparsity < 1):
+            raise InputError(f"sparsity: got {self.sparsity!r}; allowed: 0 <= sparsity < 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(Selection):
     """How to prune: the fields of `config.pruning` with `compat`, `seed` and `dtype`; see `--help` for what they do.
 
-    Without `sparsity`, an N:M pattern has its own and everything else the paper's 0.3.
+    Without `sparsity`, an N:M pattern has its own and everything else the paper's 0.3. `criterion` may be a `Criterion`
+    too, or a function of (kernel, norm). Settings are equal where they prune alike; those with a criterion of the
+    user's own are equal to themselves alone.
+
+    Attributes:
+      scores_by: the record of the criterion.
 
     Raises:
       InputError: as `Selection`; an unknown criterion, propagation, compat or dtype.
     """
 
-    criterion: str = "wanda"
+    # Compared and hashed by its record: what is compiled with these settings belongs to that, not to a name.
+    criterion: str | Criterion | Function = dataclasses.field(default="wanda", compare=False)
     propagate: str = "block"
     compat: str = "corrected"
     seed: int = 0
     dtype: str = "float32"
+    scores_by: Criterion = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.sparsity is None and group_sizes(self.pattern) is None:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
+        object.__setattr__(self, "scores_by", criterion_of(self.criterion))
         others = {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
-        for name in ("criterion", "propagate", *others):
+        for name in ("propagate", *others):
             check(name, getattr(self, name), {**FIELDS, **others}[name])
 
     @property
@@ -128,22 +137,16 @@ class Settings(Selection):
         return 1 - groups[0] / groups[1] if groups else float(self.sparsity or 0.0)
 
     @property
-    def scores_by(self) -> Criterion:
-        """The record of the criterion."""
-        return CRITERIA[self.criterion]
-
-    @property
     def needs_statistics(self) -> bool:
         """Whether the scores depend on a calibration set."""
         return bool(self.scores_by.measures)
 
     def check_roles(self, roles: Collection[str]) -> None:
         """InputError where the calibration set lacks what the criterion compares, or is ambiguous."""
+        name, measures = self.scores_by.name, self.scores_by.measures
         others = sorted(set(roles) - {CODE})
-        if len(others) != 1:
+        if DEMONSTRATIONS in measures and len(others) != 1:
             got = ", ".join(others) or "none"
-            raise InputError(f"batches: criterion {self.criterion} needs one set, got {got}")
-        if CODE in self.scores_by.measures and CODE not in roles:
-            raise InputError(
-                f"batches: criterion {self.criterion} needs a set with role 'code' as well"
-            )
+            raise InputError(f"batches: criterion {name} needs one set, got {got}")
+        if CODE in measures and CODE not in roles:
+            raise InputError(f"batches: criterion {name} needs a set with role 'code' as well")

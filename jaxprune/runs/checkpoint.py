@@ -9,23 +9,25 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from jax.sharding import Sharding
+from jax.sharding import Mesh, Sharding
 
 from jaxprune.devices import hosts
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.files import sealed
-from jaxprune.models import MaskTree, Params
+from jaxprune.models import MaskTree, Params, named_leaves, path_name
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
 
+# Where parameters lie: all alike, each as a tree like theirs says, or as a function of their paths does.
+Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
 # Of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
 
@@ -81,15 +83,16 @@ def save(
     _save(Path(path).expanduser(), given, dict(metadata or {}), overwrite)
 
 
-def restore(path: str | Path, sharding: Sharding | None = None) -> Checkpoint:
+def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     """Reads a checkpoint on any number of devices.
 
     Args:
       path: folder that `save` wrote.
-      sharding: where to put the parameters; numpy arrays on the host without it.
+      sharding: where to put the parameters: one for all, a tree of them like the parameters, or a function from a
+        path such as "blocks/mlp/up/kernel" to one. Numpy arrays on the host without it.
 
     Raises:
-      InputError: there is no whole checkpoint, or a damaged one.
+      InputError: there is no whole checkpoint, or a damaged one; a sharding that a parameter lacks or cannot have.
     """
     folder = _whole(Path(path))
     params = masks = None
@@ -191,14 +194,55 @@ def _whole(folder: Path) -> Path:
     return folder.absolute()
 
 
-def _restore_tree(item: Path, sharding: Sharding | None) -> Any:
+def _restore_tree(item: Path, sharding: Placement | None) -> Any:
     # Not by a Checkpointer, which warns that one item has no metadata of a whole checkpoint.
     _check_files(item.parent, item.name)
     with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
-        on_host = ocp.RestoreArgs(restore_type=np.ndarray)
-        one = on_host if sharding is None else ocp.ArrayRestoreArgs(sharding=sharding)
-        args = jax.tree.map(lambda _: one, handler.metadata(item).tree)
+        arrays = handler.metadata(item).tree
+        if sharding is None:
+            args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), arrays)
+        else:
+            lie = _shardings(sharding, arrays)
+            args = jax.tree.map(lambda one: ocp.ArrayRestoreArgs(sharding=one), lie)
         return handler.restore(item, args=ocp.args.PyTreeRestore(restore_args=args))
+
+
+def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
+    """A tree like `arrays`, the metadata of parameters, with the sharding of each.
+
+    Checked before anything is read: where one of many reads fails, the threads of the others print tracebacks.
+    """
+    names = named_leaves("params", arrays)
+    if isinstance(sharding, Mapping):
+        given = {path_name(p): one for p, one in jax.tree_util.tree_leaves_with_path(sharding)}
+        for name in [*names, *given]:
+            if name not in given or name not in names:
+                got = "missing" if name in names else "not in the checkpoint"
+                raise InputError(f"sharding: {name}: {got}; allowed: a tree like the parameters")
+        place: Callable[[str], Any] = given.__getitem__
+    elif isinstance(sharding, Sharding):
+        place = lambda name: sharding  # noqa: E731
+    elif callable(sharding) and not isinstance(sharding, Mesh):  # which is callable too
+        place = sharding
+    else:
+        allowed = "a jax.sharding.Sharding, a tree of them, or a function from paths to them"
+        raise refusal("sharding", sharding, allowed)
+    lie = [_fitting(place(name), name, leaf.shape) for name, leaf in names.items()]
+    return jax.tree.unflatten(jax.tree.structure(arrays), lie)
+
+
+def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
+    """The sharding, if it is one that a parameter can have."""
+    if not isinstance(sharding, Sharding):
+        raise refusal(f"sharding: {name}", sharding, "a jax.sharding.Sharding")
+    fits = len(getattr(sharding, "spec", ())) <= len(shape)  # on one device JAX lets more axes pass
+    try:
+        sharding.shard_shape(shape)
+    except (ValueError, IndexError):
+        fits = False
+    if not fits:
+        raise refusal(f"sharding: {name}", sharding, f"one that cuts the shape {shape} evenly")
+    return sharding
 
 
 def _restore_json(folder: Path) -> dict[str, Any]:

@@ -108,6 +108,26 @@ def test_bfloat16_is_near_and_counts_in_float32(xglm):
         assert 1e-6 < error < 0.03, site
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batches": []}, "batches: none; allowed: at least one Batch"),
+        ({"batches": "text"}, "batches: got str; allowed: a list of Batch, as jaxprune.demonstrat"),
+        ({"batches": ["text"]}, "batches: got a list with str; allowed: a list of Batch"),
+        ({"batches": iter(())}, "batches: got .*iterator; allowed: a list of Batch"),
+        ({"samples_per_device": 0}, "samples_per_device: got 0; allowed: an integer of at least 1"),
+        ({"samples_per_device": 2.0}, r"samples_per_device: got 2\.0; allowed: an integer"),
+        ({"samples_per_device": True}, "samples_per_device: got True; allowed: an integer"),
+        ({"hiden": True}, r"^probe: hiden: no such argument; .* \(did you mean hidden\?\)"),
+    ],
+)
+def test_arguments_are_refused_in_one_line(arguments, message, xglm):
+    arguments = {"batches": batches_of(sequences(2, 1), "code"), "progress": False} | arguments
+    with pytest.raises(jp.InputError, match=message) as caught:
+        jp.probe(xglm, **arguments)
+    assert "\n" not in str(caught.value)
+
+
 def test_progress_bar_names_layers_and_speed(xglm, capsys):
     jp.probe(xglm, batches_of(sequences(2, 1), "translation"))
     shown = capsys.readouterr().err

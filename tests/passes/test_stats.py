@@ -47,8 +47,35 @@ def test_merge_leaves_both_sides_alone_and_does_not_depend_on_their_order():
 
 def test_merge_refuses_another_model():
     other = make(1, ["code"], (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out")))
-    with pytest.raises(ValueError, match="different models"):
+    message = "stats: attention/qkv/kernel is qkv in the first and missing in the second; allowed"
+    with pytest.raises(jp.InputError, match=message) as caught:
         make(1, ["code"]).merge(other)
+    assert "\n" not in str(caught.value)
+
+
+def cut(stats, layers=3, width=4):
+    sums = jax.tree.map(lambda x: x[:layers, :width], stats.sum_sq)
+    return jp.ActivationStats(sums, stats.count, stats.sites)
+
+
+@pytest.mark.parametrize("role", ["code", "translation"])
+@pytest.mark.parametrize(("layers", "width"), [(1, 4), (2, 4), (3, 1), (3, 2)])
+def test_merge_refuses_another_depth_or_width(layers, width, role):
+    """Also where numpy would stretch the smaller one, and where each has roles of its own."""
+    other = cut(make(1, [role]), layers, width)
+    message = rf"stats: qkv is \(3, 4\) in the first and \({layers}, {width}\) in the second"
+    with pytest.raises(jp.InputError, match=message):
+        make(1, ["code"]).merge(other)
+
+
+def test_merge_refuses_a_site_that_one_side_lacks():
+    stats = make(1, ["code"])
+    hidden = {"code": {**stats.sum_sq["code"], "hidden": np.ones((3, 4), np.float32)}}
+    with_hidden = jp.ActivationStats(hidden, stats.count, SITES)
+    with pytest.raises(jp.InputError, match="stats: hidden is missing in the first and"):
+        stats.merge(with_hidden)
+    with pytest.raises(jp.InputError, match=r"stats: hidden is \(3, 4\) in the first and missing"):
+        with_hidden.merge(stats)
 
 
 def test_norms_are_roots_of_the_sums():

@@ -319,6 +319,58 @@ def test_samples_that_the_model_cannot_take(tokens, message, model):
         jp.prune(model("xglm"), batches, progress=False)
 
 
+@pytest.mark.parametrize("criterion", ["wanda", "magnitude"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batches": "text"}, "batches: got str; allowed: a list of Batch"),
+        ({"batches": [{"tokens": []}]}, "batches: got a list with dict; allowed: a list of Batch"),
+        ({"batches": one_shape(sequences())}, "batches: got Batch; allowed: a list of Batch"),
+        ({"sparsity": "0.3"}, "sparsity: got '0.3'; allowed: 0 <= sparsity < 1"),
+        ({"sparsity": "0.5", "pattern": "2:4"}, "sparsity: got '0.5'; allowed: 0.5 or none"),
+        ({"sparsity": True}, "sparsity: got True; allowed: 0 <= sparsity < 1"),
+        ({"samples_per_device": 0}, "samples_per_device: got 0; allowed: an integer of at least 1"),
+        ({"samples_per_device": "2"}, "samples_per_device: got '2'; allowed: an integer"),
+        ({"sparsty": 0.3}, r"^prune: sparsty: no such argument; .*\(did you mean sparsity\?\)"),
+        ({"qwertz": 0.3}, "^prune: qwertz: no such argument; allowed: .*, progress$"),
+    ],
+)
+def test_arguments_are_refused_in_one_line(arguments, message, criterion, model):
+    arguments = {"batches": [one_shape(sequences())], "progress": False} | arguments
+    with pytest.raises(jp.InputError, match=message) as caught:
+        jp.prune(model("xglm"), criterion=criterion, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_batches_are_refused_where_samples_are_measured(model):
+    for arguments in ((), ([],)):
+        with pytest.raises(jp.InputError, match="batches: criterion wanda needs one set, got none"):
+            jp.prune(model("xglm"), *arguments, progress=False)
+
+
+def test_numbers_of_numpy_will_do(model):
+    xglm, batches = model("xglm"), [one_shape(sequences())]
+    plain = jp.prune(xglm, batches, sparsity=0.5, seed=1, samples_per_device=3, progress=False)
+    numpy = jp.prune(
+        xglm, batches, sparsity=np.float32(0.5), seed=np.int64(1), samples_per_device=np.int32(3),
+        progress=False,
+    )  # fmt: skip
+    jax.tree.map(np.testing.assert_array_equal, plain.masks, numpy.masks)
+
+
+@pytest.mark.parametrize("layers", [1, 4])
+def test_statistics_of_another_depth_are_refused(layers, model):
+    xglm, batches = model("xglm"), [one_shape(sequences())]
+    stats = jp.probe(xglm, batches, progress=False)
+    other = jax.tree.map(lambda x: np.resize(x, (layers, *x.shape[1:])), stats.sum_sq)
+    stats = jp.ActivationStats(other, stats.count, stats.sites)
+    settings = Settings(sparsity=0.5, propagate="dense")
+    with pytest.raises(jp.InputError, match=f"stats: of {layers} layers; allowed: 3, as the model"):
+        list(jp.prune_blocks(xglm, batches, settings, stats=stats, progress=False))
+    with pytest.raises(jp.InputError, match=r"norms: .* has demonstrations of shape"):
+        jp.scores.wanda(xglm.params, stats)
+
+
 def test_report_counts_what_the_masks_hold(model):
     xglm, batch = model("xglm"), one_shape(sequences())
     result = jp.prune(xglm, [batch], sparsity=0.5, progress=False)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from device_jobs import on_eight_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,6 +121,23 @@ def test_keep_refuses_in_one_line(options, message):
         masks.keep({"mlp": {"a": np.zeros((4, 2), np.float32)}}, **options)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (1, 2, 4, 2)])
+def test_keep_refuses_scores_that_are_no_kernels(shape):
+    for options in ({"sparsity": 0.5}, {"pattern": "2:4"}):
+        with pytest.raises(
+            InputError, match=r"scores: mlp/a has shape .*; allowed: \[in, out\] or"
+        ):
+            masks.keep({"mlp": {"a": np.zeros(shape, np.float32)}}, **options)
+    with pytest.raises(InputError, match="scores: mlp/a: got str; allowed: an array"):
+        masks.keep({"mlp": {"a": "text"}}, 0.5)
+    with pytest.raises(InputError, match="scores: got ndarray; allowed: a nested dict of arrays"):
+        masks.keep(np.zeros((4, 2), np.float32), 0.5)
+
+
+def test_sharded_parameters_keep_their_sharding():
+    on_eight_devices("sharded_masks")
 
 
 # Algebra.
@@ -235,6 +253,23 @@ def test_apply_refuses_masks_that_do_not_fit():
         masks.apply(params, {"a": {"kernel": np.ones((1, 3), bool)}})
     with pytest.raises(InputError, match="a/kernel is float32 of shape"):
         masks.apply(params, {"a": {"kernel": np.ones((2, 3), np.float32)}})
+    with pytest.raises(InputError, match="masks: got PackedMasks; allowed: a nested dict"):
+        masks.apply(params, PackedMasks({}, {}))
+    with pytest.raises(InputError, match="masks: a/kernel: got str; allowed: an array"):
+        masks.apply(params, {"a": {"kernel": "text"}})
+
+
+def test_apply_refuses_masks_of_a_model_with_fewer_kernels():
+    """A gated MLP has one more kernel than another; it would stay dense."""
+    ones = functools.partial(np.ones, (2, 3, 4))
+    params = {"blocks": {"mlp": {name: {"kernel": ones()} for name in ("gate", "up")}}}
+    fewer = {"blocks": {"mlp": {"up": {"kernel": ones(bool)}}}}
+    with pytest.raises(InputError, match="masks: blocks/mlp/gate/kernel has none; allowed: masks"):
+        masks.apply(params, fewer)
+    with pytest.raises(
+        InputError, match=r"blocks/mlp/gate/kernel .* has no parameter of that path"
+    ):
+        masks.apply({"blocks": {"mlp": {"up": params["blocks"]["mlp"]["up"]}}}, params)
 
 
 # On disk.

@@ -1,5 +1,7 @@
 """Orbax checkpoints: what goes in comes out, on any number of devices, or not at all."""
 
+import gc
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -7,6 +9,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 from device_jobs import on_eight_devices, sharded_params
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxprune as jp
 from jaxprune.devices.sharding import device_mesh, replicated
@@ -75,6 +79,70 @@ def test_restored_onto_a_device(tmp_path):
     restored = checkpoint.restore(tmp_path / "c", sharding=replicated(device_mesh())).params
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(restored))
     assert_bits(jax.device_get(restored), params())
+
+
+def test_restored_by_a_tree_of_shardings_and_by_a_function(tmp_path):
+    checkpoint.save(tmp_path / "c", params=params(), masks=masks())
+    whole = replicated(device_mesh())
+    tree, asked = jax.tree.map(lambda _: whole, params()), []
+    for sharding in (tree, lambda path: asked.append(path) or whole):
+        restored = checkpoint.restore(tmp_path / "c", sharding=sharding)
+        assert all(leaf.sharding == whole for leaf in jax.tree.leaves(restored.params))
+        assert_bits(jax.device_get(restored.params), params())
+        assert_bits(restored.masks, masks())  # stay on the host
+    assert sorted(asked) == [
+        "blocks/mlp/up/bias", "blocks/mlp/up/kernel", "embed/tokens", "head/norm/scale"
+    ]  # fmt: skip
+
+
+UP = "blocks/mlp/up/kernel"
+
+
+def tree_with(sharding, path=UP):
+    """A tree of shardings with another one at a path."""
+    flat = flatten_dict(jax.tree.map(lambda _: replicated(device_mesh()), params()), sep="/")
+    return unflatten_dict(flat | {path: sharding}, sep="/")
+
+
+def five_axes():
+    return NamedSharding(device_mesh(), PartitionSpec(None, None, None, None, "data"))
+
+
+@pytest.mark.parametrize(
+    ("sharding", "message"),
+    [
+        (lambda: "data", "sharding: got 'data'; allowed: a jax.sharding.Sharding, a tree of them,"),
+        (device_mesh, r"sharding: got Mesh\(.*; allowed: a jax.sharding.Sharding, a tree of them,"),
+        (PartitionSpec, "sharding: got .*; allowed: a jax.sharding.Sharding, a tree of them,"),
+        (five_axes, r"sharding: \S+: got NamedSharding.*; allowed: one that cuts the shape \("),
+        (lambda: lambda path: None, r"sharding: \S+: not set; allowed: a jax.sharding.Sharding"),
+        (lambda: lambda path: "data", r"sharding: \S+: got 'data'; allowed: a jax.sharding.Shard"),
+        (lambda: {}, r"sharding: \S+: missing; allowed: a tree like the parameters"),
+        (
+            lambda: tree_with("data"),
+            f"sharding: {UP}: got 'data'; allowed: a jax.sharding.Sharding",
+        ),
+        (lambda: tree_with(None), f"sharding: {UP}: missing; allowed: a tree like the parameters"),
+        (
+            lambda: tree_with(replicated(device_mesh()), "blocks/mlp/gate/kernel"),
+            "sharding: blocks/mlp/gate/kernel: not in the checkpoint; allowed: a tree like the par",
+        ),
+        (
+            lambda: tree_with(five_axes()),
+            rf"sharding: {UP}: got Named.* the shape \(3, 6, 5\) even",
+        ),
+    ],
+)
+def test_a_sharding_that_does_not_fit_is_refused_in_one_line(sharding, message, tmp_path, capfd):
+    """And without words of threads that read on after one of them failed."""
+    checkpoint.save(tmp_path / "c", params=params())
+    capfd.readouterr()
+    for _ in range(3):
+        with pytest.raises(jp.InputError, match=f"^{message}") as caught:
+            checkpoint.restore(tmp_path / "c", sharding=sharding())
+        assert "\n" not in str(caught.value)
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_saved_on_eight_devices_restored_on_one_and_the_reverse(tmp_path):

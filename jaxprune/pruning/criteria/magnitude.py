@@ -14,4 +14,4 @@ def score(kernel: Float[Array, "*layers in out"], inputs: Inputs) -> Float[Array
     return jnp.abs(kernel.astype(jnp.float32))
 
 
-CRITERION = Criterion("magnitude", "size of the weight alone", score)
+CRITERION = Criterion("magnitude", "size of the weight alone", score, by_column=True)

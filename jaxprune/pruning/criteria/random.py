@@ -14,4 +14,6 @@ def score(kernel: Float[Array, "*layers in out"], inputs: Inputs) -> Float[Array
     return jax.random.uniform(inputs.key, kernel.shape, jnp.float32)
 
 
-CRITERION = Criterion("random", "a random choice, by `seed`", score, options=("seed",))
+CRITERION = Criterion(
+    "random", "a random choice, by `seed`", score, options=("seed",), by_column=True
+)

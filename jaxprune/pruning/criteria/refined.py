@@ -43,4 +43,5 @@ CRITERION = Criterion(
     score,
     measures=(DEMONSTRATIONS, CODE),
     options=("compat",),
+    by_column=True,
 )

@@ -26,4 +26,5 @@ CRITERION = Criterion(
     score,
     measures=(DEMONSTRATIONS,),
     options=("role",),
+    by_column=True,
 )

@@ -1,0 +1,288 @@
+"""A criterion of the user's own, a function or a record: against Wanda's bits and plain numpy, and never stale."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+
+import jaxprune as jp
+from jaxprune.calibration.batching import group_by_length
+from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.settings import Settings
+
+
+def wanda(kernel, norm):
+    return abs(kernel) * norm[:, None]
+
+
+def batch(role="translation", seed=0):
+    rng = np.random.default_rng(seed)
+    samples = [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(5, 25, 5)]
+    (one,) = group_by_length(samples, role, max_shapes=1)
+    return one
+
+
+@pytest.fixture
+def model(tiny_folder):
+    return jp.load(tiny_folder("gpt2"))
+
+
+@pytest.fixture
+def prune(model):
+    def prune(criterion, *batches, **settings):
+        settings = {"sparsity": 0.4, "progress": False} | settings
+        return jp.prune(model, batches or [batch()], criterion=criterion, **settings)
+
+    return prune
+
+
+def masks_of(result):
+    return {
+        p: np.asarray(mask) for p, mask in flatten_dict(result.masks["blocks"], sep="/").items()
+    }
+
+
+def assert_masks(one, other, *, equal=True):
+    one, other = masks_of(one), masks_of(other)
+    assert len(one) == len(other) == 4
+    assert all(np.array_equal(one[path], other[path]) for path in one) == equal
+
+
+SETTINGS = {
+    "block": {},
+    "dense": {"propagate": "dense"},
+    "site": {"propagate": "site"},
+    "pattern": {"pattern": "2:4", "sparsity": None},
+    "variant": {"threshold": "variant"},
+    "highest": {"drop": "highest"},
+    "bfloat16": {"dtype": "bfloat16"},
+}
+
+
+@pytest.mark.parametrize("how", SETTINGS)
+def test_wanda_as_a_function_gives_the_masks_of_wanda(how, prune):
+    own = prune(lambda kernel, norm: abs(kernel) * norm[:, None], **SETTINGS[how])
+    named = prune("wanda", **SETTINGS[how])
+    assert_masks(own, named)
+    jax.tree.map(np.testing.assert_array_equal, own.stats.sum_sq, named.stats.sum_sq)
+    jax.tree.map(np.testing.assert_array_equal, own.params, named.params)
+
+
+def test_masks_are_those_of_a_plain_loop(model, prune):
+    def score(kernel, norm):
+        return kernel**2 + 0.01 * norm[:, None]
+
+    result = prune(score, propagate="dense")
+    norms = result.stats.norms("translation")
+    masks, kernels = masks_of(result), flatten_dict(model.params["blocks"], sep="/")
+    for path, site in result.stats.sites:
+        for layer, kernel in enumerate(np.asarray(kernels[path])):
+            scores = np.float32(kernel**2) + np.float32(0.01) * norms[site][layer][:, None]
+            dropped = np.argsort(scores, axis=0)[: int(0.4 * len(kernel))]
+            keep = np.ones(kernel.shape, bool)
+            np.put_along_axis(keep, dropped, False, axis=0)
+            np.testing.assert_array_equal(masks[path][layer], keep)
+    scores = jp.scores.tree_scores(score, model.params, result.stats)
+    stepwise = flatten_dict(jp.masks.keep(scores, sparsity=0.4)["blocks"], sep="/")
+    for path, mask in masks.items():
+        np.testing.assert_array_equal(stepwise[path], mask)
+
+
+def test_block_by_block_with_arguments_of_any_name(prune, model):
+    settings = Settings(criterion=lambda k, n: abs(k) * n[:, None], sparsity=0.4)
+    blocks = jp.prune_blocks(model, [batch()], settings, progress=False)
+    masks = masks_of(prune("wanda"))
+    for block in blocks:
+        for path, keep in block.keep.items():
+            np.testing.assert_array_equal(keep, masks[path][block.layer])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_function_gets_float32_whatever_the_dtype_on_the_device(dtype, prune):
+    seen = set()
+
+    def score(kernel, norm):
+        seen.add((kernel.dtype.name, norm.dtype.name, kernel.ndim, norm.shape == kernel.shape[:1]))
+        return abs(kernel)
+
+    prune(score, dtype=dtype)
+    assert seen == {("float32", "float32", 2, True)}
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        lambda kernel, norm: abs(kernel) > 0.1,
+        lambda kernel, norm: (1000 * abs(kernel)).astype(jnp.int32),
+        lambda kernel, norm: np.arange(kernel.size).reshape(kernel.shape),
+    ],
+)
+def test_scores_of_other_dtypes_count_as_float32(scores, prune):
+    def as_float(kernel, norm):
+        return jnp.asarray(scores(kernel, norm), jnp.float32)
+
+    assert_masks(prune(scores), prune(as_float))
+
+
+def test_one_function_is_never_taken_for_another(prune):
+    """Neither one of the same name, nor one that looks up what has changed since, nor a name that means another now."""
+    first, second = (lambda k, n, power=power: abs(k) ** power * n[:, None] for power in (1, 0))
+    assert_masks(prune(first), prune("wanda"))
+    assert_masks(prune(second), prune("wanda"), equal=False)
+
+    power = 1
+
+    def changing(kernel, norm):
+        return abs(kernel) ** power * norm[:, None]
+
+    record = jp.Criterion("own", "", lambda kernel, _: abs(kernel) ** power)
+    before, of_record = prune(changing), prune(record)
+    assert_masks(before, prune("wanda"))
+    assert_masks(of_record, prune("magnitude"))
+    power = 0
+    assert_masks(prune(changing), prune(second))
+    assert_masks(prune(record), of_record, equal=False)
+
+
+def test_a_record_put_in_place_of_another_is_heeded(prune, monkeypatch):
+    plain = prune("wanda")
+    size = CRITERIA["magnitude"].score
+    replaced = dataclasses.replace(CRITERIA["wanda"], score=size)
+    monkeypatch.setitem(CRITERIA, "wanda", replaced)
+    assert_masks(prune("wanda"), prune("magnitude", propagate="block"))
+    monkeypatch.undo()
+    assert_masks(prune("wanda"), plain)
+
+
+def test_a_function_put_in_place_of_scores_wanda_is_refused(prune, monkeypatch):
+    before = jp.scores.wanda
+    with pytest.raises(jp.InputError, match=r"^scores.wanda: replaced, .*prune\(criterion=...\)"):
+        monkeypatch.setattr(jp.scores, "wanda", lambda params, stats: params)
+    monkeypatch.undo()
+    assert jp.scores.wanda is before
+
+
+def test_a_record_reads_both_sets_and_its_key(model, prune):
+    """The paper's refined metric and the random control as a user would write them."""
+
+    def refined(kernel, inputs):
+        ours, code = inputs.norms["demonstrations"], inputs.norms["code"]
+        return abs(kernel) * (ours * (ours / code))[:, None]
+
+    def random(kernel, inputs):
+        return jax.random.uniform(inputs.key, kernel.shape)
+
+    sets = [batch(), batch("code", seed=1)]
+    own = jp.Criterion("mine", "", refined, measures=("demonstrations", "code"))
+    assert_masks(prune(own, *sets), prune("refined", *sets))
+    drawn = jp.prune(
+        model, criterion=jp.Criterion("drawn", "", random), seed=3, sparsity=0.4, progress=False
+    )
+    named = jp.prune(model, criterion="random", seed=3, sparsity=0.4, progress=False)
+    assert_masks(drawn, named)
+    assert drawn.stats is None
+
+
+def test_a_record_that_measures_code_alone_needs_no_other_set(prune):
+    own = jp.Criterion(
+        "code", "", lambda kernel, inputs: wanda(kernel, inputs.norms["code"]), measures=("code",)
+    )
+    assert_masks(prune(own, batch("code")), prune("wanda", batch()))
+
+
+def test_settings_hash_and_compare_by_what_they_score_with():
+    class Scorer:
+        __hash__ = None  # as that of a record with arrays
+
+        def __call__(self, kernel, norm):
+            return abs(kernel)
+
+    own = Settings(criterion=Scorer())
+    assert len({own, Settings(), Settings(criterion="wanda"), Settings(criterion="random")}) == 3
+    assert own != Settings(criterion=own.criterion)  # what it looks up may have changed
+    assert Settings() == Settings(criterion="wanda") != Settings(criterion="random")
+    assert own.scores_by.name == "Scorer"
+    hash(Settings(criterion=jp.Criterion("own", "", wanda, measures=("code",))))
+
+
+def test_a_callable_object_that_does_not_hash_prunes(prune):
+    @dataclasses.dataclass
+    class Power:
+        power: int
+
+        def __call__(self, kernel, norm):
+            return abs(kernel) ** self.power * norm[:, None]
+
+    assert_masks(prune(Power(1)), prune("wanda"))
+
+
+HERE = r"^criterion \w+: attention/out/kernel: "
+SCORES = r"; allowed: an array of scores of shape \(48, 48\), \[in, out\]"
+
+
+def unfit(score):
+    def own(kernel, norm):
+        return score(kernel, norm)
+
+    return own
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (lambda kernel, norm: None, HERE + "got NoneType" + SCORES),
+        (lambda kernel, norm: 1.0, HERE + "got float" + SCORES),
+        (lambda kernel, norm: [kernel], HERE + "got list" + SCORES),
+        (lambda kernel, norm: norm, HERE + r"got float32 of shape \(48,\)" + SCORES),
+        (lambda kernel, norm: kernel[:-1], HERE + r"got float32 of shape \(47, 48\)" + SCORES),
+        (lambda kernel, norm: kernel + 0j, HERE + r"got complex64 of shape \(48, 48\)" + SCORES),
+        (lambda kernel, norm: np.abs(kernel), HERE + ".*allowed: what can be compiled"),
+        (lambda kernel, norm: kernel if kernel[0, 0] > 0 else norm, HERE + ".*can be compiled"),
+    ],
+)
+def test_what_is_no_scores_is_refused(score, message, prune):
+    for criterion in (unfit(score), jp.Criterion("own", "", lambda k, _: score(k, k[:, 0]))):
+        with pytest.raises(jp.InputError, match=message) as caught:
+            prune(criterion)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "message"),
+    [
+        (
+            lambda kernel: kernel,
+            r"criterion: <lambda> takes \(kernel\); allowed: .*\(kernel, norm\)",
+        ),
+        (lambda a, b, c: a, r"criterion: <lambda> takes \(a, b, c\)"),
+        (3, r"criterion: got 3; allowed: wanda, .* a function of \(kernel, norm\)"),
+        (None, "criterion: not set; allowed: wanda, "),
+        ("wonda", r"criterion: got 'wonda'; .*did you mean wanda\?"),
+        (jp.scores.wanda, "params: got .*; allowed: .*Model.params"),
+    ],
+)
+def test_what_is_no_criterion_is_refused(criterion, message, prune):
+    with pytest.raises(jp.InputError, match=message) as caught:
+        prune(criterion)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("measures", ["code", ("translation",), ["code"], 3])
+def test_a_record_of_unknown_sets_is_refused(measures):
+    with pytest.raises(
+        jp.InputError, match=r"measures: got .*; allowed: a tuple of some of 'demonstr"
+    ):
+        jp.Criterion("own", "", wanda, measures=measures)
+    with pytest.raises(jp.InputError, match="score: got 'wanda'; allowed: a function"):
+        jp.Criterion("own", "", "wanda")
+
+
+def test_a_record_without_its_set_is_refused(prune):
+    own = jp.Criterion("mine", "", lambda kernel, _: kernel, measures=("demonstrations", "code"))
+    with pytest.raises(jp.InputError, match="batches: criterion mine needs a set with role 'code'"):
+        prune(own, batch())
+    with pytest.raises(jp.InputError, match="batches: criterion own needs one set, got none"):
+        prune(unfit(wanda), batch("code"))
