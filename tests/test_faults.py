@@ -19,7 +19,6 @@ import pytest
 from fault_place import GOOD_ROW, ROOT, WEIGHTS, Place, flip, halve, npy, zipped
 from run_scripts import run_alone, run_here
 
-from jaxprune import files
 from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import tensors
 from jaxprune.nano import CHECKPOINTS
@@ -313,16 +312,16 @@ WORKDIR = {
         r"--workdir: .*workdir holds the model itself",
     ),
     "two runs in a workdir": Fault(
-        lambda p: both(p.keep(FinishedLayers(p.workdir, {"a": 1})), p.prune()),
+        lambda p: both(p.keep(FinishedLayers(p.workdir, {"a": 1}, 2)), p.prune()),
         r"--workdir: another run is writing to .*workdir",
     ),
     "an unfinished run of another command": Fault(
         lambda p: both(
             (p.workdir / "progress").mkdir(parents=True),
-            (p.workdir / "progress" / "run.json").write_text('{"jaxprune": "other"}'),
+            (p.workdir / "progress" / "run.json").write_text('{"identity": {"code": "other"}}'),
             p.prune(),
         ),
-        r"--workdir: .*workdir holds an unfinished run with jaxprune 'other'",
+        r"--workdir: .*workdir holds an unfinished run with ",
     ),
     "workdir is the model": Fault(
         lambda p: p.prune(model=(f := p.model()), workdir=f), r"--workdir: .*model is the model itself"
@@ -331,14 +330,14 @@ WORKDIR = {
         lambda p: both(full_disk(p, tensors.ShardWriter, "write"), p.prune()), r"No space left.*workdir", 1
     ),
     "full disk at config.json": Fault(
-        lambda p: both(full_disk(p, files.os, "replace"), p.prune()), r"No space left.*workdir", 1
+        lambda p: both(full_disk(p, os, "replace"), p.prune()), r"No space left.*workdir", 1
     ),
     "files that grow too large, in shards": Fault(
         lambda p: both(limited(p, 500_000), p.prune()), r"File too large.*workdir", 1
     ),
     "too little space for the checkpoint": Fault(
         lambda p: both(little_space(p), p.prune("output.hf=false")),
-        r"No space left on device, [\d,]+ bytes needed and 1,000 free: '.*workdir/checkpoint'", 1,
+        r"No space left on device, [\d,]+ bytes needed and 1,000 free: '.*workdir/progress/checkpoint'", 1,
     ),
     "full disk at scores": Fault(
         lambda p: both(full_disk(p, np, "savez"), p.evaluate(p.task(GOOD_ROW), "evaluation.languages=en")),
@@ -452,7 +451,7 @@ OTHERS = {
         lambda p: ["compare", *p.runs(), "--out", p.file(b"", "file")], r"--out: .*is a file"
     ),
     "compare: full disk": Fault(
-        lambda p: both(full_disk(p, files.os, "replace"), ["compare", *p.runs()]),
+        lambda p: both(full_disk(p, os, "replace"), ["compare", *p.runs()]),
         r"No space left", 1,
     ),
     "analyze: top 0": Fault(

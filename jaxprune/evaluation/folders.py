@@ -30,7 +30,7 @@ def clear_folders(
       InputError: the scores of another model are there, or files that this package did not write.
     """
     for name in names:
-        sealed.check_replaceable(workdir / name, overwrite=True)
+        sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         file = workdir / name / "metrics.json"
         scored = read_json(file).get(MODEL_DIGEST)
         if not overwrite and scored not in (None, model.source.fingerprint.digest):

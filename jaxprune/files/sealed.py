@@ -67,29 +67,30 @@ def faults(folder: Path) -> Iterator[str]:
             yield f"{name}: not written by jaxprune"
 
 
-def check_replaceable(folder: Path, overwrite: bool) -> None:
+def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
     """Refuses a place that holds anything but what this package wrote, and that too unless it may be overwritten.
+
+    Args:
+      where: what the messages begin with, such as the flag that named the place.
 
     Raises:
       InputError: names what is there.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"{folder}: no folder; allowed: a new or empty one")
+        raise InputError(f"{where}{folder}: no folder; allowed: a new or empty one")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    if not (folder / TABLE).is_file():
-        raise InputError(
-            f"{folder}: not empty, and jaxprune did not write it; allowed: a new or empty folder"
-        )
-    ours = table(folder)
+    ours = table(folder) if (folder / TABLE).is_file() else {}
     foreign = next((name for name in _names(folder) if name not in ours), None)
     if foreign is not None:
         raise InputError(
-            f"{folder}: {foreign} is there, which jaxprune did not write; allowed: to move it away, "
+            f"{where}{folder / foreign} is there, which jaxprune did not write; allowed: to move it away, "
             "or another folder"
         )
     if not overwrite:
-        raise InputError(f"{folder}: already there; allowed: another folder, or to overwrite it")
+        raise InputError(
+            f"{where}{folder}: already there; allowed: another folder, or to overwrite it"
+        )
 
 
 def remove(folder: Path) -> None:

@@ -105,6 +105,7 @@ def prune_to_workdir(
         summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
         summary["peak_memory_bytes"] = peak_memory()
         summary["identity"] = about
+        summary["models"] = {"dense": model.source.fingerprint.digest}
         if hosts.is_first():
             resolved = json.loads(config.to_json_best_effort())
             summary = publish(finished.folder, workdir, resolved, summary)
@@ -135,7 +136,6 @@ def _write_blocks(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
         digests = outputs.digests() | {"calibration": digest(batches)}
-        digests["model"] = model.source.fingerprint.digest
         summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
         summary["digests"] = digests
         summary["environment"] = environment(device_mesh(**config.mesh))

@@ -55,7 +55,7 @@ def check_workdir(workdir: Path, model: Path) -> None:
             "allowed: another folder"
         )
     for folder in outputs:
-        sealed.check_replaceable(folder, overwrite=True)
+        sealed.check_replaceable(folder, overwrite=True, where="--workdir: ")
     files = read_json(workdir / REPORT).get("files", {})
     config = workdir / CONFIG
     if config.exists() and [*sealed.file_facts(config)] != files.get(CONFIG):
@@ -80,10 +80,10 @@ def publish(
             (unfinished / name).rename(workdir / name)
     write_json(workdir / CONFIG, config)
     tables = (f"{name}/{sealed.TABLE}" for name in OUTPUTS if (workdir / name).is_dir())
-    files = {name: sealed.file_facts(workdir / name) for name in (CONFIG, *tables)}
-    whole = {**report, "files": files}
+    files = {name: [*sealed.file_facts(workdir / name)] for name in (CONFIG, *tables)}
+    whole = {**report, "models": {**report["models"]}, "files": files}
     if (workdir / "hf").is_dir():
-        whole["digests"]["hf"] = exported_digest(sealed.table(workdir / "hf"))
+        whole["models"] |= {"hf": exported_digest(sealed.table(workdir / "hf"))}
     whole["sha256"] = report_digest(whole)
     write_json(workdir / REPORT, whole)
     return whole
@@ -95,13 +95,14 @@ def check_scored_model(workdir: Path) -> None:
     Raises:
       InputError: names the scores.
     """
-    digests = read_json(workdir / REPORT).get("digests")
-    if not digests or "model" not in digests:
+    report = read_json(workdir / REPORT)
+    models = report.get("models")
+    if models is None:
         return
-    masked = combined({"model": digests["model"], "masks": digests["masks"]})
+    masked = combined({"model": models["dense"], "masks": report["digests"]["masks"]})
     for file in sorted(workdir.glob("*/metrics.json")):
         scored = read_json(file).get(MODEL_DIGEST)
-        if scored not in (None, digests.get("hf"), masked):
+        if scored not in (None, models.get("hf"), masked):
             raise InputError(
                 f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one that {workdir / REPORT} "
                 "tells of; allowed: to evaluate the pruned model again, or the other one in a folder of its own"

@@ -17,6 +17,7 @@ from jaxprune.analysis.analyze import analyze_from_config
 from jaxprune.calibration.texts import chosen_languages
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
+from jaxprune.files import sealed
 from jaxprune.models import SITES
 from jaxprune.passes.walk import HIDDEN
 from jaxprune.runs import checkpoint
@@ -56,6 +57,7 @@ def run(tmp_path_factory):
         checkpoint.save(work / name / "checkpoint", masks=masks, metadata={})
     (work / "nano" / "analysis").mkdir(parents=True)
     (work / "nano" / "analysis" / "stale.csv").touch()
+    sealed.seal(work / "nano" / "analysis")  # an earlier one's
     config = ready(analysis__masks=f"{work}/fr,{work}/sw", analysis__top=0.25)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph")  # a character that would be a box

@@ -64,7 +64,7 @@ def test_scores_of_every_language_and_their_figures(run):
         assert len(written["labels"]) == options
         expected = metrics.task_metrics({code: scored[code] for code in written["languages"]})
         assert found[task].metrics == expected
-        about = ["model", "revision", "dtype", "seed", "environment", "seconds"]
+        about = ["model", "revision", "dtype", "seed", "model_sha256", "environment", "seconds"]
         assert list(written) == ["task", "protocol", "labels", "data", *to_json(expected), *about]
         assert "rankc" in written["languages"]["fr"]
 
@@ -186,7 +186,7 @@ def test_a_run_that_dies_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     (tmp_path / "nano_nli").mkdir()
     (tmp_path / "nano_nli" / "model.safetensors").touch()
-    with pytest.raises(InputError, match=r"nano_nli/model.safetensors is there, and the folder"):
+    with pytest.raises(InputError, match=r"nano_nli/model.safetensors is there"):
         evaluate_from_config(job(languages="en"), tmp_path)
     assert (tmp_path / "nano_nli" / "model.safetensors").exists()
 

@@ -142,7 +142,11 @@ def test_what_goes_along(tmp_path, tiny_folder):
     jp.export_hf(model, model.params, tmp_path / "hf")
     copied = {path.name for path in (tmp_path / "hf").iterdir()}
     shards = {name for name in copied if name.startswith("model")}
-    assert copied - shards == {"config.json", *(file for file, goes in FILES.items() if goes)}
+    assert copied - shards == {
+        "config.json",
+        "files.json",
+        *(file for file, goes in FILES.items() if goes),
+    }
     index = json.loads((tmp_path / "hf" / "model.safetensors.index.json").read_text())
     assert shards == {"model.safetensors.index.json", *index["weight_map"].values()}
     for file, goes in FILES.items():
@@ -173,12 +177,14 @@ def test_an_export_that_fails_leaves_nothing_new_and_the_old_one_whole(
         with monkeypatch.context() as patch:
             patch.setattr(ShardWriter, "write", dies_at(count))
             with pytest.raises(OSError, match="no space left"):
-                jp.export_hf(model, other, tmp_path / "hf")
+                jp.export_hf(model, other, tmp_path / "hf", overwrite=True)
             with pytest.raises(OSError, match="no space left"):
                 jp.export_hf(model, other, tmp_path / "never")
         assert [path.name for path in tmp_path.iterdir()] == ["hf"]
         assert tensors(tmp_path / "hf") == before
-    jp.export_hf(model, other, tmp_path / "hf")
+    with pytest.raises(jp.InputError, match="hf: already there"):
+        jp.export_hf(model, other, tmp_path / "hf")
+    jp.export_hf(model, other, tmp_path / "hf", overwrite=True)
     assert tensors(tmp_path / "hf") != before
 
 

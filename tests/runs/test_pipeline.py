@@ -22,6 +22,7 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.runs import checkpoint, pipeline
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.verify import verify
 
 LANGUAGES = {"fr": "French", "en": "English"}
 WORDS = ["</s>", "<unk>", ":", *LANGUAGES.values(), *(f"w{i}" for i in range(60))]
@@ -145,6 +146,7 @@ def test_report(run, model, tokens):
     assert 0 < sum(seconds.values()) - seconds["total"] <= seconds["total"] + 0.05
     assert report["peak_memory_bytes"]["host"] > 50e6
     assert set(report["digests"]) == {"weights", "masks", "calibration"}
+    assert set(report["models"]) == {"dense", "hf"}
     assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in report["digests"].values())
     environment = report["environment"]
     assert environment["jaxprune"] == jp.__version__
@@ -173,7 +175,7 @@ def test_a_second_run_is_the_same_and_another_seed_another(model, tmp_path):
             model, pruning__criterion="random", seed=seed,
             output__hf=False, output__params=False,
         )  # fmt: skip
-        return prune_from_config(config, tmp_path)["digests"]
+        return prune_from_config(config, tmp_path, overwrite=True)["digests"]
 
     first, again, other = digests(1), digests(1), digests(2)
     assert first == again
@@ -277,17 +279,12 @@ def test_a_run_that_dies_leaves_nothing_that_looks_finished(
     with monkeypatch.context() as patch:
         patch.setattr(*DEATHS[where])
         with pytest.raises(OSError, match="no space left on device"):
-            prune_from_config(config, workdir)
-    assert "report.json" not in names(workdir)
-    assert "checkpoint" not in names(workdir)
-    if "block" in where or "summary" in where:
-        assert names(workdir) == {"config.json", "progress"}
-    elif "hf" in names(workdir):  # whole then: it was done before
-        assert_equal(
-            params_of_hf(workdir / "hf"),
-            jp.prune(jp.load(model), token_batches(str(tokens)), propagate="dense", progress=False,
-                     sparsity=0.3).params,
-        )  # fmt: skip
+            prune_from_config(config, workdir, overwrite=True)
+    if before == "a whole run":
+        assert names(workdir) == names(run[0]) | {"progress"}
+        assert verify(workdir, progress=False) == []
+    else:
+        assert names(workdir) == {"progress"}
 
 
 def test_a_run_that_reads_bad_weights_says_where(model, tokens, tmp_path):
@@ -299,7 +296,7 @@ def test_a_run_that_reads_bad_weights_says_where(model, tokens, tmp_path):
     jp.export_hf(loaded, params, broken)
     with pytest.raises(jp.InputError, match="layer 1, site mlp_out"):
         prune_from_config(on_tokens(broken, tokens), tmp_path / "workdir")
-    assert names(tmp_path / "workdir") == {"config.json", "progress"}
+    assert names(tmp_path / "workdir") == {"progress"}
 
 
 @pytest.mark.parametrize("link", [False, True])
@@ -354,7 +351,7 @@ def test_bad_input_ends_the_script_with_2_and_one_line(
     assert done.returncode == 2
     assert len(lines) == 1, done.stderr
     assert re.fullmatch(rf"error: .*{message}.*", lines[0])
-    assert not workdir.exists() or names(workdir) == {"config.json"}
+    assert not workdir.exists() or names(workdir) == set()
 
 
 def test_the_script_prunes(model, tokens, run, tmp_path):

@@ -1,6 +1,7 @@
 """A run is read back whole; whatever is changed in it is found and named."""
 
 import json
+import re
 import shutil
 
 import jax
@@ -68,14 +69,15 @@ def nudged(tensor):
 
 def test_dropped_weights_that_are_not_zero_are_counted(run):
     change_tensor(run, KERNEL, revived)
-    first, second = verify(run, progress=False)
+    _, first, second = verify(run, progress=False)
     assert first == "hf: layer 1, mlp/up/kernel: 3 weights are not 0 that the mask drops"
     assert second.startswith("hf: weights: SHA-256 ")
 
 
 def test_one_bit_of_a_kept_weight_is_found(run):
     change_tensor(run, KERNEL, nudged)
-    [fault] = verify(run, progress=False)
+    damaged, fault = verify(run, progress=False)
+    assert re.fullmatch(r"hf: model-\S+: damaged, its bytes are not those .*", damaged)
     assert fault.startswith("hf: weights: SHA-256 ")
 
 
@@ -88,8 +90,10 @@ def test_other_masks_and_figures_are_found(run):
         params=restored.params,
         masks=restored.masks,
         metadata=restored.metadata,
+        overwrite=True,
     )
-    faults = verify(run, progress=False)
+    table, *faults = verify(run, progress=False)
+    assert table.startswith("checkpoint/files.json: damaged")
     assert faults[0].startswith("checkpoint: masks: SHA-256 ")
     assert any("sparsity overall" in fault for fault in faults)
     assert any("sparsity kernels/mlp/up/kernel" in fault for fault in faults)
@@ -101,9 +105,13 @@ def test_parameters_of_the_checkpoint_are_recounted(run):
     dropped = np.argwhere(~restored.masks["blocks"]["attention"]["out"]["kernel"])
     kernel[tuple(dropped[0])] = 1
     jp.checkpoint.save(
-        run / "checkpoint", params=restored.params, masks=restored.masks, metadata=restored.metadata
+        run / "checkpoint",
+        params=restored.params,
+        masks=restored.masks,
+        metadata=restored.metadata,
+        overwrite=True,
     )
-    first, second = verify(run, progress=False)
+    _, first, second = verify(run, progress=False)
     assert first.startswith("checkpoint: layer 0, attention/out/kernel: 1 weights are not 0")
     assert second.startswith("checkpoint: weights: SHA-256 ")
 
@@ -122,9 +130,11 @@ def test_damaged_files_are_told_in_one_line(run, damage):
         for file in (run / "checkpoint" / "masks").rglob("*"):
             if file.is_file() and file.stat().st_size > 1000:
                 cut(file)
-    [fault] = verify(run, progress=False)
-    assert fault.startswith("checkpoint: " if damage == "checkpoint" else "hf: ")
-    assert "\n" not in fault
+    faults = verify(run, progress=False)
+    assert len(faults) > 1
+    for fault in faults:
+        assert fault.startswith("checkpoint: " if damage == "checkpoint" else "hf: ")
+        assert "\n" not in fault
 
 
 def test_a_run_that_is_not_complete_is_refused(run, tmp_path):
@@ -140,7 +150,7 @@ def test_the_script(run, monkeypatch, capfd):
     change_tensor(run, KERNEL, nudged)
     bad = run_here(monkeypatch, capfd, "verify", run)
     assert bad.returncode == 1
-    assert bad.stdout.startswith("differs: hf: weights: SHA-256 ")
+    assert bad.stdout.startswith("differs: hf: model-")
     refused = run_here(monkeypatch, capfd, "verify", run / "hf")
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: ")

@@ -88,7 +88,7 @@ def test_each_variant_has_the_folder_of_a_run_of_its_own(done):
     for name in NAMES:
         for task in ("nano_nli", "nano_reviews"):
             files_there = sorted(p.name for p in (workdir / name / task).iterdir())
-            assert files_there == ["en.npz", "fr.npz", "metrics.json"]
+            assert files_there == ["en.npz", "files.json", "fr.npz", "metrics.json"]
             assert scores(workdir / name / task / "fr.npz")[0].shape[0] == ROWS
         assert (workdir / name / "report.json").is_file() == ("0.5" in name)
     own = json.loads((workdir / "translation-fr-0.5" / "config.json").read_text())

@@ -390,7 +390,7 @@ def test_masks_that_are_not_there_or_of_another_model(runs):
     assert found.masks_note == f"{runs[1] / 'checkpoint'}: no masks in it"
     assert "masks: not compared (" in comparison_text(found)
     other = {"blocks": {"mlp": {"up": ours["blocks"]["mlp"]["up"]}}}
-    checkpoint.save(runs[1] / "checkpoint", masks=other)
+    checkpoint.save(runs[1] / "checkpoint", masks=other, overwrite=True)
     assert "mlp/out/kernel is (4, 6, 10) in the first" in compare_runs(*runs).masks_note
 
 

@@ -19,6 +19,7 @@ from jaxprune.evaluation.translation.sentences import (
     stop_tokens,
     translation_prompts,
 )
+from jaxprune.files import sealed
 from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
@@ -77,11 +78,17 @@ def test_what_an_evaluation_writes(generator, tmp_path):
     }
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
+    sealed.seal(tmp_path / "translation")
     result = evaluate_translation(
         generator, data, tmp_path, max_new_tokens=40, about={"model": "nano"}
     )
     folder = tmp_path / "translation"
-    assert sorted(p.name for p in folder.iterdir()) == ["de.jsonl", "es.jsonl", "metrics.json"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "de.jsonl",
+        "es.jsonl",
+        "files.json",
+        "metrics.json",
+    ]
     assert [p.name for p in tmp_path.iterdir()] == ["translation"]
     written = json.loads((folder / "metrics.json").read_text())
     assert list(written) == ["task", "languages", "signatures", "protocol", "model", "seconds"]
