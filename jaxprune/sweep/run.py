@@ -78,10 +78,10 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     planned = variants(config)
     if any(variant.calibration == LRP2 for variant in planned):
         check_data(config.evaluation.data)
+    check_workdir(workdir, Path(config.model).expanduser())  # a hub id is no folder, and passes
     check_same_sweep(config, workdir)
     left = [one for one in planned if not is_whole(one, workdir, jobs(one, config))]
     if left:
-        check_workdir(workdir, load(config.model, config.revision).folder)
         _make_variants(left, len(planned), config, workdir)
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)

@@ -261,6 +261,14 @@ def test_the_page_in_a_browser(done, chromium, width, scheme):
     assert chromium.run("document.querySelectorAll('figure svg[role=img]').length") >= 2
 
 
+def test_the_folder_of_the_model_is_refused_and_left_as_it_was(tmp_path):
+    shutil.copytree(NANO, tmp_path / "model")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"--workdir: .*model is the model itself"):
+        sweep_from_config(job(model=str(tmp_path / "model")), tmp_path / "model")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_whole_sweep_needs_no_model(done, monkeypatch, capsys):
     workdir, found = done
     before = contents(workdir)
