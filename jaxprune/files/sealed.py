@@ -19,6 +19,7 @@ from jaxprune.files.whole import write_json
 
 TABLE = "files.json"
 UNFINISHED = ".jaxprune-unfinished"
+DAMAGED = "damaged, its bytes are not those that were written"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
 
@@ -53,15 +54,19 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
     return files
 
 
+def fault(path: Path, facts: FileFacts) -> str | None:
+    """What of a file is not as it was when it had these facts; None where all is."""
+    if not path.is_file():
+        return "missing"
+    return DAMAGED if file_facts(path) != facts else None
+
+
 def faults(folder: Path) -> Iterator[str]:
     """What is missing in a sealed folder, changed, or not from this package, a line each."""
     files = table(folder)
     for name, facts in files.items():
-        path = folder / name
-        if not path.is_file():
-            yield f"{name}: missing"
-        elif file_facts(path) != facts:
-            yield f"{name}: damaged, its bytes are not those that were written"
+        if wrong := fault(folder / name, facts):
+            yield f"{name}: {wrong}"
     for name in _names(folder):
         if name not in files:
             yield f"{name}: not written by jaxprune"

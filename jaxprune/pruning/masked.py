@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from typing import Any
 
@@ -34,7 +35,7 @@ class Masked:
         """Of the pruned kernels."""
         return self.dense.dtype
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> Fingerprint:
         """Of the dense model and the masks."""
         dense, masks = self.dense.fingerprint, hashlib.sha256()

@@ -182,10 +182,8 @@ def _writing(folder: Path) -> Iterator[None]:
 def _check_files(folder: Path, item: str) -> None:
     """Refuses an item that is not as it was written, before TensorStore meets it: no read of it is checked there."""
     for name, facts in sealed.table(folder).items():
-        path = folder / name
-        is_whole = path.is_file() and sealed.file_facts(path) == facts
-        if name.split("/")[0] == item and not is_whole:
-            raise DamagedError(f"{path}: damaged, its bytes are not those that were written")
+        if name.split("/")[0] == item and sealed.fault(folder / name, facts):
+            raise DamagedError(f"{folder / name}: {sealed.DAMAGED}")
 
 
 def _whole(folder: Path) -> Path:

@@ -79,9 +79,9 @@ def prune_to_workdir(
       began: `time.perf_counter()` when the job began; now by default.
     """
     began = time.perf_counter() if began is None else began
-    about = identity(model.source.fingerprint, config, batches)
-    agree(about)
     check_workdir(workdir, model.folder)
+    about = identity(model.source.fingerprint, config, batches)  # reads the model's files once
+    agree(about)
     if not overwrite and (complete := complete_run(workdir, about)):
         if hosts.is_first():
             print(f"{workdir} is complete; --overwrite makes it anew")

@@ -81,9 +81,9 @@ def publish(
     write_json(workdir / CONFIG, config)
     tables = (f"{name}/{sealed.TABLE}" for name in OUTPUTS if (workdir / name).is_dir())
     files = {name: [*sealed.file_facts(workdir / name)] for name in (CONFIG, *tables)}
-    whole = {**report, "models": {**report["models"]}, "files": files}
-    if (workdir / "hf").is_dir():
-        whole["models"] |= {"hf": exported_digest(sealed.table(workdir / "hf"))}
+    hf = workdir / "hf"
+    exported = {"hf": exported_digest(sealed.table(hf))} if hf.is_dir() else {}
+    whole = {**report, "models": {**report["models"], **exported}, "files": files}
     whole["sha256"] = report_digest(whole)
     write_json(workdir / REPORT, whole)
     return whole
@@ -121,9 +121,7 @@ def file_faults(workdir: Path, report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{REPORT}: changed since it was written"
     for name, (size, sha256) in report.get("files", {}).items():
         path = workdir / name
-        if not path.is_file():
-            yield f"{name}: missing"
-        elif sealed.file_facts(path) != (size, sha256):
-            yield f"{name}: damaged, its bytes are not those that were written"
+        if wrong := sealed.fault(path, (size, sha256)):
+            yield f"{name}: {wrong}"
         elif path.name == sealed.TABLE:
             yield from (f"{path.parent.name}: {fault}" for fault in sealed.faults(path.parent))
