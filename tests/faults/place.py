@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxprune.nano import CHECKPOINTS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WEIGHTS = "model.safetensors"
 FAULTY_TASK = """
 name = "toy"

@@ -1,0 +1,119 @@
+"""Rows of the table of faults: workdirs given to compare, analyze, report, verify and sweep."""
+
+import os
+
+from faults.fault import BILLIONS, Fault, both, full_disk
+from faults.place import flip, halve, npy, zipped
+
+
+def npz_in_run(place, content):
+    a, b = place.runs()
+    (b / "xnli" / "en.npz").write_bytes(content)
+    return ["compare", a, b]
+
+
+def two_masked(place, damage):
+    return place.whole_run("a"), place.damaged_run(damage, "b")
+
+
+ROWS = {
+    "compare: no argument": Fault(lambda p: ["compare"], r"RUN_A, RUN_B; usage: compare\.py"),
+    "compare: no such run": Fault(
+        lambda p: ["compare", p.runs()[0], p.folder / "c"], r"/c: no such folder"
+    ),
+    "compare: not evaluated": Fault(
+        lambda p: ["compare", p.runs()[0], p.texts()], r"texts: not evaluated; expected"
+    ),
+    "compare: npz cut": Fault(
+        lambda p: npz_in_run(p, zipped("scores.npy", npy((4, 3)))[:-30]), r"b/xnli/en\.npz: damaged"
+    ),
+    "compare: npz of objects": Fault(
+        lambda p: npz_in_run(p, p.npz_attack().read_bytes()), r"b/xnli/en\.npz: damaged"
+    ),
+    "compare: npz that claims 2 TiB": Fault(
+        lambda p: npz_in_run(p, zipped("scores.npy", npy(BILLIONS, "<f4"))), r"b/xnli/en\.npz: "
+    ),
+    "compare: metrics no JSON": Fault(
+        lambda p: both(
+            (r := p.runs()), (r[0] / "xnli" / "metrics.json").write_text("{"), ["compare", *r]
+        ),
+        r"a/xnli/metrics\.json: broken",
+    ),
+    "compare: checkpoint cut": Fault(
+        lambda p: ["compare", *both(*(r := two_masked(p, halve)), r)], r"b/checkpoint/masks/.*: damaged"
+    ),
+    "compare: bit of the checkpoint": Fault(
+        lambda p: ["compare", *both(*(r := two_masked(p, flip)), r)], r"b/checkpoint/masks/.*: damaged"
+    ),
+    "compare: out is a file": Fault(
+        lambda p: ["compare", *p.runs(), "--out", p.file(b"", "file")], r"--out: .*is a file"
+    ),
+    "compare: full disk": Fault(
+        lambda p: both(full_disk(p, os, "replace"), ["compare", *p.runs()]),
+        r"No space left", 1,
+    ),
+    "analyze: top 0": Fault(
+        lambda p: p.script("analyze", "analysis.top=0"), r"analysis\.top: got 0\.0; .*0 < s <= 1"
+    ),
+    "analyze: top 2": Fault(
+        lambda p: p.script("analyze", "analysis.top=2"), r"analysis\.top: got 2\.0"
+    ),
+    "analyze: languages": Fault(
+        lambda p: p.script("analyze", "analysis.languages=fr,klingon"), r"languages: got 'fr,klingon'"
+    ),
+    "analyze: one run": Fault(
+        lambda p: p.script("analyze", "calibration.data=nano", f"analysis.masks={p.whole_run()}"),
+        r"analysis\.masks: one run",
+    ),
+    "analyze: checkpoint cut": Fault(
+        lambda p: p.script(
+            "analyze", "calibration.data=nano",
+            f"analysis.masks={','.join(map(str, two_masked(p, halve)))}",
+        ),
+        r"b/checkpoint/masks/.*: damaged",
+    ),
+    "analyze: bit of the checkpoint": Fault(
+        lambda p: p.script(
+            "analyze", "calibration.data=nano",
+            f"analysis.masks={','.join(map(str, two_masked(p, flip)))}",
+        ),
+        r"b/checkpoint/masks/.*: damaged",
+    ),
+    "report: no such run": Fault(lambda p: ["report", p.workdir], r"workdir: no such folder"),
+    "report: nothing in it": Fault(lambda p: ["report", p.texts()], r"texts: nothing to report"),
+    "report: out is a folder": Fault(
+        lambda p: ["report", p.runs()[0], "--out", p.texts()], r"nothing to report|texts: a folder"
+    ),
+    "report: statistics cut": Fault(
+        lambda p: both(
+            (r := p.whole_run()),
+            [halve(file) for file in (r / "stats").rglob("*") if file.is_file() and file.stat().st_size > 500],
+            ["report", r],
+        ),
+        r"run/stats/.*: (damaged|broken)",
+    ),
+    "verify: no report": Fault(lambda p: ["verify", p.texts()], r"texts: no complete pruning run"),
+    "verify: report no JSON": Fault(
+        lambda p: both((r := p.whole_run()), (r / "report.json").write_text("{"), ["verify", r]),
+        r"run/report\.json: broken",
+    ),
+    "sweep: sparsities": Fault(
+        lambda p: p.script("sweep", "sweep.sparsities=0.3,1.5"), r"sparsities: got '0\.3,1\.5'"
+    ),
+    "sweep: sparsity twice": Fault(
+        lambda p: p.script("sweep", "sweep.sparsities=0.3,.3"), r"sparsities: got '0\.3,\.3'"
+    ),
+    "sweep: calibrations": Fault(
+        lambda p: p.script("sweep", "sweep.calibrations=dense,bogus"), r"calibrations: got 'dense,bogus'"
+    ),
+    "sweep: of another model": Fault(
+        lambda p: both(
+            p.workdir.mkdir(), (p.workdir / "sweep.json").write_text('{"config": {"model": "x"}}'),
+            p.script(
+                "sweep", "calibration.data=nano", "evaluation.tasks=nano_nli",
+                "sweep.calibrations=dense,random",
+            ),
+        ),
+        r"model: got .*bloom.*holds a sweep with 'x'",
+    ),
+}  # fmt: skip
