@@ -22,11 +22,12 @@ import jaxtyping
 import pytest
 import torch
 import transformers
+import typechecker
 
 torch.set_num_threads(1)
 
 # Before any test imports the package: its annotated functions check what they get and return.
-jaxtyping.install_import_hook("jaxprune", "typechecker.checked")
+typechecker.install("jaxprune")
 
 
 @pytest.fixture(autouse=True)

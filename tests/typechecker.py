@@ -1,12 +1,15 @@
 """An annotated function → the same function, which checks types and shapes whenever it is called.
 
-For jaxtyping's import hook: dimensions of one name have to be equal within a call. A number of numpy will do for one of
-Python, and an int for a float.
+For jaxtyping's import hook. Dimensions of one name have to be equal within a call; a function whose annotations name
+no array has none, and is checked by beartype alone, which takes less than half the time. A number of numpy will do
+for one of Python, and an int for a float.
 """
 
 import functools
-from typing import Any
+import inspect
+from typing import Any, get_args
 
+import jaxtyping
 import numpy as np
 from beartype import BeartypeConf, BeartypeHintOverrides, beartype
 
@@ -18,25 +21,57 @@ _NUMBERS = BeartypeHintOverrides(
     }
 )
 _check = beartype(conf=BeartypeConf(hint_overrides=_NUMBERS))
+_with_dimensions = jaxtyping.jaxtyped
+
+
+def install(package):
+    """From now on what is imported of a package is checked."""
+    jaxtyping.jaxtyped = _jaxtyped  # what the hook puts before each function and class
+    jaxtyping.install_import_hook(package, "typechecker.checked")
 
 
 def checked(function):
-    """The function with checks; a name that is imported for type checkers only stands for anything.
-
-    They are made at its first call: of the package's functions a test calls a few.
-    """
-    check = functools.cache(functools.partial(_check_of, function))
-
-    @functools.wraps(function)
-    def call(*args, **kwargs):
-        return check()(*args, **kwargs)
-
-    return call
-
-
-def _check_of(function):
-    annotations = getattr(function, "__annotations__", {})
-    for name, annotation in annotations.items():
-        if isinstance(annotation, str):  # jaxtyping could not find the name
-            annotations[name] = Any
+    """The function with checks, without dimensions; a name that is there for type checkers only stands for anything."""
+    for name, annotation in function.__annotations__.items():
+        function.__annotations__[name] = _value(annotation, function)
     return _check(function)
+
+
+def _jaxtyped(*, typechecker):
+    """In place of jaxtyping's decorator: checks of a function are made at its first call, for a test calls a few."""
+
+    def decorate(thing):
+        if not inspect.isfunction(thing):
+            return _with_dimensions(typechecker=typechecker)(thing)
+
+        @functools.cache
+        def check():
+            named = [_value(text, thing) for text in thing.__annotations__.values()]
+            if any(map(_names_an_array, named)):
+                return _with_dimensions(typechecker=typechecker)(thing)
+            return checked(thing)
+
+        @functools.wraps(thing)
+        def call(*args, **kwargs):
+            if jaxtyping.config.jaxtyping_disable:
+                return thing(*args, **kwargs)
+            return check()(*args, **kwargs)
+
+        return call if thing.__annotations__ else thing
+
+    return decorate
+
+
+def _value(annotation, function):
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, getattr(function, "__globals__", {}))
+    except NameError:
+        return Any
+
+
+def _names_an_array(annotation):
+    if inspect.isclass(annotation) and issubclass(annotation, jaxtyping.AbstractArray):
+        return True
+    return any(map(_names_an_array, get_args(annotation)))

@@ -46,6 +46,6 @@ class Tree:
 
 def at_positions(
     table: Float[np.ndarray, "P ..."], positions: Positions | None
-) -> Float[Array, ...]:
+) -> Float[Array, "*shape"]:
     """Rows of a table of positions 0…P-1: all of them, [P, …], or those of `positions`, [B, T, …]."""
     return jnp.asarray(table) if positions is None else jnp.asarray(table)[positions.index]
