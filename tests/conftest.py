@@ -55,9 +55,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_finish(session):
-    """What has been imported by now stays: the garbage collector need not look at it again and again."""
+    """What has been imported by now stays: the garbage collector need not look at it again and again, nor so often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_unconfigure(config):

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import jax
-import orbax.checkpoint as ocp
 
 # jax.process_index() waits until all processes have met their devices, which they may never do.
 from jax._src.distributed import global_state
@@ -34,7 +33,7 @@ _ending = threading.Lock()  # whoever holds it tells the reason, and ends the pr
 
 def is_one_of_several() -> bool:
     """Whether this process was made one of several."""
-    return bool(ocp.multihost.is_jax_distributed_client_initialized())
+    return jax.distributed.is_initialized()
 
 
 def listen() -> None:
@@ -48,7 +47,7 @@ def listen() -> None:
         over.set()
         thread.join()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
-            client = ocp.multihost.get_jax_distributed_client()
+            client = global_state.client
             client.key_value_set(_mine(), _OVER, allow_overwrite=True)
 
     atexit.register(stop)  # runs before JAX takes leave of the others, which was registered first
@@ -66,7 +65,7 @@ def _hear_signals() -> socket.socket:
 
 
 def _listen(over: threading.Event, heard: socket.socket) -> None:
-    client, peers = ocp.multihost.get_jax_distributed_client(), _Peers()
+    client, peers = global_state.client, _Peers()
     while not over.is_set():
         peers.check(client)
         with contextlib.suppress(TimeoutError):
@@ -121,7 +120,7 @@ def end(message: str, status: int) -> NoReturn:
         if not is_one_of_several():
             sys.exit(status)
         told = f"{status} error: process {global_state.process_id}: {message}"
-        ocp.multihost.get_jax_distributed_client().key_value_set(_KEY, told, allow_overwrite=True)
+        global_state.client.key_value_set(_KEY, told, allow_overwrite=True)
         _leave(status)
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 from jaxprune.errors import InputError
 
 # What pruning reads: no code, no other framework's weights.
@@ -46,17 +43,20 @@ def _local(model: str) -> Path | None:
 
 
 def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
+    import huggingface_hub  # late, for it takes as long as a tenth of JAX
+    from huggingface_hub import errors
+
     try:
-        folder = snapshot_download(
+        folder = huggingface_hub.snapshot_download(
             model,
             revision=revision,
             allow_patterns=patterns,
             # original/* holds a second copy of the weights in some repositories
             ignore_patterns=["original/*", "*.msgpack"],
         )
-    except LocalEntryNotFoundError:
+    except errors.LocalEntryNotFoundError:
         raise ConnectionError(f"{model}: no such folder, and the hub cannot be reached") from None
-    except (HFValidationError, HfHubHTTPError) as error:
+    except (errors.HFValidationError, errors.HfHubHTTPError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
             f"{model}: neither a folder nor a repository of the hub ({reason})"

@@ -15,7 +15,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from jax.sharding import Mesh, Sharding
 
 from jaxprune.devices import hosts
@@ -147,6 +146,8 @@ def _save(
         sealed.unfinished(folder)
         _check_space(folder, trees)
     hosts.wait(f"begin {folder.name}")
+    import orbax.checkpoint as ocp  # late, for it takes as long as a fifth of JAX
+
     items: dict[str, Any] = {"metadata": ocp.args.JsonSave(metadata)}
     items |= {name: ocp.args.PyTreeSave(hosts.spread(tree)) for name, tree in trees.items()}
     with _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
@@ -193,6 +194,8 @@ def _whole(folder: Path) -> Path:
 
 
 def _restore_tree(item: Path, sharding: Placement | None) -> Any:
+    import orbax.checkpoint as ocp
+
     # Not by a Checkpointer, which warns that one item has no metadata of a whole checkpoint.
     _check_files(item.parent, item.name)
     with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:

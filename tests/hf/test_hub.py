@@ -3,6 +3,7 @@
 import fnmatch
 import types
 
+import huggingface_hub
 import huggingface_hub.errors as errors
 import pytest
 
@@ -30,7 +31,7 @@ def repository(tmp_path, monkeypatch):
                     (tmp_path / file).touch()
             return str(tmp_path)
 
-        monkeypatch.setattr(hub, "snapshot_download", download)
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
         return calls
 
     return make
@@ -108,7 +109,7 @@ def test_a_hub_that_refuses(error, message, monkeypatch):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(hub, "snapshot_download", fail)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     with pytest.raises(jp.InputError, match=message) as caught:
         jp.load("owner/name")
     assert str(caught.value).startswith("owner/name: ")

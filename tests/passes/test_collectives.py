@@ -1,19 +1,23 @@
 """Nothing crosses devices inside a compiled pass: activations and weights stay where they are.
 
-Where devices share a block, its kernels are gathered and nothing else."""
+Where devices share a block, its kernels are gathered and nothing else. Which collectives there are is settled when XLA
+partitions a program, whether or not it optimises it afterwards."""
 
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import device_jobs
 import pytest
-from device_jobs import environment, optimised
+from device_jobs import environment
 
 PROGRAM = r"""
 import json, re
 import jax, numpy as np
 from flax.traverse_util import flatten_dict
-from jaxprune.models import ModelConfig, init
+from device_jobs import parameters
+from jaxprune.models import ModelConfig
 from jaxprune.models.families.xglm import FAMILY
 from jaxprune.pruning.block_masks import drop_weights, select_block
 from jaxprune.pruning.propagation import PROPAGATIONS
@@ -22,7 +26,7 @@ from jaxprune.devices.sharding import block_shares, by_rows, device_mesh
 from jaxprune.passes.walk import INPUT, Context, run_segment
 
 config = ModelConfig("xglm", 64, 32, 2, 4, 4, 8, 48, "gelu", 1e-5, True, 64)
-block = jax.tree.map(lambda x: x[0], init(config, 0)["blocks"])
+block = jax.tree.map(lambda x: x[0], parameters(config)["blocks"])
 
 def passes(mesh):
     # the compiled passes of a block on a mesh, and the bytes of its kernels that a device holds
@@ -78,8 +82,8 @@ print(json.dumps(report | {"flops": flops}))
 @pytest.fixture(scope="module")
 def report():
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=optimised(environment(8)), capture_output=True, text=True, check=True,
+        [sys.executable, "-c", PROGRAM], cwd=Path(device_jobs.__file__).parent,
+        env=environment(8), capture_output=True, text=True, check=True,
     )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])
 
