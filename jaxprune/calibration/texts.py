@@ -11,6 +11,7 @@ import numpy as np
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError
+from jaxprune.files import read_regular
 
 # How data sets name the column of sentences: FLORES+, FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
@@ -85,7 +86,7 @@ def sentences(data: str | Path, code: str) -> list[str]:
 
 def _pick_txt(folder: Path, code: str) -> Path:
     path = folder / f"{code}.txt"
-    if not path.is_file():
+    if not path.exists():
         raise _missing(folder, code, [file.stem for file in folder.glob("*.txt")])
     return path
 
@@ -93,7 +94,7 @@ def _pick_txt(folder: Path, code: str) -> Path:
 def _pick_flores(folder: Path, code: str) -> Path:
     paths = [folder / "dev" / f"{name}.dev" for name in language(code).flores]
     for path in paths:
-        if path.is_file():
+        if path.exists():
             return path
     raise _missing(folder, code, _codes([file.stem for file in (folder / "dev").glob("*.dev")]))
 
@@ -109,7 +110,7 @@ def _missing(data: str | Path, code: str, there: Sequence[str]) -> InputError:
 
 
 def _read_lines(path: Path) -> list[str]:
-    raw = path.read_bytes()
+    raw = read_regular(path)
     try:
         text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

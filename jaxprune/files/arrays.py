@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.errors import InputError
+from jaxprune.files.regular import check_regular
 
 # What the arrays of an .npz may hold, in bytes, or in sizes of the file if that is more: a few
 # thousand bytes of deflated zeros can stand for any amount of memory.
@@ -33,7 +34,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
       InputError: a damaged file, one with other things than plain arrays, or one that would inflate
         to more than 64 MiB and 20 times its size.
     """
-    allowed = max(_INFLATED, _RATIO * path.stat().st_size)
+    allowed = max(_INFLATED, _RATIO * check_regular(path).st_size)
     with path.open("rb") as file:
         try:
             if file.read(2) != b"PK":  # zipfile would find a zip behind anything else

@@ -11,10 +11,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-import msgspec
-
-from jaxprune.errors import InputError
-from jaxprune.files.records import read_json
+from jaxprune.errors import InputError, shown
+from jaxprune.files.records import from_json, read_json
 from jaxprune.files.whole import write_json
 
 TABLE = "files.json"
@@ -44,13 +42,10 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
     file = folder / TABLE
     if not file.is_file():
         raise InputError(f"{folder}: no {TABLE}; expected a folder that jaxprune wrote")
-    try:
-        files = msgspec.convert(read_json(file), dict[str, FileFacts])
-    except msgspec.ValidationError as error:
-        raise InputError(f"{file}: broken, {error}") from None
+    files = from_json(dict[str, FileFacts], read_json(file), str(file))
     for name in files:
         if not name or ".." in (parts := PurePosixPath(name).parts) or parts[0] == "/":
-            raise InputError(f"{file}: broken, {name!r} is no file of the folder")
+            raise InputError(f"{file}: broken, {shown(name)} is no file of the folder")
     return files
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import json
 import os
 import re
 import shutil
@@ -20,11 +19,12 @@ from jax.sharding import Mesh, Sharding
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
-from jaxprune.files import sealed
+from jaxprune.files import from_json, read_json, sealed
 from jaxprune.models import MaskTree, Params, named_leaves, path_name
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
+from jaxprune.runs.records import StatsAbout
 
 # Where parameters lie: all alike, each as a tree like theirs says, or as a function of their paths does.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
@@ -128,7 +128,7 @@ def save_stats(path: str | Path, stats: ActivationStats) -> None:
 def restore_stats(path: str | Path) -> ActivationStats:
     """Reads what `save_stats` wrote, onto the host; InputError where there is no whole checkpoint."""
     folder = _whole(Path(path))
-    metadata = _restore_json(folder)
+    metadata = from_json(StatsAbout, _restore_json(folder), str(_metadata_file(folder)))
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
     return ActivationStats(_restore_tree(folder / "sum_sq", None), metadata["count"], sites)
 
@@ -245,4 +245,8 @@ def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
 
 def _restore_json(folder: Path) -> dict[str, Any]:
     _check_files(folder, "metadata")
-    return json.loads((folder / "metadata" / "metadata").read_text(encoding="utf-8"))
+    return read_json(_metadata_file(folder))
+
+
+def _metadata_file(folder: Path) -> Path:
+    return folder / "metadata" / "metadata"

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.masks import compare_masks
+from jaxprune.evaluation.comparison.metrics_files import read_metrics
 from jaxprune.evaluation.comparison.records import (
     Comparison,
     ComparisonMethod,
@@ -38,7 +39,7 @@ from jaxprune.evaluation.scoring import (
     paired_bootstrap,
     task_metrics,
 )
-from jaxprune.files import read_json, read_npz
+from jaxprune.files import read_npz
 from jaxprune.runs import check_scored_model
 
 
@@ -158,11 +159,8 @@ def _read_scores(file: Path) -> Scored | None:
 
 def _evaluated(folder: Path, languages: Mapping[str, Scored]) -> Evaluated:
     """With what metrics.json says of how the task was scored; any of it may be missing."""
-    file = folder / "metrics.json"
-    metrics = read_json(file)
+    metrics = read_metrics(folder)
     figures = metrics.get("languages", {})
-    if not isinstance(figures, dict) or not all(isinstance(f, dict) for f in figures.values()):
-        raise InputError(f'{file}: expected {{"languages": {{"fr": {{…}}, …}}, …}}')
     return Evaluated(
         languages,
         protocol=metrics.get("protocol"),
