@@ -1,6 +1,7 @@
 """Errors that are the user's to mend: one line, no traceback."""
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 
@@ -90,11 +91,11 @@ def shown(value: object) -> str:
 def named(name: object) -> str:
     """A name from a file as an error may show it: in quotes, unless it is a plain word."""
     text = str(name)
-    return text if text.isidentifier() and len(text) <= 60 else shown(text)
+    return text if re.fullmatch(r"[\w/-]{1,60}", text) else shown(text)
 
 
-def listed(names: Iterable[object]) -> str:
+def listed(names: Iterable[object], between: str = ", ") -> str:
     """Names from a file as an error may list them: a few, and how many more there are."""
     every = list(names)
-    first = ", ".join(map(named, every[:_MOST_NAMES]))
+    first = between.join(map(named, every[:_MOST_NAMES]))
     return first + (f" and {left:,} more" if (left := len(every) - _MOST_NAMES) > 0 else "")

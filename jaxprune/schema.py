@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import numbers
+import os
 import pkgutil
 import re
 import sys
@@ -111,6 +112,10 @@ def names(value: object, among: Iterable[str] | None = None) -> bool:
     if among is not None and not {*parts} <= {*among}:
         return False
     return 0 < len(parts) == len({*parts}) and all(re.fullmatch(r"\w[\w-]*", p) for p in parts)
+
+
+# An argument of a function, not a field of a config.
+PATH = Field("a path", lambda value: isinstance(value, str | os.PathLike) and bool(str(value)))
 
 
 def check(name: str, value: object, field: Field) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.nano import text_place
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, listed
 from jaxprune.files import read_regular
 
 # How data sets name the column of sentences: FLORES+, FLORES-200.
@@ -106,7 +106,7 @@ def _codes(flores: Sequence[str]) -> list[str]:
 
 
 def _missing(data: str | Path, code: str, there: Sequence[str]) -> InputError:
-    return InputError(f"{data}: no language {code!r}; there are {' '.join(sorted(there))}")
+    return InputError(f"{data}: no language {code!r}; there are {listed(sorted(there), ' ')}")
 
 
 def _read_lines(path: Path) -> list[str]:

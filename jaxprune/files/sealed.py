@@ -17,6 +17,7 @@ from jaxprune.files.whole import write_json
 
 TABLE = "files.json"
 UNFINISHED = ".jaxprune-unfinished"
+_MOST = 12  # lines on files of others
 DAMAGED = "damaged, its bytes are not those that were written"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
@@ -62,9 +63,11 @@ def faults(folder: Path) -> Iterator[str]:
     for name, facts in files.items():
         if wrong := fault(folder / name, facts):
             yield f"{name}: {wrong}"
-    for name in _names(folder):
-        if name not in files:
-            yield f"{name}: not written by jaxprune"
+    foreign = [name for name in _names(folder) if name not in files]
+    for name in foreign[:_MOST]:
+        yield f"{name}: not written by jaxprune"
+    if left := foreign[_MOST:]:
+        yield f"and {len(left):,} more: not written by jaxprune"
 
 
 def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:

@@ -227,7 +227,7 @@ class Weights:
 
 
 def _several(noun: str, names: list[str]) -> str:
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
     return f"{noun}{'s' if len(names) > 1 else ''} {shown}"
 
 

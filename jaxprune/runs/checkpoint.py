@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.runs.records import StatsAbout
+from jaxprune.schema import PATH, check, known_arguments
 
 # Where parameters lie: all alike, each as a tree like theirs says, or as a function of their paths does.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
@@ -51,6 +53,7 @@ class Checkpoint:
     metadata: dict[str, Any]
 
 
+@known_arguments
 def save(
     path: str | Path,
     *,
@@ -75,6 +78,10 @@ def save(
       InputError: the folder holds something else.
       OSError: it cannot be written, as on a full disk.
     """
+    check("path", path, PATH)
+    _check_json(metadata)
+    if params is not None:
+        named_leaves("params", params)
     if masks is not None:
         packed_masks = mask_algebra.pack(masks)
     bits = None if packed_masks is None else packed_masks.to_tree()
@@ -83,6 +90,7 @@ def save(
     _save(Path(path).expanduser(), given, dict(metadata or {}), overwrite)
 
 
+@known_arguments
 def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     """Reads a checkpoint on any number of devices.
 
@@ -94,6 +102,7 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     Raises:
       InputError: there is no whole checkpoint, or a damaged one; a sharding that a parameter lacks or cannot have.
     """
+    check("path", path, PATH)
     folder = _whole(Path(path))
     params = masks = None
     if (folder / "params").is_dir():
@@ -113,6 +122,16 @@ def restore_packed_masks(path: str | Path) -> PackedMasks:
     if not item.is_dir():
         raise InputError(f"{path}: no masks in it")
     return _restore_masks(item)
+
+
+def _check_json(metadata: object) -> None:
+    """Refuses what JSON has not, before Orbax meets it on a thread that prints tracebacks."""
+    try:
+        json.dumps(metadata)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"metadata: {error}; allowed: JSON values") from None
+    if not isinstance(metadata, Mapping | None):
+        raise refusal("metadata", metadata, "a dict of JSON values")
 
 
 def _restore_masks(item: Path) -> PackedMasks:

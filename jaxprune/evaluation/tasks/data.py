@@ -144,8 +144,8 @@ class Source:
         return existing[0]
 
     def _missing(self, language: str) -> InputError:
-        listed = " ".join(sorted(self.languages() or [])) or "none"
-        return InputError(f"{self.data}: no language {language!r}; there are {listed}")
+        there = listed(sorted(self.languages() or []), " ") or "none"
+        return InputError(f"{self.data}: no language {language!r}; there are {there}")
 
     def _hub(self, language: str) -> list[Row]:
         name = self._fill(self.data, language)
