@@ -69,7 +69,7 @@ class Begun(TypedDict, total=False):
     """run.json of an unfinished run."""
 
     identity: dict[str, Scalar]
-    samples_per_device: Annotated[int, Meta(ge=1)]
+    samples_per_device: Annotated[int, Meta(ge=1, le=2**31)]
 
 
 class StatsAbout(TypedDict):

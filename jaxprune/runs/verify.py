@@ -38,7 +38,7 @@ def verify(run: Path, progress: bool = True) -> list[str]:
         raise InputError(
             f"{run}: no complete pruning run; expected report.json, which scripts/prune.py writes last"
         )
-    return [one_line(" ".join(fault.split())) for fault in _faults(run, report, progress)]
+    return [one_line(fault) for fault in _faults(run, report, progress)]
 
 
 def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
@@ -46,7 +46,7 @@ def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
     try:
         layers = checkpoint.restore_packed_masks(run / "checkpoint").layers
     except (InputError, ValueError, OSError, KeyError) as error:
-        yield f"checkpoint: {error}"
+        yield f"checkpoint: {_line(error)}"
         return
     yield from (f"checkpoint: {fault}" for fault in _mask_faults(layers, report))
     for name, read in (("hf", _exported), ("checkpoint", _checkpointed)):
@@ -56,7 +56,11 @@ def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
                 of_weights = _weight_faults(block, layers, report, f"verify {name}", progress)
                 yield from (f"{name}: {fault}" for fault in of_weights)
         except (InputError, ValueError, OSError, KeyError) as error:
-            yield f"{name}: {error}"
+            yield f"{name}: {_line(error)}"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _exported(run: Path) -> Callable[[int], Mapping[str, Any]] | None:

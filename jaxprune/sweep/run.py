@@ -99,7 +99,7 @@ def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
     """
     now = {path: value for path, value in flat(config).items() if path not in _FREE}
     file = workdir / CONFIG
-    sweep = _read_sweep(file)
+    sweep = read_sweep(file)
     if sweep is not None:
         before = sweep["config"]
         for path in now:
@@ -121,7 +121,8 @@ class _Sweep(TypedDict):
     config: dict[str, Scalar]
 
 
-def _read_sweep(file: Path) -> _Sweep | None:
+def read_sweep(file: Path) -> _Sweep | None:
+    """What sweep.json says; None where there is none."""
     try:
         return read_as(_Sweep, file)
     except InputError as error:
