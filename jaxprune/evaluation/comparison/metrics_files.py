@@ -79,12 +79,14 @@ class PerplexityFigures(TypedDict):
 
     perplexity: Annotated[float, Meta(gt=0, le=1e308)]
     tokens: Count
+    windows: NotRequired[Count]
 
 
 class PerplexityFile(TypedDict, total=False):
     """metrics.json of perplexity, to be compared."""
 
     languages: dict[str, PerplexityFigures]
+    seconds: Seconds
 
 
 class TranslationFile(TypedDict):
