@@ -32,6 +32,7 @@ Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 Share = Annotated[float, Meta(ge=0, le=1 + 1e-9)]
 Seconds = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
+Hexadecimal = Annotated[str, Meta(pattern="^[0-9a-f]+$", max_length=64)]  # a digest
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 

@@ -83,10 +83,10 @@ TARGETS = [
             ("xnli/metrics.json", run_json.METRICS, fuzz_checks.read_run),
             ("perplexity/metrics.json", run_json.PERPLEXITY, fuzz_checks.read_perplexities),
             ("progress/run.json", run_json.BEGUN, fuzz_checks.read_begun),
-            ("files.json", run_json.TABLE, fuzz_checks.read_table),
             ("sweep.json", run_json.SWEEP, read_sweep),
         )
     ),
+    Target("files.json of a run", "files.json", fuzz_files.table_files(), fuzz_checks.read_table),
     Target("npz of a run", "arrays.npz", fuzz_files.npz_files(), fuzz_checks.read_arrays),
     Target("npz of tokens", "tokens.npz", fuzz_files.npz_files(), fuzz_checks.read_tokens),
     Target("jsonl rows", "fr.jsonl", fuzz_files.jsonl_files(), fuzz_checks.read_rows),

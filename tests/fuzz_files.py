@@ -186,6 +186,17 @@ def run_json_files(seed: dict) -> st.SearchStrategy[bytes]:
     return st.one_of(deep, deep, changed_object([seed]), changed([json.dumps(seed).encode()]))
 
 
+def table_files() -> st.SearchStrategy[bytes]:
+    """A table of files, of any names."""
+    odd = st.sampled_from(
+        [".", "..", "/etc/passwd", "a/../b", "a\0b", "a/" * 3000, "a.safetensors"]
+    )
+    tables = st.dictionaries(st.one_of(NAMES, odd), st.just([3, run_json.SHA]), max_size=3)
+    return st.one_of(
+        tables.map(lambda table: json.dumps(table).encode()), run_json_files(run_json.TABLE)
+    )
+
+
 # Arrays
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from jaxprune.errors import InputError, shown
@@ -17,6 +18,7 @@ from jaxprune.files.whole import write_json
 
 TABLE = "files.json"
 UNFINISHED = ".jaxprune-unfinished"
+_LONGEST_NAME, _LONGEST_PATH = 255, 2000  # bytes
 _MOST = 12  # lines on files of others
 DAMAGED = "damaged, its bytes are not those that were written"
 
@@ -44,10 +46,29 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
     if not file.is_file():
         raise InputError(f"{folder}: no {TABLE}; expected a folder that jaxprune wrote")
     files = from_json(dict[str, FileFacts], read_json(file), str(file))
-    for name in files:
-        if not name or ".." in (parts := PurePosixPath(name).parts) or parts[0] == "/":
-            raise InputError(f"{file}: broken, {shown(name)} is no file of the folder")
+    check_names(files, file)
     return files
+
+
+def check_names(names: Iterable[str], file: Path) -> None:
+    """Refuses names, read in a file, that no file within its folder can have.
+
+    Raises:
+      InputError: names the first one.
+    """
+    for name in names:
+        if not _may_be_inside(name):
+            raise InputError(f"{file}: broken, {shown(name)} is no file of the folder")
+
+
+def _may_be_inside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    try:
+        lengths = [len(os.fsencode(part)) for part in (name, *parts)]
+    except UnicodeEncodeError:
+        return False
+    fits = max(lengths) <= _LONGEST_PATH and max(lengths[1:], default=0) <= _LONGEST_NAME
+    return fits and bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in name
 
 
 def fault(path: Path, facts: FileFacts) -> str | None:

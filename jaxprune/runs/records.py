@@ -6,7 +6,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from jaxprune.schema import Count, Scalar, Seconds, Share
+from jaxprune.schema import Count, Hexadecimal, Scalar, Seconds, Share
 
 
 class Sparsity(TypedDict):
@@ -20,16 +20,16 @@ class Sparsity(TypedDict):
 class Digests(TypedDict):
     """SHA-256 of what was computed, over all layers."""
 
-    masks: str
-    weights: NotRequired[str]
-    calibration: NotRequired[str]
+    masks: Hexadecimal
+    weights: NotRequired[Hexadecimal]
+    calibration: NotRequired[Hexadecimal]
 
 
 class Models(TypedDict):
     """`Fingerprint.digest` of the model that was pruned, and of the one that is written."""
 
-    dense: str
-    hf: NotRequired[str]
+    dense: Hexadecimal
+    hf: NotRequired[Hexadecimal]
 
 
 class Report(TypedDict, total=False):
@@ -44,7 +44,7 @@ class Report(TypedDict, total=False):
     identity: dict[str, Scalar]
     models: Models
     files: dict[str, tuple[int, str]]
-    sha256: str
+    sha256: Hexadecimal
 
 
 class Asked(TypedDict, total=False):
@@ -82,4 +82,4 @@ class StatsAbout(TypedDict):
 class ScoredModel(TypedDict, total=False):
     """What every metrics.json tells of the model."""
 
-    model_sha256: str | None
+    model_sha256: Hexadecimal | None

@@ -31,7 +31,10 @@ def read_report(workdir: Path) -> Report | None:
     Raises:
       InputError: a value of it is not what it should be; names it.
     """
-    return read_as(Report, workdir / REPORT) or None
+    report = read_as(Report, workdir / REPORT) or None
+    if report is not None:
+        sealed.check_names(report.get("files", {}), workdir / REPORT)
+    return report
 
 
 def scored_digest(folder: Path) -> str | None:

@@ -11,7 +11,7 @@ from typing import Annotated, NotRequired, TypedDict
 from msgspec import Meta
 
 from jaxprune.files import read_as
-from jaxprune.schema import Count, Finite, Seconds, Share
+from jaxprune.schema import Count, Finite, Hexadecimal, Seconds, Share
 
 _Percents = Annotated[float, Meta(ge=0, le=100 + 1e-6)]
 _Gap = Annotated[float, Meta(ge=-1 - 1e-9, le=1 + 1e-9)]
@@ -63,7 +63,7 @@ class MetricsFile(TypedDict, total=False):
     task: str
     data: str | None
     model: str | None
-    model_sha256: str | None
+    model_sha256: Hexadecimal | None
     revision: str | None
     dtype: str
     seed: int
