@@ -6,10 +6,11 @@ from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.tensors import ShardWriter
-from jaxprune.hf.weights import shapes, size, to_stored
+from jaxprune.hf.weights import STORED, shapes, size, to_stored
 
 __all__ = [
     "FIELDS",
+    "STORED",
     "Fingerprint",
     "HfWriter",
     "InMemory",

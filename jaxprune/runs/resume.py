@@ -22,7 +22,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.files import read_as, read_npz, sealed, write_json
+from jaxprune.files import check_regular, read_as, read_npz, sealed, write_json
 from jaxprune.passes import SiteSums
 from jaxprune.pruning import FinishedLayer, PackedMasks
 from jaxprune.runs.identity import difference
@@ -81,7 +81,10 @@ class FinishedLayers:
         overwrite: bool,
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / _LOCK).open("w")
+        lock = self.folder / _LOCK
+        if lock.exists():
+            check_regular(lock)
+        self._lock = lock.open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if overwrite:

@@ -142,6 +142,12 @@ ROWS = {
         lambda p: p.evaluate(f"evaluation.tasks={replaced(p, p.folder / 'toy.toml', 'pipe')}"),
         r"toy\.toml: not a regular file",
     ),
+    "lock of a run: pipe": Fault(
+        lambda p: both(
+            (f := p.workdir / "progress").mkdir(parents=True), replaced(p, f / "lock", "pipe"), p.prune()
+        ),
+        r"progress/lock: not a regular file",
+    ),
     "report.json: pipe": Fault(
         lambda p: ["verify", both(r := p.whole_run(), replaced(p, r / "report.json", "pipe"), r)],
         r"report\.json: not a regular file",
@@ -170,6 +176,10 @@ ROWS = {
     "config.json: deep attribute": Fault(
         lambda p: p.prune(model=p.model(n_head=functools.reduce(lambda inner, _: {"a": inner}, range(300), 4))),
         r"config\.json: n_head is \{'a': .*, expected int",
+    ),
+    "config.json: dtype of weights that are not there": Fault(
+        lambda p: [*p.prune(model=both(f := p.model(dtype={"a": 1}), (f / WEIGHTS).unlink(), f)), "--plan"],
+        r"config\.json: dtype: got \{'a': 1\}; allowed: float32, float16, bfloat16",
     ),
     "tokenizer.json: deep": broken("tokenizer.json", DEEP, r"model: no usable tokenizer"),
     "safetensors header: deep": broken(WEIGHTS, in_header(DEEP), r"header: no valid JSON .*recursion"),
