@@ -17,7 +17,7 @@ from ml_collections import ConfigDict, config_flags
 
 from jaxprune.config import FIELDS, as_text, unknown_field, validate
 from jaxprune.devices import TerminatedError, failure, hosts, one_cpu_device_per_core
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError, one_line, refusal
 
 
 def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> None:
@@ -104,7 +104,8 @@ def errors_in_one_line() -> Iterator[None]:
         print(f"{error}; the same command goes on from there", file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
     except (InputError, OSError) as error:
-        failure.end(" ".join(str(error).split()), 2 if isinstance(error, InputError) else 1)
+        said = one_line(" ".join(str(error).split()))
+        failure.end(said, 2 if isinstance(error, InputError) else 1)
     except KeyboardInterrupt:
         failure.end("ended by SIGINT", 128 + signal.SIGINT)
     except Exception as error:
@@ -126,7 +127,7 @@ class Arguments(argparse.ArgumentParser):
         super().__init__(usage=usage, description=description, formatter_class=as_it_stands)
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; usage: {self.usage}")
+        raise InputError(" ".join(f"{message}; usage: {self.usage}".split()))
 
 
 def usage(flag_values: flags.FlagValues) -> str:
@@ -208,4 +209,4 @@ def _explain(error: flags.Error) -> InputError:
     value = re.match(r"flag --(?:no)?config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
     if value and value[1] in FIELDS:
         return refusal(value[1], value[2], FIELDS[value[1]].allowed)
-    return InputError(str(error))
+    return InputError(" ".join(str(error).split()))

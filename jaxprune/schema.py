@@ -1,4 +1,5 @@
-"""What a value may be: rules for the fields of a config and the keys of a task file, and records that files declare.
+"""What a value may be: rules for the fields of a config and the keys of a task file, kinds of numbers in JSON,
+and records that files declare.
 
 A room declares the fields that it reads as `FIELDS`, name → `Field`; `config/` puts all of them together.
 What there may be more of is a record in a file of its own: `declared` finds them.
@@ -10,16 +11,28 @@ import functools
 import importlib
 import inspect
 import numbers
+import os
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, ParamSpec, TypeGuard, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeGuard, TypeVar
+
+from msgspec import Meta
 
 from jaxprune.errors import InputError, did_you_mean, refusal
 
 Value = str | int | float | bool | None
+# Of the values in JSON files. Sums of shares round; a finite number is what JSON has.
+Scalar = str | int | float | bool | None
+_LARGEST = sys.float_info.max
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Share = Annotated[float, Meta(ge=0, le=1 + 1e-9)]
+Seconds = Annotated[float, Meta(ge=0, le=_LARGEST)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
+Hexadecimal = Annotated[str, Meta(pattern="^[0-9a-f]+$", max_length=64)]  # a digest
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -100,6 +113,10 @@ def names(value: object, among: Iterable[str] | None = None) -> bool:
     if among is not None and not {*parts} <= {*among}:
         return False
     return 0 < len(parts) == len({*parts}) and all(re.fullmatch(r"\w[\w-]*", p) for p in parts)
+
+
+# An argument of a function, not a field of a config.
+PATH = Field("a path", lambda value: isinstance(value, str | os.PathLike) and bool(str(value)))
 
 
 def check(name: str, value: object, field: Field) -> None:

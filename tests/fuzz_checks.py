@@ -1,7 +1,9 @@
 """The readers that fuzz.py calls, and what their values must fulfil whatever the file says."""
 
 import dataclasses
+import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,21 @@ import safetensors
 
 from jaxprune.calibration.demonstrations import token_batches
 from jaxprune.calibration.texts import sentences
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, one_line
+from jaxprune.evaluation.comparison import compare_perplexity
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
-from jaxprune.files import read_json, read_npz
+from jaxprune.files import read_npz, sealed
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import TensorFiles
+from jaxprune.html_report.files import RunFiles, read_files
+from jaxprune.html_report.plain import plain_section
+from jaxprune.html_report.settings import settings_section
+from jaxprune.html_report.write import _facts
 from jaxprune.models import load_config
 from jaxprune.models.config import RopeConfig
+from jaxprune.runs.identity import difference
+from jaxprune.runs.resume import begun_with
 
 
 def read_tensors(path: Path) -> TensorFiles:
@@ -85,9 +94,45 @@ def read_index(path: Path) -> None:
     read_tensors(path)
 
 
-def read_run_json(path: Path) -> None:
-    """An object."""
-    assert isinstance(read_json(path), dict)
+def read_run(path: Path) -> None:
+    """All that a page tells of it in words and tables, as text that can be written."""
+    folder = path.parent if (path.parent / "xnli").is_dir() else path.parent.parent
+    run = read_files(folder)
+    sections = [settings_section({"value": run}, {}), *(plain_section(*one) for one in _sides(run))]
+    texts = [str(section) for section in (*sections, _facts(run), *run.scored.values())]
+    assert all(text.encode() for text in texts)
+    if "sparsity" in run.report:
+        parts = run.report["sparsity"]
+        shares = [parts["overall"], *parts["layers"], *parts["kernels"].values()]
+        assert all(0 <= share < 1.001 for share in shares)
+
+
+def _sides(run: RunFiles) -> Iterator[tuple[str, dict]]:
+    return ((task, {"value": metrics}) for task, metrics in run.metrics.items())
+
+
+def read_perplexities(path: Path) -> None:
+    """Ratios are those of equal numbers."""
+    folder = path.parents[1]
+    for figure in (compare_perplexity(folder, folder) or {}).values():
+        assert figure.ratio == 1
+
+
+def read_begun(path: Path) -> None:
+    """A number of samples, and an identity that can be compared."""
+    samples = begun_with(path.parents[1])
+    assert samples is None or 0 < samples < 2**32
+    identity = json.loads(path.read_bytes()).get("identity", {})
+    if differs := difference(identity, {"code": "other"}):
+        raise InputError(f"{path}: {differs}")
+
+
+def read_table(path: Path) -> None:
+    """Names of files in the folder, each of which is as the table says or told in a line."""
+    for name in sealed.table(path.parent):
+        assert (path.parent / name).resolve().is_relative_to(path.parent.resolve())
+    for fault in sealed.faults(path.parent):
+        assert one_line(fault).isprintable()
 
 
 def read_arrays(path: Path) -> None:

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import run_json
 import safetensors.numpy
 import torch
 from fuzz_changes import NAMES, changed, changed_object, json_text
@@ -20,7 +21,11 @@ CANARY = Path(tempfile.gettempdir()) / f"fuzz-canary-{os.getpid()}"
 
 
 def prepare(folder: Path) -> None:
-    """What a target's folder holds beside the file: the shards of index.json."""
+    """What a target's folder holds beside the file: the shards of index.json, the folders and the report of a run."""
+    for name in ("xnli", "perplexity", "progress"):
+        (folder / name).mkdir()
+    about = {"sparsity": run_json.REPORT["sparsity"]}
+    (folder / "report.json").write_text(json.dumps(about))
     (folder / "a.safetensors").write_bytes(safetensors.numpy.save({"x": np.arange(3.0)}))
     (folder / "b.safetensors").write_bytes(safetensors.numpy.save({"y": np.arange(2)}))
 
@@ -166,9 +171,30 @@ def index_files() -> st.SearchStrategy[bytes]:
     return st.one_of(changed_object([seed]), moved, changed([json.dumps(seed).encode()]))
 
 
-def run_json_files() -> st.SearchStrategy[bytes]:
-    seed = {"languages": {"fr": 0.5}, "seconds": 3}
-    return st.one_of(changed_object([seed]), changed([json.dumps(seed).encode()]))
+@st.composite
+def _changed_within(draw, seed: dict) -> bytes:
+    """One value of the seed, however deep, replaced."""
+    mark = "here it goes"
+    path = draw(st.sampled_from(list(run_json.paths_of(seed))))
+    text = json.dumps(run_json.replaced(seed, path, mark))
+    return _bytes(text.replace(json.dumps(mark), draw(json_text())))
+
+
+def run_json_files(seed: dict) -> st.SearchStrategy[bytes]:
+    """The JSON file of a run, of which `seed` is a sound one."""
+    deep = _changed_within(seed)
+    return st.one_of(deep, deep, changed_object([seed]), changed([json.dumps(seed).encode()]))
+
+
+def table_files() -> st.SearchStrategy[bytes]:
+    """A table of files, of any names."""
+    odd = st.sampled_from(
+        [".", "..", "/etc/passwd", "a/../b", "a\0b", "a/" * 3000, "a.safetensors"]
+    )
+    tables = st.dictionaries(st.one_of(NAMES, odd), st.just([3, run_json.SHA]), max_size=3)
+    return st.one_of(
+        tables.map(lambda table: json.dumps(table).encode()), run_json_files(run_json.TABLE)
+    )
 
 
 # Arrays

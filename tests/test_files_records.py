@@ -39,6 +39,7 @@ class Outer:
     rest: Any = None
 
 
+GOOD = {"share": 1, "bounds": [0, 1]}
 ONE, OTHER = Inner(share=0.25, bounds=(0.0, 1.0)), Inner(share=1.0, bounds=(-1.0, 2.5), rank=3)
 RECORD = Outer(
     name="x", inner={"fr": ONE, "en": OTHER}, sides=Two(OTHER, ONE), shares=Two(0.5, 1.0),
@@ -75,20 +76,35 @@ def test_what_is_written_is_read_back():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": 3}, r"file: Expected `str`, got `int` - at `\$.name`"),
-        ({"is_new": 1}, r"Expected `bool`, got `int` - at `\$.is_new`"),
-        ({"names": "b"}, r"Expected `array`, got `str` - at `\$.names`"),
-        ({"names": ["b", 2]}, r"Expected `str`, got `int` - at `\$.names\[1\]`"),
-        ({"inner": []}, r"Expected `object`, got `array` - at `\$.inner`"),
-        ({"inner": {"fr": {"bounds": [0, 1]}}}, r"missing required field `share` - at `\$.inner"),
-        ({"inner": {"fr": {"share": True, "bounds": [0, 1]}}}, r"got `bool` - at `\$.*share`"),
-        ({"inner": {"fr": {"share": 1, "bounds": [0]}}}, r"length 2, got 1 - at `\$.*bounds`"),
+        ({"name": 3}, r"file: name: expected str, got 3"),
+        ({"is_new": 1}, r"file: is_new: expected bool, got 1"),
+        ({"names": "b"}, r"file: names: expected array, got 'b'"),
+        ({"names": ["b", 2]}, r"file: names\[1\]: expected str, got 2"),
+        ({"inner": []}, r"file: inner: expected object, got \[\]"),
+        ({"inner": {"en": GOOD, "fr": {"bounds": [0, 1]}}}, r"file: inner\.fr\.share: missing"),
         (
-            {"inner": {"fr": {"share": 1, "bounds": [0, 1], "rank": 0.5}}},
-            r"got `float` - at `\$.*rank`",
+            {"inner": {"a b": GOOD | {"share": True}}},
+            r"inner\.'a b'\.share: expected float, got True",
         ),
-        ({"shares": {"a": 0.5, "b": "x"}}, r"Expected `float`, got `str` - at `\$.shares"),
-        ({"sides": {"a": None, "b": None}}, r"got `null` - at `\$.sides.a`"),
+        (
+            {"inner": {"fr": {"share": 1, "bounds": [0]}}},
+            r"fr\.bounds: expected array of length 2, got \[0\]",
+        ),
+        (
+            {"inner": {"fr": GOOD | {"rank": 0.5}}},
+            r"inner\.fr\.rank: expected int \| null, got 0\.5",
+        ),
+        (
+            {"inner": {"fr": GOOD | {"share": 10**400}}},
+            r"share: expected a smaller number, got 1000",
+        ),
+        ({"shares": {"a": 0.5, "b": "x"}}, r"file: shares\.b: expected float, got 'x'"),
+        ({"sides": {"a": None, "b": None}}, r"file: sides\.a: expected object, got None"),
+        ({"sides": {}, "name": 1}, r"file: name: expected str, got 1"),
+        (
+            {"name": "x" * 10**6, "is_new": {"y" * 10**6: 1}},
+            r"file: is_new: expected bool, got \{'yyy",
+        ),
     ],
 )
 def test_other_values_are_refused_by_their_place(change, message):

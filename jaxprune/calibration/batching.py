@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, shown
 
 # Padded tokens that one more static shape has to save: each is compiled once per run.
 SHAPE_COST = 128
@@ -55,6 +55,30 @@ def check_batches(batches: object) -> None:
         raise InputError(
             f"batches: got {got}; allowed: a list of Batch, as jaxprune.demonstrations makes"
         )
+    assert isinstance(batches, Sequence)
+    for number, batch in enumerate(batches):
+        if wrong := _fault(batch):
+            raise InputError(f"batches[{number}]: {wrong}")
+
+
+def _fault(batch: Batch) -> str | None:
+    """What of a batch is not as its attributes say; None if all is."""
+    for name, kinds, rank in (("tokens", "iu", 2), ("valid", "b", 2), ("samples", "iu", 1)):
+        array = getattr(batch, name)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != rank:
+            kind = "bool" if kinds == "b" else "integers"
+            return f"{name}: got {shown(array)}; allowed: an array of {kind}, {'[B, T]' if rank == 2 else '[B]'}"
+    shapes = batch.tokens.shape, batch.valid.shape, batch.samples.shape
+    if not batch.tokens.size or shapes[1:] != (shapes[0], shapes[0][:1]):
+        return (
+            f"tokens, valid and samples have the shapes {shapes}; allowed: [B, T], [B, T] and [B]"
+        )
+    gaps = ~batch.valid[:, 0] | (batch.valid[:, 1:] & ~batch.valid[:, :-1]).any(axis=1)
+    if gaps.any():
+        return (
+            f"row {gaps.argmax()} is not left-justified; allowed: real tokens first, one at least"
+        )
+    return None
 
 
 def token_counts(batches: Sequence[Batch]) -> dict[str, int]:

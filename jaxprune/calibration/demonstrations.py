@@ -22,14 +22,15 @@ from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_languages
 from jaxprune.calibration.kinds import KINDS, Kind
 from jaxprune.calibration.languages import language
 from jaxprune.calibration.texts import aligned, code_samples
-from jaxprune.errors import InputError, listed
+from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import read_npz
-from jaxprune.schema import check
+from jaxprune.schema import PATH, check, known_arguments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+@known_arguments
 def demonstrations(
     tokenizer: "PreTrainedTokenizerBase | None",
     data: str | Path,
@@ -80,6 +81,7 @@ def demonstrations(
         raise InputError("calibration.code: not set; allowed: a folder of .py files, a hub id")
     role = chosen_kind.role
     codes = [source, target] if chosen_kind.translates else [source]
+    check("data", data, PATH)
     lines = aligned(data, codes)
     try:
         chosen = sample_lines(len(lines[0]), role, shots, samples, seed, compat)
@@ -111,6 +113,8 @@ def _usable(tokenizer: "PreTrainedTokenizerBase | None", kind: Kind) -> "PreTrai
         )
     if tokenizer is None:
         raise InputError(f"the model has no tokenizer, which {kind.name} demonstrations need")
+    if not hasattr(tokenizer, "eos_token"):
+        raise refusal("tokenizer", tokenizer, "one of transformers, as Model.tokenizer")
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
     return tokenizer
@@ -187,6 +191,7 @@ def _all_real(tokens: Int32[np.ndarray, "B T"], role: str) -> Batch:
     return Batch(tokens, valid, role, np.arange(len(tokens), dtype=np.int32))
 
 
+@known_arguments
 def token_batches(
     path: str | Path,
     *,
@@ -207,6 +212,7 @@ def token_batches(
     Raises:
       InputError: not such a file; unknown arrays; see `from_arrays`.
     """
+    check("path", path, PATH)
     check("compat", compat, COMPAT)
     arrays = _read_npz(Path(path).expanduser())
     sets = {"tokens": "input_ids", "code": "code_ids"}

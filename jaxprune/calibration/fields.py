@@ -9,7 +9,8 @@ from typing import Any
 
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import LANGUAGES, language
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError, listed, refusal
+from jaxprune.files import BROKEN_ZIP, open_regular
 from jaxprune.schema import Field, check, choice, integer, names, text
 
 SEED = integer(0, 0, "of shuffles and random masks")
@@ -97,7 +98,7 @@ def check_calibration(calibration: Any, criterion: str, roles: Collection[str]) 
         arrays = _npz_names(calibration.data, kind.name)
         if with_code and "code_ids" not in arrays:
             raise InputError(
-                f"calibration.data: {calibration.data} holds {' '.join(sorted(arrays))}; "
+                f"calibration.data: {calibration.data} holds {listed(sorted(arrays), ' ')}; "
                 f"pruning.criterion {criterion} needs code_ids as well"
             )
         return
@@ -110,9 +111,11 @@ def check_calibration(calibration: Any, criterion: str, roles: Collection[str]) 
 
 def _npz_names(path: str, kind: str) -> set[str]:
     try:
-        with zipfile.ZipFile(Path(path).expanduser()) as archive:
+        with open_regular(Path(path).expanduser()) as file, zipfile.ZipFile(file) as archive:
             return {name.removesuffix(".npy") for name in archive.namelist()}
-    except (FileNotFoundError, IsADirectoryError, zipfile.BadZipFile):
+    except InputError:
+        raise
+    except BROKEN_ZIP:
         raise InputError(
             f"calibration.data: {path!r} is not an .npz file, which kind {kind} needs"
         ) from None

@@ -10,7 +10,8 @@ import numpy as np
 
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.nano import text_place
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, listed
+from jaxprune.files import read_regular
 
 # How data sets name the column of sentences: FLORES+, FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
@@ -85,7 +86,7 @@ def sentences(data: str | Path, code: str) -> list[str]:
 
 def _pick_txt(folder: Path, code: str) -> Path:
     path = folder / f"{code}.txt"
-    if not path.is_file():
+    if not path.exists():
         raise _missing(folder, code, [file.stem for file in folder.glob("*.txt")])
     return path
 
@@ -93,7 +94,7 @@ def _pick_txt(folder: Path, code: str) -> Path:
 def _pick_flores(folder: Path, code: str) -> Path:
     paths = [folder / "dev" / f"{name}.dev" for name in language(code).flores]
     for path in paths:
-        if path.is_file():
+        if path.exists():
             return path
     raise _missing(folder, code, _codes([file.stem for file in (folder / "dev").glob("*.dev")]))
 
@@ -105,11 +106,11 @@ def _codes(flores: Sequence[str]) -> list[str]:
 
 
 def _missing(data: str | Path, code: str, there: Sequence[str]) -> InputError:
-    return InputError(f"{data}: no language {code!r}; there are {' '.join(sorted(there))}")
+    return InputError(f"{data}: no language {code!r}; there are {listed(sorted(there), ' ')}")
 
 
 def _read_lines(path: Path) -> list[str]:
-    raw = path.read_bytes()
+    raw = read_regular(path)
     try:
         text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

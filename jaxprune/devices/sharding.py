@@ -10,7 +10,7 @@ import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.schema import Field, is_int
 
 # More host devices than this gain nothing: micro-batches already fill a core.
@@ -44,6 +44,19 @@ WHOLE = PartitionSpec()
 # Samples and, where masks are selected, output columns are spread over all devices. MODEL comes first, so that
 # the columns that a device ranks are among those that it holds.
 EVERY = (MODEL, DATA)
+
+
+def given_mesh(mesh: Mesh | None) -> Mesh:
+    """The mesh, or one of all devices where there is none.
+
+    Raises:
+      InputError: it is no mesh, or one of other axes than `device_mesh` makes.
+    """
+    if mesh is None:
+        return device_mesh()
+    if not isinstance(mesh, Mesh) or {*mesh.axis_names} != {DATA, MODEL}:
+        raise refusal("mesh", mesh, f"a jax.sharding.Mesh of the axes {DATA!r} and {MODEL!r}")
+    return mesh
 
 
 def one_cpu_device_per_core() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import Scored
-from jaxprune.files import read_json, sealed, write_json
+from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
-from jaxprune.runs import MODEL_DIGEST
+from jaxprune.runs import scored_digest
 
 
 def clear_folders(
@@ -32,7 +32,7 @@ def clear_folders(
     for name in names:
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         file = workdir / name / "metrics.json"
-        scored = read_json(file).get(MODEL_DIGEST)
+        scored = scored_digest(file.parent)
         if not overwrite and scored not in (None, model.source.fingerprint.digest):
             raise InputError(
                 f"--workdir: {file} has the scores of another model; allowed: --overwrite (replaces them), "

@@ -13,21 +13,21 @@ Hugging Face class (`hf`); what requests share is computed once, whatever their 
 
 from __future__ import annotations
 
-import json
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.hf import load
 from jaxprune.passes import DTYPE
-from jaxprune.schema import check
+from jaxprune.schema import Field, check, flag, integer, is_int, is_number
 
 try:
     from lm_eval.api.model import TemplateLM
@@ -43,8 +43,28 @@ if TYPE_CHECKING:
 MAX_NEW_TOKENS, MAX_LENGTH = 256, 2048
 # How requests name the number of tokens to generate; the first one that is there counts.
 _NEW_TOKENS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-# Say nothing of greedy and beam search.
-_OF_SAMPLING = {"do_sample", "temperature", "top_p", "top_k"}
+_NUMBER = Field("a number of at least 0", lambda value: is_number(value) and value >= 0)
+# What a request may say, which may be None too; those of sampling say nothing of greedy and beam search.
+_SETTINGS: Mapping[str, Field] = {
+    "until": Field(
+        "a text or a list of texts",
+        lambda value: (
+            isinstance(value, str)
+            or (isinstance(value, list | tuple) and all(isinstance(end, str) for end in value))
+        ),
+    ),
+    **dict.fromkeys((*_NEW_TOKENS, "num_beams"), integer(1, 1)),
+    "do_sample": flag(False),
+    **dict.fromkeys(("temperature", "top_p", "top_k"), _NUMBER),
+}
+_BATCH_SIZE = Field(
+    "an integer of at least 1, or auto",
+    lambda value: (
+        value is None
+        or (is_int(value) and value > 0)
+        or (isinstance(value, str) and bool(re.fullmatch(r"auto(:[\d.]+)?|0*[1-9]\d{0,8}", value)))
+    ),
+)
 # Tokenizers without a limit say a number with thirty digits.
 _NO_LIMIT = 10**20
 
@@ -66,7 +86,8 @@ class JaxpruneLM(TemplateLM):
       max_batch_size, device: the harness hands them to every class; JAX takes the devices there are.
 
     Raises:
-      InputError: a model that does not load, an unknown dtype, more than the model's positions.
+      InputError: a model that does not load, an unknown dtype, more than the model's positions, a batch_size that
+        is none.
     """
 
     def __init__(
@@ -82,6 +103,7 @@ class JaxpruneLM(TemplateLM):
     ) -> None:
         super().__init__()
         check("dtype", dtype, DTYPE)
+        check("batch_size", batch_size, _BATCH_SIZE)
         self._scorer = Scorer(load(pretrained, revision), dtype=dtype)
         self.tokenizer = self._scorer.model.tokenizer
         self._about = {"pretrained": pretrained, "model_revision": revision}
@@ -93,9 +115,9 @@ class JaxpruneLM(TemplateLM):
         limit = self._scorer.model.config.max_positions
         if max_length is None:
             return limit or _limit_of(self.tokenizer) or MAX_LENGTH
-        if max_length < 1 or (limit is not None and max_length > limit):
-            highest = "" if limit is None else f" to {limit}, the model's positions"
-            raise InputError(f"max_length: got {max_length}; allowed: 1{highest or ' or more'}")
+        if not is_int(max_length) or max_length < 1 or (limit is not None and max_length > limit):
+            highest = " or more" if limit is None else f" to {limit}, the model's positions"
+            raise refusal("max_length", max_length, f"1{highest}")
         return max_length
 
     @cached_property
@@ -215,15 +237,14 @@ class JaxpruneLM(TemplateLM):
         """What the model writes after each context, greedily or by beam search, up to a text of `until`.
 
         Raises:
-          InputError: settings of sampling or unknown ones; no room for a context.
+          InputError: settings of sampling, unknown ones or such of another kind; no room for a context.
         """
-        groups = defaultdict(list)
+        groups: defaultdict[_GenerationSettings, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
-            groups[json.dumps(request.args[1], sort_keys=True)].append(number)
+            groups[_read(request.args[1])].append(number)
         answers = [""] * len(requests)
         self._generator.progress = not disable_tqdm
-        for key, members in groups.items():
-            settings = _read(json.loads(key))
+        for settings, members in groups.items():
             contexts = [requests[number].args[0] for number in members]
             for number, text in zip(members, self._generate(contexts, settings), strict=True):
                 answers[number] = text
@@ -278,32 +299,34 @@ class JaxpruneLM(TemplateLM):
 class _GenerationSettings(NamedTuple):
     """How a request wants text to be generated."""
 
-    until: list[str]
+    until: tuple[str, ...]
     new_tokens: int
     beams: int
 
 
-def _read(kwargs: dict[str, Any]) -> _GenerationSettings:
+def _read(kwargs: object) -> _GenerationSettings:
     """The settings of a request.
 
     Raises:
-      InputError: sampling, or a setting that is not known.
+      InputError: sampling, a setting that is not known, or a value of another kind.
     """
-    until = kwargs.pop("until", None) or []
-    limits = [kwargs.pop(name, None) for name in _NEW_TOKENS]
-    new_tokens = next((int(number) for number in limits if number is not None), MAX_NEW_TOKENS)
-    beams = int(kwargs.pop("num_beams", 1))
-    samples = kwargs.get("do_sample", float(kwargs.get("temperature") or 0) > 0)
-    unknown = kwargs.keys() - _OF_SAMPLING
+    if not isinstance(kwargs, Mapping):
+        raise refusal("generation_kwargs", kwargs, "a dict")
+    given = {name: value for name, value in kwargs.items() if value is not None}
+    for name in _SETTINGS.keys() & given.keys():
+        check(f"generation_kwargs: {name}", given[name], _SETTINGS[name])
+    until = given.get("until", ())
+    new_tokens = next((given[name] for name in _NEW_TOKENS if name in given), MAX_NEW_TOKENS)
+    samples = given.get("do_sample", given.get("temperature", 0) > 0)
+    unknown = given.keys() - _SETTINGS.keys()
     if samples or unknown:
-        refused = ", ".join(sorted(unknown)) or "sampling"
+        refused = listed(sorted(unknown, key=str)) or "sampling"
         raise InputError(
             f"generation_kwargs: got {refused}; allowed: until, {_NEW_TOKENS[0]}, num_beams, and "
             "do_sample=false"
         )
-    return _GenerationSettings(
-        [until] if isinstance(until, str) else list(until), new_tokens, beams
-    )
+    ends = (until,) if isinstance(until, str) else tuple(until)
+    return _GenerationSettings(ends, new_tokens, given.get("num_beams", 1))
 
 
 def _cut(text: str, until: Sequence[str]) -> str:

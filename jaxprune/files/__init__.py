@@ -1,15 +1,23 @@
-"""Files of a workdir: written so that they are whole or not there, read so that a broken one is named."""
+"""Files of a workdir and from outside: written so that they are whole or not there, read so that faults are named."""
 
 from jaxprune.files import sealed
-from jaxprune.files.arrays import read_npz
-from jaxprune.files.records import LEFT_OUT_IF_NONE, from_json, read_json, to_json
+from jaxprune.files.arrays import BROKEN_ZIP, read_npz
+from jaxprune.files.json_text import parse_json
+from jaxprune.files.records import LEFT_OUT_IF_NONE, from_json, read_as, read_json, to_json
+from jaxprune.files.regular import check_regular, open_regular, read_regular
 from jaxprune.files.whole import short_names, write_json, write_text
 
 __all__ = [
+    "BROKEN_ZIP",
     "LEFT_OUT_IF_NONE",
+    "check_regular",
     "from_json",
+    "open_regular",
+    "parse_json",
+    "read_as",
     "read_json",
     "read_npz",
+    "read_regular",
     "sealed",
     "short_names",
     "to_json",

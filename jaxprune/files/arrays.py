@@ -12,11 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.errors import InputError
+from jaxprune.files.regular import check_regular
 
 # What the arrays of an .npz may hold, in bytes, or in sizes of the file if that is more: a few
 # thousand bytes of deflated zeros can stand for any amount of memory.
 _INFLATED = 64 << 20
 _RATIO = 20
+# What zipfile raises for what is no zip file, or a broken one.
+BROKEN_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(TypeError, ValueError, OverflowError),
+    RuntimeError,  # encrypted; NotImplementedError: a method that zipfile does not know
+)
 # As np.save writes it. Nothing else reaches numpy's parser, which evaluates the header as Python.
 _NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '(?P<dtype>[<>|=]?[biufcUSV][1-9]\d{0,8})', ?"
@@ -33,7 +40,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
       InputError: a damaged file, one with other things than plain arrays, or one that would inflate
         to more than 64 MiB and 20 times its size.
     """
-    allowed = max(_INFLATED, _RATIO * path.stat().st_size)
+    allowed = max(_INFLATED, _RATIO * check_regular(path).st_size)
     with path.open("rb") as file:
         try:
             if file.read(2) != b"PK":  # zipfile would find a zip behind anything else
@@ -49,11 +56,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 arrays = {m.filename.removesuffix(".npy"): _array(archive, m) for m in members}
         except InputError:
             raise
-        except (
-            *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
-            *(TypeError, ValueError, OverflowError),
-            RuntimeError,  # encrypted; NotImplementedError: a method that zipfile does not know
-        ) as error:
+        except BROKEN_ZIP as error:
             raise InputError(f"{path}: damaged, or no .npz of plain arrays") from error
     if len(arrays) < len(members):
         raise InputError(f"{path}: two of its arrays have one name")

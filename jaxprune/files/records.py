@@ -3,33 +3,62 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, TypeVar
 
 import msgspec
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, named, shown
+from jaxprune.files.json_text import parse_json
+from jaxprune.files.regular import read_regular
 
 Record = TypeVar("Record")
+# Objects and lists in one another that a file may hold: whoever goes through a value may call itself so often.
+_DEEPEST = 50
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where there is no file.
 
     Raises:
-      InputError: no JSON, or no object.
+      InputError: no regular file, no JSON, or no object.
     """
-    if not path.is_file():
+    if not path.exists():
         return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: broken, {error}; expected JSON") from None
+    broken = "broken, {}; expected JSON"
+    value = parse_json(read_regular(path), str(path), broken=broken, strict=False)
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object")
+    if _is_deeper(value, _DEEPEST):
+        raise InputError(f"{path}: broken, more than {_DEEPEST} levels deep; expected JSON")
     return value
+
+
+def read_as(kind: type[Record] | GenericAlias, path: Path) -> Record | None:
+    """The object in a JSON file as it is, with values as a type says of them; None where there is no file.
+
+    Args:
+      kind: a TypedDict, or a dict of one kind of values. Keys that a TypedDict does not name may hold anything.
+
+    Raises:
+      InputError: as `read_json` and `from_json`.
+    """
+    if not path.exists():
+        return None
+    value: Any = read_json(path)
+    from_json(kind, value, str(path))
+    return value
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(most):
+        values = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [inner for part in values for inner in part if isinstance(inner, dict | list)]
+    return bool(level)
 
 
 # Metadata of a record's field that has no key in JSON while it is None.
@@ -52,18 +81,72 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def from_json(kind: type[Record], value: object, where: str) -> Record:
+def from_json(kind: type[Record] | GenericAlias, value: object, where: str) -> Record:
     """The record that `to_json` wrote as `value`; other keys are passed over.
 
     Args:
-      kind: a dataclass. A field with a default may be missing.
+      kind: a dataclass, a TypedDict or a type of their values. A field with a default may be missing.
       where: the file, for messages.
 
     Raises:
-      InputError: a key is missing or holds something else; names it. Or text holds half a surrogate pair,
-        which JSON can escape and UTF-8 has not.
+      InputError: a key is missing or holds something else, "report.json: sparsity.layers[3]: expected float, got
+        'x'". Or text holds half a surrogate pair, which JSON can escape and UTF-8 has not.
     """
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+    except UnicodeEncodeError as error:
         raise InputError(f"{where}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where}: {_explained(kind, value, str(error))}") from None
+
+
+# What msgspec says: "Expected `float`, got `str` - at `$.languages[...].accuracy`".
+
+_MISSING = "Object missing required field `"
+
+
+def _explained(kind: Any, value: Any, message: str) -> str:
+    """The same with the value and the keys of objects, which msgspec leaves out."""
+    said, _, path = message.partition(" - at `$")
+    keys: list[str | int] = []
+    for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
+        if step == "[...]":
+            keys.append(_unfit(kind, value, keys, message))
+        else:
+            keys.append(step[1:] if step[0] == "." else int(step[1:-1]))
+    if said.startswith(_MISSING):
+        return f"{_path([*keys, said.removeprefix(_MISSING).rstrip('`')])}: missing"
+    for key in keys:
+        value = value[key]
+    place = f"{_path(keys)}: " if keys else ""
+    expected = re.sub(r"^Expected |, got .*|`", "", said)
+    expected = "a smaller number" if expected == "Number out of range" else expected
+    return f"{place}expected {expected}, got {shown(value)}"
+
+
+def _unfit(kind: Any, value: Any, keys: Sequence[str | int], message: str) -> str:
+    """The key, in the object that lies at others, without whose value msgspec would not say this."""
+    inner = value
+    for key in keys:
+        inner = inner[key]
+    for key in inner:
+        try:
+            msgspec.convert(_only(value, [*keys, key]), kind)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                return str(key)
+    raise AssertionError(message)
+
+
+def _only(value: Any, keys: Sequence[str | int]) -> Any:
+    key, *rest = keys
+    if not rest:
+        return {key: value[key]}
+    copy = value.copy()
+    copy[key] = _only(value[key], rest)
+    return copy
+
+
+def _path(keys: Sequence[str | int]) -> str:
+    parts = (f"[{key}]" if isinstance(key, int) else f".{named(key)}" for key in keys)
+    return "".join(parts).removeprefix(".")

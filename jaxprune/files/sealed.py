@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-import msgspec
-
-from jaxprune.errors import InputError
-from jaxprune.files.records import read_json
+from jaxprune.errors import InputError, shown
+from jaxprune.files.records import from_json, read_json
 from jaxprune.files.whole import write_json
 
 TABLE = "files.json"
 UNFINISHED = ".jaxprune-unfinished"
+_LONGEST_NAME, _LONGEST_PATH = 255, 2000  # bytes
+_MOST = 12  # lines on files of others
 DAMAGED = "damaged, its bytes are not those that were written"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
@@ -44,14 +45,30 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
     file = folder / TABLE
     if not file.is_file():
         raise InputError(f"{folder}: no {TABLE}; expected a folder that jaxprune wrote")
-    try:
-        files = msgspec.convert(read_json(file), dict[str, FileFacts])
-    except msgspec.ValidationError as error:
-        raise InputError(f"{file}: broken, {error}") from None
-    for name in files:
-        if not name or ".." in (parts := PurePosixPath(name).parts) or parts[0] == "/":
-            raise InputError(f"{file}: broken, {name!r} is no file of the folder")
+    files = from_json(dict[str, FileFacts], read_json(file), str(file))
+    check_names(files, file)
     return files
+
+
+def check_names(names: Iterable[str], file: Path) -> None:
+    """Refuses names, read in a file, that no file within its folder can have.
+
+    Raises:
+      InputError: names the first one.
+    """
+    for name in names:
+        if not _may_be_inside(name):
+            raise InputError(f"{file}: broken, {shown(name)} is no file of the folder")
+
+
+def _may_be_inside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    try:
+        lengths = [len(os.fsencode(part)) for part in (name, *parts)]
+    except UnicodeEncodeError:
+        return False
+    fits = max(lengths) <= _LONGEST_PATH and max(lengths[1:], default=0) <= _LONGEST_NAME
+    return fits and bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in name
 
 
 def fault(path: Path, facts: FileFacts) -> str | None:
@@ -67,9 +84,11 @@ def faults(folder: Path) -> Iterator[str]:
     for name, facts in files.items():
         if wrong := fault(folder / name, facts):
             yield f"{name}: {wrong}"
-    for name in _names(folder):
-        if name not in files:
-            yield f"{name}: not written by jaxprune"
+    foreign = [name for name in _names(folder) if name not in files]
+    for name in foreign[:_MOST]:
+        yield f"{name}: not written by jaxprune"
+    if left := foreign[_MOST:]:
+        yield f"and {len(left):,} more: not written by jaxprune"
 
 
 def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:

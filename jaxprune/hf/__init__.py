@@ -3,19 +3,21 @@
 from jaxprune.hf.export import HfWriter, export_hf
 from jaxprune.hf.fields import FIELDS
 from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
-from jaxprune.hf.model import Model, load
+from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.tensors import ShardWriter
-from jaxprune.hf.weights import shapes, size, to_stored
+from jaxprune.hf.weights import STORED, shapes, size, to_stored
 
 __all__ = [
     "FIELDS",
+    "STORED",
     "Fingerprint",
     "HfWriter",
     "InMemory",
     "Model",
     "ParameterSource",
     "ShardWriter",
+    "check_model",
     "combined",
     "export_hf",
     "exported_digest",

@@ -11,11 +11,12 @@ import numpy as np
 
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
-from jaxprune.hf.model import Model
+from jaxprune.hf.model import Model, check_model
 from jaxprune.hf.source import check_params
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
 from jaxprune.models import Params
+from jaxprune.schema import PATH, check, known_arguments
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
 BESIDE = ("*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "README*")
@@ -73,6 +74,7 @@ class HfWriter:
         sealed.finish(self._folder)
 
 
+@known_arguments
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:
     """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
 
@@ -85,6 +87,8 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
       InputError: the folder holds something else, or is the one that the model is read from; parameters of another
         model.
     """
+    check_model(model)
+    check("folder", folder, PATH)
     check_params(model.config, params)
     with HfWriter(model, Path(folder).expanduser(), overwrite) as writer:
         writer.write_part(params["embed"], "embed")

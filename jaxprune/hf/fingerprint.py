@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import stat
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ import jax
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.files import from_json, read_json, sealed, to_json, write_json
+from jaxprune.files import check_regular, from_json, read_json, sealed, to_json, write_json
 
 # A file may change twice within one tick of the clock that stamps it; younger ones are not kept.
 _TICK = 2.0  # seconds
@@ -41,11 +40,9 @@ class FileState:
     def of(cls, path: Path) -> FileState:
         """InputError where there is no regular file."""
         try:
-            found = path.stat()
+            found = check_regular(path)
         except FileNotFoundError:
             raise InputError(f"{path}: it was there and is gone") from None
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path}: no regular file; expected one")
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 

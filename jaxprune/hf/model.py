@@ -7,11 +7,13 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxprune.errors import InputError
-from jaxprune.hf.hub import resolve
+from jaxprune.errors import InputError, refusal
+from jaxprune.files import check_regular
+from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, size
 from jaxprune.models import ModelConfig, Params, load_config
+from jaxprune.schema import PATH, check, known_arguments
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,6 +51,9 @@ class Model:
             raise InputError(
                 f"{self.folder}: no tokenizer; expected {' or '.join(TOKENIZER_FILES)}"
             )
+        for file in (file for pattern in CONFIG_FILES for file in self.folder.glob(pattern)):
+            if file.exists():  # no link to nothing
+                check_regular(file)
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
         except (
@@ -92,6 +97,13 @@ class Model:
         return dataclasses.replace(self, source=InMemory(self.config, params))
 
 
+def check_model(model: object) -> None:
+    """Refuses what is no open model, such as its name; InputError."""
+    if not isinstance(model, Model):
+        raise refusal("model", model, "a Model, as jaxprune.load opens it")
+
+
+@known_arguments
 def load(model: str | Path, revision: str | None = None) -> Model:
     """Opens a model from a local Hugging Face folder or a hub id.
 
@@ -99,6 +111,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
       InputError: no such folder or id; a config, tensor name or shape that does not fit.
       OSError: the hub cannot be reached.
     """
+    check("model", model, PATH)
     folder = resolve(str(model), revision)
     config = load_config(folder)
     return Model(config, folder, Weights.open(config, folder))

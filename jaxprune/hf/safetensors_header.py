@@ -7,16 +7,15 @@ the tensors one after another without gaps.
 import json
 import math
 import struct
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import ml_dtypes
 import numpy as np
 
 from jaxprune.errors import InputError
+from jaxprune.files import parse_json
 
 DTYPES: dict[str, np.dtype] = {
     "F64": np.dtype(np.float64),
@@ -102,7 +101,7 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
             raise InputError(
                 f"{path}: truncated: {size} bytes, its header alone ends at {8 + length}"
             )
-        header = parse_json(file.read(length), f"{path}: safetensors header")
+        header = parse_object(file.read(length), f"{path}: safetensors header")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise InputError(f"{path}: __metadata__ in its header must map text to text")
@@ -131,31 +130,13 @@ def header_bytes(specs: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> bytes
     return struct.pack("<Q", len(text)) + text
 
 
-def parse_json(data: bytes, where: str) -> dict[str, object]:
-    """A JSON object from foreign bytes; refuses duplicate keys, NaN and other text than UTF-8.
+def parse_object(data: bytes, where: str) -> dict[str, object]:
+    """A JSON object from foreign bytes; refuses what `files.parse_json` does.
 
     Raises:
       InputError: the bytes are anything else than one such object. `where` opens the message.
     """
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        table = dict(pairs)
-        if len(table) < len(pairs):
-            ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-            raise InputError(f"{where}: key {quoted(twice)} stands there twice")
-        return table
-
-    def refuse(constant: str) -> NoReturn:
-        raise InputError(f"{where}: {constant} is not JSON")
-
-    try:
-        table = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
-        if b"\\u" in data:  # JSON can spell half a character, which no name holds
-            json.dumps(table, ensure_ascii=False).encode()
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
-        raise InputError(f"{where}: no valid JSON ({str(error)[:200]})") from error
+    table = parse_json(data, where)
     if not isinstance(table, dict):
         raise InputError(f"{where}: must be a JSON object, is of type {type(table).__name__}")
     return table

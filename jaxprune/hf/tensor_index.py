@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxprune.errors import InputError
 from jaxprune.hf import safetensors_header, torch_bin
-from jaxprune.hf.safetensors_header import TensorInfo, parse_json, quoted
+from jaxprune.hf.safetensors_header import TensorInfo, parse_object, quoted
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -91,7 +91,7 @@ def _weight_map(index: Path) -> Mapping[str, str]:
     size = index.stat().st_size
     if size > _MAX_INDEX:
         raise InputError(f"{index}: {size} bytes, at most {_MAX_INDEX} allowed")
-    weight_map = parse_json(index.read_bytes(), str(index)).get("weight_map")
+    weight_map = parse_object(index.read_bytes(), str(index)).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise InputError(f"{index}: must have a weight_map from tensors to files")
     suffix = ".bin" if index.name.endswith(".bin.index.json") else ".safetensors"

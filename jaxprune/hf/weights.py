@@ -19,6 +19,7 @@ from jaxprune.hf.tensors import ShardWriter, TensorFiles
 from jaxprune.models import ModelConfig, Params, family_of, modules
 
 HEAD_TENSOR = "lm_head.weight"
+STORED = ("float32", "float16", "bfloat16")  # dtypes of a checkpoint
 
 
 def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -220,14 +221,14 @@ class Weights:
             raise InputError(
                 f"{info.file}: tensor {name} has shape {list(info.shape)}, config.json asks for {list(expected)}"
             )
-        if info.dtype.name not in ("float32", "float16", "bfloat16"):
+        if info.dtype.name not in STORED:
             raise InputError(
                 f"{info.file}: tensor {name} is {info.dtype.name}, expected float32, float16 or bfloat16"
             )
 
 
 def _several(noun: str, names: list[str]) -> str:
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
     return f"{noun}{'s' if len(names) > 1 else ''} {shown}"
 
 

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from jaxprune.errors import InputError
+from jaxprune.evaluation.comparison import MetricsFile, read_metrics
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy
-from jaxprune.files import from_json, read_json, read_npz
+from jaxprune.files import from_json, read_as, read_npz
 from jaxprune.passes import ActivationStats
-from jaxprune.runs import check_scored_model, checkpoint
+from jaxprune.runs import Report, RunConfig, check_scored_model, checkpoint, read_report
+from jaxprune.schema import Share
 
 Arrays = dict[str, np.ndarray]
+
+
+class Top(TypedDict, total=False):
+    """The share of features that counts as the largest."""
+
+    used: Share
+
+
+class Summary(TypedDict, total=False):
+    """analysis.json, as far as a page tells of it."""
+
+    top: Top
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +44,7 @@ class Analysis:
       masks: masks.npz.
     """
 
-    summary: dict[str, Any]
+    summary: Summary
     magnitudes: Arrays
     overlap: Arrays
     masks: Arrays
@@ -82,9 +96,9 @@ class RunFiles:
     """
 
     folder: Path
-    config: dict[str, Any]
-    report: dict[str, Any]
-    metrics: dict[str, dict[str, Any]]
+    config: RunConfig
+    report: Report
+    metrics: dict[str, MetricsFile]
     options: dict[str, int]
     stats: ActivationStats | None
     analysis: Analysis
@@ -114,8 +128,9 @@ def read_files(folder: Path) -> RunFiles:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
     check_scored_model(folder)
-    metrics = {file.parent.name: read_json(file) for file in sorted(folder.glob("*/metrics.json"))}
-    report = read_json(folder / "report.json")
+    files = sorted(folder.glob("*/metrics.json"))
+    metrics = {file.parent.name: read_metrics(file.parent) for file in files}
+    report = read_report(folder) or {}
     analysis = _analysis(folder / "analysis")
     if not (metrics or report or analysis.summary):
         raise InputError(
@@ -123,11 +138,11 @@ def read_files(folder: Path) -> RunFiles:
             "<task>/metrics.json (scripts/evaluate.py) or analysis/ (scripts/analyze.py)"
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
-    config = read_json(folder / "config.json")
+    config = read_as(RunConfig, folder / "config.json") or {}
     return RunFiles(folder, config, report, metrics, _options(folder, metrics), stats, analysis)
 
 
-def _options(folder: Path, metrics: dict[str, dict[str, Any]]) -> dict[str, int]:
+def _options(folder: Path, metrics: Iterable[str]) -> dict[str, int]:
     """Task → columns of its scores."""
     options = {}
     for task in metrics:
@@ -139,7 +154,7 @@ def _options(folder: Path, metrics: dict[str, dict[str, Any]]) -> dict[str, int]
 
 
 def _analysis(folder: Path) -> Analysis:
-    summary = read_json(folder / "analysis.json")
+    summary = read_as(Summary, folder / "analysis.json")
     if not summary:  # it is written last
         return Analysis({}, {}, {}, {})
     files = (folder / f"{name}.npz" for name in ("magnitudes", "overlap", "masks"))

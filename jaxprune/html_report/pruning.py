@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from jaxprune.html_report.files import Analysis
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.passes import ActivationStats
+from jaxprune.runs import Sparsity
 from jaxprune.runs.figures import magnitude_lines
 from jaxprune.tables import fraction, percent, tenths, times, whole
 
@@ -24,7 +25,7 @@ _MOST_PAIRS = 3000  # of the maps of all sites
 _ALL = (0.0, 100.0)  # limits of percent
 
 
-def sparsity_section(sparsity: Mapping[str, Any]) -> Section:
+def sparsity_section(sparsity: Sparsity) -> Section:
     """Share of weights dropped, by layer and by kernel; `sparsity` is that of report.json."""
     layers = [100 * share for share in sparsity["layers"]]
     kernels = [
@@ -139,8 +140,8 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
     sets = [str(name) for name in analysis.overlap["sets"]]
     tops = [name for name in analysis.overlap if name.endswith("/top")]
     sites = _hidden_first(name.removesuffix("/top") for name in tops)
-    used = (analysis.summary.get("top") or {}).get("used")
-    share = f"{100 * used:g}%" if isinstance(used, float | int) else "k%"
+    used = analysis.summary.get("top", {}).get("used")
+    share = "k%" if used is None else f"{100 * used:g}%"
     text = (
         f"Of the {share} largest features of the demonstrations of a row, how many percent are among the "
         f"{share} largest (or smallest) of those of a column; unrelated sets would give {share}. "

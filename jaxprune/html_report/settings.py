@@ -63,7 +63,8 @@ def _config(sides: Sides, defaults: Mapping[str, object]) -> list[Markup | None]
 
 
 def _measured(runs: Mapping[str, RunFiles], task: str) -> Sides:
+    metrics: Sides = {name: run.metrics.get(task, {}) for name, run in runs.items()}
     return {
-        name: {key: run.metrics[task][key] for key in ABOUT if key in run.metrics.get(task, {})}
-        for name, run in runs.items()
+        name: {key: values[key] for key in ABOUT if key in values}
+        for name, values in metrics.items()
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
@@ -21,6 +20,7 @@ from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
 from jaxprune.html_report.plain import AFTER, BEFORE
+from jaxprune.runs import Asked, Report
 from jaxprune.tables import count, percent
 
 FILE = "report.html"
@@ -152,9 +152,8 @@ def _facts(run: RunFiles) -> Markup | None:
     models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]
     facts["model"] = next(filter(None, models), None)
     if report:
-        how, text = config.get("pruning") or {}, config.get("calibration") or {}
-        names = ("criterion", "pattern")
-        facts["pruned by"] = ", ".join(str(how[name]) for name in names if name in how)
+        how, text = config.get("pruning", {}), config.get("calibration", {})
+        facts["pruned by"] = ", ".join(filter(None, (how.get("criterion"), how.get("pattern"))))
         facts["weights dropped"] = _dropped(report, how)
         facts["calibrated on"] = _calibration(report, text)
     items = [
@@ -163,15 +162,15 @@ def _facts(run: RunFiles) -> Markup | None:
     return tag("dl", *items, class_="facts") if items else None
 
 
-def _dropped(report: Mapping[str, Any], how: Mapping[str, Any]) -> str | None:
+def _dropped(report: Report, how: Asked) -> str | None:
     if "sparsity" not in report:
         return None
     sparsity = how.get("sparsity")
-    note = f" (asked: {100 * sparsity:g}%)" if isinstance(sparsity, float | int) else ""
+    note = "" if sparsity is None else f" (asked: {100 * sparsity:g}%)"
     return f"{percent(report['sparsity']['overall'])}%{note}"
 
 
-def _calibration(report: Mapping[str, Any], text: Mapping[str, Any]) -> str | None:
+def _calibration(report: Report, text: Asked) -> str | None:
     counts = report.get("tokens") or {}
     tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
     pair = f"{text['source']} → {text['target']}" if {"source", "target"} <= text.keys() else ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError, listed, shown
+from jaxprune.files import parse_json, read_regular
 
 # Attributes that leave the logits of a causal language model as they are: bookkeeping, training,
 # generation. Everything that is neither here nor read by a family raises.
@@ -138,13 +138,12 @@ def read_config(folder: Path) -> tuple[str, Attributes]:
     """`config.json` of a folder as (model_type, attributes); InputError where it is none."""
     path = folder / "config.json"
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        content = read_regular(path)
     except FileNotFoundError:
         raise InputError(
             f"{folder}: no config.json; expected a Hugging Face model folder"
         ) from None
-    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
-        raise InputError(f"{path}: not JSON ({error})") from None
+    raw = parse_json(content, str(path), broken="not JSON ({})", strict=False)
     if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
         raise InputError(f"{path}: expected a JSON object with model_type")
     return raw["model_type"], Attributes(raw, str(path))

@@ -11,11 +11,11 @@ from jax.sharding import Mesh
 from jaxtyping import Shaped
 
 from jaxprune.calibration import Batch, check_batches, check_ids, token_counts
-from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
-from jaxprune.hf import Model
+from jaxprune.hf import Model, check_model
 from jaxprune.models import SITES, BlockParams, ModelConfig, family_of
-from jaxprune.passes.blocks import blocks, to_device
+from jaxprune.passes.blocks import DTYPE, blocks, to_device
 from jaxprune.passes.stats import ActivationStats, sum_samples
 from jaxprune.passes.walk import (
     HIDDEN,
@@ -65,10 +65,12 @@ def probe(
       InputError: an activation is not finite (names layer and site); a sequence is too long; there is no batch, or
         what is none.
     """
+    check_model(model)
+    check("dtype", dtype, DTYPE)
     check_samples(batches, samples_per_device)
     if not batches:
         raise InputError("batches: none; allowed: at least one Batch")
-    mesh = mesh or device_mesh()
+    mesh = given_mesh(mesh)
     states = calibration_states(model, batches, mesh, samples_per_device)
     counts = token_counts(batches)
     segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 
 
 @jax.tree_util.register_dataclass
@@ -44,6 +44,8 @@ class ActivationStats:
         Raises:
           InputError: the two are of different models; names a kernel or site that differs.
         """
+        if not isinstance(other, ActivationStats):
+            raise refusal("merge", other, "ActivationStats, as jaxprune.probe gives")
         _check_same(self, other)
         sums = {role: dict(sites) for role, sites in self.sum_sq.items()}
         count = dict(self.count)

@@ -14,7 +14,7 @@ from jaxprune.calibration import KINDS, Batch, token_batches
 from jaxprune.devices import DATA, MODEL, device_mesh, room
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
-from jaxprune.hf import hub, load
+from jaxprune.hf import STORED, hub, load
 from jaxprune.models import ModelConfig, load_config
 from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.planning import costs
@@ -200,8 +200,11 @@ def _stored(folder: Path) -> str:
     """The dtype that weights are stored in, by their files, or by config.json where there are none."""
     if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")):
         return load(folder).dtype
-    raw = read_json(folder / "config.json") or {}
-    return str(raw.get("dtype") or raw.get("torch_dtype") or "float32")
+    raw = read_json(folder / "config.json")
+    dtype = raw.get("dtype") or raw.get("torch_dtype") or "float32"
+    if dtype not in STORED:
+        raise refusal(f"{folder / 'config.json'}: dtype", dtype, STORED)
+    return str(dtype)
 
 
 # The table.

@@ -13,9 +13,9 @@ from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
 
 from jaxprune.calibration import Batch, token_counts
-from jaxprune.devices import device_mesh
-from jaxprune.errors import InputError
-from jaxprune.hf import Model
+from jaxprune.devices import given_mesh
+from jaxprune.errors import InputError, refusal
+from jaxprune.hf import Model, check_model
 from jaxprune.models import SITES, BlockParams, MaskTree, Params
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
@@ -180,8 +180,11 @@ def prune_blocks(
     Raises:
       InputError: statistics with another propagate, which depends on what was pruned below, or of another depth.
     """
+    check_model(model)
     check_samples(batches, samples_per_device)
-    mesh = mesh or device_mesh()
+    if not isinstance(settings, Settings):
+        raise refusal("settings", settings, "Settings")
+    mesh = given_mesh(mesh)
     states = None
     if stats is not None:
         _check_stats(stats, settings, model.config.n_layers)
@@ -212,6 +215,8 @@ def prune_blocks(
 
 
 def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> None:
+    if not isinstance(stats, ActivationStats):
+        raise refusal("stats", stats, "ActivationStats, as jaxprune.probe gives")
     if settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
     for sums in jax.tree.leaves(stats.sum_sq):

@@ -24,6 +24,7 @@ from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning import selection
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.settings import VARIANT, Selection, group_sizes
+from jaxprune.schema import known_arguments
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Shares:
     overall: float
 
 
+@known_arguments
 def keep(
     scores: ScoreTree,
     sparsity: float | None = None,
@@ -77,6 +79,8 @@ def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
     """`keep` with its arguments as a record."""
     groups = group_sizes(how.pattern)
     for name, leaf in named_leaves("scores", scores).items():
+        if not jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.kind not in "iu":
+            raise InputError(f"scores: {name} is {leaf.dtype}; allowed: floats")
         if leaf.ndim not in (2, 3):
             raise InputError(
                 f"scores: {name} has shape {leaf.shape}; allowed: [in, out] or [layers, in, out]"
@@ -122,14 +126,13 @@ def difference(masks: MaskTree, other: MaskTree) -> MaskTree:
 
 def invert(masks: MaskTree) -> MaskTree:
     """Kept where it was dropped."""
+    _named_masks(masks)
     return jax.tree.map(jnp.logical_not, masks)
 
 
 def density(masks: MaskTree) -> Shares:
     """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights."""
-    sizes = {
-        path: math.prod(mask.shape[-2:]) for path, mask in named_leaves("masks", masks).items()
-    }
+    sizes = {path: math.prod(mask.shape[-2:]) for path, mask in _named_masks(masks).items()}
     kept = _kept(masks)
     return _shares(kept, {path: np.full_like(kept[path], sizes[path]) for path in kept})
 
@@ -181,7 +184,9 @@ def apply(params: Params, masks: MaskTree) -> Params:
 
 
 def pack(masks: MaskTree) -> PackedMasks:
-    """Masks {"blocks": …} as one bit a weight, on the host."""
+    """Masks {"blocks": …} as one bit a weight, on the host; InputError where it is none."""
+    if not _named_masks(masks).keys() or masks.keys() != {"blocks"}:
+        raise InputError('masks: no masks of blocks; allowed: {"blocks": …}, as PruneResult.masks')
     return PackedMasks.of(flatten_dict(masks["blocks"], sep="/"))
 
 
@@ -213,11 +218,20 @@ def _cut_by_xla(leaf: Array | np.ndarray) -> Array | np.ndarray:
     return jax.device_put(leaf, NamedSharding(Mesh(mesh.devices, mesh.axis_names), spec))
 
 
+def _named_masks(masks: MaskTree) -> dict[str, Any]:
+    """The masks by their paths; refuses arrays that are none, whose zeros and ones would pass for masks."""
+    by_path = named_leaves("masks", masks)
+    for path, mask in by_path.items():
+        if mask.dtype != bool or mask.ndim not in (2, 3):
+            raise InputError(
+                f"masks: {path} is {mask.dtype} of shape {mask.shape}; allowed: bool [in, out] or [layers, in, out]"
+            )
+    return by_path
+
+
 def _check_same(masks: MaskTree, other: MaskTree) -> None:
     """Refuses two trees of different models, naming the first path that differs."""
-    ours, theirs = (
-        {p: m.shape for p, m in named_leaves("masks", tree).items()} for tree in (masks, other)
-    )
+    ours, theirs = ({p: m.shape for p, m in _named_masks(tree).items()} for tree in (masks, other))
     for path in [*ours, *theirs]:
         shapes = (ours.get(path), theirs.get(path))
         if shapes[0] != shapes[1]:
@@ -232,7 +246,7 @@ def _kept(masks: MaskTree) -> dict[str, np.ndarray]:
     """Number of kept weights of every leaf by layer, int64 [L]; L = 1 for `[in, out]`."""
     counts = {
         path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
-        for path, mask in named_leaves("masks", masks).items()
+        for path, mask in _named_masks(masks).items()
     }
     layers = {path: len(count) for path, count in counts.items()}
     first = next(iter(layers), None)

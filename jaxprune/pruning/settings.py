@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from jaxprune.calibration import COMPAT, SEED
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, shown
 from jaxprune.passes import DTYPE
 from jaxprune.pruning.criteria import CRITERIA, criterion_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
@@ -86,11 +86,11 @@ class Selection:
             fits = is_number(self.sparsity) and abs(self.sparsity - implied) < 1e-6
             if self.sparsity is not None and not fits:
                 raise InputError(
-                    f"sparsity: got {self.sparsity!r}; allowed: {implied:g} or none, with pattern "
+                    f"sparsity: got {shown(self.sparsity)}; allowed: {implied:g} or none, with pattern "
                     f"{self.pattern}"
                 )
         elif not (is_number(self.sparsity) and 0 <= self.sparsity < 1):
-            raise InputError(f"sparsity: got {self.sparsity!r}; allowed: 0 <= sparsity < 1")
+            raise InputError(f"sparsity: got {shown(self.sparsity)}; allowed: 0 <= sparsity < 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,6 +117,7 @@ class Settings(Selection):
     scores_by: Criterion = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check("pattern", self.pattern, FIELDS["pattern"])
         if self.sparsity is None and group_sizes(self.pattern) is None:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()

@@ -2,18 +2,31 @@
 
 from jaxprune.runs.fields import FIELDS
 from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
+from jaxprune.runs.records import Asked, Report, RunConfig, Sparsity
 from jaxprune.runs.report import environment, peak_memory
 from jaxprune.runs.verify import verify
-from jaxprune.runs.workdir import MODEL_DIGEST, check_scored_model, check_workdir
+from jaxprune.runs.workdir import (
+    MODEL_DIGEST,
+    check_scored_model,
+    check_workdir,
+    read_report,
+    scored_digest,
+)
 
 __all__ = [
     "FIELDS",
     "MODEL_DIGEST",
+    "Asked",
+    "Report",
+    "RunConfig",
+    "Sparsity",
     "check_scored_model",
     "check_workdir",
     "environment",
     "peak_memory",
     "prune_from_config",
     "prune_to_workdir",
+    "read_report",
+    "scored_digest",
     "verify",
 ]

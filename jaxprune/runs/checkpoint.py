@@ -19,11 +19,13 @@ from jax.sharding import Mesh, Sharding
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
-from jaxprune.files import sealed
+from jaxprune.files import from_json, read_json, sealed
 from jaxprune.models import MaskTree, Params, named_leaves, path_name
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
+from jaxprune.runs.records import StatsAbout
+from jaxprune.schema import PATH, check, known_arguments
 
 # Where parameters lie: all alike, each as a tree like theirs says, or as a function of their paths does.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
@@ -50,6 +52,7 @@ class Checkpoint:
     metadata: dict[str, Any]
 
 
+@known_arguments
 def save(
     path: str | Path,
     *,
@@ -74,6 +77,10 @@ def save(
       InputError: the folder holds something else.
       OSError: it cannot be written, as on a full disk.
     """
+    check("path", path, PATH)
+    _check_json(metadata)
+    if params is not None:
+        named_leaves("params", params)
     if masks is not None:
         packed_masks = mask_algebra.pack(masks)
     bits = None if packed_masks is None else packed_masks.to_tree()
@@ -82,6 +89,7 @@ def save(
     _save(Path(path).expanduser(), given, dict(metadata or {}), overwrite)
 
 
+@known_arguments
 def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     """Reads a checkpoint on any number of devices.
 
@@ -93,6 +101,7 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     Raises:
       InputError: there is no whole checkpoint, or a damaged one; a sharding that a parameter lacks or cannot have.
     """
+    check("path", path, PATH)
     folder = _whole(Path(path))
     params = masks = None
     if (folder / "params").is_dir():
@@ -114,6 +123,16 @@ def restore_packed_masks(path: str | Path) -> PackedMasks:
     return _restore_masks(item)
 
 
+def _check_json(metadata: object) -> None:
+    """Refuses what JSON has not, before Orbax meets it on a thread that prints tracebacks."""
+    try:
+        json.dumps(metadata)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"metadata: {error}; allowed: JSON values") from None
+    if not isinstance(metadata, Mapping | None):
+        raise refusal("metadata", metadata, "a dict of JSON values")
+
+
 def _restore_masks(item: Path) -> PackedMasks:
     return PackedMasks.from_tree(_restore_tree(item, None))
 
@@ -127,7 +146,7 @@ def save_stats(path: str | Path, stats: ActivationStats) -> None:
 def restore_stats(path: str | Path) -> ActivationStats:
     """Reads what `save_stats` wrote, onto the host; InputError where there is no whole checkpoint."""
     folder = _whole(Path(path))
-    metadata = _restore_json(folder)
+    metadata = from_json(StatsAbout, _restore_json(folder), str(_metadata_file(folder)))
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
     return ActivationStats(_restore_tree(folder / "sum_sq", None), metadata["count"], sites)
 
@@ -248,4 +267,8 @@ def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
 
 def _restore_json(folder: Path) -> dict[str, Any]:
     _check_files(folder, "metadata")
-    return json.loads((folder / "metadata" / "metadata").read_text(encoding="utf-8"))
+    return read_json(_metadata_file(folder))
+
+
+def _metadata_file(folder: Path) -> Path:
+    return folder / "metadata" / "metadata"

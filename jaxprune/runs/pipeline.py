@@ -85,7 +85,7 @@ def prune_to_workdir(
     if not overwrite and (complete := complete_run(workdir, about)):
         if hosts.is_first():
             print(f"{workdir} is complete; --overwrite makes it anew")
-        return complete
+        return dict(complete)
     mesh = device_mesh(**config.mesh)
     begun = None if overwrite else begun_with(workdir)
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)

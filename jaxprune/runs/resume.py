@@ -22,10 +22,11 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, read_npz, sealed, write_json
+from jaxprune.files import check_regular, read_as, read_npz, sealed, write_json
 from jaxprune.passes import SiteSums
 from jaxprune.pruning import FinishedLayer, PackedMasks
 from jaxprune.runs.identity import difference
+from jaxprune.runs.records import Begun
 
 FOLDER = "progress"
 _RUN, _LOCK = "run.json", "lock"
@@ -80,7 +81,10 @@ class FinishedLayers:
         overwrite: bool,
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / _LOCK).open("w")
+        lock = self.folder / _LOCK
+        if lock.exists():
+            check_regular(lock)
+        self._lock = lock.open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if overwrite:
@@ -129,12 +133,12 @@ class FinishedLayers:
             self.folder.rmdir()
 
     def _check(self, workdir: Path, identity: Mapping[str, Any], samples_per_device: int) -> None:
-        before = read_json(self.folder / _RUN)
-        if not before:
+        before = _begun(workdir)
+        if before is None:
             self._clear()
             about = {"identity": identity, "samples_per_device": samples_per_device}
             write_json(self.folder / _RUN, about)
-        elif differs := difference(before.get("identity") or before, identity):
+        elif differs := difference(before.get("identity", {}), identity):
             raise InputError(
                 f"--workdir: {workdir} holds an unfinished run with {differs}; "
                 "allowed: the same command, --overwrite (starts afresh), or another folder"
@@ -186,11 +190,15 @@ class FinishedLayers:
 
 def begun_with(workdir: Path) -> int | None:
     """The samples of a device at a time that an unfinished run began with; None where there is none."""
-    file = workdir / FOLDER / _RUN
-    samples = read_json(file).get("samples_per_device")
-    if samples is None or (type(samples) is int and samples > 0):
-        return samples
-    raise InputError(f"{file}: broken; allowed: --overwrite, which starts afresh")
+    return (_begun(workdir) or {}).get("samples_per_device")
+
+
+def _begun(workdir: Path) -> Begun | None:
+    """What run.json says; None where there is none, or nothing in it."""
+    try:
+        return read_as(Begun, workdir / FOLDER / _RUN) or None
+    except InputError as error:
+        raise InputError(f"{error}; allowed: --overwrite, which starts afresh") from None
 
 
 def _sync(folder: Path) -> None:

@@ -11,13 +11,13 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxprune.errors import InputError
-from jaxprune.files import read_json
+from jaxprune.errors import InputError, one_line
 from jaxprune.hf import load
 from jaxprune.progress import progress_bar
 from jaxprune.pruning import PackedMasks, hash_masks, hash_weights, summarise
 from jaxprune.runs import checkpoint
-from jaxprune.runs.workdir import file_faults
+from jaxprune.runs.records import Report
+from jaxprune.runs.workdir import file_faults, read_report
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:
@@ -33,26 +33,30 @@ def verify(run: Path, progress: bool = True) -> list[str]:
     Raises:
       InputError: no complete run: report.json, which is written last, or its digests are not there.
     """
-    report = read_json(run / "report.json")
-    if not {"digests", "sparsity"} <= report.keys():
+    report = read_report(run)
+    if report is None or not {"digests", "sparsity"} <= report.keys():
         raise InputError(
             f"{run}: no complete pruning run; expected report.json, which scripts/prune.py writes last"
         )
-    faults = list(file_faults(run, report))
+    return [one_line(fault) for fault in _faults(run, report, progress)]
+
+
+def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
+    yield from file_faults(run, report)
     try:
         layers = checkpoint.restore_packed_masks(run / "checkpoint").layers
     except (InputError, ValueError, OSError, KeyError) as error:
-        return [*faults, f"checkpoint: {_line(error)}"]
-    faults += [f"checkpoint: {fault}" for fault in _mask_faults(layers, report)]
+        yield f"checkpoint: {_line(error)}"
+        return
+    yield from (f"checkpoint: {fault}" for fault in _mask_faults(layers, report))
     for name, read in (("hf", _exported), ("checkpoint", _checkpointed)):
         try:
             block = read(run)
             if block is not None:
                 of_weights = _weight_faults(block, layers, report, f"verify {name}", progress)
-                faults += [f"{name}: {fault}" for fault in of_weights]
+                yield from (f"{name}: {fault}" for fault in of_weights)
         except (InputError, ValueError, OSError, KeyError) as error:
-            faults.append(f"{name}: {_line(error)}")
-    return faults
+            yield f"{name}: {_line(error)}"
 
 
 def _line(error: Exception) -> str:
@@ -72,14 +76,15 @@ def _checkpointed(run: Path) -> Callable[[int], Mapping[str, Any]] | None:
     return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
 
 
-def _mask_faults(layers: Sequence[PackedMasks], report: Mapping[str, Any]) -> Iterator[str]:
+def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:
     digest = hashlib.sha256()
     kept = []
     for layer in layers:
         hash_masks(digest, layer)
         kept.append({p: (int(mask.sum()), mask.size) for p, mask in layer.unpack().items()})
-    if digest.hexdigest() != report["digests"]["masks"]:
-        yield _differ("masks", digest, report)
+    said = report["digests"]["masks"]
+    if digest.hexdigest() != said:
+        yield _differ("masks", digest, said)
     counted = summarise(kept, [], {})["sparsity"]
     for key, value in flatten_dict(counted, sep="/").items():
         said = flatten_dict(report["sparsity"], sep="/").get(key)
@@ -90,7 +95,7 @@ def _mask_faults(layers: Sequence[PackedMasks], report: Mapping[str, Any]) -> It
 def _weight_faults(
     block: Callable[[int], Mapping[str, Any]],
     layers: Sequence[PackedMasks],
-    report: Mapping[str, Any],
+    report: Report,
     name: str,
     progress: bool,
 ) -> Iterator[str]:
@@ -105,9 +110,10 @@ def _weight_faults(
                 if wrong:
                     yield f"layer {number}, {path}: {wrong} weights are not 0 that the mask drops"
             bar.update()
-    if digest.hexdigest() != report["digests"]["weights"]:
-        yield _differ("weights", digest, report)
+    said = report["digests"].get("weights")
+    if digest.hexdigest() != said:
+        yield _differ("weights", digest, said)
 
 
-def _differ(what: str, digest: Any, report: Mapping[str, Any]) -> str:
-    return f"{what}: SHA-256 {digest.hexdigest()[:16]}…, {report['digests'][what][:16]}… in report.json"
+def _differ(what: str, digest: Any, said: str | None) -> str:
+    return f"{what}: SHA-256 {digest.hexdigest()[:16]}…, {(said or 'none')[:16]}… in report.json"

@@ -13,30 +13,55 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, sealed, write_json
+from jaxprune.files import read_as, sealed, write_json
 from jaxprune.hf import combined, exported_digest
 from jaxprune.runs.identity import difference
+from jaxprune.runs.records import Report, ScoredModel
 from jaxprune.runs.resume import OUTPUTS
 
 REPORT, CONFIG = "report.json", "config.json"
+_CHANGED = "changed since it was written"
 # The key of a metrics.json with the digest of the model that was scored.
 MODEL_DIGEST = "model_sha256"
 
 
-def complete_run(workdir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def read_report(workdir: Path) -> Report | None:
+    """What report.json says; None where there is none, or nothing in it.
+
+    Raises:
+      InputError: a value of it is not what it should be; names it.
+    """
+    report = read_as(Report, workdir / REPORT) or None
+    if report is not None:
+        sealed.check_names(report.get("files", {}), workdir / REPORT)
+    return report
+
+
+def scored_digest(folder: Path) -> str | None:
+    """The digest of the model that the scores in a folder are of; None where its metrics.json does not tell.
+
+    Raises:
+      InputError: the file is broken.
+    """
+    return (read_as(ScoredModel, folder / "metrics.json") or {}).get("model_sha256")
+
+
+def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
     """What report.json says, where a run of this identity is complete; None where none is.
 
     Raises:
-      InputError: a run of another identity is.
+      InputError: a run of another identity is, or the report was changed.
     """
-    report = read_json(workdir / REPORT)
-    if not report:
+    report = read_report(workdir)
+    if report is None:
         return None
     if differs := difference(report.get("identity", {}), identity):
         raise InputError(
             f"--workdir: {workdir} holds a complete run with {differs}; "
             "allowed: --overwrite (replaces it), or another folder"
         )
+    if report.get("sha256") != report_digest(report):
+        raise InputError(f"{workdir / REPORT}: {_CHANGED}; allowed: --overwrite (replaces the run)")
     return report
 
 
@@ -56,7 +81,7 @@ def check_workdir(workdir: Path, model: Path) -> None:
         )
     for folder in outputs:
         sealed.check_replaceable(folder, overwrite=True, where="--workdir: ")
-    files = read_json(workdir / REPORT).get("files", {})
+    files = (read_report(workdir) or {}).get("files", {})
     config = workdir / CONFIG
     if config.exists() and [*sealed.file_facts(config)] != files.get(CONFIG):
         raise InputError(
@@ -93,20 +118,29 @@ def check_scored_model(workdir: Path) -> None:
     """Refuses a workdir whose scores are of another model than the one that was pruned into it.
 
     Raises:
-      InputError: names the scores.
+      InputError: names the scores. Or report.json is broken, or it or config.json was changed since a run wrote them.
     """
-    report = read_json(workdir / REPORT)
+    report = read_report(workdir) or {}
+    _check_written(workdir, report)
     models = report.get("models")
-    if models is None:
+    if models is None or "digests" not in report:
         return
     masked = combined({"model": models["dense"], "masks": report["digests"]["masks"]})
     for file in sorted(workdir.glob("*/metrics.json")):
-        scored = read_json(file).get(MODEL_DIGEST)
-        if scored not in (None, models.get("hf"), masked):
+        scored = scored_digest(file.parent)
+        if scored is not None and scored not in (models.get("hf"), masked):
             raise InputError(
                 f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one that {workdir / REPORT} "
                 "tells of; allowed: to evaluate the pruned model again, or the other one in a folder of its own"
             )
+
+
+def _check_written(workdir: Path, report: Report) -> None:
+    config, facts = workdir / CONFIG, report.get("files", {}).get(CONFIG)
+    if "sha256" in report and report["sha256"] != report_digest(report):
+        raise InputError(f"{workdir / REPORT}: {_CHANGED}; expected it as the run wrote it")
+    if facts is not None and config.exists() and sealed.fault(config, (facts[0], facts[1])):
+        raise InputError(f"{config}: {sealed.DAMAGED}")
 
 
 def report_digest(report: Mapping[str, Any]) -> str:
@@ -115,10 +149,10 @@ def report_digest(report: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def file_faults(workdir: Path, report: Mapping[str, Any]) -> Iterator[str]:
+def file_faults(workdir: Path, report: Report) -> Iterator[str]:
     """What of a complete run's files is missing, damaged or not its own, a line each."""
     if report.get("sha256") != report_digest(report):
-        yield f"{REPORT}: changed since it was written"
+        yield f"{REPORT}: {_CHANGED}"
     for name, (size, sha256) in report.get("files", {}).items():
         path = workdir / name
         if wrong := sealed.fault(path, (size, sha256)):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from ml_collections import ConfigDict
 from tqdm import tqdm
@@ -24,12 +23,14 @@ from jaxprune.evaluation import (
     scorer_of,
     translations,
 )
+from jaxprune.evaluation.comparison import read_metrics
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation import TRANSLATION, Sentences, evaluate_translation
-from jaxprune.files import read_json, write_json
+from jaxprune.files import read_as, write_json
 from jaxprune.hf import Model, load
 from jaxprune.pruning import under_masks
 from jaxprune.runs import check_workdir, checkpoint, prune_to_workdir
+from jaxprune.schema import Scalar
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.page import write_sweep_page
 from jaxprune.sweep.plan import (
@@ -98,11 +99,9 @@ def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
     """
     now = {path: value for path, value in flat(config).items() if path not in _FREE}
     file = workdir / CONFIG
-    if file.is_file():
-        try:
-            before = json.loads(file.read_text(encoding="utf-8"))["config"]
-        except (ValueError, KeyError, TypeError):
-            raise InputError(f"{file}: broken; allowed: another --workdir") from None
+    sweep = read_sweep(file)
+    if sweep is not None:
+        before = sweep["config"]
         for path in now:
             # a field that was added since has its default in what is there
             old = before.get(path, FIELDS[path].default)
@@ -114,6 +113,20 @@ def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
                 )
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(file, {"config": flat(config)})
+
+
+class _Sweep(TypedDict):
+    """sweep.json."""
+
+    config: dict[str, Scalar]
+
+
+def read_sweep(file: Path) -> _Sweep | None:
+    """What sweep.json says; None where there is none."""
+    try:
+        return read_as(_Sweep, file)
+    except InputError as error:
+        raise InputError(f"{error}; allowed: another --workdir") from None
 
 
 def _joins(path: str, before: Mapping[str, Any]) -> bool:
@@ -139,7 +152,7 @@ def _missing(folder: Path, evaluations: Jobs) -> list[str]:
 
 def _languages(folder: Path) -> set[str]:
     """Those that metrics.json has figures of."""
-    return {*read_json(folder / "metrics.json").get("languages", {})}
+    return {*read_metrics(folder).get("languages", {})}
 
 
 def _make_variants(left: Sequence[Variant], count: int, config: ConfigDict, workdir: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from jaxtyping import Float
@@ -16,11 +16,21 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation import TaskQuestions, lrp2
 from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, questions
-from jaxprune.files import read_json, write_json
+from jaxprune.files import read_as, write_json
+from jaxprune.schema import Count, Share
 
 # Validation rows that a pair of layers is chosen on, as many as in the authors' code.
 ROWS = 500
 PAIRS = "layers.json"
+
+
+class _Choice(TypedDict):
+    """A pair of layers, and how it was chosen."""
+
+    pair: tuple[Count, Count]
+    task: str
+    rows: Count
+    accuracy: Share
 
 
 def check_data(data: str | None) -> None:
@@ -75,16 +85,16 @@ class Steering:
 
     def _chosen(self, tasks: Sequence[TaskQuestions], file: Path) -> dict[str, tuple[int, int]]:
         """From the file, and by search for languages that it lacks."""
-        choices = read_json(file)
+        choices = read_as(dict[str, _Choice], file) or {}
         for one in tasks:
             for code in one.languages:
                 if code not in choices and code != self._config.calibration.target:
                     choices[code] = self._search(one, code)
                     file.parent.mkdir(parents=True, exist_ok=True)
                     write_json(file, choices)
-        return {code: tuple(entry["pair"]) for code, entry in choices.items()}
+        return {code: (entry["pair"][0], entry["pair"][1]) for code, entry in choices.items()}
 
-    def _search(self, task_questions: TaskQuestions, code: str) -> dict[str, Any]:
+    def _search(self, task_questions: TaskQuestions, code: str) -> _Choice:
         config, task = self._config, task_questions.task
         protocol = task_questions.protocol
         rows = validation_rows(task, code, protocol, config.evaluation.data, config.seed)
@@ -93,7 +103,7 @@ class Steering:
             protocol=protocol, name=f"lrp2 search {code}",
         )  # fmt: skip
         return {
-            "pair": list(search.pair), "task": task.name, "rows": len(rows),
+            "pair": search.pair, "task": task.name, "rows": len(rows),
             "accuracy": float(search.accuracies[search.pair]),
         }  # fmt: skip
 

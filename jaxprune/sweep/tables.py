@@ -20,12 +20,13 @@ from jaxprune.evaluation.comparison import (
     TaskComparison,
     compare_means,
     compare_runs,
+    read_metrics,
     read_run,
     shared_rows,
 )
 from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.files import read_json
+from jaxprune.runs import read_report
 from jaxprune.sweep.plan import DENSE, Variant, jobs, task_languages, variants
 from jaxprune.sweep.records import (
     CalibrationFacts,
@@ -224,11 +225,10 @@ def _seconds(folders: Mapping[Variant, Path]) -> dict[str, float]:
     """By stage, over all variants, as their own files tell."""
     stages: dict[str, float] = {}
     for folder in folders.values():
-        files = {"prune": folder / "report.json"}
-        files |= {file.parent.name: file for file in sorted(folder.glob("*/metrics.json"))}
-        for stage, file in files.items():
-            if file.is_file():
-                seconds = read_json(file).get("seconds", 0.0)
-                total = seconds["total"] if isinstance(seconds, dict) else seconds
-                stages[stage] = round(stages.get(stage, 0.0) + total, 3)
+        report = read_report(folder)
+        seconds = {} if report is None else {"prune": report.get("seconds", {}).get("total", 0.0)}
+        for file in sorted(folder.glob("*/metrics.json")):
+            seconds[file.parent.name] = read_metrics(file.parent).get("seconds", 0.0)
+        for stage, took in seconds.items():
+            stages[stage] = round(stages.get(stage, 0.0) + took, 3)
     return stages

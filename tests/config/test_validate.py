@@ -313,7 +313,7 @@ def run(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (InputError("two\nlines"), 2, "error: two lines\n"),
+        (InputError("two\nlines"), 2, "error: two\\nlines\n"),
         (OSError(28, "No space left"), 1, "error: [Errno 28] No space left: '{workdir}'\n"),
         (OSError(28, "No space left", "/x"), 1, "error: [Errno 28] No space left: '/x'\n"),
     ],

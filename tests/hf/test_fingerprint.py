@@ -66,5 +66,5 @@ def test_changes_since_are_named(file):
 
 def test_what_is_no_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(InputError, match="fifo: no regular file"):
+    with pytest.raises(InputError, match="fifo: not a regular file"):
         FileState.of(tmp_path / "fifo")

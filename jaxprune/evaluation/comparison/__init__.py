@@ -7,6 +7,7 @@ from jaxprune.evaluation.comparison.compare import (
     read_run,
     shared_rows,
 )
+from jaxprune.evaluation.comparison.metrics_files import MetricsFile, read_metrics
 from jaxprune.evaluation.comparison.records import (
     Comparison,
     ComparisonMethod,
@@ -31,6 +32,7 @@ __all__ = [
     "LeftOut",
     "MaskComparison",
     "MeanComparison",
+    "MetricsFile",
     "PerplexityComparison",
     "TaskComparison",
     "TranslationComparison",
@@ -41,6 +43,7 @@ __all__ = [
     "compare_translations",
     "comparison_method",
     "comparison_text",
+    "read_metrics",
     "read_run",
     "shared_rows",
     "write_comparison",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, listed
 from jaxprune.evaluation.comparison.masks import compare_masks
+from jaxprune.evaluation.comparison.metrics_files import read_metrics
 from jaxprune.evaluation.comparison.records import (
     Comparison,
     ComparisonMethod,
@@ -38,7 +39,7 @@ from jaxprune.evaluation.scoring import (
     paired_bootstrap,
     task_metrics,
 )
-from jaxprune.files import read_json, read_npz
+from jaxprune.files import read_npz
 from jaxprune.runs import check_scored_model
 
 
@@ -96,14 +97,14 @@ def comparison_method(seed: int = 0) -> ComparisonMethod:
 def _left_out(folders: Sides[Path], runs: Sides[dict[str, Evaluated]]) -> LeftOut:
     """What only one run has; refuses runs that have nothing, or nothing in common."""
     names = Sides(*(_names(folder, run) for folder, run in zip(folders, runs, strict=True)))
-    for folder, listed in zip(folders, names, strict=True):
-        if not listed:
+    for folder, evaluated in zip(folders, names, strict=True):
+        if not evaluated:
             raise InputError(
                 f"{folder}: not evaluated; expected <task>/<language>.npz, which "
                 "scripts/evaluate.py writes"
             )
     if not {*names.a} & {*names.b}:
-        has = (f"{folder} has {' '.join(n)}" for folder, n in zip(folders, names, strict=True))
+        has = (f"{folder} has {listed(n, ' ')}" for folder, n in zip(folders, names, strict=True))
         raise InputError(f"no task and language in both runs: {'; '.join(has)}")
     return LeftOut(
         only_a=tuple(name for name in names.a if name not in names.b),
@@ -158,11 +159,8 @@ def _read_scores(file: Path) -> Scored | None:
 
 def _evaluated(folder: Path, languages: Mapping[str, Scored]) -> Evaluated:
     """With what metrics.json says of how the task was scored; any of it may be missing."""
-    file = folder / "metrics.json"
-    metrics = read_json(file)
+    metrics = read_metrics(folder)
     figures = metrics.get("languages", {})
-    if not isinstance(figures, dict) or not all(isinstance(f, dict) for f in figures.values()):
-        raise InputError(f'{file}: expected {{"languages": {{"fr": {{…}}, …}}, …}}')
     return Evaluated(
         languages,
         protocol=metrics.get("protocol"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from jaxprune.errors import InputError
+from jaxprune.evaluation.comparison.metrics_files import (
+    PerplexityFile,
+    TranslatedRow,
+    TranslationFile,
+)
 from jaxprune.evaluation.comparison.records import (
     PerplexityComparison,
     Sides,
@@ -13,8 +17,9 @@ from jaxprune.evaluation.comparison.records import (
     TranslationLanguage,
 )
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, holm
+from jaxprune.evaluation.tasks import decode
 from jaxprune.evaluation.translation import TRANSLATION, SystemComparison, compare_systems
-from jaxprune.files import read_json
+from jaxprune.files import from_json, parse_json, read_as
 
 
 def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparison] | None:
@@ -77,27 +82,17 @@ def translated(run: Path) -> set[str]:
 
 def _perplexities(run: Path) -> dict[str, tuple[int, float]]:
     """(tokens, perplexity) by language."""
-    file = run / PERPLEXITY / "metrics.json"
-    languages = read_json(file).get("languages", {})
-    whole = isinstance(languages, dict) and all(
-        isinstance(figure, dict)
-        and isinstance(figure.get("perplexity"), float | int)
-        and isinstance(figure.get("tokens"), int)
-        for figure in languages.values()
-    )
-    if not whole:
-        raise InputError(
-            f'{file}: expected {{"languages": {{"fr": {{"perplexity": …, "tokens": …}}, …}}, …}}'
-        )
+    found = read_as(PerplexityFile, run / PERPLEXITY / "metrics.json") or {}
+    languages = found.get("languages", {})
     return {code: (figure["tokens"], figure["perplexity"]) for code, figure in languages.items()}
 
 
 def _target(run: Path) -> str:
     file = run / TRANSLATION / "metrics.json"
-    protocol = read_json(file).get("protocol")
-    if not isinstance(protocol, dict) or not isinstance(protocol.get("target"), str):
-        raise InputError(f'{file}: expected {{"protocol": {{"target": "en", …}}, …}}')
-    return str(protocol["target"])
+    found = read_as(TranslationFile, file)
+    if found is None:
+        raise InputError(f"{file}: missing")
+    return found["protocol"]["target"]
 
 
 def _compare_language(
@@ -114,13 +109,10 @@ def _compare_language(
     return len(references), compare_systems(left, right, references, target=target)
 
 
-def _read(file: Path) -> list[dict[str, str]]:
-    try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
-    except ValueError as error:
-        raise InputError(f"{file}: broken, {error}; expected JSON lines") from None
-    if not all(
-        isinstance(line, dict) and {"hypothesis", "reference"} <= line.keys() for line in lines
-    ):
-        raise InputError(f"{file}: expected lines with source, hypothesis and reference")
-    return lines
+def _read(file: Path) -> list[TranslatedRow]:
+    broken, rows = "broken, {}; expected JSON lines", []
+    for number, line in enumerate(decode(file).split("\n"), start=1):
+        if line:
+            where = f"{file}:{number}"
+            rows.append(from_json(TranslatedRow, parse_json(line, where, broken=broken), where))
+    return rows

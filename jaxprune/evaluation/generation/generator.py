@@ -15,7 +15,7 @@ from jaxtyping import Bool
 from tqdm import tqdm
 
 from jaxprune.calibration import check_tokens
-from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation.decoding import (
     BeamSearch,
@@ -57,7 +57,7 @@ class Generator:
     ) -> None:
         check("dtype", dtype, DTYPE)
         self.model = model
-        self._model = put_on_devices(model, dtype, mesh or device_mesh())
+        self._model = put_on_devices(model, dtype, given_mesh(mesh))
         self._steps = for_decoding(self._model)
         self.progress = progress
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.calibration import text_place
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source, decode
 
@@ -87,7 +87,7 @@ def texts(data: str, languages: list[str] | None, lines: int | None) -> dict[str
     by_language = {}
     for code in languages or there:
         if code not in there:
-            raise InputError(f"{folder}: no language {code!r}; there are {' '.join(there)}")
+            raise InputError(f"{folder}: no language {code!r}; there are {listed(there, ' ')}")
         by_language[code] = (
             _lines(folder / f"{code}.txt", lines) if files else _rows(rows, code, lines)
         )

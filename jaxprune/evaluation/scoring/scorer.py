@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Bool, Float
 
 from jaxprune.calibration import check_tokens
-from jaxprune.devices import device_mesh, hosts, replicated
+from jaxprune.devices import given_mesh, hosts, replicated
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.forest import Forest, plant
 from jaxprune.evaluation.scoring.parts import Parts
@@ -86,7 +86,7 @@ class Scorer:
     ) -> None:
         self.model = model
         self.dtype = dtype
-        self.mesh = mesh or device_mesh()
+        self.mesh = given_mesh(mesh)
         self.progress = progress
         self._parts = Parts(model, dtype, self.mesh, resident)
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"

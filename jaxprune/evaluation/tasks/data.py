@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import glob
 import io
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from jaxprune.calibration import hub_client, hub_id, hub_refusal
 from jaxprune.errors import InputError, listed, shown
+from jaxprune.files import parse_json, read_regular
 
 _SUFFIXES = (".jsonl", ".csv")
 
@@ -124,7 +124,7 @@ class Source:
         if not self.is_pattern:
             return self._pick(Path(self.data).expanduser(), language)
         path = Path(self._pattern().replace("{lang}", language))
-        if not path.is_file():
+        if not path.exists():
             raise self._missing(language)
         return path
 
@@ -134,7 +134,7 @@ class Source:
 
     def _pick(self, folder: Path, language: str) -> Path:
         paths = [folder / f"{language}{suffix}" for suffix in _SUFFIXES]
-        existing = [path for path in paths if path.is_file()]
+        existing = [path for path in paths if path.exists()]
         if len(existing) > 1:
             raise InputError(
                 f"{folder}: holds {existing[0].name} and {existing[1].name}; allowed: one of them"
@@ -144,8 +144,8 @@ class Source:
         return existing[0]
 
     def _missing(self, language: str) -> InputError:
-        listed = " ".join(sorted(self.languages() or [])) or "none"
-        return InputError(f"{self.data}: no language {language!r}; there are {listed}")
+        there = listed(sorted(self.languages() or []), " ") or "none"
+        return InputError(f"{self.data}: no language {language!r}; there are {there}")
 
     def _hub(self, language: str) -> list[Row]:
         name = self._fill(self.data, language)
@@ -183,7 +183,7 @@ def _languages_of(pattern: str) -> list[str]:
 
 def decode(path: Path) -> str:
     """The text of a file in UTF-8; InputError with the line where it is not."""
-    raw = path.read_bytes()
+    raw = read_regular(path)
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -196,10 +196,8 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
     lines = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines):
         where = f"{path}:{number + 1}"
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{where}: {error}; every line must be a JSON object") from None
+        broken = "{}; every line must be a JSON object"
+        fields = parse_json(line, where, broken=broken, strict=False)
         if not isinstance(fields, dict):
             raise InputError(f"{where}: {line[:40]!r}; every line must be a JSON object")
         yield Row(number, where, fields)

@@ -74,7 +74,7 @@ def load_task(name_or_path: str) -> Task:
     if name_or_path in ready:
         return read_task(_READY / f"{name_or_path}.toml")
     path = Path(name_or_path).expanduser()
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         allowed = f"{', '.join(ready)}, or a .toml file"
         raise refusal("task", str(name_or_path), allowed, choices=ready)
     return read_task(path)

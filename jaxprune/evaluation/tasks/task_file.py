@@ -12,6 +12,7 @@ from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.keys import LABEL_KEYS, PROMPT_KEYS, SECTION_KEYS, TASK_KEYS
 from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, Template
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS, SECTIONS
+from jaxprune.files import read_regular
 from jaxprune.schema import check_table
 
 
@@ -112,8 +113,10 @@ def read_task(path: Path) -> Task:
         file, the key and what is allowed.
     """
     try:
-        table = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(read_regular(path).decode("utf-8"))
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # of TOML, UTF-8 and numbers of 5,000 digits
         raise InputError(f"{path}: not TOML in UTF-8: {error}") from None
     check_table(str(path), table, TASK_KEYS)
     languages = table["languages"]

@@ -136,10 +136,10 @@ def test_other_text_is_refused(runs):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("translation/fr.jsonl", "{", "fr.jsonl: broken, .*; expected JSON lines"),
-        ("translation/fr.jsonl", '{"reference": "x"}\n', "fr.jsonl: expected lines with source"),
-        ("translation/metrics.json", "{}", "metrics.json: expected .*target"),
-        ("perplexity/metrics.json", '{"languages": {"fr": {"tokens": 3}}}', "metrics.json: expected"),
+        ("translation/fr.jsonl", "{", "fr.jsonl:1: broken, .*; expected JSON lines"),
+        ("translation/fr.jsonl", '{"reference": "x"}\n', "fr.jsonl:1: hypothesis: missing"),
+        ("translation/metrics.json", "{}", "metrics.json: protocol: missing"),
+        ("perplexity/metrics.json", '{"languages": {"fr": {"tokens": 3}}}', r"languages\.fr\.perplexity: missing"),
         ("perplexity/metrics.json", "[", "metrics.json: broken"),
     ],
 )  # fmt: skip

@@ -1,0 +1,47 @@
+"""JSON from outside → plain values. Whatever the text, a value or one line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any, NoReturn
+
+from jaxprune.errors import InputError, shown
+
+
+def parse_json(
+    text: str | bytes, where: str, *, broken: str = "no valid JSON ({})", strict: bool = True
+) -> Any:
+    """The value that a JSON text stands for. An object with a key twice is refused: readers differ in which one counts.
+
+    Args:
+      text: bytes are UTF-8.
+      where: file, or file and line; opens the message.
+      broken: how the message goes on, with what the parser says in place of {}.
+      strict: also refuse what Python takes and JSON has not, NaN and Infinity, and halves of surrogate pairs.
+
+    Raises:
+      InputError: the text is no JSON, too deep, or not such as said.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+            raise InputError(f"{where}: key {shown(twice)} stands there twice")
+        return table
+
+    def refuse(constant: str) -> NoReturn:
+        raise InputError(f"{where}: {constant} is not JSON")
+
+    try:
+        plain = text.decode("utf-8") if isinstance(text, bytes) else text
+        constant = refuse if strict else None
+        value = json.loads(plain, object_pairs_hook=unique, parse_constant=constant)
+        if strict and "\\u" in plain:  # JSON can spell half a character, which no name holds
+            json.dumps(value, ensure_ascii=False).encode()
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
+        raise InputError(f"{where}: {broken.format(str(error)[:200])}") from error
+    return value

@@ -1,0 +1,85 @@
+"""The JSON files of a run's workdir, as who reads them may count on: a key may be missing, one that is there fits."""
+
+from __future__ import annotations
+
+from typing import Annotated, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from jaxprune.schema import Count, Hexadecimal, Scalar, Seconds, Share
+
+
+class Sparsity(TypedDict):
+    """Shares of weights that were dropped."""
+
+    overall: Share
+    layers: Annotated[list[Share], Meta(min_length=1)]
+    kernels: Annotated[dict[str, Share], Meta(min_length=1)]
+
+
+class Digests(TypedDict):
+    """SHA-256 of what was computed, over all layers."""
+
+    masks: Hexadecimal
+    weights: NotRequired[Hexadecimal]
+    calibration: NotRequired[Hexadecimal]
+
+
+class Models(TypedDict):
+    """`Fingerprint.digest` of the model that was pruned, and of the one that is written."""
+
+    dense: Hexadecimal
+    hf: NotRequired[Hexadecimal]
+
+
+class Report(TypedDict, total=False):
+    """report.json."""
+
+    sparsity: Sparsity
+    tokens: dict[str, Count]
+    seconds: dict[str, Seconds]
+    peak_memory_bytes: dict[str, Count]
+    digests: Digests
+    environment: dict[str, Scalar]
+    identity: dict[str, Scalar]
+    models: Models
+    files: dict[str, tuple[int, str]]
+    sha256: Hexadecimal
+
+
+class Asked(TypedDict, total=False):
+    """A group of config.json, as far as a page tells of it in words."""
+
+    criterion: str
+    pattern: str
+    sparsity: Share | None
+    source: str
+    target: str
+
+
+class RunConfig(TypedDict, total=False):
+    """config.json."""
+
+    model: str
+    pruning: Asked
+    calibration: Asked
+
+
+class Begun(TypedDict, total=False):
+    """run.json of an unfinished run."""
+
+    identity: dict[str, Scalar]
+    samples_per_device: Annotated[int, Meta(ge=1, le=2**31)]
+
+
+class StatsAbout(TypedDict):
+    """What a checkpoint of statistics holds beside its arrays."""
+
+    count: dict[str, Count]
+    sites: list[tuple[str, str]]
+
+
+class ScoredModel(TypedDict, total=False):
+    """What every metrics.json tells of the model."""
+
+    model_sha256: Hexadecimal | None

@@ -1,0 +1,128 @@
+"""Rows of the table of faults: the JSON files of a run, with values that are not what they should be."""
+
+import json
+
+from faults.fault import Fault, both
+from faults.place import GOOD_ROW
+
+
+def edited(file, **values):
+    """A JSON file with other values: keys with __ between them lead to each."""
+    whole = json.loads(file.read_text()) if file.is_file() else {}
+    for path, value in values.items():
+        *above, last = path.split("__")
+        inner = whole
+        for key in above:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(whole))
+
+
+def pruned(script, file, says, **values):
+    """A script on a pruned run in which a file says something else."""
+    return Fault(lambda p: both(r := p.whole_run(), edited(r / file, **values), [script, r]), says)
+
+
+def compared(file, says, **values):
+    """Two evaluated runs, the second with other metrics."""
+    return Fault(
+        lambda p: both(r := p.runs(), edited(r[1] / file, **values), ["compare", *r]), says
+    )
+
+
+LANGUAGE = {"accuracy": 0.5, "interval": [0.4, 0.6]}
+
+ROWS = {
+    "verify: digests": pruned(
+        "verify", "report.json", r"run/report\.json: digests\.masks: expected str, got 7", digests__masks=7
+    ),
+    "verify: sparsity of a layer": pruned(
+        "verify", "report.json", r"report\.json: sparsity\.layers\[1\]: expected float, got None",
+        sparsity__layers=[0.3, None],
+    ),
+    "verify: files": pruned(
+        "verify", "report.json", r"report\.json: files: expected object, got \['config", files=["config.json"]
+    ),
+    "verify: report of nothing": Fault(
+        lambda p: both(r := p.whole_run(), (r / "report.json").write_text("{}"), ["verify", r]), r"run: no complete"
+    ),
+    "report: seconds": pruned(
+        "report", "report.json", r"report\.json: seconds\.total: expected float >= 0\.0, got -1", seconds__total=-1
+    ),
+    "report: memory": pruned(
+        "report", "report.json", r"peak_memory_bytes\.host: expected int, got 0\.5", peak_memory_bytes__host=0.5
+    ),
+    "report: another value": pruned(
+        "report", "report.json", r"run/report\.json: changed since it was written", tokens__tokens=63
+    ),
+    "report: pruning in config.json": pruned(
+        "report", "config.json", r"run/config\.json: damaged, its bytes", pruning="wanda"
+    ),
+    "report: config.json": Fault(
+        lambda p: both(
+            r := p.runs(), edited(r[0] / "xnli" / "metrics.json", task="xnli"),
+            edited(r[0] / "config.json", pruning="wanda"), ["report", r[0]],
+        ),
+        r"a/config\.json: pruning: expected object, got 'wanda'",
+    ),
+    "report: accuracy": Fault(
+        lambda p: both(
+            r := p.runs()[0],
+            edited(r / "xnli" / "metrics.json", languages={"en": LANGUAGE, "fr": LANGUAGE | {"accuracy": "0.5"}}),
+            ["report", r],
+        ),
+        r"a/xnli/metrics\.json: languages\.fr\.accuracy: expected float, got '0\.5'",
+    ),
+    "report: analysis": Fault(
+        lambda p: both(r := p.runs()[0], edited(r / "analysis" / "analysis.json", top=[0.1]), ["report", r]),
+        r"analysis/analysis\.json: top: expected object, got \[0\.1\]",
+    ),
+    "report: a file of 60 levels": Fault(
+        lambda p: both(
+            r := p.runs()[0], edited(r / "xnli" / "metrics.json", **{"__".join("a" * 60): 1}), ["report", r]
+        ),
+        r"xnli/metrics\.json: broken, more than 50 levels deep",
+    ),
+    "compare: labels": compared(
+        "xnli/metrics.json", r"b/xnli/metrics\.json: labels\[0\]: expected str, got 0", labels=[0, 1, 2]
+    ),
+    "compare: perplexity": compared(
+        "perplexity/metrics.json",
+        r"b/perplexity/metrics\.json: languages\.fr\.tokens: expected int, got '9'",
+        languages={"fr": {"perplexity": 2.0, "tokens": "9"}},
+    ),
+    "compare: model": Fault(
+        lambda p: both(
+            r := p.runs(), edited(r[0] / "report.json", models="dense"), ["compare", *r],
+        ),
+        r"a/report\.json: models: expected object, got 'dense'",
+    ),
+    "prune: samples of an unfinished run": Fault(
+        lambda p: both(edited(p.workdir / "progress" / "run.json", samples_per_device="2"), p.prune()),
+        r"progress/run\.json: samples_per_device: expected int, got '2'; allowed: --overwrite",
+    ),
+    "prune: identity of a complete run": Fault(
+        lambda p: both(edited(p.workdir / "report.json", identity=[1]), p.prune()),
+        r"workdir/report\.json: identity: expected object, got \[1\]",
+    ),
+    "prune: a table of files": Fault(
+        lambda p: both(edited(p.workdir / "hf" / "files.json", **{"a.txt": 3}), p.prune()),
+        r"hf/files\.json: 'a\.txt': expected array, got 3",
+    ),
+    "evaluate: digest of the model": Fault(
+        lambda p: both(
+            edited(p.workdir / "toy" / "metrics.json", model_sha256=[1]),
+            edited(p.workdir / "toy" / "files.json", **{"metrics.json": [1, "x"]}),
+            p.evaluate(p.task(GOOD_ROW), "evaluation.languages=en"),
+        ),
+        r"toy/metrics\.json: model_sha256: expected str \| null, got \[1\]",
+    ),
+    "sweep: config": Fault(
+        lambda p: both(
+            edited(p.workdir / "sweep.json", config=[]),
+            p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli", "sweep.calibrations=dense,random"),
+        ),
+        r"sweep\.json: config: expected object, got \[\]; allowed: another --workdir",
+    ),
+}  # fmt: skip

@@ -1,0 +1,63 @@
+"""The JSON files of a run as they are written, and copies in which one value is another."""
+
+import json
+
+SHA = "0" * 64
+FIGURES = {
+    "rows": 4,
+    "accuracy": 0.75,
+    "interval": [0.3, 0.95],
+    "f1": 0.7,
+    "rankc": {"corrected": 0.5, "official": 0.4},
+}
+REPORT = {
+    "sparsity": {"overall": 0.3, "layers": [0.3, 0.3], "kernels": {"mlp/up/kernel": 0.3, "b": 0.3}},
+    "tokens": {"translation": 8874},
+    "seconds": {"prepare": 0.1, "total": 2},
+    "peak_memory_bytes": {"host": 600_000_000},
+    "digests": {"weights": SHA, "masks": SHA, "calibration": SHA},
+    "environment": {"jax": "0.7.1", "processes": 1},
+    "identity": {"code": SHA, "seed": 0, "pruning.sparsity": 0.3},
+    "models": {"dense": SHA, "hf": SHA},
+    "files": {"config.json": [3, SHA]},
+}
+METRICS = {
+    "task": "xnli", "protocol": "paper", "labels": ["no", "yes"], "data": "xnli",
+    "languages": {"en": FIGURES, "fr": FIGURES}, "worst": {"language": "fr", "accuracy": 0.75},
+    "gap_to_english": {"fr": 0.0}, "mean": 0.75, "mean_non_english": 0.75,
+    "model_sha256": SHA, "revision": "main", "dtype": "float32", "seed": 0, "seconds": 1.5,
+}  # fmt: skip
+CONFIG = {
+    "model": "bloom",
+    "calibration": {"source": "fr", "target": "en"},
+    "pruning": {"criterion": "wanda", "sparsity": 0.3, "pattern": "unstructured"},
+}
+BEGUN = {"identity": {"code": SHA, "seed": 0}, "samples_per_device": 2}
+TABLE = {"a.npz": [3, SHA], "b.npz": [4, SHA]}
+SWEEP = {"config": {"seed": 0, "model": "bloom", "pruning.sparsity": 0.3}}
+PERPLEXITY = {"languages": {"de": {"perplexity": 3.5, "tokens": 90, "windows": 1}}, "seconds": 2}
+
+
+def paths_of(value, above=()):
+    """Of every value in a value."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*above, key)
+        if isinstance(inner, dict | list):
+            yield from paths_of(inner, (*above, key))
+
+
+def at(value, path):
+    for key in path:
+        value = value[key]
+    return value
+
+
+def replaced(value, path, wrong):
+    """A copy with another value there, or none."""
+    copy = json.loads(json.dumps(value))
+    inner = at(copy, path[:-1])
+    if wrong is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = wrong
+    return copy

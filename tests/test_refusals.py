@@ -1,0 +1,112 @@
+"""What the functions of the package do not take: one line that names the argument, before anything is computed."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+import jaxprune as jp
+from jaxprune.nano import CHECKPOINTS
+from jaxprune.pruning import Settings
+
+BATCH = jp.Batch(
+    np.ones((2, 8), np.int32), np.ones((2, 8), bool), "tokens", np.arange(2, dtype=np.int32)
+)
+KERNEL = {"a": np.ones((4, 4), np.float32)}
+MASK = {"a": np.ones((4, 4), bool)}
+STATS = jp.ActivationStats({"tokens": {"qkv": np.ones((2, 4), np.float32)}}, {"tokens": 3}, ())
+OTHER_MESH = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("x",))
+
+
+def changed(**fields):
+    return [dataclasses.replace(BATCH, **fields)]
+
+
+CALLS = {
+    "a name in place of the model, prune": (
+        lambda m: jp.prune("bloom", [BATCH]), r"model: got 'bloom'; allowed: a Model, as jaxprune\.load"
+    ),
+    "a name in place of the model, probe": (lambda m: jp.probe("bloom", [BATCH]), "model: got 'bloom'"),
+    "a name in place of the model, export": (lambda m: jp.export_hf("m", {}, "x"), "model: got 'm'"),
+    "a text in place of batches": (lambda m: jp.prune(m, "text"), "batches: got str; allowed: a list"),
+    "no batches": (lambda m: jp.probe(m, []), "batches: none; allowed: at least one Batch"),
+    "an argument misspelled": (lambda m: jp.prune(m, [BATCH], sparsty=0.3), r"sparsty: .*mean sparsity\?"),
+    "of keep": (lambda m: jp.masks.keep(KERNEL, sparsty=0.3), r"keep: sparsty: .*mean sparsity\?"),
+    "of export_hf": (lambda m: jp.export_hf(m, {}, "x", over_write=True), r"mean overwrite\?"),
+    "of demonstrations": (lambda m: jp.demonstrations(None, "nano", sorce="fr"), r"mean source\?"),
+    "of load": (lambda m: jp.load("x", revison="main"), r"load: revison: .*mean revision\?"),
+    "a text as sparsity": (lambda m: jp.prune(m, [BATCH], sparsity="0.3"), "sparsity: got '0.3'; allowed"),
+    "a sparsity of 5,000 digits": (
+        lambda m: jp.prune(m, [BATCH], sparsity=10**5000), "sparsity: got a number without end; allowed"
+    ),
+    "no pattern": (lambda m: jp.prune(m, [BATCH], pattern=None), "pattern: not set; allowed: unstr"),
+    "a pair as pattern": (lambda m: jp.prune(m, [BATCH], pattern=(2, 4)), r"pattern: got \(2, 4\)"),
+    "a text as mesh": (lambda m: jp.prune(m, [BATCH], mesh="x"), "mesh: got 'x'; allowed: a jax.shard"),
+    "a mesh of other axes": (lambda m: jp.probe(m, [BATCH], mesh=OTHER_MESH), "mesh: got Mesh.*'data'"),
+    "a dtype of numpy's": (lambda m: jp.probe(m, [BATCH], dtype="f"), "dtype: got 'f'; allowed: float32"),
+    "settings that are none": (lambda m: list(jp.prune_blocks(m, [BATCH], "x")), "settings: got 'x'"),
+    "stats that are none": (
+        lambda m: list(jp.prune_blocks(m, [BATCH], Settings(propagate="dense"), stats="x")),
+        "stats: got 'x'; allowed: ActivationStats",
+    ),
+    "tokens that are floats": (
+        lambda m: jp.prune(m, changed(tokens=np.ones((2, 8)))), r"batches\[0\]: tokens: got array.*integers"
+    ),
+    "valid of another shape": (
+        lambda m: jp.prune(m, changed(valid=np.ones((2, 7), bool))), r"have the shapes .*\(2, 7\)"
+    ),
+    "no samples": (lambda m: jp.prune(m, changed(samples=None)), "samples: got None; allowed: an array"),
+    "a row without tokens": (
+        lambda m: jp.prune(m, changed(valid=np.arange(2)[:, None] < np.ones((1, 8)))),
+        r"batches\[0\]: row 1 is not left-justified; allowed: real tokens first, one at least",
+    ),
+    "rows justified on the right": (
+        lambda m: jp.probe(m, changed(valid=np.arange(16).reshape(2, 8) % 8 > 3)), "row 0 is not left-j"
+    ),
+    "scores of one axis": (lambda m: jp.masks.keep({"a": np.ones(4)}, 0.5), "a has shape .*allowed: .in"),
+    "complex scores": (
+        lambda m: jp.masks.keep({"a": np.ones((4, 4), np.complex64)}, 0.5), "scores: a is complex64"
+    ),
+    "scores of text": (lambda m: jp.masks.keep({"a": np.array([["a"]])}, 0.5), "scores: a is <U1"),
+    "floats as masks": (
+        lambda m: jp.masks.intersect(KERNEL, KERNEL), "masks: a is float32 of shape .*allowed: bool"
+    ),
+    "floats to invert": (lambda m: jp.masks.invert(KERNEL), "masks: a is float32"),
+    "density of floats": (lambda m: jp.masks.density(KERNEL), "masks: a is float32"),
+    "density of one axis": (lambda m: jp.masks.density({"a": np.ones(4, bool)}), r"of shape \(4,\)"),
+    "masks of no blocks": (lambda m: jp.masks.pack(MASK), "masks: no masks of blocks; allowed"),
+    "masks of a text": (lambda m: jp.checkpoint.save("x", masks="x"), "masks: got str; allowed: a nested"),
+    "parameters of a text": (lambda m: jp.checkpoint.save("x", params="x"), "params: got str; allowed"),
+    "metadata that JSON has not": (
+        lambda m: jp.checkpoint.save("x", masks={"blocks": MASK}, metadata={"a": {1}}),
+        "metadata: Object of type set .*allowed: JSON values",
+    ),
+    "parameters of another model": (
+        lambda m: m.replace({**m.params, "blocks": jax.tree.map(lambda a: a[:1], m.params["blocks"])}),
+        r"params: blocks/.*of shape \(1, .*allowed: floats of shape \(4",
+    ),
+    "statistics of a text": (lambda m: STATS.merge("x"), "merge: got 'x'; allowed: ActivationStats"),
+    "no folder": (lambda m: jp.export_hf(m, m.params, None), "folder: not set; allowed: a path"),
+    "a number as model": (lambda m: jp.load(3), "model: got 3; allowed: a path"),
+    "a number as checkpoint": (lambda m: jp.checkpoint.restore(3), "path: got 3; allowed: a path"),
+    "a number as tokens": (lambda m: jp.token_batches(3), "path: got 3; allowed: a path"),
+    "a tokenizer that is none": (
+        lambda m: jp.demonstrations("x", "nano", source="fr", target="en"), "tokenizer: got 'x'; allowed"
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model():
+    return jp.load(CHECKPOINTS["bloom"])
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_is_refused_in_one_line(name, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call, says = CALLS[name]
+    with pytest.raises(jp.InputError, match=says) as error:
+        call(model)
+    assert str(error.value).isprintable()
+    assert not list(tmp_path.iterdir())

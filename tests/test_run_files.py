@@ -1,0 +1,130 @@
+"""The JSON files of a run, each value of them replaced by others: refused by its place, or as good as the one before.
+
+What passes is told by the kind of the value that stood there, not by the types that the readers go by.
+"""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from run_json import (
+    BEGUN,
+    CONFIG,
+    METRICS,
+    PERPLEXITY,
+    REPORT,
+    SWEEP,
+    TABLE,
+    at,
+    paths_of,
+    replaced,
+)
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.comparison import compare_perplexity, read_run
+from jaxprune.files import sealed
+from jaxprune.html_report.files import read_files
+from jaxprune.html_report.write import run_page
+from jaxprune.runs.resume import begun_with
+from jaxprune.sweep.run import read_sweep
+
+# Paths by their keys, whose values may be more than of the kind of the one that stands there.
+ANY_SCALAR = re.compile(r"(environment|identity|config) .*")
+DIGEST = re.compile(r"(digests|models) .*|model_sha256")
+NULL = re.compile(
+    r"labels|protocol|data|revision|model_sha256|mean|mean_non_english|worst|gap_to_english|pruning sparsity"
+    r"|languages \w+ rankc"
+)
+EMPTY = re.compile(
+    r"tokens|seconds|peak_memory_bytes|environment|identity|files|languages( (en|fr))?( rankc)?|labels|gap_to_english"
+    r"|pruning|calibration|config"
+)
+SIZE = r"seed|files config.json 0|[ab].npz 0"  # a size that is none is that of no file
+NEGATIVE = re.compile(rf"gap_to_english fr|languages \w+ interval \d|{SIZE}")
+HUGE = re.compile(SIZE)
+NEEDED = re.compile(
+    r"sparsity \w+|digests masks|models dense|worst \w+|config|languages de (perplexity|tokens)"
+)
+WRONG = (None, "text", -1, [], {}, float("inf"), 10**400, True, ...)
+
+
+def passes(before, wrong, where):
+    """Whether the other value is as good as the one before."""
+    if ANY_SCALAR.fullmatch(where):
+        return not isinstance(wrong, dict | list)
+    if wrong is None:
+        return NULL.fullmatch(where) is not None
+    if isinstance(wrong, dict | list):
+        return type(wrong) is type(before) and EMPTY.fullmatch(where) is not None
+    if DIGEST.fullmatch(where):
+        return False
+    if isinstance(wrong, str) or isinstance(before, str):
+        return type(wrong) is type(before)
+    if isinstance(wrong, bool) or isinstance(before, dict | list) or wrong == float("inf"):
+        return False
+    return (NEGATIVE if wrong == -1 else HUGE).fullmatch(where) is not None
+
+
+def read_all(folder):
+    """As a page of the run does."""
+    run_page(read_files(folder), {})
+
+
+def read_scored(folder):
+    """As a page and a comparison do."""
+    assert read_files(folder).metrics
+    read_run(folder)
+
+
+FILES = {
+    "report.json": (REPORT, read_all),
+    "config.json": (CONFIG, read_all),
+    "xnli/metrics.json": (METRICS, read_scored),
+    "perplexity/metrics.json": (PERPLEXITY, lambda folder: compare_perplexity(folder, folder)),
+    "progress/run.json": (BEGUN, begun_with),
+    "hf/files.json": (TABLE, lambda folder: sealed.table(folder / "hf")),
+    "sweep.json": (SWEEP, lambda folder: read_sweep(folder / "sweep.json")),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_value_is_refused_by_its_place_or_as_good_as_another(name, tmp_path):
+    sample, read = FILES[name]
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    if name == "config.json":
+        (tmp_path / "report.json").write_text(json.dumps({"sparsity": REPORT["sparsity"]}))
+    if name.startswith("xnli"):
+        np.savez(
+            file.parent / "fr.npz", scores=np.eye(2, dtype=np.float32), labels=np.array([0, 1])
+        )
+    tried = 0
+    for path in paths_of(sample):
+        where = " ".join(map(str, path))
+        for wrong in WRONG:
+            if wrong is ... and isinstance(path[-1], int):
+                continue  # another one takes its place
+            file.write_text(json.dumps(replaced(sample, path, wrong)))
+            said = ""
+            try:
+                read(tmp_path)
+            except InputError as error:
+                said = str(error)
+            good = (
+                not NEEDED.fullmatch(where)
+                if wrong is ...
+                else passes(at(sample, path), wrong, where)
+            )
+            assert good == (not said), (where, wrong, said)
+            if said:
+                place = "".join(
+                    r"\[\d\]" if isinstance(key, int) else rf"\.?.?{re.escape(key)}.?"
+                    for key in path
+                )
+                assert re.match(
+                    rf"{re.escape(str(file))}: {place}\S*: (missing|expected )", said
+                ), said
+                assert said.isprintable()
+            tried += 1
+    assert tried > 25
