@@ -1,6 +1,7 @@
 """Errors that are the user's to mend: one line, no traceback."""
 
 import difflib
+import os.path
 import reprlib
 from collections.abc import Iterable
 
@@ -12,6 +13,10 @@ _MOST_NAMES = 12
 
 class InputError(ValueError):
     """Bad input. The message says in one line where and what is wrong and what would be right."""
+
+
+class TerminatedError(Exception):
+    """SIGTERM came, and what is done is kept. The message says how far it went."""
 
 
 def refusal(
@@ -48,3 +53,19 @@ def listed(names: Iterable[object]) -> str:
     texts = [str(name) for name in names]
     plain = [name if name.isidentifier() and len(name) <= 60 else shown(name) for name in texts]
     return ", ".join(plain[:_MOST_NAMES]) + (", …" if len(plain) > _MOST_NAMES else "")
+
+
+def unusable(name: str) -> str | None:
+    """Why a text from outside names no file, in words that end a message; None if it may.
+
+    What is not UTF-8 would pass through Python, and fail in libraries when the result is written.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "not UTF-8; allowed: another name, or PYTHONUTF8=1 where the locale is C"
+    if "\0" in name:
+        return "holds a NUL; allowed: another name"
+    if name.startswith("~") and os.path.expanduser(name) == name:
+        return "no such user; allowed: another name, or ./ before it"
+    return None

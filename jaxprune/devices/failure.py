@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -22,6 +23,9 @@ import orbax.checkpoint as ocp
 
 # jax.process_index() waits until all processes have met their devices, which they may never do.
 from jax._src.distributed import global_state
+
+from jaxprune import process
+from jaxprune.errors import TerminatedError
 
 _KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
 _POLL = 0.5  # seconds
@@ -114,12 +118,30 @@ def _end_at(number: signal.Signals) -> None:
         end(f"ended by {number.name}", 128 + number)
 
 
-def end(message: str, status: int) -> NoReturn:
-    """Ends this process, and those that are one with it, with one line on stderr and a status."""
-    with _ending:
-        print(f"error: {message}", file=sys.stderr, flush=True)
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Ends all processes with the error that ends this one, if it is one of several by then."""
+    try:
+        yield
+    except (SystemExit, TerminatedError):
+        raise
+    except BaseException as error:
         if not is_one_of_several():
-            sys.exit(status)
+            raise
+        if known := process.ending(error):
+            end(*known)
+        _wait_for_word()
+        said = " ".join(str(error).split())[:200]
+        if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in said:
+            end(f"another process is gone: {said}", 1)
+        traceback.print_exc()  # a bug
+        end(f"{type(error).__name__}: {said}", 1)
+
+
+def end(message: str, status: int) -> NoReturn:
+    """Ends this process, which is one of several, and the others, with one line on stderr and a status."""
+    with _ending:
+        process.say(f"error: {message}")
         told = f"{status} error: process {global_state.process_id}: {message}"
         ocp.multihost.get_jax_distributed_client().key_value_set(_KEY, told, allow_overwrite=True)
         _leave(status)
@@ -152,7 +174,7 @@ def _leave_at(number: int, _: object) -> NoReturn:
     os._exit(128 + number)
 
 
-def wait_for_word() -> None:
+def _wait_for_word() -> None:
     """Gives another process time to tell why it failed, where this one stumbled over that."""
     time.sleep(4 * _POLL)
 
@@ -162,10 +184,6 @@ def _leave(status: int) -> NoReturn:
     time.sleep((6 if global_state.process_id == 0 else 3) * _POLL)
     sys.stdout.flush()
     os._exit(status)
-
-
-class TerminatedError(Exception):
-    """SIGTERM came, and what is done is kept. The message says how far it went."""
 
 
 @contextlib.contextmanager
