@@ -16,6 +16,9 @@ from jaxprune.devices import failure, hosts, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 from jaxprune.process import errors_in_one_line
 
+# Bytes of a path that Linux takes, and more than the names of what a workdir holds have.
+_LONGEST_PATH, _LONGEST_NAME = 4096, 512
+
 
 def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> None:
     """Runs a script: `main(config, workdir)` with a config validated for a job that `prunes` or not.
@@ -155,6 +158,11 @@ def parse(
     workdir = Path(flag_values.workdir).expanduser()
     if workdir.exists() and not workdir.is_dir():
         raise InputError(f"--workdir: {workdir} is a file; allowed: a folder")
+    if len(os.fsencode(workdir.absolute())) > _LONGEST_PATH - _LONGEST_NAME:
+        raise InputError(
+            f"--workdir: got a path of {len(str(workdir.absolute()))} characters; allowed: a shorter one, as "
+            f"the files in it may have {_LONGEST_PATH} bytes"
+        )
     return validate(flag_values.config, prunes=prunes), workdir
 
 

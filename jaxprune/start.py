@@ -148,9 +148,11 @@ def check_xla_flags() -> None:
     Raises:
       InputError: in XLA's words.
     """
+    if not os.environ.get("XLA_FLAGS"):
+        return
     from jax._src.xla_bridge import backends_are_initialized
 
-    if not os.environ.get("XLA_FLAGS") or backends_are_initialized():
+    if backends_are_initialized():  # it has read them
         return
     read, write = os.pipe()
     child = os.fork()
