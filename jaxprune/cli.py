@@ -96,6 +96,23 @@ def path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def check_folder(flag: str, folder: Path) -> None:
+    """Refuses a place where no folder can be, or whose files could have no names.
+
+    Raises:
+      InputError: names the flag and what is there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{flag}: {folder} is a file; allowed: a folder")
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"{flag}: {folder} is a link to nothing; allowed: a folder")
+    if (size := len(os.fsencode(folder.absolute()))) > _LONGEST_PATH - _LONGEST_NAME:
+        raise InputError(
+            f"{flag}: got a path of {size} bytes; allowed: {_LONGEST_PATH - _LONGEST_NAME}, as the files in it may "
+            f"have {_LONGEST_PATH}"
+        )
+
+
 class Arguments(argparse.ArgumentParser):
     """The command line of a script without config; bad arguments are an `InputError` with the usage."""
 
@@ -156,13 +173,7 @@ def parse(
         if flag_values[name].value is None:
             raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
     workdir = Path(flag_values.workdir).expanduser()
-    if workdir.exists() and not workdir.is_dir():
-        raise InputError(f"--workdir: {workdir} is a file; allowed: a folder")
-    if len(os.fsencode(workdir.absolute())) > _LONGEST_PATH - _LONGEST_NAME:
-        raise InputError(
-            f"--workdir: got a path of {len(str(workdir.absolute()))} characters; allowed: a shorter one, as "
-            f"the files in it may have {_LONGEST_PATH} bytes"
-        )
+    check_folder("--workdir", workdir)
     return validate(flag_values.config, prunes=prunes), workdir
 
 

@@ -8,7 +8,6 @@ from jaxprune.start import starting
 
 with starting():
     from jaxprune import cli
-    from jaxprune.errors import InputError
     from jaxprune.evaluation.comparison import compare_runs, comparison_text, write_comparison
 
 
@@ -26,8 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     comparison = compare_runs(arguments.run_a, arguments.run_b)
     out = arguments.out or arguments.run_b / "compare"
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out: {out} is a file; allowed: a folder")
+    cli.check_folder("--out", out)
     write_comparison(comparison, out)
     print(comparison_text(comparison), end="")
     print(f"written: {', '.join(str(out / f'compare.{kind}') for kind in ('json', 'csv', 'md'))}")

@@ -92,6 +92,12 @@ ROWS = {
     "workdir of a long path": Fault(
         lambda p: p.prune(workdir=p.folder / "/".join(["x" * 200] * 18)), r"--workdir: got a path of \d+"
     ),
+    "workdir is a link to nothing": Fault(
+        lambda p: both(p.workdir.symlink_to("nothing"), p.prune()), r"--workdir: .* is a link to nothing;"
+    ),
+    "workdir is a loop of links": Fault(
+        lambda p: both(p.workdir.symlink_to("workdir"), p.prune()), r"--workdir: .* is a link to nothing;"
+    ),
     "seed 2**32": Fault(
         lambda p: p.prune(f"seed={2**32}"), r"seed: got 4294967296; .*below 4294967296"
     ),
