@@ -5,11 +5,13 @@ Imports neither JAX nor anything that does: their import is among what can go wr
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from types import FrameType
@@ -136,7 +138,10 @@ def say(line: str) -> None:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """The first SIGINT is a KeyboardInterrupt; a second one, while that is on its way, ends the process."""
+    """The first SIGINT is a KeyboardInterrupt; a second one, while that is on its way, ends the process.
+
+    What Python calls in between, as JAX's callback of the garbage collector, cannot raise: there it comes again.
+    """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield  # ignored, as by nohup
         return
@@ -149,6 +154,17 @@ def _interruptible() -> Iterator[None]:
         os.write(2, b"error: ended by SIGINT\n")
         os._exit(128 + number)
 
+    def interrupt_again(unraisable: Any) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            hook(unraisable)
+            return
+        signal.signal(signal.SIGINT, interrupt)
+        later = threading.Timer(0.01, _thread.interrupt_main)
+        later.daemon = True
+        later.start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, interrupt_again
     signal.signal(signal.SIGINT, interrupt)
     yield
+    sys.unraisablehook = hook
     signal.signal(signal.SIGINT, signal.default_int_handler)

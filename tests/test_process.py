@@ -53,6 +53,12 @@ def ended(shell, start="pass", work="pass", **environment):
             "$RUN", {"work": "\n    try: signal.raise_signal(2)\n    finally: signal.raise_signal(2)"},
             130, "ended by SIGINT",
         ),
+        (
+            "$RUN",
+            {"start": "import gc, time", "work": "gc.callbacks.append(lambda *_: (gc.callbacks.clear(), "
+             "signal.raise_signal(2))); gc.collect(); time.sleep(9)"},
+            130, "ended by SIGINT",
+        ),
         ("ulimit -v 1000000; $RUN", {}, 1, "memory: RLIMIT_AS (ulimit -v) in bytes is 1024000000; expected"),
         ("PYTHONIOENCODING=ascii $RUN", {"work": "print('\\u2013')"}, 0, ""),
         ("$RUN $'\\xff'", {}, 2, "'\\udcff': not UTF-8; allowed: another name, or PYTHONUTF8=1 where the locale is C"),
