@@ -24,7 +24,7 @@ def limit(name, granted, script, says):
 
 def stdout_full(place):
     place.patch.setattr(sys, "stdout", open("/dev/full", "w"))  # noqa: SIM115
-    return ["compare", *place.runs(), "--out", place.folder / "workdir" / "progress"]
+    return ["verify", place.whole_run()]
 
 
 def mixed(place):
