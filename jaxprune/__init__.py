@@ -6,32 +6,24 @@ result = jaxprune.prune(model, batches, sparsity=0.3)
 jaxprune.export_hf(model, result.params, "pruned")
 """
 
-from jaxprune.calibration import Batch, demonstrations, token_batches
-from jaxprune.errors import InputError
-from jaxprune.hf import Model, export_hf, load
-from jaxprune.models import ModelConfig
-from jaxprune.passes import ActivationStats, probe
-from jaxprune.pruning import Criterion, PruneResult, masks, prune, prune_blocks, scores
-from jaxprune.runs import checkpoint
-from jaxprune.version import __version__
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "ActivationStats",
-    "Batch",
-    "Criterion",
-    "InputError",
-    "Model",
-    "ModelConfig",
-    "PruneResult",
-    "__version__",
-    "checkpoint",
-    "demonstrations",
-    "export_hf",
-    "load",
-    "masks",
-    "probe",
-    "prune",
-    "prune_blocks",
-    "scores",
-    "token_batches",
-]
+if TYPE_CHECKING:
+    from jaxprune.api import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    """A room of this name, or what `api` has by it, which is imported when the first name is asked for.
+
+    So what a script begins with (`jaxprune.process`) is there before JAX, whose import may fail.
+    """
+    if importlib.util.find_spec(f"{__name__}.{name}"):
+        return importlib.import_module(f"{__name__}.{name}")
+    globals()[name] = getattr(importlib.import_module("jaxprune.api"), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

@@ -1,30 +1,29 @@
 """What the scripts share: flags, errors in one line, CPU devices. Knows no job."""
 
 import argparse
-import contextlib
 import os
 import re
-import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import jax
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from jaxprune.config import FIELDS, as_text, unknown_field, validate
-from jaxprune.devices import TerminatedError, failure, hosts, one_cpu_device_per_core
-from jaxprune.errors import InputError, one_line, refusal
+from jaxprune.devices import failure, hosts, one_cpu_device_per_core
+from jaxprune.errors import InputError, refusal
+from jaxprune.process import errors_in_one_line
+
+# Bytes of a path that Linux takes, and more than the names of what a workdir holds have.
+_LONGEST_PATH, _LONGEST_NAME = 4096, 512
 
 
 def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> None:
     """Runs a script: `main(config, workdir)` with a config validated for a job that `prunes` or not.
 
-    Ends the process. Bad input prints `error: …` in one line and exits with 2, what the
-    environment refuses (disk, network) with 1; anything else is a bug and keeps its traceback.
+    Ends the process as `errors_in_one_line` does.
     """
 
     def read(argv: Sequence[str]) -> tuple[ConfigDict, Path]:
@@ -47,7 +46,7 @@ def run(main: Callable[[ConfigDict, Path], None], *, prunes: bool = True) -> Non
                 error.filename = str(arguments[1])
             raise
 
-    with errors_in_one_line():
+    with errors_in_one_line(), failure.together():
         app.run(start, flags_parser=read)
 
 
@@ -92,31 +91,26 @@ def process_flags() -> Callable[[], None]:
     return join
 
 
-@contextlib.contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Ends the process at bad input with 2 and at what the environment refuses with 1, after `error: …` in one line.
+def path(text: str) -> Path:
+    """The path that an argument names; `~` is a home, though the shell leaves it after `--out=`."""
+    return Path(text).expanduser()
 
-    After SIGTERM with 143, as a process that it ended would. If this process is one of several, all end with it.
+
+def check_folder(flag: str, folder: Path) -> None:
+    """Refuses a place where no folder can be, or whose files could have no names.
+
+    Raises:
+      InputError: names the flag and what is there.
     """
-    try:
-        yield
-    except TerminatedError as error:
-        print(f"{error}; the same command goes on from there", file=sys.stderr)
-        sys.exit(128 + signal.SIGTERM)
-    except (InputError, OSError) as error:
-        said = one_line(" ".join(str(error).split()))
-        failure.end(said, 2 if isinstance(error, InputError) else 1)
-    except KeyboardInterrupt:
-        failure.end("ended by SIGINT", 128 + signal.SIGINT)
-    except Exception as error:
-        if not failure.is_one_of_several():
-            raise
-        failure.wait_for_word()
-        said = " ".join(str(error).split())[:200]
-        if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in said:
-            failure.end(f"another process is gone: {said}", 1)
-        traceback.print_exc()  # a bug
-        failure.end(f"{type(error).__name__}: {said}", 1)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{flag}: {folder} is a file; allowed: a folder")
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"{flag}: {folder} is a link to nothing; allowed: a folder")
+    if (size := len(os.fsencode(folder.absolute()))) > _LONGEST_PATH - _LONGEST_NAME:
+        raise InputError(
+            f"{flag}: got a path of {size} bytes; allowed: {_LONGEST_PATH - _LONGEST_NAME}, as the files in it may "
+            f"have {_LONGEST_PATH}"
+        )
 
 
 class Arguments(argparse.ArgumentParser):
@@ -179,8 +173,7 @@ def parse(
         if flag_values[name].value is None:
             raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
     workdir = Path(flag_values.workdir).expanduser()
-    if workdir.exists() and not workdir.is_dir():
-        raise InputError(f"--workdir: {workdir} is a file; allowed: a folder")
+    check_folder("--workdir", workdir)
     return validate(flag_values.config, prunes=prunes), workdir
 
 

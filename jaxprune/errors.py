@@ -1,6 +1,7 @@
 """Errors that are the user's to mend: one line, no traceback."""
 
 import difflib
+import os.path
 import re
 import reprlib
 from collections.abc import Iterable
@@ -51,6 +52,10 @@ def _without_middle(message: str) -> str:
     return f"{message[: _LONGEST - _END]} … {message[-_END:]}"
 
 
+class TerminatedError(Exception):
+    """SIGTERM came, and what is done is kept. The message says how far it went."""
+
+
 def refusal(
     where: object, got: object, allowed: str | Iterable[str], *, choices: Iterable[str] = ()
 ) -> InputError:
@@ -99,3 +104,19 @@ def listed(names: Iterable[object], between: str = ", ") -> str:
     every = list(names)
     first = between.join(map(named, every[:_MOST_NAMES]))
     return first + (f" and {left:,} more" if (left := len(every) - _MOST_NAMES) > 0 else "")
+
+
+def unusable(name: str) -> str | None:
+    """Why a text from outside names no file, in words that end a message; None if it may.
+
+    What is not UTF-8 would pass through Python, and fail in libraries when the result is written.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "not UTF-8; allowed: another name, or PYTHONUTF8=1 where the locale is C"
+    if "\0" in name:
+        return "holds a NUL; allowed: another name"
+    if name.startswith("~") and os.path.expanduser(name) == name:
+        return "no such user; allowed: another name, or ./ before it"
+    return None

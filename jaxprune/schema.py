@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import math
 import numbers
 import os
 import pkgutil
@@ -85,12 +86,16 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def integer(default: int | None, least: int, meaning: str = "") -> Field:
-    """A whole number of at least `least`; may be unset where the default is None."""
-    allowed = f"an integer of at least {least}"
+def integer(
+    default: int | None, least: int, meaning: str = "", *, below: float = math.inf
+) -> Field:
+    """A whole number of at least `least` and below `below`; may be unset where the default is None."""
+    allowed = f"an integer of at least {least}" + (f", below {below}" if below < math.inf else "")
     return Field(
         allowed,
-        lambda value: (default is None and value is None) or (is_int(value) and value >= least),
+        lambda value: (
+            (default is None and value is None) or (is_int(value) and least <= value < below)
+        ),
         default,
         kind=int,
         meaning=meaning,

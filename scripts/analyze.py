@@ -6,10 +6,13 @@ python scripts/analyze.py --config configs/nano.py --workdir runs/nano --config.
 
 from pathlib import Path
 
-from ml_collections import ConfigDict
+from jaxprune.process import starting
 
-from jaxprune import cli
-from jaxprune.analysis import analyze_from_config
+with starting():
+    from ml_collections import ConfigDict
+
+    from jaxprune import cli
+    from jaxprune.analysis import analyze_from_config
 
 
 def main(config: ConfigDict, workdir: Path) -> None:

@@ -7,11 +7,14 @@ On several hosts give the same command on each, with --distributed.
 
 from pathlib import Path
 
-from absl import flags
-from ml_collections import ConfigDict
+from jaxprune.process import starting
 
-from jaxprune import cli
-from jaxprune.evaluation import evaluate_from_config
+with starting():
+    from absl import flags
+    from ml_collections import ConfigDict
+
+    from jaxprune import cli
+    from jaxprune.evaluation import evaluate_from_config
 
 OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "replace the scores of another model where the workdir holds them"

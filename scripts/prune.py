@@ -9,12 +9,15 @@ command on each, with --distributed and a workdir that all of them see.
 
 from pathlib import Path
 
-from absl import flags
-from ml_collections import ConfigDict
+from jaxprune.process import starting
 
-from jaxprune import cli
-from jaxprune.planning import CHIPS, plan_from_config, print_plan
-from jaxprune.runs import prune_from_config
+with starting():
+    from absl import flags
+    from ml_collections import ConfigDict
+
+    from jaxprune import cli
+    from jaxprune.planning import CHIPS, plan_from_config, print_plan
+    from jaxprune.runs import prune_from_config
 
 OVERWRITE = flags.DEFINE_boolean(
     "overwrite",

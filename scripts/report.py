@@ -4,11 +4,12 @@ python scripts/report.py runs/pruned
 python scripts/report.py runs/pruned --against runs/dense
 """
 
-from pathlib import Path
+from jaxprune.process import errors_in_one_line, starting
 
-from jaxprune import cli
-from jaxprune.config import FIELDS
-from jaxprune.html_report import FILE, write_report
+with starting():
+    from jaxprune import cli
+    from jaxprune.config import FIELDS
+    from jaxprune.html_report import FILE, write_report
 
 
 def main() -> None:
@@ -16,12 +17,12 @@ def main() -> None:
     parser = cli.Arguments(
         usage="report.py RUN [--against RUN_BEFORE] [--out FILE]", description=__doc__
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="workdir of a run")
+    parser.add_argument("run", metavar="RUN", type=cli.path, help="workdir of a run")
     parser.add_argument(
-        "--against", metavar="RUN_BEFORE", type=Path,
+        "--against", metavar="RUN_BEFORE", type=cli.path,
         help="workdir to compare with, such as the dense model's; both are evaluated",
     )  # fmt: skip
-    parser.add_argument("--out", metavar="FILE", type=Path, help=f"default: RUN/{FILE}")
+    parser.add_argument("--out", metavar="FILE", type=cli.path, help=f"default: RUN/{FILE}")
     arguments = parser.parse_args()
     defaults = {path: field.default for path, field in FIELDS.items()}
     write_report(arguments.run, arguments.against, arguments.out, defaults=defaults)
@@ -29,5 +30,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with cli.errors_in_one_line():
+    with errors_in_one_line():
         main()

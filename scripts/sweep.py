@@ -5,10 +5,13 @@ python scripts/sweep.py --config configs/sweep_nano.py --workdir runs/sweep_nano
 
 from pathlib import Path
 
-from ml_collections import ConfigDict
+from jaxprune.process import starting
 
-from jaxprune import cli
-from jaxprune.sweep import sweep_from_config
+with starting():
+    from ml_collections import ConfigDict
+
+    from jaxprune import cli
+    from jaxprune.sweep import sweep_from_config
 
 
 def main(config: ConfigDict, workdir: Path) -> None:

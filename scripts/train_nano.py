@@ -7,14 +7,16 @@ python scripts/train_nano.py --text          # writes the data files of jaxprune
 import sys
 from pathlib import Path
 
-from absl import app, flags
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the folder `nano` is no part of the installed package
 
-from jaxprune import cli  # noqa: E402
-from jaxprune.hf import load  # noqa: E402
-from nano import evaluate, files, train, vocabulary  # noqa: E402
+from jaxprune.process import errors_in_one_line, starting  # noqa: E402
+
+with starting():
+    from absl import app, flags
+
+    from jaxprune.hf import load
+    from nano import evaluate, files, train, vocabulary
 
 _ARCHITECTURE = flags.DEFINE_enum(
     "architecture", "xglm", train.ARCHITECTURES, "which architecture to train"
@@ -47,5 +49,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with cli.errors_in_one_line():
+    with errors_in_one_line():
         app.run(main)

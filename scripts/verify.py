@@ -4,16 +4,18 @@ python scripts/verify.py runs/nano
 """
 
 import sys
-from pathlib import Path
 
-from jaxprune import cli
-from jaxprune.runs import verify
+from jaxprune.process import errors_in_one_line, starting
+
+with starting():
+    from jaxprune import cli
+    from jaxprune.runs import verify
 
 
 def main() -> None:
     """Verifies RUN."""
     parser = cli.Arguments(usage="verify.py RUN", description=__doc__)
-    parser.add_argument("run", metavar="RUN", type=Path, help="workdir of a pruning run")
+    parser.add_argument("run", metavar="RUN", type=cli.path, help="workdir of a pruning run")
     run = parser.parse_args().run
     differences = verify(run)
     for line in differences:
@@ -24,5 +26,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with cli.errors_in_one_line():
+    with errors_in_one_line():
         main()

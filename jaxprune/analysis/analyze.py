@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxprune import charts
 from jaxprune.analysis import pictures
 from jaxprune.analysis.magnitudes import demonstration_sets, measure
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
@@ -53,6 +54,7 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         )
     folder = workdir / "analysis"
     sealed.check_replaceable(folder, overwrite=True)
+    charts.check_system()
     codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(**config.mesh)
     model = load(config.model, config.revision)

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32
@@ -179,6 +179,14 @@ def _pad(
         tokens[row, : len(sequences[sample])] = sequences[sample]
         valid[row, : len(sequences[sample])] = True
     return Batch(tokens, valid, role, samples.astype(np.int32))
+
+
+def cut_pads(batch: Batch, length: int) -> Batch:
+    """The batch with as many columns, or as many as its real tokens need if these are more."""
+    needed = max(length, int(batch.valid.sum(axis=1).max()))
+    if batch.tokens.shape[1] <= needed:
+        return batch
+    return replace(batch, tokens=batch.tokens[:, :needed], valid=batch.valid[:, :needed])
 
 
 def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:

@@ -13,7 +13,8 @@ from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, open_regular
 from jaxprune.schema import Field, check, choice, integer, names, text
 
-SEED = integer(0, 0, "of shuffles and random masks")
+# JAX makes a key of the last 32 bits: a larger seed would give the masks of a smaller one.
+SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
 COMPAT = choice(
     ("corrected", "official"),
     "`official` reproduces what the authors' code does differently from their paper: pads as tokens, the rows it "

@@ -11,7 +11,7 @@ from jaxprune.charts.heatmap import DIVERGING, heatmap
 from jaxprune.charts.intervals import Estimate, Series, interval_chart
 from jaxprune.charts.lines import Line, line_chart
 from jaxprune.charts.panels import grid
-from jaxprune.charts.render import page_svg, write_png
+from jaxprune.charts.render import check_system, page_svg, write_png
 from jaxprune.charts.scales import limits
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Series",
     "bar_chart",
     "change_chart",
+    "check_system",
     "column_chart",
     "grid",
     "heatmap",

@@ -7,6 +7,7 @@ no ids, no fonts and no scripts, and its colours are CSS variables (`theme.COLOU
 from __future__ import annotations
 
 import re
+import resource
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import vl_convert
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
 
+# V8, which vl-convert draws with, reserves addresses for a cage and ends the process where it gets none.
+_ADDRESSES = 80 << 30
 _PIXELS = 2  # of a PNG file, for each of the chart's
 _SVG = "{http://www.w3.org/2000/svg}"
 # Neither XML nor HTML has these, and lone surrogates cannot be encoded.
@@ -37,7 +40,8 @@ _VARIABLES = {value: f"var(--{name})" for name, value in theme.COLOURS.items()}
 
 
 def page_svg(chart: Chart) -> str:
-    """An <svg> element without namespace, as HTML has it, titled by the chart's title."""
+    """An <svg> element without namespace, as HTML has it, titled by the chart's title; OSError as `check_system`."""
+    check_system()
     drawn = ET.fromstring(vl_convert.vegalite_to_svg(_spec(chart)))
     svg = _tidy(drawn)
     title = ET.Element("title")
@@ -48,10 +52,24 @@ def page_svg(chart: Chart) -> str:
 
 
 def write_png(chart: Chart, path: Path) -> None:
-    """Writes the chart with its title on white."""
+    """Writes the chart with its title on white; OSError as `check_system`."""
+    check_system()
     title = {"title": {"text": _clean(chart.title).split("\n"), "offset": 14}}
     spec = _spec(chart) | title | {"background": "white", "padding": 12}
     path.write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS))
+
+
+def check_system() -> None:
+    """Refuses to draw in a process that may not have the addresses that the renderer reserves, whose memory it is not.
+
+    Raises:
+      OSError: names the limit.
+    """
+    granted, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if granted != resource.RLIM_INFINITY and granted < _ADDRESSES:
+        raise OSError(
+            f"charts: RLIMIT_AS (ulimit -v) is {granted} bytes; expected no limit, or at least {_ADDRESSES}"
+        )
 
 
 def _spec(chart: Chart) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ml_collections.config_dict import placeholder
 
 from jaxprune.calibration import check_calibration
 from jaxprune.config.fields import FIELDS
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError, refusal, unusable
 from jaxprune.pruning import Settings
 from jaxprune.schema import check
 
@@ -83,6 +83,9 @@ def validate(config: ConfigDict, *, prunes: bool = True) -> FrozenConfigDict:
         if path not in given:
             raise InputError(f"{path}: missing; begin with jaxprune.config.base_config()")
         check(path, given[path], FIELDS[path])
+        for name in str(given[path]).split(","):
+            if why := unusable(name):
+                raise InputError(f"{path}: got {name!r}, {why}")
     try:
         settings = Settings(**config.pruning.to_dict())
     except InputError as error:  # of fields that are allowed each for itself

@@ -1,7 +1,7 @@
 """Devices and processes: the mesh, where arrays lie on it, what several hosts share, and how they end together."""
 
 from jaxprune.devices.compiled import compiled, compiler_settings, pinned
-from jaxprune.devices.failure import TerminatedError, termination
+from jaxprune.devices.failure import termination
 from jaxprune.devices.memory import available_memory, room
 from jaxprune.devices.sharding import (
     DATA,
@@ -27,7 +27,6 @@ __all__ = [
     "FIELDS",
     "MODEL",
     "WHOLE",
-    "TerminatedError",
     "available_memory",
     "block_shares",
     "block_specs",

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -21,6 +22,9 @@ import jax
 
 # jax.process_index() waits until all processes have met their devices, which they may never do.
 from jax._src.distributed import global_state
+
+from jaxprune import process
+from jaxprune.errors import TerminatedError
 
 _KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
 _POLL = 0.5  # seconds
@@ -36,6 +40,11 @@ def is_one_of_several() -> bool:
     return jax.distributed.is_initialized()
 
 
+def _client() -> Any:
+    """Of the store that JAX keeps at process 0."""
+    return global_state.client
+
+
 def listen() -> None:
     """Has this process end at a signal, or when another one fails, wherever it is waiting by then."""
     over = threading.Event()
@@ -47,7 +56,7 @@ def listen() -> None:
         over.set()
         thread.join()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
-            client = global_state.client
+            client = _client()
             client.key_value_set(_mine(), _OVER, allow_overwrite=True)
 
     atexit.register(stop)  # runs before JAX takes leave of the others, which was registered first
@@ -65,7 +74,7 @@ def _hear_signals() -> socket.socket:
 
 
 def _listen(over: threading.Event, heard: socket.socket) -> None:
-    client, peers = global_state.client, _Peers()
+    client, peers = _client(), _Peers()
     while not over.is_set():
         peers.check(client)
         with contextlib.suppress(TimeoutError):
@@ -113,14 +122,32 @@ def _end_at(number: signal.Signals) -> None:
         end(f"ended by {number.name}", 128 + number)
 
 
-def end(message: str, status: int) -> NoReturn:
-    """Ends this process, and those that are one with it, with one line on stderr and a status."""
-    with _ending:
-        print(f"error: {message}", file=sys.stderr, flush=True)
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Ends all processes with the error that ends this one, if it is one of several by then."""
+    try:
+        yield
+    except (SystemExit, TerminatedError):
+        raise
+    except BaseException as error:
         if not is_one_of_several():
-            sys.exit(status)
+            raise
+        if known := process.ending(error):
+            end(*known)
+        _wait_for_word()
+        said = " ".join(str(error).split())[:200]
+        if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in said:
+            end(f"another process is gone: {said}", 1)
+        traceback.print_exc()  # a bug
+        end(f"{type(error).__name__}: {said}", 1)
+
+
+def end(message: str, status: int) -> NoReturn:
+    """Ends this process, which is one of several, and the others, with one line on stderr and a status."""
+    with _ending:
+        process.say(f"error: {message}")
         told = f"{status} error: process {global_state.process_id}: {message}"
-        global_state.client.key_value_set(_KEY, told, allow_overwrite=True)
+        _client().key_value_set(_KEY, told, allow_overwrite=True)
         _leave(status)
 
 
@@ -151,7 +178,7 @@ def _leave_at(number: int, _: object) -> NoReturn:
     os._exit(128 + number)
 
 
-def wait_for_word() -> None:
+def _wait_for_word() -> None:
     """Gives another process time to tell why it failed, where this one stumbled over that."""
     time.sleep(4 * _POLL)
 
@@ -161,10 +188,6 @@ def _leave(status: int) -> NoReturn:
     time.sleep((6 if global_state.process_id == 0 else 3) * _POLL)
     sys.stdout.flush()
     os._exit(status)
-
-
-class TerminatedError(Exception):
-    """SIGTERM came, and what is done is kept. The message says how far it went."""
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.fields import RESIDENT
 from jaxprune.evaluation.folders import clear_folders, write_folder
-from jaxprune.evaluation.generation import Generator
+from jaxprune.evaluation.generation import Generator, check_beams
 from jaxprune.evaluation.records import PerplexityResult, TaskQuestions, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
@@ -77,6 +77,7 @@ def evaluate_from_config(
             "evaluation.translation"
         )
     model = load(config.model, config.revision)
+    check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
     if hosts.is_first():
         clear_folders(workdir, folders, model, overwrite)

@@ -6,7 +6,7 @@ from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.tensors import ShardWriter
-from jaxprune.hf.weights import STORED, shapes, size, to_stored
+from jaxprune.hf.weights import STORED, shapes, size, stack_layers, to_stored
 
 __all__ = [
     "FIELDS",
@@ -24,5 +24,6 @@ __all__ = [
     "load",
     "shapes",
     "size",
+    "stack_layers",
     "to_stored",
 ]

@@ -29,6 +29,10 @@ class ParameterSource(Protocol):
         """Of the pruned kernels."""
 
     @property
+    def mixed(self) -> str | None:
+        """Which parameter of the blocks has another dtype in one layer than in others; None where none has."""
+
+    @property
     def fingerprint(self) -> Fingerprint:
         """Of the content of all parameters."""
 
@@ -96,6 +100,10 @@ class InMemory:
         """Of the first pruned kernel."""
         path = next(iter(family_of(self._config).sites))
         return str(self._below(f"blocks/{path}").dtype.name)
+
+    @property
+    def mixed(self) -> None:
+        """An array has one dtype."""
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:

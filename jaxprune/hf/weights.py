@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -101,6 +102,16 @@ class Weights:
         path = next(iter(family_of(self.config).sites))
         return str(self.files.info(self.name(f"blocks/{path}")).dtype.name)
 
+    @property
+    def mixed(self) -> str | None:
+        """See `ParameterSource`."""
+        for path in self.paths("blocks"):
+            stored = (self.files.info(self.name(path, i)) for i in range(self.config.n_layers))
+            dtypes = sorted({info.dtype.name for info in stored})
+            if len(dtypes) > 1:
+                return f"{path} is {', '.join(dtypes)}"
+        return None
+
     def block_share(self, layer: int) -> dict[str, np.ndarray]:
         """What this process reads of a block."""
         return self.share("blocks", layer)
@@ -159,13 +170,10 @@ class Weights:
 
     def all(self) -> dict[str, Any]:
         """Every parameter, blocks stacked [L, …]."""
-        layers = [flatten_dict(self.part("blocks", i)) for i in range(self.config.n_layers)]
-        stacked = {
-            path: np.stack([layer.pop(path) for layer in layers]) for path in list(layers[0])
-        }
+        layers = [self.part("blocks", i) for i in range(self.config.n_layers)]
         return {
             "embed": self.part("embed"),
-            "blocks": unflatten_dict(stacked),
+            "blocks": stack_layers(layers),
             "head": self.part("head"),
         }
 
@@ -252,3 +260,19 @@ def to_stored(
         array = np.asarray(leaf)
         out[prefix + name] = array.T if is_transposed(config, full) else array
     return out
+
+
+def stack_layers(layers: list[Any]) -> dict[str, Any]:
+    """The parameters of all blocks as leaves [L, …]; where layers differ in dtype, in one that holds all values.
+
+    Args:
+      layers: nested dicts of a block each; the list is emptied, so that no parameter need be there twice.
+    """
+    flat = [flatten_dict(layer) for layer in layers]
+    layers.clear()
+    stacked = {}
+    for path in list(flat[0]):
+        leaves = [np.asarray(layer.pop(path)) for layer in flat]
+        common = functools.reduce(jnp.promote_types, {leaf.dtype for leaf in leaves})
+        stacked[path] = np.stack([leaf.astype(common, copy=False) for leaf in leaves])
+    return unflatten_dict(stacked)

@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Shaped
 
-from jaxprune.calibration import Batch, check_batches, check_ids, token_counts
+from jaxprune.calibration import Batch, check_batches, check_ids, cut_pads, token_counts
 from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, check_model
@@ -150,9 +150,11 @@ def calibration_states(
       InputError: token ids beyond the vocabulary, samples longer than the model's positions, too few for all processes.
     """
     check_ids(batches, model.config.vocab_size)
-    longest, positions = max(b.tokens.shape[1] for b in batches), model.config.max_positions
-    if positions is not None and longest > positions:
-        raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
+    if (positions := model.config.max_positions) is not None:
+        batches = [cut_pads(batch, positions) for batch in batches]
+        longest = max(batch.tokens.shape[1] for batch in batches)
+        if longest > positions:
+            raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
     states = CalibrationStates(batches, mesh, samples_per_device)
     tokens = np.concatenate([part.ravel() for part in states.states])
     table, indices = model.source.embed_rows(tokens)

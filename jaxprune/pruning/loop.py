@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxprune.calibration import Batch, token_counts
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
-from jaxprune.hf import Model, check_model
+from jaxprune.hf import Model, check_model, stack_layers
 from jaxprune.models import SITES, BlockParams, MaskTree, Params
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
@@ -143,7 +143,7 @@ def prune(
         )
     )
     keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *[block.params for block in blocks])
+    stacked = stack_layers([block.params for block in blocks])
     stats, counts = None, {}
     if settings.needs_statistics:
         counts = token_counts(batches)

@@ -7,10 +7,9 @@ import functools
 import hashlib
 from typing import Any
 
-import jax
 import numpy as np
 
-from jaxprune.hf import Fingerprint, Model, ParameterSource, ShardWriter
+from jaxprune.hf import Fingerprint, Model, ParameterSource, ShardWriter, stack_layers
 from jaxprune.pruning.block_masks import zero_dropped
 from jaxprune.pruning.digests import hash_masks
 from jaxprune.pruning.packed import PackedMasks
@@ -35,6 +34,11 @@ class Masked:
         """Of the pruned kernels."""
         return self.dense.dtype
 
+    @property
+    def mixed(self) -> str | None:
+        """See `ParameterSource`."""
+        return self.dense.mixed
+
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
         """Of the dense model and the masks."""
@@ -46,8 +50,11 @@ class Masked:
     def all(self) -> dict[str, Any]:
         """Every parameter, blocks stacked [L, …]."""
         blocks = [self.block_of(i, self.block_share(i)) for i in range(self.layers)]
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *blocks)
-        return {"embed": self.part("embed"), "blocks": stacked, "head": self.part("head")}
+        return {
+            "embed": self.part("embed"),
+            "blocks": stack_layers(blocks),
+            "head": self.part("head"),
+        }
 
     def part(self, path: str) -> dict[str, Any]:
         """Outside the blocks nothing is pruned."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from jaxprune.devices import hosts
 from jaxprune.files import sealed
-from jaxprune.hf import HfWriter, Model
+from jaxprune.hf import HfWriter, Model, stack_layers
 from jaxprune.passes import SiteSums, stack
 from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
 from jaxprune.runs import checkpoint, figures
@@ -98,14 +96,10 @@ class Outputs:
         if self._config.params:
             params = {
                 "embed": self._model.source.part("embed"),
-                "blocks": _stack(self._kept_params),
+                "blocks": stack_layers(self._kept_params),
                 "head": self._model.source.part("head"),
             }
         masks = PackedMasks.stack(self._packed)
         checkpoint.save(
             self._folder / "checkpoint", params=params, packed_masks=masks, metadata=report
         )
-
-
-def _stack(trees: Sequence[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

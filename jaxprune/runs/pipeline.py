@@ -11,8 +11,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxprune import charts
 from jaxprune.calibration import KINDS, Batch, demonstrations, digest, token_batches, token_counts
-from jaxprune.devices import TerminatedError, device_mesh, hosts, termination
+from jaxprune.devices import device_mesh, hosts, termination
+from jaxprune.errors import InputError, TerminatedError
 from jaxprune.hf import Model, load
 from jaxprune.passes import ActivationStats
 from jaxprune.planning import check_fits, plan_of
@@ -80,6 +82,13 @@ def prune_to_workdir(
     """
     began = time.perf_counter() if began is None else began
     check_workdir(workdir, model.folder)
+    if config.output.params and model.source.mixed:
+        raise InputError(
+            f"output.params: {model.folder}: {model.source.mixed}, which one array of all layers cannot be; "
+            "allowed: output.params=false"
+        )
+    if config.output.figures:
+        charts.check_system()
     about = identity(model.source.fingerprint, config, batches)  # reads the model's files once
     agree(about)
     if not overwrite and (complete := complete_run(workdir, about)):

@@ -2,6 +2,7 @@ import json
 import runpy
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from absl import flags
@@ -358,7 +359,7 @@ def test_a_number_of_cpu_devices_that_is_set_stays(monkeypatch, environment, set
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cli.jax.config, "update", updates.__setitem__)
+    monkeypatch.setattr(jax.config, "update", updates.__setitem__)
     cli.one_cpu_device_per_core()
     assert list(updates) == (["jax_num_cpu_devices"] if sets else [])
 

@@ -13,8 +13,8 @@ from ports import free_port
 # Joins, says so, and meets the other process until it ends.
 PROGRAM = """
 import sys, time
-from jaxprune import cli
 from jaxprune.devices import failure, hosts
+from jaxprune.process import errors_in_one_line
 
 failure._SILENCE = 3.0  # in place of 8: the test need not wait for it
 
@@ -27,7 +27,7 @@ def main(coordinator, process):
         hosts.any_of(False)
         time.sleep(0.01)
 
-with cli.errors_in_one_line():
+with errors_in_one_line(), failure.together():
     main(*sys.argv[1:])
 """
 

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import huggingface_hub
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.torch
@@ -15,7 +16,7 @@ from flax.traverse_util import flatten_dict
 import jaxprune as jp
 from jaxprune.hf import tensors
 from jaxprune.hf.tensors import TensorFiles
-from jaxprune.hf.weights import Weights, shapes, stored_name, to_stored
+from jaxprune.hf.weights import Weights, shapes, stack_layers, stored_name, to_stored
 from jaxprune.models import family_of, load_config
 
 
@@ -327,3 +328,10 @@ def test_the_index_of_a_sharded_folder_is_not_needed_twice(folder):
     target = folder("bloom", state_of("bloom"))
     (target / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {}}))
     assert jp.load(target).params["embed"]["tokens"].shape == (131, 48)
+
+
+def test_layers_of_several_dtypes_keep_their_values():
+    layers = [{"a": np.array([1 + 2**-10], np.float16)}, {"a": np.array([2.0**100], jnp.bfloat16)}]
+    stacked = stack_layers(layers)["a"]
+    assert stacked.dtype == np.float32
+    assert stacked.tolist() == [[1 + 2**-10], [2.0**100]]

@@ -1,9 +1,13 @@
 """Activation statistics against the hidden features of torch models."""
 
+import json
+import shutil
+
 import jax
 import numpy as np
 import pytest
 from conftest import TINY, tiny_torch
+from safetensors.numpy import load_file, save_file
 from torch_loop import depth, input_sums
 
 import jaxprune as jp
@@ -135,3 +139,21 @@ def test_progress_bar_names_layers_and_speed(xglm, capsys):
     assert " tokens/s" in shown
     jp.probe(xglm, batches_of(sequences(2, 1), "translation"), progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_samples_as_long_as_the_positions(tiny_folder, tmp_path):
+    """Their pads, up to a multiple of 16, have no positions; sums are those of the model with more."""
+    folder = shutil.copytree(tiny_folder("gpt2"), tmp_path / "short")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"n_positions": 20}))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["transformer.wpe.weight"] = tensors["transformer.wpe.weight"][:20].copy()
+    save_file(tensors, folder / "model.safetensors")
+    np.savez(tmp_path / "tokens.npz", input_ids=np.arange(60, dtype=np.int32).reshape(3, 20))
+    batches = jp.token_batches(tmp_path / "tokens.npz")
+    assert batches[0].tokens.shape == (3, 32)
+    short, long = (
+        jp.probe(jp.load(path), batches, progress=False) for path in (folder, tiny_folder("gpt2"))
+    )
+    for site, norms in short.norms("tokens").items():
+        np.testing.assert_allclose(norms, long.norms("tokens")[site], rtol=1e-5)

@@ -156,6 +156,18 @@ def _sequences(
         prompt_batch.advance(following)
 
 
+def check_beams(config: ModelConfig, beams: int) -> None:
+    """Refuses more beams than a model has tokens: the first one could not tell them apart.
+
+    Raises:
+      InputError: names both.
+    """
+    if beams > config.vocab_size:
+        raise InputError(
+            f"beams: got {beams}; allowed: 1 to {config.vocab_size}, the model's vocabulary"
+        )
+
+
 def _check(
     config: ModelConfig,
     prompts: Sequence[Sequence[int]],
@@ -165,6 +177,7 @@ def _check(
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name}: got {value!r}; allowed: an integer of at least 1")
+    check_beams(config, numbers["beams"])
     size, positions, new = config.vocab_size, config.max_positions, numbers["max_new_tokens"]
     for token in stop:
         if not 0 <= token < size:

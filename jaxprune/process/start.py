@@ -1,0 +1,174 @@
+"""What the process of a script needs before it starts, so that nothing fails later and deep inside a library.
+
+Libraries written in C++ end a process that may not have memory, threads or files, or with a flag they do not know,
+with messages of their own. So that is asked first. Imports neither JAX nor anything that does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import resource
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+
+from jaxprune.errors import InputError, refusal, unusable
+from jaxprune.process.ending import errors_in_one_line
+
+# Measured: 2.0 GB with two cores. The thread pools of XLA, tensorstore and BLAS reserve a stack for each core.
+_ADDRESSES, _ADDRESSES_PER_CORE = 2 << 30, 256 << 20
+_THREADS, _THREADS_PER_CORE = 16, 8
+_FILES = 64  # a checkpoint is written by several threads
+_MOST_DEVICES = 1024  # more take minutes to start
+_FORCED_DEVICES = re.compile(r"--xla_force_host_platform_device_count=(\d+)")
+_OF_XLA = re.compile(r".*\] ")  # level, time and place of a message
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Around the imports of a script: first what the system grants, then what JAX and XLA are told.
+
+    What is wrong ends the process, see `errors_in_one_line`.
+    """
+    can_tell = sys.stdout is not None
+    _open_streams()
+    with errors_in_one_line():
+        if not can_tell:
+            raise OSError("stdout is closed; expected a file, a terminal, a pipe or /dev/null")
+        check_system()
+        check_arguments(sys.argv[1:])
+        check_devices(os.environ)
+        check_cache(os.environ.get("JAX_COMPILATION_CACHE_DIR"))
+        yield
+        check_xla_flags()  # of XLA, which is imported by now
+
+
+def _open_streams() -> None:
+    """What is closed gets no file that is opened later, and what a terminal cannot show is no error."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def check_system() -> None:
+    """Refuses a process that may not have what it needs in any case.
+
+    Raises:
+      OSError: names the limit.
+    """
+    cores = os.cpu_count() or 1
+    least = _ADDRESSES + cores * _ADDRESSES_PER_CORE
+    for name, limit, needed in (
+        ("memory: RLIMIT_AS (ulimit -v) in bytes", resource.RLIMIT_AS, least),
+        ("files: RLIMIT_NOFILE (ulimit -n)", resource.RLIMIT_NOFILE, _FILES),
+    ):
+        granted, _ = resource.getrlimit(limit)
+        if granted != resource.RLIM_INFINITY and granted < needed:
+            raise OSError(f"{name} is {granted}; expected at least {needed}")
+    _check_threads(_THREADS + cores * _THREADS_PER_CORE)
+
+
+def _check_threads(count: int) -> None:
+    """Starts so many at once; whatever limits them, a user's processes or a cgroup's."""
+    over = threading.Event()
+    started: list[threading.Thread] = []
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=over.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        raise OSError(
+            f"threads: the system starts {len(started)}; expected at least {count} (ulimit -u, pids.max)"
+        ) from None
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """Refuses arguments that name no file on this system, and a working directory that libraries cannot name.
+
+    Raises:
+      InputError: names the argument and why.
+    """
+    for argument in arguments:
+        if why := unusable(argument.partition("=")[2] if argument[:1] == "-" else argument):
+            raise InputError(f"{argument!r}: {why}")
+    if why := unusable(os.getcwd()):
+        raise InputError(f"working directory {os.getcwd()!r}: {why}")
+
+
+def check_devices(environment: Mapping[str, str]) -> None:
+    """Refuses numbers of CPU devices that JAX would try to make for minutes, or fail at in words of its own.
+
+    Raises:
+      InputError: names the variable.
+    """
+    name = "JAX_NUM_CPU_DEVICES"
+    forced = _FORCED_DEVICES.search(environment.get("XLA_FLAGS", ""))
+    given = {name: environment.get(name, "1"), "XLA_FLAGS": forced[1] if forced else "1"}
+    for variable, number in given.items():
+        if re.fullmatch(r"-?\d+", number) and int(number) not in (-1, *range(1, _MOST_DEVICES + 1)):
+            raise refusal(variable, number, f"1 to {_MOST_DEVICES} devices")
+
+
+def check_cache(folder: str | None) -> None:
+    """Refuses a folder for compiled functions that cannot be written; JAX would warn at each of them.
+
+    Raises:
+      InputError: names it.
+    """
+    if not folder or "://" in folder:
+        return
+    try:
+        os.makedirs(folder, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        raise refusal("JAX_COMPILATION_CACHE_DIR", folder, "a folder that can be written")
+
+
+def check_xla_flags() -> None:
+    """Refuses XLA_FLAGS that XLA would end the process for.
+
+    It reads them once, so a child asks, which is gone before this process has any device.
+
+    Raises:
+      InputError: in XLA's words.
+    """
+    if not os.environ.get("XLA_FLAGS"):
+        return
+    from jax._src.xla_bridge import backends_are_initialized
+
+    if backends_are_initialized():  # it has read them
+        return
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(write, 2)
+            from jaxlib import xla_client
+
+            xla_client.CompileOptions()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.close(write)
+    with open(read, errors="replace") as told:
+        lines = told.read().splitlines()
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        said = _OF_XLA.sub("", lines[0]) if lines else "not understood"
+        raise InputError(f"XLA_FLAGS: {said}; set: {os.environ['XLA_FLAGS']!r}")

@@ -1,0 +1,116 @@
+"""Rows of the table of faults: variables, arguments and limits of the process, dtypes and positions of a model."""
+
+import resource
+import sys
+
+import ml_dtypes
+import numpy as np
+from faults.fault import Fault, both
+from faults.place import WEIGHTS
+from safetensors.numpy import load_file, save_file
+
+
+def limit(name, granted, script, says):
+    """What the system says of one of its limits; nothing is limited here."""
+
+    def command(place):
+        real = resource.getrlimit
+        fake = lambda which: (granted, granted) if which == getattr(resource, name) else real(which)  # noqa: E731
+        place.patch.setattr(resource, "getrlimit", fake)
+        return script(place)
+
+    return Fault(command, says, 1)
+
+
+def stdout_full(place):
+    place.patch.setattr(sys, "stdout", open("/dev/full", "w"))  # noqa: SIM115
+    return ["verify", place.whole_run()]
+
+
+def mixed(place):
+    """A model with one layer in float16 and one in bfloat16."""
+    folder = place.model()
+    tensors = load_file(folder / WEIGHTS)
+    for name, value in tensors.items():
+        for layer, dtype in ((".h.1.", np.float16), (".h.2.", ml_dtypes.bfloat16)):
+            if layer in name:
+                tensors[name] = value.astype(dtype)
+    save_file(tensors, folder / WEIGHTS)
+    return folder
+
+
+def short_model(place):
+    """A model with 20 positions."""
+    folder = place.model("gpt2", n_positions=20)
+    tensors = load_file(folder / WEIGHTS)
+    name = next(name for name in tensors if "wpe" in name)
+    tensors[name] = np.ascontiguousarray(tensors[name][:20])
+    save_file(tensors, folder / WEIGHTS)
+    return folder
+
+
+ROWS = {
+    "CPU devices forced": Fault(
+        lambda p: both(
+            p.patch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=99999"), p.prune()
+        ),
+        r"XLA_FLAGS: got '99999'; allowed: 1 to 1024",
+    ),
+    "compiled to a file": Fault(
+        lambda p: both(p.patch.setenv("JAX_COMPILATION_CACHE_DIR", str(p.file(b""))), p.prune()),
+        r"JAX_COMPILATION_CACHE_DIR: got '.*tokens\.npz'; allowed: a folder",
+    ),
+    "few addresses": limit(
+        "RLIMIT_AS", 1 << 30, lambda p: ["verify", p.whole_run()], r"memory: RLIMIT_AS .* is 1073741824;"
+    ),
+    "few files": limit(
+        "RLIMIT_NOFILE", 16, lambda p: ["verify", p.whole_run()], r"files: RLIMIT_NOFILE .* is 16;"
+    ),
+    "few addresses for charts": limit(
+        "RLIMIT_AS", 8 << 30, lambda p: ["report", p.whole_run()], r"charts: RLIMIT_AS"
+    ),
+    "few addresses for figures": limit(
+        "RLIMIT_AS", 8 << 30, lambda p: p.prune("output.figures=true"), r"charts: RLIMIT_AS"
+    ),
+    "stdout full": Fault(stdout_full, r"stdout: No space left on device", 1),
+    "workdir of bytes": Fault(
+        lambda p: p.prune(workdir=p.folder / "\udcff"), r"'--workdir=.*udcff': not UTF-8"
+    ),
+    "workdir of nobody": Fault(lambda p: p.prune(workdir="~nosuchuser/x"), r".*: no such user"),
+    "model of nobody": Fault(lambda p: p.prune(model="~nosuchuser/x"), r"model: got .*no such user"),
+    "a task of nobody": Fault(
+        lambda p: p.evaluate("evaluation.tasks=xnli,~nosuchuser/x.toml"), r"tasks: got .*no such user"
+    ),
+    "run of nobody": Fault(lambda p: ["report", "~nosuchuser/x"], r".*: no such user"),
+    "out of nobody": Fault(
+        lambda p: ["compare", *p.runs(), "--out=~nosuchuser/x"], r".*: no such user"
+    ),
+    "a NUL in the model": Fault(lambda p: p.prune(model="a\0b"), r".*a\\x00b': holds a NUL"),
+    "workdir of a long name": Fault(
+        lambda p: p.prune(workdir=p.folder / ("x" * 300)), r".*File name too long: .{300,500}$"
+    ),
+    "workdir of a long path": Fault(
+        lambda p: p.prune(workdir=p.folder / "/".join(["x" * 200] * 18)), r"--workdir: got a path of \d+"
+    ),
+    "workdir is a link to nothing": Fault(
+        lambda p: both(p.workdir.symlink_to("nothing"), p.prune()), r"--workdir: .* is a link to nothing;"
+    ),
+    "workdir is a loop of links": Fault(
+        lambda p: both(p.workdir.symlink_to("workdir"), p.prune()), r"--workdir: .* is a link to nothing;"
+    ),
+    "seed 2**32": Fault(
+        lambda p: p.prune(f"seed={2**32}"), r"seed: got 4294967296; .*below 4294967296"
+    ),
+    "beams beyond the vocabulary": Fault(
+        lambda p: p.evaluate("evaluation.tasks=nano_nli", "evaluation.beams=1401"),
+        r"beams: got 1401; allowed: 1 to 1400",
+    ),
+    "layers of two dtypes in one array": Fault(
+        lambda p: p.prune("output.params=true", model=mixed(p)),
+        r"output\.params: .* is bfloat16, float16, float32, .*params=false",
+    ),
+    "samples beyond the positions": Fault(
+        lambda p: p.on_tokens(p.npz(input_ids=np.ones((4, 21), np.int32)), model=short_model(p)),
+        r"samples of 21 tokens: the model has 20 positions",
+    ),
+}  # fmt: skip

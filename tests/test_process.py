@@ -1,0 +1,116 @@
+"""How the process of a script starts and ends. The processes here import no JAX but where it is the question."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxprune.errors import InputError
+from jaxprune.process import ending
+from jaxprune.process.start import check_devices
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = """
+import os, signal, sys
+from jaxprune.process import errors_in_one_line, starting
+with starting():
+    {start}
+with errors_in_one_line():
+    print("told")
+    {work}
+"""
+
+
+def ended(shell, start="pass", work="pass", **environment):
+    """What a process does that runs PROGRAM as `$RUN` in a line of shell."""
+    program = PROGRAM.format(start=start, work=work)
+    # XLA's flags are asked of XLA
+    inherited = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    run = {"PROGRAM": program, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    shell = shell.replace("$RUN", '"$PYTHON" -c "$PROGRAM"')
+    return subprocess.run(
+        ["bash", "-c", shell], env=inherited | run | environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("shell", "program", "code", "line"),
+    [
+        ("$RUN", {"work": "assert 'jax' not in sys.modules"}, 0, ""),
+        ("$RUN >/dev/full", {}, 1, "stdout: No space left on device"),
+        ("$RUN >&-", {}, 1, "stdout is closed; expected a file, a terminal, a pipe or /dev/null"),
+        ("$RUN | true; exit ${PIPESTATUS[0]}", {"start": "import time; time.sleep(0.3)"}, 1, "stdout: Broken pipe"),
+        ("$RUN 2>&-", {"work": "print('lost', file=sys.stderr)"}, 0, ""),
+        ("$RUN 2>/dev/full", {"work": "print('lost', file=sys.stderr)"}, 0, ""),
+        ("$RUN", {"start": "signal.raise_signal(signal.SIGINT)"}, 130, "ended by SIGINT"),
+        ("$RUN", {"work": "raise MemoryError"}, 1, "memory or threads: MemoryError"),
+        (
+            "$RUN", {"work": "\n    try: signal.raise_signal(2)\n    finally: signal.raise_signal(2)"},
+            130, "ended by SIGINT",
+        ),
+        (
+            "$RUN",
+            {"start": "import gc, time", "work": "gc.callbacks.append(lambda *_: (gc.callbacks.clear(), "
+             "signal.raise_signal(2))); gc.collect(); time.sleep(9)"},
+            130, "ended by SIGINT",
+        ),
+        ("ulimit -v 1000000; $RUN", {}, 1, "memory: RLIMIT_AS (ulimit -v) in bytes is 1024000000; expected"),
+        ("PYTHONIOENCODING=ascii $RUN", {"work": "print('\\u2013')"}, 0, ""),
+        ("$RUN $'\\xff'", {}, 2, "'\\udcff': not UTF-8; allowed: another name, or PYTHONUTF8=1 where the locale is C"),
+        ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $RUN \u00fc", {}, 2, "'\\udcc3\\udcbc': not UTF-8"),
+    ],
+)  # fmt: skip
+def test_whatever_happens_is_one_line_and_an_exit_code(shell, program, code, line):
+    done = ended(shell, **program)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("\n") == bool(line)
+    assert done.stderr.startswith(f"error: {line}" if line else "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("JAX_ENABLE_X64", "maybe", "error: JAX does not start: invalid truth value 'maybe'"),
+        ("JAX_PLATFORMS", "nosuch", "error: JAX does not start: .*'nosuch'.*JAX_PLATFORMS=nosuch"),
+        ("XLA_FLAGS", "--nosuch", "error: XLA_FLAGS: Unknown flag in XLA_FLAGS: --nosuch"),
+    ],
+)
+def test_what_jax_is_told_wrong_is_one_line(variable, value, says):
+    done = ended("$RUN", "import jax", "jax.devices()", **{variable: value})
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert re.match(says, line), line
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (InputError("two\nlines"), ("two lines", 2)),
+        (OSError(36, "File name too long", "x" * 5000), 2),
+        (OSError(28, "No space left"), ("[Errno 28] No space left", 1)),
+        (RuntimeError("can't start new thread"), ("memory or threads: can't start new thread", 1)),
+        (KeyboardInterrupt(), ("ended by SIGINT", 128 + signal.SIGINT)),
+        (RuntimeError("a bug"), None),
+    ],
+)
+def test_an_error_ends_with_a_line_of_some_length(error, end):
+    got = ending(error)
+    assert (got if end is None or isinstance(end, tuple) else got[1]) == end
+    assert got is None or len(got[0]) < 500
+
+
+@pytest.mark.parametrize("number", ["0", "-2", "1025", "100000"])
+def test_numbers_of_devices_that_are_refused(number):
+    with pytest.raises(
+        InputError, match=f"JAX_NUM_CPU_DEVICES: got '{number}'; allowed: 1 to 1024"
+    ):
+        check_devices({"JAX_NUM_CPU_DEVICES": number})
+
+
+def test_numbers_of_devices_that_pass():
+    for number in ("1", "-1", "1024", "abc"):  # of what is no number JAX tells
+        check_devices({"JAX_NUM_CPU_DEVICES": number})
