@@ -89,7 +89,7 @@ def test_what_jax_is_told_wrong_is_one_line(variable, value, says):
 @pytest.mark.parametrize(
     ("error", "end"),
     [
-        (InputError("two\nlines"), ("two lines", 2)),
+        (InputError("two\nlines"), ("two\\nlines", 2)),
         (OSError(36, "File name too long", "x" * 5000), 2),
         (OSError(28, "No space left"), ("[Errno 28] No space left", 1)),
         (RuntimeError("can't start new thread"), ("memory or threads: can't start new thread", 1)),
