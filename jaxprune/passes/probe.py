@@ -16,7 +16,7 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model
 from jaxprune.models import SITES, BlockParams, ModelConfig, family_of
 from jaxprune.passes.blocks import blocks, to_device
-from jaxprune.passes.stats import ActivationStats, sum_samples
+from jaxprune.passes.stats import ActivationStats, check_sums, sum_samples
 from jaxprune.passes.walk import (
     HIDDEN,
     INPUT,
@@ -62,8 +62,8 @@ def probe(
         model's final norm, which Hugging Face's last hidden state has.
 
     Raises:
-      InputError: an activation is not finite (names layer and site); a sequence is too long; there is no batch, or
-        what is none.
+      InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter holds NaN or
+        infinity; a sequence is too long; there is no batch, or what is none.
     """
     check_samples(batches, samples_per_device)
     if not batches:
@@ -171,7 +171,7 @@ def run_and_measure(
     """Runs one segment of a block over a calibration set; sums of squares by role and site, in sample order.
 
     Raises:
-      InputError: a sum is not finite; names layer and site.
+      InputError: a sum is not finite, or all of a site are 0; names layer and site.
     """
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:
@@ -184,11 +184,7 @@ def run_and_measure(
         for role, by_site in sums.items():
             is_role = states.roles == role
             total = sum_samples(by_sample[is_role], states.samples[is_role])
-            if not np.isfinite(total).all():
-                raise InputError(
-                    f"layer {layer}, site {site}: an activation is not finite; the weights hold "
-                    "NaN or infinity up to here, or overflow float32"
-                )
+            check_sums(total, layer, site, role)
             by_site[site] = total
     return sums
 

@@ -288,10 +288,10 @@ def test_a_run_that_dies_leaves_nothing_that_looks_finished(
 
 
 def test_a_run_that_reads_bad_weights_says_where(model, tokens, tmp_path):
-    """Layer 1 is not finite: the error passes through writer and prefetcher; only layer 0 is kept."""
+    """Layer 1 overflows: the error passes through writer and prefetcher; only layer 0 is kept."""
     loaded = jp.load(model)
     params = jax.tree.map(np.copy, loaded.params)
-    params["blocks"]["mlp"]["up"]["bias"][1, 0] = np.nan
+    params["blocks"]["mlp"]["up"]["bias"][1, 0] = 1e30
     broken = tmp_path / "broken"
     jp.export_hf(loaded, params, broken)
     with pytest.raises(jp.InputError, match="layer 1, site mlp_out"):
