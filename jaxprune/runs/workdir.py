@@ -40,6 +40,16 @@ def complete_run(workdir: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     return report
 
 
+def is_complete(workdir: Path) -> bool:
+    """Whether a run is complete and all its files are as they were written, by their digests.
+
+    Raises:
+      InputError: report.json is broken.
+    """
+    report = read_json(workdir / REPORT)
+    return bool(report) and not any(file_faults(workdir, report))
+
+
 def check_workdir(workdir: Path, model: Path) -> None:
     """Refuses a workdir that is, or in whose outputs lies, the model, or that holds files under their names.
 

@@ -115,7 +115,7 @@ class Place:
         return self.with_tensors(r"h\.2\.mlp\.dense_h_to_4h\.weight", lambda tensor: value)
 
     def with_tensors(self, names, change, model="bloom"):
-        """A model in which those tensors are changed in whose names a pattern is found, by a function of their values."""
+        """A model with other values in the tensors in whose names a pattern is found: a function of those there."""
         folder = self.model(model)
         content = bytearray((folder / WEIGHTS).read_bytes())
         (length,) = struct.unpack("<Q", content[:8])
