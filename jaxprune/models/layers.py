@@ -64,7 +64,7 @@ class LayerNorm(nnx.Module):
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
         centred = x - jnp.mean(x, axis=-1, keepdims=True)
         variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
-        return centred * _rsqrt(variance, self.eps) * self.scale + self.bias
+        return centred * jax.lax.rsqrt(variance + self.eps) * self.scale + self.bias
 
 
 class RMSNorm(nnx.Module):
@@ -75,15 +75,11 @@ class RMSNorm(nnx.Module):
         self.eps = eps
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return x * _rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True), self.eps) * self.scale
-
-
-def _rsqrt(mean_square: Float[Array, "... 1"], eps: float) -> Float[Array, "... 1"]:
-    """1/√(mean_square + eps); NaN where the squares overflowed, as rows times 0 would pass for numbers.
-
-    The sum is that with a zero but for 0 · inf, and leaves the bits; with a `where` XLA rounds what follows otherwise.
-    """
-    return jax.lax.rsqrt(mean_square + eps) + 0.0 * mean_square
+        return (
+            x
+            * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + self.eps)
+            * self.scale
+        )
 
 
 class MLP(nnx.Module):

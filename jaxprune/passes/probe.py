@@ -16,7 +16,7 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model
 from jaxprune.models import SITES, BlockParams, ModelConfig, family_of
 from jaxprune.passes.blocks import blocks, to_device
-from jaxprune.passes.stats import ActivationStats, check_sums, sum_samples
+from jaxprune.passes.stats import ActivationStats, check_sums, not_finite, sum_samples
 from jaxprune.passes.walk import (
     HIDDEN,
     INPUT,
@@ -25,6 +25,7 @@ from jaxprune.passes.walk import (
     MicroBatches,
     Segment,
     embed,
+    overflows,
     run_segment,
 )
 from jaxprune.progress import progress_bar
@@ -175,9 +176,16 @@ def run_and_measure(
     """
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:
-        return run_segment(params, state, context, config=config, mesh=states.mesh, segment=segment)
+        enters = segment.collect and segment.start == INPUT
+        too_large = overflows(state, context.valid, mesh=states.mesh) if enters else False
+        state, sums = run_segment(
+            params, state, context, config=config, mesh=states.mesh, segment=segment
+        )
+        return state, (sums, too_large)
 
-    results = states.run(step)
+    results, too_large = zip(*states.run(step), strict=True)
+    if np.any(np.concatenate([np.atleast_1d(rows) for rows in too_large])):
+        raise not_finite(layer, SITES[0])
     sums: SiteSums = {role: {} for role in dict.fromkeys(map(str, states.roles))}
     for site in (s for s in (*SITES, HIDDEN) if s in results[0]):  # as data meets them
         by_sample = states.gather([result[site] for result in results])

@@ -80,15 +80,20 @@ def check_sums(sums: Float[np.ndarray, ...], layer: int, site: str, role: str) -
       InputError: one is not finite, or all of them are 0; names layer and site.
     """
     if not np.isfinite(sums).all():
-        raise InputError(
-            f"layer {layer}, site {site}: an activation is not finite; the weights hold NaN or infinity up to here, "
-            "or overflow float32"
-        )
+        raise not_finite(layer, site)
     if not sums.any():
         raise InputError(
             f"layer {layer}, site {site}: no activation differs from 0 on the {role} samples; the weights are 0 up to "
             "here, or so small that squares vanish in float32"
         )
+
+
+def not_finite(layer: int, site: str) -> InputError:
+    """The error of a site whose input overflows, or comes of what did, to be raised."""
+    return InputError(
+        f"layer {layer}, site {site}: an activation is not finite; the weights hold NaN or infinity up to here, "
+        "or overflow float32"
+    )
 
 
 def sum_samples(rows: Float[np.ndarray, "N D"], samples: np.ndarray) -> Float[np.ndarray, " D"]:

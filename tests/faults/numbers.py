@@ -62,7 +62,15 @@ TRANSLATION = (
     "evaluation.translation=nano", "evaluation.translation_rows=1", "calibration.data=nano",
     "calibration.shots=1",
 )  # fmt: skip
-LARGE = lambda tensor: tensor * 1e25  # noqa: E731
+
+
+def times(factor):
+    return lambda tensor: tensor * factor
+
+
+LARGE, TOO_LARGE, ROOT = times(1e25), times(1e15), times(3e9)
+# Numbers, whose products are none.
+OVERFLOW = r"h\.1\.(post_att|mlp)", TOO_LARGE
 
 ROWS = {
     "NaN in a bias": pruned(r"layer 1, mlp/up/bias: holds NaN", r"h\.1\.mlp\.dense_h_to_4h\.bias", NAN),
@@ -90,28 +98,25 @@ ROWS = {
     "NaN in a bias, translation": read(
         r"layer 3, mlp/out/bias: holds NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", NAN, *TRANSLATION
     ),
-    "embeddings that overflow, BLOOM": pruned(
-        r"layer 0, site qkv: an activation is not finite", r"word_embeddings\.weight", LARGE
+    "embeddings that overflow": pruned(
+        r"embed/tokens: holds numbers of 7e\+16 or more", r"word_embeddings\.weight", LARGE
     ),
-    "embeddings that overflow, GPT-2": pruned(
-        r"layer 0, site qkv: an activation is not finite", r"wte\.weight", LARGE, "gpt2"
+    "a block that overflows": pruned(
+        r"layer 1, site mlp_out: an activation is not finite", r"h\.1\.(post_att|mlp)", TOO_LARGE
     ),
     "a residual that overflows": pruned(
-        r"layer 1, site mlp_in: an activation is not finite", r"h\.1\.self_attention\.dense\.weight", LARGE
+        r"layer 2, site qkv: an activation is not finite", r"h\.1\.mlp\.dense_(4h_to_h\.weight|h_to_4h)", ROOT
     ),
-    "inputs whose squares overflow": pruned(
-        r"layer 1, site mlp_out: an activation is not finite", r"h\.1\.mlp\.dense_h_to_4h\.weight", LARGE
+    "embeddings that overflow, scored": scored(
+        r"embed/tokens: holds numbers of 7e\+16 or more", r"word_embeddings\.weight", LARGE
     ),
-    "overflow, scored": scored(r"en: row 0 has the score nan", r"word_embeddings\.weight", LARGE),
-    "overflow, perplexity": read(
-        r"perplexity fr: the model says NaN", r"word_embeddings\.weight", LARGE, PERPLEXITY
-    ),
+    "overflow, scored": scored(r"en: row 0 has the score nan", *OVERFLOW),
+    "overflow, perplexity": read(r"perplexity fr: the model says NaN", *OVERFLOW, PERPLEXITY),
     "overflow, translated": read(
-        r"translate fr-en: after prompt 0 the model says NaN", r"word_embeddings\.weight", LARGE, *TRANSLATION
+        r"translate fr-en: after prompt 0 the model says NaN", *OVERFLOW, *TRANSLATION
     ),
     "overflow, translated by beams": read(
-        r"translate fr-en: after prompt 0 the model says NaN", r"word_embeddings\.weight", LARGE,
-        *TRANSLATION, "evaluation.beams=2",
+        r"translate fr-en: after prompt 0 the model says NaN", *OVERFLOW, *TRANSLATION, "evaluation.beams=2"
     ),
     "a site of zeros": pruned(
         r"layer 2, site qkv: no activation differs from 0", r"h\.2\.input_layernorm", lambda tensor: 0

@@ -26,11 +26,16 @@ DTYPES = (np.float32, np.float16, ml_dtypes.bfloat16, np.float64)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_all_that_is_no_number_is_found_and_no_number_is(dtype):
     limits = ml_dtypes.finfo(dtype)
-    numbers = [0.0, -0.0, 1, -1, limits.max, limits.min, limits.tiny, -limits.smallest_subnormal]
+    largest = min(float(limits.max), 2.0**56 * (1 - float(limits.eps)))
+    numbers = [0.0, -0.0, 1, -1, largest, -largest, limits.tiny, -limits.smallest_subnormal]
     array = np.resize(np.array(numbers, dtype), (3, 1 << 18))
     check_finite(array, "x")
     check_finite(array.T, "x")
     check_finite(array[:, :0], "x")
+    if limits.max > 2.0**56:
+        for value in (2.0**56, -(2.0**56)):
+            with pytest.raises(jp.InputError, match=r"^up: holds numbers of 7e\+16 or more"):
+                check_finite(np.array([0, value], dtype), "up")
     for value in (np.nan, -np.nan, np.inf, -np.inf):
         for place in ((0, 0), (1, 77), (2, -1)):
             bad = array[:, -100:].copy()
