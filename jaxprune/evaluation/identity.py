@@ -33,7 +33,7 @@ def of_texts(texts: Mapping[str, str], dtype: str) -> Identity:
 def of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -> Identity:
     """Of sentences by language that are translated."""
     first = next(iter(languages.values()))
-    how = {"target": first.target, "shots": len(first.demonstrations), "beams": beams}
+    how: Identity = {"target": first.target, "shots": len(first.demonstrations), "beams": beams}
     texts = {code: [*one.pairs, *one.demonstrations] for code, one in languages.items()}
     return {**how, "dtype": dtype, **_by_language("sentences", texts)}
 
