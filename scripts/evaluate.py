@@ -17,7 +17,7 @@ with starting():
     from jaxprune.evaluation import evaluate_from_config
 
 OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "replace the scores of another model where the workdir holds them"
+    "overwrite", False, "replace the scores of another model, or of other questions or settings"
 )
 join = cli.process_flags()
 

@@ -21,6 +21,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
+from jaxprune.devices import memory
 from jaxprune.devices.sharding import by_rows, device_mesh, replicated
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
@@ -28,7 +29,7 @@ from jaxprune.hf import tensors
 from jaxprune.hf.source import InMemory
 from jaxprune.models import ModelConfig, init
 from jaxprune.passes.blocks import blocks
-from jaxprune.runs import checkpoint
+from jaxprune.runs import checkpoint, pipeline
 from jaxprune.runs.pipeline import prune_from_config
 
 ROOT = Path(__file__).parents[1]
@@ -212,12 +213,30 @@ def prune_as_configured(workdir, model, changed):
     prune_from_config(validate(config), Path(workdir))
 
 
+def prune_where_memory_is(bytes_here, workdir, model, changed):
+    """`prune_as_configured` in a process that sees so much memory; how many samples a device took at a time."""
+    chosen, prune_blocks = [], pipeline.prune_blocks
+
+    def observed(*args, samples_per_device, **kwargs):
+        chosen.append(samples_per_device)
+        return prune_blocks(*args, samples_per_device=samples_per_device, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "prune_blocks", observed)
+        if bytes_here is not None:
+            patch.setattr(memory, "available_memory", lambda: bytes_here)
+        prune_as_configured(workdir, model, changed)
+    [samples] = chosen
+    return samples
+
+
 def one_of_two(plan):
     """In one of two processes: evaluates as the script does, which joins them, and then works through the rest.
 
     Args:
       plan: JSON file with the arguments of scripts/evaluate.py but for those that join, the folder of a checkpoint
-        that a process alone saved, and the arguments of `read_half` and `prune_as_configured`.
+        that a process alone saved, the arguments of `read_half`, and those of `prune_where_memory_is`, of which the
+        memory is that of process 1: process 0 has all that there is.
     """
     plan = json.loads(Path(plan).read_text())
     sys.argv[1:] = [*plan["evaluate"], *sys.argv[3:]]
@@ -227,8 +246,10 @@ def one_of_two(plan):
     restored_by_two(plan["saved"])
     for arguments in plan["read"]:
         read_half(*arguments)
-    for arguments in plan["prune"]:
-        prune_as_configured(*arguments)
+    process = jax.process_index()
+    for bytes_there, workdir, *job in plan["prune"]:
+        samples = prune_where_memory_is(bytes_there if process else None, workdir, *job)
+        Path(f"{workdir}-{process}").write_text(str(samples))
 
 
 def restored_by_two(saved_on_one):

@@ -16,6 +16,7 @@ from faults import (
     environment,
     evaluation,
     models,
+    numbers,
     outside,
     records,
     runs,
@@ -35,7 +36,8 @@ NO_RESULTS = re.compile(r"workdir/(config\.json|sweep\.json|progress/.*)|.*\.new
 BAR = re.compile(r".*\d+/\d+.*\|.*\|.*|.*\|.*\|.*<.*")
 
 TABLES = (
-    *(configs, environment, models, calibration, workdirs, evaluation, runs, outside, records),
+    *(configs, environment, models, numbers, calibration, workdirs, evaluation, runs),
+    *(outside, records),
 )
 FAULTS = {name: fault for table in TABLES for name, fault in table.ROWS.items()}
 assert len(FAULTS) == sum(len(table.ROWS) for table in TABLES)

@@ -16,6 +16,7 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.fields import RESIDENT
 from jaxprune.evaluation.folders import clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
+from jaxprune.evaluation.identity import IDENTITY, of_task, of_texts, of_translation
 from jaxprune.evaluation.records import PerplexityResult, TaskQuestions, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
@@ -50,15 +51,15 @@ def evaluate_from_config(
 
     Args:
       config: validated.
-      workdir: gets a folder for each task (see `evaluate_task`) and `perplexity/`. What an earlier
-        evaluation of the same tasks left goes first, and a folder appears when all of it is there.
-      overwrite: also replace the scores of another model.
+      workdir: gets a folder for each task (see `evaluate_task`), `perplexity/` and `translation/`. One appears when
+        all of it is there; the same evaluation is made again.
+      overwrite: replace the scores of another model, or of other questions or settings.
 
     Returns:
       By folder, what its metrics.json holds.
 
     Raises:
-      InputError: anything in config, model or data that does not fit.
+      InputError: anything in config, model or data that does not fit, or another evaluation's scores in a folder.
     """
     fields = config.evaluation
     codes = fields.languages.split(",") if fields.languages else None
@@ -69,9 +70,12 @@ def evaluate_from_config(
     )  # fmt: skip
     plain = texts(fields.perplexity, codes, fields.rows) if fields.perplexity else {}
     sentences = translations(config, codes) if fields.translation else {}
-    folders = [one.task.name for one in tasks]
-    folders += [name for name, data in ((PERPLEXITY, plain), (TRANSLATION, sentences)) if data]
-    if not folders:
+    asked = {one.task.name: of_task(one, config.dtype) for one in tasks}
+    if plain:
+        asked[PERPLEXITY] = of_texts(plain, config.dtype)
+    if sentences:
+        asked[TRANSLATION] = of_translation(sentences, fields.beams, config.dtype)
+    if not asked:
         raise InputError(
             "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or "
             "evaluation.translation"
@@ -80,19 +84,20 @@ def evaluate_from_config(
     check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
     if hosts.is_first():
-        clear_folders(workdir, folders, model, overwrite)
+        clear_folders(workdir, asked, model, overwrite)
     about = facts(config, model)
     results: dict[str, Result] = {
-        one.task.name: evaluate_task(scorer, one, workdir, about) for one in tasks
+        one.task.name: evaluate_task(scorer, one, workdir, about | {IDENTITY: asked[one.task.name]})
+        for one in tasks
     }
     if plain:
-        about_text = about | {"data": fields.perplexity}
+        about_text = about | {"data": fields.perplexity, IDENTITY: asked[PERPLEXITY]}
         results[PERPLEXITY] = evaluate_perplexity(scorer, plain, workdir, about_text)
     if sentences:
         generator = Generator(
             model, dtype=config.dtype, mesh=scorer.mesh, progress=hosts.is_first()
         )
-        about_sentences = about | {"data": fields.translation}
+        about_sentences = about | {"data": fields.translation, IDENTITY: asked[TRANSLATION]}
         results[TRANSLATION] = evaluate_translation(
             generator, sentences, workdir, beams=fields.beams, about=about_sentences
         )

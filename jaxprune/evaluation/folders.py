@@ -1,8 +1,8 @@
-"""The folders of an evaluation in its workdir: what an earlier one left goes, and each appears when it is whole."""
+"""The folders of an evaluation in its workdir: another one's are refused or go, and each appears when it is whole."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +10,50 @@ import numpy as np
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
+from jaxprune.evaluation.identity import Identity
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
-from jaxprune.runs import scored_digest
+from jaxprune.runs import difference, read_scored
 
 
 def clear_folders(
-    workdir: Path, names: Sequence[str], model: Model, overwrite: bool = False
+    workdir: Path,
+    asked: Mapping[str, Identity | None],
+    model: Model,
+    overwrite: bool = False,
 ) -> None:
-    """Takes away what an earlier evaluation of the same tasks and model left, which would pass for this one's.
+    """Takes away what another evaluation left, which would pass for this one's; scores of the same one stay.
 
     Args:
-      names: of tasks.
+      asked: by folder what the model is asked; None where whatever was asked before may be replaced.
       model: that is evaluated.
-      overwrite: also where it was another model that was evaluated.
+      overwrite: also take away what another model said, or was asked otherwise.
 
     Raises:
-      InputError: the scores of another model are there, or files that this package did not write.
+      InputError: the scores of another model are there, or of other questions (names what differs), or files that
+        this package did not write.
     """
-    for name in names:
+    others = []
+    for name, identity in asked.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         file = workdir / name / "metrics.json"
-        scored = scored_digest(file.parent)
-        if not overwrite and scored not in (None, model.source.fingerprint.digest):
+        there = read_scored(file.parent)
+        is_model = there.get("model_sha256") in (None, model.source.fingerprint.digest)
+        if not overwrite and not is_model:
             raise InputError(
                 f"--workdir: {file} has the scores of another model; allowed: --overwrite (replaces them), "
                 "or another folder"
             )
-    for name in names:
+        differs = None if identity is None else difference(there.get("identity", {}), identity)
+        if there and differs and not overwrite:
+            raise InputError(
+                f"--workdir: {file} has the scores of another evaluation, with {differs}; "
+                "allowed: --overwrite (replaces them), or another folder"
+            )
+        if differs or identity is None or not is_model:
+            others.append(name)
+    for name in others:
         sealed.remove(workdir / name)
     workdir.mkdir(parents=True, exist_ok=True)
 

@@ -13,6 +13,7 @@ Hugging Face class (`hf`); what requests share is computed once, whatever their 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -186,7 +187,7 @@ class JaxpruneLM(TemplateLM):
         """(sum of log-probabilities, are all of them the argmax) of each continuation.
 
         Raises:
-          InputError: a continuation without tokens, or longer than `max_length`.
+          InputError: a continuation without tokens, or longer than `max_length`; a model that says NaN.
         """
         sequences, starts = [], []
         for number, (_, context, continuation) in enumerate(requests):
@@ -204,7 +205,11 @@ class JaxpruneLM(TemplateLM):
             (float(scores.log_probabilities.sum(dtype=np.float64)), bool(scores.is_argmax.all()))
             for scores in self._scorer(sequences, starts, "loglikelihood")
         ]
-        for (texts, _, _), answer in zip(requests, answers, strict=True):
+        for number, ((texts, _, _), answer) in enumerate(zip(requests, answers, strict=True)):
+            if math.isnan(answer[0]):
+                raise InputError(
+                    f"request {number}: the model says NaN, which comes of overflow in it"
+                )
             if texts is not None:
                 self.cache_hook.add_partial("loglikelihood", texts, answer)
         return answers

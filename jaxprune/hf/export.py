@@ -6,9 +6,6 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-import jax
-import numpy as np
-
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
 from jaxprune.hf.model import Model, check_model
@@ -85,15 +82,14 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
 
     Raises:
       InputError: the folder holds something else, or is the one that the model is read from; parameters of another
-        model.
+        model, or that hold NaN or infinity.
     """
     check_model(model)
     check("folder", folder, PATH)
     check_params(model.config, params)
-    with HfWriter(model, Path(folder).expanduser(), overwrite) as writer:
-        writer.write_part(params["embed"], "embed")
-        writer.write_part(params["head"], "head")
+    written = model.replace(params)
+    with HfWriter(written, Path(folder).expanduser(), overwrite) as writer:
+        writer.copy_unpruned()
         for layer in range(model.config.n_layers):
-            block = jax.tree.map(lambda leaf, i=layer: np.asarray(leaf[i]), params["blocks"])
-            writer.write_part(block, "blocks", layer)
+            writer.write_part(written.block(layer), "blocks", layer)
         writer.close()

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxprune.errors import InputError
 from jaxprune.hf.fingerprint import Fingerprint, digest_of_arrays
+from jaxprune.hf.finite import check_finite, checked
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import shapes, to_stored
 from jaxprune.models import ModelConfig, Params, family_of, named_leaves
@@ -22,6 +23,7 @@ class ParameterSource(Protocol):
     """A model's parameters on the host, part by part, in their stored dtype, kernels as [in, out].
 
     Of several processes each reads its share of a part, so all must ask for the same parts in the same order.
+    What holds NaN or infinity is refused as it is read: InputError names layer and parameter.
     """
 
     @property
@@ -119,11 +121,12 @@ class InMemory:
 
     def part(self, path: str) -> dict[str, Any]:
         """As numpy arrays."""
-        return jax.tree.map(np.asarray, dict(self._below(path)))
+        return checked(jax.tree.map(np.asarray, dict(self._below(path))), path)
 
     def block_share(self, layer: int) -> Any:
         """The whole block: every process has all parameters."""
-        return jax.tree.map(lambda leaf: np.asarray(leaf[layer]), self._params["blocks"])
+        block = jax.tree.map(lambda leaf: np.asarray(leaf[layer]), self._params["blocks"])
+        return checked(block, "blocks", layer)
 
     def block_of(self, layer: int, share: Any) -> dict[str, Any]:
         """The block itself."""
@@ -136,11 +139,13 @@ class InMemory:
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """Rows of the table, or columns of the head's own kernel."""
-        if self._config.tied_head:
-            return np.asarray(self._params["embed"]["tokens"])[tokens]
-        return np.asarray(self._params["head"]["kernel"])[:, tokens].T
+        path = "embed/tokens" if self._config.tied_head else "head/kernel"
+        table = np.asarray(self._below(path))
+        rows = table[tokens] if self._config.tied_head else table[:, tokens].T
+        check_finite(rows, path)
+        return rows
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
         """A shard each."""
         for name in ("embed", "head"):
-            shards.write(to_stored(self._config, self._params[name], name))
+            shards.write(to_stored(self._config, self.part(name), name))

@@ -146,17 +146,28 @@ class ShardWriter:
         specs = {name: (array.shape, array.dtype) for name, array in tensors.items()}
         self._shard(specs, lambda name: _flat_chunks(tensors[name]))
 
-    def copy(self, files: TensorFiles, names: Mapping[str, str]) -> None:
+    def copy(
+        self,
+        files: TensorFiles,
+        names: Mapping[str, str],
+        look: Callable[[str, np.ndarray], None] = lambda name, part: None,
+    ) -> None:
         """One shard that holds tensors of another checkpoint; `names` maps old names to new ones.
 
-        Copied in pieces of 16 MiB.
+        Copied in pieces of 16 MiB, each of which `look` sees with the old name.
         """
         old_names = {new: old for old, new in names.items()}
         if len(old_names) < len(names):
             raise ValueError("two tensors would be copied to one name")
         infos = {new: files.info(old) for new, old in old_names.items()}
         specs = {new: (info.shape, info.dtype) for new, info in infos.items()}
-        self._shard(specs, lambda name: files.chunks(old_names[name]))
+
+        def seen(new: str) -> Iterator[np.ndarray]:
+            for part in files.chunks(old_names[new]):
+                look(old_names[new], part)
+                yield part
+
+        self._shard(specs, seen)
 
     def close(self) -> None:
         """Gives the shards their final names and writes the index, last and at once.

@@ -16,6 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.finite import check_finite
 from jaxprune.hf.tensors import ShardWriter, TensorFiles
 from jaxprune.models import ModelConfig, Params, family_of, modules
 
@@ -53,6 +54,8 @@ def is_transposed(config: ModelConfig, path: str) -> bool:
 class Weights:
     """A checkpoint seen through a config: every name and shape is checked on opening, no tensor is read.
 
+    What is read later is refused where it holds NaN or infinity.
+
     Args:
       config: of the model.
       files: the opened tensor files.
@@ -87,6 +90,7 @@ class Weights:
     def read(self, path: str, layer: int = 0) -> np.ndarray:
         """One parameter in its stored dtype, kernels as [in, out]."""
         array = self.files.read(self.name(path, layer))
+        check_finite(array, path, layer)
         return transposed(array) if is_transposed(self.config, path) else array
 
     def part(self, path: str, layer: int = 0) -> dict[str, Any]:
@@ -131,9 +135,8 @@ class Weights:
         """What this process reads of `part`: of every tensor, as stored, its share of the rows."""
         arrays = {}
         for below in self._below(path):
-            name = self.name(below, layer)
-            rows = hosts.share(self.files.info(name).shape[0])
-            arrays[below] = self.files.rows(name, np.arange(rows.start, rows.stop))
+            rows = hosts.share(self.files.info(self.name(below, layer)).shape[0])
+            arrays[below] = self._rows(below, np.arange(rows.start, rows.stop), layer)
         return arrays
 
     def joined(self, path: str, share: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -145,13 +148,19 @@ class Weights:
             leaves[below.removeprefix(path + "/")] = transposed(array) if axis else array
         return unflatten_dict(leaves, sep="/")
 
+    def _rows(self, path: str, indices: np.ndarray, layer: int = 0) -> np.ndarray:
+        """Rows of a parameter as it is stored."""
+        array = self.files.rows(self.name(path, layer), indices)
+        check_finite(array, path, layer)
+        return array
+
     def _below(self, path: str) -> list[str]:
         return [name for name in self._shapes if name.startswith(path + "/")]
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """Rows of the head's kernel, or of the embedding that it is tied to, [N, D]."""
         path = "embed/tokens" if self.config.tied_head else "head/kernel"
-        return self.files.rows(self.name(path), tokens)
+        return self._rows(path, tokens)
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Embedding parameters that hold the rows of these tokens only, and the tokens as indices of those rows.
@@ -159,7 +168,7 @@ class Weights:
         A calibration set meets a few thousand of BLOOM's 250,880 tokens; the table is half of its bytes.
         """
         ids, indices = np.unique(tokens, return_inverse=True)
-        table = self.files.rows(self.name("embed/tokens"), ids)
+        table = self._rows("embed/tokens", ids)
         others = {
             path.removeprefix("embed/"): self.read(path)
             for path in self.paths("embed")
@@ -179,12 +188,13 @@ class Weights:
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
         """One shard of embedding and head, copied from the files in bounded memory."""
-        names = {}
+        names, paths = {}, {}
         for path in self.paths("embed", "head"):
             stored = self.name(path)
             bare = stored.removeprefix(self._prefix)
             names[stored] = bare if bare == HEAD_TENSOR else self._prefix + bare
-        shards.copy(self.files, names)
+            paths[stored] = path
+        shards.copy(self.files, names, look=lambda name, part: check_finite(part, paths[name]))
 
     def _entries(self) -> Iterator[tuple[str, int]]:
         for path in self._shapes:

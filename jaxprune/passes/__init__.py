@@ -11,7 +11,7 @@ from jaxprune.passes.probe import (
     run_and_measure,
     stack,
 )
-from jaxprune.passes.stats import ActivationStats, sum_samples
+from jaxprune.passes.stats import ActivationStats, check_sums, sum_samples
 from jaxprune.passes.walk import (
     HIDDEN,
     INPUT,
@@ -39,6 +39,7 @@ __all__ = [
     "blocks",
     "calibration_states",
     "check_samples",
+    "check_sums",
     "embed",
     "embed_tokens",
     "prefetch",

@@ -16,7 +16,7 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model, check_model
 from jaxprune.models import SITES, BlockParams, ModelConfig, family_of
 from jaxprune.passes.blocks import DTYPE, blocks, to_device
-from jaxprune.passes.stats import ActivationStats, sum_samples
+from jaxprune.passes.stats import ActivationStats, check_sums, not_finite, sum_samples
 from jaxprune.passes.walk import (
     HIDDEN,
     INPUT,
@@ -25,6 +25,7 @@ from jaxprune.passes.walk import (
     MicroBatches,
     Segment,
     embed,
+    overflows,
     run_segment,
 )
 from jaxprune.progress import progress_bar
@@ -62,8 +63,8 @@ def probe(
         model's final norm, which Hugging Face's last hidden state has.
 
     Raises:
-      InputError: an activation is not finite (names layer and site); a sequence is too long; there is no batch, or
-        what is none.
+      InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter holds NaN or
+        infinity; a sequence is too long; there is no batch, or what is none.
     """
     check_model(model)
     check("dtype", dtype, DTYPE)
@@ -175,24 +176,27 @@ def run_and_measure(
     """Runs one segment of a block over a calibration set; sums of squares by role and site, in sample order.
 
     Raises:
-      InputError: a sum is not finite; names layer and site.
+      InputError: a sum is not finite, or all of a site are 0; names layer and site.
     """
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:
-        return run_segment(params, state, context, config=config, mesh=states.mesh, segment=segment)
+        enters = segment.collect and segment.start == INPUT
+        too_large = overflows(state, context.valid, mesh=states.mesh) if enters else False
+        state, sums = run_segment(
+            params, state, context, config=config, mesh=states.mesh, segment=segment
+        )
+        return state, (sums, too_large)
 
-    results = states.run(step)
+    results, too_large = zip(*states.run(step), strict=True)
+    if np.any(np.concatenate([np.atleast_1d(rows) for rows in too_large])):
+        raise not_finite(layer, SITES[0])
     sums: SiteSums = {role: {} for role in dict.fromkeys(map(str, states.roles))}
     for site in (s for s in (*SITES, HIDDEN) if s in results[0]):  # as data meets them
         by_sample = states.gather([result[site] for result in results])
         for role, by_site in sums.items():
             is_role = states.roles == role
             total = sum_samples(by_sample[is_role], states.samples[is_role])
-            if not np.isfinite(total).all():
-                raise InputError(
-                    f"layer {layer}, site {site}: an activation is not finite; the weights hold "
-                    "NaN or infinity up to here, or overflow float32"
-                )
+            check_sums(total, layer, site, role)
             by_site[site] = total
     return sums
 

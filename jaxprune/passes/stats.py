@@ -75,6 +75,29 @@ def _facts(stats: ActivationStats) -> dict[str, object]:
     return {**dict(stats.sites), **shapes}
 
 
+def check_sums(sums: Float[np.ndarray, ...], layer: int, site: str, role: str) -> None:
+    """Refuses sums of squares of a site that say nothing of its features.
+
+    Raises:
+      InputError: one is not finite, or all of them are 0; names layer and site.
+    """
+    if not np.isfinite(sums).all():
+        raise not_finite(layer, site)
+    if not sums.any():
+        raise InputError(
+            f"layer {layer}, site {site}: no activation differs from 0 on the {role} samples; the weights are 0 up to "
+            "here, or so small that squares vanish in float32"
+        )
+
+
+def not_finite(layer: int, site: str) -> InputError:
+    """The error of a site whose input overflows, or comes of what did, to be raised."""
+    return InputError(
+        f"layer {layer}, site {site}: an activation is not finite; the weights hold NaN or infinity up to here, "
+        "or overflow float32"
+    )
+
+
 def sum_samples(rows: Float[np.ndarray, "N D"], samples: np.ndarray) -> Float[np.ndarray, " D"]:
     """Σ over samples in sample order, in float64, rounded once to float32.
 

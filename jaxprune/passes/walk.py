@@ -228,6 +228,22 @@ def _readable(
     return unflatten_dict(flat, sep="/"), state
 
 
+@functools.partial(compiled, static_argnames="mesh")
+def overflows(
+    residual: Float[Array, "B T D"], valid: Bool[Array | np.ndarray, "B T"], *, mesh: Mesh
+) -> Bool[Array, " B"]:
+    """Whether squares of a real token's features add up to more than float32 has: its norm would be zeros.
+
+    A program of its own: a look at it within the segment's would round what the segment computes otherwise.
+    """
+
+    def call(_: None, residual: Array, valid: Array) -> Array:
+        kept = jnp.where(valid[..., None], residual, 0)
+        return ~jnp.isfinite(jnp.sum(jnp.square(kept), axis=-1)).all(axis=-1)
+
+    return on_own_rows(call, mesh)(None, residual, valid)
+
+
 def sum_of_squares(
     u: Float[Array, "B T D"], valid: Bool[Array | np.ndarray, "B T"]
 ) -> Float[Array, "B D"]:

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxprune.devices import EVERY, WHOLE, compiled
-from jaxprune.errors import InputError
 from jaxprune.models import BlockParams, ModelConfig, family_of
 from jaxprune.passes import SiteSums
 from jaxprune.pruning import masks as mask_algebra
@@ -41,9 +39,6 @@ def select(
     Args:
       params: of the block, as `sharding.block_specs` has them.
       sums: role → site → Σ X², of these sites at least; empty for criteria without statistics.
-
-    Raises:
-      InputError: a kernel is not finite; names layer and kernel.
     """
     reads = kernels(config, sites)
     norms = {
@@ -56,13 +51,7 @@ def select(
     weights = {path: flat[path] for path in reads}
     # By way of the host, which wants the masks anyway: no collective, and so none for the CPU
     # backend to wait in, whose few threads run the collectives as well as the products.
-    keep, finite = jax.device_get(select_block(weights, norms, layer, settings=settings, mesh=mesh))
-    for path, columns in finite.items():
-        if not columns.all():
-            raise InputError(
-                f"layer {layer}, {path}: holds NaN or infinity; expected finite weights"
-            )
-    return keep
+    return jax.device_get(select_block(weights, norms, layer, settings=settings, mesh=mesh))
 
 
 def drop(params: BlockParams, keep: Mapping[str, np.ndarray]) -> BlockParams:
@@ -88,8 +77,8 @@ def select_block(
     *,
     settings: Settings,
     mesh: Mesh,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Keep masks of a block's kernels, bool [in, out], and which of their columns are finite, bool [out].
+) -> dict[str, Any]:
+    """Keep masks of a block's kernels, bool [in, out].
 
     Rows of the paper (output columns) are independent, so each device ranks its share of them.
     """
@@ -106,22 +95,17 @@ def select_block(
         )
     block = scored(kernels, norms, layer)
 
-    def ranked(block: Mapping[str, Any], kernels: Mapping[str, Any]) -> tuple[Any, Any]:
-        keep = mask_algebra.keep_by(settings.selection, block)
-        return keep, {path: jnp.isfinite(kernel).all(0) for path, kernel in kernels.items()}
+    def ranked(block: Mapping[str, Any]) -> Any:
+        return mask_algebra.keep_by(settings.selection, block)
 
     divisible = all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values())
     if divisible and settings.threshold == ROW:  # VARIANT seeks one alpha for a whole kernel
         columns = PartitionSpec(None, EVERY)
         # check_vma: the loops of the selection begin at constants, which it takes for replicated
         ranked = jax.shard_map(
-            ranked,
-            mesh=mesh,
-            in_specs=(columns, columns),
-            out_specs=(columns, PartitionSpec(EVERY)),
-            check_vma=False,
+            ranked, mesh=mesh, in_specs=(columns,), out_specs=columns, check_vma=False
         )
-    return ranked(block, kernels)
+    return ranked(block)
 
 
 def zero_dropped(block: BlockParams, keep: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import functools
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
@@ -25,6 +24,7 @@ from jaxprune.passes import (
     blocks,
     calibration_states,
     check_samples,
+    check_sums,
     run_and_measure,
     stack,
 )
@@ -125,8 +125,9 @@ def prune(
       progress: show a bar.
 
     Raises:
-      InputError: a non-finite activation (names layer and site), settings that do not fit, scores that are no array
-        of the kernel's shape, batches that are none, an argument that there is not.
+      InputError: a non-finite activation or a site without any (names layer and site), a parameter that holds NaN or
+        infinity, settings that do not fit, scores that are no array of the kernel's shape, batches that are none, an
+        argument that there is not.
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
@@ -219,9 +220,14 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
         raise refusal("stats", stats, "ActivationStats, as jaxprune.probe gives")
     if settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
-    for sums in jax.tree.leaves(stats.sum_sq):
-        if len(sums) != n_layers:
-            raise InputError(f"stats: of {len(sums)} layers; allowed: {n_layers}, as the model has")
+    for role, sites in stats.sum_sq.items():
+        for site, sums in sites.items():
+            if len(sums) != n_layers:
+                raise InputError(
+                    f"stats: of {len(sums)} layers; allowed: {n_layers}, as the model has"
+                )
+            for layer, of_layer in enumerate(sums):
+                check_sums(of_layer, layer, site, role)
 
 
 def _sums_of(stats: ActivationStats, layer: int) -> SiteSums:

@@ -1,32 +1,38 @@
 """A config → a workdir: a whole pruning run, what it writes, how it goes on after a stop, and how it is read back."""
 
 from jaxprune.runs.fields import FIELDS
+from jaxprune.runs.identity import difference
 from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
 from jaxprune.runs.records import Asked, Report, RunConfig, Sparsity
 from jaxprune.runs.report import environment, peak_memory
 from jaxprune.runs.verify import verify
 from jaxprune.runs.workdir import (
     MODEL_DIGEST,
+    REPORT,
     check_scored_model,
     check_workdir,
+    is_complete,
     read_report,
-    scored_digest,
+    read_scored,
 )
 
 __all__ = [
     "FIELDS",
     "MODEL_DIGEST",
+    "REPORT",
     "Asked",
     "Report",
     "RunConfig",
     "Sparsity",
     "check_scored_model",
     "check_workdir",
+    "difference",
     "environment",
+    "is_complete",
     "peak_memory",
     "prune_from_config",
     "prune_to_workdir",
     "read_report",
-    "scored_digest",
+    "read_scored",
     "verify",
 ]

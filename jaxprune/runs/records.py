@@ -79,7 +79,8 @@ class StatsAbout(TypedDict):
     sites: list[tuple[str, str]]
 
 
-class ScoredModel(TypedDict, total=False):
-    """What every metrics.json tells of the model."""
+class Scored(TypedDict, total=False):
+    """What every metrics.json tells of the model and of what it was asked."""
 
     model_sha256: Hexadecimal | None
+    identity: dict[str, Scalar]

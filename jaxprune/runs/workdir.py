@@ -16,7 +16,7 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_as, sealed, write_json
 from jaxprune.hf import combined, exported_digest
 from jaxprune.runs.identity import difference
-from jaxprune.runs.records import Report, ScoredModel
+from jaxprune.runs.records import Report, Scored
 from jaxprune.runs.resume import OUTPUTS
 
 REPORT, CONFIG = "report.json", "config.json"
@@ -37,13 +37,13 @@ def read_report(workdir: Path) -> Report | None:
     return report
 
 
-def scored_digest(folder: Path) -> str | None:
-    """The digest of the model that the scores in a folder are of; None where its metrics.json does not tell.
+def read_scored(folder: Path) -> Scored:
+    """What the metrics.json in a folder of scores tells of the model and of what it was asked; empty where none is.
 
     Raises:
       InputError: the file is broken.
     """
-    return (read_as(ScoredModel, folder / "metrics.json") or {}).get("model_sha256")
+    return read_as(Scored, folder / "metrics.json") or {}
 
 
 def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
@@ -63,6 +63,16 @@ def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
     if report.get("sha256") != report_digest(report):
         raise InputError(f"{workdir / REPORT}: {_CHANGED}; allowed: --overwrite (replaces the run)")
     return report
+
+
+def is_complete(workdir: Path) -> bool:
+    """Whether a run is complete and all its files are as they were written, by their digests.
+
+    Raises:
+      InputError: report.json is broken.
+    """
+    report = read_report(workdir)
+    return report is not None and not any(file_faults(workdir, report))
 
 
 def check_workdir(workdir: Path, model: Path) -> None:
@@ -127,7 +137,7 @@ def check_scored_model(workdir: Path) -> None:
         return
     masked = combined({"model": models["dense"], "masks": report["digests"]["masks"]})
     for file in sorted(workdir.glob("*/metrics.json")):
-        scored = scored_digest(file.parent)
+        scored = read_scored(file.parent).get("model_sha256")
         if scored is not None and scored not in (models.get("hf"), masked):
             raise InputError(
                 f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one that {workdir / REPORT} "

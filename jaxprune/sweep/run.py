@@ -26,10 +26,10 @@ from jaxprune.evaluation import (
 from jaxprune.evaluation.comparison import read_metrics
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation import TRANSLATION, Sentences, evaluate_translation
-from jaxprune.files import read_as, write_json
+from jaxprune.files import read_as, sealed, write_json
 from jaxprune.hf import Model, load
 from jaxprune.pruning import under_masks
-from jaxprune.runs import check_workdir, checkpoint, prune_to_workdir
+from jaxprune.runs import REPORT, check_workdir, checkpoint, is_complete, prune_to_workdir
 from jaxprune.schema import Scalar
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.page import write_sweep_page
@@ -67,7 +67,7 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     Args:
       config: validated.
       workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), tables.md, tables.csv,
-        tables.json and report.html. A variant that is whole is not made again.
+        tables.json and report.html. A variant that is whole is not made again; what of one is damaged is.
 
     Returns:
       What tables.json holds.
@@ -137,16 +137,18 @@ def _joins(path: str, before: Mapping[str, Any]) -> bool:
 
 
 def is_whole(variant: Variant, workdir: Path, jobs_of_variant: Jobs) -> bool:
-    """Whether a variant is pruned and evaluated."""
+    """Whether a variant is pruned and evaluated, and every file of it is as it was written."""
     folder = workdir / variant.name
-    pruned = variant.sparsity is None or (folder / "report.json").is_file()
+    pruned = variant.sparsity is None or is_complete(folder)
     return pruned and not _missing(folder, jobs_of_variant)
 
 
 def _missing(folder: Path, evaluations: Jobs) -> list[str]:
-    """The tasks that are not there in all their languages."""
+    """The tasks that are not there in all their languages, or damaged."""
     return [
-        name for name, codes in evaluations.items() if not {*codes} <= _languages(folder / name)
+        name
+        for name, codes in evaluations.items()
+        if not {*codes} <= _languages(folder / name) or any(sealed.faults(folder / name))
     ]
 
 
@@ -199,14 +201,14 @@ class Runner:
         """Prunes and evaluates, as far as that is not done."""
         folder, model = self._workdir / variant.name, self._model
         if variant.sparsity is not None:
-            if not (folder / "report.json").is_file():
+            if not is_complete(folder):
                 self._prune(variant, folder)
             model = under_masks(model, checkpoint.restore_packed_masks(folder / "checkpoint"))
         evaluations = jobs(variant, self._config)
         missing = {name: evaluations[name] for name in _missing(folder, evaluations)}
+        clear_folders(folder, dict.fromkeys(missing), model)
         translated = missing.pop(TRANSLATION, None)
         if missing:
-            clear_folders(folder, list(missing), model)
             self._evaluate(variant, model, folder, missing)
         if translated:
             self._translate(variant, model, folder, translated)
@@ -216,8 +218,9 @@ class Runner:
         batches = self._calibration_sets.batches(variant) if reads_text else []
         stats = self._calibration_sets.stats(variant) if reads_text else None
         prune_to_workdir(
-            self._model, batches, variant_config(self._config, variant), folder, stats=stats
-        )
+            self._model, batches, variant_config(self._config, variant), folder, stats=stats,
+            overwrite=(folder / REPORT).is_file(),  # it is damaged, and goes when the new one is whole
+        )  # fmt: skip
 
     def _evaluate(self, variant: Variant, model: Model, folder: Path, missing: Jobs) -> None:
         scorer, score = scorer_of(model, self._config), None

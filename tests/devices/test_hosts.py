@@ -1,5 +1,6 @@
 """Two processes of two devices each, over gloo, make what one process makes, bit for bit."""
 
+import dataclasses
 import json
 import runpy
 import shutil
@@ -13,15 +14,17 @@ import device_jobs
 import jax
 import numpy as np
 import pytest
-from device_jobs import environment, prune_as_configured
+from device_jobs import environment, prune_as_configured, prune_where_memory_is
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ports import free_port
 
 import jaxprune as jp
-from jaxprune.config.validate import validate
+from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import hosts
 from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.planning import plan_from_config
+from jaxprune.planning.costs import Machines
 from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +92,7 @@ REFINED = {"pruning.criterion": "refined", "pruning.propagate": "site"}
 
 
 PRUNED = {"xglm": {}, "bloom": REFINED}
+SCARCE = "bloom"  # is pruned where process 1 has little memory
 READ = ("xglm", "gpt2")  # whose kernels are stored turned, and not
 
 
@@ -107,6 +111,21 @@ ASKED = {
     "evaluation.tasks": "nano_nli", "evaluation.rows": 9, "evaluation.languages": "en,sw",
     "evaluation.perplexity": "nano", "evaluation.translation": "nano", "evaluation.translation_rows": 70,
 }  # fmt: skip
+
+
+def memory_for(name, model, changed, processes, devices):
+    """Of a process: room for one sample a device at a time and not for two, where it is to be scarce; else None."""
+    if name != SCARCE:
+        return None
+    config = base_config()
+    config.update_from_flattened_dict({"model": str(model)} | changed)
+    found = plan_from_config(validate(config))
+    machines = Machines(devices, 1, processes)
+    needs = [
+        sum(dataclasses.replace(found, machines=machines, samples_per_device=samples).host.values())
+        for samples in (1, 2)
+    ]
+    return sum(needs) // 2
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +147,10 @@ def pair(tiny_folder, tokens, tmp_path_factory):
         "saved": str(folder / "alone"),
         "read": [[str(tiny_folder(name)), str(folder / "read" / name)] for name in READ],
         "prune": [
-            [str(folder / "pruned" / name), str(tiny_folder(name)), fields(tokens, **how)]
+            [
+                memory_for(name, tiny_folder(name), fields(tokens, **how), processes=2, devices=2),
+                str(folder / "pruned" / name), str(tiny_folder(name)), fields(tokens, **how),
+            ]
             for name, how in PRUNED.items()
         ],
     }  # fmt: skip
@@ -140,7 +162,11 @@ def pair(tiny_folder, tokens, tmp_path_factory):
 @pytest.mark.parametrize("name", PRUNED)
 def test_two_processes_make_the_bits_of_one(name, pair, tiny_folder, tokens, tmp_path):
     two, outputs = pair[0] / "pruned" / name, pair[1]
-    prune_as_configured(tmp_path / "one", tiny_folder(name), fields(tokens, **PRUNED[name]))
+    job = tiny_folder(name), fields(tokens, **PRUNED[name])
+    here = memory_for(name, *job, processes=1, devices=jax.device_count())
+    samples = prune_where_memory_is(here, tmp_path / "one", *job)
+    assert samples == (1 if name == SCARCE else 2)
+    assert [Path(f"{two}-{process}").read_text() for process in range(2)] == [str(samples)] * 2
     assert outcome(tmp_path / "one") == outcome(two)
     assert verify(two, progress=False) == []
     assert str(two / "checkpoint") in outputs[0]  # the table

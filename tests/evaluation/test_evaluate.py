@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from jaxprune.evaluation.scoring.records import Scored
 from jaxprune.files import to_json
 from nano import corpus
 
+TASKS = files("jaxprune").joinpath("evaluation", "tasks")
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
 ROWS = 12
 
@@ -64,8 +66,9 @@ def test_scores_of_every_language_and_their_figures(run):
         assert len(written["labels"]) == options
         expected = metrics.task_metrics({code: scored[code] for code in written["languages"]})
         assert found[task].metrics == expected
-        about = ["model", "revision", "dtype", "seed", "model_sha256", "environment", "seconds"]
-        assert list(written) == ["task", "protocol", "labels", "data", *to_json(expected), *about]
+        about = ["model", "revision", "dtype", "seed", "model_sha256", "environment", "identity"]
+        keys = ["task", "protocol", "labels", "data", *to_json(expected), *about, "seconds"]
+        assert list(written) == keys
         assert "rankc" in written["languages"]["fr"]
 
 
@@ -86,7 +89,7 @@ def test_perplexity_by_language(run):
     found = run[1]["perplexity"]
     written = json.loads((run[0] / "perplexity" / "metrics.json").read_text())
     assert written == found.json()
-    assert list(written)[-2:] == ["data", "seconds"]
+    assert list(written)[-3:] == ["data", "identity", "seconds"]
     assert list(written["languages"]["fr"]) == ["perplexity", "tokens", "windows"]
     assert list(found.languages) == ["en", "fr", "es", "de", "sw"]
     # held-out sentences of the world that the model was trained on, after their language's name
@@ -118,7 +121,8 @@ def test_two_runs_compare_and_other_protocols_do_not(run, tmp_path):
         read(tmp_path / "b" / "nano_nli")["sw"].scores, read(run[0] / "nano_nli")["sw"].scores,
         atol=1e-5,
     )  # fmt: skip
-    evaluate_from_config(job(languages="en", protocol="official"), tmp_path / "b")
+    other = job(languages="en", protocol="official")
+    evaluate_from_config(other, tmp_path / "b", overwrite=True)
     with pytest.raises(InputError, match="protocol paper in A and official in B"):
         compare_runs(run[0], tmp_path / "b")
 
@@ -153,7 +157,8 @@ def test_other_data_is_asked_in_the_languages_that_it_has(tmp_path):
     found = evaluate_from_config(job(tasks="xnli", data=data), tmp_path / "run")["xnli"]
     assert list(found.metrics.languages) == ["en", "sw"]  # in the task's order, and only its own
     assert found.data == data
-    found = evaluate_from_config(job(tasks="xnli", data=data, languages="it"), tmp_path / "run")
+    other = job(tasks="xnli", data=data, languages="it")
+    found = evaluate_from_config(other, tmp_path / "run", overwrite=True)
     assert list(found["xnli"].metrics.languages) == ["it"]
     assert sorted(read(tmp_path / "run" / "xnli")) == ["it"]  # the earlier evaluation is gone
 
@@ -179,8 +184,59 @@ def test_a_run_that_dies_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
 
     monkeypatch.setattr(evaluate, "question_scores", fails)
     with pytest.raises(OSError, match="disk"):
-        evaluate_from_config(job(rows=3, languages="en,fr"), tmp_path)
+        evaluate_from_config(job(rows=3, languages="en,fr"), tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def template(tmp_path):
+    """The task in other words."""
+    asked = (Path(TASKS) / "nano_nli.toml").read_text()
+    asked = asked.replace("right?", "yes?").replace("../../nano", str(Path(TASKS) / "../../nano"))
+    (tmp_path / "nano_nli.toml").write_text(asked)
+    return {"tasks": str(tmp_path / "nano_nli.toml")}
+
+
+OTHERS = {
+    "rows": ({"rows": 5}, r"nano_nli/metrics\.json has the scores of another .*, with rows en 12, now 5;"),
+    "languages": ({"languages": "en,sw"}, r"nano_nli.* with languages 'de,en,es,fr,sw', now 'en,sw';"),
+    "protocol": ({"protocol": "official"}, r"nano_nli.* with protocol 'paper', now 'official';"),
+    "template": (template, r"nano_nli.* with content en '[0-9a-f]{12}…', now '[0-9a-f]{12}…';"),
+    "text": ({"tasks": "", "rows": 5, "perplexity": "nano"}, r"perplexity.* with characters en \d+, now \d+;"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_evaluation_is_refused_and_says_what_differs(name, run, tmp_path):
+    """Whatever is asked otherwise, before anything is scored."""
+    fields, message = OTHERS[name]
+    fields = fields(tmp_path) if callable(fields) else fields
+    before = contents(run[0])
+    with pytest.raises(InputError, match=rf"^--workdir: .*{message} allowed: --overwrite"):
+        evaluate_from_config(job(**fields), run[0])
+    assert contents(run[0]) == before
+
+
+def test_the_same_evaluation_is_made_again_and_stays_until_then(tmp_path, monkeypatch):
+    same = job(rows=3, languages="en", perplexity="nano")
+    evaluate_from_config(same, tmp_path)
+    before = contents(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "question_scores", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            evaluate_from_config(same, tmp_path)
+    assert contents(tmp_path) == before
+    # in what form weights are held is no other question
+    evaluate_from_config(
+        job(rows=3, languages="en", perplexity="nano", weights="streamed"), tmp_path
+    )
+    after = read(tmp_path / "nano_nli")
+    assert contents(tmp_path).keys() == before.keys()
+    evaluate_from_config(job(rows=2, languages="en"), tmp_path, overwrite=True)
+    assert len(read(tmp_path / "nano_nli")["en"].labels) == 2 < len(after["en"].labels)
 
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):

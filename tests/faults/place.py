@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import struct
 import zipfile
@@ -111,13 +112,20 @@ class Place:
 
     def with_values(self, value):
         """A model with this number all over a kernel of layer 2."""
-        folder = self.model()
+        return self.with_tensors(r"h\.2\.mlp\.dense_h_to_4h\.weight", lambda tensor: value)
+
+    def with_tensors(self, names, change, model="bloom"):
+        """A model with other values in the tensors in whose names a pattern is found: a function of those there."""
+        folder = self.model(model)
         content = bytearray((folder / WEIGHTS).read_bytes())
         (length,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8 : 8 + length])
-        begin, end = header["transformer.h.2.mlp.dense_h_to_4h.weight"]["data_offsets"]
-        pattern = np.full((end - begin) // 4, value, np.float32).tobytes()
-        content[8 + length + begin : 8 + length + end] = pattern
+        for name in filter(re.compile(names).search, header):
+            begin, end = (8 + length + offset for offset in header[name]["data_offsets"])
+            tensor = np.frombuffer(content[begin:end], np.float32)
+            content[begin:end] = (
+                np.broadcast_to(change(tensor), tensor.shape).astype(np.float32).tobytes()
+            )
         (folder / WEIGHTS).write_bytes(content)
         return folder
 

@@ -45,7 +45,7 @@ def passes(mesh):
     how = dict(settings=Settings(), mesh=mesh)
     selected = select_block.lower(kernels, norms, 0, **how).compile()
     texts["select"] = selected.as_text()
-    keep = jax.device_get(selected(kernels, norms, 0)[0])
+    keep = jax.device_get(selected(kernels, norms, 0))
     keep = jax.device_put(keep, {path: kernel.sharding for path, kernel in kernels.items()})
     texts["drop"] = drop_weights.lower(kernels, keep).compile().as_text()
     held = sum(kernel.addressable_shards[0].data.nbytes for kernel in kernels.values())

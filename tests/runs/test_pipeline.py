@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 import jaxprune as jp
 from jaxprune.calibration.demonstrations import demonstrations, token_batches
 from jaxprune.config.validate import base_config, validate
+from jaxprune.hf import finite
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.runs import checkpoint, pipeline
 from jaxprune.runs.pipeline import prune_from_config
@@ -287,11 +288,12 @@ def test_a_run_that_dies_leaves_nothing_that_looks_finished(
         assert names(workdir) == {"progress"}
 
 
-def test_a_run_that_reads_bad_weights_says_where(model, tokens, tmp_path):
-    """Layer 1 is not finite: the error passes through writer and prefetcher; only layer 0 is kept."""
+def test_a_run_that_reads_bad_weights_says_where(model, tokens, tmp_path, monkeypatch):
+    """Layer 1 overflows: the error passes through writer and prefetcher; only layer 0 is kept."""
     loaded = jp.load(model)
     params = jax.tree.map(np.copy, loaded.params)
-    params["blocks"]["mlp"]["up"]["bias"][1, 0] = np.nan
+    params["blocks"]["mlp"]["up"]["bias"][1, 0] = 1e30
+    monkeypatch.setattr(finite, "_LIMIT", np.inf)  # as products of other weights would be
     broken = tmp_path / "broken"
     jp.export_hf(loaded, params, broken)
     with pytest.raises(jp.InputError, match="layer 1, site mlp_out"):

@@ -12,6 +12,7 @@ import browser
 import jax
 import numpy as np
 import pytest
+from faults.place import flip
 from scipy.stats import binomtest
 
 import jaxprune as jp
@@ -23,7 +24,7 @@ from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs import checkpoint
+from jaxprune.runs import checkpoint, is_complete
 from jaxprune.sweep import calibration, plan, run, steering
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
@@ -283,11 +284,14 @@ def test_a_whole_sweep_needs_no_model(done, monkeypatch, capsys):
 
 
 def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeypatch):
-    """Two variants are whole; one is pruned and half evaluated when it stops."""
+    """Two variants are whole but for a bit each; one is pruned and half evaluated when it stops."""
     workdir, _ = done
     for name in ("dense", "random-0.5"):
         shutil.copytree(workdir / name, tmp_path / name)
     shutil.copy(workdir / run.CONFIG, tmp_path)
+    masks = (file for file in (tmp_path / "random-0.5" / "checkpoint").rglob("*") if file.is_file())
+    flip(max(masks, key=lambda file: file.stat().st_size))
+    flip(tmp_path / "dense" / "nano_nli" / "en.npz")
     real, calls = run.evaluate_task, []
 
     def stops(scorer, asked, folder, *rest):
@@ -299,6 +303,11 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     monkeypatch.setattr(run, "evaluate_task", stops)
     with pytest.raises(KeyboardInterrupt):
         sweep_from_config(job(), tmp_path)
+    assert calls == [
+        "dense/nano_nli",
+        *(f"translation-fr-0.5/nano_{task}" for task in ("nli", "reviews")),
+    ]
+    assert is_complete(tmp_path / "random-0.5")
     assert not (tmp_path / "tables.json").exists()
     half = contents(tmp_path)
     assert "translation-fr-0.5/nano_nli/fr.npz" in half

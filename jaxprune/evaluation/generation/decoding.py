@@ -35,9 +35,13 @@ class NextTokens(NamedTuple):
 
 @runtime_checkable
 class DecodingStrategy(Protocol):
-    """Rows that are not `open` have their sequence, and what is chosen for them does not matter."""
+    """Rows that are not `open` have their sequence, and what is chosen for them does not matter.
+
+    Those of `lost` had logits among which none is the largest: NaN, or an infinite one.
+    """
 
     open: Bool[np.ndarray, " B"]
+    lost: Bool[np.ndarray, " B"]
 
     def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
         """The next tokens, from the last block's output; remembers them."""
@@ -56,13 +60,19 @@ def likeliest(
     *,
     config: ModelConfig,
     mesh: Mesh,
-) -> Int[Array, "B M"]:
-    """The token of the largest logit, the lowest of equal ones; params are (head, embedding table)."""
+) -> tuple[Int[Array, "B M"], Bool[Array, "B M"]]:
+    """The token of the largest logit, the lowest of equal ones, and whether that is a number.
 
-    def call(params: tuple[HeadParams, Array], x: Array) -> Array:
+    Args:
+      params: (head, embedding table).
+    """
+
+    def call(params: tuple[HeadParams, Array], x: Array) -> tuple[Array, Array]:
         head, table = params
         logits = nnx.merge(modules(config).head[0], head)(x, table)
-        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        chosen = jnp.argmax(logits, axis=-1)  # of NaNs the first
+        largest = jnp.take_along_axis(logits, chosen[..., None], axis=-1)[..., 0]
+        return chosen.astype(jnp.int32), jnp.isfinite(largest)
 
     return on_own_rows(call, mesh)(params, x)
 
@@ -73,15 +83,16 @@ class GreedyDecoding:
     def __init__(
         self, model: Resident, is_row: Bool[np.ndarray, " B"], limit: int, stop: Collection[int]
     ) -> None:
-        self.open = is_row.copy()
+        self.open, self.lost = is_row.copy(), np.zeros_like(is_row)
         self._model, self._limit, self._stop = model, limit, np.array(sorted(stop), np.int32)
         self._sequences: list[list[int]] = [[] for _ in is_row]
 
     def choose(self, x: Float[Array, "B 1 D"]) -> NextTokens:
         """The next token of every row."""
         model = self._model
-        chosen = likeliest(model.head, x, config=model.config, mesh=model.mesh)
+        chosen, finite = likeliest(model.head, x, config=model.config, mesh=model.mesh)
         tokens = np.asarray(chosen)[:, 0]
+        self.lost = self.open & ~np.asarray(finite)[:, 0]
         self.open &= ~np.isin(tokens, self._stop)
         for row in np.flatnonzero(self.open):
             self._sequences[row].append(int(tokens[row]))
@@ -155,7 +166,7 @@ class BeamSearch:
         beams: int,
         length_penalty: float,
     ) -> None:
-        self.open = is_row.copy()
+        self.open, self.lost = is_row.copy(), np.zeros_like(is_row)
         self._stops = np.zeros(model.config.vocab_size, bool)
         self._stops[list(stop)] = True
         self._model, self._limit = model, limit
@@ -176,6 +187,7 @@ class BeamSearch:
                 (*model.head, self._stops), x, self._scores, config=model.config, mesh=model.mesh
             )
         )
+        self.lost = self.open & ~(candidates.scores < np.inf).all(axis=1)
         self._length += 1
         worth = self._length**self._penalty
         size = model.config.vocab_size

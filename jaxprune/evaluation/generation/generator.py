@@ -83,11 +83,11 @@ class Generator:
           beams: 1 takes the likeliest token each time; more is a beam search, see `BeamSearch`.
           length_penalty: exponent of a sequence's length in its score, for several beams.
           batch: sequences that are generated at once: prompts times beams.
-          name: on the progress bar.
+          name: on the progress bar and in messages.
 
         Raises:
           InputError: an empty prompt, an id beyond the vocabulary, more tokens than the model has positions,
-            a number out of range.
+            a number out of range, or logits that are none.
         """
         numbers = {"max_new_tokens": max_new_tokens, "beams": beams, "batch": batch}
         _check(self._model.config, prompts, stop, numbers)
@@ -117,7 +117,7 @@ class Generator:
                 )
                 is_row = prompt_batch.prompts >= 0
                 strategy = self._strategy(is_row, max_new_tokens, stop, beams, length_penalty)
-                for i, sequence in _sequences(prompt_batch, strategy):
+                for i, sequence in _sequences(prompt_batch, strategy, name):
                     sequences[int(members[i])] = sequence
                     bar.update()
         local = [i for part in shares[jax.process_index()] for i in part]
@@ -141,12 +141,17 @@ class Generator:
 
 
 def _sequences(
-    prompt_batch: PromptBatch, strategy: DecodingStrategy
+    prompt_batch: PromptBatch, strategy: DecodingStrategy, name: str
 ) -> Iterator[tuple[int, list[int]]]:
     """(prompt, sequence) of every row, as they are done."""
     while True:
         was_open = strategy.open.copy()
         following = strategy.choose(prompt_batch.x)
+        if strategy.lost.any():
+            first = prompt_batch.prompts[strategy.lost].min()
+            raise InputError(
+                f"{name}: after prompt {first} the model says NaN, which comes of overflow in it"
+            )
         for row in np.flatnonzero(was_open & ~strategy.open).tolist():
             yield int(prompt_batch.prompts[row]), strategy.sequence(row)
         if not strategy.open.any():

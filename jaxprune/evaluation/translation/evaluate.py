@@ -39,7 +39,7 @@ def evaluate_translation(
       generator: of the model.
       languages: by code; see `translation.read_sentences`.
       workdir: gets `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} a line, and
-        `translation/metrics.json`. An earlier one goes first, and the folder appears when it is whole.
+        `translation/metrics.json`. The folder appears, in place of an earlier one, when it is whole.
       beams, length_penalty, max_new_tokens, batch: see `Generator`.
       about: what else metrics.json tells, such as the model.
 
@@ -47,12 +47,11 @@ def evaluate_translation(
       What metrics.json holds.
 
     Raises:
-      InputError: as `translate`; sacrebleu is not installed.
+      InputError: as `translate`; sacrebleu is not installed; the model changed meanwhile.
     """
     import_sacrebleu("metrics")  # before the work
     if hosts.is_first():
         sealed.check_replaceable(workdir / TRANSLATION, overwrite=True)
-        sealed.remove(workdir / TRANSLATION)
     began = time.perf_counter()
     hypotheses, figures, signatures = {}, {}, {}
     for code, sentences in languages.items():
@@ -75,6 +74,7 @@ def evaluate_translation(
         about=dict(about or {}),
         seconds=round(time.perf_counter() - began, 3),
     )  # fmt: skip
+    generator.model.source.fingerprint.check_unchanged()
     if hosts.is_first():
         _write(workdir, result, languages, hypotheses)
     return result

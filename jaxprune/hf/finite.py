@@ -1,0 +1,61 @@
+"""Parameters as they are read: NaN, infinity and absurd sizes are named, wherever they come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from jaxprune.errors import InputError
+from jaxprune.models import Params
+
+# From here on squares of a row of 2**16 features may add up to more than float32 has, and norms make zeros of it.
+_LIMIT = 2.0**56
+_CHUNK = 1 << 18  # elements that stay in a core's cache between two looks at them
+
+
+def check_finite(array: np.ndarray, path: str, layer: int = 0) -> None:
+    """Refuses a parameter that holds NaN, infinity or absurd numbers; adds less than half to the time of a read.
+
+    Args:
+      path: of the parameter, such as "blocks/mlp/up/kernel" or "head/norm/scale".
+      layer: of one in a block.
+
+    Raises:
+      InputError: names layer and parameter.
+    """
+    if _is_below(_LIMIT, array):
+        return
+    in_block = path.removeprefix("blocks/")
+    name = path if in_block == path else f"layer {layer}, {in_block}"
+    if _is_below(np.inf, array):
+        raise InputError(
+            f"{name}: holds numbers of {_LIMIT:.0e} or more; expected less, as squares overflow float32"
+        )
+    raise InputError(f"{name}: holds NaN or infinity; expected finite weights")
+
+
+def checked(params: Params, path: str, layer: int = 0) -> Any:
+    """The parameters below a path, after `check_finite` of each."""
+    for name, leaf in flatten_dict(dict(params), sep="/").items():
+        check_finite(leaf, f"{path}/{name}", layer)
+    return params
+
+
+def _is_below(limit: float, array: np.ndarray) -> bool:
+    """Whether all are smaller than the limit and none is NaN; compares bits, as integers are ordered as floats are.
+
+    Those of one sign lie in the order of their sizes, infinity behind them, and NaN last.
+    numpy has fast loops for the maximum of integers; for float16 and bfloat16 it has none.
+    """
+    signed, unsigned = f"i{array.itemsize}", f"u{array.itemsize}"
+    with np.errstate(over="ignore"):  # in float16 the limit is infinity
+        positive = np.array(limit).astype(array.dtype).view(signed)
+        negative = np.array(-limit).astype(array.dtype).view(unsigned)
+    flat = array.ravel(order="K")
+    chunks = (flat[start : start + _CHUNK] for start in range(0, flat.size, _CHUNK))
+    return all(
+        chunk.view(signed).max() < positive and chunk.view(unsigned).max() < negative
+        for chunk in chunks
+    )
