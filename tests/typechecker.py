@@ -38,11 +38,16 @@ def checked(function):
 
 
 def _jaxtyped(*, typechecker):
-    """In place of jaxtyping's decorator: checks of a function are made at its first call, for a test calls a few."""
+    """In place of jaxtyping's decorator: checks of a function are made at its first call, for a test calls a few.
+
+    A function inside another one is made anew at each call of that; it has none.
+    """
 
     def decorate(thing):
         if not inspect.isfunction(thing):
             return _with_dimensions(typechecker=typechecker)(thing)
+        if not thing.__annotations__ or "<locals>" in thing.__qualname__:
+            return thing
 
         @functools.cache
         def check():
@@ -57,7 +62,7 @@ def _jaxtyped(*, typechecker):
                 return thing(*args, **kwargs)
             return check()(*args, **kwargs)
 
-        return call if thing.__annotations__ else thing
+        return call
 
     return decorate
 

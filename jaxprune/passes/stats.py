@@ -75,7 +75,7 @@ def _facts(stats: ActivationStats) -> dict[str, object]:
     return {**dict(stats.sites), **shapes}
 
 
-def check_sums(sums: Float[np.ndarray, ...], layer: int, site: str, role: str) -> None:
+def check_sums(sums: Float[np.ndarray, "*samples D"], layer: int, site: str, role: str) -> None:
     """Refuses sums of squares of a site that say nothing of its features.
 
     Raises:
