@@ -10,7 +10,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from faults import calibration, configs, evaluation, models, runs, workdirs
+from faults import calibration, changes, configs, evaluation, models, runs, workdirs
 from faults.place import Place
 from run_scripts import run_alone, run_here
 
@@ -24,7 +24,7 @@ MEMORY = 256 << 20
 NO_RESULTS = re.compile(r"workdir/(config\.json|sweep\.json|progress/.*)|.*\.new(/.*)?")
 BAR = re.compile(r".*\d+/\d+.*\|.*\|.*|.*\|.*\|.*<.*")
 
-TABLES = (configs, models, calibration, workdirs, evaluation, runs)
+TABLES = (configs, models, calibration, workdirs, evaluation, runs, changes)
 FAULTS = {name: fault for table in TABLES for name, fault in table.ROWS.items()}
 assert len(FAULTS) == sum(len(table.ROWS) for table in TABLES)
 # Run as users run it: no other test runs scripts/analyze.py in a process of its own.

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxprune.errors import InputError
-from jaxprune.hf.hub import resolve
+from jaxprune.hf.fingerprint import states_in
+from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, size
 from jaxprune.models import ModelConfig, Params, load_config
@@ -100,8 +101,10 @@ def load(model: str | Path, revision: str | None = None) -> Model:
       OSError: the hub cannot be reached.
     """
     folder = resolve(str(model), revision)
+    # config, headers and tokenizer are read before the files have a fingerprint, and copied after it
+    opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)
-    return Model(config, folder, Weights.open(config, folder))
+    return Model(config, folder, Weights.open(config, folder, opened))
 
 
 def _first_line(error: Exception) -> str:
