@@ -106,7 +106,9 @@ def two_processes(case: Case) -> None:
     case.devices = 1
     whom = case.rng.randrange(2)
     for _ in range(case.rng.randint(1, 2)):
-        running = case.start_two({whom: case.signal()} if case.rng.random() < 0.9 else {})
+        running = case.start_two(
+            {whom: case.signal_to_one_of_two()} if case.rng.random() < 0.9 else {}
+        )
         chaos_process.wait(running)
         case.judge(running, [case.right()])
     if case.rng.random() < 0.3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
+from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.hub import CONFIG_FILES
 from jaxprune.hf.model import Model
 from jaxprune.hf.source import check_params
 from jaxprune.hf.tensors import ShardWriter
@@ -18,7 +21,7 @@ from jaxprune.hf.weights import to_stored
 from jaxprune.models import Params
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
-BESIDE = ("*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "README*")
+BESIDE = (*CONFIG_FILES, "LICENSE*", "README*")
 
 
 class HfWriter:
@@ -66,11 +69,20 @@ class HfWriter:
     def close(self) -> None:
         """Writes config and tokenizer and gives the folder its name."""
         self._shards.close()
-        for pattern in BESIDE:
-            for file in self._model.folder.glob(pattern):
-                if file.is_file() and not file.name.endswith((".index.json", sealed.TABLE)):
-                    shutil.copyfile(file, self._unfinished / file.name)
+        for file in _beside(self._model.folder, BESIDE):
+            shutil.copyfile(file, self._unfinished / file.name)
         sealed.finish(self._folder)
+
+
+def exported_beside(model: Model) -> Mapping[str, str]:
+    """SHA-256, by name, of the files that go into an export as they are and that a tokenizer may be read from."""
+    return Fingerprint.of(_beside(model.folder, CONFIG_FILES)).digests
+
+
+def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    """Files beside the weights, but for tables of files, which are made anew."""
+    found = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
+    return sorted(f for f in found if not f.name.endswith((".index.json", sealed.TABLE)))
 
 
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:

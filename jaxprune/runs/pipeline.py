@@ -80,7 +80,7 @@ def prune_to_workdir(
     """
     began = time.perf_counter() if began is None else began
     check_workdir(workdir, model.folder)
-    about = identity(model.source.fingerprint, config, batches)  # reads the model's files once
+    about = identity(model, config, batches)  # reads the model's files once
     agree(about)
     if not overwrite and (complete := complete_run(workdir, about)):
         if hosts.is_first():
