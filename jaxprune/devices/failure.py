@@ -23,6 +23,8 @@ import orbax.checkpoint as ocp
 # jax.process_index() waits until all processes have met their devices, which they may never do.
 from jax._src.distributed import global_state
 
+from jaxprune.progress import say
+
 _KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
 _POLL = 0.5  # seconds
 _OVER = "over"  # said by a process that comes to its end
@@ -76,7 +78,7 @@ def _listen(over: threading.Event, heard: socket.socket) -> None:
         except jax.errors.JaxRuntimeError:
             continue  # none has failed
         with _ending:
-            print(line, file=sys.stderr, flush=True)
+            say(line)
             _leave(int(status))
 
 
@@ -117,7 +119,7 @@ def _end_at(number: signal.Signals) -> None:
 def end(message: str, status: int) -> NoReturn:
     """Ends this process, and those that are one with it, with one line on stderr and a status."""
     with _ending:
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        say(f"error: {message}")
         if not is_one_of_several():
             sys.exit(status)
         told = f"{status} error: process {global_state.process_id}: {message}"
