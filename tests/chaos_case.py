@@ -168,8 +168,8 @@ class Case:
         if code == -signal.SIGABRT and process.trouble.memory is not None:
             return  # XLA's threads end a process that gets no memory, in C++'s words
         if code == 0 or ((process.acted or process.trouble.step) and sent and code == -sent):
-            if code != -signal.SIGKILL and code != 0 and said:
-                self.find(f"{name}: killed by its signal, and said: {shown}")
+            if said and (code not in (0, -signal.SIGKILL) or process.trouble is NONE):
+                self.find(f"{name}: {code}, and lines that say nothing: {shown}")
             return
         coordinator = all_of_them[0]
         if len(all_of_them) == 2 and number == 1 and coordinator.code == -signal.SIGKILL:
