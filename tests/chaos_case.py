@@ -165,6 +165,7 @@ class Case:
         self.story.append(f"{name}: {code}, {(process.ended or 0) - process.began:.1f} s, {shown}")
         if process.late:
             self.find(f"{name} did not end: {shown}")
+            return
         if code == -signal.SIGABRT and process.trouble.memory is not None:
             return  # XLA's threads end a process that gets no memory, in C++'s words
         if code == 0 or ((process.acted or process.trouble.step) and sent and code == -sent):
