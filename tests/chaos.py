@@ -115,6 +115,12 @@ class Board:
 
         self._running[chaos_process.fork(job)] = number
 
+    def stop(self) -> None:
+        """Ends the runs that are under way."""
+        for pid in self._running:
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+
     def _take(self, number: int) -> None:
         told = self._world.root / f"told-{number}.json"
         said = json.loads(told.read_text())
@@ -180,10 +186,11 @@ def main() -> int:
         )
         board.play([options.only] if options.only is not None else list(range(options.runs)), end)
     finally:
+        board.stop()
         if options.keep:
             print(root)
         else:
-            shutil.rmtree(root, ignore_errors=True)
+            world.clear()
     print(table(board.tallies))
     return int(any(tally.findings for tally in board.tallies.values()))
 
