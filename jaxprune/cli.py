@@ -106,7 +106,11 @@ def errors_in_one_line() -> Iterator[None]:
     except (InputError, OSError) as error:
         failure.end(" ".join(str(error).split()), 2 if isinstance(error, InputError) else 1)
     except KeyboardInterrupt:
-        failure.end("ended by SIGINT", 128 + signal.SIGINT)
+        with contextlib.suppress(SystemExit):
+            failure.end("ended by SIGINT", 128 + signal.SIGINT)
+        sys.stdout.flush()
+        # sys.exit would wait for threads of Orbax, which may wait for minutes for what was interrupted, and complain
+        os._exit(128 + signal.SIGINT)
     except Exception as error:
         if not failure.is_one_of_several():
             raise
