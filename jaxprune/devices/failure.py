@@ -47,6 +47,7 @@ def listen() -> None:
     thread.start()
 
     def stop() -> None:
+        signal.set_wakeup_fd(-1)  # nobody reads there any more, which Python would complain of
         over.set()
         thread.join()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
