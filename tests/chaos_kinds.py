@@ -27,7 +27,7 @@ def _memory(case: Case) -> Trouble:
 
 
 def _file_size(case: Case) -> Trouble:
-    size = int(2 ** case.rng.uniform(14, 24))  # more than a line on stderr
+    size = int(2 ** case.rng.uniform(14, 25))  # more than a line on stderr
     return Trouble(f"files up to {size} bytes", file_size=size)
 
 
@@ -69,7 +69,7 @@ def _small_disk(case: Case, size: int) -> Iterator[bool]:
 
 def full_disk(case: Case) -> None:
     """A disk that is too small, until it is not."""
-    size = int(2 ** case.rng.uniform(16, 24))
+    size = int(2 ** case.rng.uniform(16, 25))
     with _small_disk(case, size) as made:
         if not made:
             return file_sizes(case)
