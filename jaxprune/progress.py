@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,12 @@ def progress_bar(
         "|{bar}| {elapsed} < {remaining} {postfix}",
     ) as bar:
         yield PassBar(bar, tokens)
+
+
+def say(line: str) -> None:
+    """Writes a line to stderr that is one of its own, though a bar may be shown there by another thread."""
+    with tqdm.external_write_mode(sys.stderr):
+        print(line, file=sys.stderr, flush=True)
 
 
 class Clock:

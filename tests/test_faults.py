@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from faults import (
     calibration,
+    changes,
     configs,
     environment,
     evaluation,
@@ -37,7 +38,7 @@ BAR = re.compile(r".*\d+/\d+.*\|.*\|.*|.*\|.*\|.*<.*")
 
 TABLES = (
     *(configs, environment, models, numbers, calibration, workdirs, evaluation, runs),
-    *(outside, records),
+    *(outside, records, changes),
 )
 FAULTS = {name: fault for table in TABLES for name, fault in table.ROWS.items()}
 assert len(FAULTS) == sum(len(table.ROWS) for table in TABLES)

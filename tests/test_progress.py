@@ -1,7 +1,11 @@
 """The progress bar: what it counts, and the speed that it shows."""
 
+import re
 from types import SimpleNamespace
 
+import pytest
+
+from jaxprune.devices import failure
 from jaxprune.progress import PassBar, progress_bar
 
 
@@ -26,3 +30,11 @@ def test_a_bar_names_what_it_counts(capsys):
     with progress_bar("prune", 3, 300, False) as bar:
         bar.update()
     assert capsys.readouterr().err == ""
+
+
+def test_an_error_is_told_on_a_line_of_its_own_while_a_bar_is_shown(capsys):
+    with progress_bar("prune", 3, 0, True) as bar:
+        bar.update()
+        with pytest.raises(SystemExit):  # as the thread does that hears of signals
+            failure.end("ended by SIGHUP", 129)
+        assert "error: ended by SIGHUP" in re.split(r"[\r\n]+", capsys.readouterr().err)

@@ -25,6 +25,7 @@ from jax._src.distributed import global_state
 
 from jaxprune import process
 from jaxprune.errors import TerminatedError
+from jaxprune.progress import say
 
 _KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
 _POLL = 0.5  # seconds
@@ -53,6 +54,7 @@ def listen() -> None:
     thread.start()
 
     def stop() -> None:
+        signal.set_wakeup_fd(-1)  # nobody reads there any more, which Python would complain of
         over.set()
         thread.join()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
@@ -84,7 +86,7 @@ def _listen(over: threading.Event, heard: socket.socket) -> None:
         except jax.errors.JaxRuntimeError:
             continue  # none has failed
         with _ending:
-            print(line, file=sys.stderr, flush=True)
+            say(line)
             _leave(int(status))
 
 
@@ -145,7 +147,7 @@ def together() -> Iterator[None]:
 def end(message: str, status: int) -> NoReturn:
     """Ends this process, which is one of several, and the others, with one line on stderr and a status."""
     with _ending:
-        process.say(f"error: {message}")
+        say(f"error: {message}")
         told = f"{status} error: process {global_state.process_id}: {message}"
         _client().key_value_set(_KEY, told, allow_overwrite=True)
         _leave(status)

@@ -1,6 +1,6 @@
 """Hugging Face folders and hub ids → models that are read part by part; pruned parameters → Hugging Face folders."""
 
-from jaxprune.hf.export import HfWriter, export_hf
+from jaxprune.hf.export import HfWriter, export_hf, exported_beside
 from jaxprune.hf.fields import FIELDS
 from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
 from jaxprune.hf.model import Model, check_model, load
@@ -20,6 +20,7 @@ __all__ = [
     "check_model",
     "combined",
     "export_hf",
+    "exported_beside",
     "exported_digest",
     "load",
     "shapes",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
+from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.hub import CONFIG_FILES
 from jaxprune.hf.model import Model, check_model
 from jaxprune.hf.source import check_params
 from jaxprune.hf.tensors import ShardWriter
@@ -16,7 +19,7 @@ from jaxprune.models import Params
 from jaxprune.schema import PATH, check, known_arguments
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
-BESIDE = ("*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "README*")
+BESIDE = (*CONFIG_FILES, "LICENSE*", "README*")
 
 
 class HfWriter:
@@ -64,11 +67,20 @@ class HfWriter:
     def close(self) -> None:
         """Writes config and tokenizer and gives the folder its name."""
         self._shards.close()
-        for pattern in BESIDE:
-            for file in self._model.folder.glob(pattern):
-                if file.is_file() and not file.name.endswith((".index.json", sealed.TABLE)):
-                    shutil.copyfile(file, self._unfinished / file.name)
+        for file in _beside(self._model.folder, BESIDE):
+            shutil.copyfile(file, self._unfinished / file.name)
         sealed.finish(self._folder)
+
+
+def exported_beside(model: Model) -> Mapping[str, str]:
+    """SHA-256, by name, of the files that go into an export as they are and that a tokenizer may be read from."""
+    return Fingerprint.of(_beside(model.folder, CONFIG_FILES)).digests
+
+
+def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    """Files beside the weights, but for tables of files, which are made anew."""
+    found = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
+    return sorted(f for f in found if not f.name.endswith((".index.json", sealed.TABLE)))
 
 
 @known_arguments

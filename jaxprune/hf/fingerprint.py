@@ -60,22 +60,29 @@ class Fingerprint:
 
     Attributes:
       digests: SHA-256 of each file, by name; of what is in memory, by what it is.
-      states: what the system told of the files, by path.
+      states: what the system told of the files, by path, and of others that must not change either.
     """
 
     digests: Mapping[str, str]
     states: Mapping[Path, FileState]
 
     @classmethod
-    def of(cls, files: Iterable[Path]) -> Fingerprint:
+    def of(
+        cls, files: Iterable[Path], opened: Mapping[Path, FileState] | None = None
+    ) -> Fingerprint:
         """Reads the files, or takes from the cache what it has of them.
+
+        Args:
+          files: of the parameters and their config.
+          opened: `states_in` their folder before the first of them was opened.
 
         Raises:
           InputError: a file changes meanwhile, or is none.
         """
         paths = sorted(files, key=lambda path: path.name)
         states = {path: FileState.of(path) for path in paths}
-        made = cls({path.name: _file_digest(path, states[path]) for path in paths}, states)
+        digests = {path.name: _file_digest(path, states[path]) for path in paths}
+        made = cls(digests, {**states, **(opened or {})})
         made.check_unchanged()
         return made
 
@@ -93,6 +100,12 @@ class Fingerprint:
         for path, state in self.states.items():
             if FileState.of(path) != state:
                 raise InputError(f"{path}: changed while it was read; allowed: to start again")
+
+
+def states_in(folder: Path, patterns: Iterable[str]) -> dict[Path, FileState]:
+    """What the system tells of the files in a folder, none of which is read."""
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return {path: FileState.of(path) for path in sorted(found)}
 
 
 def combined(digests: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_regular
+from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, size
@@ -113,8 +114,10 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     """
     check("model", model, PATH)
     folder = resolve(str(model), revision)
+    # config, headers and tokenizer are read before the files have a fingerprint, and copied after it
+    opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)
-    return Model(config, folder, Weights.open(config, folder))
+    return Model(config, folder, Weights.open(config, folder, opened))
 
 
 def _first_line(error: Exception) -> str:

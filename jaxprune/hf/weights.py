@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.fingerprint import FileState, Fingerprint
 from jaxprune.hf.finite import check_finite
 from jaxprune.hf.tensors import ShardWriter, TensorFiles
 from jaxprune.models import ModelConfig, Params, family_of, modules
@@ -59,14 +59,21 @@ class Weights:
     Args:
       config: of the model.
       files: the opened tensor files.
+      opened: what the system told of the model's files before any was opened, see `Fingerprint.of`.
 
     Raises:
       InputError: a tensor is missing, unexpected or of another shape; names file and tensor.
     """
 
-    def __init__(self, config: ModelConfig, files: TensorFiles) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        files: TensorFiles,
+        opened: Mapping[Path, FileState] | None = None,
+    ) -> None:
         self.config = config
         self.files = files
+        self._opened = opened
         self._prefix = family_of(config).prefix
         self._shapes = shapes(config)
         self._check_names()
@@ -74,9 +81,11 @@ class Weights:
             self._check_shape(path, layer)
 
     @classmethod
-    def open(cls, config: ModelConfig, folder: Path) -> Weights:
+    def open(
+        cls, config: ModelConfig, folder: Path, opened: Mapping[Path, FileState] | None = None
+    ) -> Weights:
         """Opens the tensor files of a Hugging Face folder."""
-        return cls(config, TensorFiles.open(folder))
+        return cls(config, TensorFiles.open(folder), opened)
 
     def name(self, path: str, layer: int = 0) -> str:
         """The name under which this checkpoint holds a parameter (with the base model's prefix or without)."""
@@ -129,7 +138,7 @@ class Weights:
     def fingerprint(self) -> Fingerprint:
         """Of config.json and the files that hold the tensors, when it is first asked for."""
         files = {info.file for info in self.files.tensors.values()}
-        return Fingerprint.of({*files, self.files.folder / "config.json"})
+        return Fingerprint.of({*files, self.files.folder / "config.json"}, self._opened)
 
     def share(self, path: str, layer: int = 0) -> dict[str, np.ndarray]:
         """What this process reads of `part`: of every tensor, as stored, its share of the rows."""

@@ -3,7 +3,7 @@
 Imports neither JAX nor anything that does: their import is among what can go wrong.
 """
 
-from jaxprune.process.ending import ENVIRONMENT, Stream, ending, errors_in_one_line, leave, say
+from jaxprune.process.ending import ENVIRONMENT, Stream, ending, errors_in_one_line, leave
 from jaxprune.process.start import starting
 
-__all__ = ["ENVIRONMENT", "Stream", "ending", "errors_in_one_line", "leave", "say", "starting"]
+__all__ = ["ENVIRONMENT", "Stream", "ending", "errors_in_one_line", "leave", "starting"]

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NoReturn
 
-from jaxprune.errors import InputError, TerminatedError
+from jaxprune.errors import InputError, TerminatedError, one_line
+from jaxprune.progress import say
 
 BAD_INPUT, ENVIRONMENT = 2, 1
 # Where JAX reads what the environment says: variables when it is imported, platforms when it starts.
@@ -54,7 +55,9 @@ def errors_in_one_line() -> Iterator[None]:
             if end is None:
                 raise
             if isinstance(error, KeyboardInterrupt):
-                signal.signal(signal.SIGINT, lambda *_: os._exit(end[1]))  # it is told already
+                say(f"error: {end[0]}")
+                # sys.exit would wait for threads of Orbax, for minutes where they wait for what was interrupted
+                os._exit(end[1])
             leave(*end)
         if lost := output.lost():
             leave(f"stdout: {lost.strerror}", ENVIRONMENT)
@@ -99,7 +102,7 @@ class Stream:
 
 def ending(error: BaseException) -> tuple[str, int] | None:
     """What an error ends a script with, in a line, and the exit code; None for a bug."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = one_line(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         return "ended by SIGINT", 128 + signal.SIGINT
     if isinstance(error, InputError):
@@ -129,11 +132,6 @@ def leave(message: str, status: int) -> NoReturn:
     """Ends the process with a line on stderr."""
     say(f"error: {message}")
     sys.exit(status)
-
-
-def say(line: str) -> None:
-    """A line on stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import resource
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -177,12 +178,16 @@ def _save(
 
 
 def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
-    """Refuses a disk that is too small: where TensorStore meets the end of one, its threads print tracebacks."""
-    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))
+    """Refuses a disk or a limit of files that is too small: where TensorStore meets it, threads print tracebacks."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees)) + _BESIDE
     free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
-    if needed + _BESIDE > free:
-        reason = f"{os.strerror(errno.ENOSPC)}, {needed + _BESIDE:,} bytes needed and {free:,} free"
+    allowed, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if needed > free:
+        reason = f"{os.strerror(errno.ENOSPC)}, {needed:,} bytes needed and {free:,} free"
         raise OSError(errno.ENOSPC, reason, str(folder))
+    if allowed != resource.RLIM_INFINITY and needed > allowed:
+        reason = f"{os.strerror(errno.EFBIG)}, {needed:,} bytes needed and {allowed:,} allowed"
+        raise OSError(errno.EFBIG, reason, str(folder))
 
 
 @contextlib.contextmanager

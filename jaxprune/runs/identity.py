@@ -1,8 +1,9 @@
 """What decides the bits of a run → one record: two runs with equal records make equal masks.
 
-The content of the model's files, not their names or times; the calibration set's tokens, not where the texts lie; the
-fields of the config that matter; the package's own code that computes; the versions and settings of what it computes
-with. What cannot change a bit is not in it: devices, hosts, free memory, reports.
+The content of the model's files, not their names or times, and of those that go into the Hugging Face folder as they
+are, as the tokenizer; the calibration set's tokens, not where the texts lie; the fields of the config that matter; the
+package's own code that computes; the versions and settings of what it computes with. What cannot change a bit is not in
+it: devices, hosts, free memory, reports.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ml_collections import ConfigDict
 from jaxprune.calibration import Batch, digest
 from jaxprune.devices import compiler_settings, hosts
 from jaxprune.errors import InputError
-from jaxprune.hf import Fingerprint
+from jaxprune.hf import Model, exported_beside
 
 # Fields of the config that bits depend on, beside those that the calibration set's tokens stand for.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
@@ -30,12 +31,12 @@ _NUMERIC = ("devices", "hf", "models", "passes", "pruning")
 
 
 def identity(
-    model: Fingerprint, config: ConfigDict, batches: Sequence[Batch]
+    model: Model, config: ConfigDict, batches: Sequence[Batch]
 ) -> dict[str, str | int | float | bool | None]:
     """What must be the same for two runs to be one job, by name.
 
     Args:
-      model: of the files that the model is read from.
+      model: whose files are read here, as far as the user's cache does not know them.
       config: validated.
       batches: the calibration set.
     """
@@ -43,13 +44,19 @@ def identity(
     plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
     return {
         **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
-        **{f"file {name}": sha for name, sha in model.digests.items()},
+        **{f"file {name}": sha for name, sha in _files(model, config).items()},
         "calibration": digest(batches),
         "code": _code(),
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),
         **compiler_settings(),
     }
+
+
+def _files(model: Model, config: ConfigDict) -> Mapping[str, str]:
+    """Digests of the model's files, and of those that the Hugging Face folder gets as they are."""
+    beside = exported_beside(model) if config.output.hf else {}
+    return {**beside, **model.source.fingerprint.digests}
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -89,7 +89,7 @@ def prune_to_workdir(
         )
     if config.output.figures:
         charts.check_system()
-    about = identity(model.source.fingerprint, config, batches)  # reads the model's files once
+    about = identity(model, config, batches)  # reads the model's files once
     agree(about)
     if not overwrite and (complete := complete_run(workdir, about)):
         if hosts.is_first():

@@ -30,6 +30,8 @@ from jaxprune.runs.records import Begun
 
 FOLDER = "progress"
 _RUN, _LOCK = "run.json", "lock"
+# Files that say whose config.json a workdir has while a run takes the place of another: they stay until it is there.
+PUBLISHED = ("report.json", "config.json")
 # Folders of a workdir. They are filled in `progress` and put in their places when all of them are whole.
 OUTPUTS = ("checkpoint", "stats", "hf", "figures")
 
@@ -185,6 +187,8 @@ class FinishedLayers:
         """Takes the folder away: the run is complete."""
         if self._lock is not None:
             self._clear()
+            for name in PUBLISHED:
+                (self.folder / name).unlink(missing_ok=True)
             self._remove_folder()
 
 

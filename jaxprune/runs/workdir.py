@@ -17,9 +17,9 @@ from jaxprune.files import read_as, sealed, write_json
 from jaxprune.hf import combined, exported_digest
 from jaxprune.runs.identity import difference
 from jaxprune.runs.records import Report, Scored
-from jaxprune.runs.resume import OUTPUTS
+from jaxprune.runs.resume import FOLDER, OUTPUTS, PUBLISHED
 
-REPORT, CONFIG = "report.json", "config.json"
+REPORT, CONFIG = PUBLISHED
 _CHANGED = "changed since it was written"
 # The key of a metrics.json with the digest of the model that was scored.
 MODEL_DIGEST = "model_sha256"
@@ -91,13 +91,23 @@ def check_workdir(workdir: Path, model: Path) -> None:
         )
     for folder in outputs:
         sealed.check_replaceable(folder, overwrite=True, where="--workdir: ")
-    files = (read_report(workdir) or {}).get("files", {})
     config = workdir / CONFIG
-    if config.exists() and [*sealed.file_facts(config)] != files.get(CONFIG):
+    if config.exists() and not _is_ours(config):
         raise InputError(
             f"--workdir: {config} is there, which jaxprune did not write; allowed: to move it away, "
             "or another folder"
         )
+
+
+def _is_ours(config: Path) -> bool:
+    """Whether a report tells of this config.json: that of the run, or one that a killed `publish` left in progress/."""
+    facts, workdir = [*sealed.file_facts(config)], config.parent
+    for folder in (workdir, workdir / FOLDER):
+        told = (read_report(folder) or {}).get("files", {}).get(CONFIG)
+        if told is not None and [*told] == facts:
+            return True
+    begun = workdir / FOLDER / CONFIG
+    return begun.is_file() and [*sealed.file_facts(begun)] == facts
 
 
 def publish(
@@ -105,10 +115,16 @@ def publish(
 ) -> dict[str, Any]:
     """Puts the outputs of a run that is whole in the place of an older one's, and report.json last.
 
+    A process may be killed at any line of it. So whatever config.json is there, a file in `unfinished` says that it
+    is ours: the older run's report, then the new config; see `_is_ours`.
+
     Returns:
       What report.json holds: `report`, with the digests of all files.
     """
-    (workdir / REPORT).unlink(missing_ok=True)
+    if (workdir / REPORT).exists():
+        (workdir / REPORT).replace(unfinished / REPORT)
+    (workdir / CONFIG).unlink(missing_ok=True)
+    write_json(unfinished / CONFIG, config)
     for name in OUTPUTS:
         sealed.remove(workdir / name)
         if (unfinished / name).is_dir():

@@ -1,5 +1,6 @@
 """Two processes end within seconds whatever happens to one of them, each with one line while Python is in control."""
 
+import os
 import re
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import time
 import pytest
 from device_jobs import environment
 from ports import free_port
+
+from jaxprune import cli
 
 # Joins, says so, and meets the other process until it ends.
 PROGRAM = """
@@ -88,3 +91,12 @@ def test_a_signal_before_all_have_joined():
     [(code, said)] = ends([process])
     assert code == 130
     assert said == ["error: ended by SIGINT before all processes had joined"]
+
+
+def test_after_sigint_nobody_waits_for_threads_of_libraries(monkeypatch, capfd):
+    left = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    with cli.errors_in_one_line():
+        raise KeyboardInterrupt
+    assert left == [130]
+    assert capfd.readouterr().err == "error: ended by SIGINT\n"

@@ -48,6 +48,10 @@ ROWS = {
     "files that grow too large, in shards": Fault(
         lambda p: both(limited(p, 500_000), p.prune()), r"File too large.*workdir", 1
     ),
+    "a limit of files that is too small for the checkpoint": Fault(
+        lambda p: both(limited(p, 4_000_000), p.prune("output.hf=false")),
+        r"File too large, [\d,]+ bytes needed and 4,000,000 allowed: '.*workdir/progress/checkpoint'", 1,
+    ),
     "too little space for the checkpoint": Fault(
         lambda p: both(little_space(p), p.prune("output.hf=false")),
         r"No space left on device, [\d,]+ bytes needed and 1,000 free: '.*workdir/progress/checkpoint'", 1,

@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import shutil
 import time
 
 import pytest
 
 from jaxprune.errors import InputError
 from jaxprune.hf import fingerprint as module
-from jaxprune.hf.fingerprint import FileState, Fingerprint
+from jaxprune.hf.fingerprint import FileState, Fingerprint, states_in
+from jaxprune.hf.model import load
 
 
 @pytest.fixture
@@ -62,6 +64,30 @@ def test_changes_since_are_named(file):
     file.write_bytes(b"weightS")
     with pytest.raises(InputError, match=r"model\.safetensors: changed while it was read"):
         made.check_unchanged()
+
+
+def test_what_was_opened_before_must_be_the_same_now_and_later(file):
+    beside = file.with_name("tokenizer.json")
+    beside.write_text("{}")
+    opened = states_in(file.parent, ["*.safetensors", "*.json"])
+    made = Fingerprint.of([file], opened)
+    assert made.digest == Fingerprint.of([file]).digest
+    beside.write_text("[]")
+    with pytest.raises(InputError, match=r"tokenizer\.json: changed while it was read"):
+        made.check_unchanged()
+    with pytest.raises(InputError, match=r"tokenizer\.json: changed while it was read"):
+        Fingerprint.of([file], opened)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_refuses_what_changed_between_its_opening_and_its_digest(name, tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder("gpt2"), tmp_path / "model")
+    model = load(folder)
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content)  # the same, but nobody can know
+    with pytest.raises(InputError, match=f"{name}: changed while it was read"):
+        model.source.fingerprint  # noqa: B018
+    assert load(folder).source.fingerprint.digests[name] == sha256(content)
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE
 from jaxprune.pruning import block_masks
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.runs.identity import identity
+from jaxprune.runs.identity import difference, identity
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.verify import verify
@@ -176,6 +177,27 @@ def test_another_job_is_refused_and_named(unfinished, change, named, monkeypatch
     assert outcome(workdir) == outcome(workdir.with_name("fresh"))
 
 
+def test_what_goes_into_the_hugging_face_folder_is_of_the_job(tiny_folder, tokens, tmp_path):
+    model = shutil.copytree(tiny_folder("bloom"), tmp_path / "model")
+    batches = jp.token_batches(str(tokens))
+
+    def records():
+        return [
+            identity(jp.load(model), job(model, tokens, output__hf=hf), batches)
+            for hf in (True, False)
+        ]
+
+    (model / "tokenizer.json").write_text("{}")
+    (model / "README.md").write_text("a model")
+    before = records()
+    (model / "README.md").write_text("my model")
+    assert records() == before
+    (model / "tokenizer.json").write_text("[]")
+    exported, kept = records()
+    assert re.match("file tokenizer.json '.*…', now '", difference(before[0], exported))
+    assert kept == before[1]
+
+
 def test_other_devices_and_evaluation_are_no_other_job(unfinished):
     model, text, workdir = unfinished
     prune_from_config(job(model, text, mesh__data=1, evaluation__rows=3), workdir)
@@ -283,7 +305,7 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path):
 def test_two_runs_in_one_folder(unfinished):
     model, text, workdir = unfinished
     config = job(model, text)
-    about = identity(jp.load(model).source.fingerprint, config, jp.token_batches(str(text)))
+    about = identity(jp.load(model), config, jp.token_batches(str(text)))
     with (
         FinishedLayers(workdir, about, SAMPLES_PER_DEVICE),
         pytest.raises(jp.InputError, match="another run is writing to"),

@@ -1,17 +1,22 @@
 """Whose is a workdir, and which run: nothing finished is lost, nothing that is not ours is removed."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
+from jaxprune.files import read_json
 from jaxprune.pruning import block_masks
+from jaxprune.runs import workdir
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.resume import OUTPUTS
 from jaxprune.runs.verify import verify
 
 
@@ -129,6 +134,46 @@ def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
     prune_from_config(config, place / "run", overwrite=True)
     assert verify(place / "run", progress=False) == []
     assert not (place / "run" / "progress").exists()
+
+
+class Killed(BaseException):
+    """As a process ends that is killed: nothing handles it."""
+
+
+def killed_after(steps, real):
+    """A function that can be called as long as there are steps."""
+
+    def call(*arguments, **how):
+        if next(steps, None) is None:
+            raise Killed
+        return real(*arguments, **how)
+
+    return call
+
+
+def test_a_run_killed_as_it_takes_an_older_ones_place_is_never_in_its_own_way(place, monkeypatch):
+    report = json.loads((place / "run" / "report.json").read_text())
+    for last in itertools.count():
+        work, steps = place / f"killed {last}", iter(range(last))
+        shutil.copytree(place / "run", work, copy_function=os.link)
+        for name in OUTPUTS:
+            shutil.copytree(work / name, work / "progress" / name, copy_function=os.link)
+
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            for owner, name in (
+                (Path, "unlink"),
+                (Path, "rename"),
+                (Path, "replace"),
+                (os, "replace"),
+            ):
+                patch.setattr(owner, name, killed_after(steps, getattr(owner, name)))
+            workdir.publish(work / "progress", work, {"number": last}, report)
+            break
+        workdir.check_workdir(work, place / "model")
+        if (work / "report.json").exists():
+            assert not [*workdir.file_faults(work, read_json(work / "report.json"))]
+    assert last > 10
+    assert read_json(work / "config.json") == {"number": last}
 
 
 @pytest.mark.parametrize("where", ["hf", "stats", "figures", "checkpoint"])
