@@ -247,9 +247,9 @@ def one_of_two(plan):
     for arguments in plan["read"]:
         read_half(*arguments)
     process = jax.process_index()
-    for bytes_there, workdir, *job in plan["prune"]:
-        samples = prune_where_memory_is(bytes_there if process else None, workdir, *job)
-        Path(f"{workdir}-{process}").write_text(str(samples))
+    bytes_there, workdir, *job = plan["prune"]
+    samples = prune_where_memory_is(bytes_there if process else None, workdir, *job)
+    Path(f"{workdir}-{process}").write_text(str(samples))
 
 
 def restored_by_two(saved_on_one):

@@ -5,7 +5,6 @@ Imports neither JAX nor anything that does: their import is among what can go wr
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import errno
 import os
@@ -157,7 +156,11 @@ def _interruptible() -> Iterator[None]:
             hook(unraisable)
             return
         signal.signal(signal.SIGINT, interrupt)
-        later = threading.Timer(0.01, _thread.interrupt_main)
+        main = threading.main_thread().ident
+        assert main is not None
+        later = threading.Timer(
+            0.01, signal.pthread_kill, (main, signal.SIGINT)
+        )  # also ends what it waits for
         later.daemon = True
         later.start()
 

@@ -11,7 +11,7 @@ import pytest
 from device_jobs import environment
 from ports import free_port
 
-from jaxprune import cli
+from jaxprune import process
 
 # Joins, says so, and meets the other process until it ends.
 PROGRAM = """
@@ -19,7 +19,7 @@ import sys, time
 from jaxprune.devices import failure, hosts
 from jaxprune.process import errors_in_one_line
 
-failure._SILENCE = 3.0  # in place of 8: the test need not wait for it
+failure._POLL, failure._SILENCE = 0.1, 2.0  # in place of 0.5 and 8: the tests need not wait
 
 def main(coordinator, process):
     print("joining", flush=True)
@@ -48,14 +48,14 @@ def started(*numbers):
 
 
 def wait_for(line, processes):
-    for process in processes:
-        assert line in iter(lambda: process.stdout.readline().strip(), "")  # noqa: B023
+    for one in processes:
+        assert line in iter(lambda: one.stdout.readline().strip(), "")  # noqa: B023
 
 
 def ends(processes):
     """(exit code, lines) of each, which end within 15 s."""
-    outputs = [process.communicate(timeout=15) for process in processes]
-    codes = [process.returncode for process in processes]
+    outputs = [one.communicate(timeout=15) for one in processes]
+    codes = [one.returncode for one in processes]
     return list(zip(codes, [said.splitlines() for _, said in outputs], strict=True))
 
 
@@ -83,20 +83,24 @@ def test_one_that_is_killed_ends_the_other(killed):
 
 
 def test_a_signal_before_all_have_joined():
-    [process] = started(1)
-    wait_for("joining", [process])
+    [alone] = started(1)
+    wait_for("joining", [alone])
     time.sleep(1)  # for process 0, which never comes
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    [(code, said)] = ends([process])
+    assert alone.poll() is None
+    alone.send_signal(signal.SIGINT)
+    [(code, said)] = ends([alone])
     assert code == 130
     assert said == ["error: ended by SIGINT before all processes had joined"]
 
 
 def test_after_sigint_nobody_waits_for_threads_of_libraries(monkeypatch, capfd):
-    left = []
-    monkeypatch.setattr(os, "_exit", left.append)
-    with cli.errors_in_one_line():
+    class LeftError(Exception):
+        pass
+
+    def leave(code):
+        raise LeftError(code)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    with pytest.raises(LeftError, match="130"), process.errors_in_one_line():
         raise KeyboardInterrupt
-    assert left == [130]
     assert capfd.readouterr().err == "error: ended by SIGINT\n"

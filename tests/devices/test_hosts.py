@@ -88,11 +88,8 @@ def tokens(tmp_path_factory):
 
 
 FOUND = ("nano_nli", "perplexity", "translation")
-REFINED = {"pruning.criterion": "refined", "pruning.propagate": "site"}
-
-
-PRUNED = {"xglm": {}, "bloom": REFINED}
-SCARCE = "bloom"  # is pruned where process 1 has little memory
+PRUNED = "bloom"  # where process 1 has little memory
+HOW = {"pruning.criterion": "refined", "pruning.propagate": "site"}
 READ = ("xglm", "gpt2")  # whose kernels are stored turned, and not
 
 
@@ -113,10 +110,8 @@ ASKED = {
 }  # fmt: skip
 
 
-def memory_for(name, model, changed, processes, devices):
-    """Of a process: room for one sample a device at a time and not for two, where it is to be scarce; else None."""
-    if name != SCARCE:
-        return None
+def scarce(model, changed, processes, devices):
+    """The memory of a process that has room for one sample a device at a time and not for two."""
     config = base_config()
     config.update_from_flattened_dict({"model": str(model)} | changed)
     found = plan_from_config(validate(config))
@@ -147,11 +142,8 @@ def pair(tiny_folder, tokens, tmp_path_factory):
         "saved": str(folder / "alone"),
         "read": [[str(tiny_folder(name)), str(folder / "read" / name)] for name in READ],
         "prune": [
-            [
-                memory_for(name, tiny_folder(name), fields(tokens, **how), processes=2, devices=2),
-                str(folder / "pruned" / name), str(tiny_folder(name)), fields(tokens, **how),
-            ]
-            for name, how in PRUNED.items()
+            scarce(tiny_folder(PRUNED), fields(tokens, **HOW), processes=2, devices=2),
+            str(folder / "pruned"), str(tiny_folder(PRUNED)), fields(tokens, **HOW),
         ],
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
@@ -159,14 +151,12 @@ def pair(tiny_folder, tokens, tmp_path_factory):
     return folder, finish(together(job))
 
 
-@pytest.mark.parametrize("name", PRUNED)
-def test_two_processes_make_the_bits_of_one(name, pair, tiny_folder, tokens, tmp_path):
-    two, outputs = pair[0] / "pruned" / name, pair[1]
-    job = tiny_folder(name), fields(tokens, **PRUNED[name])
-    here = memory_for(name, *job, processes=1, devices=jax.device_count())
-    samples = prune_where_memory_is(here, tmp_path / "one", *job)
-    assert samples == (1 if name == SCARCE else 2)
-    assert [Path(f"{two}-{process}").read_text() for process in range(2)] == [str(samples)] * 2
+def test_two_processes_make_the_bits_of_one(pair, tiny_folder, tokens, tmp_path):
+    two, outputs = pair[0] / "pruned", pair[1]
+    job = tiny_folder(PRUNED), fields(tokens, **HOW)
+    little = scarce(*job, processes=1, devices=jax.device_count())
+    assert prune_where_memory_is(little, tmp_path / "one", *job) == 1
+    assert [Path(f"{two}-{process}").read_text() for process in range(2)] == ["1", "1"]
     assert outcome(tmp_path / "one") == outcome(two)
     assert verify(two, progress=False) == []
     assert str(two / "checkpoint") in outputs[0]  # the table
