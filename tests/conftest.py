@@ -20,11 +20,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import browser
 import jaxtyping
 import pytest
-import torch
 import transformers
 import typechecker
-
-torch.set_num_threads(1)
 
 # Before any test imports the package: its annotated functions check what they get and return.
 typechecker.install("jaxprune")
@@ -56,6 +53,9 @@ def pytest_configure(config):
 
 def pytest_collection_finish(session):
     """What has been imported by now stays: the garbage collector need not look at it again and again, nor so often."""
+    import torch  # not by the process that only hands out tests, which has nothing collected
+
+    torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
@@ -137,6 +137,8 @@ TINY = {
 
 def tiny_torch(name, seed=0):
     """A tiny torch model with every parameter non-trivial: norms away from 1, biases away from 0."""
+    import torch
+
     torch.manual_seed(seed)
     config = TINY[name]()
     config._attn_implementation = "eager"

@@ -1,5 +1,7 @@
 """Rows of the table of faults: fields, flags and config files."""
 
+import re
+
 from faults.fault import IDS, Fault
 from faults.place import ROOT
 
@@ -7,6 +9,43 @@ from faults.place import ROOT
 def config(group, value, says):
     return Fault(lambda p: p.prune(f"{group}={value}"), says)
 
+
+def got(field, value):
+    """Starts of the line: the field's name and the value as it was given."""
+    return rf"{re.escape(field)}: got '?{re.escape(value)}'?; "
+
+
+# For each field what it does not take: a number beyond its ends, another type, a name that is none.
+WRONG = {
+    "compat": ["1", "Official"],
+    "seed": ["4294967296", "-0.5", "1e3"],
+    "calibration.kind": ["code"],
+    "calibration.source": ["FR-fr", "xx"],
+    "calibration.target": ["english"],
+    "calibration.shots": ["-1", "4.5", "four"],
+    "calibration.samples": ["0", "1e2"],
+    "calibration.max_length": ["1", "long"],
+    "pruning.criterion": ["Wanda", "l2"],
+    "pruning.pattern": ["2", "4:2", "0:4", "2:4:8"],
+    "pruning.threshold": ["column"],
+    "pruning.drop": ["least"],
+    "pruning.propagate": ["true"],
+    "output.params": ["2"],
+    "output.figures": ["png"],
+    "analysis.languages": ["fr;de", "fr,fr"],
+    "analysis.top": ["-0.1", "all"],
+    "evaluation.languages": ["fr,,de", "fr;de"],
+    "evaluation.protocol": ["zero-shot"],
+    "evaluation.rows": ["-5", "many"],
+    "evaluation.translation_rows": ["0"],
+    "evaluation.beams": ["0", "2.5"],
+    "evaluation.weights": ["gpu"],
+    "sweep.sparsities": ["", "0.3;0.5", "half"],
+    "sweep.calibrations": ["random,random"],
+    "sweep.languages": ["fr,klingon"],
+    "mesh.data": ["0", "two"],
+    "mesh.model": ["0"],
+}
 
 ROWS = {
     "sparsity 1": config("pruning.sparsity", 1, r"pruning\.sparsity: got 1\.0; .*0 <= s < 1"),
@@ -57,4 +96,8 @@ ROWS = {
         lambda p: ["prune", f"--workdir={p.workdir}", f"--config={ROOT}/configs/nano.py:blom"],
         r"config argument: got 'blom'.*did you mean bloom\?",
     ),
+    **{
+        f"{field}={value}": config(field, value, got(field, value))
+        for field, values in WRONG.items() for value in values
+    },
 }  # fmt: skip
