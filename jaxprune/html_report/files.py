@@ -13,7 +13,7 @@ import numpy as np
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import MetricsFile, read_metrics
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy
-from jaxprune.files import from_json, read_as, read_npz
+from jaxprune.files import from_json, read_as, read_npz, sealed
 from jaxprune.passes import ActivationStats
 from jaxprune.runs import Report, RunConfig, check_scored_model, checkpoint, read_report
 from jaxprune.schema import Share
@@ -131,6 +131,7 @@ def read_files(folder: Path) -> RunFiles:
     files = sorted(folder.glob("*/metrics.json"))
     metrics = {file.parent.name: read_metrics(file.parent) for file in files}
     report = read_report(folder) or {}
+    sealed.check_whole(folder / "analysis")
     analysis = _analysis(folder / "analysis")
     if not (metrics or report or analysis.summary):
         raise InputError(

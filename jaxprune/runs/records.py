@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired, TypedDict
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -70,6 +73,7 @@ class Begun(TypedDict, total=False):
 
     identity: dict[str, Scalar]
     samples_per_device: Annotated[int, Meta(ge=1, le=2**31)]
+    sha256: Hexadecimal
 
 
 class StatsAbout(TypedDict):
@@ -84,3 +88,9 @@ class Scored(TypedDict, total=False):
 
     model_sha256: Hexadecimal | None
     identity: dict[str, Scalar]
+
+
+def digest_of_rest(record: Mapping[str, Any]) -> str:
+    """SHA-256 of what a record holds beside the digest itself, `sha256`."""
+    rest = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

@@ -26,7 +26,7 @@ from jaxprune.files import check_regular, read_as, read_npz, sealed, write_json
 from jaxprune.passes import SiteSums
 from jaxprune.pruning import FinishedLayer, PackedMasks
 from jaxprune.runs.identity import difference
-from jaxprune.runs.records import Begun
+from jaxprune.runs.records import Begun, digest_of_rest
 
 FOLDER = "progress"
 _RUN, _LOCK = "run.json", "lock"
@@ -139,7 +139,7 @@ class FinishedLayers:
         if before is None:
             self._clear()
             about = {"identity": identity, "samples_per_device": samples_per_device}
-            write_json(self.folder / _RUN, about)
+            write_json(self.folder / _RUN, {**about, "sha256": digest_of_rest(about)})
         elif differs := difference(before.get("identity", {}), identity):
             raise InputError(
                 f"--workdir: {workdir} holds an unfinished run with {differs}; "
@@ -199,10 +199,14 @@ def begun_with(workdir: Path) -> int | None:
 
 def _begun(workdir: Path) -> Begun | None:
     """What run.json says; None where there is none, or nothing in it."""
+    file = workdir / FOLDER / _RUN
     try:
-        return read_as(Begun, workdir / FOLDER / _RUN) or None
+        begun = read_as(Begun, file) or None
+        if begun and "sha256" in begun and begun["sha256"] != digest_of_rest(begun):
+            raise InputError(f"{file}: {sealed.DAMAGED}")
     except InputError as error:
         raise InputError(f"{error}; allowed: --overwrite, which starts afresh") from None
+    return begun
 
 
 def _sync(folder: Path) -> None:

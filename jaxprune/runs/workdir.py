@@ -6,8 +6,6 @@ itself. So a workdir with one is complete, and what is not as it was written can
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_as, sealed, write_json
 from jaxprune.hf import combined, exported_digest
 from jaxprune.runs.identity import difference
-from jaxprune.runs.records import Report, Scored
+from jaxprune.runs.records import Report, Scored, digest_of_rest
 from jaxprune.runs.resume import FOLDER, OUTPUTS, PUBLISHED
 
 REPORT, CONFIG = PUBLISHED
@@ -50,7 +48,7 @@ def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
     """What report.json says, where a run of this identity is complete; None where none is.
 
     Raises:
-      InputError: a run of another identity is, or the report was changed.
+      InputError: a run of another identity is; the report was changed, or a file is missing or of another size.
     """
     report = read_report(workdir)
     if report is None:
@@ -60,8 +58,8 @@ def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
             f"--workdir: {workdir} holds a complete run with {differs}; "
             "allowed: --overwrite (replaces it), or another folder"
         )
-    if report.get("sha256") != report_digest(report):
-        raise InputError(f"{workdir / REPORT}: {_CHANGED}; allowed: --overwrite (replaces the run)")
+    if wrong := next(file_faults(workdir, report, by_size=True), None):
+        raise InputError(f"--workdir: {workdir}: {wrong}; allowed: --overwrite (replaces the run)")
     return report
 
 
@@ -135,19 +133,21 @@ def publish(
     hf = workdir / "hf"
     exported = {"hf": exported_digest(sealed.table(hf))} if hf.is_dir() else {}
     whole = {**report, "models": {**report["models"], **exported}, "files": files}
-    whole["sha256"] = report_digest(whole)
+    whole["sha256"] = digest_of_rest(whole)
     write_json(workdir / REPORT, whole)
     return whole
 
 
 def check_scored_model(workdir: Path) -> None:
-    """Refuses a workdir whose scores are of another model than the one that was pruned into it.
+    """Refuses a workdir whose scores are of another model than the one that was pruned into it, or not as written.
 
     Raises:
       InputError: names the scores. Or report.json is broken, or it or config.json was changed since a run wrote them.
     """
     report = read_report(workdir) or {}
     _check_written(workdir, report)
+    for file in sorted(workdir.glob("*/metrics.json")):
+        sealed.check_whole(file.parent)
     models = report.get("models")
     if models is None or "digests" not in report:
         return
@@ -163,25 +163,24 @@ def check_scored_model(workdir: Path) -> None:
 
 def _check_written(workdir: Path, report: Report) -> None:
     config, facts = workdir / CONFIG, report.get("files", {}).get(CONFIG)
-    if "sha256" in report and report["sha256"] != report_digest(report):
+    if "sha256" in report and report["sha256"] != digest_of_rest(report):
         raise InputError(f"{workdir / REPORT}: {_CHANGED}; expected it as the run wrote it")
     if facts is not None and config.exists() and sealed.fault(config, (facts[0], facts[1])):
         raise InputError(f"{config}: {sealed.DAMAGED}")
 
 
-def report_digest(report: Mapping[str, Any]) -> str:
-    """SHA-256 of what report.json holds beside this digest itself."""
-    rest = {name: value for name, value in report.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iterator[str]:
+    """What of a complete run's files is missing, damaged or not its own, a line each.
 
-
-def file_faults(workdir: Path, report: Report) -> Iterator[str]:
-    """What of a complete run's files is missing, damaged or not its own, a line each."""
-    if report.get("sha256") != report_digest(report):
+    Args:
+      by_size: read no more than the tables of files; of the others sizes are compared.
+    """
+    if report.get("sha256") != digest_of_rest(report):
         yield f"{REPORT}: {_CHANGED}"
     for name, (size, sha256) in report.get("files", {}).items():
         path = workdir / name
         if wrong := sealed.fault(path, (size, sha256)):
             yield f"{name}: {wrong}"
         elif path.name == sealed.TABLE:
-            yield from (f"{path.parent.name}: {fault}" for fault in sealed.faults(path.parent))
+            faults = sealed.faults(path.parent, by_size=by_size)
+            yield from (f"{path.parent.name}: {fault}" for fault in faults)

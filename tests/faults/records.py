@@ -1,9 +1,12 @@
 """Rows of the table of faults: the JSON files of a run, with values that are not what they should be."""
 
 import json
+from pathlib import Path
 
 from faults.fault import Fault, both
-from faults.place import GOOD_ROW
+from faults.place import GOOD_ROW, flip
+
+from jaxprune.files import sealed
 
 
 def edited(file, **values):
@@ -29,6 +32,19 @@ def compared(file, says, **values):
     return Fault(
         lambda p: both(r := p.runs(), edited(r[1] / file, **values), ["compare", *r]), says
     )
+
+
+def sealed_and_changed(place, file, change):
+    """Two evaluated runs; of the second a file changes after its folder has its table."""
+    runs = place.runs()
+    (runs[1] / "xnli" / "metrics.json").write_text('{"languages": {"en": {"accuracy": 0.5}}}')
+    sealed.seal(runs[1] / "xnli")
+    change(runs[1] / "xnli" / file)
+    return ["compare", *runs]
+
+
+def better(file):
+    file.write_text(file.read_text().replace("0.5", "0.9"))
 
 
 LANGUAGE = {"accuracy": 0.5, "interval": [0.4, 0.6]}
@@ -124,5 +140,17 @@ ROWS = {
             p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli", "sweep.calibrations=dense,random"),
         ),
         r"sweep\.json: config: expected object, got \[\]; allowed: another --workdir",
+    ),
+    "compare: an accuracy of somebody's own": Fault(
+        lambda p: sealed_and_changed(p, "metrics.json", better), r"b/xnli/metrics\.json: damaged, its bytes"
+    ),
+    "compare: a bit of the scores": Fault(
+        lambda p: sealed_and_changed(p, "en.npz", flip), r"b/xnli/en\.npz: damaged, its bytes"
+    ),
+    "compare: scores that are gone": Fault(
+        lambda p: sealed_and_changed(p, "en.npz", Path.unlink), r"b/xnli/en\.npz: missing"
+    ),
+    "report: a bit of the scores": Fault(
+        lambda p: ["report", sealed_and_changed(p, "en.npz", flip)[2]], r"b/xnli/en\.npz: damaged, its bytes"
     ),
 }  # fmt: skip

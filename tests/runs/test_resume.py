@@ -215,6 +215,15 @@ def test_a_damaged_layer_is_refused(unfinished):
         prune_from_config(job(model, text), workdir)
 
 
+def test_a_changed_micro_batch_is_refused(unfinished):
+    model, text, workdir = unfinished
+    file = workdir / "progress" / "run.json"
+    begun = json.loads(file.read_text())
+    file.write_text(json.dumps(begun | {"samples_per_device": begun["samples_per_device"] + 1}))
+    with pytest.raises(jp.InputError, match=r"run.json: damaged, .*; allowed: --overwrite"):
+        prune_from_config(job(model, text), workdir)
+
+
 # Processes.
 
 

@@ -62,6 +62,15 @@ def test_the_same_job_is_done_already(place, capsys):
     assert "sparsity" in said
 
 
+@pytest.mark.parametrize("name", ["hf/config.json", "config.json"])
+def test_a_complete_run_that_lost_a_file_is_not_told_complete(name, place):
+    (place / "run" / name).unlink()
+    with pytest.raises(
+        jp.InputError, match=rf"run: {name.replace('/', '(: |/)')}: missing; .*--overwrite"
+    ):
+        prune_from_config(job(place), place / "run")
+
+
 def test_the_same_model_and_text_elsewhere_are_the_same_job(place):
     shutil.move(place / "model", place / "other")
     shutil.move(place / "tokens.npz", place / "text.npz")
