@@ -153,4 +153,14 @@ ROWS = {
     "report: a bit of the scores": Fault(
         lambda p: ["report", sealed_and_changed(p, "en.npz", flip)[2]], r"b/xnli/en\.npz: damaged, its bytes"
     ),
+    "report: scores of another model": pruned(
+        "report", "xnli/metrics.json", rf"xnli/metrics\.json: scores of another model \(SHA-256 {'7' * 12}…",
+        model_sha256="7" * 64,
+    ),
+    "compare: scores of another model": Fault(
+        lambda p: both(
+            r := p.whole_run(), edited(r / "xnli" / "metrics.json", model_sha256="7" * 64), ["compare", p.runs()[0], r]
+        ),
+        r"run/xnli/metrics\.json: scores of another model",
+    ),
 }  # fmt: skip
