@@ -31,6 +31,7 @@ _KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
 _POLL = 0.5  # seconds
 _OVER = "over"  # said by a process that comes to its end
 _SILENCE = 8.0  # seconds; a process that says nothing for so long is gone
+_PATIENCE = 5.0  # seconds for what others may still do before all have joined
 _FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _keeps = threading.Event()  # while it is set, SIGTERM waits for the end of a layer
 _ending = threading.Lock()  # whoever holds it tells the reason, and ends the process
@@ -154,7 +155,10 @@ def end(message: str, status: int) -> NoReturn:
 
 
 def joined(join: Callable[[], None]) -> None:
-    """Calls what waits for the other processes, on a thread, so that signals can end this one meanwhile."""
+    """Calls what waits for the other processes, on a thread, so that this one can end meanwhile.
+
+    After a signal it goes on joining for some seconds, to tell the others; they would wait for minutes.
+    """
     raised: list[BaseException] = []
 
     def call() -> None:
@@ -163,21 +167,51 @@ def joined(join: Callable[[], None]) -> None:
         except BaseException as error:
             raised.append(error)
 
+    heard: list[int] = []
     thread = threading.Thread(target=call, name="join", daemon=True)
-    before = {number: signal.signal(number, _leave_at) for number in _FATAL}
+    before = {n: signal.signal(n, lambda number, _: heard.append(number)) for n in _FATAL}
     thread.start()
-    while thread.is_alive():
+    coordinator, last = _Coordinator(), time.monotonic()
+    while thread.is_alive() and time.monotonic() - last < _PATIENCE:
         thread.join(_POLL)
+        if not heard:
+            last = time.monotonic()
+        if coordinator.is_gone():
+            _leave_before("process 0 is gone", 1)
     for number, handler in before.items():
         signal.signal(number, handler)
+    if heard and (raised or thread.is_alive()):
+        _leave_before(f"ended by {signal.Signals(heard[0]).name}", 128 + heard[0])
+    if heard:
+        end(f"ended by {signal.Signals(heard[0]).name}", 128 + heard[0])
     if raised:
         raise raised[0]
 
 
-def _leave_at(number: int, _: object) -> NoReturn:
-    name = signal.Signals(number).name
-    print(f"error: ended by {name} before all processes had joined", file=sys.stderr, flush=True)
-    os._exit(128 + number)
+def _leave_before(message: str, status: int) -> NoReturn:
+    say(f"error: {message} before all processes had joined")
+    os._exit(status)
+
+
+class _Coordinator:
+    """Whether process 0, which answered before, has stopped to answer. JAX goes on trying for minutes."""
+
+    def __init__(self) -> None:
+        self._heard: float | None = None
+
+    def is_gone(self) -> bool:
+        """Asks it, if it is another process and its address is known by now."""
+        address = global_state.coordinator_address
+        if address is None or global_state.process_id == 0:
+            return False
+        host, _, port = address.rpartition(":")
+        now = time.monotonic()
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_POLL).close()
+        except OSError:
+            return self._heard is not None and now - self._heard > _PATIENCE
+        self._heard = now
+        return False
 
 
 def _wait_for_word() -> None:

@@ -3,9 +3,9 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-import time
 
 import pytest
 from device_jobs import environment
@@ -19,7 +19,8 @@ import sys, time
 from jaxprune.devices import failure, hosts
 from jaxprune.process import errors_in_one_line
 
-failure._POLL, failure._SILENCE = 0.1, 2.0  # in place of 0.5 and 8: the tests need not wait
+# In place of 0.5, 8 and 5 seconds: the tests need not wait.
+failure._POLL, failure._SILENCE, failure._PATIENCE = 0.1, 2.0, float(sys.argv.pop())
 
 def main(coordinator, process):
     print("joining", flush=True)
@@ -35,13 +36,17 @@ with errors_in_one_line(), failure.together():
 """
 
 
-def started(*numbers):
-    coordinator = f"127.0.0.1:{free_port()}"
+def started(*numbers, port=None, patience=1.0):
+    coordinator = f"127.0.0.1:{port or free_port()}"
     command = [sys.executable, "-c", PROGRAM, coordinator]
     pipe = subprocess.PIPE
     return [
         subprocess.Popen(
-            [*command, str(i)], env=environment(1), stdout=pipe, stderr=pipe, text=True
+            [*command, str(i), str(patience)],
+            env=environment(1),
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
         )
         for i in numbers
     ]
@@ -85,12 +90,33 @@ def test_one_that_is_killed_ends_the_other(killed):
 def test_a_signal_before_all_have_joined():
     [alone] = started(1)
     wait_for("joining", [alone])
-    time.sleep(1)  # for process 0, which never comes
-    assert alone.poll() is None
+    assert alone.poll() is None  # waits for process 0, which never comes
     alone.send_signal(signal.SIGINT)
     [(code, said)] = ends([alone])
     assert code == 130
     assert said == ["error: ended by SIGINT before all processes had joined"]
+
+
+def test_a_signal_before_another_has_come_is_told_to_it():
+    port = free_port()
+    [first] = started(0, port=port, patience=12.0)
+    wait_for("joining", [first])
+    first.send_signal(signal.SIGHUP)
+    (code, said), (other_code, told) = ends([first, *started(1, port=port)])
+    assert code == other_code == 128 + signal.SIGHUP
+    assert said == ["error: ended by SIGHUP"]
+    assert told == ["error: process 0: ended by SIGHUP"]
+
+
+def test_a_coordinator_that_is_gone_before_all_have_joined():
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        [alone] = started(1, port=place.getsockname()[1])
+        wait_for("joining", [alone])
+        for _ in range(2):  # JAX, and who looks whether it is there
+            place.accept()[0].close()
+    [(code, said)] = ends([alone])
+    assert code == 1
+    assert said == ["error: process 0 is gone before all processes had joined"]
 
 
 def test_after_sigint_nobody_waits_for_threads_of_libraries(monkeypatch, capfd):
