@@ -14,21 +14,26 @@ Hugging Face class (`hf`); what requests share is computed once, whatever their 
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.errors import InputError, listed, refusal
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.generation import BATCH, Generator
+from jaxprune.evaluation.lm_eval_requests import (
+    BATCH_SIZE,
+    GenerationSettings,
+    cut_at,
+    read_settings,
+)
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.hf import load
 from jaxprune.passes import DTYPE
-from jaxprune.schema import Field, check, flag, integer, is_int, is_number
+from jaxprune.schema import check, is_int
 
 try:
     from lm_eval.api.model import TemplateLM
@@ -40,32 +45,8 @@ except ImportError as error:
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
-# What the harness takes where a request or a model says nothing.
-MAX_NEW_TOKENS, MAX_LENGTH = 256, 2048
-# How requests name the number of tokens to generate; the first one that is there counts.
-_NEW_TOKENS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-_NUMBER = Field("a number of at least 0", lambda value: is_number(value) and value >= 0)
-# What a request may say, which may be None too; those of sampling say nothing of greedy and beam search.
-_SETTINGS: Mapping[str, Field] = {
-    "until": Field(
-        "a text or a list of texts",
-        lambda value: (
-            isinstance(value, str)
-            or (isinstance(value, list | tuple) and all(isinstance(end, str) for end in value))
-        ),
-    ),
-    **dict.fromkeys((*_NEW_TOKENS, "num_beams"), integer(1, 1)),
-    "do_sample": flag(False),
-    **dict.fromkeys(("temperature", "top_p", "top_k"), _NUMBER),
-}
-_BATCH_SIZE = Field(
-    "an integer of at least 1, or auto",
-    lambda value: (
-        value is None
-        or (is_int(value) and value > 0)
-        or (isinstance(value, str) and bool(re.fullmatch(r"auto(:[\d.]+)?|0*[1-9]\d{0,8}", value)))
-    ),
-)
+# What the harness takes where a model says nothing.
+MAX_LENGTH = 2048
 # Tokenizers without a limit say a number with thirty digits.
 _NO_LIMIT = 10**20
 
@@ -104,7 +85,7 @@ class JaxpruneLM(TemplateLM):
     ) -> None:
         super().__init__()
         check("dtype", dtype, DTYPE)
-        check("batch_size", batch_size, _BATCH_SIZE)
+        check("batch_size", batch_size, BATCH_SIZE)
         self._scorer = Scorer(load(pretrained, revision), dtype=dtype)
         self.tokenizer = self._scorer.model.tokenizer
         self._about = {"pretrained": pretrained, "model_revision": revision}
@@ -244,9 +225,9 @@ class JaxpruneLM(TemplateLM):
         Raises:
           InputError: settings of sampling, unknown ones or such of another kind; no room for a context.
         """
-        groups: defaultdict[_GenerationSettings, list[int]] = defaultdict(list)
+        groups: defaultdict[GenerationSettings, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
-            groups[_read(request.args[1])].append(number)
+            groups[read_settings(request.args[1])].append(number)
         answers = [""] * len(requests)
         self._generator.progress = not disable_tqdm
         for settings, members in groups.items():
@@ -256,7 +237,7 @@ class JaxpruneLM(TemplateLM):
                 self.cache_hook.add_partial("generate_until", requests[number].args, text)
         return answers
 
-    def _generate(self, contexts: Sequence[str], settings: _GenerationSettings) -> list[str]:
+    def _generate(self, contexts: Sequence[str], settings: GenerationSettings) -> list[str]:
         room = self.max_length - settings.new_tokens
         if room < 1:
             raise InputError(
@@ -273,7 +254,7 @@ class JaxpruneLM(TemplateLM):
             beams=settings.beams,
             batch=self.batch_size,
         )
-        return [_cut(self._text(tokens, False), settings.until) for tokens in sequences]
+        return [cut_at(self._text(tokens, False), settings.until) for tokens in sequences]
 
     @cached_property
     def _ends(self) -> set[int]:
@@ -299,46 +280,6 @@ class JaxpruneLM(TemplateLM):
             if [self._text(part) for part in (ids, ids[-1:])] == [f"a{text}", text]:
                 tokens.add(ids[-1])
         return tokens
-
-
-class _GenerationSettings(NamedTuple):
-    """How a request wants text to be generated."""
-
-    until: tuple[str, ...]
-    new_tokens: int
-    beams: int
-
-
-def _read(kwargs: object) -> _GenerationSettings:
-    """The settings of a request.
-
-    Raises:
-      InputError: sampling, a setting that is not known, or a value of another kind.
-    """
-    if not isinstance(kwargs, Mapping):
-        raise refusal("generation_kwargs", kwargs, "a dict")
-    given = {name: value for name, value in kwargs.items() if value is not None}
-    for name in _SETTINGS.keys() & given.keys():
-        check(f"generation_kwargs: {name}", given[name], _SETTINGS[name])
-    until = given.get("until", ())
-    new_tokens = next((given[name] for name in _NEW_TOKENS if name in given), MAX_NEW_TOKENS)
-    samples = given.get("do_sample", given.get("temperature", 0) > 0)
-    unknown = given.keys() - _SETTINGS.keys()
-    if samples or unknown:
-        refused = listed(sorted(unknown, key=str)) or "sampling"
-        raise InputError(
-            f"generation_kwargs: got {refused}; allowed: until, {_NEW_TOKENS[0]}, num_beams, and "
-            "do_sample=false"
-        )
-    ends = (until,) if isinstance(until, str) else tuple(until)
-    return _GenerationSettings(ends, new_tokens, given.get("num_beams", 1))
-
-
-def _cut(text: str, until: Sequence[str]) -> str:
-    """The text before the first of `until`."""
-    for end in filter(None, until):
-        text = text.partition(end)[0]
-    return text
 
 
 def _limit_of(tokenizer: Any) -> int | None:
