@@ -19,10 +19,15 @@ def __getattr__(name: str) -> Any:
 
     So what a script begins with (`jaxprune.process`) is there before JAX, whose import may fail.
     """
-    if importlib.util.find_spec(f"{__name__}.{name}"):
+    is_special = name.startswith("__")  # Python and its tools ask modules for many
+    if not is_special and importlib.util.find_spec(f"{__name__}.{name}"):
         return importlib.import_module(f"{__name__}.{name}")
-    globals()[name] = getattr(importlib.import_module("jaxprune.api"), name)
-    return globals()[name]
+    if not is_special or name in ("__all__", "__version__"):
+        api = importlib.import_module("jaxprune.api")
+        if hasattr(api, name):
+            globals()[name] = getattr(api, name)
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
