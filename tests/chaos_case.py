@@ -91,12 +91,13 @@ class Case:
         return self.moment(lambda pid: os.kill(pid, number), number.name, sent=number)
 
     def signal_to_one_of_two(self) -> Trouble:
-        """As `signal`, after both have met, which is before their first step: until then one waits for the other."""
+        """As `signal`. One that kills comes after both have met: until then nobody can tell the other."""
         number = self.rng.choice(_SIGNALS)
+        met = number == signal.SIGKILL
         if self.rng.random() < 0.5:
             step = 1 + self.rng.randrange(self.right().steps)
             name = f"{number.name} at step {step}"
-            return Trouble(name, lambda pid: os.kill(pid, number), step=step, sent=number)
+            return Trouble(name, lambda pid: os.kill(pid, number), step=step, met=met, sent=number)
         second = self.rng.uniform(0, 2 * self.right().seconds)
 
         def act(pid: int) -> None:
@@ -105,7 +106,7 @@ class Case:
             timer.start()
 
         return Trouble(
-            f"{number.name} {second:.3f} s after its first step", act, step=1, sent=number
+            f"{number.name} {second:.3f} s after its first step", act, step=1, met=met, sent=number
         )
 
     def edit(self, edit: Edit) -> str:

@@ -38,6 +38,7 @@ class Trouble:
       name: for the table and for findings.
       act: is called with the process's id; in the process itself where `step` is given, else in the one that waits.
       step: before which of its steps in the case's folder, counted from 1; these are files opened, renamed, removed.
+      met: not before the processes of a command have met.
       second: of its life, where `step` is None.
       memory: bytes of addresses beyond what it has at its start; None: no limit.
       file_size: bytes of a file; None: no limit.
@@ -47,6 +48,7 @@ class Trouble:
     name: str = "none"
     act: Callable[[int], None] | None = None
     step: int | None = None
+    met: bool = False
     second: float = 0.0
     memory: int | None = None
     file_size: int | None = None
@@ -195,13 +197,18 @@ def _settle(log: Path, devices: int, cache: tuple[Path, bool]) -> None:
 
 def _count_steps(folder: Path, told: Path, trouble: Trouble) -> None:
     numbers, inside = itertools.count(1), f"{folder}{os.sep}"
+    left = [trouble] if trouble.step is not None else []
 
     def hook(event: str, arguments: tuple) -> None:
         if event not in _STEPS or not isinstance(arguments[0], str | os.PathLike):
             return
-        if os.fspath(arguments[0]).startswith(inside) and next(numbers) == trouble.step:
-            assert trouble.act is not None
-            trouble.act(os.getpid())
+        if not os.fspath(arguments[0]).startswith(inside):
+            return
+        is_due = next(numbers) >= (trouble.step or 0)
+        if left and is_due and (not trouble.met or jax.distributed.is_initialized()):
+            act = left.pop().act
+            assert act is not None
+            act(os.getpid())
 
     sys.addaudithook(hook)
     atexit.register(lambda: told.write_text(str(next(numbers) - 1)))
