@@ -23,8 +23,11 @@ from jaxprune.process import errors_in_one_line
 failure._POLL, failure._SILENCE, failure._PATIENCE = 0.1, 2.0, float(sys.argv.pop())
 
 def main(coordinator, process):
-    print("joining", flush=True)
-    failure.joined(lambda: hosts.join(coordinator, 2, int(process)))
+    def join():
+        print("joining", flush=True)
+        hosts.join(coordinator, 2, int(process))
+
+    failure.joined(join)
     failure.listen()
     print("joined", flush=True)
     while True:
