@@ -1,8 +1,8 @@
 """Hugging Face folders and hub ids → models that are read part by part; pruned parameters → Hugging Face folders."""
 
 from jaxprune.hf.export import HfWriter, export_hf, exported_beside
-from jaxprune.hf.fields import FIELDS
 from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
+from jaxprune.hf.hub import FIELDS
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.tensors import ShardWriter
