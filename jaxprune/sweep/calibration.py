@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxprune.calibration import KINDS, Batch, demonstrations, share_shapes
+from jaxprune.calibration import KINDS, Batch, demonstrations, digest, share_shapes
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
 from jaxprune.passes import ActivationStats, probe
@@ -44,6 +44,10 @@ class CalibrationSets:
     def batches(self, variant: Variant) -> list[Batch]:
         """The samples of a variant, under the roles that pruning knows."""
         return [batch for name in set_names(variant) for batch in self._of(name)]
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the tokens of each set."""
+        return {f"calibration {name}": digest(batches) for name, batches in self._batches.items()}
 
     def stats(self, variant: Variant) -> ActivationStats | None:
         """Statistics of the dense model on these samples, where nothing else is needed; probed once for each set.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from ml_collections import ConfigDict
 from tqdm import tqdm
@@ -30,7 +30,7 @@ from jaxprune.files import read_as, sealed, write_json
 from jaxprune.hf import Model, load
 from jaxprune.pruning import under_masks
 from jaxprune.runs import REPORT, check_workdir, checkpoint, is_complete, prune_to_workdir
-from jaxprune.schema import Scalar
+from jaxprune.schema import Hexadecimal, Scalar
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.page import write_sweep_page
 from jaxprune.sweep.plan import (
@@ -81,9 +81,11 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
         check_data(config.evaluation.data)
     check_workdir(workdir, Path(config.model).expanduser())  # a hub id is no folder, and passes
     check_same_sweep(config, workdir)
+    model = load(config.model, config.revision)
+    hold(workdir, {"model": model.source.fingerprint.digest})
     left = [one for one in planned if not is_whole(one, workdir, jobs(one, config))]
     if left:
-        _make_variants(left, len(planned), config, workdir)
+        _make_variants(left, len(planned), Runner(config, model, workdir))
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)
     write_sweep_page(sweep, workdir)
@@ -112,13 +114,32 @@ def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
                     "another --workdir"
                 )
     workdir.mkdir(parents=True, exist_ok=True)
-    write_json(file, {"config": flat(config)})
+    write_json(file, {**(sweep or {}), "config": flat(config)})
+
+
+def hold(workdir: Path, digests: Mapping[str, str]) -> None:
+    """Writes down what the variants of a sweep are made of, by content; refuses what differs from before.
+
+    Raises:
+      InputError: names what has changed.
+    """
+    sweep = read_sweep(workdir / CONFIG)
+    assert sweep is not None
+    before = sweep.get("digests", {})
+    for name, digest in digests.items():
+        if before.get(name, digest) != digest:
+            raise InputError(
+                f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
+                f"now {digest[:12]}…); allowed: another --workdir"
+            )
+    write_json(workdir / CONFIG, {**sweep, "digests": {**before, **digests}})
 
 
 class _Sweep(TypedDict):
     """sweep.json."""
 
     config: dict[str, Scalar]
+    digests: NotRequired[dict[str, Hexadecimal]]
 
 
 def read_sweep(file: Path) -> _Sweep | None:
@@ -157,8 +178,7 @@ def _languages(folder: Path) -> set[str]:
     return {*read_metrics(folder).get("languages", {})}
 
 
-def _make_variants(left: Sequence[Variant], count: int, config: ConfigDict, workdir: Path) -> None:
-    runner = Runner(config, workdir)
+def _make_variants(left: Sequence[Variant], count: int, runner: Runner) -> None:
     bar = tqdm(
         total=len(left),
         bar_format="sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}",
@@ -175,13 +195,13 @@ class Runner:
 
     Args:
       config: of the sweep.
+      model: that all are made of.
       workdir: of the sweep.
     """
 
-    def __init__(self, config: ConfigDict, workdir: Path) -> None:
-        self._config, self._workdir = config, workdir
+    def __init__(self, config: ConfigDict, model: Model, workdir: Path) -> None:
+        self._config, self._model, self._workdir = config, model, workdir
         self._tasks = {one.task.name: one for one in self._read_tasks()}
-        self._model = load(config.model, config.revision)
 
     def _read_tasks(self) -> list[TaskQuestions]:
         fields, tasks = self._config.evaluation, []
@@ -195,7 +215,9 @@ class Runner:
 
     @functools.cached_property
     def _calibration_sets(self) -> CalibrationSets:
-        return CalibrationSets(self._config, self._model, self._workdir)
+        sets = CalibrationSets(self._config, self._model, self._workdir)
+        hold(self._workdir, sets.digests())
+        return sets
 
     def make(self, variant: Variant) -> None:
         """Prunes and evaluates, as far as that is not done."""

@@ -270,14 +270,14 @@ def test_the_folder_of_the_model_is_refused_and_left_as_it_was(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_whole_sweep_needs_no_model(done, monkeypatch, capsys):
+def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
     workdir, found = done
     before = contents(workdir)
 
     def refuse(*_):
-        raise AssertionError("opened a model")
+        raise AssertionError("makes variants")
 
-    monkeypatch.setattr(run, "load", refuse)
+    monkeypatch.setattr(run, "Runner", refuse)
     assert sweep_from_config(job(), workdir) == found
     assert contents(workdir) == before
     assert "translation 50%" in capsys.readouterr().out
@@ -318,6 +318,19 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     names = [f"{folder.name}/{asked.task.name}" for _, asked, folder, *_ in calls]
     assert names == ["translation-fr-0.5/nano_reviews", "lrp2/nano_nli", "lrp2/nano_reviews"]
     assert contents(tmp_path) == contents(workdir)
+
+
+@pytest.mark.parametrize("name", ["model", "calibration translation/fr"])
+def test_a_model_or_text_that_changed_since_is_refused(name, done, tmp_path):
+    about = json.loads((done[0] / run.CONFIG).read_text())
+    assert name in about["digests"]
+    about["digests"][name] = "7" * 64
+    (tmp_path / run.CONFIG).write_text(json.dumps(about))
+    message = (
+        rf"{name}: has changed since the sweep in .* \(SHA-256 777777777777…, now [0-9a-f]{{12}}…\)"
+    )
+    with pytest.raises(jp.InputError, match=message):
+        sweep_from_config(job(), tmp_path)
 
 
 @pytest.mark.parametrize(
