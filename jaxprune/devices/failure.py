@@ -180,10 +180,9 @@ def joined(join: Callable[[], None]) -> None:
             _leave_before("process 0 is gone", 1)
     for number, handler in before.items():
         signal.signal(number, handler)
-    if heard and (raised or thread.is_alive()):
-        _leave_before(f"ended by {signal.Signals(heard[0]).name}", 128 + heard[0])
     if heard:
-        end(f"ended by {signal.Signals(heard[0]).name}", 128 + heard[0])
+        leave = _leave_before if raised or thread.is_alive() else end
+        leave(f"ended by {signal.Signals(heard[0]).name}", 128 + heard[0])
     if raised:
         raise raised[0]
 

@@ -9,10 +9,9 @@ from types import TracebackType
 
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
-from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.fingerprint import Fingerprint, files_in
 from jaxprune.hf.hub import CONFIG_FILES
 from jaxprune.hf.model import Model, check_model
-from jaxprune.hf.source import check_params
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
 from jaxprune.models import Params
@@ -79,8 +78,8 @@ def exported_beside(model: Model) -> Mapping[str, str]:
 
 def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
     """Files beside the weights, but for tables of files, which are made anew."""
-    found = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
-    return sorted(f for f in found if not f.name.endswith((".index.json", sealed.TABLE)))
+    found = files_in(folder, patterns)
+    return [file for file in found if not file.name.endswith((".index.json", sealed.TABLE))]
 
 
 @known_arguments
@@ -98,7 +97,6 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
     """
     check_model(model)
     check("folder", folder, PATH)
-    check_params(model.config, params)
     written = model.replace(params)
     with HfWriter(written, Path(folder).expanduser(), overwrite) as writer:
         writer.copy_unpruned()

@@ -102,10 +102,14 @@ class Fingerprint:
                 raise InputError(f"{path}: changed while it was read; allowed: to start again")
 
 
+def files_in(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    """The files in a folder whose names match one of the patterns, each once."""
+    return sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_file()})
+
+
 def states_in(folder: Path, patterns: Iterable[str]) -> dict[Path, FileState]:
     """What the system tells of the files in a folder, none of which is read."""
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    return {path: FileState.of(path) for path in sorted(found)}
+    return {path: FileState.of(path) for path in files_in(folder, patterns)}
 
 
 def combined(digests: Mapping[str, str]) -> str:

@@ -158,9 +158,8 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, interrupt)
         main = threading.main_thread().ident
         assert main is not None
-        later = threading.Timer(
-            0.01, signal.pthread_kill, (main, signal.SIGINT)
-        )  # also ends what it waits for
+        # a signal to the thread also ends what it waits for
+        later = threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT))
         later.daemon = True
         later.start()
 

@@ -16,6 +16,11 @@ def two_masked(place, damage):
     return place.whole_run("a"), place.damaged_run(damage, "b")
 
 
+def setting(script, field, says):
+    """A script whose config has this field."""
+    return Fault(lambda p: p.script(script, field), says)
+
+
 ROWS = {
     "compare: no argument": Fault(lambda p: ["compare"], r"RUN_A, RUN_B; usage: compare\.py"),
     "compare: no such run": Fault(
@@ -52,15 +57,9 @@ ROWS = {
         lambda p: both(full_disk(p, os, "replace"), ["compare", *p.runs()]),
         r"No space left", 1,
     ),
-    "analyze: top 0": Fault(
-        lambda p: p.script("analyze", "analysis.top=0"), r"analysis\.top: got 0\.0; .*0 < s <= 1"
-    ),
-    "analyze: top 2": Fault(
-        lambda p: p.script("analyze", "analysis.top=2"), r"analysis\.top: got 2\.0"
-    ),
-    "analyze: languages": Fault(
-        lambda p: p.script("analyze", "analysis.languages=fr,klingon"), r"languages: got 'fr,klingon'"
-    ),
+    "analyze: top 0": setting("analyze", "analysis.top=0", r"analysis\.top: got 0\.0; .*0 < s <= 1"),
+    "analyze: top 2": setting("analyze", "analysis.top=2", r"analysis\.top: got 2\.0"),
+    "analyze: languages": setting("analyze", "analysis.languages=fr,klingon", r"languages: got 'fr,klingon'"),
     "analyze: one run": Fault(
         lambda p: p.script("analyze", "calibration.data=nano", f"analysis.masks={p.whole_run()}"),
         r"analysis\.masks: one run",
@@ -97,15 +96,9 @@ ROWS = {
         lambda p: both((r := p.whole_run()), (r / "report.json").write_text("{"), ["verify", r]),
         r"run/report\.json: broken",
     ),
-    "sweep: sparsities": Fault(
-        lambda p: p.script("sweep", "sweep.sparsities=0.3,1.5"), r"sparsities: got '0\.3,1\.5'"
-    ),
-    "sweep: sparsity twice": Fault(
-        lambda p: p.script("sweep", "sweep.sparsities=0.3,.3"), r"sparsities: got '0\.3,\.3'"
-    ),
-    "sweep: calibrations": Fault(
-        lambda p: p.script("sweep", "sweep.calibrations=dense,bogus"), r"calibrations: got 'dense,bogus'"
-    ),
+    "sweep: sparsities": setting("sweep", "sweep.sparsities=0.3,1.5", r"sparsities: got '0\.3,1\.5'"),
+    "sweep: sparsity twice": setting("sweep", "sweep.sparsities=0.3,.3", r"sparsities: got '0\.3,\.3'"),
+    "sweep: calibrations": setting("sweep", "sweep.calibrations=dense,bogus", r"calibrations: got 'dense,bogus'"),
     "sweep: of another model": Fault(
         lambda p: both(
             p.workdir.mkdir(), (p.workdir / "sweep.json").write_text('{"config": {"model": "x"}}'),
