@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,21 +72,23 @@ def read_torch_bin(path: Path) -> None:
 def read_config(path: Path) -> None:
     """Sizes are positive, numbers finite, and every field is of its kind."""
     config = load_config(path.parent)
-    for table in filter(None, (config, config.rope)):
+    ropes = [kind.rope for kind in config.kinds]
+    for table in filter(None, (config, *config.kinds, *ropes)):
         for field in dataclasses.fields(table):
             value = getattr(table, field.name)
-            kinds = str(field.type).split(" | ")
+            kinds = re.sub(r"tuple\[.*\]", "tuple", str(field.type)).split(" | ")
             known = {"None": type(None), "RopeConfig": RopeConfig}
-            known |= {kind.__name__: kind for kind in (bool, int, float, str)}
+            known |= {kind.__name__: kind for kind in (bool, int, float, str, tuple)}
             assert type(value) in [known[kind] for kind in kinds], f"{field.name}: {value!r}"
             if type(value) in (int, float):
                 assert math.isfinite(value), field.name
                 assert value > 0 or (field.name, value) == ("position_zero_row", 0), field.name
                 assert isinstance(value, float) or value < 2**40, field.name
     assert config.n_heads % config.n_kv_heads == 0
-    if config.rope is not None:
+    assert set(config.pattern) == set(range(len(config.kinds)))
+    for rope in filter(None, ropes):
         assert config.head_dim % 2 == 0
-        assert config.rope.low_freq_factor < config.rope.high_freq_factor
+        assert rope.low_freq_factor < rope.high_freq_factor
 
 
 def read_index(path: Path) -> None:

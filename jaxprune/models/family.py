@@ -8,8 +8,9 @@ from typing import Any
 
 from flax import nnx
 
+from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Attention, Block
-from jaxprune.models.config import Attributes, ModelConfig
+from jaxprune.models.config import ModelConfig
 from jaxprune.models.heads import Head
 from jaxprune.models.layers import MLP, GatedMLP, LayerNorm, RMSNorm
 

@@ -14,7 +14,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.errors import shown
-from jaxprune.models.config import ModelConfig, read_config
+from jaxprune.models.attributes import read_config
+from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
 from jaxprune.models.trees import AbstractModule, BlockParams, Params

@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, models
 
 import jaxprune as jp
 from jaxprune.models import family_of, load_config
-from jaxprune.models.config import IRRELEVANT, RopeConfig
+from jaxprune.models.attributes import IRRELEVANT
+from jaxprune.models.config import RopeConfig
 from jaxprune.models.families.xglm import POSITION_OFFSET
 
 
@@ -85,7 +86,7 @@ def family_of_raw(raw):
 
 
 def config_of(raw):
-    from jaxprune.models.config import Attributes
+    from jaxprune.models.attributes import Attributes
 
     return family_of_raw(raw).parse(raw["model_type"], Attributes(raw, "config.json"))
 
@@ -144,7 +145,7 @@ def test_sizes_are_those_of_transformers(name, tiny_folder):
 def test_rotary_positions_as_older_releases_wrote_them(old, want, tmp_path):
     raw = tiny("llama")
     raw.pop("rope_parameters")
-    assert load_config(written(tmp_path, raw | old)).rope == want
+    assert load_config(written(tmp_path, raw | old)).kinds[0].rope == want
 
 
 def test_scaling_without_its_numbers(tmp_path):

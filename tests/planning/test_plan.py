@@ -20,7 +20,7 @@ from jaxprune.devices import memory
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
 from jaxprune.models import ModelConfig, family_of, load_config, modules
-from jaxprune.models.config import RopeConfig
+from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.passes.walk import Context, run_segment
 from jaxprune.planning import costs, plan
@@ -45,7 +45,7 @@ CONFIGS = {
     "bloom": shaped("bloom"),
     "llama": shaped(
         "llama", n_kv_heads=2, d_ff=768, activation="silu", qkv_bias=False, mlp_bias=False,
-        rope=RopeConfig(1e4),
+        kinds=(LayerKind(rope=RopeConfig(1e4)),),
     ),
 }  # fmt: skip
 

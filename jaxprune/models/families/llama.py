@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.errors import shown
+from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Attention, project_heads
-from jaxprune.models.config import Attributes, ModelConfig, RopeConfig
+from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import (
     ACTIVATIONS,
@@ -22,6 +22,7 @@ from jaxprune.models.layers import (
     rotate,
 )
 from jaxprune.models.positions import Positions
+from jaxprune.models.rope import parse_rope, rope_parameters
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -68,50 +69,12 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         out_bias=False if model_type == "qwen2" else attention_bias,
         mlp_bias=hf.take("mlp_bias", bool, default=False),
         qk_norm=model_type == "qwen3",
-        rope=parse_rope(hf),
+        kinds=(LayerKind(rope=parse_rope(hf)),),
     )
-
-
-def parse_rope(hf: Attributes) -> RopeConfig:
-    """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of the releases before."""
-    table = {"rope_theta": hf.take("rope_theta", float, default=10000.0)}
-    table |= hf.take("rope_scaling", dict, default={})
-    table |= hf.take("rope_parameters", dict, default={})
-    kind = table.pop("rope_type", table.get("type", "default"))
-    table.pop("type", None)
-    if kind == "default":
-        table.pop("factor", None)
-    rope = hf.part("rope", table)
-    theta = rope.take("rope_theta", float)
-    if any(part.take("partial_rotary_factor", float, default=1.0) != 1.0 for part in (rope, hf)):
-        raise hf.refuse("partial_rotary_factor other than 1 is not supported")
-    scaling: dict[str, Any] = {}
-    if kind == "llama3":
-        names = ("factor", "low_freq_factor", "high_freq_factor")
-        if missing := [n for n in (*names, "original_max_position_embeddings") if n not in table]:
-            raise hf.refuse(f"rope_type llama3 needs {', '.join(missing)}")
-        scaling = {name: rope.take(name, float) for name in names}
-        scaling["original_max_positions"] = rope.size("original_max_position_embeddings")
-        if scaling["low_freq_factor"] >= scaling["high_freq_factor"]:
-            raise rope.refuse("low_freq_factor must be below high_freq_factor")
-    elif kind != "default":
-        raise hf.refuse(f"rope_type={shown(kind)} is not supported, only 'default', 'llama3'")
-    rope.finish()
-    return RopeConfig(theta, **scaling)
 
 
 def to_hf(config: ModelConfig) -> dict[str, Any]:
     """The inverse of `parse`."""
-    rope = config.rope or RopeConfig(10000.0)
-    parameters: dict[str, Any] = {"rope_type": "default", "rope_theta": rope.theta}
-    if rope.factor is not None:
-        parameters |= {
-            "rope_type": "llama3",
-            "factor": rope.factor,
-            "low_freq_factor": rope.low_freq_factor,
-            "high_freq_factor": rope.high_freq_factor,
-            "original_max_position_embeddings": rope.original_max_positions,
-        }
     return {
         "architectures": [f"{config.family.capitalize()}ForCausalLM"],
         "model_type": config.family,
@@ -125,7 +88,7 @@ def to_hf(config: ModelConfig) -> dict[str, Any]:
         "hidden_act": config.activation,
         "rms_norm_eps": config.norm_eps,
         "max_position_embeddings": config.max_positions,
-        "rope_parameters": parameters,
+        "rope_parameters": rope_parameters(config.kinds[0].rope),
         "attention_bias": config.out_bias,
         "mlp_bias": config.mlp_bias,
         "tie_word_embeddings": config.tied_head,
@@ -166,8 +129,9 @@ class SelfAttention(Attention):
         q, k, v = (project_heads(w, x, config.head_dim) for w in (self.query, self.key, self.value))
         if config.qk_norm:
             q, k = self.query_norm(q), self.key_norm(k)
-        assert config.rope is not None
-        frequencies = rope_frequencies(config.head_dim, config.rope)
+        rope = config.kinds[0].rope
+        assert rope is not None
+        frequencies = rope_frequencies(config.head_dim, rope)
         return rotate(q, frequencies, positions), rotate(k, frequencies, positions), v
 
 

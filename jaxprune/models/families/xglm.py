@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Attention, project_heads
-from jaxprune.models.config import Attributes, ModelConfig
+from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param, sinusoids
 from jaxprune.models.positions import Positions, at_positions
