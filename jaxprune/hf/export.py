@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from jaxprune.errors import InputError
-from jaxprune.files import sealed
+from jaxprune.files import parse_json, sealed
 from jaxprune.hf.fingerprint import Fingerprint, files_in
 from jaxprune.hf.hub import CONFIG_FILES
 from jaxprune.hf.model import Model, check_model
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
-from jaxprune.models import Params
+from jaxprune.models import Params, family_of
 from jaxprune.schema import PATH, check, known_arguments
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
@@ -68,7 +69,16 @@ class HfWriter:
         self._shards.close()
         for file in _beside(self._model.folder, BESIDE):
             shutil.copyfile(file, self._unfinished / file.name)
+        self._write_config()
         sealed.finish(self._folder)
+
+    def _write_config(self) -> None:
+        """Where less is exported than config.json speaks of, it speaks of that alone."""
+        file = self._unfinished / "config.json"
+        raw = parse_json(file.read_bytes(), str(file), broken="not JSON ({})", strict=False)
+        exported = family_of(self._model.config).exported(raw)
+        if exported != raw:
+            file.write_text(json.dumps(exported, indent=2) + "\n", encoding="utf-8")
 
 
 def exported_beside(model: Model) -> Mapping[str, str]:

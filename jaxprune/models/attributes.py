@@ -62,6 +62,15 @@ class Attributes:
             raise InputError(f"{self._where}: {name} is {shown(value)}, expected a number above 0")
         return float(value)
 
+    def has(self, name: str) -> bool:
+        """Whether `name` is there, null or not."""
+        return name in self._raw
+
+    def is_null(self, name: str) -> bool:
+        """Whether `name` is there and null, which for some attributes says something else than absence."""
+        self._seen.add(name)
+        return name in self._raw and self._raw[name] is None
+
     def size(self, name: str, *aliases: str, default: Any = ..., least: int = 1) -> int:
         """A whole number from `least` to 2**31 - 1."""
         value = self.take(name, int, *aliases, default=default)

@@ -9,9 +9,9 @@ from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import RopeConfig
 
 
-def parse_rope(hf: Attributes) -> RopeConfig:
+def parse_rope(hf: Attributes, theta: float = 10000.0) -> RopeConfig:
     """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of the releases before."""
-    table = {"rope_theta": hf.take("rope_theta", float, default=10000.0)}
+    table = {"rope_theta": hf.take("rope_theta", float, default=theta)}
     table |= hf.take("rope_scaling", dict, default={})
     table |= hf.take("rope_parameters", dict, default={})
     kind = table.pop("rope_type", table.get("type", "default"))
@@ -19,7 +19,7 @@ def parse_rope(hf: Attributes) -> RopeConfig:
     if kind == "default":
         table.pop("factor", None)
     rope = hf.part("rope", table)
-    theta = rope.take("rope_theta", float)
+    base = rope.take("rope_theta", float)
     if any(part.take("partial_rotary_factor", float, default=1.0) != 1.0 for part in (rope, hf)):
         raise hf.refuse("partial_rotary_factor other than 1 is not supported")
     scaling: dict[str, Any] = {}
@@ -34,7 +34,7 @@ def parse_rope(hf: Attributes) -> RopeConfig:
     elif kind != "default":
         raise hf.refuse(f"rope_type={shown(kind)} is not supported, only 'default', 'llama3'")
     rope.finish()
-    return RopeConfig(theta, **scaling)
+    return RopeConfig(base, **scaling)
 
 
 def rope_parameters(rope: RopeConfig) -> dict[str, Any]:

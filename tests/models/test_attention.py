@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxprune.models.attention import Prefix, causal_attention
+from jaxprune.models.attention import Prefix, Scoring, causal_attention
 from jaxprune.models.layers import alibi_slopes
 from jaxprune.models.positions import Tree
 
@@ -17,7 +17,7 @@ SCALE = 0.4
 def attention(q, k, v, *, alibi=False, dtype=jnp.float32, tree=None, prefix=None, backend="cpu"):
     """`causal_attention` as one program, with ALiBi's slopes or without, on the path of a backend."""
     slopes = alibi_slopes(q.shape[2]) if alibi else None
-    call = functools.partial(causal_attention, scale=SCALE, dtype=dtype, slopes=slopes)
+    call = functools.partial(causal_attention, scoring=Scoring(SCALE, slopes), dtype=dtype)
     with pytest.MonkeyPatch.context() as patch:
         # XLA's own kernel, the path of accelerators, runs on CPUs too
         patch.setattr(jax, "default_backend", lambda: backend)

@@ -101,7 +101,11 @@ def micro_batches():
     """A model, and its samples ready for the first block: 5 rows in micro-batches of 2, the last one filled up."""
     model = xglm_shaped(1)
     samples = batch("translation", 5, 16, 97, 3)
-    return model, samples, lambda: calibration_states(model, [samples], device_mesh(1), 2)
+    return (
+        model,
+        samples,
+        lambda: calibration_states(model, [samples], device_mesh(1), 2, "float32"),
+    )
 
 
 def run(micro_batches, segment):
@@ -110,7 +114,7 @@ def run(micro_batches, segment):
     params = jax.tree.map(lambda leaf: leaf[0], model.params["blocks"])
     return ready, ready.run(
         lambda state, context: run_segment(
-            params, state, context, config=model.config, mesh=ready.mesh, segment=segment
+            (params, None), state, context, config=model.config, mesh=ready.mesh, segment=segment
         )
     )
 

@@ -58,7 +58,7 @@ def lowered(config, segment, rows, length, dtype="float32"):
     x = jax.ShapeDtypeStruct((rows, length, config.d_model), jnp.float32)
     valid = jax.ShapeDtypeStruct((rows, length), bool)
     return block, run_segment.lower(
-        block, x, Context(valid), config=config, mesh=mesh, segment=segment
+        (block, None), x, Context(valid), config=config, mesh=mesh, segment=segment
     )
 
 
@@ -142,7 +142,12 @@ def test_operations_are_those_of_the_traced_products(propagate):
                 u = jax.ShapeDtypeStruct((rows, length, widths[segment.start]), jnp.float32)
                 state = (x, u)
             traced = run_segment.trace(
-                block, state, Context(valid), config=config, mesh=device_mesh(1), segment=segment
+                (block, None),
+                state,
+                Context(valid),
+                config=config,
+                mesh=device_mesh(1),
+                segment=segment,
             )
             total += products(traced.jaxpr.jaxpr)
     predicted = costs.flops(Work(config=config, groups=((rows, length),), propagate=propagate))

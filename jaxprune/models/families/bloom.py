@@ -14,7 +14,7 @@ from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import MLP, LayerNorm, Linear, alibi_slopes, param
-from jaxprune.models.positions import Positions
+from jaxprune.models.positions import Kind, Positions
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -77,7 +77,7 @@ class SelfAttention(Attention):
         self.config = config
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
         """Positions come in by ALiBi, not here."""
         fused = project_heads(self.qkv, x, 3 * self.config.head_dim)  # [B, T, N, 3H]

@@ -13,7 +13,7 @@ from jaxprune.models.block import Attention
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param
-from jaxprune.models.positions import Positions
+from jaxprune.models.positions import Kind, Positions
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -86,7 +86,7 @@ class SelfAttention(Attention):
         self.config = config
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
         """Positions come in by the embedding, not here."""
         heads = (*x.shape[:2], self.config.n_heads, self.config.head_dim)

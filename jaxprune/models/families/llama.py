@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from jaxprune.models.attributes import Attributes
-from jaxprune.models.block import Attention, project_heads
+from jaxprune.models.block import Attention, Norm, project_heads
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import (
@@ -18,10 +18,9 @@ from jaxprune.models.layers import (
     Linear,
     RMSNorm,
     param,
-    rope_frequencies,
     rotate,
 )
-from jaxprune.models.positions import Positions
+from jaxprune.models.positions import Kind, Positions
 from jaxprune.models.rope import parse_rope, rope_parameters
 
 
@@ -88,7 +87,7 @@ def to_hf(config: ModelConfig) -> dict[str, Any]:
         "hidden_act": config.activation,
         "rms_norm_eps": config.norm_eps,
         "max_position_embeddings": config.max_positions,
-        "rope_parameters": rope_parameters(config.kinds[0].rope),
+        "rope_parameters": rope_parameters(config.rope),
         "attention_bias": config.out_bias,
         "mlp_bias": config.mlp_bias,
         "tie_word_embeddings": config.tied_head,
@@ -111,28 +110,31 @@ class SelfAttention(Attention):
     """Grouped KV heads with rotary positions; Qwen3 normalises queries and keys head by head."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.config = config
         D, H = config.d_model, config.head_dim
         self.query = Linear(D, config.n_heads * H, config.qkv_bias, rngs)
         self.key = Linear(D, config.n_kv_heads * H, config.qkv_bias, rngs)
         self.value = Linear(D, config.n_kv_heads * H, config.qkv_bias, rngs)
         self.out = Linear(config.n_heads * H, D, config.out_bias, rngs)
         if config.qk_norm:
-            self.query_norm = RMSNorm(H, config.norm_eps, rngs)
-            self.key_norm = RMSNorm(H, config.norm_eps, rngs)
-        self.config = config
+            self.query_norm = self.head_norm(config.n_heads, rngs)
+            self.key_norm = self.head_norm(config.n_kv_heads, rngs)
+
+    def head_norm(self, heads: int, rngs: nnx.Rngs) -> Norm:
+        """The norm of queries or keys, head by head."""
+        del heads
+        return RMSNorm(self.config.head_dim, self.config.norm_eps, rngs)
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
         """Queries and keys are turned by their positions."""
         config = self.config
         q, k, v = (project_heads(w, x, config.head_dim) for w in (self.query, self.key, self.value))
         if config.qk_norm:
             q, k = self.query_norm(q), self.key_norm(k)
-        rope = config.kinds[0].rope
-        assert rope is not None
-        frequencies = rope_frequencies(config.head_dim, rope)
-        return rotate(q, frequencies, positions), rotate(k, frequencies, positions), v
+        ropes = [one.rope for one in config.kinds]
+        return rotate(q, ropes, positions, kind), rotate(k, ropes, positions, kind), v
 
 
 TENSORS = {

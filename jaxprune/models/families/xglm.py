@@ -14,7 +14,7 @@ from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param, sinusoids
-from jaxprune.models.positions import Positions, at_positions
+from jaxprune.models.positions import Kind, Positions, at_positions
 
 POSITION_OFFSET = 2
 NORM_EPS = 1e-5  # torch's default: XGLM has no attribute for it
@@ -93,7 +93,7 @@ class SelfAttention(Attention):
         self.config = config
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
         """Positions come in by the embedding, not here."""
         q, k, v = (

@@ -1,0 +1,124 @@
+"""Gemma 3: Gemma 2 with normed queries and keys, and rotary positions that differ by kind of layer.
+
+Of models that also see (`gemma3`) the text part alone is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from flax import nnx
+
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.block import Norm
+from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+from jaxprune.models.families import gemma2, llama
+from jaxprune.models.families.gemma2 import shared_to_hf, sizes_of, softcap
+from jaxprune.models.layers import OffsetRMSNorm
+from jaxprune.models.reading import FULL, SLIDING, every, kinds, layer_types, sliding
+from jaxprune.models.rope import parse_rope, rope_parameters
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of a Gemma 3 config.json, or of its `text_config`."""
+    if model_type == "gemma3":
+        return _parse_nested(hf)
+    layers = hf.size("num_hidden_layers", default=26)
+    interval = every(hf, "sliding_window_pattern", 6)
+    types = layer_types(hf, layers)
+    if types is None:
+        types = [FULL if (i + 1) % interval == 0 else SLIDING for i in range(min(interval, layers))]
+    local, full = (LayerKind(rope=rope) for rope in _ropes(hf))
+    hf.require("attn_logit_softcapping", [])  # transformers reads it and does nothing with it
+    sizes = sizes_of(hf, max_positions=131_072) | kinds(
+        sliding(hf, types, local, full, default=4096)
+    )
+    return ModelConfig(
+        family="gemma3_text",
+        vocab_size=hf.size("vocab_size", default=262_208),
+        qk_norm=True,
+        logit_softcap=softcap(hf, "final_logit_softcapping", None),
+        **sizes,
+    )
+
+
+def _parse_nested(hf: Attributes) -> ModelConfig:
+    """The text part of a model that also sees; what is said of images is let pass."""
+    for images in ("vision_config", "mm_tokens_per_image", "boi_token_index", "eoi_token_index",
+                   "image_token_index", "image_token_id", "boi_token_id", "eoi_token_id"):  # fmt: skip
+        hf.take(images, object, default=None)
+    raw = hf.take("text_config", dict, default={})
+    text = hf.part(
+        "text_config",
+        raw | {"tie_word_embeddings": hf.take("tie_word_embeddings", bool, default=True)},
+    )
+    text.require("model_type", ["gemma3_text"])
+    config = parse("gemma3_text", text)
+    text.finish()
+    return config
+
+
+def _ropes(hf: Attributes) -> tuple[RopeConfig, RopeConfig]:
+    """Rotary positions of layers with a window and without.
+
+    transformers 5 has `rope_parameters` by type of layer. Before, there were `rope_local_base_freq`, and
+    `rope_theta` with `rope_scaling` of layers without a window.
+    """
+    by_type = hf.take("rope_parameters", dict, default={})
+    table = hf.part("rope_parameters", by_type)
+    local, full = (dict(table.take(kind, dict, default={})) for kind in (SLIDING, FULL))
+    table.finish()
+    full |= hf.take("rope_scaling", dict, default={})
+    full.setdefault("rope_theta", hf.take("rope_theta", float, default=1e6))
+    local.setdefault("rope_theta", hf.take("rope_local_base_freq", float, default=1e4))
+    return (
+        parse_rope(hf.part(SLIDING, {"rope_parameters": local})),
+        parse_rope(hf.part(FULL, {"rope_parameters": full})),
+    )
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`, of a model of text alone."""
+    ropes = {(FULL if kind.window is None else SLIDING): kind.rope for kind in config.kinds}
+    return shared_to_hf(config) | {
+        "architectures": ["Gemma3ForCausalLM"],
+        "rope_parameters": {
+            name: rope_parameters(rope) for name, rope in ropes.items() if rope is not None
+        },
+    }
+
+
+def text_alone(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The config.json of an export: of a model that also sees, the text part is all that is written."""
+    if raw.get("model_type") != "gemma3":
+        return dict(raw)
+    tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype")
+    return (
+        {name: raw[name] for name in tokens if name in raw}
+        | (raw.get("text_config") or {})
+        | {"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text"}
+        | {"tie_word_embeddings": raw.get("tie_word_embeddings") in (None, True)}
+    )
+
+
+class SelfAttention(llama.SelfAttention):
+    """Queries and keys are normed head by head with scales stored less 1."""
+
+    def head_norm(self, heads: int, rngs: nnx.Rngs) -> Norm:
+        """The norm of queries or keys, head by head."""
+        del heads
+        return OffsetRMSNorm(self.config.head_dim, self.config.norm_eps, rngs)
+
+
+FAMILY = dataclasses.replace(
+    gemma2.FAMILY,
+    model_types=("gemma3", "gemma3_text"),
+    parse=parse,
+    to_hf=to_hf,
+    attention=SelfAttention,
+    other_prefixes=("language_model.model.", "model.language_model.", "language_model."),
+    ignored=(*gemma2.FAMILY.ignored, r"vision_tower\..*", r"multi_modal_projector\..*"),
+    exported=text_alone,
+)
