@@ -40,6 +40,8 @@ class Family:
         follows from its modules.
       sites: each pruned kernel of a block → the site that it reads.
       prefix: of the base model, with its dot.
+      defaults: model_type → what transformers' config class gives to each attribute that `parse` reads and a
+        config.json leaves out; those that the class leaves None are not in it.
       ignored: patterns that match the whole names of tensors that old checkpoints hold and no model needs.
       transposed: kernels are stored [out, in].
       build_block: (family, config, rngs) → a block; a family whose blocks are not `sequential_block`s
@@ -56,6 +58,7 @@ class Family:
     tensors: Mapping[str, str]
     sites: Mapping[str, str]
     prefix: str
+    defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     transposed: bool = True
     build_block: Callable[[Family, ModelConfig, nnx.Rngs], Block] = sequential_block
