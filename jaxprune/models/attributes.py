@@ -24,7 +24,7 @@ IRRELEVANT = frozenset(
     dropout dtype early_stopping embd_pdrop encoder_no_repeat_ngram_size eos_token_id experts_implementation
     exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id
     gradient_checkpointing hidden_dropout id2label init_std initializer_factor initializer_range is_decoder
-    is_encoder_decoder label2id layerdrop length_penalty masked_softmax_fusion max_length min_length model_type
+    is_encoder_decoder label2id layerdrop length_penalty loss_type masked_softmax_fusion max_length min_length model_type
     n_ctx name_or_path no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences
     offset_alibi output_attentions output_hidden_states output_scores pad_token_id prefix pretraining_tp
     problem_type remove_invalid_values repetition_penalty resid_pdrop return_dict return_dict_in_generate revision
@@ -32,9 +32,11 @@ IRRELEVANT = frozenset(
     summary_first_dropout summary_last_dropout summary_proj_to_labels summary_type summary_use_proj
     suppress_tokens task_specific_params temperature tf_legacy_loss tie_last_hidden_states tokenizer_class top_k
     top_p torch_dtype torchscript training transformers_version trust_remote_code typical_p unk_token_id
-    use_bfloat16 use_cache use_kernels vocab_file
+    use_bfloat16 use_cache use_kernels use_safetensors vocab_file
     """.split()  # noqa: SIM905
 )
+# What tells of quantised weights: transformers' name, that of its early compressed tensors, and MLX's.
+QUANTISED = ("quantization_config", "compression_config", "quantization")
 
 
 class Attributes:
@@ -146,11 +148,11 @@ class Attributes:
                 "auto_map: the model needs code of others, which is not run; "
                 "expected a model that transformers runs by itself"
             )
-        if (quantised := self._raw.get("quantization_config")) is not None:
-            raise self.refuse(
-                f"quantization_config: the weights are quantised ({_method(quantised)}): dequantise first"
-            )
-        self._seen.update(("auto_map", "quantization_config"))
+        for name in QUANTISED:
+            if (table := self._raw.get(name)) is not None:
+                raise self.refuse(
+                    f"{name}: the weights are quantised ({_method(table)}): dequantise first"
+                )
         self.require("is_causal", [True])
         names = self.take("architectures", list, default=[])
         if names and not any(self._has_head(name) for name in names):
@@ -185,7 +187,10 @@ def _method(quantised: object) -> str:
         return named(table.get("bnb_4bit_quant_type", "fp4"))
     if table.get("load_in_8bit"):
         return "int8"
-    return named(table.get("quant_method", "unknown"))
+    method = table.get("quant_method")
+    if method is None and isinstance(bits := table.get("bits"), int):
+        return f"{shown(bits)} bits"
+    return named(method or "unknown")
 
 
 def read_config(folder: Path) -> Attributes:

@@ -16,19 +16,21 @@ from pathlib import Path
 # What every model shares. Generation is apart: its settings change what is chosen, not the logits.
 _SHARED = (
     "cache_utils.py",
-    "configuration_utils.py",
     "integrations/heterogeneity/configuration_utils.py",
     "masking_utils.py",
     "modeling_rope_utils.py",
     "modeling_utils.py",
 )
 # config.NAME, getattr(config, "NAME"), hasattr(self, "NAME"), kwargs.pop("NAME"), and fields of classes.
-# More than attributes match; a name too many is refused where it could pass, and never the other way round.
+# More than attributes match: a name too many is refused where it could pass, never the other way round.
 _READS = re.compile(
-    r"""config\.(\w+) | attr\([^"']{0,80}["'](\w+)["'] | kwargs\.\w+\(\s*["'](\w+)["'] | ^[ ]{4}(\w+):[ ]""",
+    r"""config\.(\w+)
+    | attr\( [^"',]{0,40} (?:config|self) [^"',]{0,40}, \s* ["'](\w+)["']
+    | kwargs\.\w+\( \s* ["'](\w+)["']
+    | ^[ ]{4}(\w+):[ ]""",
     re.MULTILINE | re.VERBOSE,
 )
-_QUOTED = re.compile(r"""["'](\w+)["']""")  # also what attribute_map and older names are told by
+_QUOTED = re.compile(r"""["'](\w+)["']""")  # how config classes tell other names for an attribute
 
 
 @functools.lru_cache
@@ -42,10 +44,10 @@ def known_attributes(model_type: str) -> frozenset[str] | None:
     own = root / "models" / name
     try:
         configuration = (own / f"configuration_{name}.py").read_text("utf-8")
+        base = (root / "configuration_utils.py").read_text("utf-8")
         readers = [root / file for file in _SHARED] + [own / f"modeling_{name}.py"]
-        texts = [configuration, *(file.read_text("utf-8") for file in readers)]
+        texts = [configuration, base, *(file.read_text("utf-8") for file in readers)]
     except OSError:
         return None
-    matches = (match for text in texts for match in _READS.finditer(text))
-    names = {name for match in matches for name in match.groups() if name}
-    return frozenset(names.union(_QUOTED.findall(configuration)))
+    names = {name for text in texts for match in _READS.findall(text) for name in match}
+    return frozenset(names.union(*map(_QUOTED.findall, (configuration, base))))

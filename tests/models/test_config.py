@@ -52,6 +52,7 @@ REFUSED = [
     ("llama", "sliding_window", 8),
     ("llama", "attention_chunk_size", 8),
     ("llama", "is_causal", False),
+    ("llama", "text_config", {"vocab_size": 3}),
     ("llama", "per_layer_config", {"0": {"num_key_value_heads": 1}}),
     ("llama", "auto_map", {"AutoModelForCausalLM": "modeling_other.Other"}),
     ("llama", "architectures", ["LlamaForSequenceClassification"]),
@@ -421,14 +422,17 @@ def test_transformers_is_read_and_not_imported():
             "nf4",
         ),
         ({"load_in_8bit": True, "quant_method": "bitsandbytes"}, "int8"),
-        ({"quant_method": "gptq", "bits": 4}, "gptq"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq"),
         ({"quant_method": "compressed-tensors"}, "compressed-tensors"),
+        ({"bits": 4, "group_size": 64}, "4 bits"),
         ({}, "unknown"),
     ],
 )
 def test_what_is_quantised_is_named(table, kind, tmp_path):
+    """In `quantization` by MLX."""
+    name = "quantization" if "bits" in table and len(table) == 2 else "quantization_config"
     with pytest.raises(jp.InputError, match=rf"quantised \({kind}\): dequantise first"):
-        load_config(written(tmp_path, tiny("llama", quantization_config=table)))
+        load_config(written(tmp_path, tiny("llama", **{name: table})))
 
 
 @pytest.mark.parametrize(
