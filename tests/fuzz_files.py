@@ -134,6 +134,7 @@ def config_files() -> st.SearchStrategy[bytes]:
         "rope_parameters": rope, "attention_bias": False, "max_position_embeddings": 64,
     }  # fmt: skip
     full = {"layer_types": ["full_attention"] * 2}
+    windows = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
     old = {k: v for k, v in llama.items() if k != "rope_parameters"} | {
         "rope_theta": 1e4, "rope_scaling": rope
     }  # fmt: skip
@@ -149,10 +150,14 @@ def config_files() -> st.SearchStrategy[bytes]:
     seeds = [
         {"model_type": "llama"} | llama, {"model_type": "llama"} | old,
         {"model_type": "qwen2"} | llama | full, {"model_type": "qwen3"} | llama | full,
+        {"model_type": "qwen2"} | old | windows,
         {"model_type": "gpt2"} | gpt2, {"model_type": "bloom"} | bloom,
         {"model_type": "xglm"} | xglm,
     ]  # fmt: skip
-    structured = changed_object(seeds, ["layer_types", "partial_rotary_factor", "n_inner"])
+    structured = changed_object(
+        seeds,
+        ["layer_types", "partial_rotary_factor", "n_inner", "architectures", "quantization_config"],
+    )
     return st.one_of(structured, structured, changed([json.dumps(seed).encode() for seed in seeds]))
 
 

@@ -41,6 +41,8 @@ class Family:
       sites: each pruned kernel of a block → the site that it reads.
       prefix: of the base model, with its dot; exports have it.
       other_prefixes: what checkpoints may have in its place.
+      defaults: model_type → what transformers' config class gives to each attribute that `parse` reads and a
+        config.json leaves out; those that the class leaves None are not in it.
       ignored: patterns that match the whole names of tensors that old checkpoints hold and no model needs.
       transposed: kernels are stored [out, in].
       exported: attributes of a model's config.json → those of an export's.
@@ -59,6 +61,7 @@ class Family:
     sites: Mapping[str, str]
     prefix: str
     other_prefixes: tuple[str, ...] = ()
+    defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     transposed: bool = True
     exported: Callable[[Mapping[str, Any]], dict[str, Any]] = dict

@@ -38,12 +38,16 @@ def family_of(config: ModelConfig) -> Family:
 
 def load_config(folder: Path) -> ModelConfig:
     """Reads `config.json`; InputError names each attribute that changes the mathematics and is not handled."""
-    model_type, attributes = read_config(folder)
+    attributes = read_config(folder)
+    model_type = attributes.model_type
     if model_type not in FAMILIES:
         raise attributes.refuse(
             f"model_type {shown(model_type)} is not one of {', '.join(FAMILIES)}"
         )
-    config = FAMILIES[model_type].parse(model_type, attributes)
+    family = FAMILIES[model_type]
+    attributes = attributes.with_defaults(family.defaults.get(model_type, {}))
+    attributes.require_causal()
+    config = family.parse(model_type, attributes)
     attributes.finish()
     return config
 

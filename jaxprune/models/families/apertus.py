@@ -10,37 +10,51 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxprune.models.attention_config import parse_heads
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.families import llama
 from jaxprune.models.layers import MLP, Linear
-from jaxprune.models.reading import Heads, heads
 from jaxprune.models.rope import parse_rope
 
 ROPE = RopeConfig(12e6, 8.0, 1.0, 4.0, 8192)
 
+DEFAULTS = {
+    "vocab_size": 131072,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "hidden_act": "xielu",
+    "max_position_embeddings": 65536,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": False,
+    "attention_bias": False,
+}
+
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of an Apertus config.json."""
-    d_model = hf.size("hidden_size", default=4096)
-    sizes = heads(hf, d_model, Heads(32, 0, 0))
+    d_model = hf.size("hidden_size")
+    heads = parse_heads(hf, d_model)
     hf.require("hidden_act", ["xielu"])
-    bias = hf.take("attention_bias", bool, default=False)
-    is_given = any(hf.has(n) and not hf.is_null(n) for n in ("rope_parameters", "rope_scaling"))
-    theta = hf.take("rope_theta", float, default=ROPE.theta)
-    rope = parse_rope(hf, theta) if is_given else dataclasses.replace(ROPE, theta=ROPE.theta)
+    bias = hf.take("attention_bias", bool)
+    tables = [hf.take(name, dict, default=None) for name in ("rope_parameters", "rope_scaling")]
+    rope = parse_rope(hf, ROPE.theta)
+    if not any(tables):
+        rope = ROPE
     return ModelConfig(
         family=model_type,
-        vocab_size=hf.size("vocab_size", default=131072),
+        vocab_size=hf.size("vocab_size"),
         d_model=d_model,
-        n_layers=hf.size("num_hidden_layers", default=32),
-        **sizes._asdict(),
-        d_ff=hf.size("intermediate_size", default=14336),
+        n_layers=hf.size("num_hidden_layers"),
+        **heads._asdict(),
+        d_ff=hf.size("intermediate_size"),
         activation="xielu",
-        norm_eps=hf.take("rms_norm_eps", float, default=1e-5),
-        tied_head=hf.take("tie_word_embeddings", bool, default=False),
-        max_positions=hf.size("max_position_embeddings", default=65536),
-        attention_scale=sizes.head_dim**-0.5,
+        norm_eps=hf.take("rms_norm_eps", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=hf.size("max_position_embeddings"),
+        attention_scale=heads.head_dim**-0.5,
         qkv_bias=bias,
         out_bias=bias,
         mlp_bias=False,
@@ -51,7 +65,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 def to_hf(config: ModelConfig) -> dict[str, Any]:
     """The inverse of `parse`."""
-    attributes = llama.to_hf(config)
+    attributes = llama.common_to_hf(config)
     del attributes["mlp_bias"]
     return attributes
 
@@ -97,6 +111,7 @@ FAMILY = dataclasses.replace(
     model_types=("apertus",),
     parse=parse,
     to_hf=to_hf,
+    defaults={"apertus": DEFAULTS},
     mlp=XieluMLP,
     tensors=TENSORS,
     sites={path: site for path, site in llama.FAMILY.sites.items() if "/gate/" not in path},

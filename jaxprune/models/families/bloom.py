@@ -16,13 +16,22 @@ from jaxprune.models.family import Family
 from jaxprune.models.layers import MLP, LayerNorm, Linear, alibi_slopes, param
 from jaxprune.models.positions import Kind, Positions
 
+DEFAULTS = {
+    "vocab_size": 250880,
+    "hidden_size": 64,
+    "n_layer": 2,
+    "n_head": 8,
+    "layer_norm_epsilon": 1e-5,
+    "apply_residual_connection_post_layernorm": False,
+    "tie_word_embeddings": True,
+}
+
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a BLOOM config.json."""
     d_model, heads = hf.size("hidden_size", "n_embed"), hf.size("n_head", "num_attention_heads")
     if d_model % heads:
         raise hf.refuse(f"hidden_size {d_model} is not a multiple of n_head {heads}")
-    hf.require("n_inner", [4 * d_model])
     return ModelConfig(
         family="bloom",
         vocab_size=hf.size("vocab_size"),
@@ -33,10 +42,10 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         head_dim=d_model // heads,
         d_ff=4 * d_model,
         activation="gelu_new",
-        norm_eps=hf.take("layer_norm_epsilon", float, default=1e-5),
-        tied_head=hf.take("tie_word_embeddings", bool, default=True),
+        norm_eps=hf.take("layer_norm_epsilon", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
         attention_scale=(d_model // heads) ** -0.5,
-        residual_from_norm=hf.take("apply_residual_connection_post_layernorm", bool, default=False),
+        residual_from_norm=hf.take("apply_residual_connection_post_layernorm", bool),
     )
 
 
@@ -114,6 +123,7 @@ FAMILY = Family(
     model_types=("bloom",),
     parse=parse,
     to_hf=to_hf,
+    defaults={"bloom": DEFAULTS},
     embed=Embed,
     norm=LayerNorm,
     attention=SelfAttention,

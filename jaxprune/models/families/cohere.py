@@ -10,75 +10,84 @@ from typing import Any
 
 from flax import nnx
 
+from jaxprune.models.attention_config import (
+    Kinds,
+    parse_heads,
+    sliding_kinds,
+    sliding_pattern,
+    window_attributes,
+)
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Norm, ParallelBlock
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
 from jaxprune.models.family import Family
 from jaxprune.models.layers import ACTIVATIONS, ScaleNorm
-from jaxprune.models.reading import (
-    FULL,
-    SLIDING,
-    Heads,
-    every,
-    heads,
-    kinds,
-    layer_types,
-    layer_types_of,
-    sliding,
-)
 from jaxprune.models.rope import parse_rope
+
+DEFAULTS = {
+    "vocab_size": 256000,
+    "hidden_size": 8192,
+    "intermediate_size": 22528,
+    "num_hidden_layers": 40,
+    "num_attention_heads": 64,
+    "hidden_act": "silu",
+    "max_position_embeddings": 8192,
+    "layer_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+    "attention_bias": False,
+    "logit_scale": 0.0625,
+}
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Cohere or Cohere 2 config.json."""
-    d_model = hf.size("hidden_size", default=8192)
-    sizes = heads(hf, d_model, Heads(64, 0, 0))
+    d_model = hf.size("hidden_size")
+    heads = parse_heads(hf, d_model)
     hf.require("hidden_act", list(ACTIVATIONS))
-    layers = hf.size("num_hidden_layers", default=40)
-    bias = hf.take("attention_bias", bool, default=False)
+    layers = hf.size("num_hidden_layers")
+    bias = hf.take("attention_bias", bool)
+    kinds, pattern = _kinds(model_type, hf, layers)
     return ModelConfig(
         family=model_type,
-        vocab_size=hf.size("vocab_size", default=256000),
+        vocab_size=hf.size("vocab_size"),
         d_model=d_model,
         n_layers=layers,
-        **sizes._asdict(),
-        d_ff=hf.size("intermediate_size", default=22528),
-        activation=hf.take("hidden_act", str, default="silu"),
-        norm_eps=hf.take("layer_norm_eps", float, default=1e-5),
-        tied_head=hf.take("tie_word_embeddings", bool, default=True),
-        max_positions=hf.size("max_position_embeddings", default=8192),
-        attention_scale=sizes.head_dim**-0.5,
+        **heads._asdict(),
+        d_ff=hf.size("intermediate_size"),
+        activation=hf.take("hidden_act", str),
+        norm_eps=hf.take("layer_norm_eps", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=hf.size("max_position_embeddings"),
+        attention_scale=heads.head_dim**-0.5,
         qkv_bias=bias,
         out_bias=bias,
         mlp_bias=False,
-        qk_norm=model_type == "cohere" and hf.take("use_qk_norm", bool, default=False),
-        logit_scale=hf.take("logit_scale", float, default=0.0625),
-        **kinds(_by_layer(model_type, hf, layers)),
+        qk_norm=model_type == "cohere" and hf.take("use_qk_norm", bool),
+        logit_scale=hf.take("logit_scale", float),
+        kinds=kinds,
+        pattern=pattern,
     )
 
 
-def _by_layer(model_type: str, hf: Attributes, layers: int) -> list[LayerKind]:
+def _kinds(model_type: str, hf: Attributes, layers: int) -> Kinds:
     theta = 500_000.0 if model_type == "cohere" else 10_000.0
     rotated = LayerKind(rope=dataclasses.replace(parse_rope(hf, theta), interleaved=True))
     if model_type == "cohere":
-        return [rotated]
-    interval = every(hf, "sliding_window_pattern", 4)
-    types = layer_types(hf, layers)
-    if types is None:
-        types = [FULL if (i + 1) % interval == 0 else SLIDING for i in range(min(interval, layers))]
-    return sliding(hf, types, rotated, LayerKind(), default=4096)
+        return (rotated,), (0,)
+    slides = sliding_pattern(hf, layers, "sliding_window_pattern", 4)
+    return sliding_kinds(hf, slides, rotated, LayerKind())
 
 
 def to_hf(config: ModelConfig) -> dict[str, Any]:
     """The inverse of `parse`."""
-    attributes = llama.to_hf(config)
+    attributes = llama.common_to_hf(config)
     for other in ("rms_norm_eps", "mlp_bias"):
         del attributes[other]
     attributes |= {"layer_norm_eps": config.norm_eps, "logit_scale": config.logit_scale}
     if config.family == "cohere":
         return attributes | {"use_qk_norm": config.qk_norm}
-    return attributes | layer_types_of(config)
+    return attributes | window_attributes(config)
 
 
 class SelfAttention(llama.SelfAttention):
@@ -106,4 +115,8 @@ FAMILY = dataclasses.replace(
     norm=ScaleNorm,
     attention=SelfAttention,
     build_block=parallel_block,
+    defaults={
+        "cohere": DEFAULTS | {"use_qk_norm": False},
+        "cohere2": DEFAULTS | {"sliding_window": 4096},
+    },
 )

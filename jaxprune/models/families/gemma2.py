@@ -8,6 +8,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from jaxprune.models.attention_config import (
+    Kinds,
+    parse_heads,
+    parse_layer_types,
+    sliding_kinds,
+    window_attributes,
+)
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import SandwichBlock
 from jaxprune.models.config import LayerKind, ModelConfig
@@ -15,83 +22,92 @@ from jaxprune.models.families import llama
 from jaxprune.models.family import Family
 from jaxprune.models.layers import ACTIVATIONS, GatedMLP, OffsetRMSNorm, param
 from jaxprune.models.positions import Positions
-from jaxprune.models.reading import (
-    FULL,
-    SLIDING,
-    Heads,
-    heads,
-    kinds,
-    layer_types,
-    layer_types_of,
-    sliding,
-)
 from jaxprune.models.rope import parse_rope, rope_parameters
+
+DEFAULTS = {
+    "vocab_size": 256000,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "max_position_embeddings": 8192,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": True,
+    "attention_bias": False,
+    "query_pre_attn_scalar": 256,
+    "sliding_window": 4096,
+    "attn_logit_softcapping": 50.0,
+    "final_logit_softcapping": 30.0,
+}
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Gemma 2 config.json."""
-    layers = hf.size("num_hidden_layers", default=26)
     rotated = LayerKind(rope=parse_rope(hf))
-    types = layer_types(hf, layers) or [SLIDING, FULL][:layers]
-    by_layer = sliding(hf, types, rotated, rotated, default=4096)
-    sizes: dict[str, Any] = sizes_of(hf, max_positions=8192) | kinds(by_layer)
+    layers = hf.size("num_hidden_layers")
+    slides = parse_layer_types(hf, layers) or (True, False)[:layers]
+    kinds = sliding_kinds(hf, slides, rotated, rotated)
     return ModelConfig(
         family=model_type,
-        vocab_size=hf.size("vocab_size", default=256000),
-        attention_softcap=softcap(hf, "attn_logit_softcapping", 50.0),
-        logit_softcap=softcap(hf, "final_logit_softcapping", 30.0),
-        **sizes,
+        attention_softcap=parse_softcap(hf, "attn_logit_softcapping"),
+        **parse_common(hf, kinds),
     )
 
 
-def sizes_of(hf: Attributes, *, max_positions: int) -> dict[str, Any]:
-    """The fields of a config that Gemma 2 and 3 read alike."""
-    d_model = hf.size("hidden_size", default=2304)
-    sizes = heads(hf, d_model, Heads(8, 4, 256))
+def parse_common(hf: Attributes, kinds: Kinds) -> dict[str, Any]:
+    """The fields of a config that Gemma 2 and 3 read alike, and those of the kinds of layers."""
+    d_model = hf.size("hidden_size")
     hf.require("hidden_activation", list(ACTIVATIONS))
     hf.require("use_bidirectional_attention", [False])
-    bias = hf.take("attention_bias", bool, default=False)
+    bias = hf.take("attention_bias", bool)
     return {
+        "vocab_size": hf.size("vocab_size"),
         "d_model": d_model,
-        "n_layers": hf.size("num_hidden_layers", default=26),
-        **sizes._asdict(),
-        "d_ff": hf.size("intermediate_size", default=9216),
-        "activation": hf.take("hidden_activation", str, default="gelu_pytorch_tanh"),
-        "norm_eps": hf.take("rms_norm_eps", float, default=1e-6),
-        "tied_head": hf.take("tie_word_embeddings", bool, default=True),
-        "max_positions": hf.size("max_position_embeddings", default=max_positions),
+        "n_layers": hf.size("num_hidden_layers"),
+        **parse_heads(hf, d_model)._asdict(),
+        "d_ff": hf.size("intermediate_size"),
+        "activation": hf.take("hidden_activation", str),
+        "norm_eps": hf.take("rms_norm_eps", float),
+        "tied_head": hf.take("tie_word_embeddings", bool),
+        "max_positions": hf.size("max_position_embeddings"),
         "embed_scale": d_model**0.5,
         "embed_scale_rounded": True,
-        "attention_scale": hf.take("query_pre_attn_scalar", float, default=256) ** -0.5,
+        "attention_scale": hf.size("query_pre_attn_scalar") ** -0.5,
         "qkv_bias": bias,
         "out_bias": bias,
         "mlp_bias": False,
+        "logit_softcap": parse_softcap(hf, "final_logit_softcapping"),
+        "kinds": kinds[0],
+        "pattern": kinds[1],
     }
 
 
-def softcap(hf: Attributes, name: str, default: float | None) -> float | None:
-    """A limit of scores or logits; null is none."""
-    return None if hf.is_null(name) else hf.take(name, float, default=default)
+def parse_softcap(hf: Attributes, name: str) -> float | None:
+    """A limit of scores or logits; null is none, also where the class has one."""
+    return None if hf.is_null(name) else hf.take(name, float, default=None)
 
 
 def to_hf(config: ModelConfig) -> dict[str, Any]:
     """The inverse of `parse`."""
-    return shared_to_hf(config) | {
+    return common_to_hf(config) | {
         "architectures": ["Gemma2ForCausalLM"],
         "rope_parameters": rope_parameters(config.rope),
         "attn_logit_softcapping": config.attention_softcap,
     }
 
 
-def shared_to_hf(config: ModelConfig) -> dict[str, Any]:
+def common_to_hf(config: ModelConfig) -> dict[str, Any]:
     """The attributes that Gemma 2 and 3 have alike."""
-    attributes = llama.to_hf(config)
+    attributes = llama.common_to_hf(config)
     for other in ("hidden_act", "mlp_bias"):
         del attributes[other]
     return attributes | {
         "hidden_activation": config.activation,
-        "query_pre_attn_scalar": config.attention_scale**-2,
-        **layer_types_of(config),
+        "query_pre_attn_scalar": round(config.attention_scale**-2),
+        **window_attributes(config),
         "final_logit_softcapping": config.logit_softcap,
     }
 
@@ -142,6 +158,7 @@ FAMILY = Family(
     tensors=TENSORS,
     sites=llama.FAMILY.sites,
     prefix="model.",
+    defaults={"gemma2": DEFAULTS},
     ignored=llama.FAMILY.ignored,
     build_block=sandwich_block,
 )

@@ -11,37 +11,35 @@ from typing import Any
 
 from flax import nnx
 
+from jaxprune.models.attention_config import sliding_kinds, sliding_pattern
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Norm
 from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.families import gemma2, llama
-from jaxprune.models.families.gemma2 import shared_to_hf, sizes_of, softcap
+from jaxprune.models.families.gemma2 import common_to_hf, parse_common
 from jaxprune.models.layers import OffsetRMSNorm
-from jaxprune.models.reading import FULL, SLIDING, every, kinds, layer_types, sliding
 from jaxprune.models.rope import parse_rope, rope_parameters
+
+# The types of layers in `rope_parameters`.
+SLIDING, FULL = "sliding_attention", "full_attention"
+
+DEFAULTS = gemma2.DEFAULTS | {
+    "vocab_size": 262_208,
+    "max_position_embeddings": 131_072,
+    "attn_logit_softcapping": None,
+    "final_logit_softcapping": None,
+}
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Gemma 3 config.json, or of its `text_config`."""
     if model_type == "gemma3":
         return _parse_nested(hf)
-    layers = hf.size("num_hidden_layers", default=26)
-    interval = every(hf, "sliding_window_pattern", 6)
-    types = layer_types(hf, layers)
-    if types is None:
-        types = [FULL if (i + 1) % interval == 0 else SLIDING for i in range(min(interval, layers))]
     local, full = (LayerKind(rope=rope) for rope in _ropes(hf))
-    hf.require("attn_logit_softcapping", [])  # transformers reads it and does nothing with it
-    sizes = sizes_of(hf, max_positions=131_072) | kinds(
-        sliding(hf, types, local, full, default=4096)
-    )
-    return ModelConfig(
-        family="gemma3_text",
-        vocab_size=hf.size("vocab_size", default=262_208),
-        qk_norm=True,
-        logit_softcap=softcap(hf, "final_logit_softcapping", None),
-        **sizes,
-    )
+    slides = sliding_pattern(hf, hf.size("num_hidden_layers"), "sliding_window_pattern", 6)
+    hf.require("attn_logit_softcapping", [])  # transformers knows it and does nothing with it
+    kinds = sliding_kinds(hf, slides, local, full)
+    return ModelConfig(family="gemma3_text", qk_norm=True, **parse_common(hf, kinds))
 
 
 def _parse_nested(hf: Attributes) -> ModelConfig:
@@ -49,11 +47,9 @@ def _parse_nested(hf: Attributes) -> ModelConfig:
     for images in ("vision_config", "mm_tokens_per_image", "boi_token_index", "eoi_token_index",
                    "image_token_index", "image_token_id", "boi_token_id", "eoi_token_id"):  # fmt: skip
         hf.take(images, object, default=None)
+    tied = {"tie_word_embeddings": hf.take("tie_word_embeddings", bool, default=True)}
     raw = hf.take("text_config", dict, default={})
-    text = hf.part(
-        "text_config",
-        raw | {"tie_word_embeddings": hf.take("tie_word_embeddings", bool, default=True)},
-    )
+    text = hf.part("text_config", raw | tied, DEFAULTS)
     text.require("model_type", ["gemma3_text"])
     config = parse("gemma3_text", text)
     text.finish()
@@ -82,7 +78,7 @@ def _ropes(hf: Attributes) -> tuple[RopeConfig, RopeConfig]:
 def to_hf(config: ModelConfig) -> dict[str, Any]:
     """The inverse of `parse`, of a model of text alone."""
     ropes = {(FULL if kind.window is None else SLIDING): kind.rope for kind in config.kinds}
-    return shared_to_hf(config) | {
+    return common_to_hf(config) | {
         "architectures": ["Gemma3ForCausalLM"],
         "rope_parameters": {
             name: rope_parameters(rope) for name, rope in ropes.items() if rope is not None
@@ -120,5 +116,6 @@ FAMILY = dataclasses.replace(
     attention=SelfAttention,
     other_prefixes=("language_model.model.", "model.language_model.", "language_model."),
     ignored=(*gemma2.FAMILY.ignored, r"vision_tower\..*", r"multi_modal_projector\..*"),
+    defaults={"gemma3_text": DEFAULTS},
     exported=text_alone,
 )

@@ -15,6 +15,18 @@ from jaxprune.models.family import Family
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param
 from jaxprune.models.positions import Kind, Positions
 
+DEFAULTS = {
+    "vocab_size": 50257,
+    "n_positions": 1024,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "scale_attn_weights": True,
+    "tie_word_embeddings": True,
+}
+
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a GPT-2 config.json."""
@@ -26,7 +38,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     hf.require("scale_attn_by_inverse_layer_idx", [False])
     hf.require("reorder_and_upcast_attn", [False, True])  # a question of float16 only
     hf.require("activation_function", list(ACTIVATIONS))
-    scaled = hf.take("scale_attn_weights", bool, default=True)
+    scaled = hf.take("scale_attn_weights", bool)
     return ModelConfig(
         family="gpt2",
         vocab_size=hf.size("vocab_size"),
@@ -36,10 +48,10 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         n_kv_heads=heads,
         head_dim=d_model // heads,
         d_ff=hf.size("n_inner", default=4 * d_model),
-        activation=hf.take("activation_function", str, default="gelu_new"),
-        norm_eps=hf.take("layer_norm_epsilon", float, default=1e-5),
-        tied_head=hf.take("tie_word_embeddings", bool, default=True),
-        max_positions=hf.size("n_positions", "max_position_embeddings", default=1024),
+        activation=hf.take("activation_function", str),
+        norm_eps=hf.take("layer_norm_epsilon", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=hf.size("n_positions", "max_position_embeddings"),
         attention_scale=(d_model // heads) ** -0.5 if scaled else 1.0,
     )
 
@@ -117,6 +129,7 @@ FAMILY = Family(
     model_types=("gpt2",),
     parse=parse,
     to_hf=to_hf,
+    defaults={"gpt2": DEFAULTS},
     embed=Embed,
     norm=LayerNorm,
     attention=SelfAttention,
