@@ -49,7 +49,7 @@ def refresh_card(
     measured = _measured(run, against)
     left = replace_card(run.folder, run.report, model_card(run.config, run.report, measured))
     file = run.folder / "hf" / CARD
-    return f"written: {file}" if left is None else f"left as it is: {file}, as {left}"
+    return f"written: {file}" if left is None else f"left as it is: {file}: {left}"
 
 
 def _is_dense(run: RunFiles, before: RunFiles) -> bool:

@@ -31,7 +31,7 @@ def replace_card(workdir: Path, report: Report, text: str) -> str | None:
       text: of the card.
 
     Returns:
-      Why the card that is there was left, to follow "as"; None where the new one is there.
+      Why the card that is there was left; None where the new one is there.
     """
     hf = workdir / "hf"
     if not (os.access(workdir, os.W_OK) and os.access(hf, os.W_OK)):
@@ -39,12 +39,13 @@ def replace_card(workdir: Path, report: Report, text: str) -> str | None:
     table, told, card = sealed.table(hf), report["files"][_TABLE], report.get("card")
     if sealed.fault(hf / sealed.TABLE, (told[0], told[1])):
         if card is None or sealed.text_facts(json_lines({**table, CARD: card})) != (*told,):
-            return f"{sealed.TABLE} beside it is not as it was written"
-        if not sealed.fault(hf / CARD, (card[0], card[1])):  # killed between card and table
-            table = {**table, CARD: card}
+            return f"{sealed.TABLE} beside it is not as jaxprune wrote it"
+        facts = (card[0], card[1])
+        if not sealed.fault(hf / CARD, facts):  # killed between card and table
+            table = {**table, CARD: facts}
             sealed.replace_files(hf, {sealed.TABLE: json_lines(table)})
     if CARD not in table or sealed.fault(hf / CARD, table[CARD]):
-        return "it is not as it was written"
+        return "not as jaxprune wrote it"
     new = {**table, CARD: sealed.text_facts(text)}
     files = {**report["files"], _TABLE: sealed.text_facts(json_lines(new))}
     whole = {**report, "files": files, "card": new[CARD]}
