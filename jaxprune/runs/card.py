@@ -179,8 +179,8 @@ def _lead(config: Mapping[str, Any], report: _Report) -> Iterator[str]:
         yield "Zeros stay where the weights were: this model is as large as the dense one, and as fast."
     else:
         yield (
-            f"Zeros stay where the weights were, at least so many of every group as the pattern {pattern} says: this "
-            "model is as large as the dense one, and as fast without kernels that use the pattern."
+            f"Zeros stay where the weights were, in the pattern {pattern}: this model is as large as the dense one, and "
+            "as fast without kernels that use the pattern."
         )
     yield ""
 
@@ -191,9 +191,8 @@ def _how(config: Mapping[str, Any], report: _Report) -> Iterator[str]:
     yield from (f"- {name}: {value}" for name, value in _facts(config, report))
     yield ""
     yield (
-        f"The method is that of [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) "
-        "(Kim, Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024); the package jaxprune, which did it, is not by its "
-        "authors."
+        f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
+        "Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024) and is not by the authors of that paper."
     )
     yield ""
 
@@ -215,7 +214,7 @@ def _facts(config: Mapping[str, Any], report: _Report) -> Iterator[tuple[str, st
         yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
         yield "calibration set", _calibration(config)
         tokens = report["tokens"].items()
-        yield "tokens of it", ", ".join(f"{role}: {count(number)}" for role, number in tokens)
+        yield "tokens in it", ", ".join(f"{count(number)} ({role})" for role, number in tokens)
     else:
         yield "calibration set", "none, this criterion needs no data"
     yield "computed in", as_code(config["dtype"])

@@ -11,7 +11,7 @@ FIELDS: Mapping[str, Field] = {
     "hf": flag(True, "the pruned model as a Hugging Face folder, written block by block"),
     "card": flag(
         True,
-        "a model card, `hf/README.md`, in the place of the model's own: what was pruned and how; `scripts/report.py` "
+        "a model card in `hf/`, in the place of the model's own README: what was pruned and how; `scripts/report.py` "
         "puts accuracies into it",
     ),
     "figures": flag(False, "pictures of what was dropped and of feature magnitudes"),

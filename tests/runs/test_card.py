@@ -159,7 +159,7 @@ def test_how_it_was_pruned_is_told():
         "- asked for: 50.0% of the inputs of each output\n",
         "- statistics from: `block`: outputs of pruned blocks",
         "100 samples of 4 sentences and their translations, Swahili (sw) → English (en), from `nano`\n",
-        "translation: 8,874\n",
+        "- tokens in it: 8,874 (translation)\n",
         "- computed in: `bfloat16`\n",
         "- versions: jaxprune 0.1.0, jax 0.9\n",
         "| `mlp/up` | 29.7 |\n",
