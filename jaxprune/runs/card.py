@@ -179,8 +179,8 @@ def _lead(config: Mapping[str, Any], report: _Report) -> Iterator[str]:
         yield "Zeros stay where the weights were: this model is as large as the dense one, and as fast."
     else:
         yield (
-            f"Zeros stay where the weights were, in the pattern {pattern}: this model is as large as the dense one, and "
-            "as fast without kernels that use the pattern."
+            f"Zeros stay where the weights were, in the pattern {pattern}: this model is as large as the dense one, "
+            "and as fast without kernels that use the pattern."
         )
     yield ""
 
