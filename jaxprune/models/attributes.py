@@ -28,7 +28,7 @@ IRRELEVANT = frozenset(
     model_type n_ctx name_or_path no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences
     offset_alibi output_attentions output_hidden_states output_scores pad_token_id prefix pretraining_tp
     problem_type remove_invalid_values repetition_penalty resid_pdrop return_dict return_dict_in_generate revision
-    sep_token_id seq_length skip_bias_add skip_bias_add_qkv slow_but_exact summary_activation
+    sep_token_id seq_length skip_bias_add skip_bias_add_qkv summary_activation
     summary_first_dropout summary_last_dropout summary_proj_to_labels summary_type summary_use_proj
     suppress_tokens task_specific_params temperature tf_legacy_loss tie_last_hidden_states tokenizer_class top_k
     top_p torch_dtype torchscript training transformers_version trust_remote_code typical_p unk_token_id

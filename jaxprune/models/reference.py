@@ -2,7 +2,7 @@
 
 An attribute that is not among them cannot change what transformers computes. The source is read as text, not
 imported: importing one config class takes 2 s of CPU and 300 MB, for it imports torch where there is one; reading
-takes 15 ms. The installed release is asked and no table of our own, so that an attribute that a later release begins
+takes 10 ms. The installed release is asked and no table of our own, so that an attribute that a later release begins
 to read is refused from then on, not let pass.
 """
 

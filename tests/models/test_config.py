@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 import transformers
-from conftest import TINY
+from conftest import TINY, tiny_torch
 from tokenizers import Tokenizer, models
 
 import jaxprune as jp
@@ -39,6 +39,7 @@ REFUSED = [
     ("xglm", "attention_heads", 5),
     ("bloom", "n_head", 5),
     ("bloom", "attention_chunk_size", 8),
+    ("bloom", "slow_but_exact", True),
     ("llama", "rope_parameters", YARN),
     ("llama", "rope_parameters", {"rope_type": "longrope", "rope_theta": 1e4, "factor": 2.0}),
     ("llama", "rope_parameters", {"rope_type": "proportional", "rope_theta": 1e4}),
@@ -68,7 +69,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("name", "attribute", "value"), REFUSED)
 def test_what_changes_the_mathematics_is_refused_by_name(name, attribute, value, tmp_path):
-    raw = tiny(name)
+    raw = tiny(name) | ({"pretraining_tp": 2} if name == "bloom" else {})
     assert raw.get(attribute, "absent") != value
     if attribute.startswith("rope_scaling"):
         raw.pop("rope_parameters")
@@ -81,14 +82,33 @@ def test_what_changes_the_mathematics_is_refused_by_name(name, attribute, value,
     assert "\n" not in message
 
 
-def test_attributes_declared_irrelevant_change_no_logits():
-    """None of them is a size or switch that a family reads under another name."""
-    read = set()
-    for name in TINY:
-        raw = TINY[name]().to_dict()
-        read |= set(family_of_raw(raw).to_hf(config_of(raw)))
-    # XGLM's position table has a zero row at pad_token_id: there it is read
-    assert read & IRRELEVANT == {"architectures", "model_type", "pad_token_id"}
+def other_value(value):
+    """Of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    return value / 2 + 0.1 if isinstance(value, float) else value + 1
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_attributes_declared_irrelevant_change_no_logits(name):
+    """Torch's logits after every one of them has changed that a family's config class has."""
+    config = TINY[name]()
+    read = {"pad_token_id"} if config.model_type == "xglm" else set()  # there a row of its table
+    assert set(family_of_raw(config.to_dict()).to_hf(config_of(config.to_dict()))) & IRRELEVANT == {
+        "architectures", "model_type", *read,
+    }  # fmt: skip
+    raw = {key: value for key, value in config.to_dict().items() if isinstance(value, int | float)}
+    names = IRRELEVANT & set(raw) - read - {"is_encoder_decoder", "return_dict"}
+    assert len(names) > 5
+    changed = {key: other_value(raw[key]) for key in names}
+    assert config_of(config.to_dict() | changed) == config_of(config.to_dict())
+    model = tiny_torch(name)
+    other = type(model)(type(config)(**config.to_dict() | changed)).eval()
+    other.load_state_dict(model.state_dict())
+    tokens = torch.arange(40)[None] + 20
+    with torch.no_grad():
+        got, want = (m(tokens, use_cache=False).logits for m in (other, model))
+    torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
 
 
 def family_of_raw(raw):
@@ -437,6 +457,42 @@ def test_what_is_quantised_is_named(table, kind, tmp_path):
     name = "quantization" if "bits" in table and len(table) == 2 else "quantization_config"
     with pytest.raises(jp.InputError, match=rf"quantised \({kind}\): dequantise first"):
         load_config(written(tmp_path, tiny("llama", **{name: table})))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"rope_scaling": {"type": "linear", "factor": 8.0}},
+            "rope_type='default' and type='linear'",
+        ),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 8.0}}, None),
+        (
+            {"rope_theta": 2.0, "rope_parameters": {"full_attention": {"rope_theta": 3.0}}},
+            "rope_theta=2",
+        ),
+        (
+            {
+                "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+                "rope_parameters": {"full_attention": {"rope_type": "default"}},
+            },
+            "rope_scaling and full_attention of rope_parameters disagree",
+        ),
+    ],
+)
+def test_rotary_positions_by_kind_of_layer(change, message, tmp_path):
+    """Gemma 3's older `rope_scaling` needs `rope_type`: transformers takes no `type` there."""
+    folder = written(tmp_path, {"model_type": "gemma3_text"} | change)
+    if message is not None:
+        with pytest.raises(jp.InputError, match=message):
+            load_config(folder)
+        return
+    theirs = transformers.AutoConfig.from_pretrained(folder).rope_parameters
+    config = load_config(folder)
+    for layer, kind in ((0, "sliding_attention"), (5, "full_attention")):
+        rope = config.kind(layer).rope
+        assert theirs[kind]["rope_theta"] == rope.theta
+        assert theirs[kind].get("factor", 1.0) == rope.linear_factor
 
 
 @pytest.mark.parametrize(

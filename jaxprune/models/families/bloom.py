@@ -22,6 +22,7 @@ DEFAULTS = {
     "n_layer": 2,
     "n_head": 8,
     "layer_norm_epsilon": 1e-5,
+    "pretraining_tp": 1,
     "apply_residual_connection_post_layernorm": False,
     "tie_word_embeddings": True,
 }
@@ -32,6 +33,9 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     d_model, heads = hf.size("hidden_size", "n_embed"), hf.size("n_head", "num_attention_heads")
     if d_model % heads:
         raise hf.refuse(f"hidden_size {d_model} is not a multiple of n_head {heads}")
+    slices = hf.take("pretraining_tp", int, default=1)
+    # The sum over slices of a product leaves out its bias.
+    hf.require("slow_but_exact", [False] if slices > 1 else [False, True])
     return ModelConfig(
         family="bloom",
         vocab_size=hf.size("vocab_size"),

@@ -64,15 +64,27 @@ def _ropes(hf: Attributes) -> tuple[RopeConfig, RopeConfig]:
     """
     by_type = hf.take("rope_parameters", dict, default={})
     table = hf.part("rope_parameters", by_type)
-    local, full = (dict(table.take(kind, dict, default={})) for kind in (SLIDING, FULL))
+    local, full = (table.take(kind, dict, default={}) for kind in (SLIDING, FULL))
     table.finish()
-    full |= hf.take("rope_scaling", dict, default={})
-    full.setdefault("rope_theta", hf.take("rope_theta", float, default=1e6))
-    local.setdefault("rope_theta", hf.take("rope_local_base_freq", float, default=1e4))
+    scaling = hf.take("rope_scaling", dict, default={})
+    if any(full.get(name, value) != value for name, value in scaling.items()):
+        raise hf.refuse(
+            f"rope_scaling and {FULL} of rope_parameters disagree; expected one of them"
+        )
+    if not by_type:  # here transformers does not read the older `type`
+        full = {"rope_type": "default"}
     return (
-        parse_rope(hf.part(SLIDING, {"rope_parameters": local})),
-        parse_rope(hf.part(FULL, {"rope_parameters": full})),
+        _rope(hf, SLIDING, local, "rope_local_base_freq", 1e4),
+        _rope(hf, FULL, full | scaling, "rope_theta", 1e6),
     )
+
+
+def _rope(
+    hf: Attributes, kind: str, table: dict[str, Any], theta: str, default: float
+) -> RopeConfig:
+    """Rotary positions of one kind of layer, whose base may stand beside its table, as attribute `theta`."""
+    beside = hf.take(theta, float, default=None)
+    return parse_rope(hf.part(kind, {"rope_parameters": table, "rope_theta": beside}), default)
 
 
 def to_hf(config: ModelConfig) -> dict[str, Any]:
