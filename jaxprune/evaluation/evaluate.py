@@ -118,6 +118,7 @@ def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, S
             calibration.target,
             shots=calibration.shots,
             shots_data=calibration.data,
+            shots_lines=calibration.lines,
             rows=fields.translation_rows,
             seed=config.seed,
         )
