@@ -18,6 +18,7 @@ from jaxprune.evaluation.scoring.options import (
 )
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perplexity, texts
 from jaxprune.evaluation.scoring.records import (
+    Difference,
     Interval,
     LanguageAccuracy,
     RankC,
@@ -33,6 +34,7 @@ __all__ = [
     "CONFIDENCE",
     "PERPLEXITY",
     "RESAMPLES",
+    "Difference",
     "Encoded",
     "Forest",
     "Interval",
