@@ -25,7 +25,7 @@ from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, is_complete
-from jaxprune.sweep import calibration, plan, run, steering
+from jaxprune.sweep import calibration, kept, plan, run, steering
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
 from jaxprune.sweep.records import SweepTables
@@ -195,21 +195,24 @@ TABLES_JSON = {
     "": ["model", "revision", "propagate", "calibration", "tasks", "translation", "seconds", "method"],
     "calibration": ["data", "target", "shots", "samples"],
     "tasks.nano_nli": ["protocol", "dense", "rows", "variants"],
-    "tasks.nano_nli.dense": ["languages", "mean_non_english"],
-    "tasks.nano_nli.dense.languages.fr": ["rows", "accuracy", "interval", "rankc"],
+    "tasks.nano_nli.dense": ["languages", "mean_non_english", "mean_probability"],
+    "tasks.nano_nli.dense.languages.fr": ["rows", "accuracy", "interval", "rankc", "probability"],
     "tasks.nano_nli.rows.0": ["calibration", "sparsity", "languages", "mean_non_english"],
     "tasks.nano_nli.rows.0.languages.fr": [
         "variant", "language", "rows", "accuracy", "interval", "difference", "difference_interval",
-        "p", "significant", "rankc", "significant_table",
+        "p", "significant", "rankc", "probability", "significant_table",
     ],
+    "tasks.nano_nli.rows.0.languages.fr.probability": ["mean", "difference", "interval", "p"],
     "tasks.nano_nli.rows.0.languages.fr.p": ["mcnemar", "holm", "holm_table"],
-    "tasks.nano_nli.rows.0.mean_non_english": ["accuracy", "difference", "difference_interval", "p"],
+    "tasks.nano_nli.rows.0.mean_non_english": [
+        "accuracy", "difference", "difference_interval", "p", "probability",
+    ],
     "tasks.nano_nli.variants.0": [
         "variant", "calibration", "language", "sparsity", "languages", "mean_non_english",
     ],
     "tasks.nano_nli.variants.0.languages.fr": [
         "rows", "accuracy", "interval", "difference", "difference_interval", "p", "significant",
-        "rankc",
+        "rankc", "probability",
     ],
     "tasks.nano_nli.variants.0.languages.fr.p": ["mcnemar", "holm"],
     "translation": ["target", "shots", "data", "signatures", "dense", "rows"],
@@ -288,7 +291,7 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     workdir, _ = done
     for name in ("dense", "random-0.5"):
         shutil.copytree(workdir / name, tmp_path / name)
-    shutil.copy(workdir / run.CONFIG, tmp_path)
+    shutil.copy(workdir / kept.CONFIG, tmp_path)
     masks = (file for file in (tmp_path / "random-0.5" / "checkpoint").rglob("*") if file.is_file())
     flip(max(masks, key=lambda file: file.stat().st_size))
     flip(tmp_path / "dense" / "nano_nli" / "en.npz")
@@ -322,10 +325,10 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
 
 @pytest.mark.parametrize("name", ["model", "calibration translation/fr"])
 def test_a_model_or_text_that_changed_since_is_refused(name, done, tmp_path):
-    about = json.loads((done[0] / run.CONFIG).read_text())
+    about = json.loads((done[0] / kept.CONFIG).read_text())
     assert name in about["digests"]
     about["digests"][name] = "7" * 64
-    (tmp_path / run.CONFIG).write_text(json.dumps(about))
+    (tmp_path / kept.CONFIG).write_text(json.dumps(about))
     message = (
         rf"{name}: has changed since the sweep in .* \(SHA-256 777777777777…, now [0-9a-f]{{12}}…\)"
     )
@@ -347,12 +350,12 @@ def test_a_workdir_of_another_sweep_is_refused(done, fields, message):
 
 
 def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
-    run.check_same_sweep(job(), tmp_path)
+    kept.check_same_sweep(job(), tmp_path)
     more = {"sweep.sparsities": "0.5,0.1", "sweep.calibrations": "dense,magnitude"}
-    run.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
-    run.check_same_sweep(job(**{"calibration.code": "somewhere"}), tmp_path)
+    kept.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
+    kept.check_same_sweep(job(**{"calibration.code": "somewhere"}), tmp_path)
     with pytest.raises(InputError, match=r"calibration\.code: got 'elsewhere'"):
-        run.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
+        kept.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +366,13 @@ def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
         ({"sweep.calibrations": "translation_vs_code"}, "calibration.code: not set"),
         ({"evaluation.tasks": "nano_nli,nano_nli"}, "'nano_nli' is there twice"),
         ({"evaluation.languages": "zh"}, "none of zh in task nano_nli"),
-        ({"evaluation.perplexity": "nano"}, "evaluation.perplexity: got 'nano'"),
+        ({"evaluation.perplexity": "nowhere"}, "evaluation.perplexity: got 'nowhere'"),
+        (
+            {"sweep.evaluate": "own", "evaluation.languages": "de"},
+            "translation-fr-0.5 would be evaluated in no",
+        ),
+        ({"sweep.mixtures": "fr+fr"}, r"sweep.mixtures: got 'fr\+fr'; allowed: languages with \+"),
+        ({"sweep.mixtures": "fr,de"}, "sweep.mixtures: got 'fr,de'"),
     ],
 )
 def test_what_cannot_be_swept_is_refused(tmp_path, fields, message):
