@@ -64,8 +64,7 @@ SWEEP: Mapping[str, Field] = {
     ),
     "evaluate": choice(
         EVALUATE,
-        "languages that a variant is evaluated in; `own`: English and those of its calibration; `all`, also where "
-        "it has none: every one",
+        "`all`: every variant is evaluated in all languages; `own`: in English and those of its calibration, if it has any",
     ),
 }
 

@@ -35,10 +35,10 @@ def write_tables(sweep: SweepTables, workdir: Path) -> None:
 
 def sweep_markdown(sweep: SweepTables) -> str:
     """All tables as a document."""
-    lines = [f"# {sweep.model}: what each calibration changed", "", *text.about(sweep)]
+    lines = [f"# {sweep.model}: what each calibration changed", "", *text.about(sweep), ""]
     for name, task in sweep.tasks.items():
         rows = text.row_count(task)
-        lines += ["", f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
+        lines += [f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
         lines += [text.helped(task), ""]
         for title, table in text.task_tables(task):
             lines += [f"{title}:", "", *pipes(*table), ""]
@@ -49,8 +49,8 @@ def sweep_markdown(sweep: SweepTables) -> str:
         for title, table in text.perplexity_tables(sweep.perplexity):
             lines += [f"{title}:", "", *pipes(*table), ""]
     if sweep.translation:
-        lines += ["", *_translation_lines(sweep.translation)]
-    return "\n".join([*lines, "", f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
+        lines += [*_translation_lines(sweep.translation), ""]
+    return "\n".join([*lines, f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
 
 
 def _translation_lines(translation: TranslationTables) -> list[str]:
