@@ -1,26 +1,22 @@
-"""What calibration does to a real multilingual model, on a machine without an accelerator: hours. See docs/sweep.md.
+"""What calibration does to a real multilingual model: hours on two cores. See docs/sweep.md.
 
-The argument is the model, a folder or hub id, and after a comma a folder of data with flores/<language>.txt (500 lines,
-aligned) and xnli/<language>.jsonl. Models of code ("coder" in their name) get the refined metric too, against Python's
-standard library. Stopped and started again, it goes on; relative names keep where it ran out of what is written.
+The argument is the model, a folder or hub id, and after a comma a folder with flores/<language>.txt (500 lines, aligned)
+and xnli/<language>.jsonl; "google/gemma-3-270m,data" by default. Models of code ("coder" in the name) are pruned by the
+refined metric too, against Python's standard library in code/. Stopped and started again, it goes on.
 
 python scripts/sweep.py --config configs/sweep_real.py:MODEL,DATA --workdir runs/sweep_real
 """
 
-import sysconfig
-
 from ml_collections import ConfigDict
 
 from jaxprune.config import base_config
-from jaxprune.errors import refusal
 
 _CALIBRATIONS = "dense,random,magnitude,monolingual,translation"
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    model, _, data = (argument or "").partition(",")
-    if not model or not data:
-        raise refusal("config argument", argument, "MODEL,DATA as in models/gemma3-270m,data")
+    model, _, data = (argument or "google/gemma-3-270m").partition(",")
+    data = data or "data"
     config = base_config()
     config.model = model
     config.output.hf = False
@@ -36,6 +32,6 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.sweep.evaluate = "own"
     config.sweep.calibrations = _CALIBRATIONS
     if "coder" in model.lower():
-        config.calibration.code = sysconfig.get_path("stdlib")
+        config.calibration.code = f"{data}/code"
         config.sweep.calibrations = f"{_CALIBRATIONS},translation_vs_code"
     return config

@@ -64,7 +64,7 @@ SWEEP: Mapping[str, Field] = {
     ),
     "evaluate": choice(
         EVALUATE,
-        "`all`: every variant is evaluated in all languages; `own`: in English and those of its calibration, if it has any",
+        "`all`: every variant is evaluated in all languages; `own`: in English and those of its calibration, if any",
     ),
 }
 

@@ -633,9 +633,6 @@ def test_the_config_of_the_study_is_a_valid_sweep(model, count, tmp_path):
     ):  # fmt: skip
         assert variant in found
         assert plan.jobs(variant, config) == {"xnli": asked, "perplexity": asked}
-    for argument in (None, "model", ",data"):
-        with pytest.raises(InputError, match=r"config argument: .*; allowed: MODEL,DATA"):
-            get_config(argument)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "paper").glob("*.py")), ids=str)
