@@ -1,6 +1,6 @@
 """What calibration does to a real multilingual model: hours on two cores. See docs/sweep.md.
 
-The argument is the model, a folder or hub id, and after a comma a folder with flores/<language>.txt (500 lines, aligned)
+The argument is the model, a folder or hub id, and after a comma a folder with flores/<language>.txt (500 aligned lines)
 and xnli/<language>.jsonl; "google/gemma-3-270m,data" by default. Models of code ("coder" in the name) are pruned by the
 refined metric too, against Python's standard library in code/. Stopped and started again, it goes on.
 
