@@ -79,14 +79,16 @@ def sweep_csv(sweep: SweepTables) -> str:
 
 
 def _perplexity_rows(found: PerplexityTables) -> Iterator[list[object]]:
-    none = [None] * (len(_CSV) - 9)
+    def line(*cells: object) -> list[object]:
+        """The columns between the tokens and what was measured are empty."""
+        return ["all", PERPLEXITY, *cells[:5], *[None] * (len(_CSV) - 9), *cells[5:]]
+
     for code, cell in found.dense.items():
-        which = ["dense", None, None, code, cell.tokens]
-        yield ["all", PERPLEXITY, *which, *none, cell.perplexity, None]
+        yield line("dense", None, None, code, cell.tokens, cell.perplexity, None)
     for one in found.variants:
+        which = one.calibration, one.language, one.sparsity
         for code, other in one.languages.items():
-            which = [one.calibration, one.language, one.sparsity, code, found.dense[code].tokens]
-            yield ["all", PERPLEXITY, *which, *none, other.perplexity, other.ratio]
+            yield line(*which, code, found.dense[code].tokens, other.perplexity, other.ratio)
 
 
 def _csv_rows(name: str, task: TaskTables) -> Iterator[list[object]]:

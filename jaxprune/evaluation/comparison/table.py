@@ -56,6 +56,8 @@ def language_rows(task: TaskComparison) -> list[list[str]]:
 
 def probability_table(task: TaskComparison) -> TextTable | None:
     """Mean probability of the right option by language, and the means; None where none is known."""
+    figures: Mapping[str, LanguageComparison | MeanComparison]
+    figures = {**task.languages, **task.means}
     rows = [
         [
             name,
@@ -64,7 +66,7 @@ def probability_table(task: TaskComparison) -> TextTable | None:
             point_interval(one.interval, 2),
             p_value(one.p),
         ]
-        for name, figure in {**task.languages, **task.means}.items()
+        for name, figure in figures.items()
         if (one := figure.probability) is not None
     ]
     header = ["", "A", "B", "B−A", "95% interval", "p boot"]

@@ -85,10 +85,8 @@ def texts(
         if code not in there:
             raise InputError(f"{folder}: no language {code!r}; there are {listed(there, ' ')}")
         parts, between = _parts(folder, code)
-        if lines is None:
-            chosen = parts[:first]
-        else:
-            chosen = lines_of(parts, lines, "evaluation.perplexity_lines", f"{folder}: {code}")
+        field, where = "evaluation.perplexity_lines", f"{folder}: {code}"
+        chosen = parts[:first] if lines is None else lines_of(parts, lines, field, where)
         by_language[code] = between.join(chosen)
     return by_language
 
