@@ -34,6 +34,7 @@ Share = Annotated[float, Meta(ge=0, le=1 + 1e-9)]
 Seconds = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Hexadecimal = Annotated[str, Meta(pattern="^[0-9a-f]+$", max_length=64)]  # a digest
+_T = TypeVar("_T")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -110,6 +111,43 @@ def text(default: str | None, allowed: str, meaning: str = "", *, optional: bool
         default,
         meaning=meaning,
     )
+
+
+def line_range(meaning: str = "") -> Field:
+    """The first and the last of some lines, as 300-499, counted from 0; may be unset."""
+    return Field(
+        "the first and the last line, counted from 0, as 0-299",
+        lambda value: value is None or (isinstance(value, str) and _bounds(value) is not None),
+        meaning=meaning,
+    )
+
+
+def lines_of(texts: Sequence[_T], lines: str | None, field: str, where: object) -> Sequence[_T]:
+    """Those of some lines that a `line_range` names; all where it is not set.
+
+    Args:
+      field: its name, for messages.
+      where: what the lines are of, for messages.
+
+    Raises:
+      InputError: no such range, or it ends behind the last line.
+    """
+    check(field, lines, line_range())
+    bounds = None if lines is None else _bounds(lines)
+    if bounds is None:
+        return texts
+    first, last = bounds
+    if last >= len(texts):
+        raise InputError(
+            f"{field}: got {lines!r}; {where} has {len(texts):,} lines; allowed: up to {len(texts) - 1}"
+        )
+    return texts[first : last + 1]
+
+
+def _bounds(lines: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", lines)
+    first, last = map(int, found.groups()) if found else (1, 0)
+    return (first, last) if first <= last else None
 
 
 def names(value: object, among: Iterable[str] | None = None) -> bool:

@@ -62,7 +62,7 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     batches = demonstration_sets(
         model.tokenizer, calibration.data, codes, calibration.target,
         shots=calibration.shots, samples=calibration.samples, max_length=calibration.max_length,
-        seed=config.seed, compat=config.compat,
+        seed=config.seed, compat=config.compat, lines=calibration.lines,
     )  # fmt: skip
     stats = measure(model, batches, dtype=config.dtype, mesh=mesh)
     share = used_share(options.top, config.compat)

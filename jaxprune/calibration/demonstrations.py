@@ -44,6 +44,7 @@ def demonstrations(
     seed: int = 0,
     compat: str = "corrected",
     code: str | Path | None = None,
+    lines: str | None = None,
     micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
 ) -> list[Batch]:
@@ -54,12 +55,19 @@ def demonstrations(
     `"official"` is what the authors' code does: `sample_lines` with its gaps, and every sample
     padded to `max_length` on the tokenizer's side with pads that count as real tokens.
 
+    Several sources take turns, in the order in which they are named: sample i is the sample i that language
+    i mod n has alone. So 100 samples of three languages are 34, 33 and 33, and no line is used in two languages
+    that have as many lines.
+
     Args:
       tokenizer: of transformers; called with its default special tokens, cut at `max_length`.
       data: where the sentences are; see `texts.sentences`.
       kind: "translation", "monolingual" (of `source`) or "translation_vs_code".
-      source, target: ISO 639-1 codes; "monolingual" does not use `target`.
+      source, target: ISO 639-1 codes; "monolingual" does not use `target`. `source` may be several with commas,
+        as "fr,ru,sw".
       code: for "translation_vs_code", where to take `samples` files; see `texts.code_samples`.
+      lines: of the sentences those that samples are made of, the first and the last from 0, as "0-299"; all by
+        default.
       micro_batch, max_shapes: samples of a micro-batch and static shapes of a set; see `group_by_length`.
 
     Returns:
@@ -80,14 +88,17 @@ def demonstrations(
     if chosen_kind.may_hold_code and code is None:
         raise InputError("calibration.code: not set; allowed: a folder of .py files, a hub id")
     role = chosen_kind.role
-    codes = [source, target] if chosen_kind.translates else [source]
     check("data", data, PATH)
-    lines = aligned(data, codes)
-    try:
-        chosen = sample_lines(len(lines[0]), role, shots, samples, seed, compat)
-    except InputError as error:
-        raise InputError(f"{data}: {error}") from None
-    sets = {role: prompts(lines, codes, chosen, str(tokenizer.eos_token))}
+    by_language: list[list[str]] = []
+    for code_of_source in source.split(","):
+        codes = [code_of_source, target] if chosen_kind.translates else [code_of_source]
+        sentences = aligned(data, codes, lines)
+        try:
+            chosen = sample_lines(len(sentences[0]), role, shots, samples, seed, compat)
+        except InputError as error:
+            raise InputError(f"{data}: {error}") from None
+        by_language.append(prompts(sentences, codes, chosen, str(tokenizer.eos_token)))
+    sets = {role: [by_language[i % len(by_language)][i] for i in range(samples)]}
     if chosen_kind.may_hold_code:
         sets["code"] = code_samples(str(code), samples, seed)
     batches: list[Batch] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, open_regular
-from jaxprune.schema import Field, check, choice, integer, names, text
+from jaxprune.schema import Field, check, choice, integer, line_range, names, text
 
 # JAX makes a key of the last 32 bits: a larger seed would give the masks of a smaller one.
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
@@ -31,17 +32,25 @@ def languages_field(meaning: str) -> Field:
     )
 
 
-def _language(default: str, meaning: str) -> Field:
-    codes = tuple(LANGUAGES)
-    return Field(
-        "a language code such as fr", lambda value: value in codes, default, codes, meaning=meaning
-    )
+_CODES = tuple(LANGUAGES)
 
 
 FIELDS: Mapping[str, Field] = {
     "kind": choice(KINDS, "what is fed through the model"),
-    "source": _language("fr", "language (ISO 639-1)"),
-    "target": _language("en", "language that is translated into"),
+    "source": Field(
+        "a language code such as fr, or several with commas, each once, as fr,ru,sw",
+        lambda value: names(value, _CODES),
+        "fr",
+        _CODES,
+        meaning="language (ISO 639-1), or several with commas, which take turns: sample i is of language i mod n",
+    ),
+    "target": Field(
+        "a language code such as fr",
+        lambda value: value in _CODES,
+        "en",
+        _CODES,
+        meaning="language that is translated into",
+    ),
     # The paper's 100 samples of 4 pairs, cut at 512 tokens.
     "shots": integer(4, 1, "pairs, or sentences, of a sample"),
     "samples": integer(100, 1, "how many samples"),
@@ -51,6 +60,7 @@ FIELDS: Mapping[str, Field] = {
         "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
         "where the sentences are, or the token ids",
     ),
+    "lines": line_range("of the sentences only these, counted from 0, as `0-299`"),
     "code": text(
         None, "a folder of .py files or a hub data set id", "where the code is", optional=True
     ),
@@ -58,21 +68,33 @@ FIELDS: Mapping[str, Field] = {
 
 
 def check_languages(kind: str, source: str, target: str) -> None:
-    """Refuses an unknown kind or language, and a translation into its own source.
+    """Refuses an unknown kind or language, one source twice, and a translation into a source.
+
+    Args:
+      source: codes with commas.
 
     Raises:
       InputError: names the field and what it got.
     """
     check("calibration.kind", kind, FIELDS["kind"])
     check("calibration.source", source, FIELDS["source"])
+    codes = source.split(",")
+    for one, other in itertools.combinations(codes, 2):
+        if _same_text(one, other):
+            raise InputError(
+                f"calibration.source: got {source!r}, of which {one} and {other} are the same text; "
+                "allowed: each language once"
+            )
     if not KINDS[kind].translates:
         return
     check("calibration.target", target, FIELDS["target"])
-    same_text = set(language(source).flores) & set(language(target).flores)
-    if source == target or same_text:
-        raise InputError(
-            f"calibration.target: got {target!r}, the source; allowed: another language"
-        )
+    if any(_same_text(code, target) for code in codes):
+        which = "the source" if len(codes) == 1 else f"one of the sources {source}"
+        raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
+
+
+def _same_text(one: str, other: str) -> bool:
+    return one == other or bool({*language(one).flores} & {*language(other).flores})
 
 
 def check_calibration(calibration: Any, criterion: str, roles: Collection[str]) -> None:

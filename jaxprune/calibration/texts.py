@@ -12,6 +12,7 @@ from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import read_regular
+from jaxprune.schema import lines_of
 
 # How data sets name the column of sentences: FLORES+, FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
@@ -38,23 +39,28 @@ def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[s
     return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
 
 
-def aligned(data: str | Path, codes: Sequence[str]) -> list[list[str]]:
+def aligned(
+    data: str | Path, codes: Sequence[str], lines: str | None = None
+) -> list[Sequence[str]]:
     """Sentences of several languages; line i says the same in all of them.
+
+    Args:
+      data, lines: as in `sentences`.
 
     Raises:
       InputError: as `sentences`, or two languages differ in their number of lines.
     """
-    texts = [sentences(data, code) for code in codes]
-    for code, lines in zip(codes, texts, strict=True):
-        if len(lines) != len(texts[0]):
+    texts = [_all_sentences(data, code) for code in codes]
+    for code, of_code in zip(codes, texts, strict=True):
+        if len(of_code) != len(texts[0]):
             raise InputError(
-                f"{data}: {codes[0]} has {len(texts[0])} lines and {code} has {len(lines)}; "
+                f"{data}: {codes[0]} has {len(texts[0])} lines and {code} has {len(of_code)}; "
                 "they are aligned by line and must have as many"
             )
-    return texts
+    return [lines_of(of_code, lines, "calibration.lines", data) for of_code in texts]
 
 
-def sentences(data: str | Path, code: str) -> list[str]:
+def sentences(data: str | Path, code: str, lines: str | None = None) -> Sequence[str]:
     """The sentences of one language, in the order of the source, without white space at the ends.
 
     Args:
@@ -63,12 +69,17 @@ def sentences(data: str | Path, code: str) -> list[str]:
         per language and a split `dev` (`openlanguagedata/flores_plus`; needs the extra
         `datasets`); or "nano", sentences that the bundled models may have read.
       code: ISO 639-1.
+      lines: the first and the last that count, from 0, as "0-299"; all by default.
 
     Raises:
       InputError: no such folder, data set or language (lists those there), a file that is not
-        UTF-8 (names the byte) or an empty line (names the line).
+        UTF-8 (names the byte) or an empty line (names the line); fewer lines than `lines` names.
       OSError: the hub cannot be reached.
     """
+    return lines_of(_all_sentences(data, code), lines, "calibration.lines", f"{data}: {code}")
+
+
+def _all_sentences(data: str | Path, code: str) -> list[str]:
     data = text_place(data, "calibration").data
     folder = Path(data).expanduser()
     if not folder.is_dir():

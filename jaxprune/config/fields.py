@@ -9,10 +9,14 @@ from jaxprune import analysis, calibration, devices, evaluation, hf, pruning, ru
 from jaxprune.calibration import COMPAT, KINDS, SEED, languages_field
 from jaxprune.passes import DTYPE
 from jaxprune.pruning import CRITERIA
-from jaxprune.schema import Field, names
+from jaxprune.schema import Field, choice, names
 
 # Variants of a sweep that are not pruned: the model as it is, and the one whose hidden states are moved.
 DENSE, LRP2 = "dense", "lrp2"
+# Between the languages of a mixture, where commas stand between mixtures.
+MIX = "+"
+# What a variant of a sweep that is calibrated on text is asked in: all languages, or English and its own.
+EVALUATE = ("all", "own")
 SWEEP_CALIBRATIONS = (
     DENSE,
     *(name for name, criterion in CRITERIA.items() if not criterion.measures),
@@ -30,6 +34,15 @@ def _are_sparsities(value: object) -> bool:
     return 0 < len(parts) == len({*numbers}) and all(0 < number < 1 for number in numbers)
 
 
+def _are_mixtures(value: object) -> bool:
+    parts = value.split(",") if isinstance(value, str) else []
+    are_sources = all(
+        MIX in part and calibration.FIELDS["source"].passes(part.replace(MIX, ","))
+        for part in parts
+    )
+    return value is None or (0 < len(parts) == len({*parts}) and are_sources)
+
+
 SWEEP: Mapping[str, Field] = {
     "sparsities": Field(
         "numbers between 0 and 1, each once, as 0.3,0.5",
@@ -44,6 +57,15 @@ SWEEP: Mapping[str, Field] = {
         meaning=f"some of {', '.join(f'`{name}`' for name in SWEEP_CALIBRATIONS)}",
     ),
     "languages": languages_field("languages of the calibrations; not set: those of the data"),
+    "mixtures": Field(
+        "languages with + between, each once, as fr+ru+sw; several with commas",
+        _are_mixtures,
+        meaning="calibrations on several languages at once, as `fr+ru+sw,fr+sw`",
+    ),
+    "evaluate": choice(
+        EVALUATE,
+        "`all`: every variant is evaluated in all languages; `own`: in English and those of its calibration, if any",
+    ),
 }
 
 

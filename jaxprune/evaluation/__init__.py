@@ -2,8 +2,10 @@
 
 from jaxprune.evaluation.evaluate import (
     evaluate_from_config,
+    evaluate_perplexity,
     evaluate_task,
     facts,
+    plain_texts,
     protocol_of,
     read_tasks,
     scorer_of,
@@ -18,8 +20,10 @@ __all__ = [
     "TaskQuestions",
     "clear_folders",
     "evaluate_from_config",
+    "evaluate_perplexity",
     "evaluate_task",
     "facts",
+    "plain_texts",
     "protocol_of",
     "read_tasks",
     "scorer_of",

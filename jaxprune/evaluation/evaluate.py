@@ -68,7 +68,7 @@ def evaluate_from_config(
         protocol=protocol_of(config),
         languages=codes, data=fields.data, rows=fields.rows, seed=config.seed,
     )  # fmt: skip
-    plain = texts(fields.perplexity, codes, fields.rows) if fields.perplexity else {}
+    plain = plain_texts(config, codes) if fields.perplexity else {}
     sentences = translations(config, codes) if fields.translation else {}
     asked = {one.task.name: of_task(one, config.dtype) for one in tasks}
     if plain:
@@ -106,6 +106,12 @@ def evaluate_from_config(
     return results
 
 
+def plain_texts(config: ConfigDict, codes: list[str] | None) -> dict[str, str]:
+    """By language the text whose perplexity `config.evaluation` has measured."""
+    fields = config.evaluation
+    return texts(fields.perplexity, codes, fields.rows, fields.perplexity_lines)
+
+
 def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, Sentences]:
     """By language what `config.evaluation` has translated, with demonstrations of `config.calibration`."""
     fields, calibration = config.evaluation, config.calibration
@@ -118,6 +124,7 @@ def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, S
             calibration.target,
             shots=calibration.shots,
             shots_data=calibration.data,
+            shots_lines=calibration.lines,
             rows=fields.translation_rows,
             seed=config.seed,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from jaxprune.evaluation.tasks import PROTOCOLS
-from jaxprune.schema import Field, choice, integer, names, text
+from jaxprune.schema import Field, choice, integer, line_range, names, text
 
 # How long the weights stay on the devices: None where it is decided by whether they fit.
 RESIDENT = {"auto": None, "resident": True, "streamed": False}
@@ -35,6 +35,9 @@ FIELDS: Mapping[str, Field] = {
         "a folder of <language>.txt or .jsonl, or nano",
         "plain text to measure perplexity on",
         optional=True,
+    ),
+    "perplexity_lines": line_range(
+        "of it only these, counted from 0, as `300-499`; not set: the first `evaluation.rows`"
     ),
     "translation": text(
         None,

@@ -21,6 +21,7 @@ from jaxprune.evaluation.comparison import (
     MeanComparison,
     PerplexityComparison,
     TaskComparison,
+    probability_table,
 )
 from jaxprune.evaluation.scoring import LanguageAccuracy, RankC
 from jaxprune.html_report.figure import charts_row, verdict_mark
@@ -65,7 +66,7 @@ def task_section(task: str, metrics: ScoredTask, options: int | None) -> Section
     if consistency := _consistency("RankC", {c: figure.rankc for c, figure in figures.items()}):
         charts.append(_rankc_chart([consistency]))
     header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
-    header.append("RankC official")
+    header += ["RankC official", "probability, %"]
     gaps = metrics.gap_to_english or {}
     rows = [
         [
@@ -76,6 +77,7 @@ def task_section(task: str, metrics: ScoredTask, options: int | None) -> Section
             percent(figure.f1),
             percent(gaps.get(code)),
             *_rankc_cells(figure.rankc),
+            percent(figure.probability, 2),
         ]
         for code, figure in figures.items()
     ]
@@ -90,7 +92,7 @@ def task_section(task: str, metrics: ScoredTask, options: int | None) -> Section
 _ABOUT = (
     "Intervals of accuracy are Wilson's, 95%. F1 is weighted by label. Behind en: points behind English. "
     "RankC: consistency with English, the likeliest label ranked first; official: as the authors' code "
-    "ranks, the least likely first."
+    "ranks, the least likely first. Probability: of the right option, softmax of the scores of a row's options."
 )
 
 
@@ -180,6 +182,7 @@ def comparison_section(task: str, comparison: TaskComparison, options: int | Non
         _about_task(comparison.protocol, options),
         charts_row(*charts),
         _comparison_table(task, comparison),
+        _probability_table(task, comparison),
         *(tag("p", note, class_="note") for note in _partial(figures)),
     )
     return Section(f"task-{task}", task, body)
@@ -203,6 +206,14 @@ def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
     rows = [_comparison_row(code, figure) for code, figure in comparison.languages.items()]
     rows += [_comparison_row(name, figure) for name, figure in comparison.means.items()]
     return table(header, rows, caption=f"{task}: what changed by language", groups=groups)
+
+
+def _probability_table(task: str, comparison: TaskComparison) -> Markup | None:
+    found = probability_table(comparison)
+    if found is None:
+        return None
+    title = tag("h3", f"P{found.title[1:]}")
+    return join(title, table(found.header, found.rows, caption=f"{task}: {found.title}"))
 
 
 def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> list[object]:

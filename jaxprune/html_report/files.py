@@ -66,6 +66,7 @@ class ScoredLanguage:
     interval: Interval
     rows: int | None = None
     f1: float | None = None
+    probability: float | None = None
     rankc: ScoredRankC | None = None
 
 

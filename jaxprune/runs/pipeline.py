@@ -170,4 +170,5 @@ def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:
         seed=config.seed,
         compat=config.compat,
         code=calibration.code,
+        lines=calibration.lines,
     )

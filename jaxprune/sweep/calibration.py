@@ -18,7 +18,7 @@ from jaxprune.sweep.plan import Variant, variants
 
 
 class CalibrationSets:
-    """The *sets* of samples that variants are calibrated with: "monolingual/fr", "translation/fr", "code".
+    """The *sets* of samples that variants are calibrated with: "monolingual/fr", "translation/fr+sw", "code".
 
     Sets share their static lengths, so that a block is compiled once for all variants. They are made of all
     variants of the sweep, whichever are left to do: a sweep that was stopped goes on with the same bits.
@@ -64,9 +64,9 @@ class CalibrationSets:
         calibration = self._config.calibration
         batches = demonstrations(
             self._model.tokenizer, calibration.data, kind=variant.calibration,
-            source=str(variant.language), target=calibration.target, shots=calibration.shots,
+            source=variant.source, target=calibration.target, shots=calibration.shots,
             samples=calibration.samples, max_length=calibration.max_length, seed=self._config.seed,
-            compat=self._config.compat, code=calibration.code,
+            compat=self._config.compat, code=calibration.code, lines=calibration.lines,
         )  # fmt: skip
         by_set: dict[str, list[Batch]] = {}
         for batch in batches:

@@ -24,6 +24,7 @@ from jaxprune.sweep.records import (
     CalibrationRow,
     Cell,
     Mean,
+    PerplexityTables,
     SweepTables,
     TaskTables,
     TranslationTables,
@@ -46,6 +47,8 @@ def write_sweep_page(sweep: SweepTables, workdir: Path) -> None:
 def document(sweep: SweepTables) -> Markup:
     """The whole page."""
     sections = [_task_section(task, of_task) for task, of_task in sweep.tasks.items()]
+    if sweep.perplexity:
+        sections.append(_perplexity_section(sweep.perplexity))
     if sweep.translation:
         sections.append(_translation_section(sweep.translation))
     first = Section("helped", "What helped", _overview(sweep))
@@ -132,6 +135,28 @@ def _task_section(task: str, of_task: TaskTables) -> Section:
     return Section(f"task-{task}", task, body)
 
 
+def _perplexity_section(found: PerplexityTables) -> Section:
+    tables = [
+        join(tag("h3", title), table(*content, caption=f"perplexity: {title}"))
+        for title, content in text.perplexity_tables(found)
+    ]
+    codes, variants = list(found.dense), found.variants
+    ratios = [
+        [one.languages[code].ratio if code in one.languages else np.nan for code in codes]
+        for one in variants
+    ]
+    drawn = heatmap(
+        np.array(ratios).reshape(len(variants), len(codes)),
+        [one.variant for one in variants],
+        codes,
+        title="Perplexity, times the dense model's",
+        x_title="text in",
+        log=True,
+    )
+    note = tag("p", text.perplexity_note(found), class_="note")
+    return Section("perplexity", "Perplexity", join(note, charts_row(drawn), *tables))
+
+
 def _translation_section(translation: TranslationTables) -> Section:
     tables = [
         join(tag("h3", title), table(*content, caption=f"translation: {title}"))
@@ -164,9 +189,15 @@ def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
     """Every variant in every language; colours end at `_FAR`."""
     variants = of_task.variants
     values = np.array(
-        [[100 * one.languages[code].difference for code in codes] for one in variants]
+        [
+            [
+                100 * one.languages[code].difference if code in one.languages else np.nan
+                for code in codes
+            ]
+            for one in variants
+        ]
     )
-    far = min(float(np.abs(values).max(initial=0.0)), 100 * _FAR)
+    far = min(float(np.nanmax(np.abs(values), initial=0.0)), 100 * _FAR)
     drawn = heatmap(
         values,
         [one.variant for one in variants],
@@ -178,7 +209,14 @@ def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
         show=signed,
     )
     note = "What a calibration in one language (in the name) does to the others."
-    return join(tag("h3", "Elsewhere"), tag("p", note, class_="note"), charts_row(drawn))
+    title, probabilities = text.variant_tables(of_task)[1]
+    return join(
+        tag("h3", "Elsewhere"),
+        tag("p", note, class_="note"),
+        charts_row(drawn),
+        tag("h3", title),
+        table(*probabilities, caption=title),
+    )
 
 
 def _time(seconds: Mapping[str, float]) -> Markup:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxprune.calibration import KINDS, chosen_languages
-from jaxprune.config import DENSE, FIELDS, LRP2, validate
+from jaxprune.config import DENSE, FIELDS, LRP2, MIX, validate
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import protocol_of
+from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.pruning import CODE, CRITERIA
@@ -28,19 +29,48 @@ _OF_A_LANGUAGE = {
 }
 
 
+class Group(NamedTuple):
+    """The variants that one row of the tables shows: those that differ in nothing but the language.
+
+    Attributes:
+      calibration, sparsity: of all of them.
+      mixture: languages of the only one, where it is calibrated on several at once.
+    """
+
+    calibration: str
+    mixture: str | None
+    sparsity: float | None
+
+
 @dataclass(frozen=True)
 class Variant:
     """A model that is evaluated.
 
     Attributes:
       calibration: one of `config.SWEEP_CALIBRATIONS`.
-      language: of the calibration text; None where the variant belongs to none.
+      language: of the calibration text, or those of a mixture, as "fr+ru+sw"; None where the variant belongs to none.
       sparsity: None where nothing is pruned.
     """
 
     calibration: str
     language: str | None = None
     sparsity: float | None = None
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Of the calibration text."""
+        return tuple(self.language.split(MIX)) if self.language else ()
+
+    @property
+    def source(self) -> str:
+        """The same as `calibration.source` has it."""
+        return ",".join(self.languages)
+
+    @property
+    def group(self) -> Group:
+        """The row of the tables that shows it."""
+        mixture = self.language if len(self.languages) > 1 else None
+        return Group(self.calibration, mixture, self.sparsity)
 
     @property
     def name(self) -> str:
@@ -50,13 +80,13 @@ class Variant:
 
     def serves(self, code: str) -> bool:
         """Whether the paper's tables show this variant for a language: its own, or any if it has none."""
-        return self.language in (None, code)
+        return not self.languages or code in self.languages
 
 
 def variants(config: ConfigDict) -> list[Variant]:
     """All variants, the dense one first: what others are compared with."""
     target = config.calibration.target
-    codes = calibration_languages(config)
+    sources = [*calibration_languages(config), *mixtures(config)]
     sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
     planned = [Variant(DENSE)]
     for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
@@ -64,9 +94,9 @@ def variants(config: ConfigDict) -> list[Variant]:
             planned.append(Variant(LRP2))
         elif calibration in _OF_A_LANGUAGE:
             planned += [
-                Variant(calibration, code, sparsity)
-                for code in codes
-                if code != target or not KINDS[calibration].translates
+                Variant(calibration, source, sparsity)
+                for source in sources
+                if target not in source.split(MIX) or not KINDS[calibration].translates
                 for sparsity in sparsities
             ]
         elif calibration != DENSE:
@@ -90,11 +120,18 @@ def calibration_languages(config: ConfigDict) -> list[str]:
     return chosen_languages(config.sweep.languages, calibration.data, calibration.target)
 
 
+def mixtures(config: ConfigDict) -> list[str]:
+    """Languages that are calibrated with together, each as "fr+ru+sw"."""
+    return config.sweep.mixtures.split(",") if config.sweep.mixtures else []
+
+
 def evaluation_languages(config: ConfigDict) -> list[str]:
     """Languages that are evaluated: `evaluation.languages`, or the target and those of the calibrations."""
     if config.evaluation.languages:
         return list(config.evaluation.languages.split(","))
-    return list(dict.fromkeys([config.calibration.target, *calibration_languages(config)]))
+    mixed = [code for mixture in mixtures(config) for code in mixture.split(MIX)]
+    codes = [config.calibration.target, *calibration_languages(config), *mixed]
+    return list(dict.fromkeys(codes))
 
 
 def task_languages(config: ConfigDict) -> dict[str, list[str]]:
@@ -122,17 +159,47 @@ def task_languages(config: ConfigDict) -> dict[str, list[str]]:
     return by_task
 
 
+def task_names(config: ConfigDict) -> list[str]:
+    """Names of the tasks, in the order of `evaluation.tasks`."""
+    names = [name.strip() for name in config.evaluation.tasks.split(",")]
+    return [load_task(name).name for name in names if name]
+
+
+def perplexity_languages(config: ConfigDict) -> list[str]:
+    """Those languages to be evaluated that there is plain text of.
+
+    Raises:
+      InputError: no such text, or in none of them.
+    """
+    if not config.evaluation.perplexity:
+        return []
+    available = text_languages(config.evaluation.perplexity)
+    codes = [code for code in evaluation_languages(config) if code in available]
+    if not codes:
+        raise InputError(
+            f"evaluation.languages: none of {' '.join(evaluation_languages(config))} in "
+            f"{config.evaluation.perplexity}; there are {' '.join(available)}"
+        )
+    return codes
+
+
 def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
     """What a variant is evaluated on: folder → languages.
 
-    All tasks in all languages; translation from those languages only that the tables show it for.
+    Tasks and perplexity in the languages that `sweep.evaluate` says; translation from those languages only that the
+    tables show it for. LRP2 moves the states of questions, and is asked nothing else.
     """
     by_folder = task_languages(config)
+    if variant.calibration != LRP2:
+        by_folder[PERPLEXITY] = perplexity_languages(config)
+    if config.sweep.evaluate == "own" and variant.languages:
+        own = {"en", *variant.languages}
+        by_folder = {name: [c for c in codes if c in own] for name, codes in by_folder.items()}
     target = config.calibration.target
-    codes = [c for c in evaluation_languages(config) if c != target and variant.serves(c)]
-    if config.evaluation.translation and codes and variant.calibration != LRP2:
-        by_folder[TRANSLATION] = codes
-    return by_folder
+    if config.evaluation.translation and variant.calibration != LRP2:
+        codes = evaluation_languages(config)
+        by_folder[TRANSLATION] = [c for c in codes if c != target and variant.serves(c)]
+    return {name: codes for name, codes in by_folder.items() if codes}
 
 
 def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
@@ -150,7 +217,7 @@ def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
         fields["pruning.sparsity"] = variant.sparsity
     if variant.language is not None:
         fields["calibration.kind"] = variant.calibration
-        fields["calibration.source"] = variant.language
+        fields["calibration.source"] = variant.source
     of_variant = ConfigDict(config.to_dict())
     with of_variant.ignore_type():
         of_variant.update_from_flattened_dict(fields)
@@ -169,11 +236,15 @@ def check_sweep(config: ConfigDict) -> None:
             config.calibration.kind,
             "any other, as a sweep makes demonstrations from sentences in calibration.data",
         )
-    if config.evaluation.perplexity:
-        raise refusal("evaluation.perplexity", config.evaluation.perplexity, "nothing, in a sweep")
     task_languages(config)
     for variant in variants(config):
         variant_config(config, variant)
+        if not jobs(variant, config):
+            raise refusal(
+                "sweep.evaluate",
+                config.sweep.evaluate,
+                f"all, as {variant.name} would be evaluated in no language",
+            )
 
 
 def flat(config: ConfigDict) -> dict[str, Any]:

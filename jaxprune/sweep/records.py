@@ -18,12 +18,13 @@ JSON = "tables.json"
 
 @dataclass(frozen=True, kw_only=True)
 class DenseCell:
-    """The dense model in one language."""
+    """The dense model in one language; see `Cell`."""
 
     rows: int
     accuracy: float
     interval: Interval
     rankc: float | None
+    probability: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,16 @@ class CellP:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbabilityCell:
+    """Mean probability of the right option, `Scored.probability`, and its difference by the paired bootstrap."""
+
+    mean: float
+    difference: float
+    interval: Interval
+    p: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """A variant in one language.
 
@@ -52,6 +63,7 @@ class Cell:
       p: of the difference.
       significant: whether p.holm is at most ALPHA.
       rankc: corrected; None where there is none.
+      probability: of the right option.
       significant_table: whether p.holm_table is; None of a cell that is in no row.
     """
 
@@ -63,6 +75,7 @@ class Cell:
     p: CellP
     significant: bool
     rankc: float | None
+    probability: ProbabilityCell
     significant_table: bool | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
@@ -87,6 +100,7 @@ class Mean:
     difference: float
     difference_interval: Interval
     p: float
+    probability: ProbabilityCell
 
     @property
     def significant(self) -> None:
@@ -101,10 +115,11 @@ class Mean:
 
 @dataclass(frozen=True)
 class DenseRow:
-    """The dense model in every language, and its mean over those other than English."""
+    """The dense model in every language, and its means over those other than English."""
 
     languages: Mapping[str, DenseCell]
     mean_non_english: float | None
+    mean_probability: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +128,8 @@ class CalibrationRow:
 
     Attributes:
       calibration, sparsity: of all its variants.
+      mixture: languages that its only variant was calibrated on together, as "fr+ru+sw"; None where variants were
+        calibrated on one each.
       languages: in each, the variant that was calibrated on text of it, or the only one there is.
       mean_non_english: None where a language is missing.
     """
@@ -121,11 +138,15 @@ class CalibrationRow:
     sparsity: float | None
     languages: Mapping[str, RowCell]
     mean_non_english: Mean | None
+    mixture: str | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantRow:
-    """A variant in every language; `language` is that of its calibration."""
+    """A variant in every language that it was evaluated in; `language` is that of its calibration.
+
+    `mean_non_english` is None where it was not evaluated in all of them.
+    """
 
     variant: str
     calibration: str
@@ -191,6 +212,7 @@ class TranslationRow:
     calibration: str
     sparsity: float | None
     languages: Mapping[str, TranslationCell]
+    mixture: str | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True)
@@ -210,6 +232,43 @@ class TranslationTables:
     signatures: Mapping[str, str]
     dense: DenseTranslations
     rows: tuple[TranslationRow, ...]
+
+
+@dataclass(frozen=True)
+class DensePerplexity:
+    """The dense model on the text of a language, and how many of its tokens have a prediction."""
+
+    perplexity: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class PerplexityCell:
+    """A variant on the text of a language, and its perplexity over the dense model's."""
+
+    perplexity: float
+    ratio: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerplexityRow:
+    """A variant on the text of every language that it was evaluated in; see `VariantRow`."""
+
+    variant: str
+    calibration: str
+    language: str | None
+    sparsity: float | None
+    languages: Mapping[str, PerplexityCell]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerplexityTables:
+    """All that the tables say of perplexity; `data` is where the text is from, `lines` which of its lines."""
+
+    data: str | None
+    lines: str | None
+    dense: Mapping[str, DensePerplexity]
+    variants: tuple[PerplexityRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +297,7 @@ class SweepTables:
       model, revision, propagate, calibration: of its config.
       tasks: by name.
       translation: None where nothing is translated.
+      perplexity: None where it is not measured.
       seconds: by stage, over all variants.
       method: how differences were tested.
     """
@@ -250,6 +310,7 @@ class SweepTables:
     translation: TranslationTables | None
     seconds: Mapping[str, float]
     method: SweepMethod
+    perplexity: PerplexityTables | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
     def write(self, workdir: Path) -> None:
         """Writes tables.json."""

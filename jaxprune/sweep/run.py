@@ -5,19 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
 
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxprune.config import FIELDS
 from jaxprune.devices import device_mesh
-from jaxprune.errors import InputError
 from jaxprune.evaluation import (
     TaskQuestions,
     clear_folders,
+    evaluate_perplexity,
     evaluate_task,
     facts,
+    plain_texts,
     protocol_of,
     read_tasks,
     scorer_of,
@@ -25,39 +24,30 @@ from jaxprune.evaluation import (
 )
 from jaxprune.evaluation.comparison import read_metrics
 from jaxprune.evaluation.generation import Generator
+from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION, Sentences, evaluate_translation
-from jaxprune.files import read_as, sealed, write_json
+from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.pruning import under_masks
 from jaxprune.runs import REPORT, check_workdir, checkpoint, is_complete, prune_to_workdir
-from jaxprune.schema import Hexadecimal, Scalar
 from jaxprune.sweep.calibration import CalibrationSets, set_names
-from jaxprune.sweep.page import write_sweep_page
+from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
     LRP2,
     Variant,
     check_sweep,
     evaluation_languages,
-    flat,
     jobs,
+    perplexity_languages,
     task_languages,
     variant_config,
     variants,
 )
 from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.steering import Steering, check_data
-from jaxprune.sweep.tables import sweep_tables
-from jaxprune.sweep.write import print_tables, write_tables
 
-CONFIG = "sweep.json"
 # Of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
-# What may change from one start to the next: what is made grows, or runs elsewhere. What is there stays.
-_FREE = (
-    "sweep.sparsities", "sweep.calibrations", "sweep.languages", "evaluation.languages",
-    "evaluation.weights", "mesh.data",
-)  # fmt: skip
-
 Jobs = Mapping[str, list[str]]  # task → languages
 
 
@@ -86,75 +76,7 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     left = [one for one in planned if not is_whole(one, workdir, jobs(one, config))]
     if left:
         _make_variants(left, len(planned), Runner(config, model, workdir))
-    sweep = sweep_tables(config, workdir)
-    write_tables(sweep, workdir)
-    write_sweep_page(sweep, workdir)
-    print_tables(sweep, workdir)
-    return sweep
-
-
-def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
-    """Writes the config down; refuses a workdir that holds variants of another one.
-
-    Raises:
-      InputError: names the first field that differs.
-    """
-    now = {path: value for path, value in flat(config).items() if path not in _FREE}
-    file = workdir / CONFIG
-    sweep = read_sweep(file)
-    if sweep is not None:
-        before = sweep["config"]
-        for path in now:
-            # a field that was added since has its default in what is there
-            old = before.get(path, FIELDS[path].default)
-            if old != now[path] and not _joins(path, before):
-                raise InputError(
-                    f"{path}: got {now[path]!r}; {workdir} holds a sweep with {old!r}; "
-                    "allowed: the same, with other sparsities, calibrations or languages, or "
-                    "another --workdir"
-                )
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_json(file, {**(sweep or {}), "config": flat(config)})
-
-
-def hold(workdir: Path, digests: Mapping[str, str]) -> None:
-    """Writes down what the variants of a sweep are made of, by content; refuses what differs from before.
-
-    Raises:
-      InputError: names what has changed.
-    """
-    sweep = read_sweep(workdir / CONFIG)
-    assert sweep is not None
-    before = sweep.get("digests", {})
-    for name, digest in digests.items():
-        if before.get(name, digest) != digest:
-            raise InputError(
-                f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
-                f"now {digest[:12]}…); allowed: another --workdir"
-            )
-    write_json(workdir / CONFIG, {**sweep, "digests": {**before, **digests}})
-
-
-class _Sweep(TypedDict):
-    """sweep.json."""
-
-    config: dict[str, Scalar]
-    digests: NotRequired[dict[str, Hexadecimal]]
-
-
-def read_sweep(file: Path) -> _Sweep | None:
-    """What sweep.json says; None where there is none."""
-    try:
-        return read_as(_Sweep, file)
-    except InputError as error:
-        raise InputError(f"{error}; allowed: another --workdir") from None
-
-
-def _joins(path: str, before: Mapping[str, Any]) -> bool:
-    """Whether nothing that is there depends on a field, since what needs it was not asked for."""
-    if path in ("evaluation.translation", "evaluation.translation_rows", "evaluation.beams"):
-        return before.get("evaluation.translation") is None
-    return path == "calibration.code" and before.get(path) is None
+    return tell(config, workdir)
 
 
 def is_whole(variant: Variant, workdir: Path, jobs_of_variant: Jobs) -> bool:
@@ -246,13 +168,21 @@ class Runner:
 
     def _evaluate(self, variant: Variant, model: Model, folder: Path, missing: Jobs) -> None:
         scorer, score = scorer_of(model, self._config), None
-        tasks = [self._tasks[name].of(codes) for name, codes in missing.items()]
+        tasks = [self._tasks[name].of(missing[name]) for name in missing if name != PERPLEXITY]
         about = facts(self._config, model) | {"variant": variant.name}
         if variant.calibration == LRP2:
             steering = Steering(self._config, scorer, tasks, folder)
             score, about = steering.scores(), about | {"layers": steering.pairs}
         for one in tasks:
             evaluate_task(scorer, one, folder, about, score)
+        if codes := missing.get(PERPLEXITY):
+            texts = {code: self._texts[code] for code in codes}
+            about_text = about | {"data": self._config.evaluation.perplexity}
+            evaluate_perplexity(scorer, texts, folder, about_text)
+
+    @functools.cached_property
+    def _texts(self) -> dict[str, str]:
+        return plain_texts(self._config, perplexity_languages(self._config))
 
     def _translate(
         self, variant: Variant, model: Model, folder: Path, codes: Sequence[str]

@@ -63,8 +63,9 @@ class Steering:
         self._config, self._scorer = config, scorer
         calibration = config.calibration
         codes = dict.fromkeys([calibration.target, *(c for one in tasks for c in one.languages)])
-        lines = {code: sentences(calibration.data, code)[: calibration.samples] for code in codes}
-        self._vectors = lrp2.language_vectors(scorer, lines)
+        lines = {code: sentences(calibration.data, code, calibration.lines) for code in codes}
+        first = {code: of_code[: calibration.samples] for code, of_code in lines.items()}
+        self._vectors = lrp2.language_vectors(scorer, first)
         self.pairs = self._chosen(tasks, folder / PAIRS)
 
     def scores(self) -> Callable[..., Float[np.ndarray, "R C"]]:

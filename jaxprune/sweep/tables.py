@@ -7,16 +7,19 @@ that language (the paper's tables 2 to 4), or the only one where the calibration
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
     Comparison,
     Evaluated,
     LanguageComparison,
     MeanComparison,
+    ProbabilityComparison,
     TaskComparison,
     compare_means,
     compare_runs,
@@ -25,9 +28,16 @@ from jaxprune.evaluation.comparison import (
     shared_rows,
 )
 from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
-from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.runs import read_report
-from jaxprune.sweep.plan import DENSE, Variant, jobs, task_languages, variants
+from jaxprune.sweep.perplexities import perplexity_tables
+from jaxprune.sweep.plan import (
+    DENSE,
+    Group,
+    Variant,
+    evaluation_languages,
+    task_names,
+    variants,
+)
 from jaxprune.sweep.records import (
     CalibrationFacts,
     CalibrationRow,
@@ -36,6 +46,7 @@ from jaxprune.sweep.records import (
     DenseCell,
     DenseRow,
     Mean,
+    ProbabilityCell,
     RowCell,
     SweepMethod,
     SweepTables,
@@ -46,7 +57,6 @@ from jaxprune.sweep.translated import translation_tables
 
 Runs = Mapping[Variant, Mapping[str, Evaluated]]
 Comparisons = Mapping[Variant, Comparison]  # of each variant with dense
-Group = tuple[str, float | None]  # calibration and sparsity
 
 
 def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
@@ -61,6 +71,7 @@ def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
     """
     planned = variants(config)
     folders = {variant: workdir / variant.name for variant in planned}
+    codes = evaluation_languages(config)
     dense = folders[planned[0]]
     runs = {variant: read_run(folder) for variant, folder in folders.items()}
     comparisons = {
@@ -79,11 +90,10 @@ def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
         ),
         tasks={
             task: _task_tables(task, codes, runs, comparisons, config.seed)
-            for task, codes in task_languages(config).items()
+            for task in task_names(config)
         },
-        translation=translation_tables(
-            dense, _groups(comparisons), comparisons, jobs(planned[0], config).get(TRANSLATION, [])
-        ),
+        translation=translation_tables(dense, _groups(comparisons), comparisons, codes),
+        perplexity=perplexity_tables(config, dense, comparisons, codes),
         seconds=_seconds(folders),
         method=SweepMethod(
             ALPHA,
@@ -96,11 +106,21 @@ def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
 def _task_tables(
     task: str, codes: Sequence[str], runs: Runs, comparisons: Comparisons, seed: int
 ) -> TaskTables:
-    dense = next(iter(runs.values()))[task]
-    of_task = {variant: comparison.tasks[task] for variant, comparison in comparisons.items()}
+    """Of a task, in those of some languages that it was asked in; a variant may have been asked in few of them."""
+    first, run = next(iter(runs.items()))
+    if task not in run:
+        raise InputError(f"{first.name}: no scores of {task}; expected those of every task")
+    dense = run[task]
+    codes = [code for code in codes if code in dense.languages]
+    of_task = {
+        variant: comparison.tasks[task]
+        for variant, comparison in comparisons.items()
+        if task in comparison.tasks
+    }
+    evaluated = {variant: run[task] for variant, run in runs.items() if task in run}
     rows = [
-        _row(group, members, codes, of_task, {v: runs[v][task] for v in runs}, seed)
-        for group, members in _groups(comparisons).items()
+        _row(group, members, codes, of_task, evaluated, seed)
+        for group, members in _groups(of_task).items()
     ]
     return TaskTables(
         protocol=dense.protocol,
@@ -110,13 +130,13 @@ def _task_tables(
     )
 
 
-def _groups(comparisons: Comparisons) -> dict[Group, list[Variant]]:
-    """Variants by calibration and sparsity; what is not pruned comes last."""
-    keys = dict.fromkeys((one.calibration, one.sparsity) for one in comparisons)
-    order = sorted(keys, key=lambda key: (key[1] is None, key[1]))
-    return {
-        key: [one for one in comparisons if (one.calibration, one.sparsity) == key] for key in order
-    }
+def _groups(variants_compared: Iterable[Variant]) -> dict[Group, list[Variant]]:
+    """Variants by the row that shows them; what is not pruned comes last."""
+    groups: dict[Group, list[Variant]] = {}
+    for one in variants_compared:
+        groups.setdefault(one.group, []).append(one)
+    order = sorted(groups, key=lambda group: (group.sparsity is None, group.sparsity))
+    return {group: groups[group] for group in order}
 
 
 def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
@@ -128,10 +148,13 @@ def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
             accuracy=figure.accuracy,
             interval=figure.interval,
             rankc=figure.rankc.corrected if figure.rankc else None,
+            probability=figure.probability,
         )
         for code, figure in metrics.languages.items()
     }
-    return DenseRow(languages, metrics.mean_non_english)
+    others = [cell.probability for code, cell in languages.items() if code != "en"]
+    mean = math.fsum(others) / len(others) if others else None
+    return DenseRow(languages, metrics.mean_non_english, mean)
 
 
 def _row(
@@ -140,7 +163,10 @@ def _row(
 ) -> CalibrationRow:  # fmt: skip
     """A row whose cells do not know yet what the whole table makes of their p-values."""
     serving = {
-        code: variant for code in codes for variant in members if variant.serves(code)
+        code: variant
+        for code in codes
+        for variant in members
+        if variant.serves(code) and code in comparisons[variant].languages
     }  # one at most
     cells = {
         code: RowCell(
@@ -159,10 +185,7 @@ def _row(
             for code in others
         }
         mean = _mean(compare_means(pairs, seed))
-    calibration, sparsity = group
-    return CalibrationRow(
-        calibration=calibration, sparsity=sparsity, languages=cells, mean_non_english=mean
-    )
+    return CalibrationRow(**group._asdict(), languages=cells, mean_non_english=mean)
 
 
 def _with_table_p(rows: Sequence[CalibrationRow]) -> tuple[CalibrationRow, ...]:
@@ -185,13 +208,17 @@ def _with_p(cell: RowCell, p: float) -> RowCell:
 
 
 def _variant(variant: Variant, task: TaskComparison, codes: Sequence[str]) -> VariantRow:
+    there = [code for code in codes if code in task.languages]
+    is_in_all = there == list(codes)
     return VariantRow(
         variant=variant.name,
         calibration=variant.calibration,
         language=variant.language,
         sparsity=variant.sparsity,
-        languages={code: _cell(task.languages[code]) for code in codes},
-        mean_non_english=_mean(task.mean_non_english) if task.mean_non_english else None,
+        languages={code: _cell(task.languages[code]) for code in there},
+        mean_non_english=_mean(task.mean_non_english)
+        if is_in_all and task.mean_non_english
+        else None,
     )
 
 
@@ -209,6 +236,7 @@ def _cell(figure: LanguageComparison) -> Cell:
         p=CellP(mcnemar=p.mcnemar, holm=p.holm),
         significant=figure.significant,
         rankc=figure.rankc.b.corrected if figure.rankc else None,
+        probability=_probability(figure.probability),
     )
 
 
@@ -218,6 +246,14 @@ def _mean(mean: MeanComparison) -> Mean:
         difference=mean.difference,
         difference_interval=mean.interval,
         p=mean.p.bootstrap,
+        probability=_probability(mean.probability),
+    )
+
+
+def _probability(found: ProbabilityComparison | None) -> ProbabilityCell:
+    assert found is not None  # of a comparison that this version makes
+    return ProbabilityCell(
+        mean=found.mean.b, difference=found.difference, interval=found.interval, p=found.p
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from jaxprune.config import MIX
 from jaxprune.sweep.records import (
     CalibrationRow,
     Cell,
     DenseCell,
     Mean,
+    PerplexityCell,
+    PerplexityTables,
     SweepTables,
     TaskTables,
     TranslationCell,
@@ -26,6 +29,7 @@ from jaxprune.tables import (
     points,
     signed,
     tenths,
+    times,
 )
 from jaxprune.tables import seconds as in_seconds
 
@@ -55,6 +59,9 @@ def about(sweep: SweepTables) -> list[str]:
         "Holm's correction over the languages of the model, `**` also over all cells of the table. A "
         "change without a star may be noise. Means are over the languages other than English and have no "
         "star: their interval tells.",
+        "A row of several languages (as fr+ru) is one model that was calibrated on all of them. Probability of the "
+        "right option: softmax of the scores of a row's options, mean over rows, in percent; in brackets points "
+        "against dense, 95% interval of the paired bootstrap, nothing corrected. An empty cell (–) was not asked.",
     ]
 
 
@@ -83,6 +90,10 @@ def task_tables(task: TaskTables) -> list[tuple[str, TextTable]]:
         ("Accuracy", TextTable(header, [first, *_rows(task, accuracy, _mean_accuracy)])),
         ("Change", TextTable(header, _rows(task, change, change))),
     ]
+    first = ["dense", *(percent(cell.probability, 2) for cell in dense.languages.values())]
+    first.append(percent(dense.mean_probability, 2))
+    rows = [first, *_rows(task, probability, probability)]
+    tables.append(("Probability of the right option", TextTable(header, rows)))
     ranked = [code for code, cell in dense.languages.items() if cell.rankc is not None]
     if ranked:
         rows = [["dense", *(fraction(dense.languages[code].rankc) for code in ranked)]]
@@ -102,14 +113,20 @@ def change_table(task: TaskTables) -> TextTable:
     return TextTable(["", *task.codes, _MEAN], [*rows, *_rows(task, short_change, short_change)])
 
 
-def variant_table(task: TaskTables) -> TextTable:
-    """Change of every variant in every language: what a calibration costs the others."""
-    rows = [
-        [one.variant, *(short_change(one.languages[code]) for code in task.codes),
-         short_change(one.mean_non_english)]
-        for one in task.variants
+def variant_tables(task: TaskTables) -> list[tuple[str, TextTable]]:
+    """Changes of every variant in every language, each with a title: what a calibration costs the others."""
+    header = ["", *task.codes, _MEAN]
+    return [
+        (title, TextTable(header, [
+            [one.variant, *(show(one.languages.get(code)) for code in task.codes),
+             show(one.mean_non_english)]
+            for one in task.variants
+        ]))
+        for title, show in (
+            ("Every variant in every language, points against dense", short_change),
+            ("Probability of the right option, every variant in every language", probability),
+        )
     ]  # fmt: skip
-    return TextTable(["", *task.codes, _MEAN], rows)
 
 
 def _rows(
@@ -122,6 +139,37 @@ def _rows(
          show_mean(row.mean_non_english)]
         for row in task.rows
     ]  # fmt: skip
+
+
+def perplexity_tables(found: PerplexityTables) -> list[tuple[str, TextTable]]:
+    """Perplexities, each with its ratio to dense: rows as of a task, and every variant in every language."""
+    dense = ["dense", *(f"{cell.perplexity:,.2f}" for cell in found.dense.values())]
+    rows: dict[str, dict[str, PerplexityCell]] = {}
+    for one in sorted(found.variants, key=lambda one: (one.sparsity is None, one.sparsity)):
+        own = one.language.split(MIX) if one.language else [*found.dense]
+        name = _name(one.calibration, one.language if len(own) > 1 else None, one.sparsity)
+        cells = {code: cell for code, cell in one.languages.items() if code in own}
+        rows[name] = rows.get(name, {}) | cells
+    by_variant = {one.variant: one.languages for one in found.variants}
+    return [
+        (title, TextTable(["", *found.dense], [dense, *(
+            [name, *(_perplexity(cells.get(code)) for code in found.dense)]
+            for name, cells in shown.items()
+        )]))
+        for title, shown in (
+            ("Perplexity", rows),
+            ("Perplexity, every variant in every language", by_variant),
+        )
+    ]  # fmt: skip
+
+
+def perplexity_note(found: PerplexityTables) -> str:
+    """What was measured."""
+    lines = f" lines {found.lines} of" if found.lines else ""
+    tokens = count_range(cell.tokens for cell in found.dense.values())
+    return (
+        f"On{lines} {found.data}, {tokens} tokens a language; in brackets times the dense model's."
+    )
 
 
 def translation_tables(translation: TranslationTables) -> list[tuple[str, TextTable]]:
@@ -141,9 +189,13 @@ def translation_tables(translation: TranslationTables) -> list[tuple[str, TextTa
 
 
 def row_name(row: CalibrationRow | TranslationRow) -> str:
-    """As "translation 30%" or "lrp2"."""
-    name = row.calibration.replace("_", " ")
-    return name if row.sparsity is None else f"{name} {100 * row.sparsity:g}%"
+    """As "translation 30%", "translation fr+sw 30%" or "lrp2"."""
+    return _name(row.calibration, row.mixture, row.sparsity)
+
+
+def _name(calibration: str, mixture: str | None, sparsity: float | None) -> str:
+    dropped = None if sparsity is None else f"{100 * sparsity:g}%"
+    return " ".join(filter(None, (calibration.replace("_", " "), mixture, dropped)))
 
 
 def stars(cell: Cell | Mean | TranslationCell) -> str:
@@ -168,6 +220,22 @@ def change(cell: Cell | Mean | None) -> str:
 def short_change(cell: Cell | Mean | None) -> str:
     """As "+0.9*"."""
     return NONE if cell is None else points(cell.difference) + stars(cell)
+
+
+def probability(cell: Cell | Mean | None) -> str:
+    """As "34.12 (−0.31 [−0.40, −0.22])"."""
+    if cell is None:
+        return NONE
+    found = cell.probability
+    return f"{percent(found.mean, 2)} ({points(found.difference, 2)} {point_interval(found.interval, 2)})"
+
+
+def _perplexity(cell: PerplexityCell | None) -> str:
+    """As "36.71 (×1.23)"."""
+    if cell is None:
+        return NONE
+    ratio = f"{cell.ratio:.2f}" if cell.ratio < 100 else times(cell.ratio)
+    return f"{cell.perplexity:,.2f} (×{ratio})"
 
 
 def _mean_accuracy(mean: Mean | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxprune.evaluation.comparison import Comparison, TranslationLanguage
 from jaxprune.evaluation.scoring import ALPHA, holm
 from jaxprune.evaluation.translation import TranslationResult
-from jaxprune.sweep.plan import Variant
+from jaxprune.sweep.plan import Group, Variant
 from jaxprune.sweep.records import (
     DenseTranslations,
     ScorePair,
@@ -18,7 +18,7 @@ from jaxprune.sweep.records import (
     TranslationTables,
 )
 
-Groups = Mapping[tuple[str, float | None], Sequence[Variant]]
+Groups = Mapping[Group, Sequence[Variant]]
 # What each row shows in a language: the variant, and how its translations compare with dense.
 _Shown = dict[str, tuple[Variant, TranslationLanguage]]
 
@@ -32,24 +32,24 @@ def translation_tables(
       dense: its folder.
       groups: variants by row.
       comparisons: of each variant with dense.
-      codes: source languages, in order.
+      codes: languages, in order.
     """
     result = TranslationResult.read(dense)
     if result is None:
         return None
-    shown = {key: _shown(members, comparisons, codes) for key, members in groups.items()}
+    codes = [code for code in codes if code in result.languages]
+    shown = {group: _shown(members, comparisons, codes) for group, members in groups.items()}
     chances = [figure.bleu.p for row in shown.values() for _, figure in row.values()]
     corrected = iter(holm(chances))
     rows = tuple(
         TranslationRow(
-            calibration=calibration,
-            sparsity=sparsity,
+            **group._asdict(),
             languages={
                 code: _cell(variant, figure, next(corrected))
                 for code, (variant, figure) in row.items()
             },
         )
-        for (calibration, sparsity), row in shown.items()
+        for group, row in shown.items()
         if row
     )
     return TranslationTables(

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import write_text
 from jaxprune.sweep import text
-from jaxprune.sweep.records import Cell, DenseCell, SweepTables, TaskTables, TranslationTables
+from jaxprune.sweep.records import (
+    Cell,
+    DenseCell,
+    PerplexityTables,
+    SweepTables,
+    TaskTables,
+    TranslationTables,
+)
 from jaxprune.tables import columns, csv_text, pipes
 
 _CSV = (
     "table", "task", "calibration", "calibration_language", "sparsity", "language", "rows", "accuracy",
     "low", "high", "difference", "difference_low", "difference_high", "p_mcnemar", "p_holm",
-    "p_holm_table", "rankc",
+    "p_holm_table", "rankc", "probability", "probability_difference", "probability_low",
+    "probability_high", "probability_p", "perplexity", "perplexity_ratio",
 )  # fmt: skip
 
 
@@ -26,18 +35,22 @@ def write_tables(sweep: SweepTables, workdir: Path) -> None:
 
 def sweep_markdown(sweep: SweepTables) -> str:
     """All tables as a document."""
-    lines = [f"# {sweep.model}: what each calibration changed", "", *text.about(sweep)]
+    lines = [f"# {sweep.model}: what each calibration changed", "", *text.about(sweep), ""]
     for name, task in sweep.tasks.items():
         rows = text.row_count(task)
-        lines += ["", f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
+        lines += [f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
         lines += [text.helped(task), ""]
         for title, table in text.task_tables(task):
             lines += [f"{title}:", "", *pipes(*table), ""]
-        lines += ["Every variant in every language, points against dense:", ""]
-        lines += pipes(*text.variant_table(task))
+        for title, table in text.variant_tables(task):
+            lines += [f"{title}:", "", *pipes(*table), ""]
+    if sweep.perplexity:
+        lines += ["## Perplexity", "", text.perplexity_note(sweep.perplexity), ""]
+        for title, table in text.perplexity_tables(sweep.perplexity):
+            lines += [f"{title}:", "", *pipes(*table), ""]
     if sweep.translation:
-        lines += ["", *_translation_lines(sweep.translation)]
-    return "\n".join([*lines, "", f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
+        lines += [*_translation_lines(sweep.translation), ""]
+    return "\n".join([*lines, f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
 
 
 def _translation_lines(translation: TranslationTables) -> list[str]:
@@ -55,9 +68,27 @@ def _translation_lines(translation: TranslationTables) -> list[str]:
 
 
 def sweep_csv(sweep: SweepTables) -> str:
-    """A line for each cell, all digits, shares in [0, 1]. Table "own" is the rows, "all" every variant."""
-    rows = (row for name, task in sweep.tasks.items() for row in _csv_rows(name, task))
+    """A line for each cell, all digits, shares in [0, 1]. Table "own" is the rows, "all" every variant.
+
+    Of perplexity, whose rows are tokens, there is every variant alone.
+    """
+    rows = [row for name, task in sweep.tasks.items() for row in _csv_rows(name, task)]
+    if sweep.perplexity:
+        rows += _perplexity_rows(sweep.perplexity)
     return csv_text(_CSV, rows)
+
+
+def _perplexity_rows(found: PerplexityTables) -> Iterator[list[object]]:
+    def line(*cells: object) -> list[object]:
+        """The columns between the tokens and what was measured are empty."""
+        return ["all", PERPLEXITY, *cells[:5], *[None] * (len(_CSV) - 9), *cells[5:]]
+
+    for code, cell in found.dense.items():
+        yield line("dense", None, None, code, cell.tokens, cell.perplexity, None)
+    for one in found.variants:
+        which = one.calibration, one.language, one.sparsity
+        for code, other in one.languages.items():
+            yield line(*which, code, found.dense[code].tokens, other.perplexity, other.ratio)
 
 
 def _csv_rows(name: str, task: TaskTables) -> Iterator[list[object]]:
@@ -75,12 +106,17 @@ def _csv_rows(name: str, task: TaskTables) -> Iterator[list[object]]:
 
 def _csv_cells(cell: Cell | DenseCell) -> list[object]:
     change: list[object] = [None] * 6
+    probability: list[object] = [cell.probability, *[None] * 4]
     if isinstance(cell, Cell):
         p = cell.p
         change = [
             cell.difference, *cell.difference_interval, p.mcnemar, p.holm, p.holm_table,
         ]  # fmt: skip
-    return [cell.rows, cell.accuracy, *cell.interval, *change, cell.rankc]
+        found = cell.probability
+        probability = [found.mean, found.difference, *found.interval, found.p]
+    return [
+        cell.rows, cell.accuracy, *cell.interval, *change, cell.rankc, *probability, None, None,
+    ]  # fmt: skip
 
 
 def print_tables(sweep: SweepTables, workdir: Path) -> None:
@@ -90,6 +126,9 @@ def print_tables(sweep: SweepTables, workdir: Path) -> None:
         print(f"\n  {name}, {rows} rows a language: percent, then points against it")
         _print_indented(columns(*text.change_table(task)))
         print(f"  {text.helped(task)}")
+    if sweep.perplexity:
+        print(f"\n  {text.perplexity_note(sweep.perplexity)}")
+        _print_indented(columns(*text.perplexity_tables(sweep.perplexity)[0][1]))
     if sweep.translation:
         print(f"\n  BLEU into {sweep.translation.target}")
         _print_indented(columns(*text.translation_tables(sweep.translation)[0][1]))

@@ -16,15 +16,15 @@ def percent(share: float | None, digits: int = 1) -> str:
     return NONE if share is None else _with_minus(f"{100 * share:.{digits}f}")
 
 
-def points(share: float | None) -> str:
+def points(share: float | None, digits: int = 1) -> str:
     """A difference of shares in percentage points: +1.2, −0.4, 0.0."""
-    return NONE if share is None else signed(100 * share)
+    return NONE if share is None else signed(100 * share, digits)
 
 
-def signed(value: float) -> str:
+def signed(value: float, digits: int = 1) -> str:
     """A difference with its sign and one decimal: +1.2, −0.4, 0.0."""
-    text = _with_minus(f"{value:+.1f}")
-    return "0.0" if text[1:] == "0.0" else text
+    text = _with_minus(f"{value:+.{digits}f}")
+    return text[1:] if not text[1:].strip("0.") else text
 
 
 def interval(bounds: Sequence[float] | None) -> str:
@@ -32,9 +32,9 @@ def interval(bounds: Sequence[float] | None) -> str:
     return NONE if bounds is None else f"[{', '.join(map(percent, bounds))}]"
 
 
-def point_interval(bounds: Sequence[float] | None) -> str:
+def point_interval(bounds: Sequence[float] | None, digits: int = 1) -> str:
     """Bounds of a difference of shares as points: [−0.4, +2.2]."""
-    return NONE if bounds is None else f"[{', '.join(map(points, bounds))}]"
+    return NONE if bounds is None else f"[{', '.join(points(one, digits) for one in bounds)}]"
 
 
 def p_value(p: float | None) -> str:

@@ -101,6 +101,34 @@ def test_seed_changes_the_rows_and_the_same_seed_repeats_them(data):
     assert set(first).isdisjoint(other)
 
 
+@pytest.mark.parametrize("kind", ["monolingual", "translation"])
+@pytest.mark.parametrize("compat", ["corrected", "official"])
+def test_sources_take_turns_and_each_has_the_samples_that_it_has_alone(data, kind, compat):
+    tokenizer = make_tokenizer(bos=False)
+    (data / "de.txt").write_text("".join(line("de", number) + "\n" for number in range(LINES)))
+    how = {"kind": kind, "shots": 2, "samples": 10, "compat": compat, "seed": 5}
+    alone = {
+        code: texts_of(tokenizer, demonstrations(tokenizer, data, source=code, **how))
+        for code in ("sw", "fr", "de")
+    }
+    mixed = texts_of(tokenizer, demonstrations(tokenizer, data, source="sw,fr,de", **how))
+    assert mixed == [alone[("sw", "fr", "de")[i % 3]][i] for i in range(10)]
+    assert [sum("Swahili" in text for text in mixed), sum("French" in text for text in mixed)] == [
+        4, 3,
+    ]  # fmt: skip
+
+
+def test_samples_are_of_the_lines_that_are_named(data):
+    tokenizer = make_tokenizer(bos=False)
+    batches = demonstrations(
+        tokenizer, data, kind="monolingual", shots=2, samples=5, lines="10-19", seed=2
+    )
+    order = 10 + np.random.default_rng(2).permutation(10)
+    assert texts_of(tokenizer, batches) == [
+        "".join(f"French: {line('fr', row)}</s>" for row in pair) for pair in order.reshape(5, 2)
+    ]
+
+
 def test_monolingual_samples_name_one_language(data):
     tokenizer = make_tokenizer(bos=False)
     batches = demonstrations(
@@ -194,6 +222,16 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
         ({"compat": "fixed"}, "compat: got 'fixed'; allowed: corrected, official"),
         ({"target": "fr"}, "calibration.target: got 'fr', the source"),
         ({"source": "xx"}, "calibration.source: got 'xx'"),
+        ({"source": "fr,xx"}, "calibration.source: got 'fr,xx'; .*, each once, as fr,ru,sw"),
+        ({"source": "fr,sw,fr"}, "calibration.source: got 'fr,sw,fr'; .*, each once"),
+        (
+            {"source": "nb,no"},
+            "calibration.source: got 'nb,no', of which nb and no are the same text",
+        ),
+        ({"source": "fr,en"}, "calibration.target: got 'en', one of the sources fr,en"),
+        ({"source": "fr,de"}, "no language 'de'; there are en fr sw"),
+        ({"lines": "9-8"}, "calibration.lines: got '9-8'; allowed: the first and the last line"),
+        ({"lines": "20-30"}, "calibration.lines: got '20-30'; .* has 30 lines; allowed: up to 29"),
         ({"source": "de"}, "no language 'de'; there are en fr sw"),
     ],
 )

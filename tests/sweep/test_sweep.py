@@ -13,6 +13,8 @@ import jax
 import numpy as np
 import pytest
 from faults.place import flip
+from run_scripts import run_here
+from scipy.special import softmax
 from scipy.stats import binomtest
 
 import jaxprune as jp
@@ -25,7 +27,7 @@ from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, is_complete
-from jaxprune.sweep import calibration, plan, run, steering
+from jaxprune.sweep import calibration, kept, plan, run, steering
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
 from jaxprune.sweep.records import SweepTables
@@ -195,21 +197,24 @@ TABLES_JSON = {
     "": ["model", "revision", "propagate", "calibration", "tasks", "translation", "seconds", "method"],
     "calibration": ["data", "target", "shots", "samples"],
     "tasks.nano_nli": ["protocol", "dense", "rows", "variants"],
-    "tasks.nano_nli.dense": ["languages", "mean_non_english"],
-    "tasks.nano_nli.dense.languages.fr": ["rows", "accuracy", "interval", "rankc"],
+    "tasks.nano_nli.dense": ["languages", "mean_non_english", "mean_probability"],
+    "tasks.nano_nli.dense.languages.fr": ["rows", "accuracy", "interval", "rankc", "probability"],
     "tasks.nano_nli.rows.0": ["calibration", "sparsity", "languages", "mean_non_english"],
     "tasks.nano_nli.rows.0.languages.fr": [
         "variant", "language", "rows", "accuracy", "interval", "difference", "difference_interval",
-        "p", "significant", "rankc", "significant_table",
+        "p", "significant", "rankc", "probability", "significant_table",
     ],
+    "tasks.nano_nli.rows.0.languages.fr.probability": ["mean", "difference", "interval", "p"],
     "tasks.nano_nli.rows.0.languages.fr.p": ["mcnemar", "holm", "holm_table"],
-    "tasks.nano_nli.rows.0.mean_non_english": ["accuracy", "difference", "difference_interval", "p"],
+    "tasks.nano_nli.rows.0.mean_non_english": [
+        "accuracy", "difference", "difference_interval", "p", "probability",
+    ],
     "tasks.nano_nli.variants.0": [
         "variant", "calibration", "language", "sparsity", "languages", "mean_non_english",
     ],
     "tasks.nano_nli.variants.0.languages.fr": [
         "rows", "accuracy", "interval", "difference", "difference_interval", "p", "significant",
-        "rankc",
+        "rankc", "probability",
     ],
     "tasks.nano_nli.variants.0.languages.fr.p": ["mcnemar", "holm"],
     "translation": ["target", "shots", "data", "signatures", "dense", "rows"],
@@ -288,7 +293,7 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     workdir, _ = done
     for name in ("dense", "random-0.5"):
         shutil.copytree(workdir / name, tmp_path / name)
-    shutil.copy(workdir / run.CONFIG, tmp_path)
+    shutil.copy(workdir / kept.CONFIG, tmp_path)
     masks = (file for file in (tmp_path / "random-0.5" / "checkpoint").rglob("*") if file.is_file())
     flip(max(masks, key=lambda file: file.stat().st_size))
     flip(tmp_path / "dense" / "nano_nli" / "en.npz")
@@ -322,10 +327,10 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
 
 @pytest.mark.parametrize("name", ["model", "calibration translation/fr"])
 def test_a_model_or_text_that_changed_since_is_refused(name, done, tmp_path):
-    about = json.loads((done[0] / run.CONFIG).read_text())
+    about = json.loads((done[0] / kept.CONFIG).read_text())
     assert name in about["digests"]
     about["digests"][name] = "7" * 64
-    (tmp_path / run.CONFIG).write_text(json.dumps(about))
+    (tmp_path / kept.CONFIG).write_text(json.dumps(about))
     message = (
         rf"{name}: has changed since the sweep in .* \(SHA-256 777777777777…, now [0-9a-f]{{12}}…\)"
     )
@@ -347,12 +352,12 @@ def test_a_workdir_of_another_sweep_is_refused(done, fields, message):
 
 
 def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
-    run.check_same_sweep(job(), tmp_path)
+    kept.check_same_sweep(job(), tmp_path)
     more = {"sweep.sparsities": "0.5,0.1", "sweep.calibrations": "dense,magnitude"}
-    run.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
-    run.check_same_sweep(job(**{"calibration.code": "somewhere"}), tmp_path)
+    kept.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
+    kept.check_same_sweep(job(**{"calibration.code": "somewhere"}), tmp_path)
     with pytest.raises(InputError, match=r"calibration\.code: got 'elsewhere'"):
-        run.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
+        kept.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +368,13 @@ def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
         ({"sweep.calibrations": "translation_vs_code"}, "calibration.code: not set"),
         ({"evaluation.tasks": "nano_nli,nano_nli"}, "'nano_nli' is there twice"),
         ({"evaluation.languages": "zh"}, "none of zh in task nano_nli"),
-        ({"evaluation.perplexity": "nano"}, "evaluation.perplexity: got 'nano'"),
+        ({"evaluation.perplexity": "nowhere"}, "evaluation.perplexity: got 'nowhere'"),
+        (
+            {"sweep.evaluate": "own", "evaluation.languages": "de"},
+            "translation-fr-0.5 would be evaluated in no",
+        ),
+        ({"sweep.mixtures": "fr+fr"}, r"sweep.mixtures: got 'fr\+fr'; allowed: languages with \+"),
+        ({"sweep.mixtures": "fr,de"}, "sweep.mixtures: got 'fr,de'"),
     ],
 )
 def test_what_cannot_be_swept_is_refused(tmp_path, fields, message):
@@ -391,6 +402,139 @@ def test_validation_rows_are_not_those_that_are_evaluated():
     asked = questions(task, "fr", rows=1000)
     assert len(chosen) == 12
     assert not {q.options for q in chosen} & {q.options for q in asked}
+
+
+# Mixtures, own languages, perplexity.
+
+OWN = {
+    "evaluation.tasks": "nano_nli", "evaluation.translation": None, "calibration.lines": "0-199",
+    "evaluation.perplexity": "nano", "evaluation.perplexity_lines": "300-359",
+    "sweep.calibrations": "dense,random,translation", "sweep.languages": "fr,sw",
+    "sweep.mixtures": "fr+sw", "sweep.evaluate": "own",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("own") / "sweep"
+    return workdir, sweep_from_config(job(**OWN), workdir)
+
+
+def test_a_variant_is_asked_in_english_and_its_own_languages(own):
+    workdir, found = own
+    asked = {
+        folder.name: {part: sorted(kept_in(folder / part)) for part in ("nano_nli", "perplexity")}
+        for folder in workdir.iterdir()
+        if folder.is_dir()
+    }
+    everything, own_of = ["en", "fr", "sw"], {"fr": ["en", "fr"], "sw": ["en", "sw"]}
+    expected = {"dense": everything, "random-0.5": everything, "translation-fr+sw-0.5": everything}
+    expected |= {f"translation-{code}-0.5": codes for code, codes in own_of.items()}
+    assert asked == {
+        name: {"nano_nli": codes, "perplexity": codes} for name, codes in expected.items()
+    }
+    source = json.loads((workdir / "translation-fr+sw-0.5" / "config.json").read_text())
+    assert source["calibration"]["source"] == "fr,sw"
+    task = found.tasks["nano_nli"]
+    assert [(row.calibration, row.mixture, list(row.languages)) for row in task.rows] == [
+        ("random", None, everything), ("translation", None, ["fr", "sw"]),
+        ("translation", "fr+sw", ["fr", "sw"]),
+    ]  # fmt: skip
+    means = {one.variant: one.mean_non_english for one in task.variants}
+    assert [name for name, mean in means.items() if mean is None] == [
+        "translation-fr-0.5", "translation-sw-0.5",
+    ]  # fmt: skip
+    alone = {one.variant: one for one in task.variants}["translation-sw-0.5"]
+    assert alone.languages["sw"].difference == task.rows[1].languages["sw"].difference
+
+
+def kept_in(folder):
+    return json.loads((folder / "metrics.json").read_text())["languages"]
+
+
+def test_what_was_not_asked_is_empty_in_every_table(own):
+    workdir, found = own
+    text = (workdir / "tables.md").read_text()
+    cells = {
+        line.split(" | ")[0].removeprefix("| "): [c.strip(" |") for c in line.split(" | ")[1:]]
+        for line in text.partition("Every variant in every language, points")[2].splitlines()
+        if line.startswith("| translation-")
+    }
+    assert [cell == "–" for cell in cells["translation-fr-0.5"][:3]] == [False, False, True]
+    assert "| translation fr+sw 50% | – | " in text
+    lines = list(csv.DictReader((workdir / "tables.csv").read_text().splitlines()))
+    of_sw = [one for one in lines if (one["table"], one["calibration_language"]) == ("all", "sw")]
+    assert {(one["task"], one["language"]) for one in of_sw} == {
+        (task, code) for task in ("nano_nli", "perplexity") for code in ("en", "sw")
+    }
+    root = ET.fromstring((workdir / "report.html").read_text(encoding="utf-8").partition("\n")[2])
+    titles = [title.text for title in root.iter("title")]
+    assert any(title.startswith("translation-sw-0.5, en: ") for title in titles)
+    assert not any(title.startswith("translation-sw-0.5, fr: ") for title in titles)
+    assert SweepTables.read(workdir) == found
+
+
+def test_probabilities_and_perplexities_in_the_tables(own):
+    workdir, found = own
+    cell = found.tasks["nano_nli"].rows[1].languages["fr"]
+    changes = []
+    for name in ("dense", "translation-fr-0.5"):
+        scored, labels = scores(workdir / name / "nano_nli" / "fr.npz")
+        changes.append(softmax(np.float64(scored), axis=1)[np.arange(ROWS), labels])
+    assert cell.probability.mean == pytest.approx(changes[1].mean())
+    assert cell.probability.difference == pytest.approx((changes[1] - changes[0]).mean())
+    kept = {one.variant: one.languages for one in found.perplexity.variants}
+    for name in ("translation-fr-0.5", "translation-fr+sw-0.5"):
+        before, after = (
+            kept_in(workdir / run / "perplexity")["fr"]["perplexity"] for run in ("dense", name)
+        )
+        assert (kept[name]["fr"].perplexity, kept[name]["fr"].ratio) == (after, after / before)
+    assert "sw" not in kept["translation-fr-0.5"]
+    ratio = kept["translation-fr-0.5"]["fr"]
+    shown = f"| translation 50% | – | {ratio.perplexity:,.2f} (×{ratio.ratio:.2f}) |"
+    assert shown in (workdir / "tables.md").read_text()
+
+
+def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch, capfd):
+    """Without masks, and where neither the model nor any text is."""
+    workdir, found = own
+    there = tmp_path / "there"
+    for pattern in ("sweep.json", "*/nano_nli/*", "*/perplexity/*"):
+        for file in workdir.glob(pattern):
+            (there / file.relative_to(workdir)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, there / file.relative_to(workdir))
+    about = json.loads((there / kept.CONFIG).read_text())
+    nowhere = {"model": "gone", "calibration.data": "gone", "evaluation.perplexity": "gone"}
+    (there / kept.CONFIG).write_text(json.dumps(about | {"config": about["config"] | nowhere}))
+    done = run_here(monkeypatch, capfd, "report", there)
+    assert done.returncode == 0, done.stderr
+    again = SweepTables.read(there)
+    assert again.tasks == found.tasks
+    assert again.perplexity.variants == found.perplexity.variants
+    assert (there / "report.html").is_file()
+    assert not (there / "dense" / "report.html").exists()
+    refused = run_here(monkeypatch, capfd, "report", there, "--out", tmp_path / "page.html")
+    assert (refused.returncode, "is a sweep; allowed: neither" in refused.stderr) == (2, True)
+    shutil.rmtree(there / "translation-fr-0.5")
+    with pytest.raises(InputError, match=r"translation-fr-0\.5: no such folder"):
+        kept.rebuild(there)
+
+
+def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch, tmp_path):
+    shutil.copytree(own[0], tmp_path / "sweep")
+    asked, real = [], run.evaluate_task
+    monkeypatch.setattr(
+        run, "evaluate_task", lambda *args: (asked.append((args[2].name, [*args[1].languages])), real(*args))[1]
+    )  # fmt: skip
+    monkeypatch.setattr(run, "evaluate_perplexity", lambda *args: asked.append(args[2].name))
+    found = run.jobs(Variant("translation", "fr", 0.5), job(**OWN | {"sweep.evaluate": "all"}))
+    assert found == {"nano_nli": ["en", "fr", "sw"], "perplexity": ["en", "fr", "sw"]}
+    only = job(**OWN | {"sweep.evaluate": "all"})
+    kept.check_same_sweep(only, tmp_path / "sweep")
+    runner = run.Runner(only, jp.load(NANO), tmp_path / "sweep")
+    runner.make(Variant("translation", "fr", 0.5))
+    runner.make(Variant("translation", "fr+sw", 0.5))
+    assert asked == [("translation-fr-0.5", ["en", "fr", "sw"]), "translation-fr-0.5"]
 
 
 # One probe for all sparsities and criteria.
@@ -454,6 +598,41 @@ def test_a_plan_has_every_variant_dense_first():
         "monolingual-en-0.5", "monolingual-fr-0.3", "monolingual-fr-0.5", "translation-fr-0.3",
         "translation-fr-0.5", "lrp2",
     ]  # fmt: skip
+
+
+def test_mixtures_come_after_languages_and_not_with_the_target_where_it_is_translated_into():
+    config = job(**{
+        "sweep.calibrations": "dense,translation,monolingual", "sweep.languages": "fr",
+        "sweep.mixtures": "fr+sw,en+fr",
+    })  # fmt: skip
+    assert [variant.name for variant in plan.variants(config)] == [
+        "dense", "monolingual-fr-0.5", "monolingual-fr+sw-0.5", "monolingual-en+fr-0.5",
+        "translation-fr-0.5", "translation-fr+sw-0.5",
+    ]  # fmt: skip
+    assert plan.evaluation_languages(config) == ["en", "fr", "sw"]
+
+
+@pytest.mark.parametrize(("model", "count"), [("a-model", 27), ("Some-Coder", 37)])
+def test_the_config_of_the_study_is_a_valid_sweep(model, count, tmp_path):
+    codes = ("en", "fr", "ru", "sw", "zh")
+    for folder, ending in (("flores", "txt"), ("xnli", "jsonl")):
+        (tmp_path / folder).mkdir()
+        for code in codes:
+            (tmp_path / folder / f"{code}.{ending}").touch()
+    get_config = runpy.run_path(str(ROOT / "configs" / "sweep_real.py"))["get_config"]
+    config = validate(get_config(f"{model},{tmp_path}"), prunes=False)
+    plan.check_sweep(config)
+    found = plan.variants(config)
+    assert len(found) == count
+    everything = ["en", "fr", "ru", "zh", "sw"]
+    for variant, asked in (
+        (found[0], everything), (Variant("magnitude", None, 0.5), everything),
+        (Variant("translation", "ru", 0.3), ["en", "ru"]),
+        (Variant("monolingual", "en", 0.3), ["en"]),
+        (Variant("translation", "fr+ru+zh+sw", 0.3), everything),
+    ):  # fmt: skip
+        assert variant in found
+        assert plan.jobs(variant, config) == {"xnli": asked, "perplexity": asked}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "paper").glob("*.py")), ids=str)

@@ -17,10 +17,12 @@ from jaxprune.evaluation.comparison.records import (
     MaskComparison,
     MeanComparison,
     PerplexityComparison,
+    ProbabilityComparison,
     TaskComparison,
     TranslationComparison,
     TranslationLanguage,
 )
+from jaxprune.evaluation.comparison.table import probability_table
 from jaxprune.evaluation.comparison.texts import compare_perplexity, compare_translations
 from jaxprune.evaluation.comparison.write import comparison_text, write_comparison
 
@@ -35,6 +37,7 @@ __all__ = [
     "MeanComparison",
     "MetricsFile",
     "PerplexityComparison",
+    "ProbabilityComparison",
     "TaskComparison",
     "TranslationComparison",
     "TranslationLanguage",
@@ -44,6 +47,7 @@ __all__ = [
     "compare_translations",
     "comparison_method",
     "comparison_text",
+    "probability_table",
     "read_metrics",
     "read_run",
     "shared_rows",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from jaxprune.evaluation.comparison.records import (
     LanguageComparison,
     LeftOut,
     MeanComparison,
+    ProbabilityComparison,
     PValues,
     Sides,
     TaskComparison,
@@ -31,6 +32,7 @@ from jaxprune.evaluation.scoring import (
     ALPHA,
     CONFIDENCE,
     RESAMPLES,
+    Difference,
     Scored,
     TaskMetrics,
     check_scores,
@@ -258,6 +260,7 @@ def _compare_language(
         rows_a=sizes.a,
         rows_b=sizes.b,
         significant=corrected <= ALPHA,
+        probability=_compare_probability({code: pair}, seed),
     )
 
 
@@ -267,19 +270,35 @@ def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparis
     The translations of a row are right or wrong together, and drawn one by one they would pass for
     more evidence than they are. Where rows of equal number have nothing in common this does no harm.
     """
-    rows = np.unique(np.concatenate([pair.a.rows for pair in pairs.values()]))
-    change = np.zeros(len(rows))  # of each row, so that their mean is the mean over languages
-    for one, two in pairs.values():
-        changed = two.correct.astype(np.float64) - one.correct
-        change[np.searchsorted(rows, one.rows)] += changed / len(changed) * len(rows) / len(pairs)
-    means = [
-        float(np.mean([getattr(pair, side).correct.mean() for pair in pairs.values()]))
-        for side in "ab"
-    ]
-    drawn = paired_bootstrap(np.zeros(len(rows)), change, seed=seed)
+    accuracy, drawn = _compare_mean(pairs, lambda scored: scored.correct, seed)
     return MeanComparison(
-        accuracy=Sides(*means),
+        accuracy=accuracy,
         difference=drawn.difference,
         interval=(drawn.low, drawn.high),
         p=PValues(drawn.p),
+        probability=_compare_probability(pairs, seed),
     )
+
+
+def _compare_probability(pairs: Mapping[str, Sides[Scored]], seed: int) -> ProbabilityComparison:
+    """Of a language, or the mean over several."""
+    mean, drawn = _compare_mean(pairs, lambda scored: scored.probability, seed)
+    return ProbabilityComparison(
+        mean=mean, difference=drawn.difference, interval=(drawn.low, drawn.high), p=drawn.p
+    )
+
+
+def _compare_mean(
+    pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray], seed: int
+) -> tuple[Sides[float], Difference]:
+    """The mean over languages of what each row has, in both runs, and the bootstrap of its difference."""
+    rows = np.unique(np.concatenate([pair.a.rows for pair in pairs.values()]))
+    change = np.zeros(len(rows))  # of each row, so that their mean is the mean over languages
+    values = [
+        Sides(*(value(scored).astype(np.float64) for scored in pair)) for pair in pairs.values()
+    ]
+    for (one, _), of_pair in zip(pairs.values(), values, strict=True):
+        changed = of_pair.b - of_pair.a
+        change[np.searchsorted(rows, one.rows)] += changed / len(changed) * len(rows) / len(pairs)
+    means = Sides(*(float(np.mean([getattr(v, side).mean() for v in values])) for side in "ab"))
+    return means, paired_bootstrap(np.zeros(len(rows)), change, seed=seed)

@@ -31,6 +31,7 @@ class LanguageFigures(TypedDict, total=False):
     accuracy: Share
     interval: tuple[Finite, Finite]
     f1: Share
+    probability: Share | None
     rankc: Consistency | None
     perplexity: Annotated[float, Meta(ge=0, le=1e308)]
     tokens: Count

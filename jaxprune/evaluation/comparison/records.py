@@ -68,6 +68,21 @@ class PValues:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbabilityComparison:
+    """Mean probability of the right option (`Scored.probability`), over the rows that both runs have.
+
+    Attributes:
+      mean: of each run.
+      difference, interval, p: by the paired bootstrap over rows; nothing is corrected.
+    """
+
+    mean: Sides[float]
+    difference: float
+    interval: Interval
+    p: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class LanguageComparison:
     """A task in one language, over the rows that both runs have.
 
@@ -82,6 +97,7 @@ class LanguageComparison:
       rankc: None where either run has none.
       rows_a, rows_b: that a run has.
       significant: whether Holm's p is at most ALPHA.
+      probability: of the right option; None in a compare.json that an older version wrote.
     """
 
     rows: int
@@ -96,6 +112,7 @@ class LanguageComparison:
     rows_a: int
     rows_b: int
     significant: bool
+    probability: ProbabilityComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +123,7 @@ class MeanComparison:
     difference: float
     interval: Interval
     p: PValues
+    probability: ProbabilityComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
     @property
     def significant(self) -> None:

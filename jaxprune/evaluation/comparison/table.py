@@ -54,6 +54,25 @@ def language_rows(task: TaskComparison) -> list[list[str]]:
     return [_language_row(code, figure) for code, figure in task.languages.items()]
 
 
+def probability_table(task: TaskComparison) -> TextTable | None:
+    """Mean probability of the right option by language, and the means; None where none is known."""
+    figures: Mapping[str, LanguageComparison | MeanComparison]
+    figures = {**task.languages, **task.means}
+    rows = [
+        [
+            name,
+            *(percent(mean, 2) for mean in one.mean),
+            points(one.difference, 2),
+            point_interval(one.interval, 2),
+            p_value(one.p),
+        ]
+        for name, figure in figures.items()
+        if (one := figure.probability) is not None
+    ]
+    header = ["", "A", "B", "B−A", "95% interval", "p boot"]
+    return TextTable("probability of the right option, %", header, rows) if rows else None
+
+
 def mean_rows(task: TaskComparison) -> list[list[str]]:
     """Cells of the means."""
     names = ("mean", "non-en")
@@ -139,7 +158,8 @@ def legend(method: ComparisonMethod) -> str:
         f"({count(method.resamples)} resamples; for means a row is drawn in all languages at once). "
         "p McN: McNemar's exact test. p Holm: p McN after Holm's correction over the languages of the "
         f"task; * significant: at most {method.alpha}. Gap to en: points behind English. RankC: "
-        "consistency with English (corrected)."
+        "consistency with English (corrected). Probability of the right option: softmax of the scores of a "
+        "row's options, mean over rows; nothing is corrected."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxprune.evaluation.comparison.records import Comparison, Sides
+from jaxprune.evaluation.comparison.records import Comparison, ProbabilityComparison, Sides
 from jaxprune.evaluation.comparison.table import (
     GROUPS,
     language_rows,
@@ -15,6 +15,7 @@ from jaxprune.evaluation.comparison.table import (
     mask_parts,
     mean_rows,
     notes,
+    probability_table,
     text_tables,
     title_of,
 )
@@ -25,6 +26,8 @@ _CSV = (
     "task", "protocol", "language", "rows", "accuracy_a", "accuracy_b", "difference", "low", "high",
     "p_bootstrap", "p_mcnemar", "p_holm", "significant", "gap_to_english_a", "gap_to_english_b",
     "f1_a", "f1_b", "rankc_a", "rankc_b", "rankc_official_a", "rankc_official_b",
+    "probability_a", "probability_b", "probability_difference", "probability_low",
+    "probability_high", "probability_p",
 )  # fmt: skip
 _NONE = Sides(None, None)
 
@@ -46,6 +49,8 @@ def comparison_text(comparison: Comparison) -> str:
         table = grouped_columns(GROUPS, language_rows(task), mean_rows(task))
         lines += ["", title_of(name, task), *table]
         lines += [line for note in notes(task) for line in wrapped(note)]
+        if probability := probability_table(task):
+            lines += ["", probability.title, *columns(probability.header, probability.rows)]
     for title, header, rows in text_tables(comparison):
         lines += ["", title, *columns(header, rows)]
     lines += [""] + [line for note in left_out_notes(comparison) for line in wrapped(note)]
@@ -72,6 +77,9 @@ def comparison_markdown(comparison: Comparison) -> str:
         rows = [*language_rows(task), *mean_rows(task)]
         lines += ["", f"## {title_of(name, task)}", "", *pipes(titles, rows), ""]
         lines += [f"- {note}" for note in notes(task)]
+        if probability := probability_table(task):
+            title = f"P{probability.title[1:]}:"
+            lines += ["", title, "", *pipes(probability.header, probability.rows)]
     for title, header, rows in text_tables(comparison):
         lines += ["", f"## {title}", "", *pipes(header, rows)]
     lines += ["", "## Masks", "", mask_note(comparison)]
@@ -96,4 +104,13 @@ def _csv_rows(comparison: Comparison) -> Iterator[list[object]]:
                 *figure.interval, p.bootstrap, p.mcnemar, p.holm, figure.significant,
                 *(figure.gap_to_english or _NONE), *figure.f1,
                 *(one and one.corrected for one in rankc), *(one and one.official for one in rankc),
+                *_probability_cells(figure.probability),
             ]  # fmt: skip
+
+
+def _probability_cells(probability: ProbabilityComparison | None) -> list[object]:
+    if probability is None:
+        return [None] * 6
+    return [
+        *probability.mean, probability.difference, *probability.interval, probability.p,
+    ]  # fmt: skip

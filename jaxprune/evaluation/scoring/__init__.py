@@ -16,8 +16,15 @@ from jaxprune.evaluation.scoring.options import (
     option_scores,
     question_scores,
 )
-from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perplexity, texts
+from jaxprune.evaluation.scoring.perplexity import (
+    PERPLEXITY,
+    Perplexity,
+    perplexity,
+    text_languages,
+    texts,
+)
 from jaxprune.evaluation.scoring.records import (
+    Difference,
     Interval,
     LanguageAccuracy,
     RankC,
@@ -33,6 +40,7 @@ __all__ = [
     "CONFIDENCE",
     "PERPLEXITY",
     "RESAMPLES",
+    "Difference",
     "Encoded",
     "Forest",
     "Interval",
@@ -54,5 +62,6 @@ __all__ = [
     "question_scores",
     "slices",
     "task_metrics",
+    "text_languages",
     "texts",
 ]

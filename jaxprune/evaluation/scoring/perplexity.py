@@ -12,6 +12,7 @@ from jaxprune.calibration import text_place
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source, decode
+from jaxprune.schema import lines_of
 
 WINDOW = 512
 PERPLEXITY = "perplexity"  # the folder of its figures
@@ -67,7 +68,9 @@ def _windows(tokens: list[int], width: int, bos: int | None) -> list[list[int]]:
     return [front + body[max(0, end - step) : end] for end in ends]
 
 
-def texts(data: str, languages: list[str] | None, lines: int | None) -> dict[str, str]:
+def texts(
+    data: str, languages: list[str] | None, first: int | None, lines: str | None = None
+) -> dict[str, str]:
     """Plain text by language.
 
     Args:
@@ -76,34 +79,48 @@ def texts(data: str, languages: list[str] | None, lines: int | None) -> dict[str
         held-out sentences in the form of what the bundled models have read,
         "French: le chat dort</s>".
       languages: all that there are by default, English first.
-      lines: how many lines or rows, the first ones; all by default.
+      first: how many lines or rows, the first ones; all by default.
+      lines: the first and the last line or row, from 0, as "300-499", in place of `first`.
 
     Raises:
       InputError: no such folder or language (lists those there are), no UTF-8 (names the line), a row
-        without text.
+        without text, fewer lines than `lines` names.
     """
-    place = text_place(data, "perplexity")
-    folder = Path(place.data).expanduser()
-    files, rows = [file.stem for file in folder.glob("*.txt")], Source(str(folder))
-    codes = files or rows.languages()
-    if not codes:
-        raise refusal(
-            "evaluation.perplexity", data, "a folder of <language>.txt or .jsonl, or nano"
-        )
-    there = place.languages or sorted(codes, key=lambda code: (code != "en", code))
+    there, folder = text_languages(data), _folder(data)
     by_language = {}
     for code in languages or there:
         if code not in there:
             raise InputError(f"{folder}: no language {code!r}; there are {listed(there, ' ')}")
-        by_language[code] = (
-            _lines(folder / f"{code}.txt", lines) if files else _rows(rows, code, lines)
-        )
+        parts, between = _parts(folder, code)
+        field, where = "evaluation.perplexity_lines", f"{folder}: {code}"
+        chosen = parts[:first] if lines is None else lines_of(parts, lines, field, where)
+        by_language[code] = between.join(chosen)
     return by_language
 
 
-def _lines(file: Path, count: int | None) -> str:
-    return "\n".join(decode(file).removesuffix("\n").split("\n")[:count])
+def text_languages(data: str) -> list[str]:
+    """The languages that there is plain text of, English first; `data` as in `texts`.
+
+    Raises:
+      InputError: no such folder.
+    """
+    folder = _folder(data)
+    codes = [file.stem for file in folder.glob("*.txt")] or Source(str(folder)).languages()
+    if not codes:
+        raise refusal(
+            "evaluation.perplexity", data, "a folder of <language>.txt or .jsonl, or nano"
+        )
+    in_order = sorted(codes, key=lambda code: (code != "en", code))
+    return list(text_place(data, "perplexity").languages) or in_order
 
 
-def _rows(source: Source, code: str, count: int | None) -> str:
-    return "".join(row.text("text") for row in source.read(code)[:count])
+def _folder(data: str) -> Path:
+    return Path(text_place(data, "perplexity").data).expanduser()
+
+
+def _parts(folder: Path, code: str) -> tuple[list[str], str]:
+    """Lines or rows, and what stands between them."""
+    file = folder / f"{code}.txt"
+    if file.exists():
+        return decode(file).removesuffix("\n").split("\n"), "\n"
+    return [row.text("text") for row in Source(str(folder)).read(code)], ""

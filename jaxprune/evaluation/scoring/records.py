@@ -34,6 +34,23 @@ class Scored(NamedTuple):
         """Whether the prediction is the label."""
         return self.scores.argmax(axis=1) == self.labels
 
+    @property
+    def probability(self) -> Float[np.ndarray, " R"]:
+        """Probability of the right option among those of its row: softmax of the row's scores at the label, float64.
+
+        p = e^(s_label) / Σ_c e^(s_c), with s the scores that decide the prediction, as the protocol defines them: of
+        `paper` the mean log-probability of a token, so that its probabilities lie near 1 / C; of `lm_eval` the
+        log-probability of the continuation. Where no option can be, all are equally likely.
+        """
+        scores = self.scores.astype(np.float64)
+        likeliest = scores.max(axis=1, keepdims=True)
+        shares = np.exp(
+            np.where(
+                likeliest == -np.inf, 0.0, scores - np.where(likeliest == -np.inf, 0.0, likeliest)
+            )
+        )
+        return shares[np.arange(len(shares)), self.labels] / shares.sum(axis=1)
+
 
 class Difference(NamedTuple):
     """Mean of b minus mean of a, its interval, and the two-sided p-value of no difference."""
@@ -61,6 +78,7 @@ class LanguageMetrics:
       accuracy: share of right predictions.
       interval: Wilson's, 95%.
       f1: weighted by label.
+      probability: mean of `Scored.probability`, that of the right option.
       rankc: None in English and where rows have no English counterpart.
     """
 
@@ -68,6 +86,7 @@ class LanguageMetrics:
     accuracy: float
     interval: Interval
     f1: float
+    probability: float
     rankc: RankC | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 

@@ -64,6 +64,7 @@ def read_sentences(
     *,
     shots: int = 4,
     shots_data: str | Path | None = None,
+    shots_lines: str | None = None,
     rows: int | None = None,
     seed: int = 0,
 ) -> Sentences:
@@ -77,6 +78,7 @@ def read_sentences(
       source, target: ISO 639-1 codes.
       shots: demonstrations.
       shots_data: where they come from, as in `texts.sentences`; by default from `data`, if that is no XNLI.
+      shots_lines: which of these lines, as in `texts.sentences`; all by default.
       rows: sentences to translate, the first ones that are no demonstrations; all by default.
       seed: which lines are demonstrations.
 
@@ -94,7 +96,7 @@ def read_sentences(
     if shots:
         if shots_data is None and _nli_source(data) is not None:
             raise InputError(f"shots_data: not set; {data} has no demonstrations for translation")
-        known = _lines(data if shots_data is None else shots_data, source, target)
+        known = _lines(data if shots_data is None else shots_data, source, target, shots_lines)
         chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
         demonstrations = [known[row] for row in chosen]
     shown = {sentence for pair in demonstrations for sentence in pair}
@@ -110,8 +112,9 @@ def read_sentences(
     return Sentences(source, target, demonstrations, pairs[:rows])
 
 
-def _lines(data: str | Path, source: str, target: str) -> list[Pair]:
-    return [Pair(*lines) for lines in zip(*aligned(data, [source, target]), strict=True)]
+def _lines(data: str | Path, source: str, target: str, lines: str | None = None) -> list[Pair]:
+    texts = aligned(data, [source, target], lines)
+    return [Pair(*sentences) for sentences in zip(*texts, strict=True)]
 
 
 def _pairs(data: str | Path, source: str, target: str) -> list[Pair]:

@@ -7,10 +7,13 @@ import os
 import numpy as np
 import pytest
 from run_scripts import run_alone, run_here
+from scipy.special import softmax
+from scipy.stats import bootstrap
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.comparison.records import Comparison, LeftOut, Sides
+from jaxprune.evaluation.comparison.table import probability_table
 from jaxprune.evaluation.comparison.write import (
     comparison_csv,
     comparison_markdown,
@@ -60,6 +63,40 @@ def runs(tmp_path):
 
 
 # Figures.
+
+
+def test_probabilities_of_the_right_option_are_paired_by_row(runs):
+    task = compare_runs(*runs).tasks["xnli"]
+    p = {
+        code: [softmax(np.float32(run[code]), axis=1)[np.arange(300), LABELS] for run in (A, B)]
+        for code in A
+    }
+    for code, (a, b) in p.items():
+        found = task.languages[code].probability
+        np.testing.assert_allclose([*found.mean], [a.mean(), b.mean()], rtol=1e-6)
+        assert found.difference == pytest.approx(b.mean() - a.mean(), abs=1e-6)
+    found, (a, b) = task.languages["fr"].probability, p["fr"]
+    drawn = bootstrap((b - a,), np.mean, method="percentile", rng=0).confidence_interval
+    np.testing.assert_allclose(found.interval, drawn, atol=1e-3)
+    assert task.languages["en"].probability.p == 1  # both runs say the same
+    changes = np.array([b - a for a, b in p.values()])  # [language, row]: a row is drawn in all
+    drawn = bootstrap((changes.mean(0),), np.mean, method="percentile", rng=0).confidence_interval
+    assert task.mean.probability.difference == pytest.approx(changes.mean(), abs=1e-6)
+    np.testing.assert_allclose(task.mean.probability.interval, drawn, atol=1e-3)
+
+
+def test_probabilities_show_what_too_few_predictions_change_for(runs):
+    """All scores of the right option fall by as much, and hardly any prediction changes."""
+    save(runs[1], "xnli", "fr", A["fr"] - 0.03 * np.eye(3)[LABELS])
+    found = compare_runs(*runs).tasks["xnli"].languages["fr"]
+    assert found.p.mcnemar > 0.05
+    assert found.probability.interval[1] < 0
+    assert found.probability.p < 0.001
+    text = comparison_text(compare_runs(*runs))
+    table = text[text.index("probability of the right option, %") :].splitlines()
+    row = next(line.split() for line in table if line.startswith("fr"))
+    a, b = found.probability.mean
+    assert row[1:4] == [f"{100 * a:.2f}", f"{100 * b:.2f}", f"\N{MINUS SIGN}{100 * (a - b):.2f}"]
 
 
 def test_figures_of_every_language(runs):
@@ -420,6 +457,8 @@ def test_files_hold_the_same_figures(runs, tmp_path):
         assert float(line["p_holm"]) == figure.p.holm
         assert line["significant"] == str(figure.significant)
         assert float(line["f1_a"]) == figure.f1.a
+        assert float(line["probability_b"]) == figure.probability.mean.b
+        assert float(line["probability_low"]) == figure.probability.interval[0]
         if code == "en":
             assert line["rankc_a"] == line["gap_to_english_a"] == ""
         else:
@@ -436,12 +475,13 @@ COMPARE_JSON = {
     "tasks.xnli": ["protocol", "languages", "mean", "mean_non_english", "worst"],
     "tasks.xnli.languages.fr": [
         "rows", "accuracy", "f1", "accuracy_interval", "difference", "interval", "p",
-        "gap_to_english", "rankc", "rows_a", "rows_b", "significant",
+        "gap_to_english", "rankc", "rows_a", "rows_b", "significant", "probability",
     ],
+    "tasks.xnli.languages.fr.probability": ["mean", "difference", "interval", "p"],
     "tasks.xnli.languages.fr.p": ["bootstrap", "mcnemar", "holm"],
     "tasks.xnli.languages.fr.rankc": ["a", "b"],
     "tasks.xnli.languages.fr.rankc.b": ["corrected", "official"],
-    "tasks.xnli.mean": ["accuracy", "difference", "interval", "p"],
+    "tasks.xnli.mean": ["accuracy", "difference", "interval", "p", "probability"],
     "tasks.xnli.mean.p": ["bootstrap"],
     "tasks.xnli.worst.a": ["language", "accuracy"],
     "left_out": ["only_a", "only_b"],
@@ -464,6 +504,11 @@ def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
     english = written["tasks"]["xnli"]["languages"]["en"]
     assert (english["rankc"], english["gap_to_english"]) == (None, None)
     assert (written["perplexity"], written["translation"], written["masks_note"]) == (None,) * 3
+    del english["probability"]  # as an older version wrote it
+    (tmp_path / "out" / "compare.json").write_text(json.dumps(written))
+    task = Comparison.read(tmp_path / "out").tasks["xnli"]
+    assert task.languages["en"].probability is None
+    assert [row[0] for row in probability_table(task).rows] == ["fr", "sw", "mean", "mean non-en"]
     for file, message in (
         ({}, "a: missing"),
         ({**written, "method": {"seed": 0}}, r"method\.confidence: missing"),

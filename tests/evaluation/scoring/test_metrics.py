@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.special import softmax
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
@@ -181,6 +182,9 @@ def test_bootstrap_repeats_by_seed_and_turns_with_its_arguments():
     assert (turned.low, turned.high) == pytest.approx((-one.high, -one.low), abs=0.01)
     order = np.random.default_rng(0).permutation(len(a))
     assert metrics.paired_bootstrap(a[order], b[order], seed=3) == one
+    noise = np.random.default_rng(2).normal(size=len(a))
+    one = metrics.paired_bootstrap(a, b + noise, seed=3)
+    assert metrics.paired_bootstrap(a[order], (b + noise)[order], seed=3) == one
 
 
 def test_bootstrap_without_difference_and_with_nothing_else():
@@ -252,7 +256,20 @@ def test_language_metrics_take_the_first_of_equal_scores():
     assert (found.rows, found.accuracy, found.rankc) == (4, 0.75, None)
     assert found.interval == metrics.wilson_interval(3, 4)
     assert found.f1 == pytest.approx(f1_loop([0, 1, 0, 2], [0, 1, 1, 2]))
-    assert list(to_json(found)) == ["rows", "accuracy", "interval", "f1"]
+    assert list(to_json(found)) == ["rows", "accuracy", "interval", "f1", "probability"]
+
+
+def test_the_probability_of_the_right_option():
+    rng = np.random.default_rng(0)
+    scores = np.float32(50 * rng.normal(size=(30, 4)) - 1000)  # sums of log-probabilities
+    scores[::3, 1] = -np.inf
+    labels = rng.integers(0, 4, 30)
+    expected = softmax(np.float64(scores), axis=1)[np.arange(30), labels]
+    np.testing.assert_allclose(scored(scores, labels).probability, expected, rtol=1e-12)
+    found = metrics.language_metrics(*scored(scores, labels)[:2])
+    assert found.probability == pytest.approx(expected.mean())
+    nothing = scored(np.full((1, 4), -np.inf), [2])
+    assert nothing.probability == [0.25]
 
 
 @pytest.fixture
@@ -287,9 +304,9 @@ def test_task_metrics_as_json(three_languages):
     found = metrics.task_metrics(three_languages)
     written = json.loads(json.dumps(to_json(found)))
     assert list(written) == ["languages", "worst", "gap_to_english", "mean", "mean_non_english"]
-    assert list(written["languages"]["en"]) == ["rows", "accuracy", "interval", "f1"]
+    assert list(written["languages"]["en"]) == ["rows", "accuracy", "interval", "f1", "probability"]
     french = written["languages"]["fr"]
-    assert list(french) == ["rows", "accuracy", "interval", "f1", "rankc"]
+    assert list(french) == ["rows", "accuracy", "interval", "f1", "probability", "rankc"]
     assert french["interval"] == list(found.languages["fr"].interval)
     assert list(french["rankc"]) == ["corrected", "official"]
     assert from_json(TaskMetrics, written, "metrics.json") == found

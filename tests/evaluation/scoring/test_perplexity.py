@@ -127,6 +127,11 @@ def test_texts_of_a_folder(tmp_path):
     }  # fmt: skip
     assert list(texts(str(tmp_path), None, None)) == ["en", "de", "fr"]
     assert texts(str(tmp_path), ["fr", "en"], 1) == {"fr": "un", "en": "one"}
+    assert texts(str(tmp_path), ["fr"], 1, "1-2") == {"fr": "\ndeux\u2028trois"}
+    with pytest.raises(
+        InputError, match=r"perplexity_lines: got '1-2'; .*en has 2 lines; allowed: up to 1$"
+    ):
+        texts(str(tmp_path), None, None, "1-2")
     with pytest.raises(InputError, match=r"no language 'sw'; there are en de fr$"):
         texts(str(tmp_path), ["sw"], None)
     (tmp_path / "fr.txt").write_bytes(b"un\n\xff")

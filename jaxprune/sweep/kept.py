@@ -1,0 +1,124 @@
+"""sweep.json: what the variants of a sweep are made of, which holds while it goes on; its tables from it, later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import FIELDS, base_config, validate
+from jaxprune.errors import InputError
+from jaxprune.files import read_as, write_json
+from jaxprune.schema import Hexadecimal, Scalar
+from jaxprune.sweep.page import write_sweep_page
+from jaxprune.sweep.plan import flat
+from jaxprune.sweep.records import SweepTables
+from jaxprune.sweep.tables import sweep_tables
+from jaxprune.sweep.write import print_tables, write_tables
+
+CONFIG = "sweep.json"
+# What may change from one start to the next: what is made grows, or runs elsewhere. What is there stays.
+_FREE = (
+    "sweep.sparsities", "sweep.calibrations", "sweep.languages", "sweep.mixtures", "sweep.evaluate",
+    "evaluation.languages", "evaluation.weights", "mesh.data",
+)  # fmt: skip
+
+
+class _Sweep(TypedDict):
+    """sweep.json."""
+
+    config: dict[str, Scalar]
+    digests: NotRequired[dict[str, Hexadecimal]]
+
+
+def read_sweep(file: Path) -> _Sweep | None:
+    """What sweep.json says; None where there is none."""
+    try:
+        return read_as(_Sweep, file)
+    except InputError as error:
+        raise InputError(f"{error}; allowed: another --workdir") from None
+
+
+def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
+    """Writes the config down; refuses a workdir that holds variants of another one.
+
+    Raises:
+      InputError: names the first field that differs.
+    """
+    now = {path: value for path, value in flat(config).items() if path not in _FREE}
+    file = workdir / CONFIG
+    sweep = read_sweep(file)
+    if sweep is not None:
+        before = sweep["config"]
+        for path in now:
+            # a field that was added since has its default in what is there
+            old = before.get(path, FIELDS[path].default)
+            if old != now[path] and not _joins(path, before):
+                raise InputError(
+                    f"{path}: got {now[path]!r}; {workdir} holds a sweep with {old!r}; "
+                    "allowed: the same, with other sparsities, calibrations or languages, or "
+                    "another --workdir"
+                )
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(file, {**(sweep or {}), "config": flat(config)})
+
+
+def hold(workdir: Path, digests: Mapping[str, str]) -> None:
+    """Writes down what the variants of a sweep are made of, by content; refuses what differs from before.
+
+    Raises:
+      InputError: names what has changed.
+    """
+    sweep = read_sweep(workdir / CONFIG)
+    assert sweep is not None
+    before = sweep.get("digests", {})
+    for name, digest in digests.items():
+        if before.get(name, digest) != digest:
+            raise InputError(
+                f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
+                f"now {digest[:12]}…); allowed: another --workdir"
+            )
+    write_json(workdir / CONFIG, {**sweep, "digests": {**before, **digests}})
+
+
+def is_sweep(workdir: Path) -> bool:
+    """Whether a folder is the workdir of a sweep."""
+    return (workdir / CONFIG).is_file()
+
+
+def rebuild(workdir: Path) -> SweepTables:
+    """Tables and page of a sweep again, from its scores alone.
+
+    Args:
+      workdir: has sweep.json and of each variant the folders of scores; no model, text or masks are read.
+
+    Raises:
+      InputError: a variant or a task is missing, or a file is damaged.
+    """
+    sweep = read_sweep(workdir / CONFIG)
+    if sweep is None:
+        raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
+    config = base_config()
+    with config.ignore_type():
+        config.update_from_flattened_dict(sweep["config"])
+    return tell(validate(config, prunes=False), workdir)
+
+
+def tell(config: ConfigDict, workdir: Path) -> SweepTables:
+    """Writes and prints the tables of a sweep whose variants are whole, and writes its page."""
+    sweep = sweep_tables(config, workdir)
+    write_tables(sweep, workdir)
+    write_sweep_page(sweep, workdir)
+    print_tables(sweep, workdir)
+    return sweep
+
+
+def _joins(path: str, before: Mapping[str, Any]) -> bool:
+    """Whether nothing that is there depends on a field, since what needs it was not asked for."""
+    if path in ("evaluation.translation", "evaluation.translation_rows", "evaluation.beams"):
+        return before.get("evaluation.translation") is None
+    if path in ("evaluation.perplexity", "evaluation.perplexity_lines"):
+        return before.get("evaluation.perplexity") is None
+    return path == "calibration.code" and before.get(path) is None
