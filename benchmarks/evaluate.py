@@ -76,6 +76,26 @@ def our_way(folder, texts, dtype):
     return run
 
 
+def products(folder, texts):
+    """Operations of all products that scoring computes: blocks over rows of trees, attention, the vocabulary."""
+    from jaxprune.evaluation.scoring.forest import plant
+    from jaxprune.evaluation.scoring.vocabulary import predictions
+    from jaxprune.hf import load
+    from jaxprune.planning import costs
+
+    model = load(folder)
+    ids = model.tokenizer([text for option in texts for text in option])["input_ids"]
+    config, total = model.config, 0
+    for forest in plant(ids, [1] * len(ids)):
+        rows, length = len(forest.tokens), forest.seen
+        places = predictions(forest).places.size
+        work = costs.Work(config=config, groups=((rows, length),), propagate="dense")
+        # a pass of pruning leaves out the last product of the last block
+        total += costs.flops(work) + 2 * rows * length * config.d_ff * config.d_model
+        total += 2 * places * config.d_model * config.vocab_size
+    return total
+
+
 def make(way, folder, texts):
     return torch_way(folder, texts) if way == "torch" else our_way(folder, texts, way)
 
@@ -118,12 +138,19 @@ def compare(arguments, texts):
         begin = time.perf_counter()
         scores[way] = jobs[way]()
         print(f"  {way}: first run {time.perf_counter() - begin:.1f} s", flush=True)
+    rates = []
     for _ in range(arguments.repeats):
+        rates.append(timing.matmul_rate())
         for way in WAYS:
             seconds[way].append(timing.seconds(jobs[way]))
             print(f"  {way}: {seconds[way][-1]:.1f} s", flush=True)
     best = {way: min(times) for way, times in seconds.items()}
     print(f"{arguments.language}, {len(scores['torch'])} rows, best of {arguments.repeats}")
+    rate = products(arguments.model, texts) / best["float32"]
+    print(
+        f"  float32: {rate / 1e9:.0f} GFLOP/s over all products, {rate / max(rates):.0%} of a large "
+        f"product's {max(rates) / 1e9:.0f}"
+    )
     for way in WAYS[1:]:
         difference = np.abs(scores[way] - scores["torch"]).max()
         same = np.mean(scores[way].argmax(1) == scores["torch"].argmax(1))

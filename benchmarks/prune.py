@@ -12,7 +12,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import timing
 import torch
@@ -69,16 +68,6 @@ def our_job(model, batches, propagate, dtype):
         return time.perf_counter() - start
 
     return run
-
-
-def matmul_rate(dtype):
-    """GFLOP/s of one large jnp.matmul."""
-    size = 4096
-    a = jax.numpy.ones((size, size), dtype)
-    product = jax.jit(lambda a: jax.numpy.matmul(a, a, preferred_element_type="float32"))
-    product(a).block_until_ready()
-    best = min(timing.seconds(lambda: product(a).block_until_ready()) for _ in range(3))
-    return 2 * size**3 / best / 1e9
 
 
 def tokens_of(arguments, model):
@@ -141,19 +130,19 @@ def compare(arguments, folder):
         print(f"  {job.name}: first run, with compilation, {job.run():.1f} s", flush=True)
     rates: list = []
     for _ in range(arguments.repeats):
-        rates.append(matmul_rate("float32"))
+        rates.append(timing.matmul_rate())
         for job in jobs:
             job.seconds.append(job.run())
             print(f"  {job.name}: {job.seconds[-1]:.1f} s", flush=True)
     best = {job.name: min(job.seconds) for job in jobs}
-    print(f"best of {arguments.repeats}; matmul {max(rates):.0f} GFLOP/s float32")
+    print(f"best of {arguments.repeats}; matmul {max(rates) / 1e9:.0f} GFLOP/s float32")
     for name, how in ours.items():
         ratios = [f"{job.name} {best[job.name] / best[name]:.2f}x" for job in theirs]
         print(f"  {name}: {best[name]:.1f} s; {', '.join(ratios)}", end="")
         if how[2] == "float32":
             work = costs.Work(config=model.config, groups=costs.groups_of(how[0]), propagate=how[1])
-            rate = costs.flops(work) / best[name] / 1e9
-            print(f"; {rate:.0f} GFLOP/s, {rate / max(rates):.0%} of matmul", end="")
+            rate = costs.flops(work) / best[name]
+            print(f"; {rate / 1e9:.0f} GFLOP/s, {rate / max(rates):.0%} of matmul", end="")
         print()
     print(f"  bfloat16 over float32: {best['real block'] / best['real block bfloat16']:.2f}x")
 

@@ -11,34 +11,50 @@ class _FirstLayerReachedError(Exception):
     """Carries what the model hands to its first block."""
 
 
+def _arguments(model, layers, tokens):
+    """What the model hands to each block beside hidden states: masks and positions may differ by layer.
+
+    All samples have one length and no pads, so they are the same for all.
+    """
+    seen = []
+
+    def look(module, args, kwargs):
+        kwargs.pop("hidden_states", None)
+        seen.append((args[1:], kwargs))
+
+    handles = [layer.register_forward_pre_hook(look, with_kwargs=True) for layer in layers]
+    model.base_model(tokens[None], use_cache=False)
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
 def _first_inputs(model, layers, tokens):
-    """(hidden states, keyword arguments) of the first block, for one sample."""
+    """Hidden states before the first block, for one sample."""
 
     def catch(module, args, kwargs):
-        raise _FirstLayerReachedError(args, kwargs)
+        raise _FirstLayerReachedError(args[0] if args else kwargs["hidden_states"])
 
     handle = layers[0].register_forward_pre_hook(catch, with_kwargs=True)
     try:
-        model(tokens[None], use_cache=False)
+        model.base_model(tokens[None], use_cache=False)
     except _FirstLayerReachedError as reached:
-        args, kwargs = reached.args
+        return reached.args[0]
     finally:
         handle.remove()
-    hidden = args[0] if args else kwargs.pop("hidden_states")
-    return hidden, args[1:], kwargs
 
 
-def _output(layer, state):
-    hidden, args, kwargs = state
+def _output(layer, hidden, arguments):
+    args, kwargs = arguments
     out = layer(hidden, *args, **kwargs)
-    return (out[0] if isinstance(out, tuple) else out), args, kwargs
+    return out[0] if isinstance(out, tuple) else out
 
 
 @torch.no_grad()
 def prune(model, layers, tokens, sparsity):
     """Prunes `layers` in place; tokens [N, T], every one of them counted."""
     states = [_first_inputs(model, layers, row) for row in tokens]
-    for layer in layers:
+    for layer, arguments in zip(layers, _arguments(model, layers, tokens[0]), strict=True):
         linears = [m for m in layer.modules() if isinstance(m, torch.nn.Linear)]
         sums = {linear: torch.zeros(linear.in_features) for linear in linears}
 
@@ -48,7 +64,7 @@ def prune(model, layers, tokens, sparsity):
 
         handles = [linear.register_forward_hook(record) for linear in linears]
         for state in states:
-            _output(layer, state)
+            _output(layer, state, arguments)
         for handle in handles:
             handle.remove()
         for linear in linears:
@@ -57,4 +73,4 @@ def prune(model, layers, tokens, sparsity):
             drop = torch.zeros_like(score, dtype=torch.bool)
             drop.scatter_(1, order[:, : int(score.shape[1] * sparsity)], True)
             linear.weight[drop] = 0
-        states = [_output(layer, state) for state in states]
+        states = [_output(layer, state, arguments) for state in states]
