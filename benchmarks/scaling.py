@@ -69,7 +69,7 @@ def compiled(config, mesh, dtype="bfloat16"):
     x = shaped(np.empty((size, LENGTH, config.d_model), bool), by_rows(mesh), jnp.float32)
     context = Context(shaped(np.empty((size, LENGTH), bool), by_rows(mesh), bool))
     passes = [
-        run_segment.lower(block, x, context, config=config, mesh=mesh, segment=step.segment)
+        run_segment.lower((block, None), x, context, config=config, mesh=mesh, segment=step.segment)
         for step in PROPAGATIONS["block"].steps
     ]
     flat = flatten_dict(block, sep="/")

@@ -3,6 +3,9 @@
 python scripts/report.py runs/pruned
 python scripts/report.py runs/pruned --against runs/dense
 python scripts/report.py runs/sweep
+
+The model card in the run's hf/ is written anew, with accuracy by language; that of the dense model too, where the other
+run is its evaluation.
 """
 
 from jaxprune.process import errors_in_one_line, starting
@@ -33,8 +36,10 @@ def main() -> None:
         rebuild(arguments.run)
         return
     defaults = {path: field.default for path, field in FIELDS.items()}
-    write_report(arguments.run, arguments.against, arguments.out, defaults=defaults)
+    card = write_report(arguments.run, arguments.against, arguments.out, defaults=defaults)
     print(f"written: {arguments.out or arguments.run / FILE}")
+    if card:
+        print(card)
 
 
 if __name__ == "__main__":

@@ -132,6 +132,49 @@ TINY = {
         vocab_size=131, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=1, intermediate_size=80, head_dim=20, tie_word_embeddings=True,
     ),
+    # windows shorter than the texts of tests; head_dim apart from d / N; caps that bend what is there
+    "mistral": lambda: transformers.MistralConfig(
+        vocab_size=131, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=80, head_dim=16, sliding_window=7,
+        max_position_embeddings=64, pad_token_id=0,
+    ),
+    "smollm3": lambda: transformers.SmolLM3Config(
+        vocab_size=131, hidden_size=48, num_hidden_layers=3, num_attention_heads=6,
+        num_key_value_heads=2, intermediate_size=80, no_rope_layer_interval=2,
+        max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    ),
+    "gemma2": lambda: transformers.Gemma2Config(
+        vocab_size=131, hidden_size=48, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=80, head_dim=20, sliding_window=6,
+        query_pre_attn_scalar=24, attn_logit_softcapping=2.0, final_logit_softcapping=5.0,
+        max_position_embeddings=64,
+    ),
+    "gemma3": lambda: transformers.Gemma3TextConfig(
+        vocab_size=131, hidden_size=48, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=1, intermediate_size=80, head_dim=20, sliding_window=9,
+        query_pre_attn_scalar=24, max_position_embeddings=64, tie_word_embeddings=False,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        rope_parameters={
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            "full_attention": {"rope_type": "linear", "rope_theta": 5000.0, "factor": 4.0},
+        },
+    ),
+    "cohere": lambda: transformers.CohereConfig(
+        vocab_size=131, hidden_size=48, num_hidden_layers=2, num_attention_heads=6,
+        num_key_value_heads=2, intermediate_size=80, use_qk_norm=True, logit_scale=0.25,
+        max_position_embeddings=64, bos_token_id=1, eos_token_id=2,
+    ),
+    "cohere2": lambda: transformers.Cohere2Config(
+        vocab_size=131, hidden_size=48, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=80, sliding_window=5, attention_bias=True,
+        layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+        max_position_embeddings=64, bos_token_id=1, eos_token_id=2, tie_word_embeddings=False,
+        logit_scale=2.0,
+    ),
+    "apertus": lambda: transformers.ApertusConfig(
+        vocab_size=131, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=80, max_position_embeddings=64, pad_token_id=0,
+    ),
 }  # fmt: skip
 
 

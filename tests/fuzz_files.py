@@ -134,6 +134,13 @@ def config_files() -> st.SearchStrategy[bytes]:
         "rope_parameters": rope, "attention_bias": False, "max_position_embeddings": 64,
     }  # fmt: skip
     full = {"layer_types": ["full_attention"] * 2}
+    layers = {
+        "num_hidden_layers": 2, "layer_types": ["full_attention", "sliding_attention"],
+        "sliding_window": 8, "sliding_window_pattern": 2, "no_rope_layers": [1, 0],
+        "no_rope_layer_interval": 2, "rope_scaling": {"rope_type": "linear", "factor": 2.0},
+        "logit_scale": 0.5, "final_logit_softcapping": 30.0, "use_sliding_window": True,
+    }  # fmt: skip
+    windows = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
     old = {k: v for k, v in llama.items() if k != "rope_parameters"} | {
         "rope_theta": 1e4, "rope_scaling": rope
     }  # fmt: skip
@@ -149,10 +156,17 @@ def config_files() -> st.SearchStrategy[bytes]:
     seeds = [
         {"model_type": "llama"} | llama, {"model_type": "llama"} | old,
         {"model_type": "qwen2"} | llama | full, {"model_type": "qwen3"} | llama | full,
+        {"model_type": "qwen2"} | old | windows,
         {"model_type": "gpt2"} | gpt2, {"model_type": "bloom"} | bloom,
         {"model_type": "xglm"} | xglm,
+        *({"model_type": kind} | layers for kind in ("gemma2", "gemma3_text", "cohere2", "smollm3")),
+        {"model_type": "gemma3", "text_config": layers}, {"model_type": "mistral"} | llama,
+        {"model_type": "apertus", "rope_parameters": rope}, {"model_type": "cohere", "use_qk_norm": True},
     ]  # fmt: skip
-    structured = changed_object(seeds, ["layer_types", "partial_rotary_factor", "n_inner"])
+    structured = changed_object(
+        seeds,
+        ["layer_types", "partial_rotary_factor", "n_inner", "architectures", "quantization_config"],
+    )
     return st.one_of(structured, structured, changed([json.dumps(seed).encode() for seed in seeds]))
 
 

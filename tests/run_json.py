@@ -20,6 +20,8 @@ REPORT = {
     "identity": {"code": SHA, "seed": 0, "pruning.sparsity": 0.3},
     "models": {"dense": SHA, "hf": SHA},
     "files": {"config.json": [3, SHA]},
+    "origin": {"name": "a/b", "base_model": ["a/b"], "language": ["fr"], "license": "mit"},
+    "card": [3, SHA],
 }
 METRICS = {
     "task": "xnli", "protocol": "paper", "labels": ["no", "yes"], "data": "xnli",

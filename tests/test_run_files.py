@@ -38,13 +38,13 @@ NULL = re.compile(
 )
 EMPTY = re.compile(
     r"tokens|seconds|peak_memory_bytes|environment|identity|files|languages( (en|fr))?( rankc)?|labels|gap_to_english"
-    r"|pruning|calibration|config"
+    r"|pruning|calibration|config|origin base_model|origin language"
 )
-SIZE = r"seed|files config.json 0|[ab].npz 0"  # a size that is none is that of no file
+SIZE = r"seed|files config.json 0|card 0|[ab].npz 0"  # a size that is none is that of no file
 NEGATIVE = re.compile(rf"gap_to_english fr|languages \w+ interval \d|{SIZE}")
 HUGE = re.compile(SIZE)
 NEEDED = re.compile(
-    r"sparsity \w+|digests masks|models dense|worst \w+|config|languages de (perplexity|tokens)"
+    r"sparsity \w+|digests masks|models dense|origin name|worst \w+|config|languages de (perplexity|tokens)"
 )
 WRONG = (None, "text", -1, [], {}, float("inf"), 10**400, True, ...)
 

@@ -88,7 +88,7 @@ def language_vectors(
         limit = model.config.max_positions
         batches += group_by_length(rows, code, micro_batch=SAMPLES_PER_DEVICE, max_length=limit)
         counts[code] = np.array([len(row) for row in rows])
-    samples = calibration_states(model, batches, scorer.mesh, SAMPLES_PER_DEVICE)
+    samples = calibration_states(model, batches, scorer.mesh, SAMPLES_PER_DEVICE, scorer.dtype)
     total = sum(batch.num_tokens for batch in batches)
     with progress_bar("vectors", model.config.n_layers, total, scorer.progress) as bar:
         for layer in range(model.config.n_layers):

@@ -5,13 +5,14 @@ from jaxprune.files.arrays import BROKEN_ZIP, read_npz
 from jaxprune.files.json_text import parse_json
 from jaxprune.files.records import LEFT_OUT_IF_NONE, from_json, read_as, read_json, to_json
 from jaxprune.files.regular import check_regular, open_regular, read_regular
-from jaxprune.files.whole import short_names, write_json, write_text
+from jaxprune.files.whole import json_lines, short_names, write_json, write_text
 
 __all__ = [
     "BROKEN_ZIP",
     "LEFT_OUT_IF_NONE",
     "check_regular",
     "from_json",
+    "json_lines",
     "open_regular",
     "parse_json",
     "read_as",

@@ -31,6 +31,12 @@ def file_facts(path: Path) -> FileFacts:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def text_facts(text: str) -> FileFacts:
+    """Size and SHA-256 of a file that holds a text."""
+    content = text.encode()
+    return len(content), hashlib.sha256(content).hexdigest()
+
+
 def seal(folder: Path) -> None:
     """Writes the table of all files that a folder holds, which is complete then."""
     write_json(folder / TABLE, {name: file_facts(folder / name) for name in _names(folder)})
@@ -172,6 +178,16 @@ def finish(folder: Path) -> None:
     remove(folder)
     filled.rename(folder)
     _remove_if_empty(filled.parent)
+
+
+def replace_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Writes files of a folder that is whole, one after the other, each at once; its table is the caller's to mind."""
+    filled = unfinished(folder)  # beside the folder: a part of a file in it would be nobody's
+    filled.mkdir()
+    for name, text in texts.items():
+        (filled / name).write_text(text, encoding="utf-8")
+        (filled / name).replace(folder / name)
+    discard(folder)
 
 
 @contextlib.contextmanager

@@ -4,17 +4,20 @@ from jaxprune.hf.export import HfWriter, export_hf, exported_beside
 from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
 from jaxprune.hf.hub import FIELDS
 from jaxprune.hf.model import Model, check_model, load
+from jaxprune.hf.origin import CARD, Origin, origin_of
 from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import STORED, shapes, size, stack_layers, to_stored
 
 __all__ = [
+    "CARD",
     "FIELDS",
     "STORED",
     "Fingerprint",
     "HfWriter",
     "InMemory",
     "Model",
+    "Origin",
     "ParameterSource",
     "ShardWriter",
     "check_model",
@@ -23,6 +26,7 @@ __all__ = [
     "exported_beside",
     "exported_digest",
     "load",
+    "origin_of",
     "shapes",
     "size",
     "stack_layers",

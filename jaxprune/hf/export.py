@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from jaxprune.errors import InputError
-from jaxprune.files import sealed
+from jaxprune.files import parse_json, sealed, write_text
 from jaxprune.hf.fingerprint import Fingerprint, files_in
-from jaxprune.hf.hub import CONFIG_FILES
+from jaxprune.hf.hub import CONFIG_FILES, TERMS
 from jaxprune.hf.model import Model, check_model
+from jaxprune.hf.origin import CARD
 from jaxprune.hf.tensors import ShardWriter
 from jaxprune.hf.weights import to_stored
-from jaxprune.models import Params
+from jaxprune.models import Params, family_of
 from jaxprune.schema import PATH, check, known_arguments
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
-BESIDE = (*CONFIG_FILES, "LICENSE*", "README*")
+BESIDE = (*CONFIG_FILES, *TERMS)
 
 
 class HfWriter:
@@ -63,12 +65,23 @@ class HfWriter:
         """Embedding and head, from where the model has them."""
         self._model.source.copy_unpruned(self._shards)
 
-    def close(self) -> None:
-        """Writes config and tokenizer and gives the folder its name."""
+    def close(self, card: str | None = None) -> None:
+        """Writes config, tokenizer and the card, which replaces the model's own, and gives the folder its name."""
         self._shards.close()
         for file in _beside(self._model.folder, BESIDE):
             shutil.copyfile(file, self._unfinished / file.name)
+        self._write_config()
+        if card is not None:
+            write_text(self._unfinished / CARD, card)
         sealed.finish(self._folder)
+
+    def _write_config(self) -> None:
+        """Where less is exported than config.json speaks of, it speaks of that alone."""
+        file = self._unfinished / "config.json"
+        raw = parse_json(file.read_bytes(), str(file), broken="not JSON ({})", strict=False)
+        exported = family_of(self._model.config).exported(raw)
+        if exported != raw:
+            write_text(file, json.dumps(exported, indent=2) + "\n")
 
 
 def exported_beside(model: Model) -> Mapping[str, str]:
@@ -85,6 +98,9 @@ def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
 @known_arguments
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:
     """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
+
+    It gets no model card, as nothing here tells how the parameters came to be; `scripts/prune.py` writes one. A README
+    of the model's folder goes along as it is, and is still about that model.
 
     Args:
       model: gives config, tokenizer and names.

@@ -18,6 +18,8 @@ FIELDS: Mapping[str, Field] = {
 }
 # What pruning reads: no code, no other framework's weights.
 CONFIG_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]
+# What says whose a model is and on what terms, which goes along with what is made from it.
+TERMS = ["LICENSE*", "README*"]
 
 
 def resolve(model: str, revision: str | None = None) -> Path:
@@ -34,9 +36,10 @@ def resolve(model: str, revision: str | None = None) -> Path:
     folder = _local(model)
     if folder is None:
         # safetensors first; .bin only where a repository has nothing else (XGLM, mGPT)
-        folder = _snapshot(model, revision, [*CONFIG_FILES, "*.safetensors"])
+        beside = [*CONFIG_FILES, *TERMS]
+        folder = _snapshot(model, revision, [*beside, "*.safetensors"])
         if not any(folder.glob("*.safetensors")):
-            folder = _snapshot(model, revision, [*CONFIG_FILES, "pytorch_model*.bin"])
+            folder = _snapshot(model, revision, [*beside, "pytorch_model*.bin"])
     return folder
 
 

@@ -48,7 +48,7 @@ class Model:
         from transformers import AutoTokenizer  # late: takes seconds, with torch installed
 
         # transformers makes an empty XGLM, GPT-2 or Qwen tokenizer up where there is none
-        if not any(file for pattern in TOKENIZER_FILES for file in self.folder.glob(pattern)):
+        if not self.has_tokenizer:
             raise InputError(
                 f"{self.folder}: no tokenizer; expected {' or '.join(TOKENIZER_FILES)}"
             )
@@ -70,6 +70,11 @@ class Model:
                 f"{self.config.vocab_size}"
             )
         return tokenizer
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether the folder has a file that a vocabulary may be in."""
+        return any(file for pattern in TOKENIZER_FILES for file in self.folder.glob(pattern))
 
     @property
     def dtype(self) -> str:

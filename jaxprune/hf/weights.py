@@ -76,6 +76,9 @@ class Weights:
         self._opened = opened
         self._prefix = family_of(config).prefix
         self._shapes = shapes(config)
+        self._held = {
+            self._bare(name): name for name in files.names
+        }  # names without and with prefix
         self._check_names()
         for path, layer in self._entries():
             self._check_shape(path, layer)
@@ -88,9 +91,9 @@ class Weights:
         return cls(config, TensorFiles.open(folder), opened)
 
     def name(self, path: str, layer: int = 0) -> str:
-        """The name under which this checkpoint holds a parameter (with the base model's prefix or without)."""
+        """The name under which this checkpoint holds a parameter (with a prefix or without)."""
         bare = stored_name(self.config, path, layer)
-        return self._prefix + bare if self._prefix + bare in self.files else bare
+        return self._held.get(bare, bare)
 
     def paths(self, *parts: str) -> list[str]:
         """Paths of the parameters of "embed", "blocks" or "head"."""
@@ -144,6 +147,9 @@ class Weights:
         """What this process reads of `part`: of every tensor, as stored, its share of the rows."""
         arrays = {}
         for below in self._below(path):
+            if not self._shapes[below]:  # a number has no rows to share out
+                arrays[below] = self.read(below, layer)
+                continue
             rows = hosts.share(self.files.info(self.name(below, layer)).shape[0])
             arrays[below] = self._rows(below, np.arange(rows.start, rows.stop), layer)
         return arrays
@@ -152,6 +158,9 @@ class Weights:
         """What `part` returns, out of the shares of all processes."""
         leaves = {}
         for below in self._below(path):
+            if not self._shapes[below]:
+                leaves[below.removeprefix(path + "/")] = share[below]
+                continue
             axis = -1 if is_transposed(self.config, below) else 0
             array = hosts.gather_shares(share[below], self._shapes[below][axis])
             leaves[below.removeprefix(path + "/")] = transposed(array) if axis else array
@@ -200,10 +209,15 @@ class Weights:
         names, paths = {}, {}
         for path in self.paths("embed", "head"):
             stored = self.name(path)
-            bare = stored.removeprefix(self._prefix)
+            bare = self._bare(stored)
             names[stored] = bare if bare == HEAD_TENSOR else self._prefix + bare
             paths[stored] = path
         shards.copy(self.files, names, look=lambda name, part: check_finite(part, paths[name]))
+
+    def _bare(self, name: str) -> str:
+        """A tensor's name without the prefix that it has."""
+        prefixes = (*family_of(self.config).other_prefixes, self._prefix)
+        return name.removeprefix(next((p for p in prefixes if name.startswith(p)), ""))
 
     def _entries(self) -> Iterator[tuple[str, int]]:
         for path in self._shapes:
@@ -217,9 +231,9 @@ class Weights:
                 f"{len(self.files.names)} tensors in all"
             )
         expected = {stored_name(self.config, path, layer): path for path, layer in self._entries()}
-        held = {name.removeprefix(self._prefix): name for name in self.files.names}
+        held = self._held
         if len(held) < len(self.files.names):
-            twice = next(n for n in self.files.names if held[n.removeprefix(self._prefix)] != n)
+            twice = next(n for n in self.files.names if held[self._bare(n)] != n)
             raise InputError(
                 f"{self.files.folder}: tensor {twice} is there with and without prefix"
             )

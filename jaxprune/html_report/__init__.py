@@ -1,4 +1,4 @@
-"""Workdirs → one HTML page that needs nothing else: no network, no script."""
+"""Workdirs → one HTML page that needs nothing else, no network, no script; and what was measured → the model card."""
 
 from jaxprune.html_report.figure import charts_row, verdict_mark
 from jaxprune.html_report.markup import Markup, join, tag

@@ -16,6 +16,7 @@ from jaxprune.evaluation.comparison import (
 )
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning, settings
+from jaxprune.html_report.card import refresh_card
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
@@ -32,8 +33,8 @@ def write_report(
     out: Path | None = None,
     *,
     defaults: Mapping[str, object] | None = None,
-) -> None:
-    """Writes a page about a run, or about what changed between two.
+) -> str | None:
+    """Writes a page about a run, or about what changed between two, and anew the model card in the run's hf/.
 
     Args:
       run: a workdir that was pruned, evaluated or analysed.
@@ -41,14 +42,23 @@ def write_report(
       out: the file; `<run>/report.html` by default.
       defaults: of the fields of a config, by path; those that have them are folded away.
 
+    Returns:
+      What became of the card, see `refresh_card`.
+
     Raises:
       InputError: there is nothing to report or compare, files are broken, or `out` is a folder.
     """
     files = read_files(run)
     before = read_files(against) if against else None
     usual = defaults or {}
-    document = comparison_page(files, before, usual) if before else run_page(files, usual)
+    comparison = _compare(files, before) if before else None
+    document = (
+        comparison_page(files, before, comparison, usual)
+        if before and comparison
+        else run_page(files, usual)
+    )
     write_page(document, run / FILE if out is None else out)
+    return refresh_card(files, before, comparison)
 
 
 def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
@@ -69,9 +79,10 @@ def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
     return page(name, _facts(run), sections)
 
 
-def comparison_page(run: RunFiles, before: RunFiles, defaults: Mapping[str, object]) -> Markup:
+def comparison_page(
+    run: RunFiles, before: RunFiles, comparison: Comparison, defaults: Mapping[str, object]
+) -> Markup:
     """The page of a run compared with the run before."""
-    comparison = _compare(run, before)
     tasks, sections = comparison.tasks, []
     options = before.options | run.options
     if tasks or comparison.perplexity:

@@ -1,12 +1,21 @@
 """config.json and parameters → a model's embedding, blocks of four sites, and head, as Flax NNX modules."""
 
-from jaxprune.models.attention import Prefix, causal_attention
+from jaxprune.models.attention import Prefix, Scoring, capped, causal_attention
 from jaxprune.models.block import SITES, Block
-from jaxprune.models.config import ModelConfig
+from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
-from jaxprune.models.model import Modules, family_of, init, load_config, logits, modules
-from jaxprune.models.positions import Positions, Tree
+from jaxprune.models.heads import logits_of
+from jaxprune.models.model import (
+    Modules,
+    family_of,
+    init,
+    layer_kind,
+    load_config,
+    logits,
+    modules,
+)
+from jaxprune.models.positions import Kind, Positions, Tree, checked_kind
 from jaxprune.models.trees import (
     BlockParams,
     EmbedParams,
@@ -26,19 +35,27 @@ __all__ = [
     "EmbedParams",
     "Family",
     "HeadParams",
+    "Kind",
+    "LayerKind",
     "MaskTree",
     "ModelConfig",
     "Modules",
     "Params",
     "Positions",
     "Prefix",
+    "RopeConfig",
     "ScoreTree",
+    "Scoring",
     "Tree",
+    "capped",
     "causal_attention",
+    "checked_kind",
     "family_of",
     "init",
+    "layer_kind",
     "load_config",
     "logits",
+    "logits_of",
     "modules",
     "named_leaves",
     "path_name",

@@ -3,52 +3,82 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.errors import InputError, listed, shown
+from jaxprune.errors import InputError, listed, named, shown
 from jaxprune.files import parse_json, read_regular
+from jaxprune.models.reference import known_attributes
 
-# Attributes that leave the logits of a causal language model as they are: bookkeeping, training,
-# generation. Everything that is neither here nor read by a family raises.
+# Attributes that transformers knows and that leave the logits of a causal language model as they are: bookkeeping,
+# training, generation, how a product is computed. What transformers does not know passes without being here.
 IRRELEVANT = frozenset(
     """
-    architectures
-    attention_dropout activation_dropout attn_pdrop attention_softmax_in_fp32 auto_map bad_words_ids
-    begin_suppress_tokens bias_dropout_fusion bos_token_id chunk_size_feed_forward classifier_dropout
-    decoder_start_token_id diversity_penalty do_sample dropout dtype early_stopping embd_pdrop
-    encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
-    forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout id2label init_std
-    initializer_range is_decoder is_encoder_decoder is_llama_config label2id layerdrop length_penalty
-    masked_softmax_fusion max_length min_length model_type n_ctx no_repeat_ngram_size
-    num_beam_groups num_beams num_return_sequences offset_alibi output_attentions
-    output_hidden_states output_scores pad_token_id prefix pretraining_tp problem_type
-    remove_invalid_values repetition_penalty resid_pdrop return_dict return_dict_in_generate
-    sep_token_id seq_length skip_bias_add skip_bias_add_qkv slow_but_exact
-    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
-    suppress_tokens task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p
-    torch_dtype torchscript transformers.js_config transformers_version typical_p unk_token_id
-    use_bfloat16 use_cache
+    _attn_implementation _attn_implementation_internal _commit_hash _experts_implementation
+    _experts_implementation_internal _name_or_path
+    activation_dropout architectures attention_dropout attention_softmax_in_fp32 attn_implementation attn_pdrop
+    bad_words_ids base_model batch_size begin_suppress_tokens bias_dropout_fusion bos_token_id
+    chunk_size_feed_forward classifier_dropout decoder_start_token_id device device_map diversity_penalty do_sample
+    dropout dtype early_stopping embd_pdrop encoder_no_repeat_ngram_size eos_token_id experts_implementation
+    exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id
+    gradient_checkpointing hidden_dropout id2label init_std initializer_factor initializer_range is_decoder
+    is_encoder_decoder label2id layerdrop length_penalty loss_type masked_softmax_fusion max_length min_length
+    model_type n_ctx name_or_path no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences
+    offset_alibi output_attentions output_hidden_states output_scores pad_token_id prefix pretraining_tp
+    problem_type remove_invalid_values repetition_penalty resid_pdrop return_dict return_dict_in_generate revision
+    sep_token_id seq_length skip_bias_add skip_bias_add_qkv summary_activation
+    summary_first_dropout summary_last_dropout summary_proj_to_labels summary_type summary_use_proj
+    suppress_tokens task_specific_params temperature tf_legacy_loss tie_last_hidden_states tokenizer_class top_k
+    top_p torch_dtype torchscript training transformers_version trust_remote_code typical_p unk_token_id
+    use_bfloat16 use_cache use_kernels use_safetensors vocab_file
     """.split()  # noqa: SIM905
 )
+# What tells of quantised weights: transformers' name, that of its early compressed tensors, and MLX's.
+QUANTISED = ("quantization_config", "compression_config", "quantization")
 
 
 class Attributes:
-    """The attributes of one config.json, each to be read, required to have a value, or refused."""
+    """The attributes of one config.json, each to be read, required to have a value, refused or let pass.
 
-    def __init__(self, raw: Mapping[str, Any], where: str) -> None:
+    Null is absent. An attribute that no family reads is let pass where transformers neither knows nor reads it for
+    this model type, or where it leaves logits alone; else it is refused by name.
+
+    Args:
+      raw: the table as the file has it.
+      where: how errors call it.
+      model_type: whose attributes they are.
+      defaults: what transformers' config class of that type gives an attribute that is absent.
+    """
+
+    def __init__(
+        self,
+        raw: Mapping[str, Any],
+        where: str,
+        model_type: str = "",
+        defaults: Mapping[str, Any] = types.MappingProxyType({}),
+    ) -> None:
         self._raw = dict(raw)
         self._where = where
+        self.model_type = model_type
+        self._defaults = defaults
         self._seen: set[str] = set()
 
     def take(self, name: str, kind: type, *aliases: str, default: Any = ...) -> Any:
-        """The value of `name` (or of an alias), checked to be a `kind`; `default` where it is absent or null.
+        """The value of `name`, checked to be a `kind`.
 
-        A float is finite and above 0, and may be written as an int.
+        Args:
+          name: as the attributes of this type call it first.
+          kind: a float is finite and above 0, and may be written as an int.
+          aliases: other spellings; refused where they say another value.
+          default: of what is absent or null, where transformers' class has none. A number that is null is not
+            what its class gives to an absent one (there null is refused, or has a meaning): it is this default.
         """
         self._seen.update((name, *aliases))
-        value = next((self._raw[n] for n in (name, *aliases) if self._raw.get(n) is not None), None)
+        value = self._spelled(name, aliases)
+        if value is None and not (kind is int and self._holds(name, *aliases)):
+            value = self._defaults.get(name)
         if value is None:
             if default is ...:
                 raise InputError(f"{self._where}: {name} is missing")
@@ -62,10 +92,30 @@ class Attributes:
             raise InputError(f"{self._where}: {name} is {shown(value)}, expected a number above 0")
         return float(value)
 
-    def size(self, name: str, *aliases: str, default: Any = ..., least: int = 1) -> int:
-        """A whole number from `least` to 2**31 - 1."""
+    def is_null(self, name: str) -> bool:
+        """Whether `name` is there and null, which for some attributes says something else than absence."""
+        self._seen.add(name)
+        return name in self._raw and self._raw[name] is None
+
+    def _holds(self, *names: str) -> bool:
+        return any(name in self._raw for name in names)
+
+    def _spelled(self, name: str, aliases: Sequence[str]) -> Any:
+        """The one value of all spellings."""
+        spelled = [(n, v) for n in (name, *aliases) if (v := self._raw.get(n)) is not None]
+        for other, value in spelled[1:]:
+            first, wanted = spelled[0]
+            if value != wanted:
+                raise self.refuse(
+                    f"{first}={shown(wanted)} and {other}={shown(value)} are two spellings of one attribute; "
+                    "expected the same value, or one of them"
+                )
+        return spelled[0][1] if spelled else None
+
+    def size(self, name: str, *aliases: str, default: Any = ..., least: int = 1) -> Any:
+        """A whole number from `least` to 2**31 - 1; None only as the `default`."""
         value = self.take(name, int, *aliases, default=default)
-        if not least <= value < 2**31:
+        if value is not None and not least <= value < 2**31:
             bound = f"{least} or more" if value < least else "less than 2**31"
             raise InputError(f"{self._where}: {name} is {shown(value)}, expected {bound}")
         return value
@@ -79,24 +129,77 @@ class Attributes:
                 f"{self._where}: {name}={shown(value)} is not supported, only {', '.join(map(shown, allowed))}"
             )
 
-    def part(self, name: str, raw: Mapping[str, Any]) -> Attributes:
-        """Those of a table inside the config."""
-        return Attributes(raw, f"{self._where}: {name}")
+    def with_defaults(self, defaults: Mapping[str, Any]) -> Attributes:
+        """The same, none of them read yet, with what transformers' class gives to those that are absent."""
+        return Attributes(self._raw, self._where, self.model_type, defaults)
+
+    def part(
+        self,
+        name: str,
+        raw: Mapping[str, Any],
+        defaults: Mapping[str, Any] = types.MappingProxyType({}),
+    ) -> Attributes:
+        """Those of a table inside the config, which is to be finished on its own."""
+        return Attributes(raw, f"{self._where}: {name}", self.model_type, defaults)
 
     def refuse(self, message: str) -> InputError:
         """An error that begins with the file."""
         return InputError(f"{self._where}: {message}")
 
+    def require_causal(self) -> None:
+        """Refuses what is no causal language model in plain weights that transformers' own code runs."""
+        if self._raw.get("auto_map") is not None:
+            raise self.refuse(
+                "auto_map: the model needs code of others, which is not run; "
+                "expected a model that transformers runs by itself"
+            )
+        for name in QUANTISED:
+            if (table := self._raw.get(name)) is not None:
+                raise self.refuse(
+                    f"{name}: the weights are quantised ({_method(table)}): dequantise first"
+                )
+        self.require("is_causal", [True])
+        names = self.take("architectures", list, default=[])
+        if names and not any(self._has_head(name) for name in names):
+            raise self.refuse(
+                f"architectures={shown(names)} is no causal language model; "
+                "expected …ForCausalLM, …LMHeadModel, or a base model with a tied head"
+            )
+
+    def _has_head(self, architecture: object) -> bool:
+        """Whether checkpoints of a class hold a language model's head. A base model's do if the head is tied."""
+        name = str(architecture)
+        if name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+            return True
+        base = name.lower() == f"{self.model_type.replace('_', '')}model"
+        return base and self.take("tie_word_embeddings", bool, default=True)
+
     def finish(self) -> None:
-        """Raises if an attribute was neither read nor known to be without effect."""
-        left = set(self._raw) - self._seen - IRRELEVANT
-        unknown = sorted(name for name in left if not name.startswith("_"))
-        if unknown:
-            raise InputError(f"{self._where}: attributes that are not handled: {listed(unknown)}")
+        """Raises if an attribute was not read that may change the logits of transformers."""
+        names = [name for name, value in self._raw.items() if value is not None]
+        left = set(names) - self._seen - IRRELEVANT
+        if not left:
+            return
+        known = known_attributes(self.model_type)
+        if refused := sorted(left if known is None else left & known):
+            raise InputError(f"{self._where}: attributes that are not handled: {listed(refused)}")
 
 
-def read_config(folder: Path) -> tuple[str, Attributes]:
-    """`config.json` of a folder as (model_type, attributes); InputError where it is none."""
+def _method(quantised: object) -> str:
+    """How weights are quantised, in a word."""
+    table = quantised if isinstance(quantised, dict) else {}
+    if table.get("load_in_4bit"):
+        return named(table.get("bnb_4bit_quant_type", "fp4"))
+    if table.get("load_in_8bit"):
+        return "int8"
+    method = table.get("quant_method")
+    if method is None and isinstance(bits := table.get("bits"), int):
+        return f"{shown(bits)} bits"
+    return named(method or "unknown")
+
+
+def read_config(folder: Path) -> Attributes:
+    """The attributes of a folder's `config.json`; InputError where it is none."""
     path = folder / "config.json"
     try:
         content = read_regular(path)
@@ -107,4 +210,4 @@ def read_config(folder: Path) -> tuple[str, Attributes]:
     raw = parse_json(content, str(path), broken="not JSON ({})", strict=False)
     if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
         raise InputError(f"{path}: expected a JSON object with model_type")
-    return raw["model_type"], Attributes(raw, str(path))
+    return Attributes(raw, str(path), raw["model_type"])

@@ -7,13 +7,23 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxprune.models.attention import causal_attention
+from jaxprune.models.attention import Scoring, causal_attention
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.layers import MLP, GatedMLP, LayerNorm, Linear, RMSNorm
-from jaxprune.models.positions import Positions, Tree
+from jaxprune.models.layers import (
+    MLP,
+    GatedMLP,
+    LayerNorm,
+    Linear,
+    OffsetRMSNorm,
+    RMSNorm,
+    ScaleNorm,
+)
+from jaxprune.models.positions import Kind, Positions, Tree
 
 # The inputs of a block's linear layers, in the order in which data meets them.
 SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
+
+Norm = LayerNorm | ScaleNorm | RMSNorm | OffsetRMSNorm
 
 
 class Attention(nnx.Module):
@@ -23,9 +33,9 @@ class Attention(nnx.Module):
     out: Linear
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Float[Array, "B T N H"], Float[Array, "B T K H"], Float[Array, "B T K H"]]:
-        """Queries, keys and values at `positions`, by default 0…T-1."""
+        """Queries, keys and values at `positions`, by default 0…T-1, in a layer of a `kind`."""
         raise NotImplementedError
 
     @property
@@ -33,11 +43,19 @@ class Attention(nnx.Module):
         """ALiBi's slope of each head [N], or None."""
         return None
 
-    def attend(self, x: Float[Array, "B T D"], tree: Tree | None = None) -> Float[Array, "B T NH"]:
+    @property
+    def scoring(self) -> Scoring:
+        """How queries score keys."""
+        config = self.config
+        windows = tuple(kind.window for kind in config.kinds)
+        return Scoring(config.attention_scale, self.slopes, config.attention_softcap, windows)
+
+    def attend(
+        self, x: Float[Array, "B T D"], tree: Tree | None = None, kind: Kind = None
+    ) -> Float[Array, "B T NH"]:
         """The input of `out`."""
-        q, k, v = self.heads(x, None if tree is None else tree.positions)
-        scale, dtype = self.config.attention_scale, self.out.dtype
-        return causal_attention(q, k, v, scale, dtype, self.slopes, tree)
+        q, k, v = self.heads(x, None if tree is None else tree.positions, kind)
+        return causal_attention(q, k, v, self.out.dtype, self.scoring, kind, tree)
 
 
 class Block(nnx.Module):
@@ -50,9 +68,9 @@ class Block(nnx.Module):
 
     def __init__(
         self,
-        attention_norm: LayerNorm | RMSNorm,
+        attention_norm: Norm,
         attention: Attention,
-        mlp_norm: LayerNorm | RMSNorm,
+        mlp_norm: Norm,
         mlp: MLP | GatedMLP,
         residual_from_norm: bool = False,
     ) -> None:
@@ -67,34 +85,82 @@ class Block(nnx.Module):
         return self._normed(self.attention_norm, x)
 
     def leave(
-        self, site: str, residual: Array, u: Array, tree: Tree | None = None
+        self, site: str, residual: Array, u: Array, tree: Tree | None = None, kind: Kind = None
     ) -> tuple[Array, Array]:
         """(residual, input of the next site); after the last site, the block's output twice.
 
-        Rows are one sequence each, or hold a `tree`.
+        Rows are one sequence each, or hold a `tree`. The layer is of a `kind`.
         """
         match site:
             case "qkv":
-                return residual, self.attention.attend(u, tree)
+                return residual, self.attention.attend(u, tree, kind)
             case "attention_out":
-                return self._normed(self.mlp_norm, residual + self.attention.out(u))
+                return self.enter_mlp(residual, self.attention.out(u))
             case "mlp_in":
                 return residual, self.mlp.expand(u)
             case "mlp_out":
-                out = residual + self.mlp.out(u)
+                out = self.add_mlp(residual, self.mlp.out(u))
                 return out, out
         raise ValueError(f"no site {site!r}, only {SITES}")
 
-    def __call__(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
+    def __call__(self, x: Float[Array, "B T D"], kind: Kind = None) -> Float[Array, "B T D"]:
         """The block's output."""
         residual, u = self.enter(x)
         for site in SITES:
-            residual, u = self.leave(site, residual, u)
+            residual, u = self.leave(site, residual, u, kind=kind)
         return residual
 
-    def _normed(self, norm: LayerNorm | RMSNorm, x: Array) -> tuple[Array, Array]:
+    def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
+        """(residual, input of "mlp_in"), from what attention adds."""
+        return self._normed(self.mlp_norm, residual + attended)
+
+    def add_mlp(self, residual: Array, y: Array) -> Array:
+        """The block's output, from what the MLP adds."""
+        return residual + y
+
+    def _normed(self, norm: Norm, x: Array) -> tuple[Array, Array]:
         normed = norm(x)
         return (normed if self.residual_from_norm else x), normed
+
+
+class SandwichBlock(Block):
+    """A block that norms what attention and MLP add, too, as in Gemma 2 and 3."""
+
+    def __init__(
+        self,
+        attention_norm: Norm,
+        attention: Attention,
+        attention_post_norm: Norm,
+        mlp_norm: Norm,
+        mlp: MLP | GatedMLP,
+        mlp_post_norm: Norm,
+    ) -> None:
+        super().__init__(attention_norm, attention, mlp_norm, mlp)
+        self.attention_post_norm = attention_post_norm
+        self.mlp_post_norm = mlp_post_norm
+
+    def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
+        """(residual, input of "mlp_in"), from what attention adds when it is normed."""
+        return super().enter_mlp(residual, self.attention_post_norm(attended))
+
+    def add_mlp(self, residual: Array, y: Array) -> Array:
+        """The block's output, from what the MLP adds when it is normed."""
+        return super().add_mlp(residual, self.mlp_post_norm(y))
+
+
+class ParallelBlock(Block):
+    """A block whose attention and MLP stand side by side behind one norm, as in Cohere's models.
+
+    "mlp_in" is the same input as "qkv", so both have the same statistics.
+    """
+
+    def __init__(self, norm: Norm, attention: Attention, mlp: MLP | GatedMLP) -> None:
+        super().__init__(norm, attention, norm, mlp)
+        del self.mlp_norm  # its parameters stand once
+
+    def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
+        """(residual, input of "mlp_in"): `residual` is still the block's input."""
+        return residual + attended, self.attention_norm(residual)
 
 
 def project_heads(linear: Linear, x: Array, head_dim: int) -> Float[Array, "B T N H"]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
 
 @dataclasses.dataclass(frozen=True)
 class RopeConfig:
@@ -56,6 +60,7 @@ class ModelConfig:
     tied_head: bool
     max_positions: int | None = None  # None: no bound (ALiBi)
     embed_scale: float = 1.0
+    embed_scale_rounded: bool = False  # to the dtype of the weights, see `in_dtype`
     position_zero_row: int | None = None  # XGLM's padding_idx: this row of the sinusoid table is 0
     attention_scale: float = 1.0  # multiplies q·k
     qkv_bias: bool = True
@@ -68,6 +73,19 @@ class ModelConfig:
     logit_scale: float = 1.0
     kinds: tuple[LayerKind, ...] = (LayerKind(),)
     pattern: tuple[int, ...] = (0,)  # layer i is of kinds[pattern[i % len(pattern)]]
+
+    def in_dtype(self, dtype: DTypeLike) -> ModelConfig:
+        """The config of the model whose weights are rounded to `dtype`."""
+        if not self.embed_scale_rounded:
+            return self
+        return dataclasses.replace(
+            self, embed_scale=float(np.asarray(self.embed_scale, jnp.dtype(dtype)))
+        )
+
+    @property
+    def rope(self) -> RopeConfig:
+        """Of the first kind of layer that turns queries and keys."""
+        return next(kind.rope for kind in self.kinds if kind.rope is not None)
 
     def kind(self, layer: int) -> LayerKind:
         """What attention has in this layer."""

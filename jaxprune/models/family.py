@@ -9,10 +9,10 @@ from typing import Any
 from flax import nnx
 
 from jaxprune.models.attributes import Attributes
-from jaxprune.models.block import Attention, Block
+from jaxprune.models.block import Attention, Block, Norm
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.heads import Head
-from jaxprune.models.layers import MLP, GatedMLP, LayerNorm, RMSNorm
+from jaxprune.models.layers import MLP, GatedMLP
 
 
 def sequential_block(family: Family, config: ModelConfig, rngs: nnx.Rngs) -> Block:
@@ -39,9 +39,13 @@ class Family:
         without the base model's `prefix`; block names hold `{i}`. Which paths a config really has
         follows from its modules.
       sites: each pruned kernel of a block → the site that it reads.
-      prefix: of the base model, with its dot.
+      prefix: of the base model, with its dot; exports have it.
+      other_prefixes: what checkpoints may have in its place.
+      defaults: model_type → what transformers' config class gives to each attribute that `parse` reads and a
+        config.json leaves out; those that the class leaves None are not in it.
       ignored: patterns that match the whole names of tensors that old checkpoints hold and no model needs.
       transposed: kernels are stored [out, in].
+      exported: attributes of a model's config.json → those of an export's.
       build_block: (family, config, rngs) → a block; a family whose blocks are not `sequential_block`s
         gives its own.
     """
@@ -50,14 +54,17 @@ class Family:
     parse: Callable[[str, Attributes], ModelConfig]
     to_hf: Callable[[ModelConfig], dict[str, Any]]
     embed: Callable[[ModelConfig, nnx.Rngs], nnx.Module]
-    norm: type[LayerNorm] | type[RMSNorm]
+    norm: Callable[[int, float, nnx.Rngs], Norm]
     attention: Callable[[ModelConfig, nnx.Rngs], Attention]
-    mlp: type[MLP] | type[GatedMLP]
+    mlp: Callable[[ModelConfig, nnx.Rngs], MLP | GatedMLP]
     tensors: Mapping[str, str]
     sites: Mapping[str, str]
     prefix: str
+    other_prefixes: tuple[str, ...] = ()
+    defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     transposed: bool = True
+    exported: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
     build_block: Callable[[Family, ModelConfig, nnx.Rngs], Block] = sequential_block
 
     def block(self, config: ModelConfig, rngs: nnx.Rngs) -> Block:

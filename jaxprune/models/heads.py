@@ -6,15 +6,18 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxprune.models.attention import capped
+from jaxprune.models.block import Norm
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.layers import LayerNorm, RMSNorm, param
+from jaxprune.models.layers import param
 
 
 class Head(nnx.Module):
     """Final norm, then logits by the head's own kernel [D, V] or by the embedding [V, D] where they are tied."""
 
-    def __init__(self, config: ModelConfig, norm: LayerNorm | RMSNorm, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: ModelConfig, norm: Norm, rngs: nnx.Rngs) -> None:
         self.norm = norm
+        self.config = config
         if not config.tied_head:
             self.kernel = param(rngs, (config.d_model, config.vocab_size), 0.02)
 
@@ -23,6 +26,13 @@ class Head(nnx.Module):
     ) -> Float[Array, "... V"]:
         """Logits, float32."""
         kernel = self.kernel[...] if hasattr(self, "kernel") else embedding.T
-        return jnp.matmul(
+        products = jnp.matmul(
             self.norm(x).astype(kernel.dtype), kernel, preferred_element_type=jnp.float32
         )
+        return logits_of(self.config, products)
+
+
+def logits_of(config: ModelConfig, products: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Logits from products of normed states with rows of the head's table: scaled and capped."""
+    scale, limit = config.logit_scale, config.logit_softcap
+    return capped(products if scale == 1.0 else products * scale, limit)

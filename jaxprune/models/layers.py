@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxprune.models.config import ModelConfig, RopeConfig
-from jaxprune.models.positions import Positions, at_positions
+from jaxprune.models.positions import Kind, Positions, at_positions, checked_kind
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -62,9 +62,27 @@ class LayerNorm(nnx.Module):
         self.eps = eps
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        centred = x - jnp.mean(x, axis=-1, keepdims=True)
-        variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
-        return centred * jax.lax.rsqrt(variance + self.eps) * self.scale + self.bias
+        return _standardised(x, self.eps) * self.scale + self.bias
+
+
+class ScaleNorm(nnx.Module):
+    """Layer normalisation without a bias, in float32.
+
+    With `heads`, x is [..., heads, features] and each head has a scale of its own, [heads, features].
+    """
+
+    def __init__(self, features: int, eps: float, rngs: nnx.Rngs, heads: int | None = None) -> None:
+        self.scale = param(rngs, (features,) if heads is None else (heads, features))
+        self.eps = eps
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return _standardised(x, self.eps) * self.scale
+
+
+def _standardised(x: Float[Array, "... D"], eps: float) -> Float[Array, "... D"]:
+    centred = x - jnp.mean(x, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+    return centred * jax.lax.rsqrt(variance + eps)
 
 
 class RMSNorm(nnx.Module):
@@ -80,6 +98,18 @@ class RMSNorm(nnx.Module):
             * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + self.eps)
             * self.scale
         )
+
+
+class OffsetRMSNorm(nnx.Module):
+    """RMS normalisation whose stored scale is the difference from 1, in float32, as in Gemma."""
+
+    def __init__(self, features: int, eps: float, rngs: nnx.Rngs) -> None:
+        self.scale = param(rngs, (features,), 0.0)
+        self.eps = eps
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
+        return x * jax.lax.rsqrt(mean_square + self.eps) * (1.0 + self.scale.astype(jnp.float32))
 
 
 class MLP(nnx.Module):
@@ -110,9 +140,13 @@ class GatedMLP(nnx.Module):
 
 
 def rope_frequencies(head_dim: int, rope: RopeConfig) -> np.ndarray:
-    """Angular frequencies [head_dim / 2] float32; long wavelengths stretched by `factor` as in Llama 3."""
+    """Angular frequencies [head_dim / 2] float32: 1 / (linear_factor · θ^(2i / head_dim)).
+
+    Long wavelengths are stretched by `factor` as in Llama 3.
+    """
     exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
     frequencies = (1.0 / np.float32(rope.theta) ** exponents).astype(np.float32)
+    frequencies /= np.float32(rope.linear_factor)
     if rope.factor is None:
         return frequencies
     turns = rope.original_max_positions * frequencies / (2 * math.pi)
@@ -123,16 +157,49 @@ def rope_frequencies(head_dim: int, rope: RopeConfig) -> np.ndarray:
 
 
 def rotate(
-    x: Float[Array, "B T N H"], frequencies: np.ndarray, positions: Positions | None = None
+    x: Float[Array, "B T N H"],
+    ropes: Sequence[RopeConfig | None],
+    positions: Positions | None = None,
+    kind: Kind = None,
 ) -> Float[Array, "B T N H"]:
-    """Rotary position embedding at `positions`, by default 0…T-1; the halves of H are the two coordinates."""
+    """Rotary position embedding at `positions`, by default 0…T-1.
+
+    Args:
+      x: queries or keys.
+      ropes: of each kind of layer; all of them pair coordinates alike.
+      kind: which of them this layer has.
+    """
     # Tables made once by numpy: in the graph, XLA would take the sine anew for every row and head.
     count = x.shape[1] if positions is None else positions.limit
-    angles = np.arange(count, dtype=np.float32)[:, None] * frequencies  # [P, H/2]
-    cos = at_positions(np.cos(angles)[:, None], positions)
-    sin = at_positions(np.sin(angles)[:, None], positions)
+    cos, sin = (_of_kind(tables, kind) for tables in _rotations(count, x.shape[-1], ropes))
+    cos, sin = at_positions(cos, positions), at_positions(sin, positions)
+    if any(rope is not None and rope.interleaved for rope in ropes):
+        first, second = x[..., ::2], x[..., 1::2]
+        turned = (first * cos - second * sin, second * cos + first * sin)
+        return jnp.stack(turned, axis=-1).reshape(x.shape)
     first, second = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+
+
+def _rotations(
+    count: int, head_dim: int, ropes: Sequence[RopeConfig | None]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Cosines and sines [P, 1, H/2] of each kind of layer; without rotation 1 and 0."""
+    cos, sin = [], []
+    for rope in ropes:
+        none = np.zeros(head_dim // 2, np.float32)
+        frequencies = none if rope is None else rope_frequencies(head_dim, rope)
+        angles = np.arange(count, dtype=np.float32)[:, None] * frequencies
+        cos.append(np.cos(angles)[:, None])
+        sin.append(np.sin(angles)[:, None])
+    return cos, sin
+
+
+def _of_kind(tables: Sequence[np.ndarray], kind: Kind) -> Array | np.ndarray:
+    """The table of a layer's kind; where all are equal, the one that they are."""
+    if all(np.array_equal(table, tables[0]) for table in tables[1:]):
+        return tables[0]
+    return jnp.asarray(np.stack(tables))[checked_kind(kind)]
 
 
 def alibi_slopes(n_heads: int) -> np.ndarray:

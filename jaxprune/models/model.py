@@ -38,12 +38,16 @@ def family_of(config: ModelConfig) -> Family:
 
 def load_config(folder: Path) -> ModelConfig:
     """Reads `config.json`; InputError names each attribute that changes the mathematics and is not handled."""
-    model_type, attributes = read_config(folder)
+    attributes = read_config(folder)
+    model_type = attributes.model_type
     if model_type not in FAMILIES:
         raise attributes.refuse(
             f"model_type {shown(model_type)} is not one of {', '.join(FAMILIES)}"
         )
-    config = FAMILIES[model_type].parse(model_type, attributes)
+    family = FAMILIES[model_type]
+    attributes = attributes.with_defaults(family.defaults.get(model_type, {}))
+    attributes.require_causal()
+    config = family.parse(model_type, attributes)
     attributes.finish()
     return config
 
@@ -58,6 +62,13 @@ def modules(config: ModelConfig) -> Modules:
 
     family = family_of(config)
     return Modules(abstract(family.embed), abstract(family.block), abstract(family.head))
+
+
+def layer_kind(config: ModelConfig, layer: int) -> Int[np.ndarray, ""] | None:
+    """Which of `config.kinds` a layer is, int32; None where there is one kind."""
+    if len(config.kinds) == 1:
+        return None
+    return np.asarray(config.pattern[layer % len(config.pattern)], np.int32)
 
 
 def init(config: ModelConfig, seed: int) -> Params:
@@ -94,10 +105,13 @@ def logits(
     parts = modules(config)
     x = nnx.merge(parts.embed[0], params["embed"])(tokens)
 
-    def body(x: Array, block_params: BlockParams) -> tuple[Array, None]:
-        return nnx.merge(parts.block[0], block_params)(x), None
+    def body(x: Array, layer: tuple[BlockParams, Array | None]) -> tuple[Array, None]:
+        block_params, kind = layer
+        return nnx.merge(parts.block[0], block_params)(x, kind), None
 
-    x, _ = jax.lax.scan(body, x, params["blocks"])
+    kinds = [layer_kind(config, i) for i in range(config.n_layers)]
+    stacked = None if len(config.kinds) == 1 else jnp.asarray(kinds)
+    x, _ = jax.lax.scan(body, x, (params["blocks"], stacked))
     out = nnx.merge(parts.head[0], params["head"])(x, params["embed"]["tokens"])
     if order is not None:
         out = jnp.take_along_axis(out, jnp.argsort(order, axis=1)[..., None], axis=1)

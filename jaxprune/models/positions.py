@@ -1,4 +1,4 @@
-"""Where tokens stand when a row is not simply one sequence: trees of tokens, caches of keys."""
+"""Where tokens stand when a row is not simply one sequence: trees, caches; and in which kind of layer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+
+# Which of `ModelConfig.kinds` a layer is, as an array: one program serves all layers. None where there is one kind.
+Kind = Int[Array | np.ndarray, ""] | None
 
 
 @jax.tree_util.register_dataclass
@@ -45,7 +48,14 @@ class Tree:
 
 
 def at_positions(
-    table: Float[np.ndarray, "P ..."], positions: Positions | None
+    table: Float[Array | np.ndarray, "P ..."], positions: Positions | None
 ) -> Float[Array, "*shape"]:
     """Rows of a table of positions 0…P-1: all of them, [P, …], or those of `positions`, [B, T, …]."""
     return jnp.asarray(table) if positions is None else jnp.asarray(table)[positions.index]
+
+
+def checked_kind(kind: Kind) -> Int[Array | np.ndarray, ""]:
+    """The kind of a layer of a model that has several."""
+    if kind is None:
+        raise ValueError("layers of this model are of several kinds: which is this one?")
+    return kind

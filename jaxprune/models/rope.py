@@ -4,42 +4,97 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxprune.errors import shown
+from jaxprune.errors import listed, shown
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import RopeConfig
 
+HANDLED = ("default", "dynamic", "linear", "llama3")
 
-def parse_rope(hf: Attributes) -> RopeConfig:
-    """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of the releases before."""
-    table = {"rope_theta": hf.take("rope_theta", float, default=10000.0)}
-    table |= hf.take("rope_scaling", dict, default={})
-    table |= hf.take("rope_parameters", dict, default={})
-    kind = table.pop("rope_type", table.get("type", "default"))
-    table.pop("type", None)
-    if kind == "default":
-        table.pop("factor", None)
+
+def parse_rope(hf: Attributes, theta: float = 10000.0) -> RopeConfig:
+    """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of the releases before.
+
+    Args:
+      hf: a config that has these attributes.
+      theta: the base where the config names none: the default of its class.
+
+    Raises:
+      InputError: for stretches other than linear, dynamic and that of Llama 3; where both tables are there and say
+        different things (transformers takes `rope_scaling`), or a number stands inside and outside a table and
+        differs.
+    """
+    tables = [hf.take(name, dict, default={}) for name in ("rope_scaling", "rope_parameters")]
+    ropes = [_parse_table(hf, table, theta) for table in filter(None, tables)]
+    if not ropes:
+        return _parse_table(hf, {}, theta)
+    if ropes[0] != ropes[-1]:
+        raise hf.refuse(
+            "rope_scaling and rope_parameters disagree; expected the same rotary positions, or one of them"
+        )
+    return ropes[0]
+
+
+def _parse_table(hf: Attributes, table: dict[str, Any], theta: float) -> RopeConfig:
+    """One table, with what stands beside it."""
     rope = hf.part("rope", table)
-    theta = rope.take("rope_theta", float)
-    if any(part.take("partial_rotary_factor", float, default=1.0) != 1.0 for part in (rope, hf)):
+    if nested := [name for name, value in table.items() if isinstance(value, dict)]:
+        raise rope.refuse(f"a table for each kind of layer is not supported: {listed(nested)}")
+    names = {name: table[name] for name in ("rope_type", "type") if table.get(name) is not None}
+    kind = next(iter(names.values()), "default")
+    if any(other != kind for other in names.values()):
+        raise rope.refuse(f"rope_type={shown(kind)} and type={shown(table['type'])} disagree")
+    if kind not in HANDLED:
+        allowed = ", ".join(map(shown, HANDLED))
+        raise hf.refuse(f"rope_type={shown(kind)} is not supported, only {allowed}")
+    for name in ("rope_type", "type"):
+        rope.require(name, [kind])
+    numbers = {
+        name: _one_of(
+            hf, name, rope.take(name, float, default=None), hf.take(name, float, default=None)
+        )
+        for name in ("rope_theta", "partial_rotary_factor")
+    }
+    if numbers["partial_rotary_factor"] not in (None, 1.0):
         raise hf.refuse("partial_rotary_factor other than 1 is not supported")
+    name = "original_max_position_embeddings"
+    original = _one_of(hf, name, rope.size(name, default=None), hf.size(name, default=None))
     scaling: dict[str, Any] = {}
     if kind == "llama3":
-        names = ("factor", "low_freq_factor", "high_freq_factor")
-        if missing := [n for n in (*names, "original_max_position_embeddings") if n not in table]:
-            raise hf.refuse(f"rope_type llama3 needs {', '.join(missing)}")
-        scaling = {name: rope.take(name, float) for name in names}
-        scaling["original_max_positions"] = rope.size("original_max_position_embeddings")
-        if scaling["low_freq_factor"] >= scaling["high_freq_factor"]:
-            raise rope.refuse("low_freq_factor must be below high_freq_factor")
-    elif kind != "default":
-        raise hf.refuse(f"rope_type={shown(kind)} is not supported, only 'default', 'llama3'")
+        scaling = _llama3(hf, rope, table) | {"original_max_positions": original}
+        if original is None:
+            scaling["original_max_positions"] = hf.size("max_position_embeddings")
+    elif kind == "linear":
+        scaling["linear_factor"] = rope.take("factor", float)
+    else:  # dynamic stretches only what lies beyond max_position_embeddings, which no text here does
+        rope.take("factor", float, default=... if kind == "dynamic" else None)
     rope.finish()
-    return RopeConfig(theta, **scaling)
+    return RopeConfig(numbers["rope_theta"] or theta, **scaling)
+
+
+def _llama3(hf: Attributes, rope: Attributes, table: dict[str, Any]) -> dict[str, float]:
+    names = ("factor", "low_freq_factor", "high_freq_factor")
+    if missing := [name for name in names if name not in table]:
+        raise hf.refuse(f"rope_type llama3 needs {', '.join(missing)}")
+    scaling = {name: rope.take(name, float) for name in names}
+    if scaling["low_freq_factor"] >= scaling["high_freq_factor"]:
+        raise rope.refuse("low_freq_factor must be below high_freq_factor")
+    return scaling
+
+
+def _one_of(hf: Attributes, name: str, inside: Any, outside: Any) -> Any:
+    """A number that stands inside the table of rotary positions or beside it."""
+    if None not in (inside, outside) and inside != outside:
+        raise hf.refuse(
+            f"{name}={shown(outside)} and {name}={shown(inside)} in the table of rotary positions disagree"
+        )
+    return outside if inside is None else inside
 
 
 def rope_parameters(rope: RopeConfig) -> dict[str, Any]:
     """The inverse of `parse_rope`, as transformers 5 writes it."""
     parameters: dict[str, Any] = {"rope_type": "default", "rope_theta": rope.theta}
+    if rope.linear_factor != 1.0:
+        parameters |= {"rope_type": "linear", "factor": rope.linear_factor}
     if rope.factor is not None:
         parameters |= {
             "rope_type": "llama3",

@@ -14,7 +14,7 @@ from jaxprune.calibration import Batch, check_batches, check_ids, cut_pads, toke
 from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, check_model
-from jaxprune.models import SITES, BlockParams, ModelConfig, family_of
+from jaxprune.models import SITES, BlockParams, ModelConfig, family_of, layer_kind
 from jaxprune.passes.blocks import DTYPE, blocks, to_device
 from jaxprune.passes.stats import ActivationStats, check_sums, not_finite, sum_samples
 from jaxprune.passes.walk import (
@@ -72,7 +72,7 @@ def probe(
     if not batches:
         raise InputError("batches: none; allowed: at least one Batch")
     mesh = given_mesh(mesh)
-    states = calibration_states(model, batches, mesh, samples_per_device)
+    states = calibration_states(model, batches, mesh, samples_per_device, dtype)
     counts = token_counts(batches)
     segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden)
     layers: list[SiteSums] = []
@@ -143,7 +143,7 @@ def _shares(batches: Sequence[Batch], samples_per_device: int) -> list[list[tupl
 
 
 def calibration_states(
-    model: Model, batches: Sequence[Batch], mesh: Mesh, samples_per_device: int
+    model: Model, batches: Sequence[Batch], mesh: Mesh, samples_per_device: int, dtype: str
 ) -> CalibrationStates:
     """A calibration set as the first block's input, reading only the embeddings that occur.
 
@@ -162,7 +162,7 @@ def calibration_states(
     cuts = np.cumsum([part.size for part in states.states])[:-1]
     shapes = [part.shape for part in states.states]
     states.states = [x.reshape(s) for x, s in zip(np.split(indices, cuts), shapes, strict=True)]
-    embed(model.config, to_device(table, "float32", mesh), states)
+    embed(model.config.in_dtype(dtype), to_device(table, "float32", mesh), states)
     return states
 
 
@@ -178,12 +178,13 @@ def run_and_measure(
     Raises:
       InputError: a sum is not finite, or all of a site are 0; names layer and site.
     """
+    kind = layer_kind(config, layer)
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:
         enters = segment.collect and segment.start == INPUT
         too_large = overflows(state, context.valid, mesh=states.mesh) if enters else False
         state, sums = run_segment(
-            params, state, context, config=config, mesh=states.mesh, segment=segment
+            (params, kind), state, context, config=config, mesh=states.mesh, segment=segment
         )
         return state, (sums, too_large)
 

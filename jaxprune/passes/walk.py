@@ -15,11 +15,12 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import MODEL, block_specs, by_rows, compiled, on_own_rows, whole
+from jaxprune.devices import MODEL, WHOLE, block_specs, by_rows, compiled, on_own_rows, whole
 from jaxprune.models import (
     SITES,
     BlockParams,
     EmbedParams,
+    Kind,
     ModelConfig,
     Positions,
     Tree,
@@ -152,7 +153,7 @@ def embed_tokens(
 
 @functools.partial(compiled, static_argnames=("config", "mesh", "segment"))
 def run_segment(
-    params: BlockParams,
+    layer: tuple[BlockParams, Kind],
     state: Any,
     context: Context,
     *,
@@ -163,7 +164,7 @@ def run_segment(
     """One micro-batch through one segment of one block, each device on its own rows.
 
     Args:
-      params: of the block, as `block_specs` has them.
+      layer: (parameters of the block as `block_specs` has them, its kind, see `models.layer_kind`).
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
       context: of the micro-batch.
 
@@ -171,20 +172,21 @@ def run_segment(
       The state at `segment.stop` (None without `advance`), and sums of squares over the real tokens of
       every sample, float32 [B, D_site], of each site reached (with `collect`) and of HIDDEN (with `hidden`).
     """
-    specs = block_specs(params, mesh)
-    call = on_own_rows(functools.partial(_segment, config, segment, specs), mesh, specs)
-    return call(params, state, context)
+    specs = block_specs(layer[0], mesh)
+    call = on_own_rows(functools.partial(_segment, config, segment, specs), mesh, (specs, WHOLE))
+    return call(layer, state, context)
 
 
 def _segment(
     config: ModelConfig,
     segment: Segment,
     specs: Any,
-    params: BlockParams,
+    layer: tuple[BlockParams, Kind],
     state: Any,
     context: Context,
 ) -> tuple[Any, dict[str, Array]]:
     graph, _ = modules(config).block
+    params, kind = layer
     dtype = jax.tree.leaves(params["mlp"]["out"]["kernel"])[0].dtype
     sums: dict[str, Array] = {}
 
@@ -198,7 +200,7 @@ def _segment(
         else:
             site = SITES[position - 1]
             here, state = _readable(config, site, specs, params, state)
-            residual, u = nnx.merge(graph, here).leave(site, *state, context.tree)
+            residual, u = nnx.merge(graph, here).leave(site, *state, context.tree, kind)
         if position + 1 == OUTPUT:
             state = residual
             if segment.hidden:

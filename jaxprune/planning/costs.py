@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -124,21 +125,40 @@ def site_widths(config: ModelConfig) -> dict[str, int]:
 
 
 def flops(work: Work) -> int:
-    """Operations of the products in all passes over all samples; of attention the half that is causal.
+    """Operations of the products in all passes over all samples; of attention what is causal and within windows.
 
     A statistics pass leaves out a block's last product, and nothing computes the last block's output.
     """
     config = work.config
     kernels = sum(kernel_sizes(config).values())
     last = config.d_ff * config.d_model
+    windows: collections.Counter[int | None] = collections.Counter()
+    for place, kind in enumerate(
+        config.pattern
+    ):  # not layer by layer: a config may claim any number
+        windows[config.kinds[kind].window] += len(
+            range(place, config.n_layers, len(config.pattern))
+        )
+    final = config.kind(config.n_layers - 1).window
     total = 0
     for count, length in work.groups:
-        attention = 2 * count * length * length * config.n_heads * config.head_dim
-        whole = 2 * count * length * kernels + attention
-        statistics = whole - 2 * count * length * last
-        both = statistics + whole if work.propagate == "block" else whole
-        total += (config.n_layers - 1) * both + statistics
+
+        def whole(window: int | None, count: int = count, length: int = length) -> int:
+            return 2 * count * length * kernels + _attention(config, count, length, window)
+
+        skipped = 2 * count * length * last  # by a statistics pass
+        for window, layers in (windows - collections.Counter([final])).items():
+            passes = 2 * whole(window) - skipped if work.propagate == "block" else whole(window)
+            total += layers * passes
+        total += whole(final) - skipped
     return total
+
+
+def _attention(config: ModelConfig, count: int, length: int, window: int | None) -> int:
+    """Operations of attention's two products in one layer."""
+    seen = length if window is None else min(window, length)
+    pairs = 2 * seen * length - seen * seen  # twice the pairs of a query and a key that it sees
+    return 2 * count * pairs * config.n_heads * config.head_dim
 
 
 def micro_batches(work: Work, machines: Machines, samples_per_device: int) -> int:

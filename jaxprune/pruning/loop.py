@@ -192,7 +192,7 @@ def prune_blocks(
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
         if stats is None:
-            states = calibration_states(model, batches, mesh, samples_per_device)
+            states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
     tokens = sum(token_counts(batches).values())
 
     with progress_bar("prune", model.config.n_layers, tokens, progress) as bar:

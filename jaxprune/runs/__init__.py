@@ -1,8 +1,10 @@
 """A config → a workdir: a whole pruning run, what it writes, how it goes on after a stop, and how it is read back."""
 
+from jaxprune.runs.card import Measured, model_card
 from jaxprune.runs.fields import FIELDS
 from jaxprune.runs.identity import difference
 from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
+from jaxprune.runs.recard import has_card, replace_card
 from jaxprune.runs.records import Asked, Report, RunConfig, Sparsity
 from jaxprune.runs.report import environment, peak_memory
 from jaxprune.runs.verify import verify
@@ -21,6 +23,7 @@ __all__ = [
     "MODEL_DIGEST",
     "REPORT",
     "Asked",
+    "Measured",
     "Report",
     "RunConfig",
     "Sparsity",
@@ -28,11 +31,14 @@ __all__ = [
     "check_workdir",
     "difference",
     "environment",
+    "has_card",
     "is_complete",
+    "model_card",
     "peak_memory",
     "prune_from_config",
     "prune_to_workdir",
     "read_report",
     "read_scored",
+    "replace_card",
     "verify",
 ]

@@ -15,6 +15,7 @@ from jaxprune.hf import HfWriter, Model, stack_layers
 from jaxprune.passes import SiteSums, stack
 from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
 from jaxprune.runs import checkpoint, figures
+from jaxprune.runs.card import model_card
 from jaxprune.runs.resume import FinishedLayers
 
 
@@ -84,7 +85,7 @@ class Outputs:
         self.wait()
         if self._hf is not None:
             self._hf.copy_unpruned()
-            self._hf.close()
+            self._hf.close(model_card(report["config"], report) if self._config.card else None)
         stats = None
         if self._sums[0]:
             stats = stack(self._sums, report["tokens"], self._model.config)

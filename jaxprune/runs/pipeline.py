@@ -15,7 +15,7 @@ from jaxprune import charts
 from jaxprune.calibration import KINDS, Batch, demonstrations, digest, token_batches, token_counts
 from jaxprune.devices import device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
-from jaxprune.hf import Model, load
+from jaxprune.hf import Model, load, origin_of
 from jaxprune.passes import ActivationStats
 from jaxprune.planning import check_fits, plan_of
 from jaxprune.pruning import PrunedBlock, Settings, prune_blocks, summarise
@@ -148,6 +148,7 @@ def _write_blocks(
         summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
         summary["digests"] = digests
         summary["environment"] = environment(device_mesh(**config.mesh))
+        summary["origin"] = origin_of(model, config.model)
         outputs.close({"config": resolved} | summary)
     return summary
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from jaxprune.hf import Origin
 from jaxprune.schema import Count, Hexadecimal, Scalar, Seconds, Share
 
 
@@ -36,7 +37,7 @@ class Models(TypedDict):
 
 
 class Report(TypedDict, total=False):
-    """report.json."""
+    """report.json. `card` is size and SHA-256 of a model card that was written anew after the run."""
 
     sparsity: Sparsity
     tokens: dict[str, Count]
@@ -46,6 +47,8 @@ class Report(TypedDict, total=False):
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]
     models: Models
+    origin: Origin
+    card: tuple[int, str]
     files: dict[str, tuple[int, str]]
     sha256: Hexadecimal
 
@@ -60,12 +63,19 @@ class Asked(TypedDict, total=False):
     target: str
 
 
+class Written(TypedDict, total=False):
+    """The group `output` of config.json, as far as it is asked for later."""
+
+    card: bool
+
+
 class RunConfig(TypedDict, total=False):
     """config.json."""
 
     model: str
     pruning: Asked
     calibration: Asked
+    output: Written
 
 
 class Begun(TypedDict, total=False):

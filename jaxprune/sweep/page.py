@@ -37,6 +37,8 @@ FILE = "report.html"
 _UNIT = "points against dense"
 # A share of rows: changes beyond it are told in numbers, not drawn to scale.
 _FAR = 0.25
+# Times the dense model's perplexity from which on all are of one colour.
+_FAR_RATIO = 2.0
 
 
 def write_sweep_page(sweep: SweepTables, workdir: Path) -> None:
@@ -113,7 +115,8 @@ def _verdict(cell: Cell | Mean | None) -> Markup | None:
 def _task_section(task: str, of_task: TaskTables) -> Section:
     codes = of_task.codes
     rows = [row for row in of_task.rows if not _is_destroyed(row)]
-    charts = [change_chart(_changes(rows, code), title=code, unit=_UNIT) for code in codes]
+    drawn = {code: _changes(rows, code) for code in codes}
+    charts = [change_chart(of, title=code, unit=_UNIT) for code, of in drawn.items() if of]
     means = [_change(row_name(row), row.mean_non_english) for row in rows if row.mean_non_english]
     if means:
         charts.append(change_chart(means, title="mean of the languages but en", unit=_UNIT))
@@ -151,7 +154,9 @@ def _perplexity_section(found: PerplexityTables) -> Section:
         codes,
         title="Perplexity, times the dense model's",
         x_title="text in",
+        limits=(1.0, _FAR_RATIO),
         log=True,
+        show=text.ratio,
     )
     note = tag("p", text.perplexity_note(found), class_="note")
     return Section("perplexity", "Perplexity", join(note, charts_row(drawn), *tables))

@@ -11,6 +11,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from jaxprune.errors import one_line
+
 WIDTH = 100  # columns of a terminal
 JOINED = "\N{NO-BREAK SPACE}"  # between words that `wrapped` keeps on one line
 _GAP = "  "  # between columns
@@ -68,6 +70,11 @@ def pipes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _escaped(cell: str) -> str:
     return cell.strip().replace("|", r"\|").replace("*", r"\*")
+
+
+def as_code(name: str) -> str:
+    """A name as code in Markdown, on one line, whatever is in it."""
+    return f"`{one_line(name).replace('`', chr(39))}`"
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -50,7 +50,7 @@ def test_base_config_has_every_field_of_the_contract():
             "drop": "lowest",
             "propagate": "block",
         },
-        "output": {"params": False, "hf": True, "figures": False},
+        "output": {"params": False, "hf": True, "card": True, "figures": False},
         "mesh": {"data": -1, "model": 1},
     }
     config = base_config().to_dict()

@@ -75,10 +75,10 @@ def random_model(name, folder):
 
 @pytest.fixture(scope="module", params=["xglm", "bloom"])  # </s> in front; no special tokens
 def folder(request, tmp_path_factory):
-    """A bundled model; for Llama, of which there is none, random weights with its tokenizer."""
-    if request.param != "llama":
-        return str(NANO / request.param)
-    return random_model("llama", tmp_path_factory.mktemp("llama"))
+    """A bundled model; of a family of which there is none, random weights with a tokenizer of theirs."""
+    name = request.param
+    bundled = NANO / name
+    return str(bundled) if bundled.is_dir() else random_model(name, tmp_path_factory.mktemp(name))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,18 @@ def test_continuations_score_alike(both):
     greedy = [is_greedy for _, is_greedy in got]
     assert greedy == [is_greedy for _, is_greedy in want]
     assert any(greedy)  # a translation that these have learnt
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["mistral", "smollm3", "gemma2", "gemma3", "cohere", "cohere2", "apertus"],
+    indirect=True,
+)
+def test_every_family_scores_as_the_harness_has_it(both):
+    got, want = (
+        model.loglikelihood(requests("loglikelihood", PAIRS), disable_tqdm=True) for model in both
+    )
+    np.testing.assert_allclose([a for a, _ in got], [a for a, _ in want], atol=1e-4, rtol=1e-5)
 
 
 def test_texts_in_windows_score_alike(both):

@@ -34,12 +34,27 @@ ROWS = {
         r"model/config\.json: ",
         lambda p: p.with_file("config.json", b'{"model_type": "bloom", "n_head": 1%s}' % (b"0" * 5000)),
     ),
-    "missing field": broken(r"config\.json: n_head.* missing", lambda p: p.model(n_head=None)),
+    "a size that is null": broken(
+        r"config\.json: n_head is missing",
+        lambda p: p.with_file("config.json", b'{"model_type": "bloom", "n_head": null}'),
+    ),
     "unknown model_type": broken(r"model_type.*'blom'", lambda p: p.model(model_type="blom")),
     "text as a size": broken(r"config\.json: n_head is '4'", lambda p: p.model(n_head="4")),
     "no heads": broken(r"config\.json: n_head is 0", lambda p: p.model(n_head=0)),
     "heads that do not divide": broken(r"config\.json: .*5", lambda p: p.model(n_head=5)),
-    "unknown attribute": broken(r"config\.json: .*wobble", lambda p: p.model(wobble=1)),
+    "an attribute of other families": broken(
+        r"config\.json: .*attention_chunk_size", lambda p: p.model(attention_chunk_size=8)
+    ),
+    "code of others": broken(r"config\.json: auto_map", lambda p: p.model(auto_map={"AutoModel": "x.X"})),
+    "quantised": broken(
+        r"config\.json: .*quantised \(gptq\)", lambda p: p.model(quantization_config={"quant_method": "gptq"})
+    ),
+    "a classifier": broken(
+        r"config\.json: architectures", lambda p: p.model(architectures=["BloomForSequenceClassification"])
+    ),
+    "two spellings": broken(
+        r"config\.json: n_head=4 and num_attention_heads=2", lambda p: p.model(num_attention_heads=2)
+    ),
     "more layers than there are": broken(r"model: .*no tensor|missing", lambda p: p.model(n_layer=9)),
     "fewer layers than there are": broken(r"h\.1\.|unexpected", lambda p: p.model(n_layer=1)),
     "another vocabulary": broken(r"word_embeddings.*shape", lambda p: p.model(vocab_size=77)),

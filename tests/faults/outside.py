@@ -211,13 +211,13 @@ ROWS = {
     "a tensor whose name does not end": Fault(
         lambda p: p.prune(model=strange_tensors(["x" * 100_000])(p)), r"tensor x{1000,1900} … x*.{,60} model$"
     ),
-    "10,000 attributes too many": Fault(
-        lambda p: p.prune(model=p.model(**{f"a{i}": 1 for i in range(10_000)})),
-        r"attributes that are not handled: a0, a1, .* and 9,988 more$",
+    "10,000 architectures": Fault(
+        lambda p: p.prune(model=p.model(architectures=[f"a{i}" for i in range(10_000)])),
+        r"architectures=\['a0', 'a1', .*\.\.\.\] is no causal language model",
     ),
-    "an attribute with escapes": Fault(
-        lambda p: p.prune(model=p.model(**{"\x1b]0;x\x07\r\n": 1, "\ud800": 2})),
-        r"not handled: '\\x1b\]0;x\\x07\\r\\n', '\\ud800'$",
+    "an architecture with escapes": Fault(
+        lambda p: p.prune(model=p.model(architectures=["\x1b]0;x\x07\r\n", "\ud800"])),
+        r"architectures=\['\\x1b\]0;x\\x07\\r\\n', '\\ud800'\]",
     ),
     "10,000 fields": Fault(
         lambda p: p.evaluate(

@@ -20,6 +20,7 @@ from jaxprune.models import logits
 # Each family, with a head of its own and with a tied one, with biases and without
 NAMES = (
     "xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "llama3-tied-biases", "qwen3",
+    "mistral", "smollm3", "gemma2", "gemma3", "cohere", "cohere2", "apertus",
 )  # fmt: skip
 TOKENS = np.random.default_rng(3).integers(0, 131, (2, 11))
 

@@ -37,7 +37,7 @@ def repository(tmp_path, monkeypatch):
     return make
 
 
-BESIDE = ["config.json", "tokenizer.json", "tokenizer.model", "merges.txt"]
+BESIDE = ["config.json", "tokenizer.json", "tokenizer.model", "merges.txt", "LICENSE", "README.md"]
 NEVER = [
     "modeling_evil.py", "flax_model.msgpack", "tf_model.h5", "rust_model.ot",
     "original/consolidated.00.pth", "original/model.safetensors", "training_args.bin", "onnx/model.onnx",

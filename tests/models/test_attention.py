@@ -7,24 +7,29 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxprune.models.attention import Prefix, causal_attention
+from jaxprune.models.attention import Prefix, Scoring, causal_attention
 from jaxprune.models.layers import alibi_slopes
 from jaxprune.models.positions import Tree
 
 SCALE = 0.4
 
 
-def attention(q, k, v, *, alibi=False, dtype=jnp.float32, tree=None, prefix=None, backend="cpu"):
+def attention(
+    q, k, v, *, alibi=False, dtype=jnp.float32, kind=None, backend="cpu", softcap=None,
+    windows=(None,), **more,
+):  # fmt: skip
     """`causal_attention` as one program, with ALiBi's slopes or without, on the path of a backend."""
     slopes = alibi_slopes(q.shape[2]) if alibi else None
-    call = functools.partial(causal_attention, scale=SCALE, dtype=dtype, slopes=slopes)
+    scoring = Scoring(SCALE, slopes, softcap, windows)
+    call = functools.partial(causal_attention, scoring=scoring, dtype=dtype)
+    more["kind"] = None if kind is None else np.int32(kind)
     with pytest.MonkeyPatch.context() as patch:
         # XLA's own kernel, the path of accelerators, runs on CPUs too
         patch.setattr(jax, "default_backend", lambda: backend)
-        return np.asarray(jax.jit(call)(q, k, v, tree=tree, prefix=prefix))
+        return np.asarray(jax.jit(call)(q, k, v, **more))
 
 
-def plain(q, k, v, slopes=None):
+def plain(q, k, v, slopes=None, window=None, softcap=None):
     """Query by query in float64; head n reads key head n // (N / K)."""
     B, T, N, H = q.shape
     out = np.zeros((B, T, N, H))
@@ -32,6 +37,10 @@ def plain(q, k, v, slopes=None):
         head = n // (N // k.shape[2])
         keys, values = (x[b, : t + 1, head].astype(np.float64) for x in (k, v))
         scores = SCALE * keys @ q[b, t, n].astype(np.float64)
+        if softcap is not None:
+            scores = softcap * np.tanh(scores / softcap)
+        if window is not None:
+            scores[: max(0, t + 1 - window)] = -np.inf
         if slopes is not None:  # BLOOM's bias grows with the key's position, a constant per query
             scores += slopes[n] * np.arange(t + 1)
         weights = np.exp(scores - scores.max())
@@ -60,7 +69,7 @@ def random_tree(B, T, seed=0):
     return parents, Tree(depth.astype(np.int32), ends.astype(np.int32))
 
 
-def plain_tree(q, k, v, parents, slopes=None):
+def plain_tree(q, k, v, parents, *how):
     """Each token with its ancestors as a sequence of its own."""
     B, T, N, H = q.shape
     out = np.zeros((B, T, N * H))
@@ -69,7 +78,7 @@ def plain_tree(q, k, v, parents, slopes=None):
         while parents[b, path[0]] >= 0:
             path.insert(0, parents[b, path[0]])
         chosen = [x[b : b + 1, path] for x in (q, k, v)]
-        out[b, t] = plain(*chosen, slopes)[0, -1]
+        out[b, t] = plain(*chosen, *how)[0, -1]
     return out
 
 
@@ -136,6 +145,58 @@ def test_a_prefix_stands_before_every_row(shape, alibi, backend):
     there = Prefix(keys, values, np.int32(11))
     got = attention(q, k, v, alibi=alibi, prefix=there, backend=backend)
     np.testing.assert_allclose(got, want[:, 11:], rtol=1e-4, atol=2e-5)
+
+
+# Of a model whose layers have a window of 20 keys, or none; chunks of 32 and 64 queries, and one that holds all.
+WINDOWS = (None, 20)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("softcap", [None, 1.5])
+def test_windows_and_capped_scores(softcap, kind, backend):
+    q, k, v = inputs(2, 150, 6, 2, 5)
+    got = attention(q, k, v, windows=WINDOWS, kind=kind, softcap=softcap, backend=backend)
+    want = plain(q, k, v, None, WINDOWS[kind], softcap)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_a_window_in_trees_counts_ancestors(backend):
+    q, k, v = inputs(2, 97, 6, 2, 5)
+    parents, tree = random_tree(2, 97)
+    parents[0], tree.depth[0], tree.ends[0] = np.arange(-1, 96), np.arange(97), 97  # one long path
+    got = attention(q, k, v, windows=WINDOWS, kind=1, tree=tree, backend=backend)
+    want = plain_tree(q, k, v, parents, None, 20)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_a_window_reaches_into_the_prefix(backend):
+    q, k, v = inputs(2, 97, 6, 2, 5)
+    _, *prefix = (x[0] for x in inputs(1, 16, 6, 2, 5, seed=1))
+    before = [np.broadcast_to(x[:11], (2, 11, 2, 5)) for x in prefix]
+    k_whole, v_whole = (np.concatenate(pair, axis=1) for pair in zip(before, (k, v), strict=True))
+    q_whole = np.pad(q, ((0, 0), (11, 0), (0, 0), (0, 0)))
+    there = Prefix(*(x.transpose(1, 0, 2) for x in prefix), np.int32(11))
+    got = attention(q, k, v, windows=WINDOWS, kind=1, prefix=there, backend=backend)
+    want = plain(q_whole, k_whole, v_whole, None, 20)[:, 11:]
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+def test_chunks_outside_the_window_are_not_computed():
+    """A key that is read and masked would still make NaN of 0 · NaN."""
+    q, k, v = inputs(1, 150, 6, 2, 5)
+    want = attention(q, k, v, windows=WINDOWS, kind=1)
+    k[:, :40], v[:, :40] = np.nan, np.nan
+    got = attention(q, k, v, windows=WINDOWS, kind=1)
+    np.testing.assert_array_equal(got[:, 64:], want[:, 64:])
+    assert np.isnan(attention(q, k, v, windows=WINDOWS, kind=0)[:, 64:]).all()
+
+
+def test_layers_of_several_kinds_must_say_which():
+    with pytest.raises(ValueError, match="of several kinds: which"):
+        attention(*inputs(1, 40, 2, 2, 8), windows=WINDOWS)
 
 
 def test_rows_of_pads_hold_no_nan():

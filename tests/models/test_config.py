@@ -1,16 +1,20 @@
 """config.json: what is read, what is refused by name, and the way back."""
 
+import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
+import torch
 import transformers
-from conftest import TINY
+from conftest import TINY, tiny_torch
 from tokenizers import Tokenizer, models
 
 import jaxprune as jp
-from jaxprune.models import family_of, load_config
-from jaxprune.models.attributes import IRRELEVANT
+from jaxprune.models import FAMILIES, family_of, load_config, reference
+from jaxprune.models.attributes import IRRELEVANT, Attributes
 from jaxprune.models.config import RopeConfig
 from jaxprune.models.families.xglm import POSITION_OFFSET
 
@@ -34,33 +38,42 @@ REFUSED = [
     ("xglm", "activation_function", "quick_gelu"),
     ("xglm", "attention_heads", 5),
     ("bloom", "n_head", 5),
-    ("bloom", "n_inner", 128),
+    ("bloom", "attention_chunk_size", 8),
+    ("bloom", "slow_but_exact", True),
     ("llama", "rope_parameters", YARN),
-    ("llama", "rope_parameters", {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}),
-    ("llama", "rope_scaling", {"type": "dynamic", "factor": 2.0}),
+    ("llama", "rope_parameters", {"rope_type": "longrope", "rope_theta": 1e4, "factor": 2.0}),
+    ("llama", "rope_parameters", {"rope_type": "proportional", "rope_theta": 1e4}),
+    ("llama", "rope_parameters", {"full_attention": {"rope_type": "default"}}),
+    ("llama", "rope_scaling", {"type": "ntk", "factor": 2.0}),
     ("llama", "rope_parameters", {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1]}),
     ("llama", "partial_rotary_factor", 0.5),
     ("llama", "hidden_act", "quick_gelu"),
     ("llama", "num_key_value_heads", 4),
-    ("qwen2", "use_sliding_window", True),
-    ("qwen2", "use_mrope", True),
-    ("llama", "rope_interleaved", True),
+    ("llama", "layer_types", ["sliding_attention"] * 3),
+    ("llama", "sliding_window", 8),
+    ("llama", "attention_chunk_size", 8),
+    ("llama", "is_causal", False),
+    ("llama", "text_config", {"vocab_size": 3}),
+    ("llama", "per_layer_config", {"0": {"num_key_value_heads": 1}}),
+    ("llama", "auto_map", {"AutoModelForCausalLM": "modeling_other.Other"}),
+    ("llama", "architectures", ["LlamaForSequenceClassification"]),
+    ("llama", "architectures", ["LlamaForRewardModel"]),
+    ("llama", "architectures", ["LlamaModel"]),
+    ("gpt2", "architectures", ["GPT2DoubleHeadsModel"]),
+    ("qwen3", "layer_types", ["full_attention", "chunked_attention"]),
     ("qwen3", "layer_types", ["full_attention", "sliding_attention"]),
-    ("llama", "quantization_config", {"bits": 4}),
-    ("llama", "logit_softcapping", 30.0),
-    ("bloom", "alibi", False),
-    ("xglm", "normalize_before", False),
-    ("gpt2", "rotary_dim", 64),
+    ("gpt2", "num_attention_heads", 2),
+    ("bloom", "n_embed", 64),
 ]
 
 
 @pytest.mark.parametrize(("name", "attribute", "value"), REFUSED)
 def test_what_changes_the_mathematics_is_refused_by_name(name, attribute, value, tmp_path):
-    raw = tiny(name)
+    raw = tiny(name) | ({"pretraining_tp": 2} if name == "bloom" else {})
     assert raw.get(attribute, "absent") != value
     if attribute.startswith("rope_scaling"):
         raw.pop("rope_parameters")
-    named = {"rope_parameters": "rope", "rope_scaling": "rope_type='dynamic'"}
+    named = {"rope_parameters": "rope", "rope_scaling": "rope_type='ntk'"}
     with pytest.raises(jp.InputError) as caught:
         load_config(written(tmp_path, raw | {attribute: value}))
     message = str(caught.value)
@@ -69,26 +82,44 @@ def test_what_changes_the_mathematics_is_refused_by_name(name, attribute, value,
     assert "\n" not in message
 
 
-def test_attributes_declared_irrelevant_change_no_logits():
-    """None of them is a size or switch that a family reads under another name."""
-    read = set()
-    for name in TINY:
-        raw = TINY[name]().to_dict()
-        read |= set(family_of_raw(raw).to_hf(config_of(raw)))
-    # XGLM's position table has a zero row at pad_token_id: there it is read
-    assert read & IRRELEVANT == {"architectures", "model_type", "pad_token_id"}
+def other_value(value):
+    """Of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    return value / 2 + 0.1 if isinstance(value, float) else value + 1
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_attributes_declared_irrelevant_change_no_logits(name):
+    """Torch's logits after every one of them has changed that a family's config class has."""
+    config = TINY[name]()
+    read = {"pad_token_id"} if config.model_type == "xglm" else set()  # there a row of its table
+    assert set(family_of_raw(config.to_dict()).to_hf(config_of(config.to_dict()))) & IRRELEVANT == {
+        "architectures", "model_type", *read,
+    }  # fmt: skip
+    raw = {key: value for key, value in config.to_dict().items() if isinstance(value, int | float)}
+    names = IRRELEVANT & set(raw) - read - {"is_encoder_decoder", "return_dict"}
+    assert len(names) > 5
+    changed = {key: other_value(raw[key]) for key in names}
+    assert config_of(config.to_dict() | changed) == config_of(config.to_dict())
+    model = tiny_torch(name)
+    other = type(model)(type(config)(**config.to_dict() | changed)).eval()
+    other.load_state_dict(model.state_dict())
+    tokens = torch.arange(40)[None] + 20
+    with torch.no_grad():
+        got, want = (m(tokens, use_cache=False).logits for m in (other, model))
+    torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
 
 
 def family_of_raw(raw):
-    from jaxprune.models import FAMILIES
-
     return FAMILIES[raw["model_type"]]
 
 
 def config_of(raw):
-    from jaxprune.models.attributes import Attributes
-
-    return family_of_raw(raw).parse(raw["model_type"], Attributes(raw, "config.json"))
+    family = family_of_raw(raw)
+    defaults = family.defaults.get(raw["model_type"], {})
+    attributes = Attributes(raw, "config.json", raw["model_type"], defaults)
+    return family.parse(raw["model_type"], attributes)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -107,6 +138,8 @@ def test_the_way_back_is_understood_by_both(name, tmp_path, tiny_folder):
     other.pop("n_inner", None)  # given in full
     if config.family == "qwen2":
         other.pop("max_window_layers", None)  # without effect
+    if config.family == "smollm3":
+        other.pop("no_rope_layer_interval", None)  # given layer by layer
     assert other == {}
 
 
@@ -124,12 +157,27 @@ def test_sizes_are_those_of_transformers(name, tiny_folder):
     assert POSITION_OFFSET == 2
 
 
+LINEAR = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}
+STRETCH = {"factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+
+
 @pytest.mark.parametrize(
     ("old", "want"),
     [
         ({"rope_theta": 5e5}, RopeConfig(5e5)),
         ({"rope_theta": 5e5, "rope_scaling": None}, RopeConfig(5e5)),
         ({}, RopeConfig(1e4)),
+        ({"rope_theta": None, "rope_scaling": {"rope_type": "default", "type": "default"}}, RopeConfig(1e4)),
+        ({"rope_scaling": {"type": "linear", "factor": 4}}, RopeConfig(1e4, linear_factor=4.0)),
+        ({"rope_scaling": {"type": "dynamic", "factor": 4}}, RopeConfig(1e4)),
+        (
+            {"rope_scaling": {"rope_type": "llama3"} | STRETCH},
+            RopeConfig(1e4, 32.0, 1.0, 4.0, 2048),
+        ),
+        (
+            {"original_max_position_embeddings": 64, "rope_scaling": {"rope_type": "llama3"} | STRETCH},
+            RopeConfig(1e4, 32.0, 1.0, 4.0, 64),
+        ),
         (
             {
                 "rope_theta": 5e5,
@@ -146,6 +194,37 @@ def test_rotary_positions_as_older_releases_wrote_them(old, want, tmp_path):
     raw = tiny("llama")
     raw.pop("rope_parameters")
     assert load_config(written(tmp_path, raw | old)).kinds[0].rope == want
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rope_scaling": {"type": "linear", "factor": 2.0}},
+        {"rope_theta": 5e5},
+        {"rope_parameters": LINEAR | {"type": "dynamic"}},
+        {"rope_parameters": LINEAR, "rope_scaling": LINEAR | {"factor": 3.0}},
+    ],
+)
+def test_rotary_positions_that_are_told_twice(change, tmp_path):
+    """transformers takes rope_scaling before rope_parameters, and what is inside before what is beside."""
+    raw = tiny("llama")
+    assert raw["rope_parameters"] == {"rope_theta": 1e4, "rope_type": "default"}
+    with pytest.raises(jp.InputError, match=r"rope.* and .* disagree"):
+        load_config(written(tmp_path, raw | change))
+    raw |= {"rope_scaling": LINEAR, "rope_parameters": LINEAR, "rope_theta": 1e4}
+    assert load_config(written(tmp_path, raw)).kinds[0].rope == RopeConfig(1e4, linear_factor=2.0)
+
+
+def test_dynamic_is_the_default_up_to_its_positions():
+    """By transformers' own module, which stretches longer texts only."""
+    rotary = transformers.models.llama.modeling_llama.LlamaRotaryEmbedding
+    sizes = {"hidden_size": 64, "num_attention_heads": 4, "max_position_embeddings": 32}
+    dynamic = transformers.LlamaConfig(rope_scaling={"type": "dynamic", "factor": 4.0}, **sizes)
+    plain, stretched = rotary(transformers.LlamaConfig(**sizes)), rotary(dynamic)
+    for length, equal in ((1, True), (32, True), (33, False)):
+        places = torch.arange(length)[None]
+        pairs = zip(plain(torch.zeros(1), places), stretched(torch.zeros(1), places), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs) == equal
 
 
 def test_scaling_without_its_numbers(tmp_path):
@@ -167,7 +246,7 @@ def test_other_names_of_the_same_sizes(tmp_path):
     [
         (
             {"model_type": "mixtral"},
-            "model_type 'mixtral' is not one of bloom, gpt2, llama, qwen2, qwen3, xglm",
+            "model_type 'mixtral' is not one of apertus, bloom, cohere, ",
         ),
         ({"model_type": None}, "expected a JSON object with model_type"),
         ({"vocab_size": None}, "vocab_size is missing"),
@@ -194,20 +273,22 @@ DEEP = json.loads("[" * 900 + "]" * 900)
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("llama", {"a\nb": 1}, r"not handled: 'a\\nb'"),
-        ("llama", {"\ud800": 1}, r"not handled: '\\ud800'"),
-        ("llama", {"x" * 3000: 1}, "not handled: 'xxx"),
-        (
-            "llama",
-            dict.fromkeys(map("x{}".format, range(3000)), 1),
-            "not handled: x0, x1, .* and 2,988 more$",
-        ),
         ("llama", {"model_type": "x" * 3000}, "model_type 'x.* is not one of"),
         ("llama", {"vocab_size": DEEP}, r"vocab_size is \[.*, expected int"),
         ("llama", {"hidden_act": "x" * 3000}, "hidden_act='x.* is not supported"),
         ("llama", {"hidden_size": 10**400}, "hidden_size is 10.*, expected less than 2"),
         ("gpt2", {"n_embd": 3 * 10**400}, "n_embd is 30.*, expected less than 2"),
         ("qwen2", {"num_hidden_layers": 2**30, "layer_types": ["full_attention"]}, "layer_types="),
+        (
+            "qwen2",
+            {
+                "num_hidden_layers": 2**30,
+                "layer_types": None,
+                "use_sliding_window": True,
+                "sliding_window": 8,
+            },
+            "num_hidden_layers is 1073741824; with windows in some, at most 10,000",
+        ),
         ("llama", {"head_dim": 7}, "head_dim 7 is odd"),
         ("llama", {"rms_norm_eps": float("nan")}, "rms_norm_eps is nan, expected a number above 0"),
         (
@@ -219,7 +300,6 @@ DEEP = json.loads("[" * 900 + "]" * 900)
         ("xglm", {"pad_token_id": -1}, "pad_token_id is -1, expected 0 or more"),
         ("llama", {"rope_parameters": {"rope_theta": "1"}}, "rope_theta is '1', expected float"),
         ("llama", {"rope_parameters": {"rope_type": DEEP}}, r"rope_type=\[.* is not supported"),
-        ("llama", {"rope_parameters": {"rope_theta": 1, "a\nb": 1}}, r"not handled: 'a\\nb'"),
         ("llama", {"rope_parameters": LLAMA3 | {"factor": None}}, "rope: factor is missing"),
         (
             "llama",
@@ -232,6 +312,23 @@ def test_numbers_and_names_that_no_model_has(name, change, message, tmp_path):
     """Found by fuzz.py: errors of many kinds, memory for 2**30 layers, messages without end."""
     with pytest.raises(jp.InputError, match=message) as caught:
         load_config(written(tmp_path, tiny(name, **change)))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a\nb"], r"not handled: 'a\\nb'"),
+        (["\ud800"], r"not handled: '\\ud800'"),
+        (["x" * 3000], "not handled: 'xxx"),
+        (map("x{}".format, range(3000)), "not handled: x0, x1, .* and 2,988 more$"),
+    ],
+)
+def test_names_as_an_error_shows_them(names, message):
+    """Of a type that transformers' source does not have, every attribute is refused."""
+    with pytest.raises(jp.InputError, match=message) as caught:
+        Attributes(dict.fromkeys(names, 1), "config.json", "none").finish()
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 1000
 
@@ -290,3 +387,135 @@ def test_a_tokenizer_that_cannot_be_read(tmp_path, tiny_folder):
     with pytest.raises(jp.InputError, match="no usable tokenizer") as caught:
         _ = jp.load(tmp_path).tokenizer
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_what_is_missing_is_as_transformers_class_has_it(model_type, tmp_path):
+    """An empty config is the class as it stands; a null is an absence."""
+    every = transformers.AutoConfig.for_model(model_type).to_dict()
+    want = load_config(written(tmp_path, every))
+    assert load_config(written(tmp_path, {"model_type": model_type})) == want
+    raw = {
+        name: value for name, value in every.items() if not isinstance(value, int | float | bool)
+    }
+    # a null cap is no cap
+    nulls = [n for n, v in every.items() if isinstance(v, float | bool) and "softcap" not in n]
+    raw |= dict.fromkeys(nulls, None)
+    assert load_config(written(tmp_path, raw | {"wobble": None, "is_causal": None})) == want
+
+
+def test_nulls_that_mean_something(tmp_path):
+    """Key heads: absent 32, null as many as heads. XGLM's pad: absent 1, null none."""
+    raw = {"model_type": "qwen2", "num_attention_heads": 16, "hidden_size": 64}
+    theirs = transformers.Qwen2Config(**raw, num_key_value_heads=None)
+    got = load_config(written(tmp_path, raw | {"num_key_value_heads": None}))
+    assert got.n_kv_heads == theirs.num_key_value_heads == 16
+    with pytest.raises(jp.InputError, match="no multiple of num_key_value_heads 32"):
+        load_config(written(tmp_path, raw))
+    assert load_config(written(tmp_path, tiny("xglm", pad_token_id=None))).position_zero_row is None
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_what_transformers_knows_is_never_let_pass_unread(model_type, tmp_path):
+    """Fields of its class, its other names for them, generation apart: each read, without effect, or refused."""
+    theirs = type(transformers.AutoConfig.for_model(model_type))
+    names = {field.name for field in dataclasses.fields(theirs)}
+    names |= {*theirs.attribute_map, *theirs.attribute_map.values(), "head_dim", "per_layer_config"}
+    assert names <= reference.known_attributes(model_type) | IRRELEVANT
+    generation = transformers.GenerationConfig()._get_default_generation_params()
+    raw = {"model_type": model_type, "wobble": 1, "unsloth_version": "1", "_x": [2]} | generation
+    assert load_config(written(tmp_path, raw)) == load_config(
+        written(tmp_path, {"model_type": model_type})
+    )
+
+
+def test_transformers_is_read_and_not_imported():
+    program = (
+        f"import runpy, sys; known = runpy.run_path({reference.__file__!r})['known_attributes']; "
+        "assert {'logit_scale', 'is_causal'} <= known('cohere'); assert known('none') is None; "
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [
+        (
+            {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "quant_method": "bitsandbytes"},
+            "nf4",
+        ),
+        ({"load_in_8bit": True, "quant_method": "bitsandbytes"}, "int8"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq"),
+        ({"quant_method": "compressed-tensors"}, "compressed-tensors"),
+        ({"bits": 4, "group_size": 64}, "4 bits"),
+        ({}, "unknown"),
+    ],
+)
+def test_what_is_quantised_is_named(table, kind, tmp_path):
+    """In `quantization` by MLX."""
+    name = "quantization" if "bits" in table and len(table) == 2 else "quantization_config"
+    with pytest.raises(jp.InputError, match=rf"quantised \({kind}\): dequantise first"):
+        load_config(written(tmp_path, tiny("llama", **{name: table})))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"rope_scaling": {"type": "linear", "factor": 8.0}},
+            "rope_type='default' and type='linear'",
+        ),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 8.0}}, None),
+        (
+            {"rope_theta": 2.0, "rope_parameters": {"full_attention": {"rope_theta": 3.0}}},
+            "rope_theta=2",
+        ),
+        (
+            {
+                "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+                "rope_parameters": {"full_attention": {"rope_type": "default"}},
+            },
+            "rope_scaling and full_attention of rope_parameters disagree",
+        ),
+    ],
+)
+def test_rotary_positions_by_kind_of_layer(change, message, tmp_path):
+    """Gemma 3's older `rope_scaling` needs `rope_type`: transformers takes no `type` there."""
+    folder = written(tmp_path, {"model_type": "gemma3_text"} | change)
+    if message is not None:
+        with pytest.raises(jp.InputError, match=message):
+            load_config(folder)
+        return
+    theirs = transformers.AutoConfig.from_pretrained(folder).rope_parameters
+    config = load_config(folder)
+    for layer, kind in ((0, "sliding_attention"), (5, "full_attention")):
+        rope = config.kind(layer).rope
+        assert theirs[kind]["rope_theta"] == rope.theta
+        assert theirs[kind].get("factor", 1.0) == rope.linear_factor
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 2},
+        {"use_sliding_window": True, "sliding_window": None, "max_window_layers": 0},
+        {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0},
+        {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
+        {
+            "use_sliding_window": True,
+            "sliding_window": 8,
+            "layer_types": ["sliding_attention", "attention"],
+        },
+        {"use_sliding_window": False, "sliding_window": 8, "max_window_layers": 0},
+        {"use_sliding_window": True, "layer_types": ["full_attention"] * 2},
+    ],
+)
+@pytest.mark.parametrize("name", ["qwen2", "qwen3"])
+def test_layers_with_windows(name, change, tmp_path):
+    raw = {key: value for key, value in tiny(name).items() if key != "layer_types"} | change
+    theirs = transformers.AutoConfig.for_model(**raw)
+    config = load_config(written(tmp_path, raw))
+    want = [theirs.sliding_window if "sliding" in kind else None for kind in theirs.layer_types]
+    assert [config.kind(layer).window for layer in range(2)] == want
+    assert load_config(written(tmp_path, family_of(config).to_hf(config))) == config

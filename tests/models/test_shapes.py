@@ -93,7 +93,90 @@ def qwen(kind, hidden, layers, heads, kv_heads, ffn, window, **other):
     }  # fmt: skip
 
 
+def relative(kind, hidden, layers, heads, kv_heads, ffn, vocab, **other):
+    """Of Llama's relatives, with what they alone have."""
+    return {
+        "architectures": [f"{kind.capitalize()}ForCausalLM"], "attention_dropout": 0.0,
+        "hidden_size": hidden, "intermediate_size": ffn, "model_type": kind,
+        "num_attention_heads": heads, "num_hidden_layers": layers, "num_key_value_heads": kv_heads,
+        "torch_dtype": "bfloat16", "use_cache": True, "vocab_size": vocab, **other,
+    }  # fmt: skip
+
+
+def gemma3(hidden, layers, heads, kv_heads, ffn, window, **other):
+    return relative(
+        "gemma3_text", hidden, layers, heads, kv_heads, ffn, 262144, sliding_window=window,
+        rope_theta=1000000, rope_local_base_freq=10000, sliding_window_pattern=6, **other,
+    )  # fmt: skip
+
+
+def gemma3_that_sees(*sizes, **other):
+    text = gemma3(*sizes, **other)
+    return {
+        "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3",
+        "text_config": {n: v for n, v in text.items() if n != "architectures"} | {"vocab_size": 262208},
+        "vision_config": {"hidden_size": 1152, "model_type": "siglip_vision_model"},
+    }  # fmt: skip
+
+
+MISTRAL = {"rope_theta": 1000000.0, "rms_norm_eps": 1e-05, "sliding_window": None}
+COHERE = {"layer_norm_eps": 1e-05, "tie_word_embeddings": True}
+APERTUS = {
+    "hidden_act": "xielu", "rope_theta": 12000000, "rope_scaling": {"factor": 8.0, **LLAMA3_ROPE},
+}  # fmt: skip
+
 PUBLISHED = {
+    "google/gemma-3-270m": (gemma3(640, 18, 4, 1, 2048, 512), 268_098_176),
+    "google/gemma-3-1b-pt": (gemma3(1152, 26, 4, 1, 6912, 512), 999_885_952),
+    "google/gemma-3-4b-pt": (gemma3_that_sees(2560, 34, 8, 4, 10240, 1024), None),
+    "google/gemma-3-12b-pt": (gemma3_that_sees(3840, 48, 16, 8, 15360, 1024), None),
+    "google/gemma-3-27b-pt": (
+        gemma3_that_sees(5376, 62, 32, 16, 21504, 1024, head_dim=128, query_pre_attn_scalar=168),
+        None,
+    ),
+    "google/gemma-2-2b": (relative("gemma2", 2304, 26, 8, 4, 9216, 256000), 2_614_341_888),
+    "google/gemma-2-9b": (
+        relative("gemma2", 3584, 42, 16, 8, 14336, 256000), 9_241_705_984,
+    ),
+    "google/gemma-2-27b": (
+        relative("gemma2", 4608, 46, 32, 16, 36864, 256000, head_dim=128,
+                 query_pre_attn_scalar=144),
+        27_227_128_320,
+    ),
+    "mistralai/Mistral-7B-v0.1": (
+        relative("mistral", 4096, 32, 32, 8, 14336, 32000, sliding_window=4096), 7_241_732_096,
+    ),
+    "mistralai/Mistral-7B-v0.3": (
+        relative("mistral", 4096, 32, 32, 8, 14336, 32768, **MISTRAL), 7_248_023_552,
+    ),
+    "mistralai/Mistral-Nemo-Base-2407": (
+        relative("mistral", 5120, 40, 32, 8, 14336, 131072, head_dim=128, **MISTRAL),
+        12_247_782_400,
+    ),
+    "HuggingFaceTB/SmolLM3-3B-Base": (
+        relative("smollm3", 2048, 36, 16, 4, 11008, 128256, tie_word_embeddings=True,
+                 no_rope_layer_interval=4, rope_theta=5000000.0),
+        3_075_098_624,
+    ),
+    "CohereLabs/aya-expanse-8b": (
+        relative("cohere", 4096, 32, 32, 8, 14336, 256000, logit_scale=0.125, **COHERE),
+        8_028_033_024,
+    ),
+    "CohereLabs/aya-expanse-32b": (
+        relative("cohere", 8192, 40, 64, 8, 24576, 256000, logit_scale=0.0625, **COHERE),
+        32_296_476_672,
+    ),
+    "CohereLabs/c4ai-command-r7b-12-2024": (
+        relative("cohere2", 4096, 32, 32, 8, 14336, 256000, logit_scale=0.25,
+                 sliding_window_pattern=4, rope_theta=50000, **COHERE),
+        8_028_033_024,
+    ),
+    "swiss-ai/Apertus-8B-2509": (
+        relative("apertus", 4096, 32, 32, 8, 21504, 131072, **APERTUS), None,
+    ),
+    "swiss-ai/Apertus-70B-2509": (
+        relative("apertus", 8192, 80, 64, 8, 43008, 131072, **APERTUS), None,
+    ),
     "facebook/xglm-564M": (xglm(1024, 24, 16, 4096), 564_463_616),
     "facebook/xglm-1.7B": (xglm(2048, 24, 16, 8192), 1_732_907_008),
     "facebook/xglm-2.9B": (xglm(2048, 48, 16, 8192), 2_941_505_536),
@@ -178,7 +261,9 @@ def test_parameters_and_logits_of_published_sizes(name, tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["facebook/xglm-4.5B", "bigscience/bloom-7b1", "ai-forever/mGPT", "meta-llama/Llama-3.1-8B",
-     "Qwen/Qwen2.5-0.5B", "Qwen/Qwen3-0.6B-Base"],
+     "Qwen/Qwen2.5-0.5B", "Qwen/Qwen3-0.6B-Base", "google/gemma-3-1b-pt", "google/gemma-2-27b",
+     "mistralai/Mistral-Nemo-Base-2407", "HuggingFaceTB/SmolLM3-3B-Base", "CohereLabs/aya-expanse-32b",
+     "CohereLabs/c4ai-command-r7b-12-2024", "swiss-ai/Apertus-70B-2509"],
 )  # fmt: skip
 def test_every_tensor_of_torch_at_full_size(name, tmp_path):
     """Names and shapes of transformers' own model, which is built without memory as well."""

@@ -36,7 +36,7 @@ def passes(mesh):
     texts = {}
     for step in (*PROPAGATIONS["block"].steps, *PROPAGATIONS["site"].steps[:1]):
         how = dict(config=config, mesh=mesh, segment=step.segment)
-        lowered = run_segment.lower(params, x, Context(valid), **how)
+        lowered = run_segment.lower((params, None), x, Context(valid), **how)
         texts[str(step.segment)] = lowered.compile().as_text()
     flat = flatten_dict(params, sep="/")
     kernels = {path: flat[path] for path in FAMILY.sites}
@@ -68,7 +68,7 @@ for devices in (1, 2, 4, 8):
     step = 2 * devices
     piece = (np.ones((step, 8, 32), np.float32), Context(np.ones((step, 8), bool)))
     how = dict(config=config, mesh=some, segment=PROPAGATIONS["dense"].steps[0].segment)
-    compiled = run_segment.lower(block, *jax.device_put(piece, by_rows(some)), **how).compile()
+    compiled = run_segment.lower((block, None), *jax.device_put(piece, by_rows(some)), **how).compile()
     flops[devices] = compiled.cost_analysis()["flops"] * 16 / step
 # the same search finds a collective where there is one
 x = jax.device_put(np.ones((16, 8), np.float32), by_rows(mesh))

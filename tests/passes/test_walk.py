@@ -1,6 +1,7 @@
 """The pass over blocks: the same bits on any number of devices, executables that depth does not multiply."""
 
 import collections
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from device_jobs import (
     in_a_process,
     on_eight_devices,
     optimised,
+    parameters,
     pruned,
     run_case,
     xglm_shaped,
@@ -22,7 +24,8 @@ from device_jobs import (
 
 import jaxprune as jp
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.models import SITES
+from jaxprune.hf.source import InMemory
+from jaxprune.models import SITES, LayerKind, ModelConfig, RopeConfig
 from jaxprune.passes.probe import CalibrationStates, calibration_states
 from jaxprune.passes.walk import (
     INPUT,
@@ -75,10 +78,26 @@ def test_optimised_programs_give_the_same_bits_on_any_mesh_too(alone, models, tm
                     np.testing.assert_allclose(one[path], alone[case][path], rtol=1e-4)
 
 
+def gemma_shaped(n_layers):
+    """Of random weights; each third layer has no window, and rotary positions of its own."""
+    ropes = (LayerKind(5, RopeConfig(1e4)), LayerKind(None, RopeConfig(1e6)))
+    config = ModelConfig(
+        family="gemma3_text", vocab_size=97, d_model=32, n_layers=n_layers, n_heads=4, n_kv_heads=2,
+        head_dim=8, d_ff=64, activation="gelu_pytorch_tanh", norm_eps=1e-5, tied_head=True,
+        max_positions=256, qkv_bias=False, out_bias=False, mlp_bias=False, qk_norm=True,
+        kinds=ropes, pattern=(0, 0, 1),
+    )  # fmt: skip
+    return jp.Model(config, Path("nowhere"), InMemory(config, parameters(config)))
+
+
+@pytest.mark.parametrize("shaped", [xglm_shaped, gemma_shaped])
 @pytest.mark.parametrize("propagate", ["block", "site"])
-def test_deeper_models_compile_no_more(propagate):
-    """XLA compilations of a whole run are counted; every depth has executables of its own."""
-    models = {depth: xglm_shaped(depth) for depth in (1, 2, 12)}
+def test_deeper_models_compile_no_more(propagate, shaped):
+    """XLA compilations of a whole run are counted; every depth has executables of its own.
+
+    Layers of all kinds are there from the third on.
+    """
+    models = {depth: shaped(depth) for depth in (1, 2, 12)}
     counts = collections.Counter()
     counting = {"now": 0}
 
@@ -101,7 +120,11 @@ def micro_batches():
     """A model, and its samples ready for the first block: 5 rows in micro-batches of 2, the last one filled up."""
     model = xglm_shaped(1)
     samples = batch("translation", 5, 16, 97, 3)
-    return model, samples, lambda: calibration_states(model, [samples], device_mesh(1), 2)
+    return (
+        model,
+        samples,
+        lambda: calibration_states(model, [samples], device_mesh(1), 2, "float32"),
+    )
 
 
 def run(micro_batches, segment):
@@ -110,7 +133,7 @@ def run(micro_batches, segment):
     params = jax.tree.map(lambda leaf: leaf[0], model.params["blocks"])
     return ready, ready.run(
         lambda state, context: run_segment(
-            params, state, context, config=model.config, mesh=ready.mesh, segment=segment
+            (params, None), state, context, config=model.config, mesh=ready.mesh, segment=segment
         )
     )
 

@@ -47,6 +47,10 @@ CONFIGS = {
         "llama", n_kv_heads=2, d_ff=768, activation="silu", qkv_bias=False, mlp_bias=False,
         kinds=(LayerKind(rope=RopeConfig(1e4)),),
     ),
+    "mistral": shaped(
+        "mistral", activation="silu", qkv_bias=False, mlp_bias=False,
+        kinds=(LayerKind(window=96, rope=RopeConfig(1e4)),),
+    ),
 }  # fmt: skip
 
 
@@ -58,7 +62,7 @@ def lowered(config, segment, rows, length, dtype="float32"):
     x = jax.ShapeDtypeStruct((rows, length, config.d_model), jnp.float32)
     valid = jax.ShapeDtypeStruct((rows, length), bool)
     return block, run_segment.lower(
-        block, x, Context(valid), config=config, mesh=mesh, segment=segment
+        (block, None), x, Context(valid), config=config, mesh=mesh, segment=segment
     )
 
 
@@ -121,9 +125,17 @@ def products(jaxpr):
     return total
 
 
-@pytest.mark.parametrize("propagate", ["block", "dense", "site"])
-def test_operations_are_those_of_the_traced_products(propagate):
-    config, rows, length = CONFIGS["xglm"], 2, 512
+@pytest.mark.parametrize(
+    ("name", "propagate", "rel"),
+    [
+        ("xglm", "block", 0.03),
+        ("xglm", "dense", 0.03),
+        ("xglm", "site", 0.03),
+        ("mistral", "block", 0.05),
+    ],
+)
+def test_operations_are_those_of_the_traced_products(name, propagate, rel):
+    config, rows, length = CONFIGS[name], 2, 512
     block = modules(config).block[1]
     x = jax.ShapeDtypeStruct((rows, length, config.d_model), jnp.float32)
     valid = jax.ShapeDtypeStruct((rows, length), bool)
@@ -142,12 +154,17 @@ def test_operations_are_those_of_the_traced_products(propagate):
                 u = jax.ShapeDtypeStruct((rows, length, widths[segment.start]), jnp.float32)
                 state = (x, u)
             traced = run_segment.trace(
-                block, state, Context(valid), config=config, mesh=device_mesh(1), segment=segment
+                (block, None),
+                state,
+                Context(valid),
+                config=config,
+                mesh=device_mesh(1),
+                segment=segment,
             )
             total += products(traced.jaxpr.jaxpr)
     predicted = costs.flops(Work(config=config, groups=((rows, length),), propagate=propagate))
-    # attention in chunks of 64 queries computes a little more than half of its square
-    assert predicted == pytest.approx(total, rel=0.03)
+    # attention in chunks of 64 queries computes a little more than half of its square, or than its windows
+    assert predicted == pytest.approx(total, rel=rel)
     assert predicted <= total
 
 

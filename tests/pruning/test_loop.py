@@ -17,7 +17,19 @@ from jaxprune.hf import finite
 from jaxprune.hf.weights import to_stored
 from jaxprune.pruning.settings import Settings
 
-FAMILIES = ("xglm", "bloom", "gpt2", "qwen3")  # Llama's blocks are Qwen3's without its norms
+# Llama's blocks are Qwen3's without its norms, and Mistral's and SmolLM3's are Llama's
+FAMILIES = (
+    "xglm",
+    "bloom",
+    "gpt2",
+    "qwen3",
+    "smollm3",
+    "gemma2",
+    "gemma3",
+    "cohere",
+    "cohere2",
+    "apertus",
+)
 # float32 sums in another order move scores by some 1e-6 of themselves. The closest decision of every
 # comparison below is checked to be wider than this; the seeds are of samples for which it is.
 CLEAR = 1e-5
@@ -86,7 +98,7 @@ def test_blocks_as_in_the_paper_equal_torch(name, model):
     assert share == pytest.approx(0.5)  # every input size is even
 
 
-@pytest.mark.parametrize("name", ["xglm", "qwen3"])
+@pytest.mark.parametrize("name", ["xglm", "qwen3", "cohere2"])
 def test_site_by_site_equals_torch(name, model):
     compare(model, name, sequences(seed=1), Pruner(0.5), "site", sparsity=0.5)
 

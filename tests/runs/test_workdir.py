@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kills import Killed, killed_after
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
@@ -143,21 +144,6 @@ def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
     prune_from_config(config, place / "run", overwrite=True)
     assert verify(place / "run", progress=False) == []
     assert not (place / "run" / "progress").exists()
-
-
-class Killed(BaseException):
-    """As a process ends that is killed: nothing handles it."""
-
-
-def killed_after(steps, real):
-    """A function that can be called as long as there are steps."""
-
-    def call(*arguments, **how):
-        if next(steps, None) is None:
-            raise Killed
-        return real(*arguments, **how)
-
-    return call
 
 
 def test_a_run_killed_as_it_takes_an_older_ones_place_is_never_in_its_own_way(place, monkeypatch):

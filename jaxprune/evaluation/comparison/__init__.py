@@ -7,7 +7,7 @@ from jaxprune.evaluation.comparison.compare import (
     read_run,
     shared_rows,
 )
-from jaxprune.evaluation.comparison.metrics_files import MetricsFile, read_metrics
+from jaxprune.evaluation.comparison.metrics_files import LanguageFigures, MetricsFile, read_metrics
 from jaxprune.evaluation.comparison.records import (
     Comparison,
     ComparisonMethod,
@@ -31,6 +31,7 @@ __all__ = [
     "ComparisonMethod",
     "Evaluated",
     "LanguageComparison",
+    "LanguageFigures",
     "LeftOut",
     "MaskComparison",
     "MeanComparison",

@@ -26,10 +26,14 @@ from jaxprune.devices import compiled, on_own_rows
 from jaxprune.models import (
     Block,
     BlockParams,
+    Kind,
     ModelConfig,
     Positions,
     Prefix,
+    Scoring,
+    capped,
     causal_attention,
+    checked_kind,
     modules,
 )
 
@@ -66,7 +70,7 @@ def _finish(block: Block, residual: Array, attended: Array) -> Array:
 
 @functools.partial(compiled, static_argnames=("config", "mesh", "limit"))
 def prefill(
-    params: tuple[BlockParams, Int[Array, ""]],
+    params: tuple[BlockParams, Kind, Int[Array, ""]],
     x: Float[Array, "B T D"],
     shared: KeyValues,
     *,
@@ -77,23 +81,23 @@ def prefill(
     """A block over left-justified prompts: its output, and their keys and values [B, K, T, H].
 
     Args:
-      params: (parameters of the block, number of tokens in `shared` that are real).
+      params: (parameters of the block, its kind, number of tokens in `shared` that are real).
       shared: what stands before every row.
       limit: all positions are below.
     """
 
     def call(
-        params: tuple[BlockParams, Array], x: Array, shared: KeyValues
+        params: tuple[BlockParams, Kind, Array], x: Array, shared: KeyValues
     ) -> tuple[Array, KeyValues]:
-        block_params, count = params
+        block_params, kind, count = params
         block = nnx.merge(modules(config).block[0], block_params)
         residual, u = block.enter(x)
         places = jnp.broadcast_to(count + jnp.arange(x.shape[1]), x.shape[:2])
-        q, k, v = block.attention.heads(u, Positions(places, limit))
-        dtype, slopes = block.attention.out.dtype, block.attention.slopes
+        attention = block.attention
+        q, k, v = attention.heads(u, Positions(places, limit), kind)
+        dtype = attention.out.dtype
         prefix = Prefix(shared.keys[0], shared.values[0], count) if shared.keys.shape[2] else None
-        scale = config.attention_scale
-        attended = causal_attention(q, k, v, scale, dtype, slopes, prefix=prefix)
+        attended = causal_attention(q, k, v, dtype, attention.scoring, kind, prefix=prefix)
         new = KeyValues(*(y.astype(dtype).transpose(0, 2, 1, 3) for y in (k, v)))
         return _finish(block, residual, attended), new
 
@@ -102,7 +106,7 @@ def prefill(
 
 @functools.partial(compiled, static_argnames=("config", "mesh", "limit"))
 def decode_step(
-    params: tuple[BlockParams, Int[Array, ""], Int[Array, ""]],
+    params: tuple[BlockParams, Kind, Int[Array, ""], Int[Array, ""]],
     x: Float[Array, "B M D"],
     lengths: Int[Array, " B"],
     stretches: Stretches,
@@ -114,28 +118,28 @@ def decode_step(
     """A block over one new token of each beam: its output, and that token's keys and values [B, M, K, H].
 
     Args:
-      params: (parameters of the block, real tokens in the shared stretch, number of the step from 0).
+      params: (parameters of the block, its kind, real tokens in the shared stretch, number of the step from 0).
       lengths: tokens of each prompt, what is shared included.
       stretches: what the token sees besides itself.
       limit: all positions are below.
     """
 
     def call(
-        params: tuple[BlockParams, Array, Array],
+        params: tuple[BlockParams, Kind, Array, Array],
         x: Array,
         lengths: Array,
         stretches: Stretches,
     ) -> tuple[Array, KeyValues]:
-        block_params, count, slot = params
+        block_params, kind, count, slot = params
         block = nnx.merge(modules(config).block[0], block_params)
         residual, u = block.enter(x)
         places = jnp.broadcast_to(lengths[:, None] + slot, x.shape[:2])
-        q, k, v = block.attention.heads(u, Positions(places, limit))
-        dtype = block.attention.out.dtype
+        attention = block.attention
+        q, k, v = attention.heads(u, Positions(places, limit), kind)
+        dtype, scoring = attention.out.dtype, attention.scoring
         new = KeyValues(k.astype(dtype), v.astype(dtype))
-        q = (q * config.attention_scale).astype(dtype)
-        slopes = block.attention.slopes
-        attended = attend_step(q, new, stretches, lengths, count, slot, slopes)
+        q = (q * scoring.scale).astype(dtype)
+        attended = attend_step(q, new, stretches, lengths, count, slot, scoring, kind)
         return _finish(block, residual, attended), new
 
     return on_own_rows(call, mesh)(params, x, lengths, stretches)
@@ -161,36 +165,52 @@ def attend_step(
     lengths: Int[Array, " B"],
     count: Int[Array, ""],
     slot: Int[Array, ""],
-    slopes: np.ndarray | None,
+    scoring: Scoring,
+    kind: Kind = None,
 ) -> Float[Array, "B M NH"]:
     """Attention of each beam's new token to the three stretches and to itself; float32.
 
-    Each stretch is attended to in the order of axes in which its product comes, then all are joined.
+    `q` is scaled already. Each stretch is attended to in the order of axes in which its product comes,
+    then all are joined.
     """
     B, M, N, H = q.shape
     K = new.keys.shape[2]
     q = q.reshape(B, M, K, N // K, H)
-    slope = None if slopes is None else jnp.asarray(slopes).reshape(K, N // K)
+    slope = None if scoring.slopes is None else jnp.asarray(scoring.slopes).reshape(K, N // K)
     P, T, S = (stretch.keys.shape[-2] for stretch in stretches)
     places = (jnp.arange(P), count + jnp.arange(T), lengths[:, None] + jnp.arange(S))
-    visible = (
+    visible: tuple[Array, ...] = (
         jnp.arange(P) < count,
         jnp.arange(T) < lengths[:, None] - count,
         jnp.arange(S) < slot,
     )
+    if (window := _window(scoring, kind)) is not None:
+        first = lengths[:, None] + slot - window + 1
+        visible = tuple(y & (place >= first) for y, place in zip(visible, places, strict=True))
     # One row stands for all in the shared stretch: the queries of all rows meet it in one product.
     shared = jax.tree.map(lambda y: y[0], stretches.shared)
     arrays = (shared, stretches.prompt, stretches.generated)
     axes = (("kbmg", "ksh"), ("bkmg", "bksh"), ("bmkg", "bmksh"))
-    parts = [_attend_self(q, new, slope, lengths + slot)]
+    softcap = scoring.softcap
+    parts = [_attend_self(q, new, slope, softcap, lengths + slot)]
     for names, kv, is_visible, place in zip(axes, arrays, visible, places, strict=True):
         if kv.keys.shape[-2]:
-            parts.append(_attend_stretch(q, names, kv, is_visible, place, slope))
+            parts.append(_attend_stretch(q, names, kv, is_visible, place, slope, softcap))
     largest = functools.reduce(jnp.maximum, (part.largest for part in parts))
     scales = [jnp.exp(part.largest - largest) for part in parts]
     weighted = [(p.out * s[..., None], p.total * s) for p, s in zip(parts, scales, strict=True)]
     out, total = (functools.reduce(jnp.add, column) for column in zip(*weighted, strict=True))
     return (out / total[..., None]).reshape(B, M, N * H)
+
+
+def _window(scoring: Scoring, kind: Kind) -> Int[Array, ""] | int | None:
+    """How many keys a query of this layer sees; None where no layer has a window."""
+    windows = scoring.windows
+    if len({*windows}) == 1:
+        return windows[0]
+    most = np.iinfo(np.int32).max
+    every = jnp.asarray([most if window is None else window for window in windows], jnp.int32)
+    return every[checked_kind(kind)]
 
 
 def _attend_stretch(
@@ -200,6 +220,7 @@ def _attend_stretch(
     visible: Array,
     places: Array,
     slope: Array | None,
+    softcap: float | None,
 ) -> _PartialAttention:
     """Attention to one stretch.
 
@@ -208,6 +229,7 @@ def _attend_stretch(
       names: axes of the scores without that of the keys, and of the keys and values.
       visible, places: [S] or [B, S], which keys are there and their positions.
       slope: [K, G].
+      softcap: see `Scoring`.
     """
     axes, stretch = names
     if "b" in stretch:
@@ -217,6 +239,7 @@ def _attend_stretch(
         scores = jnp.moveaxis(scores, len(batch) + 1, -1)
     else:
         scores = _product(f"bmkgh,{stretch}->{axes}s", q, kv.keys)
+    scores = capped(scores, softcap)
 
     def spread(array: Array, names: str) -> Array:
         missing = [i for i, axis in enumerate(axes + "s") if axis not in names]
@@ -237,10 +260,10 @@ def _attend_stretch(
 
 
 def _attend_self(
-    q: Array, new: KeyValues, slope: Array | None, places: Int[Array, " B"]
+    q: Array, new: KeyValues, slope: Array | None, softcap: float | None, places: Int[Array, " B"]
 ) -> _PartialAttention:
     """Attention of each token to itself."""
-    scores = _product("bmkgh,bmkh->bmkg", q, new.keys)
+    scores = capped(_product("bmkgh,bmkh->bmkg", q, new.keys), softcap)
     if slope is not None:
         scores += slope * places[:, None, None, None].astype(jnp.float32)
     values = jnp.broadcast_to(new.values[..., None, :].astype(jnp.float32), q.shape)

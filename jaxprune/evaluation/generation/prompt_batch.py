@@ -27,7 +27,7 @@ from jaxprune.evaluation.generation.cache import (
 )
 from jaxprune.evaluation.generation.decoding import NextTokens
 from jaxprune.evaluation.generation.resident import Resident
-from jaxprune.models import Positions
+from jaxprune.models import Positions, layer_kind
 from jaxprune.passes import embed_tokens
 
 # Lengths are rounded up to a multiple of this, or of more: each is compiled for.
@@ -132,8 +132,8 @@ def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int
     fixed: dict[str, Any] = {"config": config, "mesh": mesh, "limit": limit}
     x = _embedded(model, tokens, np.arange(tokens.shape[1]), limit)
     layers = []
-    for block in model.blocks:
-        x, key_values = prefill((block, zero), x, empty, **fixed)
+    for layer, block in enumerate(model.blocks):
+        x, key_values = prefill((block, layer_kind(config, layer), zero), x, empty, **fixed)
         layers.append(key_values)
     return SharedPrefix(count, layers)
 
@@ -197,9 +197,10 @@ class PromptBatch:
             for tokens in micro_batches
         ]
         self._prompt: list[KeyValues] = []
-        for block, shared in zip(model.blocks, self._shared.layers, strict=True):
-            before = _on_all(shared, mesh)
-            outputs = [prefill((block, count), x, before, **fixed) for x in states]
+        for layer, block in enumerate(model.blocks):
+            before = _on_all(self._shared.layers[layer], mesh)
+            params = (block, layer_kind(model.config, layer), count)
+            outputs = [prefill(params, x, before, **fixed) for x in states]
             states = [x for x, _ in outputs]
             joined = _joined([kept for _, kept in outputs], width=width, mesh=mesh)
             self._prompt.append(jax.device_put(joined, self._share))
@@ -217,7 +218,7 @@ class PromptBatch:
             if following.parents is not None:
                 generated = reorder(generated, following.parents, mesh=mesh)
             stretches = Stretches(self._shared.layers[layer], self._prompt[layer], generated)
-            params = (block, self._count, slot)
+            params = (block, layer_kind(model.config, layer), self._count, slot)
             x, new = decode_step(params, x, self._on_devices, stretches, **fixed)
             self._generated[layer] = write_token(generated, new, slot, mesh=mesh)
         self.x = x
@@ -281,7 +282,8 @@ def _embedded(
     """The input of the first block, from tokens at `places`, which are broadcast and below `limit`."""
     index = np.broadcast_to(places, tokens.shape).astype(np.int32)
     positions = Positions(index, limit)
-    return embed_tokens(model.embed, tokens, positions, config=model.config, mesh=model.mesh)
+    config = model.config.in_dtype(model.embed["tokens"].dtype)
+    return embed_tokens(model.embed, tokens, positions, config=config, mesh=model.mesh)
 
 
 def _whole(rows: int) -> int:

@@ -37,7 +37,8 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     """Perplexity of a text that is tokenised as one and cut into windows, each scored alone.
 
     A window has WINDOW tokens, or as many as the model has positions if these are fewer; its first token
-    has no prediction. What is left over behind the last whole window does not count, unless it
+    has no prediction. Where the tokenizer puts a BOS in front of the text, each window begins with one, as models
+    such as Gemma have met no text without. What is left over behind the last whole window does not count, unless it
     is all that there is.
 
     Args:
@@ -51,14 +52,20 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     tokens = scorer.model.tokenizer(text, verbose=False)["input_ids"]
     if len(tokens) < 2:
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
-    ends = range(width, len(tokens) + 1, width) or [len(tokens)]
-    windows = [tokens[max(0, end - width) : end] for end in ends]
+    windows = _windows(tokens, width, scorer.model.tokenizer.bos_token_id)
     log_probabilities = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
     mean = log_probabilities.mean(dtype=np.float64)
     if math.isnan(mean):
         raise InputError(f"{name}: the model says NaN, which comes of overflow in it")
     # of a destroyed model too it is a number that JSON can hold
     return Perplexity(math.exp(min(-mean, 700.0)), len(log_probabilities), len(windows))
+
+
+def _windows(tokens: list[int], width: int, bos: int | None) -> list[list[int]]:
+    front = tokens[:1] if tokens[0] == bos else []
+    body, step = tokens[len(front) :], width - len(front)
+    ends = range(step, len(body) + 1, step) or [len(body)]
+    return [front + body[max(0, end - step) : end] for end in ends]
 
 
 def texts(

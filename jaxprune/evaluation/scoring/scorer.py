@@ -29,7 +29,7 @@ from jaxprune.evaluation.scoring.vocabulary import (
     start_softmax,
 )
 from jaxprune.hf import Model
-from jaxprune.models import Tree
+from jaxprune.models import Tree, layer_kind
 from jaxprune.passes import (
     INPUT,
     OUTPUT,
@@ -154,7 +154,8 @@ class Scorer:
         if limit is not None:  # one token beyond them is only predicted, and nothing sees it
             positions = np.minimum(positions, limit - 1)
         micro_batches.add(indices, Context(tree=Tree(positions, ends)))
-        embed(self.model.config, to_device(params, "float32", self.mesh), micro_batches)
+        config = self.model.config.in_dtype(self.dtype)
+        embed(config, to_device(params, "float32", self.mesh), micro_batches)
         return micro_batches
 
     def run_blocks(
@@ -167,9 +168,11 @@ class Scorer:
         """Takes the states through blocks start…stop-1, by default all; `on_step` is called after each."""
         config = self.model.config
         stop = config.n_layers if stop is None else stop
-        for params in self._parts.blocks(range(start, stop)):
+        layers = range(start, stop)
+        for i, params in zip(layers, self._parts.blocks(layers), strict=True):
+            layer = (params, layer_kind(config, i))
             step = functools.partial(
-                run_segment, params, config=config, mesh=self.mesh, segment=WHOLE_BLOCK
+                run_segment, layer, config=config, mesh=self.mesh, segment=WHOLE_BLOCK
             )
             micro_batches.run(step)
             on_step()

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxprune.devices import compiled, on_own_rows
 from jaxprune.evaluation.scoring.forest import Forest
-from jaxprune.models import HeadParams, ModelConfig, modules
+from jaxprune.models import HeadParams, ModelConfig, logits_of, modules
 from jaxprune.passes import Context
 
 # Tokens in a slice.
@@ -115,7 +115,7 @@ def start_softmax(
         softmax = RunningSoftmax(
             h, jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros(shape, jnp.int32)
         )
-        return softmax, logits
+        return softmax, logits_of(config, logits)
 
     del context
     return on_own_rows(call, mesh)(params, state)
@@ -140,7 +140,7 @@ def run_slice(
 
     def call(params: VocabularySlice, state: RunningSoftmax) -> RunningSoftmax:
         start, table = params
-        step = functools.partial(_update, start, table, config.vocab_size)
+        step = functools.partial(_update, config, start, table)
         if jax.default_backend() != "cpu":
             return step(state)
         chunks = (-1, math.gcd(state.argmax.size, CPU_POSITIONS))
@@ -152,16 +152,18 @@ def run_slice(
     return on_own_rows(call, mesh)(params, state), None
 
 
-def _update(start: Array, table: Array, vocab_size: int, state: RunningSoftmax) -> RunningSoftmax:
+def _update(
+    config: ModelConfig, start: Array, table: Array, state: RunningSoftmax
+) -> RunningSoftmax:
     ids = start + jnp.arange(table.shape[0])
     logits = jnp.einsum("...d,cd->...c", state.h, table, preferred_element_type=jnp.float32)
-    logits = jnp.where(ids < vocab_size, logits, -jnp.inf)
+    logits = jnp.where(ids < config.vocab_size, logits_of(config, logits), -jnp.inf)
     highest = jnp.max(logits, axis=-1)
     largest = jnp.maximum(state.largest, highest)
     total = state.total * jnp.exp(state.largest - largest)
     total += jnp.sum(jnp.exp(logits - largest[..., None]), axis=-1)
     # XLA's own argmax takes as long on CPUs as a third of the product
-    best = jnp.min(jnp.where(logits == highest[..., None], ids, vocab_size), axis=-1)
+    best = jnp.min(jnp.where(logits == highest[..., None], ids, config.vocab_size), axis=-1)
     return RunningSoftmax(
         state.h, largest, total, jnp.where(highest > state.largest, best, state.argmax)
     )

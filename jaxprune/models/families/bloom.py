@@ -14,7 +14,18 @@ from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import MLP, LayerNorm, Linear, alibi_slopes, param
-from jaxprune.models.positions import Positions
+from jaxprune.models.positions import Kind, Positions
+
+DEFAULTS = {
+    "vocab_size": 250880,
+    "hidden_size": 64,
+    "n_layer": 2,
+    "n_head": 8,
+    "layer_norm_epsilon": 1e-5,
+    "pretraining_tp": 1,
+    "apply_residual_connection_post_layernorm": False,
+    "tie_word_embeddings": True,
+}
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -22,7 +33,9 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     d_model, heads = hf.size("hidden_size", "n_embed"), hf.size("n_head", "num_attention_heads")
     if d_model % heads:
         raise hf.refuse(f"hidden_size {d_model} is not a multiple of n_head {heads}")
-    hf.require("n_inner", [4 * d_model])
+    slices = hf.take("pretraining_tp", int, default=1)
+    # The sum over slices of a product leaves out its bias.
+    hf.require("slow_but_exact", [False] if slices > 1 else [False, True])
     return ModelConfig(
         family="bloom",
         vocab_size=hf.size("vocab_size"),
@@ -33,10 +46,10 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         head_dim=d_model // heads,
         d_ff=4 * d_model,
         activation="gelu_new",
-        norm_eps=hf.take("layer_norm_epsilon", float, default=1e-5),
-        tied_head=hf.take("tie_word_embeddings", bool, default=True),
+        norm_eps=hf.take("layer_norm_epsilon", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
         attention_scale=(d_model // heads) ** -0.5,
-        residual_from_norm=hf.take("apply_residual_connection_post_layernorm", bool, default=False),
+        residual_from_norm=hf.take("apply_residual_connection_post_layernorm", bool),
     )
 
 
@@ -77,7 +90,7 @@ class SelfAttention(Attention):
         self.config = config
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
         """Positions come in by ALiBi, not here."""
         fused = project_heads(self.qkv, x, 3 * self.config.head_dim)  # [B, T, N, 3H]
@@ -114,6 +127,7 @@ FAMILY = Family(
     model_types=("bloom",),
     parse=parse,
     to_hf=to_hf,
+    defaults={"bloom": DEFAULTS},
     embed=Embed,
     norm=LayerNorm,
     attention=SelfAttention,

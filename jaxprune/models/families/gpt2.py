@@ -13,7 +13,19 @@ from jaxprune.models.block import Attention
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param
-from jaxprune.models.positions import Positions
+from jaxprune.models.positions import Kind, Positions
+
+DEFAULTS = {
+    "vocab_size": 50257,
+    "n_positions": 1024,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "scale_attn_weights": True,
+    "tie_word_embeddings": True,
+}
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -26,7 +38,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     hf.require("scale_attn_by_inverse_layer_idx", [False])
     hf.require("reorder_and_upcast_attn", [False, True])  # a question of float16 only
     hf.require("activation_function", list(ACTIVATIONS))
-    scaled = hf.take("scale_attn_weights", bool, default=True)
+    scaled = hf.take("scale_attn_weights", bool)
     return ModelConfig(
         family="gpt2",
         vocab_size=hf.size("vocab_size"),
@@ -36,10 +48,10 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         n_kv_heads=heads,
         head_dim=d_model // heads,
         d_ff=hf.size("n_inner", default=4 * d_model),
-        activation=hf.take("activation_function", str, default="gelu_new"),
-        norm_eps=hf.take("layer_norm_epsilon", float, default=1e-5),
-        tied_head=hf.take("tie_word_embeddings", bool, default=True),
-        max_positions=hf.size("n_positions", "max_position_embeddings", default=1024),
+        activation=hf.take("activation_function", str),
+        norm_eps=hf.take("layer_norm_epsilon", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=hf.size("n_positions", "max_position_embeddings"),
         attention_scale=(d_model // heads) ** -0.5 if scaled else 1.0,
     )
 
@@ -86,7 +98,7 @@ class SelfAttention(Attention):
         self.config = config
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
         """Positions come in by the embedding, not here."""
         heads = (*x.shape[:2], self.config.n_heads, self.config.head_dim)
@@ -117,6 +129,7 @@ FAMILY = Family(
     model_types=("gpt2",),
     parse=parse,
     to_hf=to_hf,
+    defaults={"gpt2": DEFAULTS},
     embed=Embed,
     norm=LayerNorm,
     attention=SelfAttention,

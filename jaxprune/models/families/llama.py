@@ -8,9 +8,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from jaxprune.models.attention_config import (
+    parse_heads,
+    qwen_windows,
+    window_attributes,
+    without_windows,
+)
 from jaxprune.models.attributes import Attributes
-from jaxprune.models.block import Attention, project_heads
-from jaxprune.models.config import LayerKind, ModelConfig
+from jaxprune.models.block import Attention, Norm, project_heads
+from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import (
     ACTIVATIONS,
@@ -18,63 +24,81 @@ from jaxprune.models.layers import (
     Linear,
     RMSNorm,
     param,
-    rope_frequencies,
     rotate,
 )
-from jaxprune.models.positions import Positions
+from jaxprune.models.positions import Kind, Positions
 from jaxprune.models.rope import parse_rope, rope_parameters
+
+_QWEN = {
+    "vocab_size": 151936,
+    "hidden_size": 4096,
+    "intermediate_size": 22016,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 32,
+    "hidden_act": "silu",
+    "max_position_embeddings": 32768,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+    "use_sliding_window": False,
+    "sliding_window": 4096,
+    "max_window_layers": 28,
+}
+DEFAULTS = {
+    "llama": {
+        "vocab_size": 32000,
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "hidden_act": "silu",
+        "max_position_embeddings": 2048,
+        "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": False,
+        "attention_bias": False,
+        "mlp_bias": False,
+    },
+    "qwen2": _QWEN,
+    "qwen3": {**_QWEN, "head_dim": 128, "attention_bias": False},
+}
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Llama, Qwen2 or Qwen3 config.json."""
-    d_model, heads = hf.size("hidden_size"), hf.size("num_attention_heads")
-    kv_heads = hf.size("num_key_value_heads", default=heads)
-    if heads % kv_heads:
-        raise hf.refuse(
-            f"num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
-        )
-    head_dim = hf.size("head_dim", default=128 if model_type == "qwen3" else d_model // heads)
-    if head_dim % 2:
-        raise hf.refuse(f"head_dim {head_dim} is odd; rotary positions turn pairs of coordinates")
+    d_model = hf.size("hidden_size")
+    heads = parse_heads(hf, d_model)
     hf.require("hidden_act", list(ACTIVATIONS))
-    hf.require("use_sliding_window", [False])
-    hf.require("use_mrope", [False])  # Qwen2.5's config.json has it
-    hf.require("rope_interleaved", [False])  # SmolLM2's has it
-    layers = hf.size("num_hidden_layers")
-    # As long a list as the file has: its length alone must not be what a number claims.
-    kinds = hf.take("layer_types", list, default=None)
-    if kinds is not None:
-        hf.require("layer_types", [["full_attention"] * min(layers, len(kinds) + 1)])
-    for unused in (
-        "sliding_window",
-        "max_window_layers",
-    ):  # without effect unless use_sliding_window
-        hf.take(unused, int, default=None)
-    attention_bias = hf.take("attention_bias", bool, default=False)
+    layers, positions = hf.size("num_hidden_layers"), hf.size("max_position_embeddings")
+    rope = parse_rope(hf)
+    if model_type == "llama":
+        kinds, pattern = without_windows(hf, layers, positions, rope)
+    else:
+        kinds, pattern = qwen_windows(hf, layers, rope)
+    # Qwen2's biases are fixed, and only Llama's MLP may have some: transformers reads no attribute there.
+    attention_bias = model_type != "qwen2" and hf.take("attention_bias", bool)
     return ModelConfig(
         family=model_type,
         vocab_size=hf.size("vocab_size"),
         d_model=d_model,
         n_layers=layers,
-        n_heads=heads,
-        n_kv_heads=kv_heads,
-        head_dim=head_dim,
+        **heads._asdict(),
         d_ff=hf.size("intermediate_size"),
-        activation=hf.take("hidden_act", str, default="silu"),
-        norm_eps=hf.take("rms_norm_eps", float, default=1e-6),
-        tied_head=hf.take("tie_word_embeddings", bool, default=False),
-        max_positions=hf.size("max_position_embeddings", default=2048),
-        attention_scale=head_dim**-0.5,
-        qkv_bias=True if model_type == "qwen2" else attention_bias,
-        out_bias=False if model_type == "qwen2" else attention_bias,
-        mlp_bias=hf.take("mlp_bias", bool, default=False),
+        activation=hf.take("hidden_act", str),
+        norm_eps=hf.take("rms_norm_eps", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=positions,
+        attention_scale=heads.head_dim**-0.5,
+        qkv_bias=model_type == "qwen2" or attention_bias,
+        out_bias=attention_bias,
+        mlp_bias=model_type == "llama" and hf.take("mlp_bias", bool),
         qk_norm=model_type == "qwen3",
-        kinds=(LayerKind(rope=parse_rope(hf)),),
+        kinds=kinds,
+        pattern=pattern,
     )
 
 
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
+def common_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The attributes that Llama's relatives have alike."""
     return {
         "architectures": [f"{config.family.capitalize()}ForCausalLM"],
         "model_type": config.family,
@@ -88,11 +112,17 @@ def to_hf(config: ModelConfig) -> dict[str, Any]:
         "hidden_act": config.activation,
         "rms_norm_eps": config.norm_eps,
         "max_position_embeddings": config.max_positions,
-        "rope_parameters": rope_parameters(config.kinds[0].rope),
+        "rope_parameters": rope_parameters(config.rope),
         "attention_bias": config.out_bias,
         "mlp_bias": config.mlp_bias,
         "tie_word_embeddings": config.tied_head,
     }
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`."""
+    windows = window_attributes(config)
+    return common_to_hf(config) | windows | ({"use_sliding_window": True} if windows else {})
 
 
 class Embed(nnx.Module):
@@ -111,28 +141,31 @@ class SelfAttention(Attention):
     """Grouped KV heads with rotary positions; Qwen3 normalises queries and keys head by head."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.config = config
         D, H = config.d_model, config.head_dim
         self.query = Linear(D, config.n_heads * H, config.qkv_bias, rngs)
         self.key = Linear(D, config.n_kv_heads * H, config.qkv_bias, rngs)
         self.value = Linear(D, config.n_kv_heads * H, config.qkv_bias, rngs)
         self.out = Linear(config.n_heads * H, D, config.out_bias, rngs)
         if config.qk_norm:
-            self.query_norm = RMSNorm(H, config.norm_eps, rngs)
-            self.key_norm = RMSNorm(H, config.norm_eps, rngs)
-        self.config = config
+            self.query_norm = self.head_norm(config.n_heads, rngs)
+            self.key_norm = self.head_norm(config.n_kv_heads, rngs)
+
+    def head_norm(self, heads: int, rngs: nnx.Rngs) -> Norm:
+        """The norm of queries or keys, head by head."""
+        del heads
+        return RMSNorm(self.config.head_dim, self.config.norm_eps, rngs)
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
         """Queries and keys are turned by their positions."""
         config = self.config
         q, k, v = (project_heads(w, x, config.head_dim) for w in (self.query, self.key, self.value))
         if config.qk_norm:
             q, k = self.query_norm(q), self.key_norm(k)
-        rope = config.kinds[0].rope
-        assert rope is not None
-        frequencies = rope_frequencies(config.head_dim, rope)
-        return rotate(q, frequencies, positions), rotate(k, frequencies, positions), v
+        ropes = [one.rope for one in config.kinds]
+        return rotate(q, ropes, positions, kind), rotate(k, ropes, positions, kind), v
 
 
 TENSORS = {
@@ -162,6 +195,7 @@ FAMILY = Family(
     model_types=("llama", "qwen2", "qwen3"),
     parse=parse,
     to_hf=to_hf,
+    defaults=DEFAULTS,
     embed=Embed,
     norm=RMSNorm,
     attention=SelfAttention,

@@ -14,10 +14,24 @@ from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family
 from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param, sinusoids
-from jaxprune.models.positions import Positions, at_positions
+from jaxprune.models.positions import Kind, Positions, at_positions
 
 POSITION_OFFSET = 2
 NORM_EPS = 1e-5  # torch's default: XGLM has no attribute for it
+
+
+DEFAULTS = {
+    "vocab_size": 256008,
+    "max_position_embeddings": 2048,
+    "d_model": 1024,
+    "ffn_dim": 4096,
+    "num_layers": 24,
+    "attention_heads": 16,
+    "activation_function": "gelu",
+    "scale_embedding": True,
+    "pad_token_id": 1,
+    "tie_word_embeddings": True,
+}
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -39,12 +53,12 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         n_kv_heads=heads,
         head_dim=d_model // heads,
         d_ff=hf.size("ffn_dim"),
-        activation=hf.take("activation_function", str, default="gelu"),
+        activation=hf.take("activation_function", str),
         norm_eps=NORM_EPS,
-        tied_head=hf.take("tie_word_embeddings", bool, default=True),
-        max_positions=hf.size("max_position_embeddings", default=2048),
-        embed_scale=math.sqrt(d_model) if hf.take("scale_embedding", bool, default=True) else 1.0,
-        position_zero_row=hf.size("pad_token_id", default=1, least=0),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=hf.size("max_position_embeddings"),
+        embed_scale=math.sqrt(d_model) if hf.take("scale_embedding", bool) else 1.0,
+        position_zero_row=hf.size("pad_token_id", default=None, least=0),
         attention_scale=(d_model // heads) ** -0.5,
     )
 
@@ -93,7 +107,7 @@ class SelfAttention(Attention):
         self.config = config
 
     def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None
+        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
         """Positions come in by the embedding, not here."""
         q, k, v = (
@@ -128,6 +142,7 @@ FAMILY = Family(
     model_types=("xglm",),
     parse=parse,
     to_hf=to_hf,
+    defaults={"xglm": DEFAULTS},
     embed=Embed,
     norm=LayerNorm,
     attention=SelfAttention,

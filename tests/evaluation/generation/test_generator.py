@@ -15,7 +15,9 @@ from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.models import logits
 
 # Qwen2's blocks are Llama's with biases
-FAMILIES = ("xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "qwen3")
+FAMILIES = (
+    "xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "qwen3", "gemma2", "gemma3", "cohere2",
+)  # fmt: skip
 STOP = [7, 2, 90, 91, 92]
 NEW = 8
 

@@ -3,6 +3,7 @@
 import json
 import math
 from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,6 +75,34 @@ def test_a_model_without_bound_takes_windows_of_512():
     found = perplexity(scorer, text)
     assert (found.tokens, found.windows) == (size // 512 * 511, size // 512)
     assert found.perplexity == pytest.approx(math.exp(2.5))
+
+
+class Words:
+    """A tokenizer that says the same tokens of every text."""
+
+    def __init__(self, tokens):
+        self.tokens, self.bos_token_id = tokens, tokens[0]
+
+    def __call__(self, text, verbose):
+        return {"input_ids": self.tokens}
+
+
+class Seeing(Saying):
+    """Keeps the windows that it is given."""
+
+    def __call__(self, windows, name):
+        self.windows = windows
+        return super().__call__(windows, name)
+
+
+@pytest.mark.wrong_types
+def test_each_window_begins_with_the_bos_that_the_text_begins_with():
+    tokens = [1, *(i % 50 + 5 for i in range(1300))]
+    scorer = Seeing("bloom", -2.5)
+    scorer.model = SimpleNamespace(config=scorer.model.config, tokenizer=Words(tokens))
+    found = perplexity(scorer, "a text")
+    assert (found.tokens, found.windows) == (1022, 2)
+    assert scorer.windows == [tokens[:512], [1, *tokens[512:1023]]]
 
 
 @pytest.mark.parametrize("text", ["", "a"])

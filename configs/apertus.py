@@ -1,0 +1,18 @@
+"""Apertus (Swiss AI), pruned with translation demonstrations.
+
+python scripts/prune.py --config configs/apertus.py --workdir runs/apertus
+python scripts/prune.py --config configs/apertus.py:70B-2509 --workdir runs/apertus-70b
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config, pick
+
+_SIZES = [f"{size}{kind}-2509" for size in ("8B", "70B") for kind in ("", "-Instruct")]
+MODELS = {size: f"swiss-ai/Apertus-{size}" for size in _SIZES}
+
+
+def get_config(size: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = pick(size, MODELS, default="8B-2509")
+    return config

@@ -1,0 +1,23 @@
+"""Aya and Command R (Cohere, Cohere 2), pruned with translation demonstrations.
+
+python scripts/prune.py --config configs/aya.py --workdir runs/aya
+python scripts/prune.py --config configs/aya.py:command-r7b --workdir runs/command-r7b
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config, pick
+
+MODELS = {
+    "expanse-8b": "CohereLabs/aya-expanse-8b",
+    "expanse-32b": "CohereLabs/aya-expanse-32b",
+    "23-8B": "CohereLabs/aya-23-8B",
+    "23-35B": "CohereLabs/aya-23-35B",
+    "command-r7b": "CohereLabs/c4ai-command-r7b-12-2024",
+}
+
+
+def get_config(size: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = pick(size, MODELS, default="expanse-8b")
+    return config

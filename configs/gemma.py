@@ -1,0 +1,22 @@
+"""Gemma 3 and Gemma 2, pruned with translation demonstrations.
+
+python scripts/prune.py --config configs/gemma.py --workdir runs/gemma
+python scripts/prune.py --config configs/gemma.py:3-4b-pt --workdir runs/gemma-4b
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config, pick
+
+_SIZES = [
+    *(f"3-{size}" for size in ("270m", "270m-it")),
+    *(f"3-{size}-{kind}" for size in ("1b", "4b", "12b", "27b") for kind in ("pt", "it")),
+    *(f"2-{size}{kind}" for size in ("2b", "9b", "27b") for kind in ("", "-it")),
+]
+MODELS = {size: f"google/gemma-{size}" for size in _SIZES}
+
+
+def get_config(size: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = pick(size, MODELS, default="3-270m")
+    return config

@@ -1,0 +1,17 @@
+"""SmolLM3 3B, pruned with translation demonstrations.
+
+python scripts/prune.py --config configs/smollm3.py --workdir runs/smollm3
+python scripts/prune.py --config configs/smollm3.py:3B --workdir runs/smollm3-instruct
+"""
+
+from ml_collections import ConfigDict
+
+from jaxprune.config import base_config, pick
+
+MODELS = {name: f"HuggingFaceTB/SmolLM3-{name}" for name in ("3B-Base", "3B")}
+
+
+def get_config(size: str | None = None) -> ConfigDict:
+    config = base_config()
+    config.model = pick(size, MODELS, default="3B-Base")
+    return config

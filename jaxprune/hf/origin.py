@@ -1,0 +1,87 @@
+"""A model's name, folder and model card → what may be said of what is made from it: its hub id, licence, languages."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from jaxprune.files import read_regular
+from jaxprune.hf.model import Model
+
+CARD = "README.md"
+_LONGEST = 200_000  # bytes of a card that are looked at; its front matter comes first
+_WORD = re.compile(r"[\w.+:-]{1,80}")
+_HUB_ID = re.compile(r"[\w.-]{1,100}(/[\w.-]{1,100})?")
+_LINE = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
+
+
+class Origin(TypedDict):
+    """The model that was pruned, as far as it is known; keys but the first and last are those of front matter.
+
+    Its own card says the licence and the languages; `base_model` is its hub id, or for a local folder what its card
+    says. `name` is the hub id or the last part of the folder's path, `has_tokenizer` whether there is one.
+    """
+
+    name: str
+    base_model: NotRequired[list[str]]
+    license: NotRequired[str]
+    license_name: NotRequired[str]
+    license_link: NotRequired[str]
+    language: NotRequired[list[str]]
+    has_tokenizer: NotRequired[bool]
+
+
+def origin_of(model: Model, name: str) -> Origin:
+    """What is known of a model that was opened by a name: a folder or a hub id."""
+    card = _front_matter(model.folder / CARD)
+    hub_id = _hub_id(model.folder, name)
+    last = Path(
+        os.path.abspath(Path(name).expanduser())
+    ).name  # no more of a path, which is nobody's business
+    origin = Origin(name=hub_id or last, has_tokenizer=model.has_tokenizer)
+    if base_model := [hub_id] if hub_id else _texts(card.get("base_model"), _HUB_ID):
+        origin["base_model"] = base_model
+    if language := _texts(card.get("language"), _WORD):
+        origin["language"] = language
+    if licence := _texts(card.get("license"), _WORD):
+        origin["license"] = licence[0]
+    if licence_name := _texts(card.get("license_name"), _LINE):
+        origin["license_name"] = licence_name[0]
+    if link := _texts(card.get("license_link"), _LINE):
+        origin["license_link"] = link[0]
+    return origin
+
+
+def _hub_id(folder: Path, name: str) -> str | None:
+    """The id of a repository: by the name that was given, or because the hub's client keeps the folder for it."""
+    if not Path(name).expanduser().is_dir():
+        return name
+    parts = folder.resolve().parts
+    kept = re.fullmatch(r"models--(.+)", parts[-3]) if parts[-2:-1] == ("snapshots",) else None
+    return kept[1].replace("--", "/") if kept else None
+
+
+def _front_matter(file: Path) -> dict[str, Any]:
+    """The metadata at the top of a card; empty where there is none that can be read."""
+    if not file.is_file():
+        return {}
+    import yaml  # late, as the hub's client, which brings it
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+    text = read_regular(file)[:_LONGEST].decode("utf-8", errors="replace").removeprefix("\ufeff")
+    block = REGEX_YAML_BLOCK.search(text)
+    try:
+        metadata = yaml.safe_load(block[2]) if block else None
+    except (yaml.YAMLError, ValueError, RecursionError):  # a broken card says nothing
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _texts(value: object, allowed: re.Pattern[str]) -> list[str]:
+    """A value of front matter, one or a list, as far as it is text of such a form."""
+    values = value if isinstance(value, list) else [value]
+    # YAML reads the code of Norwegian, no, as false
+    texts = ["no" if one is False else one for one in values]
+    return [text for text in texts if isinstance(text, str) and allowed.fullmatch(text)]

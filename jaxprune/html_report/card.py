@@ -1,0 +1,165 @@
+"""What was measured of a pruned run → the model card in its `hf/`, with accuracy by language and its intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from jaxprune.evaluation.comparison import (
+    Comparison,
+    ComparisonMethod,
+    LanguageComparison,
+    LanguageFigures,
+    MeanComparison,
+    PerplexityComparison,
+    TaskComparison,
+    comparison_method,
+)
+from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.hf import CARD
+from jaxprune.html_report.files import RunFiles, ScoredTask
+from jaxprune.runs import Measured, has_card, model_card, replace_card
+from jaxprune.tables import (
+    as_code,
+    count,
+    fraction,
+    interval,
+    number,
+    percent,
+    pipes,
+    point_interval,
+    points,
+)
+
+
+def refresh_card(
+    run: RunFiles, before: RunFiles | None, comparison: Comparison | None
+) -> str | None:
+    """Writes the card of a run anew, with what its evaluations say.
+
+    Args:
+      run: that was pruned.
+      before, comparison: the run that it is compared with; counts where that is the dense model's.
+
+    Returns:
+      A line to tell; None where the run has no card.
+    """
+    if not has_card(run.folder, run.config, run.report):
+        return None
+    against = comparison if before is not None and _is_dense(run, before) else None
+    measured = _measured(run, against)
+    left = replace_card(run.folder, run.report, model_card(run.config, run.report, measured))
+    file = run.folder / "hf" / CARD
+    return f"written: {file}" if left is None else f"left as it is: {file}: {left}"
+
+
+def _is_dense(run: RunFiles, before: RunFiles) -> bool:
+    """Whether a run's scores are all of the model that another one was pruned from."""
+    dense = run.report.get("models", {}).get("dense")
+    return dense is not None and all(
+        metrics.get("model_sha256") == dense for metrics in before.metrics.values()
+    )
+
+
+def _measured(run: RunFiles, against: Comparison | None) -> Measured:
+    tasks = against.tasks if against else {}
+    lines = [
+        line
+        for task, scored in run.scored.items()
+        for line in _task(task, scored, tasks.get(task), run.options.get(task))
+    ]
+    if lines:
+        method = against.method if against else comparison_method()
+        lines = ["## Accuracy by language", "", _about(method, compared=bool(tasks)), "", *lines]
+    perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
+    lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
+    accuracy = {
+        task: {language: figure.accuracy for language, figure in scored.languages.items()}
+        for task, scored in run.scored.items()
+    }
+    return Measured(lines, accuracy)
+
+
+def _about(method: ComparisonMethod, *, compared: bool) -> str:
+    wilson = f"In percent of the rows; intervals of {method.confidence:.0%} are Wilson's."
+    if not compared:
+        return (
+            f"{wilson} The dense model's accuracy, and so what pruning changed, is not known here."
+        )
+    return (
+        f"{wilson} The change is in points, its interval by a paired bootstrap over the rows. A star: significant by "
+        f"McNemar's exact test, p at most {method.alpha:g} after Holm's correction over the languages; without one the "
+        "change may be chance."
+    )
+
+
+def _task(
+    task: str, scored: ScoredTask, compared: TaskComparison | None, options: int | None
+) -> Iterator[str]:
+    yield f"### {as_code(task)}"
+    yield ""
+    said = [f"Protocol {as_code(scored.protocol)}."] if scored.protocol else []
+    said += [f"Guessing reaches {percent(1 / options)}%."] if options else []
+    if said:
+        yield " ".join(said)
+        yield ""
+    if compared is None:
+        header = ["language", "rows", "pruned", "95% interval"]
+        rows = [
+            [language, count(figure.rows or 0), percent(figure.accuracy), interval(figure.interval)]
+            for language, figure in scored.languages.items()
+        ]
+    else:
+        header = [
+            "language",
+            "rows",
+            "dense",
+            "interval",
+            "pruned",
+            "interval",
+            "change",
+            "interval",
+            "",
+        ]
+        rows = [_compared_row(*one) for one in compared.languages.items()]
+        rows += [_mean_row(*one) for one in compared.means.items()]
+    yield from pipes(header, rows)
+    yield ""
+
+
+def _compared_row(language: str, figure: LanguageComparison) -> list[str]:
+    dense, pruned = zip(figure.accuracy, figure.accuracy_interval, strict=True)
+    sides = [
+        text for value, bounds in (dense, pruned) for text in (percent(value), interval(bounds))
+    ]
+    change = [points(figure.difference), point_interval(figure.interval)]
+    return [language, count(figure.rows), *sides, *change, "*" if figure.significant else ""]
+
+
+def _mean_row(name: str, figure: MeanComparison) -> list[str]:
+    dense, pruned = map(percent, figure.accuracy)
+    change = [points(figure.difference), point_interval(figure.interval)]
+    return [name, "", dense, "", pruned, "", *change, ""]
+
+
+def _perplexity(
+    measured: Mapping[str, LanguageFigures], compared: Mapping[str, PerplexityComparison]
+) -> Iterator[str]:
+    known = {code: figure for code, figure in measured.items() if "perplexity" in figure}
+    if not known:
+        return
+    yield "## Perplexity by language"
+    yield ""
+    if compared:
+        header = ["language", "tokens", "dense", "pruned", "pruned / dense"]
+        rows = [
+            [code, count(one.tokens), *map(number, one.perplexity), fraction(one.ratio)]
+            for code, one in compared.items()
+        ]
+    else:
+        header = ["language", "tokens", "pruned"]
+        rows = [
+            [code, count(figure.get("tokens", 0)), number(figure["perplexity"])]
+            for code, figure in known.items()
+        ]
+    yield from pipes(header, rows)
+    yield ""

@@ -1,0 +1,136 @@
+"""What a config.json says of attention → sizes of heads, and which layers have a window."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jaxprune.errors import shown
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+
+# Layers that are told apart, at most: a list of them must not become as long as a number claims.
+MOST_LAYERS = 10_000
+# The kinds of layers that there are, and the pattern of layers: as in ModelConfig.
+Kinds = tuple[tuple[LayerKind, ...], tuple[int, ...]]
+_LEGACY = {"attention": "full_attention"}
+
+
+class Heads(NamedTuple):
+    """Query heads, key and value heads, and the features of each."""
+
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+
+
+def parse_heads(hf: Attributes, d_model: int) -> Heads:
+    """`num_attention_heads`, `num_key_value_heads` and `head_dim`, of a model with rotary positions."""
+    heads = hf.size("num_attention_heads")
+    kv_heads = hf.size("num_key_value_heads", default=heads)
+    if heads % kv_heads:
+        raise hf.refuse(
+            f"num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
+        )
+    head_dim = hf.size("head_dim", default=d_model // heads)
+    if head_dim % 2:
+        raise hf.refuse(f"head_dim {head_dim} is odd; rotary positions turn pairs of coordinates")
+    return Heads(heads, kv_heads, head_dim)
+
+
+def parse_layer_types(hf: Attributes, layers: int) -> tuple[bool, ...] | None:
+    """`layer_types`: whether each layer's attention has a window [L]; None where the config does not say."""
+    names = hf.take("layer_types", list, default=None)
+    if names is None:
+        return None
+    names = [_LEGACY.get(name, name) if isinstance(name, str) else name for name in names]
+    if len(names) != layers or any(n not in ("full_attention", "sliding_attention") for n in names):
+        raise hf.refuse(
+            f"layer_types={shown(names)} is not supported, only full_attention or sliding_attention "
+            f"for each of {layers} layers"
+        )
+    return tuple(name == "sliding_attention" for name in names)
+
+
+def without_windows(hf: Attributes, layers: int, positions: int, rope: RopeConfig | None) -> Kinds:
+    """All layers alike, of a model type whose code has no windows.
+
+    Where its config names a window all the same, transformers' cache forgets keys that its attention would see.
+    """
+    if any(parse_layer_types(hf, layers) or ()):
+        raise hf.refuse("layer_types has sliding_attention; expected full_attention in every layer")
+    window = hf.take("sliding_window", int, default=None)
+    if window is not None and window < positions:
+        raise hf.refuse(
+            f"sliding_window={shown(window)} is not supported, only max_position_embeddings ({positions}) or more"
+        )
+    return (LayerKind(rope=rope),), (0,)
+
+
+def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> Kinds:
+    """Qwen's: layers from `max_window_layers` on, or those that `layer_types` names, have a window.
+
+    It is of `sliding_window` keys, and there only with `use_sliding_window`.
+    """
+    window = hf.take("sliding_window", int, default=None)
+    first = hf.size("max_window_layers", least=0)
+    if not hf.take("use_sliding_window", bool):
+        window = None
+    elif window is not None:
+        window = hf.size("sliding_window")
+    slides = parse_layer_types(hf, layers)
+    if slides is None:
+        if window is None or first >= layers:
+            return (LayerKind(None, rope),), (0,)
+        if first and layers > MOST_LAYERS:
+            raise hf.refuse(
+                f"num_hidden_layers is {layers}; with windows in some, at most {MOST_LAYERS:,}"
+            )
+        slides = tuple(layer >= first for layer in range(layers)) if first else (True,)
+    if any(slides) and window is None:
+        raise hf.refuse(
+            "layer_types has sliding_attention, but there is no sliding_window that is used"
+        )
+    return distinct([LayerKind(window if slide else None, rope) for slide in slides])
+
+
+def sliding_pattern(hf: Attributes, layers: int, name: str, default: int) -> tuple[bool, ...]:
+    """Whether layers have a window, again and again: by `layer_types`, or all but every so-manyth, as `name` says."""
+    interval = hf.size(name, default=default)
+    slides = parse_layer_types(hf, layers)
+    if slides is not None:
+        return slides
+    if interval > MOST_LAYERS:
+        raise hf.refuse(f"{name} is {interval}, expected at most {MOST_LAYERS:,}")
+    return tuple((layer + 1) % interval != 0 for layer in range(min(interval, layers)))
+
+
+def sliding_kinds(
+    hf: Attributes, slides: Sequence[bool], local: LayerKind, full: LayerKind
+) -> Kinds:
+    """Layers of the kind `local`, with a window of `sliding_window` keys, and of the kind `full`."""
+    window = hf.size("sliding_window", default=None)
+    if window is None and any(slides):
+        raise hf.refuse("sliding_window is null, but there are layers of type sliding_attention")
+    local = dataclasses.replace(local, window=window)
+    return distinct([local if slide else full for slide in slides])
+
+
+def distinct(by_layer: Sequence[LayerKind]) -> Kinds:
+    """Kinds of layers, and the shortest pattern of those of which the i-th is by_layer[i % len(by_layer)]."""
+    kinds = tuple(dict.fromkeys(by_layer))
+    every = [kinds.index(kind) for kind in by_layer]
+    period = next(n for n in range(1, len(every) + 1) if every[n:] == every[:-n])
+    return kinds, tuple(every[:period])
+
+
+def window_attributes(config: ModelConfig) -> dict[str, Any]:
+    """The inverse: `layer_types` and `sliding_window`; nothing where no layer has a window."""
+    windows = [config.kind(layer).window for layer in range(config.n_layers)]
+    if not any(windows):
+        return {}
+    return {
+        "sliding_window": max(filter(None, windows)),
+        "layer_types": ["sliding_attention" if window else "full_attention" for window in windows],
+    }

@@ -1,0 +1,118 @@
+"""Apertus (Swiss AI, 2025): Llama with normed queries and keys, and an ungated MLP whose activation is learned."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from jaxprune.models.attention_config import parse_heads
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+from jaxprune.models.families import llama
+from jaxprune.models.layers import MLP, Linear
+from jaxprune.models.rope import parse_rope
+
+ROPE = RopeConfig(12e6, 8.0, 1.0, 4.0, 8192)
+
+DEFAULTS = {
+    "vocab_size": 131072,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "hidden_act": "xielu",
+    "max_position_embeddings": 65536,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": False,
+    "attention_bias": False,
+}
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of an Apertus config.json."""
+    d_model = hf.size("hidden_size")
+    heads = parse_heads(hf, d_model)
+    hf.require("hidden_act", ["xielu"])
+    bias = hf.take("attention_bias", bool)
+    tables = [hf.take(name, dict, default=None) for name in ("rope_parameters", "rope_scaling")]
+    rope = parse_rope(hf, ROPE.theta)
+    if not any(tables):
+        rope = ROPE
+    return ModelConfig(
+        family=model_type,
+        vocab_size=hf.size("vocab_size"),
+        d_model=d_model,
+        n_layers=hf.size("num_hidden_layers"),
+        **heads._asdict(),
+        d_ff=hf.size("intermediate_size"),
+        activation="xielu",
+        norm_eps=hf.take("rms_norm_eps", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=hf.size("max_position_embeddings"),
+        attention_scale=heads.head_dim**-0.5,
+        qkv_bias=bias,
+        out_bias=bias,
+        mlp_bias=False,
+        qk_norm=True,
+        kinds=(LayerKind(rope=rope),),
+    )
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`."""
+    attributes = llama.common_to_hf(config)
+    del attributes["mlp_bias"]
+    return attributes
+
+
+class XieluMLP(MLP):
+    """`out(xielu(up(x)))`; Huang and Schlag 2024, arXiv 2411.13010.
+
+    With a⁺ = softplus(alpha_p) and a⁻ = beta + softplus(alpha_n), xielu(x) is a⁺x² + beta·x above 0, and
+    a⁻(exp(min(x, eps)) - 1 - x) + beta·x elsewhere. `beta` and `eps` stand in checkpoints, but are not learned.
+    """
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.up = Linear(config.d_model, config.d_ff, config.mlp_bias, rngs)
+        self.out = Linear(config.d_ff, config.d_model, config.mlp_bias, rngs)
+        self.alpha_p = nnx.Param(jnp.full(1, jnp.log(jnp.expm1(0.8))))
+        self.alpha_n = nnx.Param(jnp.full(1, jnp.log(jnp.expm1(0.3))))
+        self.beta = nnx.Param(jnp.asarray(0.5))
+        self.eps = nnx.Param(jnp.asarray(-1e-6))
+
+    def expand(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
+        """The input of `out`."""
+        y = self.up(x)
+        alpha_p, alpha_n, beta, eps = (
+            one[...].astype(jnp.float32)
+            for one in (self.alpha_p, self.alpha_n, self.beta, self.eps)
+        )
+        rising = jax.nn.softplus(alpha_p) * y * y
+        falling = (jnp.expm1(jnp.minimum(y, eps)) - y) * (beta + jax.nn.softplus(alpha_n))
+        return jnp.where(y > 0, rising, falling) + beta * y
+
+
+TENSORS = {path: name for path, name in llama.TENSORS.items() if "/gate/" not in path} | {
+    "blocks/attention_norm/scale": "layers.{i}.attention_layernorm.weight",
+    "blocks/mlp_norm/scale": "layers.{i}.feedforward_layernorm.weight",
+    **{
+        f"blocks/mlp/{name}": f"layers.{{i}}.mlp.act_fn.{name}"
+        for name in ("alpha_p", "alpha_n", "beta", "eps")
+    },
+}
+
+FAMILY = dataclasses.replace(
+    llama.FAMILY,
+    model_types=("apertus",),
+    parse=parse,
+    to_hf=to_hf,
+    defaults={"apertus": DEFAULTS},
+    mlp=XieluMLP,
+    tensors=TENSORS,
+    sites={path: site for path, site in llama.FAMILY.sites.items() if "/gate/" not in path},
+)

@@ -1,0 +1,122 @@
+"""Cohere's Command R and Aya: attention and MLP side by side behind one norm, neighbours turned in pairs.
+
+Cohere 2 has windows in most layers, and turns queries and keys in these alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from flax import nnx
+
+from jaxprune.models.attention_config import (
+    Kinds,
+    parse_heads,
+    sliding_kinds,
+    sliding_pattern,
+    window_attributes,
+)
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.block import Norm, ParallelBlock
+from jaxprune.models.config import LayerKind, ModelConfig
+from jaxprune.models.families import llama
+from jaxprune.models.family import Family
+from jaxprune.models.layers import ACTIVATIONS, ScaleNorm
+from jaxprune.models.rope import parse_rope
+
+DEFAULTS = {
+    "vocab_size": 256000,
+    "hidden_size": 8192,
+    "intermediate_size": 22528,
+    "num_hidden_layers": 40,
+    "num_attention_heads": 64,
+    "hidden_act": "silu",
+    "max_position_embeddings": 8192,
+    "layer_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+    "attention_bias": False,
+    "logit_scale": 0.0625,
+}
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of a Cohere or Cohere 2 config.json."""
+    d_model = hf.size("hidden_size")
+    heads = parse_heads(hf, d_model)
+    hf.require("hidden_act", list(ACTIVATIONS))
+    layers = hf.size("num_hidden_layers")
+    bias = hf.take("attention_bias", bool)
+    kinds, pattern = _kinds(model_type, hf, layers)
+    return ModelConfig(
+        family=model_type,
+        vocab_size=hf.size("vocab_size"),
+        d_model=d_model,
+        n_layers=layers,
+        **heads._asdict(),
+        d_ff=hf.size("intermediate_size"),
+        activation=hf.take("hidden_act", str),
+        norm_eps=hf.take("layer_norm_eps", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=hf.size("max_position_embeddings"),
+        attention_scale=heads.head_dim**-0.5,
+        qkv_bias=bias,
+        out_bias=bias,
+        mlp_bias=False,
+        qk_norm=model_type == "cohere" and hf.take("use_qk_norm", bool),
+        logit_scale=hf.take("logit_scale", float),
+        kinds=kinds,
+        pattern=pattern,
+    )
+
+
+def _kinds(model_type: str, hf: Attributes, layers: int) -> Kinds:
+    theta = 500_000.0 if model_type == "cohere" else 10_000.0
+    rotated = LayerKind(rope=dataclasses.replace(parse_rope(hf, theta), interleaved=True))
+    if model_type == "cohere":
+        return (rotated,), (0,)
+    slides = sliding_pattern(hf, layers, "sliding_window_pattern", 4)
+    return sliding_kinds(hf, slides, rotated, LayerKind())
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`."""
+    attributes = llama.common_to_hf(config)
+    for other in ("rms_norm_eps", "mlp_bias"):
+        del attributes[other]
+    attributes |= {"layer_norm_eps": config.norm_eps, "logit_scale": config.logit_scale}
+    if config.family == "cohere":
+        return attributes | {"use_qk_norm": config.qk_norm}
+    return attributes | window_attributes(config)
+
+
+class SelfAttention(llama.SelfAttention):
+    """Each head's queries and keys may be normed with a scale of its own."""
+
+    def head_norm(self, heads: int, rngs: nnx.Rngs) -> Norm:
+        """The norm of queries or keys."""
+        return ScaleNorm(self.config.head_dim, self.config.norm_eps, rngs, heads)
+
+
+def parallel_block(family: Family, config: ModelConfig, rngs: nnx.Rngs) -> ParallelBlock:
+    """One norm, then attention and MLP."""
+    return ParallelBlock(
+        norm=family.norm(config.d_model, config.norm_eps, rngs),
+        attention=family.attention(config, rngs),
+        mlp=family.mlp(config, rngs),
+    )
+
+
+FAMILY = dataclasses.replace(
+    llama.FAMILY,
+    model_types=("cohere", "cohere2"),
+    parse=parse,
+    to_hf=to_hf,
+    norm=ScaleNorm,
+    attention=SelfAttention,
+    build_block=parallel_block,
+    defaults={
+        "cohere": DEFAULTS | {"use_qk_norm": False},
+        "cohere2": DEFAULTS | {"sliding_window": 4096},
+    },
+)

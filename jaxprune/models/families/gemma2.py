@@ -1,0 +1,164 @@
+"""Gemma 2: four norms a block whose scales are stored less 1, scaled embeddings, capped scores, windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from jaxprune.models.attention_config import (
+    Kinds,
+    parse_heads,
+    parse_layer_types,
+    sliding_kinds,
+    window_attributes,
+)
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.block import SandwichBlock
+from jaxprune.models.config import LayerKind, ModelConfig
+from jaxprune.models.families import llama
+from jaxprune.models.family import Family
+from jaxprune.models.layers import ACTIVATIONS, GatedMLP, OffsetRMSNorm, param
+from jaxprune.models.positions import Positions
+from jaxprune.models.rope import parse_rope, rope_parameters
+
+DEFAULTS = {
+    "vocab_size": 256000,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "max_position_embeddings": 8192,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": True,
+    "attention_bias": False,
+    "query_pre_attn_scalar": 256,
+    "sliding_window": 4096,
+    "attn_logit_softcapping": 50.0,
+    "final_logit_softcapping": 30.0,
+}
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of a Gemma 2 config.json."""
+    rotated = LayerKind(rope=parse_rope(hf))
+    layers = hf.size("num_hidden_layers")
+    slides = parse_layer_types(hf, layers) or (True, False)[:layers]
+    kinds = sliding_kinds(hf, slides, rotated, rotated)
+    return ModelConfig(
+        family=model_type,
+        attention_softcap=parse_softcap(hf, "attn_logit_softcapping"),
+        **parse_common(hf, kinds),
+    )
+
+
+def parse_common(hf: Attributes, kinds: Kinds) -> dict[str, Any]:
+    """The fields of a config that Gemma 2 and 3 read alike, and those of the kinds of layers."""
+    d_model = hf.size("hidden_size")
+    hf.require("hidden_activation", list(ACTIVATIONS))
+    hf.require("use_bidirectional_attention", [False])
+    bias = hf.take("attention_bias", bool)
+    return {
+        "vocab_size": hf.size("vocab_size"),
+        "d_model": d_model,
+        "n_layers": hf.size("num_hidden_layers"),
+        **parse_heads(hf, d_model)._asdict(),
+        "d_ff": hf.size("intermediate_size"),
+        "activation": hf.take("hidden_activation", str),
+        "norm_eps": hf.take("rms_norm_eps", float),
+        "tied_head": hf.take("tie_word_embeddings", bool),
+        "max_positions": hf.size("max_position_embeddings"),
+        "embed_scale": d_model**0.5,
+        "embed_scale_rounded": True,
+        "attention_scale": hf.size("query_pre_attn_scalar") ** -0.5,
+        "qkv_bias": bias,
+        "out_bias": bias,
+        "mlp_bias": False,
+        "logit_softcap": parse_softcap(hf, "final_logit_softcapping"),
+        "kinds": kinds[0],
+        "pattern": kinds[1],
+    }
+
+
+def parse_softcap(hf: Attributes, name: str) -> float | None:
+    """A limit of scores or logits; null is none, also where the class has one."""
+    return None if hf.is_null(name) else hf.take(name, float, default=None)
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`."""
+    return common_to_hf(config) | {
+        "architectures": ["Gemma2ForCausalLM"],
+        "rope_parameters": rope_parameters(config.rope),
+        "attn_logit_softcapping": config.attention_softcap,
+    }
+
+
+def common_to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The attributes that Gemma 2 and 3 have alike."""
+    attributes = llama.common_to_hf(config)
+    for other in ("hidden_act", "mlp_bias"):
+        del attributes[other]
+    return attributes | {
+        "hidden_activation": config.activation,
+        "query_pre_attn_scalar": round(config.attention_scale**-2),
+        **window_attributes(config),
+        "final_logit_softcapping": config.logit_softcap,
+    }
+
+
+class Embed(nnx.Module):
+    """Token embeddings · √D; positions come in by rotation."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
+        self.scale = config.embed_scale
+
+    def __call__(
+        self, tokens: Int[Array, "B T"], positions: Positions | None = None
+    ) -> Float[Array, "B T D"]:
+        return self.tokens[...][tokens].astype(jnp.float32) * self.scale
+
+
+def sandwich_block(family: Family, config: ModelConfig, rngs: nnx.Rngs) -> SandwichBlock:
+    """A block whose four norms are the family's."""
+
+    def norm() -> Any:
+        return family.norm(config.d_model, config.norm_eps, rngs)
+
+    return SandwichBlock(
+        attention_norm=norm(),
+        attention=family.attention(config, rngs),
+        attention_post_norm=norm(),
+        mlp_norm=norm(),
+        mlp=family.mlp(config, rngs),
+        mlp_post_norm=norm(),
+    )
+
+
+TENSORS = llama.TENSORS | {
+    "blocks/attention_post_norm/scale": "layers.{i}.post_attention_layernorm.weight",
+    "blocks/mlp_norm/scale": "layers.{i}.pre_feedforward_layernorm.weight",
+    "blocks/mlp_post_norm/scale": "layers.{i}.post_feedforward_layernorm.weight",
+}
+
+FAMILY = Family(
+    model_types=("gemma2",),
+    parse=parse,
+    to_hf=to_hf,
+    embed=Embed,
+    norm=OffsetRMSNorm,
+    attention=llama.SelfAttention,
+    mlp=GatedMLP,
+    tensors=TENSORS,
+    sites=llama.FAMILY.sites,
+    prefix="model.",
+    defaults={"gemma2": DEFAULTS},
+    ignored=llama.FAMILY.ignored,
+    build_block=sandwich_block,
+)

@@ -1,0 +1,133 @@
+"""Gemma 3: Gemma 2 with normed queries and keys, and rotary positions that differ by kind of layer.
+
+Of models that also see (`gemma3`) the text part alone is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from flax import nnx
+
+from jaxprune.models.attention_config import sliding_kinds, sliding_pattern
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.block import Norm
+from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+from jaxprune.models.families import gemma2, llama
+from jaxprune.models.families.gemma2 import common_to_hf, parse_common
+from jaxprune.models.layers import OffsetRMSNorm
+from jaxprune.models.rope import parse_rope, rope_parameters
+
+# The types of layers in `rope_parameters`.
+SLIDING, FULL = "sliding_attention", "full_attention"
+
+DEFAULTS = gemma2.DEFAULTS | {
+    "vocab_size": 262_208,
+    "max_position_embeddings": 131_072,
+    "attn_logit_softcapping": None,
+    "final_logit_softcapping": None,
+}
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of a Gemma 3 config.json, or of its `text_config`."""
+    if model_type == "gemma3":
+        return _parse_nested(hf)
+    local, full = (LayerKind(rope=rope) for rope in _ropes(hf))
+    slides = sliding_pattern(hf, hf.size("num_hidden_layers"), "sliding_window_pattern", 6)
+    hf.require("attn_logit_softcapping", [])  # transformers knows it and does nothing with it
+    kinds = sliding_kinds(hf, slides, local, full)
+    return ModelConfig(family="gemma3_text", qk_norm=True, **parse_common(hf, kinds))
+
+
+def _parse_nested(hf: Attributes) -> ModelConfig:
+    """The text part of a model that also sees; what is said of images is let pass."""
+    for images in ("vision_config", "mm_tokens_per_image", "boi_token_index", "eoi_token_index",
+                   "image_token_index", "image_token_id", "boi_token_id", "eoi_token_id"):  # fmt: skip
+        hf.take(images, object, default=None)
+    tied = {"tie_word_embeddings": hf.take("tie_word_embeddings", bool, default=True)}
+    raw = hf.take("text_config", dict, default={})
+    text = hf.part("text_config", raw | tied, DEFAULTS)
+    text.require("model_type", ["gemma3_text"])
+    config = parse("gemma3_text", text)
+    text.finish()
+    return config
+
+
+def _ropes(hf: Attributes) -> tuple[RopeConfig, RopeConfig]:
+    """Rotary positions of layers with a window and without.
+
+    transformers 5 has `rope_parameters` by type of layer. Before, there were `rope_local_base_freq`, and
+    `rope_theta` with `rope_scaling` of layers without a window.
+    """
+    by_type = hf.take("rope_parameters", dict, default={})
+    table = hf.part("rope_parameters", by_type)
+    local, full = (table.take(kind, dict, default={}) for kind in (SLIDING, FULL))
+    table.finish()
+    scaling = hf.take("rope_scaling", dict, default={})
+    if any(full.get(name, value) != value for name, value in scaling.items()):
+        raise hf.refuse(
+            f"rope_scaling and {FULL} of rope_parameters disagree; expected one of them"
+        )
+    if not by_type:  # here transformers does not read the older `type`
+        full = {"rope_type": "default"}
+    return (
+        _rope(hf, SLIDING, local, "rope_local_base_freq", 1e4),
+        _rope(hf, FULL, full | scaling, "rope_theta", 1e6),
+    )
+
+
+def _rope(
+    hf: Attributes, kind: str, table: dict[str, Any], theta: str, default: float
+) -> RopeConfig:
+    """Rotary positions of one kind of layer, whose base may stand beside its table, as attribute `theta`."""
+    beside = hf.take(theta, float, default=None)
+    return parse_rope(hf.part(kind, {"rope_parameters": table, "rope_theta": beside}), default)
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`, of a model of text alone."""
+    ropes = {(FULL if kind.window is None else SLIDING): kind.rope for kind in config.kinds}
+    return common_to_hf(config) | {
+        "architectures": ["Gemma3ForCausalLM"],
+        "rope_parameters": {
+            name: rope_parameters(rope) for name, rope in ropes.items() if rope is not None
+        },
+    }
+
+
+def text_alone(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The config.json of an export: of a model that also sees, the text part is all that is written."""
+    if raw.get("model_type") != "gemma3":
+        return dict(raw)
+    tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype")
+    return (
+        {name: raw[name] for name in tokens if name in raw}
+        | (raw.get("text_config") or {})
+        | {"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text"}
+        | {"tie_word_embeddings": raw.get("tie_word_embeddings") in (None, True)}
+    )
+
+
+class SelfAttention(llama.SelfAttention):
+    """Queries and keys are normed head by head with scales stored less 1."""
+
+    def head_norm(self, heads: int, rngs: nnx.Rngs) -> Norm:
+        """The norm of queries or keys, head by head."""
+        del heads
+        return OffsetRMSNorm(self.config.head_dim, self.config.norm_eps, rngs)
+
+
+FAMILY = dataclasses.replace(
+    gemma2.FAMILY,
+    model_types=("gemma3", "gemma3_text"),
+    parse=parse,
+    to_hf=to_hf,
+    attention=SelfAttention,
+    other_prefixes=("language_model.model.", "model.language_model.", "language_model."),
+    ignored=(*gemma2.FAMILY.ignored, r"vision_tower\..*", r"multi_modal_projector\..*"),
+    defaults={"gemma3_text": DEFAULTS},
+    exported=text_alone,
+)

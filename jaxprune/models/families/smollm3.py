@@ -1,0 +1,111 @@
+"""SmolLM3: Llama in which some layers do not turn queries and keys."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from jaxprune.errors import shown
+from jaxprune.models.attention_config import (
+    MOST_LAYERS,
+    Kinds,
+    distinct,
+    parse_heads,
+    parse_layer_types,
+    window_attributes,
+)
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.config import LayerKind, ModelConfig
+from jaxprune.models.families import llama
+from jaxprune.models.layers import ACTIVATIONS
+from jaxprune.models.rope import parse_rope
+
+DEFAULTS = {
+    "vocab_size": 128256,
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "hidden_act": "silu",
+    "max_position_embeddings": 32768,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": True,
+    "attention_bias": False,
+    "mlp_bias": False,
+    "use_sliding_window": False,
+    "no_rope_layer_interval": 4,
+}
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of a SmolLM3 config.json."""
+    d_model = hf.size("hidden_size")
+    heads = parse_heads(hf, d_model)
+    hf.require("hidden_act", list(ACTIVATIONS))
+    layers = hf.size("num_hidden_layers")
+    attention_bias = hf.take("attention_bias", bool)
+    kinds, pattern = _kinds(hf, layers)
+    return ModelConfig(
+        family=model_type,
+        vocab_size=hf.size("vocab_size"),
+        d_model=d_model,
+        n_layers=layers,
+        **heads._asdict(),
+        d_ff=hf.size("intermediate_size"),
+        activation=hf.take("hidden_act", str),
+        norm_eps=hf.take("rms_norm_eps", float),
+        tied_head=hf.take("tie_word_embeddings", bool),
+        max_positions=hf.size("max_position_embeddings"),
+        attention_scale=heads.head_dim**-0.5,
+        qkv_bias=attention_bias,
+        out_bias=attention_bias,
+        mlp_bias=hf.take("mlp_bias", bool),
+        kinds=kinds,
+        pattern=pattern,
+    )
+
+
+def _kinds(hf: Attributes, layers: int) -> Kinds:
+    """`no_rope_layers` (1: turned), else each `no_rope_layer_interval`-th layer is not; windows by `layer_types`."""
+    rope = parse_rope(hf, theta=2e6)
+    interval = hf.size("no_rope_layer_interval")
+    window = hf.size("sliding_window", default=None)
+    if not hf.take("use_sliding_window", bool):
+        window = None
+    turned = hf.take("no_rope_layers", list, default=None)
+    if turned is None:
+        turned = [int((i + 1) % interval != 0) for i in range(min(interval, layers, MOST_LAYERS))]
+    elif len(turned) < layers or any(one not in (0, 1) for one in turned):
+        raise hf.refuse(
+            f"no_rope_layers={shown(turned)} is not supported, only 0 or 1 for each of {layers} layers"
+        )
+    slides = parse_layer_types(hf, layers)
+    if slides is None:  # those that are not turned
+        pairs = [(one, not one) for one in turned[:layers]]
+    else:
+        pairs = [(turned[i % len(turned)], slide) for i, slide in enumerate(slides)]
+    return distinct(
+        [LayerKind(window if slide else None, rope if one else None) for one, slide in pairs]
+    )
+
+
+def to_hf(config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `parse`."""
+    turned = [int(config.kind(i).rope is not None) for i in range(config.n_layers)]
+    windows = window_attributes(config)
+    attributes = llama.common_to_hf(config) | windows
+    return attributes | {
+        "architectures": ["SmolLM3ForCausalLM"],
+        "no_rope_layers": turned,
+        "use_sliding_window": bool(windows),
+    }
+
+
+FAMILY = dataclasses.replace(
+    llama.FAMILY,
+    model_types=("smollm3",),
+    parse=parse,
+    to_hf=to_hf,
+    defaults={"smollm3": DEFAULTS},
+)

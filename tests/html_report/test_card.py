@@ -1,0 +1,114 @@
+"""scripts/report.py puts what was measured into the model card: the figures of the comparison, of these models only."""
+
+import itertools
+import json
+import shutil
+
+import pytest
+from huggingface_hub import ModelCard
+from report_runs import WEIGHTS, evaluate, write_json
+from run_scripts import run_here
+
+from jaxprune.config.validate import base_config, validate
+from jaxprune.evaluation.comparison import compare_runs
+from jaxprune.nano import CHECKPOINTS
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.verify import verify
+
+PERPLEXITY = {"en": (20.0, 25.5), "sw": (66.5, 1234.0)}
+
+
+def scores_of(folder, side, model):
+    """An evaluation of a model with this digest."""
+    evaluate(folder, side)
+    shutil.rmtree(folder / "translation")
+    languages = {code: {"perplexity": p[side], "tokens": 9000} for code, p in PERPLEXITY.items()}
+    write_json(folder / "perplexity" / "metrics.json", {"languages": languages})
+    for task in ("xnli", "perplexity"):
+        file = folder / task / "metrics.json"
+        write_json(file, json.loads(file.read_text()) | {"model_sha256": model})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(dense, pruned): evaluations of the dense model, and a pruned run with its own."""
+    folder = tmp_path_factory.mktemp("runs")
+    config = base_config()
+    config.model = str(CHECKPOINTS["bloom"])
+    config.pruning.criterion = "magnitude"
+    report = prune_from_config(validate(config), folder / "pruned")
+    scores_of(folder / "dense", 0, report["models"]["dense"])
+    scores_of(folder / "pruned", 1, report["models"]["hf"])
+    return folder / "dense", folder / "pruned"
+
+
+@pytest.fixture
+def runs(made, tmp_path):
+    return [shutil.copytree(folder, tmp_path / folder.name) for folder in made]
+
+
+def table(text, title):
+    """First cell of each row → the others, of the first table under a title."""
+    lines = iter(text.partition(title)[2].splitlines())
+    lines = itertools.dropwhile(lambda line: not line.startswith("|"), lines)
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in itertools.takewhile(lambda line: line.startswith("|"), lines)
+    ]
+    return rows[0][1:], {row[0]: row[1:] for row in rows[2:]}
+
+
+def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
+    dense, pruned = runs
+    done = run_here(monkeypatch, capfd, "report", pruned, "--against", dense)
+    file = pruned / "hf" / "README.md"
+    assert done.stdout == f"written: {pruned / 'report.html'}\nwritten: {file}\n"
+    assert verify(pruned, progress=False) == []
+    card = ModelCard.load(file)
+    compared = compare_runs(dense, pruned).tasks["xnli"]
+    header, rows = table(card.text, "### `xnli`")
+    assert header == ["rows", "dense", "interval", "pruned", "interval", "change", "interval", ""]
+    assert [*rows] == [*compared.languages, "mean", "mean non-en"]
+    for code, figure in compared.languages.items():
+        (low, high), change = figure.accuracy_interval.b, 100 * figure.difference
+        shown = rows[code]
+        assert shown[:2] == ["400", f"{100 * figure.accuracy.a:.1f}"]
+        assert shown[3:5] == [
+            f"{100 * figure.accuracy.b:.1f}",
+            f"[{100 * low:.1f}, {100 * high:.1f}]",
+        ]
+        assert float(shown[5].replace("\N{MINUS SIGN}", "-")) == pytest.approx(change, abs=0.051)
+        assert (shown[7] == r"\*") == figure.significant
+    assert {rows["fr"][7], rows["sw"][7], rows["es"][7]} == {r"\*", ""}
+    found = {one.dataset_config: one.metric_value for one in card.data.eval_results}
+    assert found == {c: round(f.accuracy.b, 4) for c, f in compared.languages.items()}
+    _, perplexities = table(card.text, "## Perplexity by language")
+    assert perplexities["sw"] == ["9,000", "66.5", "1,234", "18.556"]
+    assert "Guessing reaches 33.3%" in card.text
+
+
+def test_of_another_model_nothing_is_told(runs, monkeypatch, capfd):
+    dense, pruned = runs
+    file = dense / "xnli" / "metrics.json"
+    write_json(file, json.loads(file.read_text()) | {"model_sha256": "7" * 64})
+    for arguments in (["--against", dense], []):
+        assert run_here(monkeypatch, capfd, "report", pruned, *arguments).returncode == 0
+        text = (pruned / "hf" / "README.md").read_text()
+        header, rows = table(text, "### `xnli`")
+        assert header == ["rows", "pruned", "95% interval"]
+        assert {*WEIGHTS} <= rows.keys()
+        assert "dense model's accuracy, and so what pruning changed, is not known here" in text
+        assert table(text, "## Perplexity by language")[0] == ["tokens", "pruned"]
+
+
+def test_a_card_that_is_not_ours_is_left_and_that_is_said(runs, monkeypatch, capfd):
+    _, pruned = runs
+    file = pruned / "hf" / "README.md"
+    file.write_text("mine")
+    done = run_here(monkeypatch, capfd, "report", pruned)
+    assert done.returncode == 0
+    assert done.stdout.endswith(f"left as it is: {file}: not as jaxprune wrote it\n")
+    assert file.read_text() == "mine"
+    shutil.rmtree(pruned / "hf")  # it was moved away: there is a page of the run all the same
+    done = run_here(monkeypatch, capfd, "report", pruned)
+    assert (done.returncode, done.stdout) == (0, f"written: {pruned / 'report.html'}\n")
