@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.charts import DIVERGING, Change, change_chart, heatmap, verdict
+from jaxprune.charts import DIVERGING, Change, Chart, change_chart, heatmap, verdict
 from jaxprune.html_report import (
     Markup,
     Section,
@@ -37,6 +37,8 @@ FILE = "report.html"
 _UNIT = "points against dense"
 # A share of rows: changes beyond it are told in numbers, not drawn to scale.
 _FAR = 0.25
+# Times the dense model's perplexity from which on all are of one colour.
+_FAR_RATIO = 2.0
 
 
 def write_sweep_page(sweep: SweepTables, workdir: Path) -> None:
@@ -113,7 +115,8 @@ def _verdict(cell: Cell | Mean | None) -> Markup | None:
 def _task_section(task: str, of_task: TaskTables) -> Section:
     codes = of_task.codes
     rows = [row for row in of_task.rows if not _is_destroyed(row)]
-    charts = [change_chart(_changes(rows, code), title=code, unit=_UNIT) for code in codes]
+    drawn = {code: _changes(rows, code) for code in codes}
+    charts = [change_chart(of, title=code, unit=_UNIT) for code, of in drawn.items() if of]
     means = [_change(row_name(row), row.mean_non_english) for row in rows if row.mean_non_english]
     if means:
         charts.append(change_chart(means, title="mean of the languages but en", unit=_UNIT))
@@ -130,7 +133,7 @@ def _task_section(task: str, of_task: TaskTables) -> Section:
         charts_row(*charts),
         tag("p", note, class_="note") if left_out else None,
         *tables,
-        _elsewhere(of_task, codes),
+        _elsewhere(of_task, codes) if of_task.variants else None,
     )
     return Section(f"task-{task}", task, body)
 
@@ -140,21 +143,28 @@ def _perplexity_section(found: PerplexityTables) -> Section:
         join(tag("h3", title), table(*content, caption=f"perplexity: {title}"))
         for title, content in text.perplexity_tables(found)
     ]
-    codes, variants = list(found.dense), found.variants
+    note = tag("p", text.perplexity_note(found), class_="note")
+    drawn = charts_row(_ratios(found)) if found.variants else None
+    return Section("perplexity", "Perplexity", join(note, drawn, *tables))
+
+
+def _ratios(found: PerplexityTables) -> Chart:
+    """Every variant in every language that it was asked in."""
+    codes = list(found.dense)
     ratios = [
         [one.languages[code].ratio if code in one.languages else np.nan for code in codes]
-        for one in variants
+        for one in found.variants
     ]
-    drawn = heatmap(
-        np.array(ratios).reshape(len(variants), len(codes)),
-        [one.variant for one in variants],
+    return heatmap(
+        np.array(ratios),
+        [one.variant for one in found.variants],
         codes,
         title="Perplexity, times the dense model's",
         x_title="text in",
+        limits=(1.0, _FAR_RATIO),
         log=True,
+        show=text.ratio,
     )
-    note = tag("p", text.perplexity_note(found), class_="note")
-    return Section("perplexity", "Perplexity", join(note, charts_row(drawn), *tables))
 
 
 def _translation_section(translation: TranslationTables) -> Section:

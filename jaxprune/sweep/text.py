@@ -234,8 +234,12 @@ def _perplexity(cell: PerplexityCell | None) -> str:
     """As "36.71 (×1.23)"."""
     if cell is None:
         return NONE
-    ratio = f"{cell.ratio:.2f}" if cell.ratio < 100 else times(cell.ratio)
-    return f"{cell.perplexity:,.2f} (×{ratio})"
+    return f"{cell.perplexity:,.2f} (×{ratio(cell.ratio)})"
+
+
+def ratio(value: float) -> str:
+    """Of two perplexities, as "1.23"."""
+    return f"{value:.2f}" if value < 100 else times(value)
 
 
 def _mean_accuracy(mean: Mean | None) -> str:

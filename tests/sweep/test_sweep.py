@@ -1,6 +1,7 @@
 """A small sweep end to end: what is left to do, what is kept, and tables against plain recomputation."""
 
 import csv
+import dataclasses
 import json
 import runpy
 import shutil
@@ -27,7 +28,7 @@ from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, is_complete
-from jaxprune.sweep import calibration, kept, plan, run, steering
+from jaxprune.sweep import calibration, kept, page, plan, run, steering
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
 from jaxprune.sweep.records import SweepTables
@@ -493,6 +494,17 @@ def test_probabilities_and_perplexities_in_the_tables(own):
     ratio = kept["translation-fr-0.5"]["fr"]
     shown = f"| translation 50% | – | {ratio.perplexity:,.2f} (×{ratio.ratio:.2f}) |"
     assert shown in (workdir / "tables.md").read_text()
+
+
+def test_a_page_of_the_dense_model_alone(own):
+    _, found = own
+    task = dataclasses.replace(found.tasks["nano_nli"], rows=(), variants=())
+    alone = dataclasses.replace(
+        found, tasks={"nano_nli": task}, perplexity=dataclasses.replace(found.perplexity, variants=())
+    )  # fmt: skip
+    written = str(page.document(alone))
+    assert "Perplexity" in written
+    assert "Elsewhere" not in written
 
 
 def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch, capfd):
