@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import jax
 import numpy as np
@@ -37,6 +37,12 @@ class ActivationStats:
         if role not in self.sum_sq:
             raise KeyError(f"no statistics of {role!r}, only of {', '.join(self.roles)}")
         return {site: np.sqrt(sums) for site, sums in self.sum_sq[role].items()}
+
+    def of(self, roles: Iterable[str]) -> ActivationStats:
+        """Those of some roles alone, in the order given; KeyError where there is no such role."""
+        roles = tuple(roles)
+        sums, count = ({role: of[role] for role in roles} for of in (self.sum_sq, self.count))
+        return ActivationStats(sums, count, self.sites)
 
     def merge(self, other: ActivationStats) -> ActivationStats:
         """Statistics of both sets together (roles of either side are kept).

@@ -12,6 +12,7 @@ from jaxprune.analysis.analyze import compare_sets
 from jaxprune.analysis.mask_overlap import MaskOverlap
 from jaxprune.charts import page_svg
 from jaxprune.models import SITES
+from jaxprune.passes.probe import HALVES
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.passes.walk import HIDDEN
 
@@ -64,14 +65,17 @@ def test_cells_tell_the_overlaps_of_every_pair():
 
 def test_curves_tell_the_means_by_kind_and_chance():
     stats = stats_of(["monolingual/en", "monolingual/fr", "translation/fr"], layers=4, features=40)
-    overlaps, charts = charts_of(stats)
-    found = told(page_svg(charts["overlap_by_layer"]))
+    halves = stats_of([role + half for half in HALVES for role in stats.roles], 4, 40)
+    overlaps = compare_sets(stats, 0.3, halves)
+    drawing = pictures.charts(stats, overlaps, None, target="en", share=0.3)
+    found = told(page_svg(dict(drawing)["overlap_by_layer"]))
     top = overlaps[HIDDEN].top
     within = 100 * (top[:, 0, 1] + top[:, 1, 0]) / 2
     between = 100 * top[:, :2, 2].mean(axis=1)
-    last = found[-5 * 4 :]  # the panel of the blocks' outputs
+    last = found[-7 * 4 :]  # the panel of the blocks' outputs
     for name, values in (
         ("monolingual in monolingual", within), ("monolingual in translation", between),
+        ("two halves of translation", 100 * overlaps[HIDDEN].halves_top[:, 2]),
         ("chance", [100 * overlaps[HIDDEN].chance] * 4),
     ):  # fmt: skip
         assert {f"{name}, {i}: {value:.4g}" for i, value in enumerate(values)} <= set(last)
