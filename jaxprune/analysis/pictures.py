@@ -33,7 +33,7 @@ from jaxprune.tables import times, whole
 BAR_LAYERS = 6  # of a picture of bars
 _ACROSS = 1300  # pixels, about, that heatmaps side by side take
 _CURVE = 200  # pixels of a site's width
-_LOG_ENDS = 100.0  # dead features are not drawn, small ones not to scale: the largest over this
+_LOG_ENDS = 1e4  # dead features are not drawn, small ones not to scale: the largest over this
 Named = Iterator[tuple[str, Chart]]
 
 

@@ -41,8 +41,8 @@ class ActivationStats:
     def of(self, roles: Iterable[str]) -> ActivationStats:
         """Those of some roles alone, in the order given; KeyError where there is no such role."""
         roles = tuple(roles)
-        sums, count = ({role: of[role] for role in roles} for of in (self.sum_sq, self.count))
-        return ActivationStats(sums, count, self.sites)
+        sums = {role: self.sum_sq[role] for role in roles}
+        return ActivationStats(sums, {role: self.count[role] for role in roles}, self.sites)
 
     def merge(self, other: ActivationStats) -> ActivationStats:
         """Statistics of both sets together (roles of either side are kept).

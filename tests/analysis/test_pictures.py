@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from svg import drawn, told
+from svg import box, drawn, told
 
 from jaxprune.analysis import pictures
 from jaxprune.analysis.analyze import compare_sets
@@ -96,6 +96,17 @@ def test_bars_are_as_high_as_the_largest_features_and_pale_where_one_kind_has_th
         assert opacities == [None if feature in others else "0.4" for feature in by_size]
         count += len(bars)
     assert count == 40
+
+
+def test_bars_are_seen_where_later_layers_are_thousands_of_times_larger():
+    """As in Gemma 3 270M, whose 20th feature of layer 0 is the first of layer 17 over 6,000."""
+    stats = stats_of(["monolingual/hi"], layers=3, features=60)
+    stats.sum_sq["monolingual/hi"][HIDDEN][:, 2:] += 1
+    stats.sum_sq["monolingual/hi"][HIDDEN][1, 59] = 3000**2
+    bars = drawn(page_svg(charts_of(stats)[1]["top_hi"]), "panel0_columns")
+    heights = [box(bar)[3] for bar, _, _ in bars]
+    assert len(heights) == 20
+    assert min(heights) > 2
 
 
 def test_layers_that_do_not_fit_one_page_go_onto_more():
