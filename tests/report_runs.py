@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from jaxprune.analysis.overlap import overlaps
+from jaxprune.analysis.overlap import overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_overlaps
 from jaxprune.evaluation.scoring.metrics import task_metrics
 from jaxprune.evaluation.scoring.records import Scored
@@ -87,6 +87,8 @@ def analyse(folder):
         site: overlaps(np.stack([stats.norms(role)[site] for role in roles]), 0.1)
         for _, site in stats.sites
     }
+    halves = np.random.default_rng(1).random((3, 2, *stats.norms(roles[0])["hidden"].shape))
+    found["hidden"] = with_halves(found["hidden"], halves, 0.1)
     out = folder / "analysis"
     out.mkdir(parents=True)
     write_magnitudes(out, stats)

@@ -3,11 +3,12 @@
 from jaxprune.analysis.analyze import analyze_from_config
 from jaxprune.analysis.fields import FIELDS
 from jaxprune.analysis.mask_overlap import iou
-from jaxprune.analysis.overlap import by_kind
+from jaxprune.analysis.overlap import by_kind, halves_by_kind
 
 __all__ = [
     "FIELDS",
     "analyze_from_config",
     "by_kind",
+    "halves_by_kind",
     "iou",
 ]

@@ -13,9 +13,16 @@ from ml_collections import ConfigDict
 
 from jaxprune import charts
 from jaxprune.analysis import pictures
-from jaxprune.analysis.magnitudes import demonstration_sets, measure
+from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
-from jaxprune.analysis.overlap import Overlap, by_kind, overlaps, used_share
+from jaxprune.analysis.overlap import (
+    Overlap,
+    by_kind,
+    halves_by_kind,
+    overlaps,
+    used_share,
+    with_halves,
+)
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overlaps
 from jaxprune.calibration import KINDS, chosen_languages, digest
 from jaxprune.devices import device_mesh
@@ -23,7 +30,7 @@ from jaxprune.errors import refusal
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model, load
 from jaxprune.models import family_of
-from jaxprune.passes import HIDDEN, ActivationStats
+from jaxprune.passes import HALVES, HIDDEN, ActivationStats
 from jaxprune.runs import environment
 from jaxprune.tables import columns, count, fraction, percent
 
@@ -64,9 +71,10 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         shots=calibration.shots, samples=calibration.samples, max_length=calibration.max_length,
         seed=config.seed, compat=config.compat, lines=calibration.lines,
     )  # fmt: skip
-    stats = measure(model, batches, dtype=config.dtype, mesh=mesh)
+    found = measure(model, batches, dtype=config.dtype, mesh=mesh, halves=True)
+    stats, halves = split_halves(found)
     share = used_share(options.top, config.compat)
-    overlap = compare_sets(stats, share)
+    overlap = compare_sets(stats, share, halves)
     with sealed.whole_folder(folder) as filled:
         _write_tables(filled, stats, overlap, masks)
         measured = time.perf_counter()
@@ -102,10 +110,19 @@ def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap |
     return read_runs(runs, family_of(model.config).sites)
 
 
-def compare_sets(stats: ActivationStats, share: float) -> dict[str, Overlap]:
-    """Site → overlaps of all sets of `stats`, in the order of its roles."""
+def compare_sets(
+    stats: ActivationStats, share: float, halves: ActivationStats | None = None
+) -> dict[str, Overlap]:
+    """Site → overlaps of all sets of `stats`, in the order of its roles, and of their `halves` if there are any."""
     norms = [stats.norms(role) for role in stats.roles]
-    return {site: overlaps(np.stack([n[site] for n in norms]), share) for site in norms[0]}
+    found = {site: overlaps(np.stack([n[site] for n in norms]), share) for site in norms[0]}
+    if halves is None or not halves.roles:
+        return found
+    both = [[halves.norms(role + half) for half in HALVES] for role in stats.roles]
+    return {
+        site: with_halves(overlap, np.array([[n[site] for n in two] for two in both]), share)
+        for site, overlap in found.items()
+    }
 
 
 def _write_tables(
@@ -126,8 +143,8 @@ def analysis_summary(
     """Means over layers and pairs of sets, and of runs: what one reads first."""
     kinds = [role.partition("/")[0] for role in stats.roles]
 
-    def means(shares: np.ndarray) -> dict[str, float]:
-        return {pair: round(float(m.mean()), 6) for pair, m in by_kind(shares, kinds).items()}
+    def means(by_layer: Mapping[str, np.ndarray]) -> dict[str, float]:
+        return {name: round(float(shares.mean()), 6) for name, shares in by_layer.items()}
 
     summary: dict[str, Any] = {
         "tokens": dict(stats.count),
@@ -135,8 +152,12 @@ def analysis_summary(
             site: {
                 "features": overlap.features,
                 "chance": overlap.chance,
-                "top_in_top": means(overlap.top),
-                "top_in_bottom": means(overlap.bottom),
+                "top_in_top": means(by_kind(overlap.top, kinds)),
+                "top_in_bottom": means(by_kind(overlap.bottom, kinds)),
+                "halves": {
+                    "top_in_top": means(halves_by_kind(overlap.halves_top, kinds)),
+                    "top_in_bottom": means(halves_by_kind(overlap.halves_bottom, kinds)),
+                },
             }
             for site, overlap in overlaps.items()
         },
@@ -167,13 +188,17 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
     print(
         f"  set among the largest and smallest {top} of another, mean over languages and layers:\n"
     )
+    halves = hidden["halves"]
     rows = [
-        [pair, percent(share), percent(hidden["top_in_bottom"][pair])]
-        for pair, share in hidden["top_in_top"].items()
+        [name, percent(share), percent(found["top_in_bottom"][name])]
+        for found in (hidden, halves)
+        for name, share in found["top_in_top"].items()
     ]
     rows.append(["unrelated", *[percent(hidden["chance"])] * 2])
     for line in columns(["percent", "largest", "smallest"], rows):
         print(f"  {line}")
+    if not halves["top_in_top"]:
+        print("  no halves to compare: one sample in a set")
     print()
     for pair in summary.get("masks", []):
         names, unrelated = " and ".join(pair["runs"]), fraction(pair["chance"])

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from jaxprune.calibration import Batch, demonstrations, share_shapes
 from jaxprune.hf import Model
-from jaxprune.passes import ActivationStats, probe
+from jaxprune.passes import HALVES, ActivationStats, probe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -84,6 +84,12 @@ def measure(
         room -= size
     stats = [probe(model, some, hidden=True, **options) for some in passes]
     return functools.reduce(ActivationStats.merge, stats)
+
+
+def split_halves(stats: ActivationStats) -> tuple[ActivationStats, ActivationStats]:
+    """Statistics of `measure(halves=True)` → those of whole sets, and those of their halves."""
+    halves = [role for role in stats.roles if role.endswith(HALVES)]
+    return stats.of(role for role in stats.roles if role not in halves), stats.of(halves)
 
 
 def rms(stats: ActivationStats, role: str) -> dict[str, Float[np.ndarray, "L D"]]:

@@ -30,19 +30,23 @@ OFFICIAL_SHARE = 0.4
 
 @dataclasses.dataclass(frozen=True)
 class Overlap:
-    """Of every ordered pair of sets (a, b), by layer.
+    """Of every ordered pair of sets (a, b), and of the two halves of each set, by layer.
 
     Attributes:
       top: [L, S, S] share of the largest features of a that are among the largest of b.
       bottom: [L, S, S] share of the largest features of a that are among the smallest of b.
       features: k, how many are called largest and smallest.
       chance: what either would be for unrelated sets: k / D.
+      halves_top, halves_bottom: [L, S] what `top` and `bottom` are between the two halves of a set, the mean of
+        both orders; None where sets have no halves.
     """
 
     top: Float[np.ndarray, "L S S"]
     bottom: Float[np.ndarray, "L S S"]
     features: int
     chance: float
+    halves_top: Float[np.ndarray, "L S"] | None = None
+    halves_bottom: Float[np.ndarray, "L S"] | None = None
 
 
 def used_share(share: float, compat: str) -> float:
@@ -72,6 +76,24 @@ def overlaps(magnitudes: Float[np.ndarray, "S L D"], share: float) -> Overlap:
     high = _members(largest(magnitudes, count), size)
     low = _members(largest(-magnitudes, count), size)
     return Overlap(_shared(high, high), _shared(high, low), count, count / size)
+
+
+def with_halves(
+    overlap: Overlap, magnitudes: Float[np.ndarray, "S two L D"], share: float
+) -> Overlap:
+    """The overlap, with that of two halves of each of its sets beside it.
+
+    Args:
+      overlap: of whole sets.
+      magnitudes: of both halves of each, of the same site.
+      share: as of `overlaps`.
+    """
+    found = [overlaps(both, share) for both in magnitudes]
+    top, bottom = (
+        np.stack([shares[:, [0, 1], [1, 0]].mean(axis=-1) for shares in ends], axis=-1)
+        for ends in ([one.top for one in found], [one.bottom for one in found])
+    )
+    return dataclasses.replace(overlap, halves_top=top, halves_bottom=bottom)
 
 
 def _members(indices: Int[np.ndarray, "S L k"], size: int) -> Bool[np.ndarray, "S L D"]:
@@ -110,3 +132,24 @@ def by_kind(
             if pairs.any():
                 means[f"{first} in {second}"] = shares[:, pairs].mean(axis=-1)
     return means
+
+
+def halves_by_kind(
+    shares: Float[np.ndarray, "L S"] | None, kinds: Sequence[str]
+) -> dict[str, Float[np.ndarray, " L"]]:
+    """Means over the sets of each kind, by layer.
+
+    Args:
+      shares: `Overlap.halves_top` or `halves_bottom`.
+      kinds: [S] of every set.
+
+    Returns:
+      "two halves of <kind>" → [L]; nothing without halves.
+    """
+    if shares is None:
+        return {}
+    of = np.array(kinds)
+    return {
+        f"two halves of {kind}": shares[:, of == kind].mean(axis=-1)
+        for kind in dict.fromkeys(kinds)
+    }

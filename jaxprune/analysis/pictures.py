@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from jaxprune.analysis.magnitudes import KINDS, over_median, rms
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
-from jaxprune.analysis.overlap import Overlap, by_kind, largest
+from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.charts import (
     Chart,
@@ -33,7 +33,7 @@ from jaxprune.tables import times, whole
 BAR_LAYERS = 6  # of a picture of bars
 _ACROSS = 1300  # pixels, about, that heatmaps side by side take
 _CURVE = 200  # pixels of a site's width
-_LOG_ENDS = 100.0  # dead features are not drawn, small ones not to scale: the largest over this
+_LOG_ENDS = 1e4  # dead features are not drawn, small ones not to scale: the largest over this
 Named = Iterator[tuple[str, Chart]]
 
 
@@ -255,18 +255,22 @@ def _between(shares: np.ndarray) -> np.ndarray:
 
 
 def _curves(roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float) -> Chart:
-    """Mean overlaps between kinds over the layers: a column a site, chance dotted."""
+    """Mean overlaps between kinds and between halves of sets over the layers: a column a site, chance dotted."""
     kinds = [role.partition("/")[0] for role in roles]
     percent = f"{100 * share:g}%"
     rows = {
-        "smallest": {site: by_kind(o.bottom, kinds) for site, o in overlaps.items()},
-        "largest": {site: by_kind(o.top, kinds) for site, o in overlaps.items()},
+        "smallest": {site: (o.bottom, o.halves_bottom) for site, o in overlaps.items()},
+        "largest": {site: (o.top, o.halves_top) for site, o in overlaps.items()},
     }
     panels = []
     for end, sites in rows.items():
         lines = {
-            site: [*_pair_lines(pairs), _chance_line(overlaps[site])]
-            for site, pairs in sites.items()
+            site: [
+                *_pair_lines(by_kind(shares, kinds)),
+                *_halves_lines(halves_by_kind(halves, kinds)),
+                _chance_line(overlaps[site]),
+            ]
+            for site, (shares, halves) in sites.items()
         }
         _, high = limits([value for of in lines.values() for one in of for value in one.values])
         panels += [
@@ -290,6 +294,14 @@ def _pair_lines(pairs: Mapping[str, Float[np.ndarray, " L"]]) -> list[Line]:
         dash = "solid" if first == second else "dashed"
         lines.append(Line(pair, (100 * shares).tolist(), KINDS.index(first), dash))
     return lines
+
+
+def _halves_lines(halves: Mapping[str, Float[np.ndarray, " L"]]) -> list[Line]:
+    """The line of "two halves of <kind>", in a colour that no pair has."""
+    return [
+        Line(name, (100 * shares).tolist(), len(KINDS) + KINDS.index(name.rpartition(" ")[2]))
+        for name, shares in halves.items()
+    ]
 
 
 def _chance_line(overlap: Overlap) -> Line:

@@ -47,7 +47,8 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
 def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
     """Writes overlap.npz and overlap.csv.
 
-    The npz has `sets` [S] and of every site `<site>/top` and `<site>/bottom` [L, S, S]; see `Overlap`.
+    The npz has `sets` [S] and of every site `<site>/top` and `<site>/bottom` [L, S, S], `<site>/halves_top` and
+    `<site>/halves_bottom` [L, S] where sets have halves; see `Overlap`. In the CSV the rows of halves come last.
     """
     arrays = {"sets": np.array(sets)}
     rows = []
@@ -56,10 +57,19 @@ def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Ove
         for layer, a, b in np.ndindex(*overlap.top.shape):
             shares = (_short(overlap.top[layer, a, b]), _short(overlap.bottom[layer, a, b]))
             pair = (*sets[a].split("/"), *sets[b].split("/"))
-            rows.append((*pair, layer, site, overlap.features, *shares))
+            rows.append((*pair, layer, site, overlap.features, *shares, "sets"))
+    for site, overlap in overlaps.items():
+        if overlap.halves_top is None or overlap.halves_bottom is None:
+            continue
+        arrays[f"{site}/halves_top"] = overlap.halves_top
+        arrays[f"{site}/halves_bottom"] = overlap.halves_bottom
+        for layer, a in np.ndindex(*overlap.halves_top.shape):
+            shares = (_short(overlap.halves_top[layer, a]), _short(overlap.halves_bottom[layer, a]))
+            pair = (*sets[a].split("/"), *sets[a].split("/"))
+            rows.append((*pair, layer, site, overlap.features, *shares, "halves"))
     np.savez(folder / "overlap.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
-    _write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom"), rows)
+    _write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
 
 
 def write_masks(folder: Path, masks: MaskOverlap) -> None:

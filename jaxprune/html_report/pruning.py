@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxprune.analysis import by_kind, iou
+from jaxprune.analysis import by_kind, halves_by_kind, iou
 from jaxprune.charts import Chart, Line, bar_chart, heatmap, line_chart
 from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.html_report.figure import charts_row
@@ -198,11 +198,11 @@ def _pairs(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, en
 
 
 def _kinds(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, end: str) -> _Map:
-    """Means over the pairs of each pair of kinds, by layer."""
-    shares = 100 * overlap[f"{site}/{end}"]
-    means = by_kind(shares, [name.partition("/")[0] for name in sets])
+    """Means over the pairs of each pair of kinds, and over the sets of each kind between their halves, by layer."""
+    shares, kinds = overlap[f"{site}/{end}"], [name.partition("/")[0] for name in sets]
+    means = by_kind(shares, kinds) | halves_by_kind(overlap.get(f"{site}/halves_{end}"), kinds)
     layers = [str(layer) for layer in range(len(shares))]
-    values = np.array(list(means.values())).reshape(-1, len(layers))
+    values = 100 * np.array(list(means.values())).reshape(-1, len(layers))
     return _Map(f"{site}, {_ENDS[end]}, % by layer", values, list(means), layers, "layer")
 
 

@@ -2,6 +2,7 @@
 
 from jaxprune.passes.blocks import DTYPE, blocks, prefetch, to_device
 from jaxprune.passes.probe import (
+    HALVES,
     SAMPLES_PER_DEVICE,
     CalibrationStates,
     SiteSums,
@@ -26,6 +27,7 @@ from jaxprune.passes.walk import (
 
 __all__ = [
     "DTYPE",
+    "HALVES",
     "HIDDEN",
     "INPUT",
     "OUTPUT",

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 
-from jaxprune.calibration import Batch, check_batches, check_ids, cut_pads, token_counts
+from jaxprune.calibration import Batch, check_batches, check_ids, cut_pads
 from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, check_model
@@ -36,6 +36,9 @@ from jaxprune.schema import check, integer, known_arguments
 SAMPLES_PER_DEVICE = 2
 _COUNT = integer(SAMPLES_PER_DEVICE, 1)
 
+# What the role of half a set ends in: its samples 0, 2, …, and 1, 3, …
+HALVES = ("/even", "/odd")
+
 SiteSums = dict[str, dict[str, np.ndarray]]  # role → site → Σ X², float32 [D]
 
 
@@ -49,6 +52,7 @@ def probe(
     samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
     hidden: bool = False,
+    halves: bool = False,
 ) -> ActivationStats:
     """Statistics of the dense model: one pass over all blocks.
 
@@ -61,6 +65,8 @@ def probe(
       progress: show a bar with tokens a second and time left.
       hidden: one more site, "hidden": the output of each block, [L, D]. The last one is without the
         model's final norm, which Hugging Face's last hidden state has.
+      halves: of each role with samples of even and of odd numbers, two more roles: "<role>/even" and
+        "<role>/odd", the statistics of these alone. Those of the whole role do not change by a bit.
 
     Raises:
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter holds NaN or
@@ -73,11 +79,13 @@ def probe(
         raise InputError("batches: none; allowed: at least one Batch")
     mesh = given_mesh(mesh)
     states = calibration_states(model, batches, mesh, samples_per_device, dtype)
-    counts = token_counts(batches)
+    if halves:
+        states.sets |= states.halves()
+    counts = {role: int(states.tokens[members].sum()) for role, members in states.sets.items()}
     segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden)
     layers: list[SiteSums] = []
 
-    with progress_bar("probe", model.config.n_layers, sum(counts.values()), progress) as bar:
+    with progress_bar("probe", model.config.n_layers, int(states.tokens.sum()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
             layers.append(run_and_measure(params, states, segment, model.config, layer))
             bar.update()
@@ -96,12 +104,16 @@ class CalibrationStates(MicroBatches):
     Attributes:
       roles: of all samples of all processes, in the order of `gather`.
       samples: their numbers within their role.
+      tokens: how many real ones each has.
+      sets: role → which samples its sums are over, [N]; a sample may be in several.
     """
 
     def __init__(self, batches: Sequence[Batch], mesh: Mesh, samples_per_device: int) -> None:
         super().__init__(mesh, samples_per_device)
         self.roles = np.repeat([b.role for b in batches], [len(b.samples) for b in batches])
         self.samples = np.concatenate([batch.samples for batch in batches])
+        self.tokens = np.concatenate([batch.valid.sum(axis=1) for batch in batches])
+        self.sets = {str(role): self.roles == role for role in dict.fromkeys(self.roles)}
         shares = _shares(batches, samples_per_device)
         self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
         if not all(self._counts):
@@ -118,6 +130,16 @@ class CalibrationStates(MicroBatches):
             batch, part = batches[number], slice(units[0][1], units[-1][2])
             count = self.add(batch.tokens[part], Context(batch.valid[part]))
             self._real.append((count, units[-1][2] - units[0][1]))
+
+    def halves(self) -> dict[str, Bool[np.ndarray, " N"]]:
+        """The samples of even and of odd numbers of each role that has both, as `sets` of their own."""
+        odd = self.samples % 2 == 1
+        return {
+            role + half: members & part
+            for role, members in self.sets.items()
+            if (members & odd).any() and (members & ~odd).any()
+            for half, part in zip(HALVES, (~odd, odd), strict=True)
+        }
 
     def gather(self, results: Sequence[Shaped[np.ndarray, "b ..."]]) -> Shaped[np.ndarray, "N ..."]:
         """The results of each micro-batch, for all samples of all processes, without rows that fill up."""
@@ -191,12 +213,12 @@ def run_and_measure(
     results, too_large = zip(*states.run(step), strict=True)
     if np.any(np.concatenate([np.atleast_1d(rows) for rows in too_large])):
         raise not_finite(layer, SITES[0])
-    sums: SiteSums = {role: {} for role in dict.fromkeys(map(str, states.roles))}
+    sums: SiteSums = {role: {} for role in states.sets}
     for site in (s for s in (*SITES, HIDDEN) if s in results[0]):  # as data meets them
         by_sample = states.gather([result[site] for result in results])
         for role, by_site in sums.items():
-            is_role = states.roles == role
-            total = sum_samples(by_sample[is_role], states.samples[is_role])
+            members = states.sets[role]
+            total = sum_samples(by_sample[members], states.samples[members])
             check_sums(total, layer, site, role)
             by_site[site] = total
     return sums

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import jax
 import numpy as np
@@ -37,6 +37,12 @@ class ActivationStats:
         if role not in self.sum_sq:
             raise KeyError(f"no statistics of {role!r}, only of {', '.join(self.roles)}")
         return {site: np.sqrt(sums) for site, sums in self.sum_sq[role].items()}
+
+    def of(self, roles: Iterable[str]) -> ActivationStats:
+        """Those of some roles alone, in the order given; KeyError where there is no such role."""
+        roles = tuple(roles)
+        sums = {role: self.sum_sq[role] for role in roles}
+        return ActivationStats(sums, {role: self.count[role] for role in roles}, self.sites)
 
     def merge(self, other: ActivationStats) -> ActivationStats:
         """Statistics of both sets together (roles of either side are kept).

@@ -107,7 +107,7 @@ def test_overlaps_follow_from_the_magnitudes(run):
     summary, folder = run
     arrays, found = np.load(folder / "magnitudes.npz"), np.load(folder / "overlap.npz")
     assert found["sets"].tolist() == SETS
-    rows = table(folder / "overlap.csv")
+    rows = [row for row in table(folder / "overlap.csv") if row["compared"] == "sets"]
     assert len(rows) == 5 * 4 * 9
     for row in rows:
         a, b = (f"{row[f'kind_{x}']}/{row[f'language_{x}']}" for x in "ab")
@@ -123,6 +123,57 @@ def test_overlaps_follow_from_the_magnitudes(run):
     hidden = summary["overlap"][HIDDEN]
     mean = found[f"{HIDDEN}/bottom"][:, :2, 2].mean()
     assert hidden["top_in_bottom"]["monolingual in translation"] == pytest.approx(mean, abs=1e-6)
+
+
+def test_halves_are_those_of_the_samples_alone(run):
+    """Of a set of two samples: each is probed on its own, and their largest features are compared by plain sets."""
+    summary, folder = run
+    found, model = np.load(folder / "overlap.npz"), jp.load(NANO)
+    batches = jp.demonstrations(
+        model.tokenizer, "nano", kind="monolingual", source="sw", shots=2, samples=2
+    )
+    alone = [
+        jp.probe(
+            model,
+            [jp.Batch(b.tokens[i : i + 1], b.valid[i : i + 1], b.role, b.samples[i : i + 1])],
+            hidden=True, progress=False,
+        ).norms("monolingual")
+        for b in batches for i in range(len(b.samples))
+    ]  # fmt: skip
+    rows = [row for row in table(folder / "overlap.csv") if row["compared"] == "halves"]
+    assert len(rows) == 5 * 4 * 3
+    for row in rows:
+        assert [row[f"{name}_a"] for name in ("kind", "language")] == [
+            row[f"{name}_b"] for name in ("kind", "language")
+        ]
+        site, layer = row["site"], int(row["layer"])
+        name = SETS.index(f"{row['kind_a']}/{row['language_a']}")
+        for end in ("top", "bottom"):
+            assert float(row[f"top_in_{end}"]) == pytest.approx(
+                found[f"{site}/halves_{end}"][layer, name], abs=1e-6
+            )
+        if SETS[name] == "monolingual/sw":
+            one, other = (norms[site][layer].argsort() for norms in alone)
+            k = len(one) // 4
+            assert float(row["top_in_top"]) == pytest.approx(
+                len({*one[-k:]} & {*other[-k:]}) / k, abs=1e-6
+            )
+            crossed = len({*one[-k:]} & {*other[:k]}) + len({*one[:k]} & {*other[-k:]})
+            assert float(row["top_in_bottom"]) == pytest.approx(crossed / (2 * k), abs=1e-6)
+    mean = found[f"{HIDDEN}/halves_top"][:, :2].mean()
+    halves = summary["overlap"][HIDDEN]["halves"]
+    assert halves["top_in_top"]["two halves of monolingual"] == pytest.approx(mean, abs=1e-6)
+
+
+def test_sets_of_one_sample_have_no_halves(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(pictures, "draw", lambda *_, **__: None)  # takes most of an analysis
+    fields = {"calibration.samples": 1, "analysis.languages": "sw"}
+    summary = analyze_from_config(ready(**fields), tmp_path)
+    assert summary["overlap"][HIDDEN]["halves"] == {"top_in_top": {}, "top_in_bottom": {}}
+    printed = capsys.readouterr().out
+    assert "no halves to compare: one sample in a set" in printed
+    assert "two halves" not in printed
+    assert {row["compared"] for row in table(tmp_path / "analysis" / "overlap.csv")} == {"sets"}
 
 
 def test_masks_by_layer_and_site_and_in_all(run):

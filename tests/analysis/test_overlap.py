@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from jaxprune.analysis.overlap import by_kind, largest, overlaps, used_share
+from jaxprune.analysis.overlap import (
+    by_kind,
+    halves_by_kind,
+    largest,
+    overlaps,
+    used_share,
+    with_halves,
+)
 from jaxprune.errors import InputError
 
 
@@ -29,6 +36,26 @@ def test_overlaps_equal_those_of_sets(size, share):
         bottom = len(high & by_rank(values[b, layer], count, 1)) / count
         assert found.top[layer, a, b] == pytest.approx(top, abs=1e-7)
         assert found.bottom[layer, a, b] == pytest.approx(bottom, abs=1e-7)
+
+
+def test_halves_equal_those_of_sets():
+    """Of halves that have little in common; equal ones come to all and, at the bottom, nothing."""
+    values, halves = with_ties((3, 2, 10)), with_ties((3, 2, 2, 10), seed=1)
+    halves[2] = halves[2, :1]
+    plain = overlaps(values, 0.3)
+    found = with_halves(plain, halves, 0.3)
+    assert (found.top, found.bottom) == (plain.top, plain.bottom)
+    for a, layer in np.ndindex(3, 2):
+        high, low = ([by_rank(half[layer], 3, s) for half in halves[a]] for s in (-1, 1))
+        top = len(high[0] & high[1]) / 3
+        bottom = (len(high[0] & low[1]) + len(high[1] & low[0])) / 6
+        assert found.halves_top[layer, a] == pytest.approx(top, abs=1e-7)
+        assert found.halves_bottom[layer, a] == pytest.approx(bottom, abs=1e-7)
+    means = halves_by_kind(found.halves_top, ["m", "t", "m"])
+    assert list(means) == ["two halves of m", "two halves of t"]
+    np.testing.assert_allclose(means["two halves of m"], found.halves_top[:, [0, 2]].mean(axis=1))
+    assert (found.halves_top[:, 2] == 1).all()
+    assert halves_by_kind(plain.halves_top, ["m", "t", "m"]) == {}
 
 
 def test_identities():

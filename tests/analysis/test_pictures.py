@@ -5,13 +5,14 @@ import warnings
 
 import numpy as np
 import pytest
-from svg import drawn, told
+from svg import box, drawn, told
 
 from jaxprune.analysis import pictures
 from jaxprune.analysis.analyze import compare_sets
 from jaxprune.analysis.mask_overlap import MaskOverlap
 from jaxprune.charts import page_svg
 from jaxprune.models import SITES
+from jaxprune.passes.probe import HALVES
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.passes.walk import HIDDEN
 
@@ -64,14 +65,17 @@ def test_cells_tell_the_overlaps_of_every_pair():
 
 def test_curves_tell_the_means_by_kind_and_chance():
     stats = stats_of(["monolingual/en", "monolingual/fr", "translation/fr"], layers=4, features=40)
-    overlaps, charts = charts_of(stats)
-    found = told(page_svg(charts["overlap_by_layer"]))
+    halves = stats_of([role + half for half in HALVES for role in stats.roles], 4, 40)
+    overlaps = compare_sets(stats, 0.3, halves)
+    drawing = pictures.charts(stats, overlaps, None, target="en", share=0.3)
+    found = told(page_svg(dict(drawing)["overlap_by_layer"]))
     top = overlaps[HIDDEN].top
     within = 100 * (top[:, 0, 1] + top[:, 1, 0]) / 2
     between = 100 * top[:, :2, 2].mean(axis=1)
-    last = found[-5 * 4 :]  # the panel of the blocks' outputs
+    last = found[-7 * 4 :]  # the panel of the blocks' outputs
     for name, values in (
         ("monolingual in monolingual", within), ("monolingual in translation", between),
+        ("two halves of translation", 100 * overlaps[HIDDEN].halves_top[:, 2]),
         ("chance", [100 * overlaps[HIDDEN].chance] * 4),
     ):  # fmt: skip
         assert {f"{name}, {i}: {value:.4g}" for i, value in enumerate(values)} <= set(last)
@@ -92,6 +96,17 @@ def test_bars_are_as_high_as_the_largest_features_and_pale_where_one_kind_has_th
         assert opacities == [None if feature in others else "0.4" for feature in by_size]
         count += len(bars)
     assert count == 40
+
+
+def test_bars_are_seen_where_later_layers_are_thousands_of_times_larger():
+    """As in Gemma 3 270M, whose 20th feature of layer 0 is the first of layer 17 over 6,000."""
+    stats = stats_of(["monolingual/hi"], layers=3, features=60)
+    stats.sum_sq["monolingual/hi"][HIDDEN][:, 2:] += 1
+    stats.sum_sq["monolingual/hi"][HIDDEN][1, 59] = 3000**2
+    bars = drawn(page_svg(charts_of(stats)[1]["top_hi"]), "panel0_columns")
+    heights = [box(bar)[3] for bar, _, _ in bars]
+    assert len(heights) == 20
+    assert min(heights) > 2
 
 
 def test_layers_that_do_not_fit_one_page_go_onto_more():

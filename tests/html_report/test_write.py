@@ -228,7 +228,7 @@ def test_where_there_is_nothing_to_see_a_sentence_says_so(tmp_path):
     file = tmp_path / "analysis" / "overlap.npz"
     with np.load(file) as arrays:
         found = dict(arrays)
-    found |= {name: np.zeros_like(v) for name, v in found.items() if name.endswith("/bottom")}
+    found |= {name: np.zeros_like(v) for name, v in found.items() if name.endswith("bottom")}
     np.savez(file, **found)
     root = made(tmp_path)
     drawn = {figure.find("figcaption/b").text for figure in root.iter("figure")}
@@ -267,6 +267,9 @@ def test_figures_of_pruning_and_analysis(runs, pages, tmp_path):
         for b in range(3)
         if a != b
     ]
+    told = titles(root, "hidden, largest in largest, % by layer")
+    within = 100 * found["hidden"].halves_top[:, :2].mean(axis=-1)
+    assert {f"two halves of monolingual, {i}: {v:.0f}" for i, v in enumerate(within)} <= set(told)
     told = titles(root, "hidden, largest over median")
     norms = stats.norms("monolingual/fr")["hidden"][1]
     assert told[4] == f"monolingual/fr, 1: {norms.max() / np.median(norms):.1f}"

@@ -92,6 +92,23 @@ def test_order_and_rows_of_a_piece(xglm):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), plain, wide)
 
 
+def test_halves_are_samples_of_even_and_odd_numbers(xglm):
+    """Each has the bits of a pass over its samples alone; the whole role keeps its own; one sample has no halves."""
+    samples, single = sequences(5, 7), batches_of(sequences(1, 8), "code")
+    batches = batches_of(samples, "translation") + single
+    plain = jp.probe(xglm, batches, progress=False)
+    found = jp.probe(xglm, batches, progress=False, halves=True)
+    halves = ("translation/even", "translation/odd")
+    assert found.roles == ("translation", "code", *halves)
+    whole = found.of(plain.roles)
+    assert whole.count == plain.count
+    jax.tree.map(np.testing.assert_array_equal, whole.sum_sq, plain.sum_sq)
+    for first, half in enumerate(halves):
+        alone = jp.probe(xglm, batches_of(samples[first::2], half), progress=False)
+        assert found.count[half] == alone.count[half]
+        jax.tree.map(np.testing.assert_array_equal, found.sum_sq[half], alone.sum_sq[half])
+
+
 def test_pads_that_count_as_tokens_are_tokens(xglm):
     """compat="official" marks pads valid: the same as samples that really hold them."""
     samples = sequences(3, 6)
