@@ -73,13 +73,13 @@ def probe(
         raise InputError("batches: none; allowed: at least one Batch")
     mesh = given_mesh(mesh)
     states = calibration_states(model, batches, mesh, samples_per_device, dtype)
-    counts = token_counts(batches)
+    counts, config = token_counts(batches), model.config.in_dtype(dtype)
     segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden)
     layers: list[SiteSums] = []
 
     with progress_bar("probe", model.config.n_layers, sum(counts.values()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
-            layers.append(run_and_measure(params, states, segment, model.config, layer))
+            layers.append(run_and_measure(params, states, segment, config, layer))
             bar.update()
     return stack(layers, counts, model.config)
 
