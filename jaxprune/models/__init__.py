@@ -16,6 +16,7 @@ from jaxprune.models.model import (
     modules,
 )
 from jaxprune.models.positions import Kind, Positions, Tree, checked_kind
+from jaxprune.models.products import entering
 from jaxprune.models.trees import (
     BlockParams,
     EmbedParams,
@@ -50,6 +51,7 @@ __all__ = [
     "capped",
     "causal_attention",
     "checked_kind",
+    "entering",
     "family_of",
     "init",
     "layer_kind",

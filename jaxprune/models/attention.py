@@ -17,6 +17,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxprune.models.positions import Kind, Tree, checked_kind
+from jaxprune.models.products import entering
 
 # One step of the CPU loop: at most so many queries, because what a chunk computes above the diagonal
 # is lost, and so few bytes of scores that they stay in a core's L2 cache.
@@ -32,12 +33,14 @@ class Scoring(NamedTuple):
       slopes: ALiBi's slope of each head [N], or None.
       softcap: scores become c·tanh(score / c); None: they stay as they are.
       windows: of each kind of layer, how many keys a query sees, itself included; None: all before it.
+      rounded: what enters products is rounded to bfloat16, which is float32; on CPUs only.
     """
 
     scale: float
     slopes: np.ndarray | None = None
     softcap: float | None = None
     windows: tuple[int | None, ...] = (None,)
+    rounded: bool = False
 
 
 class Prefix(NamedTuple):
@@ -76,7 +79,7 @@ def causal_attention(
     `prefix`. With the window w of the layer's `kind`, keys of positions at or below i - w are not seen.
     """
     B, T, N, H = q.shape
-    q, k, v = (q * scoring.scale).astype(dtype), k.astype(dtype), v.astype(dtype)
+    q, k, v = (entering(x, dtype, scoring.rounded) for x in (q * scoring.scale, k, v))
     path = _chunked if jax.default_backend() == "cpu" else _by_xla
 
     def within(window: int | None) -> Callable[..., Array]:
@@ -237,7 +240,8 @@ def _chunked(
             if window is not None:
                 visible &= _within(positions[P + start : P + stop], cut(positions), window)
             weights, total = _softmax_parts(scores, visible)
-            out = product("gts,sh->gth", weights.astype(v.dtype), cut(v))
+            weights = entering(weights, v.dtype, scoring.rounded)
+            out = product("gts,sh->gth", weights, cut(v))
             chunks.append(out / total)
         return jnp.concatenate(chunks, axis=1)
 

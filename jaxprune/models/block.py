@@ -19,6 +19,7 @@ from jaxprune.models.layers import (
     ScaleNorm,
 )
 from jaxprune.models.positions import Kind, Positions, Tree
+from jaxprune.models.products import entering
 
 # The inputs of a block's linear layers, in the order in which data meets them.
 SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
@@ -47,8 +48,17 @@ class Attention(nnx.Module):
     def scoring(self) -> Scoring:
         """How queries score keys."""
         config = self.config
-        windows = tuple(kind.window for kind in config.kinds)
-        return Scoring(config.attention_scale, self.slopes, config.attention_softcap, windows)
+        return Scoring(
+            scale=config.attention_scale,
+            slopes=self.slopes,
+            softcap=config.attention_softcap,
+            windows=tuple(kind.window for kind in config.kinds),
+            rounded=config.rounded_inputs,
+        )
+
+    def entering(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """`x` as it enters products of this block."""
+        return entering(x, self.out.dtype, self.config.rounded_inputs)
 
     def attend(
         self, x: Float[Array, "B T D"], tree: Tree | None = None, kind: Kind = None
@@ -63,7 +73,7 @@ class Block(nnx.Module):
 
     Written as steps from site to site, because pruning stops between them: `enter` gives the input of
     the first site, `leave` applies the kernels of a site and gives the input of the next one. What
-    passes between two steps is always (residual [B, T, D], site input [B, T, ·]).
+    passes between two steps is always (residual [B, T, D], site input [B, T, ·]), the input as the kernels meet it.
     """
 
     def __init__(
@@ -82,7 +92,7 @@ class Block(nnx.Module):
 
     def enter(self, x: Float[Array, "B T D"]) -> tuple[Array, Array]:
         """(residual, input of "qkv")."""
-        return self._normed(self.attention_norm, x)
+        return self._entering(*self._normed(self.attention_norm, x))
 
     def leave(
         self, site: str, residual: Array, u: Array, tree: Tree | None = None, kind: Kind = None
@@ -93,11 +103,11 @@ class Block(nnx.Module):
         """
         match site:
             case "qkv":
-                return residual, self.attention.attend(u, tree, kind)
+                return self._entering(residual, self.attention.attend(u, tree, kind))
             case "attention_out":
-                return self.enter_mlp(residual, self.attention.out(u))
+                return self._entering(*self.enter_mlp(residual, self.attention.out(u)))
             case "mlp_in":
-                return residual, self.mlp.expand(u)
+                return self._entering(residual, self.mlp.expand(u))
             case "mlp_out":
                 out = self.add_mlp(residual, self.mlp.out(u))
                 return out, out
@@ -117,6 +127,9 @@ class Block(nnx.Module):
     def add_mlp(self, residual: Array, y: Array) -> Array:
         """The block's output, from what the MLP adds."""
         return residual + y
+
+    def _entering(self, residual: Array, u: Array) -> tuple[Array, Array]:
+        return residual, self.attention.entering(u)
 
     def _normed(self, norm: Norm, x: Array) -> tuple[Array, Array]:
         normed = norm(x)

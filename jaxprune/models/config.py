@@ -6,7 +6,8 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
+
+from jaxprune.devices import product_dtype
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,9 @@ class ModelConfig:
     max_positions: int | None = None  # None: no bound (ALiBi)
     embed_scale: float = 1.0
     embed_scale_rounded: bool = False  # to the dtype of the weights, see `in_dtype`
+    rounded_inputs: bool = (
+        False  # of products, to bfloat16 though products are float32, see `in_dtype`
+    )
     position_zero_row: int | None = None  # XGLM's padding_idx: this row of the sinusoid table is 0
     attention_scale: float = 1.0  # multiplies q·k
     qkv_bias: bool = True
@@ -74,13 +78,17 @@ class ModelConfig:
     kinds: tuple[LayerKind, ...] = (LayerKind(),)
     pattern: tuple[int, ...] = (0,)  # layer i is of kinds[pattern[i % len(pattern)]]
 
-    def in_dtype(self, dtype: DTypeLike) -> ModelConfig:
-        """The config of the model whose weights are rounded to `dtype`."""
-        if not self.embed_scale_rounded:
-            return self
-        return dataclasses.replace(
-            self, embed_scale=float(np.asarray(self.embed_scale, jnp.dtype(dtype)))
-        )
+    def in_dtype(self, dtype: str) -> ModelConfig:
+        """The config of the model as it is computed in `dtype`, "float32" or "bfloat16".
+
+        What is rounded with the weights is: a family's scale of embeddings, and inputs of products where bfloat16 is
+        multiplied as float32. Of several processes all must call, see `devices.product_dtype`.
+        """
+        scale = self.embed_scale
+        if self.embed_scale_rounded:
+            scale = float(np.asarray(scale, jnp.dtype(dtype)))
+        rounded = product_dtype(dtype) != dtype
+        return dataclasses.replace(self, embed_scale=scale, rounded_inputs=rounded)
 
     @property
     def rope(self) -> RopeConfig:

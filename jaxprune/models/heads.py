@@ -10,6 +10,7 @@ from jaxprune.models.attention import capped
 from jaxprune.models.block import Norm
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.layers import param
+from jaxprune.models.products import entering
 
 
 class Head(nnx.Module):
@@ -26,9 +27,8 @@ class Head(nnx.Module):
     ) -> Float[Array, "... V"]:
         """Logits, float32."""
         kernel = self.kernel[...] if hasattr(self, "kernel") else embedding.T
-        products = jnp.matmul(
-            self.norm(x).astype(kernel.dtype), kernel, preferred_element_type=jnp.float32
-        )
+        h = entering(self.norm(x), kernel.dtype, self.config.rounded_inputs)
+        products = jnp.matmul(h, kernel, preferred_element_type=jnp.float32)
         return logits_of(self.config, products)
 
 

@@ -1,6 +1,6 @@
 """A model's blocks and batches → sums of squares of every feature, one block on the devices at a time."""
 
-from jaxprune.passes.blocks import DTYPE, blocks, prefetch, to_device
+from jaxprune.passes.blocks import DTYPE, blocks, converted, prefetch, to_device
 from jaxprune.passes.probe import (
     HALVES,
     SAMPLES_PER_DEVICE,
@@ -42,6 +42,7 @@ __all__ = [
     "calibration_states",
     "check_samples",
     "check_sums",
+    "converted",
     "embed",
     "embed_tokens",
     "prefetch",

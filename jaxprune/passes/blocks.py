@@ -10,14 +10,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxprune.devices import block_shares, replicated
+from jaxprune.devices import block_shares, product_dtype, replicated
 from jaxprune.hf import Model
 from jaxprune.models import BlockParams, Params
 from jaxprune.schema import choice
 
 # Of the weights on the devices; statistics are always float32.
 DTYPE = choice(
-    ("float32", "bfloat16"), "of the weights on the devices and what enters their products"
+    ("float32", "bfloat16"),
+    "of the weights on the devices and what enters their products; CPUs without instructions for bfloat16 hold and "
+    "multiply the rounded numbers as float32",
 )
 
 
@@ -69,6 +71,11 @@ def block_to_device(block: BlockParams, dtype: str, mesh: Mesh) -> Any:
     return jax.device_put(_converted(block, dtype), block_shares(block, mesh))
 
 
+def converted(array: np.ndarray, dtype: str) -> np.ndarray:
+    """An array as the devices hold it: rounded to `dtype`, in the dtype of their products; a C array."""
+    rounded = np.asarray(array, jax.numpy.dtype(dtype), order="C")
+    return np.asarray(rounded, jax.numpy.dtype(product_dtype(dtype)))
+
+
 def _converted(params: Params, dtype: str) -> Any:
-    kind = jax.numpy.dtype(dtype)
-    return jax.tree.map(lambda leaf: np.asarray(leaf, kind, order="C"), params)
+    return jax.tree.map(lambda leaf: converted(leaf, dtype), params)

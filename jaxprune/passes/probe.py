@@ -82,12 +82,13 @@ def probe(
     if halves:
         states.sets |= states.halves()
     counts = {role: int(states.tokens[members].sum()) for role, members in states.sets.items()}
+    config = model.config.in_dtype(dtype)
     segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden)
     layers: list[SiteSums] = []
 
     with progress_bar("probe", model.config.n_layers, int(states.tokens.sum()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
-            layers.append(run_and_measure(params, states, segment, model.config, layer))
+            layers.append(run_and_measure(params, states, segment, config, layer))
             bar.update()
     return stack(layers, counts, model.config)
 

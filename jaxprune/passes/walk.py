@@ -187,7 +187,6 @@ def _segment(
 ) -> tuple[Any, dict[str, Array]]:
     graph, _ = modules(config).block
     params, kind = layer
-    dtype = jax.tree.leaves(params["mlp"]["out"]["kernel"])[0].dtype
     sums: dict[str, Array] = {}
 
     def measure(site: str, u: Array) -> None:
@@ -206,7 +205,6 @@ def _segment(
             if segment.hidden:
                 measure(HIDDEN, residual)
             break
-        u = u.astype(dtype)  # what the kernels meet, so what is measured
         state = (residual, u)
         if segment.collect:
             measure(SITES[position], u)

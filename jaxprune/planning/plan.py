@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxprune.calibration import KINDS, Batch, token_batches
-from jaxprune.devices import DATA, MODEL, device_mesh, room
+from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
@@ -104,7 +104,7 @@ def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
         if model > machines.model and machines.devices % model == 0 and not machines.cpu:
             apart = dataclasses.replace(machines, data=machines.devices // model, model=model)
             yield f"mesh.data={apart.data} and mesh.model={model}", other(slim, apart)
-    if work.dtype == "float32":
+    if work.dtype == "float32" and (not machines.cpu or product_dtype("bfloat16") != "float32"):
         slim = dataclasses.replace(slim, dtype="bfloat16")
         yield "dtype=bfloat16", other(slim, machines)
     total = sum(count for count, _ in slim.groups)
@@ -130,7 +130,7 @@ def plan_of(
     Args:
       samples_per_device: how many a device takes at a time; chosen by the memory that there is where not given.
     """
-    work = _work(config, stored, costs.groups_of(batches), run)
+    work = _work(config, stored, costs.groups_of(batches), run, product_dtype(run.dtype))
     plan = _planned_here(work, mesh, jax.process_count())
     return dataclasses.replace(
         plan, samples_per_device=samples_per_device or plan.samples_per_device
@@ -158,7 +158,8 @@ def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int
     """
     folder = hub.config_folder(run.model, run.revision)
     config, stored = load_config(folder), _stored(folder)
-    work = _work(config, stored, _groups(run), run)
+    dtype = product_dtype(run.dtype) if chip is None else run.dtype
+    work = _work(config, stored, _groups(run), run, dtype)
     if chip is None:
         return _planned_here(work, device_mesh(**run.mesh), processes)
     if chip not in CHIPS:
@@ -172,13 +173,17 @@ def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int
 
 
 def _work(
-    config: ModelConfig, stored: str, groups: tuple[tuple[int, int], ...], run: ConfigDict
+    config: ModelConfig,
+    stored: str,
+    groups: tuple[tuple[int, int], ...],
+    run: ConfigDict,
+    dtype: str,
 ) -> Work:
     return Work(
         config=config,
         groups=groups,
         propagate=run.pruning.propagate,
-        dtype=run.dtype,
+        dtype=dtype,
         stored=stored,
         hf=run.output.hf,
         params=run.output.params,
@@ -220,7 +225,7 @@ def print_plan(run: ConfigDict, plan: Plan) -> None:
     rows = {
         "model": f"{run.model}: {work.config.n_layers} blocks, {blocks / 1e6:,.1f} million weights in them, "
         f"stored as {work.stored}",
-        "samples": f"{samples} tokens, propagate {work.propagate}, {work.dtype}",
+        "samples": f"{samples} tokens, propagate {work.propagate}, {_computed(run.dtype, work.dtype)}",
         "devices": f"{every}: {machines.processes} process(es) of {machines.data} x {machines.model}",
         "micro-batch": f"{plan.samples_per_device} samples a device, "
         f"{costs.micro_batches(work, machines, plan.samples_per_device)} in a pass",
@@ -235,6 +240,10 @@ def print_plan(run: ConfigDict, plan: Plan) -> None:
         by_part = ", ".join(f"{name} {seconds(least)}" for name, least in parts.items())
         rows["floor"] = f"{seconds(max(parts.values()))} s at published rates ({by_part})"
     print("\n".join(named_values(rows)))
+
+
+def _computed(dtype: str, products: str) -> str:
+    return dtype if products == dtype else f"{dtype} as {products}"
 
 
 def floor(plan: Plan) -> dict[str, float]:

@@ -249,24 +249,24 @@ def _prune_one(
     """One block through all steps of the chosen propagation; leaves its output in `states`."""
     sums: SiteSums = {}
     keep: dict[str, np.ndarray] = {}
-    is_last = layer + 1 == model.config.n_layers
+    config = model.config.in_dtype(settings.dtype)
+    is_last = layer + 1 == config.n_layers
     for step in PROPAGATIONS[settings.propagate].steps:
         if is_last and not step.segment.collect:
             break  # nothing reads the output of the last block
         if known is None or step.segment.advance:
-            measured = run_and_measure(params, states, step.segment, model.config, layer)
+            measured = run_and_measure(params, states, step.segment, config, layer)
             clock.lap("statistics" if step.segment.collect else "forward")
             for role, sites in measured.items():
                 sums.setdefault(role, {}).update(sites)
         if step.prunes:
             if known is None:
                 selected = block_masks.select(
-                    model.config, params, sums, step.prunes, settings, layer, states.mesh
+                    config, params, sums, step.prunes, settings, layer, states.mesh
                 )
             else:
                 selected = {
-                    path: known.keep[path]
-                    for path in block_masks.kernels(model.config, step.prunes)
+                    path: known.keep[path] for path in block_masks.kernels(config, step.prunes)
                 }
             keep |= selected
             params = block_masks.drop(params, selected)

@@ -19,7 +19,7 @@ from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from jaxprune.calibration import Batch, digest
-from jaxprune.devices import compiler_settings, hosts
+from jaxprune.devices import compiler_settings, hosts, product_dtype
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
 
@@ -49,6 +49,7 @@ def identity(
         "code": _code(),
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),
+        "products": product_dtype(config.dtype),
         **compiler_settings(),
     }
 

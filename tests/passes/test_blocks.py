@@ -8,6 +8,7 @@ import pytest
 from device_jobs import xglm_shaped
 
 import jaxprune as jp
+from jaxprune.devices import product_dtype
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.passes.blocks import blocks, prefetch
 
@@ -26,7 +27,8 @@ def test_blocks_are_the_model_s_on_the_host_and_on_the_devices():
                 device,
                 want,
             )
-            assert {leaf.dtype.name for leaf in jax.tree.leaves(device)} == {"bfloat16"}
+            kinds = {leaf.dtype.name for leaf in jax.tree.leaves(device)}
+            assert kinds == {product_dtype("bfloat16")}
 
 
 @pytest.mark.parametrize("processes", [1, 2])

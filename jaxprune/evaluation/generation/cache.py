@@ -34,6 +34,7 @@ from jaxprune.models import (
     capped,
     causal_attention,
     checked_kind,
+    entering,
     modules,
 )
 
@@ -98,7 +99,7 @@ def prefill(
         dtype = attention.out.dtype
         prefix = Prefix(shared.keys[0], shared.values[0], count) if shared.keys.shape[2] else None
         attended = causal_attention(q, k, v, dtype, attention.scoring, kind, prefix=prefix)
-        new = KeyValues(*(y.astype(dtype).transpose(0, 2, 1, 3) for y in (k, v)))
+        new = KeyValues(*(attention.entering(y).transpose(0, 2, 1, 3) for y in (k, v)))
         return _finish(block, residual, attended), new
 
     return on_own_rows(call, mesh)(params, x, shared)
@@ -136,9 +137,9 @@ def decode_step(
         places = jnp.broadcast_to(lengths[:, None] + slot, x.shape[:2])
         attention = block.attention
         q, k, v = attention.heads(u, Positions(places, limit), kind)
-        dtype, scoring = attention.out.dtype, attention.scoring
-        new = KeyValues(k.astype(dtype), v.astype(dtype))
-        q = (q * scoring.scale).astype(dtype)
+        scoring = attention.scoring
+        new = KeyValues(attention.entering(k), attention.entering(v))
+        q = attention.entering(q * scoring.scale)
         attended = attend_step(q, new, stretches, lengths, count, slot, scoring, kind)
         return _finish(block, residual, attended), new
 
@@ -191,11 +192,10 @@ def attend_step(
     shared = jax.tree.map(lambda y: y[0], stretches.shared)
     arrays = (shared, stretches.prompt, stretches.generated)
     axes = (("kbmg", "ksh"), ("bkmg", "bksh"), ("bmkg", "bmksh"))
-    softcap = scoring.softcap
-    parts = [_attend_self(q, new, slope, softcap, lengths + slot)]
+    parts = [_attend_self(q, new, slope, scoring.softcap, lengths + slot)]
     for names, kv, is_visible, place in zip(axes, arrays, visible, places, strict=True):
         if kv.keys.shape[-2]:
-            parts.append(_attend_stretch(q, names, kv, is_visible, place, slope, softcap))
+            parts.append(_attend_stretch(q, names, kv, is_visible, place, slope, scoring))
     largest = functools.reduce(jnp.maximum, (part.largest for part in parts))
     scales = [jnp.exp(part.largest - largest) for part in parts]
     weighted = [(p.out * s[..., None], p.total * s) for p, s in zip(parts, scales, strict=True)]
@@ -220,7 +220,7 @@ def _attend_stretch(
     visible: Array,
     places: Array,
     slope: Array | None,
-    softcap: float | None,
+    scoring: Scoring,
 ) -> _PartialAttention:
     """Attention to one stretch.
 
@@ -229,7 +229,7 @@ def _attend_stretch(
       names: axes of the scores without that of the keys, and of the keys and values.
       visible, places: [S] or [B, S], which keys are there and their positions.
       slope: [K, G].
-      softcap: see `Scoring`.
+      scoring: its softcap and whether weights are rounded.
     """
     axes, stretch = names
     if "b" in stretch:
@@ -239,7 +239,7 @@ def _attend_stretch(
         scores = jnp.moveaxis(scores, len(batch) + 1, -1)
     else:
         scores = _product(f"bmkgh,{stretch}->{axes}s", q, kv.keys)
-    scores = capped(scores, softcap)
+    scores = capped(scores, scoring.softcap)
 
     def spread(array: Array, names: str) -> Array:
         missing = [i for i, axis in enumerate(axes + "s") if axis not in names]
@@ -252,7 +252,8 @@ def _attend_stretch(
     scores = jnp.where(spread(visible, "bs"[-visible.ndim :]), scores, MASKED_SCORE)
     largest = jnp.max(scores, axis=-1)
     weights = jnp.exp(scores - largest[..., None])
-    out = _product(f"{axes}s,{stretch}->{axes}h", weights.astype(kv.values.dtype), kv.values)
+    factors = entering(weights, kv.values.dtype, scoring.rounded)
+    out = _product(f"{axes}s,{stretch}->{axes}h", factors, kv.values)
     back = [axes.index(axis) for axis in "bmkg"]
     return _PartialAttention(
         out.transpose(*back, 4), jnp.sum(weights, axis=-1).transpose(back), largest.transpose(back)

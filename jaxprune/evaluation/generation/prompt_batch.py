@@ -282,8 +282,7 @@ def _embedded(
     """The input of the first block, from tokens at `places`, which are broadcast and below `limit`."""
     index = np.broadcast_to(places, tokens.shape).astype(np.int32)
     positions = Positions(index, limit)
-    config = model.config.in_dtype(model.embed["tokens"].dtype)
-    return embed_tokens(model.embed, tokens, positions, config=config, mesh=model.mesh)
+    return embed_tokens(model.embed, tokens, positions, config=model.config, mesh=model.mesh)
 
 
 def _whole(rows: int) -> int:

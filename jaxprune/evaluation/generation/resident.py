@@ -18,7 +18,7 @@ class Resident(NamedTuple):
     """A model on the devices, each of which has all parameters.
 
     Attributes:
-      config: of the model.
+      config: of the model as it is computed, see `ModelConfig.in_dtype`.
       mesh: the devices.
       embed: parameters of the embedding.
       head: parameters of the head, and the embedding table.
@@ -34,9 +34,10 @@ class Resident(NamedTuple):
 
 def put_on_devices(model: Model, dtype: str, mesh: Mesh) -> Resident:
     """Puts all weights of a model on the devices, in `dtype`."""
+    config = model.config.in_dtype(dtype)
     embed, head = (to_device(model.source.part(name), dtype, mesh) for name in ("embed", "head"))
-    blocks = [to_device(model.block(i), dtype, mesh) for i in range(model.config.n_layers)]
-    return Resident(model.config, mesh, embed, (head, embed["tokens"]), blocks)
+    blocks = [to_device(model.block(i), dtype, mesh) for i in range(config.n_layers)]
+    return Resident(config, mesh, embed, (head, embed["tokens"]), blocks)
 
 
 def for_decoding(model: Resident) -> Resident:

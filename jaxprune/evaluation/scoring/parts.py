@@ -11,11 +11,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxprune.devices import hosts, replicated, room
+from jaxprune.devices import hosts, product_dtype, replicated, room
 from jaxprune.evaluation.scoring.vocabulary import VocabularySlice, slices
 from jaxprune.hf import Model
 from jaxprune.models import BlockParams, HeadParams
-from jaxprune.passes import blocks, prefetch, to_device
+from jaxprune.passes import blocks, converted, prefetch, to_device
 
 # On CPUs the page cache holds the file; a copy on every device pays off only where it is small.
 RESIDENT_ON_CPU = 64 << 20
@@ -81,7 +81,7 @@ class Parts:
     def _finish_slice(self, number: int, share: np.ndarray) -> VocabularySlice:
         ids = self._slice(number)
         table = hosts.gather_shares(share, len(self._tokens(number)))
-        table = np.asarray(table, jax.numpy.dtype(self._dtype))
+        table = converted(table, self._dtype)
         filled = np.pad(table, ((0, len(ids) - len(table)), (0, 0)))
         return jax.device_put((np.int32(ids.start), filled), replicated(self._mesh))
 
@@ -98,6 +98,6 @@ class Parts:
 
 def fits(model: Model, dtype: str, mesh: Mesh) -> bool:
     """Whether weights may stay on the devices: in 60% of an accelerator's memory; on CPUs if they are small."""
-    size = model.size * jax.numpy.dtype(dtype).itemsize
+    size = model.size * jax.numpy.dtype(product_dtype(dtype)).itemsize
     limit, _ = room(mesh)
     return size <= (RESIDENT_ON_CPU if limit is None else 0.6 * limit)

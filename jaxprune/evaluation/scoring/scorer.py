@@ -36,6 +36,7 @@ from jaxprune.passes import (
     Context,
     MicroBatches,
     Segment,
+    converted,
     embed,
     run_segment,
     to_device,
@@ -86,6 +87,7 @@ class Scorer:
     ) -> None:
         self.model = model
         self.dtype = dtype
+        self._config = model.config.in_dtype(dtype)
         self.mesh = given_mesh(mesh)
         self.progress = progress
         self._parts = Parts(model, dtype, self.mesh, resident)
@@ -154,8 +156,7 @@ class Scorer:
         if limit is not None:  # one token beyond them is only predicted, and nothing sees it
             positions = np.minimum(positions, limit - 1)
         micro_batches.add(indices, Context(tree=Tree(positions, ends)))
-        config = self.model.config.in_dtype(self.dtype)
-        embed(config, to_device(params, "float32", self.mesh), micro_batches)
+        embed(self._config, to_device(params, "float32", self.mesh), micro_batches)
         return micro_batches
 
     def run_blocks(
@@ -166,7 +167,7 @@ class Scorer:
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
         """Takes the states through blocks start…stop-1, by default all; `on_step` is called after each."""
-        config = self.model.config
+        config = self._config
         stop = config.n_layers if stop is None else stop
         layers = range(start, stop)
         for i, params in zip(layers, self._parts.blocks(layers), strict=True):
@@ -187,7 +188,7 @@ class Scorer:
 
         `on_step` is called after each slice of the vocabulary.
         """
-        config, mesh = self.model.config, self.mesh
+        config, mesh = self._config, self.mesh
         ids, indices = np.unique(forest.tokens, return_inverse=True)
         indices = indices.reshape(forest.tokens.shape).astype(np.int32)
         needed = predictions(forest)
@@ -195,8 +196,8 @@ class Scorer:
         micro_batches.states = [
             (state, *cut) for state, cut in zip(micro_batches.states, cuts, strict=True)
         ]
-        kind = jax.numpy.dtype(self.dtype)
-        table = _filled(np.asarray(self.model.source.head_rows(ids), kind), config.vocab_size)
+        table = converted(self.model.source.head_rows(ids), self.dtype)
+        table = _filled(table, config.vocab_size)
         head = (self._parts.norm, jax.device_put(table, replicated(mesh)))
         step = functools.partial(start_softmax, head, config=config, mesh=mesh)
         logits = np.concatenate(micro_batches.run(step))[: len(forest.tokens)]

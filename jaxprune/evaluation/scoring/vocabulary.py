@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxprune.devices import compiled, on_own_rows
 from jaxprune.evaluation.scoring.forest import Forest
-from jaxprune.models import HeadParams, ModelConfig, logits_of, modules
+from jaxprune.models import HeadParams, ModelConfig, entering, logits_of, modules
 from jaxprune.passes import Context
 
 # Tokens in a slice.
@@ -64,7 +64,7 @@ class RunningSoftmax(NamedTuple):
     """What the slices so far say of the next token at each place of `Predictions`.
 
     Attributes:
-      h: [B, P, D] normed states in the weights' dtype.
+      h: [B, P, D] normed states, as they enter the products.
       largest: [B, P] float32, the largest logit.
       total: [B, P] float32, Σ exp(logit - largest).
       argmax: [B, P] int32, the token of the largest logit; the lowest of equal ones.
@@ -108,7 +108,7 @@ def start_softmax(
         norm, table = params
         x, (places, slots), rows = state
         h = nnx.merge(graph, norm).norm(jnp.take_along_axis(x, places[..., None], axis=1))
-        h = h.astype(table.dtype)
+        h = entering(h, table.dtype, config.rounded_inputs)
         before = jnp.take_along_axis(h, slots[..., None], axis=1).astype(jnp.float32)
         logits = jnp.sum(before * table[rows].astype(jnp.float32), axis=-1)
         shape = h.shape[:2]
