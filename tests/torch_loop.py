@@ -130,6 +130,56 @@ def prune_with_statistics(model, samples, pruner, propagate, code=()):
             prune(layer, names, sums, code_sums)
 
 
+def arguments_of(model, sample):
+    """(arguments, keyword arguments) that each block gets in a pass over a sample."""
+    seen = []
+
+    def see(_, args, kwargs):
+        seen.append((args, dict(kwargs)))
+
+    hooks = [block.register_forward_pre_hook(see, with_kwargs=True) for block in blocks_of(model)]
+    with torch.no_grad():
+        model(torch.as_tensor(np.asarray(sample), dtype=torch.long)[None], use_cache=False)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def prune_block_by_block(model, samples, pruner):
+    """As `prune_with_statistics(…, "block")`, each block fed with the outputs of the one before: for large models.
+
+    `model` is a decoder without its head; what it hands to each block beside hidden states is taken from a pass.
+    """
+    blocks, states, others = blocks_of(model), [], []
+    for sample in samples:
+        seen = arguments_of(model, sample)
+        states.append(seen[0][0][0])
+        others.append([(args[1:], kwargs) for args, kwargs in seen])
+
+    def outputs(layer):
+        with torch.no_grad():
+            for state, arguments in zip(states, others, strict=True):
+                args, kwargs = arguments[layer]
+                out = blocks[layer](state, *args, **kwargs)
+                yield out[0] if isinstance(out, tuple) else out
+
+    for layer, block in enumerate(blocks):
+        sums = {}
+
+        def see(module, args, sums=sums):
+            square = args[0].detach().double().square().sum(dim=(0, 1)).numpy()
+            sums[module] = sums.get(module, 0) + square
+
+        hooks = [linear.register_forward_pre_hook(see) for linear in linears_of(block).values()]
+        for _ in outputs(layer):
+            pass
+        for hook in hooks:
+            hook.remove()
+        for linear, squares in sums.items():
+            pruner.zero(linear, scores_of(linear, squares))
+        states = list(outputs(layer))
+
+
 def prune_by_magnitude(model, pruner):
     for block in blocks_of(model):
         for module in linears_of(block).values():

@@ -208,7 +208,19 @@ class Scorer:
         return _scores(forest, needed, logits, micro_batches.states)
 
     def _rows(self, forest: Forest) -> int:
-        return max(1, self._tokens // forest.seen)
+        return rows_per_device(len(forest.tokens), max(1, self._tokens // forest.seen))
+
+
+def rows_per_device(rows: int, usual: int) -> int:
+    """Rows that a device takes at a time: about as many as usual.
+
+    Of few rows a number that leaves few places empty in the last micro-batches of two devices; it does not depend
+    on how many devices there are, so neither do the shapes of products, and with them the bits of scores.
+    """
+    if rows >= 16 * usual:
+        return usual
+    sizes = range(usual + usual // 4, usual // 2, -1)
+    return min(sizes, key=lambda size: -(-rows // (2 * size)) * size)
 
 
 def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:

@@ -24,8 +24,9 @@ from jaxprune.passes import Context
 
 # Tokens in a slice.
 SLICE = 8192
-# On CPUs, logits of so many positions at once: they stay in a core's cache.
+# On CPUs, logits of so many positions and tokens at once: they stay in a core's cache.
 CPU_POSITIONS = 256
+CPU_TOKENS = 2048
 # Counts of positions are rounded up to this, so that few shapes are compiled.
 MULTIPLE = 64
 
@@ -139,10 +140,21 @@ def run_slice(
     """
 
     def call(params: VocabularySlice, state: RunningSoftmax) -> RunningSoftmax:
-        start, table = params
-        step = functools.partial(_update, config, start, table)
         if jax.default_backend() != "cpu":
-            return step(state)
+            return _update(config, state, params)
+        start, table = params
+        count = CPU_TOKENS if len(table) % CPU_TOKENS == 0 else len(table)
+        pieces = (
+            start + jnp.arange(0, len(table), count),
+            table.reshape(-1, count, table.shape[1]),
+        )
+
+        def step(state: RunningSoftmax) -> RunningSoftmax:
+            after, _ = jax.lax.scan(
+                lambda s, piece: (_update(config, s, piece), None), state, pieces
+            )
+            return after
+
         chunks = (-1, math.gcd(state.argmax.size, CPU_POSITIONS))
         cut = jax.tree.map(lambda x: x.reshape(*chunks, *x.shape[2:]), state)
         after = jax.lax.map(step, cut)
@@ -152,9 +164,8 @@ def run_slice(
     return on_own_rows(call, mesh)(params, state), None
 
 
-def _update(
-    config: ModelConfig, start: Array, table: Array, state: RunningSoftmax
-) -> RunningSoftmax:
+def _update(config: ModelConfig, state: RunningSoftmax, params: VocabularySlice) -> RunningSoftmax:
+    start, table = params
     ids = start + jnp.arange(table.shape[0])
     logits = jnp.einsum("...d,cd->...c", state.h, table, preferred_element_type=jnp.float32)
     logits = jnp.where(ids < config.vocab_size, logits_of(config, logits), -jnp.inf)

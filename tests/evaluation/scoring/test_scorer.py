@@ -13,7 +13,7 @@ import jaxprune as jp
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.scoring import forest, vocabulary
 from jaxprune.evaluation.scoring.parts import fits
-from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.evaluation.scoring.scorer import Scorer, rows_per_device
 
 # Each family, with a head of its own and with a tied one, with biases and without, with positions of each kind
 NAMES = (
@@ -35,6 +35,7 @@ def model(models, monkeypatch):
     """
     monkeypatch.setattr(forest, "MIN_LENGTH", 64)
     monkeypatch.setattr(vocabulary, "SLICE", 50)
+    monkeypatch.setattr(vocabulary, "CPU_TOKENS", 25)
     return models
 
 
@@ -99,6 +100,14 @@ def test_where_parameters_are_changes_no_bit(name, model):
     for other in (resident, resident, in_memory):  # resident: read, then held
         for one, same in zip(streamed, other(sequences, starts), strict=True):
             np.testing.assert_array_equal(one.log_probabilities, same.log_probabilities)
+
+
+@pytest.mark.parametrize(
+    ("rows", "usual", "want"),
+    [(20, 4, 5), (30, 4, 5), (10, 2, 1), (1, 8, 5), (64, 4, 4), (24, 4, 4)],
+)
+def test_few_rows_fill_their_micro_batches(rows, usual, want):
+    assert rows_per_device(rows, usual) == want
 
 
 def test_eight_devices_score_as_one(tiny_folder, tmp_path):
