@@ -219,7 +219,7 @@ def rows_per_device(rows: int, usual: int) -> int:
     """
     if rows >= 16 * usual:
         return usual
-    sizes = range(usual + usual // 4, usual // 2, -1)
+    sizes = range(usual + usual // 4, (usual - 1) // 2, -1)
     return min(sizes, key=lambda size: -(-rows // (2 * size)) * size)
 
 

@@ -104,7 +104,7 @@ def test_where_parameters_are_changes_no_bit(name, model):
 
 @pytest.mark.parametrize(
     ("rows", "usual", "want"),
-    [(20, 4, 5), (30, 4, 5), (10, 2, 1), (1, 8, 5), (64, 4, 4), (24, 4, 4)],
+    [(20, 4, 5), (30, 4, 5), (10, 2, 1), (1, 8, 4), (64, 4, 4), (24, 4, 4)],
 )
 def test_few_rows_fill_their_micro_batches(rows, usual, want):
     assert rows_per_device(rows, usual) == want
