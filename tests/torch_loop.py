@@ -145,10 +145,11 @@ def arguments_of(model, sample):
     return seen
 
 
-def prune_block_by_block(model, samples, pruner):
+def prune_block_by_block(model, samples, pruner, then=lambda layer: None):
     """As `prune_with_statistics(…, "block")`, each block fed with the outputs of the one before: for large models.
 
     `model` is a decoder without its head; what it hands to each block beside hidden states is taken from a pass.
+    `then` is called when a block is pruned, before its outputs are computed.
     """
     blocks, states, others = blocks_of(model), [], []
     for sample in samples:
@@ -177,6 +178,7 @@ def prune_block_by_block(model, samples, pruner):
             hook.remove()
         for linear, squares in sums.items():
             pruner.zero(linear, scores_of(linear, squares))
+        then(layer)
         states = list(outputs(layer))
 
 
