@@ -95,12 +95,18 @@ def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> Kinds:
     return distinct([LayerKind(window if slide else None, rope) for slide in slides])
 
 
-def sliding_pattern(hf: Attributes, layers: int, name: str, default: int) -> tuple[bool, ...]:
-    """Whether layers have a window, again and again: by `layer_types`, or all but every so-manyth, as `name` says."""
+def sliding_pattern(hf: Attributes, layers: int, default: int) -> tuple[bool, ...]:
+    """Whether layers have a window, again and again.
+
+    By `layer_types`; else all have one but each `sliding_window_pattern`-th, by default each `default`-th.
+    """
+    name = "sliding_window_pattern"
     interval = hf.size(name, default=default)
-    slides = parse_layer_types(hf, layers)
-    if slides is not None:
-        return slides
+    return parse_layer_types(hf, layers) or all_but_every(hf, layers, name, interval)
+
+
+def all_but_every(hf: Attributes, layers: int, name: str, interval: int) -> tuple[bool, ...]:
+    """False for each so-manyth layer, again and again, as the attribute `name` says."""
     if interval > MOST_LAYERS:
         raise hf.refuse(f"{name} is {interval}, expected at most {MOST_LAYERS:,}")
     return tuple((layer + 1) % interval != 0 for layer in range(min(interval, layers)))

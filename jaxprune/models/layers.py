@@ -93,11 +93,7 @@ class RMSNorm(nnx.Module):
         self.eps = eps
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return (
-            x
-            * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + self.eps)
-            * self.scale
-        )
+        return _of_unit_rms(x, self.eps) * self.scale
 
 
 class OffsetRMSNorm(nnx.Module):
@@ -108,8 +104,11 @@ class OffsetRMSNorm(nnx.Module):
         self.eps = eps
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
-        return x * jax.lax.rsqrt(mean_square + self.eps) * (1.0 + self.scale.astype(jnp.float32))
+        return _of_unit_rms(x, self.eps) * (1.0 + self.scale.astype(jnp.float32))
+
+
+def _of_unit_rms(x: Float[Array, "... D"], eps: float) -> Float[Array, "... D"]:
+    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + eps)
 
 
 class MLP(nnx.Module):

@@ -140,17 +140,15 @@ def flops(work: Work) -> int:
             range(place, config.n_layers, len(config.pattern))
         )
     final = config.kind(config.n_layers - 1).window
+    passes = 2 if work.propagate == "block" else 1  # but through the last layer one
     total = 0
     for count, length in work.groups:
-
-        def whole(window: int | None, count: int = count, length: int = length) -> int:
-            return 2 * count * length * kernels + _attention(config, count, length, window)
-
-        skipped = 2 * count * length * last  # by a statistics pass
-        for window, layers in (windows - collections.Counter([final])).items():
-            passes = 2 * whole(window) - skipped if work.propagate == "block" else whole(window)
-            total += layers * passes
-        total += whole(final) - skipped
+        products, skipped = (2 * count * length * size for size in (kernels, last))
+        total += (config.n_layers - 1) * (passes * products - (passes - 1) * skipped)
+        total += products - skipped
+        for window, layers in windows.items():
+            times = passes * layers - (passes - 1) * (window == final)
+            total += times * _attention(config, count, length, window)
     return total
 
 

@@ -129,20 +129,26 @@ def test_in_trees_a_token_sees_its_ancestors(shape, alibi, backend):
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
 
 
+def behind_prefix(q, k, v):
+    """A prefix of 11 keys, with room for 16, and queries, keys and values in which it stands before every row."""
+    B, _, N, H = q.shape
+    K = k.shape[2]
+    _, *prefix = (x[0] for x in inputs(1, 16, N, K, H, seed=1))
+    before = [np.broadcast_to(x[:11], (B, 11, K, H)) for x in prefix]
+    k_whole, v_whole = (np.concatenate(pair, axis=1) for pair in zip(before, (k, v), strict=True))
+    q_whole = np.pad(q, ((0, 0), (11, 0), (0, 0), (0, 0)))
+    for x in prefix:
+        x[11:] = 1e4  # what stands in the rest of the room does not matter
+    keys, values = (x.transpose(1, 0, 2) for x in prefix)
+    return Prefix(keys, values, np.int32(11)), (q_whole, k_whole, v_whole)
+
+
 @pytest.mark.parametrize(("shape", "alibi", "backend"), CASES)
 def test_a_prefix_stands_before_every_row(shape, alibi, backend):
     T, N, K, H = shape
     q, k, v = inputs(2, T, N, K, H)
-    # room for 16, of which 11 are there
-    _, *prefix = (x[0] for x in inputs(1, 16, N, K, H, seed=1))
-    before = [np.broadcast_to(x[:11], (2, 11, K, H)) for x in prefix]
-    k_whole, v_whole = (np.concatenate(pair, axis=1) for pair in zip(before, (k, v), strict=True))
-    q_whole = np.pad(q, ((0, 0), (11, 0), (0, 0), (0, 0)))
-    want = plain(q_whole, k_whole, v_whole, alibi_slopes(N) if alibi else None)
-    for x in prefix:
-        x[11:] = 1e4  # what stands in the rest of the room does not matter
-    keys, values = (x.transpose(1, 0, 2) for x in prefix)
-    there = Prefix(keys, values, np.int32(11))
+    there, whole = behind_prefix(q, k, v)
+    want = plain(*whole, alibi_slopes(N) if alibi else None)
     got = attention(q, k, v, alibi=alibi, prefix=there, backend=backend)
     np.testing.assert_allclose(got, want[:, 11:], rtol=1e-4, atol=2e-5)
 
@@ -174,13 +180,9 @@ def test_a_window_in_trees_counts_ancestors(backend):
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
 def test_a_window_reaches_into_the_prefix(backend):
     q, k, v = inputs(2, 97, 6, 2, 5)
-    _, *prefix = (x[0] for x in inputs(1, 16, 6, 2, 5, seed=1))
-    before = [np.broadcast_to(x[:11], (2, 11, 2, 5)) for x in prefix]
-    k_whole, v_whole = (np.concatenate(pair, axis=1) for pair in zip(before, (k, v), strict=True))
-    q_whole = np.pad(q, ((0, 0), (11, 0), (0, 0), (0, 0)))
-    there = Prefix(*(x.transpose(1, 0, 2) for x in prefix), np.int32(11))
+    there, whole = behind_prefix(q, k, v)
     got = attention(q, k, v, windows=WINDOWS, kind=1, prefix=there, backend=backend)
-    want = plain(q_whole, k_whole, v_whole, None, 20)[:, 11:]
+    want = plain(*whole, None, 20)[:, 11:]
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
 
 

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxprune.models.attention_config import parse_heads
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.families import llama
@@ -35,31 +34,17 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of an Apertus config.json."""
-    d_model = hf.size("hidden_size")
-    heads = parse_heads(hf, d_model)
-    hf.require("hidden_act", ["xielu"])
     bias = hf.take("attention_bias", bool)
     tables = [hf.take(name, dict, default=None) for name in ("rope_parameters", "rope_scaling")]
     rope = parse_rope(hf, ROPE.theta)
-    if not any(tables):
-        rope = ROPE
     return ModelConfig(
         family=model_type,
-        vocab_size=hf.size("vocab_size"),
-        d_model=d_model,
-        n_layers=hf.size("num_hidden_layers"),
-        **heads._asdict(),
-        d_ff=hf.size("intermediate_size"),
-        activation="xielu",
-        norm_eps=hf.take("rms_norm_eps", float),
-        tied_head=hf.take("tie_word_embeddings", bool),
-        max_positions=hf.size("max_position_embeddings"),
-        attention_scale=heads.head_dim**-0.5,
         qkv_bias=bias,
         out_bias=bias,
         mlp_bias=False,
         qk_norm=True,
-        kinds=(LayerKind(rope=rope),),
+        kinds=(LayerKind(rope=rope if any(tables) else ROPE),),
+        **llama.parse_common(hf, activations=("xielu",)),
     )
 
 

@@ -12,7 +12,6 @@ from flax import nnx
 
 from jaxprune.models.attention_config import (
     Kinds,
-    parse_heads,
     sliding_kinds,
     sliding_pattern,
     window_attributes,
@@ -22,7 +21,7 @@ from jaxprune.models.block import Norm, ParallelBlock
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
 from jaxprune.models.family import Family
-from jaxprune.models.layers import ACTIVATIONS, ScaleNorm
+from jaxprune.models.layers import ScaleNorm
 from jaxprune.models.rope import parse_rope
 
 DEFAULTS = {
@@ -42,24 +41,11 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Cohere or Cohere 2 config.json."""
-    d_model = hf.size("hidden_size")
-    heads = parse_heads(hf, d_model)
-    hf.require("hidden_act", list(ACTIVATIONS))
-    layers = hf.size("num_hidden_layers")
+    sizes = llama.parse_common(hf, norm_eps="layer_norm_eps")
     bias = hf.take("attention_bias", bool)
-    kinds, pattern = _kinds(model_type, hf, layers)
+    kinds, pattern = _kinds(model_type, hf, sizes["n_layers"])
     return ModelConfig(
         family=model_type,
-        vocab_size=hf.size("vocab_size"),
-        d_model=d_model,
-        n_layers=layers,
-        **heads._asdict(),
-        d_ff=hf.size("intermediate_size"),
-        activation=hf.take("hidden_act", str),
-        norm_eps=hf.take("layer_norm_eps", float),
-        tied_head=hf.take("tie_word_embeddings", bool),
-        max_positions=hf.size("max_position_embeddings"),
-        attention_scale=heads.head_dim**-0.5,
         qkv_bias=bias,
         out_bias=bias,
         mlp_bias=False,
@@ -67,6 +53,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         logit_scale=hf.take("logit_scale", float),
         kinds=kinds,
         pattern=pattern,
+        **sizes,
     )
 
 
@@ -75,7 +62,7 @@ def _kinds(model_type: str, hf: Attributes, layers: int) -> Kinds:
     rotated = LayerKind(rope=dataclasses.replace(parse_rope(hf, theta), interleaved=True))
     if model_type == "cohere":
         return (rotated,), (0,)
-    slides = sliding_pattern(hf, layers, "sliding_window_pattern", 4)
+    slides = sliding_pattern(hf, layers, default=4)
     return sliding_kinds(hf, slides, rotated, LayerKind())
 
 

@@ -10,7 +10,6 @@ from jaxtyping import Array, Float, Int
 
 from jaxprune.models.attention_config import (
     Kinds,
-    parse_heads,
     parse_layer_types,
     sliding_kinds,
     window_attributes,
@@ -20,7 +19,7 @@ from jaxprune.models.block import SandwichBlock
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
 from jaxprune.models.family import Family
-from jaxprune.models.layers import ACTIVATIONS, GatedMLP, OffsetRMSNorm, param
+from jaxprune.models.layers import GatedMLP, OffsetRMSNorm, param
 from jaxprune.models.positions import Positions
 from jaxprune.models.rope import parse_rope, rope_parameters
 
@@ -59,21 +58,11 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 def parse_common(hf: Attributes, kinds: Kinds) -> dict[str, Any]:
     """The fields of a config that Gemma 2 and 3 read alike, and those of the kinds of layers."""
-    d_model = hf.size("hidden_size")
-    hf.require("hidden_activation", list(ACTIVATIONS))
     hf.require("use_bidirectional_attention", [False])
+    sizes = llama.parse_common(hf, activation="hidden_activation")
     bias = hf.take("attention_bias", bool)
-    return {
-        "vocab_size": hf.size("vocab_size"),
-        "d_model": d_model,
-        "n_layers": hf.size("num_hidden_layers"),
-        **parse_heads(hf, d_model)._asdict(),
-        "d_ff": hf.size("intermediate_size"),
-        "activation": hf.take("hidden_activation", str),
-        "norm_eps": hf.take("rms_norm_eps", float),
-        "tied_head": hf.take("tie_word_embeddings", bool),
-        "max_positions": hf.size("max_position_embeddings"),
-        "embed_scale": d_model**0.5,
+    return sizes | {
+        "embed_scale": sizes["d_model"] ** 0.5,
         "embed_scale_rounded": True,
         "attention_scale": hf.size("query_pre_attn_scalar") ** -0.5,
         "qkv_bias": bias,

@@ -36,7 +36,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     if model_type == "gemma3":
         return _parse_nested(hf)
     local, full = (LayerKind(rope=rope) for rope in _ropes(hf))
-    slides = sliding_pattern(hf, hf.size("num_hidden_layers"), "sliding_window_pattern", 6)
+    slides = sliding_pattern(hf, hf.size("num_hidden_layers"), default=6)
     hf.require("attn_logit_softcapping", [])  # transformers knows it and does nothing with it
     kinds = sliding_kinds(hf, slides, local, full)
     return ModelConfig(family="gemma3_text", qk_norm=True, **parse_common(hf, kinds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import jax.numpy as jnp
@@ -65,36 +66,54 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Llama, Qwen2 or Qwen3 config.json."""
-    d_model = hf.size("hidden_size")
-    heads = parse_heads(hf, d_model)
-    hf.require("hidden_act", list(ACTIVATIONS))
-    layers, positions = hf.size("num_hidden_layers"), hf.size("max_position_embeddings")
-    rope = parse_rope(hf)
+    sizes = parse_common(hf)
+    layers, rope = sizes["n_layers"], parse_rope(hf)
     if model_type == "llama":
-        kinds, pattern = without_windows(hf, layers, positions, rope)
+        kinds, pattern = without_windows(hf, layers, sizes["max_positions"], rope)
     else:
         kinds, pattern = qwen_windows(hf, layers, rope)
     # Qwen2's biases are fixed, and only Llama's MLP may have some: transformers reads no attribute there.
     attention_bias = model_type != "qwen2" and hf.take("attention_bias", bool)
     return ModelConfig(
         family=model_type,
-        vocab_size=hf.size("vocab_size"),
-        d_model=d_model,
-        n_layers=layers,
-        **heads._asdict(),
-        d_ff=hf.size("intermediate_size"),
-        activation=hf.take("hidden_act", str),
-        norm_eps=hf.take("rms_norm_eps", float),
-        tied_head=hf.take("tie_word_embeddings", bool),
-        max_positions=positions,
-        attention_scale=heads.head_dim**-0.5,
         qkv_bias=model_type == "qwen2" or attention_bias,
         out_bias=attention_bias,
         mlp_bias=model_type == "llama" and hf.take("mlp_bias", bool),
         qk_norm=model_type == "qwen3",
         kinds=kinds,
         pattern=pattern,
+        **sizes,
     )
+
+
+def parse_common(
+    hf: Attributes,
+    *,
+    activation: str = "hidden_act",
+    activations: Collection[str] = ACTIVATIONS,
+    norm_eps: str = "rms_norm_eps",
+) -> dict[str, Any]:
+    """The fields of a config that Llama's relatives read alike.
+
+    Args:
+      activation, norm_eps: what the family calls these attributes.
+      activations: that it may have.
+    """
+    d_model = hf.size("hidden_size")
+    heads = parse_heads(hf, d_model)
+    hf.require(activation, list(activations))
+    return {
+        "vocab_size": hf.size("vocab_size"),
+        "d_model": d_model,
+        "n_layers": hf.size("num_hidden_layers"),
+        **heads._asdict(),
+        "d_ff": hf.size("intermediate_size"),
+        "activation": hf.take(activation, str),
+        "norm_eps": hf.take(norm_eps, float),
+        "tied_head": hf.take("tie_word_embeddings", bool),
+        "max_positions": hf.size("max_position_embeddings"),
+        "attention_scale": heads.head_dim**-0.5,
+    }
 
 
 def common_to_hf(config: ModelConfig) -> dict[str, Any]:

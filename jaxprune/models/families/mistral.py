@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from jaxprune.models.attention_config import parse_heads
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
-from jaxprune.models.layers import ACTIVATIONS
 from jaxprune.models.rope import parse_rope
 
 DEFAULTS = {
@@ -29,25 +27,14 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Mistral config.json."""
-    d_model = hf.size("hidden_size")
-    heads = parse_heads(hf, d_model)
-    hf.require("hidden_act", list(ACTIVATIONS))
+    window = hf.size("sliding_window", default=None)
     return ModelConfig(
         family=model_type,
-        vocab_size=hf.size("vocab_size"),
-        d_model=d_model,
-        n_layers=hf.size("num_hidden_layers"),
-        **heads._asdict(),
-        d_ff=hf.size("intermediate_size"),
-        activation=hf.take("hidden_act", str),
-        norm_eps=hf.take("rms_norm_eps", float),
-        tied_head=hf.take("tie_word_embeddings", bool),
-        max_positions=hf.size("max_position_embeddings"),
-        attention_scale=heads.head_dim**-0.5,
         qkv_bias=False,
         out_bias=False,
         mlp_bias=False,
-        kinds=(LayerKind(hf.size("sliding_window", default=None), parse_rope(hf)),),
+        kinds=(LayerKind(window, parse_rope(hf)),),
+        **llama.parse_common(hf),
     )
 
 

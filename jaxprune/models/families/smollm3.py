@@ -7,17 +7,15 @@ from typing import Any
 
 from jaxprune.errors import shown
 from jaxprune.models.attention_config import (
-    MOST_LAYERS,
     Kinds,
+    all_but_every,
     distinct,
-    parse_heads,
     parse_layer_types,
     window_attributes,
 )
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
-from jaxprune.models.layers import ACTIVATIONS
 from jaxprune.models.rope import parse_rope
 
 DEFAULTS = {
@@ -40,42 +38,31 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a SmolLM3 config.json."""
-    d_model = hf.size("hidden_size")
-    heads = parse_heads(hf, d_model)
-    hf.require("hidden_act", list(ACTIVATIONS))
-    layers = hf.size("num_hidden_layers")
+    sizes = llama.parse_common(hf)
     attention_bias = hf.take("attention_bias", bool)
-    kinds, pattern = _kinds(hf, layers)
+    kinds, pattern = _kinds(hf, sizes["n_layers"])
     return ModelConfig(
         family=model_type,
-        vocab_size=hf.size("vocab_size"),
-        d_model=d_model,
-        n_layers=layers,
-        **heads._asdict(),
-        d_ff=hf.size("intermediate_size"),
-        activation=hf.take("hidden_act", str),
-        norm_eps=hf.take("rms_norm_eps", float),
-        tied_head=hf.take("tie_word_embeddings", bool),
-        max_positions=hf.size("max_position_embeddings"),
-        attention_scale=heads.head_dim**-0.5,
         qkv_bias=attention_bias,
         out_bias=attention_bias,
         mlp_bias=hf.take("mlp_bias", bool),
         kinds=kinds,
         pattern=pattern,
+        **sizes,
     )
 
 
 def _kinds(hf: Attributes, layers: int) -> Kinds:
     """`no_rope_layers` (1: turned), else each `no_rope_layer_interval`-th layer is not; windows by `layer_types`."""
     rope = parse_rope(hf, theta=2e6)
-    interval = hf.size("no_rope_layer_interval")
     window = hf.size("sliding_window", default=None)
     if not hf.take("use_sliding_window", bool):
         window = None
     turned = hf.take("no_rope_layers", list, default=None)
+    name = "no_rope_layer_interval"
+    interval = hf.size(name)
     if turned is None:
-        turned = [int((i + 1) % interval != 0) for i in range(min(interval, layers, MOST_LAYERS))]
+        turned = all_but_every(hf, layers, name, interval)
     elif len(turned) < layers or any(one not in (0, 1) for one in turned):
         raise hf.refuse(
             f"no_rope_layers={shown(turned)} is not supported, only 0 or 1 for each of {layers} layers"
