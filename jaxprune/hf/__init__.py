@@ -1,5 +1,6 @@
 """Hugging Face folders and hub ids → models that are read part by part; pruned parameters → Hugging Face folders."""
 
+from jaxprune.hf.aligned import aligned_cast
 from jaxprune.hf.export import HfWriter, export_hf, exported_beside
 from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
 from jaxprune.hf.hub import FIELDS
@@ -20,6 +21,7 @@ __all__ = [
     "Origin",
     "ParameterSource",
     "ShardWriter",
+    "aligned_cast",
     "check_model",
     "combined",
     "export_hf",

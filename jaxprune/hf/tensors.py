@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from jaxprune.errors import InputError
+from jaxprune.hf.aligned import aligned_empty
 from jaxprune.hf.safetensors_header import TensorInfo, header_bytes, quoted
 from jaxprune.hf.tensor_index import INDEX, SINGLE, find_tensors
 
@@ -67,7 +68,7 @@ class TensorFiles:
         """
         info = self.info(name)
         if info.strides is None:
-            out = np.empty(info.shape, info.dtype)
+            out = aligned_empty(info.shape, info.dtype)
             _fill(info.file, [(info.offset, out)])
             return out
         span = 1 + sum((n - 1) * s for n, s in zip(info.shape, info.strides, strict=True))
@@ -96,7 +97,7 @@ class TensorFiles:
         if info.strides is not None:
             return self.read(name)[indices]
         distinct, inverse = np.unique(indices, return_inverse=True)
-        out = np.empty((len(distinct), *info.shape[1:]), info.dtype)
+        out = aligned_empty((len(distinct), *info.shape[1:]), info.dtype)
         row_bytes = math.prod(info.shape[1:]) * info.dtype.itemsize
         starts = np.flatnonzero(np.diff(distinct, prepend=-2) != 1)
         stops = [*starts[1:], len(distinct)]

@@ -15,6 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
+from jaxprune.hf.aligned import aligned_empty
 from jaxprune.hf.fingerprint import FileState, Fingerprint
 from jaxprune.hf.finite import check_finite
 from jaxprune.hf.tensors import ShardWriter, TensorFiles
@@ -275,7 +276,7 @@ def _several(noun: str, names: list[str]) -> str:
 
 def transposed(array: np.ndarray) -> np.ndarray:
     """The transpose of a matrix in C order, copied in stripes that stay in cache (twice as fast)."""
-    out = np.empty(array.shape[::-1], array.dtype)
+    out = aligned_empty(array.shape[::-1], array.dtype)
     for start in range(0, len(array), 256):
         out[:, start : start + 256] = array[start : start + 256].T
     return out

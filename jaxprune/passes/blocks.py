@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxprune.devices import block_shares, product_dtype, replicated
-from jaxprune.hf import Model
+from jaxprune.hf import Model, aligned_cast
 from jaxprune.models import BlockParams, Params
 from jaxprune.schema import choice
 
@@ -73,8 +73,8 @@ def block_to_device(block: BlockParams, dtype: str, mesh: Mesh) -> Any:
 
 def converted(array: np.ndarray, dtype: str) -> np.ndarray:
     """An array as the devices hold it: rounded to `dtype`, in the dtype of their products; a C array."""
-    rounded = np.asarray(array, jax.numpy.dtype(dtype), order="C")
-    return np.asarray(rounded, jax.numpy.dtype(product_dtype(dtype)))
+    rounded = aligned_cast(array, jax.numpy.dtype(dtype))
+    return aligned_cast(rounded, jax.numpy.dtype(product_dtype(dtype)))
 
 
 def _converted(params: Params, dtype: str) -> Any:

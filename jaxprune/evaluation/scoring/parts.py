@@ -82,7 +82,8 @@ class Parts:
         ids = self._slice(number)
         table = hosts.gather_shares(share, len(self._tokens(number)))
         table = converted(table, self._dtype)
-        filled = np.pad(table, ((0, len(ids) - len(table)), (0, 0)))
+        missing = len(ids) - len(table)
+        filled = np.pad(table, ((0, missing), (0, 0))) if missing else table
         return jax.device_put((np.int32(ids.start), filled), replicated(self._mesh))
 
     def _on_devices(self, read: Callable[[range], Iterator[Any]], numbers: range) -> Iterator[Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -24,9 +23,9 @@ from jaxprune.passes import Context
 
 # Tokens in a slice.
 SLICE = 8192
-# On CPUs, logits of so many positions and tokens at once: they stay in a core's cache.
-CPU_POSITIONS = 256
-CPU_TOKENS = 2048
+# On CPUs, logits of so many positions and tokens at once: they and the rows of the table stay in a core's cache.
+CPU_POSITIONS = 640
+CPU_TOKENS = 256
 # Counts of positions are rounded up to this, so that few shapes are compiled.
 MULTIPLE = 64
 
@@ -155,7 +154,7 @@ def run_slice(
             )
             return after
 
-        chunks = (-1, math.gcd(state.argmax.size, CPU_POSITIONS))
+        chunks = (-1, _chunk(state.argmax.size))
         cut = jax.tree.map(lambda x: x.reshape(*chunks, *x.shape[2:]), state)
         after = jax.lax.map(step, cut)
         return jax.tree.map(lambda x, old: x.reshape(old.shape), after, state)
@@ -164,17 +163,33 @@ def run_slice(
     return on_own_rows(call, mesh)(params, state), None
 
 
+def _chunk(size: int) -> int:
+    """The largest divisor of `size` that is at most `CPU_POSITIONS`."""
+    return next(count for count in range(min(size, CPU_POSITIONS), 0, -1) if size % count == 0)
+
+
 def _update(config: ModelConfig, state: RunningSoftmax, params: VocabularySlice) -> RunningSoftmax:
     start, table = params
     ids = start + jnp.arange(table.shape[0])
     logits = jnp.einsum("...d,cd->...c", state.h, table, preferred_element_type=jnp.float32)
-    logits = jnp.where(ids < config.vocab_size, logits_of(config, logits), -jnp.inf)
+    logits = logits_of(config, logits)
+    if config.vocab_size % len(slices(config)[0]):  # the last slice is filled up
+        logits = jnp.where(ids < config.vocab_size, logits, -jnp.inf)
     highest = jnp.max(logits, axis=-1)
     largest = jnp.maximum(state.largest, highest)
-    total = state.total * jnp.exp(state.largest - largest)
-    total += jnp.sum(jnp.exp(logits - largest[..., None]), axis=-1)
-    # XLA's own argmax takes as long on CPUs as a third of the product
-    best = jnp.min(jnp.where(logits == highest[..., None], ids, config.vocab_size), axis=-1)
+    # one reading of the logits for both; XLA's own argmax takes as long on CPUs as a third of the product
+    total, best = jax.lax.reduce(
+        (
+            jnp.exp(logits - largest[..., None]),
+            jnp.where(logits == highest[..., None], ids, config.vocab_size),
+        ),
+        (np.float32(0), np.int32(config.vocab_size)),
+        lambda a, b: (a[0] + b[0], jnp.minimum(a[1], b[1])),
+        (logits.ndim - 1,),
+    )
     return RunningSoftmax(
-        state.h, largest, total, jnp.where(highest > state.largest, best, state.argmax)
+        state.h,
+        largest,
+        state.total * jnp.exp(state.largest - largest) + total,
+        jnp.where(highest > state.largest, best, state.argmax),
     )
