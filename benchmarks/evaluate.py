@@ -59,7 +59,7 @@ def torch_way(folder, texts):
 
 
 def our_way(folder, texts, dtype):
-    from jaxprune.cli import one_cpu_device_per_core
+    from jaxprune.devices import one_cpu_device_per_core
 
     one_cpu_device_per_core()
     from jaxprune.evaluation.scoring import Scorer

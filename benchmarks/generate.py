@@ -14,8 +14,7 @@ import torch
 import transformers
 
 from jaxprune.calibration import aligned
-from jaxprune.cli import one_cpu_device_per_core
-from jaxprune.devices import device_mesh
+from jaxprune.devices import device_mesh, one_cpu_device_per_core
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation import Pair, stop_tokens, translation_prompts
 from jaxprune.hf import load

@@ -20,7 +20,7 @@ from random_checkpoint import SHAPES, write
 from torch_loop import prune as torch_prune
 
 from jaxprune.calibration import Batch, from_arrays, prompts, sample_lines
-from jaxprune.cli import one_cpu_device_per_core
+from jaxprune.devices import one_cpu_device_per_core
 from jaxprune.hf import load
 from jaxprune.planning import costs
 from jaxprune.pruning import Settings, prune_blocks

@@ -1,7 +1,7 @@
-"""Gemma 3 and Gemma 2, pruned with translation demonstrations.
+"""Gemma 3 and Gemma 2, pruned with translation demonstrations; a size without 2- or 3- is one of Gemma 3.
 
 python scripts/prune.py --config configs/gemma.py --workdir runs/gemma
-python scripts/prune.py --config configs/gemma.py:3-4b-pt --workdir runs/gemma-4b
+python scripts/prune.py --config configs/gemma.py:4b-pt --workdir runs/gemma-4b
 """
 
 from ml_collections import ConfigDict
@@ -14,6 +14,7 @@ _SIZES = [
     *(f"2-{size}{kind}" for size in ("2b", "9b", "27b") for kind in ("", "-it")),
 ]
 MODELS = {size: f"google/gemma-{size}" for size in _SIZES}
+MODELS |= {size.removeprefix("3-"): MODELS[size] for size in _SIZES if size.startswith("3-")}
 
 
 def get_config(size: str | None = None) -> ConfigDict:

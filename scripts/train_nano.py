@@ -15,6 +15,7 @@ from jaxprune.process import errors_in_one_line, starting  # noqa: E402
 with starting():
     from absl import app, flags
 
+    from jaxprune.devices import keep_compiled
     from jaxprune.hf import load
     from nano import evaluate, files, train, vocabulary
 
@@ -36,6 +37,7 @@ flags.register_multi_flags_validator(
 def main(argv: list[str]) -> None:
     """Trains, saves, scores; or writes the data files."""
     del argv
+    keep_compiled()
     if _TEXT.value:
         files.write(ROOT / "jaxprune" / "nano")
         return

@@ -37,7 +37,7 @@ import chaos_process
 import chaos_world
 from chaos_case import Case
 
-from jaxprune import cli
+from jaxprune.cli.configured import leave_torch_alone
 
 
 @dataclasses.dataclass
@@ -154,7 +154,7 @@ def table(tallies: dict[str, Tally]) -> str:
 
 def import_all() -> None:
     """What runs import, once for all of them."""
-    cli.leave_torch_alone()
+    leave_torch_alone()
     importlib.import_module("jaxprune.planning")
     importlib.import_module("transformers").AutoTokenizer  # noqa: B018  comes when it is asked for
 

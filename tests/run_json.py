@@ -14,6 +14,7 @@ REPORT = {
     "sparsity": {"overall": 0.3, "layers": [0.3, 0.3], "kernels": {"mlp/up/kernel": 0.3, "b": 0.3}},
     "tokens": {"translation": 8874},
     "seconds": {"prepare": 0.1, "total": 2},
+    "compilation": {"seconds": 1.5, "programs": 18, "kept": 17},
     "peak_memory_bytes": {"host": 600_000_000},
     "digests": {"weights": SHA, "masks": SHA, "calibration": SHA},
     "environment": {"jax": "0.7.1", "processes": 1},

@@ -44,7 +44,8 @@ SIZE = r"seed|files config.json 0|card 0|[ab].npz 0"  # a size that is none is t
 NEGATIVE = re.compile(rf"gap_to_english fr|languages \w+ interval \d|{SIZE}")
 HUGE = re.compile(SIZE)
 NEEDED = re.compile(
-    r"sparsity \w+|digests masks|models dense|origin name|worst \w+|config|languages de (perplexity|tokens)"
+    r"sparsity \w+|compilation \w+|digests masks|models dense|origin name|worst \w+|config"
+    r"|languages de (perplexity|tokens)"
 )
 WRONG = (None, "text", -1, [], {}, float("inf"), 10**400, True, ...)
 

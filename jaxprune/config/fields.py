@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 
 from jaxprune import analysis, calibration, devices, evaluation, hf, pruning, runs
@@ -26,6 +27,7 @@ SWEEP_CALIBRATIONS = (
 
 
 _MOST_CHOICES = 10  # languages are too many to list
+_WIDTH, _IN = 100, " " * 6  # of --help, and of what stands below a field there
 
 
 def _are_sparsities(value: object) -> bool:
@@ -88,6 +90,19 @@ FIELDS: Mapping[str, Field] = {
 }
 
 
+# Groups of fields and what they are of, as `--help` has them.
+GROUPS = {
+    "": "which one, and how it is computed with",
+    "calibration": "what is fed through the model",
+    "pruning": "which weights are dropped",
+    "output": "what a pruning run writes",
+    "analysis": "read by analyze",
+    "evaluation": "read by evaluate and sweep",
+    "sweep": "read by sweep",
+    "mesh": "how devices share the work",
+}
+
+
 def as_markdown() -> str:
     """The fields as a Markdown table, as the README has it."""
     lines = ["| field | default | meaning |", "| --- | --- | --- |"]
@@ -106,9 +121,15 @@ def _told(field: Field) -> str:
 
 
 def as_text() -> str:
-    """The same for a terminal: what `--help` says of `--config.FIELD=VALUE`."""
+    """The same for a terminal, in groups: what `--help` says of `--config.FIELD=VALUE`."""
     lines = []
-    for path, field in FIELDS.items():
-        default = "" if field.default is None else f" (default: {field.default})".lower()
-        lines += [f"  --config.{path}: {field.allowed}{default}", f"      {field.meaning}"]
-    return "\n".join(lines).replace("`", "") + "\n"
+    for group, about in GROUPS.items():
+        lines += ["", f"{group or 'model'}: {about}"]
+        for path, field in FIELDS.items():
+            if path.rpartition(".")[0] == group:
+                default = "" if field.default is None else f" (default: {field.default})".lower()
+                lines.append(f"  --config.{path}: {field.allowed}{default}")
+                lines += textwrap.wrap(
+                    field.meaning, _WIDTH, initial_indent=_IN, subsequent_indent=_IN
+                )
+    return "\n".join(lines[1:]).replace("`", "") + "\n"

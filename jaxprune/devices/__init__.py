@@ -1,5 +1,6 @@
 """Devices and processes: the mesh, where arrays lie on it, what several hosts share, and how they end together."""
 
+from jaxprune.devices.compilation import Compilation, compiling, keep_compiled
 from jaxprune.devices.compiled import compiled, compiler_settings, pinned
 from jaxprune.devices.failure import termination
 from jaxprune.devices.memory import available_memory, room
@@ -28,14 +29,17 @@ __all__ = [
     "FIELDS",
     "MODEL",
     "WHOLE",
+    "Compilation",
     "available_memory",
     "block_shares",
     "block_specs",
     "by_rows",
     "compiled",
     "compiler_settings",
+    "compiling",
     "device_mesh",
     "given_mesh",
+    "keep_compiled",
     "mesh_of",
     "on_own_rows",
     "one_cpu_device_per_core",

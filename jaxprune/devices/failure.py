@@ -136,6 +136,7 @@ def together() -> Iterator[None]:
         if not is_one_of_several():
             raise
         if known := process.ending(error):
+            process.show_traceback()
             end(*known)
         _wait_for_word()
         said = " ".join(str(error).split())[:200]

@@ -20,7 +20,15 @@ import jax
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.files import check_regular, from_json, read_json, sealed, to_json, write_json
+from jaxprune.files import (
+    check_regular,
+    from_json,
+    read_json,
+    sealed,
+    to_json,
+    user_cache,
+    write_json,
+)
 
 # A file may change twice within one tick of the clock that stamps it; younger ones are not kept.
 _TICK = 2.0  # seconds
@@ -135,7 +143,7 @@ def digest_of_arrays(tree: Any) -> str:
 
 
 def _file_digest(path: Path, state: FileState) -> str:
-    entry = _cache() / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
+    entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
     with contextlib.suppress(InputError):  # a damaged entry is one that is not there
         kept = read_json(entry)
         if kept and (known := from_json(_Kept, kept, str(entry))).state == state:
@@ -146,8 +154,3 @@ def _file_digest(path: Path, state: FileState) -> str:
             entry.parent.mkdir(parents=True, exist_ok=True)
             write_json(entry, to_json(_Kept(state, sha256)))
     return sha256
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "jaxprune" / "sha256"

@@ -3,7 +3,24 @@
 Imports neither JAX nor anything that does: their import is among what can go wrong.
 """
 
-from jaxprune.process.ending import ENVIRONMENT, Stream, ending, errors_in_one_line, leave
+from jaxprune.process.ending import (
+    DEBUG,
+    ENVIRONMENT,
+    Stream,
+    ending,
+    errors_in_one_line,
+    leave,
+    show_traceback,
+)
 from jaxprune.process.start import starting
 
-__all__ = ["ENVIRONMENT", "Stream", "ending", "errors_in_one_line", "leave", "starting"]
+__all__ = [
+    "DEBUG",
+    "ENVIRONMENT",
+    "Stream",
+    "ending",
+    "errors_in_one_line",
+    "leave",
+    "show_traceback",
+    "starting",
+]

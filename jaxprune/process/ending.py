@@ -20,6 +20,7 @@ from jaxprune.errors import InputError, TerminatedError, one_line
 from jaxprune.progress import say
 
 BAD_INPUT, ENVIRONMENT = 2, 1
+DEBUG = "--debug"  # an argument of every script and command
 # Where JAX reads what the environment says: variables when it is imported, platforms when it starts.
 _OF_JAX = frozenset({"jax._src.config", "jax._src.xla_bridge"})
 _MEMORY = ("RESOURCE_EXHAUSTED", "failed to map segment", "can't start new thread")
@@ -31,7 +32,8 @@ def errors_in_one_line() -> Iterator[None]:
     """Ends the process at bad input with 2 and at what the environment refuses with 1, after `error: …` in one line.
 
     After SIGINT with 130, after SIGTERM with 143, as a process that they ended would; a second SIGINT ends it at once.
-    What was printed reaches its reader, or that is an error too. Anything else is a bug and keeps its traceback.
+    What was printed reaches its reader, or that is an error too. Anything else is a bug and keeps its traceback; with
+    `--debug` all errors do.
     """
     output, errors = Stream(sys.stdout), Stream(sys.stderr)
     with (
@@ -53,6 +55,7 @@ def errors_in_one_line() -> Iterator[None]:
             end = ending(error)
             if end is None:
                 raise
+            show_traceback()
             if isinstance(error, KeyboardInterrupt):
                 say(f"error: {end[0]}")
                 # sys.exit would wait for threads of Orbax, for minutes where they wait for what was interrupted
@@ -97,6 +100,12 @@ class Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def show_traceback() -> None:
+    """With `--debug`, that of the error in hand, of which otherwise a line is told."""
+    if DEBUG in sys.argv[1:]:
+        traceback.print_exc()
 
 
 def ending(error: BaseException) -> tuple[str, int] | None:

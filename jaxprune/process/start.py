@@ -41,7 +41,7 @@ def starting() -> Iterator[None]:
         check_system()
         check_arguments(sys.argv[1:])
         check_devices(os.environ)
-        check_cache(os.environ.get("JAX_COMPILATION_CACHE_DIR"))
+        check_cache(os.environ)
         yield
         check_xla_flags()  # of XLA, which is imported by now
 
@@ -123,12 +123,18 @@ def check_devices(environment: Mapping[str, str]) -> None:
             raise refusal(variable, number, f"1 to {_MOST_DEVICES} devices")
 
 
-def check_cache(folder: str | None) -> None:
-    """Refuses a folder for compiled functions that cannot be written; JAX would warn at each of them.
+def check_cache(environment: Mapping[str, str]) -> None:
+    """Refuses what JAXPRUNE_CACHE may not be, and a folder for compiled functions that cannot be written.
+
+    JAX would warn at each of them.
 
     Raises:
-      InputError: names it.
+      InputError: names the variable.
     """
+    kept = environment.get("JAXPRUNE_CACHE", "on")
+    if kept not in ("on", "off"):
+        raise refusal("JAXPRUNE_CACHE", kept, ("on", "off"))
+    folder = environment.get("JAX_COMPILATION_CACHE_DIR")
     if not folder or "://" in folder:
         return
     try:

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxprune import charts
 from jaxprune.calibration import KINDS, Batch, demonstrations, digest, token_batches, token_counts
-from jaxprune.devices import device_mesh, hosts, termination
+from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.passes import ActivationStats
@@ -99,7 +99,10 @@ def prune_to_workdir(
     begun = None if overwrite else begun_with(workdir)
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
-    with FinishedLayers(workdir, about, plan.samples_per_device, overwrite) as finished:
+    with (
+        FinishedLayers(workdir, about, plan.samples_per_device, overwrite) as finished,
+        compiling() as compilation,
+    ):
         if hosts.is_first() and finished.layers:
             print(f"going on at layer {finished.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
@@ -112,6 +115,7 @@ def prune_to_workdir(
         hosts.wait("unchanged")
         summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
         summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
+        summary["compilation"] = compilation.rounded()
         summary["peak_memory_bytes"] = peak_memory()
         summary["identity"] = about
         summary["models"] = {"dense": model.source.fingerprint.digest}

@@ -36,12 +36,21 @@ class Models(TypedDict):
     hf: NotRequired[Hexadecimal]
 
 
+class Compiled(TypedDict):
+    """Seconds of the compiler, or of reading what it made before; programs, and how many had been made before."""
+
+    seconds: Seconds
+    programs: Count
+    kept: Count
+
+
 class Report(TypedDict, total=False):
     """report.json. `card` is size and SHA-256 of a model card that was written anew after the run."""
 
     sparsity: Sparsity
     tokens: dict[str, Count]
     seconds: dict[str, Seconds]
+    compilation: Compiled
     peak_memory_bytes: dict[str, Count]
     digests: Digests
     environment: dict[str, Scalar]

@@ -15,6 +15,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from jaxprune.runs.records import Compiled
 from jaxprune.tables import byte_size, count, named_values, percent, seconds
 from jaxprune.version import __version__
 
@@ -69,10 +70,17 @@ def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) 
         "sparsity": f"{zeros} of the blocks' kernels (layers {least} to {most})",
         "tokens": tokens or "none (this criterion needs no calibration)",
         "seconds": f"{seconds(times['total'])} ({stages})",
+        **({"compiled": _compiled(report["compilation"])} if "compilation" in report else {}),
         "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
         "written": ", ".join(sorted(_written(workdir))),
     }
     print("\n".join(["", *named_values(rows)]))
+
+
+def _compiled(compilation: Compiled) -> str:
+    programs, kept = compilation["programs"], compilation["kept"]
+    before = f"; {count(kept)} were kept from before" if kept else ""
+    return f"{count(programs)} programs, in {seconds(compilation['seconds'])} s of these{before}"
 
 
 def _written(workdir: Path) -> list[str]:

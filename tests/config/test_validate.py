@@ -2,15 +2,10 @@ import json
 import runpy
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from absl import flags
 from ml_collections import ConfigDict
-from run_scripts import run_here
 
-from jaxprune import cli
-from jaxprune.cli import parse
 from jaxprune.config.validate import FIELDS, base_config, validate
 from jaxprune.errors import InputError
 
@@ -228,140 +223,6 @@ def test_bloom_is_pruned_by_the_refined_metric_and_nano_by_its_own_corpus():
     assert Path(nano.model).parts[-3:] == ("nano", "checkpoints", "bloom")
     with pytest.raises(InputError, match=r"got 'bloomz'; .*did you mean bloom\?"):
         get_config("nano", "bloomz")
-
-
-# Command line
-
-
-def read(*arguments):
-    return parse(["prune.py", *map(str, arguments)], flags.FlagValues())
-
-
-XGLM = f"--config={ROOT / 'configs' / 'xglm.py'}"
-
-
-def test_flags_are_read_into_a_validated_config(tmp_path):
-    config, workdir = read(
-        f"{XGLM}:1.7B",
-        f"--workdir={tmp_path / 'new'}",
-        "--config.pruning.sparsity=0",
-        "--config.calibration.shots",
-        "2",
-        "--noconfig.output.hf",
-        "--config.calibration.code=lib",
-        "--config.revision=v1",
-    )
-    assert config.model == "facebook/xglm-1.7B"
-    assert config.pruning.sparsity == 0.0
-    assert config.calibration.shots == 2
-    assert config.calibration.code == "lib"
-    assert config.revision == "v1"
-    assert config.output.hf is False
-    assert workdir == tmp_path / "new"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--config.pruning.sparsity=half"], r"^pruning.sparsity: got 'half'; allowed: a number s"),
-        (["--config.calibration.shots=1.5"], r"^calibration.shots: got '1.5'; allowed: an integer"),
-        (["--config.output.hf=maybe"], "^output.hf: got 'maybe'; allowed: true or false"),
-        (["--config.pruning.sparsity=1.5"], r"^pruning.sparsity: got 1.5; allowed: a number s"),
-        (
-            ["--config.pruning.pattrn=2:4"],
-            r"^pruning.pattrn: no such .*did you mean pruning.pattern",
-        ),
-        (["--config.sparsity=0.5"], r"^sparsity: no such field; did you mean pruning.sparsity\?"),
-        (["--config.pruning={}"], "^pruning: no such field; its fields are pruning.criterion, "),
-        (["--config.seed"], "Missing value for flag --config.seed"),
-        (["--wrkdir=x"], "Unknown command line flag 'wrkdir'. Did you mean: workdir"),
-        (["x"], "^x: not a flag; fields are set as"),
-    ],
-)
-def test_flags_that_are_refused(tmp_path, arguments, message):
-    with pytest.raises(InputError, match=message):
-        read(XGLM, f"--workdir={tmp_path}", *arguments)
-
-
-def test_config_file_and_workdir_that_are_refused(tmp_path):
-    workdir = f"--workdir={tmp_path}"
-    for arguments, message in (
-        ([workdir], "--config: missing; allowed: config file"),
-        ([XGLM], "--workdir: missing"),
-        (["--config", tmp_path / "no.py", workdir], "--config: no file '.*no.py'"),
-        ([f"{XGLM}:2.9b", workdir], r"^config argument: got '2.9b'; .*did you mean 2.9B\?"),
-        ([XGLM, f"--workdir={__file__}"], "is a file; allowed: a folder"),
-    ):
-        with pytest.raises(InputError, match=message):
-            read(*arguments)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs a main as a script would, but for absl's reading of sys.argv."""
-
-    def run_main(main):
-        start = lambda wrapped, flags_parser: wrapped((validate(ready()), tmp_path))  # noqa: E731
-        monkeypatch.setattr(cli.app, "run", start)
-        monkeypatch.setattr(cli, "one_cpu_device_per_core", lambda: None)
-        with pytest.raises(SystemExit) as stopped:
-            cli.run(main)
-        return stopped.value.code, capsys.readouterr()
-
-    return run_main
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "line"),
-    [
-        (InputError("two\nlines"), 2, "error: two\\nlines\n"),
-        (OSError(28, "No space left"), 1, "error: [Errno 28] No space left: '{workdir}'\n"),
-        (OSError(28, "No space left", "/x"), 1, "error: [Errno 28] No space left: '/x'\n"),
-    ],
-)
-def test_errors_end_in_one_line_and_an_exit_code(run, error, code, line, tmp_path):
-    def main(config, workdir):
-        raise error
-
-    got, printed = run(main)
-    assert (got, printed.err, printed.out) == (code, line.format(workdir=tmp_path), "")
-
-
-def test_a_bug_keeps_its_traceback(run):
-    def main(config, workdir):
-        raise KeyError("bug")
-
-    with pytest.raises(KeyError, match="bug"):
-        run(main)
-
-
-def test_the_script_refuses_a_bad_field_in_one_line(tmp_path, monkeypatch, capfd):
-    arguments = (XGLM, f"--workdir={tmp_path / 'new'}", "--config.dtype=half")
-    result = run_here(monkeypatch, capfd, "prune", *arguments)
-    assert result.returncode == 2
-    assert result.stderr == "error: dtype: got 'half'; allowed: float32, bfloat16\n"
-    assert result.stdout == ""
-    assert not (tmp_path / "new").exists()
-
-
-@pytest.mark.parametrize(
-    ("environment", "sets"),
-    [
-        ({}, True),
-        ({"XLA_FLAGS": "--xla_cpu_use_thunk_runtime=true"}, True),
-        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, False),
-        ({"JAX_NUM_CPU_DEVICES": "5"}, False),
-    ],
-)
-def test_a_number_of_cpu_devices_that_is_set_stays(monkeypatch, environment, sets):
-    updates = {}
-    for name in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(jax.config, "update", updates.__setitem__)
-    cli.one_cpu_device_per_core()
-    assert list(updates) == (["jax_num_cpu_devices"] if sets else [])
 
 
 def test_every_allowed_text_is_one_line():

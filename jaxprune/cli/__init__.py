@@ -1,0 +1,5 @@
+"""The command line: `jaxprune COMMAND`, and scripts/, which run the same commands; a file for each in commands/."""
+
+from jaxprune.cli.main import main, run
+
+__all__ = ["main", "run"]

@@ -1,0 +1,63 @@
+"""Arguments that name paths → paths, checked; the command line of a command without config."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from jaxprune.errors import InputError
+
+# Bytes of a path that Linux takes, and more than the names of what a workdir holds have.
+_LONGEST_PATH, _LONGEST_NAME = 4096, 512
+
+
+def path(text: str) -> Path:
+    """The path that an argument names; `~` is a home, though the shell leaves it after `--out=`."""
+    return Path(text).expanduser()
+
+
+def check_folder(flag: str, folder: Path) -> None:
+    """Refuses a place where no folder can be, or whose files could have no names.
+
+    Raises:
+      InputError: names the flag and what is there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{flag}: {folder} is a file; allowed: a folder")
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"{flag}: {folder} is a link to nothing; allowed: a folder")
+    if (size := len(os.fsencode(folder.absolute()))) > _LONGEST_PATH - _LONGEST_NAME:
+        raise InputError(
+            f"{flag}: got a path of {size} bytes; allowed: {_LONGEST_PATH - _LONGEST_NAME}, as the files in it may "
+            f"have {_LONGEST_PATH}"
+        )
+
+
+class Arguments(argparse.ArgumentParser):
+    """The command line of a command without config; bad arguments are an `InputError` with the usage.
+
+    Args:
+      program: what the user typed.
+      takes: what may follow it.
+      about: the command's docstring.
+    """
+
+    def __init__(self, program: str, takes: str, about: str | None) -> None:
+        as_it_stands = argparse.RawDescriptionHelpFormatter
+        super().__init__(
+            usage=f"{program.rpartition('/')[2]} {takes}",
+            description=described(about, program),
+            formatter_class=as_it_stands,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(" ".join(f"{message}; usage: {self.usage}".split()))
+
+
+def described(about: str | None, program: str) -> str:
+    """A command's docstring, whose examples begin with `jaxprune COMMAND`, for a user who types the program."""
+    words = program.split()
+    name = Path(words[-1]).stem
+    return (about or "").strip().replace(f"jaxprune {name} ", f"{program} ")

@@ -1,0 +1,32 @@
+"""Prints what changed in every language between two evaluated runs, and writes it to a folder.
+
+jaxprune compare runs/dense runs/pruned --out runs/dense_pruned
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxprune.cli.arguments import Arguments, check_folder, path
+from jaxprune.evaluation.comparison import compare_runs, comparison_text, write_comparison
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """`jaxprune compare`: compares RUN_A with RUN_B."""
+    parser = Arguments(program, "RUN_A RUN_B [--out FOLDER]", __doc__)
+    parser.add_argument(
+        "run_a", metavar="RUN_A", type=path, help="workdir, such as the dense model's"
+    )
+    parser.add_argument("run_b", metavar="RUN_B", type=path, help="workdir to compare with it")
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=path,
+        help="where compare.json, compare.csv and compare.md go (default: RUN_B/compare)",
+    )  # fmt: skip
+    given = parser.parse_args(arguments)
+    comparison = compare_runs(given.run_a, given.run_b)
+    out = given.out or given.run_b / "compare"
+    check_folder("--out", out)
+    write_comparison(comparison, out)
+    print(comparison_text(comparison), end="")
+    files = (str(out / f"compare.{kind}") for kind in ("json", "csv", "md"))
+    print(f"written: {', '.join(files)}")

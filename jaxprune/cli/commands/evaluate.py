@@ -1,0 +1,38 @@
+"""Scores a model on tasks in every language, and its perplexity; see docs/evaluation.md.
+
+jaxprune evaluate --config nano --workdir runs/nano --config.model=runs/nano/hf
+
+On several hosts give the same command on each, with --distributed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from jaxprune.cli.configured import define_processes, join_processes, run_configured
+from jaxprune.evaluation import evaluate_from_config
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """`jaxprune evaluate`."""
+    run_configured(evaluate, program, arguments, about=__doc__, define=define, prunes=False)
+
+
+def define() -> None:
+    """Defines the command's own flags."""
+    flags.DEFINE_boolean(
+        "overwrite",
+        False,
+        "replace the scores of another model, or of other questions or settings",
+    )
+    define_processes()
+
+
+def evaluate(config: ConfigDict, workdir: Path) -> None:
+    """Evaluates `config.model` and writes a folder for each task to `workdir`."""
+    join_processes()
+    evaluate_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

@@ -1,0 +1,41 @@
+"""Writes one self-contained HTML page about a run, or about what changed against another; a sweep's tables again.
+
+jaxprune report runs/pruned
+jaxprune report runs/pruned --against runs/dense
+jaxprune report runs/sweep
+
+The model card in the run's hf/ is written anew, with accuracy by language; that of the dense model too, where the other
+run is its evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxprune.cli.arguments import Arguments, path
+from jaxprune.config import FIELDS
+from jaxprune.errors import InputError
+from jaxprune.html_report import FILE, write_report
+from jaxprune.sweep import is_sweep, rebuild
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """`jaxprune report`: writes the page of RUN."""
+    parser = Arguments(program, "RUN [--against RUN_BEFORE] [--out FILE]", __doc__)
+    parser.add_argument("run", metavar="RUN", type=path, help="workdir of a run or of a sweep")
+    parser.add_argument(
+        "--against", metavar="RUN_BEFORE", type=path,
+        help="workdir to compare with, such as the dense model's; both are evaluated",
+    )  # fmt: skip
+    parser.add_argument("--out", metavar="FILE", type=path, help=f"default: RUN/{FILE}")
+    given = parser.parse_args(arguments)
+    if is_sweep(given.run):
+        if given.against or given.out:
+            raise InputError(f"--against, --out: {given.run} is a sweep; allowed: neither")
+        rebuild(given.run)
+        return
+    defaults = {path: field.default for path, field in FIELDS.items()}
+    card = write_report(given.run, given.against, given.out, defaults=defaults)
+    print(f"written: {given.out or given.run / FILE}")
+    if card:
+        print(card)

@@ -1,0 +1,25 @@
+"""Reads back what a pruning run wrote and compares it with its report; exit code 1 if anything differs.
+
+jaxprune verify runs/nano
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from jaxprune.cli.arguments import Arguments, path
+from jaxprune.runs import verify
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """`jaxprune verify`: verifies RUN."""
+    parser = Arguments(program, "RUN", __doc__)
+    parser.add_argument("run", metavar="RUN", type=path, help="workdir of a pruning run")
+    run = parser.parse_args(arguments).run
+    differences = verify(run)
+    for line in differences:
+        print(f"differs: {line}")
+    if differences:
+        sys.exit(1)
+    print(f"{run}: OK")

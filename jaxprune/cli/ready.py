@@ -1,0 +1,34 @@
+"""Names of ready configs → their files: `nano`, `bloom`, `paper/mgpt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jaxprune.errors import InputError, did_you_mean, refusal
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def ready_configs() -> dict[str, Path]:
+    """The configs that come with the package: in it where it was installed, beside it in a clone."""
+    installed = _PACKAGE / "configs"
+    folder = installed if installed.is_dir() else _PACKAGE.parent / "configs"
+    files = {file.relative_to(folder).with_suffix(""): file for file in folder.rglob("*.py")}
+    return {name.as_posix(): files[name] for name in sorted(files, key=lambda name: name.parts)}
+
+
+def config_file(given: str) -> str:
+    """What follows `--config`, NAME or FILE.py and maybe `:ARGUMENT`, with a file in the place of a name.
+
+    Raises:
+      InputError: there is neither; hints at the closest name.
+    """
+    name, colon, argument = given.partition(":")
+    known = ready_configs()
+    if name in known:
+        return f"{known[name]}{colon}{argument}"
+    if Path(name).is_file():
+        return given
+    if name.endswith(".py"):
+        raise InputError(f"--config: no file {name!r}{did_you_mean(Path(name).stem, known)}")
+    raise refusal("--config", name, f"FILE.py, {', '.join(known)}", choices=known)

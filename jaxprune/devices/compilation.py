@@ -1,0 +1,119 @@
+"""Compilation: kept in the user's cache, so that the same programs are compiled once, and counted for reports.
+
+JAX's persistent cache does it. Its key is a program's text, the compiler with its version and options, and the devices;
+of a CPU also which instructions it has, so what another CPU compiled is compiled anew. A program that was kept is the
+machine code that the compiler made, and computes the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import jax
+import jaxlib.version
+
+from jaxprune.files import user_cache
+
+# JAX's own variables, which have the names of these settings in capitals, come first.
+_SETTINGS = {
+    # All files are looked at when one is added: 0.1 ms each. Programs of CPUs have about 40 kB.
+    "jax_compilation_cache_max_size": 128 << 20,
+    "jax_persistent_cache_min_compile_time_secs": 0.05,
+    "jax_persistent_cache_enable_xla_caches": "none",  # of GPUs, which have no bound
+}
+# Older ones say of every program for AVX-512 that this CPU may not run it (openxla/xla issue 44565).
+_LEAST_JAXLIB = (0, 10, 2)
+_PATIENCE = 2.0  # seconds for the lock; it is held for milliseconds
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_WAS_KEPT = "/jax/compilation_cache/cache_hits"
+
+
+def keep_compiled() -> None:
+    """Has JAX keep what it compiles from here on, in `compiled` in the user's cache.
+
+    JAXPRUNE_CACHE=off keeps nothing, and where JAX was told of a cache, or of none, that stays. A folder that cannot be
+    used, or is others' to write (machine code is loaded from it), is not used.
+    """
+    told = jax.config.values
+    is_told = told["jax_compilation_cache_dir"] or not told["jax_enable_compilation_cache"]
+    is_off = os.environ.get("JAXPRUNE_CACHE") == "off"
+    if is_told or is_off or jaxlib.version.__version_info__ < _LEAST_JAXLIB:
+        return
+    folder = user_cache("compiled")
+    if not _is_usable(folder):
+        return
+    for name, value in _SETTINGS.items():
+        if name.upper() not in os.environ:
+            jax.config.update(name, value)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    # A program that cannot be read or kept is compiled, and nobody need do anything about it.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
+    warnings.filterwarnings("ignore", "Cache value for key .* exceeds the maximum cache size")
+
+
+def _is_usable(folder: Path) -> bool:
+    """Whether it is there, this user's alone to write and can be locked; what a killed process left there is removed.
+
+    JAX writes a program, and then the time of its use in a file beside it. It keeps nothing more where the second file
+    is missing, until somebody mends that.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = folder.stat()
+        if about.st_uid != os.geteuid() or about.st_mode & 0o022:
+            return False
+        with filelock.FileLock(folder / ".lockfile", timeout=_PATIENCE):  # that of JAX
+            for program in folder.glob("*-cache"):
+                if not program.with_name(f"{program.name.removesuffix('-cache')}-atime").exists():
+                    program.unlink()
+    except (OSError, NotImplementedError):  # no flock; filelock.Timeout is an OSError
+        return False
+    return True
+
+
+@dataclass
+class Compilation:
+    """What compiling took.
+
+    Attributes:
+      seconds: of the compiler, or of reading programs that were kept.
+      programs: how many there were.
+      kept: how many of them had been compiled before, by other processes.
+    """
+
+    seconds: float = 0.0
+    programs: int = 0
+    kept: int = 0
+
+    def rounded(self) -> dict[str, float | int]:
+        """As reports have it, to a millisecond."""
+        return {"seconds": round(self.seconds, 3), "programs": self.programs, "kept": self.kept}
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[Compilation]:
+    """Counts what is compiled inside the block, by any thread."""
+    counts = Compilation()
+
+    def add(event: str, duration_secs: float, **_: Any) -> None:
+        if event == _COMPILED:
+            counts.seconds += duration_secs
+            counts.programs += 1
+
+    def add_kept(event: str, **_: Any) -> None:
+        counts.kept += event == _WAS_KEPT
+
+    jax.monitoring.register_event_duration_secs_listener(add)
+    jax.monitoring.register_event_listener(add_kept)
+    try:
+        yield counts
+    finally:
+        jax.monitoring.unregister_event_duration_listener(add)
+        jax.monitoring.unregister_event_listener(add_kept)

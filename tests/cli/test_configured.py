@@ -1,0 +1,145 @@
+"""Flags and fields → a config and a workdir, and how a command ends that goes by one."""
+
+from pathlib import Path
+
+import pytest
+from absl import flags
+from run_scripts import run_here
+
+from jaxprune.cli import configured
+from jaxprune.cli.configured import parse, run_configured
+from jaxprune.errors import InputError
+from jaxprune.process import errors_in_one_line
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(*arguments):
+    return parse(["prune.py", *map(str, arguments)], flags.FlagValues())
+
+
+XGLM = f"--config={ROOT / 'configs' / 'xglm.py'}"
+
+
+def test_flags_are_read_into_a_validated_config(tmp_path):
+    config, workdir = read(
+        f"{XGLM}:1.7B",
+        f"--workdir={tmp_path / 'new'}",
+        "--config.pruning.sparsity=0",
+        "--config.calibration.shots",
+        "2",
+        "--noconfig.output.hf",
+        "--config.calibration.code=lib",
+        "--config.revision=v1",
+    )
+    assert config.model == "facebook/xglm-1.7B"
+    assert config.pruning.sparsity == 0.0
+    assert config.calibration.shots == 2
+    assert config.calibration.code == "lib"
+    assert config.revision == "v1"
+    assert config.output.hf is False
+    assert workdir == tmp_path / "new"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config.pruning.sparsity=half"], r"^pruning.sparsity: got 'half'; allowed: a number s"),
+        (["--config.calibration.shots=1.5"], r"^calibration.shots: got '1.5'; allowed: an integer"),
+        (["--config.output.hf=maybe"], "^output.hf: got 'maybe'; allowed: true or false"),
+        (["--config.pruning.sparsity=1.5"], r"^pruning.sparsity: got 1.5; allowed: a number s"),
+        (
+            ["--config.pruning.pattrn=2:4"],
+            r"^pruning.pattrn: no such .*did you mean pruning.pattern",
+        ),
+        (["--config.sparsity=0.5"], r"^sparsity: no such field; did you mean pruning.sparsity\?"),
+        (["--config.pruning={}"], "^pruning: no such field; its fields are pruning.criterion, "),
+        (["--config.seed"], "Missing value for flag --config.seed"),
+        (["--wrkdir=x"], "Unknown command line flag 'wrkdir'. Did you mean: workdir"),
+        (["x"], "^x: not a flag; fields are set as"),
+    ],
+)
+def test_flags_that_are_refused(tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        read(XGLM, f"--workdir={tmp_path}", *arguments)
+
+
+def test_a_ready_config_goes_by_its_name(tmp_path):
+    workdir = f"--workdir={tmp_path}"
+    for arguments in (["--config", "xglm:2.9B"], ["--config=xglm:2.9B"], ["-config", "xglm:2.9B"]):
+        assert read(*arguments, workdir)[0].model == "facebook/xglm-2.9B"
+
+
+def test_config_file_and_workdir_that_are_refused(tmp_path):
+    workdir = f"--workdir={tmp_path}"
+    for arguments, message in (
+        ([workdir], "--config: missing; allowed: config file"),
+        ([XGLM], "--workdir: missing"),
+        (["--config", tmp_path / "no.py", workdir], "--config: no file '.*no.py'"),
+        (["--config=blom:3b", workdir], r"--config: got 'blom'; .*did you mean bloom\?"),
+        ([f"{XGLM}:2.9b", workdir], r"^config argument: got '2.9b'; .*did you mean 2.9B\?"),
+        ([XGLM, f"--workdir={__file__}"], "is a file; allowed: a folder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(*arguments)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs a main as a command would, but for absl's reading of the arguments."""
+
+    def run_main(main):
+        start = lambda wrapped, argv, flags_parser: wrapped(({}, tmp_path))  # noqa: E731
+        monkeypatch.setattr(configured.app, "run", start)
+        monkeypatch.setattr(configured, "one_cpu_device_per_core", lambda: None)
+        with pytest.raises(SystemExit) as stopped, errors_in_one_line():
+            run_configured(main, "jaxprune prune", [], about="")
+        return stopped.value.code, capsys.readouterr()
+
+    return run_main
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("two\nlines"), 2, "error: two\\nlines\n"),
+        (OSError(28, "No space left"), 1, "error: [Errno 28] No space left: '{workdir}'\n"),
+        (OSError(28, "No space left", "/x"), 1, "error: [Errno 28] No space left: '/x'\n"),
+    ],
+)
+def test_errors_end_in_one_line_and_an_exit_code(run, error, code, line, tmp_path):
+    def main(config, workdir):
+        raise error
+
+    got, printed = run(main)
+    assert (got, printed.err, printed.out) == (code, line.format(workdir=tmp_path), "")
+
+
+def test_a_bug_keeps_its_traceback(run):
+    def main(config, workdir):
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError, match="bug"):
+        run(main)
+
+
+def test_debug_shows_the_traceback_above_the_line(run, monkeypatch, tmp_path):
+    def main(config, workdir):
+        raise InputError("what is wrong")
+
+    monkeypatch.setattr("sys.argv", ["jaxprune", "prune", "--debug"])
+    code, printed = run(main)
+    assert code == 2
+    traceback, line = printed.err[:-1].rsplit("\n", 1)
+    assert line == "error: what is wrong"
+    assert traceback.startswith("Traceback (most recent call last):")
+    assert "in main\n" in traceback
+
+
+def test_the_script_refuses_a_bad_field_in_one_line(tmp_path, monkeypatch, capfd):
+    arguments = (XGLM, f"--workdir={tmp_path / 'new'}", "--config.dtype=half")
+    result = run_here(monkeypatch, capfd, "prune", *arguments)
+    assert result.returncode == 2
+    assert result.stderr == "error: dtype: got 'half'; allowed: float32, bfloat16\n"
+    assert result.stdout == ""
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,86 @@
+"""`jaxprune COMMAND`: which commands there are, and that they are those of scripts/."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxprune as jp
+from jaxprune import cli
+from jaxprune.cli.main import COMMANDS
+from jaxprune.nano import CHECKPOINTS
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(monkeypatch, capsys, *arguments):
+    """The exit code of the console command, and what it printed."""
+    monkeypatch.setattr(sys, "argv", ["/bin/jaxprune", *arguments])
+    try:
+        cli.main()
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    return code, *capsys.readouterr()
+
+
+def test_every_command_is_a_module_and_a_script():
+    modules = {file.stem for file in (ROOT / "jaxprune/cli/commands").glob("[a-z]*.py")}
+    scripts = {file.stem for file in (ROOT / "scripts").glob("*.py")}
+    assert set(COMMANDS) == modules == scripts - {"train_nano"}
+    for name in COMMANDS:
+        text = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8")
+        assert f"python scripts/{name}.py " in text
+
+
+def test_help_and_version(monkeypatch, capsys):
+    code, out, err = run(monkeypatch, capsys, "--help")
+    assert (code, err) == (0, "")
+    assert all(f"\n  {name} " in out for name in COMMANDS)
+    assert "sweep_nano" in out
+    assert run(monkeypatch, capsys, "--version") == (0, f"{jp.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "error: command: not set; allowed: prune, evaluate"),
+        (["prne"], "(did you mean prune?)"),
+        (["--config", "nano"], "error: command: got '--config'; allowed: prune"),
+    ],
+)
+def test_other_words_are_refused_in_one_line(monkeypatch, capsys, arguments, says):
+    code, out, err = run(monkeypatch, capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+
+
+def test_help_of_a_command_is_for_who_types_it(monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, "compare", "--help")
+    assert code == 0
+    assert "usage: jaxprune compare RUN_A RUN_B" in out
+    assert "\njaxprune compare runs/dense runs/pruned" in out
+    monkeypatch.setattr(sys, "argv", ["scripts/compare.py", "--help"])
+    with pytest.raises(SystemExit):
+        cli.run("compare", "python scripts/compare.py")
+    out = capsys.readouterr().out
+    assert "usage: compare.py RUN_A RUN_B" in out
+    assert "\npython scripts/compare.py runs/dense runs/pruned" in out
+
+
+def test_prunes_and_verifies_from_another_folder(tmp_path):
+    def command(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "jaxprune", *arguments], cwd=tmp_path, text=True, check=False,
+            capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    pruned = command(
+        "prune", "--config", "nano:bloom", "--workdir", "run", "--config.calibration.samples=2"
+    )
+    assert pruned.returncode == 0, pruned.stderr
+    assert CHECKPOINTS["bloom"] in pruned.stdout
+    verified = command("verify", "run", "--debug")
+    assert (verified.returncode, verified.stdout) == (0, "run: OK\n"), verified.stderr

@@ -1,0 +1,57 @@
+"""Ready configs are files by names: in the package where it was installed, beside it in a clone."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jaxprune.cli import ready
+from jaxprune.cli.ready import config_file, ready_configs
+from jaxprune.errors import InputError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def test_every_file_in_configs_has_its_name():
+    names = {name: os.fspath(file) for name, file in ready_configs().items()}
+    assert names == {
+        str(file.relative_to(CONFIGS)).removesuffix(".py"): str(file)
+        for file in CONFIGS.rglob("*.py")
+    }
+    assert {"nano", "bloom", "paper/mgpt"} <= set(names)
+
+
+def test_those_of_an_installed_package_come_first(tmp_path, monkeypatch):
+    shutil.copytree(CONFIGS, tmp_path / "jaxprune" / "configs")
+    monkeypatch.setattr(ready, "_PACKAGE", tmp_path / "jaxprune")
+    file = tmp_path / "jaxprune" / "configs" / "paper" / "mgpt.py"
+    assert config_file("paper/mgpt:x:y") == f"{file}:x:y"
+
+
+def test_files_are_taken_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").touch()
+    (tmp_path / "nano").mkdir()  # as in a clone
+    assert config_file("mine.py:a") == "mine.py:a"
+    assert config_file(f"{tmp_path}/mine.py") == f"{tmp_path}/mine.py"
+    assert config_file("nano") == str(CONFIGS / "nano.py")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            "blom:3b",
+            r"--config: got 'blom'; allowed: FILE\.py, apertus, .* \(did you mean bloom\?\)",
+        ),
+        ("paper/mpgt", r"--config: got 'paper/mpgt'; .* \(did you mean paper/mgpt\?\)"),
+        ("", "--config: got ''; allowed: FILE.py"),
+        ("configs/nano.py", r"--config: no file 'configs/nano\.py' \(did you mean nano\?\)"),
+        ("elsewhere.py", r"--config: no file 'elsewhere\.py'$"),
+    ],
+)
+def test_refuses_what_is_neither_with_the_closest_name(given, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=says):
+        config_file(given)

@@ -1,0 +1,130 @@
+"""Programs that were compiled are kept: by whom, where, and that a broken store of them is only slower."""
+
+import json
+import os
+import warnings
+
+import jax
+import jax.numpy as jnp
+import pytest
+from run_scripts import run_alone
+
+from jaxprune.devices import compilation, compiling, keep_compiled
+
+OURS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+
+
+def told(monkeypatch, *, folder=None, enabled=True):
+    """What JAX was told by others."""
+    values = {"jax_compilation_cache_dir": folder, "jax_enable_compilation_cache": enabled}
+    monkeypatch.setattr(type(jax.config), "values", values)
+
+
+@pytest.fixture
+def updates(tmp_path, monkeypatch):
+    """The settings of JAX that are made, in a process that none was made in; nothing is really set."""
+    made = {}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in OURS:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(jax.config, "update", made.__setitem__)
+    told(monkeypatch)
+    with warnings.catch_warnings():
+        yield made
+
+
+def test_is_on_in_the_users_cache_and_bounded(updates, tmp_path):
+    keep_compiled()
+    folder = tmp_path / "jaxprune" / "compiled"
+    assert updates["jax_compilation_cache_dir"] == str(folder)
+    assert 0 < updates["jax_compilation_cache_max_size"] < 1e9
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_jaxs_own_variables_come_first(updates, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_MAX_SIZE", "5")
+    keep_compiled()
+    assert "jax_compilation_cache_max_size" not in updates
+    assert "jax_compilation_cache_dir" in updates
+
+
+@pytest.mark.parametrize("why", ["off", "a folder of JAX's", "no cache", "an old jaxlib"])
+def test_is_off_where_it_is_told_or_would_be_loud(updates, monkeypatch, tmp_path, why):
+    if why == "off":
+        monkeypatch.setenv("JAXPRUNE_CACHE", "off")
+    elif why == "an old jaxlib":
+        monkeypatch.setattr("jaxlib.version.__version_info__", (0, 10, 1))
+    elif why == "no cache":
+        told(monkeypatch, enabled=False)
+    else:
+        told(monkeypatch, folder="/x")
+    keep_compiled()
+    assert not updates
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["a file", "for all to write", "a lock that is held"])
+def test_a_folder_that_cannot_be_used_is_not(updates, monkeypatch, tmp_path, what):
+    folder = tmp_path / "jaxprune" / "compiled"
+    folder.mkdir(parents=True)
+    if what == "a file":
+        folder.rmdir()
+        folder.touch()
+    elif what == "for all to write":
+        folder.chmod(0o777)
+    else:
+        monkeypatch.setattr(compilation, "_PATIENCE", 0.05)
+        with compilation.filelock.FileLock(folder / ".lockfile"):
+            keep_compiled()
+    if what != "a lock that is held":
+        keep_compiled()
+    assert not updates
+
+
+def test_what_a_killed_process_left_half_written_goes(updates, tmp_path):
+    folder = tmp_path / "jaxprune" / "compiled"
+    folder.mkdir(parents=True, mode=0o700)
+    for name in ("whole-cache", "whole-atime", "half-cache"):
+        (folder / name).touch()
+    keep_compiled()
+    assert {file.name for file in folder.iterdir()} - {".lockfile"} == {
+        "whole-cache",
+        "whole-atime",
+    }
+
+
+def test_counts_programs_and_seconds():
+    with compiling() as counts:
+        jax.jit(lambda x: jnp.sin(x) * 3.25)(jnp.ones(7)).block_until_ready()
+    assert counts.programs >= 1
+    assert counts.seconds > 0
+    with compiling() as later:
+        pass
+    jax.jit(lambda x: jnp.cos(x) * 3.25)(jnp.ones(7))
+    assert later.rounded() == {"seconds": 0, "programs": 0, "kept": 0}
+
+
+def test_the_second_run_compiles_nothing_and_has_the_same_bits(tmp_path):
+    """Processes, with what users have: no variable of JAX's cache. A program is damaged before the third run."""
+    unset = {name: os.environ.pop(name) for name in OURS}
+    try:
+        reports = []
+        for run in range(3):
+            done = run_alone(
+                "prune", "--config", "nano:bloom", "--workdir", tmp_path / str(run),
+                "--config.calibration.samples=2", "--config.output.hf=false",
+                XDG_CACHE_HOME=str(tmp_path / "cache"), JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert not [line for line in done.stderr.split("\n") if "cache" in line.lower()]
+            reports.append(json.loads((tmp_path / str(run) / "report.json").read_text()))
+            programs = sorted((tmp_path / "cache" / "jaxprune" / "compiled").glob("*-cache"))
+            if run == 1:
+                programs[0].write_bytes(programs[0].read_bytes()[:100])
+    finally:
+        os.environ |= unset
+    first, second, third = (report["compilation"] for report in reports)
+    assert first["kept"] == 0
+    assert second["kept"] == second["programs"] == first["programs"] == len(programs)
+    assert third["kept"] == third["programs"] - 1
+    assert reports[0]["digests"] == reports[1]["digests"] == reports[2]["digests"]

@@ -1,0 +1,53 @@
+"""What is imported when: JAX not before a name is used, and of the package what that name needs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxprune as jp
+from jaxprune import api
+
+ROOT = Path(__file__).parents[1]
+HEAVY = (
+    "jax",
+    "flax",
+    "numpy",
+    "orbax.checkpoint",
+    "huggingface_hub",
+    "transformers",
+    "vl_convert",
+)
+ROOMS = ("evaluation", "analysis", "charts", "config", "planning", "runs", "sweep")
+
+
+def imported(work, *modules):
+    """Those of the modules that a new process has after the work."""
+    program = f"{work}\nimport sys\nprint(*({ {*modules} } & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+def test_nothing_is_imported_before_a_name_is_used():
+    work = "import jaxprune.cli.main, jaxprune.process"
+    assert imported(work, "jaxprune.errors", *HEAVY) == {"jaxprune.errors"}
+
+
+def test_who_loads_a_model_does_not_wait_for_the_rest():
+    brought = imported("import jax; from flax import nnx", *HEAVY)  # of these we are not the cause
+    rooms = [f"jaxprune.{room}" for room in ROOMS]
+    got = imported("import jaxprune; jaxprune.load", "jaxprune.hf", *rooms, *HEAVY)
+    assert got - brought == {"jaxprune.hf"}
+
+
+def test_every_name_is_that_of_its_room():
+    assert set(api.__all__) <= set(dir(jp))
+    for name in api.__all__:
+        assert getattr(jp, name) is getattr(api, name), name
+    for name in ("nosuch", "__nosuch__"):
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'"):
+            getattr(jp, name)
