@@ -11,7 +11,7 @@ import argparse
 import jax
 
 import jaxprune as jp
-from jaxprune.cli import one_cpu_device_per_core
+from jaxprune.devices import one_cpu_device_per_core
 from jaxprune.pruning import PROPAGATIONS
 
 
