@@ -2,6 +2,7 @@
 
     python benchmarks/accelerator.py                     # random weights of three published shapes
     python benchmarks/accelerator.py --model FOLDER      # and a Hugging Face folder
+    python benchmarks/accelerator.py --shape bloom-560m  # one of the three, where the CPU has few cores
     python benchmarks/accelerator.py --small             # tiny models, also on a CPU, in about a minute
 
 On what JAX takes by default: are logits, log-probabilities and masks those of the CPU, in float32 and bfloat16? Are
@@ -31,9 +32,8 @@ from on_device.sizes import FULL, MODELS, SMALL
 
 def main():
     arguments = parsed()
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # processes of steps end with this one
+    # as ^C does, so that the processes of steps end with this one
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
     logs = arguments.out / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -53,9 +53,13 @@ def main():
 
         runner.run([MACHINE])
         refuse(job.result(MACHINE), arguments)
-        for stage in stages(job):
-            together(runner, stage)
+        try:
+            for stage in stages(job):
+                together(runner, stage)
+                written(finished=False)
+        except KeyboardInterrupt:
             written(finished=False)
+            sys.exit(f"stopped; what was known by then is in {arguments.out}")
         found = written(finished=True)
     print(f"\n{report.markdown(found)}\nwritten to {arguments.out}")
     sys.exit(1 if found["failures"] else 0)
@@ -85,6 +89,9 @@ def parsed():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--small", action="store_true", help="tiny models and inputs")
     parser.add_argument(
+        "--shape", choices=MODELS[False], action="append", help="random weights of this one alone"
+    )
+    parser.add_argument(
         "--model", type=Path, action="append", default=[], help="a Hugging Face folder, too"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/accelerator"), help="%(default)s")
@@ -103,7 +110,7 @@ def models(arguments, scratch):
     """Name → where its folder is, or will be, and the shape that is written there."""
     found = {
         shape: {"folder": str(Path(scratch, shape)), "shape": shape}
-        for shape in MODELS[arguments.small]
+        for shape in (MODELS[True] if arguments.small else arguments.shape or MODELS[False])
     }
     for folder in map(Path.resolve, arguments.model):
         name = folder.name if folder.name not in found else f"{folder.name}-{len(found)}"

@@ -1,5 +1,6 @@
 """What two sides answered → rows: what was compared, how far apart it is, what is allowed."""
 
+import functools
 import math
 
 import numpy as np
@@ -68,6 +69,7 @@ def agreement(one, other):
     return 1 - apart / (8 * sum(bits.size for bits in one.values()))
 
 
+@functools.cache  # of what is there; a file that is missing is looked for again
 def _errors(job, model, step, what):
     """Against float32 on the CPU, which bfloat16 on the CPU is held against too, to know what rounding alone does."""
     cpu, device = (_arrays(job, side, step, model) for side in ("cpu", "device"))
@@ -84,6 +86,7 @@ def _errors(job, model, step, what):
     return [*rows, _row(f"{what}, bfloat16 on the CPU, against float32 there", on_cpu)]
 
 
+@functools.cache
 def _masks(job, model):
     cpu, device = (_packed(_arrays(job, side, "masks", model)) for side in ("cpu", "device"))
     rows = [
@@ -137,6 +140,7 @@ def _repeats(job, model):
     ]
 
 
+@functools.cache
 def _torch(job, model):
     ours, theirs = (_arrays(job, side, "questions", model) for side in ("device", "torch"))
     error = relative_error(ours["scores"], theirs["scores"], centred=True)

@@ -13,6 +13,7 @@ from on_device.job import Job
 # A step that takes longer hangs, or is too much for this machine.
 STEP_SECONDS = 180
 POLL_SECONDS = 0.1
+NOT_RUN = "not run"
 
 
 class Runner:
@@ -36,7 +37,7 @@ class Runner:
         left = list(keys)
         while left:
             if time.monotonic() > self.deadline:
-                self._settle(left.pop(0), "not run: the time for the whole run was over")
+                self._settle(left.pop(0), f"{NOT_RUN}: the time for the whole run was over")
                 continue
             log = self.logs / f"{left[0]}.txt"
             with log.open("wb") as file:

@@ -1,6 +1,7 @@
 """What `results.gathered` returns → Markdown for readers who know neither the package nor this benchmark."""
 
 from jaxprune.tables import NONE, byte_size, count, percent, pipes, seconds
+from on_device.processes import NOT_RUN
 
 JOBS = {"prune": "pruning", "score": "scoring", "generate": "generating"}
 
@@ -40,7 +41,10 @@ def _head(found):
 def _failures(found):
     if not found["failures"]:
         return []
-    lines = [f"- {one['model']}, {one['what']}: {one['error']}" for one in found["failures"]]
+    by_error = {}
+    for one in found["failures"]:
+        by_error.setdefault(one["error"], []).append(f"{one['model']}, {one['what']}")
+    lines = [f"- {'; '.join(places)}: {error}" for error, places in by_error.items()]
     return ["", "## What failed", "", *lines]
 
 
@@ -201,7 +205,9 @@ def _speed_row(name, step, sides):
 def _rate(side):
     if "tokens_per_second" in side:
         return f"{side['tokens_per_second']:,.0f}"
-    return "failed" if "error" in side else NONE
+    if "error" not in side:
+        return NONE
+    return "not run" if side["error"].startswith(NOT_RUN) else "failed"
 
 
 def _memory(found):

@@ -40,5 +40,6 @@ SMALL = {
     "memory_bytes": 1 << 24,
     "link_bytes": 1 << 24,
 }
+# Shapes of random weights: with --small, and without.
 MODELS = {True: ("tiny-bloom", "tiny-gemma", "tiny-llama"),
           False: ("bloom-560m", "gemma-3-1b", "llama-3.2-1b")}  # fmt: skip

@@ -52,8 +52,8 @@ def done(job, key):
 
 def in_one_line(error):
     """Kind, first line of the message, and the place in this repository that it came from."""
-    message = next(iter(str(error).strip().splitlines()), "")[:300]
     frames = traceback.extract_tb(error.__traceback__)
+    message = next(iter(str(error).strip().splitlines()), frames[-1].line or "")[:300]
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(ROOT)]
     place = f"{Path(ours[-1].filename).relative_to(ROOT)}:{ours[-1].lineno}" if ours else "?"
     return f"{type(error).__name__}: {message} ({place})"
