@@ -32,28 +32,22 @@ def texts_of(arguments):
     ]
 
 
+def tokens_of(tokenizer, texts):
+    """Token ids of each option's texts."""
+    return [tokenizer(option)["input_ids"] for option in texts]
+
+
 def torch_way(folder, texts):
     """A function that gives scores [rows, options]; the model is loaded here."""
-    import torch
+    import torch_ways
     import transformers
 
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = torch_ways.load(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    tokenizer.pad_token, tokenizer.padding_side = tokenizer.eos_token, "right"
 
-    @torch.no_grad()
     def run():
-        columns = []
-        for option in texts:
-            means = []
-            for start in range(0, len(option), 32):
-                batch = tokenizer(option[start : start + 32], return_tensors="pt", padding=True)
-                logits = model(**batch).logits[:, :-1].log_softmax(-1)
-                chosen = logits.gather(2, batch["input_ids"][:, 1:, None])[..., 0]
-                real = batch["attention_mask"][:, 1:]
-                means.append((chosen * real).sum(1) / real.sum(1))
-            columns.append(torch.cat(means).numpy())
-        return np.stack(columns, axis=1)
+        options = [torch_ways.scores(model, ids, 32) for ids in tokens_of(tokenizer, texts)]
+        return np.array([[scores.mean() for scores in option] for option in options]).T
 
     return run
 
@@ -69,7 +63,7 @@ def our_way(folder, texts, dtype):
     scorer = Scorer(model, dtype=dtype, progress=False)
 
     def run():
-        ids = model.tokenizer([text for option in texts for text in option])["input_ids"]
+        ids = [one for option in tokens_of(model.tokenizer, texts) for one in option]
         means = [scores.log_probabilities.mean() for scores in scorer(ids)]
         return np.array(means).reshape(len(texts), -1).T
 
@@ -77,23 +71,14 @@ def our_way(folder, texts, dtype):
 
 
 def products(folder, texts):
-    """Operations of all products that scoring computes: blocks over rows of trees, attention, the vocabulary."""
-    from jaxprune.evaluation.scoring.forest import plant
-    from jaxprune.evaluation.scoring.vocabulary import predictions
+    """Operations of all products that scoring computes."""
+    import work
+
     from jaxprune.hf import load
-    from jaxprune.planning import costs
 
     model = load(folder)
-    ids = model.tokenizer([text for option in texts for text in option])["input_ids"]
-    config, total = model.config, 0
-    for forest in plant(ids, [1] * len(ids)):
-        rows, length = len(forest.tokens), forest.seen
-        places = predictions(forest).places.size
-        work = costs.Work(config=config, groups=((rows, length),), propagate="dense")
-        # a pass of pruning leaves out the last product of the last block
-        total += costs.flops(work) + 2 * rows * length * config.d_ff * config.d_model
-        total += 2 * places * config.d_model * config.vocab_size
-    return total
+    ids = [one for option in tokens_of(model.tokenizer, texts) for one in option]
+    return work.scoring(model.config, ids)
 
 
 def make(way, folder, texts):

@@ -11,7 +11,7 @@ import dataclasses
 import time
 
 import torch
-import transformers
+import torch_ways
 
 from jaxprune.calibration import aligned
 from jaxprune.devices import device_mesh, one_cpu_device_per_core
@@ -53,34 +53,7 @@ def prompts_of(tokenizer, flores, source, rows, shots, own_shots):
 
 
 def torch_job(model, ids, stop, new, batch):
-    """Batches of rows of like length, padded on the left."""
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-
-    def run():
-        found = [None] * len(ids)
-        for start in range(0, len(order), batch):
-            chosen = order[start : start + batch]
-            width = max(len(ids[i]) for i in chosen)
-            tokens = torch.zeros((len(chosen), width), dtype=torch.long)
-            mask = torch.zeros_like(tokens)
-            for row, i in enumerate(chosen):
-                tokens[row, width - len(ids[i]) :] = torch.tensor(ids[i])
-                mask[row, width - len(ids[i]) :] = 1
-            out = model.generate(
-                tokens,
-                attention_mask=mask,
-                do_sample=False,
-                max_new_tokens=new,
-                eos_token_id=stop,
-                pad_token_id=stop[0],
-            )
-            for row, i in enumerate(chosen):
-                sequence = out[row, width:].tolist()
-                end = next((k for k, token in enumerate(sequence) if token in stop), len(sequence))
-                found[i] = sequence[:end]
-        return found
-
-    return run
+    return lambda: torch_ways.generated(model, ids, stop, new, batch)
 
 
 def gap(model, prompt, theirs, ours):
@@ -156,9 +129,7 @@ def main():
     arguments = parser.parse_args()
     one_cpu_device_per_core()
     model = load(arguments.model)
-    torch_model = transformers.AutoModelForCausalLM.from_pretrained(
-        arguments.model, dtype=torch.float32
-    ).eval()
+    torch_model = torch_ways.load(arguments.model)
     runs = [
         compare(arguments, model, torch_model, source, arguments.own_shots)
         for source in arguments.sources.split(",")

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import timing
 import torch
-import transformers
+import torch_loop
+import torch_ways
 from random_checkpoint import SHAPES, write
-from torch_loop import prune as torch_prune
 
 from jaxprune.calibration import Batch, from_arrays, prompts, sample_lines
 from jaxprune.devices import one_cpu_device_per_core
@@ -39,23 +39,13 @@ class Job:
 
 def torch_job(folder, tokens, attention):
     def run():
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation=attention
-        ).eval()
-        base = model.base_model
-        layers = base.layers if hasattr(base, "layers") else base.h
+        model = torch_ways.load(folder, attention=attention)
+        layers, ids = torch_loop.layers_of(model), torch.from_numpy(tokens).long()
         start = time.perf_counter()
-        torch_prune(model, layers, torch.from_numpy(tokens).long(), SPARSITY)
+        torch_loop.prune(model, layers, ids, SPARSITY)
         return time.perf_counter() - start
 
     return run
-
-
-def attentions(folder):
-    """Kinds of attention that transformers has for the model; it has no fused one for BLOOM."""
-    kind = type(transformers.AutoConfig.from_pretrained(folder))
-    supported = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[kind]._supports_sdpa
-    return ("sdpa", "eager") if supported else ("eager",)
 
 
 def our_job(model, batches, propagate, dtype):
@@ -120,7 +110,9 @@ def compare(arguments, folder):
         "real block bfloat16": (real, "block", "bfloat16"),
     }
     names = {"sdpa": "torch fused", "eager": "torch eager"}
-    theirs = [Job(names[kind], torch_job(folder, tokens, kind)) for kind in attentions(folder)]
+    theirs = [
+        Job(names[kind], torch_job(folder, tokens, kind)) for kind in torch_ways.attentions(folder)
+    ]
     mine = [Job(name, our_job(model, *how)) for name, how in ours.items()]
     jobs = [*theirs[:1], *mine, *theirs[1:]]  # torch on either side, where there are two
     print(

@@ -1,7 +1,7 @@
-"""The torch way to prune: hooks, one sample at a time, torch.sort, two passes a block.
+"""The torch way to prune: hooks, torch.sort, two passes a block.
 
-What Wanda's published loop and the authors' do, without their progress prints and with the
-statistics that their wrapper keeps.
+What Wanda's published loop and the authors' do, one sample at a time, without their progress prints and with the
+statistics that their wrapper keeps; or several samples at a time.
 """
 
 import torch
@@ -14,7 +14,7 @@ class _FirstLayerReachedError(Exception):
 def _arguments(model, layers, tokens):
     """What the model hands to each block beside hidden states: masks and positions may differ by layer.
 
-    All samples have one length and no pads, so they are the same for all.
+    All samples have one length and no pads, so they are the same for all; tokens are those of one batch.
     """
     seen = []
 
@@ -23,21 +23,21 @@ def _arguments(model, layers, tokens):
         seen.append((args[1:], kwargs))
 
     handles = [layer.register_forward_pre_hook(look, with_kwargs=True) for layer in layers]
-    model.base_model(tokens[None], use_cache=False)
+    model.base_model(tokens, use_cache=False)
     for handle in handles:
         handle.remove()
     return seen
 
 
 def _first_inputs(model, layers, tokens):
-    """Hidden states before the first block, for one sample."""
+    """Hidden states before the first block, for one batch."""
 
     def catch(module, args, kwargs):
         raise _FirstLayerReachedError(args[0] if args else kwargs["hidden_states"])
 
     handle = layers[0].register_forward_pre_hook(catch, with_kwargs=True)
     try:
-        model.base_model(tokens[None], use_cache=False)
+        model.base_model(tokens, use_cache=False)
     except _FirstLayerReachedError as reached:
         return reached.args[0]
     finally:
@@ -50,16 +50,23 @@ def _output(layer, hidden, arguments):
     return out[0] if isinstance(out, tuple) else out
 
 
+def layers_of(model):
+    """The decoder layers of a transformers model."""
+    base = model.base_model
+    return base.layers if hasattr(base, "layers") else base.h
+
+
 @torch.no_grad()
-def prune(model, layers, tokens, sparsity):
-    """Prunes `layers` in place; tokens [N, T], every one of them counted."""
-    states = [_first_inputs(model, layers, row) for row in tokens]
-    for layer, arguments in zip(layers, _arguments(model, layers, tokens[0]), strict=True):
+def prune(model, layers, tokens, sparsity, batch=1):
+    """Prunes `layers` in place; tokens [N, T], every one of them counted; `batch` samples at a time, a divisor of N."""
+    batches = tokens.split(batch)
+    states = [_first_inputs(model, layers, part) for part in batches]
+    for layer, arguments in zip(layers, _arguments(model, layers, batches[0]), strict=True):
         linears = [m for m in layer.modules() if isinstance(m, torch.nn.Linear)]
-        sums = {linear: torch.zeros(linear.in_features) for linear in linears}
+        sums = {m: torch.zeros(m.in_features, device=m.weight.device) for m in linears}
 
         def record(linear, args, _, sums=sums):
-            x = args[0].reshape(-1, args[0].shape[-1]).t()
+            x = args[0].reshape(-1, args[0].shape[-1]).float().t()
             sums[linear] += torch.norm(x, p=2, dim=1) ** 2
 
         handles = [linear.register_forward_hook(record) for linear in linears]

@@ -6,10 +6,9 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from jaxprune import charts
 from jaxprune.analysis import pictures
@@ -33,6 +32,9 @@ from jaxprune.models import family_of
 from jaxprune.passes import HALVES, HIDDEN, ActivationStats
 from jaxprune.runs import environment
 from jaxprune.tables import columns, count, fraction, percent
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 
 def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:

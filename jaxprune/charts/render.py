@@ -12,8 +12,6 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-import vl_convert
-
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
 
@@ -42,6 +40,8 @@ _VARIABLES = {value: f"var(--{name})" for name, value in theme.COLOURS.items()}
 def page_svg(chart: Chart) -> str:
     """An <svg> element without namespace, as HTML has it, titled by the chart's title; OSError as `check_system`."""
     check_system()
+    import vl_convert  # late: only what draws needs it
+
     drawn = ET.fromstring(vl_convert.vegalite_to_svg(_spec(chart)))
     svg = _tidy(drawn)
     title = ET.Element("title")
@@ -54,6 +54,8 @@ def page_svg(chart: Chart) -> str:
 def write_png(chart: Chart, path: Path) -> None:
     """Writes the chart with its title on white; OSError as `check_system`."""
     check_system()
+    import vl_convert
+
     title = {"title": {"text": _clean(chart.title).split("\n"), "offset": 14}}
     spec = _spec(chart) | title | {"background": "white", "padding": 12}
     path.write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
-from ml_collections import ConfigDict
 
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
@@ -38,6 +37,9 @@ from jaxprune.evaluation.translation import (
 )
 from jaxprune.hf import Model, load
 from jaxprune.runs import MODEL_DIGEST, environment
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 Scoring = Callable[[str, Sequence[Question], str, str], Float[np.ndarray, "R C"]]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from jaxprune.calibration import KINDS, Batch, token_batches
 from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
@@ -21,6 +21,9 @@ from jaxprune.planning import costs
 from jaxprune.planning.costs import CHIPS, Chip, Machines, Work
 from jaxprune.pruning import Settings
 from jaxprune.tables import byte_size, named_values, seconds
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,16 +12,18 @@ import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 from flax.traverse_util import flatten_dict
-from ml_collections import ConfigDict
 
 from jaxprune.calibration import Batch, digest
 from jaxprune.devices import compiler_settings, hosts, product_dtype
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 # Fields of the config that bits depend on, beside those that the calibration set's tokens stand for.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
-
-from ml_collections import ConfigDict
+from typing import TYPE_CHECKING, Any
 
 from jaxprune.devices import hosts
 from jaxprune.files import sealed
@@ -17,6 +15,9 @@ from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
 from jaxprune.runs.resume import FinishedLayers
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 
 class Outputs:

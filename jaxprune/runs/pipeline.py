@@ -7,9 +7,7 @@ import json
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
-
-from ml_collections import ConfigDict
+from typing import TYPE_CHECKING, Any
 
 from jaxprune import charts
 from jaxprune.calibration import KINDS, Batch, demonstrations, digest, token_batches, token_counts
@@ -24,6 +22,9 @@ from jaxprune.runs.outputs import Outputs
 from jaxprune.runs.report import environment, peak_memory, print_summary
 from jaxprune.runs.resume import FinishedLayers, begun_with
 from jaxprune.runs.workdir import check_workdir, complete_run, publish
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 
 def prune_from_config(

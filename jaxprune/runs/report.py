@@ -9,15 +9,17 @@ import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from jaxprune.runs.records import Compiled
 from jaxprune.tables import byte_size, count, named_values, percent, seconds
 from jaxprune.version import __version__
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 VERSIONS = ("jax", "flax", "orbax-checkpoint", "transformers", "numpy")
 

@@ -1,0 +1,295 @@
+"""benchmarks/accelerator.py on the CPU: what it writes means what it says; what fails is told, and the rest goes on."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import accelerator
+import jax
+import numpy as np
+import pytest
+import random_checkpoint
+import torch
+import transformers
+import work
+from missing import without
+from on_device import checks, processes, report, sizes
+from on_device.job import Job
+from safetensors.numpy import load_file, save_file
+
+ROOT = Path(__file__).parents[2]
+TINY = sizes.MODELS[True]
+SMALL = sizes.SMALL
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """(process, accelerator.json, accelerator.md) of a run of the tiny models and one whose weights hold a NaN."""
+    scratch = tmp_path_factory.mktemp("run")
+    broken, out, missing = (scratch / name for name in ("broken", "out", "missing"))
+    random_checkpoint.write("tiny-llama", broken, "float32")
+    [shard, *_] = sorted(broken.glob("*00003-of-*.safetensors"))
+    tensors = load_file(shard)
+    next(iter(tensors.values())).flat[0] = np.nan
+    save_file(tensors, shard)
+    missing.mkdir()
+    done = subprocess.run(
+        [sys.executable, "benchmarks/accelerator.py", "--small", f"--model={broken}", f"--out={out}"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env=without(missing, "ml_collections", "vl_convert") | {"JAX_NUM_CPU_DEVICES": "2"},
+    )  # fmt: skip
+    assert (out / "accelerator.json").exists(), done.stderr
+    page = (out / "accelerator.md").read_text(encoding="utf-8")
+    return done, json.loads((out / "accelerator.json").read_text()), page
+
+
+def test_what_it_ran_on_and_with(run):
+    done, found, page = run
+    assert found["finished"], done.stderr
+    machine = found["machine"]
+    assert (machine["platform"], machine["count"], machine["memory_bytes"]) == ("cpu", 2, None)
+    for package in (jax, torch, transformers):
+        assert machine["versions"][package.__name__] == package.__version__
+        assert f"{package.__name__} {package.__version__}" in page
+    assert "ml_collections" not in machine["versions"]
+    assert found["rates"]["matmul"]["bfloat16"] > 0
+    assert done.stdout.count(page) == 1
+
+
+def test_every_check_of_sound_models_is_passed_and_compared_with_something_else(run):
+    _, found, _ = run
+    for name in TINY:
+        rows = {row["what"]: row for row in found["models"][name]["checks"]}
+        assert len(rows) == len(found["models"][name]["checks"]) == 15
+        assert all(row.get("passed", True) for row in rows.values())
+        # torch's own model rounds elsewhere, so it is near and not equal; so is bfloat16 to float32
+        for what in ("log-probabilities, bfloat16, against torch's in bfloat16",
+                     "logits, bfloat16, against float32 on the CPU"):  # fmt: skip
+            assert 1e-4 < rows[what]["value"] < 3e-2
+        assert 0.98 < rows["weights kept, bfloat16, as in float32 on the CPU"]["value"] < 1
+        assert rows["the same bits on 2 devices, float32"]["value"] == 1
+
+
+def test_speed_is_tokens_over_seconds_and_shares_are_of_them(run):
+    _, found, _ = run
+    tokens = {
+        "prune": SMALL["samples"] * SMALL["length"],
+        "generate": SMALL["prompts"] * SMALL["new"],
+    }
+    for name in TINY:
+        for step, sides in found["models"][name]["speed"].items():
+            ours, theirs = sides["jaxprune"], sides["torch"]
+            assert ours["tokens"] == theirs["tokens"] == tokens.get(step, ours["tokens"])
+            for side in sides.values():
+                assert side["tokens_per_second"] == pytest.approx(side["tokens"] / side["seconds"])
+                assert min(side["runs"]) <= side["seconds"] <= max(side["runs"])
+            assert ours["over_torch"] == pytest.approx(theirs["seconds"] / ours["seconds"])
+            for part, share in ours["shares"].items():
+                assert share * ours["seconds"] == pytest.approx(ours["least_seconds"][part])
+            assert ours["shares"]["products"] > 0
+        memory = found["models"][name]["speed"]["prune"]["jaxprune"]["memory"]
+        # on CPUs a process holds Python and JAX above all, which the plan counts
+        assert 0.4 < memory["peak_bytes"] / memory["planned_bytes"] < 2
+        attention = found["models"][name]["speed"]["score"]["torch"]["attention"]
+        assert attention == ("eager" if name == "tiny-bloom" else "sdpa")
+
+
+def test_a_model_that_is_broken_fails_in_its_rows_alone(run):
+    done, found, page = run
+    assert done.returncode == 1
+    failures = {(one["model"], one["what"]): one["error"] for one in found["failures"]}
+    assert {model for model, _ in failures} == {"broken"}
+    for what in ("logits (device)", "masks (cpu)", "masks (device)", "score (device)"):
+        error = failures["broken", what]
+        assert "\n" not in error
+        assert "NaN" in error
+        assert any(
+            line.endswith(f": {error}") and f"broken, {what}" in line for line in page.splitlines()
+        )
+        assert f"broken: {what}: {error}" in done.stdout
+    # torch does not look at its weights
+    assert "tokens_per_second" in found["models"]["broken"]["speed"]["prune"]["torch"]
+    assert "failed" in page
+
+
+def test_page_has_a_row_for_everything(run):
+    _, found, page = run
+    for name in TINY:
+        for job in report.JOBS.values():
+            [row] = [line for line in page.splitlines() if line.startswith(f"| {name} | {job} |")]
+            assert "failed" not in row
+    rows = {row["what"] for model in found["models"].values() for row in model["checks"]}
+    assert all(page.count(f"\n| {what} |") == 1 for what in rows)
+
+
+def test_large_models_are_refused_on_a_cpu(tmp_path, capsys):
+    arguments = type("Arguments", (), {"small": False, "out": tmp_path})
+    with pytest.raises(SystemExit) as stopped:
+        accelerator.refuse({"platform": "cpu"}, arguments)
+    assert stopped.value.code == 2
+    assert "--small" in capsys.readouterr().err
+    accelerator.refuse({"platform": "gpu"}, arguments)
+
+
+# What becomes of processes.
+
+WORKER = """
+import json, os, pathlib, sys, time
+folder, *keys = sys.argv[1:]
+for key in keys:
+    if "dies" in key:
+        print("out of everything", file=sys.stderr, flush=True)
+        os.abort()
+    if "hangs" in key:
+        time.sleep(600)
+    pathlib.Path(folder, f"{key}.json").write_text(json.dumps({"took": 0}))
+"""
+
+
+@pytest.fixture
+def runner(tmp_path, monkeypatch):
+    (tmp_path / "worker.py").write_text(WORKER)
+    job = Job.create(tmp_path, {}, SMALL)
+    told = {}
+
+    def make(deadline):
+        command = (str(tmp_path / "worker.py"),)
+        return processes.Runner(job, tmp_path, deadline, told.__setitem__, command), told
+
+    monkeypatch.setattr(processes, "STEP_SECONDS", 2)
+    return make
+
+
+def test_steps_after_one_that_dies_or_hangs_are_done(runner):
+    running, told = runner(time.monotonic() + 600)
+    keys = [f"device.{step}.m" for step in ("first", "dies", "second", "hangs", "third")]
+    running.run(keys)
+    assert list(told) == keys
+    assert (
+        told.pop("device.dies.m")["error"] == "the process ended with signal 6: out of everything"
+    )
+    assert told.pop("device.hangs.m")["error"] == "stopped after 2 s"
+    assert set(map(str, told.values())) == {"{'took': 0}"}
+
+
+def test_what_has_no_time_left_is_told(runner):
+    running, told = runner(0)
+    running.run(["device.first.m", "device.second.m"])
+    assert [one["error"] for one in told.values()] == [
+        "not run: the time for the whole run was over"
+    ] * 2
+
+
+# What passes for equal.
+
+
+def answers(job, side, **arrays):
+    for step, by_dtype in arrays.items():
+        np.savez(job.arrays(side, step, "m"), **by_dtype)
+
+
+def rounded(x, bits):
+    """float32 with so many bits of its mantissa, as TF32 (10) and bfloat16 (7) have them."""
+    whole = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    step = np.uint32(1 << (23 - bits))
+    return ((whole + step // 2) & ~(step - 1)).view(np.float32)
+
+
+def failed(job):
+    rows = checks.compared(job, "m")
+    assert not [row for row in rows if "error" in row]
+    return {
+        row["what"].split(",")[0] + row["what"].split(",")[1]
+        for row in rows
+        if not row.get("passed", True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (lambda x: x * (1 + 1e-6), set()),
+        (lambda x: rounded(x, 10), {"logits float32", "log-probabilities float32"}),
+        (lambda x: np.where(np.arange(x.size) == 5, np.nan, x),
+         {"logits float32", "logits bfloat16", "log-probabilities float32", "log-probabilities bfloat16"}),
+        (lambda x: x[::-1],
+         {"logits float32", "logits bfloat16", "log-probabilities float32", "log-probabilities bfloat16"}),
+    ],
+    ids=["float32", "TF32", "NaN", "other places"],
+)  # fmt: skip
+def test_errors_that_pass(tmp_path, found, expected):
+    job = Job.create(tmp_path, {}, SMALL)
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal(4000).astype(np.float32)
+    scores = (rng.standard_normal(4000) - 12).astype(
+        np.float32
+    )  # far from 0, as of a large vocabulary
+    exact = {"logits": logits, "scores": scores}
+    answers(
+        job, "cpu", **{step: dict.fromkeys(("float32", "bfloat16"), x) for step, x in exact.items()}
+    )
+    answers(
+        job, "device",
+        **{step: dict.fromkeys(("float32", "bfloat16"), found(x)) for step, x in exact.items()},
+    )  # fmt: skip
+    assert failed(job) == expected
+
+
+@pytest.mark.parametrize(("apart", "expected"), [
+    (0, set()), (5, set()), (50, {"weights kept float32"}),
+    (2000, {"weights kept float32", "weights kept bfloat16"}),
+])  # fmt: skip
+def test_weights_that_may_differ(tmp_path, apart, expected):
+    job = Job.create(tmp_path, {}, SMALL)
+    keep = np.random.default_rng(0).random(100_000) < 0.5
+    other = keep ^ (np.arange(keep.size) < apart)
+    for side, mask in (("cpu", keep), ("device", other)):
+        bits = {f"{dtype}/kernel": np.packbits(mask) for dtype in ("float32", "bfloat16")}
+        answers(job, side, masks=bits)
+    assert failed(job) == expected
+    rows = {row["what"]: row["value"] for row in checks.compared(job, "m")}
+    assert rows["weights kept, float32, as on the CPU"] == pytest.approx(1 - apart / keep.size)
+
+
+# What jobs take at least.
+
+
+def test_operations_of_generating_are_those_of_torch_and_a_sum_over_keys(tmp_path):
+    """Linear layers of transformers' generate, counted as they run, and attention, pair by pair."""
+    config = random_checkpoint.write("tiny-llama", tmp_path / "model", "float32")
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
+    counted = 0
+
+    def count(linear, args, _):
+        nonlocal counted
+        counted += 2 * args[0].numel() * linear.out_features
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(count)
+    length, new = 11, 4
+    model.generate(
+        torch.arange(2 * length).reshape(2, length), do_sample=False, max_new_tokens=new, min_new_tokens=new
+    )  # fmt: skip
+    pairs = sum(place + 1 for place in range(length + new - 1))
+    attention = 2 * config.n_layers * 2 * 2 * pairs * config.n_heads * config.head_dim
+    operations, read = work.generating(config, [length] * 2, 0, new, 4)
+    assert operations == counted + attention
+    # each of the four passes reads all weights once, and all but the first the keys and values before its token
+    linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
+    cached = sum(length + step + 1 for step in range(new - 1)) * 2 * config.n_layers
+    assert read == 4 * (new * linear + 2 * cached * config.n_kv_heads * config.head_dim)
+
+
+def test_what_prompts_share_is_computed_and_read_once():
+    config = random_checkpoint.read("tiny-llama")
+    apart = work.generating(config, [30] * 8, 0, 5, 2)
+    shared = work.generating(config, [30] * 8, 20, 5, 2)
+    kernels = work.weights(config) - config.d_model * config.vocab_size
+    pairs = sum(place + 1 for place in range(20)) * config.n_layers
+    saved = 2 * 20 * kernels + 4 * pairs * config.n_heads * config.head_dim
+    assert apart[0] - shared[0] == 7 * saved
+    keys = 4 * 20 * config.n_layers  # of four steps after the first token
+    assert apart[1] - shared[1] == 7 * keys * 2 * config.n_kv_heads * config.head_dim * 2
