@@ -8,7 +8,7 @@ import jax
 import ml_dtypes
 import numpy as np
 
-from jaxprune.hf import ShardWriter, to_stored
+from jaxprune.hf import ShardWriter, exported_specs, to_stored
 from jaxprune.models import load_config, modules
 
 SHAPES = {
@@ -50,7 +50,7 @@ def write(name: str, folder: Path, dtype: str, layers: int | None = None, vocab:
         return (0.02 * rng.standard_normal(leaf.shape, np.float32)).astype(kind)
 
     parts = modules(config)
-    writer = ShardWriter(folder)
+    writer = ShardWriter(folder, exported_specs(config, lambda path, layer: np.dtype(kind)))
     writer.write(to_stored(config, jax.tree.map(fill, parts.embed[1]), "embed"))
     for layer in range(config.n_layers):
         writer.write(to_stored(config, jax.tree.map(fill, parts.block[1]), "blocks", layer))

@@ -82,9 +82,9 @@ def prune_to_workdir(
     """
     began = time.perf_counter() if began is None else began
     check_workdir(workdir, model.folder)
-    if config.output.params and model.source.mixed:
+    if config.output.params and model.mixed:
         raise InputError(
-            f"output.params: {model.folder}: {model.source.mixed}, which one array of all layers cannot be; "
+            f"output.params: {model.folder}: {model.mixed}, which one array of all layers cannot be; "
             "allowed: output.params=false"
         )
     if config.output.figures:

@@ -20,7 +20,7 @@ import jaxprune as jp
 from jaxprune.calibration.demonstrations import demonstrations, token_batches
 from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import finite
-from jaxprune.hf.tensors import ShardWriter
+from jaxprune.hf.shards import ShardWriter
 from jaxprune.runs import checkpoint, pipeline
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
