@@ -4,6 +4,7 @@ A translation sample is `shots` pairs, "French: …</s>English: …</s>French: �
 a monolingual one `shots` sentences, "French: …</s>French: …</s>"; `</s>` is the tokenizer's eos.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,17 +100,21 @@ def demonstrations(
             raise InputError(f"{data}: {error}") from None
         by_language.append(prompts(sentences, codes, chosen, str(tokenizer.eos_token)))
     sets = {role: [by_language[i % len(by_language)][i] for i in range(samples)]}
+    codes = source.split(",")
+    languages = {role: tuple(codes[i % len(codes)] for i in range(samples))}
     if chosen_kind.may_hold_code:
         sets["code"] = code_samples(str(code), samples, seed)
     batches: list[Batch] = []
     for role, texts in sets.items():
         sequences = _encode(tokenizer, texts, max_length)
         if compat == "official":
-            batches.append(_pads_as_tokens(tokenizer, sequences, max_length, role))
+            batch = _pads_as_tokens(tokenizer, sequences, max_length, role)
+            batches.append(dataclasses.replace(batch, languages=languages.get(role, ())))
         else:
             batches += group_by_length(
                 sequences,
                 role,
+                languages=languages.get(role, ()),
                 micro_batch=micro_batch,
                 max_shapes=max_shapes,
                 max_length=max_length,

@@ -11,7 +11,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import Batch, token_counts
+from jaxprune.calibration import Batch, language_counts, token_counts
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
@@ -148,7 +148,8 @@ def prune(
     stats, counts = None, {}
     if settings.needs_statistics:
         counts = token_counts(batches)
-        stats = stack([block.sums for block in blocks], counts, model.config)
+        sums = [block.sums for block in blocks]
+        stats = stack(sums, counts, model.config, language_counts(batches))
     return PruneResult(
         params={**model.params, "blocks": stacked},
         masks={"blocks": unflatten_dict(keep, sep="/")},

@@ -139,8 +139,12 @@ def _restore_masks(item: Path) -> PackedMasks:
 
 
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
-    """Writes sums, counts and the table of sites."""
-    metadata = {"count": dict(stats.count), "sites": [list(pair) for pair in stats.sites]}
+    """Writes sums, counts, also those of languages, and the table of sites."""
+    metadata = {
+        "count": dict(stats.count),
+        "sites": [list(pair) for pair in stats.sites],
+        "languages": {role: dict(tokens) for role, tokens in stats.languages.items()},
+    }
     _save(Path(path), {"sum_sq": stats.sum_sq}, metadata, overwrite=False)
 
 
@@ -149,7 +153,9 @@ def restore_stats(path: str | Path) -> ActivationStats:
     folder = _whole(Path(path))
     metadata = from_json(StatsAbout, _restore_json(folder), str(_metadata_file(folder)))
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
-    return ActivationStats(_restore_tree(folder / "sum_sq", None), metadata["count"], sites)
+    languages = metadata.get("languages", {})  # which older versions did not write
+    sums = _restore_tree(folder / "sum_sq", None)
+    return ActivationStats(sums, metadata["count"], sites, languages)
 
 
 def _save(

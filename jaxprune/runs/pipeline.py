@@ -12,7 +12,15 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxprune import charts
-from jaxprune.calibration import KINDS, Batch, demonstrations, digest, token_batches, token_counts
+from jaxprune.calibration import (
+    KINDS,
+    Batch,
+    demonstrations,
+    digest,
+    language_counts,
+    token_batches,
+    token_counts,
+)
 from jaxprune.devices import device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.hf import Model, load, origin_of
@@ -146,6 +154,8 @@ def _write_blocks(
                 )
         digests = outputs.digests() | {"calibration": digest(batches)}
         summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
+        if languages := language_counts(batches):
+            summary["languages"] = languages
         summary["digests"] = digests
         summary["environment"] = environment(device_mesh(**config.mesh))
         summary["origin"] = origin_of(model, config.model)

@@ -19,7 +19,7 @@ from jaxprune.hf import export
 from jaxprune.hf.export import HfWriter
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.tensors import TensorFiles
-from jaxprune.models import logits
+from jaxprune.models import forward
 
 # Each family, with a head of its own and with a tied one, with biases and without
 NAMES = (
@@ -40,12 +40,12 @@ def torch_logits(folder):
         return model.eval()(torch.from_numpy(TOKENS)).logits.numpy(), model
 
 
-compiled = jax.jit(logits, static_argnames="config")
+compiled = jax.jit(forward, static_argnames="config")
 
 
 def jax_logits(model, params):
     params = jax.tree.map(lambda x: x.astype(np.float32), params)
-    return np.asarray(compiled(params, model.config, TOKENS))
+    return np.asarray(compiled(model.config, params, TOKENS))
 
 
 def pruned(params):
