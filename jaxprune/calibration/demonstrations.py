@@ -78,6 +78,17 @@ def demonstrations(
       InputError: an argument out of range, texts that cannot be read or are too few, no tokenizer
         or one without eos, a sample without tokens.
       OSError: the hub cannot be reached.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", source="fr,sw", samples=8)
+      >>> sum(len(batch.samples) for batch in batches)
+      8
+      >>> sorted({*batches[0].languages})
+      ['fr', 'sw']
+      >>> "English:" in model.tokenizer.decode(batches[0].tokens[0])
+      True
     """
     check_languages(kind, source, target)
     for field, value in (("shots", shots), ("samples", samples), ("max_length", max_length)):
@@ -227,6 +238,13 @@ def token_batches(
 
     Raises:
       InputError: not such a file; unknown arrays; see `from_arrays`.
+
+    Example:
+      >>> import jaxprune as jp, numpy as np
+      >>> np.savez("ids.npz", input_ids=np.arange(24).reshape(2, 12))
+      >>> [batch] = jp.token_batches("ids.npz")
+      >>> batch.role, batch.num_tokens
+      ('tokens', 24)
     """
     check("path", path, PATH)
     check("compat", compat, COMPAT)

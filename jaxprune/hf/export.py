@@ -111,6 +111,14 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
     Raises:
       InputError: the folder holds something else, or is the one that the model is read from; parameters of another
         model, or that hold NaN or infinity.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
+      >>> jp.export_hf(model, result.params, "runs/example/hf")
+      >>> jp.load("runs/example/hf").size == model.size
+      True
     """
     check_model(model)
     check("folder", folder, PATH)

@@ -109,6 +109,13 @@ class Model:
 
         Raises:
           InputError: they are of another model; names the first path that differs.
+
+        Example:
+          >>> import jax, jaxprune as jp
+          >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+          >>> halved = model.replace(jax.tree.map(lambda leaf: leaf / 2, model.params))
+          >>> halved.config == model.config
+          True
         """
         check_params(self.config, params)
         return dataclasses.replace(self, source=InMemory(self.config, params))
@@ -122,11 +129,23 @@ def check_model(model: object) -> None:
 
 @known_arguments
 def load(model: str | Path, revision: str | None = None) -> Model:
-    """Opens a model from a local Hugging Face folder or a hub id.
+    """Opens a model from a local Hugging Face folder or a hub id; reads no tensor yet.
+
+    Args:
+      model: folder, or id such as "bigscience/bloom-560m".
+      revision: branch, tag or commit on the hub.
 
     Raises:
       InputError: no such folder or id; a config, tensor name or shape that does not fit.
       OSError: the hub cannot be reached.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model.config.family, model.config.n_layers, model.dtype
+      ('bloom', 4, 'float32')
+      >>> model.params["blocks"]["mlp"]["up"]["kernel"].shape  # layers, in, out
+      (4, 128, 512)
     """
     check("model", model, PATH)
     folder = resolve(str(model), revision)

@@ -125,6 +125,7 @@ def forward(
       dtype('float32')
     """
     _check_tokens(config, tokens)
+    params = jax.tree.map(jnp.asarray, params)
     order, tokens = None, jnp.asarray(tokens)
     if valid is not None:  # left-justify, so that causality alone keeps pads away from real tokens
         order = jnp.argsort(~valid, axis=1, stable=True)

@@ -71,6 +71,16 @@ def probe(
     Raises:
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter holds NaN or
         infinity; a sequence is too long; there is no batch, or what is none.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+      >>> stats = jp.probe(model, batches, progress=False)
+      >>> stats.roles, stats.sum_sq["translation"]["qkv"].shape  # layers, features
+      (('translation',), (4, 128))
+      >>> stats.count == {"translation": sum(batch.num_tokens for batch in batches)}
+      True
     """
     check_model(model)
     check("dtype", dtype, DTYPE)

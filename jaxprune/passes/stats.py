@@ -56,6 +56,18 @@ class ActivationStats:
 
         Raises:
           InputError: the two are of different models; names a kernel or site that differs.
+
+        Example:
+          >>> import jaxprune as jp
+          >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+          >>> def probe(code):
+          ...     batches = jp.demonstrations(model.tokenizer, "nano", source=code, samples=4)
+          ...     return jp.probe(model, batches, progress=False)
+          >>> both = probe("fr").merge(probe("sw"))
+          >>> sorted(both.languages["translation"])
+          ['fr', 'sw']
+          >>> sum(both.languages["translation"].values()) == both.count["translation"]
+          True
         """
         if not isinstance(other, ActivationStats):
             raise refusal("merge", other, "ActivationStats, as jaxprune.probe gives")

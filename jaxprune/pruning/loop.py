@@ -128,6 +128,22 @@ def prune(
       InputError: a non-finite activation or a site without any (names layer and site), a parameter that holds NaN or
         infinity, settings that do not fit, scores that are no array of the kernel's shape, batches that are none, an
         argument that there is not.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+      >>> result = jp.prune(model, batches, sparsity=0.5, progress=False)
+      >>> jp.masks.density(result.masks).overall
+      0.5
+
+      With a criterion of one's own, here Wanda's with the square root of the norms:
+
+      >>> def softer(kernel, norm):
+      ...     return abs(kernel) * norm[:, None] ** 0.5
+      >>> other = jp.prune(model, batches, criterion=softer, sparsity=0.5, progress=False)
+      >>> jp.masks.overlap(result.masks, other.masks).overall < 1
+      True
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
@@ -181,6 +197,17 @@ def prune_blocks(
 
     Raises:
       InputError: statistics with another propagate, which depends on what was pruned below, or of another depth.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> settings = jp.Settings(criterion="magnitude", pattern="2:4")
+      >>> for block in jp.prune_blocks(model, [], settings, progress=False):
+      ...     print(block.layer, block.kept["mlp/up/kernel"])  # kept, all
+      0 (32768, 65536)
+      1 (32768, 65536)
+      2 (32768, 65536)
+      3 (32768, 65536)
     """
     check_model(model)
     check_samples(batches, samples_per_device)

@@ -72,6 +72,16 @@ def keep(
     Raises:
         InputError: a value that is not allowed, values that contradict each other, leaves of another
             number of axes, or a kernel whose input size M does not divide.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> scores = {"kernel": np.array([[1.0, 8.0], [2.0, 7.0], [3.0, 6.0], [4.0, 5.0]])}
+        >>> jp.masks.keep(scores, sparsity=0.5)["kernel"].astype(int).T
+        Array([[0, 0, 1, 1],
+               [1, 1, 0, 0]], dtype=int32)
+        >>> jp.masks.keep(scores, pattern="1:2")["kernel"].astype(int).T
+        Array([[0, 1, 0, 1],
+               [1, 0, 1, 0]], dtype=int32)
     """
     return keep_by(Selection(sparsity, pattern, threshold, drop), scores)
 
@@ -109,30 +119,51 @@ def keep_leaf(
 
 
 def intersect(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in both. InputError: the trees differ in a path or shape."""
+    """Kept in both; fit for jit.
+
+    Raises:
+        InputError: the trees differ in a path or shape.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> a, b = ({"kernel": np.array([bits], bool)} for bits in ([1, 1, 0, 0], [1, 0, 1, 0]))
+        >>> for combined in (jp.masks.intersect, jp.masks.union, jp.masks.difference):
+        ...     print(combined.__name__, combined(a, b)["kernel"].astype(int))
+        intersect [[1 0 0 0]]
+        union [[1 1 1 0]]
+        difference [[0 1 0 0]]
+        >>> jp.masks.invert(a)["kernel"].astype(int)
+        Array([[0, 0, 1, 1]], dtype=int32)
+    """
     check_same(masks, other)
     return jax.tree.map(jnp.logical_and, masks, other)
 
 
 def union(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in either. InputError: the trees differ in a path or shape."""
+    """Kept in either; see `intersect`. InputError: the trees differ in a path or shape."""
     check_same(masks, other)
     return jax.tree.map(jnp.logical_or, masks, other)
 
 
 def difference(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in the first, dropped in the second. InputError: they differ in a path or shape."""
+    """Kept in the first, dropped in the second; see `intersect`. InputError: they differ in a path or shape."""
     return intersect(masks, invert(other))
 
 
 def invert(masks: MaskTree) -> MaskTree:
-    """Kept where it was dropped."""
+    """Kept where it was dropped; see `intersect`."""
     named_masks(masks)
     return jax.tree.map(jnp.logical_not, masks)
 
 
 def density(masks: MaskTree) -> Shares:
-    """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights."""
+    """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> jp.masks.density({"kernel": np.array([[True, False, False, False]])}).overall
+        0.25
+    """
     sizes = {path: math.prod(mask.shape[-2:]) for path, mask in named_masks(masks).items()}
     kept = _kept(masks)
     return _shares(kept, {path: np.full_like(kept[path], sizes[path]) for path in kept})
@@ -143,6 +174,12 @@ def overlap(masks: MaskTree, other: MaskTree) -> Shares:
 
     Raises:
         InputError: the trees differ in a path or shape.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> a, b = ({"kernel": np.array([bits], bool)} for bits in ([1, 1, 0, 0], [1, 0, 1, 0]))
+        >>> round(jp.masks.overlap(a, b).overall, 3)
+        0.333
     """
     return _shares(_kept(intersect(masks, other)), _kept(union(masks, other)))
 
@@ -156,6 +193,16 @@ def apply(params: Params, masks: MaskTree) -> Params:
     Raises:
         InputError: a mask without a parameter, of another shape, or not bool; a kernel of
             `params["blocks"]` without a mask.
+
+    Example:
+        >>> import jaxprune as jp
+        >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+        >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.5)
+        >>> pruned = jp.masks.apply(model.params, masks)
+        >>> float((pruned["blocks"]["mlp"]["up"]["kernel"] == 0).mean())
+        0.5
+        >>> pruned["embed"]["tokens"] is model.params["embed"]["tokens"]
+        True
     """
     by_path = masks_of(params, masks)
 
@@ -193,6 +240,16 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
 
     Raises:
         InputError: from `init`, as `apply`: masks that do not fit the parameters.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxprune as jp, optax
+        >>> params = {"kernel": jnp.array([[0.0, 2.0]])}
+        >>> masks = {"kernel": jnp.array([[False, True]])}
+        >>> optimizer = optax.chain(optax.adamw(0.1), jp.masks.freeze(masks))
+        >>> gradients = {"kernel": jnp.array([[jnp.nan, 1.0]])}
+        >>> updates, state = optimizer.update(gradients, optimizer.init(params), params)
+        >>> jnp.sign(updates["kernel"])
+        Array([[ 0., -1.]], dtype=float32)
     """
     if not isinstance(masks, PackedMasks):
         named_masks(masks)
@@ -225,14 +282,24 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
 
 
 def pack(masks: MaskTree) -> PackedMasks:
-    """Masks {"blocks": …} as one bit a weight, on the host; InputError where it is none."""
+    """Masks {"blocks": …} as one bit a weight, on the host; InputError where it is none.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> masks = {"blocks": {"kernel": np.eye(24, dtype=bool)[None]}}
+        >>> packed = jp.masks.pack(masks)
+        >>> packed.bits["kernel"].nbytes, masks["blocks"]["kernel"].nbytes
+        (72, 576)
+        >>> bool((jp.masks.unpack(packed)["blocks"]["kernel"] == np.eye(24)).all())
+        True
+    """
     if not named_masks(masks).keys() or masks.keys() != {"blocks"}:
         raise InputError('masks: no masks of blocks; allowed: {"blocks": …}, as PruneResult.masks')
     return PackedMasks.of(flatten_dict(masks["blocks"], sep="/"))
 
 
 def unpack(packed: PackedMasks) -> MaskTree:
-    """The masks {"blocks": …}, as host arrays, that `pack` made bits of.
+    """The masks {"blocks": …}, as host arrays, that `pack` made bits of; see there.
 
     Raises:
       InputError: bits that do not fit their shape.
