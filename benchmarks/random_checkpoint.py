@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.hf import ShardWriter, to_stored
+from jaxprune.hf import ShardWriter, exported_specs, to_stored
 from jaxprune.models import load_config, modules
 
 LLAMA3_ROPE = {
@@ -75,7 +75,8 @@ def write(name: str, folder: Path, dtype: str, layers: int | None = None, vocab:
     (folder / "config.json").write_text(json.dumps(raw))
     config = load_config(folder)
     kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else np.float32
-    parts, writer = modules(config), ShardWriter(folder)
+    parts = modules(config)
+    writer = ShardWriter(folder, exported_specs(config, lambda path, layer: np.dtype(kind)))
     writer.write(to_stored(config, _filled(parts.embed[1], kind, 0), "embed"))
     for layer in range(config.n_layers):
         block = _filled(parts.block[1], kind, 2 + layer)
@@ -93,9 +94,8 @@ def _filled(abstract, kind, seed):
         out = np.empty(math.prod(leaf.shape), kind)
         pieces = range(0, out.size, PIECE)
 
-        def fill_piece(
-            start,
-        ):  # each with a generator of its own, so that threads may share them out
+        # each piece has a generator of its own, so that threads may share them out
+        def fill_piece(start):
             rng = np.random.default_rng([seed, place, start])
             numbers = rng.standard_normal(min(PIECE, out.size - start), np.float32)
             out[start : start + PIECE] = spread * numbers + mean

@@ -107,7 +107,7 @@ def loss(
     weights: Float[Array, "B T"],
 ) -> Float[Array, ""]:
     """Mean cross-entropy, weighted by target; the first token of a row is no target."""
-    logits = models.logits(params, config, tokens[:, :-1])
+    logits = models.forward(config, params, tokens[:, :-1])
     entropy = optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:])
     return jnp.sum(entropy * weights[:, 1:]) / jnp.sum(weights[:, 1:])
 

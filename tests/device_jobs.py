@@ -15,6 +15,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax.traverse_util import flatten_dict
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
@@ -187,6 +188,22 @@ def sharded_masks():
                 pruned = jp.masks.apply(params, {"kernel": mask})["kernel"]
                 assert pruned.sharding.is_equivalent_to(lies, 3)
                 np.testing.assert_array_equal(pruned, np.where(expected, weight, 0))
+            both = jp.masks.intersect(masks, jp.masks.invert(masks))["kernel"]
+            assert both.sharding.is_equivalent_to(lies, 3)
+            assert jp.masks.density(masks).overall == expected.mean()
+            frozen_where_parameters_lie(params, expected)
+
+
+def frozen_where_parameters_lie(params, mask):
+    """State and updates of `masks.freeze`, also of a compiled step, lie where the parameters do."""
+    lies, weight = params["kernel"].sharding, np.asarray(params["kernel"])
+    for masks in ({"kernel": mask}, {"kernel": jax.device_put(mask, jax.devices()[3])}):
+        rule = optax.chain(optax.trace(0.9), jp.masks.freeze(masks))
+        for update in (rule.update, jax.jit(rule.update)):
+            updates, state = update(params, rule.init(params), params)
+            for leaf in (updates["kernel"], state[1].keep["kernel"], state[0].trace["kernel"]):
+                assert leaf.sharding.is_equivalent_to(lies, 3)
+            np.testing.assert_array_equal(updates["kernel"], np.where(mask, weight, 0))
 
 
 def read_half(folder, out):

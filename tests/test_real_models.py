@@ -25,7 +25,7 @@ from jaxprune.evaluation.scoring.perplexity import perplexity
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.hf.weights import to_stored
-from jaxprune.models import logits
+from jaxprune.models import forward
 
 MODELS = os.environ.get("JAXPRUNE_MODELS")
 DATA = Path(os.environ.get("JAXPRUNE_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -93,7 +93,7 @@ def log_probabilities(reference, tokens):
     return out[:-1].gather(1, torch.tensor(tokens[1:])[:, None])[:, 0].numpy()
 
 
-compiled = jax.jit(logits, static_argnames="config")
+compiled = jax.jit(forward, static_argnames="config")
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -110,7 +110,7 @@ def test_logits_on_padded_rows_of_five_languages(side, model, reference):
             attention_mask=torch.from_numpy(valid).long(),
             position_ids=torch.from_numpy(np.maximum(valid.cumsum(1) - 1, 0)),
         ).logits.numpy()
-    got = np.asarray(compiled(model.params, model.config, tokens, valid))
+    got = np.asarray(compiled(model.config, model.params, tokens, valid))
     np.testing.assert_allclose(got[valid], want[valid], atol=1e-3, rtol=0)
 
 
@@ -215,7 +215,7 @@ def test_an_export_is_the_same_model_in_transformers(model, tmp_path):
     with torch.no_grad():
         want = by_torch(tmp_path / "hf")(torch.from_numpy(tokens)).logits.numpy()
     params = jax.tree.map(jnp.asarray, masks.params)
-    np.testing.assert_allclose(compiled(params, model.config, tokens), want, atol=1e-3, rtol=0)
+    np.testing.assert_allclose(compiled(model.config, params, tokens), want, atol=1e-3, rtol=0)
 
 
 def test_greedy_tokens_are_torchs(model, reference):

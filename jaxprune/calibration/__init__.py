@@ -9,6 +9,7 @@ from jaxprune.calibration.batching import (
     digest,
     from_arrays,
     group_by_length,
+    language_counts,
     share_shapes,
     token_counts,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "hub_id",
     "hub_refusal",
     "language",
+    "language_counts",
     "languages_field",
     "prompts",
     "sample_lines",

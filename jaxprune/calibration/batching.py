@@ -27,12 +27,15 @@ class Batch:
       role: "translation", "monolingual", "code" or "tokens".
       samples: [B] int32, the index of each row in its set: sums over samples can run in one order
         however the rows were grouped.
+      languages: code of each row's language, of a translation that of its source; empty where rows have none, as code
+        and token ids.
     """
 
     tokens: Int32[np.ndarray, "B T"]
     valid: Bool[np.ndarray, "B T"]
     role: str
     samples: Int32[np.ndarray, " B"]
+    languages: tuple[str, ...] = ()
 
     @property
     def num_tokens(self) -> int:
@@ -73,6 +76,8 @@ def _fault(batch: Batch) -> str | None:
         return (
             f"tokens, valid and samples have the shapes {shapes}; allowed: [B, T], [B, T] and [B]"
         )
+    if len(batch.languages) not in (0, shapes[0][0]):
+        return f"languages: got {len(batch.languages)} for {shapes[0][0]} rows; allowed: one for each, or none"
     gaps = ~batch.valid[:, 0] | (batch.valid[:, 1:] & ~batch.valid[:, :-1]).any(axis=1)
     if gaps.any():
         return (
@@ -89,10 +94,21 @@ def token_counts(batches: Sequence[Batch]) -> dict[str, int]:
     return counts
 
 
+def language_counts(batches: Sequence[Batch]) -> dict[str, dict[str, int]]:
+    """Real tokens by role and language, of the rows that have one."""
+    counts: dict[str, dict[str, int]] = {}
+    for batch in batches:
+        for language, tokens in zip(batch.languages, batch.valid.sum(axis=1), strict=False):
+            of_role = counts.setdefault(batch.role, {})
+            of_role[language] = of_role.get(language, 0) + int(tokens)
+    return counts
+
+
 def group_by_length(
     sequences: Sequence[Int32[np.ndarray, " _"]],
     role: str,
     *,
+    languages: Sequence[str] = (),
     micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
     multiple: int = 16,
@@ -110,6 +126,7 @@ def group_by_length(
     Args:
       sequences: int32 token ids [length] of each sample.
       role: of all of them; see `Batch`.
+      languages: of each, or none; see `Batch`.
       micro_batch: samples of a micro-batch.
       max_length: no sequence is longer.
 
@@ -137,7 +154,7 @@ def group_by_length(
         shapes = np.minimum(shapes, max_length)
     bounds = _cheapest_bounds(shapes, micro_batch, max_shapes)
     return [
-        _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role)
+        _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role, languages)
         for start, end in itertools.pairwise(bounds)
     ]
 
@@ -172,13 +189,15 @@ def _pad(
     samples: Int[np.ndarray, " B"],
     length: int,
     role: str,
+    languages: Sequence[str],
 ) -> Batch:
     tokens = np.zeros((len(samples), length), dtype=np.int32)
     valid = np.zeros((len(samples), length), dtype=bool)
     for row, sample in enumerate(samples):
         tokens[row, : len(sequences[sample])] = sequences[sample]
         valid[row, : len(sequences[sample])] = True
-    return Batch(tokens, valid, role, samples.astype(np.int32))
+    of_rows = tuple(languages[sample] for sample in samples) if languages else ()
+    return Batch(tokens, valid, role, samples.astype(np.int32), of_rows)
 
 
 def cut_pads(batch: Batch, length: int) -> Batch:
@@ -198,6 +217,7 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
     owners = np.concatenate([np.full(len(b.tokens), roles.index(b.role)) for b in batches])
     samples = np.concatenate([batch.samples for batch in batches])
     sequences = [t[v] for batch in batches for t, v in zip(batch.tokens, batch.valid, strict=True)]
+    languages = [code for batch in batches for code in batch.languages or [""] * len(batch.tokens)]
     longest = max(batch.tokens.shape[1] for batch in batches)
     grouped = group_by_length(sequences, "analysis", max_shapes=max_shapes, max_length=longest)
     shared = []
@@ -205,8 +225,14 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
         for group in grouped:
             rows = np.flatnonzero(owners[group.samples] == owner)
             if rows.size:
-                numbers = samples[group.samples[rows]]
-                shared.append(Batch(group.tokens[rows], group.valid[rows], role, numbers))
+                members = group.samples[rows]
+                of_rows = tuple(languages[member] for member in members)
+                shared.append(
+                    Batch(
+                        group.tokens[rows], group.valid[rows], role, samples[members],
+                        of_rows if all(of_rows) else (),
+                    )
+                )  # fmt: skip
     return shared
 
 

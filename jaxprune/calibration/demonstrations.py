@@ -4,6 +4,7 @@ A translation sample is `shots` pairs, "French: …</s>English: …</s>French: �
 a monolingual one `shots` sentences, "French: …</s>French: …</s>"; `</s>` is the tokenizer's eos.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +78,17 @@ def demonstrations(
       InputError: an argument out of range, texts that cannot be read or are too few, no tokenizer
         or one without eos, a sample without tokens.
       OSError: the hub cannot be reached.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", source="fr,sw", samples=8)
+      >>> sum(len(batch.samples) for batch in batches)
+      8
+      >>> sorted({*batches[0].languages})
+      ['fr', 'sw']
+      >>> "English:" in model.tokenizer.decode(batches[0].tokens[0])
+      True
     """
     check_languages(kind, source, target)
     for field, value in (("shots", shots), ("samples", samples), ("max_length", max_length)):
@@ -99,17 +111,21 @@ def demonstrations(
             raise InputError(f"{data}: {error}") from None
         by_language.append(prompts(sentences, codes, chosen, str(tokenizer.eos_token)))
     sets = {role: [by_language[i % len(by_language)][i] for i in range(samples)]}
+    codes = source.split(",")
+    languages = {role: tuple(codes[i % len(codes)] for i in range(samples))}
     if chosen_kind.may_hold_code:
         sets["code"] = code_samples(str(code), samples, seed)
     batches: list[Batch] = []
     for role, texts in sets.items():
         sequences = _encode(tokenizer, texts, max_length)
         if compat == "official":
-            batches.append(_pads_as_tokens(tokenizer, sequences, max_length, role))
+            batch = _pads_as_tokens(tokenizer, sequences, max_length, role)
+            batches.append(dataclasses.replace(batch, languages=languages.get(role, ())))
         else:
             batches += group_by_length(
                 sequences,
                 role,
+                languages=languages.get(role, ()),
                 micro_batch=micro_batch,
                 max_shapes=max_shapes,
                 max_length=max_length,
@@ -222,6 +238,13 @@ def token_batches(
 
     Raises:
       InputError: not such a file; unknown arrays; see `from_arrays`.
+
+    Example:
+      >>> import jaxprune as jp, numpy as np
+      >>> np.savez("ids.npz", input_ids=np.arange(24).reshape(2, 12))
+      >>> [batch] = jp.token_batches("ids.npz")
+      >>> batch.role, batch.num_tokens
+      ('tokens', 24)
     """
     check("path", path, PATH)
     check("compat", compat, COMPAT)

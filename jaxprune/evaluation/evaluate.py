@@ -198,18 +198,30 @@ def evaluate_task(
     about: Mapping[str, Any],
     score: Scoring | None = None,
 ) -> TaskResult:
+    """`score_task`, written down.
+
+    Args:
+      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32 and
+        `rows` [rows] int32 (the place of each in its source), and `<task>/metrics.json`.
+    """
+    result = score_task(scorer, task_questions, about, score)
+    write_folder(workdir, result.task, result.json(), result.scored)
+    return result
+
+
+def score_task(
+    scorer: Scorer,
+    task_questions: TaskQuestions,
+    about: Mapping[str, Any],
+    score: Scoring | None = None,
+) -> TaskResult:
     """Scores a task in all its languages.
 
     Args:
       scorer: of the model.
       task_questions: the questions.
-      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32 and
-        `rows` [rows] int32 (the place of each in its source), and `<task>/metrics.json`.
       about: what else metrics.json tells, such as the model.
       score: in place of `scoring.question_scores`: (language, questions, protocol, name) → scores.
-
-    Returns:
-      What metrics.json holds.
 
     Raises:
       InputError: as `scoring.question_scores`, or scores that are not numbers.
@@ -233,26 +245,29 @@ def evaluate_task(
         metrics=task_metrics(scored, parallel=task.parallel),
         about=about,
         seconds=round(time.perf_counter() - began, 3),
+        scored=scored,
     )
     scorer.model.source.fingerprint.check_unchanged()
-    write_folder(workdir, task.name, result.json(), scored)
     return result
 
 
 def evaluate_perplexity(
     scorer: Scorer, by_language: Mapping[str, str], workdir: Path, about: Mapping[str, Any]
 ) -> PerplexityResult:
-    """Perplexity on plain text of each language, which goes to `<workdir>/perplexity/metrics.json`.
+    """`measure_perplexity`, which goes to `<workdir>/perplexity/metrics.json`."""
+    result = measure_perplexity(scorer, by_language, about)
+    write_folder(workdir, PERPLEXITY, result.json(), {})
+    return result
 
-    Returns:
-      What metrics.json holds.
-    """
+
+def measure_perplexity(
+    scorer: Scorer, by_language: Mapping[str, str], about: Mapping[str, Any]
+) -> PerplexityResult:
+    """Perplexity on plain text of each language."""
     began = time.perf_counter()
     figures = {
         code: perplexity(scorer, text, f"{PERPLEXITY} {code}") for code, text in by_language.items()
     }
     seconds = round(time.perf_counter() - began, 3)
-    result = PerplexityResult(languages=figures, about=about, seconds=seconds)
     scorer.model.source.fingerprint.check_unchanged()
-    write_folder(workdir, PERPLEXITY, result.json(), {})
-    return result
+    return PerplexityResult(languages=figures, about=about, seconds=seconds)

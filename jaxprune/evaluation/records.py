@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from jaxprune.evaluation.scoring import Perplexity, TaskMetrics
+from jaxprune.evaluation.scoring import Perplexity, Scored, TaskMetrics
 from jaxprune.evaluation.tasks import Question, Task
 from jaxprune.files import to_json
 
@@ -36,6 +36,7 @@ class TaskResult:
       metrics: the figures.
       about: what else it tells of the run, as JSON values.
       seconds: all of it took.
+      scored: by language the scores of every row, which stand beside it in `<language>.npz`.
     """
 
     task: str
@@ -45,6 +46,7 @@ class TaskResult:
     metrics: TaskMetrics
     about: Mapping[str, Any]
     seconds: float
+    scored: Mapping[str, Scored] = field(repr=False)
 
     def json(self) -> dict[str, Any]:
         """The object of metrics.json."""
@@ -70,3 +72,18 @@ class PerplexityResult:
     def json(self) -> dict[str, Any]:
         """The object of metrics.json."""
         return {"languages": to_json(self.languages), **self.about, "seconds": self.seconds}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What `jaxprune.evaluate` returns.
+
+    Attributes:
+      model: folder of the model that was evaluated, by which tables call it.
+      tasks: by name, with figures in `.metrics` and the scores of every row in `.scored`.
+      perplexity: with `.languages`, each with perplexity, tokens and windows; None where it was not asked for.
+    """
+
+    model: str
+    tasks: Mapping[str, TaskResult]
+    perplexity: PerplexityResult | None

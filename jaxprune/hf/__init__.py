@@ -6,9 +6,9 @@ from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
 from jaxprune.hf.hub import FIELDS
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.origin import CARD, Origin, origin_of
+from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import InMemory, ParameterSource
-from jaxprune.hf.tensors import ShardWriter
-from jaxprune.hf.weights import STORED, shapes, size, stack_layers, to_stored
+from jaxprune.hf.weights import STORED, exported_specs, shapes, size, stack_layers, to_stored
 
 __all__ = [
     "CARD",
@@ -27,6 +27,7 @@ __all__ = [
     "export_hf",
     "exported_beside",
     "exported_digest",
+    "exported_specs",
     "load",
     "origin_of",
     "shapes",

@@ -14,8 +14,8 @@ from jaxprune.hf.fingerprint import Fingerprint, files_in
 from jaxprune.hf.hub import CONFIG_FILES, TERMS
 from jaxprune.hf.model import Model, check_model
 from jaxprune.hf.origin import CARD
-from jaxprune.hf.tensors import ShardWriter
-from jaxprune.hf.weights import to_stored
+from jaxprune.hf.shards import ShardWriter
+from jaxprune.hf.weights import exported_specs, to_stored
 from jaxprune.models import Params, family_of
 from jaxprune.schema import PATH, check, known_arguments
 
@@ -24,7 +24,7 @@ BESIDE = (*CONFIG_FILES, *TERMS)
 
 
 class HfWriter:
-    """A Hugging Face folder in the making: a shard a block, the folder's name only when it is whole.
+    """A Hugging Face folder in the making: filled part by part, and gets its name only when it is whole.
 
     As a context manager it leaves nothing behind if an exception passes.
 
@@ -43,7 +43,8 @@ class HfWriter:
             raise InputError(f"{folder}: the model is read from there; allowed: another folder")
         sealed.check_replaceable(self._folder, overwrite)
         self._unfinished = sealed.unfinished(self._folder)
-        self._shards = ShardWriter(self._unfinished)
+        specs = exported_specs(model.config, model.source.dtype_of)
+        self._shards = ShardWriter(self._unfinished, specs)
 
     def __enter__(self) -> HfWriter:
         return self
@@ -58,7 +59,7 @@ class HfWriter:
             sealed.discard(self._folder)
 
     def write_part(self, params: Params, part: str, layer: int = 0) -> None:
-        """One shard of "embed", "head" or a block ("blocks", layer) from memory."""
+        """Writes "embed", "head" or a block ("blocks", layer) from memory, in the dtypes that the model has."""
         self._shards.write(to_stored(self._model.config, params, part, layer))
 
     def copy_unpruned(self) -> None:
@@ -110,6 +111,14 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
     Raises:
       InputError: the folder holds something else, or is the one that the model is read from; parameters of another
         model, or that hold NaN or infinity.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
+      >>> jp.export_hf(model, result.params, "runs/example/hf")
+      >>> jp.load("runs/example/hf").size == model.size
+      True
     """
     check_model(model)
     check("folder", folder, PATH)

@@ -12,8 +12,8 @@ from jaxprune.files import check_regular
 from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
-from jaxprune.hf.weights import Weights, size
-from jaxprune.models import ModelConfig, Params, load_config
+from jaxprune.hf.weights import Weights, shapes, size
+from jaxprune.models import ModelConfig, Params, family_of, load_config
 from jaxprune.schema import PATH, check, known_arguments
 
 if TYPE_CHECKING:
@@ -78,8 +78,19 @@ class Model:
 
     @property
     def dtype(self) -> str:
-        """In which the pruned kernels are stored."""
-        return self.source.dtype
+        """In which the first of the pruned kernels is stored."""
+        path = next(iter(family_of(self.config).sites))
+        return str(self.source.dtype_of(f"blocks/{path}").name)
+
+    @property
+    def mixed(self) -> str | None:
+        """Which parameter of the blocks has another dtype in one layer than in others; None where none has."""
+        for path in (path for path in shapes(self.config) if path.startswith("blocks/")):
+            of_layers = (self.source.dtype_of(path, i) for i in range(self.config.n_layers))
+            dtypes = sorted({dtype.name for dtype in of_layers})
+            if len(dtypes) > 1:
+                return f"{path} is {', '.join(dtypes)}"
+        return None
 
     @property
     def size(self) -> int:
@@ -98,6 +109,13 @@ class Model:
 
         Raises:
           InputError: they are of another model; names the first path that differs.
+
+        Example:
+          >>> import jax, jaxprune as jp
+          >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+          >>> halved = model.replace(jax.tree.map(lambda leaf: leaf / 2, model.params))
+          >>> halved.config == model.config
+          True
         """
         check_params(self.config, params)
         return dataclasses.replace(self, source=InMemory(self.config, params))
@@ -111,11 +129,23 @@ def check_model(model: object) -> None:
 
 @known_arguments
 def load(model: str | Path, revision: str | None = None) -> Model:
-    """Opens a model from a local Hugging Face folder or a hub id.
+    """Opens a model from a local Hugging Face folder or a hub id; reads no tensor yet.
+
+    Args:
+      model: folder, or id such as "bigscience/bloom-560m".
+      revision: branch, tag or commit on the hub.
 
     Raises:
       InputError: no such folder or id; a config, tensor name or shape that does not fit.
       OSError: the hub cannot be reached.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model.config.family, model.config.n_layers, model.dtype
+      ('bloom', 4, 'float32')
+      >>> model.params["blocks"]["mlp"]["up"]["kernel"].shape  # layers, in, out
+      (4, 128, 512)
     """
     check("model", model, PATH)
     folder = resolve(str(model), revision)

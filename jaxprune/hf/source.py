@@ -13,9 +13,9 @@ import numpy as np
 from jaxprune.errors import InputError
 from jaxprune.hf.fingerprint import Fingerprint, digest_of_arrays
 from jaxprune.hf.finite import check_finite, checked
-from jaxprune.hf.tensors import ShardWriter
+from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import shapes, to_stored
-from jaxprune.models import ModelConfig, Params, family_of, named_leaves
+from jaxprune.models import ModelConfig, Params, named_leaves
 
 
 @runtime_checkable
@@ -27,16 +27,11 @@ class ParameterSource(Protocol):
     """
 
     @property
-    def dtype(self) -> str:
-        """Of the pruned kernels."""
-
-    @property
-    def mixed(self) -> str | None:
-        """Which parameter of the blocks has another dtype in one layer than in others; None where none has."""
-
-    @property
     def fingerprint(self) -> Fingerprint:
         """Of the content of all parameters."""
+
+    def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
+        """Of one parameter, such as "blocks/mlp/up/kernel" of a layer; nothing is read for it."""
 
     def all(self) -> Params:
         """{"embed", "blocks" [L, …], "head"}."""
@@ -97,20 +92,15 @@ class InMemory:
         self._config = config
         self._params = params
 
-    @property
-    def dtype(self) -> str:
-        """Of the first pruned kernel."""
-        path = next(iter(family_of(self._config).sites))
-        return str(self._below(f"blocks/{path}").dtype.name)
-
-    @property
-    def mixed(self) -> None:
-        """An array has one dtype."""
-
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
         """Of the arrays and their paths."""
         return Fingerprint({"parameters": digest_of_arrays(self._params)}, {})
+
+    def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
+        """An array of all layers has one dtype."""
+        del layer
+        return np.dtype(self._below(path).dtype)
 
     def _below(self, path: str) -> Any:
         return functools.reduce(operator.getitem, path.split("/"), self._params)
@@ -146,6 +136,6 @@ class InMemory:
         return rows
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """A shard each."""
+        """From the arrays."""
         for name in ("embed", "head"):
             shards.write(to_stored(self._config, self.part(name), name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from jaxprune.errors import InputError
 from jaxprune.hf.aligned import aligned_empty
 from jaxprune.hf.fingerprint import FileState, Fingerprint
 from jaxprune.hf.finite import check_finite
-from jaxprune.hf.tensors import ShardWriter, TensorFiles
+from jaxprune.hf.shards import ShardWriter, Specs
+from jaxprune.hf.tensors import TensorFiles
 from jaxprune.models import ModelConfig, Params, family_of, modules
 
 HEAD_TENSOR = "lm_head.weight"
@@ -40,11 +41,44 @@ def size(config: ModelConfig) -> int:
     )
 
 
+def entries(config: ModelConfig) -> Iterator[tuple[str, int]]:
+    """Path and layer of every parameter, as data meets them; 0 outside the blocks."""
+    by_part: dict[str, list[str]] = {}
+    for path in shapes(config):
+        by_part.setdefault(path.split("/", 1)[0], []).append(path)
+    yield from ((path, 0) for path in by_part["embed"])
+    for layer in range(config.n_layers):
+        yield from ((path, layer) for path in by_part["blocks"])
+    yield from ((path, 0) for path in by_part["head"])
+
+
 def stored_name(config: ModelConfig, path: str, layer: int = 0) -> str:
     """Name of a parameter in a checkpoint, without the base model's prefix."""
     if path == "head/kernel":
         return HEAD_TENSOR
     return family_of(config).tensors[path].format(i=layer)
+
+
+def exported_name(config: ModelConfig, path: str, layer: int = 0) -> str:
+    """Its name in a checkpoint as transformers saves it, with the base model's prefix."""
+    name = stored_name(config, path, layer)
+    return name if name == HEAD_TENSOR else family_of(config).prefix + name
+
+
+def exported_specs(config: ModelConfig, dtype_of: Callable[[str, int], np.dtype]) -> Specs:
+    """What a checkpoint of the model holds.
+
+    Args:
+      dtype_of: path and layer → the dtype that the parameter will be written in.
+    """
+    by_path = shapes(config)
+    return {
+        exported_name(config, path, layer): (
+            by_path[path][::-1] if is_transposed(config, path) else by_path[path],
+            dtype_of(path, layer),
+        )
+        for path, layer in entries(config)
+    }
 
 
 def is_transposed(config: ModelConfig, path: str) -> bool:
@@ -75,13 +109,12 @@ class Weights:
         self.config = config
         self.files = files
         self._opened = opened
-        self._prefix = family_of(config).prefix
         self._shapes = shapes(config)
         self._held = {
             self._bare(name): name for name in files.names
         }  # names without and with prefix
         self._check_names()
-        for path, layer in self._entries():
+        for path, layer in entries(config):
             self._check_shape(path, layer)
 
     @classmethod
@@ -113,21 +146,9 @@ class Weights:
         """
         return self.joined(path, self.share(path, layer))
 
-    @property
-    def dtype(self) -> str:
-        """Of the first pruned kernel."""
-        path = next(iter(family_of(self.config).sites))
-        return str(self.files.info(self.name(f"blocks/{path}")).dtype.name)
-
-    @property
-    def mixed(self) -> str | None:
-        """See `ParameterSource`."""
-        for path in self.paths("blocks"):
-            stored = (self.files.info(self.name(path, i)) for i in range(self.config.n_layers))
-            dtypes = sorted({info.dtype.name for info in stored})
-            if len(dtypes) > 1:
-                return f"{path} is {', '.join(dtypes)}"
-        return None
+    def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
+        """As it is stored."""
+        return self.files.info(self.name(path, layer)).dtype
 
     def block_share(self, layer: int) -> dict[str, np.ndarray]:
         """What this process reads of a block."""
@@ -206,24 +227,16 @@ class Weights:
         }
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """One shard of embedding and head, copied from the files in bounded memory."""
-        names, paths = {}, {}
-        for path in self.paths("embed", "head"):
-            stored = self.name(path)
-            bare = self._bare(stored)
-            names[stored] = bare if bare == HEAD_TENSOR else self._prefix + bare
-            paths[stored] = path
+        """Embedding and head, copied from the files in bounded memory."""
+        paths = {self.name(path): path for path in self.paths("embed", "head")}
+        names = {stored: exported_name(self.config, path) for stored, path in paths.items()}
         shards.copy(self.files, names, look=lambda name, part: check_finite(part, paths[name]))
 
     def _bare(self, name: str) -> str:
         """A tensor's name without the prefix that it has."""
-        prefixes = (*family_of(self.config).other_prefixes, self._prefix)
+        family = family_of(self.config)
+        prefixes = (*family.other_prefixes, family.prefix)
         return name.removeprefix(next((p for p in prefixes if name.startswith(p)), ""))
-
-    def _entries(self) -> Iterator[tuple[str, int]]:
-        for path in self._shapes:
-            for layer in range(self.config.n_layers if path.startswith("blocks/") else 1):
-                yield path, layer
 
     def _check_names(self) -> None:
         if self.config.n_layers > len(self.files.names):  # before names are made for all of them
@@ -231,7 +244,9 @@ class Weights:
                 f"{self.files.folder}: config.json asks for {self.config.n_layers} layers, there are "
                 f"{len(self.files.names)} tensors in all"
             )
-        expected = {stored_name(self.config, path, layer): path for path, layer in self._entries()}
+        expected = {
+            stored_name(self.config, path, layer): path for path, layer in entries(self.config)
+        }
         held = self._held
         if len(held) < len(self.files.names):
             twice = next(n for n in self.files.names if held[self._bare(n)] != n)
@@ -289,10 +304,9 @@ def to_stored(
     out = {}
     for path, leaf in flatten_dict(dict(params), sep="/").items():
         full = f"{part}/{path}"
-        name = stored_name(config, full, layer)
-        prefix = "" if full == "head/kernel" else family_of(config).prefix
         array = np.asarray(leaf)
-        out[prefix + name] = array.T if is_transposed(config, full) else array
+        stored = array.T if is_transposed(config, full) else array
+        out[exported_name(config, full, layer)] = stored
     return out
 
 

@@ -9,10 +9,10 @@ from jaxprune.models.heads import logits_of
 from jaxprune.models.model import (
     Modules,
     family_of,
+    forward,
     init,
     layer_kind,
     load_config,
-    logits,
     modules,
 )
 from jaxprune.models.positions import Kind, Positions, Tree, checked_kind
@@ -53,10 +53,10 @@ __all__ = [
     "checked_kind",
     "entering",
     "family_of",
+    "forward",
     "init",
     "layer_kind",
     "load_config",
-    "logits",
     "logits_of",
     "modules",
     "named_leaves",

@@ -1,4 +1,4 @@
-"""A config → its family's modules, the shapes of their parameters, and logits."""
+"""A config → its family's modules, the shapes of their parameters, and the forward pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.errors import shown
+from jaxprune.errors import InputError, refusal, shown
 from jaxprune.models.attributes import read_config
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
@@ -87,17 +87,45 @@ def init(config: ModelConfig, seed: int) -> Params:
     }
 
 
-def logits(
-    params: Params,
+def forward(
     config: ModelConfig,
+    params: Params,
     tokens: Int[Array | np.ndarray, "B T"],
     valid: Bool[Array | np.ndarray, "B T"] | None = None,
 ) -> Float[Array, "B T V"]:
-    """Logits of every position, float32; pure, differentiable, jittable with `config` static.
+    """A model's logits at every position.
 
-    `valid` marks real tokens, pads on either side; positions count real tokens only. Logits of pads
-    are meaningless. Holds [B, T, V]: for small batches, tests and training, not for scoring.
+    Pure and differentiable; `jax.jit(jaxprune.forward, static_argnums=0)` compiles it. It holds [B, T, V], so it is
+    for training, small batches and tests; scoring and pruning never hold that.
+
+    Args:
+      config: of the model, `Model.config`.
+      params: {"embed", "blocks" [L, …], "head"} of JAX or numpy, `Model.params` or what has taken their place; products
+        are in their dtype.
+      tokens: [B, T] token ids of any integer type.
+      valid: [B, T], True at real tokens; pads may stand on either side, positions count real tokens only, and logits
+        of pads mean nothing. All are real without it.
+
+    Returns:
+      [B, T, V] float32. Those at t are of the token at t + 1.
+
+    Raises:
+      InputError: tokens that are no matrix of integers, beyond the vocabulary (which inside jit nobody can see), or
+        rows longer than the model has positions.
+
+    Example:
+      >>> import jax, jaxprune as jp, numpy as np
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> tokens = np.array([[11, 12, 13, 14]])
+      >>> logits = jp.forward(model.config, model.params, tokens)
+      >>> logits.shape == (1, 4, model.config.vocab_size)
+      True
+      >>> compiled = jax.jit(jp.forward, static_argnums=0)
+      >>> compiled(model.config, model.params, tokens).dtype
+      dtype('float32')
     """
+    _check_tokens(config, tokens)
+    params = jax.tree.map(jnp.asarray, params)
     order, tokens = None, jnp.asarray(tokens)
     if valid is not None:  # left-justify, so that causality alone keeps pads away from real tokens
         order = jnp.argsort(~valid, axis=1, stable=True)
@@ -116,3 +144,22 @@ def logits(
     if order is not None:
         out = jnp.take_along_axis(out, jnp.argsort(order, axis=1)[..., None], axis=1)
     return out
+
+
+def _check_tokens(config: ModelConfig, tokens: Array | np.ndarray) -> None:
+    """Refuses tokens that a gather would take for others."""
+    allowed = "integers [B, T]"
+    if not hasattr(tokens, "dtype") or tokens.dtype.kind not in "iu" or tokens.ndim != 2:
+        raise refusal("tokens", tokens, allowed)
+    if config.max_positions is not None and tokens.shape[1] > config.max_positions:
+        raise InputError(
+            f"tokens: rows of {tokens.shape[1]}; allowed: {config.max_positions}, the model's positions"
+        )
+    if isinstance(tokens, jax.core.Tracer) or not tokens.size:
+        return
+    least, most = int(tokens.min()), int(tokens.max())
+    if least < 0 or most >= config.vocab_size:
+        wrong = least if least < 0 else most
+        raise InputError(
+            f"tokens: got {wrong}; allowed: 0 to {config.vocab_size - 1}, the model's vocabulary"
+        )

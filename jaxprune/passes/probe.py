@@ -71,6 +71,16 @@ def probe(
     Raises:
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter holds NaN or
         infinity; a sequence is too long; there is no batch, or what is none.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+      >>> stats = jp.probe(model, batches, progress=False)
+      >>> stats.roles, stats.sum_sq["translation"]["qkv"].shape  # layers, features
+      (('translation',), (4, 128))
+      >>> stats.count == {"translation": sum(batch.num_tokens for batch in batches)}
+      True
     """
     check_model(model)
     check("dtype", dtype, DTYPE)
@@ -90,7 +100,7 @@ def probe(
         for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
             layers.append(run_and_measure(params, states, segment, config, layer))
             bar.update()
-    return stack(layers, counts, model.config)
+    return stack(layers, counts, model.config, states.language_counts())
 
 
 def check_samples(batches: object, samples_per_device: object) -> None:
@@ -106,6 +116,7 @@ class CalibrationStates(MicroBatches):
       roles: of all samples of all processes, in the order of `gather`.
       samples: their numbers within their role.
       tokens: how many real ones each has.
+      languages: the code of each one's language; empty where it has none.
       sets: role → which samples its sums are over, [N]; a sample may be in several.
     """
 
@@ -114,6 +125,7 @@ class CalibrationStates(MicroBatches):
         self.roles = np.repeat([b.role for b in batches], [len(b.samples) for b in batches])
         self.samples = np.concatenate([batch.samples for batch in batches])
         self.tokens = np.concatenate([batch.valid.sum(axis=1) for batch in batches])
+        self.languages = np.concatenate([b.languages or [""] * len(b.samples) for b in batches])
         self.sets = {str(role): self.roles == role for role in dict.fromkeys(self.roles)}
         shares = _shares(batches, samples_per_device)
         self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
@@ -141,6 +153,16 @@ class CalibrationStates(MicroBatches):
             if (members & odd).any() and (members & ~odd).any()
             for half, part in zip(HALVES, (~odd, odd), strict=True)
         }
+
+    def language_counts(self) -> dict[str, dict[str, int]]:
+        """Real tokens by role of `sets` and language, of the samples that have one."""
+        counts = {}
+        for role, members in self.sets.items():
+            codes = dict.fromkeys(str(code) for code in self.languages[members] if code)
+            if codes:
+                of_code = {code: members & (self.languages == code) for code in codes}
+                counts[role] = {c: int(self.tokens[some].sum()) for c, some in of_code.items()}
+        return counts
 
     def gather(self, results: Sequence[Shaped[np.ndarray, "b ..."]]) -> Shaped[np.ndarray, "N ..."]:
         """The results of each micro-batch, for all samples of all processes, without rows that fill up."""
@@ -226,11 +248,14 @@ def run_and_measure(
 
 
 def stack(
-    layers: Sequence[SiteSums], count: Mapping[str, int], config: ModelConfig
+    layers: Sequence[SiteSums],
+    count: Mapping[str, int],
+    config: ModelConfig,
+    languages: Mapping[str, Mapping[str, int]],
 ) -> ActivationStats:
-    """Sums of all layers as one record, [L, D_site] a site."""
+    """Sums of all layers as one record, [L, D_site] a site; counts as `ActivationStats` has them."""
     sums = {
         role: {site: np.stack([layer[role][site] for layer in layers]) for site in layers[0][role]}
         for role in layers[0]
     }
-    return ActivationStats(sums, dict(count), tuple(family_of(config).sites.items()))
+    return ActivationStats(sums, dict(count), tuple(family_of(config).sites.items()), languages)

@@ -21,11 +21,14 @@ class ActivationStats:
       sum_sq: role → site → Σ_tokens X_j², float32 [L, D_site]. The paper's ‖X_j‖₂ (section 3) is its root.
       count: role → number of real tokens (the same at every site).
       sites: (kernel path, site) pairs: which kernel of a block reads which site.
+      languages: role → language → its share of the tokens in `count`, of samples whose language is known; of a
+        translation it is its source. Roles without such samples are not in it.
     """
 
     sum_sq: Mapping[str, Mapping[str, Float[np.ndarray, "L D"]]]
     count: Mapping[str, int]
     sites: tuple[tuple[str, str], ...] = dataclasses.field(metadata={"static": True})
+    languages: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -42,24 +45,46 @@ class ActivationStats:
         """Those of some roles alone, in the order given; KeyError where there is no such role."""
         roles = tuple(roles)
         sums = {role: self.sum_sq[role] for role in roles}
-        return ActivationStats(sums, {role: self.count[role] for role in roles}, self.sites)
+        count = {role: self.count[role] for role in roles}
+        languages = {role: self.languages[role] for role in roles if role in self.languages}
+        return ActivationStats(sums, count, self.sites, languages)
 
     def merge(self, other: ActivationStats) -> ActivationStats:
-        """Statistics of both sets together (roles of either side are kept).
+        """Statistics of both sets together: roles of either side are kept, sums of one role add.
+
+        So statistics of several languages become those of one set, of which `languages` tells them apart.
 
         Raises:
           InputError: the two are of different models; names a kernel or site that differs.
+
+        Example:
+          >>> import jaxprune as jp
+          >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+          >>> def probe(code):
+          ...     batches = jp.demonstrations(model.tokenizer, "nano", source=code, samples=4)
+          ...     return jp.probe(model, batches, progress=False)
+          >>> both = probe("fr").merge(probe("sw"))
+          >>> sorted(both.languages["translation"])
+          ['fr', 'sw']
+          >>> sum(both.languages["translation"].values()) == both.count["translation"]
+          True
         """
         if not isinstance(other, ActivationStats):
             raise refusal("merge", other, "ActivationStats, as jaxprune.probe gives")
         _check_same(self, other)
         sums = {role: dict(sites) for role, sites in self.sum_sq.items()}
-        count = dict(self.count)
         for role, sites in other.sum_sq.items():
             before = sums.get(role)
             sums[role] = {s: sites[s] + before[s] for s in sites} if before else dict(sites)
-            count[role] = count.get(role, 0) + other.count[role]
-        return ActivationStats(sums, count, self.sites)
+        languages = dict(self.languages)
+        for role, tokens in other.languages.items():
+            languages[role] = _added(languages.get(role, {}), tokens)
+        return ActivationStats(sums, _added(self.count, other.count), self.sites, languages)
+
+
+def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Counts of both by name."""
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
 def _check_same(stats: ActivationStats, other: ActivationStats) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import Batch, token_counts
+from jaxprune.calibration import Batch, language_counts, token_counts
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
@@ -128,6 +128,22 @@ def prune(
       InputError: a non-finite activation or a site without any (names layer and site), a parameter that holds NaN or
         infinity, settings that do not fit, scores that are no array of the kernel's shape, batches that are none, an
         argument that there is not.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+      >>> result = jp.prune(model, batches, sparsity=0.5, progress=False)
+      >>> jp.masks.density(result.masks).overall
+      0.5
+
+      With a criterion of one's own, here Wanda's with the square root of the norms:
+
+      >>> def softer(kernel, norm):
+      ...     return abs(kernel) * norm[:, None] ** 0.5
+      >>> other = jp.prune(model, batches, criterion=softer, sparsity=0.5, progress=False)
+      >>> jp.masks.overlap(result.masks, other.masks).overall < 1
+      True
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
@@ -148,7 +164,8 @@ def prune(
     stats, counts = None, {}
     if settings.needs_statistics:
         counts = token_counts(batches)
-        stats = stack([block.sums for block in blocks], counts, model.config)
+        sums = [block.sums for block in blocks]
+        stats = stack(sums, counts, model.config, language_counts(batches))
     return PruneResult(
         params={**model.params, "blocks": stacked},
         masks={"blocks": unflatten_dict(keep, sep="/")},
@@ -180,6 +197,17 @@ def prune_blocks(
 
     Raises:
       InputError: statistics with another propagate, which depends on what was pruned below, or of another depth.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> settings = jp.Settings(criterion="magnitude", pattern="2:4")
+      >>> for block in jp.prune_blocks(model, [], settings, progress=False):
+      ...     print(block.layer, block.kept["mlp/up/kernel"])  # kept, all
+      0 (32768, 65536)
+      1 (32768, 65536)
+      2 (32768, 65536)
+      3 (32768, 65536)
     """
     check_model(model)
     check_samples(batches, samples_per_device)

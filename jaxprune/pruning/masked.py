@@ -29,16 +29,6 @@ class Masked:
     masks: PackedMasks
     layers: int
 
-    @property
-    def dtype(self) -> str:
-        """Of the pruned kernels."""
-        return self.dense.dtype
-
-    @property
-    def mixed(self) -> str | None:
-        """See `ParameterSource`."""
-        return self.dense.mixed
-
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
         """Of the dense model and the masks."""
@@ -46,6 +36,10 @@ class Masked:
         for layer in range(self.layers):
             hash_masks(masks, self.masks.layer(layer))
         return Fingerprint({"model": dense.digest, "masks": masks.hexdigest()}, dense.states)
+
+    def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
+        """See `ParameterSource`."""
+        return self.dense.dtype_of(path, layer)
 
     def all(self) -> dict[str, Any]:
         """Every parameter, blocks stacked [L, …]."""

@@ -1,4 +1,4 @@
-"""Keep masks: from scores, their algebra, and their way onto parameters and disk.
+"""Keep masks: from scores, their algebra, and their way onto parameters, into training and to disk.
 
 Pure array maths that knows no model. A mask tree is the subtree of the parameters that holds the
 pruned kernels, with a bool leaf of the kernel's shape, `[in, out]` or stacked `[L, in, out]`.
@@ -9,19 +9,20 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.devices import compiled
 from jaxprune.errors import InputError
 from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning import selection
+from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_masks, placed
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.settings import VARIANT, Selection, group_sizes
 from jaxprune.schema import known_arguments
@@ -71,6 +72,16 @@ def keep(
     Raises:
         InputError: a value that is not allowed, values that contradict each other, leaves of another
             number of axes, or a kernel whose input size M does not divide.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> scores = {"kernel": np.array([[1.0, 8.0], [2.0, 7.0], [3.0, 6.0], [4.0, 5.0]])}
+        >>> jp.masks.keep(scores, sparsity=0.5)["kernel"].astype(int).T
+        Array([[0, 0, 1, 1],
+               [1, 1, 0, 0]], dtype=int32)
+        >>> jp.masks.keep(scores, pattern="1:2")["kernel"].astype(int).T
+        Array([[0, 1, 0, 1],
+               [1, 0, 1, 0]], dtype=int32)
     """
     return keep_by(Selection(sparsity, pattern, threshold, drop), scores)
 
@@ -90,7 +101,7 @@ def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
                 f"pattern: {name} has {leaf.shape[-2]} inputs; allowed: a multiple of {groups[1]}, "
                 f"as the pattern is {how.pattern}"
             )
-    return jax.tree.map(lambda leaf: _placed(keep_leaf(_cut_by_xla(leaf), how), leaf), scores)
+    return jax.tree.map(lambda leaf: placed(keep_leaf(cut_by_xla(leaf), how), leaf), scores)
 
 
 @functools.partial(compiled, static_argnames="how")
@@ -108,31 +119,52 @@ def keep_leaf(
 
 
 def intersect(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in both. InputError: the trees differ in a path or shape."""
-    _check_same(masks, other)
+    """Kept in both; fit for jit.
+
+    Raises:
+        InputError: the trees differ in a path or shape.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> a, b = ({"kernel": np.array([bits], bool)} for bits in ([1, 1, 0, 0], [1, 0, 1, 0]))
+        >>> for combined in (jp.masks.intersect, jp.masks.union, jp.masks.difference):
+        ...     print(combined.__name__, combined(a, b)["kernel"].astype(int))
+        intersect [[1 0 0 0]]
+        union [[1 1 1 0]]
+        difference [[0 1 0 0]]
+        >>> jp.masks.invert(a)["kernel"].astype(int)
+        Array([[0, 0, 1, 1]], dtype=int32)
+    """
+    check_same(masks, other)
     return jax.tree.map(jnp.logical_and, masks, other)
 
 
 def union(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in either. InputError: the trees differ in a path or shape."""
-    _check_same(masks, other)
+    """Kept in either; see `intersect`. InputError: the trees differ in a path or shape."""
+    check_same(masks, other)
     return jax.tree.map(jnp.logical_or, masks, other)
 
 
 def difference(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in the first, dropped in the second. InputError: they differ in a path or shape."""
+    """Kept in the first, dropped in the second; see `intersect`. InputError: they differ in a path or shape."""
     return intersect(masks, invert(other))
 
 
 def invert(masks: MaskTree) -> MaskTree:
-    """Kept where it was dropped."""
-    _named_masks(masks)
+    """Kept where it was dropped; see `intersect`."""
+    named_masks(masks)
     return jax.tree.map(jnp.logical_not, masks)
 
 
 def density(masks: MaskTree) -> Shares:
-    """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights."""
-    sizes = {path: math.prod(mask.shape[-2:]) for path, mask in _named_masks(masks).items()}
+    """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> jp.masks.density({"kernel": np.array([[True, False, False, False]])}).overall
+        0.25
+    """
+    sizes = {path: math.prod(mask.shape[-2:]) for path, mask in named_masks(masks).items()}
     kept = _kept(masks)
     return _shares(kept, {path: np.full_like(kept[path], sizes[path]) for path in kept})
 
@@ -142,6 +174,12 @@ def overlap(masks: MaskTree, other: MaskTree) -> Shares:
 
     Raises:
         InputError: the trees differ in a path or shape.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> a, b = ({"kernel": np.array([bits], bool)} for bits in ([1, 1, 0, 0], [1, 0, 1, 0]))
+        >>> round(jp.masks.overlap(a, b).overall, 3)
+        0.333
     """
     return _shares(_kept(intersect(masks, other)), _kept(union(masks, other)))
 
@@ -155,43 +193,113 @@ def apply(params: Params, masks: MaskTree) -> Params:
     Raises:
         InputError: a mask without a parameter, of another shape, or not bool; a kernel of
             `params["blocks"]` without a mask.
-    """
-    by_path = named_leaves("masks", masks)
-    weights = named_leaves("params", params)
-    for path, mask in by_path.items():
-        if path not in weights:
-            raise InputError(f"masks: {path} {mask.shape} has no parameter of that path")
-        if mask.dtype != bool or mask.shape != weights[path].shape:
-            raise InputError(
-                f"masks: {path} is {mask.dtype} of shape {mask.shape}; allowed: bool of the "
-                f"parameter's shape {weights[path].shape}"
-            )
 
-    for path in weights:
-        if path.startswith("blocks/") and path.endswith("/kernel") and path not in by_path:
-            raise InputError(
-                f"masks: {path} has none; allowed: masks of all kernels of the blocks, True where nothing goes"
-            )
+    Example:
+        >>> import jaxprune as jp
+        >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+        >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.5)
+        >>> pruned = jp.masks.apply(model.params, masks)
+        >>> float((pruned["blocks"]["mlp"]["up"]["kernel"] == 0).mean())
+        0.5
+        >>> pruned["embed"]["tokens"] is model.params["embed"]["tokens"]
+        True
+    """
+    by_path = masks_of(params, masks)
 
     def leaf(path: Any, weight: Array | np.ndarray) -> Array | np.ndarray:
         mask = by_path.get(path_name(path))
         if mask is None:
             return weight
         zero = jnp.zeros((), weight.dtype)
-        return _placed(jnp.where(_placed(mask, weight), weight, zero), weight)
+        return placed(jnp.where(placed(mask, weight), weight, zero), weight)
 
     return jax.tree_util.tree_map_with_path(leaf, params)
 
 
+class FreezeState(NamedTuple):
+    """What `freeze` holds: a tree like the parameters, with the mask of each, or `optax.MaskedNode()` where none is."""
+
+    keep: Any
+
+
+@known_arguments
+def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
+    """An optax transformation whose updates of dropped weights are +0 to the bit.
+
+    Chain it last: `optax.chain(optax.adamw(1e-4), jaxprune.masks.freeze(masks))`. Weights that `apply` has set to 0
+    then stay 0, whatever stands before it does: weight decay, momentum, or gradients of NaN. Other updates pass as
+    they are. What sums over all gradients, as clipping by their norm, should see none of dropped weights: put
+    `freeze(masks)` in front of it as well.
+
+    The masks are in the state, a byte a weight, each where its parameter lies; so steps take them as arguments, and
+    programs hold none. In `optax.tree.map_params` give `is_leaf=lambda node: isinstance(node, optax.MaskedNode)`, as
+    for `optax.masked`.
+
+    Args:
+        masks: bool trees, True = keep, or what `pack` made of them.
+
+    Raises:
+        InputError: from `init`, as `apply`: masks that do not fit the parameters.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxprune as jp, optax
+        >>> params = {"kernel": jnp.array([[0.0, 2.0]])}
+        >>> masks = {"kernel": jnp.array([[False, True]])}
+        >>> optimizer = optax.chain(optax.adamw(0.1), jp.masks.freeze(masks))
+        >>> gradients = {"kernel": jnp.array([[jnp.nan, 1.0]])}
+        >>> updates, state = optimizer.update(gradients, optimizer.init(params), params)
+        >>> jnp.sign(updates["kernel"])
+        Array([[ 0., -1.]], dtype=float32)
+    """
+    if not isinstance(masks, PackedMasks):
+        named_masks(masks)
+
+    def init(params: Params) -> FreezeState:
+        tree = unpack(masks) if isinstance(masks, PackedMasks) else masks
+        # no leaves: as optax asks where in a state parameters are
+        by_path = masks_of(params, tree) if jax.tree.leaves(params) else {}
+
+        def leaf(path: Any, weight: Array | np.ndarray) -> Any:
+            mask = by_path.get(path_name(path))
+            return optax.MaskedNode() if mask is None else jnp.asarray(placed(mask, weight))
+
+        return FreezeState(jax.tree_util.tree_map_with_path(leaf, params))
+
+    def update(updates: Any, state: FreezeState, params: Params | None = None) -> Any:
+        del params
+
+        def leaf(keep: Any, update: Array) -> Array:
+            if isinstance(keep, optax.MaskedNode):
+                return update
+            return jnp.where(keep, update, jnp.zeros((), update.dtype))
+
+        def is_none(node: Any) -> bool:
+            return isinstance(node, optax.MaskedNode)
+
+        return jax.tree.map(leaf, state.keep, updates, is_leaf=is_none), state
+
+    return optax.GradientTransformation(init, update)
+
+
 def pack(masks: MaskTree) -> PackedMasks:
-    """Masks {"blocks": …} as one bit a weight, on the host; InputError where it is none."""
-    if not _named_masks(masks).keys() or masks.keys() != {"blocks"}:
+    """Masks {"blocks": …} as one bit a weight, on the host; InputError where it is none.
+
+    Example:
+        >>> import jaxprune as jp, numpy as np
+        >>> masks = {"blocks": {"kernel": np.eye(24, dtype=bool)[None]}}
+        >>> packed = jp.masks.pack(masks)
+        >>> packed.bits["kernel"].nbytes, masks["blocks"]["kernel"].nbytes
+        (72, 576)
+        >>> bool((jp.masks.unpack(packed)["blocks"]["kernel"] == np.eye(24)).all())
+        True
+    """
+    if not named_masks(masks).keys() or masks.keys() != {"blocks"}:
         raise InputError('masks: no masks of blocks; allowed: {"blocks": …}, as PruneResult.masks')
     return PackedMasks.of(flatten_dict(masks["blocks"], sep="/"))
 
 
 def unpack(packed: PackedMasks) -> MaskTree:
-    """The masks {"blocks": …}, as host arrays, that `pack` made bits of.
+    """The masks {"blocks": …}, as host arrays, that `pack` made bits of; see there.
 
     Raises:
       InputError: bits that do not fit their shape.
@@ -199,54 +307,11 @@ def unpack(packed: PackedMasks) -> MaskTree:
     return {"blocks": unflatten_dict(packed.unpack(), sep="/")}
 
 
-def _is_put(leaf: Array | np.ndarray) -> TypeGuard[Array]:
-    """Whether it was put on devices by its owner; inside jit nothing is."""
-    is_traced = isinstance(leaf, jax.core.Tracer)
-    return isinstance(leaf, jax.Array) and not is_traced and leaf.committed
-
-
-def _placed(leaf: Array | np.ndarray, like: Array | np.ndarray) -> Array | np.ndarray:
-    """The leaf on the devices of `like`, if that was put on some."""
-    return jax.device_put(leaf, like.sharding) if _is_put(like) else leaf
-
-
-def _cut_by_xla(leaf: Array | np.ndarray) -> Array | np.ndarray:
-    """The leaf where it lies; of a mesh with explicit axes, which loops would refuse, by one without."""
-    if not _is_put(leaf) or not isinstance(leaf.sharding, NamedSharding):
-        return leaf
-    mesh, spec = leaf.sharding.mesh, leaf.sharding.spec
-    return jax.device_put(leaf, NamedSharding(Mesh(mesh.devices, mesh.axis_names), spec))
-
-
-def _named_masks(masks: MaskTree) -> dict[str, Any]:
-    """The masks by their paths; refuses arrays that are none, whose zeros and ones would pass for masks."""
-    by_path = named_leaves("masks", masks)
-    for path, mask in by_path.items():
-        if mask.dtype != bool or mask.ndim not in (2, 3):
-            raise InputError(
-                f"masks: {path} is {mask.dtype} of shape {mask.shape}; allowed: bool [in, out] or [layers, in, out]"
-            )
-    return by_path
-
-
-def _check_same(masks: MaskTree, other: MaskTree) -> None:
-    """Refuses two trees of different models, naming the first path that differs."""
-    ours, theirs = ({p: m.shape for p, m in _named_masks(tree).items()} for tree in (masks, other))
-    for path in [*ours, *theirs]:
-        shapes = (ours.get(path), theirs.get(path))
-        if shapes[0] != shapes[1]:
-            one, two = ("missing" if shape is None else shape for shape in shapes)
-            raise InputError(
-                f"masks: {path} is {one} in the first and {two} in the second; allowed: masks of "
-                "the same model"
-            )
-
-
 def _kept(masks: MaskTree) -> dict[str, np.ndarray]:
     """Number of kept weights of every leaf by layer, int64 [L]; L = 1 for `[in, out]`."""
     counts = {
         path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
-        for path, mask in _named_masks(masks).items()
+        for path, mask in named_masks(masks).items()
     }
     layers = {path: len(count) for path, count in counts.items()}
     first = next(iter(layers), None)

@@ -7,6 +7,14 @@ float32, whatever the dtype of the kernels. Pure array maths that knows no model
 `block_scores` is the one code path: the loop over blocks calls it with the kernels of a block, and these functions
 map it over the stacked layers. So one put in a function's place here would change nothing that is pruned, and is
 refused: `prune(criterion=...)` takes functions.
+
+Example:
+  >>> import jaxprune as jp
+  >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+  >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+  >>> scores = jp.scores.wanda(model.params, jp.probe(model, batches, progress=False))
+  >>> scores["blocks"]["mlp"]["up"]["kernel"].shape  # layers, in, out
+  (4, 128, 512)
 """
 
 from __future__ import annotations

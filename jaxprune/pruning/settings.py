@@ -106,6 +106,13 @@ class Settings(Selection):
 
     Raises:
       InputError: as `Selection`; an unknown criterion, propagation, compat or dtype.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> jp.Settings().sparsity, jp.Settings(pattern="2:4").implied_sparsity
+      (0.3, 0.5)
+      >>> jp.Settings(criterion="refined").scores_by.measures
+      ('demonstrations', 'code')
     """
 
     # Compared and hashed by its record: what is compiled with these settings belongs to that, not to a name.

@@ -77,6 +77,17 @@ def save(
     Raises:
       InputError: the folder holds something else.
       OSError: it cannot be written, as on a full disk.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
+      >>> jp.checkpoint.save("runs/example/masks", masks=result.masks, metadata={"sparsity": 0.5})
+      >>> restored = jp.checkpoint.restore("runs/example/masks")
+      >>> restored.metadata, restored.params
+      ({'sparsity': 0.5}, None)
+      >>> jp.masks.overlap(restored.masks, result.masks).overall
+      1.0
     """
     check("path", path, PATH)
     _check_json(metadata)
@@ -101,6 +112,20 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
 
     Raises:
       InputError: there is no whole checkpoint, or a damaged one; a sharding that a parameter lacks or cannot have.
+
+    Example:
+      >>> import jax, jaxprune as jp
+      >>> from jax.sharding import NamedSharding, PartitionSpec
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> jp.checkpoint.save("runs/example/params", params=model.params)
+      >>> mesh = jax.make_mesh((jax.device_count(),), ("model",))
+      >>> def spec(leaf):  # kernels [L, in, out] in shares of their columns
+      ...     columns = PartitionSpec(None, None, "model")
+      ...     return NamedSharding(mesh, columns if leaf.ndim == 3 else PartitionSpec())
+      >>> shardings = jax.tree.map(spec, model.params)
+      >>> params = jp.checkpoint.restore("runs/example/params", sharding=shardings).params
+      >>> params["blocks"]["mlp"]["up"]["kernel"].sharding.spec == PartitionSpec(None, None, "model")
+      True
     """
     check("path", path, PATH)
     folder = _whole(Path(path))
@@ -139,17 +164,33 @@ def _restore_masks(item: Path) -> PackedMasks:
 
 
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
-    """Writes sums, counts and the table of sites."""
-    metadata = {"count": dict(stats.count), "sites": [list(pair) for pair in stats.sites]}
+    """Writes sums, counts, also those of languages, and the table of sites."""
+    metadata = {
+        "count": dict(stats.count),
+        "sites": [list(pair) for pair in stats.sites],
+        "languages": {role: dict(tokens) for role, tokens in stats.languages.items()},
+    }
     _save(Path(path), {"sum_sq": stats.sum_sq}, metadata, overwrite=False)
 
 
 def restore_stats(path: str | Path) -> ActivationStats:
-    """Reads what `save_stats` wrote, onto the host; InputError where there is no whole checkpoint."""
+    """Reads what `save_stats` wrote, onto the host; InputError where there is no whole checkpoint.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+      >>> stats = jp.probe(model, batches, progress=False)
+      >>> jp.checkpoint.save_stats("runs/example/stats", stats)
+      >>> jp.checkpoint.restore_stats("runs/example/stats").count == stats.count
+      True
+    """
     folder = _whole(Path(path))
     metadata = from_json(StatsAbout, _restore_json(folder), str(_metadata_file(folder)))
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
-    return ActivationStats(_restore_tree(folder / "sum_sq", None), metadata["count"], sites)
+    languages = metadata.get("languages", {})  # which older versions did not write
+    sums = _restore_tree(folder / "sum_sq", None)
+    return ActivationStats(sums, metadata["count"], sites, languages)
 
 
 def _save(

@@ -89,7 +89,8 @@ class Outputs:
             self._hf.close(model_card(report["config"], report) if self._config.card else None)
         stats = None
         if self._sums[0]:
-            stats = stack(self._sums, report["tokens"], self._model.config)
+            counts = report["tokens"], self._model.config, report.get("languages", {})
+            stats = stack(self._sums, *counts)
             checkpoint.save_stats(self._folder / "stats", stats)
         if self._config.figures and hosts.is_first():
             figures.draw(self._folder / "figures", self.kept, stats)

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxprune import charts
-from jaxprune.calibration import KINDS, Batch, demonstrations, digest, token_batches, token_counts
+from jaxprune.calibration import (
+    KINDS,
+    Batch,
+    demonstrations,
+    digest,
+    language_counts,
+    token_batches,
+    token_counts,
+)
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.hf import Model, load, origin_of
@@ -83,9 +91,9 @@ def prune_to_workdir(
     """
     began = time.perf_counter() if began is None else began
     check_workdir(workdir, model.folder)
-    if config.output.params and model.source.mixed:
+    if config.output.params and model.mixed:
         raise InputError(
-            f"output.params: {model.folder}: {model.source.mixed}, which one array of all layers cannot be; "
+            f"output.params: {model.folder}: {model.mixed}, which one array of all layers cannot be; "
             "allowed: output.params=false"
         )
     if config.output.figures:
@@ -151,6 +159,8 @@ def _write_blocks(
                 )
         digests = outputs.digests() | {"calibration": digest(batches)}
         summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
+        if languages := language_counts(batches):
+            summary["languages"] = languages
         summary["digests"] = digests
         summary["environment"] = environment(device_mesh(**config.mesh))
         summary["origin"] = origin_of(model, config.model)

@@ -49,6 +49,7 @@ class Report(TypedDict, total=False):
 
     sparsity: Sparsity
     tokens: dict[str, Count]
+    languages: dict[str, dict[str, Count]]
     seconds: dict[str, Seconds]
     compilation: Compiled
     peak_memory_bytes: dict[str, Count]
@@ -100,6 +101,7 @@ class StatsAbout(TypedDict):
 
     count: dict[str, Count]
     sites: list[tuple[str, str]]
+    languages: NotRequired[dict[str, dict[str, Count]]]
 
 
 class Scored(TypedDict, total=False):

@@ -105,6 +105,8 @@ def test_sets_are_the_demonstrations_of_each_language():
         (alone,) = jp.demonstrations(
             tokenizer, "nano", kind=kind, source=code, target="en", max_shapes=1, **options
         )
+        of_role = [batch for batch in sets if batch.role == role]
+        assert {language for batch in of_role for language in batch.languages} == {code}
         got = [row[1:] for row in rows(sets) if row[0] == role]
         assert got == [row[1:] for row in rows([alone])]
 

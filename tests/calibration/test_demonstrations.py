@@ -6,6 +6,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from jaxprune.calibration.batching import language_counts
 from jaxprune.calibration.demonstrations import demonstrations, token_batches
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.texts import aligned, code_samples, sentences
@@ -111,11 +112,19 @@ def test_sources_take_turns_and_each_has_the_samples_that_it_has_alone(data, kin
         code: texts_of(tokenizer, demonstrations(tokenizer, data, source=code, **how))
         for code in ("sw", "fr", "de")
     }
-    mixed = texts_of(tokenizer, demonstrations(tokenizer, data, source="sw,fr,de", **how))
+    batches = demonstrations(tokenizer, data, source="sw,fr,de", **how)
+    mixed = texts_of(tokenizer, batches)
     assert mixed == [alone[("sw", "fr", "de")[i % 3]][i] for i in range(10)]
     assert [sum("Swahili" in text for text in mixed), sum("French" in text for text in mixed)] == [
         4, 3,
     ]  # fmt: skip
+    names = {"sw": "Swahili", "fr": "French", "de": "German"}
+    of_rows = {}
+    for batch in batches:
+        for sample, code in zip(batch.samples, batch.languages, strict=True):
+            of_rows[int(sample)] = code
+            assert names[code] in mixed[sample]
+    assert len(of_rows) == 10
 
 
 def test_samples_are_of_the_lines_that_are_named(data):
@@ -205,6 +214,11 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
     order = np.random.default_rng(0).permutation(6)
     read = texts_of(tokenizer, [batch for batch in batches if batch.role == "code"])
     assert read == [f"x = {number}\n" for number in order[:5]]
+    real = {"code": 0, "translation": 0}
+    for batch in batches:
+        assert {*batch.languages} == ({"fr"} if batch.role == "translation" else set())
+        real[batch.role] += int(batch.valid.sum())
+    assert language_counts(batches) == {"translation": {"fr": real["translation"]}}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 from faults.fault import Fault, both, full_disk, limited, little_space
 from faults.place import GOOD_ROW
 
-from jaxprune.hf import tensors
+from jaxprune.hf import shards
 from jaxprune.runs.resume import FinishedLayers
 
 ROWS = {
@@ -39,13 +39,13 @@ ROWS = {
     "workdir is the model": Fault(
         lambda p: p.prune(model=(f := p.model()), workdir=f), r"--workdir: .*model is the model itself"
     ),
-    "full disk at a shard": Fault(
-        lambda p: both(full_disk(p, tensors.ShardWriter, "write"), p.prune()), r"No space left.*workdir", 1
+    "full disk at the export": Fault(
+        lambda p: both(full_disk(p, shards.ShardWriter, "write"), p.prune()), r"No space left.*workdir", 1
     ),
     "full disk at config.json": Fault(
         lambda p: both(full_disk(p, os, "replace"), p.prune()), r"No space left.*workdir", 1
     ),
-    "files that grow too large, in shards": Fault(
+    "files that grow too large, in the export": Fault(
         lambda p: both(limited(p, 500_000), p.prune()), r"File too large.*workdir", 1
     ),
     "a limit of files that is too small for the checkpoint": Fault(

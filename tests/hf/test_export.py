@@ -1,5 +1,7 @@
 """Exported folders, read by transformers: the same logits, nothing else to run."""
 
+import functools
+import itertools
 import json
 import shutil
 
@@ -13,9 +15,11 @@ import transformers
 from conftest import tiny_torch
 
 import jaxprune as jp
+from jaxprune.hf import export
 from jaxprune.hf.export import HfWriter
-from jaxprune.hf.tensors import ShardWriter, TensorFiles
-from jaxprune.models import logits
+from jaxprune.hf.shards import ShardWriter
+from jaxprune.hf.tensors import TensorFiles
+from jaxprune.models import forward
 
 # Each family, with a head of its own and with a tied one, with biases and without
 NAMES = (
@@ -36,12 +40,12 @@ def torch_logits(folder):
         return model.eval()(torch.from_numpy(TOKENS)).logits.numpy(), model
 
 
-compiled = jax.jit(logits, static_argnames="config")
+compiled = jax.jit(forward, static_argnames="config")
 
 
 def jax_logits(model, params):
     params = jax.tree.map(lambda x: x.astype(np.float32), params)
-    return np.asarray(compiled(params, model.config, TOKENS))
+    return np.asarray(compiled(model.config, params, TOKENS))
 
 
 def pruned(params):
@@ -124,6 +128,18 @@ def test_names_without_prefix_get_it_and_bin_becomes_safetensors(tmp_path, tiny_
     torch_logits(tmp_path / "hf")
 
 
+@pytest.mark.parametrize("name", ["bloom", "llama"])
+def test_a_model_above_the_limit_is_cut_into_shards(name, tmp_path, tiny_folder, monkeypatch):
+    model = jp.load(tiny_folder(name))
+    monkeypatch.setattr(export, "ShardWriter", functools.partial(ShardWriter, largest=50_000))
+    jp.export_hf(model, pruned(model.params), tmp_path / "hf")
+    sizes = [path.stat().st_size for path in (tmp_path / "hf").glob("model-*.safetensors")]
+    assert len(sizes) > 3
+    assert max(sizes) < 55_000  # header included
+    want = jax_logits(model, pruned(model.params))
+    np.testing.assert_allclose(torch_logits(tmp_path / "hf")[0], want, atol=1e-4)
+
+
 FILES = {
     "tokenizer.json": True, "tokenizer_config.json": True, "special_tokens_map.json": True,
     "generation_config.json": True, "merges.txt": True, "sentencepiece.bpe.model": True,
@@ -142,14 +158,12 @@ def test_what_goes_along(tmp_path, tiny_folder):
     model = jp.load(source)
     jp.export_hf(model, model.params, tmp_path / "hf")
     copied = {path.name for path in (tmp_path / "hf").iterdir()}
-    shards = {name for name in copied if name.startswith("model")}
-    assert copied - shards == {
+    assert copied == {
+        "model.safetensors",
         "config.json",
         "files.json",
         *(file for file, goes in FILES.items() if goes),
     }
-    index = json.loads((tmp_path / "hf" / "model.safetensors.index.json").read_text())
-    assert shards == {"model.safetensors.index.json", *index["weight_map"].values()}
     for file, goes in FILES.items():
         if goes:
             want = (source / file).read_bytes()
@@ -165,22 +179,21 @@ def test_an_export_that_fails_leaves_nothing_new_and_the_old_one_whole(
     other = jax.tree.map(np.zeros_like, model.params)
 
     def dies_at(count):
-        write = ShardWriter.write
+        write, steps = ShardWriter.write, itertools.count()
 
         def die(self, parts):
-            if len(self._shards) == count:
+            if next(steps) == count:
                 raise OSError("no space left")
             write(self, parts)
 
         return die
 
     for count in (0, 3):
-        with monkeypatch.context() as patch:
-            patch.setattr(ShardWriter, "write", dies_at(count))
-            with pytest.raises(OSError, match="no space left"):
-                jp.export_hf(model, other, tmp_path / "hf", overwrite=True)
-            with pytest.raises(OSError, match="no space left"):
-                jp.export_hf(model, other, tmp_path / "never")
+        for folder, overwrite in (("hf", True), ("never", False)):
+            with monkeypatch.context() as patch:
+                patch.setattr(ShardWriter, "write", dies_at(count))
+                with pytest.raises(OSError, match="no space left"):
+                    jp.export_hf(model, other, tmp_path / folder, overwrite=overwrite)
         assert [path.name for path in tmp_path.iterdir()] == ["hf"]
         assert tensors(tmp_path / "hf") == before
     with pytest.raises(jp.InputError, match="hf: already there"):

@@ -12,7 +12,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune.hf import ShardWriter
+from jaxprune.hf import ShardWriter, exported_specs
 from jaxprune.hf.finite import check_finite
 from jaxprune.pruning import Settings
 
@@ -51,6 +51,7 @@ def reads(model, shards):
     """Every way in which something of a model is read, by the part that it reads."""
     every = np.arange(model.config.vocab_size)
     source = model.source
+    specs = exported_specs(model.config, source.dtype_of)
     yield "embed", lambda: source.part("embed")
     yield "embed", lambda: source.embed_rows(every)
     yield "head", lambda: source.part("head")
@@ -58,7 +59,7 @@ def reads(model, shards):
         "embed/tokens" if model.config.tied_head else "head/kernel",
         lambda: source.head_rows(every),
     )
-    yield "embed head", lambda: source.copy_unpruned(ShardWriter(next(shards)))
+    yield "embed head", lambda: source.copy_unpruned(ShardWriter(next(shards), specs))
     yield "blocks", lambda: [model.block(layer) for layer in range(model.config.n_layers)]
 
 

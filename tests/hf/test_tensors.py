@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jaxprune.errors import InputError
 from jaxprune.hf import tensors
 from jaxprune.hf.safetensors_header import header_bytes
-from jaxprune.hf.tensor_index import file_inside
-from jaxprune.hf.tensors import ShardWriter, TensorFiles
+from jaxprune.hf.tensor_index import SINGLE, file_inside
+from jaxprune.hf.tensors import TensorFiles
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 INDEX = "model.safetensors.index.json"
@@ -52,7 +52,7 @@ def read_bytes(monkeypatch):
 @pytest.fixture
 def table(tmp_path):
     array = random((500, 6), BF16)
-    safetensors.numpy.save_file({"before": random(7), "table": array}, tmp_path / tensors.SINGLE)
+    safetensors.numpy.save_file({"before": random(7), "table": array}, tmp_path / SINGLE)
     return TensorFiles.open(tmp_path), array
 
 
@@ -98,7 +98,7 @@ def test_rows_equal_indexing(tmp_path_factory, indices):
     array = random((500, 6), BF16)
     if not folder.exists():
         folder.mkdir()
-        safetensors.numpy.save_file({"table": array}, folder / tensors.SINGLE)
+        safetensors.numpy.save_file({"table": array}, folder / SINGLE)
     rows = TensorFiles.open(folder).rows("table", np.array(indices, np.int32))
     assert bits(rows) == bits(array[np.array(indices, int)])
 
@@ -254,152 +254,3 @@ def test_links(tmp_path):
         TensorFiles.open(snapshot)  # and does not wait for a writer
     with pytest.raises(InputError, match="is missing"):
         file_inside(snapshot, "tokenizer.json")
-
-
-def test_one_shard_becomes_one_file(tmp_path):
-    arrays = {
-        "odd": np.array([True, False, True]),
-        "bfloat": random((3, 5), BF16),
-        "half": random(3, np.float16),
-        "transposed": random((700, 300)).T,
-        "step": random((8, 6, 4))[::2, 1:],
-        "vector": random(9)[::-1],
-        "scalar": np.float32(2.5).reshape(()),
-        "empty": np.zeros((0, 4), np.float32),
-    }
-    writer = ShardWriter(tmp_path / "new" / "hf")
-    writer.write(arrays)
-    assert not list(writer.folder.glob("*.safetensors"))  # nothing looks finished
-    writer.close()
-    assert [path.name for path in writer.folder.iterdir()] == ["model.safetensors"]
-    path = writer.folder / "model.safetensors"
-    with safetensors.safe_open(path, "np") as file:
-        assert file.metadata() == {"format": "pt"}
-    loaded = safetensors.numpy.load_file(path)
-    assert {name: bits(array) for name, array in loaded.items()} == {
-        name: bits(array) for name, array in arrays.items()
-    }
-    files = TensorFiles.open(writer.folder)
-    for name in files.names:
-        assert files.info(name).offset % files.info(name).dtype.itemsize == 0
-        assert bits(files.read(name)) == bits(arrays[name])
-    assert torch.equal(
-        safetensors.torch.load_file(path)["bfloat"].float(),
-        torch.from_numpy(arrays["bfloat"].astype(np.float32)),
-    )
-
-
-def test_large_transposed_arrays_are_laid_out_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(tensors, "_CHUNK", 1 << 20)
-    array = np.asfortranarray(random((2000, 3000)))
-    tracemalloc.start()
-    writer = ShardWriter(tmp_path)
-    writer.write({"x": array})
-    writer.close()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 3 << 20  # the array has 24 MB
-    np.testing.assert_array_equal(TensorFiles.open(tmp_path).read("x"), array)
-
-
-def test_several_shards_and_their_index(tmp_path, sharded):
-    source, state = sharded
-    files = TensorFiles.open(source)
-    writer = ShardWriter(tmp_path)
-    writer.copy(files, {"h.0.weight": "embed.weight", "h.1.weight": "head.weight"})
-    writer.write({"block.0": random((4, 3)), "block.1": random(4, BF16)})
-    writer.copy(files, {"h.2.weight": "norm.weight"})
-    with pytest.raises(InputError, match="no weights"):
-        TensorFiles.open(tmp_path)
-    writer.close()
-    shards = [f"model-0000{i}-of-00003.safetensors" for i in (1, 2, 3)]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*shards, INDEX])
-    index = json.loads((tmp_path / INDEX).read_text())
-    assert index["metadata"] == {"total_size": 800 + 400 + 48 + 8 + 400}
-    weight_map = index["weight_map"]
-    assert list(weight_map) == sorted(weight_map)
-    assert weight_map["norm.weight"] == shards[2]
-    loaded = {}
-    for shard in shards:
-        part = safetensors.torch.load_file(tmp_path / shard)
-        assert {weight_map[name] for name in part} == {shard}
-        loaded.update(part)
-    assert set(loaded) == set(weight_map)
-    for old, new in [("0", "embed.weight"), ("1", "head.weight"), ("2", "norm.weight")]:
-        assert loaded[new].dtype == state[f"h.{old}.weight"].dtype
-        assert torch.equal(loaded[new], state[f"h.{old}.weight"])
-
-
-def test_copy_keeps_every_dtype(tmp_path):
-    torch.manual_seed(0)
-    state = {
-        "float": torch.randn(50, 3),
-        "half": torch.randn(50).half(),
-        "transposed": torch.randn(4, 5).t(),
-        "steps": torch.arange(5),
-    }
-    (tmp_path / "old").mkdir()
-    torch.save(state, tmp_path / "old" / "pytorch_model.bin")
-    writer = ShardWriter(tmp_path / "new")
-    writer.copy(TensorFiles.open(tmp_path / "old"), {name: name for name in state})
-    writer.close()
-    loaded = safetensors.torch.load_file(tmp_path / "new" / "model.safetensors")
-    assert loaded.keys() == state.keys()
-    for name, tensor in loaded.items():
-        assert tensor.dtype == state[name].dtype
-        assert torch.equal(tensor, state[name])
-
-
-def test_copy_takes_bounded_memory(tmp_path):
-    array = random((6000, 1024))  # 24.6 MB, so two pieces of 16 MiB
-    safetensors.numpy.save_file({"x": array}, tmp_path / "model.safetensors")
-    head = header_bytes({"x": ((32_000, 1024), np.dtype(np.float32))})
-    (tmp_path / "big").mkdir()
-    (tmp_path / "big" / "model.safetensors").write_bytes(head)
-    os.truncate(tmp_path / "big" / "model.safetensors", len(head) + 4 * 32_000 * 1024)
-    peaks = []
-    for folder in (tmp_path, tmp_path / "big"):
-        files, writer = TensorFiles.open(folder), ShardWriter(folder / "new")
-        tracemalloc.start()
-        writer.copy(files, {"x": "y"})
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-        writer.close()
-    assert max(peaks) < 48 << 20  # the large tensor has 131 MB
-    copied = TensorFiles.open(tmp_path / "new").read("y")
-    np.testing.assert_array_equal(copied, array)
-
-
-def test_writer_refuses_misuse(tmp_path):
-    writer = ShardWriter(tmp_path)
-    with pytest.raises(ValueError, match="nothing to close"):
-        writer.close()
-    writer.write({"x": np.ones(3)})
-    with pytest.raises(ValueError, match="'x' was already written"):
-        writer.write({"y": np.ones(3), "x": np.ones(3)})
-    with pytest.raises(InputError, match="already there; export into an empty folder"):
-        ShardWriter(tmp_path)
-    writer.close()
-    with pytest.raises(ValueError, match="closed"):
-        writer.write({"z": np.ones(3)})
-    with pytest.raises(InputError, match="already there; export into an empty folder"):
-        ShardWriter(tmp_path)
-    other, files = ShardWriter(tmp_path / "b"), TensorFiles.open(tmp_path)
-    with pytest.raises(InputError, match="no tensor 'q'"):
-        other.copy(files, {"q": "q"})
-    with pytest.raises(ValueError, match="to one name"):
-        other.copy(files, {"x": "new", "q": "new"})
-
-
-def test_reading_the_folder_that_is_written_elsewhere(tmp_path):
-    """An export of an export is the same bytes: the order of tensors and the header are stable."""
-    for source, target in (("0", "1"), ("1", "2")):
-        writer = ShardWriter(tmp_path / target)
-        if source == "0":
-            writer.write({"b": random(3), "a": random((2, 2), BF16), "c": random((3, 3))})
-        else:
-            files = TensorFiles.open(tmp_path / source)
-            writer.copy(files, {name: name for name in files.names})
-        writer.close()
-    first, second = (tmp_path / name / "model.safetensors" for name in "12")
-    assert first.read_bytes() == second.read_bytes()

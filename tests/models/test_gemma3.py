@@ -11,9 +11,9 @@ from conftest import TINY
 
 import jaxprune as jp
 from jaxprune.hf.tensors import TensorFiles
-from jaxprune.models import logits
+from jaxprune.models import forward
 
-compiled = jax.jit(logits, static_argnames="config")
+compiled = jax.jit(forward, static_argnames="config")
 TOKENS = np.random.default_rng(2).integers(5, 131, (2, 21))
 
 
@@ -45,7 +45,7 @@ def test_the_text_part_is_torchs(seeing):
     model = jp.load(folder)
     with torch.no_grad():
         want = theirs(input_ids=torch.from_numpy(TOKENS)).logits.numpy()
-    got = np.asarray(compiled(model.params, model.config, TOKENS))
+    got = np.asarray(compiled(model.config, model.params, TOKENS))
     assert np.abs(want).max() > 1
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
@@ -87,5 +87,5 @@ def test_an_export_is_a_model_of_text(seeing, tmp_path):
     assert not any(info[what] for what in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     with torch.no_grad():
         want = theirs.eval()(torch.from_numpy(TOKENS)).logits.numpy()
-    got = np.asarray(compiled(model.params, model.config, TOKENS))
+    got = np.asarray(compiled(model.config, model.params, TOKENS))
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)

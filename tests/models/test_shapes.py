@@ -16,7 +16,7 @@ import transformers
 from jaxprune.hf.safetensors_header import TensorInfo
 from jaxprune.hf.tensors import TensorFiles
 from jaxprune.hf.weights import Weights, shapes, stored_name
-from jaxprune.models import load_config, logits
+from jaxprune.models import forward, load_config
 
 
 def xglm(d_model, layers, heads, ffn):
@@ -253,7 +253,7 @@ def test_parameters_and_logits_of_published_sizes(name, tmp_path):
         assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)) == total
     tokens = jax.ShapeDtypeStruct((2, 7), jnp.int32)
     valid = jax.ShapeDtypeStruct((2, 7), jnp.bool_)
-    out = jax.eval_shape(lambda p, t, v: logits(p, config, t, v), params, tokens, valid)
+    out = jax.eval_shape(lambda p, t, v: forward(config, p, t, v), params, tokens, valid)
     assert out.shape == (2, 7, config.vocab_size)
     assert out.dtype == jnp.float32
 

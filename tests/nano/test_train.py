@@ -152,7 +152,7 @@ def test_loss_is_the_weighted_mean_over_targets() -> None:
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 50, (2, 17)).astype(np.int32)
     weights = rng.random((2, 17), np.float32)
-    logits = jax.jit(models.logits, static_argnums=1)(params, config, jnp.asarray(tokens))
+    logits = jax.jit(models.forward, static_argnums=0)(config, params, jnp.asarray(tokens))
     logits = np.asarray(logits, np.float64)
     total = 0.0
     for row in range(2):

@@ -1,5 +1,6 @@
 """Activation statistics against the hidden features of torch models."""
 
+import functools
 import json
 import shutil
 
@@ -21,8 +22,8 @@ def sequences(count, seed, low=3, high=17):
     return [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(low, high, count)]
 
 
-def batches_of(samples, role):
-    return group_by_length(samples, role, multiple=16, max_shapes=1)
+def batches_of(samples, role, languages=()):
+    return group_by_length(samples, role, languages=languages, multiple=16, max_shapes=1)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -107,6 +108,36 @@ def test_halves_are_samples_of_even_and_odd_numbers(xglm):
         alone = jp.probe(xglm, batches_of(samples[first::2], half), progress=False)
         assert found.count[half] == alone.count[half]
         jax.tree.map(np.testing.assert_array_equal, found.sum_sq[half], alone.sum_sq[half])
+
+
+def test_tokens_are_told_by_language(xglm):
+    """Of the whole role, of its halves, and of sets that were probed apart."""
+    samples, codes = sequences(5, 9), ("fr", "sw", "fr", "de", "sw")
+    sizes = [len(sample) for sample in samples]
+    (batch,) = batches_of(samples, "translation", codes)
+    batches = [  # not in the order of the samples
+        jp.Batch(
+            batch.tokens[rows], batch.valid[rows], batch.role, batch.samples[rows],
+            tuple(codes[row] for row in rows),
+        )
+        for rows in ([3, 0], [4, 1, 2])
+    ]  # fmt: skip
+    found = jp.probe(
+        xglm, batches + batches_of(sequences(2, 3), "code"), progress=False, halves=True
+    )
+    assert found.languages == {
+        "translation": {"fr": sizes[0] + sizes[2], "sw": sizes[1] + sizes[4], "de": sizes[3]},
+        "translation/even": {"fr": sizes[0] + sizes[2], "sw": sizes[4]},
+        "translation/odd": {"sw": sizes[1], "de": sizes[3]},
+    }
+    parts = [
+        jp.probe(xglm, batches_of([sample], "translation", (code,)), progress=False)
+        for sample, code in zip(samples, codes, strict=True)
+    ]
+    merged = functools.reduce(jp.ActivationStats.merge, parts)
+    assert merged.languages == {"translation": found.languages["translation"]}
+    pruned = jp.prune(xglm, batches, progress=False)
+    assert pruned.stats.languages == {"translation": found.languages["translation"]}
 
 
 def test_pads_that_count_as_tokens_are_tokens(xglm):

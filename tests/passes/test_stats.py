@@ -1,6 +1,8 @@
 """The record of statistics: adding, norms, and sums that do not depend on the order of arrival."""
 
 import copy
+import dataclasses
+import functools
 import math
 
 import jax
@@ -43,6 +45,21 @@ def test_merge_leaves_both_sides_alone_and_does_not_depend_on_their_order():
     assert forth.count == back.count
     for array, was in zip(jax.tree.leaves((one, two)), jax.tree.leaves(before), strict=True):
         np.testing.assert_array_equal(array, was)
+
+
+def test_merge_keeps_the_names_of_languages():
+    """Those of one role add by language; what has none stays uncounted."""
+    sets = [make(seed, ["translation"]) for seed in range(4)]
+    told = ({"translation": {"fr": 7}}, {"translation": {"sw": 4}}, {"translation": {"fr": 2}}, {})
+    merged = functools.reduce(
+        jp.ActivationStats.merge,
+        [dataclasses.replace(s, languages=t) for s, t in zip(sets, told, strict=True)],
+    )
+    assert merged.languages == {"translation": {"fr": 9, "sw": 4}}
+    assert merged.count == {"translation": 10 + 11 + 12 + 13}
+    assert merged.of(["translation"]).languages == merged.languages
+    assert merged.merge(make(9, ["code"])).of(["code"]).languages == {}
+    assert jax.tree.map(lambda x: 2 * x, merged).languages["translation"] == {"fr": 18, "sw": 8}
 
 
 def test_merge_refuses_another_model():

@@ -219,11 +219,13 @@ def test_statistics_round_trip(tmp_path):
         for role in ("translation", "code")
     }
     sites = (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
-    stats = jp.ActivationStats(sums, {"translation": 11, "code": 2**40}, sites)
+    languages = {"translation": {"fr": 6, "sw": 5}}
+    stats = jp.ActivationStats(sums, {"translation": 11, "code": 2**40}, sites, languages)
     checkpoint.save_stats(tmp_path / "stats", stats)
     restored = checkpoint.restore_stats(tmp_path / "stats")
     assert_bits(restored.sum_sq, sums)
     assert restored.count == stats.count
     assert restored.sites == stats.sites
+    assert restored.languages == languages
     merged = restored.merge(stats)  # what is restored is of the same model
     np.testing.assert_array_equal(merged.sum_sq["code"]["qkv"], 2 * sums["code"]["qkv"])

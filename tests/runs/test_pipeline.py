@@ -20,7 +20,7 @@ import jaxprune as jp
 from jaxprune.calibration.demonstrations import demonstrations, token_batches
 from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import finite
-from jaxprune.hf.tensors import ShardWriter
+from jaxprune.hf.shards import ShardWriter
 from jaxprune.runs import checkpoint, pipeline
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
@@ -110,7 +110,8 @@ def run(model, tokens, tmp_path_factory):
 
 
 def test_all_files_of_the_contract_are_there_and_nothing_else(run):
-    workdir, _, _ = run
+    workdir, report, _ = run
+    assert "languages" not in report  # token ids have none
     assert names(workdir) == {"config.json", "report.json", "checkpoint", "stats", "hf"}
 
 
@@ -210,7 +211,10 @@ def test_text_demonstrations_and_only_what_is_wanted(in_words, model, texts):
     saved = checkpoint.restore(workdir / "checkpoint")
     assert saved.params is None
     assert_equal(saved.masks, result.masks)
-    assert report["tokens"] == {"translation": sum(batch.num_tokens for batch in batches)}
+    tokens = sum(batch.num_tokens for batch in batches)
+    assert report["tokens"] == {"translation": tokens}
+    assert report["languages"] == {"translation": {"fr": tokens}}
+    assert checkpoint.restore_stats(workdir / "stats").languages == report["languages"]
     assert set(np.unique(np.concatenate([b.tokens[b.valid] for b in batches]))) & {2, 3, 4} == {
         2,
         3,

@@ -20,7 +20,7 @@ from jaxprune.calibration.batching import group_by_length
 from jaxprune.calibration.demonstrations import prompts, sample_lines
 from jaxprune.evaluation.scoring.perplexity import perplexity
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.models import logits
+from jaxprune.models import forward
 
 FOLDER, FLORES = os.environ.get("JAXPRUNE_SMOLLM2"), os.environ.get("JAXPRUNE_FLORES")
 pytestmark = pytest.mark.skipif(
@@ -64,7 +64,7 @@ def test_dense_logits_and_perplexity(model, lines):
     reference = transformers.AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
     with torch.no_grad():
         want = reference(torch.from_numpy(tokens)).logits.numpy()
-    got = logits(jax.tree.map(jnp.asarray, model.params), model.config, jnp.asarray(tokens))
+    got = forward(model.config, jax.tree.map(jnp.asarray, model.params), jnp.asarray(tokens))
     np.testing.assert_allclose(got, want, atol=1e-3)
     np.testing.assert_allclose(both(model, lines), EXPECTED["dense"], rtol=0.001)
 

@@ -1,6 +1,5 @@
 """A run is read back whole; whatever is changed in it is found and named."""
 
-import json
 import re
 import shutil
 
@@ -42,8 +41,7 @@ def test_a_whole_run_is_as_it_says(whole):
 
 def change_tensor(run, name, change):
     """Saves a tensor of hf/ after `change`, which gets it as an array."""
-    index = json.loads((run / "hf" / "model.safetensors.index.json").read_text())
-    file = run / "hf" / index["weight_map"][name]
+    file = run / "hf" / "model.safetensors"
     tensors = load_file(file)
     tensors[name] = change(tensors[name])
     save_file(tensors, file, metadata={"format": "pt"})
@@ -77,7 +75,7 @@ def test_dropped_weights_that_are_not_zero_are_counted(run):
 def test_one_bit_of_a_kept_weight_is_found(run):
     change_tensor(run, KERNEL, nudged)
     damaged, fault = verify(run, progress=False)
-    assert re.fullmatch(r"hf: model-\S+: damaged, its bytes are not those .*", damaged)
+    assert re.fullmatch(r"hf: model\.safetensors: damaged, its bytes are not those .*", damaged)
     assert fault.startswith("hf: weights: SHA-256 ")
 
 
@@ -120,10 +118,10 @@ def cut(file):
     file.write_bytes(file.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize("damage", ["shard", "checkpoint", "config"])
+@pytest.mark.parametrize("damage", ["weights", "checkpoint", "config"])
 def test_damaged_files_are_told_in_one_line(run, damage):
-    if damage == "shard":
-        cut(sorted((run / "hf").glob("*.safetensors"))[1])
+    if damage == "weights":
+        cut(run / "hf" / "model.safetensors")
     elif damage == "config":
         (run / "hf" / "config.json").write_text("{")
     else:
@@ -150,7 +148,7 @@ def test_the_script(run, monkeypatch, capfd):
     change_tensor(run, KERNEL, nudged)
     bad = run_here(monkeypatch, capfd, "verify", run)
     assert bad.returncode == 1
-    assert bad.stdout.startswith("differs: hf: model-")
+    assert bad.stdout.startswith("differs: hf: model.safetensors: ")
     refused = run_here(monkeypatch, capfd, "verify", run / "hf")
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: ")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from jaxprune.errors import InputError, listed
 from jaxprune.evaluation.comparison.masks import compare_masks
-from jaxprune.evaluation.comparison.metrics_files import read_metrics
+from jaxprune.evaluation.comparison.reading import open_run
 from jaxprune.evaluation.comparison.records import (
     Comparison,
     ComparisonMethod,
     Evaluated,
+    EvaluatedRun,
     LanguageComparison,
     LeftOut,
     MeanComparison,
@@ -23,33 +24,29 @@ from jaxprune.evaluation.comparison.records import (
     TaskComparison,
 )
 from jaxprune.evaluation.comparison.texts import (
-    compare_perplexity,
+    compare_perplexities,
     compare_translations,
     order,
-    texts_of,
+    translated,
 )
 from jaxprune.evaluation.scoring import (
     ALPHA,
     CONFIDENCE,
+    PERPLEXITY,
     RESAMPLES,
     Difference,
     Scored,
     TaskMetrics,
-    check_scores,
     holm,
     mcnemar,
     paired_bootstrap,
     task_metrics,
 )
-from jaxprune.files import read_npz
-from jaxprune.runs import check_scored_model
+from jaxprune.evaluation.translation import TRANSLATION
 
 
 def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> Comparison:
-    """Compares what two runs say of the same rows.
-
-    Rows are paired by number; figures of both runs are of the shared rows. `significant` is McNemar's exact
-    p after Holm's correction over the languages of a task, at most ALPHA.
+    """`comparison_of` two workdirs.
 
     Args:
       run_a, run_b: folders with `<task>/<language>.npz`, `perplexity/`, `translation/` and, for masks,
@@ -59,24 +56,37 @@ def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> Comparison:
     Raises:
       InputError: a run without evaluation, nothing in common, files that are broken or of other data.
     """
-    folders = Sides(run_a, run_b)
-    runs = Sides(read_run(run_a), read_run(run_b))
+    return comparison_of(Sides(open_run(run_a), open_run(run_b)), seed)
+
+
+def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
+    """Compares what two runs say of the same rows.
+
+    Rows are paired by number; figures of both runs are of the shared rows. `significant` is McNemar's exact
+    p after Holm's correction over the languages of a task, at most ALPHA.
+
+    Raises:
+      InputError: a run without evaluation, nothing in common, runs on other data.
+    """
+    tasks = Sides(*(run.tasks for run in runs))
     shared = {
-        task: sorted(runs.a[task].languages.keys() & runs.b[task].languages.keys(), key=order)
-        for task in sorted(runs.a.keys() & runs.b.keys())
+        task: sorted(tasks.a[task].languages.keys() & tasks.b[task].languages.keys(), key=order)
+        for task in sorted(tasks.a.keys() & tasks.b.keys())
     }
-    left_out = _left_out(folders, runs)
-    overlap, note = compare_masks(run_a, run_b)
+    left_out = _left_out(runs)
+    folders = [run.folder for run in runs if run.folder is not None]
+    in_folders = len(folders) == 2
+    overlap, note = compare_masks(*folders) if in_folders else (None, "a run is in memory only")
     return Comparison(
-        a=str(run_a),
-        b=str(run_b),
+        a=runs.a.name,
+        b=runs.b.name,
         tasks={
-            task: _compare_task(task, codes, Sides(runs.a[task], runs.b[task]), seed)
+            task: _compare_task(task, codes, Sides(tasks.a[task], tasks.b[task]), seed)
             for task, codes in shared.items()
             if codes
         },
-        perplexity=compare_perplexity(run_a, run_b),
-        translation=compare_translations(run_a, run_b),
+        perplexity=compare_perplexities(Sides(runs.a.perplexity, runs.b.perplexity)),
+        translation=compare_translations(*folders) if in_folders else None,
         left_out=left_out,
         masks=overlap,
         masks_note=note,
@@ -96,17 +106,17 @@ def comparison_method(seed: int = 0) -> ComparisonMethod:
     )
 
 
-def _left_out(folders: Sides[Path], runs: Sides[dict[str, Evaluated]]) -> LeftOut:
+def _left_out(runs: Sides[EvaluatedRun]) -> LeftOut:
     """What only one run has; refuses runs that have nothing, or nothing in common."""
-    names = Sides(*(_names(folder, run) for folder, run in zip(folders, runs, strict=True)))
-    for folder, evaluated in zip(folders, names, strict=True):
+    names = Sides(*(_names(run) for run in runs))
+    for run, evaluated in zip(runs, names, strict=True):
         if not evaluated:
             raise InputError(
-                f"{folder}: not evaluated; expected <task>/<language>.npz, which "
+                f"{run.name}: not evaluated; expected <task>/<language>.npz, which "
                 "scripts/evaluate.py writes"
             )
     if not {*names.a} & {*names.b}:
-        has = (f"{folder} has {listed(n, ' ')}" for folder, n in zip(folders, names, strict=True))
+        has = (f"{run.name} has {listed(n, ' ')}" for run, n in zip(runs, names, strict=True))
         raise InputError(f"no task and language in both runs: {'; '.join(has)}")
     return LeftOut(
         only_a=tuple(name for name in names.a if name not in names.b),
@@ -114,64 +124,16 @@ def _left_out(folders: Sides[Path], runs: Sides[dict[str, Evaluated]]) -> LeftOu
     )
 
 
-def _names(folder: Path, run: Mapping[str, Evaluated]) -> list[str]:
+def _names(run: EvaluatedRun) -> list[str]:
     """All that a run has, as "xnli/fr"."""
-    return [f"{task}/{code}" for task, code in [*_scored_names(run), *texts_of(folder)]]
-
-
-def _scored_names(run: Mapping[str, Evaluated]) -> Iterator[tuple[str, str]]:
-    return ((task, code) for task in sorted(run) for code in sorted(run[task].languages, key=order))
-
-
-# Reading.
-
-
-def read_run(run: Path) -> dict[str, Evaluated]:
-    """The evaluated tasks of a run, by name.
-
-    A file without `rows` has them numbered from 0. Files that hold neither scores nor labels are of another kind
-    and passed over.
-
-    Raises:
-      InputError: no such folder, or a broken file.
-    """
-    if not run.is_dir():
-        raise InputError(f"{run}: no such folder; expected the --workdir of an evaluated run")
-    check_scored_model(run)
-    tasks: dict[str, dict[str, Scored]] = {}
-    for file in sorted(run.glob("*/*.npz")):
-        scored = _read_scores(file)
-        if scored is not None:
-            tasks.setdefault(file.parent.name, {})[file.stem] = scored
-    return {task: _evaluated(run / task, languages) for task, languages in tasks.items()}
-
-
-def _read_scores(file: Path) -> Scored | None:
-    arrays = read_npz(file)
-    missing = {"scores", "labels"} - arrays.keys()
-    if len(missing) == 2:
-        return None
-    if missing:
-        raise InputError(f"{file}: no {missing.pop()}; expected scores, labels and rows")
-    rows = arrays.get("rows", np.arange(np.size(arrays["labels"])))
-    scored = Scored(arrays["scores"], arrays["labels"], rows)
-    check_scores(scored, str(file))
-    return scored
-
-
-def _evaluated(folder: Path, languages: Mapping[str, Scored]) -> Evaluated:
-    """With what metrics.json says of how the task was scored; any of it may be missing."""
-    metrics = read_metrics(folder)
-    figures = metrics.get("languages", {})
-    return Evaluated(
-        languages,
-        protocol=metrics.get("protocol"),
-        labels=metrics.get("labels"),
-        parallel=not figures or any("rankc" in figure for figure in figures.values()),
-    )
-
-
-# Comparing.
+    by_part: dict[str, Collection[str]] = {
+        **{task: run.tasks[task].languages for task in sorted(run.tasks)},
+        PERPLEXITY: run.perplexity,
+        TRANSLATION: translated(run.folder) if run.folder else (),
+    }
+    return [
+        f"{part}/{code}" for part, codes in by_part.items() for code in sorted(codes, key=order)
+    ]
 
 
 def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int) -> TaskComparison:

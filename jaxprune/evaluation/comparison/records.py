@@ -52,6 +52,23 @@ class Evaluated:
     parallel: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedRun:
+    """A run, as far as it is compared.
+
+    Attributes:
+      name: what tables call it.
+      tasks: by name.
+      perplexity: tokens and perplexity by language.
+      folder: where its translations and masks are; None where it is nowhere but in memory, without such.
+    """
+
+    name: str
+    tasks: Mapping[str, Evaluated]
+    perplexity: Mapping[str, tuple[int, float]]
+    folder: Path | None
+
+
 @dataclass(frozen=True)
 class PValues:
     """Two-sided p-values of no difference.
@@ -233,7 +250,7 @@ class Comparison:
     """What changed from run A to run B.
 
     Attributes:
-      a, b: the folders.
+      a, b: what the runs are called: their folders, or the model's where a run is nowhere but in memory.
       tasks: by name.
       perplexity, translation: None where not both runs have a language of it.
       left_out: what only one run has.

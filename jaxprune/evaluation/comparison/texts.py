@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from jaxprune.errors import InputError
@@ -28,10 +29,16 @@ def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparis
     Raises:
       InputError: other tokens in the two runs, whose perplexities say nothing of each other; broken files.
     """
-    of_a, of_b = (_perplexities(run) for run in (run_a, run_b))
+    return compare_perplexities(Sides(perplexities(run_a), perplexities(run_b)))
+
+
+def compare_perplexities(
+    runs: Sides[Mapping[str, tuple[int, float]]],
+) -> dict[str, PerplexityComparison] | None:
+    """The same of what `perplexities` gives of each run."""
     languages = {}
-    for code in sorted(of_a.keys() & of_b.keys(), key=order):
-        (tokens, a), (others, b) = of_a[code], of_b[code]
+    for code in sorted(runs.a.keys() & runs.b.keys(), key=order):
+        (tokens, a), (others, b) = runs.a[code], runs.b[code]
         if tokens != others:
             raise InputError(
                 f"{PERPLEXITY}/{code}: {tokens} tokens in A and {others} in B; expected the "
@@ -64,12 +71,6 @@ def compare_translations(run_a: Path, run_b: Path) -> TranslationComparison | No
     return TranslationComparison(target, languages)
 
 
-def texts_of(run: Path) -> list[tuple[str, str]]:
-    """(perplexity or translation, language) of all that a run has of them."""
-    names = {PERPLEXITY: set(_perplexities(run)), TRANSLATION: translated(run)}
-    return [(name, code) for name, codes in names.items() for code in sorted(codes, key=order)]
-
-
 def order(code: str) -> tuple[bool, str]:
     """Sorts languages, English first."""
     return code != "en", code
@@ -80,7 +81,7 @@ def translated(run: Path) -> set[str]:
     return {file.stem for file in (run / TRANSLATION).glob("*.jsonl")}
 
 
-def _perplexities(run: Path) -> dict[str, tuple[int, float]]:
+def perplexities(run: Path) -> dict[str, tuple[int, float]]:
     """(tokens, perplexity) by language."""
     found = read_as(PerplexityFile, run / PERPLEXITY / "metrics.json") or {}
     languages = found.get("languages", {})

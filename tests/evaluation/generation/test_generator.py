@@ -12,7 +12,7 @@ from device_jobs import generated, on_eight_devices
 import jaxprune as jp
 from jaxprune.evaluation.generation import prompt_batch
 from jaxprune.evaluation.generation.generator import Generator
-from jaxprune.models import logits
+from jaxprune.models import forward
 
 # Qwen2's blocks are Llama's with biases
 FAMILIES = (
@@ -49,7 +49,7 @@ def until_stop(sequence, stop=STOP):
     return list(sequence[:end])
 
 
-every_logit = jax.jit(logits, static_argnames="config")
+every_logit = jax.jit(forward, static_argnames="config")
 
 
 def plain_loop(model, prompts, new):
@@ -59,7 +59,7 @@ def plain_loop(model, prompts, new):
     tokens = np.pad(tokens, ((0, 0), (0, new)))
     valid = np.pad(valid, ((0, 0), (0, new)))
     for place in range(width, width + new):
-        out = every_logit(model.params, model.config, tokens, valid)
+        out = every_logit(model.config, model.params, tokens, valid)
         tokens[:, place] = np.asarray(out)[:, place - 1].argmax(-1)
         valid[:, place] = True
     return tokens[:, width:].tolist()
@@ -149,7 +149,7 @@ def test_bfloat16_chooses_tokens_that_are_nearly_the_likeliest(tiny_folder):
     prompts = prompts_of()
     got = Generator(model, dtype="bfloat16", progress=False)(prompts, max_new_tokens=NEW)
     tokens, valid = padded_left([p + g for p, g in zip(prompts, got, strict=True)])
-    out = np.asarray(every_logit(model.params, model.config, tokens, valid))
+    out = np.asarray(every_logit(model.config, model.params, tokens, valid))
     places = out[:, -NEW - 1 : -1]
     chosen = np.take_along_axis(places, np.array(got)[..., None], axis=-1)[..., 0]
     assert (places.max(-1) - chosen).max() < 0.1

@@ -6,8 +6,9 @@ import pytest
 import torch
 from conftest import TINY, tiny_torch
 
+from jaxprune.errors import InputError
 from jaxprune.hf.weights import Weights
-from jaxprune.models import load_config, logits
+from jaxprune.models import forward, load_config
 
 
 def valid_mask(kind, rows, length):
@@ -20,7 +21,7 @@ def valid_mask(kind, rows, length):
     return mask
 
 
-compiled = jax.jit(logits, static_argnames="config")  # once a model for all paddings
+compiled = jax.jit(forward, static_argnames="config")  # once a model for all paddings
 
 
 @pytest.mark.parametrize("padding", ["none", "left", "right"])
@@ -39,7 +40,32 @@ def test_logits_equal_torch(name, padding, tiny_folder):
         want = model(
             torch.from_numpy(tokens), attention_mask=torch.from_numpy(mask).long(), **extra
         )
-    got = compiled(params, config, tokens, mask)
+    got = compiled(config, params, tokens, mask)
     want, got = want.logits.numpy()[mask], np.asarray(got)[mask]
     assert np.abs(want).max() > 1  # a comparison of near-zeros would show nothing
     np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+BAD = {
+    "a list": ([[1, 2]], "tokens: got .*; allowed: integers"),
+    "one row": (np.array([1, 2]), "tokens: got .*; allowed: integers"),
+    "floats": (np.ones((1, 2), np.float32), "tokens: got .*; allowed: integers"),
+    "beyond": (np.array([[0, 131]]), "tokens: got 131; allowed: 0 to 130, the model's vocabulary"),
+    "negative": (np.array([[-1, 3]]), "tokens: got -1; allowed: 0 to 130, the model's vocab"),
+    "too many": (np.zeros((1, 65), int), "tokens: rows of 65; allowed: 64, the model's positions"),
+}
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize("case", BAD)
+def test_tokens_that_a_gather_would_take_for_others_are_refused(case, tiny_folder):
+    """By shape inside jit too, where values cannot be seen."""
+    tokens, message = BAD[case]
+    folder = tiny_folder("gpt2")
+    config = load_config(folder)
+    params = Weights.open(config, folder).all()
+    with pytest.raises(InputError, match=message):
+        forward(config, params, tokens)
+    if case == "too many":
+        with pytest.raises(InputError, match=message):
+            compiled(config, params, tokens)

@@ -1,0 +1,180 @@
+"""A model → an `Evaluation`, two of them → a `Comparison`: what scripts/evaluate.py and compare.py do, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jax.sharding import Mesh
+
+from jaxprune.devices import given_mesh, hosts
+from jaxprune.errors import InputError, refusal
+from jaxprune.evaluation.comparison import (
+    Comparison,
+    Evaluated,
+    EvaluatedRun,
+    Sides,
+    comparison_of,
+    open_run,
+)
+from jaxprune.evaluation.evaluate import measure_perplexity, read_tasks, score_task
+from jaxprune.evaluation.fields import FIELDS
+from jaxprune.evaluation.records import Evaluation, TaskResult
+from jaxprune.evaluation.scoring import Scorer, texts
+from jaxprune.files import to_json
+from jaxprune.hf import Model, check_model
+from jaxprune.passes import DTYPE
+from jaxprune.schema import PATH, check, known_arguments
+
+
+@known_arguments
+def evaluate(
+    model: Model,
+    tasks: str | Sequence[str] = (),
+    *,
+    languages: str | Sequence[str] | None = None,
+    protocol: str = "paper",
+    data: str | Path | None = None,
+    rows: int | None = None,
+    perplexity: str | Path | None = None,
+    perplexity_lines: str | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """Zero-shot accuracy on tasks and perplexity on texts, in every language; writes nothing.
+
+    The figures are those of `scripts/evaluate.py`, which also translates.
+
+    Args:
+      model: any, such as `model.replace(result.params)`, which was pruned. Weights that do not fit on the devices are
+        read block by block for each pass.
+      tasks: names of ready tasks or .toml files, in a list or with commas between.
+      languages: codes in a list or with commas between, of tasks and texts; by default those that there are.
+      protocol: which tokens of an option count: "paper", "official" or "lm_eval".
+      data: in place of the tasks' own: a folder or pattern of .jsonl or .csv files, or a hub data set id.
+      rows: of each language the first so many rows and lines; all by default.
+      perplexity: plain text: a folder of <language>.txt or .jsonl, or "nano".
+      perplexity_lines: of it only these, counted from 0, as "300-499".
+      seed: of the order in which tasks draw rows, where they do.
+      dtype: "float32" or "bfloat16", of the weights on the devices.
+      mesh: devices; all by default.
+      progress: show bars.
+
+    Raises:
+      InputError: nothing to evaluate on, a task, language or file that is not there or broken, a model without
+        tokenizer, scores that are no numbers.
+      OSError: the hub cannot be reached.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> found = jp.evaluate(model, "nano_nli", languages="en,fr", rows=20, progress=False)
+      >>> french = found.tasks["nano_nli"].metrics.languages["fr"]
+      >>> french.rows, 0 <= french.accuracy <= 1
+      (20, True)
+      >>> found.tasks["nano_nli"].scored["fr"].scores.shape  # rows, options
+      (20, 3)
+    """
+    check_model(model)
+    given = {"rows": rows, "protocol": protocol, "perplexity_lines": perplexity_lines}
+    for name, value in given.items():
+        check(name, value, FIELDS[name])
+    check("dtype", dtype, DTYPE)
+    codes = None if languages is None else _names("languages", languages)
+    place = None if data is None else _path("data", data)
+    asked = read_tasks(
+        _names("tasks", tasks), protocol=protocol, languages=codes, data=place, rows=rows, seed=seed
+    )
+    plain = {}
+    if perplexity is not None:
+        plain = texts(_path("perplexity", perplexity), codes, rows, perplexity_lines)
+    if not asked and not plain:
+        raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
+    shows = progress and hosts.is_first()
+    scorer = Scorer(model, dtype=dtype, mesh=given_mesh(mesh), progress=shows)
+    about = {"model": str(model.folder), "dtype": dtype, "seed": seed}
+    return Evaluation(
+        model=str(model.folder),
+        tasks={one.task.name: score_task(scorer, one, about) for one in asked},
+        perplexity=measure_perplexity(scorer, plain, about) if plain else None,
+    )
+
+
+@known_arguments
+def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int = 0) -> Comparison:
+    """What changed from A to B in every language, and whether it is significant.
+
+    Rows are paired by their number in the data; figures of both are of the rows that both have. `significant` is
+    McNemar's exact p after Holm's correction over the languages of a task, at most 0.05.
+
+    Args:
+      a, b: what `evaluate` returned, or workdirs of `scripts/evaluate.py`. Translations and masks are compared where
+        both are workdirs that have them.
+      seed: of the bootstrap.
+
+    Returns:
+      The record that `scripts/compare.py` writes as compare.json.
+
+    Raises:
+      InputError: nothing in common, other questions, protocols or texts, a workdir without evaluation or with broken
+        files.
+
+    Example:
+      >>> import jaxprune as jp
+      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.6)
+      >>> pruned = model.replace(jp.masks.apply(model.params, masks))
+      >>> asked = {"tasks": "nano_nli", "languages": "en,fr", "rows": 10, "progress": False}
+      >>> comparison = jp.compare(jp.evaluate(model, **asked), jp.evaluate(pruned, **asked))
+      >>> french = comparison.tasks["nano_nli"].languages["fr"]
+      >>> french.rows, french.accuracy.a >= french.accuracy.b  # dense, pruned
+      (10, True)
+      >>> low, high = french.interval  # of the difference
+      >>> low <= french.difference <= high
+      True
+    """
+    return comparison_of(Sides(_run("a", a), _run("b", b)), seed)
+
+
+def _names(what: str, value: str | Sequence[str]) -> list[str]:
+    """Names in a list, or with commas between."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise refusal(what, value, "names in a list, or with commas between")
+    stripped = [name.strip() for name in names]
+    if not all(stripped) or len({*stripped}) < len(stripped):
+        raise refusal(what, value, "names in a list, or with commas between, each once")
+    return stripped
+
+
+def _path(what: str, value: str | Path) -> str:
+    check(what, value, PATH)
+    return str(value)
+
+
+def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
+    """What is compared of an evaluation, in memory or in a workdir."""
+    if not isinstance(given, Evaluation):
+        if not isinstance(given, str | Path):
+            raise refusal(side, given, "what jaxprune.evaluate returned, or a workdir")
+        return open_run(Path(given).expanduser())
+    texts = {} if given.perplexity is None else given.perplexity.languages
+    return EvaluatedRun(
+        name=given.model,
+        tasks={name: _evaluated(result) for name, result in given.tasks.items()},
+        perplexity={code: (figure.tokens, figure.perplexity) for code, figure in texts.items()},
+        folder=None,
+    )
+
+
+def _evaluated(result: TaskResult) -> Evaluated:
+    """As it would be read from the folder that has it."""
+    figures = result.metrics.languages.values()
+    return Evaluated(
+        result.scored,
+        protocol=result.protocol,
+        labels=to_json(result.labels),
+        parallel=any(figure.rankc is not None for figure in figures),
+    )

@@ -1,0 +1,82 @@
+"""Mask trees by their paths: what is none, or does not fit, is refused. And where leaves lie on devices."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jaxtyping import Array
+
+from jaxprune.errors import InputError
+from jaxprune.models import MaskTree, Params, named_leaves
+
+
+def masks_of(params: Params, masks: MaskTree) -> dict[str, Any]:
+    """The masks by their paths, which are paths of parameters.
+
+    Raises:
+      InputError: a mask without a parameter, of another shape, or not bool; a kernel of `params["blocks"]` without
+        a mask.
+    """
+    by_path = named_leaves("masks", masks)
+    weights = named_leaves("params", params)
+    for path, mask in by_path.items():
+        if path not in weights:
+            raise InputError(f"masks: {path} {mask.shape} has no parameter of that path")
+        if mask.dtype != bool or mask.shape != weights[path].shape:
+            raise InputError(
+                f"masks: {path} is {mask.dtype} of shape {mask.shape}; allowed: bool of the "
+                f"parameter's shape {weights[path].shape}"
+            )
+
+    for path in weights:
+        if path.startswith("blocks/") and path.endswith("/kernel") and path not in by_path:
+            raise InputError(
+                f"masks: {path} has none; allowed: masks of all kernels of the blocks, True where nothing goes"
+            )
+    return by_path
+
+
+def _is_put(leaf: Array | np.ndarray) -> TypeGuard[Array]:
+    """Whether it was put on devices by its owner; inside jit nothing is."""
+    is_traced = isinstance(leaf, jax.core.Tracer)
+    return isinstance(leaf, jax.Array) and not is_traced and leaf.committed
+
+
+def placed(leaf: Array | np.ndarray, like: Array | np.ndarray) -> Array | np.ndarray:
+    """The leaf on the devices of `like`, if that was put on some."""
+    return jax.device_put(leaf, like.sharding) if _is_put(like) else leaf
+
+
+def cut_by_xla(leaf: Array | np.ndarray) -> Array | np.ndarray:
+    """The leaf where it lies; of a mesh with explicit axes, which loops would refuse, by one without."""
+    if not _is_put(leaf) or not isinstance(leaf.sharding, NamedSharding):
+        return leaf
+    mesh, spec = leaf.sharding.mesh, leaf.sharding.spec
+    return jax.device_put(leaf, NamedSharding(Mesh(mesh.devices, mesh.axis_names), spec))
+
+
+def named_masks(masks: MaskTree) -> dict[str, Any]:
+    """The masks by their paths; refuses arrays that are none, whose zeros and ones would pass for masks."""
+    by_path = named_leaves("masks", masks)
+    for path, mask in by_path.items():
+        if mask.dtype != bool or mask.ndim not in (2, 3):
+            raise InputError(
+                f"masks: {path} is {mask.dtype} of shape {mask.shape}; allowed: bool [in, out] or [layers, in, out]"
+            )
+    return by_path
+
+
+def check_same(masks: MaskTree, other: MaskTree) -> None:
+    """Refuses two trees of different models, naming the first path that differs."""
+    ours, theirs = ({p: m.shape for p, m in named_masks(tree).items()} for tree in (masks, other))
+    for path in [*ours, *theirs]:
+        shapes = (ours.get(path), theirs.get(path))
+        if shapes[0] != shapes[1]:
+            one, two = ("missing" if shape is None else shape for shape in shapes)
+            raise InputError(
+                f"masks: {path} is {one} in the first and {two} in the second; allowed: masks of "
+                "the same model"
+            )

@@ -1,0 +1,227 @@
+"""What ShardWriter writes, read by safetensors and cut as huggingface_hub cuts it."""
+
+import json
+import os
+import tracemalloc
+
+import huggingface_hub
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxprune.errors import InputError
+from jaxprune.hf import shards
+from jaxprune.hf.safetensors_header import header_bytes
+from jaxprune.hf.shards import ShardWriter
+from jaxprune.hf.tensor_index import INDEX
+from jaxprune.hf.tensors import TensorFiles
+
+BF16 = np.dtype(ml_dtypes.bfloat16)
+
+
+def random(shape, dtype=np.float32, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def bits(array):
+    return array.shape, array.dtype, array.tobytes()
+
+
+def specs(arrays):
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()}
+
+
+def specs_of(files, names):
+    """Of tensors that are copied, by their new names."""
+    infos = {new: files.info(old) for old, new in names.items()}
+    return {new: (info.shape, info.dtype) for new, info in infos.items()}
+
+
+def copied(source, target):
+    """A checkpoint with the tensors of another one under their names."""
+    files = TensorFiles.open(source)
+    names = {name: name for name in files.names}
+    writer = ShardWriter(target, specs_of(files, names))
+    writer.copy(files, names)
+    writer.close()
+
+
+def test_what_fits_becomes_one_file(tmp_path):
+    arrays = {
+        "odd": np.array([True, False, True]),
+        "bfloat": random((3, 5), BF16),
+        "half": random(3, np.float16),
+        "transposed": random((700, 300)).T,
+        "step": random((8, 6, 4))[::2, 1:],
+        "vector": random(9)[::-1],
+        "scalar": np.float32(2.5).reshape(()),
+        "empty": np.zeros((0, 4), np.float32),
+    }
+    writer = ShardWriter(tmp_path / "new" / "hf", specs(arrays))
+    for name in reversed(arrays):  # in any order
+        assert not list(writer.folder.glob("*.safetensors"))  # nothing looks finished
+        writer.write({name: arrays[name]})
+    writer.close()
+    assert [path.name for path in writer.folder.iterdir()] == ["model.safetensors"]
+    path = writer.folder / "model.safetensors"
+    with safetensors.safe_open(path, "np") as file:
+        assert file.metadata() == {"format": "pt"}
+    loaded = safetensors.numpy.load_file(path)
+    assert {name: bits(array) for name, array in loaded.items()} == {
+        name: bits(array) for name, array in arrays.items()
+    }
+    files = TensorFiles.open(writer.folder)
+    for name in files.names:
+        assert files.info(name).offset % files.info(name).dtype.itemsize == 0
+        assert bits(files.read(name)) == bits(arrays[name])
+    assert torch.equal(
+        safetensors.torch.load_file(path)["bfloat"].float(),
+        torch.from_numpy(arrays["bfloat"].astype(np.float32)),
+    )
+
+
+def test_large_transposed_arrays_are_laid_out_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "_CHUNK", 1 << 20)
+    array = np.asfortranarray(random((2000, 3000)))
+    tracemalloc.start()
+    writer = ShardWriter(tmp_path, specs({"x": array}))
+    writer.write({"x": array})
+    writer.close()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 << 20  # the array has 24 MB
+    np.testing.assert_array_equal(TensorFiles.open(tmp_path).read("x"), array)
+
+
+sizes = st.lists(st.integers(1, 60), min_size=1, max_size=12)
+
+
+@given(sizes, st.integers(240, 500))
+@settings(deadline=None, max_examples=25)
+def test_shards_are_cut_as_huggingface_hub_cuts_them(tmp_path_factory, rows, largest):
+    """Where no tensor is larger than a shard: such a tensor's file it puts before the one that it has begun."""
+    folder = tmp_path_factory.mktemp("cut")
+    state = {f"x{i}": torch.full((n, 1), float(i)) for i, n in enumerate(rows)}
+    want = huggingface_hub.split_torch_state_dict_into_shards(state, max_shard_size=largest)
+    arrays = {name: value.numpy() for name, value in state.items()}
+    writer = ShardWriter(folder, specs(arrays), largest)
+    for name in np.random.default_rng(0).permutation(list(arrays)):
+        writer.write({str(name): arrays[name]})
+    writer.close()
+    files = {path.name: path for path in folder.glob("*.safetensors")}
+    assert {name: sorted(safetensors.numpy.load_file(path)) for name, path in files.items()} == {
+        name: sorted(names) for name, names in want.filename_to_tensors.items()
+    }
+    if want.is_sharded:
+        index = json.loads((folder / INDEX).read_text())
+        assert index == {"metadata": want.metadata, "weight_map": want.tensor_to_filename}
+        assert list(index["weight_map"]) == sorted(arrays)
+    else:
+        assert not (folder / INDEX).exists()
+    for path in files.values():
+        for name, array in safetensors.numpy.load_file(path).items():
+            assert bits(array) == bits(arrays[name])
+
+
+def test_a_tensor_that_is_larger_than_a_shard_has_one_of_its_own(tmp_path):
+    arrays = {"a": random(3), "b": random(40), "c": random(3), "d": random(3)}
+    writer = ShardWriter(tmp_path, specs(arrays), 100)
+    writer.write(arrays)
+    with pytest.raises(InputError, match="no weights"):
+        TensorFiles.open(tmp_path)
+    writer.close()
+    weight_map = json.loads((tmp_path / INDEX).read_text())["weight_map"]
+    assert weight_map == {
+        name: f"model-0000{i}-of-00003.safetensors"
+        for name, i in zip("abcd", (1, 2, 3, 3), strict=True)
+    }
+    files = TensorFiles.open(tmp_path)
+    assert {name: bits(files.read(name)) for name in files.names} == {
+        name: bits(array) for name, array in arrays.items()
+    }
+
+
+def test_copy_keeps_every_dtype(tmp_path):
+    torch.manual_seed(0)
+    state = {
+        "float": torch.randn(50, 3),
+        "half": torch.randn(50).half(),
+        "transposed": torch.randn(4, 5).t(),
+        "steps": torch.arange(5),
+    }
+    (tmp_path / "old").mkdir()
+    torch.save(state, tmp_path / "old" / "pytorch_model.bin")
+    copied(tmp_path / "old", tmp_path / "new")
+    loaded = safetensors.torch.load_file(tmp_path / "new" / "model.safetensors")
+    assert loaded.keys() == state.keys()
+    for name, tensor in loaded.items():
+        assert tensor.dtype == state[name].dtype
+        assert torch.equal(tensor, state[name])
+
+
+def test_copy_takes_bounded_memory(tmp_path):
+    array = random((6000, 1024))  # 24.6 MB, so two pieces of 16 MiB
+    safetensors.numpy.save_file({"x": array}, tmp_path / "model.safetensors")
+    head = header_bytes({"x": ((32_000, 1024), np.dtype(np.float32))})
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "model.safetensors").write_bytes(head)
+    os.truncate(tmp_path / "big" / "model.safetensors", len(head) + 4 * 32_000 * 1024)
+    peaks = []
+    for folder in (tmp_path, tmp_path / "big"):
+        files = TensorFiles.open(folder)
+        writer = ShardWriter(folder / "new", specs_of(files, {"x": "y"}))
+        tracemalloc.start()
+        writer.copy(files, {"x": "y"})
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        writer.close()
+    assert max(peaks) < 48 << 20  # the large tensor has 131 MB
+    np.testing.assert_array_equal(TensorFiles.open(tmp_path / "new").read("y"), array)
+
+
+def test_writer_refuses_misuse(tmp_path):
+    three = {"x": np.ones(3), "y": np.ones(3)}
+    writer = ShardWriter(tmp_path, specs(three))
+    writer.write({"x": np.ones(3)})
+    with pytest.raises(ValueError, match="tensor 'y' was not written"):
+        writer.close()
+    with pytest.raises(ValueError, match="tensor 'x' was already written"):
+        writer.write({"x": np.ones(3)})
+    with pytest.raises(ValueError, match="tensor 'z' was not told of"):
+        writer.write({"z": np.ones(3)})
+    for other in (np.ones(4), np.ones((3, 1)), np.ones(3, np.float32)):
+        with pytest.raises(ValueError, match=r"tensor 'y' is float.*, told was"):
+            writer.write({"y": other})
+    with pytest.raises(InputError, match="already there; export into an empty folder"):
+        ShardWriter(tmp_path, specs(three))
+    writer.write({"y": np.ones(3)})
+    writer.close()
+    with pytest.raises(InputError, match="already there; export into an empty folder"):
+        ShardWriter(tmp_path, specs(three))
+    with pytest.raises(ValueError, match="any tensor was not written"):
+        ShardWriter(tmp_path / "none", {}).close()
+    other, files = (
+        ShardWriter(tmp_path / "b", specs({"new": np.ones(3)})),
+        TensorFiles.open(tmp_path),
+    )
+    with pytest.raises(InputError, match="no tensor 'q'"):
+        other.copy(files, {"q": "q"})
+    with pytest.raises(ValueError, match="to one name"):
+        other.copy(files, {"x": "new", "q": "new"})
+
+
+def test_reading_the_folder_that_is_written_elsewhere(tmp_path):
+    """An export of an export is the same bytes: the order of tensors and the header are stable."""
+    arrays = {"b": random(3), "a": random((2, 2), BF16), "c": random((3, 3))}
+    writer = ShardWriter(tmp_path / "1", specs(arrays))
+    writer.write(arrays)
+    writer.close()
+    copied(tmp_path / "1", tmp_path / "2")
+    first, second = (tmp_path / name / "model.safetensors" for name in "12")
+    assert first.read_bytes() == second.read_bytes()
