@@ -1,0 +1,51 @@
+"""MkDocs hook: what pages say of the package's records is written from the records when the site is built."""
+
+import inspect
+import itertools
+from typing import Any
+
+import jaxprune as jp
+from jaxprune.config import as_markdown
+from jaxprune.models import FAMILIES
+from jaxprune.pruning import CRITERIA
+
+
+def _settings() -> str:
+    """The table of the README, a section for each group of fields."""
+    head, line, *rows = as_markdown().splitlines()
+    parts = []
+    for group, members in itertools.groupby(rows, lambda row: row.split("`")[1].rpartition(".")[0]):
+        parts += [f"## {group or 'General'}\n", head, line, *members, ""]
+    return "\n".join(parts)
+
+
+def _scores() -> str:
+    lines = ["| function | scores |", "| --- | --- |"]
+    for name, criterion in CRITERIA.items():
+        parameters = ", ".join(inspect.signature(getattr(jp.scores, name)).parameters)
+        lines.append(f"| `scores.{name}({parameters})` | {criterion.meaning} |")
+    return "\n".join(lines)
+
+
+def _criteria() -> str:
+    lines = ["| criterion | score |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| `{c.name}` | {c.meaning} |" for c in CRITERIA.values())])
+
+
+def _families() -> str:
+    return ", ".join(f"`{name}`" for name in sorted(FAMILIES))
+
+
+GENERATED = {
+    "settings": _settings,
+    "scores": _scores,
+    "criteria": _criteria,
+    "families": _families,
+}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Puts each generated part in the place of its `<!-- generated: NAME -->`."""
+    for name, write in GENERATED.items():
+        markdown = markdown.replace(f"<!-- generated: {name} -->", write())
+    return markdown
