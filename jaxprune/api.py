@@ -1,9 +1,8 @@
 """What `import jaxprune` offers, by the names of the rooms that it comes from."""
 
-from typing import TYPE_CHECKING, Any
-
 from jaxprune.calibration import Batch, demonstrations, token_batches
 from jaxprune.errors import InputError
+from jaxprune.evaluation.in_memory import compare, evaluate
 from jaxprune.hf import Model, export_hf, load
 from jaxprune.models import ModelConfig, forward
 from jaxprune.passes import ActivationStats, probe
@@ -18,9 +17,6 @@ from jaxprune.pruning import (
 )
 from jaxprune.runs import checkpoint
 from jaxprune.version import __version__
-
-if TYPE_CHECKING:
-    from jaxprune.evaluation.in_memory import compare, evaluate
 
 __all__ = [
     "ActivationStats",
@@ -47,11 +43,3 @@ __all__ = [
     "token_batches",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """What is imported when it is asked for: most programs evaluate nothing, and its rooms are half of all."""
-    if name in ("compare", "evaluate"):
-        from jaxprune.evaluation import in_memory
-
-        return getattr(in_memory, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
