@@ -8,14 +8,14 @@ import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# XLA compiles quickly rather than well: its compiler took most of the time of these tests. Scripts and processes that
-# tests start inherit this, so bits are compared like with like. device_jobs.optimised() takes it back where what XLA's
-# optimisations do is the question; `JAX_DISABLE_MOST_OPTIMIZATIONS=0 XLA_FLAGS= pytest` takes it back everywhere.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 # Threads that wait for each other by spinning would take the cores of the other workers.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Its compiler took most of the time of these tests. Scripts and processes that tests start inherit this, so bits are
+# compared like with like. device_jobs.optimised() takes it back where what XLA's optimisations do is the question;
+# `JAX_DISABLE_MOST_OPTIMIZATIONS=0 XLA_FLAGS= pytest` takes it back everywhere.
+import quick_compiler  # noqa: F401, I001
 
 import browser
 import jaxtyping

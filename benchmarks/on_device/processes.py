@@ -1,5 +1,6 @@
 """Steps → processes that do them; every step gets a result, whatever becomes of its process."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from on_device.job import Job
 # A step that takes longer hangs, or is too much for this machine.
 STEP_SECONDS = 180
 POLL_SECONDS = 0.1
+EXIT_SECONDS = 20
 NOT_RUN = "not run"
 
 
@@ -47,6 +49,9 @@ class Runner:
                 )  # fmt: skip
             try:
                 left, stopped = self._follow(process, left)
+                if not left:  # one that is killed may leave its device locked
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(EXIT_SECONDS)
             finally:
                 process.kill()
                 process.wait()
