@@ -42,4 +42,3 @@ __all__ = [
     "scores",
     "token_batches",
 ]
-
