@@ -9,7 +9,7 @@ def logits(job, side, model):
     """Logits of some places of the texts."""
     import jax
 
-    from jaxprune.models import logits as forward
+    from jaxprune.models import forward
     from jaxprune.passes import converted
 
     opened = job.open(model)
@@ -24,7 +24,7 @@ def logits(job, side, model):
 
         def call(params, config=config):
             with jax.default_matmul_precision("float32"):  # as in the package's own passes
-                return forward(params, config, tokens)[:, places]
+                return forward(config, params, tokens)[:, places]
 
         params = jax.tree.map(as_multiplied, opened.params)
         found[dtype] = np.asarray(jax.jit(call)(params))
