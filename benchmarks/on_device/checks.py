@@ -8,9 +8,11 @@ import numpy as np
 from on_device.job import DTYPES
 
 # Relative errors. Products of float32 whose factors are rounded to TF32 or bfloat16 on the way miss the first; products
-# of bfloat16 themselves differ in the third digit.
+# of bfloat16 themselves differ in the third digit. Where bfloat16 alone makes more of a difference on the CPU, as with
+# the outliers of real models, twice that is allowed.
 ERROR = {"float32": 1e-4, "bfloat16": 5e-2}
 # Shares of weights that both keep or both drop: a norm that is a little off moves a few weights across the threshold.
+# In bfloat16 both sides need be no nearer to each other than the CPU's bfloat16 is to its float32.
 AGREE = {"float32": 0.9999, "bfloat16": 0.99}
 WHAT = {"logits": "logits", "scores": "log-probabilities"}
 
@@ -73,33 +75,31 @@ def agreement(one, other):
 def _errors(job, model, step, what):
     """Against float32 on the CPU, which bfloat16 on the CPU is held against too, to know what rounding alone does."""
     cpu, device = (_arrays(job, side, step, model) for side in ("cpu", "device"))
-    expected, centred = cpu["float32"], step == "scores"
+    error = functools.partial(relative_error, expected=cpu["float32"], centred=step == "scores")
+    on_cpu = error(cpu["bfloat16"])
+    allowed = ERROR | {"bfloat16": max(ERROR["bfloat16"], 2 * on_cpu)}
     rows = [
-        _row(
-            f"{what}, {dtype}, against float32 on the CPU",
-            relative_error(device[dtype], expected, centred),
-            ERROR[dtype],
-        )
+        _row(f"{what}, {dtype}, against float32 on the CPU", error(device[dtype]), allowed[dtype])
         for dtype in DTYPES
     ]
-    on_cpu = relative_error(cpu["bfloat16"], expected, centred)
     return [*rows, _row(f"{what}, bfloat16 on the CPU, against float32 there", on_cpu)]
 
 
 @functools.cache
 def _masks(job, model):
     cpu, device = (_packed(_arrays(job, side, "masks", model)) for side in ("cpu", "device"))
+    on_cpu = agreement(cpu["bfloat16"], cpu["float32"])
+    allowed = AGREE | {"bfloat16": min(AGREE["bfloat16"], on_cpu)}
     rows = [
         _row(
             f"weights kept, {dtype}, as on the CPU",
             agreement(device[dtype], cpu[dtype]),
-            AGREE[dtype],
+            allowed[dtype],
             at_least=True,
         )
         for dtype in DTYPES
     ]
     across = agreement(device["bfloat16"], cpu["float32"])
-    on_cpu = agreement(cpu["bfloat16"], cpu["float32"])
     return [
         *rows,
         _row("weights kept, bfloat16, as in float32 on the CPU", across),

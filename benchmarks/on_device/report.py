@@ -126,14 +126,16 @@ def _checks(found):
 
 
 def _allowed(rows):
+    """The bound of a row, or its range where models have their own."""
     bounds = [row for row in rows if row and "allowed" in row]
     if not bounds:
         return NONE
-    allowed = bounds[0]["allowed"]
-    if allowed == 1:
+    allowed = sorted({row["allowed"] for row in bounds})
+    if allowed == [1]:
         return "yes"
     at_least = bounds[0]["at_least"]
-    return f"at least {percent(allowed, 2)}%" if at_least else f"at most {allowed:g}"
+    told = [f"{percent(one, 2)}%" if at_least else f"{one:.2g}" for one in allowed]
+    return f"at {'least' if at_least else 'most'} {' to '.join(dict.fromkeys((told[0], told[-1])))}"
 
 
 def _value(row):

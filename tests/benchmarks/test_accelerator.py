@@ -254,6 +254,23 @@ def test_weights_that_may_differ(tmp_path, apart, expected):
     assert rows["weights kept, float32, as on the CPU"] == pytest.approx(1 - apart / keep.size)
 
 
+def test_bounds_of_bfloat16_are_wider_where_it_is_coarse_on_the_cpu(tmp_path):
+    """A device may be twice as far from float32 as the CPU; its masks as far from the CPU's as these from float32's."""
+    job = Job.create(tmp_path, {}, SMALL)
+    rng = np.random.default_rng(0)
+    exact, noise = rng.standard_normal((2, 4000))
+    keep = rng.random(100_000) < 0.5
+    for side, far, flips in (("cpu", 0.1, 4000), ("device", 0.19, 7900)):
+        answers(job, side, logits={"float32": exact, "bfloat16": exact + far * noise})
+        other = keep ^ (np.arange(keep.size) < flips)
+        bits = {"float32/kernel": np.packbits(keep), "bfloat16/kernel": np.packbits(other)}
+        answers(job, side, masks=bits)
+    assert failed(job) == set()
+    answers(job, "device", logits={"float32": exact, "bfloat16": exact + 0.21 * noise})
+    checks._errors.cache_clear()
+    assert failed(job) == {"logits bfloat16"}
+
+
 # What jobs take at least.
 
 
