@@ -255,7 +255,7 @@ def test_weights_that_may_differ(tmp_path, apart, expected):
 
 
 def test_bounds_of_bfloat16_are_wider_where_it_is_coarse_on_the_cpu(tmp_path):
-    """A device may be twice as far from float32 as the CPU, and its masks as far from the CPU's as those from float32's."""
+    """A device may be twice as far from float32 as the CPU; its masks as far from the CPU's as these from float32's."""
     job = Job.create(tmp_path, {}, SMALL)
     rng = np.random.default_rng(0)
     exact, noise = rng.standard_normal((2, 4000))
