@@ -68,8 +68,10 @@ def compiled(config, mesh, dtype="bfloat16"):
     size = ROWS * mesh.size
     x = shaped(np.empty((size, LENGTH, config.d_model), bool), by_rows(mesh), jnp.float32)
     context = Context(shaped(np.empty((size, LENGTH), bool), by_rows(mesh), bool))
+    layer = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated(mesh))
+    kind = None if len(config.kinds) == 1 else layer
     passes = [
-        run_segment.lower((block, None), x, context, config=config, mesh=mesh, segment=step.segment)
+        run_segment.lower((block, kind), x, context, config=config, mesh=mesh, segment=step.segment)
         for step in PROPAGATIONS["block"].steps
     ]
     flat = flatten_dict(block, sep="/")
@@ -79,7 +81,6 @@ def compiled(config, mesh, dtype="bfloat16"):
         path: jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
         for path, leaf in kernels.items()
     }
-    layer = jax.ShapeDtypeStruct((), jnp.int32, sharding=whole)
     selection = select_block.lower(
         kernels, {"demonstrations": norms}, layer, settings=Settings(), mesh=mesh
     )
@@ -140,7 +141,7 @@ def predicted(name):
     )
     for target, kind, topology, devices, hosts in TARGETS:
         chip, (*passes, selection) = CHIPS[kind], programs[topology]
-        machines = costs.Machines(devices, 1, hosts, cpu=False)
+        machines = costs.Machines(devices, 1, hosts, platform="tpu")
         made = plan.planned(work, machines, (chip.memory, None), chip)
         peak = chip.flops["bfloat16"]
         products = costs.micro_batches(work, machines, made.samples_per_device) * sum(

@@ -3,6 +3,7 @@
 from jaxprune.devices.compiled import compiled, compiler_settings, pinned
 from jaxprune.devices.failure import termination
 from jaxprune.devices.memory import available_memory, room
+from jaxprune.devices.platform import platform
 from jaxprune.devices.products import product_dtype
 from jaxprune.devices.sharding import (
     DATA,
@@ -40,6 +41,7 @@ __all__ = [
     "on_own_rows",
     "one_cpu_device_per_core",
     "pinned",
+    "platform",
     "product_dtype",
     "replicated",
     "room",

@@ -190,7 +190,7 @@ def test_pieces_and_bytes():
 def test_a_share_of_a_block_needs_less_of_a_device():
     work = Work(config=CONFIGS["bloom"], groups=((100, 64),), dtype="bfloat16")
     whole, half = (
-        costs.device_memory(work, Machines(data=4 // model, model=model, cpu=False), 2)
+        costs.device_memory(work, Machines(data=4 // model, model=model, platform="tpu"), 2)
         for model in (1, 2)
     )
     assert half["weights"] < 0.52 * whole["weights"]
@@ -201,7 +201,7 @@ def test_what_processes_exchange_has_room_on_devices():
     config = CONFIGS["bloom"]
     work = Work(config=config, groups=(), stored="float32", params=True)
     alone, two = (
-        costs.device_memory(work, Machines(processes=count, cpu=False), 2) for count in (1, 2)
+        costs.device_memory(work, Machines(processes=count, platform="tpu"), 2) for count in (1, 2)
     )
     assert alone["exchange"] == 0
     # on one device of two: half of the checkpoint, and two blocks
@@ -250,7 +250,7 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(tokens, tmp_path, mon
 
 def test_a_smaller_micro_batch_where_two_rows_do_not_fit():
     work = Work(config=CONFIGS["bloom"], groups=((8, 4096),))
-    machines = Machines(cpu=False)
+    machines = Machines(platform="tpu")
     one, two = (sum(costs.device_memory(work, machines, rows).values()) for rows in (1, 2))
     assert plan.planned(work, machines, (two, None)).samples_per_device == 2
     smaller = plan.planned(work, machines, (two - 1, None))
