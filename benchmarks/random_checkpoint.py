@@ -22,8 +22,17 @@ SHAPES = {
         "model_type": "xglm", "d_model": 4096, "num_layers": 32, "attention_heads": 32,
         "ffn_dim": 16384, "vocab_size": 256008, "max_position_embeddings": 2048,
     },
+    "gemma-3-1b": {
+        "model_type": "gemma3_text", "hidden_size": 1152, "num_hidden_layers": 26, "num_attention_heads": 4,
+        "num_key_value_heads": 1, "head_dim": 256, "intermediate_size": 6912, "vocab_size": 262144,
+        "sliding_window": 512, "rope_theta": 1000000, "rope_local_base_freq": 10000,
+        "max_position_embeddings": 32768,
+    },
 }  # fmt: skip
-NAMES = {"bloom": ("n_layer", "vocab_size"), "xglm": ("num_layers", "vocab_size")}
+NAMES = {
+    "bloom": ("n_layer", "vocab_size"), "xglm": ("num_layers", "vocab_size"),
+    "gemma3_text": ("num_hidden_layers", "vocab_size"),
+}  # fmt: skip
 
 
 def read(name: str):

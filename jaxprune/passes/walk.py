@@ -12,10 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.experimental.layout import Layout, with_layout_constraint
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import MODEL, WHOLE, block_specs, by_rows, compiled, on_own_rows, whole
+from jaxprune.devices import (
+    MODEL,
+    WHOLE,
+    block_specs,
+    by_rows,
+    compiled,
+    on_own_rows,
+    platform,
+    whole,
+)
 from jaxprune.models import (
     SITES,
     BlockParams,
@@ -178,7 +188,7 @@ def run_segment(
     """
     specs = block_specs(layer[0], mesh)
     run = functools.partial(_segment, config, segment, specs)
-    if mesh.devices.flat[0].platform != "cpu":
+    if platform() != "cpu":
         run = functools.partial(_by_rows, run)
     return on_own_rows(run, mesh, (specs, WHOLE))(layer, state, context)
 
@@ -216,7 +226,7 @@ def _segment(
 
     def measure(site: str, u: Array) -> None:
         assert context.valid is not None
-        sums[site] = sum_of_squares(u, context.valid)
+        sums[site] = sum_of_squares(_by_tokens(u), context.valid)
 
     for position in range(segment.start, segment.stop):
         if position == INPUT:
@@ -234,6 +244,14 @@ def _segment(
         if segment.collect:
             measure(SITES[position], u)
     return (state if segment.advance else None), sums
+
+
+def _by_tokens(u: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
+    """`u`, which off CPUs lies token by token.
+
+    For a sum over tokens XLA would lay out feature by feature what is summed, and on GPUs all that leads to it.
+    """
+    return u if platform() == "cpu" else with_layout_constraint(u, Layout((0, 1, 2)))
 
 
 def _readable(

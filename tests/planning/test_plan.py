@@ -197,6 +197,20 @@ def test_a_share_of_a_block_needs_less_of_a_device():
     assert half["gathered"] > whole["gathered"] == 0
 
 
+def test_an_accelerator_holds_the_activations_of_few_rows_at_once():
+    def activations(rows, platform, dtype="bfloat16"):
+        work = Work(config=CONFIGS["bloom"], groups=((8, 4096),), dtype=dtype)
+        return costs.device_memory(work, Machines(platform=platform), rows)["activations"]
+
+    states = 4 * 4096 * 256
+    # of each more row a pass's input and output, and the states of two micro-batches
+    assert activations(4, "tpu") - activations(2, "tpu") == 2 * 4 * states
+    assert activations(4, "cpu") > 2 * activations(4, "tpu")
+    # where no kernel does it, the scores of a chunk are in the memory of the device
+    scores = activations(1, "gpu") - activations(1, "sm90")
+    assert scores == 4 * 4 * 512 * 512
+
+
 def test_what_processes_exchange_has_room_on_devices():
     config = CONFIGS["bloom"]
     work = Work(config=config, groups=(), stored="float32", params=True)
@@ -300,6 +314,7 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path, monkeypatch, capf
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line)
     assert "30 blocks, 6,041.4 million weights in them, stored as bfloat16" in lines["model"]
     assert lines["devices"] == "8: 1 process(es) of 8 x 1"
+    assert lines["attention"] == "splash attention"
     assert re.match(r"1\.\d\d GB of 16\.00 GB \(weights 0\.81 GB, activations", lines["device"])
     assert lines["read"] == "14.14 GB"
     assert "s at published rates" in lines["floor"]
