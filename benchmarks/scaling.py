@@ -1,29 +1,38 @@
 """Operations, bytes and collectives of each device on 1 to 8 devices, and predicted times on accelerators.
 
     python benchmarks/scaling.py                  # forced CPU devices
-    pip install --target TPU --no-deps libtpu     # a compiler for TPUs, which needs no TPU
-    PYTHONPATH=TPU python benchmarks/scaling.py --tpu
+    pip install libtpu "jax[cuda12]"              # compilers for TPUs and for NVIDIA's GPUs, which need none
+    python benchmarks/scaling.py --tpu
+    python benchmarks/scaling.py --gpu
 
-Nothing is run: passes over a block of BLOOM-7b1's and XGLM-7.5B's shape are compiled from shapes alone. Predicted
-time of a layer, for 100 samples of 512 tokens in bfloat16 with propagate=block, with rates of `jaxprune.chips`:
+Nothing is run: passes over a block of published shapes are compiled from shapes alone. Predicted time of a layer, for
+100 samples in bfloat16 with propagate=block, with rates of `jaxprune.planning.costs`:
 
-    compute   pieces * sum over passes of max(flops / peak, bytes / bandwidth) + bytes of the selection / bandwidth
+    compute   pieces * sum over passes of max(flops / peak, bytes / bandwidth) + selection
+    selection (bytes of the program + 19 more rounds * 4 bytes a weight) / bandwidth
     link      (block + states to and fro) / link, in the background
     layer     max(compute, link)
 
-The roofline is `plan.floor`: products at their peak, or the link, whichever is longer. There is no compiler for GPUs
-here; the H100 is given the counts of the v5e's programs.
+Operations are those of the products, attention's among them, as `costs.flops` has them: XLA does not look into kernels.
+Bytes are inputs and outputs of each operation of the compiled program. The roofline is `plan.floor`: products at their
+peak, or the link, whichever is longer. "One after another" is the time if no operation of the device ran while memory
+is read or written: the sum in place of the maximum.
 """
 
 import argparse
+import contextlib
+import dataclasses
 import os
 import re
+from pathlib import Path
+from typing import NamedTuple
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
+from hlo_bytes import moved
 from jax.experimental import topologies
 from random_checkpoint import read
 
@@ -35,16 +44,26 @@ from jaxprune.pruning import PROPAGATIONS, Settings, select_block
 
 NAMES = ("bloom-7b1", "xglm-7.5b")
 ROWS, LENGTH, SAMPLES = 2, 512, 100
+LONG_LENGTH = 2048
+# Rows whose temporaries are told, and of which models.
+LONG, LONG_NAMES = (4, 4096), ("bloom-7b1", "gemma-3-1b")
 KINDS = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
-# name, chip, topology of one host as libtpu names it, its devices, hosts
-TARGETS = (
-    ("one H100", "h100", "v5e:2x4", 1, 1),
-    ("v5e-8", "v5e", "v5e:2x4", 8, 1),
-    ("v5p-32", "v5p", "v5p:2x2x1", 4, 4),
-)
+# The bisection of a selection takes about 20 (`pruning/selection.py`), of which XLA's program shows one.
+MORE_ROUNDS = 19
 
 
-HOST_CHIPS = {"v5e:2x4": 8, "v5p:2x2x1": 4}
+class Target(NamedTuple):
+    """Machines for which time is predicted; the topology of one host as its compiler names it."""
+
+    name: str
+    chip: str
+    topology: str
+    devices: int
+    hosts: int
+
+
+H100 = Target("one H100", "h100", "h100", 1, 1)
+TPUS = (Target("v5e-8", "v5e", "v5e:2x4", 8, 1), Target("v5p-32", "v5p", "v5p:2x2x1", 4, 4))
 # so that libtpu does not look for one
 NO_TPU = {
     "TPU_SKIP_MDS_QUERY": "1",
@@ -53,7 +72,7 @@ NO_TPU = {
 }
 
 
-def compiled(config, mesh, dtype="bfloat16"):
+def compiled(config, mesh, rows=ROWS, length=LENGTH, dtype="bfloat16"):
     """The passes of propagate=block and the selection, compiled for a mesh."""
 
     def shaped(leaf, sharding, kind):
@@ -65,11 +84,13 @@ def compiled(config, mesh, dtype="bfloat16"):
         abstract,
         block_shares(abstract, mesh),
     )
-    size = ROWS * mesh.size
-    x = shaped(np.empty((size, LENGTH, config.d_model), bool), by_rows(mesh), jnp.float32)
-    context = Context(shaped(np.empty((size, LENGTH), bool), by_rows(mesh), bool))
+    size = rows * mesh.size
+    x = shaped(np.empty((size, length, config.d_model), bool), by_rows(mesh), jnp.float32)
+    context = Context(shaped(np.empty((size, length), bool), by_rows(mesh), bool))
+    layer = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated(mesh))
+    kind = None if len(config.kinds) == 1 else layer
     passes = [
-        run_segment.lower((block, None), x, context, config=config, mesh=mesh, segment=step.segment)
+        run_segment.lower((block, kind), x, context, config=config, mesh=mesh, segment=step.segment)
         for step in PROPAGATIONS["block"].steps
     ]
     flat = flatten_dict(block, sep="/")
@@ -79,7 +100,6 @@ def compiled(config, mesh, dtype="bfloat16"):
         path: jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
         for path, leaf in kernels.items()
     }
-    layer = jax.ShapeDtypeStruct((), jnp.int32, sharding=whole)
     selection = select_block.lower(
         kernels, {"demonstrations": norms}, layer, settings=Settings(), mesh=mesh
     )
@@ -109,17 +129,40 @@ def forced():
             )
 
 
-def tpu_programs(config, topology, model=1):
-    """The programs of `compiled` for all chips of a host that is not there."""
-    there = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
-    with mock.patch.object(jax, "default_backend", return_value="tpu"):
-        return compiled(config, mesh_of(there, model))
+def topology(target):
+    """The chips of a host that is not there."""
+    if target.chip == "h100":
+        about = Path(__file__).with_name("h100.txtpb").read_text()
+        how = {"platform": "cuda", "topology": "1x1x1", "target_config": about}
+    else:
+        how = {"platform": "tpu"}
+    return topologies.get_topology_desc(target.topology, **how).devices
+
+
+@contextlib.contextmanager
+def pretending(devices):
+    """Programs are traced as they are where these devices are."""
+    from jax._src.cudnn import fused_attention_stablehlo as cudnn  # asks a GPU of which kind it is
+
+    with (
+        mock.patch.object(jax, "default_backend", return_value=devices[0].platform),
+        mock.patch.object(jax, "local_devices", return_value=list(devices)),
+        mock.patch.object(cudnn, "check_compute_capability", return_value=True),
+    ):
+        yield
+
+
+def programs(config, target, model=1, **how):
+    """What `compiled` gives for all chips of a target's host."""
+    there = topology(target)
+    with pretending(there):
+        return compiled(config, mesh_of(there, model), **how)
 
 
 def shares(config):
     """What a chip of a v5e-8 holds in the statistics pass, with whole blocks and with quarters."""
     for model in (1, 4):
-        statistics, *others = tpu_programs(config, "v5e:2x4", model)
+        statistics, *others = programs(config, TPUS[0], model)
         memory = statistics.memory_analysis()
         found = sorted({kind for program in (statistics, *others) for kind in counts(program)[2]})
         print(
@@ -129,37 +172,77 @@ def shares(config):
         )
 
 
-def predicted(name):
-    config = read(name)
-    programs = {
-        topology: [counts(program) for program in tpu_programs(config, topology)]
-        for topology in dict.fromkeys(topology for _, _, topology, _, _ in TARGETS)
-    }
-    work = costs.Work(
-        config=config, groups=((SAMPLES, LENGTH),), dtype="bfloat16", stored="bfloat16"
+def temporaries(name, target):
+    """What a chip holds besides arguments and results in the passes over long rows, and all that against the plan."""
+    config, (rows, length) = read(name), LONG
+    held = [
+        program.memory_analysis() for program in programs(config, target, rows=rows, length=length)
+    ]
+    found = [memory.temp_size_in_bytes / 1e6 for memory in held[:2]]
+    whole = [
+        memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+        for memory in held[:2]
+    ]
+    work = costs.Work(config=config, groups=((rows, length),), dtype="bfloat16")
+    machines = costs.Machines(platform=CHIPS[target.chip].platform)
+    parts = costs.device_memory(work, machines, rows)
+    another = 2 * 4 * rows * length * config.d_model  # the states of a second micro-batch
+    predicted = parts["weights"] // 2 + parts["activations"] - another
+    print(
+        f"{name}, {target.chip}, {rows} x {length} tokens: temporaries {found[0]:.0f} MB (statistics), "
+        f"{found[1]:.0f} MB (forward); with arguments and results {max(whole) / 1e9:.2f} GB, "
+        f"planned {predicted / 1e9:.2f} GB",
+        flush=True,
     )
-    for target, kind, topology, devices, hosts in TARGETS:
-        chip, (*passes, selection) = CHIPS[kind], programs[topology]
-        machines = costs.Machines(devices, 1, hosts, cpu=False)
-        made = plan.planned(work, machines, (chip.memory, None), chip)
-        peak = chip.flops["bfloat16"]
-        products = costs.micro_batches(work, machines, made.samples_per_device) * sum(
-            max(flops / peak, moved / chip.bandwidth) for flops, moved, _ in passes
-        )
-        # every device ranks its share of the columns; the programs are for all chips of a host
-        select = selection[1] / chip.bandwidth * HOST_CHIPS[topology] / devices
-        floors = plan.floor(made)
-        total, floor = (
-            max(config.n_layers * (products + select), floors["link"]),
-            max(floors.values()),
-        )
-        device, host = sum(made.device.values()), sum(made.host.values())
-        print(
-            f"{name} on {target}: device {device / 1e9:.2f} GB, host {host / 1e9:.2f} GB; passes "
-            f"{config.n_layers * products:.2f} s, selection {config.n_layers * select:.2f} s, link "
-            f"{floors['link']:.2f} s: predicted {total:.2f} s, roofline {floor:.2f} s ({floor / total:.0%})",
-            flush=True,
-        )
+
+
+def operations(config, length):
+    """Of the products of the two passes over a micro-batch of a device."""
+
+    def of_layers(count):
+        few = dataclasses.replace(config, n_layers=count)
+        work = costs.Work(config=few, groups=((ROWS, length),), propagate="dense")
+        return costs.flops(work)
+
+    statistics = of_layers(1)  # nothing computes the last block's output
+    return statistics, of_layers(2) - statistics
+
+
+def predicted(name, target, length=LENGTH):
+    config, chip = read(name), CHIPS[target.chip]
+    *passes, selection = programs(config, target, length=length)
+
+    def bytes_of(program):
+        return moved(program.as_text()) if target is H100 else counts(program)[1]
+
+    work = costs.Work(
+        config=config, groups=((SAMPLES, length),), dtype="bfloat16", stored="bfloat16"
+    )
+    machines = costs.Machines(target.devices, 1, target.hosts, chip.platform)
+    made = plan.planned(work, machines, (chip.memory, None), chip)
+    pieces = costs.micro_batches(work, machines, made.samples_per_device)
+    times = [
+        (flops / chip.flops["bfloat16"], bytes_of(program) / chip.bandwidth)
+        for flops, program in zip(operations(config, length), passes, strict=True)
+    ]
+    # a device ranks its share of the columns
+    ranked = sum(costs.kernel_sizes(config).values()) / target.devices
+    select = (bytes_of(selection) + MORE_ROUNDS * 4 * ranked) / chip.bandwidth
+    floors = plan.floor(made)
+    total, apart = (
+        max(config.n_layers * (pieces * sum(map(both, times)) + select), floors["link"])
+        for both in (max, sum)
+    )
+    floor = max(floors.values())
+    device, host = sum(made.device.values()), sum(made.host.values())
+    print(
+        f"{name} on {target.name}, {SAMPLES} x {length}: device {device / 1e9:.2f} GB, host {host / 1e9:.2f} GB; "
+        f"passes {config.n_layers * pieces * sum(map(max, times)):.2f} s, "
+        f"selection {config.n_layers * select:.2f} s, link {floors['link']:.2f} s: "
+        f"predicted {total:.2f} s, roofline {floor:.2f} s ({floor / total:.0%}); "
+        f"one after another {apart:.2f} s ({floor / apart:.0%})",
+        flush=True,
+    )
 
 
 def main():
@@ -167,15 +250,25 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tpu", action="store_true", help="predictions, with libtpu's compiler")
+    parser.add_argument("--gpu", action="store_true", help="predictions, with XLA's for GPUs")
     arguments = parser.parse_args()
     jax.config.update("jax_platforms", "cpu")  # libtpu is a compiler here, and no backend
     jax.config.update("jax_num_cpu_devices", 8)
+    os.environ |= NO_TPU
     if arguments.tpu:
-        os.environ |= NO_TPU
         shares(read("bloom-7b1"))
+        for name in LONG_NAMES:
+            temporaries(name, TPUS[0])
         for name in NAMES:
-            predicted(name)
-    else:
+            for target in TPUS:
+                predicted(name, target)
+    if arguments.gpu:
+        for name in LONG_NAMES:
+            temporaries(name, H100)
+        for name in NAMES:
+            for length in (LENGTH, LONG_LENGTH):
+                predicted(name, H100, length)
+    if not (arguments.tpu or arguments.gpu):
         forced()
 
 

@@ -29,6 +29,8 @@ from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.hf import tensors
 from jaxprune.hf.source import InMemory
 from jaxprune.models import ModelConfig, init
+from jaxprune.models.attention import attend, by_keys
+from jaxprune.passes import walk
 from jaxprune.passes.blocks import blocks
 from jaxprune.runs import checkpoint, pipeline
 from jaxprune.runs.pipeline import prune_from_config
@@ -103,7 +105,7 @@ def last_bits(kernel, norm):
 
 
 # What is compared: three architectures, both dtypes, every propagation; a user's criterion, which may compare columns,
-# on a model whose products are large enough to be split over threads.
+# on a model whose products are large enough to be split over threads; programs as they are on accelerators.
 CASES = {
     "xglm-float32": {"dtype": "float32", "propagate": "site"},
     "bloom-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
@@ -111,6 +113,7 @@ CASES = {
     "wider-own": {
         "dtype": "float32", "propagate": "dense", "length": 160, "criterion": last_bits
     },
+    "bloom-elsewhere": {"dtype": "float32", "propagate": "block", "length": 44},
 }  # fmt: skip
 # What is run on eight devices, by the name of its file: every case on all of them, and on another mesh, of fewer
 # devices or of groups of devices that share a block.
@@ -119,6 +122,7 @@ RUNS = {case: (case, (8, 1)) for case in CASES} | {
     "four groups": ("xglm-float32", (4, 2)),
     "two groups": ("bloom-bfloat16", (2, 4)),
     "one group": ("wider-own", (1, 8)),
+    "shared elsewhere": ("bloom-elsewhere", (4, 2)),
 }
 # Those that are also compared with XLA's optimisations on: both dtypes, blocks whole and shared,
 # products that are split over threads. The last one with these alone: without them, XLA of JAX 0.11 rounds otherwise
@@ -131,7 +135,13 @@ def run_case(case, folder, *mesh):
     """One case; `folder` holds the tiny models by name."""
     name = case.partition("-")[0]
     model = xglm_shaped(1, 256, 1024) if name == "wider" else jp.load(folder / name)
-    return pruned(model, device_mesh(*mesh), **CASES[case])
+    with pytest.MonkeyPatch.context() as patch:
+        if case.endswith("elsewhere"):  # chunks of keys, one row after another
+            for module in (attend, walk):
+                patch.setattr(module, "platform", lambda: "gpu")
+            patch.setattr(by_keys, "CHUNKS", (16,))
+            patch.setattr(walk, "TOKENS_AT_ONCE", 44)
+        return pruned(model, device_mesh(*mesh), **CASES[case])
 
 
 def prune_all(folder, out, *files):

@@ -4,6 +4,7 @@ from jaxprune.devices.compilation import Compilation, compiling, keep_compiled
 from jaxprune.devices.compiled import compiled, compiler_settings, pinned
 from jaxprune.devices.failure import termination
 from jaxprune.devices.memory import available_memory, room
+from jaxprune.devices.platform import platform
 from jaxprune.devices.products import product_dtype
 from jaxprune.devices.sharding import (
     DATA,
@@ -44,6 +45,7 @@ __all__ = [
     "on_own_rows",
     "one_cpu_device_per_core",
     "pinned",
+    "platform",
     "product_dtype",
     "replicated",
     "room",

@@ -8,6 +8,7 @@ from jaxprune.models.family import Family
 from jaxprune.models.heads import logits_of
 from jaxprune.models.model import (
     Modules,
+    attention_path,
     family_of,
     forward,
     init,
@@ -48,6 +49,7 @@ __all__ = [
     "ScoreTree",
     "Scoring",
     "Tree",
+    "attention_path",
     "capped",
     "causal_attention",
     "checked_kind",

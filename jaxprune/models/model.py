@@ -14,6 +14,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.errors import InputError, refusal, shown
+from jaxprune.models.attention import Path as AttentionPath
+from jaxprune.models.attention import path_for
 from jaxprune.models.attributes import read_config
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
@@ -62,6 +64,17 @@ def modules(config: ModelConfig) -> Modules:
 
     family = family_of(config)
     return Modules(abstract(family.embed), abstract(family.block), abstract(family.head))
+
+
+def attention_path(config: ModelConfig, dtype: str, platform: str) -> AttentionPath:
+    """The path of attention in rows that are one sequence each, as in pruning.
+
+    Args:
+      dtype: of the products.
+      platform: as `devices.platform` has it.
+    """
+    block = nnx.merge(*modules(config).block)  # of shapes, without memory
+    return path_for(platform, dtype, config.head_dim, block.attention.scoring)
 
 
 def layer_kind(config: ModelConfig, layer: int) -> Int[np.ndarray, ""] | None:

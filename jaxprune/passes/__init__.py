@@ -22,6 +22,7 @@ from jaxprune.passes.walk import (
     Segment,
     embed,
     embed_tokens,
+    rows_at_once,
     run_segment,
 )
 
@@ -47,6 +48,7 @@ __all__ = [
     "embed_tokens",
     "prefetch",
     "probe",
+    "rows_at_once",
     "run_and_measure",
     "run_segment",
     "stack",

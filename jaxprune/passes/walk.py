@@ -12,10 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.experimental.layout import Layout, with_layout_constraint
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import MODEL, WHOLE, block_specs, by_rows, compiled, on_own_rows, whole
+from jaxprune.devices import (
+    MODEL,
+    WHOLE,
+    block_specs,
+    by_rows,
+    compiled,
+    on_own_rows,
+    platform,
+    whole,
+)
 from jaxprune.models import (
     SITES,
     BlockParams,
@@ -33,6 +43,10 @@ INPUT, OUTPUT = 0, len(SITES) + 1
 
 # The site that no kernel reads: the output of a block, whose features the analysis looks at.
 HIDDEN = "hidden"
+
+# Tokens that an accelerator takes through a segment at once: they fill its products, and what a segment holds on the
+# way does not grow with the rows of a micro-batch.
+TOKENS_AT_ONCE = 4096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,8 +187,29 @@ def run_segment(
       every sample, float32 [B, D_site], of each site reached (with `collect`) and of HIDDEN (with `hidden`).
     """
     specs = block_specs(layer[0], mesh)
-    call = on_own_rows(functools.partial(_segment, config, segment, specs), mesh, (specs, WHOLE))
-    return call(layer, state, context)
+    run = functools.partial(_segment, config, segment, specs)
+    if platform() != "cpu":
+        run = functools.partial(_by_rows, run)
+    return on_own_rows(run, mesh, (specs, WHOLE))(layer, state, context)
+
+
+def rows_at_once(rows: int, length: int) -> int:
+    """Of a micro-batch's rows on one accelerator, those that go through a segment together; they divide it evenly."""
+    even = (n for n in range(rows, 0, -1) if rows % n == 0)
+    return next((n for n in even if n * length <= TOKENS_AT_ONCE), 1)
+
+
+def _by_rows(
+    run: Callable[..., Any], layer: tuple[BlockParams, Kind], state: Any, context: Context
+) -> Any:
+    """What `run` gives for all rows, of which it gets `rows_at_once` after another."""
+    rows, length = jax.tree.leaves(state)[0].shape[:2]
+    some = rows_at_once(rows, length)
+    if some == rows:
+        return run(layer, state, context)
+    cut = jax.tree.map(lambda x: x.reshape(-1, some, *x.shape[1:]), (state, context))
+    out = jax.lax.map(lambda rows: run(layer, *rows), cut)
+    return jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), out)
 
 
 def _segment(
@@ -191,7 +226,7 @@ def _segment(
 
     def measure(site: str, u: Array) -> None:
         assert context.valid is not None
-        sums[site] = sum_of_squares(u, context.valid)
+        sums[site] = sum_of_squares(_by_tokens(u), context.valid)
 
     for position in range(segment.start, segment.stop):
         if position == INPUT:
@@ -209,6 +244,14 @@ def _segment(
         if segment.collect:
             measure(SITES[position], u)
     return (state if segment.advance else None), sums
+
+
+def _by_tokens(u: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
+    """`u`, which off CPUs lies token by token.
+
+    For a sum over tokens XLA would lay out feature by feature what is summed, and on GPUs all that leads to it.
+    """
+    return u if platform() == "cpu" else with_layout_constraint(u, Layout((0, 1, 2)))
 
 
 def _readable(

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from jaxprune.calibration import Batch
 from jaxprune.hf import shapes, size
-from jaxprune.models import SITES, ModelConfig, family_of
+from jaxprune.models import SITES, ModelConfig, attention_path, family_of
+from jaxprune.passes import rows_at_once
 
 # Resident memory of a script that has imported its packages and compiled a model's passes, and of a tokenizer with
 # what it is imported with; measured on Linux. Outside scripts that is torch as well, where it is installed.
@@ -55,18 +56,23 @@ class Machines:
     Attributes:
       data, model: the mesh of each process, see `sharding.device_mesh`.
       processes: one a host.
-      cpu: devices are cores, whose memory is the host's.
+      platform: as `devices.platform` has it.
     """
 
     data: int = 1
     model: int = 1
     processes: int = 1
-    cpu: bool = True
+    platform: str = "cpu"
 
     @property
     def devices(self) -> int:
         """Of one process."""
         return self.data * self.model
+
+    @property
+    def cpu(self) -> bool:
+        """Whether devices are cores, whose memory is the host's."""
+        return self.platform == "cpu"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +80,14 @@ class Chip:
     """One device.
 
     Attributes:
+      platform: as `devices.platform` has it.
       flops: by dtype of the factors, operations a second; sums are float32.
       memory: bytes.
       bandwidth: of the memory, bytes a second.
       link: from the host's memory, bytes a second.
     """
 
+    platform: str
     flops: dict[str, float]
     memory: float
     bandwidth: float
@@ -89,9 +97,9 @@ class Chip:
 # H100 SXM: NVIDIA's data sheet, dense; its link is PCIe 5.0 x16. v5e, v5p: cloud.google.com/tpu/docs; their links are
 # what jax-ml.github.io/scaling-book takes for PCIe. A TPU makes a float32 product of six bfloat16 ones.
 CHIPS = {
-    "h100": Chip({"bfloat16": 989e12, "float32": 67e12}, 80e9, 3.35e12, 64e9),
-    "v5e": Chip({"bfloat16": 197e12, "float32": 197e12 / 6}, 16e9, 819e9, 15e9),
-    "v5p": Chip({"bfloat16": 459e12, "float32": 459e12 / 6}, 95 * 2**30, 2765e9, 15e9),
+    "h100": Chip("sm90", {"bfloat16": 989e12, "float32": 67e12}, 80e9, 3.35e12, 64e9),
+    "v5e": Chip("tpu", {"bfloat16": 197e12, "float32": 197e12 / 6}, 16e9, 819e9, 15e9),
+    "v5p": Chip("tpu", {"bfloat16": 459e12, "float32": 459e12 / 6}, 95 * 2**30, 2765e9, 15e9),
 }
 
 
@@ -180,14 +188,17 @@ def bytes_written(work: Work) -> int:
     return 2 * masks + whole * (work.hf + work.params)  # of the masks progress/ holds a copy
 
 
-def _activations(work: Work, samples: int, length: int) -> int:
-    config, tokens = work.config, samples * length
-    # the widest activation before and after its function; attention's scores are chunks, or as large at most
-    width = 2 * config.d_ff + config.d_model
+def _activations(work: Work, machines: Machines, samples: int, length: int) -> int:
+    config = work.config
+    rows = samples if machines.cpu else rows_at_once(samples, length)
+    heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
+    # the widest activation before and after its function, or queries, keys and values in two layouts
+    width = 2 * max(config.d_ff, heads) + config.d_model
     if work.propagate == "dense" and work.dtype == "float32":
         # the sums may run beside the products and read the same arrays, so hardly one is reused
-        width += 4 * config.d_model + 2 * (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
-    return 4 * tokens * (2 * config.d_model + width)
+        width += 4 * config.d_model + 2 * heads
+    scores = attention_path(config, work.dtype, machines.platform).scores(rows * config.n_heads)
+    return 4 * length * (samples * 2 * config.d_model + rows * width) + scores
 
 
 def _ranking(work: Work, machines: Machines) -> int:
@@ -217,7 +228,7 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
     states = 2 * 4 * held * config.d_model
     if work.propagate == "site":
         states += 2 * 4 * held * max(site_widths(config).values())
-    busy = _activations(work, samples_per_device, length) + states
+    busy = _activations(work, machines, samples_per_device, length) + states
     # with the masks, on their way to the weights
     selecting = _ranking(work, machines) + _selected(work) // machines.model
     parts = {

@@ -11,11 +11,11 @@ import jax
 from jax.sharding import Mesh
 
 from jaxprune.calibration import KINDS, Batch, token_batches
-from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
+from jaxprune.devices import DATA, MODEL, device_mesh, platform, product_dtype, room
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
-from jaxprune.models import ModelConfig, load_config
+from jaxprune.models import ModelConfig, attention_path, load_config
 from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.planning import costs
 from jaxprune.planning.costs import CHIPS, Chip, Machines, Work
@@ -141,8 +141,7 @@ def plan_of(
 
 
 def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
-    cpu = mesh.devices.flat[0].platform == "cpu"
-    machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], processes, cpu)
+    machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], processes, platform())
     return planned(work, machines, room(mesh))
 
 
@@ -171,7 +170,7 @@ def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int
         raise InputError(
             f"mesh.data={run.mesh.data}, mesh.model={run.mesh.model}: allowed with --chip: numbers of devices"
         )
-    machines = Machines(run.mesh.data, run.mesh.model, processes, cpu=False)
+    machines = Machines(run.mesh.data, run.mesh.model, processes, CHIPS[chip].platform)
     return planned(work, machines, (CHIPS[chip].memory, None), CHIPS[chip])
 
 
@@ -232,6 +231,7 @@ def print_plan(run: ConfigDict, plan: Plan) -> None:
         "devices": f"{every}: {machines.processes} process(es) of {machines.data} x {machines.model}",
         "micro-batch": f"{plan.samples_per_device} samples a device, "
         f"{costs.micro_batches(work, machines, plan.samples_per_device)} in a pass",
+        "attention": attention_path(work.config, work.dtype, machines.platform).name,
         "device": _parts(plan.device, plan.room[0]),
         "host": _parts(plan.host, plan.room[1]),
         "operations": f"{operations:.3g}, {operations / every:.3g} a device",

@@ -18,9 +18,10 @@ import jax
 from flax.traverse_util import flatten_dict
 
 from jaxprune.calibration import Batch, digest
-from jaxprune.devices import compiler_settings, hosts, product_dtype
+from jaxprune.devices import compiler_settings, hosts, platform, product_dtype
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
+from jaxprune.models import attention_path
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -43,6 +44,7 @@ def identity(
       batches: the calibration set.
     """
     fields = {name: config[name] for name in _FIELDS}
+    products = product_dtype(config.dtype)
     plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
     return {
         **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
@@ -51,7 +53,8 @@ def identity(
         "code": _code(),
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),
-        "products": product_dtype(config.dtype),
+        "products": products,
+        "attention": attention_path(model.config, products, platform()).name,
         **compiler_settings(),
     }
 

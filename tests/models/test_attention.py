@@ -1,4 +1,4 @@
-"""Attention in chunks against the plain softmax of a numpy loop."""
+"""Every path of attention against the plain softmax of a numpy loop."""
 
 import functools
 
@@ -6,26 +6,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.pallas.ops.tpu import splash_attention
 
-from jaxprune.models.attention import Prefix, Scoring, causal_attention
+from jaxprune.models.attention import Prefix, Scoring, attend, by_keys, causal_attention, fused
 from jaxprune.models.layers import alibi_slopes
 from jaxprune.models.positions import Tree
 
 SCALE = 0.4
 
 
+def on_cpu_too(patch):
+    """Kernels of accelerators as they run on CPUs, with blocks and chunks so small that there are several."""
+    make = splash_attention.make_splash_mha_single_device
+    interpreted = functools.partial(make, interpret=True)
+    patch.setattr(splash_attention, "make_splash_mha_single_device", interpreted)
+    patch.setattr(fused, "_BLOCK", 128)
+    patch.setattr(by_keys, "CHUNKS", (32,))
+
+
 def attention(
-    q, k, v, *, alibi=False, dtype=jnp.float32, kind=None, backend="cpu", softcap=None,
+    q, k, v, *, alibi=False, dtype=jnp.float32, kind=None, platform="cpu", softcap=None,
     windows=(None,), rounded=False, **more,
 ):  # fmt: skip
-    """`causal_attention` as one program, with ALiBi's slopes or without, on the path of a backend."""
+    """`causal_attention` as one program, with ALiBi's slopes or without, on the path of a platform."""
     slopes = alibi_slopes(q.shape[2]) if alibi else None
     scoring = Scoring(SCALE, slopes, softcap, windows, rounded)
     call = functools.partial(causal_attention, scoring=scoring, dtype=dtype)
     more["kind"] = None if kind is None else np.int32(kind)
     with pytest.MonkeyPatch.context() as patch:
-        # XLA's own kernel, the path of accelerators, runs on CPUs too
-        patch.setattr(jax, "default_backend", lambda: backend)
+        patch.setattr(attend, "platform", lambda: platform)
+        on_cpu_too(patch)
         return np.asarray(jax.jit(call)(q, k, v, **more))
 
 
@@ -90,14 +100,15 @@ def inputs(B, T, N, K, H, seed=0):
 # T, N, K, H: lengths that are no multiple of a chunk, below one chunk and over several of them (with 32 queries a key
 # head, 70 keys already need smaller ones), grouped and single key heads.
 SHAPES = [(1, 2, 2, 4), (33, 4, 4, 8), (37, 6, 2, 5), (97, 3, 1, 8), (70, 64, 2, 4)]
-# ALiBi or not, one chunk and two of grouped heads, on both paths
+# ALiBi or not, one chunk and several of grouped heads, on the paths that know trees and prefixes
 CASES = [
     ((33, 4, 4, 8), True, "cpu"),
     ((97, 6, 2, 5), False, "cpu"),
     ((97, 6, 2, 5), True, "cpu"),
     ((37, 6, 2, 5), False, "gpu"),
-    ((37, 6, 2, 5), True, "gpu"),
+    ((97, 6, 2, 5), True, "gpu"),
 ]
+PLATFORMS = ("cpu", "gpu", "tpu")
 
 
 @pytest.mark.parametrize("alibi", [False, True])
@@ -112,19 +123,23 @@ def test_equals_the_plain_softmax(shape, alibi):
 
 
 @pytest.mark.parametrize("alibi", [False, True])
-def test_the_path_of_accelerators_equals_it_too(alibi):
-    q, k, v = inputs(2, 37, 6, 2, 5)
-    got = attention(q, k, v, alibi=alibi, backend="gpu")
-    want = plain(q, k, v, alibi_slopes(6) if alibi else None)
+@pytest.mark.parametrize("shape", [(37, 4, 4, 8), (150, 6, 2, 5)])
+@pytest.mark.parametrize("platform", ["gpu", "tpu"])
+def test_the_paths_of_accelerators_equal_it_too(platform, shape, alibi):
+    T, N, K, H = shape
+    q, k, v = inputs(2, T, N, K, H)
+    got = attention(q, k, v, alibi=alibi, platform=platform)
+    assert got.dtype == np.float32
+    want = plain(q, k, v, alibi_slopes(N) if alibi else None)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize(("shape", "alibi", "backend"), CASES)
-def test_in_trees_a_token_sees_its_ancestors(shape, alibi, backend):
+@pytest.mark.parametrize(("shape", "alibi", "platform"), CASES)
+def test_in_trees_a_token_sees_its_ancestors(shape, alibi, platform):
     T, N, K, H = shape
     q, k, v = inputs(2, T, N, K, H)
     parents, tree = random_tree(2, T)
-    got = attention(q, k, v, alibi=alibi, tree=tree, backend=backend)
+    got = attention(q, k, v, alibi=alibi, tree=tree, platform=platform)
     want = plain_tree(q, k, v, parents, alibi_slopes(N) if alibi else None)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
 
@@ -143,13 +158,13 @@ def behind_prefix(q, k, v):
     return Prefix(keys, values, np.int32(11)), (q_whole, k_whole, v_whole)
 
 
-@pytest.mark.parametrize(("shape", "alibi", "backend"), CASES)
-def test_a_prefix_stands_before_every_row(shape, alibi, backend):
+@pytest.mark.parametrize(("shape", "alibi", "platform"), CASES)
+def test_a_prefix_stands_before_every_row(shape, alibi, platform):
     T, N, K, H = shape
     q, k, v = inputs(2, T, N, K, H)
     there, whole = behind_prefix(q, k, v)
     want = plain(*whole, alibi_slopes(N) if alibi else None)
-    got = attention(q, k, v, alibi=alibi, prefix=there, backend=backend)
+    got = attention(q, k, v, alibi=alibi, prefix=there, platform=platform)
     np.testing.assert_allclose(got, want[:, 11:], rtol=1e-4, atol=2e-5)
 
 
@@ -157,43 +172,47 @@ def test_a_prefix_stands_before_every_row(shape, alibi, backend):
 WINDOWS = (None, 20)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("kind", [0, 1])
 @pytest.mark.parametrize("softcap", [None, 1.5])
-def test_windows_and_capped_scores(softcap, kind, backend):
+def test_windows_and_capped_scores(softcap, kind, platform):
     q, k, v = inputs(2, 150, 6, 2, 5)
-    got = attention(q, k, v, windows=WINDOWS, kind=kind, softcap=softcap, backend=backend)
+    got = attention(q, k, v, windows=WINDOWS, kind=kind, softcap=softcap, platform=platform)
     want = plain(q, k, v, None, WINDOWS[kind], softcap)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-def test_a_window_in_trees_counts_ancestors(backend):
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_a_window_in_trees_counts_ancestors(platform):
     q, k, v = inputs(2, 97, 6, 2, 5)
     parents, tree = random_tree(2, 97)
     parents[0], tree.depth[0], tree.ends[0] = np.arange(-1, 96), np.arange(97), 97  # one long path
-    got = attention(q, k, v, windows=WINDOWS, kind=1, tree=tree, backend=backend)
+    got = attention(q, k, v, windows=WINDOWS, kind=1, tree=tree, platform=platform)
     want = plain_tree(q, k, v, parents, None, 20)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-def test_a_window_reaches_into_the_prefix(backend):
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_a_window_reaches_into_the_prefix(platform):
     q, k, v = inputs(2, 97, 6, 2, 5)
     there, whole = behind_prefix(q, k, v)
-    got = attention(q, k, v, windows=WINDOWS, kind=1, prefix=there, backend=backend)
+    got = attention(q, k, v, windows=WINDOWS, kind=1, prefix=there, platform=platform)
     want = plain(*whole, None, 20)[:, 11:]
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
 
 
-def test_chunks_outside_the_window_are_not_computed():
+@pytest.mark.parametrize(
+    ("platform", "keys", "first"), [("cpu", 40, 64), ("gpu", 64, 96), ("tpu", 128, 256)]
+)
+def test_chunks_outside_the_window_are_not_computed(platform, keys, first):
     """A key that is read and masked would still make NaN of 0 · NaN."""
-    q, k, v = inputs(1, 150, 6, 2, 5)
-    want = attention(q, k, v, windows=WINDOWS, kind=1)
-    k[:, :40], v[:, :40] = np.nan, np.nan
-    got = attention(q, k, v, windows=WINDOWS, kind=1)
-    np.testing.assert_array_equal(got[:, 64:], want[:, 64:])
-    assert np.isnan(attention(q, k, v, windows=WINDOWS, kind=0)[:, 64:]).all()
+    q, k, v = inputs(1, 300, 6, 2, 5)
+    want = attention(q, k, v, windows=WINDOWS, kind=1, platform=platform)
+    k[:, :keys], v[:, :keys] = np.nan, np.nan
+    got = attention(q, k, v, windows=WINDOWS, kind=1, platform=platform)
+    np.testing.assert_array_equal(got[:, first:], want[:, first:])
+    whole = attention(q, k, v, windows=WINDOWS, kind=0, platform=platform)
+    assert np.isnan(whole[:, first:]).all()
 
 
 def test_layers_of_several_kinds_must_say_which():
@@ -201,27 +220,41 @@ def test_layers_of_several_kinds_must_say_which():
         attention(*inputs(1, 40, 2, 2, 8), windows=WINDOWS)
 
 
-def test_rows_of_pads_hold_no_nan():
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_rows_of_pads_hold_no_nan(platform):
     q, k, v = inputs(1, 40, 2, 2, 8)
     nothing = np.zeros((1, 40), np.int32)  # as filled-up rows have it
-    assert np.isfinite(attention(q, k, v, tree=Tree(nothing, nothing))).all()
+    got = attention(q, k, v, tree=Tree(nothing, nothing), platform=platform)
+    assert np.isfinite(got).all()
 
 
-def test_keys_behind_a_query_never_reach_it():
-    """What pads hold, infinities among it, leaves the bits of the tokens before them alone."""
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_keys_behind_a_query_never_reach_it(platform):
+    """What pads hold, infinities and NaN among it, leaves the bits of the tokens before them alone."""
     q, k, v = inputs(1, 50, 4, 2, 8)
-    before = attention(q, k, v)
+    before = attention(q, k, v, platform=platform)
     for array, rubbish in ((q, 1e30), (k, np.inf), (v, 3e38)):
         array[:, 30:] = rubbish
-    np.testing.assert_array_equal(attention(q, k, v)[:, :30], before[:, :30])
+    q[:, 40:], k[:, 45:] = np.nan, np.nan
+    got = attention(q, k, v, platform=platform)
+    np.testing.assert_array_equal(got[:, :30], before[:, :30])
 
 
-def test_bfloat16_products_stay_near():
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("alibi", [False, True])
+def test_bfloat16_products_stay_near(alibi, platform):
     q, k, v = inputs(2, 65, 4, 2, 8)
-    want, got = plain(q, k, v), attention(q, k, v, dtype=jnp.bfloat16)
+    want = plain(q, k, v, alibi_slopes(4) if alibi else None)
+    got = attention(q, k, v, alibi=alibi, dtype=jnp.bfloat16, platform=platform)
     assert got.dtype == np.float32
     error = np.abs(got - want).mean() / np.abs(want).mean()
     assert 1e-4 < error < 0.02
+
+
+def test_rounded_factors_are_those_of_bfloat16():
+    q, k, v = inputs(2, 65, 4, 2, 8)
+    want, got = plain(q, k, v), attention(q, k, v, dtype=jnp.bfloat16)
+    error = np.abs(got - want).mean() / np.abs(want).mean()
     # the same factors as float32: what is left are weights on the edge between two numbers of bfloat16
     as_float32 = attention(q, k, v, rounded=True)
     assert np.abs(as_float32 - got).mean() / np.abs(want).mean() < error / 50

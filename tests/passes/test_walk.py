@@ -27,11 +27,14 @@ import jaxprune as jp
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.source import InMemory
 from jaxprune.models import SITES, LayerKind, ModelConfig, RopeConfig
+from jaxprune.passes import walk
 from jaxprune.passes.probe import CalibrationStates, calibration_states
 from jaxprune.passes.walk import (
     INPUT,
     OUTPUT,
+    Context,
     Segment,
+    rows_at_once,
     run_segment,
     sum_of_squares,
 )
@@ -207,3 +210,47 @@ def test_a_mesh_of_devices_that_are_not_there(devices):
         device_mesh(devices)
     with pytest.raises(jp.InputError, match=f"mesh.data=-1, mesh.model={devices}: expected"):
         device_mesh(-1, devices)
+
+
+@pytest.mark.parametrize(
+    ("rows", "length", "some"),
+    [
+        (2, 512, 2),
+        (8, 512, 8),
+        (16, 512, 8),
+        (12, 512, 6),
+        (4, 4096, 1),
+        (1, 9000, 1),
+        (7, 1024, 1),
+    ],
+)
+def test_rows_that_an_accelerator_takes_at_once(rows, length, some):
+    assert rows_at_once(rows, length) == some
+    assert rows % some == 0
+
+
+def test_rows_one_after_another_give_what_all_give_at_once(monkeypatch):
+    model = xglm_shaped(1)
+    block = jax.tree.map(lambda x: jnp.asarray(x[0]), parameters(model.config)["blocks"])
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 16, 32)).astype(np.float32)
+    valid = np.arange(16) < rng.integers(1, 17, 6)[:, None]
+    segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True)
+
+    def run(layer, state, context):
+        assert len(state) == len(context.valid)
+        sizes.append(len(state))
+        specs = jax.tree.map(lambda _: walk.WHOLE, layer[0])
+        return walk._segment(model.config, segment, specs, layer, state, context)
+
+    results = []
+    for tokens in (1000, 40):
+        monkeypatch.setattr(walk, "TOKENS_AT_ONCE", tokens)
+        sizes = []
+        results.append(
+            walk._by_rows(run, (block, None), jnp.asarray(x), Context(jnp.asarray(valid)))
+        )
+        assert sizes == [6 if tokens == 1000 else 2]
+    for one, other in zip(*map(jax.tree.leaves, results), strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

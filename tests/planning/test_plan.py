@@ -190,18 +190,32 @@ def test_pieces_and_bytes():
 def test_a_share_of_a_block_needs_less_of_a_device():
     work = Work(config=CONFIGS["bloom"], groups=((100, 64),), dtype="bfloat16")
     whole, half = (
-        costs.device_memory(work, Machines(data=4 // model, model=model, cpu=False), 2)
+        costs.device_memory(work, Machines(data=4 // model, model=model, platform="tpu"), 2)
         for model in (1, 2)
     )
     assert half["weights"] < 0.52 * whole["weights"]
     assert half["gathered"] > whole["gathered"] == 0
 
 
+def test_an_accelerator_holds_the_activations_of_few_rows_at_once():
+    def activations(rows, platform, dtype="bfloat16"):
+        work = Work(config=CONFIGS["bloom"], groups=((8, 4096),), dtype=dtype)
+        return costs.device_memory(work, Machines(platform=platform), rows)["activations"]
+
+    states = 4 * 4096 * 256
+    # of each more row a pass's input and output, and the states of two micro-batches
+    assert activations(4, "tpu") - activations(2, "tpu") == 2 * 4 * states
+    assert activations(4, "cpu") > 2 * activations(4, "tpu")
+    # where no kernel does it, the scores of a chunk are in the memory of the device
+    scores = activations(1, "gpu") - activations(1, "sm90")
+    assert scores == 4 * 4 * 512 * 512
+
+
 def test_what_processes_exchange_has_room_on_devices():
     config = CONFIGS["bloom"]
     work = Work(config=config, groups=(), stored="float32", params=True)
     alone, two = (
-        costs.device_memory(work, Machines(processes=count, cpu=False), 2) for count in (1, 2)
+        costs.device_memory(work, Machines(processes=count, platform="tpu"), 2) for count in (1, 2)
     )
     assert alone["exchange"] == 0
     # on one device of two: half of the checkpoint, and two blocks
@@ -250,7 +264,7 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(tokens, tmp_path, mon
 
 def test_a_smaller_micro_batch_where_two_rows_do_not_fit():
     work = Work(config=CONFIGS["bloom"], groups=((8, 4096),))
-    machines = Machines(cpu=False)
+    machines = Machines(platform="tpu")
     one, two = (sum(costs.device_memory(work, machines, rows).values()) for rows in (1, 2))
     assert plan.planned(work, machines, (two, None)).samples_per_device == 2
     smaller = plan.planned(work, machines, (two - 1, None))
@@ -300,6 +314,7 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path, monkeypatch, capf
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line)
     assert "30 blocks, 6,041.4 million weights in them, stored as bfloat16" in lines["model"]
     assert lines["devices"] == "8: 1 process(es) of 8 x 1"
+    assert lines["attention"] == "splash attention"
     assert re.match(r"1\.\d\d GB of 16\.00 GB \(weights 0\.81 GB, activations", lines["device"])
     assert lines["read"] == "14.14 GB"
     assert "s at published rates" in lines["floor"]

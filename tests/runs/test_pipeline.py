@@ -154,6 +154,7 @@ def test_report(run, model, tokens):
     assert environment["jaxprune"] == jp.__version__
     assert environment["jax"] == jax.__version__
     assert environment["devices"] == "1 x cpu"
+    assert report["identity"]["attention"] == "chunks of queries, head by head"
     assert {"flax", "orbax-checkpoint", "transformers", "numpy", "python"} <= set(environment)
 
 

@@ -338,7 +338,7 @@ def test_the_plan_of_the_readme(tmp_path):
     )
     chip = CHIPS["v5e"]
     columns = []
-    for machines in (Machines(8, cpu=False), Machines(4, processes=4, cpu=False)):
+    for machines in (Machines(8, platform="tpu"), Machines(4, processes=4, platform="tpu")):
         plan = planned(work, machines, (chip.memory, None), chip)
         operations = costs.flops(work) / machines.devices / machines.processes
         columns.append([

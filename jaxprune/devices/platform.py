@@ -1,0 +1,22 @@
+"""What the devices are, as far as programs differ by it."""
+
+from __future__ import annotations
+
+import re
+
+import jax
+
+# Compute capabilities of NVIDIA's GPUs from which on cuDNN has more kernels for attention: of the H100 and the A100.
+_GENERATIONS = (90, 80)
+
+
+def platform() -> str:
+    """What JAX calls it, "cpu", "tpu" or "gpu"; of NVIDIA's GPUs "sm90" or "sm80", for these and later ones."""
+    name = jax.default_backend()
+    if name != "gpu":
+        return name
+    # AMD's are letters and numbers
+    capability = str(getattr(jax.local_devices()[0], "compute_capability", ""))
+    version = re.fullmatch(r"(\d+)\.(\d)", capability)
+    number = 0 if version is None else 10 * int(version[1]) + int(version[2])
+    return next((f"sm{least}" for least in _GENERATIONS if number >= least), name)

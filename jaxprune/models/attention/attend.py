@@ -1,0 +1,53 @@
+"""Queries, keys and values → causal attention, on the path of the table, with the window of the layer's kind."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from jaxprune.devices import platform
+from jaxprune.models.attention.paths import path_for
+from jaxprune.models.attention.scoring import Prefix, Scoring
+from jaxprune.models.positions import Kind, Tree, checked_kind
+from jaxprune.models.products import entering
+
+
+def causal_attention(
+    q: Float[Array, "B T N H"],
+    k: Float[Array, "B T K H"],
+    v: Float[Array, "B T K H"],
+    dtype: DTypeLike,
+    scoring: Scoring,
+    kind: Kind = None,
+    tree: Tree | None = None,
+    prefix: Prefix | None = None,
+) -> Float[Array, "B T NH"]:
+    """softmax(scale · q kᵀ + slopes · position) v over keys j ≤ i; float32 [B, T, N·H].
+
+    Rows are left-justified, so that pads stand behind every real query and need no mask of their own.
+    Both products take `dtype` inputs and sum in float32; kernels of others round the result to `dtype`, as
+    the next product does. Query head n reads key head n // (N / K). In
+    rows that hold a `tree` a query sees its ancestors and itself only. Every query sees the whole
+    `prefix`. With the window w of the layer's `kind`, keys of positions at or below i - w are not seen.
+    """
+    B, T, N, H = q.shape
+    q, k, v = (entering(x, dtype, scoring.rounded) for x in (q * scoring.scale, k, v))
+    branches = tree is not None or prefix is not None
+    path = path_for(platform(), jnp.dtype(dtype).name, H, scoring, branches=branches)
+
+    def seen(window: int | None) -> Callable[..., Array]:
+        return functools.partial(path.compute, scoring=scoring, window=window, tree=tree)
+
+    S = T if prefix is None else T + prefix.size
+    windows = [None if w is None or w >= S else w for w in scoring.windows]
+    # Branches, each with its own chunks: what lies outside a window that is known is not computed.
+    if len({*windows}) == 1:
+        out = seen(windows[0])(q, k, v, prefix)
+    else:
+        out = jax.lax.switch(checked_kind(kind), [seen(w) for w in windows], q, k, v, prefix)
+    return out.reshape(B, T, N * H).astype(jnp.float32)

@@ -1,0 +1,77 @@
+"""How the queries of a model score keys; what every path has to know of rows: positions, trees, prefixes, windows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxprune.models.positions import Tree
+
+
+class Scoring(NamedTuple):
+    """How the queries of a model score keys, and how far back they look.
+
+    Attributes:
+      scale: multiplies q·k.
+      slopes: ALiBi's slope of each head [N], or None.
+      softcap: scores become c·tanh(score / c); None: they stay as they are.
+      windows: of each kind of layer, how many keys a query sees, itself included; None: all before it.
+      rounded: what enters products is rounded to bfloat16, which is float32; on CPUs only.
+    """
+
+    scale: float
+    slopes: np.ndarray | None = None
+    softcap: float | None = None
+    windows: tuple[int | None, ...] = (None,)
+    rounded: bool = False
+
+
+class Prefix(NamedTuple):
+    """Keys and values of tokens that stand before the first token of every row.
+
+    Attributes:
+      keys, values: [K, P, H] in the dtype of the products.
+      length: [] int32, how many of the P are there, the first ones; the row's own positions begin here.
+    """
+
+    keys: Float[Array, "K P H"]
+    values: Float[Array, "K P H"]
+    length: Int[Array, ""]
+
+    @property
+    def size(self) -> int:
+        """P, how many there is room for."""
+        return self.keys.shape[1]
+
+
+def capped(scores: Float[Array, "*shape"], limit: float | None) -> Float[Array, "*shape"]:
+    """c·tanh(x / c), between -c and c; as they are without a limit."""
+    return scores if limit is None else limit * jnp.tanh(scores / limit)
+
+
+def positions_of(T: int, tree: Tree | None, prefix: Prefix | None) -> Int[Array, "rows S"]:
+    """The position of every key, S = P + T, in each row; one row stands for all without a tree."""
+    positions = jnp.arange(T)[None] if tree is None else jnp.asarray(tree.depth)
+    if prefix is None:
+        return positions
+    before = jnp.broadcast_to(jnp.arange(prefix.size), (len(positions), prefix.size))
+    return jnp.concatenate([before, prefix.length + positions], axis=1)
+
+
+def ends_of(tree: Tree) -> Int[Array, "B T"]:
+    """Where the subtree of each token ends.
+
+    Every token sees itself, in rows of pads too: a softmax over nothing would be NaN.
+    """
+    ends = tree.ends
+    return jnp.maximum(ends, jnp.arange(1, ends.shape[1] + 1, dtype=ends.dtype))
+
+
+def within(
+    queries: Int[Array, "*B t"], keys: Int[Array, "*B s"], window: int
+) -> Bool[Array, "*B t s"]:
+    """Which keys lie within the window of each query, by their positions."""
+    return queries[..., :, None] - keys[..., None, :] < window
