@@ -42,7 +42,7 @@ def prune(job, side, model):
 
 def _plan(job, opened, batches, mesh):
     """The plan, and its floor: seconds that products, weights and the link take at the rates that were measured."""
-    from jaxprune.devices import product_dtype, room
+    from jaxprune.devices import platform, product_dtype, room
     from jaxprune.planning import costs, plan
 
     dtype, rates = product_dtype(SPEED_DTYPE), job.rates
@@ -53,11 +53,11 @@ def _plan(job, opened, batches, mesh):
         stored=opened.dtype,
         hf=False,
     )
-    machines = costs.Machines(cpu=mesh.devices.flat[0].platform == "cpu")
+    machines = costs.Machines(platform=platform())
     if rates is None:
         return plan.planned(work, machines, room(mesh)), {}
     flops = {dtype: rates["matmul"][SPEED_DTYPE]}
-    chip = costs.Chip(flops, math.inf, rates["memory"], rates["link"] or math.inf)
+    chip = costs.Chip(machines.platform, flops, math.inf, rates["memory"], rates["link"] or math.inf)
     planned = plan.planned(work, machines, room(mesh), chip)
     return planned, plan.floor(planned)
 
