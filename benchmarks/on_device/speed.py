@@ -57,7 +57,9 @@ def _plan(job, opened, batches, mesh):
     if rates is None:
         return plan.planned(work, machines, room(mesh)), {}
     flops = {dtype: rates["matmul"][SPEED_DTYPE]}
-    chip = costs.Chip(machines.platform, flops, math.inf, rates["memory"], rates["link"] or math.inf)
+    chip = costs.Chip(
+        machines.platform, flops, math.inf, rates["memory"], rates["link"] or math.inf
+    )
     planned = plan.planned(work, machines, room(mesh), chip)
     return planned, plan.floor(planned)
 

@@ -28,7 +28,8 @@ from jaxprune.models.products import entering
 # the cache of a GPU. Smaller chunks than the last would be more of steps than of products.
 CHUNKS = (512, 256, 128)
 SCORE_BYTES = 32 * 1024 * 1024
-# The score of a key that a query does not see; finite, as a chunk may have none that it sees.
+# The score of a key that a query does not see; finite, as a chunk may have none that it sees. What such a chunk adds
+# is multiplied by exp(_UNSEEN - largest) = 0 when the query comes to a key that it sees, itself at the latest.
 _UNSEEN = -1e30
 
 
@@ -162,7 +163,7 @@ def _step(
     visible = _visible(places, positions, here, window)[:, None, None]
     scores = jnp.where(visible, scores, _UNSEEN)
     largest = jnp.maximum(sums.largest, jnp.max(scores, axis=-1))
-    weights = jnp.where(visible, jnp.exp(scores - largest[..., None]), 0)
+    weights = jnp.exp(scores - largest[..., None])
     factors = entering(weights, here.values.dtype, scoring.rounded)
     out = product("bkgts,bskh->bkgth", factors, here.values)
     kept = jnp.exp(sums.largest - largest)
