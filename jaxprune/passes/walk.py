@@ -189,7 +189,7 @@ def run_segment(
     specs = block_specs(layer[0], mesh)
     run = functools.partial(_segment, config, segment, specs)
     if platform() != "cpu":
-        run = functools.partial(_by_rows, run)
+        run = functools.partial(_in_turn, run)
     return on_own_rows(run, mesh, (specs, WHOLE))(layer, state, context)
 
 
@@ -199,7 +199,7 @@ def rows_at_once(rows: int, length: int) -> int:
     return next((n for n in even if n * length <= TOKENS_AT_ONCE), 1)
 
 
-def _by_rows(
+def _in_turn(
     run: Callable[..., Any], layer: tuple[BlockParams, Kind], state: Any, context: Context
 ) -> Any:
     """What `run` gives for all rows, of which it gets `rows_at_once` after another."""
@@ -208,7 +208,7 @@ def _by_rows(
     if some == rows:
         return run(layer, state, context)
     cut = jax.tree.map(lambda x: x.reshape(-1, some, *x.shape[1:]), (state, context))
-    out = jax.lax.map(lambda rows: run(layer, *rows), cut)
+    out = jax.lax.map(lambda part: run(layer, *part), cut)
     return jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), out)
 
 

@@ -248,7 +248,7 @@ def test_rows_one_after_another_give_what_all_give_at_once(monkeypatch):
         monkeypatch.setattr(walk, "TOKENS_AT_ONCE", tokens)
         sizes = []
         results.append(
-            walk._by_rows(run, (block, None), jnp.asarray(x), Context(jnp.asarray(valid)))
+            walk._in_turn(run, (block, None), jnp.asarray(x), Context(jnp.asarray(valid)))
         )
         assert sizes == [6 if tokens == 1000 else 2]
     for one, other in zip(*map(jax.tree.leaves, results), strict=True):

@@ -30,10 +30,10 @@ def causal_attention(
     """softmax(scale · q kᵀ + slopes · position) v over keys j ≤ i; float32 [B, T, N·H].
 
     Rows are left-justified, so that pads stand behind every real query and need no mask of their own.
-    Both products take `dtype` inputs and sum in float32; kernels of others round the result to `dtype`, as
-    the next product does. Query head n reads key head n // (N / K). In
-    rows that hold a `tree` a query sees its ancestors and itself only. Every query sees the whole
-    `prefix`. With the window w of the layer's `kind`, keys of positions at or below i - w are not seen.
+    Both products take `dtype` inputs and sum in float32; kernels round what comes out to `dtype`, as the
+    next product would. Query head n reads key head n // (N / K). In rows that hold a `tree` a query sees
+    its ancestors and itself only. Every query sees the whole `prefix`. With the window w of the layer's
+    `kind`, keys of positions at or below i - w are not seen.
     """
     B, T, N, H = q.shape
     q, k, v = (entering(x, dtype, scoring.rounded) for x in (q * scoring.scale, k, v))
