@@ -27,8 +27,8 @@ def compared(job, model):
     rows = []
     for step, what in WHAT.items():
         rows += _guarded(what, lambda step=step, what=what: _errors(job, model, step, what))
-    rows += _guarded("weights kept", lambda: _masks(job, model))
-    rows += _guarded("weights kept again", lambda: _repeats(job, model))
+    rows += _guarded("same weights kept", lambda: _masks(job, model))
+    rows += _guarded("the same masks", lambda: _repeats(job, model))
     return rows + _guarded("log-probabilities, torch", lambda: _torch(job, model))
 
 
@@ -92,7 +92,7 @@ def _masks(job, model):
     allowed = AGREE | {"bfloat16": min(AGREE["bfloat16"], on_cpu)}
     rows = [
         _row(
-            f"weights kept, {dtype}, as on the CPU",
+            f"same weights kept, {dtype}, as in {dtype} on the CPU",
             agreement(device[dtype], cpu[dtype]),
             allowed[dtype],
             at_least=True,
@@ -102,8 +102,8 @@ def _masks(job, model):
     across = agreement(device["bfloat16"], cpu["float32"])
     return [
         *rows,
-        _row("weights kept, bfloat16, as in float32 on the CPU", across),
-        _row("weights kept, bfloat16 on the CPU, as in float32 there", on_cpu),
+        _row("same weights kept, bfloat16, as in float32 on the CPU", across),
+        _row("same weights kept, bfloat16 on the CPU, as in float32 there", on_cpu),
     ]
 
 
@@ -134,7 +134,7 @@ def _repeats(job, model):
         f"on {found['devices']} devices": found["same_on_all"],
     }
     return [
-        _row(f"the same bits {how}, {dtype}", same, 1, at_least=True)
+        _row(f"the same masks to the bit {how}, {dtype}", same, 1, at_least=True)
         for how, by_dtype in where.items()
         for dtype, same in by_dtype.items()
     ]
@@ -144,5 +144,5 @@ def _repeats(job, model):
 def _torch(job, model):
     ours, theirs = (_arrays(job, side, "questions", model) for side in ("device", "torch"))
     error = relative_error(ours["scores"], theirs["scores"], centred=True)
-    what = "log-probabilities, bfloat16, against torch's in bfloat16"
+    what = "log-probabilities, bfloat16, against torch's in bfloat16 on the device"
     return [_row(what, error, ERROR["bfloat16"])]

@@ -17,11 +17,17 @@ def _head(found):
     rows = [row for model in found["models"].values() for row in model["checks"]]
     checks = [row for row in rows if "passed" in row]
     passed = sum(row["passed"] for row in checks)
-    told = [f"{passed} of {len(checks)} checks passed."]
+    on_cpu = machine.get("platform") == "cpu"
+    told = [
+        "The device is a CPU: this shows that the command works, and nothing of an accelerator."
+    ] * on_cpu
+    told += [
+        f"{passed} of {len(checks)} checks of what it computes passed; speed and memory are measured, not judged."
+    ]
     told += [f"{len(found['failures'])} failures are listed below."] if found["failures"] else []
     told += [] if found["finished"] else ["Not finished: this is what was known by then."]
     device = f"{machine.get('count', '?')} x {machine.get('kind', 'unknown device')}"
-    lines = [
+    return [
         f"# jaxprune on {device}",
         "",
         "jaxprune prunes language models: it sets the weights to zero that matter least on sample text, one block "
@@ -30,12 +36,6 @@ def _head(found):
         "",
         f"**{' '.join(told)}** Written by `{found['command']}`, {found['started']}, in {seconds(found['seconds'])} s.",
     ]  # fmt: skip
-    if machine.get("platform") == "cpu":
-        lines += [
-            "",
-            "The device is a CPU here: this shows that the command works, and nothing of an accelerator.",
-        ]
-    return lines
 
 
 def _failures(found):
@@ -54,6 +54,7 @@ def _machine(found):
         return []
     memory, host = machine["memory_bytes"], machine["host"]
     device = f"{machine['count']} x {machine['kind']} ({machine['platform']})"
+    device += ", which share the cores of the host" if machine["platform"] == "cpu" else ""
     versions = {
         "Python": machine["python"],
         "jaxprune": machine["jaxprune"],
@@ -82,8 +83,8 @@ def _rates(rates):
         f"{dtype} products {rate / 1e12:.3g} TFLOP/s" for dtype, rate in rates["matmul"].items()
     ]
     told.append(f"memory {rates['memory'] / 1e9:.3g} GB/s, read and written")
-    if rates["link"]:
-        told.append(f"from the host's memory {rates['link'] / 1e9:.3g} GB/s")
+    link = f"{rates['link'] / 1e9:.3g} GB/s" if rates["link"] else "none, as the device is the host"
+    told.append(f"link from the host's memory {link}")
     return "; ".join(told)
 
 
@@ -116,10 +117,16 @@ def _checks(found):
         "",
         "The same weights and tokens on this machine's CPU and on the device. *Logits* are what the model says of each "
         "possible next token: the relative error is ‖found − expected‖ / ‖expected‖. *Log-probabilities* are those of "
-        "the tokens that do follow, as scoring computes them: the error is relative to how far they lie apart, "
-        "‖found − expected‖ / ‖expected − mean‖. *Weights kept* is the share of all weights on which both sides decide "
-        "alike when half of them are dropped. Rows without a bound are there for comparison: they say what rounding to "
-        "bfloat16 does without this device.",
+        "the tokens that do follow, as scoring computes them; their error is divided by ‖expected − mean of expected‖ "
+        "instead, as all of them are far from 0. *Same weights kept*: on which share of all weights both sides decide "
+        "alike, when each drops half of them. *The same masks to the bit*: what is kept, as computed twice on this "
+        "device, and on all devices together.",
+        "",
+        "Rows without a bound are no checks: they say what rounding to bfloat16 changes by itself, on the CPU and "
+        "here. The bound of float32 is what products of float32 keep, and products of factors rounded to TF32 or "
+        "bfloat16 do not. bfloat16 has three digits; where a model's own bfloat16 on the CPU is farther from float32 "
+        "than the bound, twice that distance is allowed. With random weights this shows sound arithmetic, not a good "
+        "model.",
         "",
         *pipes(["", "allowed", *models], table),
     ]  # fmt: skip
@@ -174,20 +181,44 @@ def _speed(found):
         "",
         "## How fast is it?",
         "",
-        "On one device, in bfloat16; medians after a first run. *Pruning*: tokens of the sample text a second, until "
-        "half of all weights are chosen and dropped. Reading the weights from disk is part of jaxprune's time, not of "
-        "torch's. *Scoring*: tokens a second of questions with several answers each; torch computes a row for each "
-        "answer, jaxprune once what the answers share. *Generating*: new tokens a second, all prompts at once; they "
-        "begin alike, and jaxprune computes that beginning once. torch runs transformers' models in padded batches, "
-        "with fused attention where transformers has it for the model.",
+        *_inputs(found),
         "",
-        "*Products*, *memory* and *link* are shares of jaxprune's time: what the job's matrix products, the reading of "
-        "weights and cached keys, and what comes from the host's memory would take at the measured rates. The largest "
-        "of them says how near the job is to what the device can do. The *first run* contains compilation.",
+        "*Products*, *memory* and *link* are bounds, not profiles: the time that the job's matrix products, the "
+        "reading of weights and cached keys, and what comes from the host's memory would take at the rates above, as "
+        "shares of jaxprune's time. They may overlap, so the largest says how near the job is to what the device can "
+        "do; what is missing to 100% is all other work, and waiting. The *first run* contains compilation.",
         "",
         *pipes(header, [_speed_row(*one) for one in speeds]),
         *(["", "Not compared:", "", *reasons] if reasons else []),
     ]  # fmt: skip
+
+
+def _inputs(found):
+    """What was timed, in words."""
+    sizes = found["sizes"]
+    told = [
+        "On one device, in bfloat16; medians of up to five runs after a first one, all of which are in "
+        "accelerator.json. torch runs transformers' models in padded batches, with fused attention where transformers "
+        "has it for the model.",
+        "",
+        f"- *Pruning*: {sizes['samples']} samples of {sizes['length']} tokens. Tokens a second, until half of each "
+        "kernel's weights are chosen by |W|·‖X‖ and dropped, block by block; torch runs the published loop. Reading "
+        "the weights from disk is part of jaxprune's time, not of torch's.",
+        f"- *Scoring*: {sizes['questions']} questions with {sizes['options']} answers each. torch computes a row for "
+        "each answer, jaxprune once what the answers of a question share; tokens of all rows are counted on both.",
+        f"- *Generating*: {sizes['new']} new tokens for {sizes['prompts']} prompts at once, which begin with the same "
+        f"{sizes['beginning']} tokens; jaxprune computes these once. What is generated is not compared: bfloat16 "
+        "decides near ties either way.",
+        "",
+        "Scoring and generating run the dense model; a pruned one takes as long, as a zero is multiplied like any "
+        "other number.",
+    ]  # fmt: skip
+    if all(model["facts"].get("parameters", 0) < 10e6 for model in found["models"].values()):
+        told[-1] += (
+            " **These models are tiny: the ratios say what each side does around the products, and nothing of models "
+            "that people use.**"
+        )
+    return told
 
 
 def _speed_row(name, step, sides):
@@ -222,12 +253,16 @@ def _memory(found):
             rows.append([name, memory["of"], *told])
     if not rows:
         return []
+    header = ["model", "memory of", "jaxprune", "jaxprune, planned", "torch"]
+    if {row[-1] for row in rows} == {NONE}:  # it does not tell on CPUs
+        header, rows = header[:-1], [row[:-1] for row in rows]
     return [
         "",
         "## Memory of pruning",
         "",
-        "The most that was in use while jaxprune pruned, and what it said beforehand from the model's sizes alone. It "
-        "holds one block at a time and the next one; torch holds the whole model.",
+        "The most that was in use while jaxprune pruned, and what `--plan` expects before a run from the sizes of "
+        "model and samples; on hosts both count Python and the libraries, about 0.3 GB. jaxprune holds at most two "
+        "blocks at a time, torch the whole model.",
         "",
-        *pipes(["model", "memory of", "jaxprune", "jaxprune, planned", "torch"], rows),
+        *pipes(header, rows),
     ]

@@ -12,7 +12,8 @@ def gathered(job):
     """All that is there by now.
 
     Returns:
-      {"machine", "rates", "models": {name: {"facts", "checks", "speed"}}, "failures": [{"model", "what", "error"}]}.
+      {"machine", "rates", "sizes", "models": {name: {"facts", "checks", "speed"}}, "failures": [{"model", "what",
+      "error"}]}.
     """
     models = {
         name: {
@@ -29,7 +30,8 @@ def gathered(job):
         if _fault(row)
     ]
     machine, rates = job.result(MACHINE) or {}, job.result(RATES) or {}
-    return {"machine": machine, "rates": rates, "models": models, "failures": failures}
+    found = {"machine": machine, "rates": rates, "sizes": job.sizes}
+    return found | {"models": models, "failures": failures}
 
 
 def _fault(row):

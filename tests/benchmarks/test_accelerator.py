@@ -67,11 +67,11 @@ def test_every_check_of_sound_models_is_passed_and_compared_with_something_else(
         assert len(rows) == len(found["models"][name]["checks"]) == 15
         assert all(row.get("passed", True) for row in rows.values())
         # torch's own model rounds elsewhere, so it is near and not equal; so is bfloat16 to float32
-        for what in ("log-probabilities, bfloat16, against torch's in bfloat16",
+        for what in ("log-probabilities, bfloat16, against torch's in bfloat16 on the device",
                      "logits, bfloat16, against float32 on the CPU"):  # fmt: skip
             assert 1e-4 < rows[what]["value"] < 3e-2
-        assert 0.98 < rows["weights kept, bfloat16, as in float32 on the CPU"]["value"] < 1
-        assert rows["the same bits on 2 devices, float32"]["value"] == 1
+        assert 0.98 < rows["same weights kept, bfloat16, as in float32 on the CPU"]["value"] < 1
+        assert rows["the same masks to the bit on 2 devices, float32"]["value"] == 1
 
 
 def test_speed_is_tokens_over_seconds_and_shares_are_of_them(run):
@@ -240,8 +240,8 @@ def test_errors_that_pass(tmp_path, found, expected):
 
 
 @pytest.mark.parametrize(("apart", "expected"), [
-    (0, set()), (5, set()), (50, {"weights kept float32"}),
-    (2000, {"weights kept float32", "weights kept bfloat16"}),
+    (0, set()), (5, set()), (50, {"same weights kept float32"}),
+    (2000, {"same weights kept float32", "same weights kept bfloat16"}),
 ])  # fmt: skip
 def test_weights_that_may_differ(tmp_path, apart, expected):
     job = Job.create(tmp_path, {}, SMALL)
@@ -252,7 +252,9 @@ def test_weights_that_may_differ(tmp_path, apart, expected):
         answers(job, side, masks=bits)
     assert failed(job) == expected
     rows = {row["what"]: row["value"] for row in checks.compared(job, "m")}
-    assert rows["weights kept, float32, as on the CPU"] == pytest.approx(1 - apart / keep.size)
+    assert rows["same weights kept, float32, as in float32 on the CPU"] == pytest.approx(
+        1 - apart / keep.size
+    )
 
 
 def test_bounds_of_bfloat16_are_wider_where_it_is_coarse_on_the_cpu(tmp_path):
