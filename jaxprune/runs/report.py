@@ -66,10 +66,11 @@ def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) 
     zeros, least, most = (
         f"{percent(share, digits=2)}%" for share in (overall, min(layers), max(layers))
     )
+    by_layer = f" (layers {least} to {most})" if least != most else ""
     rows = {
         "model": config.model,
         "pruned": how,
-        "sparsity": f"{zeros} of the blocks' kernels (layers {least} to {most})",
+        "sparsity": f"{zeros} of the blocks' kernels{by_layer}",
         "tokens": tokens or "none (this criterion needs no calibration)",
         "seconds": f"{seconds(times['total'])} ({stages})",
         **({"compiled": _compiled(report["compilation"])} if "compilation" in report else {}),
