@@ -134,8 +134,11 @@ def group_by_length(
       Batches by rising length; inside one, rows stand in the order of their samples.
 
     Raises:
-      InputError: there is no sequence, or one is empty or longer than max_length.
+      InputError: there is no sequence, or one is empty or longer than max_length; no shape or row is allowed.
     """
+    for name, most in (("micro_batch", micro_batch), ("max_shapes", max_shapes)):
+        if most < 1:
+            raise InputError(f"{name}: got {most}; allowed: 1 or more")
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     if not lengths.size:
         raise InputError(f"{role}: no samples")

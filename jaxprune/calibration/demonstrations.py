@@ -90,9 +90,9 @@ def demonstrations(
       >>> "English:" in model.tokenizer.decode(batches[0].tokens[0])
       True
     """
-    check_languages(kind, source, target)
     for field, value in (("shots", shots), ("samples", samples), ("max_length", max_length)):
         check(f"calibration.{field}", value, FIELDS[field])
+    check_languages(kind, source, target, samples)
     check("seed", seed, SEED)
     check("compat", compat, COMPAT)
     chosen_kind = KINDS[kind]

@@ -42,7 +42,8 @@ FIELDS: Mapping[str, Field] = {
         lambda value: names(value, _CODES),
         "fr",
         _CODES,
-        meaning="language (ISO 639-1), or several with commas, which take turns: sample i is of language i mod n",
+        meaning="language (ISO 639-1, or 639-3 where that has none), or several with commas, which take turns: "
+        "sample i is of language i mod n",
     ),
     "target": Field(
         "a language code such as fr",
@@ -67,11 +68,12 @@ FIELDS: Mapping[str, Field] = {
 }
 
 
-def check_languages(kind: str, source: str, target: str) -> None:
-    """Refuses an unknown kind or language, one source twice, and a translation into a source.
+def check_languages(kind: str, source: str, target: str, samples: int) -> None:
+    """Refuses an unknown kind or language, one source twice or without a sample, and a translation into a source.
 
     Args:
       source: codes with commas.
+      samples: of all of them together.
 
     Raises:
       InputError: names the field and what it got.
@@ -85,6 +87,10 @@ def check_languages(kind: str, source: str, target: str) -> None:
                 f"calibration.source: got {source!r}, of which {one} and {other} are the same text; "
                 "allowed: each language once"
             )
+    if len(codes) > samples:
+        raise InputError(
+            f"calibration.samples: got {samples} for {source}; allowed: one of each language, {len(codes)} or more"
+        )
     if not KINDS[kind].translates:
         return
     check("calibration.target", target, FIELDS["target"])
@@ -125,7 +131,7 @@ def check_calibration(calibration: Any, criterion: str, roles: Collection[str]) 
                 f"pruning.criterion {criterion} needs code_ids as well"
             )
         return
-    check_languages(kind.name, calibration.source, calibration.target)
+    check_languages(kind.name, calibration.source, calibration.target, calibration.samples)
     if kind.may_hold_code and calibration.code is None:
         raise InputError(
             f"calibration.code: not set; kind {kind.name} needs it; allowed: {FIELDS['code'].allowed}"

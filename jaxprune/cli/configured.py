@@ -99,7 +99,13 @@ def define_processes() -> None:
 def join_processes() -> None:
     """Makes this process one of those that the flags tell of; to be called before JAX meets its devices."""
     given = flags.FLAGS
-    if given.distributed or given.coordinator:
+    if not given.distributed and not given.coordinator:
+        for name in ("processes", "process"):
+            if getattr(given, name) is not None:
+                raise InputError(
+                    f"--{name}: given without --coordinator=HOST:PORT or --distributed; allowed: with one of them"
+                )
+    else:
         address = (given.coordinator, given.processes, given.process)
         failure.joined(lambda: hosts.join(*address))
         failure.listen()

@@ -13,16 +13,21 @@ from jaxprune.evaluation.evaluate import (
 )
 from jaxprune.evaluation.fields import FIELDS
 from jaxprune.evaluation.folders import clear_folders
+from jaxprune.evaluation.identity import content_digests, of_task, of_texts, of_translation
 from jaxprune.evaluation.records import TaskQuestions
 
 __all__ = [
     "FIELDS",
     "TaskQuestions",
     "clear_folders",
+    "content_digests",
     "evaluate_from_config",
     "evaluate_perplexity",
     "evaluate_task",
     "facts",
+    "of_task",
+    "of_texts",
+    "of_translation",
     "plain_texts",
     "protocol_of",
     "read_tasks",

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.fields import RESIDENT
-from jaxprune.evaluation.folders import clear_folders, write_folder
+from jaxprune.evaluation.folders import TAKEN, clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
 from jaxprune.evaluation.identity import IDENTITY, of_task, of_texts, of_translation
 from jaxprune.evaluation.records import PerplexityResult, TaskQuestions, TaskResult
@@ -32,6 +32,7 @@ from jaxprune.evaluation.translation import (
     TRANSLATION,
     Sentences,
     evaluate_translation,
+    import_sacrebleu,
     languages,
     read_sentences,
 )
@@ -117,6 +118,7 @@ def plain_texts(config: ConfigDict, codes: list[str] | None) -> dict[str, str]:
 def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, Sentences]:
     """By language what `config.evaluation` has translated, with demonstrations of `config.calibration`."""
     fields, calibration = config.evaluation, config.calibration
+    import_sacrebleu("metrics")  # which is missed at once then, not after hours of work
     if codes is None:
         codes = languages(fields.translation, calibration.target)
     return {
@@ -173,9 +175,15 @@ def read_tasks(
       protocol, data, rows, seed: see `tasks.questions`.
 
     Raises:
-      InputError: as `tasks.load_task` and `tasks.questions`, or two tasks of one name.
+      InputError: as `tasks.load_task` and `tasks.questions`, two tasks of one name, or one of a name in `TAKEN`.
     """
     tasks = [load_task(name) for name in names]
+    for task in tasks:
+        if task.name in TAKEN:
+            raise InputError(
+                f"evaluation.tasks: name = {task.name!r} in a task; allowed: none of {', '.join(TAKEN)}, which a "
+                "workdir has for other things"
+            )
     names_so_far = [PERPLEXITY, TRANSLATION, *(task.name for task in tasks)]
     for place, name in enumerate(names_so_far):
         if name in names_so_far[:place]:

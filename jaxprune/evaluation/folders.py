@@ -14,7 +14,11 @@ from jaxprune.evaluation.identity import Identity
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
-from jaxprune.runs import difference, read_scored
+from jaxprune.runs import MODEL_DIGEST, difference, read_scored
+
+METRICS = "metrics.json"
+# What others write in a workdir, which no task may be called like.
+TAKEN = ("checkpoint", "stats", "hf", "figures", "progress", "analysis", "compare")
 
 
 def clear_folders(
@@ -37,9 +41,9 @@ def clear_folders(
     others = []
     for name, identity in asked.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
-        file = workdir / name / "metrics.json"
-        there = read_scored(file.parent)
-        is_model = there.get("model_sha256") in (None, model.source.fingerprint.digest)
+        file = workdir / name / METRICS
+        there = _there(file, is_replaced=overwrite or identity is None)
+        is_model = there.get(MODEL_DIGEST) in (None, model.source.fingerprint.digest)
         if not overwrite and not is_model:
             raise InputError(
                 f"--workdir: {file} has the scores of another model; allowed: --overwrite (replaces them), "
@@ -58,6 +62,24 @@ def clear_folders(
     workdir.mkdir(parents=True, exist_ok=True)
 
 
+def _there(file: Path, *, is_replaced: bool) -> Mapping[str, Any]:
+    """What a metrics.json tells; of one that is broken and replaced, nothing."""
+    folder = file.parent
+    if (folder / sealed.TABLE).is_file() and METRICS not in sealed.table(folder):
+        raise InputError(
+            f"--workdir: {folder} holds no scores, and would be replaced by those of a task of this name; "
+            "allowed: a task of another name, or another folder"
+        )
+    try:
+        return read_scored(folder)
+    except InputError as error:
+        if is_replaced:
+            return {}
+        raise InputError(
+            f"--workdir: {error}; allowed: --overwrite (replaces the scores), or another folder"
+        ) from None
+
+
 def write_folder(
     workdir: Path, name: str, metrics: Mapping[str, Any], scored: Mapping[str, Scored]
 ) -> None:
@@ -67,4 +89,4 @@ def write_folder(
     with sealed.whole_folder(workdir / name) as folder:
         for code, arrays in scored.items():
             np.savez(folder / f"{code}.npz", **arrays._asdict())
-        write_json(folder / "metrics.json", metrics)
+        write_json(folder / METRICS, metrics)

@@ -14,6 +14,7 @@ from jaxprune.evaluation.translation import Sentences
 Identity = dict[str, str | int]
 # Its key in metrics.json.
 IDENTITY = "identity"
+_CONTENT = "content "
 
 
 def of_task(asked: TaskQuestions, dtype: str) -> Identity:
@@ -38,6 +39,15 @@ def of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -
     return {**how, "dtype": dtype, **_by_language("sentences", texts)}
 
 
+def content_digests(identity: Identity) -> dict[str, str]:
+    """By language SHA-256 of what is asked."""
+    return {
+        name.removeprefix(_CONTENT): str(digest)
+        for name, digest in identity.items()
+        if name.startswith(_CONTENT)
+    }
+
+
 def _option(option: Option) -> list[Any]:
     return [option.context, option.continuation, option.row_spans]
 
@@ -46,7 +56,7 @@ def _by_language(unit: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
     """The languages, how much each is asked, and SHA-256 of it."""
     sizes = {f"{unit} {code}": len(content) for code, content in contents.items()}
     digests = {
-        f"content {code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        f"{_CONTENT}{code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()
         for code, content in contents.items()
     }
     return {"languages": ",".join(sorted(contents)), **sizes, **digests}

@@ -35,7 +35,6 @@ DTYPES: dict[str, np.dtype] = {
     "BOOL": np.dtype(np.bool_),
 }
 CODES: dict[np.dtype, str] = {dtype: code for code, dtype in DTYPES.items()}
-FLOATING = frozenset(dtype for code, dtype in DTYPES.items() if code.startswith(("F", "BF")))
 
 _MAX_HEADER = 100_000_000  # the format's own limit
 _MAX_RANK = 32

@@ -17,7 +17,7 @@ from jaxprune.evaluation.comparison import (
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.hf import CARD
 from jaxprune.html_report.files import RunFiles, ScoredTask
-from jaxprune.runs import Measured, has_card, model_card, replace_card
+from jaxprune.runs import MODEL_DIGEST, Measured, has_card, model_card, replace_card
 from jaxprune.tables import (
     as_code,
     count,
@@ -56,7 +56,7 @@ def _is_dense(run: RunFiles, before: RunFiles) -> bool:
     """Whether a run's scores are all of the model that another one was pruned from."""
     dense = run.report.get("models", {}).get("dense")
     return dense is not None and all(
-        metrics.get("model_sha256") == dense for metrics in before.metrics.values()
+        metrics.get(MODEL_DIGEST) == dense for metrics in before.metrics.values()
     )
 
 

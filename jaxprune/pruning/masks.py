@@ -210,6 +210,8 @@ def apply(params: Params, masks: MaskTree) -> Params:
         mask = by_path.get(path_name(path))
         if mask is None:
             return weight
+        if isinstance(weight, np.ndarray) and weight.dtype.itemsize > 4:
+            return np.where(np.asarray(mask), weight, 0)  # JAX would round float64
         zero = jnp.zeros((), weight.dtype)
         return placed(jnp.where(placed(mask, weight), weight, zero), weight)
 

@@ -14,6 +14,7 @@ from jaxprune.runs.workdir import (
     check_scored_model,
     check_workdir,
     is_complete,
+    masked_digest,
     read_report,
     read_scored,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "environment",
     "has_card",
     "is_complete",
+    "masked_digest",
     "model_card",
     "peak_memory",
     "prune_from_config",

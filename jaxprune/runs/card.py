@@ -149,7 +149,7 @@ def _plain(text: str) -> str:
 def _title(config: Mapping[str, Any], origin: Origin) -> str:
     how = config["pruning.pattern"]
     if how == _UNSTRUCTURED:
-        how = f"{percent(config['pruning.sparsity'], digits=0)}%"
+        how = f"{100 * config['pruning.sparsity']:g}%"
     return f"{PurePath(origin['name']).name}, pruned ({config['pruning.criterion']}, {how})"
 
 

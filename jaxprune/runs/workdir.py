@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jaxprune.errors import InputError
 from jaxprune.files import read_as, sealed, write_json
@@ -20,7 +20,7 @@ from jaxprune.runs.resume import FOLDER, OUTPUTS, PUBLISHED
 REPORT, CONFIG = PUBLISHED
 _CHANGED = "changed since it was written"
 # The key of a metrics.json with the digest of the model that was scored.
-MODEL_DIGEST = "model_sha256"
+MODEL_DIGEST: Final = "model_sha256"
 
 
 def read_report(workdir: Path) -> Report | None:
@@ -98,10 +98,20 @@ def check_workdir(workdir: Path, model: Path) -> None:
 
 
 def _is_ours(config: Path) -> bool:
-    """Whether a report tells of this config.json: that of the run, or one that a killed `publish` left in progress/."""
+    """Whether a report tells of this config.json: that of the run, or one that a killed `publish` left in progress/.
+
+    Raises:
+      InputError: a report is broken; says what to do, as nobody can tell then whose config.json it is.
+    """
     facts, workdir = [*sealed.file_facts(config)], config.parent
     for folder in (workdir, workdir / FOLDER):
-        told = (read_report(folder) or {}).get("files", {}).get(CONFIG)
+        try:
+            report = read_report(folder) or {}
+        except InputError as error:
+            raise InputError(
+                f"--workdir: {error}; allowed: to move it and {config} away, or another folder"
+            ) from None
+        told = report.get("files", {}).get(CONFIG)
         if told is not None and [*told] == facts:
             return True
     begun = workdir / FOLDER / CONFIG
@@ -148,17 +158,25 @@ def check_scored_model(workdir: Path) -> None:
     _check_written(workdir, report)
     for file in sorted(workdir.glob("*/metrics.json")):
         sealed.check_whole(file.parent)
-    models = report.get("models")
-    if models is None or "digests" not in report:
+    masked = masked_digest(report)
+    if masked is None:
         return
-    masked = combined({"model": models["dense"], "masks": report["digests"]["masks"]})
+    known = (report["models"].get("hf"), masked)
     for file in sorted(workdir.glob("*/metrics.json")):
-        scored = read_scored(file.parent).get("model_sha256")
-        if scored is not None and scored not in (models.get("hf"), masked):
+        scored = read_scored(file.parent).get(MODEL_DIGEST)
+        if scored is not None and scored not in known:
             raise InputError(
                 f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one that {workdir / REPORT} "
                 "tells of; allowed: to evaluate the pruned model again, or the other one in a folder of its own"
             )
+
+
+def masked_digest(report: Report) -> str | None:
+    """The digest that the dense model has under the masks of a run; None where its report tells too little."""
+    models, digests = report.get("models"), report.get("digests")
+    if models is None or digests is None:
+        return None
+    return combined({"model": models["dense"], "masks": digests["masks"]})
 
 
 def _check_written(workdir: Path, report: Report) -> None:

@@ -42,45 +42,47 @@ def read_sweep(file: Path) -> _Sweep | None:
 
 
 def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
-    """Writes the config down; refuses a workdir that holds variants of another one.
+    """Refuses a workdir that holds variants of another config.
 
     Raises:
       InputError: names the first field that differs.
     """
     now = {path: value for path, value in flat(config).items() if path not in _FREE}
-    file = workdir / CONFIG
-    sweep = read_sweep(file)
-    if sweep is not None:
-        before = sweep["config"]
-        for path in now:
-            # a field that was added since has its default in what is there
-            old = before.get(path, FIELDS[path].default)
-            if old != now[path] and not _joins(path, before):
-                raise InputError(
-                    f"{path}: got {now[path]!r}; {workdir} holds a sweep with {old!r}; "
-                    "allowed: the same, with other sparsities, calibrations or languages, or "
-                    "another --workdir"
-                )
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_json(file, {**(sweep or {}), "config": flat(config)})
+    sweep = read_sweep(workdir / CONFIG)
+    if sweep is None:
+        return
+    before = sweep["config"]
+    for path in now:
+        # a field that was added since has its default in what is there
+        old = before.get(path, FIELDS[path].default)
+        if old != now[path] and not _joins(path, before):
+            raise InputError(
+                f"{path}: got {now[path]!r}; {workdir} holds a sweep with {old!r}; "
+                "allowed: the same, with other sparsities, calibrations or languages, or "
+                "another --workdir"
+            )
 
 
-def hold(workdir: Path, digests: Mapping[str, str]) -> None:
-    """Writes down what the variants of a sweep are made of, by content; refuses what differs from before.
+def hold(config: ConfigDict, workdir: Path, digests: Mapping[str, str]) -> None:
+    """Writes down what the variants of a sweep are made of and asked; refuses other content than before.
+
+    Args:
+      config: of which `check_same_sweep` says that it goes with what is there.
+      digests: SHA-256 by name of the model, sets of samples, and rows and texts by language.
 
     Raises:
       InputError: names what has changed.
     """
     sweep = read_sweep(workdir / CONFIG)
-    assert sweep is not None
-    before = sweep.get("digests", {})
+    before = sweep.get("digests", {}) if sweep else {}
     for name, digest in digests.items():
         if before.get(name, digest) != digest:
             raise InputError(
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
-    write_json(workdir / CONFIG, {**sweep, "digests": {**before, **digests}})
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(workdir / CONFIG, {"config": flat(config), "digests": {**before, **digests}})
 
 
 def is_sweep(workdir: Path) -> bool:

@@ -75,7 +75,7 @@ class Variant:
     @property
     def name(self) -> str:
         """Of its folder: dense, random-0.3, translation-fr-0.3."""
-        sparsity = None if self.sparsity is None else f"{self.sparsity:g}"
+        sparsity = None if self.sparsity is None else str(self.sparsity)
         return "-".join(filter(None, (self.calibration, self.language, sparsity)))
 
     def serves(self, code: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,12 +9,17 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxprune.devices import device_mesh
+from jaxprune.errors import InputError
 from jaxprune.evaluation import (
     TaskQuestions,
     clear_folders,
+    content_digests,
     evaluate_perplexity,
     evaluate_task,
     facts,
+    of_task,
+    of_texts,
+    of_translation,
     plain_texts,
     protocol_of,
     read_tasks,
@@ -25,11 +29,20 @@ from jaxprune.evaluation import (
 from jaxprune.evaluation.comparison import read_metrics
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.translation import TRANSLATION, Sentences, evaluate_translation
+from jaxprune.evaluation.translation import TRANSLATION, evaluate_translation
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.pruning import under_masks
-from jaxprune.runs import REPORT, check_workdir, checkpoint, is_complete, prune_to_workdir
+from jaxprune.runs import (
+    MODEL_DIGEST,
+    REPORT,
+    check_workdir,
+    checkpoint,
+    is_complete,
+    masked_digest,
+    prune_to_workdir,
+    read_report,
+)
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
@@ -72,32 +85,50 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     check_workdir(workdir, Path(config.model).expanduser())  # a hub id is no folder, and passes
     check_same_sweep(config, workdir)
     model = load(config.model, config.revision)
-    hold(workdir, {"model": model.source.fingerprint.digest})
-    left = [one for one in planned if not is_whole(one, workdir, jobs(one, config))]
+    digests = {"model": model.source.fingerprint.digest}
+    left = [one for one in planned if not is_whole(one, model, workdir, jobs(one, config))]
     if left:
-        _make_variants(left, len(planned), Runner(config, model, workdir))
+        runner = Runner(config, model, workdir, left)
+        hold(config, workdir, digests | runner.digests())  # once nothing more can be wrong with it
+        _make_variants(left, len(planned), runner)
+    else:
+        hold(config, workdir, digests)
     return tell(config, workdir)
 
 
-def is_whole(variant: Variant, workdir: Path, jobs_of_variant: Jobs) -> bool:
-    """Whether a variant is pruned and evaluated, and every file of it is as it was written."""
-    folder = workdir / variant.name
-    pruned = variant.sparsity is None or is_complete(folder)
-    return pruned and not _missing(folder, jobs_of_variant)
+def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Jobs) -> bool:
+    """Whether a variant of a model is pruned and evaluated, and every file of it is as it was written."""
+    folder, scored = workdir / variant.name, None
+    if variant.sparsity is None:
+        scored = model.source.fingerprint.digest
+    elif _is_pruned(folder):
+        scored = masked_digest(read_report(folder) or {})
+    return scored is not None and not _missing(folder, jobs_of_variant, scored)
 
 
-def _missing(folder: Path, evaluations: Jobs) -> list[str]:
-    """The tasks that are not there in all their languages, or damaged."""
+def _is_pruned(folder: Path) -> bool:
+    """Whether a run is complete there; not so if its report is broken, of which the next run says what to do."""
+    try:
+        return is_complete(folder)
+    except InputError:
+        return False
+
+
+def _missing(folder: Path, evaluations: Jobs, model_digest: str) -> list[str]:
+    """The tasks that are not there in all their languages, damaged, or of other weights than these."""
     return [
         name
         for name, codes in evaluations.items()
-        if not {*codes} <= _languages(folder / name) or any(sealed.faults(folder / name))
+        if not (folder / name / sealed.TABLE).is_file()
+        or any(sealed.faults(folder / name))  # before they are read
+        or not _has(folder / name, codes, model_digest)
     ]
 
 
-def _languages(folder: Path) -> set[str]:
-    """Those that metrics.json has figures of."""
-    return {*read_metrics(folder).get("languages", {})}
+def _has(folder: Path, codes: Sequence[str], model_digest: str) -> bool:
+    """Whether metrics.json has figures of some languages, of the model of this digest."""
+    metrics = read_metrics(folder)
+    return {*codes} <= {*metrics.get("languages", {})} and metrics.get(MODEL_DIGEST) == model_digest
 
 
 def _make_variants(left: Sequence[Variant], count: int, runner: Runner) -> None:
@@ -113,17 +144,32 @@ def _make_variants(left: Sequence[Variant], count: int, runner: Runner) -> None:
 
 
 class Runner:
-    """Makes variants of one model, one at a time.
+    """Makes variants of one model, one at a time; rows and texts are read first, as what is wrong shows then.
 
     Args:
       config: of the sweep.
       model: that all are made of.
       workdir: of the sweep.
+      left: the variants that are to be made.
     """
 
-    def __init__(self, config: ConfigDict, model: Model, workdir: Path) -> None:
+    def __init__(
+        self, config: ConfigDict, model: Model, workdir: Path, left: Sequence[Variant]
+    ) -> None:
         self._config, self._model, self._workdir = config, model, workdir
         self._tasks = {one.task.name: one for one in self._read_tasks()}
+        self._texts = (
+            plain_texts(config, perplexity_languages(config))
+            if config.evaluation.perplexity
+            else {}
+        )
+        self._sentences = (
+            translations(config, evaluation_languages(config))
+            if config.evaluation.translation
+            else {}
+        )
+        reads_text = any(set_names(one) and not _is_pruned(workdir / one.name) for one in left)
+        self._calibration_sets = CalibrationSets(config, model, workdir) if reads_text else None
 
     def _read_tasks(self) -> list[TaskQuestions]:
         fields, tasks = self._config.evaluation, []
@@ -135,22 +181,32 @@ class Runner:
             )  # fmt: skip
         return tasks
 
-    @functools.cached_property
-    def _calibration_sets(self) -> CalibrationSets:
-        sets = CalibrationSets(self._config, self._model, self._workdir)
-        hold(self._workdir, sets.digests())
-        return sets
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of what was read: sets of samples, and what each task asks in each language."""
+        dtype, beams = self._config.dtype, self._config.evaluation.beams
+        asked = {name: of_task(one, dtype) for name, one in self._tasks.items()}
+        if self._texts:
+            asked[PERPLEXITY] = of_texts(self._texts, dtype)
+        if self._sentences:
+            asked[TRANSLATION] = of_translation(self._sentences, beams, dtype)
+        sets = self._calibration_sets
+        return (sets.digests() if sets else {}) | {
+            f"{name} {code}": digest
+            for name, identity in asked.items()
+            for code, digest in content_digests(identity).items()
+        }
 
     def make(self, variant: Variant) -> None:
         """Prunes and evaluates, as far as that is not done."""
         folder, model = self._workdir / variant.name, self._model
         if variant.sparsity is not None:
-            if not is_complete(folder):
+            if not _is_pruned(folder):
                 self._prune(variant, folder)
             model = under_masks(model, checkpoint.restore_packed_masks(folder / "checkpoint"))
         evaluations = jobs(variant, self._config)
-        missing = {name: evaluations[name] for name in _missing(folder, evaluations)}
-        clear_folders(folder, dict.fromkeys(missing), model)
+        lacks = _missing(folder, evaluations, model.source.fingerprint.digest)
+        missing = {name: evaluations[name] for name in lacks}
+        clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
         translated = missing.pop(TRANSLATION, None)
         if missing:
             self._evaluate(variant, model, folder, missing)
@@ -158,9 +214,8 @@ class Runner:
             self._translate(variant, model, folder, translated)
 
     def _prune(self, variant: Variant, folder: Path) -> None:
-        reads_text = bool(set_names(variant))
-        batches = self._calibration_sets.batches(variant) if reads_text else []
-        stats = self._calibration_sets.stats(variant) if reads_text else None
+        sets = self._calibration_sets
+        batches, stats = (sets.batches(variant), sets.stats(variant)) if sets else ([], None)
         prune_to_workdir(
             self._model, batches, variant_config(self._config, variant), folder, stats=stats,
             overwrite=(folder / REPORT).is_file(),  # it is damaged, and goes when the new one is whole
@@ -180,10 +235,6 @@ class Runner:
             about_text = about | {"data": self._config.evaluation.perplexity}
             evaluate_perplexity(scorer, texts, folder, about_text)
 
-    @functools.cached_property
-    def _texts(self) -> dict[str, str]:
-        return plain_texts(self._config, perplexity_languages(self._config))
-
     def _translate(
         self, variant: Variant, model: Model, folder: Path, codes: Sequence[str]
     ) -> None:
@@ -201,7 +252,3 @@ class Runner:
             max_new_tokens=NEW_TOKENS,
             about=about,
         )
-
-    @functools.cached_property
-    def _sentences(self) -> dict[str, Sentences]:
-        return translations(self._config, evaluation_languages(self._config))

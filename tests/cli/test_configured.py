@@ -1,6 +1,7 @@
 """Flags and fields → a config and a workdir, and how a command ends that goes by one."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from absl import flags
@@ -62,6 +63,14 @@ def test_flags_are_read_into_a_validated_config(tmp_path):
 def test_flags_that_are_refused(tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
         read(XGLM, f"--workdir={tmp_path}", *arguments)
+
+
+@pytest.mark.parametrize("name", ["processes", "process"])
+def test_a_number_of_processes_that_do_not_meet_is_refused(name, monkeypatch):
+    given = {"distributed": False, "coordinator": None, "processes": None, "process": None}
+    monkeypatch.setattr(flags, "FLAGS", SimpleNamespace(**given | {name: 1}))
+    with pytest.raises(InputError, match=f"^--{name}: given without --coordinator"):
+        configured.join_processes()
 
 
 def test_a_ready_config_goes_by_its_name(tmp_path):

@@ -81,6 +81,13 @@ def test_a_folder_that_cannot_be_used_is_not(updates, monkeypatch, tmp_path, wha
     assert not updates
 
 
+def test_a_user_without_a_home_has_no_cache(updates, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    keep_compiled()
+    assert not updates
+
+
 def test_what_a_killed_process_left_half_written_goes(updates, tmp_path):
     folder = tmp_path / "jaxprune" / "compiled"
     folder.mkdir(parents=True, mode=0o700)

@@ -1,6 +1,7 @@
 """Evaluation end to end on a bundled model: what is written, what goes, what is refused."""
 
 import json
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.records import Scored
-from jaxprune.files import to_json
+from jaxprune.files import sealed, to_json
+from jaxprune.runs.resume import OUTPUTS
 from nano import corpus
 
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")
@@ -245,6 +247,41 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     with pytest.raises(InputError, match=r"nano_nli/model.safetensors is there"):
         evaluate_from_config(job(languages="en"), tmp_path)
     assert (tmp_path / "nano_nli" / "model.safetensors").exists()
+
+
+def test_a_task_called_like_an_output_of_pruning_is_refused_and_takes_nothing_away(tmp_path):
+    asked = (Path(TASKS) / "nano_nli.toml").read_text()
+    asked = asked.replace("../../nano", str(Path(TASKS) / "../../nano"))
+    for name in (*OUTPUTS, "progress", "analysis", "compare"):
+        (tmp_path / "own.toml").write_text(asked.replace('"nano_nli"', f'"{name}"', 1))
+        with pytest.raises(InputError, match=rf"evaluation.tasks: name = '{name}' .*; allowed: "):
+            evaluate_from_config(job(tasks=str(tmp_path / "own.toml")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    # nor does any task go in the place of what holds no scores
+    with sealed.whole_folder(tmp_path / "run" / "nano_nli") as folder:
+        (folder / "model.safetensors").touch()
+    with pytest.raises(InputError, match=r"nano_nli holds no scores, and would be replaced"):
+        evaluate_from_config(job(languages="en"), tmp_path / "run", overwrite=True)
+    assert (tmp_path / "run" / "nano_nli" / "model.safetensors").exists()
+
+
+def test_broken_metrics_are_replaced_with_overwrite_alone(tmp_path):
+    job_of_few = job(rows=3, languages="en")
+    evaluate_from_config(job_of_few, tmp_path)
+    file = tmp_path / "nano_nli" / "metrics.json"
+    whole = json.loads(file.read_text())
+    file.write_text(file.read_text()[:100])
+    with pytest.raises(InputError, match=r"^--workdir: .*metrics\.json: broken.*; allowed: --over"):
+        evaluate_from_config(job_of_few, tmp_path)
+    evaluate_from_config(job_of_few, tmp_path, overwrite=True)
+    assert json.loads(file.read_text())["languages"] == whole["languages"]
+
+
+def test_sacrebleu_is_missed_before_the_model_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
+    config = job("/no/such/model", translation="nano")
+    with pytest.raises(InputError, match="sacrebleu is not installed"):
+        evaluate_from_config(config, tmp_path / "run")
 
 
 @pytest.mark.parametrize(

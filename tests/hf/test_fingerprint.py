@@ -58,6 +58,19 @@ def test_a_damaged_entry_or_no_place_for_one_changes_nothing(file, tmp_path, mon
     assert digest(file) == sha256(b"weights")
 
 
+@pytest.mark.parametrize("why", ["it may not be read", "the user has no home"])
+def test_no_way_to_the_cache_changes_nothing(why, file, monkeypatch):
+    time.sleep(0.1)
+    if why == "the user has no home":
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    else:
+        refused = PermissionError(13, "Permission denied")
+        monkeypatch.setattr(module, "read_json", lambda _: (_ for _ in ()).throw(refused))
+        monkeypatch.setattr(module, "write_json", lambda *_: (_ for _ in ()).throw(refused))
+    assert digest(file) == sha256(b"weights")
+
+
 def test_changes_since_are_named(file):
     made = Fingerprint.of([file])
     made.check_unchanged()

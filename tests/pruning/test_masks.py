@@ -245,6 +245,14 @@ def test_apply_keeps_every_16_bit_pattern(dtype):
         assert (pruned.view(np.uint16)[~mask] == 0).all()
 
 
+def test_apply_keeps_the_bits_of_float64():
+    kernel = np.random.default_rng(5).standard_normal((64, 8))
+    mask = kernel > 0
+    pruned = masks.apply({"a": kernel}, {"a": mask})["a"]
+    assert pruned.dtype == np.float64
+    np.testing.assert_array_equal(pruned, np.maximum(kernel, 0))
+
+
 def test_apply_refuses_masks_that_do_not_fit():
     params = {"a": {"kernel": np.ones((2, 3))}}
     with pytest.raises(InputError, match=r"masks: b/kernel \(2, 3\) has no parameter"):

@@ -210,6 +210,8 @@ def test_accuracies_are_results_that_the_hub_reads():
     about = "text-generation", "xnli"
     assert found == {(*about, "en", "accuracy"): 0.5, (*about, "fr", "accuracy"): 0.3333}
     assert card.data.model_name == "dense, pruned (wanda, 30%)"
+    fine = config_of(**{"pruning.sparsity": 0.375})
+    assert card_of(fine, measured).data.model_name == "dense, pruned (wanda, 37.5%)"
     assert "## Accuracy by language\n\nhere\n" in card.text
     assert "Not measured" not in card.text
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import runpy
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +25,7 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.evaluation.translation.bleu import translation_scores
+from jaxprune.files import sealed
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
@@ -289,6 +291,31 @@ def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
     assert "translation 50%" in capsys.readouterr().out
 
 
+def test_scores_of_other_weights_and_a_broken_report_are_made_again(done, tmp_path):
+    """As where a damaged variant was pruned anew, and came out otherwise."""
+    workdir = tmp_path / "sweep"
+    shutil.copytree(done[0], workdir)
+    variant = workdir / "random-0.5"
+    for folder in (variant / "nano_nli", workdir / "dense" / "nano_reviews"):
+        metrics = json.loads((folder / "metrics.json").read_text())
+        (folder / "metrics.json").write_text(json.dumps(metrics | {"model_sha256": "7" * 64}))
+        sealed.seal(folder)
+    config, model = job(), jp.load(NANO)
+    whole = {
+        name: run.is_whole(one, model, workdir, run.jobs(one, config))
+        for one in run.variants(config)
+        if (name := one.name)
+    }
+    assert whole == {**dict.fromkeys(NAMES, True), "random-0.5": False, "dense": False}
+    sweep_from_config(config, workdir)
+    assert contents(workdir) == contents(done[0])
+    (variant / "report.json").write_text("{")
+    with pytest.raises(
+        InputError, match=r"random-0\.5/report\.json: broken.*; allowed: to move it"
+    ):
+        sweep_from_config(config, workdir)
+
+
 def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeypatch):
     """Two variants are whole but for a bit each; one is pruned and half evaluated when it stops."""
     workdir, _ = done
@@ -326,7 +353,9 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     assert contents(tmp_path) == contents(workdir)
 
 
-@pytest.mark.parametrize("name", ["model", "calibration translation/fr"])
+@pytest.mark.parametrize(
+    "name", ["model", "calibration translation/fr", "nano_nli en", "translation fr"]
+)
 def test_a_model_or_text_that_changed_since_is_refused(name, done, tmp_path):
     about = json.loads((done[0] / kept.CONFIG).read_text())
     assert name in about["digests"]
@@ -353,10 +382,12 @@ def test_a_workdir_of_another_sweep_is_refused(done, fields, message):
 
 
 def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
-    kept.check_same_sweep(job(), tmp_path)
+    kept.hold(job(), tmp_path, {})
     more = {"sweep.sparsities": "0.5,0.1", "sweep.calibrations": "dense,magnitude"}
     kept.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
-    kept.check_same_sweep(job(**{"calibration.code": "somewhere"}), tmp_path)
+    somewhere = job(**{"calibration.code": "somewhere"})
+    kept.check_same_sweep(somewhere, tmp_path)
+    kept.hold(somewhere, tmp_path, {})
     with pytest.raises(InputError, match=r"calibration\.code: got 'elsewhere'"):
         kept.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
 
@@ -379,6 +410,24 @@ def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
     ],
 )
 def test_what_cannot_be_swept_is_refused(tmp_path, fields, message):
+    with pytest.raises(InputError, match=message):
+        sweep_from_config(job(**fields), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "sacrebleu is not installed"),
+        ({"calibration.samples": 10_000}, "calibration.samples"),
+        ({"evaluation.perplexity": "nano", "evaluation.perplexity_lines": "5000-6000"}, "perplexity_lines"),
+    ],
+)  # fmt: skip
+def test_what_a_later_variant_lacks_is_told_before_the_first(
+    fields, message, tmp_path, monkeypatch
+):
+    if not fields:
+        monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
     with pytest.raises(InputError, match=message):
         sweep_from_config(job(**fields), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -543,9 +592,11 @@ def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch,
     assert found == {"nano_nli": ["en", "fr", "sw"], "perplexity": ["en", "fr", "sw"]}
     only = job(**OWN | {"sweep.evaluate": "all"})
     kept.check_same_sweep(only, tmp_path / "sweep")
-    runner = run.Runner(only, jp.load(NANO), tmp_path / "sweep")
-    runner.make(Variant("translation", "fr", 0.5))
-    runner.make(Variant("translation", "fr+sw", 0.5))
+    kept.hold(only, tmp_path / "sweep", {})
+    left = [Variant("translation", "fr", 0.5), Variant("translation", "fr+sw", 0.5)]
+    runner = run.Runner(only, jp.load(NANO), tmp_path / "sweep", left)
+    for variant in left:
+        runner.make(variant)
     assert asked == [("translation-fr-0.5", ["en", "fr", "sw"]), "translation-fr-0.5"]
 
 

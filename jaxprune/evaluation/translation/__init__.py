@@ -1,6 +1,6 @@
 """Sentences → few-shot prompts → hypotheses → BLEU and chrF."""
 
-from jaxprune.evaluation.translation.bleu import compare_systems
+from jaxprune.evaluation.translation.bleu import compare_systems, import_sacrebleu
 from jaxprune.evaluation.translation.evaluate import evaluate_translation, translation_lines
 from jaxprune.evaluation.translation.records import (
     TRANSLATION,
@@ -28,6 +28,7 @@ __all__ = [
     "TranslationResult",
     "compare_systems",
     "evaluate_translation",
+    "import_sacrebleu",
     "languages",
     "read_sentences",
     "stop_tokens",
