@@ -11,7 +11,7 @@ import numpy as np
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError, listed
-from jaxprune.files import read_regular
+from jaxprune.files import read_text
 from jaxprune.schema import lines_of
 
 # How data sets name the column of sentences: FLORES+, FLORES-200.
@@ -121,11 +121,7 @@ def _missing(data: str | Path, code: str, there: Sequence[str]) -> InputError:
 
 
 def _read_lines(path: Path) -> list[str]:
-    raw = read_regular(path)
-    try:
-        text = raw.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8") from None
+    text = read_text(path)
     # Not splitlines(): sentences may hold U+2028 and the like.
     lines = [line.strip() for line in text.removesuffix("\n").split("\n")] if text else []
     for number, line in enumerate(lines, start=1):

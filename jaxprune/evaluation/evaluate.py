@@ -67,7 +67,7 @@ def evaluate_from_config(
     fields = config.evaluation
     codes = fields.languages.split(",") if fields.languages else None
     tasks = read_tasks(
-        [name.strip() for name in fields.tasks.split(",") if name.strip()],
+        named_tasks(config),
         protocol=protocol_of(config),
         languages=codes, data=fields.data, rows=fields.rows, seed=config.seed,
     )  # fmt: skip
@@ -113,6 +113,12 @@ def plain_texts(config: ConfigDict, codes: list[str] | None) -> dict[str, str]:
     """By language the text whose perplexity `config.evaluation` has measured."""
     fields = config.evaluation
     return texts(fields.perplexity, codes, fields.rows, fields.perplexity_lines)
+
+
+def named_tasks(config: ConfigDict) -> list[str]:
+    """What `evaluation.tasks` names: ready tasks, or .toml files."""
+    names = config.evaluation.tasks.split(",")
+    return [name.strip() for name in names if name.strip()]
 
 
 def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, Sentences]:

@@ -33,3 +33,13 @@ def read_regular(path: Path) -> bytes:
     """The bytes of a file; raises as `check_regular`."""
     with open_regular(path) as file:
         return file.read()
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, without a byte order mark; InputError with the line where it is not."""
+    raw = read_regular(path)
+    try:
+        return raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}:{line}: byte {error.start} is not UTF-8") from None

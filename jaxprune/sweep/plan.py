@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from jaxprune.calibration import KINDS, chosen_languages
 from jaxprune.config import DENSE, FIELDS, LRP2, MIX, validate
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation import protocol_of
+from jaxprune.evaluation import named_tasks, protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
@@ -142,7 +142,7 @@ def task_languages(config: ConfigDict) -> dict[str, list[str]]:
     """
     fields = config.evaluation
     by_task: dict[str, list[str]] = {}
-    for name in (name.strip() for name in fields.tasks.split(",") if name.strip()):
+    for name in named_tasks(config):
         task = load_task(name)
         available = languages_of(task, protocol=protocol_of(config), data=fields.data)
         codes = [code for code in evaluation_languages(config) if code in available]
@@ -161,8 +161,7 @@ def task_languages(config: ConfigDict) -> dict[str, list[str]]:
 
 def task_names(config: ConfigDict) -> list[str]:
     """Names of the tasks, in the order of `evaluation.tasks`."""
-    names = [name.strip() for name in config.evaluation.tasks.split(",")]
-    return [load_task(name).name for name in names if name]
+    return [load_task(name).name for name in named_tasks(config)]
 
 
 def perplexity_languages(config: ConfigDict) -> list[str]:

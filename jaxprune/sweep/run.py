@@ -17,6 +17,7 @@ from jaxprune.evaluation import (
     evaluate_perplexity,
     evaluate_task,
     facts,
+    named_tasks,
     of_task,
     of_texts,
     of_translation,
@@ -173,8 +174,8 @@ class Runner:
 
     def _read_tasks(self) -> list[TaskQuestions]:
         fields, tasks = self._config.evaluation, []
-        names = [name.strip() for name in fields.tasks.split(",") if name.strip()]
-        for name, codes in zip(names, task_languages(self._config).values(), strict=True):
+        by_task = task_languages(self._config).values()
+        for name, codes in zip(named_tasks(self._config), by_task, strict=True):
             tasks += read_tasks(
                 [name], protocol=protocol_of(self._config), languages=codes, data=fields.data,
                 rows=fields.rows, seed=self._config.seed,

@@ -340,7 +340,7 @@ def test_a_flores_release_is_read_by_either_generation_of_its_codes(tmp_path):
     [
         (b"one\n\nthree\n", r"fr.txt:2: empty line"),
         (b"one\n  \n", r"fr.txt:2: empty line"),
-        ("é\n".encode() + b"\xff\n", r"fr.txt: byte 3 is not UTF-8"),
+        ("é\n".encode() + b"\xff\n", r"fr.txt:2: byte 3 is not UTF-8"),
         (b"one\n", "fr has 1 lines and en has 2"),
         (b"", "fr has 0 lines and en has 2"),
     ],

@@ -29,7 +29,7 @@ ROWS = {
     "only a BOM": text(r"0 lines", lambda p: p.texts(fr="\ufeff", en="\ufeff")),
     "misaligned": text(r"texts: fr has 2 lines and en has 1", lambda p: p.texts(fr=TWO_LINES, en="a\n")),
     "empty line": text(r"en\.txt:2: empty line", lambda p: p.texts(fr=TWO_LINES, en="a\n\n")),
-    "not UTF-8": text(r"en\.txt: byte 2 is not", lambda p: p.texts(fr=TWO_LINES, en=b"a \xff\nb\n")),
+    "not UTF-8": text(r"en\.txt:1: byte 2 is not", lambda p: p.texts(fr=TWO_LINES, en=b"a \xff\nb\n")),
     "a language that is not there": text(
         r"texts: no language 'sw'; there are en fr",
         lambda p: p.texts(fr=TWO_LINES, en=TWO_LINES), "calibration.source=sw",

@@ -18,9 +18,8 @@ from jaxprune.evaluation.comparison.records import (
     TranslationLanguage,
 )
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, holm
-from jaxprune.evaluation.tasks import decode
 from jaxprune.evaluation.translation import TRANSLATION, SystemComparison, compare_systems
-from jaxprune.files import from_json, parse_json, read_as
+from jaxprune.files import from_json, parse_json, read_as, read_text
 
 
 def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparison] | None:
@@ -112,7 +111,7 @@ def _compare_language(
 
 def _read(file: Path) -> list[TranslatedRow]:
     broken, rows = "broken, {}; expected JSON lines", []
-    for number, line in enumerate(decode(file).split("\n"), start=1):
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line:
             where = f"{file}:{number}"
             rows.append(from_json(TranslatedRow, parse_json(line, where, broken=broken), where))

@@ -11,7 +11,8 @@ import numpy as np
 from jaxprune.calibration import text_place
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.evaluation.tasks import Source, decode
+from jaxprune.evaluation.tasks import Source
+from jaxprune.files import read_text
 from jaxprune.schema import lines_of
 
 WINDOW = 512
@@ -122,5 +123,5 @@ def _parts(folder: Path, code: str) -> tuple[list[str], str]:
     """Lines or rows, and what stands between them."""
     file = folder / f"{code}.txt"
     if file.exists():
-        return decode(file).removesuffix("\n").split("\n"), "\n"
+        return read_text(file).removesuffix("\n").split("\n"), "\n"
     return [row.text("text") for row in Source(str(folder)).read(code)], ""

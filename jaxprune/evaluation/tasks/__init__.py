@@ -1,6 +1,6 @@
 """Task files and their data → questions with the text of every option."""
 
-from jaxprune.evaluation.tasks.data import Source, decode
+from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.prompts import Option
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS
 from jaxprune.evaluation.tasks.questions import Question, languages_of, load_task, questions
@@ -12,7 +12,6 @@ __all__ = [
     "Question",
     "Source",
     "Task",
-    "decode",
     "languages_of",
     "load_task",
     "questions",

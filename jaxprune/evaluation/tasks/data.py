@@ -11,7 +11,7 @@ from typing import Any
 
 from jaxprune.calibration import hub_client, hub_id, hub_refusal
 from jaxprune.errors import InputError, listed, shown
-from jaxprune.files import parse_json, read_regular
+from jaxprune.files import parse_json, read_text
 
 _SUFFIXES = (".jsonl", ".csv")
 
@@ -107,7 +107,7 @@ class Source:
         """
         if self.is_pattern or self.is_folder:
             path = self._file(language)
-            rows = list(_READERS[path.suffix](path, decode(path)))
+            rows = list(_READERS[path.suffix](path, read_text(path)))
         else:
             rows = self._hub(language)
         if not rows:
@@ -179,16 +179,6 @@ def _languages_of(pattern: str) -> list[str]:
     before, *after = map(re.escape, parts)
     matches = (re.fullmatch(before + "([^/]+)" + r"\1".join(after), file) for file in files)
     return [match[1] for match in matches if match]
-
-
-def decode(path: Path) -> str:
-    """The text of a file in UTF-8; InputError with the line where it is not."""
-    raw = read_regular(path)
-    try:
-        return raw.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: byte {error.start} is not UTF-8") from None
 
 
 def _jsonl(path: Path, text: str) -> Iterator[Row]:
