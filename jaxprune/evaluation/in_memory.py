@@ -14,6 +14,7 @@ from jaxprune.evaluation.comparison import (
     Evaluated,
     EvaluatedRun,
     Sides,
+    TextFigures,
     comparison_of,
     open_run,
 )
@@ -164,7 +165,10 @@ def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
     return EvaluatedRun(
         name=given.model,
         tasks={name: _evaluated(result) for name, result in given.tasks.items()},
-        perplexity={code: (figure.tokens, figure.perplexity) for code, figure in texts.items()},
+        perplexity={
+            code: TextFigures(one.tokens, one.perplexity, one.by_window)
+            for code, one in texts.items()
+        },
         folder=None,
     )
 

@@ -34,6 +34,7 @@ from jaxprune.tables import (
     NONE,
     count,
     fraction,
+    fractions,
     interval,
     number,
     p_value,
@@ -284,6 +285,7 @@ def _perplexities(by_language: Mapping[str, PerplexityComparison]) -> Markup:
         figure = by_language[code]
         ratio = f" × {fraction(figure.ratio)}"
         title = " → ".join(map(number, figure.perplexity))
+        title += f", ratio {fractions(figure.interval)}" if figure.interval else ""
         chips += [tag("span", tag("b", code), ratio, class_="chip", title=title), " "]
     title = tag("a", "Perplexity", href="#perplexity")
     note = tag("p", f"{AFTER} over {BEFORE}: above 1 the texts became less likely", class_="note")

@@ -22,6 +22,7 @@ from jaxprune.tables import (
     as_code,
     count,
     fraction,
+    fractions,
     interval,
     number,
     percent,
@@ -150,9 +151,15 @@ def _perplexity(
     yield "## Perplexity by language"
     yield ""
     if compared:
-        header = ["language", "tokens", "dense", "pruned", "pruned / dense"]
+        header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval"]
         rows = [
-            [code, count(one.tokens), *map(number, one.perplexity), fraction(one.ratio)]
+            [
+                code,
+                count(one.tokens),
+                *map(number, one.perplexity),
+                fraction(one.ratio),
+                fractions(one.interval),
+            ]
             for code, one in compared.items()
         ]
     else:

@@ -10,7 +10,7 @@ from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
-from jaxprune.tables import fraction, number, p_value, signed, tenths
+from jaxprune.tables import fraction, fractions, number, p_value, signed, tenths
 
 BEFORE, AFTER = "before", "after"
 # Keys of metrics.json that tell how it was measured, not what.
@@ -67,10 +67,16 @@ def text_sections(comparison: Comparison) -> dict[str, Section]:
     sections = {}
     if comparison.perplexity:
         lines = [
-            [code, figure.tokens, *figure.perplexity, fraction(figure.ratio)]
+            [
+                code,
+                figure.tokens,
+                *figure.perplexity,
+                fraction(figure.ratio),
+                fractions(figure.interval),
+            ]
             for code, figure in comparison.perplexity.items()
         ]
-        header = ["language", "tokens", BEFORE, AFTER, "after / before"]
+        header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval"]
         body = table(header, lines, caption="perplexity by language")
         sections["perplexity"] = Section("perplexity", "Perplexity", body)
     if comparison.translation:

@@ -52,8 +52,8 @@ def _row(variant: Variant, comparison: Comparison, codes: Sequence[str]) -> Perp
         language=variant.language,
         sparsity=variant.sparsity,
         languages={
-            code: PerplexityCell(of_code[code].perplexity.b, of_code[code].ratio)
+            code: PerplexityCell(one.perplexity.b, one.ratio, one.interval)
             for code in codes
-            if code in of_code
+            if (one := of_code.get(code))
         },
     )

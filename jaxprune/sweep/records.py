@@ -244,10 +244,11 @@ class DensePerplexity:
 
 @dataclass(frozen=True)
 class PerplexityCell:
-    """A variant on the text of a language, and its perplexity over the dense model's."""
+    """A variant on the text of a language, and its perplexity over the dense model's with the interval of that."""
 
     perplexity: float
     ratio: float
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,7 +168,8 @@ def perplexity_note(found: PerplexityTables) -> str:
     lines = f" lines {found.lines} of" if found.lines else ""
     tokens = count_range(cell.tokens for cell in found.dense.values())
     return (
-        f"On{lines} {found.data}, {tokens} tokens a language; in brackets times the dense model's."
+        f"On{lines} {found.data}, {tokens} tokens a language; in brackets times the dense model's, with the 95% "
+        "interval over windows of the text."
     )
 
 
@@ -231,10 +232,11 @@ def probability(cell: Cell | Mean | None) -> str:
 
 
 def _perplexity(cell: PerplexityCell | None) -> str:
-    """As "36.71 (×1.23)"."""
+    """As "36.71 (×1.23 [1.20, 1.26])"."""
     if cell is None:
         return NONE
-    return f"{cell.perplexity:,.2f} (×{ratio(cell.ratio)})"
+    bounds = f" [{', '.join(map(ratio, cell.interval))}]" if cell.interval else ""
+    return f"{cell.perplexity:,.2f} (×{ratio(cell.ratio)}{bounds})"
 
 
 def ratio(value: float) -> str:

@@ -23,6 +23,7 @@ _CSV = (
     "low", "high", "difference", "difference_low", "difference_high", "p_mcnemar", "p_holm",
     "p_holm_table", "rankc", "probability", "probability_difference", "probability_low",
     "probability_high", "probability_p", "perplexity", "perplexity_ratio",
+    "ratio_low", "ratio_high",
 )  # fmt: skip
 
 
@@ -81,14 +82,16 @@ def sweep_csv(sweep: SweepTables) -> str:
 def _perplexity_rows(found: PerplexityTables) -> Iterator[list[object]]:
     def line(*cells: object) -> list[object]:
         """The columns between the tokens and what was measured are empty."""
-        return ["all", PERPLEXITY, *cells[:5], *[None] * (len(_CSV) - 9), *cells[5:]]
+        return ["all", PERPLEXITY, *cells[:5], *[None] * (len(_CSV) - 11), *cells[5:]]
 
     for code, cell in found.dense.items():
-        yield line("dense", None, None, code, cell.tokens, cell.perplexity, None)
+        yield line("dense", None, None, code, cell.tokens, cell.perplexity, *[None] * 3)
     for one in found.variants:
         which = one.calibration, one.language, one.sparsity
         for code, other in one.languages.items():
-            yield line(*which, code, found.dense[code].tokens, other.perplexity, other.ratio)
+            bounds = other.interval or (None, None)
+            tokens = found.dense[code].tokens
+            yield line(*which, code, tokens, other.perplexity, other.ratio, *bounds)
 
 
 def _csv_rows(name: str, task: TaskTables) -> Iterator[list[object]]:
@@ -115,7 +118,7 @@ def _csv_cells(cell: Cell | DenseCell) -> list[object]:
         found = cell.probability
         probability = [found.mean, found.difference, *found.interval, found.p]
     return [
-        cell.rows, cell.accuracy, *cell.interval, *change, cell.rankc, *probability, None, None,
+        cell.rows, cell.accuracy, *cell.interval, *change, cell.rankc, *probability, *[None] * 4,
     ]  # fmt: skip
 
 

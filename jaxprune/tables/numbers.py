@@ -32,6 +32,11 @@ def interval(bounds: Sequence[float] | None) -> str:
     return NONE if bounds is None else f"[{', '.join(map(percent, bounds))}]"
 
 
+def fractions(bounds: Sequence[float] | None) -> str:
+    """Bounds of a ratio: [1.02, 1.19]."""
+    return NONE if bounds is None else f"[{', '.join(map(fraction, bounds))}]"
+
+
 def point_interval(bounds: Sequence[float] | None, digits: int = 1) -> str:
     """Bounds of a difference of shares as points: [−0.4, +2.2]."""
     return NONE if bounds is None else f"[{', '.join(points(one, digits) for one in bounds)}]"

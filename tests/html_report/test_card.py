@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import shutil
 
 import pytest
@@ -22,7 +23,14 @@ def scores_of(folder, side, model):
     """An evaluation of a model with this digest."""
     evaluate(folder, side)
     shutil.rmtree(folder / "translation")
-    languages = {code: {"perplexity": p[side], "tokens": 9000} for code, p in PERPLEXITY.items()}
+    languages = {
+        code: {
+            "perplexity": p[side],
+            "tokens": 9000,
+            "by_window": [-math.log(p[side]) - 0.01 * side, -math.log(p[side]) + 0.01 * side],
+        }
+        for code, p in PERPLEXITY.items()
+    }
     write_json(folder / "perplexity" / "metrics.json", {"languages": languages})
     for task in ("xnli", "perplexity"):
         file = folder / task / "metrics.json"
@@ -83,7 +91,10 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     found = {one.dataset_config: one.metric_value for one in card.data.eval_results}
     assert found == {c: round(f.accuracy.b, 4) for c, f in compared.languages.items()}
     _, perplexities = table(card.text, "## Perplexity by language")
-    assert perplexities["sw"] == ["9,000", "66.5", "1,234", "18.556"]
+    before, after = PERPLEXITY["sw"]
+    reach = math.exp(12.7062 * 0.01)  # Student's t of two windows
+    bounds = f"[{after / before / reach:.3f}, {after / before * reach:.3f}]"
+    assert perplexities["sw"] == ["9,000", "66.5", "1,234", "18.556", bounds]
     assert "Guessing reaches 33.3%" in card.text
 
 

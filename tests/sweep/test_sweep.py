@@ -541,7 +541,10 @@ def test_probabilities_and_perplexities_in_the_tables(own):
         assert (kept[name]["fr"].perplexity, kept[name]["fr"].ratio) == (after, after / before)
     assert "sw" not in kept["translation-fr-0.5"]
     ratio = kept["translation-fr-0.5"]["fr"]
-    shown = f"| translation 50% | – | {ratio.perplexity:,.2f} (×{ratio.ratio:.2f}) |"
+    low, high = ratio.interval
+    assert low < ratio.ratio < high
+    shown = f"{ratio.perplexity:,.2f} (×{ratio.ratio:.2f} [{low:.2f}, {high:.2f}])"
+    shown = f"| translation 50% | – | {shown} |"
     assert shown in (workdir / "tables.md").read_text()
 
 

@@ -22,6 +22,7 @@ from jaxprune.evaluation.comparison.records import (
     ProbabilityComparison,
     Sides,
     TaskComparison,
+    TextFigures,
     TranslationComparison,
     TranslationLanguage,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "ProbabilityComparison",
     "Sides",
     "TaskComparison",
+    "TextFigures",
     "TranslationComparison",
     "TranslationLanguage",
     "compare_means",

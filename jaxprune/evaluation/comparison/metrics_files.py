@@ -76,11 +76,12 @@ class MetricsFile(TypedDict, total=False):
 
 
 class PerplexityFigures(TypedDict):
-    """A perplexity, and of how many tokens."""
+    """A perplexity, of how many tokens, and the mean log-probability of each window."""
 
     perplexity: Annotated[float, Meta(gt=0, le=1e308)]
     tokens: Count
     windows: NotRequired[Count]
+    by_window: NotRequired[list[Annotated[float, Meta(ge=-1e308, le=1e308)]]]
 
 
 class PerplexityFile(TypedDict, total=False):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, RankC, Scored
 from jaxprune.evaluation.translation import ScoreComparison
@@ -52,6 +52,14 @@ class Evaluated:
     parallel: bool = True
 
 
+class TextFigures(NamedTuple):
+    """Perplexity of a text: tokens, the perplexity, mean log-probabilities of its windows where they are known."""
+
+    tokens: int
+    perplexity: float
+    by_window: tuple[float, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedRun:
     """A run, as far as it is compared.
@@ -59,13 +67,13 @@ class EvaluatedRun:
     Attributes:
       name: what tables call it.
       tasks: by name.
-      perplexity: tokens and perplexity by language.
+      perplexity: by language.
       folder: where its translations and masks are; None where it is nowhere but in memory, without such.
     """
 
     name: str
     tasks: Mapping[str, Evaluated]
-    perplexity: Mapping[str, tuple[int, float]]
+    perplexity: Mapping[str, TextFigures]
     folder: Path | None
 
 
@@ -174,11 +182,17 @@ class TaskComparison:
 
 @dataclass(frozen=True)
 class PerplexityComparison:
-    """Perplexities of the same tokens, and B's over A's."""
+    """Perplexities of the same tokens, and B's over A's.
+
+    Attributes:
+      interval: of the ratio, 95%, by the paired differences of windows (`scoring.ratio_interval`); None where the
+        runs tell too little.
+    """
 
     tokens: int
     perplexity: Sides[float]
     ratio: float
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

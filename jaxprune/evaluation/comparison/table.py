@@ -22,6 +22,7 @@ from jaxprune.tables import (
     count,
     count_range,
     fraction,
+    fractions,
     p_value,
     percent,
     point_interval,
@@ -122,10 +123,11 @@ def _perplexity_table(languages: Mapping[str, PerplexityComparison]) -> TextTabl
             count(figure.tokens),
             *(f"{value:.2f}" for value in figure.perplexity),
             fraction(figure.ratio),
+            fractions(figure.interval),
         ]
         for code, figure in languages.items()
     ]
-    return TextTable("perplexity", ["language", "tokens", "A", "B", "B/A"], rows)
+    return TextTable("perplexity", ["language", "tokens", "A", "B", "B/A", "95%"], rows)
 
 
 def _translation_table(translation: TranslationComparison) -> TextTable:

@@ -14,10 +14,11 @@ from jaxprune.evaluation.comparison.metrics_files import (
 from jaxprune.evaluation.comparison.records import (
     PerplexityComparison,
     Sides,
+    TextFigures,
     TranslationComparison,
     TranslationLanguage,
 )
-from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, holm
+from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, holm, ratio_interval
 from jaxprune.evaluation.translation import TRANSLATION, SystemComparison, compare_systems
 from jaxprune.files import from_json, parse_json, read_as, read_text
 
@@ -32,18 +33,20 @@ def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparis
 
 
 def compare_perplexities(
-    runs: Sides[Mapping[str, tuple[int, float]]],
+    runs: Sides[Mapping[str, TextFigures]],
 ) -> dict[str, PerplexityComparison] | None:
     """The same of what `perplexities` gives of each run."""
     languages = {}
     for code in sorted(runs.a.keys() & runs.b.keys(), key=order):
-        (tokens, a), (others, b) = runs.a[code], runs.b[code]
-        if tokens != others:
+        a, b = runs.a[code], runs.b[code]
+        if a.tokens != b.tokens or (a.by_window and len(b.by_window) not in (0, len(a.by_window))):
             raise InputError(
-                f"{PERPLEXITY}/{code}: {tokens} tokens in A and {others} in B; expected the "
+                f"{PERPLEXITY}/{code}: {a.tokens} tokens in A and {b.tokens} in B; expected the "
                 "same text and tokenizer"
             )
-        languages[code] = PerplexityComparison(tokens, Sides(a, b), b / a)
+        sides = Sides(a.perplexity, b.perplexity)
+        interval = ratio_interval(a.by_window, b.by_window) if a.by_window and b.by_window else None
+        languages[code] = PerplexityComparison(a.tokens, sides, sides.b / sides.a, interval)
     return languages or None
 
 
@@ -80,11 +83,14 @@ def translated(run: Path) -> set[str]:
     return {file.stem for file in (run / TRANSLATION).glob("*.jsonl")}
 
 
-def perplexities(run: Path) -> dict[str, tuple[int, float]]:
-    """(tokens, perplexity) by language."""
+def perplexities(run: Path) -> dict[str, TextFigures]:
+    """By language what a run has of its text."""
     found = read_as(PerplexityFile, run / PERPLEXITY / "metrics.json") or {}
     languages = found.get("languages", {})
-    return {code: (figure["tokens"], figure["perplexity"]) for code, figure in languages.items()}
+    return {
+        code: TextFigures(one["tokens"], one["perplexity"], tuple(one.get("by_window", ())))
+        for code, one in languages.items()
+    }
 
 
 def _target(run: Path) -> str:

@@ -8,6 +8,7 @@ from jaxprune.evaluation.scoring.metrics import (
     holm,
     mcnemar,
     paired_bootstrap,
+    ratio_interval,
     task_metrics,
 )
 from jaxprune.evaluation.scoring.options import (
@@ -60,6 +61,7 @@ __all__ = [
     "perplexity",
     "plant",
     "question_scores",
+    "ratio_interval",
     "slices",
     "task_metrics",
     "text_languages",

@@ -154,6 +154,31 @@ def paired_bootstrap(
     return Difference(difference, float(low), float(high), p)
 
 
+def ratio_interval(
+    a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE
+) -> tuple[float, float] | None:
+    """Interval of the ratio of two perplexities, B's over A's, of the same text in windows of one length.
+
+    The logarithm of the ratio is the mean over windows of what A's mean log-probability is above B's: Student's t of
+    these paired differences. It says how much the ratio would vary with other text of the kind.
+
+    Args:
+      a, b: mean log-probability of each window, the same windows in both.
+
+    Returns:
+      The bounds; None of a single window.
+    """
+    differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+    if len(differences) < 2:
+        return None
+    from scipy.special import stdtrit
+
+    reach = stdtrit(len(differences) - 1, (1 + confidence) / 2) * differences.std(ddof=1)
+    reach /= len(differences) ** 0.5
+    low, high = np.exp(np.clip(differences.mean() + np.array([-reach, reach]), -700, 700))
+    return float(low), float(high)
+
+
 def mcnemar(a: Bool[np.ndarray, " R"], b: Bool[np.ndarray, " R"]) -> float:
     """Exact two-sided p-value of McNemar's test that a and b are right equally often.
 

@@ -27,11 +27,13 @@ class Perplexity:
       perplexity: exp of minus the mean log-probability.
       tokens: that have a prediction, over which the mean is taken.
       windows: how many the text was cut into.
+      by_window: mean log-probability of each, in order; all have as many tokens.
     """
 
     perplexity: float
     tokens: int
     windows: int
+    by_window: tuple[float, ...]
 
 
 def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexity:
@@ -54,12 +56,14 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     if len(tokens) < 2:
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
     windows = _windows(tokens, width, scorer.model.tokenizer.bos_token_id)
-    log_probabilities = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
-    mean = log_probabilities.mean(dtype=np.float64)
+    scores = [one.log_probabilities for one in scorer(windows, name=name)]
+    mean = np.concatenate(scores).mean(dtype=np.float64)
     if math.isnan(mean):
         raise InputError(f"{name}: the model says NaN, which comes of overflow in it")
     # of a destroyed model too it is a number that JSON can hold
-    return Perplexity(math.exp(min(-mean, 700.0)), len(log_probabilities), len(windows))
+    by_window = tuple(float(one.mean(dtype=np.float64)) for one in scores)
+    tokens_scored = sum(map(len, scores))
+    return Perplexity(math.exp(min(-mean, 700.0)), tokens_scored, len(windows), by_window)
 
 
 def _windows(tokens: list[int], width: int, bos: int | None) -> list[list[int]]:

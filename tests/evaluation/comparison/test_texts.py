@@ -4,8 +4,10 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 import sacrebleu
+import scipy.stats
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
@@ -48,11 +50,11 @@ def write_translation(run, hypotheses, references=REFERENCES, target="en"):
     (folder / "metrics.json").write_text(json.dumps(about))
 
 
-def write_perplexity(run, by_language, tokens=1000):
+def write_perplexity(run, by_language, tokens=1000, **more):
     folder = run / "perplexity"
     folder.mkdir(parents=True, exist_ok=True)
     languages = {
-        code: {"perplexity": value, "tokens": tokens, "windows": 2}
+        code: {"perplexity": value, "tokens": tokens, "windows": 2, **more}
         for code, value in by_language.items()
     }
     (folder / "metrics.json").write_text(json.dumps({"languages": languages}))
@@ -72,6 +74,24 @@ def test_perplexities_of_both_runs(runs):
     assert found.tasks == {}
     assert list(found.perplexity) == ["en", "sw"]
     assert found.perplexity["sw"] == PerplexityComparison(1000, Sides(100.0, 150.0), 1.5)
+
+
+def test_the_interval_of_a_ratio_is_students_of_the_windows(tmp_path):
+    rng = np.random.default_rng(0)
+    a = rng.normal(-3, 0.3, 12)
+    b = a + rng.normal(-0.1, 0.02, 12)
+    for run, means in (("a", a), ("b", b)):
+        write_perplexity(tmp_path / run, {"fr": float(np.exp(-means.mean()))}, by_window=[*means])
+    found = compare_runs(tmp_path / "a", tmp_path / "b").perplexity["fr"]
+    expected = scipy.stats.ttest_rel(a, b).confidence_interval(0.95)
+    np.testing.assert_allclose(np.log(found.interval), [expected.low, expected.high], rtol=1e-9)
+    assert found.interval[0] < found.ratio < found.interval[1]
+    write_perplexity(tmp_path / "b", {"fr": 20.0}, by_window=[*b[:3]])
+    with pytest.raises(InputError, match="expected the same text"):
+        compare_runs(tmp_path / "a", tmp_path / "b")
+    for run in "ab":  # of one window nobody knows
+        write_perplexity(tmp_path / run, {"fr": 20.0}, by_window=[-3.0])
+    assert compare_runs(tmp_path / "a", tmp_path / "b").perplexity["fr"].interval is None
 
 
 def test_translations_are_sacrebleus_figures_with_holms_correction(runs):

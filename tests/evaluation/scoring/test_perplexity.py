@@ -45,6 +45,8 @@ def test_windows_are_scored_alone_and_what_is_left_over_does_not_count(scorer):
     assert (found.tokens, found.windows) == (count * (width - 1), count)
     windows = [tokens[i * width : (i + 1) * width] for i in range(count)]
     assert found.perplexity == pytest.approx(by_torch(scorer.model, windows), rel=1e-4)
+    one_by_one = [math.exp(-mean) for mean in found.by_window]
+    assert one_by_one == pytest.approx([by_torch(scorer.model, [w]) for w in windows], rel=1e-4)
 
 
 def test_a_text_shorter_than_a_window_is_one(scorer, monkeypatch):
