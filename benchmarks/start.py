@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 BASE = "import jax; from flax import nnx"
 PRUNE = ["-m", "jaxprune", "prune", "--config=nano", "--overwrite"]
@@ -28,13 +29,15 @@ COMMANDS = {
 }
 
 
-def cpu_seconds(arguments: list[str], folder: str, **environment: str) -> float:
+def cpu_seconds(arguments: list[str], folder: Path, **environment: str) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=os.environ | environment, check=False,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        capture_output=True, text=True,
     )  # fmt: skip
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != (2 if "--no-such-flag" in arguments else 0):
+        sys.exit(f"{arguments}: ended with {done.returncode}: {done.stderr}")
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
@@ -44,11 +47,14 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
     with tempfile.TemporaryDirectory() as folder:
-        cache = {"XDG_CACHE_HOME": folder}
+        # not in the working folder, where `jaxprune/` in it would pass for the package
+        cache = {"XDG_CACHE_HOME": f"{folder}/cache"}
+        place = Path(folder, "work")
+        place.mkdir()
         for number in range(rounds + 1):
             for name, arguments in COMMANDS.items():
                 off = {"JAXPRUNE_CACHE": "off"} if "off" in name else {}
-                seconds = cpu_seconds(arguments, folder, **cache, **off)
+                seconds = cpu_seconds(arguments, place, **cache, **off)
                 if number:  # in the first round files are read from disk, and programs compiled
                     taken[name].append(seconds)
     base = statistics.median(taken[BASE])

@@ -154,7 +154,7 @@ def _value(row):
         text = "not a number"
     elif row.get("allowed") == 1:
         text = "yes" if row["value"] == 1 else "no"
-    elif row["what"].startswith("weights"):
+    elif row["what"].startswith("same weights"):
         text = f"{percent(row['value'], 4)}%"
     else:
         text = f"{row['value']:.1e}" if row["value"] else "0"

@@ -122,6 +122,10 @@ def test_page_has_a_row_for_everything(run):
         for job in report.JOBS.values():
             [row] = [line for line in page.splitlines() if line.startswith(f"| {name} | {job} |")]
             assert "failed" not in row
+    [kept] = [line for line in page.splitlines() if "same weights kept, float32" in line]
+    assert kept.startswith(
+        "| same weights kept, float32, as in float32 on the CPU | at least 99.99% | 100.0000% |"
+    )
     rows = {row["what"] for model in found["models"].values() for row in model["checks"]}
     assert all(page.count(f"\n| {what} |") == 1 for what in rows)
 
