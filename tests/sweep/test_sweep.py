@@ -458,7 +458,7 @@ def test_validation_rows_are_not_those_that_are_evaluated():
 
 OWN = {
     "evaluation.tasks": "nano_nli", "evaluation.translation": None, "calibration.lines": "0-199",
-    "evaluation.perplexity": "nano", "evaluation.perplexity_lines": "300-359",
+    "evaluation.perplexity": "nano", "evaluation.perplexity_lines": "300-429",
     "sweep.calibrations": "dense,random,translation", "sweep.languages": "fr,sw",
     "sweep.mixtures": "fr+sw", "sweep.evaluate": "own",
 }  # fmt: skip
