@@ -236,7 +236,8 @@ def _perplexity(cell: PerplexityCell | None) -> str:
     if cell is None:
         return NONE
     bounds = f" [{', '.join(map(ratio, cell.interval))}]" if cell.interval else ""
-    return f"{cell.perplexity:,.2f} (×{ratio(cell.ratio)}{bounds})"
+    shown = f"{cell.perplexity:,.2f}" if cell.perplexity < 1e6 else f"{cell.perplexity:.0e}"
+    return f"{shown} (×{ratio(cell.ratio)}{bounds})"
 
 
 def ratio(value: float) -> str:
