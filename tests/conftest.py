@@ -4,6 +4,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -41,7 +42,9 @@ def _checks(request):
 
 
 def pytest_configure(config):
-    """What several tests, workers or scripts compile is compiled once a session."""
+    """What several tests, workers or scripts compile is compiled once a session; what they start can be interrupted."""
+    # A shell has what it starts in the background ignore SIGINT, and all that this starts in turn.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(
         config, "workerinput"
     ):  # workers inherit what is set here, before JAX is imported
