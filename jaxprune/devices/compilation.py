@@ -46,8 +46,8 @@ def keep_compiled() -> None:
     is_off = os.environ.get("JAXPRUNE_CACHE") == "off"
     if is_told or is_off or jaxlib.version.__version_info__ < _LEAST_JAXLIB:
         return
-    folder = _usable_folder()
-    if folder is None:
+    folder = user_cache("compiled")
+    if not _is_usable(folder):
         return
     for name, value in _SETTINGS.items():
         if name.upper() not in os.environ:
@@ -58,25 +58,24 @@ def keep_compiled() -> None:
     warnings.filterwarnings("ignore", "Cache value for key .* exceeds the maximum cache size")
 
 
-def _usable_folder() -> Path | None:
-    """The one in the user's cache, if it is this user's alone to write and can be locked, rid of what is half there.
+def _is_usable(folder: Path) -> bool:
+    """Whether it is there, this user's alone to write and can be locked; what a killed process left there is removed.
 
     JAX writes a program, and then the time of its use in a file beside it. It keeps nothing more where the second file
     is missing, until somebody mends that.
     """
     try:
-        folder = user_cache("compiled")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         about = folder.stat()
         if about.st_uid != os.geteuid() or about.st_mode & 0o022:
-            return None
+            return False
         with filelock.FileLock(folder / ".lockfile", timeout=_PATIENCE):  # that of JAX
             for program in folder.glob("*-cache"):
                 if not program.with_name(f"{program.name.removesuffix('-cache')}-atime").exists():
                     program.unlink()
     except (OSError, NotImplementedError):  # no flock; filelock.Timeout is an OSError
-        return None
-    return folder
+        return False
+    return True
 
 
 @dataclass

@@ -14,7 +14,7 @@ from jaxprune.evaluation.evaluate import (
 )
 from jaxprune.evaluation.fields import FIELDS
 from jaxprune.evaluation.folders import clear_folders
-from jaxprune.evaluation.identity import content_digests, of_task, of_texts, of_translation
+from jaxprune.evaluation.identity import content_digests, identities
 from jaxprune.evaluation.records import TaskQuestions
 
 __all__ = [
@@ -26,10 +26,8 @@ __all__ = [
     "evaluate_perplexity",
     "evaluate_task",
     "facts",
+    "identities",
     "named_tasks",
-    "of_task",
-    "of_texts",
-    "of_translation",
     "plain_texts",
     "protocol_of",
     "read_tasks",

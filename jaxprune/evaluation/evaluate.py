@@ -15,7 +15,7 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.fields import RESIDENT
 from jaxprune.evaluation.folders import TAKEN, clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
-from jaxprune.evaluation.identity import IDENTITY, of_task, of_texts, of_translation
+from jaxprune.evaluation.identity import IDENTITY, identities
 from jaxprune.evaluation.records import PerplexityResult, TaskQuestions, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
@@ -73,11 +73,7 @@ def evaluate_from_config(
     )  # fmt: skip
     plain = plain_texts(config, codes) if fields.perplexity else {}
     sentences = translations(config, codes) if fields.translation else {}
-    asked = {one.task.name: of_task(one, config.dtype) for one in tasks}
-    if plain:
-        asked[PERPLEXITY] = of_texts(plain, config.dtype)
-    if sentences:
-        asked[TRANSLATION] = of_translation(sentences, fields.beams, config.dtype)
+    asked = identities(tasks, plain, sentences, config)
     if not asked:
         raise InputError(
             "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or "

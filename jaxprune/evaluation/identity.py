@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from jaxprune.evaluation.records import TaskQuestions
+from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.tasks import Option
-from jaxprune.evaluation.translation import Sentences
+from jaxprune.evaluation.translation import TRANSLATION, Sentences
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 Identity = dict[str, str | int]
 # Its key in metrics.json.
 IDENTITY = "identity"
 _CONTENT = "content "
+
+
+def identities(
+    tasks: Iterable[TaskQuestions],
+    texts: Mapping[str, str],
+    sentences: Mapping[str, Sentences],
+    config: ConfigDict,
+) -> dict[str, Identity]:
+    """Of all that a model is asked, by the folder of its scores; texts and sentences by language, empty for none."""
+    dtype = config.dtype
+    asked = {one.task.name: of_task(one, dtype) for one in tasks}
+    if texts:
+        asked[PERPLEXITY] = of_texts(texts, dtype)
+    if sentences:
+        asked[TRANSLATION] = of_translation(sentences, config.evaluation.beams, dtype)
+    return asked
 
 
 def of_task(asked: TaskQuestions, dtype: str) -> Identity:

@@ -143,17 +143,15 @@ def digest_of_arrays(tree: Any) -> str:
 
 
 def _file_digest(path: Path, state: FileState) -> str:
-    name = f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
+    entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
     # an entry that is damaged or cannot be read is one that is not there
     with contextlib.suppress(InputError, OSError):
-        entry = user_cache("sha256") / name
         kept = read_json(entry)
         if kept and (known := from_json(_Kept, kept, str(entry))).state == state:
             return known.sha256
     sha256 = sealed.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:
         with contextlib.suppress(OSError):  # a cache that cannot be written is only slower
-            entry = user_cache("sha256") / name
             entry.parent.mkdir(parents=True, exist_ok=True)
             write_json(entry, to_json(_Kept(state, sha256)))
     return sha256

@@ -7,6 +7,7 @@ from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
 from jaxprune.runs.recard import has_card, replace_card
 from jaxprune.runs.records import Asked, Report, RunConfig, Sparsity
 from jaxprune.runs.report import environment, peak_memory
+from jaxprune.runs.resume import OUTPUTS
 from jaxprune.runs.verify import verify
 from jaxprune.runs.workdir import (
     MODEL_DIGEST,
@@ -22,6 +23,7 @@ from jaxprune.runs.workdir import (
 __all__ = [
     "FIELDS",
     "MODEL_DIGEST",
+    "OUTPUTS",
     "REPORT",
     "Asked",
     "Measured",

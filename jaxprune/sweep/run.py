@@ -17,10 +17,8 @@ from jaxprune.evaluation import (
     evaluate_perplexity,
     evaluate_task,
     facts,
+    identities,
     named_tasks,
-    of_task,
-    of_texts,
-    of_translation,
     plain_texts,
     protocol_of,
     read_tasks,
@@ -184,12 +182,7 @@ class Runner:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what was read: sets of samples, and what each task asks in each language."""
-        dtype, beams = self._config.dtype, self._config.evaluation.beams
-        asked = {name: of_task(one, dtype) for name, one in self._tasks.items()}
-        if self._texts:
-            asked[PERPLEXITY] = of_texts(self._texts, dtype)
-        if self._sentences:
-            asked[TRANSLATION] = of_translation(self._sentences, beams, dtype)
+        asked = identities(self._tasks.values(), self._texts, self._sentences, self._config)
         sets = self._calibration_sets
         return (sets.digests() if sets else {}) | {
             f"{name} {code}": digest

@@ -39,13 +39,14 @@ def compare_perplexities(
     languages = {}
     for code in sorted(runs.a.keys() & runs.b.keys(), key=order):
         a, b = runs.a[code], runs.b[code]
-        if a.tokens != b.tokens or (a.by_window and len(b.by_window) not in (0, len(a.by_window))):
+        known = bool(a.by_window and b.by_window)
+        if a.tokens != b.tokens or (known and len(a.by_window) != len(b.by_window)):
             raise InputError(
                 f"{PERPLEXITY}/{code}: {a.tokens} tokens in A and {b.tokens} in B; expected the "
                 "same text and tokenizer"
             )
         sides = Sides(a.perplexity, b.perplexity)
-        interval = ratio_interval(a.by_window, b.by_window) if a.by_window and b.by_window else None
+        interval = ratio_interval(a.by_window, b.by_window) if known else None
         languages[code] = PerplexityComparison(a.tokens, sides, sides.b / sides.a, interval)
     return languages or None
 
