@@ -18,6 +18,8 @@ PAGE = (ROOT / "docs" / "real_models.md").read_text(encoding="utf-8")
 STUDIES = sorted(file.parent for file in (ROOT / "studies").rglob("sweep.json"))
 # A line of the page that says where the table under it is from.
 FROM = r"<!-- (studies/\S+) -->\n\n((?:\|.*\n)+)"
+# One that says that its table is of perplexities over those after calibration on plain text.
+RATIOS = r"<!-- {}, over monolingual -->\n\n((?:\|.*\n)+)"
 
 
 @pytest.fixture(scope="module", params=STUDIES, ids=lambda folder: folder.name)
@@ -68,22 +70,82 @@ def by_window(folder, variant, code):
     return np.array(metrics["languages"][code]["by_window"])
 
 
-def test_translations_over_plain_text(study):
-    """The page's own table, cell by cell, by scipy's paired test."""
+def test_ratios_to_plain_text(study):
+    """The page's own tables, cell by cell, by scipy's paired test over windows."""
     folder, _ = study
-    table = PAGE.partition("**Translations or plain text?**")[2].partition("\n\n## ")[0]
-    rows = [
-        [c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines() if "|" in line
-    ]
+    (table,) = re.findall(RATIOS.format(folder.relative_to(ROOT)), PAGE)
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines()]
     assert rows[0] == ["", "fr", "ru", "zh", "sw"]
-    assert [row[0] for row in rows[2:]] == ["30%", "50%"]
-    for sparsity, *cells in rows[2:]:
+    found = [path.name.split("-fr-") for path in folder.glob("*-fr-*")]
+    assert {row[0] for row in rows[2:]} == {
+        f"{kind} {float(sparsity):.0%}" for kind, sparsity in found if kind != "monolingual"
+    }
+    for label, *cells in rows[2:]:
+        kind, _, percent = label.partition(" ")
         for code, cell in zip(rows[0][1:], cells, strict=True):
-            name = f"{code}-0.{sparsity[0]}"
-            plain, translated = (
-                by_window(folder, f"{kind}-{name}", code) for kind in ("monolingual", "translation")
+            name = f"{code}-0.{percent[0]}"
+            plain, other = (
+                by_window(folder, f"{one}-{name}", code) for one in ("monolingual", kind)
             )
-            test = scipy.stats.ttest_rel(plain, translated)
+            test = scipy.stats.ttest_rel(plain, other)
             bounds = np.exp(test.confidence_interval(0.95))
-            ratio = np.exp((plain - translated).mean())
+            ratio = np.exp((plain - other).mean())
             assert cell == f"{ratio:.3f} [{bounds[0]:.3f}, {bounds[1]:.3f}]"
+
+
+SITES = ("hidden", "qkv", "attention_out", "mlp_in", "mlp_out")
+# Which pairs of sets, each (kind, language), a line of the page's table of overlaps is the mean of.
+PAIRS = {
+    "two languages, plain text": lambda a, b: a[0] == b[0] == "monolingual" and a[1] != b[1],
+    "two languages, translations": lambda a, b: a[0] == b[0] == "translation" and a[1] != b[1],
+    "a language and its translations": lambda a, b: a[0] != b[0] and a[1] == b[1],
+    "English and translations": lambda a, b: a[1] == "en" and b[0] == "translation",
+}
+HALVES = {"two halves of plain text": "monolingual", "two halves of translations": "translation"}
+
+
+def table_of(what, folder):
+    """The cells of the page's one table of that, its heading first."""
+    name = re.escape(f"{folder.relative_to(ROOT)}/analysis, {what}")
+    (table,) = re.findall(rf"<!-- {name} -->\n\n((?:\|.*\n)+)", PAGE)
+    rows = [[c.strip(" `") for c in line.split("|")[1:-1]] for line in table.splitlines()]
+    return rows[0], rows[2:]
+
+
+def test_overlaps_of_large_features(study):
+    folder, _ = study
+    heading, rows = table_of("overlap", folder)
+    assert heading == ["", *SITES]
+    assert [row[0] for row in rows] == [*PAIRS, *HALVES]
+    with np.load(folder / "analysis" / "overlap.npz") as arrays:
+        sets = [tuple(name.split("/")) for name in arrays["sets"]]
+        for label, *cells in rows:
+            for site, cell in zip(SITES, cells, strict=True):
+                if label in HALVES:
+                    kept = [kind == HALVES[label] for kind, _ in sets]
+                    found = arrays[f"{site}/halves_top"][:, kept]
+                else:
+                    kept = np.array([[PAIRS[label](a, b) for b in sets] for a in sets])
+                    found = arrays[f"{site}/top"][:, kept]
+                assert cell == f"{100 * found.mean(dtype=np.float64):.1f}"
+
+
+def test_where_outliers_sit(study):
+    folder, _ = study
+    _, rows = table_of("outliers", folder)
+    assert [row[0] for row in rows] == [*SITES]
+    text = (folder / "analysis" / "largest.csv").read_text(encoding="utf-8")
+    largest = [line for line in csv.DictReader(text.splitlines()) if line["rank"] == "1"]
+    for site, where, times, alike in rows:
+        layers = {}
+        for line in largest:
+            if line["site"] == site:
+                found = int(line["feature"]), float(line["norm_over_median"])
+                layers.setdefault(int(line["layer"]), []).append(found)
+        most = max(layers, key=lambda layer: np.mean([height for _, height in layers[layer]]))
+        features, heights = zip(*layers[most], strict=True)
+        both = " or ".join(map(str, sorted({*features}, key=lambda one: -features.count(one))))
+        assert where == f"layer {most}, feature {both}"
+        assert times == f"{min(heights):.0f} to {max(heights):.0f}"
+        one = sum(len({feature for feature, _ in found}) == 1 for found in layers.values())
+        assert alike == f"{one} of {len(layers)}"
