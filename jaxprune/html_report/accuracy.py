@@ -214,7 +214,9 @@ def _probability_table(task: str, comparison: TaskComparison) -> Markup | None:
     if found is None:
         return None
     title = tag("h3", f"P{found.title[1:]}")
-    return join(title, table(found.header, found.rows, caption=f"{task}: {found.title}"))
+    # the page's own words for the two runs, which the terminal calls A and B
+    header = ["language", BEFORE, AFTER, "points", "95% interval", "p, bootstrap"]
+    return join(title, table(header, found.rows, caption=f"{task}: {found.title}"))
 
 
 def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> list[object]:
