@@ -2,7 +2,8 @@
 
 Runs where JAXPRUNE_MODELS names a folder that holds gemma3-270m/ (Gemma 3 270M) and qwen2.5-coder-0.5b/
 (Qwen2.5-Coder-0.5B-Instruct), both float32, and JAXPRUNE_DATA, or else ../shared/data beside the checkout, one with
-flores/<lang>.txt and xnli/<lang>.jsonl. Each model is left out where its folder is missing. Takes 20 minutes on two cores.
+flores/<lang>.txt and xnli/<lang>.jsonl. Each model is left out where its folder is missing. Takes 20 minutes on two
+cores.
 """
 
 import math

@@ -1,6 +1,7 @@
 """docs/real_models.md against the scores in studies/: its tables are what they give, and nobody typed a figure."""
 
 import csv
+import importlib.util
 import json
 import re
 import shutil
@@ -149,3 +150,45 @@ def test_where_outliers_sit(study):
         assert times == f"{min(heights):.0f} to {max(heights):.0f}"
         one = sum(len({feature for feature, _ in found}) == 1 for found in layers.values())
         assert alike == f"{one} of {len(layers)}"
+
+
+def drawer():
+    """docs/figures/studies.py, which is no module of a package."""
+    spec = importlib.util.spec_from_file_location("studies", ROOT / "docs/figures/studies.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pictures_show_the_scores(study):
+    """Each dot is a perplexity over the dense model's, and nothing is left out."""
+    folder, _ = study
+    draw, drawn = drawer(), []
+    for panel in draw.picture(folder).view["concat"]:
+        percent, what = panel["title"]["text"].split("%, ")
+        points = [point for layer in panel["layer"] for point in layer["data"]["values"]]
+        for point in (point for point in points if "series" in point):
+            code = point["name"] if what.startswith("text") else "en"
+            if mixed := point["series"] == draw.MIXTURE:
+                kind, language = "monolingual", "fr+ru+zh+sw"
+            else:
+                (kind,) = (kind for kind, name in draw.NAMES.items() if name == point["series"])
+                language = point["name"]
+            assert mixed or what.startswith("English") or language == code
+            variant = f"{kind}-{language}-0.{percent[0]}"
+            both = [perplexity_of(folder, name, code) for name in (variant, "dense")]
+            assert point["value"] == pytest.approx(both[0] / both[1])
+            drawn.append((variant, code))
+    expected = {
+        (path.parent.name, code)
+        for path in folder.glob("[mt]*-*-0.?/perplexity")
+        if not re.match(r"translation.*\+|magnitude", path.parent.name)
+        for code in json.loads((path / "metrics.json").read_text())["languages"]
+    }
+    assert {*drawn} == expected
+    assert f"(figures/{folder.name}.png)" in PAGE
+
+
+def perplexity_of(folder, variant, code):
+    metrics = json.loads((folder / variant / "perplexity" / "metrics.json").read_text())
+    return metrics["languages"][code]["perplexity"]
