@@ -1,20 +1,18 @@
 """Sentences, code or token ids → batches of tokens, left-justified, in a few static shapes."""
 
-from jaxprune.calibration.batching import (
+from jaxprune.calibration.batches import (
     Batch,
     check_batches,
     check_ids,
     check_tokens,
     cut_pads,
     digest,
-    from_arrays,
-    group_by_length,
     language_counts,
-    share_shapes,
     token_counts,
 )
 from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
 from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
+from jaxprune.calibration.grouping import from_arrays, group_by_length, share_shapes
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import language
 from jaxprune.calibration.nano import text_place

@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int, Int32
 
-from jaxprune.calibration.batching import (
-    MICRO_BATCH,
-    Batch,
-    from_arrays,
-    group_by_length,
-    token_ids,
-)
+from jaxprune.calibration.batches import Batch
 from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_languages
+from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
 from jaxprune.calibration.kinds import KINDS, Kind
 from jaxprune.calibration.languages import language
 from jaxprune.calibration.texts import aligned, code_samples

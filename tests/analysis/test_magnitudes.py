@@ -15,7 +15,7 @@ from jaxprune.analysis.magnitudes import (
     rms,
     share_shapes,
 )
-from jaxprune.calibration.batching import group_by_length
+from jaxprune.calibration.grouping import group_by_length
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.passes.walk import HIDDEN
 

@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from jaxprune.calibration.batching import language_counts
+from jaxprune.calibration.batches import language_counts
 from jaxprune.calibration.demonstrations import demonstrations, token_batches
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.texts import aligned, code_samples, sentences

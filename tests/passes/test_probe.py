@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from torch_loop import depth, input_sums
 
 import jaxprune as jp
-from jaxprune.calibration.batching import group_by_length
+from jaxprune.calibration.grouping import group_by_length
 from jaxprune.hf.weights import stored_name
 from jaxprune.models import SITES
 

@@ -9,7 +9,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune.calibration.batching import group_by_length
+from jaxprune.calibration.grouping import group_by_length
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.settings import Settings
 

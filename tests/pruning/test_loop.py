@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from torch_loop import Pruner, prune_by_magnitude, prune_with_statistics
 
 import jaxprune as jp
-from jaxprune.calibration.batching import group_by_length
+from jaxprune.calibration.grouping import group_by_length
 from jaxprune.hf import finite
 from jaxprune.hf.weights import to_stored
 from jaxprune.pruning.settings import Settings

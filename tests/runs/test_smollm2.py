@@ -16,8 +16,8 @@ import torch
 import transformers
 
 import jaxprune as jp
-from jaxprune.calibration.batching import group_by_length
 from jaxprune.calibration.demonstrations import prompts, sample_lines
+from jaxprune.calibration.grouping import group_by_length
 from jaxprune.evaluation.scoring.perplexity import perplexity
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.models import forward

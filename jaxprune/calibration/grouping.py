@@ -1,107 +1,19 @@
 """Token rows of many lengths → a few batches of static shape. Knows no tokenizer and no model."""
 
-import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
-from jaxprune.errors import InputError, shown
+from jaxprune.calibration.batches import Batch
+from jaxprune.errors import InputError
 
 # Padded tokens that one more static shape has to save: each is compiled once per run.
 SHAPE_COST = 128
 # Groups are filled up to a multiple of so many samples: two for each of two devices. Masks must not depend on the
 # number of devices, so groups do not either.
 MICRO_BATCH = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Rows of one static length.
-
-    Attributes:
-      tokens: [B, T] int32, left-justified: the real tokens of a row come first, zeros after.
-      valid: [B, T] bool, True at real tokens. Only these take part in attention and statistics.
-      role: "translation", "monolingual", "code" or "tokens".
-      samples: [B] int32, the index of each row in its set: sums over samples can run in one order
-        however the rows were grouped.
-      languages: code of each row's language, of a translation that of its source; empty where rows have none, as code
-        and token ids.
-    """
-
-    tokens: Int32[np.ndarray, "B T"]
-    valid: Bool[np.ndarray, "B T"]
-    role: str
-    samples: Int32[np.ndarray, " B"]
-    languages: tuple[str, ...] = ()
-
-    @property
-    def num_tokens(self) -> int:
-        """Real tokens in the batch."""
-        return int(self.valid.sum())
-
-
-def check_batches(batches: object) -> None:
-    """Refuses what is no list of batches; an empty one passes.
-
-    Raises:
-      InputError: tells what it is.
-    """
-    if isinstance(batches, str) or not isinstance(batches, Sequence):
-        got = type(batches).__name__
-    else:
-        strange = (type(one).__name__ for one in batches if not isinstance(one, Batch))
-        got = next((f"a list with {name}" for name in strange), "")
-    if got:
-        raise InputError(
-            f"batches: got {got}; allowed: a list of Batch, as jaxprune.demonstrations makes"
-        )
-    assert isinstance(batches, Sequence)
-    for number, batch in enumerate(batches):
-        if wrong := _fault(batch):
-            raise InputError(f"batches[{number}]: {wrong}")
-
-
-def _fault(batch: Batch) -> str | None:
-    """What of a batch is not as its attributes say; None if all is."""
-    for name, kinds, rank in (("tokens", "iu", 2), ("valid", "b", 2), ("samples", "iu", 1)):
-        array = getattr(batch, name)
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != rank:
-            kind = "bool" if kinds == "b" else "integers"
-            return f"{name}: got {shown(array)}; allowed: an array of {kind}, {'[B, T]' if rank == 2 else '[B]'}"
-    shapes = batch.tokens.shape, batch.valid.shape, batch.samples.shape
-    if not batch.tokens.size or shapes[1:] != (shapes[0], shapes[0][:1]):
-        return (
-            f"tokens, valid and samples have the shapes {shapes}; allowed: [B, T], [B, T] and [B]"
-        )
-    if len(batch.languages) not in (0, shapes[0][0]):
-        return f"languages: got {len(batch.languages)} for {shapes[0][0]} rows; allowed: one for each, or none"
-    gaps = ~batch.valid[:, 0] | (batch.valid[:, 1:] & ~batch.valid[:, :-1]).any(axis=1)
-    if gaps.any():
-        return (
-            f"row {gaps.argmax()} is not left-justified; allowed: real tokens first, one at least"
-        )
-    return None
-
-
-def token_counts(batches: Sequence[Batch]) -> dict[str, int]:
-    """Real tokens by role."""
-    counts: dict[str, int] = {}
-    for batch in batches:
-        counts[batch.role] = counts.get(batch.role, 0) + batch.num_tokens
-    return counts
-
-
-def language_counts(batches: Sequence[Batch]) -> dict[str, dict[str, int]]:
-    """Real tokens by role and language, of the rows that have one."""
-    counts: dict[str, dict[str, int]] = {}
-    for batch in batches:
-        for language, tokens in zip(batch.languages, batch.valid.sum(axis=1), strict=False):
-            of_role = counts.setdefault(batch.role, {})
-            of_role[language] = of_role.get(language, 0) + int(tokens)
-    return counts
 
 
 def group_by_length(
@@ -203,14 +115,6 @@ def _pad(
     return Batch(tokens, valid, role, samples.astype(np.int32), of_rows)
 
 
-def cut_pads(batch: Batch, length: int) -> Batch:
-    """The batch with as many columns, or as many as its real tokens need if these are more."""
-    needed = max(length, int(batch.valid.sum(axis=1).max()))
-    if batch.tokens.shape[1] <= needed:
-        return batch
-    return replace(batch, tokens=batch.tokens[:, :needed], valid=batch.valid[:, :needed])
-
-
 def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
     """The same samples of the same roles in at most `max_shapes` static lengths in all.
 
@@ -310,39 +214,3 @@ def _left_justify(
             )
         sequences.append(ids[row, places])
     return sequences
-
-
-def check_ids(batches: Iterable[Batch], vocab_size: int) -> None:
-    """Refuses token ids that the embedding table does not have; a gather would clamp them.
-
-    Raises:
-      InputError: an id is negative, or vocab_size or more; names the set, the sample and the id.
-    """
-    for batch in batches:
-        for sample, tokens in zip(batch.samples, batch.tokens, strict=True):
-            check_tokens(f"{batch.role}: sample {sample}", tokens, vocab_size)
-
-
-def check_tokens(
-    where: str, tokens: Sequence[int] | Int[np.ndarray, " T"], vocab_size: int
-) -> None:
-    """Refuses token ids beyond the vocabulary, in a message that begins with `where`."""
-    if not 0 <= min(tokens) <= max(tokens) < vocab_size:
-        wrong = next(token for token in tokens if not 0 <= token < vocab_size)
-        raise InputError(
-            f"{where} has token id {wrong}; allowed: 0 to {vocab_size - 1}, the model's vocabulary"
-        )
-
-
-def digest(batches: Iterable[Batch]) -> str:
-    """SHA-256 of the real tokens of every set, sample by sample, however they are grouped."""
-    samples = {
-        (batch.role, int(sample)): tokens[valid]
-        for batch in batches
-        for sample, tokens, valid in zip(batch.samples, batch.tokens, batch.valid, strict=True)
-    }
-    sha = hashlib.sha256()
-    for (role, sample), tokens in sorted(samples.items()):
-        sha.update(f"{role} {sample} {len(tokens)}\n".encode())
-        sha.update(tokens.astype("<i4").tobytes())
-    return sha.hexdigest()

@@ -5,14 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxprune.calibration.batching import (
-    SHAPE_COST,
-    Batch,
-    check_ids,
-    digest,
-    from_arrays,
-    group_by_length,
-)
+from jaxprune.calibration.batches import Batch, check_ids, digest
+from jaxprune.calibration.grouping import SHAPE_COST, from_arrays, group_by_length
 from jaxprune.errors import InputError
 
 
