@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -145,8 +146,8 @@ def test_where_outliers_sit(study):
                 layers.setdefault(int(line["layer"]), []).append(found)
         most = max(layers, key=lambda layer: np.mean([height for _, height in layers[layer]]))
         features, heights = zip(*layers[most], strict=True)
-        both = " or ".join(map(str, sorted({*features}, key=lambda one: -features.count(one))))
-        assert where == f"layer {most}, feature {both}"
+        either = " or ".join(str(feature) for feature, _ in Counter(features).most_common())
+        assert where == f"layer {most}, feature {either}"
         assert times == f"{min(heights):.0f} to {max(heights):.0f}"
         one = sum(len({feature for feature, _ in found}) == 1 for found in layers.values())
         assert alike == f"{one} of {len(layers)}"
