@@ -14,14 +14,13 @@ import scipy.stats
 from scipy.special import softmax
 
 from jaxprune.sweep import rebuild
+from jaxprune.sweep.records import SweepTables
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "real_models.md").read_text(encoding="utf-8")
 STUDIES = sorted(file.parent for file in (ROOT / "studies").rglob("sweep.json"))
-# A line of the page that says where the table under it is from.
-FROM = r"<!-- (studies/\S+) -->\n\n((?:\|.*\n)+)"
-# One that says that its table is of perplexities over those after calibration on plain text.
-RATIOS = r"<!-- {}, over monolingual -->\n\n((?:\|.*\n)+)"
+# A line of the page that says where the table under it is from, and what it is if tables.md does not have it.
+FROM = r"<!-- (studies/[^ ,]+)(?:, ([^>]+))? -->\n\n((?:\|.*\n)+)"
 
 
 @pytest.fixture(scope="module", params=STUDIES, ids=lambda folder: folder.name)
@@ -33,8 +32,17 @@ def study(request, tmp_path_factory):
     return request.param, there
 
 
-def quoted(folder):
-    return [text for name, text in re.findall(FROM, PAGE) if name == str(folder.relative_to(ROOT))]
+def quoted(folder, what=""):
+    """The page's tables of that, as they stand there."""
+    name = str(folder.relative_to(ROOT))
+    return [text for of, about, text in re.findall(FROM, PAGE) if (of, about) == (name, what)]
+
+
+def table_of(folder, what):
+    """The cells of the page's one table of that: its heading, and its rows."""
+    (table,) = quoted(folder, what)
+    rows = [[c.strip(" `") for c in line.split("|")[1:-1]] for line in table.splitlines()]
+    return rows[0], rows[2:]
 
 
 def test_tables_on_the_page_are_made_of_the_scores(study):
@@ -67,27 +75,27 @@ def test_every_row_of_every_language_was_scored(study):
         assert float(line["probability"]) == pytest.approx(right.mean(), rel=1e-5)
 
 
-def by_window(folder, variant, code):
-    metrics = json.loads((folder / variant / "perplexity" / "metrics.json").read_text())
-    return np.array(metrics["languages"][code]["by_window"])
+def perplexities(folder, variant):
+    """What metrics.json says, by language."""
+    return json.loads((folder / variant / "perplexity" / "metrics.json").read_text())["languages"]
 
 
 def test_ratios_to_plain_text(study):
     """The page's own tables, cell by cell, by scipy's paired test over windows."""
     folder, _ = study
-    (table,) = re.findall(RATIOS.format(folder.relative_to(ROOT)), PAGE)
-    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines()]
-    assert rows[0] == ["", "fr", "ru", "zh", "sw"]
+    heading, rows = table_of(folder, "over monolingual")
+    assert heading == ["", "fr", "ru", "zh", "sw"]
     found = [path.name.split("-fr-") for path in folder.glob("*-fr-*")]
-    assert {row[0] for row in rows[2:]} == {
+    assert {row[0] for row in rows} == {
         f"{kind} {float(sparsity):.0%}" for kind, sparsity in found if kind != "monolingual"
     }
-    for label, *cells in rows[2:]:
+    for label, *cells in rows:
         kind, _, percent = label.partition(" ")
-        for code, cell in zip(rows[0][1:], cells, strict=True):
+        for code, cell in zip(heading[1:], cells, strict=True):
             name = f"{code}-0.{percent[0]}"
             plain, other = (
-                by_window(folder, f"{one}-{name}", code) for one in ("monolingual", kind)
+                np.array(perplexities(folder, f"{one}-{name}")[code]["by_window"])
+                for one in ("monolingual", kind)
             )
             test = scipy.stats.ttest_rel(plain, other)
             bounds = np.exp(test.confidence_interval(0.95))
@@ -106,17 +114,9 @@ PAIRS = {
 HALVES = {"two halves of plain text": "monolingual", "two halves of translations": "translation"}
 
 
-def table_of(what, folder):
-    """The cells of the page's one table of that, its heading first."""
-    name = re.escape(f"{folder.relative_to(ROOT)}/analysis, {what}")
-    (table,) = re.findall(rf"<!-- {name} -->\n\n((?:\|.*\n)+)", PAGE)
-    rows = [[c.strip(" `") for c in line.split("|")[1:-1]] for line in table.splitlines()]
-    return rows[0], rows[2:]
-
-
 def test_overlaps_of_large_features(study):
     folder, _ = study
-    heading, rows = table_of("overlap", folder)
+    heading, rows = table_of(folder / "analysis", "overlap")
     assert heading == ["", *SITES]
     assert [row[0] for row in rows] == [*PAIRS, *HALVES]
     with np.load(folder / "analysis" / "overlap.npz") as arrays:
@@ -134,7 +134,7 @@ def test_overlaps_of_large_features(study):
 
 def test_where_outliers_sit(study):
     folder, _ = study
-    _, rows = table_of("outliers", folder)
+    _, rows = table_of(folder / "analysis", "outliers")
     assert [row[0] for row in rows] == [*SITES]
     text = (folder / "analysis" / "largest.csv").read_text(encoding="utf-8")
     largest = [line for line in csv.DictReader(text.splitlines()) if line["rank"] == "1"]
@@ -163,9 +163,9 @@ def drawer():
 
 def test_pictures_show_the_scores(study):
     """Each dot is a perplexity over the dense model's, and nothing is left out."""
-    folder, _ = study
+    folder, there = study
     draw, drawn = drawer(), []
-    for panel in draw.picture(folder).view["concat"]:
+    for panel in draw.picture(folder.name, SweepTables.read(there).perplexity).view["concat"]:
         percent, what = panel["title"]["text"].split("%, ")
         points = [point for layer in panel["layer"] for point in layer["data"]["values"]]
         for point in (point for point in points if "series" in point):
@@ -177,19 +177,16 @@ def test_pictures_show_the_scores(study):
                 language = point["name"]
             assert mixed or what.startswith("English") or language == code
             variant = f"{kind}-{language}-0.{percent[0]}"
-            both = [perplexity_of(folder, name, code) for name in (variant, "dense")]
-            assert point["value"] == pytest.approx(both[0] / both[1])
+            pruned, dense = (
+                perplexities(folder, name)[code]["perplexity"] for name in (variant, "dense")
+            )
+            assert point["value"] == pytest.approx(pruned / dense)
             drawn.append((variant, code))
     expected = {
         (path.parent.name, code)
         for path in folder.glob("[mt]*-*-0.?/perplexity")
         if not re.match(r"translation.*\+|magnitude", path.parent.name)
-        for code in json.loads((path / "metrics.json").read_text())["languages"]
+        for code in perplexities(folder, path.parent.name)
     }
     assert {*drawn} == expected
     assert f"(figures/{folder.name}.png)" in PAGE
-
-
-def perplexity_of(folder, variant, code):
-    metrics = json.loads((folder / variant / "perplexity" / "metrics.json").read_text())
-    return metrics["languages"][code]["perplexity"]

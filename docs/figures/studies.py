@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxprune.charts import Chart, Estimate, Series, grid, interval_chart, write_png
 from jaxprune.sweep import rebuild
-from jaxprune.sweep.records import PerplexityRow
+from jaxprune.sweep.records import PerplexityRow, PerplexityTables
 
 FIGURES = Path(__file__).parent
 STUDIES = FIGURES.parents[1] / "studies"
@@ -19,12 +19,8 @@ NAMES = {
 MIXTURE = "plain text of four languages"
 
 
-def picture(study: Path) -> Chart:
+def picture(name: str, found: PerplexityTables) -> Chart:
     """Perplexity times the dense model's after calibration on each language: in that language, and in English."""
-    with tempfile.TemporaryDirectory() as folder:
-        there = Path(shutil.copytree(study, Path(folder, "sweep")))
-        found = rebuild(there).perplexity
-    assert found is not None
     rows = [
         row
         for row in found.variants
@@ -37,7 +33,7 @@ def picture(study: Path) -> Chart:
             _chart(_own(of_sparsity), f"{sparsity:.0%}, text in the language of the calibration"),
             _chart(_english(of_sparsity), f"{sparsity:.0%}, English text, by calibration"),
         ]
-    return grid(charts, title=f"{study.name}: perplexity", columns=2)
+    return grid(charts, title=f"{name}: perplexity", columns=2)
 
 
 def _own(rows: list[PerplexityRow]) -> list[Series]:
@@ -74,6 +70,14 @@ def _chart(series: list[Series], title: str) -> Chart:
     return interval_chart(series, title=title, unit="times the dense model's", chance=1.0)
 
 
+def main() -> None:
+    """Draws a picture of each study."""
+    for study in sorted(file.parent for file in STUDIES.rglob("sweep.json")):
+        with tempfile.TemporaryDirectory() as folder:  # tables are written beside the scores
+            found = rebuild(Path(shutil.copytree(study, Path(folder, "sweep")))).perplexity
+        assert found is not None
+        write_png(picture(study.name, found), FIGURES / f"{study.name}.png")
+
+
 if __name__ == "__main__":
-    for sweep in sorted(STUDIES.rglob("sweep.json")):
-        write_png(picture(sweep.parent), FIGURES / f"{sweep.parent.name}.png")
+    main()
