@@ -2,14 +2,17 @@
 
 from jaxprune.calibration.batches import (
     Batch,
+    SetKey,
+    by_kind,
+    by_language,
     check_batches,
     check_ids,
     check_tokens,
     cut_pads,
     digest,
-    language_counts,
-    token_counts,
+    set_tokens,
 )
+from jaxprune.calibration.combinations import COMBINATIONS, SUM, Combination
 from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
 from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
 from jaxprune.calibration.grouping import from_arrays, group_by_length, share_shapes
@@ -26,12 +29,18 @@ from jaxprune.calibration.texts import (
 )
 
 __all__ = [
+    "COMBINATIONS",
     "COMPAT",
     "FIELDS",
     "KINDS",
     "SEED",
+    "SUM",
     "Batch",
+    "Combination",
+    "SetKey",
     "aligned",
+    "by_kind",
+    "by_language",
     "check_batches",
     "check_calibration",
     "check_ids",
@@ -46,13 +55,12 @@ __all__ = [
     "hub_id",
     "hub_refusal",
     "language",
-    "language_counts",
     "languages_field",
     "prompts",
     "sample_lines",
     "sentences",
+    "set_tokens",
     "share_shapes",
     "text_place",
     "token_batches",
-    "token_counts",
 ]
