@@ -23,9 +23,9 @@ from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
 from jaxprune.html_report.write import _facts
+from jaxprune.ledger.identity import difference
 from jaxprune.models import load_config
 from jaxprune.models.config import RopeConfig
-from jaxprune.runs.identity import difference
 from jaxprune.runs.resume import begun_with
 
 

@@ -14,7 +14,7 @@ from jaxprune.evaluation.identity import Identity
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
-from jaxprune.runs import MODEL_DIGEST, OUTPUTS, difference, read_scored
+from jaxprune.ledger import MODEL_DIGEST, OUTPUTS, difference, read_scored
 
 METRICS = "metrics.json"
 # What others write in a workdir, which no task may be called like.

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from jaxprune.errors import InputError, shown
-from jaxprune.files.records import from_json, read_json
+from jaxprune.files.typed_json import from_json, read_json
 from jaxprune.files.whole import write_json
 
 TABLE = "files.json"

@@ -17,7 +17,8 @@ from jaxprune.evaluation.comparison import (
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.hf import CARD
 from jaxprune.html_report.files import RunFiles, ScoredTask
-from jaxprune.runs import MODEL_DIGEST, Measured, has_card, model_card, replace_card
+from jaxprune.ledger import MODEL_DIGEST
+from jaxprune.runs import Measured, has_card, model_card, replace_card
 from jaxprune.tables import (
     as_code,
     count,

@@ -21,7 +21,7 @@ from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
 from jaxprune.html_report.plain import AFTER, BEFORE
-from jaxprune.runs import Asked, Report
+from jaxprune.ledger import Asked, Report
 from jaxprune.tables import count, percent
 
 FILE = "report.html"

@@ -15,9 +15,9 @@ from jaxprune.calibration import COMPAT, KINDS, SEED, language
 from jaxprune.errors import one_line
 from jaxprune.files import from_json
 from jaxprune.hf import Origin
+from jaxprune.ledger import Digests, Sparsity
 from jaxprune.passes import DTYPE
 from jaxprune.pruning import CRITERIA, PROPAGATIONS
-from jaxprune.runs.records import Digests, Sparsity
 from jaxprune.schema import Count, Field, Scalar, check
 from jaxprune.tables import as_code, count, percent, pipes
 

@@ -12,7 +12,7 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import jax
 import numpy as np
@@ -25,13 +25,20 @@ from jaxprune.models import MaskTree, Params, named_leaves, path_name
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.runs.records import StatsAbout
-from jaxprune.schema import PATH, check, known_arguments
+from jaxprune.schema import PATH, Count, check, known_arguments
 
 # Where parameters lie: all alike, each as a tree like theirs says, or as a function of their paths does.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
 # Of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
+
+
+class StatsAbout(TypedDict):
+    """What a checkpoint of statistics holds beside its arrays."""
+
+    count: dict[str, Count]
+    sites: list[tuple[str, str]]
+    languages: NotRequired[dict[str, dict[str, Count]]]
 
 
 class DamagedError(InputError):

@@ -22,14 +22,14 @@ from jaxprune.calibration import (
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.hf import Model, load, origin_of
+from jaxprune.ledger import agree, check_workdir, complete_run, identity, publish
 from jaxprune.passes import ActivationStats
 from jaxprune.planning import check_fits, plan_of
 from jaxprune.pruning import PrunedBlock, Settings, prune_blocks, summarise
-from jaxprune.runs.identity import agree, identity
+from jaxprune.runs.environment import environment, peak_memory
 from jaxprune.runs.outputs import Outputs
-from jaxprune.runs.report import environment, peak_memory, print_summary
 from jaxprune.runs.resume import FinishedLayers, begun_with
-from jaxprune.runs.workdir import check_workdir, complete_run, publish
+from jaxprune.runs.summary import print_summary
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from jaxprune.files import json_lines, sealed, write_json
 from jaxprune.hf import CARD
-from jaxprune.runs.records import Report, RunConfig, digest_of_rest
-from jaxprune.runs.workdir import REPORT
+from jaxprune.ledger import REPORT, Report, RunConfig, digest_of_rest
 
 _TABLE = f"hf/{sealed.TABLE}"
 

@@ -23,17 +23,11 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.files import check_regular, read_as, read_npz, sealed, write_json
+from jaxprune.ledger import FOLDER, OUTPUTS, PUBLISHED, Begun, difference, digest_of_rest
 from jaxprune.passes import SiteSums
 from jaxprune.pruning import FinishedLayer, PackedMasks
-from jaxprune.runs.identity import difference
-from jaxprune.runs.records import Begun, digest_of_rest
 
-FOLDER = "progress"
 _RUN, _LOCK = "run.json", "lock"
-# Files that say whose config.json a workdir has while a run takes the place of another: they stay until it is there.
-PUBLISHED = ("report.json", "config.json")
-# Folders of a workdir. They are filled in `progress` and put in their places when all of them are whole.
-OUTPUTS = ("checkpoint", "stats", "hf", "figures")
 
 
 class FinishedLayers:

@@ -13,11 +13,10 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import load
+from jaxprune.ledger import Report, file_faults, read_report
 from jaxprune.progress import progress_bar
 from jaxprune.pruning import PackedMasks, hash_masks, hash_weights, summarise
 from jaxprune.runs import checkpoint
-from jaxprune.runs.records import Report
-from jaxprune.runs.workdir import file_faults, read_report
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:

@@ -31,17 +31,16 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION, evaluate_translation
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
-from jaxprune.pruning import under_masks
-from jaxprune.runs import (
+from jaxprune.ledger import (
     MODEL_DIGEST,
     REPORT,
     check_workdir,
-    checkpoint,
     is_complete,
     masked_digest,
-    prune_to_workdir,
     read_report,
 )
+from jaxprune.pruning import under_masks
+from jaxprune.runs import checkpoint, prune_to_workdir
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (

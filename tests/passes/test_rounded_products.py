@@ -15,11 +15,11 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import device_mesh, products
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.ledger.identity import difference, identity
 from jaxprune.models import SITES, modules
 from jaxprune.passes import blocks
 from jaxprune.planning import plan_from_config
 from jaxprune.planning.plan import print_plan
-from jaxprune.runs.identity import difference, identity
 
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints" / "bloom"
 

@@ -12,11 +12,11 @@ from kills import Killed, killed_after
 
 from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json, sealed
+from jaxprune.ledger.workdir import check_scored_model, read_report
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.recard import replace_card
 from jaxprune.runs.verify import verify
-from jaxprune.runs.workdir import check_scored_model, read_report
 
 
 def job():

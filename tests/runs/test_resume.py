@@ -15,10 +15,10 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
+from jaxprune.ledger.identity import difference, identity
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE
 from jaxprune.pruning import block_masks
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.runs.identity import difference, identity
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.verify import verify
@@ -167,7 +167,7 @@ def test_another_job_is_refused_and_named(unfinished, change, named, monkeypatch
     model, text, workdir = unfinished
     config = change(model, text)
     if change is change_code:
-        monkeypatch.setattr("jaxprune.runs.identity._code", lambda: "other")
+        monkeypatch.setattr("jaxprune.ledger.identity._code", lambda: "other")
     before = {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()}
     with pytest.raises(jp.InputError, match=f"holds an unfinished run with {named}.*--overwrite"):
         prune_from_config(config, workdir)

@@ -14,10 +14,9 @@ from kills import Killed, killed_after
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json
+from jaxprune.ledger import OUTPUTS, workdir
 from jaxprune.pruning import block_masks
-from jaxprune.runs import workdir
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.resume import OUTPUTS
 from jaxprune.runs.verify import verify
 
 

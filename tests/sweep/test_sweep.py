@@ -26,10 +26,11 @@ from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.files import sealed
+from jaxprune.ledger import is_complete
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs import checkpoint, is_complete
+from jaxprune.runs import checkpoint
 from jaxprune.sweep import calibration, kept, page, plan, run, steering
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant

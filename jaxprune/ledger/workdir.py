@@ -13,11 +13,16 @@ from typing import Any, Final
 from jaxprune.errors import InputError
 from jaxprune.files import read_as, sealed, write_json
 from jaxprune.hf import combined, exported_digest
-from jaxprune.runs.identity import difference
-from jaxprune.runs.records import Report, Scored, digest_of_rest
-from jaxprune.runs.resume import FOLDER, OUTPUTS, PUBLISHED
+from jaxprune.ledger.identity import difference
+from jaxprune.ledger.workdir_json import Report, Scored, digest_of_rest
 
+# Where an unfinished run fills its outputs.
+FOLDER = "progress"
+# Files that say whose config.json a workdir has while a run takes the place of another: they stay until it is there.
+PUBLISHED = ("report.json", "config.json")
 REPORT, CONFIG = PUBLISHED
+# Folders of a workdir. They are filled in `progress` and put in their places when all of them are whole.
+OUTPUTS = ("checkpoint", "stats", "hf", "figures")
 _CHANGED = "changed since it was written"
 # The key of a metrics.json with the digest of the model that was scored.
 MODEL_DIGEST: Final = "model_sha256"

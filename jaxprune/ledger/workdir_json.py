@@ -96,14 +96,6 @@ class Begun(TypedDict, total=False):
     sha256: Hexadecimal
 
 
-class StatsAbout(TypedDict):
-    """What a checkpoint of statistics holds beside its arrays."""
-
-    count: dict[str, Count]
-    sites: list[tuple[str, str]]
-    languages: NotRequired[dict[str, dict[str, Count]]]
-
-
 class Scored(TypedDict, total=False):
     """What every metrics.json tells of the model and of what it was asked."""
 

@@ -1,0 +1,57 @@
+"""What a workdir says of itself: whose files they are, of which job, and whether all are as they were written."""
+
+from jaxprune.ledger.identity import agree, difference, identity
+from jaxprune.ledger.workdir import (
+    FOLDER,
+    MODEL_DIGEST,
+    OUTPUTS,
+    PUBLISHED,
+    REPORT,
+    check_scored_model,
+    check_workdir,
+    complete_run,
+    file_faults,
+    is_complete,
+    masked_digest,
+    publish,
+    read_report,
+    read_scored,
+)
+from jaxprune.ledger.workdir_json import (
+    Asked,
+    Begun,
+    Compiled,
+    Digests,
+    Report,
+    RunConfig,
+    Sparsity,
+    digest_of_rest,
+)
+
+__all__ = [
+    "FOLDER",
+    "MODEL_DIGEST",
+    "OUTPUTS",
+    "PUBLISHED",
+    "REPORT",
+    "Asked",
+    "Begun",
+    "Compiled",
+    "Digests",
+    "Report",
+    "RunConfig",
+    "Sparsity",
+    "agree",
+    "check_scored_model",
+    "check_workdir",
+    "complete_run",
+    "difference",
+    "digest_of_rest",
+    "file_faults",
+    "identity",
+    "is_complete",
+    "masked_digest",
+    "publish",
+    "read_report",
+    "read_scored",
+]
