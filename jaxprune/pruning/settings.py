@@ -30,7 +30,9 @@ def group_sizes(pattern: str) -> tuple[int, int] | None:
 
 
 FIELDS: Mapping[str, Field] = {
-    "criterion": choice(CRITERIA, "; ".join(f"`{c.name}`, {c.meaning}" for c in CRITERIA.values())),
+    "criterion": choice(
+        CRITERIA, "wanda", "; ".join(f"`{c.name}`, {c.meaning}" for c in CRITERIA.values())
+    ),
     "sparsity": Field(
         "a number s with 0 <= s < 1",
         lambda value: value is None or (is_number(value) and 0 <= value < 1),
@@ -46,10 +48,13 @@ FIELDS: Mapping[str, Field] = {
         UNSTRUCTURED,
         meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
     ),
-    "threshold": choice((ROW, VARIANT), "`row`, or `variant` for Wanda's cumulative threshold"),
-    "drop": choice((LOWEST, HIGHEST), "`lowest`, or `highest` for the ablation"),
+    "threshold": choice(
+        (ROW, VARIANT), ROW, "`row`, or `variant` for Wanda's cumulative threshold"
+    ),
+    "drop": choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation"),
     "propagate": choice(
         PROPAGATIONS,
+        "block",
         "what feeds the next statistics. "
         + ", ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
     ),

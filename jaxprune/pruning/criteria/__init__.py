@@ -8,7 +8,7 @@ from jaxprune.errors import refusal
 from jaxprune.pruning.criterion import Criterion, Function, of_function
 from jaxprune.schema import declared
 
-# Those that measure a calibration set first, the simplest of them at the very first: it is the default.
+# In the order of lists: those that measure a calibration set first, the simplest before the others.
 CRITERIA: Mapping[str, Criterion] = {
     criterion.name: criterion
     for criterion in sorted(
