@@ -62,14 +62,11 @@ class Field:
     required: bool = False
 
 
-def choice(names: Iterable[str], meaning: str = "", *, optional: bool = False) -> Field:
-    """One of the names; the first is the default, or None if it is optional."""
+def choice(names: Iterable[str], default: str | None, meaning: str = "") -> Field:
+    """One of the names; may be unset where the default is None."""
     names = tuple(names)
-    passes = (None, *names) if optional else names
-    return Field(
-        ", ".join(names), lambda value: value in passes, None if optional else names[0], names,
-        meaning=meaning,
-    )  # fmt: skip
+    passes = (*names, default)
+    return Field(", ".join(names), lambda value: value in passes, default, names, meaning=meaning)
 
 
 def flag(default: bool, meaning: str = "") -> Field:

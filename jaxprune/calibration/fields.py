@@ -18,6 +18,7 @@ from jaxprune.schema import Field, check, choice, integer, line_range, names, te
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
 COMPAT = choice(
     ("corrected", "official"),
+    "corrected",
     "`official` reproduces what the authors' code does differently from their paper: pads as tokens, the rows it "
     "skips, the unguarded division",
 )
@@ -36,7 +37,7 @@ _CODES = tuple(LANGUAGES)
 
 
 FIELDS: Mapping[str, Field] = {
-    "kind": choice(KINDS, "what is fed through the model"),
+    "kind": choice(KINDS, "translation", "what is fed through the model"),
     "source": Field(
         "a language code such as fr, or several with commas, each once, as fr,ru,sw",
         lambda value: names(value, _CODES),

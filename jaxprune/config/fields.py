@@ -66,6 +66,7 @@ SWEEP: Mapping[str, Field] = {
     ),
     "evaluate": choice(
         EVALUATE,
+        "all",
         "`all`: every variant is evaluated in all languages; `own`: in English and those of its calibration, if any",
     ),
 }

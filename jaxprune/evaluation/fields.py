@@ -21,7 +21,7 @@ FIELDS: Mapping[str, Field] = {
         meaning="codes with commas; not set: those of the task",
     ),
     "protocol": choice(
-        PROTOCOLS, "which tokens of an option count; not set: what `compat` says", optional=True
+        PROTOCOLS, None, "which tokens of an option count; not set: what `compat` says"
     ),
     "rows": integer(None, 1, "the first so many rows of each language"),
     "data": text(
@@ -49,6 +49,7 @@ FIELDS: Mapping[str, Field] = {
     "beams": integer(1, 1, "of a translation"),
     "weights": choice(
         RESIDENT,
+        "auto",
         "`resident` on the devices, or `streamed` from disk for each pass; `auto`: resident where they fit",
     ),
 }

@@ -37,8 +37,10 @@ FIELDS: Mapping[str, Field] = {
         UNSTRUCTURED,
         meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
     ),
-    "threshold": choice((ROW, VARIANT), "`row`, or `variant` for Wanda's cumulative threshold"),
-    "drop": choice((LOWEST, HIGHEST), "`lowest`, or `highest` for the ablation"),
+    "threshold": choice(
+        (ROW, VARIANT), ROW, "`row`, or `variant` for Wanda's cumulative threshold"
+    ),
+    "drop": choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation"),
 }
 
 

@@ -26,7 +26,9 @@ from jaxprune.schema import Field, check, choice, is_number
 # The sparsity of the authors' example scripts.
 DEFAULT_SPARSITY = 0.3
 FIELDS: Mapping[str, Field] = {
-    "criterion": choice(METHODS, "; ".join(f"`{m.name}`, {m.meaning}" for m in METHODS.values())),
+    "criterion": choice(
+        METHODS, "wanda", "; ".join(f"`{m.name}`, {m.meaning}" for m in METHODS.values())
+    ),
     "sparsity": Field(
         "a number s with 0 <= s < 1",
         lambda value: value is None or (is_number(value) and 0 <= value < 1),
@@ -37,11 +39,13 @@ FIELDS: Mapping[str, Field] = {
     **SELECTION_FIELDS,
     "propagate": choice(
         PROPAGATIONS,
+        "block",
         "what feeds the next statistics. "
         + ", ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
     ),
     "allocation": choice(
         ALLOCATIONS,
+        UNIFORM.name,
         "how sparsity is spread over the blocks: "
         + ", ".join(f"`{a.name}`, {a.meaning}" for a in ALLOCATIONS.values()),
     ),
@@ -96,7 +100,8 @@ class Settings(Selection):
             raise InputError(
                 f"allocation: got {chosen.name!r}; allowed: {UNIFORM.name}, with pattern {self.pattern}"
             )
-        others = {"compat": COMPAT, "seed": SEED, "dtype": DTYPE, "combine": choice(COMBINATIONS)}
+        combine = choice(COMBINATIONS, SUM.name)
+        others = {"compat": COMPAT, "seed": SEED, "dtype": DTYPE, "combine": combine}
         for name in ("propagate", *others):
             check(name, getattr(self, name), {**FIELDS, **others}[name])
 

@@ -15,15 +15,11 @@ from jaxprune.evaluation import named_tasks, protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.pruning import CODE, CRITERIA
+from jaxprune.pruning import CRITERIA
 
-# How weights are scored that see text of one language: by the first criterion that compares what the kind holds.
-_OF_A_LANGUAGE = {
-    name: next(
-        criterion.name
-        for criterion in CRITERIA.values()
-        if criterion.measures and (CODE in criterion.measures) == kind.may_hold_code
-    )
+# The criterion of each calibration on text: the paper's, or the one that compares with code.
+_CRITERION_BY_KIND = {
+    name: "refined" if kind.may_hold_code else "wanda"
     for name, kind in KINDS.items()
     if kind.reads_text
 }
@@ -92,7 +88,7 @@ def variants(config: ConfigDict) -> list[Variant]:
     for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
         if calibration == LRP2:
             planned.append(Variant(LRP2))
-        elif calibration in _OF_A_LANGUAGE:
+        elif calibration in _CRITERION_BY_KIND:
             planned += [
                 Variant(calibration, source, sparsity)
                 for source in sources
@@ -108,7 +104,7 @@ def _place(calibration: str) -> tuple[int, ...]:
     """Of a calibration in the tables, whatever the order in the config: by how much of the data it sees; LRP2 last."""
     if calibration in (DENSE, LRP2):
         return (0,) if calibration == DENSE else (3,)
-    if calibration in _OF_A_LANGUAGE:
+    if calibration in _CRITERION_BY_KIND:
         kind = KINDS[calibration]
         return (2, kind.may_hold_code, kind.translates)
     return (1, "seed" not in CRITERIA[calibration].options)  # what is drawn, then what is computed
@@ -212,7 +208,7 @@ def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
     }
     if variant.sparsity is not None:
         calibration = variant.calibration
-        fields["pruning.criterion"] = _OF_A_LANGUAGE.get(calibration, calibration)
+        fields["pruning.criterion"] = _CRITERION_BY_KIND.get(calibration, calibration)
         fields["pruning.sparsity"] = variant.sparsity
     if variant.language is not None:
         fields["calibration.kind"] = variant.calibration

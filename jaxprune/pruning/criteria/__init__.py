@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from jaxprune.pruning.criterion import Criterion
 from jaxprune.schema import declared
 
-# Those that measure a calibration set first, the simplest of them at the very first.
+# In the order of lists: those that measure a calibration set first, the simplest before the others.
 CRITERIA: Mapping[str, Criterion] = {
     criterion.name: criterion
     for criterion in sorted(
