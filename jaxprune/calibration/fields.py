@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxprune.calibration.combinations import COMBINATIONS, SUM
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.errors import InputError, listed, refusal
@@ -65,6 +66,12 @@ FIELDS: Mapping[str, Field] = {
     "lines": line_range("of the sentences only these, counted from 0, as `0-299`"),
     "code": text(
         None, "a folder of .py files or a hub data set id", "where the code is", optional=True
+    ),
+    "combine": choice(
+        COMBINATIONS,
+        SUM.name,
+        "what a criterion sees of several languages, whose statistics are measured apart: "
+        + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
     ),
 }
 

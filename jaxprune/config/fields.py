@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from jaxprune import analysis, calibration, devices, evaluation, hf, pruning, runs
 from jaxprune.calibration import COMPAT, KINDS, SEED, languages_field
 from jaxprune.passes import DTYPE
-from jaxprune.pruning import CRITERIA
+from jaxprune.pruning import METHODS
 from jaxprune.schema import Field, choice, names
 
 # Variants of a sweep that are not pruned: the model as it is, and the one whose hidden states are moved.
@@ -20,7 +20,7 @@ MIX = "+"
 EVALUATE = ("all", "own")
 SWEEP_CALIBRATIONS = (
     DENSE,
-    *(name for name, criterion in CRITERIA.items() if not criterion.measures),
+    *(name for name, method in METHODS.items() if not method.needs),
     *(name for name, kind in KINDS.items() if kind.reads_text),
     LRP2,
 )

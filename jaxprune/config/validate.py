@@ -91,8 +91,8 @@ def validate(config: ConfigDict, *, prunes: bool = True) -> FrozenConfigDict:
     except InputError as error:  # of fields that are allowed each for itself
         raise InputError(f"pruning.{error}") from None
     if prunes and settings.needs_statistics:
-        criterion = settings.scores_by
-        check_calibration(config.calibration, criterion.name, criterion.measures)
+        method = settings.method
+        check_calibration(config.calibration, method.name, method.sets)
     resolved = ConfigDict(config.to_dict())
     resolved.pruning.sparsity = settings.implied_sparsity
     return FrozenConfigDict(resolved)

@@ -102,8 +102,8 @@ def language_vectors(
                 members = samples.sets[SetKey(code)]
                 numbers = samples.samples[members]
                 rows = by_sample[members] / counts[code][numbers, None]
-                total = sum_samples(rows, numbers).astype(np.float32)
-                means[code].append(total / np.float32(len(numbers)))
+                summed = sum_samples(rows, numbers).astype(np.float32)
+                means[code].append(summed / np.float32(len(numbers)))
     return {code: np.stack(layers) for code, layers in means.items()}
 
 

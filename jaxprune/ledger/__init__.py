@@ -3,6 +3,7 @@
 from jaxprune.ledger.identity import agree, difference, identity
 from jaxprune.ledger.workdir import (
     FOLDER,
+    LAYERS,
     MODEL_DIGEST,
     OUTPUTS,
     PUBLISHED,
@@ -12,7 +13,7 @@ from jaxprune.ledger.workdir import (
     complete_run,
     file_faults,
     is_complete,
-    masked_digest,
+    pruned_digest,
     publish,
     read_report,
     read_scored,
@@ -30,6 +31,7 @@ from jaxprune.ledger.workdir_json import (
 
 __all__ = [
     "FOLDER",
+    "LAYERS",
     "MODEL_DIGEST",
     "OUTPUTS",
     "PUBLISHED",
@@ -50,7 +52,7 @@ __all__ = [
     "file_faults",
     "identity",
     "is_complete",
-    "masked_digest",
+    "pruned_digest",
     "publish",
     "read_report",
     "read_scored",

@@ -21,8 +21,10 @@ FOLDER = "progress"
 # Files that say whose config.json a workdir has while a run takes the place of another: they stay until it is there.
 PUBLISHED = ("report.json", "config.json")
 REPORT, CONFIG = PUBLISHED
+# Finished layers, which a run keeps where it changes weights: masks alone do not tell what it made.
+LAYERS = "layers"
 # Folders of a workdir. They are filled in `progress` and put in their places when all of them are whole.
-OUTPUTS = ("checkpoint", "stats", "hf", "figures")
+OUTPUTS = ("checkpoint", "stats", "hf", "figures", LAYERS)
 _CHANGED = "changed since it was written"
 # The key of a metrics.json with the digest of the model that was scored.
 MODEL_DIGEST: Final = "model_sha256"
@@ -140,7 +142,7 @@ def publish(
     write_json(unfinished / CONFIG, config)
     for name in OUTPUTS:
         sealed.remove(workdir / name)
-        if (unfinished / name).is_dir():
+        if (unfinished / name / sealed.TABLE).is_file():
             (unfinished / name).rename(workdir / name)
     write_json(workdir / CONFIG, config)
     tables = (f"{name}/{sealed.TABLE}" for name in OUTPUTS if (workdir / name).is_dir())
@@ -163,10 +165,10 @@ def check_scored_model(workdir: Path) -> None:
     _check_written(workdir, report)
     for file in sorted(workdir.glob("*/metrics.json")):
         sealed.check_whole(file.parent)
-    masked = masked_digest(report)
-    if masked is None:
+    pruned = pruned_digest(report)
+    if pruned is None:
         return
-    known = (report["models"].get("hf"), masked)
+    known = (report["models"].get("hf"), pruned)
     for file in sorted(workdir.glob("*/metrics.json")):
         scored = read_scored(file.parent).get(MODEL_DIGEST)
         if scored is not None and scored not in known:
@@ -176,12 +178,13 @@ def check_scored_model(workdir: Path) -> None:
             )
 
 
-def masked_digest(report: Report) -> str | None:
-    """The digest that the dense model has under the masks of a run; None where its report tells too little."""
+def pruned_digest(report: Report) -> str | None:
+    """The digest that the dense model has with what a run made of it; None where its report tells too little."""
     models, digests = report.get("models"), report.get("digests")
     if models is None or digests is None:
         return None
-    return combined({"model": models["dense"], "masks": digests["masks"]})
+    changed = {"changed": digests["changed"]} if "changed" in digests else {}
+    return combined({"model": models["dense"], "masks": digests["masks"], **changed})
 
 
 def _check_written(workdir: Path, report: Report) -> None:

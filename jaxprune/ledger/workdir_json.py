@@ -25,6 +25,7 @@ class Digests(TypedDict):
     """SHA-256 of what was computed, over all layers."""
 
     masks: Hexadecimal
+    changed: NotRequired[Hexadecimal]
     weights: NotRequired[Hexadecimal]
     calibration: NotRequired[Hexadecimal]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -107,5 +107,10 @@ def stack(
     Args:
       tokens: real ones of each set.
     """
-    sums = jax.tree.map(lambda *leaves: np.stack(leaves), *map(dict, layers))
-    return ActivationStats(sums, dict(tokens), tuple(family_of(config).sites.items()))
+
+    def stacked(*trees: Any) -> Any:  # in the order of the keys, which JAX would sort
+        if isinstance(trees[0], Mapping):
+            return {key: stacked(*(tree[key] for tree in trees)) for key in trees[0]}
+        return np.stack(trees)
+
+    return ActivationStats(stacked(*layers), dict(tokens), tuple(family_of(config).sites.items()))

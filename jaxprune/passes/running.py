@@ -1,4 +1,4 @@
-"""Running sums: statistics that are added on the devices as micro-batches pass, in an order that is the same on many meshes.
+"""Running sums: statistics that the devices add up as micro-batches pass, in an order that many meshes share.
 
 A sum of floats depends on its order. So the units of a micro-batch, which are what one device takes of it, are dealt
 into `LANES` lanes, the lanes in turn onto the devices, and each lane adds its units one after another; the host adds
@@ -111,8 +111,8 @@ class RunningSums:
 
 
 def _added(
-    buffer: Float[np.ndarray, "devices S lanes *dims"],
-) -> Float[np.ndarray, "S *dims"]:
+    buffer: Float[np.ndarray, "devices sets lanes *rest"],
+) -> Float[np.ndarray, "*dims"]:
     """The lanes of all devices, and of all processes, added one after another."""
     lanes = np.moveaxis(buffer, 2, 0)  # the units go onto the devices first
     ours = np.add.reduce(lanes.reshape(-1, *lanes.shape[2:]), axis=0)

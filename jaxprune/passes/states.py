@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Bool, Shaped
+from jaxtyping import Shaped
 
 from jaxprune.calibration import Batch, SetKey, check_ids, cut_pads
 from jaxprune.devices import by_rows, hosts
@@ -19,7 +19,15 @@ from jaxprune.passes.blocks import to_device
 from jaxprune.passes.running import RunningSums, lanes_per_device
 from jaxprune.passes.statistics import RUNNING, SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
-from jaxprune.passes.walk import INPUT, Context, MicroBatches, Segment, embed, overflows, run_segment
+from jaxprune.passes.walk import (
+    INPUT,
+    Context,
+    MicroBatches,
+    Segment,
+    embed,
+    overflows,
+    run_segment,
+)
 
 # Of half a set its samples 0, 2, …, and 1, 3, …: the ends of their kinds.
 HALVES = ("/even", "/odd")

@@ -35,6 +35,30 @@ class ActivationStats:
     tokens: Mapping[SetKey, int]
     sites: tuple[tuple[str, str], ...] = dataclasses.field(metadata={"static": True})
 
+    @classmethod
+    def from_squares(
+        cls,
+        sum_sq: Mapping[SetKey | str, Mapping[str, Float[np.ndarray, "L D"]]],
+        count: Mapping[SetKey | str, int],
+        sites: tuple[tuple[str, str], ...],
+    ) -> ActivationStats:
+        """Statistics of sums of squares that are there already, by set, or by role where languages are not known.
+
+        Args:
+          sum_sq: set → site → Σ_tokens X_j².
+          count: set → number of real tokens.
+          sites: (kernel path, site) pairs.
+        """
+
+        def key(one: SetKey | str) -> SetKey:
+            return SetKey(one) if isinstance(one, str) else one
+
+        sums = {
+            key(one): {site: {SQUARES.name: total} for site, total in by_site.items()}
+            for one, by_site in sum_sq.items()
+        }
+        return cls(sums, {key(one): number for one, number in count.items()}, sites)
+
     @property
     def roles(self) -> tuple[str, ...]:
         """The kinds of sets that were probed, such as ("translation", "code")."""
@@ -75,7 +99,9 @@ class ActivationStats:
         for role in roles:
             keys += [key for key in self.sums if key.kind == role] or [SetKey(role)]
         return ActivationStats(
-            {key: self.sums[key] for key in keys}, {key: self.tokens[key] for key in keys}, self.sites
+            {key: self.sums[key] for key in keys},
+            {key: self.tokens[key] for key in keys},
+            self.sites,
         )
 
     def layer(self, layer: int) -> Sums:
@@ -108,7 +134,12 @@ class ActivationStats:
         sums, tokens = dict(self.sums), dict(self.tokens)
         for key, sites in other.sums.items():
             before = sums.get(key)
-            sums[key] = jax.tree.map(np.add, sites, before) if before else sites
+            if before:
+                sites = {
+                    site: {name: before[site][name] + total for name, total in by_name.items()}
+                    for site, by_name in sites.items()
+                }
+            sums[key] = sites
             tokens[key] = tokens.get(key, 0) + other.tokens[key]
         return ActivationStats(sums, tokens, self.sites)
 
@@ -140,9 +171,10 @@ def _check_same(stats: ActivationStats, other: ActivationStats) -> None:
 def _facts(stats: ActivationStats) -> dict[str, object]:
     """What is the same in all statistics of a model: kernel → its site, site → shape of its sums."""
     shapes = {
-        site: np.shape(sums[SQUARES.name])
+        site if name == SQUARES.name else f"{site} {name}": np.shape(total)
         for by_site in stats.sums.values()
-        for site, sums in by_site.items()
+        for site, by_name in by_site.items()
+        for name, total in by_name.items()
     }
     return {**dict(stats.sites), **shapes}
 
@@ -172,7 +204,9 @@ def not_finite(layer: int, site: str) -> InputError:
     )
 
 
-def sum_samples(rows: Float[np.ndarray, "N ..."], samples: np.ndarray) -> Float[np.ndarray, "..."]:
+def sum_samples(
+    rows: Float[np.ndarray, "N ..."], samples: np.ndarray
+) -> Float[np.ndarray, "*dims"]:
     """Σ over samples in sample order, in float64.
 
     The order is that of `samples` [N], whatever batches and devices the rows came from, so that a set

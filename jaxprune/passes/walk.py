@@ -274,15 +274,14 @@ def _segment(
     running = {site: dict(sums) for site, sums in running.items()}
 
     def measure(site: str, u: Array) -> None:
-        assert context.valid is not None
         u, values[site] = _by_tokens(u), {}
+        valid = jnp.asarray(context.valid)
         for one in statistics:
             if one.reduction == RUNNING:
-                assert context.place is not None
-                rows = (u, context.valid, context.place)
+                rows = (u, valid, jnp.asarray(context.place))
                 running[site][one.name] = add_rows(one, running[site][one.name], *rows)
             else:
-                values[site][one.name] = one.of_rows(u, context.valid)
+                values[site][one.name] = one.of_rows(u, valid)
 
     for position in range(segment.start, segment.stop):
         if position == INPUT:

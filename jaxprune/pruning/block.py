@@ -19,7 +19,7 @@ from jaxprune.hf import aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, family_of
 from jaxprune.passes import SQUARES, Sums, combined, converted
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Inputs, key_of_seed
+from jaxprune.pruning.criterion import CODE, Criterion, Inputs, key_of_seed
 from jaxprune.pruning.drop import ROW, Drop
 from jaxprune.pruning.method import Method, Pruned
 from jaxprune.pruning.scores import kernel_scores
@@ -47,8 +47,8 @@ class Seen(NamedTuple):
       stats: set → site → statistic → float32; of methods that are more than a score.
     """
 
-    norms: dict[str, dict[str, np.ndarray]]
-    stats: dict[str, dict[str, dict[str, np.ndarray]]]
+    norms: dict[str, dict[str, Any]]
+    stats: dict[str, dict[str, dict[str, Any]]]
 
 
 def prune_kernels(
@@ -116,9 +116,7 @@ def kernels(config: ModelConfig, sites: Sequence[str]) -> dict[str, str]:
     return {path: site for path, site in family_of(config).sites.items() if site in sites}
 
 
-def _seen(
-    settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], sites: Any
-) -> Seen:
+def _seen(settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], sites: Any) -> Seen:
     """Statistics of the sets that a method measures, each set's languages combined."""
     method, how = settings.method, COMBINATIONS[settings.combine]
     seen = Seen({}, {})
@@ -193,7 +191,8 @@ def prune_compiled(
 
     def score(kernels: Mapping[str, Any], *rest: Any) -> dict[str, Any]:
         return {
-            path: kernel_scores(method, kernel, inputs(path, *rest)) for path, kernel in kernels.items()
+            path: kernel_scores(method, kernel, inputs(path, *rest))
+            for path, kernel in kernels.items()
         }
 
     def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> dict[str, Pruned]:
@@ -213,7 +212,10 @@ def _checked(method: Method, path: str, kernel: Any, pruned: Any) -> Pruned:
     if not isinstance(pruned, Pruned) or (pruned.kernel is not None) != method.updates_weights:
         wanted = "with" if method.updates_weights else "without"
         raise InputError(f"{where}: allowed: Pruned, {wanted} a kernel")
-    for name, array, kinds in (("keep", pruned.keep, jnp.bool_), ("kernel", pruned.kernel, jnp.floating)):
+    for name, array, kinds in (
+        ("keep", pruned.keep, jnp.bool_),
+        ("kernel", pruned.kernel, jnp.floating),
+    ):
         if array is not None and (
             array.shape != kernel.shape or not jnp.issubdtype(array.dtype, kinds)
         ):
@@ -229,7 +231,7 @@ def put_back(params: BlockParams, changes: Changes, dtype: str) -> BlockParams:
     flat = flatten_dict(params, sep="/")
     masked = {path: mask for path, mask in changes.keep.items() if path not in changes.changed}
     where = {path: flat[path].sharding for path in masked}
-    new = {}
+    new: dict[str, Any] = {}
     if masked:
         new = drop_weights({p: flat[p] for p in masked}, jax.device_put(masked, where))
     for path, leaf in changes.changed.items():
@@ -238,9 +240,9 @@ def put_back(params: BlockParams, changes: Changes, dtype: str) -> BlockParams:
 
 
 @functools.partial(compiled, donate_argnames="kernels")
-def drop_weights(kernels: Mapping[str, Any], keep: Mapping[str, Any]) -> dict[str, Any]:
+def drop_weights(kernels: dict[str, Any], keep: dict[str, Any]) -> dict[str, Any]:
     """Kernels of a block with the dropped weights +0, where they were."""
-    return mask_algebra.apply(kernels, keep)
+    return dict(mask_algebra.apply(kernels, keep))
 
 
 def pruned_params(block: BlockParams, changes: Changes) -> dict[str, Any]:

@@ -41,7 +41,9 @@ class Inputs:
     layer: int | Array
     seed_key: Key[Array, ""]
     compat: str
-    stats: Mapping[str, Mapping[str, Float[Array, "..."]]] = dataclasses.field(default_factory=dict)
+    stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def key(self) -> Key[Array, ""]:

@@ -92,8 +92,8 @@ class Drop:
       pattern, threshold, drop: see `Selection`; static.
     """
 
-    count: Int[Array | np.ndarray, ""]
-    share: Float[Array | np.ndarray, ""]
+    count: Int[Array, ""] | np.integer
+    share: Float[Array, ""] | np.floating
     pattern: str = dataclasses.field(metadata={"static": True})
     threshold: str = dataclasses.field(metadata={"static": True})
     drop: str = dataclasses.field(metadata={"static": True})

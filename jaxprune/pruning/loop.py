@@ -290,7 +290,8 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
         for site, by_name in sites.items():
             for name in needed:
                 if name not in by_name:
-                    raise refusal("stats", f"{', '.join(by_name)} of {site}", f"{name}, which {settings.method.name} needs")
+                    got = f"{', '.join(by_name)} of {site}"
+                    raise refusal("stats", got, f"{name}, which {settings.method.name} needs")
                 if len(by_name[name]) != n_layers:
                     raise InputError(
                         f"stats: of {len(by_name[name])} layers; allowed: {n_layers}, as the model has"
@@ -320,7 +321,7 @@ def _pass_through(
     """One block through all steps of the chosen propagation; leaves its output in `states`."""
     layer, known, params = block.layer, block.known, block.params
     is_last = layer + 1 == config.n_layers
-    inputs, targets = [*states.states], None
+    inputs, targets = [*states.states], []
     sums: dict[SetKey, dict[str, Any]] = {}
     keep: dict[str, np.ndarray] = {}
     changed: dict[str, np.ndarray] = {}
@@ -347,17 +348,16 @@ def _pass_through(
             params = put_back(params, new, settings.dtype)
             clock.lap("select")
     if recover is not None:
-        if targets is None:
-            assert known is not None
-            new = known.changed
+        if known is not None:
+            repaired = known.changed
         else:
             run = runner(states, config, layer)
             whole = PrunedAndDense(layer, params, keep, inputs, targets, states.contexts, run)
-            new = recovered(recover, whole, pruned_params(block.host, Changes(keep, changed)))
-        changed |= new
+            repaired = recovered(recover, whole, block.host)
+        changed |= repaired
         if settings.propagate != "dense" and not is_last:
             states.states = inputs
-            params = put_back(params, Changes({}, new), settings.dtype)
+            params = put_back(params, Changes({}, repaired), settings.dtype)
             run_and_measure(params, states, WHOLE_BLOCK, (), config, layer)
         clock.lap("recover")
     return known or FinishedLayer(keep, changed, _persisted(sums))

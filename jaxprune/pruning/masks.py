@@ -109,9 +109,7 @@ def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
 
 
 @compiled
-def keep_leaf(
-    scores: Float[Array, "*layers in out"], drop: Drop
-) -> Bool[Array, "*layers in out"]:
+def keep_leaf(scores: Float[Array, "*layers in out"], drop: Drop) -> Bool[Array, "*layers in out"]:
     """`keep` for one kernel."""
     return drop.keep(scores)
 

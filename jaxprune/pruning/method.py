@@ -1,4 +1,4 @@
-"""The record of a method that is more than a score: it prunes a kernel by statistics of its inputs, and may change weights."""
+"""The record of a method that is more than a score: it may read any statistic, and may change weights."""
 
 from __future__ import annotations
 

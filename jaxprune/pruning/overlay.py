@@ -1,4 +1,4 @@
-"""A pruned model in memory: blocks are read from the dense model, and get their masks and changed weights as they are read."""
+"""A pruned model in memory: blocks of the dense model get their masks and changed weights as they are read."""
 
 from __future__ import annotations
 

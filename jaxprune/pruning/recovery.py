@@ -56,12 +56,15 @@ def dense_outputs(
     params: BlockParams, states: CalibrationStates, config: ModelConfig, layer: int
 ) -> list[Float[np.ndarray, "B T D"]]:
     """Outputs of a block for the states, a micro-batch each, on the host; the states stay its inputs."""
-    run, outputs = runner(states, config, layer), []
+    outputs: list[np.ndarray] = []
+    run = runner(states, config, layer)
     states.run(lambda state, context: (None, run(params, state, context)), outputs.append)
     return outputs
 
 
-def recovered(recover: Recover, block: PrunedAndDense, stored: BlockParams) -> dict[str, np.ndarray]:
+def recovered(
+    recover: Recover, block: PrunedAndDense, stored: BlockParams
+) -> dict[str, np.ndarray]:
     """What recovery changes, in the dtypes of the stored block, dropped weights +0.
 
     Raises:
@@ -71,7 +74,9 @@ def recovered(recover: Recover, block: PrunedAndDense, stored: BlockParams) -> d
     for path, leaf in recover(block).items():
         where = f"recovery: layer {block.layer}, {path}"
         if path not in flat or np.shape(leaf) != flat[path].shape:
-            raise InputError(f"{where}: got shape {np.shape(leaf)}; allowed: parameters of the block")
+            raise InputError(
+                f"{where}: got shape {np.shape(leaf)}; allowed: parameters of the block"
+            )
         kept = np.where(block.keep.get(path, True), leaf, 0)
         if not np.isfinite(kept).all():
             raise InputError(f"{where}: a value is not finite")

@@ -46,7 +46,9 @@ def order_key(scores: Float[Array, "*rows in out"]) -> Int[Array, "*rows in out"
 
 
 def keep_rows(
-    scores: Float[Array, "*rows in out"], count: int | Int[Array, ""], drop: str = "lowest"
+    scores: Float[Array, "*rows in out"],
+    count: int | np.integer | Int[Array, ""],
+    drop: str = "lowest",
 ) -> Bool[Array, "*rows in out"]:
     """Keep all but exactly `count` weights of every row (axis -2).
 
@@ -65,7 +67,7 @@ def keep_rows(
     return keep.reshape(*rows, out // STRIPE, size, STRIPE).swapaxes(-3, -2).reshape(scores.shape)
 
 
-def _keep_rows(scores: Array, count: int | Array, drop: str) -> Array:
+def _keep_rows(scores: Array, count: int | np.integer | Array, drop: str) -> Array:
     size = scores.shape[-2]
     key = order_key(scores)
     if drop == "highest":
@@ -95,7 +97,11 @@ def _count(mask: Array) -> Array:
 
 
 def _bisect(
-    count_at: Callable[[Array], Array], low: Array, high: Array, dropped: Array, count: int | Array
+    count_at: Callable[[Array], Array],
+    low: Array,
+    high: Array,
+    dropped: Array,
+    count: int | np.integer | Array,
 ) -> tuple[Array, Array]:
     """For every row the largest known t in [low, high) with count_at(t) <= count, and that count.
 
@@ -151,7 +157,9 @@ def keep_groups(
 
 
 def keep_variant(
-    scores: Float[Array, "*rows in out"], sparsity: float | Float[Array, ""], drop: str = "lowest"
+    scores: Float[Array, "*rows in out"],
+    sparsity: float | np.floating | Float[Array, ""],
+    drop: str = "lowest",
 ) -> Bool[Array, "*rows in out"]:
     """Wanda's variant: drop from every row the lowest scores that add up to a share of its sum.
 

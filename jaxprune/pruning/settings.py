@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from jaxprune.calibration import COMBINATIONS, COMPAT, SEED, SUM
-from jaxprune.errors import InputError, shown
+from jaxprune.errors import InputError
 from jaxprune.passes import DTYPE
 from jaxprune.pruning.allocations import (
     ALLOCATIONS,
@@ -56,9 +56,9 @@ FIELDS: Mapping[str, Field] = {
 class Settings(Selection):
     """How to prune: the fields of `config.pruning` with `compat`, `seed` and `dtype`; see `--help` for what they do.
 
-    Without `sparsity`, an N:M pattern has its own and everything else the paper's 0.3. `criterion` may be a `Criterion`,
-    a `Method` or a function of (kernel, norm) too, `allocation` an `Allocation`. Settings are equal where they prune
-    alike; those with a criterion of the user's own are equal to themselves alone.
+    Without `sparsity`, an N:M pattern has its own and everything else the paper's 0.3. `criterion` may also be a
+    `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`. Settings are equal where
+    they prune alike; those with a criterion of the user's own are equal to themselves alone.
 
     Attributes:
       combine: how statistics of several languages become one, a name in `calibration.COMBINATIONS`.

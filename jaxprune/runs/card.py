@@ -17,7 +17,7 @@ from jaxprune.files import from_json
 from jaxprune.hf import Origin
 from jaxprune.ledger import Digests, Sparsity
 from jaxprune.passes import DTYPE
-from jaxprune.pruning import CRITERIA, PROPAGATIONS
+from jaxprune.pruning import METHODS, PROPAGATIONS
 from jaxprune.schema import Count, Field, Scalar, check
 from jaxprune.tables import as_code, count, percent, pipes
 
@@ -129,7 +129,7 @@ def _metadata(
 
 
 def _measures(config: Mapping[str, Any]) -> bool:
-    return bool(CRITERIA[config["pruning.criterion"]].measures)
+    return bool(METHODS[config["pruning.criterion"]].needs)
 
 
 def _languages(config: Mapping[str, Any]) -> list[str]:
@@ -198,7 +198,7 @@ def _how(config: Mapping[str, Any], report: _Report) -> Iterator[str]:
 
 
 def _facts(config: Mapping[str, Any], report: _Report) -> Iterator[tuple[str, str]]:
-    criterion = CRITERIA[config["pruning.criterion"]]
+    criterion = METHODS[config["pruning.criterion"]]
     yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
     if config["pruning.pattern"] == _UNSTRUCTURED:
         yield "asked for", f"{percent(config['pruning.sparsity'])}% of the inputs of each output"

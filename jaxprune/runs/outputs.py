@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from jaxprune.calibration import SetKey
 from jaxprune.devices import hosts
 from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, stack_layers
-from jaxprune.passes import SiteSums, stack
-from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
+from jaxprune.passes import Sums, stack
+from jaxprune.pruning import PackedMasks, PrunedBlock, hash_changed, hash_masks, hash_weights
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
 from jaxprune.runs.resume import FinishedLayers
@@ -30,7 +31,7 @@ class Outputs:
     def __init__(self, model: Model, config: ConfigDict, finished: FinishedLayers) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
-        self._sums: list[SiteSums] = []
+        self._sums: list[Sums] = []
         self._model = model
         self._folder = finished.folder
         self._finished = finished
@@ -39,7 +40,8 @@ class Outputs:
         self._hf = HfWriter(model, finished.folder / "hf") if writes_hf else None
         self._packed: list[PackedMasks] = []
         self._kept_params: list[Any] = []
-        self._weights, self._masks = hashlib.sha256(), hashlib.sha256()
+        self._weights, self._masks, self._changed = (hashlib.sha256() for _ in range(3))
+        self._changes = False  # whether any weight that is kept has a new value
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._pending: Future[None] | None = None
 
@@ -64,8 +66,10 @@ class Outputs:
     def _write(self, block: PrunedBlock) -> None:
         packed = PackedMasks.of(block.keep)
         if block.layer >= self._finished.layers:
-            self._finished.write(block.layer, packed, block.sums)
+            self._finished.write(block.layer, block.finished)
         hash_masks(self._masks, packed)
+        hash_changed(self._changed, block.finished.changed)
+        self._changes |= bool(block.finished.changed)
         hash_weights(self._weights, block.params)
         if self._hf is not None:
             self._hf.write_part(block.params, "blocks", block.layer)
@@ -74,23 +78,30 @@ class Outputs:
             self._kept_params.append(block.params)
         self.kept.append(block.kept)
         self.seconds.append(block.seconds)
-        self._sums.append(block.sums)
+        self._sums.append(block.finished.sums)
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the pruned blocks' parameters and of the mask bits, in layer and path order."""
+        """SHA-256 of the pruned blocks' parameters, of mask bits, of changed weights if any, by layer and path."""
         self.wait()
-        return {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
+        digests = {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
+        return digests | ({"changed": self._changed.hexdigest()} if self._changes else {})
 
-    def close(self, report: Mapping[str, Any]) -> None:
-        """Writes what needs all layers: statistics, checkpoint, the rest of the Hugging Face folder."""
+    def close(self, report: Mapping[str, Any], tokens: Mapping[SetKey, int]) -> None:
+        """Writes what needs all layers: statistics, checkpoint, the rest of the Hugging Face folder.
+
+        Args:
+          report: what is known by now of what report.json will hold.
+          tokens: real ones of each set.
+        """
         self.wait()
+        if self._changes:
+            self._finished.seal()
         if self._hf is not None:
             self._hf.copy_unpruned()
             self._hf.close(model_card(report["config"], report) if self._config.card else None)
         stats = None
         if self._sums[0]:
-            counts = report["tokens"], self._model.config, report.get("languages", {})
-            stats = stack(self._sums, *counts)
+            stats = stack(self._sums, tokens, self._model.config)
             checkpoint.save_stats(self._folder / "stats", stats)
         if self._config.figures and hosts.is_first():
             figures.draw(self._folder / "figures", self.kept, stats)

@@ -13,11 +13,12 @@ from jaxprune import charts
 from jaxprune.calibration import (
     KINDS,
     Batch,
+    by_kind,
+    by_language,
     demonstrations,
     digest,
-    language_counts,
+    set_tokens,
     token_batches,
-    token_counts,
 )
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
@@ -68,8 +69,9 @@ def prune_from_config(
 def settings_of(config: ConfigDict) -> Settings:
     """How a config prunes."""
     return Settings(
-        **config.pruning.to_dict(), compat=config.compat, seed=config.seed, dtype=config.dtype
-    )
+        **config.pruning.to_dict(), combine=config.calibration.combine, compat=config.compat,
+        seed=config.seed, dtype=config.dtype,
+    )  # fmt: skip
 
 
 def prune_to_workdir(
@@ -158,13 +160,14 @@ def _write_blocks(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
         digests = outputs.digests() | {"calibration": digest(batches)}
-        summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
-        if languages := language_counts(batches):
+        tokens = set_tokens(batches)
+        summary = summarise(outputs.kept, outputs.seconds, by_kind(tokens))
+        if languages := by_language(tokens):
             summary["languages"] = languages
         summary["digests"] = digests
         summary["environment"] = environment(device_mesh(**config.mesh))
         summary["origin"] = origin_of(model, config.model)
-        outputs.close({"config": resolved} | summary)
+        outputs.close({"config": resolved} | summary, tokens)
     return summary
 
 

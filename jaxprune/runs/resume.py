@@ -1,31 +1,26 @@
 """What an unfinished run has finished, kept layer by layer, so that the same command goes on at the next one.
 
-A layer's file holds its masks as bits and its sums. Pruned weights are not stored: they are the model's own under
-the masks. Neither are hidden states: the passes that made them run again, so that every bit is that of a run
-without interruption, on whatever number of devices.
+A layer's file holds its masks as bits, the weights that were changed and its sums. Other weights are not stored: they
+are the model's own under the masks. Neither are hidden states: the passes that made them run again, so that every bit
+is that of a run without interruption, on whatever number of devices.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
-
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.files import check_regular, read_as, read_npz, sealed, write_json
-from jaxprune.ledger import FOLDER, OUTPUTS, PUBLISHED, Begun, difference, digest_of_rest
-from jaxprune.passes import SiteSums
-from jaxprune.pruning import FinishedLayer, PackedMasks
+from jaxprune.files import check_regular, read_as, sealed, write_json
+from jaxprune.ledger import FOLDER, LAYERS, OUTPUTS, PUBLISHED, Begun, difference, digest_of_rest
+from jaxprune.pruning import FinishedLayer
+from jaxprune.runs.layer_file import layer_file, read_layer, write_layer
 
 _RUN, _LOCK = "run.json", "lock"
 
@@ -114,14 +109,15 @@ class FinishedLayers:
 
     def _clear(self) -> None:
         """Takes away what a run keeps here, and nothing else."""
-        for file in (self.folder / _RUN, *self.folder.glob("layer_*.npz*")):
-            file.unlink(missing_ok=True)
+        (self.folder / _RUN).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / LAYERS, ignore_errors=True)
         self._clear_outputs()
 
     def _clear_outputs(self) -> None:
         for name in OUTPUTS:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-            sealed.discard(self.folder / name)
+            if name != LAYERS:  # which a run goes on with
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+                sealed.discard(self.folder / name)
 
     def _remove_folder(self) -> None:
         (self.folder / _LOCK).unlink(missing_ok=True)
@@ -141,23 +137,13 @@ class FinishedLayers:
             )
 
     def _file(self, layer: int) -> Path:
-        return self.folder / f"layer_{layer:05}.npz"
+        return layer_file(self.folder / LAYERS, layer)
 
-    def write(self, layer: int, masks: PackedMasks, sums: SiteSums) -> None:
+    def write(self, layer: int, finished: FinishedLayer) -> None:
         """Keeps a layer: on disk when this returns, whole or not at all. The first process does."""
-        if self._lock is None:
-            return
-        tree = {"bits": masks.to_records(), "sums": sums}
-        memory = io.BytesIO()
-        np.savez(memory, **flatten_dict(tree, sep="|"))
-        file = self._file(layer)
-        unfinished = file.with_suffix(".new")
-        with unfinished.open("wb") as out:
-            out.write(memory.getbuffer())
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(unfinished, file)
-        _sync(self.folder)
+        if self._lock is not None:
+            self._file(layer).parent.mkdir(exist_ok=True)
+            write_layer(self._file(layer), finished)
 
     def read(self, layer: int) -> FinishedLayer | None:
         """What was kept of a layer, or None.
@@ -165,17 +151,14 @@ class FinishedLayers:
         Raises:
           InputError: its file is damaged.
         """
-        if layer >= self.layers:
-            return None
-        file = self._file(layer)
-        try:
-            tree = unflatten_dict(read_npz(file), sep="|")
-            keep = PackedMasks.from_records(tree["bits"]).unpack()
-        except (InputError, KeyError, ValueError):
-            raise InputError(
-                f"{file}: damaged; allowed: --overwrite, which starts afresh"
-            ) from None
-        return FinishedLayer(keep, tree.get("sums", {}))
+        return read_layer(self._file(layer)) if layer < self.layers else None
+
+    def seal(self) -> None:
+        """Makes an output of the layers, which are what tells the pruned model from the dense one."""
+        if self._lock is not None:
+            for left in (self.folder / LAYERS).glob("*.new"):
+                left.unlink()
+            sealed.seal(self.folder / LAYERS)
 
     def remove(self) -> None:
         """Takes the folder away: the run is complete."""
@@ -201,11 +184,3 @@ def _begun(workdir: Path) -> Begun | None:
     except InputError as error:
         raise InputError(f"{error}; allowed: --overwrite, which starts afresh") from None
     return begun
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

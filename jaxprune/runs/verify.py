@@ -13,10 +13,11 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import load
-from jaxprune.ledger import Report, file_faults, read_report
+from jaxprune.ledger import LAYERS, Report, file_faults, read_report
 from jaxprune.progress import progress_bar
-from jaxprune.pruning import PackedMasks, hash_masks, hash_weights, summarise
+from jaxprune.pruning import PackedMasks, hash_changed, hash_masks, hash_weights, summarise
 from jaxprune.runs import checkpoint
+from jaxprune.runs.layer_file import layer_file, read_layer
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:
@@ -48,6 +49,7 @@ def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
         yield f"checkpoint: {_line(error)}"
         return
     yield from (f"checkpoint: {fault}" for fault in _mask_faults(layers, report))
+    yield from _changed_faults(run / LAYERS, layers, report)
     for name, read in (("hf", _exported), ("checkpoint", _checkpointed)):
         try:
             block = read(run)
@@ -89,6 +91,30 @@ def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]
         said = flatten_dict(report["sparsity"], sep="/").get(key)
         if said != value:
             yield f"sparsity {key}: {value} by the masks, {said} in report.json"
+
+
+def _changed_faults(folder: Path, layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:
+    """Of finished layers, which are there where the run changed weights."""
+    said, digest = report["digests"].get("changed"), hashlib.sha256()
+    if said is None:
+        return
+    try:
+        for number, masks in enumerate(layers):
+            finished = read_layer(layer_file(folder, number))
+            hash_changed(digest, finished.changed)
+            if _digest(PackedMasks.of(finished.keep)) != _digest(masks):
+                yield f"{LAYERS}: layer {number}: other masks than in the checkpoint"
+    except (InputError, OSError) as error:
+        yield f"{LAYERS}: {_line(error)}"
+        return
+    if digest.hexdigest() != said:
+        yield _differ(f"{LAYERS}: changed weights", digest, said)
+
+
+def _digest(masks: PackedMasks) -> str:
+    digest = hashlib.sha256()
+    hash_masks(digest, masks)
+    return digest.hexdigest()
 
 
 def _weight_faults(

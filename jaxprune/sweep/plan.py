@@ -15,7 +15,7 @@ from jaxprune.evaluation import named_tasks, protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.pruning import CRITERIA
+from jaxprune.pruning import CODE, METHODS
 
 # The criterion of each calibration on text: the paper's, or the one that compares with code.
 _CRITERION_BY_KIND = {
@@ -107,7 +107,7 @@ def _place(calibration: str) -> tuple[int, ...]:
     if calibration in _CRITERION_BY_KIND:
         kind = KINDS[calibration]
         return (2, kind.may_hold_code, kind.translates)
-    return (1, "seed" not in CRITERIA[calibration].options)  # what is drawn, then what is computed
+    return (1, "seed" not in METHODS[calibration].options)  # what is drawn, then what is computed
 
 
 def calibration_languages(config: ConfigDict) -> list[str]:
@@ -208,7 +208,7 @@ def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
     }
     if variant.sparsity is not None:
         calibration = variant.calibration
-        fields["pruning.criterion"] = _CRITERION_BY_KIND.get(calibration, calibration)
+        fields["pruning.criterion"] = _criterion(config.pruning.criterion, calibration)
         fields["pruning.sparsity"] = variant.sparsity
     if variant.language is not None:
         fields["calibration.kind"] = variant.calibration
@@ -217,6 +217,15 @@ def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
     with of_variant.ignore_type():
         of_variant.update_from_flattened_dict(fields)
     return validate(of_variant, prunes=variant.sparsity is not None)
+
+
+def _criterion(chosen: str, calibration: str) -> str:
+    """How a variant is pruned: as the config says, where that measures what the calibration's kind holds."""
+    if calibration not in _CRITERION_BY_KIND:
+        return calibration
+    sets = METHODS[chosen].sets
+    fits = bool(sets) and (CODE in sets) == KINDS[calibration].may_hold_code
+    return chosen if fits else _CRITERION_BY_KIND[calibration]
 
 
 def check_sweep(config: ConfigDict) -> None:

@@ -36,11 +36,10 @@ from jaxprune.ledger import (
     REPORT,
     check_workdir,
     is_complete,
-    masked_digest,
+    pruned_digest,
     read_report,
 )
-from jaxprune.pruning import under_masks
-from jaxprune.runs import checkpoint, prune_to_workdir
+from jaxprune.runs import prune_to_workdir, pruned_model
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
@@ -100,7 +99,7 @@ def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Job
     if variant.sparsity is None:
         scored = model.source.fingerprint.digest
     elif _is_pruned(folder):
-        scored = masked_digest(read_report(folder) or {})
+        scored = pruned_digest(read_report(folder) or {})
     return scored is not None and not _missing(folder, jobs_of_variant, scored)
 
 
@@ -195,7 +194,7 @@ class Runner:
         if variant.sparsity is not None:
             if not _is_pruned(folder):
                 self._prune(variant, folder)
-            model = under_masks(model, checkpoint.restore_packed_masks(folder / "checkpoint"))
+            model = pruned_model(model, folder)
         evaluations = jobs(variant, self._config)
         lacks = _missing(folder, evaluations, model.source.fingerprint.digest)
         missing = {name: evaluations[name] for name in lacks}
