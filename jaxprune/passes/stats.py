@@ -54,7 +54,9 @@ class ActivationStats:
             return SetKey(one) if isinstance(one, str) else one
 
         sums = {
-            key(one): {site: {SQUARES.name: total} for site, total in by_site.items()}
+            key(one): {
+                site: {SQUARES.name: np.asarray(a, np.float64)} for site, a in by_site.items()
+            }
             for one, by_site in sum_sq.items()
         }
         return cls(sums, {key(one): number for one, number in count.items()}, sites)
