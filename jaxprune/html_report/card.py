@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 
 from jaxprune.evaluation.comparison import (
@@ -15,10 +16,10 @@ from jaxprune.evaluation.comparison import (
     comparison_method,
 )
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.hf import CARD
+from jaxprune.files import sealed
 from jaxprune.html_report.files import RunFiles, ScoredTask
-from jaxprune.ledger import MODEL_DIGEST
-from jaxprune.runs import Measured, has_card, model_card, replace_card
+from jaxprune.ledger import MODEL_DIGEST, has_card
+from jaxprune.runs import Measured, model_card
 from jaxprune.tables import (
     as_code,
     count,
@@ -47,11 +48,15 @@ def refresh_card(
     """
     if not has_card(run.folder, run.config, run.report):
         return None
+    hf = run.folder / "hf"
+    file = hf / sealed.CARD
+    if not (os.access(run.folder, os.W_OK) and os.access(hf, os.W_OK)):
+        return f"left as it is: {file}: its folder may not be written"
     against = comparison if before is not None and _is_dense(run, before) else None
-    measured = _measured(run, against)
-    left = replace_card(run.folder, run.report, model_card(run.config, run.report, measured))
-    file = run.folder / "hf" / CARD
-    return f"written: {file}" if left is None else f"left as it is: {file}: {left}"
+    text = model_card(run.config, run.report, _measured(run, against))
+    if not sealed.replace_card(hf, text):
+        return f"left as it is: {file}: not as jaxprune wrote it"
+    return f"written: {file}"
 
 
 def _is_dense(run: RunFiles, before: RunFiles) -> bool:

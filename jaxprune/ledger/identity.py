@@ -33,7 +33,7 @@ _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 _NUMERIC = ("devices", "hf", "models", "passes", "pruning")
 
 
-def identity(
+def run_identity(
     model: Model, config: ConfigDict, batches: Sequence[Batch]
 ) -> dict[str, str | int | float | bool | None]:
     """What must be the same for two runs to be one job, by name.

@@ -3,19 +3,18 @@
 from jaxprune.runs.card import Measured, model_card
 from jaxprune.runs.environment import environment, peak_memory
 from jaxprune.runs.fields import FIELDS
+from jaxprune.runs.folders import OUTPUTS
 from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
-from jaxprune.runs.recard import has_card, replace_card
 from jaxprune.runs.verify import verify
 
 __all__ = [
     "FIELDS",
+    "OUTPUTS",
     "Measured",
     "environment",
-    "has_card",
     "model_card",
     "peak_memory",
     "prune_from_config",
     "prune_to_workdir",
-    "replace_card",
     "verify",
 ]

@@ -21,14 +21,24 @@ from jaxprune.calibration import (
 )
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
-from jaxprune.hf import Model, load, origin_of
-from jaxprune.ledger import agree, check_workdir, complete_run, identity, publish
+from jaxprune.files import sealed
+from jaxprune.hf import Model, exported_digest, load, origin_of
+from jaxprune.ledger import (
+    agree,
+    begun_with,
+    check_workdir,
+    complete_run,
+    publish,
+    run_identity,
+    unfinished_run,
+)
 from jaxprune.passes import ActivationStats
 from jaxprune.planning import check_fits, plan_of
 from jaxprune.pruning import PrunedBlock, Settings, prune_blocks, summarise
 from jaxprune.runs.environment import environment, peak_memory
+from jaxprune.runs.folders import OUTPUTS
 from jaxprune.runs.outputs import Outputs
-from jaxprune.runs.resume import FinishedLayers, begun_with
+from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.summary import print_summary
 
 if TYPE_CHECKING:
@@ -66,7 +76,7 @@ def prune_from_config(
 
 
 def settings_of(config: ConfigDict) -> Settings:
-    """How a config prunes."""
+    """The group `pruning` of a config, and what else decides how it prunes."""
     return Settings(
         **config.pruning.to_dict(), compat=config.compat, seed=config.seed, dtype=config.dtype
     )
@@ -90,7 +100,7 @@ def prune_to_workdir(
       began: `time.perf_counter()` when the job began; now by default.
     """
     began = time.perf_counter() if began is None else began
-    check_workdir(workdir, model.folder)
+    check_workdir(workdir, model.folder, OUTPUTS)
     if config.output.params and model.mixed:
         raise InputError(
             f"output.params: {model.folder}: {model.mixed}, which one array of all layers cannot be; "
@@ -98,7 +108,7 @@ def prune_to_workdir(
         )
     if config.output.figures:
         charts.check_system()
-    about = identity(model, config, batches)  # reads the model's files once
+    about = run_identity(model, config, batches)  # reads the model's files once
     agree(about)
     if not overwrite and (complete := complete_run(workdir, about)):
         if hosts.is_first():
@@ -109,9 +119,10 @@ def prune_to_workdir(
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
     with (
-        FinishedLayers(workdir, about, plan.samples_per_device, overwrite) as finished,
+        unfinished_run(workdir, about, plan.samples_per_device, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
+        finished = FinishedLayers(folder)
         if hosts.is_first() and finished.layers:
             print(f"going on at layer {finished.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
@@ -128,10 +139,11 @@ def prune_to_workdir(
         summary["peak_memory_bytes"] = peak_memory()
         summary["identity"] = about
         summary["models"] = {"dense": model.source.fingerprint.digest}
+        if (folder / "hf").is_dir():
+            summary["models"]["hf"] = exported_digest(sealed.table(folder / "hf"))
         if hosts.is_first():
             resolved = json.loads(config.to_json_best_effort())
-            summary = publish(finished.folder, workdir, resolved, summary)
-        finished.remove()
+            summary = publish(folder, workdir, OUTPUTS, resolved, summary)
     return summary
 
 
@@ -142,8 +154,7 @@ def _write_blocks(
     blocks: Generator[PrunedBlock, None, None],
     finished: FinishedLayers,
 ) -> dict[str, Any]:
-    """Writes every block as it is pruned, and what needs all of them; what report.json tells of them."""
-    resolved = json.loads(config.to_json_best_effort())
+    """Writes every block as it is pruned, then what needs all of them; returns the part of report.json on them."""
     # blocks are closed at once when a write fails, so that the progress bar ends before the error is shown
     with (
         contextlib.closing(blocks),
@@ -164,7 +175,7 @@ def _write_blocks(
         summary["digests"] = digests
         summary["environment"] = environment(device_mesh(**config.mesh))
         summary["origin"] = origin_of(model, config.model)
-        outputs.close({"config": resolved} | summary)
+        outputs.close(json.loads(config.to_json_best_effort()), summary)
     return summary
 
 

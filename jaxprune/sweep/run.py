@@ -40,7 +40,7 @@ from jaxprune.ledger import (
     read_report,
 )
 from jaxprune.pruning import under_masks
-from jaxprune.runs import checkpoint, prune_to_workdir
+from jaxprune.runs import OUTPUTS, checkpoint, prune_to_workdir
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
@@ -80,7 +80,8 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     planned = variants(config)
     if any(variant.calibration == LRP2 for variant in planned):
         check_data(config.evaluation.data)
-    check_workdir(workdir, Path(config.model).expanduser())  # a hub id is no folder, and passes
+    # a hub id is no folder, and passes
+    check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
     check_same_sweep(config, workdir)
     model = load(config.model, config.revision)
     digests = {"model": model.source.fingerprint.digest}
