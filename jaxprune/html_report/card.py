@@ -1,4 +1,4 @@
-"""What was measured of a pruned run → the model card in its `hf/`, with accuracy by language and its intervals."""
+"""Evaluations of a pruned run → the model card in its `hf/`, with accuracy by language and its intervals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from jaxprune.tables import (
 def refresh_card(
     run: RunFiles, before: RunFiles | None, comparison: Comparison | None
 ) -> str | None:
-    """Writes the card of a run anew, with what its evaluations say.
+    """Writes the card of a run anew, with the results of its evaluations.
 
     Args:
       run: that was pruned.
@@ -102,13 +102,11 @@ def _about(method: ComparisonMethod, *, compared: bool) -> str:
 def _task(
     task: str, scored: ScoredTask, compared: TaskComparison | None, options: int | None
 ) -> Iterator[str]:
-    yield f"### {as_code(task)}"
-    yield ""
-    said = [f"Protocol {as_code(scored.protocol)}."] if scored.protocol else []
-    said += [f"Guessing reaches {percent(1 / options)}%."] if options else []
-    if said:
-        yield " ".join(said)
-        yield ""
+    yield from (f"### {as_code(task)}", "")
+    facts = [f"Protocol {as_code(scored.protocol)}."] if scored.protocol else []
+    facts += [f"Guessing reaches {percent(1 / options)}%."] if options else []
+    if facts:
+        yield from (" ".join(facts), "")
     if compared is None:
         header = ["language", "rows", "pruned", "95% interval"]
         rows = [
@@ -116,21 +114,11 @@ def _task(
             for language, figure in scored.languages.items()
         ]
     else:
-        header = [
-            "language",
-            "rows",
-            "dense",
-            "interval",
-            "pruned",
-            "interval",
-            "change",
-            "interval",
-            "",
-        ]
+        sides = ["dense", "interval", "pruned", "interval"]
+        header = ["language", "rows", *sides, "change", "interval", ""]
         rows = [_compared_row(*one) for one in compared.languages.items()]
         rows += [_mean_row(*one) for one in compared.means.items()]
-    yield from pipes(header, rows)
-    yield ""
+    yield from (*pipes(header, rows), "")
 
 
 def _compared_row(language: str, figure: LanguageComparison) -> list[str]:
@@ -154,25 +142,16 @@ def _perplexity(
     known = {code: figure for code, figure in measured.items() if "perplexity" in figure}
     if not known:
         return
-    yield "## Perplexity by language"
-    yield ""
     if compared:
         header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval"]
         rows = [
-            [
-                code,
-                count(one.tokens),
-                *map(number, one.perplexity),
-                fraction(one.ratio),
-                fractions(one.interval),
-            ]
+            [code, count(one.tokens), *map(number, one.perplexity), fraction(one.ratio), fractions(one.interval)]
             for code, one in compared.items()
-        ]
+        ]  # fmt: skip
     else:
         header = ["language", "tokens", "pruned"]
         rows = [
             [code, count(figure.get("tokens", 0)), number(figure["perplexity"])]
             for code, figure in known.items()
         ]
-    yield from pipes(header, rows)
-    yield ""
+    yield from ("## Perplexity by language", "", *pipes(header, rows), "")

@@ -4,9 +4,7 @@ from jaxprune.ledger.identity import agree, difference, run_identity
 from jaxprune.ledger.progress import PROGRESS, begun_with, unfinished_run
 from jaxprune.ledger.publish import check_workdir, publish
 from jaxprune.ledger.workdir import (
-    CONFIG,
     MODEL_DIGEST,
-    REPORT,
     check_scored_model,
     complete_run,
     file_faults,
@@ -17,9 +15,10 @@ from jaxprune.ledger.workdir import (
     read_score_origin,
 )
 from jaxprune.ledger.workdir_json import (
+    CONFIG,
+    REPORT,
     CalibrationSettings,
-    Compilation,
-    Digests,
+    Compiled,
     PruningSettings,
     Report,
     RunConfig,
@@ -32,8 +31,7 @@ __all__ = [
     "PROGRESS",
     "REPORT",
     "CalibrationSettings",
-    "Compilation",
-    "Digests",
+    "Compiled",
     "PruningSettings",
     "Report",
     "RunConfig",

@@ -13,8 +13,7 @@ from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.files import check_regular, read_as, sealed, write_json
 from jaxprune.ledger.identity import difference
-from jaxprune.ledger.workdir import CONFIG, REPORT
-from jaxprune.ledger.workdir_json import Begun, content_digest
+from jaxprune.ledger.workdir_json import CONFIG, REPORT, Begun, content_digest
 
 PROGRESS = "progress"
 _RUN, _LOCK, _LAYERS = "run.json", "lock", "layer_*.npz"
@@ -31,7 +30,7 @@ def unfinished_run(
     """The folder of a run that begins or goes on, which no other run may write at the same time.
 
     Of several processes, which must all see the folder, the first one writes. When the block ends, the folder goes;
-    it stays after an error if a layer is finished.
+    after an error its finished layers stay, if there are any.
 
     Args:
       workdir: of the run.
@@ -45,11 +44,14 @@ def unfinished_run(
         what differs).
     """
     folder = workdir / PROGRESS
-    begun = {"identity": identity, "samples_per_device": samples_per_device}
     with contextlib.ExitStack() as stack:
         if hosts.is_first():
             stack.enter_context(_locked(workdir))
-            stack.enter_context(_kept_if_of_use(workdir, begun, [*outputs], overwrite))
+            _begin(
+                workdir, {"identity": identity, "samples_per_device": samples_per_device}, overwrite
+            )
+            _clear_outputs(folder, outputs)
+            stack.push(lambda error, *_: _leave(folder, outputs, is_complete=error is None))
         hosts.wait("progress")
         if hosts.any_of(not (folder / _RUN).is_file()):
             raise InputError(f"--workdir: {workdir} is not the same folder on all hosts")
@@ -58,7 +60,7 @@ def unfinished_run(
 
 @contextlib.contextmanager
 def _locked(workdir: Path) -> Iterator[None]:
-    """Holds the lock of the folder."""
+    """Holds the lock of the folder, which is made if it is not there."""
     lock = workdir / PROGRESS / _LOCK
     lock.parent.mkdir(parents=True, exist_ok=True)
     if lock.exists():
@@ -73,37 +75,33 @@ def _locked(workdir: Path) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _kept_if_of_use(
-    workdir: Path, begun: Mapping[str, Any], outputs: list[str], overwrite: bool
-) -> Iterator[None]:
-    """Begins a run, or finds that the one that is there may go on; takes it away at the end, see `unfinished_run`."""
-    folder, is_complete = workdir / PROGRESS, False
+def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
+    """Finds that an unfinished run is this one and may go on, or writes run.json of a new one."""
     before = None if overwrite else _begun(workdir)
     if before is None:
-        _clear(folder)
-        write_json(folder / _RUN, {**begun, "sha256": content_digest(begun)})
+        _clear_layers(workdir / PROGRESS)
+        write_json(workdir / PROGRESS / _RUN, {**begun, "sha256": content_digest(begun)})
     elif differs := difference(before.get("identity", {}), begun["identity"]):
         raise InputError(
             f"--workdir: {workdir} holds an unfinished run with {differs}; "
             "allowed: the same command, --overwrite (starts afresh), or another folder"
         )
+
+
+def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
+    """Takes the folder away, or its outputs alone where there is something to go on with; files of others stay."""
     _clear_outputs(folder, outputs)
-    try:
-        yield
-        is_complete = True
-    finally:
-        if is_complete or not any(folder.glob(_LAYERS)):
-            _clear(folder)
-            _clear_outputs(folder, outputs)
-            for name in (_LOCK, *((REPORT, CONFIG) if is_complete else ())):
-                (folder / name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # something else is in it, and stays
-                folder.rmdir()
+    if any(folder.glob(_LAYERS)) and not is_complete:
+        return
+    _clear_layers(folder)
+    for name in (_LOCK, *((REPORT, CONFIG) if is_complete else ())):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it is not empty
+        folder.rmdir()
 
 
-def _clear(folder: Path) -> None:
-    """Takes away what a run keeps there of itself and of its layers, and nothing else."""
+def _clear_layers(folder: Path) -> None:
+    """Takes away the record of an unfinished run and its layers."""
     for file in (folder / _RUN, *folder.glob(_LAYERS), *folder.glob("layer_*.new")):
         file.unlink(missing_ok=True)
 
@@ -115,12 +113,12 @@ def _clear_outputs(folder: Path, outputs: Iterable[str]) -> None:
 
 
 def begun_with(workdir: Path) -> int | None:
-    """The samples of a device at a time that an unfinished run began with; None where there is none."""
+    """The samples of a device at a time with which an unfinished run began; None where there is no such run."""
     return (_begun(workdir) or {}).get("samples_per_device")
 
 
 def _begun(workdir: Path) -> Begun | None:
-    """What run.json says; None where there is none, or nothing in it."""
+    """The content of run.json; None where there is no file, or nothing in it."""
     file = workdir / PROGRESS / _RUN
     try:
         begun = read_as(Begun, file) or None

@@ -15,9 +15,15 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_as, sealed
 from jaxprune.hf import combined
 from jaxprune.ledger.identity import difference
-from jaxprune.ledger.workdir_json import Report, RunConfig, ScoreOrigin, content_digest
+from jaxprune.ledger.workdir_json import (
+    CONFIG,
+    REPORT,
+    Report,
+    RunConfig,
+    ScoreOrigin,
+    content_digest,
+)
 
-REPORT, CONFIG = "report.json", "config.json"
 _CHANGED = "changed since it was written"
 # The key of a metrics.json with the digest of the model that was scored.
 MODEL_DIGEST: Final = "model_sha256"

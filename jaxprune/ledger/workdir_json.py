@@ -12,6 +12,8 @@ from msgspec import Meta
 from jaxprune.hf import Origin
 from jaxprune.schema import Count, Hexadecimal, Scalar, Seconds, Share
 
+REPORT, CONFIG = "report.json", "config.json"
+
 
 class Sparsity(TypedDict):
     """Shares of weights that were dropped."""
@@ -36,7 +38,7 @@ class Models(TypedDict):
     hf: NotRequired[Hexadecimal]
 
 
-class Compilation(TypedDict):
+class Compiled(TypedDict):
     """Seconds of the compiler, or of reading what it made before; programs, and how many had been made before."""
 
     seconds: Seconds
@@ -51,7 +53,7 @@ class Report(TypedDict, total=False):
     tokens: dict[str, Count]
     languages: dict[str, dict[str, Count]]
     seconds: dict[str, Seconds]
-    compilation: Compilation
+    compilation: Compiled
     peak_memory_bytes: dict[str, Count]
     digests: Digests
     environment: dict[str, Scalar]

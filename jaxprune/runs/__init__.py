@@ -3,7 +3,7 @@
 from jaxprune.runs.card import Measured, model_card
 from jaxprune.runs.environment import environment, peak_memory
 from jaxprune.runs.fields import FIELDS
-from jaxprune.runs.folders import OUTPUTS
+from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
 from jaxprune.runs.verify import verify
 

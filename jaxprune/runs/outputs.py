@@ -1,22 +1,149 @@
-"""Pruned blocks → the folders of a run, on a thread, one block behind the devices."""
+"""Pruned blocks → the folders of a workdir: a record for each, and the thread that fills them, one block behind.
+
+`OUTPUTS` is the one place that names them. Verifying, publishing, replacing and listing go through it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
 
 from jaxprune.devices import hosts
 from jaxprune.files import sealed
-from jaxprune.hf import Model
-from jaxprune.passes import SiteSums, stack
+from jaxprune.hf import HfWriter, Model, load, stack_layers
+from jaxprune.models import Params
+from jaxprune.passes import ActivationStats, SiteSums, stack
 from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
-from jaxprune.runs.folders import OUTPUTS, PrunedLayers
+from jaxprune.runs import checkpoint, figures
+from jaxprune.runs.card import model_card
 from jaxprune.runs.resume import FinishedLayers
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
+
+
+@dataclasses.dataclass(frozen=True)
+class PrunedLayers:
+    """All layers of a run that is pruned.
+
+    Attributes:
+      kept: of every layer, kernel path → (kept weights, all weights).
+      masks: of all layers.
+      stats: None for criteria that measure nothing.
+      config: as config.json has it.
+      report: as report.json has it, as far as it is known before the folders are written.
+    """
+
+    kept: Sequence[Mapping[str, tuple[int, int]]]
+    masks: PackedMasks
+    stats: ActivationStats | None
+    config: Mapping[str, Any]
+    report: Mapping[str, Any]
+
+
+class Filling(NamedTuple):
+    """A folder in the making.
+
+    Attributes:
+      close: takes all layers, and leaves the folder sealed, or none where there is nothing to write.
+      add: takes the pruned blocks, one after the other.
+    """
+
+    close: Callable[[PrunedLayers], None]
+    add: Callable[[PrunedBlock], None] = lambda block: None
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """A folder that a run may write.
+
+    Attributes:
+      name: of the folder in the workdir.
+      fill: begins to fill the folder at a path; None where the config does not ask for it.
+      blocks: opens the weights of a finished folder, to be read by layer; None where there are none. All files are
+        verified by the digests of the folder's table; weights that this reads also by the masks.
+    """
+
+    name: str
+    fill: Callable[[Model, ConfigDict, Path], Filling | None]
+    blocks: Callable[[Path], Callable[[int], Params] | None] = lambda folder: None
+
+
+def _fill_checkpoint(model: Model, config: ConfigDict, folder: Path) -> Filling:
+    blocks: list[Params] = []
+
+    def add(block: PrunedBlock) -> None:
+        if config.output.params:
+            blocks.append(block.params)
+
+    def close(pruned: PrunedLayers) -> None:
+        params = None
+        if config.output.params:
+            ends = {part: model.source.part(part) for part in ("embed", "head")}
+            params = {**ends, "blocks": stack_layers(blocks)}
+        metadata = {"config": pruned.config, **pruned.report}
+        checkpoint.save(folder, params=params, packed_masks=pruned.masks, metadata=metadata)
+
+    return Filling(close, add)
+
+
+def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
+    params = checkpoint.restore(folder).params
+    if params is None:
+        return None
+    return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
+
+
+def _fill_stats(model: Model, config: ConfigDict, folder: Path) -> Filling:
+    def close(pruned: PrunedLayers) -> None:
+        if pruned.stats is not None:
+            checkpoint.save_stats(folder, pruned.stats)
+
+    return Filling(close)
+
+
+def _fill_hf(model: Model, config: ConfigDict, folder: Path) -> Filling | None:
+    if not (config.output.hf and hosts.is_first()):
+        return None
+    writer = HfWriter(model, folder)
+
+    def close(pruned: PrunedLayers) -> None:
+        writer.copy_unpruned()
+        writer.close(model_card(pruned.config, pruned.report) if config.output.card else None)
+
+    return Filling(close, lambda block: writer.write_part(block.params, "blocks", block.layer))
+
+
+def _exported_blocks(folder: Path) -> Callable[[int], Params] | None:
+    return load(folder).block if folder.is_dir() else None
+
+
+def _fill_figures(model: Model, config: ConfigDict, folder: Path) -> Filling | None:
+    if not (config.output.figures and hosts.is_first()):
+        return None
+
+    def close(pruned: PrunedLayers) -> None:
+        with sealed.whole_folder(folder) as filled:
+            figures.draw(filled, pruned.kept, pruned.stats)
+
+    return Filling(close)
+
+
+OUTPUTS: dict[str, Output] = {
+    output.name: output
+    for output in (
+        Output("checkpoint", _fill_checkpoint, _checkpointed_blocks),
+        Output("stats", _fill_stats),
+        Output("hf", _fill_hf, _exported_blocks),
+        Output("figures", _fill_figures),
+    )
+}
 
 
 class Outputs:
@@ -31,9 +158,8 @@ class Outputs:
         self._sums: list[SiteSums] = []
         self._model = model
         self._finished = finished
-        self._folders = {name: finished.folder / name for name in OUTPUTS}
         fillings = (
-            output.fill(model, config, self._folders[output.name]) for output in OUTPUTS.values()
+            output.fill(model, config, finished.folder / name) for name, output in OUTPUTS.items()
         )
         self._fillings = [filling for filling in fillings if filling is not None]
         self._packed: list[PackedMasks] = []
@@ -44,11 +170,8 @@ class Outputs:
     def __enter__(self) -> Outputs:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._pool.shutdown()
-        if kind is not None and hosts.is_first():
-            for folder in self._folders.values():
-                sealed.discard(folder)
 
     def add(self, block: PrunedBlock) -> None:
         """Hands a block to the writer; waits while the one before is still being written."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxprune.ledger import CONFIG, REPORT, Compilation
-from jaxprune.runs.folders import OUTPUTS
+from jaxprune.ledger import CONFIG, REPORT, Compiled
+from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.tables import byte_size, count, named_values, percent, seconds
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) 
     print("\n".join(["", *named_values(rows)]))
 
 
-def _compiled(compilation: Compilation) -> str:
+def _compiled(compilation: Compiled) -> str:
     programs, kept = compilation["programs"], compilation["kept"]
     before = f"; {count(kept)} were kept from before" if kept else ""
     return f"{count(programs)} programs, in {seconds(compilation['seconds'])} s of these{before}"

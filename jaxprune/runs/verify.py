@@ -15,7 +15,7 @@ from jaxprune.ledger import Report, file_faults, read_report
 from jaxprune.progress import progress_bar
 from jaxprune.pruning import PackedMasks, hash_masks, hash_weights, summarise
 from jaxprune.runs import checkpoint
-from jaxprune.runs.folders import OUTPUTS
+from jaxprune.runs.outputs import OUTPUTS
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:

@@ -9,7 +9,7 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json, sealed
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import OUTPUTS, verify
-from jaxprune.runs.folders import Filling, Output
+from jaxprune.runs.outputs import Filling, Output
 from jaxprune.runs.pipeline import prune_from_config
 
 
