@@ -1,9 +1,9 @@
-"""What decides the bits of a run → one record: two runs with equal records make equal masks.
+"""All that decides the bits of a run → one record: two runs with equal records make equal masks.
 
-The content of the model's files, not their names or times, and of those that go into the Hugging Face folder as they
-are, as the tokenizer; the calibration set's tokens, not where the texts lie; the fields of the config that matter; the
-package's own code that computes; the versions and settings of what it computes with. What cannot change a bit is not in
-it: devices, hosts, free memory, reports.
+In it are the content of the model's files, not their names or times, and of files that go into the Hugging Face folder
+as they are, such as the tokenizer; the calibration set's tokens, not the place of the texts; the fields of the config
+that matter; the package's own code that computes; the versions and settings of the libraries that it computes with.
+Devices, hosts, free memory and reports are not in it, as they cannot change a bit.
 """
 
 from __future__ import annotations
@@ -33,40 +33,40 @@ _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 _NUMERIC = ("devices", "hf", "models", "passes", "pruning")
 
 
-def identity(
-    model: Model, config: ConfigDict, batches: Sequence[Batch]
+def run_identity(
+    model: Model, config: ConfigDict, batches: Sequence[Batch], running: str | None = None
 ) -> dict[str, str | int | float | bool | None]:
-    """What must be the same for two runs to be one job, by name.
+    """The values, by name, that must be the same for two runs to be one job.
 
     Args:
       model: whose files are read here, as far as the user's cache does not know them.
       config: validated.
       batches: the calibration set.
+      running: see `passes.order_of_sums`, of methods with running statistics.
     """
-    fields = {name: config[name] for name in _FIELDS}
     products = product_dtype(config.dtype)
+    fields = {name: config[name] for name in _FIELDS}
     plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
+    # the model's files, and those that the Hugging Face folder gets as they are
+    beside = exported_beside(model) if config.output.hf else {}
+    files = {**beside, **model.source.fingerprint.digests}
     return {
         **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
-        **{f"file {name}": sha for name, sha in _files(model, config).items()},
+        **{f"file {name}": sha256 for name, sha256 in files.items()},
+        "config.calibration.combine": config.calibration.combine,
         "calibration": digest(batches),
         "code": _code(),
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),
         "products": products,
         "attention": attention_path(model.config, products, platform()).name,
+        **({} if running is None else {"running sums": running}),
         **compiler_settings(),
     }
 
 
-def _files(model: Model, config: ConfigDict) -> Mapping[str, str]:
-    """Digests of the model's files, and of those that the Hugging Face folder gets as they are."""
-    beside = exported_beside(model) if config.output.hf else {}
-    return {**beside, **model.source.fingerprint.digests}
-
-
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """What of two records differs first, in words; None if they are equal."""
+    """The first difference of two records, in words; None if they are equal."""
     for name in [*now, *before]:
         if before.get(name) != now.get(name):
             return f"{name} {_short(before.get(name))}, now {_short(now.get(name))}"

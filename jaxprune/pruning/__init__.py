@@ -1,6 +1,6 @@
 """A model and statistics of its inputs → masks, changed weights and pruned blocks."""
 
-from jaxprune.pruning.allocations import ALLOCATIONS, Allocation
+from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation
 from jaxprune.pruning.block import prune_compiled
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import CODE, Criterion
@@ -22,6 +22,7 @@ __all__ = [
     "FIELDS",
     "METHODS",
     "PROPAGATIONS",
+    "UNIFORM",
     "Allocation",
     "Criterion",
     "FinishedLayer",

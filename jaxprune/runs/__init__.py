@@ -3,21 +3,20 @@
 from jaxprune.runs.card import Measured, model_card
 from jaxprune.runs.environment import environment, peak_memory
 from jaxprune.runs.fields import FIELDS
+from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
 from jaxprune.runs.pruned_model import pruned_model
-from jaxprune.runs.recard import has_card, replace_card
 from jaxprune.runs.verify import verify
 
 __all__ = [
     "FIELDS",
+    "OUTPUTS",
     "Measured",
     "environment",
-    "has_card",
     "model_card",
     "peak_memory",
     "prune_from_config",
     "prune_to_workdir",
     "pruned_model",
-    "replace_card",
     "verify",
 ]

@@ -28,9 +28,9 @@ from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.schema import PATH, Count, check, known_arguments
 
-# Where parameters lie: all alike, each as a tree like theirs says, or as a function of their paths does.
+# Where to put parameters: one sharding for all, a tree of them like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
-# Of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
+# Bytes of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
 
 
@@ -44,7 +44,7 @@ class StatsAbout(TypedDict):
 
 
 class DamagedError(InputError):
-    """A checkpoint that is there and not as it was written."""
+    """A checkpoint that is not as it was written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,7 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     if (folder / "params").is_dir():
         params = _restore_tree(folder / "params", sharding)
     if (folder / "masks").is_dir():
-        masks = mask_algebra.unpack(_restore_masks(folder / "masks"))
+        masks = mask_algebra.unpack(restore_packed_masks(folder))
     return Checkpoint(params, masks, _restore_json(folder))
 
 
@@ -155,21 +155,17 @@ def restore_packed_masks(path: str | Path) -> PackedMasks:
     item = _whole(Path(path)) / "masks"
     if not item.is_dir():
         raise InputError(f"{path}: no masks in it")
-    return _restore_masks(item)
+    return PackedMasks.from_tree(_restore_tree(item, None))
 
 
 def _check_json(metadata: object) -> None:
-    """Refuses what JSON has not, before Orbax meets it on a thread that prints tracebacks."""
+    """Refuses values that JSON does not have, before Orbax meets them on a thread that prints tracebacks."""
     try:
         json.dumps(metadata)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"metadata: {error}; allowed: JSON values") from None
     if not isinstance(metadata, Mapping | None):
         raise refusal("metadata", metadata, "a dict of JSON values")
-
-
-def _restore_masks(item: Path) -> PackedMasks:
-    return PackedMasks.from_tree(_restore_tree(item, None))
 
 
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
@@ -181,7 +177,7 @@ def save_stats(path: str | Path, stats: ActivationStats) -> None:
 
 
 def restore_stats(path: str | Path) -> ActivationStats:
-    """Reads what `save_stats` wrote, onto the host; InputError where there is no whole checkpoint.
+    """Reads the statistics of `save_stats` onto the host; InputError where there is no whole checkpoint.
 
     Example:
       >>> import jaxprune as jp
@@ -221,7 +217,7 @@ def _save(
 ) -> None:
     """Orbax writes next to `folder`; an old one goes only when the new one is whole.
 
-    What is on the hosts is spread over all devices first: Orbax has each process write what its devices hold.
+    Arrays on the hosts are spread over all devices first: Orbax has each process write the shares of its devices.
     """
     folder = folder.absolute()
     unfinished = sealed.unfinished_name(folder)
@@ -256,7 +252,7 @@ def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Leaves nothing where writing failed, and makes one kind of error of what TensorStore says of files."""
+    """Leaves nothing where writing failed, and turns TensorStore's errors of files into OSError."""
     try:
         yield
     except Exception as error:
@@ -264,8 +260,8 @@ def _writing(folder: Path) -> Iterator[None]:
         if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
             raise
         reason = re.search(r"([^:]+) \[os_error_code=", str(error))
-        said = reason[1].strip() if reason else str(error)[:200]
-        raise OSError(f"{folder}: not written, {said}") from error
+        why = reason[1].strip() if reason else str(error)[:200]
+        raise OSError(f"{folder}: not written, {why}") from error
 
 
 def _check_files(folder: Path, item: str) -> None:
@@ -291,8 +287,8 @@ def _restore_tree(item: Path, sharding: Placement | None) -> Any:
         if sharding is None:
             args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), arrays)
         else:
-            lie = _shardings(sharding, arrays)
-            args = jax.tree.map(lambda one: ocp.ArrayRestoreArgs(sharding=one), lie)
+            shardings = _shardings(sharding, arrays)
+            args = jax.tree.map(lambda one: ocp.ArrayRestoreArgs(sharding=one), shardings)
         return handler.restore(item, args=ocp.args.PyTreeRestore(restore_args=args))
 
 
@@ -316,8 +312,8 @@ def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
     else:
         allowed = "a jax.sharding.Sharding, a tree of them, or a function from paths to them"
         raise refusal("sharding", sharding, allowed)
-    lie = [_fitting(place(name), name, leaf.shape) for name, leaf in names.items()]
-    return jax.tree.unflatten(jax.tree.structure(arrays), lie)
+    shardings = [_fitting(place(name), name, leaf.shape) for name, leaf in names.items()]
+    return jax.tree.unflatten(jax.tree.structure(arrays), shardings)
 
 
 def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:

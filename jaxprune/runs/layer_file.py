@@ -17,6 +17,8 @@ from jaxprune.files import read_npz
 from jaxprune.passes import Sums
 from jaxprune.pruning import FinishedLayer, PackedMasks
 
+# The folder of a run that changes weights which keeps its layers.
+LAYERS = "layers"
 # Between the parts of an array's name, which are kernel paths, names of dtypes, sets, sites and statistics.
 _BETWEEN = "|"
 

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxprune import charts
+from jaxprune import charts, ledger
 from jaxprune.calibration import (
     KINDS,
     Batch,
@@ -22,14 +22,14 @@ from jaxprune.calibration import (
 )
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
-from jaxprune.hf import Model, load, origin_of
-from jaxprune.ledger import agree, check_workdir, complete_run, identity, publish
-from jaxprune.passes import ActivationStats
+from jaxprune.files import sealed
+from jaxprune.hf import Model, exported_digest, load, origin_of
+from jaxprune.passes import RUNNING, ActivationStats, order_of_sums
 from jaxprune.planning import check_fits, plan_of
 from jaxprune.pruning import PrunedBlock, Settings, prune_blocks, summarise
 from jaxprune.runs.environment import environment, peak_memory
-from jaxprune.runs.outputs import Outputs
-from jaxprune.runs.resume import FinishedLayers, begun_with
+from jaxprune.runs.outputs import OUTPUTS, Outputs
+from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.summary import print_summary
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ def prune_from_config(
 
     Args:
       config: validated (`jaxprune.config.validate`).
-      workdir: gets config.json, report.json, checkpoint/, stats/, hf/ and figures/, and while the job is
-        unfinished progress/. report.json comes last: a workdir with one is complete, and if it is of the same
-        job, nothing is done.
+      workdir: gets config.json, report.json and the folders of `OUTPUTS`, and while the job is unfinished
+        progress/. report.json comes last: a workdir with one is complete, and if it is of the same job, nothing
+        is done.
       overwrite: start afresh where an unfinished run was left, and replace a complete one when this one is.
 
     Returns:
-      What report.json holds.
+      The content of report.json.
 
     Raises:
       InputError: anything in config, model or data that does not fit, a run with another config, model or
@@ -60,14 +60,14 @@ def prune_from_config(
     model = load(config.model, config.revision)
     settings = settings_of(config)
     batches = calibration_batches(config, model) if settings.needs_statistics else []
-    summary = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
+    report = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():
-        print_summary(config, summary, workdir)
-    return summary
+        print_summary(config, report, workdir)
+    return report
 
 
 def settings_of(config: ConfigDict) -> Settings:
-    """How a config prunes."""
+    """The group `pruning` of a config, and what else decides how it prunes."""
     return Settings(
         **config.pruning.to_dict(), combine=config.calibration.combine, compat=config.compat,
         seed=config.seed, dtype=config.dtype,
@@ -92,7 +92,7 @@ def prune_to_workdir(
       began: `time.perf_counter()` when the job began; now by default.
     """
     began = time.perf_counter() if began is None else began
-    check_workdir(workdir, model.folder)
+    ledger.check_workdir(workdir, model.folder, OUTPUTS)
     if config.output.params and model.mixed:
         raise InputError(
             f"output.params: {model.folder}: {model.mixed}, which one array of all layers cannot be; "
@@ -100,41 +100,45 @@ def prune_to_workdir(
         )
     if config.output.figures:
         charts.check_system()
-    about = identity(model, config, batches)  # reads the model's files once
-    agree(about)
-    if not overwrite and (complete := complete_run(workdir, about)):
+    mesh, settings = device_mesh(**config.mesh), settings_of(config)
+    is_running = any(one.reduction == RUNNING for one in settings.method.statistics)
+    running = order_of_sums(mesh) if is_running else None
+    identity = ledger.run_identity(model, config, batches, running)  # reads the model's files once
+    ledger.agree(identity)
+    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         if hosts.is_first():
             print(f"{workdir} is complete; --overwrite makes it anew")
         return dict(complete)
-    mesh = device_mesh(**config.mesh)
-    begun = None if overwrite else begun_with(workdir)
+    begun = None if overwrite else ledger.begun_with(workdir)
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
+    samples = plan.samples_per_device
     with (
-        FinishedLayers(workdir, about, plan.samples_per_device, overwrite) as finished,
+        ledger.unfinished_run(workdir, identity, samples, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
+        finished = FinishedLayers(folder)
         if hosts.is_first() and finished.layers:
             print(f"going on at layer {finished.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
         blocks = prune_blocks(
-            model, batches, settings_of(config), mesh=mesh, stats=stats, finished=finished.read,
-            samples_per_device=plan.samples_per_device, progress=hosts.is_first(),
+            model, batches, settings, mesh=mesh, stats=stats, finished=finished.read,
+            samples_per_device=samples, progress=hosts.is_first(),
         )  # fmt: skip
-        summary = _write_blocks(model, batches, config, blocks, finished)
+        report = _write_blocks(model, batches, config, blocks, finished)
         model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
-        summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
-        summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
-        summary["compilation"] = compilation.rounded()
-        summary["peak_memory_bytes"] = peak_memory()
-        summary["identity"] = about
-        summary["models"] = {"dense": model.source.fingerprint.digest}
+        total = round(time.perf_counter() - began, 3)
+        report["seconds"] = {"prepare": round(prepared, 3), **report["seconds"], "total": total}
+        report["compilation"] = compilation.rounded()
+        report["peak_memory_bytes"] = peak_memory()
+        report["identity"] = identity
+        report["models"] = {"dense": model.source.fingerprint.digest}
+        if (folder / "hf").is_dir():
+            report["models"]["hf"] = exported_digest(sealed.table(folder / "hf"))
         if hosts.is_first():
-            resolved = json.loads(config.to_json_best_effort())
-            summary = publish(finished.folder, workdir, resolved, summary)
-        finished.remove()
-    return summary
+            report = ledger.publish(folder, workdir, OUTPUTS, _as_json(config), report)
+    return report
 
 
 def _write_blocks(
@@ -144,8 +148,7 @@ def _write_blocks(
     blocks: Generator[PrunedBlock, None, None],
     finished: FinishedLayers,
 ) -> dict[str, Any]:
-    """Writes every block as it is pruned, and what needs all of them; what report.json tells of them."""
-    resolved = json.loads(config.to_json_best_effort())
+    """Writes every block as it is pruned, then what needs all of them; returns the part of report.json on them."""
     # blocks are closed at once when a write fails, so that the progress bar ends before the error is shown
     with (
         contextlib.closing(blocks),
@@ -161,32 +164,23 @@ def _write_blocks(
                 )
         digests = outputs.digests() | {"calibration": digest(batches)}
         tokens = set_tokens(batches)
-        summary = summarise(outputs.kept, outputs.seconds, by_kind(tokens))
+        report = summarise(outputs.kept, outputs.seconds, by_kind(tokens))
         if languages := by_language(tokens):
-            summary["languages"] = languages
-        summary["digests"] = digests
-        summary["environment"] = environment(device_mesh(**config.mesh))
-        summary["origin"] = origin_of(model, config.model)
-        outputs.close({"config": resolved} | summary, tokens)
-    return summary
+            report["languages"] = languages
+        report["digests"] = digests
+        report["environment"] = environment(device_mesh(**config.mesh))
+        report["origin"] = origin_of(model, config.model)
+        outputs.close(_as_json(config), report, tokens)
+    return report
+
+
+def _as_json(config: ConfigDict) -> dict[str, Any]:
+    return json.loads(config.to_json_best_effort())
 
 
 def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:
     """The calibration set that `config.calibration` describes."""
-    calibration = config.calibration
-    if not KINDS[calibration.kind].reads_text:
-        return token_batches(calibration.data, compat=config.compat)
-    return demonstrations(
-        model.tokenizer,
-        calibration.data,
-        kind=calibration.kind,
-        source=calibration.source,
-        target=calibration.target,
-        shots=calibration.shots,
-        samples=calibration.samples,
-        max_length=calibration.max_length,
-        seed=config.seed,
-        compat=config.compat,
-        code=calibration.code,
-        lines=calibration.lines,
-    )
+    fields, compat = config.calibration, config.compat
+    if not KINDS[fields.kind].reads_text:
+        return token_batches(fields.data, compat=compat)
+    return demonstrations(model.tokenizer, seed=config.seed, compat=compat, **fields)

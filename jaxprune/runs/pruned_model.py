@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from jaxprune.hf import Model
-from jaxprune.ledger import LAYERS
 from jaxprune.pruning import overlaid
 from jaxprune.runs.checkpoint import restore_packed_masks
-from jaxprune.runs.layer_file import layer_file, read_layer
+from jaxprune.runs.layer_file import LAYERS, layer_file, read_layer
 
 
 def pruned_model(model: Model, run: Path) -> Model:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxprune.ledger import Compiled
+from jaxprune.ledger import CONFIG, REPORT, Compiled
+from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.tables import byte_size, count, named_values, percent, seconds
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) 
         f"{percent(share, digits=2)}%" for share in (overall, min(layers), max(layers))
     )
     by_layer = f" (layers {least} to {most})" if least != most else ""
+    written = [name for name in (REPORT, CONFIG, *OUTPUTS) if (workdir / name).exists()]
     rows = {
         "model": config.model,
         "pruned": how,
@@ -33,7 +35,7 @@ def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) 
         "seconds": f"{seconds(times['total'])} ({stages})",
         **({"compiled": _compiled(report["compilation"])} if "compilation" in report else {}),
         "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
-        "written": ", ".join(sorted(_written(workdir))),
+        "written": ", ".join(sorted(str(workdir / name) for name in written)),
     }
     print("\n".join(["", *named_values(rows)]))
 
@@ -42,8 +44,3 @@ def _compiled(compilation: Compiled) -> str:
     programs, kept = compilation["programs"], compilation["kept"]
     before = f"; {count(kept)} were kept from before" if kept else ""
     return f"{count(programs)} programs, in {seconds(compilation['seconds'])} s of these{before}"
-
-
-def _written(workdir: Path) -> list[str]:
-    names = ("report.json", "config.json", "checkpoint", "stats", "hf", "figures")
-    return [str(workdir / name) for name in names if (workdir / name).exists()]

@@ -39,7 +39,7 @@ from jaxprune.ledger import (
     pruned_digest,
     read_report,
 )
-from jaxprune.runs import prune_to_workdir, pruned_model
+from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
@@ -79,7 +79,8 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     planned = variants(config)
     if any(variant.calibration == LRP2 for variant in planned):
         check_data(config.evaluation.data)
-    check_workdir(workdir, Path(config.model).expanduser())  # a hub id is no folder, and passes
+    # a hub id is no folder, and passes
+    check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
     check_same_sweep(config, workdir)
     model = load(config.model, config.revision)
     digests = {"model": model.source.fingerprint.digest}

@@ -15,12 +15,13 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
-from jaxprune.ledger.identity import difference, identity
+from jaxprune.ledger import unfinished_run
+from jaxprune.ledger.identity import difference, run_identity
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.runs import OUTPUTS
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]
@@ -188,7 +189,7 @@ def test_what_goes_into_the_hugging_face_folder_is_of_the_job(tiny_folder, token
 
     def records():
         return [
-            identity(jp.load(model), job(model, tokens, output__hf=hf), batches)
+            run_identity(jp.load(model), job(model, tokens, output__hf=hf), batches)
             for hf in (True, False)
         ]
 
@@ -318,9 +319,9 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
 def test_two_runs_in_one_folder(unfinished):
     model, text, workdir = unfinished
     config = job(model, text)
-    about = identity(jp.load(model), config, jp.token_batches(str(text)))
+    about = run_identity(jp.load(model), config, jp.token_batches(str(text)))
     with (
-        FinishedLayers(workdir, about, SAMPLES_PER_DEVICE),
+        unfinished_run(workdir, about, SAMPLES_PER_DEVICE, OUTPUTS),
         pytest.raises(jp.InputError, match="another run is writing to"),
     ):
         prune_from_config(config, workdir, overwrite=True)

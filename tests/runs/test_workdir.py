@@ -14,8 +14,9 @@ from kills import Killed, killed_after
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json
-from jaxprune.ledger import OUTPUTS, workdir
+from jaxprune.ledger import check_workdir, file_faults, publish
 from jaxprune.pruning import loop
+from jaxprune.runs import OUTPUTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
@@ -161,11 +162,11 @@ def test_a_run_killed_as_it_takes_an_older_ones_place_is_never_in_its_own_way(pl
                 (os, "replace"),
             ):
                 patch.setattr(owner, name, killed_after(steps, getattr(owner, name)))
-            workdir.publish(work / "progress", work, {"number": last}, report)
+            publish(work / "progress", work, OUTPUTS, {"number": last}, report)
             break
-        workdir.check_workdir(work, place / "model")
+        check_workdir(work, place / "model", OUTPUTS)
         if (work / "report.json").exists():
-            assert not [*workdir.file_faults(work, read_json(work / "report.json"))]
+            assert not [*file_faults(work, read_json(work / "report.json"))]
     assert last > 10
     assert read_json(work / "config.json") == {"number": last}
 
