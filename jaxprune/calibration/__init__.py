@@ -10,11 +10,12 @@ from jaxprune.calibration.batches import (
     language_counts,
     token_counts,
 )
+from jaxprune.calibration.config import COMPAT, SEED, CalibrationFields, check_calibration
 from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
-from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
 from jaxprune.calibration.grouping import from_arrays, group_by_length, share_shapes
 from jaxprune.calibration.kinds import KINDS
-from jaxprune.calibration.languages import language
+from jaxprune.calibration.languages import language, languages_field
+from jaxprune.calibration.line_range import line_range, lines_of
 from jaxprune.calibration.nano import text_place
 from jaxprune.calibration.texts import (
     aligned,
@@ -27,10 +28,10 @@ from jaxprune.calibration.texts import (
 
 __all__ = [
     "COMPAT",
-    "FIELDS",
     "KINDS",
     "SEED",
     "Batch",
+    "CalibrationFields",
     "aligned",
     "check_batches",
     "check_calibration",
@@ -48,6 +49,8 @@ __all__ = [
     "language",
     "language_counts",
     "languages_field",
+    "line_range",
+    "lines_of",
     "prompts",
     "sample_lines",
     "sentences",

@@ -3,7 +3,6 @@
 from jaxprune.hf.aligned import aligned_cast
 from jaxprune.hf.export import HfWriter, export_hf, exported_beside
 from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
-from jaxprune.hf.hub import FIELDS
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.origin import CARD, Origin, origin_of
 from jaxprune.hf.shards import ShardWriter
@@ -12,7 +11,6 @@ from jaxprune.hf.weights import STORED, exported_specs, shapes, size, stack_laye
 
 __all__ = [
     "CARD",
-    "FIELDS",
     "STORED",
     "Fingerprint",
     "HfWriter",

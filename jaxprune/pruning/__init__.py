@@ -8,19 +8,19 @@ from jaxprune.pruning.loop import FinishedLayer, PrunedBlock, PruneResult, prune
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.pruning.settings import FIELDS, Selection, Settings
+from jaxprune.pruning.settings import PruningFields, Selection, Settings
 from jaxprune.pruning.summary import summarise
 
 __all__ = [
     "CODE",
     "CRITERIA",
-    "FIELDS",
     "PROPAGATIONS",
     "Criterion",
     "FinishedLayer",
     "PackedMasks",
     "PruneResult",
     "PrunedBlock",
+    "PruningFields",
     "Selection",
     "Settings",
     "hash_masks",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from jaxprune.calibration import COMPAT, SEED
 from jaxprune.errors import InputError, shown
@@ -12,7 +12,7 @@ from jaxprune.passes import DTYPE
 from jaxprune.pruning.criteria import CRITERIA, criterion_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.schema import Field, check, choice, is_number
+from jaxprune.schema import check, choice, config_record, fields_of, is_number, rule
 
 # The sparsity of the authors' example scripts.
 DEFAULT_SPARSITY = 0.3
@@ -29,36 +29,41 @@ def group_sizes(pattern: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-FIELDS: Mapping[str, Field] = {
-    "criterion": choice(
+@config_record
+class PruningFields:
+    """The fields `pruning.*`."""
+
+    criterion: str = choice(
         CRITERIA, "wanda", "; ".join(f"`{c.name}`, {c.meaning}" for c in CRITERIA.values())
-    ),
-    "sparsity": Field(
+    )
+    sparsity: float | None = rule(
         "a number s with 0 <= s < 1",
-        lambda value: value is None or (is_number(value) and 0 <= value < 1),
+        lambda value: is_number(value) and 0 <= value < 1,
         kind=float,
         meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
         f"{DEFAULT_SPARSITY}, or what an N:M pattern makes it",
-    ),
-    "pattern": Field(
+    )
+    pattern: str = rule(
         "unstructured, or N:M such as 2:4 or 4:8 (keep N of every M)",
         lambda value: (
             isinstance(value, str) and (value == UNSTRUCTURED or group_sizes(value) is not None)
         ),
         UNSTRUCTURED,
         meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
-    ),
-    "threshold": choice(
+    )
+    threshold: str = choice(
         (ROW, VARIANT), ROW, "`row`, or `variant` for Wanda's cumulative threshold"
-    ),
-    "drop": choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation"),
-    "propagate": choice(
+    )
+    drop: str = choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation")
+    propagate: str = choice(
         PROPAGATIONS,
         "block",
         "what feeds the next statistics. "
         + ", ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
-    ),
-}
+    )
+
+
+FIELDS = fields_of(PruningFields)
 
 
 @dataclasses.dataclass(frozen=True)

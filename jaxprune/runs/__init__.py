@@ -1,9 +1,8 @@
 """A config → a workdir: a whole pruning run, what it writes, how it goes on after a stop, and how it is read back."""
 
 from jaxprune.runs.card import Measured, model_card
-from jaxprune.runs.fields import FIELDS
 from jaxprune.runs.identity import difference
-from jaxprune.runs.pipeline import prune_from_config, prune_to_workdir
+from jaxprune.runs.pipeline import calibration_batches, prune_from_config, prune_to_workdir
 from jaxprune.runs.recard import has_card, replace_card
 from jaxprune.runs.records import Asked, Report, RunConfig, Sparsity
 from jaxprune.runs.report import environment, peak_memory
@@ -21,7 +20,6 @@ from jaxprune.runs.workdir import (
 )
 
 __all__ = [
-    "FIELDS",
     "MODEL_DIGEST",
     "OUTPUTS",
     "REPORT",
@@ -30,6 +28,7 @@ __all__ = [
     "Report",
     "RunConfig",
     "Sparsity",
+    "calibration_batches",
     "check_scored_model",
     "check_workdir",
     "difference",

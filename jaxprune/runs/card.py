@@ -10,15 +10,14 @@ from typing import Any, TypedDict
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune import calibration, pruning
-from jaxprune.calibration import COMPAT, KINDS, SEED, language
+from jaxprune.calibration import KINDS, language
 from jaxprune.errors import one_line
-from jaxprune.files import from_json
+from jaxprune.files import Count, Scalar, from_json
 from jaxprune.hf import Origin
-from jaxprune.passes import DTYPE
+from jaxprune.planning import PruneConfig
 from jaxprune.pruning import CRITERIA, PROPAGATIONS
 from jaxprune.runs.records import Digests, Sparsity
-from jaxprune.schema import Count, Field, Scalar, check
+from jaxprune.schema import check, fields_of
 from jaxprune.tables import as_code, count, percent, pipes
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
@@ -30,12 +29,10 @@ _UNSTRUCTURED = "unstructured"
 _SHORT = r"\w[\w.-]*(/\w[\w.-]*)?"  # an id of the hub or a name; of other paths only the last part is told
 _NOT_MEASURED = ("## Accuracy by language", "", "Not measured yet.", "")
 # What a card tells of a config.
-_FIELDS: Mapping[str, Field] = {
-    "dtype": DTYPE,
-    "compat": COMPAT,
-    "seed": SEED,
-    **{f"pruning.{name}": field for name, field in pruning.FIELDS.items()},
-    **{f"calibration.{name}": field for name, field in calibration.FIELDS.items()},
+_FIELDS = {
+    path: field
+    for path, field in fields_of(PruneConfig).items()
+    if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
 }
 
 

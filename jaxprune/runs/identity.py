@@ -12,7 +12,7 @@ import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 from flax.traverse_util import flatten_dict
@@ -22,9 +22,7 @@ from jaxprune.devices import compiler_settings, hosts, platform, product_dtype
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
 from jaxprune.models import attention_path
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
+from jaxprune.planning import PruneConfig
 
 # Fields of the config that bits depend on, beside those that the calibration set's tokens stand for.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
@@ -34,7 +32,7 @@ _NUMERIC = ("devices", "hf", "models", "passes", "pruning")
 
 
 def identity(
-    model: Model, config: ConfigDict, batches: Sequence[Batch]
+    model: Model, config: PruneConfig, batches: Sequence[Batch]
 ) -> dict[str, str | int | float | bool | None]:
     """What must be the same for two runs to be one job, by name.
 
@@ -43,11 +41,11 @@ def identity(
       config: validated.
       batches: the calibration set.
     """
-    fields = {name: config[name] for name in _FIELDS}
+    plain = config.json()
+    fields = {name: plain[name] for name in _FIELDS}
     products = product_dtype(config.dtype)
-    plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
     return {
-        **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
+        **{f"config.{path}": value for path, value in flatten_dict(fields, sep=".").items()},
         **{f"file {name}": sha for name, sha in _files(model, config).items()},
         "calibration": digest(batches),
         "code": _code(),
@@ -59,7 +57,7 @@ def identity(
     }
 
 
-def _files(model: Model, config: ConfigDict) -> Mapping[str, str]:
+def _files(model: Model, config: PruneConfig) -> Mapping[str, str]:
     """Digests of the model's files, and of those that the Hugging Face folder gets as they are."""
     beside = exported_beside(model) if config.output.hf else {}
     return {**beside, **model.source.fingerprint.digests}

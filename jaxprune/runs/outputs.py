@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxprune.devices import hosts
 from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, stack_layers
 from jaxprune.passes import SiteSums, stack
+from jaxprune.planning import PruneConfig
 from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
 from jaxprune.runs.resume import FinishedLayers
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 
 class Outputs:
@@ -27,7 +25,7 @@ class Outputs:
     Face folder goes to disk block by block.
     """
 
-    def __init__(self, model: Model, config: ConfigDict, finished: FinishedLayers) -> None:
+    def __init__(self, model: Model, config: PruneConfig, finished: FinishedLayers) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
         self._sums: list[SiteSums] = []

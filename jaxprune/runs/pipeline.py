@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxprune import charts
 from jaxprune.calibration import (
@@ -23,20 +22,17 @@ from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.passes import ActivationStats
-from jaxprune.planning import check_fits, plan_of
-from jaxprune.pruning import PrunedBlock, Settings, prune_blocks, summarise
+from jaxprune.planning import PruneConfig, check_fits, plan_of
+from jaxprune.pruning import PrunedBlock, prune_blocks, summarise
 from jaxprune.runs.identity import agree, identity
 from jaxprune.runs.outputs import Outputs
 from jaxprune.runs.report import environment, peak_memory, print_summary
 from jaxprune.runs.resume import FinishedLayers, begun_with
 from jaxprune.runs.workdir import check_workdir, complete_run, publish
 
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
-
 
 def prune_from_config(
-    config: ConfigDict, workdir: Path, *, overwrite: bool = False
+    config: PruneConfig, workdir: Path, *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Runs a whole pruning job, or goes on with one that was interrupted.
 
@@ -57,25 +53,17 @@ def prune_from_config(
     """
     began = time.perf_counter()
     model = load(config.model, config.revision)
-    settings = settings_of(config)
-    batches = calibration_batches(config, model) if settings.needs_statistics else []
+    batches = calibration_batches(config, model) if config.settings.needs_statistics else []
     summary = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():
         print_summary(config, summary, workdir)
     return summary
 
 
-def settings_of(config: ConfigDict) -> Settings:
-    """How a config prunes."""
-    return Settings(
-        **config.pruning.to_dict(), compat=config.compat, seed=config.seed, dtype=config.dtype
-    )
-
-
 def prune_to_workdir(
     model: Model,
     batches: Sequence[Batch],
-    config: ConfigDict,
+    config: PruneConfig,
     workdir: Path,
     *,
     stats: ActivationStats | None = None,
@@ -104,7 +92,7 @@ def prune_to_workdir(
         if hosts.is_first():
             print(f"{workdir} is complete; --overwrite makes it anew")
         return dict(complete)
-    mesh = device_mesh(**config.mesh)
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
     begun = None if overwrite else begun_with(workdir)
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
@@ -116,7 +104,7 @@ def prune_to_workdir(
             print(f"going on at layer {finished.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
         blocks = prune_blocks(
-            model, batches, settings_of(config), mesh=mesh, stats=stats, finished=finished.read,
+            model, batches, config.settings, mesh=mesh, stats=stats, finished=finished.read,
             samples_per_device=plan.samples_per_device, progress=hosts.is_first(),
         )  # fmt: skip
         summary = _write_blocks(model, batches, config, blocks, finished)
@@ -129,7 +117,7 @@ def prune_to_workdir(
         summary["identity"] = about
         summary["models"] = {"dense": model.source.fingerprint.digest}
         if hosts.is_first():
-            resolved = json.loads(config.to_json_best_effort())
+            resolved = config.json()
             summary = publish(finished.folder, workdir, resolved, summary)
         finished.remove()
     return summary
@@ -138,12 +126,12 @@ def prune_to_workdir(
 def _write_blocks(
     model: Model,
     batches: Sequence[Batch],
-    config: ConfigDict,
+    config: PruneConfig,
     blocks: Generator[PrunedBlock, None, None],
     finished: FinishedLayers,
 ) -> dict[str, Any]:
     """Writes every block as it is pruned, and what needs all of them; what report.json tells of them."""
-    resolved = json.loads(config.to_json_best_effort())
+    resolved = config.json()
     # blocks are closed at once when a write fails, so that the progress bar ends before the error is shown
     with (
         contextlib.closing(blocks),
@@ -162,28 +150,20 @@ def _write_blocks(
         if languages := language_counts(batches):
             summary["languages"] = languages
         summary["digests"] = digests
-        summary["environment"] = environment(device_mesh(**config.mesh))
+        summary["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
         summary["origin"] = origin_of(model, config.model)
         outputs.close({"config": resolved} | summary)
     return summary
 
 
-def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:
+def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
     """The calibration set that `config.calibration` describes."""
     calibration = config.calibration
     if not KINDS[calibration.kind].reads_text:
         return token_batches(calibration.data, compat=config.compat)
     return demonstrations(
-        model.tokenizer,
-        calibration.data,
-        kind=calibration.kind,
-        source=calibration.source,
-        target=calibration.target,
-        shots=calibration.shots,
-        samples=calibration.samples,
-        max_length=calibration.max_length,
-        seed=config.seed,
-        compat=config.compat,
-        code=calibration.code,
-        lines=calibration.lines,
-    )
+        model.tokenizer, calibration.data, kind=calibration.kind, source=calibration.source,
+        target=calibration.target, shots=calibration.shots, samples=calibration.samples,
+        max_length=calibration.max_length, seed=config.seed, compat=config.compat,
+        code=calibration.code, lines=calibration.lines,
+    )  # fmt: skip

@@ -9,17 +9,15 @@ import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
+from jaxprune.planning import PruneConfig
 from jaxprune.runs.records import Compiled
 from jaxprune.tables import byte_size, count, named_values, percent, seconds
 from jaxprune.version import __version__
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 VERSIONS = ("jax", "flax", "orbax-checkpoint", "transformers", "numpy")
 
@@ -55,7 +53,7 @@ def _peak_resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) -> None:
+def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path) -> None:
     """The table at the end of a run."""
     pruning, times = config.pruning, report["seconds"]
     how = f"{pruning.criterion} {pruning.pattern}, propagate {pruning.propagate}"

@@ -4,9 +4,9 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 
+from jaxprune.declared import declared
 from jaxprune.errors import refusal
 from jaxprune.pruning.criterion import Criterion, Function, of_function
-from jaxprune.schema import declared
 
 # In the order of lists: those that measure a calibration set first, the simplest before the others.
 CRITERIA: Mapping[str, Criterion] = {
