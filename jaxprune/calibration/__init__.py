@@ -13,11 +13,12 @@ from jaxprune.calibration.batches import (
     set_tokens,
 )
 from jaxprune.calibration.combinations import COMBINATIONS, SUM, Combination
+from jaxprune.calibration.config import COMPAT, SEED, CalibrationFields, check_calibration
 from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
-from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
 from jaxprune.calibration.grouping import from_arrays, group_by_length, share_shapes
 from jaxprune.calibration.kinds import KINDS
-from jaxprune.calibration.languages import language
+from jaxprune.calibration.languages import language, languages_field
+from jaxprune.calibration.line_range import line_range, lines_of
 from jaxprune.calibration.nano import text_place
 from jaxprune.calibration.texts import (
     aligned,
@@ -31,11 +32,11 @@ from jaxprune.calibration.texts import (
 __all__ = [
     "COMBINATIONS",
     "COMPAT",
-    "FIELDS",
     "KINDS",
     "SEED",
     "SUM",
     "Batch",
+    "CalibrationFields",
     "Combination",
     "SetKey",
     "aligned",
@@ -56,6 +57,8 @@ __all__ = [
     "hub_refusal",
     "language",
     "languages_field",
+    "line_range",
+    "lines_of",
     "prompts",
     "sample_lines",
     "sentences",

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from jaxprune.calibration.batches import Batch
-from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_languages
+from jaxprune.calibration.config import COMPAT, FIELDS, SEED, check_languages
 from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
 from jaxprune.calibration.kinds import KINDS, Kind
 from jaxprune.calibration.languages import language

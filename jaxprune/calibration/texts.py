@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from jaxprune.calibration.languages import LANGUAGES, language
+from jaxprune.calibration.line_range import lines_of
 from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import read_text
-from jaxprune.schema import lines_of
 
 # How data sets name the column of sentences: FLORES+, FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")

@@ -9,8 +9,8 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from jaxprune.files import Count, Hexadecimal, Scalar, Seconds, Share
 from jaxprune.hf import Origin
-from jaxprune.schema import Count, Hexadecimal, Scalar, Seconds, Share
 
 REPORT, CONFIG = "report.json", "config.json"
 

@@ -12,14 +12,13 @@ from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.overlay import overlaid
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.pruning.settings import FIELDS, Settings
+from jaxprune.pruning.settings import PruningFields, Settings
 from jaxprune.pruning.summary import summarise
 
 __all__ = [
     "ALLOCATIONS",
     "CODE",
     "CRITERIA",
-    "FIELDS",
     "METHODS",
     "PROPAGATIONS",
     "UNIFORM",
@@ -31,6 +30,7 @@ __all__ = [
     "PruneResult",
     "Pruned",
     "PrunedBlock",
+    "PruningFields",
     "Selection",
     "Settings",
     "hash_changed",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -12,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.errors import InputError, shown
 from jaxprune.pruning import selection
-from jaxprune.schema import Field, check, choice, is_number
+from jaxprune.schema import check, choice, is_number, rule
 
 UNSTRUCTURED = "unstructured"
 ROW, VARIANT = "row", "variant"
@@ -27,21 +26,16 @@ def group_sizes(pattern: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-# Of the fields `pruning.*` those that say which scores stay.
-FIELDS: Mapping[str, Field] = {
-    "pattern": Field(
-        "unstructured, or N:M such as 2:4 or 4:8 (keep N of every M)",
-        lambda value: (
-            isinstance(value, str) and (value == UNSTRUCTURED or group_sizes(value) is not None)
-        ),
-        UNSTRUCTURED,
-        meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
+PATTERN = rule(
+    "unstructured, or N:M such as 2:4 or 4:8 (keep N of every M)",
+    lambda value: (
+        isinstance(value, str) and (value == UNSTRUCTURED or group_sizes(value) is not None)
     ),
-    "threshold": choice(
-        (ROW, VARIANT), ROW, "`row`, or `variant` for Wanda's cumulative threshold"
-    ),
-    "drop": choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation"),
-}
+    UNSTRUCTURED,
+    meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
+)
+THRESHOLD = choice((ROW, VARIANT), ROW, "`row`, or `variant` for Wanda's cumulative threshold")
+DROP = choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +58,8 @@ class Selection:
     drop: str = LOWEST
 
     def __post_init__(self) -> None:
-        for name in ("pattern", "threshold", "drop"):
-            check(name, getattr(self, name), FIELDS[name])
+        for name, field in {"pattern": PATTERN, "threshold": THRESHOLD, "drop": DROP}.items():
+            check(name, getattr(self, name), field)
         groups = group_sizes(self.pattern)
         if groups and self.threshold == VARIANT:
             raise InputError(f"threshold: got 'variant'; allowed: row, with pattern {self.pattern}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from jaxprune.calibration import COMBINATIONS, COMPAT, SEED, SUM
 from jaxprune.errors import InputError
@@ -16,40 +16,48 @@ from jaxprune.pruning.allocations import (
     layer_shares,
 )
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
-from jaxprune.pruning.drop import FIELDS as SELECTION_FIELDS
-from jaxprune.pruning.drop import Selection, group_sizes
+from jaxprune.pruning.drop import DROP, PATTERN, THRESHOLD, Selection, group_sizes
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.schema import Field, check, choice, is_number
+from jaxprune.schema import check, choice, config_record, fields_of, is_number, rule
 
 # The sparsity of the authors' example scripts.
 DEFAULT_SPARSITY = 0.3
-FIELDS: Mapping[str, Field] = {
-    "criterion": choice(
+
+
+@config_record
+class PruningFields:
+    """The fields `pruning.*`."""
+
+    criterion: str = choice(
         METHODS, "wanda", "; ".join(f"`{m.name}`, {m.meaning}" for m in METHODS.values())
-    ),
-    "sparsity": Field(
+    )
+    sparsity: float | None = rule(
         "a number s with 0 <= s < 1",
-        lambda value: value is None or (is_number(value) and 0 <= value < 1),
+        lambda value: is_number(value) and 0 <= value < 1,
         kind=float,
         meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
         f"{DEFAULT_SPARSITY}, or what an N:M pattern makes it",
-    ),
-    **SELECTION_FIELDS,
-    "propagate": choice(
+    )
+    pattern: str = PATTERN
+    threshold: str = THRESHOLD
+    drop: str = DROP
+    propagate: str = choice(
         PROPAGATIONS,
         "block",
         "what feeds the next statistics. "
         + ", ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
-    ),
-    "allocation": choice(
+    )
+    allocation: str = choice(
         ALLOCATIONS,
         UNIFORM.name,
         "how sparsity is spread over the blocks: "
         + ", ".join(f"`{a.name}`, {a.meaning}" for a in ALLOCATIONS.values()),
-    ),
-}
+    )
+
+
+FIELDS = fields_of(PruningFields)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,12 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune import calibration, pruning
-from jaxprune.calibration import COMBINATIONS, COMPAT, KINDS, SEED, SUM, language
+from jaxprune.calibration import COMBINATIONS, KINDS, SUM, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
-from jaxprune.passes import DTYPE
+from jaxprune.planning import PruneConfig
 from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM
-from jaxprune.schema import Field, check
+from jaxprune.schema import check, fields_of
 from jaxprune.tables import as_code, count, percent, pipes
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
@@ -27,12 +26,10 @@ _TAGS = ("jaxprune", "pruned", "sparse")
 _UNSTRUCTURED = "unstructured"
 _SHORT = r"\w[\w.-]*(/\w[\w.-]*)?"  # an id of the hub or a name; of other paths only the last part is told
 # The parts of a config and of a report that a card tells.
-_FIELDS: Mapping[str, Field] = {
-    "dtype": DTYPE,
-    "compat": COMPAT,
-    "seed": SEED,
-    **{f"pruning.{name}": field for name, field in pruning.FIELDS.items()},
-    **{f"calibration.{name}": field for name, field in calibration.FIELDS.items()},
+_FIELDS = {
+    path: field
+    for path, field in fields_of(PruneConfig).items()
+    if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
 }
 # Fields that older configs have not, with the values that those runs went by.
 _NEW = {"pruning.allocation": UNIFORM.name, "calibration.combine": SUM.name}

@@ -21,12 +21,12 @@ from jax.sharding import Mesh, Sharding
 from jaxprune.calibration import SetKey
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
-from jaxprune.files import from_json, read_json, sealed
+from jaxprune.files import Count, from_json, read_json, sealed
 from jaxprune.models import MaskTree, Params, named_leaves, path_name
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.schema import PATH, Count, check, known_arguments
+from jaxprune.schema import PATH, check, known_arguments
 
 # Where to put parameters: one sharding for all, a tree of them like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -20,6 +20,7 @@ from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, load, stack_layers
 from jaxprune.models import Params
 from jaxprune.passes import ActivationStats, Sums, stack
+from jaxprune.planning import PruneConfig
 from jaxprune.pruning import (
     PackedMasks,
     PrunedBlock,
@@ -31,9 +32,6 @@ from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
 from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer
 from jaxprune.runs.resume import FinishedLayers
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +77,11 @@ class Output:
     """
 
     name: str
-    fill: Callable[[Model, ConfigDict, Path], Filling | None]
+    fill: Callable[[Model, PruneConfig, Path], Filling | None]
     blocks: Callable[[Path], Callable[[int], Params] | None] = lambda folder: None
 
 
-def _fill_checkpoint(model: Model, config: ConfigDict, folder: Path) -> Filling:
+def _fill_checkpoint(model: Model, config: PruneConfig, folder: Path) -> Filling:
     blocks: list[Params] = []
 
     def add(block: PrunedBlock) -> None:
@@ -108,7 +106,7 @@ def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
     return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
 
 
-def _fill_stats(model: Model, config: ConfigDict, folder: Path) -> Filling:
+def _fill_stats(model: Model, config: PruneConfig, folder: Path) -> Filling:
     def close(pruned: PrunedLayers) -> None:
         if pruned.stats is not None:
             checkpoint.save_stats(folder, pruned.stats)
@@ -116,7 +114,7 @@ def _fill_stats(model: Model, config: ConfigDict, folder: Path) -> Filling:
     return Filling(close)
 
 
-def _fill_hf(model: Model, config: ConfigDict, folder: Path) -> Filling | None:
+def _fill_hf(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
     if not (config.output.hf and hosts.is_first()):
         return None
     writer = HfWriter(model, folder)
@@ -132,7 +130,7 @@ def _exported_blocks(folder: Path) -> Callable[[int], Params] | None:
     return load(folder).block if folder.is_dir() else None
 
 
-def _fill_figures(model: Model, config: ConfigDict, folder: Path) -> Filling | None:
+def _fill_figures(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
     if not (config.output.figures and hosts.is_first()):
         return None
 
@@ -143,7 +141,7 @@ def _fill_figures(model: Model, config: ConfigDict, folder: Path) -> Filling | N
     return Filling(close)
 
 
-def _fill_layers(model: Model, config: ConfigDict, folder: Path) -> Filling | None:
+def _fill_layers(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
     """Finished layers, of a run that changes weights: masks alone do not tell what it made of the dense model."""
     if not hosts.is_first():
         return None
@@ -178,7 +176,7 @@ class Outputs:
     Holds packed masks and sums of all layers; what else an output needs of a block it takes as the block comes.
     """
 
-    def __init__(self, model: Model, config: ConfigDict, finished: FinishedLayers) -> None:
+    def __init__(self, model: Model, config: PruneConfig, finished: FinishedLayers) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
         self._sums: list[Sums] = []

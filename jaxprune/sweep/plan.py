@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict, FrozenConfigDict
-
 from jaxprune.calibration import KINDS, chosen_languages
-from jaxprune.config import DENSE, FIELDS, LRP2, MIX, validate
+from jaxprune.config import DENSE, FIELDS, LRP2, MIX, Config, SweepFields, consistent
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import named_tasks, protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
@@ -79,7 +77,7 @@ class Variant:
         return not self.languages or code in self.languages
 
 
-def variants(config: ConfigDict) -> list[Variant]:
+def variants(config: Config) -> list[Variant]:
     """All variants, the dense one first: what others are compared with."""
     target = config.calibration.target
     sources = [*calibration_languages(config), *mixtures(config)]
@@ -110,18 +108,18 @@ def _place(calibration: str) -> tuple[int, ...]:
     return (1, "seed" not in METHODS[calibration].options)  # what is drawn, then what is computed
 
 
-def calibration_languages(config: ConfigDict) -> list[str]:
+def calibration_languages(config: Config) -> list[str]:
     """Languages that are calibrated with: `sweep.languages`, or those of the calibration data."""
     calibration = config.calibration
     return chosen_languages(config.sweep.languages, calibration.data, calibration.target)
 
 
-def mixtures(config: ConfigDict) -> list[str]:
+def mixtures(config: Config) -> list[str]:
     """Languages that are calibrated with together, each as "fr+ru+sw"."""
     return config.sweep.mixtures.split(",") if config.sweep.mixtures else []
 
 
-def evaluation_languages(config: ConfigDict) -> list[str]:
+def evaluation_languages(config: Config) -> list[str]:
     """Languages that are evaluated: `evaluation.languages`, or the target and those of the calibrations."""
     if config.evaluation.languages:
         return list(config.evaluation.languages.split(","))
@@ -130,7 +128,7 @@ def evaluation_languages(config: ConfigDict) -> list[str]:
     return list(dict.fromkeys(codes))
 
 
-def task_languages(config: ConfigDict) -> dict[str, list[str]]:
+def task_languages(config: Config) -> dict[str, list[str]]:
     """By task, in the order of `evaluation.tasks`: those languages to be evaluated that it has.
 
     Raises:
@@ -155,12 +153,12 @@ def task_languages(config: ConfigDict) -> dict[str, list[str]]:
     return by_task
 
 
-def task_names(config: ConfigDict) -> list[str]:
+def task_names(config: Config) -> list[str]:
     """Names of the tasks, in the order of `evaluation.tasks`."""
     return [load_task(name).name for name in named_tasks(config)]
 
 
-def perplexity_languages(config: ConfigDict) -> list[str]:
+def perplexity_languages(config: Config) -> list[str]:
     """Those languages to be evaluated that there is plain text of.
 
     Raises:
@@ -178,7 +176,7 @@ def perplexity_languages(config: ConfigDict) -> list[str]:
     return codes
 
 
-def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
+def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
     """What a variant is evaluated on: folder → languages.
 
     Tasks and perplexity in the languages that `sweep.evaluate` says; translation from those languages only that the
@@ -197,26 +195,20 @@ def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
     return {name: codes for name, codes in by_folder.items() if codes}
 
 
-def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
+def variant_config(config: Config, variant: Variant) -> Config:
     """What scripts/prune.py would be told to make this variant.
 
     Raises:
       InputError: fields that contradict each other, such as a sparsity and an N:M pattern.
     """
-    fields: dict[str, Any] = {
-        path: field.default for path, field in FIELDS.items() if path.startswith("sweep.")
-    }
+    calibration, pruning = config.calibration, config.pruning
     if variant.sparsity is not None:
-        calibration = variant.calibration
-        fields["pruning.criterion"] = _criterion(config.pruning.criterion, calibration)
-        fields["pruning.sparsity"] = variant.sparsity
+        criterion = _criterion(pruning.criterion, variant.calibration)
+        pruning = replace(pruning, criterion=criterion, sparsity=variant.sparsity)
     if variant.language is not None:
-        fields["calibration.kind"] = variant.calibration
-        fields["calibration.source"] = variant.source
-    of_variant = ConfigDict(config.to_dict())
-    with of_variant.ignore_type():
-        of_variant.update_from_flattened_dict(fields)
-    return validate(of_variant, prunes=variant.sparsity is not None)
+        calibration = replace(calibration, kind=variant.calibration, source=variant.source)
+    changed = replace(config, calibration=calibration, pruning=pruning, sweep=SweepFields())
+    return consistent(changed, prunes=variant.sparsity is not None)
 
 
 def _criterion(chosen: str, calibration: str) -> str:
@@ -228,7 +220,7 @@ def _criterion(chosen: str, calibration: str) -> str:
     return chosen if fits else _CRITERION_BY_KIND[calibration]
 
 
-def check_sweep(config: ConfigDict) -> None:
+def check_sweep(config: Config) -> None:
     """Refuses a config that no sweep can be made of.
 
     Raises:
@@ -251,6 +243,6 @@ def check_sweep(config: ConfigDict) -> None:
             )
 
 
-def flat(config: ConfigDict) -> dict[str, Any]:
+def flat(config: Config) -> dict[str, Any]:
     """The fields by path, as JSON has them."""
     return {path: functools.reduce(getattr, path.split("."), config) for path in FIELDS}

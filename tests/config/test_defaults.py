@@ -31,11 +31,11 @@ sys.meta_path.insert(0, Finder)
 """
 # With all names to choose from, and all records that files declare, the other way round.
 REVERSED = """
-from jaxprune import schema
+from jaxprune import declared, schema
 
-choice, declared = schema.choice, schema.declared
+choice, records = schema.choice, declared.declared
 schema.choice = lambda names, *others, **named: choice(tuple(names)[::-1], *others, **named)
-schema.declared = lambda *which: declared(*which)[::-1]
+declared.declared = lambda *which: records(*which)[::-1]
 """
 DEFAULTS = """
 import inspect, json

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 
 from jaxprune.calibration.combinations.combination import Combination
-from jaxprune.schema import declared
+from jaxprune.declared import declared
 
 COMBINATIONS: Mapping[str, Combination] = {
     one.name: one for one in declared(sys.modules[__name__], "COMBINATION")

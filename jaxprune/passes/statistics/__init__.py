@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Mapping
 
+from jaxprune.declared import declared
 from jaxprune.passes.statistics.statistic import RUNNING, SAMPLES, Statistic
-from jaxprune.schema import declared
 
 STATISTICS: Mapping[str, Statistic] = {
     one.name: one for one in declared(sys.modules[__name__], "STATISTIC")

@@ -4,9 +4,10 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 
+from jaxprune.declared import declared
 from jaxprune.errors import InputError, refusal, shown
 from jaxprune.pruning.allocations.allocation import Allocation
-from jaxprune.schema import declared, is_number
+from jaxprune.schema import is_number
 
 ALLOCATIONS: Mapping[str, Allocation] = {
     one.name: one for one in declared(sys.modules[__name__], "ALLOCATION")

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Mapping
 
+from jaxprune.declared import declared
 from jaxprune.pruning.criterion import Criterion
-from jaxprune.schema import declared
 
 # In the order of lists: those that measure a calibration set first, the simplest before the others.
 CRITERIA: Mapping[str, Criterion] = {

@@ -7,11 +7,11 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 
+from jaxprune.declared import declared
 from jaxprune.errors import refusal
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import Criterion, Function, of_function
 from jaxprune.pruning.method import Method
-from jaxprune.schema import declared
 
 METHODS: Mapping[str, Method | Criterion] = {
     **CRITERIA,
