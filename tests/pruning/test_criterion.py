@@ -11,6 +11,7 @@ from flax.traverse_util import flatten_dict
 import jaxprune as jp
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.settings import Settings
 
 
@@ -151,7 +152,7 @@ def test_a_record_put_in_place_of_another_is_heeded(prune, monkeypatch):
     plain = prune("wanda")
     size = CRITERIA["magnitude"].score
     replaced = dataclasses.replace(CRITERIA["wanda"], score=size)
-    monkeypatch.setitem(CRITERIA, "wanda", replaced)
+    monkeypatch.setitem(METHODS, "wanda", replaced)
     assert_masks(prune("wanda"), prune("magnitude", propagate="block"))
     monkeypatch.undo()
     assert_masks(prune("wanda"), plain)
