@@ -20,9 +20,8 @@ from jaxprune.calibration.nano import text_place
 from jaxprune.calibration.texts import (
     aligned,
     chosen_languages,
-    hub_client,
+    hub_data_sets,
     hub_id,
-    hub_refusal,
     sentences,
 )
 
@@ -43,9 +42,8 @@ __all__ = [
     "digest",
     "from_arrays",
     "group_by_length",
-    "hub_client",
+    "hub_data_sets",
     "hub_id",
-    "hub_refusal",
     "language",
     "language_counts",
     "languages_field",
