@@ -23,10 +23,10 @@ from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
 from jaxprune.html_report.write import _facts
+from jaxprune.ledger import begun_with
+from jaxprune.ledger.identity import difference
 from jaxprune.models import load_config
 from jaxprune.models.config import RopeConfig
-from jaxprune.runs.identity import difference
-from jaxprune.runs.resume import begun_with
 
 
 def read_tensors(path: Path) -> TensorFiles:

@@ -22,7 +22,6 @@ REPORT = {
     "models": {"dense": SHA, "hf": SHA},
     "files": {"config.json": [3, SHA]},
     "origin": {"name": "a/b", "base_model": ["a/b"], "language": ["fr"], "license": "mit"},
-    "card": [3, SHA],
 }
 METRICS = {
     "task": "xnli", "protocol": "paper", "labels": ["no", "yes"], "data": "xnli",

@@ -26,7 +26,7 @@ from jaxprune.evaluation.comparison import compare_perplexity, read_run
 from jaxprune.files import sealed
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
-from jaxprune.runs.resume import begun_with
+from jaxprune.ledger import begun_with
 from jaxprune.sweep.kept import read_sweep
 
 # Paths by their keys, whose values may be more than of the kind of the one that stands there.
@@ -40,7 +40,7 @@ EMPTY = re.compile(
     r"tokens|seconds|peak_memory_bytes|environment|identity|files|languages( (en|fr))?( rankc)?|labels|gap_to_english"
     r"|pruning|calibration|config|origin base_model|origin language"
 )
-SIZE = r"seed|files config.json 0|card 0|[ab].npz 0"  # a size that is none is that of no file
+SIZE = r"seed|files config.json 0|[ab].npz 0"  # a size that is none is that of no file
 NEGATIVE = re.compile(rf"gap_to_english fr|languages \w+ interval \d|{SIZE}")
 HUGE = re.compile(SIZE)
 NEEDED = re.compile(

@@ -2,14 +2,17 @@
 
 from jaxprune.calibration.batches import (
     Batch,
+    SetKey,
+    by_kind,
+    by_language,
     check_batches,
     check_ids,
     check_tokens,
     cut_pads,
     digest,
-    language_counts,
-    token_counts,
+    set_tokens,
 )
+from jaxprune.calibration.combinations import COMBINATIONS, SUM, Combination
 from jaxprune.calibration.config import COMPAT, SEED, CalibrationFields, check_calibration
 from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
 from jaxprune.calibration.grouping import from_arrays, group_by_length, share_shapes
@@ -26,12 +29,18 @@ from jaxprune.calibration.texts import (
 )
 
 __all__ = [
+    "COMBINATIONS",
     "COMPAT",
     "KINDS",
     "SEED",
+    "SUM",
     "Batch",
     "CalibrationFields",
+    "Combination",
+    "SetKey",
     "aligned",
+    "by_kind",
+    "by_language",
     "check_batches",
     "check_calibration",
     "check_ids",
@@ -45,15 +54,14 @@ __all__ = [
     "hub_data_sets",
     "hub_id",
     "language",
-    "language_counts",
     "languages_field",
     "line_range",
     "lines_of",
     "prompts",
     "sample_lines",
     "sentences",
+    "set_tokens",
     "share_shapes",
     "text_place",
     "token_batches",
-    "token_counts",
 ]

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
+from jaxprune.calibration.combinations import COMBINATIONS, SUM
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.line_range import line_range
@@ -58,6 +59,12 @@ class CalibrationFields:
     )
     lines: str | None = line_range("of the sentences only these, counted from 0, as `0-299`")
     code: str | None = text(None, "a folder of .py files or a hub data set id", "where the code is")
+    combine: str = choice(
+        COMBINATIONS,
+        SUM.name,
+        "what a criterion sees of several languages, whose statistics are measured apart: "
+        + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
+    )
 
 
 FIELDS = fields_of(CalibrationFields)

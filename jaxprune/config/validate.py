@@ -104,7 +104,7 @@ def consistent(config: Config, *, prunes: bool) -> Config:
     except InputError as error:  # of fields that are allowed each for itself
         raise InputError(f"pruning.{error}") from None
     if prunes and settings.needs_statistics:
-        criterion = settings.scores_by
-        check_calibration(config.calibration, criterion.name, criterion.measures)
+        method = settings.method
+        check_calibration(config.calibration, method.name, method.sets)
     pruning = dataclasses.replace(config.pruning, sparsity=settings.implied_sparsity)
     return dataclasses.replace(config, pruning=pruning)

@@ -37,7 +37,8 @@ from jaxprune.evaluation.translation import (
     read_sentences,
 )
 from jaxprune.hf import Model, load
-from jaxprune.runs import MODEL_DIGEST, environment
+from jaxprune.ledger import MODEL_DIGEST
+from jaxprune.runs import environment
 
 Scoring = Callable[[str, Sequence[Question], str, str], Float[np.ndarray, "R C"]]
 

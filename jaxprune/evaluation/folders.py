@@ -14,11 +14,12 @@ from jaxprune.evaluation.identity import Identity
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
-from jaxprune.runs import MODEL_DIGEST, OUTPUTS, difference, read_scored
+from jaxprune.ledger import MODEL_DIGEST, PROGRESS, difference, read_score_origin
+from jaxprune.runs import OUTPUTS
 
 METRICS = "metrics.json"
 # What others write in a workdir, which no task may be called like.
-TAKEN = (*OUTPUTS, "progress", "analysis", "compare")
+TAKEN = (*OUTPUTS, PROGRESS, "analysis", "compare")
 
 
 def clear_folders(
@@ -71,7 +72,7 @@ def _there(file: Path, *, is_replaced: bool) -> Mapping[str, Any]:
             "allowed: a task of another name, or another folder"
         )
     try:
-        return read_scored(folder)
+        return read_score_origin(folder)
     except InputError as error:
         if is_replaced:
             return {}

@@ -1,6 +1,8 @@
-"""Folders that this package writes. Each holds a table of its files: what is ours, and is it what was written?
+"""Folders that this package writes. Each holds a table of its files: which are ours, and are they as written?
 
-The table, `files.json`, has size and SHA-256 of every other file. Only what such a table names is ever removed.
+The table, `files.json`, has size and SHA-256 of every other file. One may change afterwards and is in no table, the
+model card: its last line has the SHA-256 of what is above it, so it says itself whether this package wrote it. Only
+files that a table names, and cards with the right last line, are ever replaced or removed.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from jaxprune.errors import InputError, shown
-from jaxprune.files.records import from_json, read_json
+from jaxprune.files.typed_json import from_json, read_json
 from jaxprune.files.whole import write_json
 
 TABLE = "files.json"
+CARD = "README.md"
 UNFINISHED = ".jaxprune-unfinished"
 _LONGEST_NAME, _LONGEST_PATH = 255, 2000  # bytes
 _MOST = 12  # lines on files of others
@@ -31,22 +34,31 @@ def file_facts(path: Path) -> FileFacts:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def text_facts(text: str) -> FileFacts:
-    """Size and SHA-256 of a file that holds a text."""
-    content = text.encode()
-    return len(content), hashlib.sha256(content).hexdigest()
+def signed(text: str) -> str:
+    """A card with its last line, a comment that has the SHA-256 of the text above it."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text}<!-- SHA-256 of the text above, as jaxprune wrote it: {digest} -->\n"
+
+
+def _is_signed_card(folder: Path, name: str) -> bool:
+    """Whether a file of a folder is a card that is as `signed` made it."""
+    if name != CARD or not (folder / CARD).is_file():
+        return False
+    content = (folder / CARD).read_bytes()
+    text = content[: -len(signed(""))].decode(errors="replace")
+    return signed(text).encode() == content
 
 
 def seal(folder: Path) -> None:
-    """Writes the table of all files that a folder holds, which is complete then."""
-    write_json(folder / TABLE, {name: file_facts(folder / name) for name in _names(folder)})
+    """Writes the table of all files that a folder holds but for a signed card; the folder is complete then."""
+    write_json(folder / TABLE, {name: file_facts(folder / name) for name in _foreign(folder, {})})
 
 
 def table(folder: Path) -> Mapping[str, FileFacts]:
-    """By path within a folder what each of its files was when it was sealed.
+    """Path within a folder → size and SHA-256 of each file when the folder was sealed.
 
     Raises:
-      InputError: it was not, or the table is broken.
+      InputError: it was not sealed, or the table is broken.
     """
     file = folder / TABLE
     if not file.is_file():
@@ -78,7 +90,7 @@ def _may_be_inside(name: str) -> bool:
 
 
 def fault(path: Path, facts: FileFacts, *, by_size: bool = False) -> str | None:
-    """What of a file is not as it was when it had these facts; None where all is.
+    """How a file differs from what it was when it had these facts; None where it does not.
 
     Args:
       by_size: do not read it, which takes a second for a gigabyte.
@@ -90,12 +102,13 @@ def fault(path: Path, facts: FileFacts, *, by_size: bool = False) -> str | None:
 
 
 def faults(folder: Path, *, by_size: bool = False) -> Iterator[str]:
-    """What is missing in a sealed folder, changed, or not from this package, a line each; see `fault`."""
+    """Files of a sealed folder that are missing, changed, or not from this package, a line each; see `fault`."""
     files = table(folder)
     for name, facts in files.items():
-        if wrong := fault(folder / name, facts, by_size=by_size):
+        wrong = fault(folder / name, facts, by_size=by_size)
+        if wrong and not _is_signed_card(folder, name):  # older versions had the card in the table
             yield f"{name}: {wrong}"
-    foreign = [name for name in _names(folder) if name not in files]
+    foreign = _foreign(folder, files)
     for name in foreign[:_MOST]:
         yield f"{name}: not written by jaxprune"
     if left := foreign[_MOST:]:
@@ -126,8 +139,7 @@ def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     ours = table(folder) if (folder / TABLE).is_file() else {}
-    foreign = next((name for name in _names(folder) if name not in ours), None)
-    if foreign is not None:
+    for foreign in _foreign(folder, ours):
         raise InputError(
             f"{where}{folder / foreign} is there, which jaxprune did not write; allowed: to move it away, "
             "or another folder"
@@ -139,11 +151,14 @@ def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
 
 
 def remove(folder: Path) -> None:
-    """Takes a sealed folder away, the files of its table alone; a folder with others in it stays."""
+    """Takes a sealed folder away, the files of its table and a signed card alone; a folder with others in it stays."""
     if not folder.is_dir():
         return
-    for name in table(folder) if (folder / TABLE).is_file() else ():
+    ours = table(folder) if (folder / TABLE).is_file() else {}
+    for name in ours:
         (folder / name).unlink(missing_ok=True)
+    if _is_signed_card(folder, CARD):
+        (folder / CARD).unlink()
     (folder / TABLE).unlink(missing_ok=True)
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():
@@ -152,7 +167,7 @@ def remove(folder: Path) -> None:
 
 
 def unfinished(folder: Path) -> Path:
-    """Where a folder is filled until it is whole; what a killed process left there goes."""
+    """The place where a folder is filled until it is whole; what a killed process left there goes."""
     discard(folder)
     unfinished_name(folder).parent.mkdir(parents=True, exist_ok=True)
     return unfinished_name(folder)
@@ -180,14 +195,18 @@ def finish(folder: Path) -> None:
     _remove_if_empty(filled.parent)
 
 
-def replace_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Writes files of a folder that is whole, one after the other, each at once; its table is the caller's to mind."""
+def replace_card(folder: Path, text: str) -> bool:
+    """Puts a signed card in the place of a sealed folder's, at once; not so where that one is not as it was written."""
+    before = table(folder).get(CARD)
+    is_ours = before is not None and fault(folder / CARD, before) is None
+    if not (is_ours or _is_signed_card(folder, CARD)):
+        return False
     filled = unfinished(folder)  # beside the folder: a part of a file in it would be nobody's
     filled.mkdir()
-    for name, text in texts.items():
-        (filled / name).write_text(text, encoding="utf-8")
-        (filled / name).replace(folder / name)
+    (filled / CARD).write_text(signed(text), encoding="utf-8")
+    (filled / CARD).replace(folder / CARD)
     discard(folder)
+    return True
 
 
 @contextlib.contextmanager
@@ -200,10 +219,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _names(folder: Path) -> list[str]:
-    """Paths of all files of a folder within it but the table's; links are files."""
+    """Paths within a folder of all its files but the table; links are files."""
     found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = (path.relative_to(folder).as_posix() for path in found)
     return sorted(name for name in names if name != TABLE)
+
+
+def _foreign(folder: Path, files: Mapping[str, FileFacts]) -> list[str]:
+    """The files of a folder that are neither in a table nor a signed card."""
+    names = (name for name in _names(folder) if name not in files)
+    return [name for name in names if not _is_signed_card(folder, name)]
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -13,7 +13,6 @@ from jaxprune.files import parse_json, sealed, write_text
 from jaxprune.hf.fingerprint import Fingerprint, files_in
 from jaxprune.hf.hub import CONFIG_FILES, TERMS
 from jaxprune.hf.model import Model, check_model
-from jaxprune.hf.origin import CARD
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import exported_specs, to_stored
 from jaxprune.models import Params, family_of
@@ -73,7 +72,7 @@ class HfWriter:
             shutil.copyfile(file, self._unfinished / file.name)
         self._write_config()
         if card is not None:
-            write_text(self._unfinished / CARD, card)
+            write_text(self._unfinished / sealed.CARD, sealed.signed(card))
         sealed.finish(self._folder)
 
     def _write_config(self) -> None:

@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from jaxprune.files import read_regular
+from jaxprune.files import read_regular, sealed
 from jaxprune.hf.model import Model
 
-CARD = "README.md"
 _LONGEST = 200_000  # bytes of a card that are looked at; its front matter comes first
 _WORD = re.compile(r"[\w.+:-]{1,80}")
 _HUB_ID = re.compile(r"[\w.-]{1,100}(/[\w.-]{1,100})?")
@@ -35,7 +34,7 @@ class Origin(TypedDict):
 
 def origin_of(model: Model, name: str) -> Origin:
     """What is known of a model that was opened by a name: a folder or a hub id."""
-    card = _front_matter(model.folder / CARD)
+    card = _front_matter(model.folder / sealed.CARD)
     hub_id = _hub_id(model.folder, name)
     last = Path(
         os.path.abspath(Path(name).expanduser())

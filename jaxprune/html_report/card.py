@@ -1,7 +1,8 @@
-"""What was measured of a pruned run → the model card in its `hf/`, with accuracy by language and its intervals."""
+"""Evaluations of a pruned run → the model card in its `hf/`, with accuracy by language and its intervals."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 
 from jaxprune.evaluation.comparison import (
@@ -15,9 +16,10 @@ from jaxprune.evaluation.comparison import (
     comparison_method,
 )
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.hf import CARD
+from jaxprune.files import sealed
 from jaxprune.html_report.files import RunFiles, ScoredTask
-from jaxprune.runs import MODEL_DIGEST, Measured, has_card, model_card, replace_card
+from jaxprune.ledger import MODEL_DIGEST, has_card
+from jaxprune.runs import Measured, model_card
 from jaxprune.tables import (
     as_code,
     count,
@@ -35,7 +37,7 @@ from jaxprune.tables import (
 def refresh_card(
     run: RunFiles, before: RunFiles | None, comparison: Comparison | None
 ) -> str | None:
-    """Writes the card of a run anew, with what its evaluations say.
+    """Writes the card of a run anew, with the results of its evaluations.
 
     Args:
       run: that was pruned.
@@ -46,11 +48,15 @@ def refresh_card(
     """
     if not has_card(run.folder, run.config, run.report):
         return None
+    hf = run.folder / "hf"
+    file = hf / sealed.CARD
+    if not (os.access(run.folder, os.W_OK) and os.access(hf, os.W_OK)):
+        return f"left as it is: {file}: its folder may not be written"
     against = comparison if before is not None and _is_dense(run, before) else None
-    measured = _measured(run, against)
-    left = replace_card(run.folder, run.report, model_card(run.config, run.report, measured))
-    file = run.folder / "hf" / CARD
-    return f"written: {file}" if left is None else f"left as it is: {file}: {left}"
+    text = model_card(run.config, run.report, _measured(run, against))
+    if not sealed.replace_card(hf, text):
+        return f"left as it is: {file}: not as jaxprune wrote it"
+    return f"written: {file}"
 
 
 def _is_dense(run: RunFiles, before: RunFiles) -> bool:
@@ -96,13 +102,11 @@ def _about(method: ComparisonMethod, *, compared: bool) -> str:
 def _task(
     task: str, scored: ScoredTask, compared: TaskComparison | None, options: int | None
 ) -> Iterator[str]:
-    yield f"### {as_code(task)}"
-    yield ""
-    said = [f"Protocol {as_code(scored.protocol)}."] if scored.protocol else []
-    said += [f"Guessing reaches {percent(1 / options)}%."] if options else []
-    if said:
-        yield " ".join(said)
-        yield ""
+    yield from (f"### {as_code(task)}", "")
+    facts = [f"Protocol {as_code(scored.protocol)}."] if scored.protocol else []
+    facts += [f"Guessing reaches {percent(1 / options)}%."] if options else []
+    if facts:
+        yield from (" ".join(facts), "")
     if compared is None:
         header = ["language", "rows", "pruned", "95% interval"]
         rows = [
@@ -110,21 +114,11 @@ def _task(
             for language, figure in scored.languages.items()
         ]
     else:
-        header = [
-            "language",
-            "rows",
-            "dense",
-            "interval",
-            "pruned",
-            "interval",
-            "change",
-            "interval",
-            "",
-        ]
+        sides = ["dense", "interval", "pruned", "interval"]
+        header = ["language", "rows", *sides, "change", "interval", ""]
         rows = [_compared_row(*one) for one in compared.languages.items()]
         rows += [_mean_row(*one) for one in compared.means.items()]
-    yield from pipes(header, rows)
-    yield ""
+    yield from (*pipes(header, rows), "")
 
 
 def _compared_row(language: str, figure: LanguageComparison) -> list[str]:
@@ -148,25 +142,16 @@ def _perplexity(
     known = {code: figure for code, figure in measured.items() if "perplexity" in figure}
     if not known:
         return
-    yield "## Perplexity by language"
-    yield ""
     if compared:
         header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval"]
         rows = [
-            [
-                code,
-                count(one.tokens),
-                *map(number, one.perplexity),
-                fraction(one.ratio),
-                fractions(one.interval),
-            ]
+            [code, count(one.tokens), *map(number, one.perplexity), fraction(one.ratio), fractions(one.interval)]
             for code, one in compared.items()
-        ]
+        ]  # fmt: skip
     else:
         header = ["language", "tokens", "pruned"]
         rows = [
             [code, count(figure.get("tokens", 0)), number(figure["perplexity"])]
             for code, figure in known.items()
         ]
-    yield from pipes(header, rows)
-    yield ""
+    yield from ("## Perplexity by language", "", *pipes(header, rows), "")

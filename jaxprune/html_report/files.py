@@ -14,8 +14,9 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import MetricsFile, read_metrics
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy
 from jaxprune.files import Share, from_json, read_as, read_npz, sealed
+from jaxprune.ledger import Report, RunConfig, check_scored_model, read_report
 from jaxprune.passes import ActivationStats
-from jaxprune.runs import Report, RunConfig, check_scored_model, checkpoint, read_report
+from jaxprune.runs import checkpoint
 
 Arrays = dict[str, np.ndarray]
 

@@ -14,8 +14,8 @@ from jaxprune.html_report.figure import charts_row
 from jaxprune.html_report.files import Analysis
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
+from jaxprune.ledger import Sparsity
 from jaxprune.passes import ActivationStats
-from jaxprune.runs import Sparsity
 from jaxprune.runs.figures import magnitude_lines
 from jaxprune.tables import fraction, percent, tenths, times, whole
 

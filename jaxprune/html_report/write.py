@@ -21,7 +21,7 @@ from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section, page, write_page
 from jaxprune.html_report.plain import AFTER, BEFORE
-from jaxprune.runs import Asked, Report
+from jaxprune.ledger import CalibrationSettings, PruningSettings, Report
 from jaxprune.tables import count, percent
 
 FILE = "report.html"
@@ -173,16 +173,17 @@ def _facts(run: RunFiles) -> Markup | None:
     return tag("dl", *items, class_="facts") if items else None
 
 
-def _dropped(report: Report, how: Asked) -> str | None:
+def _dropped(report: Report, settings: PruningSettings) -> str | None:
     if "sparsity" not in report:
         return None
-    sparsity = how.get("sparsity")
+    sparsity = settings.get("sparsity")
     note = "" if sparsity is None else f" (asked: {100 * sparsity:g}%)"
     return f"{percent(report['sparsity']['overall'])}%{note}"
 
 
-def _calibration(report: Report, text: Asked) -> str | None:
+def _calibration(report: Report, settings: CalibrationSettings) -> str | None:
     counts = report.get("tokens") or {}
     tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
-    pair = f"{text['source']} → {text['target']}" if {"source", "target"} <= text.keys() else ""
+    known = {"source", "target"} <= settings.keys()
+    pair = f"{settings['source']} → {settings['target']}" if known else ""
     return "; ".join(part for part in (pair, tokens) if part) if counts else None

@@ -58,7 +58,10 @@ class PruneConfig:
           InputError: fields of `pruning` contradict each other.
         """
         how: dict[str, Any] = vars(self.pruning)
-        return Settings(**how, compat=self.compat, seed=self.seed, dtype=self.dtype)
+        return Settings(
+            **how, combine=self.calibration.combine, compat=self.compat, seed=self.seed,
+            dtype=self.dtype,
+        )  # fmt: skip
 
     def json(self) -> dict[str, Any]:
         """The fields by group, as config.json has them: in the order of their names."""

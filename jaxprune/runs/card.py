@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, TypedDict
+from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.calibration import KINDS, language
-from jaxprune.errors import one_line
-from jaxprune.files import Count, Scalar, from_json
+from jaxprune.calibration import COMBINATIONS, KINDS, SUM, language
+from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
 from jaxprune.planning import PruneConfig
-from jaxprune.pruning import CRITERIA, PROPAGATIONS
-from jaxprune.runs.records import Digests, Sparsity
+from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM
 from jaxprune.schema import check, fields_of
 from jaxprune.tables import as_code, count, percent, pipes
 
@@ -27,26 +25,24 @@ _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _TAGS = ("jaxprune", "pruned", "sparse")
 _UNSTRUCTURED = "unstructured"
 _SHORT = r"\w[\w.-]*(/\w[\w.-]*)?"  # an id of the hub or a name; of other paths only the last part is told
-_NOT_MEASURED = ("## Accuracy by language", "", "Not measured yet.", "")
-# What a card tells of a config.
+# The parts of a config and of a report that a card tells.
 _FIELDS = {
     path: field
     for path, field in fields_of(PruneConfig).items()
     if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
 }
-
-
-class _Report(TypedDict):
-    origin: Origin
-    sparsity: Sparsity
-    tokens: dict[str, Count]
-    digests: Digests
-    environment: dict[str, Scalar]
+# Fields that older configs have not, with the values that those runs went by.
+_NEW = {"pruning.allocation": UNIFORM.name, "calibration.combine": SUM.name}
+_ABOUT = (
+    f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
+    "Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024) and is not by the authors of that paper."
+)
+_REPORTED = ("origin", "sparsity", "tokens", "digests", "environment")
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What evaluations say of a pruned model.
+    """The results of evaluations of a pruned model.
 
     Attributes:
       lines: Markdown, sections of the second level.
@@ -72,30 +68,40 @@ def model_card(
     """
     from huggingface_hub import ModelCard  # late, for it takes as long as a tenth of JAX
 
-    asked, found = _asked(config), from_json(_Report, report, "report.json")
-    results = measured or Measured()
-    body = [
-        *_lead(asked, found),
-        *_how(asked, found),
-        *_sparsity(found["sparsity"]),
-        *(results.lines or _NOT_MEASURED),
-        *_loading(found["origin"]),
-        *_terms(found["origin"]),
-    ]
-    metadata = _metadata(asked, found["origin"], results.accuracy)
-    return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body) + "\n"))
-
-
-def _asked(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The fields of a config that a card tells, by path, each checked."""
-    flat = flatten_dict(dict(config), sep=".")
+    found = flatten_dict(dict(config), sep=".")
+    fields = found | {path: found.get(path, default) for path, default in _NEW.items()}
     for path, field in _FIELDS.items():
-        check(f"config.json: {path}", flat.get(path), field)
-    return flat
+        check(f"config.json: {path}", fields.get(path), field)
+    for name in _REPORTED:
+        if name not in report:
+            raise InputError(f"report.json: {name}: missing")
+    origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
+    facts = (f"- {name}: {value}" for name, value in _facts(fields, report))
+    shares = [
+        [as_code(name.removesuffix("/kernel")), percent(share)]
+        for name, share in sparsity["kernels"].items()
+    ]
+    body = [
+        *_lead(fields, origin, percent(sparsity["overall"]), "changed" in report["digests"]),
+        *_section("How it was pruned", [*facts, "", _ABOUT]),
+        *_section(
+            "Sparsity",
+            pipes(["kernel", "zeros, %"], [*shares, ["all", percent(sparsity["overall"])]]),
+        ),
+        *(results.lines or _section("Accuracy by language", ["Not measured yet."])),
+        *_section("How to load it", _loading(origin.get("has_tokenizer", False))),
+        *_section("Licence", _terms(origin)),
+    ]
+    metadata = _metadata(fields, origin, results.accuracy)
+    return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
+
+
+def _section(title: str, lines: Iterable[str]) -> list[str]:
+    return [f"## {title}", "", *lines, ""]
 
 
 def _metadata(
-    config: Mapping[str, Any], origin: Origin, accuracy: Mapping[str, Mapping[str, float]]
+    fields: Mapping[str, Any], origin: Origin, accuracy: Mapping[str, Mapping[str, float]]
 ) -> str:
     """Front matter; what is not known is not in it."""
     from huggingface_hub import EvalResult, ModelCardData
@@ -112,11 +118,11 @@ def _metadata(
     data = ModelCardData(
         base_model=base[0] if base and len(base) == 1 else base,
         base_model_relation=_RELATION if base else None,
-        language=origin.get("language") or _languages(config) or None,
+        language=origin.get("language") or _languages(fields) or None,
         library_name="transformers",
         pipeline_tag="text-generation",
-        tags=[*_TAGS, config["pruning.criterion"], config["pruning.pattern"]],
-        model_name=_title(config, origin) if results else None,
+        tags=[*_TAGS, fields["pruning.criterion"], fields["pruning.pattern"]],
+        model_name=_title(fields, origin) if results else None,
         eval_results=results or None,
         license=origin.get("license"),
         license_name=origin.get("license_name"),
@@ -125,17 +131,17 @@ def _metadata(
     return data.to_yaml()
 
 
-def _measures(config: Mapping[str, Any]) -> bool:
-    return bool(CRITERIA[config["pruning.criterion"]].measures)
+def _measures(fields: Mapping[str, Any]) -> bool:
+    return bool(METHODS[fields["pruning.criterion"]].needs)
 
 
-def _languages(config: Mapping[str, Any]) -> list[str]:
+def _languages(fields: Mapping[str, Any]) -> list[str]:
     """Codes of the calibration set."""
-    kind = KINDS[config["calibration.kind"]]
-    if not (kind.reads_text and _measures(config)):
+    kind = KINDS[fields["calibration.kind"]]
+    if not (kind.reads_text and _measures(fields)):
         return []
-    target = [config["calibration.target"]] if kind.translates else []
-    return [*dict.fromkeys([*config["calibration.source"].split(","), *target])]
+    target = [fields["calibration.target"]] if kind.translates else []
+    return [*dict.fromkeys([*fields["calibration.source"].split(","), *target])]
 
 
 def _plain(text: str) -> str:
@@ -143,19 +149,15 @@ def _plain(text: str) -> str:
     return re.sub(r"[*`\[\]<>|\\]", r"\\\g<0>", one_line(text))
 
 
-def _title(config: Mapping[str, Any], origin: Origin) -> str:
-    how = config["pruning.pattern"]
+def _title(fields: Mapping[str, Any], origin: Origin) -> str:
+    how = fields["pruning.pattern"]
     if how == _UNSTRUCTURED:
-        how = f"{100 * config['pruning.sparsity']:g}%"
-    return f"{PurePath(origin['name']).name}, pruned ({config['pruning.criterion']}, {how})"
+        how = f"{100 * fields['pruning.sparsity']:g}%"
+    return f"{PurePath(origin['name']).name}, pruned ({fields['pruning.criterion']}, {how})"
 
 
-def _lead(config: Mapping[str, Any], report: _Report) -> Iterator[str]:
-    origin = report["origin"]
-    yield f"# {_plain(_title(config, origin))}"
-    yield ""
-    named = as_code(origin["name"])
-    base = origin.get("base_model", [])
+def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: bool) -> Iterator[str]:
+    named, base = as_code(origin["name"]), origin.get("base_model", [])
     if origin["name"] in base:
         named = f"[{origin['name']}](https://huggingface.co/{origin['name']})"
     elif base:
@@ -164,74 +166,70 @@ def _lead(config: Mapping[str, Any], report: _Report) -> Iterator[str]:
         )
     else:
         named += ", a local folder of which no hub id is known,"
-    zeros = percent(report["sparsity"]["overall"])
-    yield (
-        f"{named} with {zeros}% of the weights in the linear layers of its blocks set to zero. Nothing was "
-        "trained: every other weight has the bits that it had. Embeddings, norms, biases and the head are those of "
-        "the dense model."
-    )
-    yield ""
-    pattern = config["pruning.pattern"]
-    if pattern == _UNSTRUCTURED:
-        yield "Zeros stay where the weights were: this model is as large as the dense one, and as fast."
-    else:
-        yield (
-            f"Zeros stay where the weights were, in the pattern {pattern}: this model is as large as the dense one, "
-            "and as fast without kernels that use the pattern."
+    pattern, speed = fields["pruning.pattern"], "as fast."
+    where = ": "
+    if pattern != _UNSTRUCTURED:
+        where, speed = (
+            f", in the pattern {pattern}: ",
+            "as fast without kernels that use the pattern.",
         )
-    yield ""
-
-
-def _how(config: Mapping[str, Any], report: _Report) -> Iterator[str]:
-    yield "## How it was pruned"
-    yield ""
-    yield from (f"- {name}: {value}" for name, value in _facts(config, report))
-    yield ""
+    yield from (f"# {_plain(_title(fields, origin))}", "")
+    others = "Nothing was trained: every other weight has the bits that it had. "
+    if is_changed:
+        others = f"The method {as_code(fields['pruning.criterion'])} gave new values to other weights there. "
     yield (
-        f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
-        "Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024) and is not by the authors of that paper."
+        f"{named} with {zeros}% of the weights in the linear layers of its blocks set to zero. {others}"
+        "Embeddings, norms, biases and the head are those of the dense model."
     )
     yield ""
+    yield f"Zeros stay where the weights were{where}this model is as large as the dense one, and {speed}"
+    yield ""
 
 
-def _facts(config: Mapping[str, Any], report: _Report) -> Iterator[tuple[str, str]]:
-    criterion = CRITERIA[config["pruning.criterion"]]
+def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    criterion = METHODS[fields["pruning.criterion"]]
     yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
-    if config["pruning.pattern"] == _UNSTRUCTURED:
-        yield "asked for", f"{percent(config['pruning.sparsity'])}% of the inputs of each output"
+    if fields["pruning.pattern"] == _UNSTRUCTURED:
+        yield "asked for", f"{percent(fields['pruning.sparsity'])}% of the inputs of each output"
     else:
-        kept, group = config["pruning.pattern"].split(":")
+        kept, group = fields["pruning.pattern"].split(":")
         yield "asked for", f"{kept}:{group}, of every {group} inputs of an output {kept} are kept"
-    if config["pruning.threshold"] != "row":
-        yield "threshold", as_code(config["pruning.threshold"])
-    if config["pruning.drop"] != "lowest":
-        yield "dropped", f"the {config['pruning.drop']} scores"
-    if _measures(config):
-        propagation = PROPAGATIONS[config["pruning.propagate"]]
+    if fields["pruning.threshold"] != "row":
+        yield "threshold", as_code(fields["pruning.threshold"])
+    if fields["pruning.drop"] != "lowest":
+        yield "dropped", f"the {fields['pruning.drop']} scores"
+    if (name := fields["pruning.allocation"]) != UNIFORM.name:
+        yield "sparsity by block", f"{as_code(name)}: {ALLOCATIONS[name].meaning}"
+    if _measures(fields):
+        propagation = PROPAGATIONS[fields["pruning.propagate"]]
         yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
-        yield "calibration set", _calibration(config)
+        yield "calibration set", _calibration(fields)
+        if (name := fields["calibration.combine"]) != SUM.name:
+            yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}"
         tokens = report["tokens"].items()
         yield "tokens in it", ", ".join(f"{count(number)} ({role})" for role, number in tokens)
     else:
         yield "calibration set", "none, this criterion needs no data"
-    yield "computed in", as_code(config["dtype"])
-    yield "seed", str(config["seed"])
-    if config["compat"] != "corrected":
-        yield "compat", f"{as_code(config['compat'])}: as the code of the paper's authors does it"
+    yield "computed in", as_code(fields["dtype"])
+    yield "seed", str(fields["seed"])
+    if fields["compat"] != "corrected":
+        yield "compat", f"{as_code(fields['compat'])}: as the code of the paper's authors does it"
     found = report["environment"]
     yield "versions", ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
     yield "SHA-256 of the masks", as_code(report["digests"]["masks"])
+    if "changed" in report["digests"]:
+        yield "SHA-256 of the changed weights", as_code(report["digests"]["changed"])
 
 
-def _calibration(config: Mapping[str, Any]) -> str:
-    kind = KINDS[config["calibration.kind"]]
-    data = config["calibration.data"]
+def _calibration(fields: Mapping[str, Any]) -> str:
+    kind = KINDS[fields["calibration.kind"]]
+    data = fields["calibration.data"]
     shown = as_code(data if re.fullmatch(_SHORT, data) else PurePath(data).name)
     if not kind.reads_text:
         return f"{kind.meaning}, {shown}"
-    source = ", ".join(map(_language, config["calibration.source"].split(",")))
-    pair = f"{source} → {_language(config['calibration.target'])}" if kind.translates else source
-    samples, shots = config["calibration.samples"], config["calibration.shots"]
+    source = ", ".join(map(_language, fields["calibration.source"].split(",")))
+    pair = f"{source} → {_language(fields['calibration.target'])}" if kind.translates else source
+    samples, shots = fields["calibration.samples"], fields["calibration.shots"]
     return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}"
 
 
@@ -239,42 +237,20 @@ def _language(tag: str) -> str:
     return f"{language(tag).name} ({tag})"
 
 
-def _sparsity(sparsity: Sparsity) -> Iterator[str]:
-    yield "## Sparsity"
-    yield ""
-    rows = [
-        [as_code(name.removesuffix("/kernel")), percent(s)]
-        for name, s in sparsity["kernels"].items()
-    ]
-    yield from _table(["kernel", "zeros, %"], [*rows, ["all", percent(sparsity["overall"])]])
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield from pipes(header, rows)
-    yield ""
-
-
-def _loading(origin: Origin) -> Iterator[str]:
-    yield "## How to load it"
-    yield ""
-    tokenizer = origin.get("has_tokenizer", False)
+def _loading(has_tokenizer: bool) -> Iterator[str]:
     yield "```python"
-    yield f"from transformers import AutoModelForCausalLM{', AutoTokenizer' if tokenizer else ''}"
+    yield f"from transformers import AutoModelForCausalLM{', AutoTokenizer' if has_tokenizer else ''}"
     yield ""
     yield 'name = "."  # this folder, or the id that it has on the hub'
     yield "model = AutoModelForCausalLM.from_pretrained(name)"
-    if tokenizer:
+    if has_tokenizer:
         yield "tokenizer = AutoTokenizer.from_pretrained(name)"
     yield "```"
-    yield ""
-    if tokenizer:
-        yield "The tokenizer is that of the dense model."
-        yield ""
+    if has_tokenizer:
+        yield from ("", "The tokenizer is that of the dense model.")
 
 
 def _terms(origin: Origin) -> Iterator[str]:
-    yield "## Licence"
-    yield ""
     if "license" in origin:
         name = origin.get("license_name")
         yield (

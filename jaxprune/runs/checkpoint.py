@@ -12,30 +12,39 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, Sharding
 
+from jaxprune.calibration import SetKey
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
-from jaxprune.files import from_json, read_json, sealed
+from jaxprune.files import Count, from_json, read_json, sealed
 from jaxprune.models import MaskTree, Params, named_leaves, path_name
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.runs.records import StatsAbout
 from jaxprune.schema import PATH, check, known_arguments
 
-# Where parameters lie: all alike, each as a tree like theirs says, or as a function of their paths does.
+# Where to put parameters: one sharding for all, a tree of them like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
-# Of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
+# Bytes of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
 
 
+class StatsAbout(TypedDict):
+    """Metadata of a checkpoint of statistics; older versions wrote `count` and `languages` in place of `sets`."""
+
+    sets: NotRequired[list[tuple[str, str, Count]]]  # kind, language, tokens
+    sites: list[tuple[str, str]]
+    count: NotRequired[dict[str, Count]]
+    languages: NotRequired[dict[str, dict[str, Count]]]
+
+
 class DamagedError(InputError):
-    """A checkpoint that is there and not as it was written."""
+    """A checkpoint that is not as it was written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +142,7 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     if (folder / "params").is_dir():
         params = _restore_tree(folder / "params", sharding)
     if (folder / "masks").is_dir():
-        masks = mask_algebra.unpack(_restore_masks(folder / "masks"))
+        masks = mask_algebra.unpack(restore_packed_masks(folder))
     return Checkpoint(params, masks, _restore_json(folder))
 
 
@@ -146,11 +155,11 @@ def restore_packed_masks(path: str | Path) -> PackedMasks:
     item = _whole(Path(path)) / "masks"
     if not item.is_dir():
         raise InputError(f"{path}: no masks in it")
-    return _restore_masks(item)
+    return PackedMasks.from_tree(_restore_tree(item, None))
 
 
 def _check_json(metadata: object) -> None:
-    """Refuses what JSON has not, before Orbax meets it on a thread that prints tracebacks."""
+    """Refuses values that JSON does not have, before Orbax meets them on a thread that prints tracebacks."""
     try:
         json.dumps(metadata)
     except (TypeError, ValueError, RecursionError) as error:
@@ -159,22 +168,16 @@ def _check_json(metadata: object) -> None:
         raise refusal("metadata", metadata, "a dict of JSON values")
 
 
-def _restore_masks(item: Path) -> PackedMasks:
-    return PackedMasks.from_tree(_restore_tree(item, None))
-
-
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
-    """Writes sums, counts, also those of languages, and the table of sites."""
-    metadata = {
-        "count": dict(stats.count),
-        "sites": [list(pair) for pair in stats.sites],
-        "languages": {role: dict(tokens) for role, tokens in stats.languages.items()},
-    }
-    _save(Path(path), {"sum_sq": stats.sum_sq}, metadata, overwrite=False)
+    """Writes the sums and tokens of each set, and the table of sites."""
+    sets = [(key.kind, key.language, int(stats.tokens[key])) for key in stats.sums]
+    metadata = {"sets": sets, "sites": [list(pair) for pair in stats.sites]}
+    sums = {str(number): sites for number, sites in enumerate(stats.sums.values())}
+    _save(Path(path), {"sums": sums}, metadata, overwrite=False)
 
 
 def restore_stats(path: str | Path) -> ActivationStats:
-    """Reads what `save_stats` wrote, onto the host; InputError where there is no whole checkpoint.
+    """Reads the statistics of `save_stats` onto the host; InputError where there is no whole checkpoint.
 
     Example:
       >>> import jaxprune as jp
@@ -188,9 +191,25 @@ def restore_stats(path: str | Path) -> ActivationStats:
     folder = _whole(Path(path))
     metadata = from_json(StatsAbout, _restore_json(folder), str(_metadata_file(folder)))
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
-    languages = metadata.get("languages", {})  # which older versions did not write
-    sums = _restore_tree(folder / "sum_sq", None)
-    return ActivationStats(sums, metadata["count"], sites, languages)
+    if "sets" not in metadata:
+        return _older_stats(folder, metadata, sites)
+    tokens = {SetKey(kind, language): number for kind, language, number in metadata["sets"]}
+    sums = _restore_tree(folder / "sums", None)
+    by_set = {key: sums[str(number)] for number, key in enumerate(tokens)}
+    return ActivationStats(by_set, tokens, sites)
+
+
+def _older_stats(
+    folder: Path, metadata: StatsAbout, sites: tuple[tuple[str, str], ...]
+) -> ActivationStats:
+    """Of a version that kept one sum of all languages of a role: a set whose language are their codes with commas."""
+    languages, sum_sq = metadata.get("languages", {}), _restore_tree(folder / "sum_sq", None)
+    keys = {role: SetKey(role, ",".join(languages.get(role, {}))) for role in sum_sq}
+    return ActivationStats.from_squares(
+        {keys[role]: sums for role, sums in sum_sq.items()},
+        {keys[role]: metadata["count"][role] for role in sum_sq},
+        sites,
+    )
 
 
 def _save(
@@ -198,7 +217,7 @@ def _save(
 ) -> None:
     """Orbax writes next to `folder`; an old one goes only when the new one is whole.
 
-    What is on the hosts is spread over all devices first: Orbax has each process write what its devices hold.
+    Arrays on the hosts are spread over all devices first: Orbax has each process write the shares of its devices.
     """
     folder = folder.absolute()
     unfinished = sealed.unfinished_name(folder)
@@ -233,7 +252,7 @@ def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Leaves nothing where writing failed, and makes one kind of error of what TensorStore says of files."""
+    """Leaves nothing where writing failed, and turns TensorStore's errors of files into OSError."""
     try:
         yield
     except Exception as error:
@@ -241,8 +260,8 @@ def _writing(folder: Path) -> Iterator[None]:
         if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
             raise
         reason = re.search(r"([^:]+) \[os_error_code=", str(error))
-        said = reason[1].strip() if reason else str(error)[:200]
-        raise OSError(f"{folder}: not written, {said}") from error
+        why = reason[1].strip() if reason else str(error)[:200]
+        raise OSError(f"{folder}: not written, {why}") from error
 
 
 def _check_files(folder: Path, item: str) -> None:
@@ -268,8 +287,8 @@ def _restore_tree(item: Path, sharding: Placement | None) -> Any:
         if sharding is None:
             args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), arrays)
         else:
-            lie = _shardings(sharding, arrays)
-            args = jax.tree.map(lambda one: ocp.ArrayRestoreArgs(sharding=one), lie)
+            shardings = _shardings(sharding, arrays)
+            args = jax.tree.map(lambda one: ocp.ArrayRestoreArgs(sharding=one), shardings)
         return handler.restore(item, args=ocp.args.PyTreeRestore(restore_args=args))
 
 
@@ -293,8 +312,8 @@ def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
     else:
         allowed = "a jax.sharding.Sharding, a tree of them, or a function from paths to them"
         raise refusal("sharding", sharding, allowed)
-    lie = [_fitting(place(name), name, leaf.shape) for name, leaf in names.items()]
-    return jax.tree.unflatten(jax.tree.structure(arrays), lie)
+    shardings = [_fitting(place(name), name, leaf.shape) for name, leaf in names.items()]
+    return jax.tree.unflatten(jax.tree.structure(arrays), shardings)
 
 
 def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:

@@ -1,43 +1,194 @@
-"""Pruned blocks → the files of a workdir, on a thread, one block behind the devices."""
+"""Pruned blocks → the folders of a workdir: a record for each, and the thread that fills them, one block behind.
+
+`OUTPUTS` is the one place that names them. Verifying, publishing, replacing and listing go through it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import jax
+
+from jaxprune.calibration import SetKey
 from jaxprune.devices import hosts
 from jaxprune.files import sealed
-from jaxprune.hf import HfWriter, Model, stack_layers
-from jaxprune.passes import SiteSums, stack
+from jaxprune.hf import HfWriter, Model, load, stack_layers
+from jaxprune.models import Params
+from jaxprune.passes import ActivationStats, Sums, stack
 from jaxprune.planning import PruneConfig
-from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
+from jaxprune.pruning import (
+    PackedMasks,
+    PrunedBlock,
+    hash_changed,
+    hash_masks,
+    hash_weights,
+)
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
+from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer
 from jaxprune.runs.resume import FinishedLayers
+
+
+@dataclasses.dataclass(frozen=True)
+class PrunedLayers:
+    """All layers of a run that is pruned.
+
+    Attributes:
+      kept: of every layer, kernel path → (kept weights, all weights).
+      masks: of all layers.
+      stats: None for criteria that measure nothing.
+      config: as config.json has it.
+      report: as report.json has it, as far as it is known before the folders are written.
+    """
+
+    kept: Sequence[Mapping[str, tuple[int, int]]]
+    masks: PackedMasks
+    stats: ActivationStats | None
+    config: Mapping[str, Any]
+    report: Mapping[str, Any]
+
+
+class Filling(NamedTuple):
+    """A folder in the making.
+
+    Attributes:
+      close: takes all layers, and leaves the folder sealed, or none where there is nothing to write.
+      add: takes the pruned blocks, one after the other.
+    """
+
+    close: Callable[[PrunedLayers], None]
+    add: Callable[[PrunedBlock], None] = lambda block: None
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """A folder that a run may write.
+
+    Attributes:
+      name: of the folder in the workdir.
+      fill: begins to fill the folder at a path; None where the config does not ask for it.
+      blocks: opens the weights of a finished folder, to be read by layer; None where there are none. All files are
+        verified by the digests of the folder's table; weights that this reads also by the masks.
+    """
+
+    name: str
+    fill: Callable[[Model, PruneConfig, Path], Filling | None]
+    blocks: Callable[[Path], Callable[[int], Params] | None] = lambda folder: None
+
+
+def _fill_checkpoint(model: Model, config: PruneConfig, folder: Path) -> Filling:
+    blocks: list[Params] = []
+
+    def add(block: PrunedBlock) -> None:
+        if config.output.params:
+            blocks.append(block.params)
+
+    def close(pruned: PrunedLayers) -> None:
+        params = None
+        if config.output.params:
+            ends = {part: model.source.part(part) for part in ("embed", "head")}
+            params = {**ends, "blocks": stack_layers(blocks)}
+        metadata = {"config": pruned.config, **pruned.report}
+        checkpoint.save(folder, params=params, packed_masks=pruned.masks, metadata=metadata)
+
+    return Filling(close, add)
+
+
+def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
+    params = checkpoint.restore(folder).params
+    if params is None:
+        return None
+    return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
+
+
+def _fill_stats(model: Model, config: PruneConfig, folder: Path) -> Filling:
+    def close(pruned: PrunedLayers) -> None:
+        if pruned.stats is not None:
+            checkpoint.save_stats(folder, pruned.stats)
+
+    return Filling(close)
+
+
+def _fill_hf(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
+    if not (config.output.hf and hosts.is_first()):
+        return None
+    writer = HfWriter(model, folder)
+
+    def close(pruned: PrunedLayers) -> None:
+        writer.copy_unpruned()
+        writer.close(model_card(pruned.config, pruned.report) if config.output.card else None)
+
+    return Filling(close, lambda block: writer.write_part(block.params, "blocks", block.layer))
+
+
+def _exported_blocks(folder: Path) -> Callable[[int], Params] | None:
+    return load(folder).block if folder.is_dir() else None
+
+
+def _fill_figures(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
+    if not (config.output.figures and hosts.is_first()):
+        return None
+
+    def close(pruned: PrunedLayers) -> None:
+        with sealed.whole_folder(folder) as filled:
+            figures.draw(filled, pruned.kept, pruned.stats)
+
+    return Filling(close)
+
+
+def _fill_layers(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
+    """Finished layers, of a run that changes weights: masks alone do not tell what it made of the dense model."""
+    if not hosts.is_first():
+        return None
+
+    def add(block: PrunedBlock) -> None:
+        if block.finished.changed:
+            folder.mkdir(exist_ok=True)
+            write_layer(layer_file(folder, block.layer), block.finished)
+
+    def close(pruned: PrunedLayers) -> None:
+        if folder.is_dir():
+            sealed.seal(folder)
+
+    return Filling(close, add)
+
+
+OUTPUTS: dict[str, Output] = {
+    output.name: output
+    for output in (
+        Output("checkpoint", _fill_checkpoint, _checkpointed_blocks),
+        Output("stats", _fill_stats),
+        Output("hf", _fill_hf, _exported_blocks),
+        Output("figures", _fill_figures),
+        Output(LAYERS, _fill_layers),
+    )
+}
 
 
 class Outputs:
     """Takes blocks as they are done and writes them on a thread, one behind the devices, into `finished.folder`.
 
-    Holds packed masks and sums of all layers and, with `output.params`, all parameters; the Hugging
-    Face folder goes to disk block by block.
+    Holds packed masks and sums of all layers; what else an output needs of a block it takes as the block comes.
     """
 
     def __init__(self, model: Model, config: PruneConfig, finished: FinishedLayers) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
-        self._sums: list[SiteSums] = []
+        self._sums: list[Sums] = []
         self._model = model
-        self._folder = finished.folder
         self._finished = finished
-        self._config = config.output
-        writes_hf = config.output.hf and hosts.is_first()
-        self._hf = HfWriter(model, finished.folder / "hf") if writes_hf else None
+        fillings = (
+            output.fill(model, config, finished.folder / name) for name, output in OUTPUTS.items()
+        )
+        self._fillings = [filling for filling in fillings if filling is not None]
         self._packed: list[PackedMasks] = []
-        self._kept_params: list[Any] = []
-        self._weights, self._masks = hashlib.sha256(), hashlib.sha256()
+        self._weights, self._masks, self._changed = (hashlib.sha256() for _ in range(3))
+        self._changes = False  # whether any weight that is kept has a new value
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._pending: Future[None] | None = None
 
@@ -46,8 +197,6 @@ class Outputs:
 
     def __exit__(self, *error: Any) -> None:
         self._pool.shutdown()
-        if self._hf is not None:
-            self._hf.__exit__(*error)
 
     def add(self, block: PrunedBlock) -> None:
         """Hands a block to the writer; waits while the one before is still being written."""
@@ -62,45 +211,37 @@ class Outputs:
     def _write(self, block: PrunedBlock) -> None:
         packed = PackedMasks.of(block.keep)
         if block.layer >= self._finished.layers:
-            self._finished.write(block.layer, packed, block.sums)
+            self._finished.write(block.layer, block.finished)
         hash_masks(self._masks, packed)
+        hash_changed(self._changed, block.finished.changed)
+        self._changes |= bool(block.finished.changed)
         hash_weights(self._weights, block.params)
-        if self._hf is not None:
-            self._hf.write_part(block.params, "blocks", block.layer)
+        for filling in self._fillings:
+            filling.add(block)
         self._packed.append(packed)
-        if self._config.params:
-            self._kept_params.append(block.params)
         self.kept.append(block.kept)
         self.seconds.append(block.seconds)
-        self._sums.append(block.sums)
+        self._sums.append(block.finished.sums)
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the pruned blocks' parameters and of the mask bits, in layer and path order."""
+        """SHA-256 of the pruned blocks' parameters, of mask bits, of changed weights if any, by layer and path."""
         self.wait()
-        return {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
+        digests = {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
+        return digests | ({"changed": self._changed.hexdigest()} if self._changes else {})
 
-    def close(self, report: Mapping[str, Any]) -> None:
-        """Writes what needs all layers: statistics, checkpoint, the rest of the Hugging Face folder."""
+    def close(
+        self, config: Mapping[str, Any], report: Mapping[str, Any], tokens: Mapping[SetKey, int]
+    ) -> None:
+        """Writes what needs all layers.
+
+        Args:
+          config, report: see `PrunedLayers`.
+          tokens: real ones of each set.
+        """
         self.wait()
-        if self._hf is not None:
-            self._hf.copy_unpruned()
-            self._hf.close(model_card(report["config"], report) if self._config.card else None)
         stats = None
         if self._sums[0]:
-            counts = report["tokens"], self._model.config, report.get("languages", {})
-            stats = stack(self._sums, *counts)
-            checkpoint.save_stats(self._folder / "stats", stats)
-        if self._config.figures and hosts.is_first():
-            figures.draw(self._folder / "figures", self.kept, stats)
-            sealed.seal(self._folder / "figures")
-        params = None
-        if self._config.params:
-            params = {
-                "embed": self._model.source.part("embed"),
-                "blocks": stack_layers(self._kept_params),
-                "head": self._model.source.part("head"),
-            }
+            stats = stack(self._sums, tokens, self._model.config)
         masks = PackedMasks.stack(self._packed)
-        checkpoint.save(
-            self._folder / "checkpoint", params=params, packed_masks=masks, metadata=report
-        )
+        for filling in self._fillings:
+            filling.close(PrunedLayers(self.kept, masks, stats, config, report))

@@ -8,27 +8,28 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune import charts
+from jaxprune import charts, ledger
 from jaxprune.calibration import (
     KINDS,
     Batch,
+    by_kind,
+    by_language,
     demonstrations,
     digest,
-    language_counts,
+    set_tokens,
     token_batches,
-    token_counts,
 )
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
-from jaxprune.hf import Model, load, origin_of
-from jaxprune.passes import ActivationStats
+from jaxprune.files import sealed
+from jaxprune.hf import Model, exported_digest, load, origin_of
+from jaxprune.passes import RUNNING, ActivationStats, order_of_sums
 from jaxprune.planning import PruneConfig, check_fits, plan_of
 from jaxprune.pruning import PrunedBlock, prune_blocks, summarise
-from jaxprune.runs.identity import agree, identity
-from jaxprune.runs.outputs import Outputs
-from jaxprune.runs.report import environment, peak_memory, print_summary
-from jaxprune.runs.resume import FinishedLayers, begun_with
-from jaxprune.runs.workdir import check_workdir, complete_run, publish
+from jaxprune.runs.environment import environment, peak_memory
+from jaxprune.runs.outputs import OUTPUTS, Outputs
+from jaxprune.runs.resume import FinishedLayers
+from jaxprune.runs.summary import print_summary
 
 
 def prune_from_config(
@@ -38,13 +39,13 @@ def prune_from_config(
 
     Args:
       config: validated (`jaxprune.config.validate`).
-      workdir: gets config.json, report.json, checkpoint/, stats/, hf/ and figures/, and while the job is
-        unfinished progress/. report.json comes last: a workdir with one is complete, and if it is of the same
-        job, nothing is done.
+      workdir: gets config.json, report.json and the folders of `OUTPUTS`, and while the job is unfinished
+        progress/. report.json comes last: a workdir with one is complete, and if it is of the same job, nothing
+        is done.
       overwrite: start afresh where an unfinished run was left, and replace a complete one when this one is.
 
     Returns:
-      What report.json holds.
+      The content of report.json.
 
     Raises:
       InputError: anything in config, model or data that does not fit, a run with another config, model or
@@ -53,11 +54,12 @@ def prune_from_config(
     """
     began = time.perf_counter()
     model = load(config.model, config.revision)
-    batches = calibration_batches(config, model) if config.settings.needs_statistics else []
-    summary = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
+    settings = config.settings
+    batches = calibration_batches(config, model) if settings.needs_statistics else []
+    report = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():
-        print_summary(config, summary, workdir)
-    return summary
+        print_summary(config, report, workdir)
+    return report
 
 
 def prune_to_workdir(
@@ -78,7 +80,7 @@ def prune_to_workdir(
       began: `time.perf_counter()` when the job began; now by default.
     """
     began = time.perf_counter() if began is None else began
-    check_workdir(workdir, model.folder)
+    ledger.check_workdir(workdir, model.folder, OUTPUTS)
     if config.output.params and model.mixed:
         raise InputError(
             f"output.params: {model.folder}: {model.mixed}, which one array of all layers cannot be; "
@@ -86,41 +88,47 @@ def prune_to_workdir(
         )
     if config.output.figures:
         charts.check_system()
-    about = identity(model, config, batches)  # reads the model's files once
-    agree(about)
-    if not overwrite and (complete := complete_run(workdir, about)):
+    mesh, settings = device_mesh(config.mesh.data, config.mesh.model), config.settings
+    is_running = any(one.reduction == RUNNING for one in settings.method.statistics)
+    running = order_of_sums(mesh) if is_running else None
+    identity = ledger.run_identity(
+        model, config.json(), batches, running
+    )  # reads the model's files once
+    ledger.agree(identity)
+    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         if hosts.is_first():
             print(f"{workdir} is complete; --overwrite makes it anew")
         return dict(complete)
-    mesh = device_mesh(config.mesh.data, config.mesh.model)
-    begun = None if overwrite else begun_with(workdir)
+    begun = None if overwrite else ledger.begun_with(workdir)
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
+    samples = plan.samples_per_device
     with (
-        FinishedLayers(workdir, about, plan.samples_per_device, overwrite) as finished,
+        ledger.unfinished_run(workdir, identity, samples, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
+        finished = FinishedLayers(folder)
         if hosts.is_first() and finished.layers:
             print(f"going on at layer {finished.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
         blocks = prune_blocks(
-            model, batches, config.settings, mesh=mesh, stats=stats, finished=finished.read,
-            samples_per_device=plan.samples_per_device, progress=hosts.is_first(),
+            model, batches, settings, mesh=mesh, stats=stats, finished=finished.read,
+            samples_per_device=samples, progress=hosts.is_first(),
         )  # fmt: skip
-        summary = _write_blocks(model, batches, config, blocks, finished)
+        report = _write_blocks(model, batches, config, blocks, finished)
         model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
-        summary["seconds"] = {"prepare": round(prepared, 3)} | summary["seconds"]
-        summary["seconds"]["total"] = round(time.perf_counter() - began, 3)
-        summary["compilation"] = compilation.rounded()
-        summary["peak_memory_bytes"] = peak_memory()
-        summary["identity"] = about
-        summary["models"] = {"dense": model.source.fingerprint.digest}
+        total = round(time.perf_counter() - began, 3)
+        report["seconds"] = {"prepare": round(prepared, 3), **report["seconds"], "total": total}
+        report["compilation"] = compilation.rounded()
+        report["peak_memory_bytes"] = peak_memory()
+        report["identity"] = identity
+        report["models"] = {"dense": model.source.fingerprint.digest}
+        if (folder / "hf").is_dir():
+            report["models"]["hf"] = exported_digest(sealed.table(folder / "hf"))
         if hosts.is_first():
-            resolved = config.json()
-            summary = publish(finished.folder, workdir, resolved, summary)
-        finished.remove()
-    return summary
+            report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
+    return report
 
 
 def _write_blocks(
@@ -130,8 +138,7 @@ def _write_blocks(
     blocks: Generator[PrunedBlock, None, None],
     finished: FinishedLayers,
 ) -> dict[str, Any]:
-    """Writes every block as it is pruned, and what needs all of them; what report.json tells of them."""
-    resolved = config.json()
+    """Writes every block as it is pruned, then what needs all of them; returns the part of report.json on them."""
     # blocks are closed at once when a write fails, so that the progress bar ends before the error is shown
     with (
         contextlib.closing(blocks),
@@ -146,24 +153,24 @@ def _write_blocks(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
         digests = outputs.digests() | {"calibration": digest(batches)}
-        summary = summarise(outputs.kept, outputs.seconds, token_counts(batches))
-        if languages := language_counts(batches):
-            summary["languages"] = languages
-        summary["digests"] = digests
-        summary["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
-        summary["origin"] = origin_of(model, config.model)
-        outputs.close({"config": resolved} | summary)
-    return summary
+        tokens = set_tokens(batches)
+        report = summarise(outputs.kept, outputs.seconds, by_kind(tokens))
+        if languages := by_language(tokens):
+            report["languages"] = languages
+        report["digests"] = digests
+        report["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
+        report["origin"] = origin_of(model, config.model)
+        outputs.close(config.json(), report, tokens)
+    return report
 
 
 def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
     """The calibration set that `config.calibration` describes."""
-    calibration = config.calibration
-    if not KINDS[calibration.kind].reads_text:
-        return token_batches(calibration.data, compat=config.compat)
+    fields, compat = config.calibration, config.compat
+    if not KINDS[fields.kind].reads_text:
+        return token_batches(fields.data, compat=compat)
     return demonstrations(
-        model.tokenizer, calibration.data, kind=calibration.kind, source=calibration.source,
-        target=calibration.target, shots=calibration.shots, samples=calibration.samples,
-        max_length=calibration.max_length, seed=config.seed, compat=config.compat,
-        code=calibration.code, lines=calibration.lines,
+        model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,
+        shots=fields.shots, samples=fields.samples, max_length=fields.max_length,
+        seed=config.seed, compat=compat, code=fields.code, lines=fields.lines,
     )  # fmt: skip

@@ -1,169 +1,40 @@
 """What an unfinished run has finished, kept layer by layer, so that the same command goes on at the next one.
 
-A layer's file holds its masks as bits and its sums. Pruned weights are not stored: they are the model's own under
-the masks. Neither are hidden states: the passes that made them run again, so that every bit is that of a run
-without interruption, on whatever number of devices.
+A layer's file holds its masks as bits, the weights that were changed and its sums. Other weights are not stored: they
+are the model's own under the masks. Neither are hidden states: the passes that made them run again, so that every bit
+is that of a run without interruption, on whatever number of devices.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import io
-import os
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TextIO
-
-import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices import hosts
-from jaxprune.errors import InputError
-from jaxprune.files import check_regular, read_as, read_npz, sealed, write_json
-from jaxprune.passes import SiteSums
-from jaxprune.pruning import FinishedLayer, PackedMasks
-from jaxprune.runs.identity import difference
-from jaxprune.runs.records import Begun, digest_of_rest
-
-FOLDER = "progress"
-_RUN, _LOCK = "run.json", "lock"
-# Files that say whose config.json a workdir has while a run takes the place of another: they stay until it is there.
-PUBLISHED = ("report.json", "config.json")
-# Folders of a workdir. They are filled in `progress` and put in their places when all of them are whole.
-OUTPUTS = ("checkpoint", "stats", "hf", "figures")
+from jaxprune.pruning import FinishedLayer
+from jaxprune.runs.layer_file import layer_file, read_layer, write_layer
 
 
 class FinishedLayers:
-    """The layers that a run has finished, in `<workdir>/progress`, which no other run may write at the same time.
-
-    Of several processes, which must all see the folder, the first one writes. As a context manager it holds the
-    folder's lock, and leaves no folder behind where no layer was finished.
-
-    Args:
-      workdir: of the run.
-      identity: of this run, see `identity`.
-      samples_per_device: how many a device takes at a time, which a run that goes on does not change.
-      overwrite: start afresh, whatever is there.
+    """The layers that a run has finished, in the folder of an `unfinished_run`.
 
     Attributes:
-      folder: where the run fills its outputs.
-      layers: how many are finished.
-
-    Raises:
-      InputError: another run writes there, or an unfinished one of another identity was left there (names
-        what differs).
+      folder: where the run fills its outputs too.
+      layers: how many were finished when it was opened.
     """
 
-    def __init__(
-        self,
-        workdir: Path,
-        identity: Mapping[str, Any],
-        samples_per_device: int,
-        overwrite: bool = False,
-    ) -> None:
-        self.folder = workdir / FOLDER
-        self._lock: TextIO | None = None
-        if hosts.is_first():
-            self._open(workdir, identity, samples_per_device, overwrite)
-        hosts.wait("progress")
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.layers = 0
         while self._file(self.layers).is_file():
             self.layers += 1
-        if hosts.any_of(not (self.folder / _RUN).is_file()):
-            raise InputError(f"--workdir: {workdir} is not the same folder on all hosts")
-
-    def _open(
-        self,
-        workdir: Path,
-        identity: Mapping[str, Any],
-        samples_per_device: int,
-        overwrite: bool,
-    ) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = self.folder / _LOCK
-        if lock.exists():
-            check_regular(lock)
-        self._lock = lock.open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if overwrite:
-                self._clear()
-            self._check(workdir, identity, samples_per_device)
-            self._clear_outputs()
-        except BlockingIOError:
-            self._lock.close()
-            raise InputError(
-                f"--workdir: another run is writing to {workdir}; allowed: another folder"
-            ) from None
-        except BaseException:
-            self._lock.close()
-            raise
-
-    def __enter__(self) -> FinishedLayers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._lock is None:
-            return
-        if kind is not None and not self._file(0).is_file():
-            self._clear()  # nothing to go on with
-            self._remove_folder()
-        self._lock.close()
-
-    def _clear(self) -> None:
-        """Takes away what a run keeps here, and nothing else."""
-        for file in (self.folder / _RUN, *self.folder.glob("layer_*.npz*")):
-            file.unlink(missing_ok=True)
-        self._clear_outputs()
-
-    def _clear_outputs(self) -> None:
-        for name in OUTPUTS:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-            sealed.discard(self.folder / name)
-
-    def _remove_folder(self) -> None:
-        (self.folder / _LOCK).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # something else is in it, and stays
-            self.folder.rmdir()
-
-    def _check(self, workdir: Path, identity: Mapping[str, Any], samples_per_device: int) -> None:
-        before = _begun(workdir)
-        if before is None:
-            self._clear()
-            about = {"identity": identity, "samples_per_device": samples_per_device}
-            write_json(self.folder / _RUN, {**about, "sha256": digest_of_rest(about)})
-        elif differs := difference(before.get("identity", {}), identity):
-            raise InputError(
-                f"--workdir: {workdir} holds an unfinished run with {differs}; "
-                "allowed: the same command, --overwrite (starts afresh), or another folder"
-            )
 
     def _file(self, layer: int) -> Path:
-        return self.folder / f"layer_{layer:05}.npz"
+        return layer_file(self.folder, layer)
 
-    def write(self, layer: int, masks: PackedMasks, sums: SiteSums) -> None:
+    def write(self, layer: int, finished: FinishedLayer) -> None:
         """Keeps a layer: on disk when this returns, whole or not at all. The first process does."""
-        if self._lock is None:
-            return
-        tree = {"bits": masks.to_records(), "sums": sums}
-        memory = io.BytesIO()
-        np.savez(memory, **flatten_dict(tree, sep="|"))
-        file = self._file(layer)
-        unfinished = file.with_suffix(".new")
-        with unfinished.open("wb") as out:
-            out.write(memory.getbuffer())
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(unfinished, file)
-        _sync(self.folder)
+        if hosts.is_first():
+            write_layer(self._file(layer), finished)
 
     def read(self, layer: int) -> FinishedLayer | None:
         """What was kept of a layer, or None.
@@ -171,47 +42,4 @@ class FinishedLayers:
         Raises:
           InputError: its file is damaged.
         """
-        if layer >= self.layers:
-            return None
-        file = self._file(layer)
-        try:
-            tree = unflatten_dict(read_npz(file), sep="|")
-            keep = PackedMasks.from_records(tree["bits"]).unpack()
-        except (InputError, KeyError, ValueError):
-            raise InputError(
-                f"{file}: damaged; allowed: --overwrite, which starts afresh"
-            ) from None
-        return FinishedLayer(keep, tree.get("sums", {}))
-
-    def remove(self) -> None:
-        """Takes the folder away: the run is complete."""
-        if self._lock is not None:
-            self._clear()
-            for name in PUBLISHED:
-                (self.folder / name).unlink(missing_ok=True)
-            self._remove_folder()
-
-
-def begun_with(workdir: Path) -> int | None:
-    """The samples of a device at a time that an unfinished run began with; None where there is none."""
-    return (_begun(workdir) or {}).get("samples_per_device")
-
-
-def _begun(workdir: Path) -> Begun | None:
-    """What run.json says; None where there is none, or nothing in it."""
-    file = workdir / FOLDER / _RUN
-    try:
-        begun = read_as(Begun, file) or None
-        if begun and "sha256" in begun and begun["sha256"] != digest_of_rest(begun):
-            raise InputError(f"{file}: {sealed.DAMAGED}")
-    except InputError as error:
-        raise InputError(f"{error}; allowed: --overwrite, which starts afresh") from None
-    return begun
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return read_layer(self._file(layer)) if layer < self.layers else None

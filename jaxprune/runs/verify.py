@@ -7,21 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from jaxprune.errors import InputError, one_line
-from jaxprune.hf import load
+from jaxprune.ledger import Report, file_faults, read_report
 from jaxprune.progress import progress_bar
-from jaxprune.pruning import PackedMasks, hash_masks, hash_weights, summarise
+from jaxprune.pruning import PackedMasks, hash_changed, hash_masks, hash_weights, summarise
 from jaxprune.runs import checkpoint
-from jaxprune.runs.records import Report
-from jaxprune.runs.workdir import file_faults, read_report
+from jaxprune.runs.layer_file import LAYERS, layer_file, read_layer
+from jaxprune.runs.outputs import OUTPUTS
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:
-    """What in a run is not as its report says; empty if all is.
+    """Lists where a run is not as its report says, a line each; empty if all is.
 
     Compares every file with its digest. Recounts the zeros of every mask and of every tensor of `hf/` and of the
     checkpoint's parameters, as far as there are any, one block at a time, and compares digests of these too.
@@ -49,9 +48,10 @@ def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
         yield f"checkpoint: {_line(error)}"
         return
     yield from (f"checkpoint: {fault}" for fault in _mask_faults(layers, report))
-    for name, read in (("hf", _exported), ("checkpoint", _checkpointed)):
+    yield from _changed_faults(run / LAYERS, layers, report)
+    for name, output in OUTPUTS.items():
         try:
-            block = read(run)
+            block = output.blocks(run / name)
             if block is not None:
                 of_weights = _weight_faults(block, layers, report, f"verify {name}", progress)
                 yield from (f"{name}: {fault}" for fault in of_weights)
@@ -63,33 +63,39 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _exported(run: Path) -> Callable[[int], Mapping[str, Any]] | None:
-    """Blocks of the Hugging Face folder."""
-    return load(run / "hf").block if (run / "hf").is_dir() else None
-
-
-def _checkpointed(run: Path) -> Callable[[int], Mapping[str, Any]] | None:
-    """Blocks of the checkpoint's parameters."""
-    params = checkpoint.restore(run / "checkpoint").params
-    if params is None:
-        return None
-    return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
-
-
 def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:
     digest = hashlib.sha256()
     kept = []
     for layer in layers:
         hash_masks(digest, layer)
         kept.append({p: (int(mask.sum()), mask.size) for p, mask in layer.unpack().items()})
-    said = report["digests"]["masks"]
-    if digest.hexdigest() != said:
-        yield _differ("masks", digest, said)
-    counted = summarise(kept, [], {})["sparsity"]
-    for key, value in flatten_dict(counted, sep="/").items():
-        said = flatten_dict(report["sparsity"], sep="/").get(key)
-        if said != value:
-            yield f"sparsity {key}: {value} by the masks, {said} in report.json"
+    recorded = report["digests"]["masks"]
+    if digest.hexdigest() != recorded:
+        yield _differ("masks", digest, recorded)
+    counted = flatten_dict(summarise(kept, [], {})["sparsity"], sep="/")
+    shares = flatten_dict(report["sparsity"], sep="/")
+    for key, value in counted.items():
+        if shares.get(key) != value:
+            yield f"sparsity {key}: {value} by the masks, {shares.get(key)} in report.json"
+
+
+def _changed_faults(folder: Path, layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:
+    """Of finished layers, which are there where the run changed weights."""
+    recorded, digest, masks = report["digests"].get("changed"), hashlib.sha256(), hashlib.sha256()
+    if recorded is None:
+        return
+    try:
+        for number in range(len(layers)):
+            finished = read_layer(layer_file(folder, number))
+            hash_changed(digest, finished.changed)
+            hash_masks(masks, PackedMasks.of(finished.keep))
+    except (InputError, OSError) as error:
+        yield f"{LAYERS}: {_line(error)}"
+        return
+    if digest.hexdigest() != recorded:
+        yield _differ(f"{LAYERS}: changed weights", digest, recorded)
+    if masks.hexdigest() != report["digests"]["masks"]:
+        yield _differ(f"{LAYERS}: masks", masks, report["digests"]["masks"])
 
 
 def _weight_faults(
@@ -110,10 +116,12 @@ def _weight_faults(
                 if wrong:
                     yield f"layer {number}, {path}: {wrong} weights are not 0 that the mask drops"
             bar.update()
-    said = report["digests"].get("weights")
-    if digest.hexdigest() != said:
-        yield _differ("weights", digest, said)
+    recorded = report["digests"].get("weights")
+    if digest.hexdigest() != recorded:
+        yield _differ("weights", digest, recorded)
 
 
-def _differ(what: str, digest: Any, said: str | None) -> str:
-    return f"{what}: SHA-256 {digest.hexdigest()[:16]}…, {(said or 'none')[:16]}… in report.json"
+def _differ(name: str, digest: Any, recorded: str | None) -> str:
+    return (
+        f"{name}: SHA-256 {digest.hexdigest()[:16]}…, {(recorded or 'none')[:16]}… in report.json"
+    )

@@ -13,7 +13,7 @@ from jaxprune.evaluation import named_tasks, protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.pruning import CRITERIA
+from jaxprune.pruning import CODE, METHODS
 
 # The criterion of each calibration on text: the paper's, or the one that compares with code.
 _CRITERION_BY_KIND = {
@@ -105,7 +105,7 @@ def _place(calibration: str) -> tuple[int, ...]:
     if calibration in _CRITERION_BY_KIND:
         kind = KINDS[calibration]
         return (2, kind.may_hold_code, kind.translates)
-    return (1, "seed" not in CRITERIA[calibration].options)  # what is drawn, then what is computed
+    return (1, "seed" not in METHODS[calibration].options)  # what is drawn, then what is computed
 
 
 def calibration_languages(config: Config) -> list[str]:
@@ -203,12 +203,21 @@ def variant_config(config: Config, variant: Variant) -> Config:
     """
     calibration, pruning = config.calibration, config.pruning
     if variant.sparsity is not None:
-        criterion = _CRITERION_BY_KIND.get(variant.calibration, variant.calibration)
+        criterion = _criterion(pruning.criterion, variant.calibration)
         pruning = replace(pruning, criterion=criterion, sparsity=variant.sparsity)
     if variant.language is not None:
         calibration = replace(calibration, kind=variant.calibration, source=variant.source)
     changed = replace(config, calibration=calibration, pruning=pruning, sweep=SweepFields())
     return consistent(changed, prunes=variant.sparsity is not None)
+
+
+def _criterion(chosen: str, calibration: str) -> str:
+    """How a variant is pruned: as the config says, where that measures what the calibration's kind holds."""
+    if calibration not in _CRITERION_BY_KIND:
+        return calibration
+    sets = METHODS[chosen].sets
+    fits = bool(sets) and (CODE in sets) == KINDS[calibration].may_hold_code
+    return chosen if fits else _CRITERION_BY_KIND[calibration]
 
 
 def check_sweep(config: Config) -> None:

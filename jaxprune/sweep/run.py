@@ -31,17 +31,15 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION, evaluate_translation
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
-from jaxprune.pruning import under_masks
-from jaxprune.runs import (
+from jaxprune.ledger import (
     MODEL_DIGEST,
     REPORT,
     check_workdir,
-    checkpoint,
     is_complete,
-    masked_digest,
-    prune_to_workdir,
+    pruned_digest,
     read_report,
 )
+from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
@@ -81,7 +79,8 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     planned = variants(config)
     if any(variant.calibration == LRP2 for variant in planned):
         check_data(config.evaluation.data)
-    check_workdir(workdir, Path(config.model).expanduser())  # a hub id is no folder, and passes
+    # a hub id is no folder, and passes
+    check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
     check_same_sweep(config, workdir)
     model = load(config.model, config.revision)
     digests = {"model": model.source.fingerprint.digest}
@@ -101,7 +100,7 @@ def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Job
     if variant.sparsity is None:
         scored = model.source.fingerprint.digest
     elif _is_pruned(folder):
-        scored = masked_digest(read_report(folder) or {})
+        scored = pruned_digest(read_report(folder) or {})
     return scored is not None and not _missing(folder, jobs_of_variant, scored)
 
 
@@ -188,7 +187,7 @@ class Runner:
         if variant.sparsity is not None:
             if not _is_pruned(folder):
                 self._prune(variant, folder)
-            model = under_masks(model, checkpoint.restore_packed_masks(folder / "checkpoint"))
+            model = pruned_model(model, folder)
         evaluations = jobs(variant, self._config)
         lacks = _missing(folder, evaluations, model.source.fingerprint.digest)
         missing = {name: evaluations[name] for name in lacks}

@@ -27,7 +27,7 @@ from jaxprune.evaluation.comparison import (
     shared_rows,
 )
 from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
-from jaxprune.runs import read_report
+from jaxprune.ledger import read_report
 from jaxprune.sweep.perplexities import perplexity_tables
 from jaxprune.sweep.plan import (
     DENSE,

@@ -52,7 +52,7 @@ print(json.dumps({
     "choices": {path: field.choices for path, field in FIELDS.items() if field.choices},
     "fields": {path: field.default for path, field in FIELDS.items()},
     "prune": {one.name: str(one.default) for one in inspect.signature(jp.prune).parameters.values()},
-    "settings": [str(jp.Settings()), jp.Settings().scores_by.name],
+    "settings": [str(jp.Settings()), jp.Settings().method.name],
     "sweep": {one.name: variant_config(config, one).pruning.criterion for one in variants(config)},
 }))
 """

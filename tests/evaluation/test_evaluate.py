@@ -19,7 +19,7 @@ from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.records import Scored
 from jaxprune.files import sealed, to_json
-from jaxprune.runs.resume import OUTPUTS
+from jaxprune.runs import OUTPUTS
 from nano import corpus
 
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")

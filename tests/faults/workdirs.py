@@ -8,7 +8,8 @@ from faults.fault import Fault, both, full_disk, limited, little_space
 from faults.place import GOOD_ROW
 
 from jaxprune.hf import shards
-from jaxprune.runs.resume import FinishedLayers
+from jaxprune.ledger import unfinished_run
+from jaxprune.runs import OUTPUTS
 
 ROWS = {
     "workdir is a file": Fault(
@@ -25,7 +26,7 @@ ROWS = {
         r"--workdir: .*workdir holds the model itself",
     ),
     "two runs in a workdir": Fault(
-        lambda p: both(p.keep(FinishedLayers(p.workdir, {"a": 1}, 2)), p.prune()),
+        lambda p: both(p.keep(unfinished_run(p.workdir, {"a": 1}, 2, OUTPUTS)), p.prune()),
         r"--workdir: another run is writing to .*workdir",
     ),
     "an unfinished run of another command": Fault(

@@ -15,11 +15,11 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import device_mesh, products
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.ledger.identity import difference, run_identity
 from jaxprune.models import SITES, modules
 from jaxprune.passes import blocks
 from jaxprune.planning import plan_from_config
 from jaxprune.planning.plan import print_plan
-from jaxprune.runs.identity import difference, identity
 
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints" / "bloom"
 
@@ -130,7 +130,7 @@ def test_a_run_is_another_one_where_products_are(multiplying):
     def records(dtype):
         config = base_config()
         config.update_from_flattened_dict({"model": str(model.folder), "dtype": dtype})
-        return both(multiplying, lambda: identity(model, validate(config), []))
+        return both(multiplying, lambda: run_identity(model, validate(config), []))
 
     assert difference(*records("bfloat16")) == "products 'bfloat16', now 'float32'"
     assert difference(*records("float32")) is None

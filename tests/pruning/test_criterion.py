@@ -204,7 +204,7 @@ def test_settings_hash_and_compare_by_what_they_score_with():
     assert len({own, Settings(), Settings(criterion="wanda"), Settings(criterion="random")}) == 3
     assert own != Settings(criterion=own.criterion)  # what it looks up may have changed
     assert Settings() == Settings(criterion="wanda") != Settings(criterion="random")
-    assert own.scores_by.name == "Scorer"
+    assert own.method.name == "Scorer"
     hash(Settings(criterion=jp.Criterion("own", "", wanda, measures=("code",))))
 
 

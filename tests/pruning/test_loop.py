@@ -377,7 +377,7 @@ def test_statistics_of_another_depth_are_refused(layers, model):
     xglm, batches = model("xglm"), [one_shape(sequences())]
     stats = jp.probe(xglm, batches, progress=False)
     other = jax.tree.map(lambda x: np.resize(x, (layers, *x.shape[1:])), stats.sum_sq)
-    stats = jp.ActivationStats(other, stats.count, stats.sites)
+    stats = jp.ActivationStats.from_squares(other, stats.count, stats.sites)
     settings = Settings(sparsity=0.5, propagate="dense")
     with pytest.raises(jp.InputError, match=f"stats: of {layers} layers; allowed: 3, as the model"):
         list(jp.prune_blocks(xglm, batches, settings, stats=stats, progress=False))

@@ -1,22 +1,25 @@
 """A card takes another one's place: the run stays whole, whatever ends the process, and nothing of others is lost."""
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from kills import Killed, killed_after
 
+import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json, sealed
+from jaxprune.ledger import read_report
+from jaxprune.ledger.workdir_json import content_digest
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.recard import replace_card
 from jaxprune.runs.verify import verify
-from jaxprune.runs.workdir import check_scored_model, read_report
 
 
 def job():
@@ -38,90 +41,122 @@ def run(finished, tmp_path):
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
+def as_older_versions_wrote_it(run, text):
+    """Puts the card into the table of files, without a digest of its own; report.json tells of table and card."""
+    (run / "hf" / "README.md").write_text(text)
+    table = read_json(run / "hf" / "files.json")
+    table["README.md"] = [*sealed.file_facts(run / "hf" / "README.md")]
+    (run / "hf" / "files.json").write_text(json.dumps(table, indent=2) + "\n")
+    report = read_json(run / "report.json") | {"card": table["README.md"]}
+    report["files"]["hf/files.json"] = [*sealed.file_facts(run / "hf" / "files.json")]
+    report["sha256"] = content_digest(report)
+    (run / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    return run
+
+
+@pytest.fixture(params=["new", "older"])
+def any_run(request, run):
+    """A run with its card outside the table of files, and one with the card in it, as older versions wrote it."""
+    return as_older_versions_wrote_it(run, "first\n") if request.param == "older" else run
+
+
 def recard(run, text):
-    """As scripts/report.py does."""
-    check_scored_model(run)
-    return replace_card(run, read_report(run), text)
+    return sealed.replace_card(run / "hf", text)
 
 
 def card(run):
     return (run / "hf" / "README.md").read_text()
 
 
-def test_a_run_with_another_card_is_the_same_whole_run(run, capsys):
-    before = read_json(run / "report.json")
-    files = {file for file in run.rglob("*") if file.is_file()}
-    for text in ("new é", "new é", "newer"):
-        assert recard(run, text) is None
-        assert card(run) == text
-        assert verify(run, progress=False) == []
-    assert {file for file in run.rglob("*") if file.is_file()} == files
-    after = read_json(run / "report.json")
-    differ = {name for name in after if after[name] != before.get(name)}
-    assert differ == {"files", "card", "sha256"}
-    prune_from_config(job(), run)  # nothing is made anew
+def test_the_last_line_of_a_card_has_the_digest_of_the_text_above(run):
+    text, last = re.fullmatch(r"(.*\n)(<!-- .* -->\n)", card(run), re.DOTALL).groups()
+    assert hashlib.sha256(text.encode()).hexdigest() in last
+    assert card(run) == sealed.signed(text)
+    assert "README.md" not in read_json(run / "hf" / "files.json")
+    assert "card" not in read_report(run)
+
+
+def test_a_run_with_another_card_is_the_same_whole_run(any_run, capsys):
+    files = {
+        file: file.read_bytes()
+        for file in any_run.rglob("*")
+        if file.is_file() and file.name != "README.md"
+    }
+    assert verify(any_run, progress=False) == []
+    for text in ("new é\n", "new é\n", "newer\n"):
+        assert recard(any_run, text)
+        assert card(any_run) == sealed.signed(text)
+        assert verify(any_run, progress=False) == []
+    after = {file: file.read_bytes() for file in any_run.rglob("*") if file.is_file()}
+    assert after == files | {any_run / "hf" / "README.md": sealed.signed("newer\n").encode()}
+    prune_from_config(job(), any_run)  # nothing is made anew
     assert "run is complete" in capsys.readouterr().out
-    assert card(run) == "newer"
-    prune_from_config(job(), run, overwrite=True)
-    assert card(run).startswith("---\n")
-    assert "card" not in read_json(run / "report.json")
-    assert verify(run, progress=False) == []
+    assert card(any_run) == sealed.signed("newer\n")
+    prune_from_config(job(), any_run, overwrite=True)
+    assert card(any_run).startswith("---\n")
+    assert verify(any_run, progress=False) == []
 
 
-def test_a_process_killed_at_any_line_leaves_what_verify_names_and_the_next_one_mends(
-    run, tmp_path, monkeypatch
+def test_a_process_killed_at_any_line_leaves_the_old_card_or_the_new_one(
+    any_run, tmp_path, monkeypatch
 ):
-    first = card(run)
+    first = card(any_run)
     for last in itertools.count():
         work, steps = tmp_path / f"killed {last}", iter(range(last))
-        shutil.copytree(run, work)
+        shutil.copytree(any_run, work)
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
             for owner, name in (
                 (Path, "mkdir"), (Path, "replace"), (Path, "rmdir"), (Path, "write_text"), (os, "replace"),
             ):  # fmt: skip
                 patch.setattr(owner, name, killed_after(steps, getattr(owner, name)))
-            recard(work, "second")
+            recard(work, "second\n")
             break
-        told = read_json(work / "report.json")["files"]["hf/files.json"]
-        whole = [*sealed.file_facts(work / "hf" / "files.json")] == told
-        assert (verify(work, progress=False) == []) == whole
-        assert card(work) in (first, "second")
-        for text in ("third", "fourth"):  # killed again, after the same number of steps
-            steps = iter(range(last))
-            with monkeypatch.context() as patch, contextlib.suppress(Killed):
-                for owner, name in ((Path, "replace"), (os, "replace")):
-                    patch.setattr(owner, name, killed_after(steps, getattr(owner, name)))
-                recard(work, text)
-        assert recard(work, "last") is None
-        assert card(work) == "last"
+        assert card(work) in (first, sealed.signed("second\n"))
+        assert verify(work, progress=False) == []
+        assert recard(work, "last\n")
+        assert card(work) == sealed.signed("last\n")
         assert verify(work, progress=False) == []
         assert not (work / sealed.UNFINISHED).exists()
-    assert last > 5
+    assert last > 4
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_card_that_somebody_changed_is_left(after, run):
+def test_a_card_that_somebody_changed_is_theirs(after, any_run):
     if after:
-        recard(run, "second")
-    (run / "hf" / "README.md").write_text("mine")
-    before = read_json(run / "report.json")
-    assert recard(run, "third") == "not as jaxprune wrote it"
-    assert card(run) == "mine"
-    assert read_json(run / "report.json") == before
-    (run / "hf" / "README.md").unlink()
-    assert recard(run, "third") == "not as jaxprune wrote it"
-    assert not (run / "hf" / "README.md").exists()
+        recard(any_run, "second\n")
+    file = any_run / "hf" / "README.md"
+    for edited in ("mine", card(any_run).replace("\n", " \n", 1), card(any_run) + "mine", ""):
+        file.write_text(edited)
+        assert not recard(any_run, "third\n")
+        assert card(any_run) == edited
+        [fault] = verify(any_run, progress=False)
+        assert fault.startswith("hf: README.md: ")
+    file.unlink()
+    assert not recard(any_run, "third\n")
+    assert not file.exists()
+    assert verify(any_run, progress=False) == ["hf: README.md: missing"]
 
 
-def test_damage_elsewhere_does_not_pass_for_right_afterwards(run):
+def test_a_card_that_somebody_changed_is_not_overwritten_with_the_run(run):
+    file = run / "hf" / "README.md"
+    file.write_text("mine")
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    with pytest.raises(jp.InputError, match=r"README\.md is there, which jaxprune did not write"):
+        prune_from_config(job(), run, overwrite=True)
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+
+
+def test_damage_elsewhere_stays_damage(run):
     config = run / "hf" / "config.json"
     config.write_text(config.read_text() + " ")
-    table = read_json(run / "hf" / "files.json")
-    assert recard(run, "second") is None
+    assert recard(run, "second\n")
     assert [*verify(run, progress=False)] == [
         "hf: config.json: damaged, its bytes are not those that were written"
     ]
+    table = read_json(run / "hf" / "files.json")
     table["config.json"] = [*sealed.file_facts(config)]  # somebody tells of it in the table
     (run / "hf" / "files.json").write_text(json.dumps(table, indent=2) + "\n")
-    assert recard(run, "third") == "files.json beside it is not as jaxprune wrote it"
-    assert card(run) == "second"
+    assert recard(run, "third\n")
+    assert [*verify(run, progress=False)] == [
+        "hf/files.json: damaged, its bytes are not those that were written"
+    ]

@@ -13,7 +13,7 @@ from jaxprune.evaluation.comparison.records import Evaluated, EvaluatedRun
 from jaxprune.evaluation.comparison.texts import perplexities
 from jaxprune.evaluation.scoring import Scored, check_scores
 from jaxprune.files import read_npz
-from jaxprune.runs import check_scored_model
+from jaxprune.ledger import check_scored_model
 
 
 def open_run(folder: Path) -> EvaluatedRun:

@@ -1,9 +1,9 @@
-"""What decides the bits of a run → one record: two runs with equal records make equal masks.
+"""All that decides the bits of a run → one record: two runs with equal records make equal masks.
 
-The content of the model's files, not their names or times, and of those that go into the Hugging Face folder as they
-are, as the tokenizer; the calibration set's tokens, not where the texts lie; the fields of the config that matter; the
-package's own code that computes; the versions and settings of what it computes with. What cannot change a bit is not in
-it: devices, hosts, free memory, reports.
+In it are the content of the model's files, not their names or times, and of files that go into the Hugging Face folder
+as they are, such as the tokenizer; the calibration set's tokens, not the place of the texts; the fields of the config
+that matter; the package's own code that computes; the versions and settings of the libraries that it computes with.
+Devices, hosts, free memory and reports are not in it, as they cannot change a bit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from jaxprune.devices import compiler_settings, hosts, platform, product_dtype
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
 from jaxprune.models import attention_path
-from jaxprune.planning import PruneConfig
 
 # Fields of the config that bits depend on, beside those that the calibration set's tokens stand for.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
@@ -31,40 +30,39 @@ _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 _NUMERIC = ("devices", "hf", "models", "passes", "pruning")
 
 
-def identity(
-    model: Model, config: PruneConfig, batches: Sequence[Batch]
+def run_identity(
+    model: Model, config: Mapping[str, Any], batches: Sequence[Batch], running: str | None = None
 ) -> dict[str, str | int | float | bool | None]:
-    """What must be the same for two runs to be one job, by name.
+    """The values, by name, that must be the same for two runs to be one job.
 
     Args:
       model: whose files are read here, as far as the user's cache does not know them.
-      config: validated.
+      config: as config.json has it.
       batches: the calibration set.
+      running: see `passes.order_of_sums`, of methods with running statistics.
     """
-    plain = config.json()
-    fields = {name: plain[name] for name in _FIELDS}
-    products = product_dtype(config.dtype)
+    products = product_dtype(config["dtype"])
+    fields = {name: config[name] for name in _FIELDS}
+    fields["calibration"] = {"combine": config["calibration"]["combine"]}
+    # the model's files, and those that the Hugging Face folder gets as they are
+    beside = exported_beside(model) if config["output"]["hf"] else {}
+    files = {**beside, **model.source.fingerprint.digests}
     return {
         **{f"config.{path}": value for path, value in flatten_dict(fields, sep=".").items()},
-        **{f"file {name}": sha for name, sha in _files(model, config).items()},
+        **{f"file {name}": sha256 for name, sha256 in files.items()},
         "calibration": digest(batches),
         "code": _code(),
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),
         "products": products,
         "attention": attention_path(model.config, products, platform()).name,
+        **({} if running is None else {"running sums": running}),
         **compiler_settings(),
     }
 
 
-def _files(model: Model, config: PruneConfig) -> Mapping[str, str]:
-    """Digests of the model's files, and of those that the Hugging Face folder gets as they are."""
-    beside = exported_beside(model) if config.output.hf else {}
-    return {**beside, **model.source.fingerprint.digests}
-
-
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """What of two records differs first, in words; None if they are equal."""
+    """The first difference of two records, in words; None if they are equal."""
     for name in [*now, *before]:
         if before.get(name) != now.get(name):
             return f"{name} {_short(before.get(name))}, now {_short(now.get(name))}"

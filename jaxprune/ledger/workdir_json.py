@@ -1,4 +1,4 @@
-"""The JSON files of a run's workdir, as who reads them may count on: a key may be missing, one that is there fits."""
+"""The JSON files of a workdir, as readers may count on them: a key may be missing, one that is there fits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from msgspec import Meta
 from jaxprune.files import Count, Hexadecimal, Scalar, Seconds, Share
 from jaxprune.hf import Origin
 
+REPORT, CONFIG = "report.json", "config.json"
+
 
 class Sparsity(TypedDict):
     """Shares of weights that were dropped."""
@@ -22,9 +24,10 @@ class Sparsity(TypedDict):
 
 
 class Digests(TypedDict):
-    """SHA-256 of what was computed, over all layers."""
+    """SHA-256 of all layers' masks and weights, and of the calibration set."""
 
     masks: Hexadecimal
+    changed: NotRequired[Hexadecimal]
     weights: NotRequired[Hexadecimal]
     calibration: NotRequired[Hexadecimal]
 
@@ -45,7 +48,7 @@ class Compiled(TypedDict):
 
 
 class Report(TypedDict, total=False):
-    """report.json. `card` is size and SHA-256 of a model card that was written anew after the run."""
+    """report.json."""
 
     sparsity: Sparsity
     tokens: dict[str, Count]
@@ -58,23 +61,27 @@ class Report(TypedDict, total=False):
     identity: dict[str, Scalar]
     models: Models
     origin: Origin
-    card: tuple[int, str]
     files: dict[str, tuple[int, str]]
     sha256: Hexadecimal
 
 
-class Asked(TypedDict, total=False):
-    """A group of config.json, as far as a page tells of it in words."""
+class PruningSettings(TypedDict, total=False):
+    """The group `pruning` of config.json, as far as readers use it."""
 
     criterion: str
     pattern: str
     sparsity: Share | None
+
+
+class CalibrationSettings(TypedDict, total=False):
+    """The group `calibration` of config.json, as far as readers use it."""
+
     source: str
     target: str
 
 
-class Written(TypedDict, total=False):
-    """The group `output` of config.json, as far as it is asked for later."""
+class OutputSettings(TypedDict, total=False):
+    """The group `output` of config.json, as far as readers use it."""
 
     card: bool
 
@@ -83,9 +90,9 @@ class RunConfig(TypedDict, total=False):
     """config.json."""
 
     model: str
-    pruning: Asked
-    calibration: Asked
-    output: Written
+    pruning: PruningSettings
+    calibration: CalibrationSettings
+    output: OutputSettings
 
 
 class Begun(TypedDict, total=False):
@@ -96,22 +103,14 @@ class Begun(TypedDict, total=False):
     sha256: Hexadecimal
 
 
-class StatsAbout(TypedDict):
-    """What a checkpoint of statistics holds beside its arrays."""
-
-    count: dict[str, Count]
-    sites: list[tuple[str, str]]
-    languages: NotRequired[dict[str, dict[str, Count]]]
-
-
-class Scored(TypedDict, total=False):
-    """What every metrics.json tells of the model and of what it was asked."""
+class ScoreOrigin(TypedDict, total=False):
+    """A metrics.json, as far as it tells which model was scored and what it was asked."""
 
     model_sha256: Hexadecimal | None
     identity: dict[str, Scalar]
 
 
-def digest_of_rest(record: Mapping[str, Any]) -> str:
-    """SHA-256 of what a record holds beside the digest itself, `sha256`."""
-    rest = {name: value for name, value in record.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+def content_digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 of the content of a record, but for the key that holds this digest, `sha256`."""
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

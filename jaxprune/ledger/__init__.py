@@ -1,0 +1,54 @@
+"""What a workdir says of itself: whose files they are, of which job, and whether all are as they were written."""
+
+from jaxprune.ledger.identity import agree, difference, run_identity
+from jaxprune.ledger.progress import PROGRESS, begun_with, unfinished_run
+from jaxprune.ledger.publish import check_workdir, publish
+from jaxprune.ledger.workdir import (
+    MODEL_DIGEST,
+    check_scored_model,
+    complete_run,
+    file_faults,
+    has_card,
+    is_complete,
+    pruned_digest,
+    read_report,
+    read_score_origin,
+)
+from jaxprune.ledger.workdir_json import (
+    CONFIG,
+    REPORT,
+    CalibrationSettings,
+    Compiled,
+    PruningSettings,
+    Report,
+    RunConfig,
+    Sparsity,
+)
+
+__all__ = [
+    "CONFIG",
+    "MODEL_DIGEST",
+    "PROGRESS",
+    "REPORT",
+    "CalibrationSettings",
+    "Compiled",
+    "PruningSettings",
+    "Report",
+    "RunConfig",
+    "Sparsity",
+    "agree",
+    "begun_with",
+    "check_scored_model",
+    "check_workdir",
+    "complete_run",
+    "difference",
+    "file_faults",
+    "has_card",
+    "is_complete",
+    "pruned_digest",
+    "publish",
+    "read_report",
+    "read_score_origin",
+    "run_identity",
+    "unfinished_run",
+]

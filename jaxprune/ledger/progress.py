@@ -1,0 +1,129 @@
+"""`<workdir>/progress`: one run at a time keeps its finished layers there, and its outputs until all are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxprune.devices import hosts
+from jaxprune.errors import InputError
+from jaxprune.files import check_regular, read_as, sealed, write_json
+from jaxprune.ledger.identity import difference
+from jaxprune.ledger.workdir_json import CONFIG, REPORT, Begun, content_digest
+
+PROGRESS = "progress"
+_RUN, _LOCK, _LAYERS = "run.json", "lock", "layer_*.npz"
+
+
+@contextlib.contextmanager
+def unfinished_run(
+    workdir: Path,
+    identity: Mapping[str, Any],
+    samples_per_device: int,
+    outputs: Iterable[str],
+    overwrite: bool = False,
+) -> Iterator[Path]:
+    """The folder of a run that begins or goes on, which no other run may write at the same time.
+
+    Of several processes, which must all see the folder, the first one writes. When the block ends, the folder goes;
+    after an error its finished layers stay, if there are any.
+
+    Args:
+      workdir: of the run.
+      identity: of the run, see `run_identity`.
+      samples_per_device: how many a device takes at a time, which a run that goes on does not change.
+      outputs: names of the folders that the run fills.
+      overwrite: start afresh, whatever is there.
+
+    Raises:
+      InputError: another run writes there, or an unfinished one of another identity was left there (names
+        what differs).
+    """
+    folder = workdir / PROGRESS
+    with contextlib.ExitStack() as stack:
+        if hosts.is_first():
+            stack.enter_context(_locked(workdir))
+            _begin(
+                workdir, {"identity": identity, "samples_per_device": samples_per_device}, overwrite
+            )
+            _clear_outputs(folder, outputs)
+            stack.push(lambda error, *_: _leave(folder, outputs, is_complete=error is None))
+        hosts.wait("progress")
+        if hosts.any_of(not (folder / _RUN).is_file()):
+            raise InputError(f"--workdir: {workdir} is not the same folder on all hosts")
+        yield folder
+
+
+@contextlib.contextmanager
+def _locked(workdir: Path) -> Iterator[None]:
+    """Holds the lock of the folder, which is made if it is not there."""
+    lock = workdir / PROGRESS / _LOCK
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    if lock.exists():
+        check_regular(lock)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"--workdir: another run is writing to {workdir}; allowed: another folder"
+            ) from None
+        yield
+
+
+def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
+    """Finds that an unfinished run is this one and may go on, or writes run.json of a new one."""
+    before = None if overwrite else _begun(workdir)
+    if before is None:
+        _clear_layers(workdir / PROGRESS)
+        write_json(workdir / PROGRESS / _RUN, {**begun, "sha256": content_digest(begun)})
+    elif differs := difference(before.get("identity", {}), begun["identity"]):
+        raise InputError(
+            f"--workdir: {workdir} holds an unfinished run with {differs}; "
+            "allowed: the same command, --overwrite (starts afresh), or another folder"
+        )
+
+
+def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
+    """Takes the folder away, or its outputs alone where there is something to go on with; files of others stay."""
+    _clear_outputs(folder, outputs)
+    if any(folder.glob(_LAYERS)) and not is_complete:
+        return
+    _clear_layers(folder)
+    for name in (_LOCK, *((REPORT, CONFIG) if is_complete else ())):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it is not empty
+        folder.rmdir()
+
+
+def _clear_layers(folder: Path) -> None:
+    """Takes away the record of an unfinished run and its layers."""
+    for file in (folder / _RUN, *folder.glob(_LAYERS), *folder.glob("layer_*.new")):
+        file.unlink(missing_ok=True)
+
+
+def _clear_outputs(folder: Path, outputs: Iterable[str]) -> None:
+    for name in outputs:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        sealed.discard(folder / name)
+
+
+def begun_with(workdir: Path) -> int | None:
+    """The samples of a device at a time with which an unfinished run began; None where there is no such run."""
+    return (_begun(workdir) or {}).get("samples_per_device")
+
+
+def _begun(workdir: Path) -> Begun | None:
+    """The content of run.json; None where there is no file, or nothing in it."""
+    file = workdir / PROGRESS / _RUN
+    try:
+        begun = read_as(Begun, file) or None
+        if begun and "sha256" in begun and begun["sha256"] != content_digest(begun):
+            raise InputError(f"{file}: {sealed.DAMAGED}")
+    except InputError as error:
+        raise InputError(f"{error}; allowed: --overwrite, which starts afresh") from None
+    return begun

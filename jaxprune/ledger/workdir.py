@@ -1,0 +1,149 @@
+"""A workdir → is its run complete, of which model are its scores, and is all as it was written?
+
+report.json comes last and holds the rest together: digests of config.json, of each folder's table of files, and of
+itself. So a workdir with one is complete, and a file that is not as it was written can be named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jaxprune.errors import InputError
+from jaxprune.files import read_as, sealed
+from jaxprune.hf import combined
+from jaxprune.ledger.identity import difference
+from jaxprune.ledger.workdir_json import (
+    CONFIG,
+    REPORT,
+    Report,
+    RunConfig,
+    ScoreOrigin,
+    content_digest,
+)
+
+_CHANGED = "changed since it was written"
+# The key of a metrics.json with the digest of the model that was scored.
+MODEL_DIGEST: Final = "model_sha256"
+
+
+def read_report(workdir: Path) -> Report | None:
+    """The content of report.json; None where there is no file, or nothing in it.
+
+    Raises:
+      InputError: a value of it is not what it should be; names it.
+    """
+    report = read_as(Report, workdir / REPORT) or None
+    if report is not None:
+        sealed.check_names(report.get("files", {}), workdir / REPORT)
+    return report
+
+
+def read_score_origin(folder: Path) -> ScoreOrigin:
+    """The model of the scores in a folder and what it was asked, by its metrics.json; empty where there is none.
+
+    Raises:
+      InputError: the file is broken.
+    """
+    return read_as(ScoreOrigin, folder / "metrics.json") or {}
+
+
+def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
+    """The report of a run of this identity that is complete; None where no run is.
+
+    Raises:
+      InputError: a run of another identity is; the report was changed, or a file is missing or of another size.
+    """
+    report = read_report(workdir)
+    if report is None:
+        return None
+    if differs := difference(report.get("identity", {}), identity):
+        raise InputError(
+            f"--workdir: {workdir} holds a complete run with {differs}; "
+            "allowed: --overwrite (replaces it), or another folder"
+        )
+    if wrong := next(file_faults(workdir, report, by_size=True), None):
+        raise InputError(f"--workdir: {workdir}: {wrong}; allowed: --overwrite (replaces the run)")
+    return report
+
+
+def is_complete(workdir: Path) -> bool:
+    """Whether a run is complete and all its files are as they were written, by their digests.
+
+    Raises:
+      InputError: report.json is broken.
+    """
+    report = read_report(workdir)
+    return report is not None and not any(file_faults(workdir, report))
+
+
+def has_card(workdir: Path, config: RunConfig, report: Report) -> bool:
+    """Whether a run wrote a model card, and its hf/ is still there."""
+    table = f"hf/{sealed.TABLE}"
+    is_asked = config.get("output", {}).get("card", False)
+    return is_asked and table in report.get("files", {}) and (workdir / table).is_file()
+
+
+def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iterator[str]:
+    """Files of a complete run that are missing, damaged or not its own, a line each.
+
+    Args:
+      by_size: read no more than the tables of files; of the others sizes are compared.
+    """
+    if report.get("sha256") != content_digest(report):
+        yield f"{REPORT}: {_CHANGED}"
+    for name, (size, sha256) in report.get("files", {}).items():
+        path = workdir / name
+        if wrong := sealed.fault(path, (size, sha256)):
+            yield f"{name}: {wrong}"
+        elif path.name == sealed.TABLE:
+            faults = sealed.faults(path.parent, by_size=by_size)
+            yield from (f"{path.parent.name}: {fault}" for fault in faults)
+    with contextlib.suppress(InputError):  # of a file that was changed, which is told above
+        has = has_card(workdir, read_as(RunConfig, workdir / CONFIG) or {}, report)
+        hf = workdir / "hf"
+        if has and not (hf / sealed.CARD).is_file() and sealed.CARD not in sealed.table(hf):
+            yield f"hf: {sealed.CARD}: missing"
+
+
+def check_scored_model(workdir: Path) -> None:
+    """Refuses a workdir whose scores are of another model than the one that was pruned into it, or not as written.
+
+    Raises:
+      InputError: names the scores. Or report.json is broken, or it or config.json was changed since a run wrote them.
+    """
+    report = read_report(workdir) or {}
+    _check_unchanged(workdir, report)
+    files = sorted(workdir.glob("*/metrics.json"))
+    for file in files:
+        sealed.check_whole(file.parent)
+    pruned = pruned_digest(report)
+    if pruned is None:
+        return
+    known = (report["models"].get("hf"), pruned)
+    for file in files:
+        scored = read_score_origin(file.parent).get(MODEL_DIGEST)
+        if scored is not None and scored not in known:
+            raise InputError(
+                f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one that {workdir / REPORT} "
+                "tells of; allowed: to evaluate the pruned model again, or the other one in a folder of its own"
+            )
+
+
+def _check_unchanged(workdir: Path, report: Report) -> None:
+    config, facts = workdir / CONFIG, report.get("files", {}).get(CONFIG)
+    if report.get("sha256") not in (None, content_digest(report)):
+        raise InputError(f"{workdir / REPORT}: {_CHANGED}; expected it as the run wrote it")
+    if facts is not None and config.exists() and sealed.fault(config, (facts[0], facts[1])):
+        raise InputError(f"{config}: {sealed.DAMAGED}")
+
+
+def pruned_digest(report: Report) -> str | None:
+    """The digest of the dense model with all that a run made of it; None where the report tells too little."""
+    models, digests = report.get("models"), report.get("digests")
+    if models is None or digests is None:
+        return None
+    changed = {"changed": digests["changed"]} if "changed" in digests else {}
+    return combined({"model": models["dense"], "masks": digests["masks"], **changed})

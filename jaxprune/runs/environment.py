@@ -1,0 +1,49 @@
+"""What a job ran on: versions, devices, memory."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from jaxprune.version import __version__
+
+VERSIONS = ("jax", "flax", "orbax-checkpoint", "transformers", "numpy")
+
+
+def environment(mesh: Mesh) -> dict[str, Any]:
+    """Versions and devices of this run."""
+    device = mesh.devices.flat[0]
+    return {
+        "jaxprune": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in VERSIONS},
+        "devices": f"{mesh.size} x {device.device_kind}",
+        "processes": jax.process_count(),
+    }
+
+
+def peak_memory() -> dict[str, int]:
+    """Bytes: the largest resident set of this process and, where the backend tells, of each device."""
+    peaks = {"host": _peak_resident()}
+    for device in jax.local_devices():
+        used = (device.memory_stats() or {}).get("peak_bytes_in_use")
+        if used is not None:
+            peaks[f"device {device.id}"] = used
+    return peaks
+
+
+def _peak_resident() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        # ru_maxrss would begin at the size of the process that started this one
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts KiB, on macOS bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,44 @@
+"""What a run wrote and measured → a short table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxprune.ledger import CONFIG, REPORT, Compiled
+from jaxprune.planning import PruneConfig
+from jaxprune.runs.outputs import OUTPUTS
+from jaxprune.tables import byte_size, count, named_values, percent, seconds
+
+
+def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path) -> None:
+    """The table at the end of a run."""
+    pruning, times = config.pruning, report["seconds"]
+    how = f"{pruning.criterion} {pruning.pattern}, propagate {pruning.propagate}"
+    stages = ", ".join(f"{name} {seconds(t)}" for name, t in times.items() if name != "total")
+    tokens = ", ".join(f"{role} {count(number)}" for role, number in report["tokens"].items())
+    peaks = report["peak_memory_bytes"]
+    overall, layers = report["sparsity"]["overall"], report["sparsity"]["layers"]
+    zeros, least, most = (
+        f"{percent(share, digits=2)}%" for share in (overall, min(layers), max(layers))
+    )
+    by_layer = f" (layers {least} to {most})" if least != most else ""
+    written = [name for name in (REPORT, CONFIG, *OUTPUTS) if (workdir / name).exists()]
+    rows = {
+        "model": config.model,
+        "pruned": how,
+        "sparsity": f"{zeros} of the blocks' kernels{by_layer}",
+        "tokens": tokens or "none (this criterion needs no calibration)",
+        "seconds": f"{seconds(times['total'])} ({stages})",
+        **({"compiled": _compiled(report["compilation"])} if "compilation" in report else {}),
+        "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
+        "written": ", ".join(sorted(str(workdir / name) for name in written)),
+    }
+    print("\n".join(["", *named_values(rows)]))
+
+
+def _compiled(compilation: Compiled) -> str:
+    programs, kept = compilation["programs"], compilation["kept"]
+    before = f"; {count(kept)} were kept from before" if kept else ""
+    return f"{count(programs)} programs, in {seconds(compilation['seconds'])} s of these{before}"
