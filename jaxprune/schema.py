@@ -93,7 +93,7 @@ def text(default: str | None, allowed: str, meaning: str = "") -> Any:
     return Field(allowed, is_text, default, meaning=meaning)
 
 
-def names(value: object, among: Iterable[str] | None = None) -> bool:
+def are_names(value: object, among: Iterable[str] | None = None) -> bool:
     """Whether a text holds names with commas between, each once, each of `among` or else a plain word."""
     parts = value.split(",") if isinstance(value, str) else []
     if among is not None and not {*parts} <= {*among}:

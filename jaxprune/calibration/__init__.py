@@ -23,9 +23,8 @@ from jaxprune.calibration.nano import text_place
 from jaxprune.calibration.texts import (
     aligned,
     chosen_languages,
-    hub_client,
+    hub_data_sets,
     hub_id,
-    hub_refusal,
     sentences,
 )
 
@@ -52,9 +51,8 @@ __all__ = [
     "digest",
     "from_arrays",
     "group_by_length",
-    "hub_client",
+    "hub_data_sets",
     "hub_id",
-    "hub_refusal",
     "language",
     "languages_field",
     "line_range",

@@ -13,7 +13,7 @@ from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.line_range import line_range
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, open_regular
-from jaxprune.schema import check, choice, config_record, fields_of, integer, names, rule, text
+from jaxprune.schema import are_names, check, choice, config_record, fields_of, integer, rule, text
 
 # JAX makes a key of the last 32 bits: a larger seed would give the masks of a smaller one.
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
@@ -35,7 +35,7 @@ class CalibrationFields:
     kind: str = choice(KINDS, "translation", "what is fed through the model")
     source: str = rule(
         "a language code such as fr, or several with commas, each once, as fr,ru,sw",
-        lambda value: names(value, _CODES),
+        lambda value: are_names(value, _CODES),
         "fr",
         _CODES,
         meaning="language (ISO 639-1, or 639-3 where that has none), or several with commas, which take turns: "
@@ -70,8 +70,8 @@ class CalibrationFields:
 FIELDS = fields_of(CalibrationFields)
 
 
-def check_languages(kind: str, source: str, target: str, samples: int) -> None:
-    """Refuses an unknown kind or language, one source twice or without a sample, and a translation into a source.
+def check_texts(kind: str, source: str, target: str, samples: int, code: object) -> None:
+    """Refuses an unknown kind or language, one source twice or without a sample, a translation into a source, no code.
 
     Args:
       source: codes with commas.
@@ -99,6 +99,10 @@ def check_languages(kind: str, source: str, target: str, samples: int) -> None:
     if any(_same_text(code, target) for code in codes):
         which = "the source" if len(codes) == 1 else f"one of the sources {source}"
         raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
+    if KINDS[kind].may_hold_code and code is None:
+        raise InputError(
+            f"calibration.code: not set; kind {kind} needs it; allowed: {FIELDS['code'].allowed}"
+        )
 
 
 def _same_text(one: str, other: str) -> bool:
@@ -135,11 +139,8 @@ def check_calibration(
                 f"pruning.criterion {criterion} needs code_ids as well"
             )
         return
-    check_languages(kind.name, calibration.source, calibration.target, calibration.samples)
-    if kind.may_hold_code and calibration.code is None:
-        raise InputError(
-            f"calibration.code: not set; kind {kind.name} needs it; allowed: {FIELDS['code'].allowed}"
-        )
+    source, target = calibration.source, calibration.target
+    check_texts(kind.name, source, target, calibration.samples, calibration.code)
 
 
 def _npz_names(path: str, kind: str) -> set[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.schema import names, rule
+from jaxprune.schema import are_names, rule
 
 
 @dataclass(frozen=True)
@@ -207,4 +207,4 @@ def language(code: str) -> Language:
 def languages_field(meaning: str) -> Any:
     """Codes of LANGUAGES with commas; not set: those of the data (`texts.chosen_languages`)."""
     allowed = "codes such as fr,de,sw, each once"
-    return rule(allowed, lambda value: names(value, LANGUAGES), meaning=meaning)
+    return rule(allowed, lambda value: are_names(value, LANGUAGES), meaning=meaning)

@@ -9,7 +9,7 @@ from jaxprune.analysis import AnalyzeConfig
 from jaxprune.calibration import KINDS, CalibrationFields, languages_field
 from jaxprune.evaluation import EvaluateConfig
 from jaxprune.pruning import METHODS
-from jaxprune.schema import Field, choice, config_record, fields_of, names, rule
+from jaxprune.schema import Field, are_names, choice, config_record, fields_of, rule
 
 # Variants of a sweep that are not pruned: the model as it is, and the one whose hidden states are moved.
 DENSE, LRP2 = "dense", "lrp2"
@@ -50,7 +50,7 @@ class SweepFields:
     )
     calibrations: str = rule(
         f"some of {', '.join(SWEEP_CALIBRATIONS)}, with commas between, each once",
-        lambda value: names(value, SWEEP_CALIBRATIONS),
+        lambda value: are_names(value, SWEEP_CALIBRATIONS),
         "dense,random,monolingual,translation,lrp2",
         meaning=f"some of {', '.join(f'`{name}`' for name in SWEEP_CALIBRATIONS)}",
     )

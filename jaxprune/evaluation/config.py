@@ -3,7 +3,7 @@
 from jaxprune.calibration import line_range
 from jaxprune.evaluation.tasks import PROTOCOLS
 from jaxprune.planning import PruneConfig
-from jaxprune.schema import choice, config_record, integer, names, rule, text
+from jaxprune.schema import are_names, choice, config_record, integer, rule, text
 
 # How long the weights stay on the devices: None where it is decided by whether they fit.
 RESIDENT = {"auto": None, "resident": True, "streamed": False}
@@ -21,7 +21,7 @@ class EvaluationFields:
     )
     languages: str | None = rule(
         "codes such as fr,de,sw, each once",
-        names,
+        are_names,
         meaning="codes with commas; not set: those of the task",
     )
     protocol: str | None = choice(
