@@ -63,6 +63,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("how", SETTINGS)
 def test_wanda_as_a_function_gives_the_masks_of_wanda(how, prune):
     own = prune(lambda kernel, norm: abs(kernel) * norm[:, None], **SETTINGS[how])
@@ -101,6 +102,7 @@ def test_block_by_block_with_arguments_of_any_name(prune, model):
             np.testing.assert_array_equal(keep, masks[path][block.layer])
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_function_gets_float32_whatever_the_dtype_on_the_device(dtype, prune):
     seen = set()

@@ -249,6 +249,7 @@ def test_kept_weights_keep_their_bits_and_the_model_is_left_alone(criterion, mod
         jax.tree.map(np.testing.assert_array_equal, result.params[part], before[part])
 
 
+@pytest.mark.instructions
 def test_bfloat16_on_the_device_leaves_stored_float32_weights_whole(model):
     xglm = model("xglm")
     result = jp.prune(
