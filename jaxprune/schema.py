@@ -7,9 +7,7 @@ What there may be more of is a record in a file of its own: `declared` finds the
 
 from __future__ import annotations
 
-import functools
 import importlib
-import inspect
 import math
 import numbers
 import os
@@ -19,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Annotated, Any, ParamSpec, TypeGuard, TypeVar
+from typing import Annotated, Any, TypeGuard, TypeVar
 
 from msgspec import Meta
 
@@ -35,8 +33,6 @@ Seconds = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Hexadecimal = Annotated[str, Meta(pattern="^[0-9a-f]+$", max_length=64)]  # a digest
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -170,23 +166,6 @@ def check(name: str, value: object, field: Field) -> None:
     """
     if not field.passes(value):
         raise refusal(name, value, field.allowed, choices=field.choices)
-
-
-def known_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The function, which refuses an argument of a name that it does not have: InputError hints at the closest."""
-    names = list(inspect.signature(function).parameters)
-
-    @functools.wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        for name in kwargs:
-            if name not in names:
-                hint = did_you_mean(name, names)
-                raise InputError(
-                    f"{function.__name__}: {name}: no such argument; allowed: {', '.join(names)}{hint}"
-                )
-        return function(*args, **kwargs)
-
-    return call
 
 
 def check_table(

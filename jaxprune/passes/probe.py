@@ -29,7 +29,7 @@ from jaxprune.passes.walk import (
     run_segment,
 )
 from jaxprune.progress import progress_bar
-from jaxprune.schema import check, integer, known_arguments
+from jaxprune.schema import check, integer
 
 # Samples that one device takes at a time. Two of 512 tokens fill a core's products; more would only
 # make the last, half-empty micro-batch dearer.
@@ -42,7 +42,6 @@ HALVES = ("/even", "/odd")
 SiteSums = dict[str, dict[str, np.ndarray]]  # role → site → Σ X², float32 [D]
 
 
-@known_arguments
 def probe(
     model: Model,
     batches: Sequence[Batch],

@@ -34,7 +34,6 @@ from jaxprune.pruning.criterion import Criterion, Function
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.summary import summarise
-from jaxprune.schema import known_arguments
 
 
 class FinishedLayer(NamedTuple):
@@ -85,7 +84,6 @@ class PruneResult:
     report: dict[str, Any]
 
 
-@known_arguments
 def prune(
     model: Model,
     batches: Sequence[Batch] = (),

@@ -26,7 +26,7 @@ from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.runs.records import StatsAbout
-from jaxprune.schema import PATH, check, known_arguments
+from jaxprune.schema import PATH, check
 
 # Where parameters lie: all alike, each as a tree like theirs says, or as a function of their paths does.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
@@ -53,7 +53,6 @@ class Checkpoint:
     metadata: dict[str, Any]
 
 
-@known_arguments
 def save(
     path: str | Path,
     *,
@@ -101,7 +100,6 @@ def save(
     _save(Path(path).expanduser(), given, dict(metadata or {}), overwrite)
 
 
-@known_arguments
 def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     """Reads a checkpoint on any number of devices.
 
