@@ -14,7 +14,7 @@ import scipy.stats
 from scipy.special import softmax
 
 from jaxprune.sweep import rebuild
-from jaxprune.sweep.records import SweepTables
+from jaxprune.sweep.tables_json import SweepTables
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "real_models.md").read_text(encoding="utf-8")

@@ -26,6 +26,14 @@ class Change(NamedTuple):
     significant: bool | None
 
 
+def change_in_points(
+    name: str, difference: float, interval: Sequence[float], significant: bool | None
+) -> Change:
+    """The change of a share, in percentage points."""
+    low, high = (100 * bound for bound in interval)
+    return Change(name, 100 * difference, low, high, significant)
+
+
 class Verdict(NamedTuple):
     """How a change is told: in words, as a mark of a chart, as a character, in two colours of the theme."""
 

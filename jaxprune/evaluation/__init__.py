@@ -15,11 +15,9 @@ from jaxprune.evaluation.evaluate import (
 from jaxprune.evaluation.fields import FIELDS
 from jaxprune.evaluation.folders import clear_folders
 from jaxprune.evaluation.identity import content_digests, identities
-from jaxprune.evaluation.records import TaskQuestions
 
 __all__ = [
     "FIELDS",
-    "TaskQuestions",
     "clear_folders",
     "content_digests",
     "evaluate_from_config",

@@ -16,7 +16,7 @@ from jaxprune.evaluation.fields import RESIDENT
 from jaxprune.evaluation.folders import TAKEN, clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
 from jaxprune.evaluation.identity import IDENTITY, identities
-from jaxprune.evaluation.records import PerplexityResult, TaskQuestions, TaskResult
+from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
     Scored,
@@ -27,7 +27,7 @@ from jaxprune.evaluation.scoring import (
     texts,
 )
 from jaxprune.evaluation.summary import Result, print_summary
-from jaxprune.evaluation.tasks import Question, languages_of, load_task, questions
+from jaxprune.evaluation.tasks import Question, TaskQuestions, languages_of, load_task, questions
 from jaxprune.evaluation.translation import (
     TRANSLATION,
     Sentences,

@@ -11,12 +11,12 @@ import numpy as np
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.identity import Identity
+from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
 from jaxprune.ledger import MODEL_DIGEST, OUTPUTS, difference, read_scored
 
-METRICS = "metrics.json"
 # What others write in a workdir, which no task may be called like.
 TAKEN = (*OUTPUTS, "progress", "analysis", "compare")
 

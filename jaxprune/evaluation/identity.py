@@ -7,9 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jaxprune.evaluation.records import TaskQuestions
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.tasks import Option
+from jaxprune.evaluation.tasks import Option, TaskQuestions
 from jaxprune.evaluation.translation import TRANSLATION, Sentences
 
 if TYPE_CHECKING:

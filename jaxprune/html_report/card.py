@@ -8,22 +8,21 @@ from jaxprune.evaluation.comparison import (
     Comparison,
     ComparisonMethod,
     LanguageComparison,
-    LanguageFigures,
     MeanComparison,
     PerplexityComparison,
     TaskComparison,
     comparison_method,
+    perplexity_rows,
 )
+from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.hf import CARD
-from jaxprune.html_report.files import RunFiles, ScoredTask
+from jaxprune.html_report.files import RunFiles
 from jaxprune.ledger import MODEL_DIGEST
 from jaxprune.runs import Measured, has_card, model_card, replace_card
 from jaxprune.tables import (
     as_code,
     count,
-    fraction,
-    fractions,
     interval,
     number,
     percent,
@@ -75,7 +74,7 @@ def _measured(run: RunFiles, against: Comparison | None) -> Measured:
     perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
     lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
     accuracy = {
-        task: {language: figure.accuracy for language, figure in scored.languages.items()}
+        task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}
         for task, scored in run.scored.items()
     }
     return Measured(lines, accuracy)
@@ -95,11 +94,12 @@ def _about(method: ComparisonMethod, *, compared: bool) -> str:
 
 
 def _task(
-    task: str, scored: ScoredTask, compared: TaskComparison | None, options: int | None
+    task: str, scored: MetricsFile, compared: TaskComparison | None, options: int | None
 ) -> Iterator[str]:
     yield f"### {as_code(task)}"
     yield ""
-    said = [f"Protocol {as_code(scored.protocol)}."] if scored.protocol else []
+    protocol = scored.get("protocol")
+    said = [f"Protocol {as_code(str(protocol))}."] if protocol else []
     said += [f"Guessing reaches {percent(1 / options)}%."] if options else []
     if said:
         yield " ".join(said)
@@ -107,8 +107,8 @@ def _task(
     if compared is None:
         header = ["language", "rows", "pruned", "95% interval"]
         rows = [
-            [language, count(figure.rows or 0), percent(figure.accuracy), interval(figure.interval)]
-            for language, figure in scored.languages.items()
+            [code, count(one.get("rows", 0)), percent(one["accuracy"]), interval(one["interval"])]
+            for code, one in scored["languages"].items()
         ]
     else:
         header = [
@@ -153,16 +153,7 @@ def _perplexity(
     yield ""
     if compared:
         header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval"]
-        rows = [
-            [
-                code,
-                count(one.tokens),
-                *map(number, one.perplexity),
-                fraction(one.ratio),
-                fractions(one.interval),
-            ]
-            for code, one in compared.items()
-        ]
+        rows = perplexity_rows(compared)
     else:
         header = ["language", "tokens", "pruned"]
         rows = [

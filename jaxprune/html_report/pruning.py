@@ -59,10 +59,7 @@ def mask_section(masks: MaskComparison) -> Section:
         f"({fraction(masks.independent)} if the masks knew nothing of each other). Kept: before "
         f"{percent(masks.density.a)}%, after {percent(masks.density.b)}%."
     )
-    kernels = [
-        (path.removeprefix("blocks/").removesuffix("/kernel"), 100 * share)
-        for path, share in masks.kernels.items()
-    ]
+    kernels = [(name, 100 * share) for name, share in masks.by_kernel.items()]
     line = Line("IoU", [100 * share for share in masks.layers])
     charts = charts_row(
         line_chart([line], title="IoU by layer, %", x_title="layer"),

@@ -14,7 +14,7 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_as, sealed, write_json
 from jaxprune.hf import combined, exported_digest
 from jaxprune.ledger.identity import difference
-from jaxprune.ledger.workdir_json import Report, Scored, digest_of_rest
+from jaxprune.ledger.workdir_json import MetricsIdentity, Report, digest_of_rest
 
 # Where an unfinished run fills its outputs.
 FOLDER = "progress"
@@ -40,13 +40,13 @@ def read_report(workdir: Path) -> Report | None:
     return report
 
 
-def read_scored(folder: Path) -> Scored:
+def read_scored(folder: Path) -> MetricsIdentity:
     """What the metrics.json in a folder of scores tells of the model and of what it was asked; empty where none is.
 
     Raises:
       InputError: the file is broken.
     """
-    return read_as(Scored, folder / "metrics.json") or {}
+    return read_as(MetricsIdentity, folder / "metrics.json") or {}
 
 
 def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:

@@ -96,7 +96,7 @@ class Begun(TypedDict, total=False):
     sha256: Hexadecimal
 
 
-class Scored(TypedDict, total=False):
+class MetricsIdentity(TypedDict, total=False):
     """What every metrics.json tells of the model and of what it was asked."""
 
     model_sha256: Hexadecimal | None

@@ -14,8 +14,8 @@ from jaxprune.files import read_as, write_json
 from jaxprune.schema import Hexadecimal, Scalar
 from jaxprune.sweep.page import write_sweep_page
 from jaxprune.sweep.plan import flat
-from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.tables import sweep_tables
+from jaxprune.sweep.tables_json import SweepTables
 from jaxprune.sweep.write import print_tables, write_tables
 
 CONFIG = "sweep.json"

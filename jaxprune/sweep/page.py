@@ -20,7 +20,7 @@ from jaxprune.html_report import (
     write_page,
 )
 from jaxprune.sweep import text
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     CalibrationRow,
     Cell,
     Mean,

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxprune.evaluation.comparison import Comparison, compare_perplexity
 from jaxprune.sweep.plan import Variant
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     DensePerplexity,
     PerplexityCell,
     PerplexityRow,

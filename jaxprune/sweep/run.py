@@ -11,7 +11,6 @@ from tqdm import tqdm
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.evaluation import (
-    TaskQuestions,
     clear_folders,
     content_digests,
     evaluate_perplexity,
@@ -25,9 +24,10 @@ from jaxprune.evaluation import (
     scorer_of,
     translations,
 )
-from jaxprune.evaluation.comparison import read_metrics
 from jaxprune.evaluation.generation import Generator
+from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.tasks import TaskQuestions
 from jaxprune.evaluation.translation import TRANSLATION, evaluate_translation
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
@@ -54,8 +54,8 @@ from jaxprune.sweep.plan import (
     variant_config,
     variants,
 )
-from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.steering import Steering, check_data
+from jaxprune.sweep.tables_json import SweepTables
 
 # Of a translation, as many as in the authors' script.
 NEW_TOKENS = 64

@@ -13,9 +13,9 @@ from ml_collections import ConfigDict
 
 from jaxprune.calibration import sentences
 from jaxprune.errors import InputError
-from jaxprune.evaluation import TaskQuestions, lrp2
+from jaxprune.evaluation import lrp2
 from jaxprune.evaluation.scoring import Scorer, question_scores
-from jaxprune.evaluation.tasks import Question, Source, Task, questions
+from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, questions
 from jaxprune.files import read_as, write_json
 from jaxprune.schema import Count, Share
 

@@ -23,10 +23,10 @@ from jaxprune.evaluation.comparison import (
     TaskComparison,
     compare_means,
     compare_runs,
-    read_metrics,
     read_run,
     shared_rows,
 )
+from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
 from jaxprune.ledger import read_report
 from jaxprune.sweep.perplexities import perplexity_tables
@@ -38,7 +38,7 @@ from jaxprune.sweep.plan import (
     task_names,
     variants,
 )
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     CalibrationFacts,
     CalibrationRow,
     Cell,
@@ -263,7 +263,7 @@ def _seconds(folders: Mapping[Variant, Path]) -> dict[str, float]:
     for folder in folders.values():
         report = read_report(folder)
         seconds = {} if report is None else {"prune": report.get("seconds", {}).get("total", 0.0)}
-        for file in sorted(folder.glob("*/metrics.json")):
+        for file in sorted(folder.glob(f"*/{METRICS}")):
             seconds[file.parent.name] = read_metrics(file.parent).get("seconds", 0.0)
         for stage, took in seconds.items():
             stages[stage] = round(stages.get(stage, 0.0) + took, 3)

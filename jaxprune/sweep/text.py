@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from jaxprune.config import MIX
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     CalibrationRow,
     Cell,
     DenseCell,

@@ -9,7 +9,7 @@ from jaxprune.evaluation.comparison import Comparison, TranslationLanguage
 from jaxprune.evaluation.scoring import ALPHA, holm
 from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.sweep.plan import Group, Variant
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     DenseTranslations,
     ScorePair,
     TranslationCell,

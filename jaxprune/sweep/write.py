@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import write_text
 from jaxprune.sweep import text
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     Cell,
     DenseCell,
     PerplexityTables,

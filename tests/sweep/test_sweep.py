@@ -34,8 +34,8 @@ from jaxprune.runs import checkpoint
 from jaxprune.sweep import calibration, kept, page, plan, run, steering
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
-from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.run import sweep_from_config
+from jaxprune.sweep.tables_json import SweepTables
 from jaxprune.tables import points
 
 ROOT = Path(__file__).parents[2]

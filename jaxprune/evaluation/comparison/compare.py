@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.errors import InputError, listed
-from jaxprune.evaluation.comparison.masks import compare_masks
-from jaxprune.evaluation.comparison.reading import open_run
-from jaxprune.evaluation.comparison.records import (
+from jaxprune.evaluation.comparison.compare_json import (
     Comparison,
     ComparisonMethod,
     Evaluated,
@@ -23,6 +21,8 @@ from jaxprune.evaluation.comparison.records import (
     Sides,
     TaskComparison,
 )
+from jaxprune.evaluation.comparison.masks import compare_masks
+from jaxprune.evaluation.comparison.reading import open_run
 from jaxprune.evaluation.comparison.texts import (
     compare_perplexities,
     compare_translations,

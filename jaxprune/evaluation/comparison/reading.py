@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison.metrics_files import read_metrics
-from jaxprune.evaluation.comparison.records import Evaluated, EvaluatedRun
+from jaxprune.evaluation.comparison.compare_json import Evaluated, EvaluatedRun
 from jaxprune.evaluation.comparison.texts import perplexities
+from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.evaluation.scoring import Scored, check_scores
 from jaxprune.files import read_npz
 from jaxprune.ledger import check_scored_model

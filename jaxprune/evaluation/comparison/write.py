@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxprune.evaluation.comparison.records import Comparison, ProbabilityComparison, Sides
+from jaxprune.evaluation.comparison.compare_json import Comparison, ProbabilityComparison, Sides
 from jaxprune.evaluation.comparison.table import (
     GROUPS,
     language_rows,

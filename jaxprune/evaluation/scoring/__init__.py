@@ -24,7 +24,8 @@ from jaxprune.evaluation.scoring.perplexity import (
     text_languages,
     texts,
 )
-from jaxprune.evaluation.scoring.records import (
+from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
+from jaxprune.evaluation.scoring.scores import (
     Difference,
     Interval,
     LanguageAccuracy,
@@ -33,7 +34,6 @@ from jaxprune.evaluation.scoring.records import (
     TaskMetrics,
     check_scores,
 )
-from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
 from jaxprune.evaluation.scoring.vocabulary import slices
 
 __all__ = [

@@ -21,6 +21,7 @@ ready tasks.
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = [
     "Option",
     "Question",
     "Task",
+    "TaskQuestions",
     "languages_of",
     "load_task",
     "questions",
@@ -57,6 +59,21 @@ class Question:
     options: tuple[Option, ...]
     label: int
     row: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskQuestions:
+    """A task, its questions by language under one protocol, and where their rows are from."""
+
+    task: Task
+    protocol: str
+    data: str
+    languages: Mapping[str, Sequence[Question]]
+
+    def of(self, codes: Sequence[str]) -> "TaskQuestions":
+        """The questions of some of its languages."""
+        chosen = {code: self.languages[code] for code in codes}
+        return dataclasses.replace(self, languages=chosen)
 
 
 def ready_tasks() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.translation.records import (
+from jaxprune.evaluation.translation.results import (
     ScoreComparison,
     SystemComparison,
     TranslationScores,

@@ -10,8 +10,9 @@ from typing import Any
 
 from jaxprune.devices import hosts
 from jaxprune.evaluation.generation import BATCH, Generator
+from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.translation.bleu import import_sacrebleu, translation_scores
-from jaxprune.evaluation.translation.records import (
+from jaxprune.evaluation.translation.results import (
     TRANSLATION,
     LanguageScores,
     TranslationProtocol,
@@ -89,7 +90,7 @@ def _write(
     with sealed.whole_folder(workdir / TRANSLATION) as folder:
         for code, sentences in languages.items():
             _write_rows(folder / f"{code}.jsonl", sentences, hypotheses[code])
-        write_json(folder / "metrics.json", result.json())
+        write_json(folder / METRICS, result.json())
 
 
 def _write_rows(path: Path, sentences: Sentences, hypotheses: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from scipy.stats import bootstrap
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
-from jaxprune.evaluation.comparison.records import Comparison, LeftOut, Sides
+from jaxprune.evaluation.comparison.compare_json import Comparison, LeftOut, Sides
 from jaxprune.evaluation.comparison.table import probability_table
 from jaxprune.evaluation.comparison.write import (
     comparison_csv,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, RankC, Scored
+from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, Perplexity, RankC, Scored
 from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.files import LEFT_OUT_IF_NONE, from_json, read_json, to_json, write_json
 
@@ -52,14 +52,6 @@ class Evaluated:
     parallel: bool = True
 
 
-class TextFigures(NamedTuple):
-    """Perplexity of a text: tokens, the perplexity, mean log-probabilities of its windows where they are known."""
-
-    tokens: int
-    perplexity: float
-    by_window: tuple[float, ...] = ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedRun:
     """A run, as far as it is compared.
@@ -73,7 +65,7 @@ class EvaluatedRun:
 
     name: str
     tasks: Mapping[str, Evaluated]
-    perplexity: Mapping[str, TextFigures]
+    perplexity: Mapping[str, Perplexity]
     folder: Path | None
 
 
@@ -142,18 +134,21 @@ class LanguageComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanComparison:
-    """The mean over languages; p has the bootstrap only, and nothing is corrected."""
+    """The mean over languages; p has the bootstrap only, and nothing is corrected.
 
+    The attributes of a `LanguageComparison` that a mean does not have are None.
+    """
+
+    rows: ClassVar[None] = None
+    f1: ClassVar[None] = None
+    gap_to_english: ClassVar[None] = None
+    rankc: ClassVar[None] = None
+    significant: ClassVar[None] = None
     accuracy: Sides[float]
     difference: float
     interval: Interval
     p: PValues
     probability: ProbabilityComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-
-    @property
-    def significant(self) -> None:
-        """Not said of a mean."""
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +173,11 @@ class TaskComparison:
         """The means that there are, by a short name."""
         means = {"mean": self.mean, "mean non-en": self.mean_non_english}
         return {name: mean for name, mean in means.items() if mean is not None}
+
+    @property
+    def figures(self) -> Mapping[str, LanguageComparison | MeanComparison]:
+        """Languages by code, and the means after them."""
+        return {**self.languages, **self.means}
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,14 @@ class MaskComparison:
     layers: tuple[float, ...]
     kernels: Mapping[str, float]
     density: Sides[float]
+
+    @property
+    def by_kernel(self) -> Mapping[str, float]:
+        """`kernels` by a short name."""
+        return {
+            path.removeprefix("blocks/").removesuffix("/kernel"): share
+            for path, share in self.kernels.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.scoring import Interval
 from jaxprune.files import from_json, read_json, to_json
 
@@ -102,7 +103,7 @@ class TranslationResult:
         Raises:
           InputError: the file is broken or lacks a key.
         """
-        file = run / TRANSLATION / "metrics.json"
+        file = run / TRANSLATION / METRICS
         values = read_json(file)
         if not values:
             return None
