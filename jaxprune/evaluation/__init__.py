@@ -1,9 +1,8 @@
 """A config and a model → scores, perplexity and translations of every language in a workdir."""
 
 from jaxprune.evaluation.evaluate import (
+    evaluate_all,
     evaluate_from_config,
-    evaluate_perplexity,
-    evaluate_task,
     facts,
     named_tasks,
     plain_texts,
@@ -14,15 +13,15 @@ from jaxprune.evaluation.evaluate import (
 )
 from jaxprune.evaluation.fields import FIELDS
 from jaxprune.evaluation.folders import clear_folders
-from jaxprune.evaluation.identity import content_digests, identities
+from jaxprune.evaluation.identity import Workload, content_digests, identities
 
 __all__ = [
     "FIELDS",
+    "Workload",
     "clear_folders",
     "content_digests",
+    "evaluate_all",
     "evaluate_from_config",
-    "evaluate_perplexity",
-    "evaluate_task",
     "facts",
     "identities",
     "named_tasks",

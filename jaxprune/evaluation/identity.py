@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jaxprune.evaluation.scoring import PERPLEXITY
@@ -20,19 +21,31 @@ IDENTITY = "identity"
 _CONTENT = "content "
 
 
-def identities(
-    tasks: Iterable[TaskQuestions],
-    texts: Mapping[str, str],
-    sentences: Mapping[str, Sentences],
-    config: ConfigDict,
-) -> dict[str, Identity]:
-    """Of all that a model is asked, by the folder of its scores; texts and sentences by language, empty for none."""
+@dataclass(frozen=True)
+class Workload:
+    """All that a model is evaluated on: tasks, and by language texts and sentences; empty for none."""
+
+    tasks: Sequence[TaskQuestions]
+    texts: Mapping[str, str]
+    sentences: Mapping[str, Sentences]
+
+    def of(self, languages: Mapping[str, Sequence[str]]) -> Workload:
+        """A part of it: some languages, by the folder of their scores."""
+        return Workload(
+            [one.of(languages[one.task.name]) for one in self.tasks if one.task.name in languages],
+            {code: self.texts[code] for code in languages.get(PERPLEXITY, ())},
+            {code: self.sentences[code] for code in languages.get(TRANSLATION, ())},
+        )
+
+
+def identities(workload: Workload, config: ConfigDict) -> dict[str, Identity]:
+    """The identity of everything that a model is asked, by the folder of its scores."""
     dtype = config.dtype
-    asked = {one.task.name: of_task(one, dtype) for one in tasks}
-    if texts:
-        asked[PERPLEXITY] = of_texts(texts, dtype)
-    if sentences:
-        asked[TRANSLATION] = of_translation(sentences, config.evaluation.beams, dtype)
+    asked = {one.task.name: of_task(one, dtype) for one in workload.tasks}
+    if workload.texts:
+        asked[PERPLEXITY] = of_texts(workload.texts, dtype)
+    if workload.sentences:
+        asked[TRANSLATION] = of_translation(workload.sentences, config.evaluation.beams, dtype)
     return asked
 
 

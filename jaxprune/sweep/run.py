@@ -8,13 +8,12 @@ from pathlib import Path
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.evaluation import (
+    Workload,
     clear_folders,
     content_digests,
-    evaluate_perplexity,
-    evaluate_task,
+    evaluate_all,
     facts,
     identities,
     named_tasks,
@@ -24,11 +23,8 @@ from jaxprune.evaluation import (
     scorer_of,
     translations,
 )
-from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.metrics_json import read_metrics
-from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.tasks import TaskQuestions
-from jaxprune.evaluation.translation import TRANSLATION, evaluate_translation
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.ledger import (
@@ -155,16 +151,10 @@ class Runner:
         self, config: ConfigDict, model: Model, workdir: Path, left: Sequence[Variant]
     ) -> None:
         self._config, self._model, self._workdir = config, model, workdir
-        self._tasks = {one.task.name: one for one in self._read_tasks()}
-        self._texts = (
-            plain_texts(config, perplexity_languages(config))
-            if config.evaluation.perplexity
-            else {}
-        )
-        self._sentences = (
-            translations(config, evaluation_languages(config))
-            if config.evaluation.translation
-            else {}
+        self._workload = Workload(
+            self._read_tasks(),
+            plain_texts(config, perplexity_languages(config)),
+            translations(config, evaluation_languages(config)),
         )
         reads_text = any(set_names(one) and not _is_pruned(workdir / one.name) for one in left)
         self._calibration_sets = CalibrationSets(config, model, workdir) if reads_text else None
@@ -181,7 +171,7 @@ class Runner:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what was read: sets of samples, and what each task asks in each language."""
-        asked = identities(self._tasks.values(), self._texts, self._sentences, self._config)
+        asked = identities(self._workload, self._config)
         sets = self._calibration_sets
         return (sets.digests() if sets else {}) | {
             f"{name} {code}": digest
@@ -200,11 +190,8 @@ class Runner:
         lacks = _missing(folder, evaluations, model.source.fingerprint.digest)
         missing = {name: evaluations[name] for name in lacks}
         clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
-        translated = missing.pop(TRANSLATION, None)
         if missing:
             self._evaluate(variant, model, folder, missing)
-        if translated:
-            self._translate(variant, model, folder, translated)
 
     def _prune(self, variant: Variant, folder: Path) -> None:
         sets = self._calibration_sets
@@ -215,33 +202,10 @@ class Runner:
         )  # fmt: skip
 
     def _evaluate(self, variant: Variant, model: Model, folder: Path, missing: Jobs) -> None:
-        scorer, score = scorer_of(model, self._config), None
-        tasks = [self._tasks[name].of(missing[name]) for name in missing if name != PERPLEXITY]
-        about = facts(self._config, model) | {"variant": variant.name}
+        config, score = self._config, None
+        scorer, workload = scorer_of(model, config), self._workload.of(missing)
+        about = facts(config, model) | {"variant": variant.name}
         if variant.calibration == LRP2:
-            steering = Steering(self._config, scorer, tasks, folder)
+            steering = Steering(config, scorer, workload.tasks, folder)
             score, about = steering.scores(), about | {"layers": steering.pairs}
-        for one in tasks:
-            evaluate_task(scorer, one, folder, about, score)
-        if codes := missing.get(PERPLEXITY):
-            texts = {code: self._texts[code] for code in codes}
-            about_text = about | {"data": self._config.evaluation.perplexity}
-            evaluate_perplexity(scorer, texts, folder, about_text)
-
-    def _translate(
-        self, variant: Variant, model: Model, folder: Path, codes: Sequence[str]
-    ) -> None:
-        config = self._config
-        mesh = device_mesh(**config.mesh)
-        about = facts(config, model) | {
-            "variant": variant.name,
-            "data": config.evaluation.translation,
-        }
-        evaluate_translation(
-            Generator(model, dtype=config.dtype, mesh=mesh),
-            {code: self._sentences[code] for code in codes},
-            folder,
-            beams=config.evaluation.beams,
-            max_new_tokens=NEW_TOKENS,
-            about=about,
-        )
+        evaluate_all(scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS)

@@ -69,7 +69,7 @@ class Steering:
         self.pairs = self._chosen(tasks, folder / PAIRS)
 
     def scores(self) -> Callable[..., Float[np.ndarray, "R C"]]:
-        """What `evaluate_task` takes as `score`; the target language stays as it is."""
+        """The function that `evaluate_all` takes as `score`; the target language stays as it is."""
 
         def score(
             code: str, rows: Sequence[Question], protocol: str, name: str

@@ -22,6 +22,7 @@ from scipy.stats import binomtest
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
+from jaxprune.evaluation import evaluate
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.evaluation.translation.bleu import translation_scores
@@ -326,15 +327,15 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     masks = (file for file in (tmp_path / "random-0.5" / "checkpoint").rglob("*") if file.is_file())
     flip(max(masks, key=lambda file: file.stat().st_size))
     flip(tmp_path / "dense" / "nano_nli" / "en.npz")
-    real, calls = run.evaluate_task, []
+    real, calls = evaluate.score_task, []
 
-    def stops(scorer, asked, folder, *rest):
-        calls.append(f"{folder.name}/{asked.task.name}")
+    def stops(scorer, asked, about, *rest):
+        calls.append(f"{about['variant']}/{asked.task.name}")
         if calls[-1] == "translation-fr-0.5/nano_reviews":
             raise KeyboardInterrupt
-        return real(scorer, asked, folder, *rest)
+        return real(scorer, asked, about, *rest)
 
-    monkeypatch.setattr(run, "evaluate_task", stops)
+    monkeypatch.setattr(evaluate, "score_task", stops)
     with pytest.raises(KeyboardInterrupt):
         sweep_from_config(job(), tmp_path)
     assert calls == [
@@ -347,9 +348,9 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     assert "translation-fr-0.5/nano_nli/fr.npz" in half
 
     calls.clear()
-    monkeypatch.setattr(run, "evaluate_task", lambda *args: (calls.append(args), real(*args))[1])
+    monkeypatch.setattr(evaluate, "score_task", lambda *args: (calls.append(args), real(*args))[1])
     sweep_from_config(job(), tmp_path)
-    names = [f"{folder.name}/{asked.task.name}" for _, asked, folder, *_ in calls]
+    names = [f"{about['variant']}/{asked.task.name}" for _, asked, about, *_ in calls]
     assert names == ["translation-fr-0.5/nano_reviews", "lrp2/nano_nli", "lrp2/nano_reviews"]
     assert contents(tmp_path) == contents(workdir)
 
@@ -587,11 +588,19 @@ def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch
 
 def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch, tmp_path):
     shutil.copytree(own[0], tmp_path / "sweep")
-    asked, real = [], run.evaluate_task
-    monkeypatch.setattr(
-        run, "evaluate_task", lambda *args: (asked.append((args[2].name, [*args[1].languages])), real(*args))[1]
-    )  # fmt: skip
-    monkeypatch.setattr(run, "evaluate_perplexity", lambda *args: asked.append(args[2].name))
+    asked = []
+
+    def noted(real, codes_of):
+        def call(scorer, one, about, *rest):
+            asked.append((about["variant"], [*codes_of(one)]))
+            return real(scorer, one, about, *rest)
+
+        return call
+
+    tasks = noted(evaluate.score_task, lambda one: one.languages)
+    monkeypatch.setattr(evaluate, "score_task", tasks)
+    texts = noted(evaluate.measure_perplexity, lambda by_language: by_language)
+    monkeypatch.setattr(evaluate, "measure_perplexity", texts)
     found = run.jobs(Variant("translation", "fr", 0.5), job(**OWN | {"sweep.evaluate": "all"}))
     assert found == {"nano_nli": ["en", "fr", "sw"], "perplexity": ["en", "fr", "sw"]}
     only = job(**OWN | {"sweep.evaluate": "all"})
@@ -601,7 +610,7 @@ def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch,
     runner = run.Runner(only, jp.load(NANO), tmp_path / "sweep", left)
     for variant in left:
         runner.make(variant)
-    assert asked == [("translation-fr-0.5", ["en", "fr", "sw"]), "translation-fr-0.5"]
+    assert asked == [("translation-fr-0.5", ["en", "fr", "sw"])] * 2
 
 
 # One probe for all sparsities and criteria.

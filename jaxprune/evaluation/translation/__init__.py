@@ -10,6 +10,7 @@ from jaxprune.evaluation.translation.results import (
     TranslationResult,
 )
 from jaxprune.evaluation.translation.sentences import (
+    NEW_TOKENS,
     Pair,
     Sentences,
     languages,
@@ -19,6 +20,7 @@ from jaxprune.evaluation.translation.sentences import (
 )
 
 __all__ = [
+    "NEW_TOKENS",
     "TRANSLATION",
     "LanguageScores",
     "Pair",
