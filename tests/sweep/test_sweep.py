@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 from faults.place import flip
+from run_json import read_record
 from run_scripts import run_here
 from scipy.special import softmax
 from scipy.stats import binomtest
@@ -195,7 +196,7 @@ def test_csv_and_markdown_hold_the_cells(done):
     low, high = cell.interval
     expected = f"{100 * cell.accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     assert f"| translation 50% | – | {expected} |" in text
-    assert SweepTables.read(workdir) == found
+    assert read_record(SweepTables, workdir / "tables.json") == found
 
 
 TABLES_JSON = {
@@ -523,7 +524,7 @@ def test_what_was_not_asked_is_empty_in_every_table(own):
     titles = [title.text for title in root.iter("title")]
     assert any(title.startswith("translation-sw-0.5, en: ") for title in titles)
     assert not any(title.startswith("translation-sw-0.5, fr: ") for title in titles)
-    assert SweepTables.read(workdir) == found
+    assert read_record(SweepTables, workdir / "tables.json") == found
 
 
 def test_probabilities_and_perplexities_in_the_tables(own):
@@ -574,7 +575,7 @@ def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch
     (there / kept.CONFIG).write_text(json.dumps(about | {"config": about["config"] | nowhere}))
     done = run_here(monkeypatch, capfd, "report", there)
     assert done.returncode == 0, done.stderr
-    again = SweepTables.read(there)
+    again = read_record(SweepTables, there / "tables.json")
     assert again.tasks == found.tasks
     assert again.perplexity.variants == found.perplexity.variants
     assert (there / "report.html").is_file()

@@ -12,10 +12,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, Perplexity, RankC, Scored
 from jaxprune.evaluation.translation import ScoreComparison
-from jaxprune.files import LEFT_OUT_IF_NONE, from_json, read_json, to_json, write_json
+from jaxprune.files import LEFT_OUT_IF_NONE
 
 Value = TypeVar("Value")
-JSON = "compare.json"
 # What `Comparison.masks_note` says of runs that were not pruned, by whether A and B have masks.
 NO_MASKS: Mapping[tuple[bool, ...], str] = {
     (False, True): "A has none",
@@ -289,16 +288,3 @@ class Comparison:
     masks: MaskComparison | None
     masks_note: str | None
     method: ComparisonMethod
-
-    def write(self, folder: Path) -> None:
-        """Writes compare.json."""
-        write_json(folder / JSON, to_json(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Comparison:
-        """Reads compare.json.
-
-        Raises:
-          InputError: it is not there, broken, or lacks a key.
-        """
-        return from_json(cls, read_json(folder / JSON), str(folder / JSON))
