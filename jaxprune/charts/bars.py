@@ -45,7 +45,7 @@ def column_chart(
     *,
     title: str,
     limits: tuple[float, float],
-    colour: int,
+    colour: int = 0,
 ) -> Chart:
     """Upright bars on a log axis.
 

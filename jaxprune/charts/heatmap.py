@@ -75,7 +75,7 @@ def heatmap(
 
 
 class _Colours(NamedTuple):
-    """What the colours of a map stand for: its ends, what is between them, and the scheme."""
+    """The scale of colours of a map: its ends, linear or logarithmic, and the scheme."""
 
     low: float
     high: float
@@ -136,7 +136,7 @@ def _ink(value: float, colours: _Colours) -> str:
 
 
 def _share(value: float, colours: _Colours) -> float:
-    """Where between the ends the colour of a value is, from 0 to 1."""
+    """The place of a value's colour between the ends, from 0 to 1."""
     low, high, _, _ = colours
     if colours.log:
         low, high, value = np.log([low, high, value])

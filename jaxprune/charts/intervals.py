@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """What one system (a run, a calibration) reaches in each row (language)."""
+    """The estimates of one system (a run, a calibration) in each row (language)."""
 
     name: str
     values: Mapping[str, Estimate]

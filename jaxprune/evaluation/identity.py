@@ -1,4 +1,4 @@
-"""What must be the same for two evaluations to be one: what a model is asked, by content and by name."""
+"""The identity of an evaluation: everything that a model is asked, by content and by name."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def identities(workload: Workload, config: ConfigDict) -> dict[str, Identity]:
 
 
 def of_task(asked: TaskQuestions, dtype: str) -> Identity:
-    """Of the questions of a task."""
+    """The identity of the questions of a task."""
     by_language = {
         code: [[question.row, question.label, *map(_option, question.options)] for question in rows]
         for code, rows in asked.languages.items()
@@ -59,12 +59,12 @@ def of_task(asked: TaskQuestions, dtype: str) -> Identity:
 
 
 def of_texts(texts: Mapping[str, str], dtype: str) -> Identity:
-    """Of plain text by language, whose perplexity is measured."""
+    """The identity of plain text by language, whose perplexity is measured."""
     return {"dtype": dtype, **_by_language("characters", texts)}
 
 
 def of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -> Identity:
-    """Of sentences by language that are translated."""
+    """The identity of sentences by language that are translated."""
     first = next(iter(languages.values()))
     how: Identity = {"target": first.target, "shots": len(first.demonstrations), "beams": beams}
     texts = {code: [*one.pairs, *one.demonstrations] for code, one in languages.items()}
@@ -72,7 +72,7 @@ def of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -
 
 
 def content_digests(identity: Identity) -> dict[str, str]:
-    """By language SHA-256 of what is asked."""
+    """SHA-256 of all that is asked, by language."""
     return {
         name.removeprefix(_CONTENT): str(digest)
         for name, digest in identity.items()

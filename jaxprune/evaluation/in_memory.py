@@ -155,7 +155,7 @@ def _path(what: str, value: str | Path) -> str:
 
 
 def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
-    """What is compared of an evaluation, in memory or in a workdir."""
+    """An evaluation in memory or in a workdir, as it is compared."""
     if not isinstance(given, Evaluation):
         if not isinstance(given, str | Path):
             raise refusal(side, given, "what jaxprune.evaluate returned, or a workdir")

@@ -1,4 +1,4 @@
-"""What a report reads of a workdir. Every part may be missing; a part that is there must be whole."""
+"""The contents of a workdir, as a report reads them. Every part may be missing; a part that is there must be whole."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def _is_destroyed(row: CalibrationRow) -> bool:
 
 
 def _changes(rows: Sequence[CalibrationRow], code: str) -> list[Change]:
-    """Of one language, a row for each calibration."""
+    """The changes of one language, a row for each calibration."""
     return [_change(row_name(row), row.languages[code]) for row in rows if code in row.languages]
 
 

@@ -1,4 +1,4 @@
-"""Which variants of a model a sweep makes, and the config of each."""
+"""The variants of a model that a sweep makes, and the config of each."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Variant:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Of the calibration text."""
+        """Languages of the calibration text."""
         return tuple(self.language.split(MIX)) if self.language else ()
 
     @property
@@ -74,7 +74,7 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """Of its folder: dense, random-0.3, translation-fr-0.3."""
+        """The name of its folder: dense, random-0.3, translation-fr-0.3."""
         sparsity = None if self.sparsity is None else str(self.sparsity)
         return "-".join(filter(None, (self.calibration, self.language, sparsity)))
 
@@ -105,7 +105,7 @@ def variants(config: ConfigDict) -> list[Variant]:
 
 
 def _place(calibration: str) -> tuple[int, ...]:
-    """Of a calibration in the tables, whatever the order in the config: by how much of the data it sees; LRP2 last."""
+    """The place of a calibration in the tables, by how much data it sees; LRP2 last."""
     if calibration in (DENSE, LRP2):
         return (0,) if calibration == DENSE else (3,)
     if calibration in _OF_A_LANGUAGE:
@@ -183,7 +183,7 @@ def perplexity_languages(config: ConfigDict) -> list[str]:
 
 
 def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
-    """What a variant is evaluated on: folder → languages.
+    """The languages that a variant is evaluated in, by folder.
 
     Tasks and perplexity in the languages that `sweep.evaluate` says; translation from those languages only that the
     tables show it for. LRP2 moves the states of questions, and is asked nothing else.
@@ -202,7 +202,7 @@ def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
 
 
 def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
-    """What scripts/prune.py would be told to make this variant.
+    """The config with which scripts/prune.py would make this variant.
 
     Raises:
       InputError: fields that contradict each other, such as a sparsity and an N:M pattern.

@@ -38,7 +38,6 @@ from jaxprune.ledger import (
 from jaxprune.pruning import under_masks
 from jaxprune.runs import checkpoint, prune_to_workdir
 from jaxprune.sweep.calibration import CalibrationSets, set_names
-from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
     LRP2,
     Variant,
@@ -51,6 +50,7 @@ from jaxprune.sweep.plan import (
     variants,
 )
 from jaxprune.sweep.steering import Steering, check_data
+from jaxprune.sweep.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
 from jaxprune.sweep.tables_json import SweepTables
 
 # Of a translation, as many as in the authors' script.
@@ -83,11 +83,13 @@ def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
     left = [one for one in planned if not is_whole(one, model, workdir, jobs(one, config))]
     if left:
         runner = Runner(config, model, workdir, left)
-        hold(config, workdir, digests | runner.digests())  # once nothing more can be wrong with it
+        write_sweep(
+            config, workdir, digests | runner.digests()
+        )  # once nothing more can be wrong with it
         _make_variants(left, len(planned), runner)
     else:
-        hold(config, workdir, digests)
-    return tell(config, workdir)
+        write_sweep(config, workdir, digests)
+    return write_tables_and_page(config, workdir)
 
 
 def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Jobs) -> bool:
@@ -101,7 +103,7 @@ def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Job
 
 
 def _is_pruned(folder: Path) -> bool:
-    """Whether a run is complete there; not so if its report is broken, of which the next run says what to do."""
+    """Whether a run is complete there. If its report is broken it is not, and the next run reports that."""
     try:
         return is_complete(folder)
     except InputError:

@@ -33,7 +33,7 @@ from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint
-from jaxprune.sweep import calibration, kept, page, plan, run, steering
+from jaxprune.sweep import calibration, page, plan, run, steering, sweep_json
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
 from jaxprune.sweep.run import sweep_from_config
@@ -324,7 +324,7 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     workdir, _ = done
     for name in ("dense", "random-0.5"):
         shutil.copytree(workdir / name, tmp_path / name)
-    shutil.copy(workdir / kept.CONFIG, tmp_path)
+    shutil.copy(workdir / sweep_json.CONFIG, tmp_path)
     masks = (file for file in (tmp_path / "random-0.5" / "checkpoint").rglob("*") if file.is_file())
     flip(max(masks, key=lambda file: file.stat().st_size))
     flip(tmp_path / "dense" / "nano_nli" / "en.npz")
@@ -360,10 +360,10 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     "name", ["model", "calibration translation/fr", "nano_nli en", "translation fr"]
 )
 def test_a_model_or_text_that_changed_since_is_refused(name, done, tmp_path):
-    about = json.loads((done[0] / kept.CONFIG).read_text())
+    about = json.loads((done[0] / sweep_json.CONFIG).read_text())
     assert name in about["digests"]
     about["digests"][name] = "7" * 64
-    (tmp_path / kept.CONFIG).write_text(json.dumps(about))
+    (tmp_path / sweep_json.CONFIG).write_text(json.dumps(about))
     message = (
         rf"{name}: has changed since the sweep in .* \(SHA-256 777777777777…, now [0-9a-f]{{12}}…\)"
     )
@@ -385,14 +385,14 @@ def test_a_workdir_of_another_sweep_is_refused(done, fields, message):
 
 
 def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
-    kept.hold(job(), tmp_path, {})
+    sweep_json.write_sweep(job(), tmp_path, {})
     more = {"sweep.sparsities": "0.5,0.1", "sweep.calibrations": "dense,magnitude"}
-    kept.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
+    sweep_json.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
     somewhere = job(**{"calibration.code": "somewhere"})
-    kept.check_same_sweep(somewhere, tmp_path)
-    kept.hold(somewhere, tmp_path, {})
+    sweep_json.check_same_sweep(somewhere, tmp_path)
+    sweep_json.write_sweep(somewhere, tmp_path, {})
     with pytest.raises(InputError, match=r"calibration\.code: got 'elsewhere'"):
-        kept.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
+        sweep_json.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -570,9 +570,11 @@ def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch
         for file in workdir.glob(pattern):
             (there / file.relative_to(workdir)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, there / file.relative_to(workdir))
-    about = json.loads((there / kept.CONFIG).read_text())
+    about = json.loads((there / sweep_json.CONFIG).read_text())
     nowhere = {"model": "gone", "calibration.data": "gone", "evaluation.perplexity": "gone"}
-    (there / kept.CONFIG).write_text(json.dumps(about | {"config": about["config"] | nowhere}))
+    (there / sweep_json.CONFIG).write_text(
+        json.dumps(about | {"config": about["config"] | nowhere})
+    )
     done = run_here(monkeypatch, capfd, "report", there)
     assert done.returncode == 0, done.stderr
     again = read_record(SweepTables, there / "tables.json")
@@ -584,7 +586,7 @@ def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch
     assert (refused.returncode, "is a sweep; allowed: neither" in refused.stderr) == (2, True)
     shutil.rmtree(there / "translation-fr-0.5")
     with pytest.raises(InputError, match=r"translation-fr-0\.5: no such folder"):
-        kept.rebuild(there)
+        sweep_json.rebuild(there)
 
 
 def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch, tmp_path):
@@ -605,8 +607,8 @@ def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch,
     found = run.jobs(Variant("translation", "fr", 0.5), job(**OWN | {"sweep.evaluate": "all"}))
     assert found == {"nano_nli": ["en", "fr", "sw"], "perplexity": ["en", "fr", "sw"]}
     only = job(**OWN | {"sweep.evaluate": "all"})
-    kept.check_same_sweep(only, tmp_path / "sweep")
-    kept.hold(only, tmp_path / "sweep", {})
+    sweep_json.check_same_sweep(only, tmp_path / "sweep")
+    sweep_json.write_sweep(only, tmp_path / "sweep", {})
     left = [Variant("translation", "fr", 0.5), Variant("translation", "fr+sw", 0.5)]
     runner = run.Runner(only, jp.load(NANO), tmp_path / "sweep", left)
     for variant in left:

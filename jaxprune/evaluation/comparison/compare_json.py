@@ -1,4 +1,4 @@
-"""What a comparison of two runs holds: the records of compare.json, in the order of its keys.
+"""The records of compare.json, which hold a comparison of two runs, in the order of its keys.
 
 Shares are in [0, 1], differences are B minus A.
 """
@@ -268,7 +268,7 @@ class ComparisonMethod:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What changed from run A to run B.
+    """The changes from run A to run B.
 
     Attributes:
       a, b: what the runs are called: their folders, or the model's where a run is nowhere but in memory.

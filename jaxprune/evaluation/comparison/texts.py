@@ -1,4 +1,4 @@
-"""What changed between two runs where there are no options to choose from: perplexity and translation."""
+"""Two runs compared where there are no options to choose from: perplexity and translation."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Questions and texts → log-probabilities of their tokens → accuracy, RankC, perplexity."""
 
-from jaxprune.evaluation.scoring.forest import Forest, plant
+from jaxprune.evaluation.scoring.forest import Forest, pack_forests
 from jaxprune.evaluation.scoring.metrics import (
     ALPHA,
     CONFIDENCE,
@@ -57,9 +57,9 @@ __all__ = [
     "holm",
     "mcnemar",
     "option_scores",
+    "pack_forests",
     "paired_bootstrap",
     "perplexity",
-    "plant",
     "question_scores",
     "ratio_interval",
     "slices",

@@ -1,4 +1,4 @@
-"""Figures of translations: one system's, what `translation/metrics.json` holds, and two systems compared."""
+"""Scores of translations: of one system, as `translation/metrics.json` has them, and of two compared."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ class TranslationProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationResult:
-    """What `translation/metrics.json` holds.
+    """Translations by language: `translation/metrics.json`.
 
     Attributes:
       languages: by source language.
       signatures: by metric.
       protocol: how sentences were translated.
-      about: what else it tells of the run, as JSON values.
-      seconds: all of it took.
+      about: facts on the run, as JSON values.
+      seconds: of wall time.
     """
 
     languages: Mapping[str, LanguageScores]
@@ -98,7 +98,7 @@ class TranslationResult:
 
     @classmethod
     def read(cls, run: Path) -> TranslationResult | None:
-        """Of a run; None where it has no translations.
+        """Reads that of a run; None where it has no translations.
 
         Raises:
           InputError: the file is broken or lacks a key.

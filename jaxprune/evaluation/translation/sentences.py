@@ -43,7 +43,7 @@ class Pair(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:
-    """What one language is translated with.
+    """Sentences of one language, and the demonstrations that they are translated with.
 
     Attributes:
       source, target: ISO 639-1 codes.

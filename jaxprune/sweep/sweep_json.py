@@ -1,4 +1,4 @@
-"""sweep.json: what the variants of a sweep are made of, which holds while it goes on; its tables from it, later."""
+"""sweep.json: config and inputs of a sweep, which may not change while it goes on; its tables made again from it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Sweep(TypedDict):
 
 
 def read_sweep(file: Path) -> _Sweep | None:
-    """What sweep.json says; None where there is none."""
+    """The contents of sweep.json; None where there is none."""
     try:
         return read_as(_Sweep, file)
     except InputError as error:
@@ -63,11 +63,11 @@ def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
             )
 
 
-def hold(config: ConfigDict, workdir: Path, digests: Mapping[str, str]) -> None:
-    """Writes down what the variants of a sweep are made of and asked; refuses other content than before.
+def write_sweep(config: ConfigDict, workdir: Path, digests: Mapping[str, str]) -> None:
+    """Writes sweep.json, with digests of all inputs; refuses inputs that have changed.
 
     Args:
-      config: of which `check_same_sweep` says that it goes with what is there.
+      config: accepted by `check_same_sweep`.
       digests: SHA-256 by name of the model, sets of samples, and rows and texts by language.
 
     Raises:
@@ -105,10 +105,10 @@ def rebuild(workdir: Path) -> SweepTables:
     config = base_config()
     with config.ignore_type():
         config.update_from_flattened_dict(sweep["config"])
-    return tell(validate(config, prunes=False), workdir)
+    return write_tables_and_page(validate(config, prunes=False), workdir)
 
 
-def tell(config: ConfigDict, workdir: Path) -> SweepTables:
+def write_tables_and_page(config: ConfigDict, workdir: Path) -> SweepTables:
     """Writes and prints the tables of a sweep whose variants are whole, and writes its page."""
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)
@@ -118,7 +118,7 @@ def tell(config: ConfigDict, workdir: Path) -> SweepTables:
 
 
 def _joins(path: str, before: Mapping[str, Any]) -> bool:
-    """Whether nothing that is there depends on a field, since what needs it was not asked for."""
+    """Whether no result so far depends on a field, as what reads it was not asked for."""
     if path in ("evaluation.translation", "evaluation.translation_rows", "evaluation.beams"):
         return before.get("evaluation.translation") is None
     if path in ("evaluation.perplexity", "evaluation.perplexity_lines"):
