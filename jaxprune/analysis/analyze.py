@@ -80,9 +80,10 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     with sealed.whole_folder(folder) as filled:
         _write_tables(filled, stats, overlap, masks)
         measured = time.perf_counter()
-        pictures.draw(
-            filled / "figures", stats, overlap, masks, target=calibration.target, share=share
-        )
+        (filled / "figures").mkdir()
+        drawn = pictures.charts(stats, overlap, masks, target=calibration.target, share=share)
+        for name, chart in drawn:
+            charts.write_png(chart, filled / "figures" / f"{name}.png")
         summary = analysis_summary(stats, overlap, masks) | {
             "languages": codes,
             "target": calibration.target,

@@ -7,7 +7,6 @@ show a few layers, heatmaps by layer come in pages; the tables hold everything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +23,6 @@ from jaxprune.charts import (
     heatmap,
     limits,
     line_chart,
-    write_png,
 )
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
@@ -35,21 +33,6 @@ _ACROSS = 1300  # pixels, about, that heatmaps side by side take
 _CURVE = 200  # pixels of a site's width
 _LOG_ENDS = 1e4  # dead features are not drawn, small ones not to scale: the largest over this
 Named = Iterator[tuple[str, Chart]]
-
-
-def draw(
-    folder: Path,
-    stats: ActivationStats,
-    overlaps: Mapping[str, Overlap],
-    masks: MaskOverlap | None,
-    *,
-    target: str,
-    share: float,
-) -> None:
-    """Writes all pictures; arguments as of `charts`, `folder` is made if it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, chart in charts(stats, overlaps, masks, target=target, share=share):
-        write_png(chart, folder / f"{name}.png")
 
 
 def charts(
@@ -125,28 +108,19 @@ def _top_bars(
             ]
             title = f"{kind}, layer {layer}"
             panels.append(column_chart(columns, title=title, limits=ends, colour=colour))
-    pale = f"pale: among the {count} largest of one kind only"
     title = f"{language}: the largest features of the blocks' outputs, root mean square over tokens"
-    return grid(
-        panels,
-        title=title if len(magnitudes) == 1 else f"{title}\n{pale}",
-        columns=len(magnitudes),
-    )
+    if len(magnitudes) > 1:
+        title += f"\npale: among the {count} largest of one kind only"
+    return grid(panels, title=title, columns=len(magnitudes))
 
 
 def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
     """How far the largest feature of each set stands out, and which features do, in which layers."""
     norms = [stats.norms(role) for role in stats.roles]
     quotients = {site: over_median(np.stack([n[site] for n in norms])) for site in norms[0]}
-    yield (
-        "largest_by_layer",
-        _by_layer(
-            names,
-            {site: values.max(axis=-1) for site, values in quotients.items()},
-            "the largest feature of each set and layer, times the median",
-            log=True,
-        ),
-    )
+    peaks_by_site = {site: values.max(axis=-1) for site, values in quotients.items()}
+    title = "the largest feature of each set and layer, times the median"
+    yield "largest_by_layer", _by_layer(names, peaks_by_site, title, log=True)
     kinds = np.array([role.partition("/")[0] for role in stats.roles])
     for site, values in quotients.items():
         peaks = values.mean(axis=0).max(axis=0)  # over sets, then layers
@@ -268,7 +242,7 @@ def _curves(roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float)
             site: [
                 *_pair_lines(by_kind(shares, kinds)),
                 *_halves_lines(halves_by_kind(halves, kinds)),
-                _chance_line(overlaps[site]),
+                Line("chance", [100 * overlaps[site].chance] * len(shares), 5, "dotted"),
             ]
             for site, (shares, halves) in sites.items()
         }
@@ -302,10 +276,6 @@ def _halves_lines(halves: Mapping[str, Float[np.ndarray, " L"]]) -> list[Line]:
         Line(name, (100 * shares).tolist(), len(KINDS) + KINDS.index(name.rpartition(" ")[2]))
         for name, shares in halves.items()
     ]
-
-
-def _chance_line(overlap: Overlap) -> Line:
-    return Line("chance", [100 * overlap.chance] * len(overlap.top), 5, "dotted")
 
 
 # Masks.

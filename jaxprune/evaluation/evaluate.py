@@ -111,15 +111,12 @@ def evaluate_all(
       workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32 and
         `rows` [rows] int32 (the place of each in its source), and `<task>/metrics.json`.
       about: facts for every metrics.json, such as the model.
-      asked: identities for the metrics.json of some folders.
+      asked: identities for the metrics.json of all folders.
       score: see `score_task`.
       new_tokens: of a translation at most.
 
     Returns:
       The results by folder.
-
-    Raises:
-      InputError: as `score_task` and `evaluate_translation`.
     """
     fields = config.evaluation
 
@@ -163,9 +160,7 @@ def named_tasks(config: ConfigDict) -> list[str]:
 
 
 def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, Sentences]:
-    """The sentences by language that `config.evaluation` has translated, with demonstrations of `config.calibration`;
-    empty where it has none.
-    """
+    """The sentences by language that `config.evaluation` has translated; empty where it has none."""
     fields, calibration = config.evaluation, config.calibration
     if not fields.translation:
         return {}

@@ -31,7 +31,7 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
       task: its name.
       sides: one metrics.json, or those of two runs by name.
     """
-    languages = {name: _by_language(metrics) for name, metrics in sides.items()}
+    languages = {name: metrics.get("languages", {}) for name, metrics in sides.items()}
     has_languages = any(languages.values())
     others = {
         name: {
@@ -113,12 +113,6 @@ def _setting(key: str, values: Sequence[object]) -> list[object]:
     breakable = [part for name in key.split(".") for part in (".", tag("wbr"), name)][2:]
     name = join(*breakable)
     return [name, *(tag("strong", v) if differ and v is not None else v for v in values)]
-
-
-def _by_language(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    languages = metrics.get("languages")
-    whole = isinstance(languages, dict) and all(isinstance(f, dict) for f in languages.values())
-    return languages if whole and languages else {}
 
 
 def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, object]:

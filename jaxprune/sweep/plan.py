@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
@@ -78,9 +79,38 @@ class Variant:
         sparsity = None if self.sparsity is None else str(self.sparsity)
         return "-".join(filter(None, (self.calibration, self.language, sparsity)))
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its name and attributes, as tables.json has them."""
+        return {"variant": self.name, **vars(self)}
+
     def serves(self, code: str) -> bool:
         """Whether the paper's tables show this variant for a language: its own, or any if it has none."""
         return not self.languages or code in self.languages
+
+
+# By language what a row of the tables shows: a variant, and how it compares with dense.
+Figure = TypeVar("Figure")
+Shown = Mapping[str, tuple[Variant, Figure]]
+
+
+def by_row(
+    figures: Mapping[Variant, Mapping[str, Figure]], codes: Sequence[str]
+) -> dict[Group, Shown[Figure]]:
+    """The rows, those of what is not pruned last; `figures` are those of each variant by language."""
+    groups: dict[Group, list[Variant]] = {}
+    for one in figures:
+        groups.setdefault(one.group, []).append(one)
+    order = sorted(groups, key=lambda group: (group.sparsity is None, group.sparsity))
+    return {
+        group: {
+            code: (variant, figures[variant][code])
+            for code in codes
+            for variant in groups[group]
+            if variant.serves(code) and code in figures[variant]
+        }  # one variant at most in each language
+        for group in order
+    }
 
 
 def variants(config: ConfigDict) -> list[Variant]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -22,7 +22,6 @@ from jaxprune.evaluation.comparison import (
     MeanComparison,
     ProbabilityComparison,
     Sides,
-    TranslationLanguage,
     compare_means,
     comparison_of,
     open_run,
@@ -30,12 +29,12 @@ from jaxprune.evaluation.comparison import (
 )
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
-from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
 from jaxprune.sweep.plan import (
     DENSE,
-    Group,
+    Shown,
     Variant,
+    by_row,
     evaluation_languages,
     task_names,
     variants,
@@ -46,31 +45,19 @@ from jaxprune.sweep.tables_json import (
     Cell,
     CellP,
     DenseCell,
-    DensePerplexity,
     DenseRow,
-    DenseTranslations,
     Mean,
-    PerplexityCell,
-    PerplexityRow,
-    PerplexityTables,
     ProbabilityCell,
     RowCell,
-    ScorePair,
     SweepMethod,
     SweepTables,
     TaskTables,
-    TranslationCell,
-    TranslationP,
-    TranslationRow,
-    TranslationTables,
     VariantRow,
 )
+from jaxprune.sweep.text_tables import perplexity_tables, translation_tables
 
 Runs = Mapping[Variant, EvaluatedRun]
 Comparisons = Mapping[Variant, Comparison]  # of each variant with dense
-Figure = TypeVar("Figure")
-# By language what a row shows: a variant, and how it compares with dense.
-Shown = Mapping[str, tuple[Variant, Figure]]
 
 
 def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
@@ -104,8 +91,8 @@ def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
             task: _task_tables(task, codes, runs, comparisons, config.seed)
             for task in task_names(config)
         },
-        translation=_translation_tables(workdir / DENSE, comparisons, codes),
-        perplexity=_perplexity_tables(config, dense, comparisons, codes),
+        translation=translation_tables(workdir / DENSE, comparisons, codes),
+        perplexity=perplexity_tables(config, dense, comparisons, codes),
         seconds=_seconds([workdir / variant.name for variant in runs]),
         method=SweepMethod(
             ALPHA,
@@ -113,25 +100,6 @@ def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
             "variant; in the table: over all its cells",
         ),
     )  # fmt: skip
-
-
-def _shown(
-    figures: Mapping[Variant, Mapping[str, Figure]], codes: Sequence[str]
-) -> dict[Group, Shown[Figure]]:
-    """The rows, those of what is not pruned last; `figures` are those of each variant by language."""
-    groups: dict[Group, list[Variant]] = {}
-    for one in figures:
-        groups.setdefault(one.group, []).append(one)
-    order = sorted(groups, key=lambda group: (group.sparsity is None, group.sparsity))
-    return {
-        group: {
-            code: (variant, figures[variant][code])
-            for code in codes
-            for variant in groups[group]
-            if variant.serves(code) and code in figures[variant]
-        }  # one variant at most in each language
-        for group in order
-    }
 
 
 def _task_tables(
@@ -149,7 +117,7 @@ def _task_tables(
         if task in comparison.tasks
     }
     scored = {variant: runs[variant].tasks[task] for variant in compared}
-    shown = _shown({variant: one.languages for variant, one in compared.items()}, codes)
+    shown = by_row({variant: one.languages for variant, one in compared.items()}, codes)
     p_values = [figure.p.mcnemar or 0.0 for row in shown.values() for _, figure in row.values()]
     adjusted = iter(holm(p_values))
     rows = [
@@ -169,7 +137,7 @@ def _task_tables(
     ]
     others = [
         VariantRow(
-            **_facts(variant),
+            **variant.facts,
             languages={c: Cell(**_cell(one.languages[c])) for c in codes if c in one.languages},
             mean_non_english=_mean(one.mean_non_english if {*codes} <= {*one.languages} else None),
         )
@@ -181,10 +149,6 @@ def _task_tables(
         rows=tuple(rows),
         variants=tuple(others),
     )
-
-
-def _facts(variant: Variant) -> dict[str, Any]:
-    return {"variant": variant.name, **vars(variant)}
 
 
 def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
@@ -253,87 +217,6 @@ def _mean(mean: MeanComparison | None) -> Mean | None:
 def _probability(found: ProbabilityComparison | None) -> ProbabilityCell:
     assert found is not None  # in a comparison that this version makes
     return ProbabilityCell(**{**vars(found), "mean": found.mean.b})
-
-
-def _translation_tables(
-    dense: Path, comparisons: Comparisons, codes: Sequence[str]
-) -> TranslationTables | None:
-    """Rows as of a task, from the translations of the same sentences; None where nothing was translated."""
-    result = TranslationResult.read(dense)
-    if result is None:
-        return None
-    codes = [code for code in codes if code in result.languages]
-    shown = _shown(
-        {v: one.translation.languages if one.translation else {} for v, one in comparisons.items()},
-        codes,
-    )
-    p_values = [figure.bleu.p for row in shown.values() for _, figure in row.values()]
-    adjusted = iter(holm(p_values))
-    rows = [
-        TranslationRow(
-            **group._asdict(),
-            languages={code: _translation_cell(*one, next(adjusted)) for code, one in row.items()},
-        )
-        for group, row in shown.items()
-        if row
-    ]
-    return TranslationTables(
-        target=result.protocol.target,
-        shots=result.protocol.shots,
-        data=result.about.get("data"),
-        signatures=result.signatures,
-        dense=DenseTranslations({code: result.languages[code] for code in codes}),
-        rows=tuple(rows),
-    )
-
-
-def _translation_cell(
-    variant: Variant, figure: TranslationLanguage, p_table: float
-) -> TranslationCell:
-    bleu, chrf = figure.bleu, figure.chrf
-    return TranslationCell(
-        variant=variant.name,
-        language=variant.language,
-        rows=figure.rows,
-        bleu=bleu.b,
-        chrf=chrf.b,
-        bleu_interval=bleu.interval_b,
-        difference=ScorePair(bleu.difference, chrf.difference),
-        p=TranslationP(bleu=bleu.p, chrf=chrf.p, holm=figure.holm, holm_table=p_table),
-        significant=figure.significant,
-        significant_table=p_table <= ALPHA,
-    )
-
-
-def _perplexity_tables(
-    config: ConfigDict, dense: EvaluatedRun, comparisons: Comparisons, codes: Sequence[str]
-) -> PerplexityTables | None:
-    """A row for each variant; None where perplexity was not measured."""
-    fields, found = config.evaluation, dense.perplexity
-    if not found or fields.perplexity is None:
-        return None
-    cells = {
-        variant: {
-            code: PerplexityCell(one.perplexity.b, one.ratio, one.interval)
-            for code in codes
-            if (one := (comparison.perplexity or {}).get(code))
-        }
-        for variant, comparison in comparisons.items()
-    }
-    return PerplexityTables(
-        data=fields.perplexity,
-        lines=fields.perplexity_lines,
-        dense={
-            code: DensePerplexity(found[code].perplexity, found[code].tokens)
-            for code in codes
-            if code in found
-        },
-        variants=tuple(
-            PerplexityRow(**_facts(variant), languages=languages)
-            for variant, languages in cells.items()
-            if languages
-        ),
-    )
 
 
 def _seconds(folders: Sequence[Path]) -> dict[str, float]:

@@ -57,11 +57,9 @@ class Cell:
     Attributes:
       rows: how many.
       accuracy: with Wilson's `interval`.
-      difference: of accuracy, with the `difference_interval` of the paired bootstrap.
-      p: of the difference.
+      difference: of accuracy, with the `difference_interval` of the paired bootstrap and its `p`.
       significant: whether p.holm is at most ALPHA.
       rankc: corrected; None where there is none.
-      probability: of the right option.
       significant_table: whether p.holm_table is; None of a cell that is in no row.
     """
 
@@ -167,7 +165,7 @@ class TaskTables:
 
 @dataclass(frozen=True)
 class ScorePair:
-    """The same of BLEU and of chrF."""
+    """BLEU and chrF."""
 
     bleu: float
     chrf: float
@@ -209,7 +207,7 @@ class TranslationRow:
 
 @dataclass(frozen=True)
 class DenseTranslations:
-    """The scores of the dense model's translations."""
+    """The dense model's translations."""
 
     languages: Mapping[str, LanguageScores]
 

@@ -68,7 +68,7 @@ class TranslationProtocol:
     target: str
     shots: int
     beams: int
-    length_penalty: float
+    length_penalty: float = 1.0
     max_new_tokens: int
     stop: str = "eos or a line break"
 
