@@ -114,7 +114,7 @@ def comparison_page(
 
 
 def _compare(run: RunFiles, before: RunFiles) -> Comparison:
-    """What `compare_runs` says; without scores of options in both, other metrics are set side by side."""
+    """Compares two runs; where not both have scores of options, other metrics are set side by side."""
     for files in (run, before):
         if not files.metrics:
             raise InputError(
@@ -157,7 +157,7 @@ def _model_sections(run: RunFiles) -> list[Section]:
 
 
 def _facts(run: RunFiles) -> Markup | None:
-    """What was pruned, how, with what: the first things one asks."""
+    """The model, and how it was pruned: the first things that one asks."""
     config, report = run.config, run.report
     facts: dict[str, object] = {}
     models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]

@@ -22,6 +22,7 @@ from jaxprune.ledger.workdir_json import (
     PruningSettings,
     Report,
     RunConfig,
+    ScoreOrigin,
     Sparsity,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "PruningSettings",
     "Report",
     "RunConfig",
+    "ScoreOrigin",
     "Sparsity",
     "agree",
     "begun_with",

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation.scoring.records import (
+from jaxprune.evaluation.scoring.scores import (
     Difference,
     LanguageAccuracy,
     LanguageMetrics,

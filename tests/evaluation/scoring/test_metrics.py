@@ -15,7 +15,7 @@ from scipy.special import softmax
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.scoring.records import LanguageAccuracy, Scored, TaskMetrics
+from jaxprune.evaluation.scoring.scores import LanguageAccuracy, Scored, TaskMetrics
 from jaxprune.files import from_json, to_json
 
 
