@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from jaxprune.analysis import AnalyzeConfig
 from jaxprune.calibration import KINDS, CalibrationFields, languages_field
 from jaxprune.evaluation import EvaluateConfig
-from jaxprune.pruning import CRITERIA
+from jaxprune.pruning import METHODS
 from jaxprune.schema import Field, are_names, choice, config_record, fields_of, rule
 
 # Variants of a sweep that are not pruned: the model as it is, and the one whose hidden states are moved.
@@ -17,7 +17,7 @@ DENSE, LRP2 = "dense", "lrp2"
 MIX = "+"
 SWEEP_CALIBRATIONS = (
     DENSE,
-    *(name for name, criterion in CRITERIA.items() if not criterion.measures),
+    *(name for name, method in METHODS.items() if not method.needs),
     *(name for name, kind in KINDS.items() if kind.reads_text),
     LRP2,
 )

@@ -25,6 +25,9 @@ from jaxprune.pruning.method import Method, Pruned
 from jaxprune.pruning.scores import kernel_scores
 from jaxprune.pruning.settings import Settings
 
+# Columns of a kernel that a method prunes at a time, where it prunes them apart.
+STRIPE = 128
+
 
 class Changes(NamedTuple):
     """What pruning makes of a block, on the host, by path within it.
@@ -153,74 +156,77 @@ def prune_compiled(
 ) -> dict[str, Pruned]:
     """Prunes kernels of a block; one program for every layer, seed and sparsity.
 
-    Rows of the paper (output columns) are independent of each other for most methods, so each device takes its share.
-
     Args:
       kernels: [in, out] by path.
       reads: (path, site) of each.
     """
-
-    def inputs(path: str, seen: Seen, seed_key: Any, layer: Any) -> Inputs:
-        site = dict(reads)[path]
-        norms = {one: of_site[site] for one, of_site in seen.norms.items() if site in of_site}
-        stats = {one: of_site[site] for one, of_site in seen.stats.items()}
-        return Inputs(norms, path, layer, seed_key, compat, stats)
-
-    # check_vma: the loops of the selection begin at constants, which it takes for replicated
-    each = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
-    columns = PartitionSpec(None, EVERY)
-    # VARIANT seeks one alpha for a whole kernel
-    row = all(drop.threshold == ROW for drop in drops.values())
-    divisible = row and all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values())
-
-    def apart(function: Any, cut: bool, *given: Any) -> Any:
-        """`function(kernels, ...)` on each device: of its columns where they may be cut, or of all."""
-        first = columns if cut and divisible else WHOLE
-        specs = (first, *[WHOLE] * (len(given) - 1))
-        return each(function, in_specs=specs, out_specs=first)(*given)
-
+    inputs = {path: _inputs(seen, path, site, layer, seed_key, compat) for path, site in reads}
     if isinstance(method, Method):
-
-        def prune(kernels: Mapping[str, Any], drops: Mapping[str, Drop], *rest: Any) -> Any:
-            return {
-                path: _checked(method, path, kernel, method.prune(kernel, inputs(path, *rest), drops[path]))
-                for path, kernel in kernels.items()
-            }  # fmt: skip
-
-        return apart(prune, method.by_column, kernels, drops, seen, seed_key, layer)
-
-    def score(kernels: Mapping[str, Any], *rest: Any) -> dict[str, Any]:
         return {
-            path: kernel_scores(method, kernel, inputs(path, *rest))
+            path: _by_method(method, kernel, inputs[path], drops[path], mesh)
             for path, kernel in kernels.items()
         }
+
+    def score(kernels: Mapping[str, Any], inputs: Mapping[str, Inputs]) -> dict[str, Any]:
+        return {p: kernel_scores(method, kernel, inputs[p]) for p, kernel in kernels.items()}
 
     def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> dict[str, Pruned]:
         return {path: Pruned(drops[path].keep(scores[path])) for path in scores}
 
-    given = (kernels, seen, seed_key, layer)
-    # no sum over columns may be cut into parts
-    scores = score(*given) if method.by_column else apart(score, False, *given)
-    if divisible:
-        return apart(rank, True, scores, drops)
+    if not method.by_column:  # no sum over columns may be cut into parts
+        score = _on_devices(score, mesh, WHOLE)
+    scores = score(kernels, inputs)
+    # VARIANT seeks one alpha for a whole kernel
+    by_row = all(drop.threshold == ROW for drop in drops.values())
+    if by_row and all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values()):
+        rank = _on_devices(rank, mesh, PartitionSpec(None, EVERY))
     return rank(scores, drops)
 
 
-def _checked(method: Method, path: str, kernel: Any, pruned: Any) -> Pruned:
-    """What a method returned, if its arrays are such as `Pruned` says."""
-    where = f"criterion {method.name}: {path}"
+def _inputs(seen: Seen, path: str, site: str, layer: Any, seed_key: Any, compat: str) -> Inputs:
+    norms = {one: of_site[site] for one, of_site in seen.norms.items() if site in of_site}
+    stats = {one: of_site[site] for one, of_site in seen.stats.items()}
+    return Inputs(norms, path, layer, seed_key, compat, stats)
+
+
+def _on_devices(function: Any, mesh: Mesh, spec: PartitionSpec) -> Any:
+    """`function(arrays, rest)` on each device: of the parts of the arrays that lie there, and of all the rest."""
+    # check_vma: the loops of the selection begin at constants, which it takes for replicated
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=(spec, WHOLE), out_specs=spec, check_vma=False
+    )
+
+
+def _by_method(method: Method, kernel: Any, inputs: Inputs, drop: Drop, mesh: Mesh) -> Pruned:
+    """Prunes a kernel in stripes of its columns, which devices share out, or all of it on each device.
+
+    Sums round as their shapes have it. So stripes are of one width, on whatever number of devices.
+    """
+    rows, columns = kernel.shape
+    is_cut = method.by_column and drop.threshold == ROW and columns % STRIPE == 0
+    stripes = kernel.reshape(rows, -1, STRIPE if is_cut else columns).swapaxes(0, 1)
+
+    def prune(stripes: Any, given: tuple[Inputs, Drop]) -> Pruned:
+        return jax.lax.map(lambda one: _checked(method, one, *given), stripes)
+
+    spec = PartitionSpec(EVERY) if len(stripes) % mesh.size == 0 else WHOLE
+    pruned = _on_devices(prune, mesh, spec)(stripes, (inputs, drop))
+    return jax.tree.map(lambda part: part.swapaxes(0, 1).reshape(kernel.shape), pruned)
+
+
+def _checked(method: Method, kernel: Any, inputs: Inputs, drop: Drop) -> Pruned:
+    """The kernel pruned, if the method returns such arrays as `Pruned` says."""
+    where, pruned = f"criterion {method.name}: {inputs.path}", method.prune(kernel, inputs, drop)
     if not isinstance(pruned, Pruned) or (pruned.kernel is not None) != method.updates_weights:
         wanted = "with" if method.updates_weights else "without"
-        raise InputError(f"{where}: allowed: Pruned, {wanted} a kernel")
-    for name, array, kinds in (
-        ("keep", pruned.keep, jnp.bool_),
-        ("kernel", pruned.kernel, jnp.floating),
-    ):
+        raise InputError(f"{where}: got {type(pruned).__name__}; allowed: Pruned {wanted} a kernel")
+    for name, kind in (("keep", jnp.bool_), ("kernel", jnp.floating)):
+        array = getattr(pruned, name)
         if array is not None and (
-            array.shape != kernel.shape or not jnp.issubdtype(array.dtype, kinds)
+            array.shape != kernel.shape or not jnp.issubdtype(array.dtype, kind)
         ):
             raise InputError(
-                f"{where}: {name}: got {array.dtype} of shape {array.shape}; allowed: {kinds.__name__} of shape "
+                f"{where}: {name}: got {array.dtype} of shape {array.shape}; allowed: {kind.__name__} of shape "
                 f"{kernel.shape}"
             )
     return pruned

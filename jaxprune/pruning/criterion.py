@@ -22,6 +22,7 @@ from jaxprune.passes import SQUARES, STATISTICS, Statistic
 DEMONSTRATIONS, CODE = "demonstrations", "code"
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Inputs:
     """What a score or a method may depend on besides the kernel.
@@ -37,10 +38,10 @@ class Inputs:
     """
 
     norms: Mapping[str, Float[Array, "*layers in"]]
-    path: str
+    path: str = dataclasses.field(metadata={"static": True})
     layer: int | Array
     seed_key: Key[Array, ""]
-    compat: str
+    compat: str = dataclasses.field(metadata={"static": True})
     stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]] = dataclasses.field(
         default_factory=dict
     )

@@ -39,8 +39,8 @@ class Method(Measures):
         kernels of all blocks. `drop.keep(scores)` selects what stays.
       needs: the (set, statistic) pairs that it reads, of the sets "demonstrations" and "code".
       options: "seed" where it draws random numbers.
-      by_column: whether the result of an output column depends on no other one. Then devices may share the columns of
-        a kernel out; otherwise each prunes all of it.
+      by_column: whether the result of an output column depends on no other one. Then `prune` is given stripes of a
+        kernel's columns, which devices share out; otherwise each device prunes all of it.
       updates_weights: whether it gives new values to kept weights. It then sees the kernel as it is stored, in
         float32, whatever the dtype on the devices.
 

@@ -61,6 +61,7 @@ def alone(models):
     return {case: run_case(case, models, 1) for case in CASES}
 
 
+@pytest.mark.instructions
 def test_masks_and_statistics_are_the_same_bits_on_any_mesh(alone, models, tmp_path):
     on_eight_devices("prune_all", models, tmp_path, *QUICK)
     for file in QUICK:
@@ -69,6 +70,7 @@ def test_masks_and_statistics_are_the_same_bits_on_any_mesh(alone, models, tmp_p
             assert_same_bits(alone[case], dict(many), file)
 
 
+@pytest.mark.instructions
 def test_optimised_programs_give_the_same_bits_on_any_mesh_too(alone, models, tmp_path):
     """And statistics as near to those of programs that are not optimised as rounding leaves them."""
     names = [*OPTIMISED, *(f"{file} alone" for file in OPTIMISED)]

@@ -252,6 +252,7 @@ def tokens(tmp_path):
     return tmp_path / "tokens.npz"
 
 
+@pytest.mark.instructions
 def test_a_run_that_cannot_fit_is_refused_before_it_starts(tokens, tmp_path, monkeypatch):
     config = job(BLOOM, tokens, output__params=True)
     batches = token_batches(tokens)

@@ -11,6 +11,7 @@ from flax.traverse_util import flatten_dict
 import jaxprune as jp
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.settings import Settings
 
 
@@ -62,6 +63,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("how", SETTINGS)
 def test_wanda_as_a_function_gives_the_masks_of_wanda(how, prune):
     own = prune(lambda kernel, norm: abs(kernel) * norm[:, None], **SETTINGS[how])
@@ -100,6 +102,7 @@ def test_block_by_block_with_arguments_of_any_name(prune, model):
             np.testing.assert_array_equal(keep, masks[path][block.layer])
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_function_gets_float32_whatever_the_dtype_on_the_device(dtype, prune):
     seen = set()
@@ -151,18 +154,10 @@ def test_a_record_put_in_place_of_another_is_heeded(prune, monkeypatch):
     plain = prune("wanda")
     size = CRITERIA["magnitude"].score
     replaced = dataclasses.replace(CRITERIA["wanda"], score=size)
-    monkeypatch.setitem(CRITERIA, "wanda", replaced)
+    monkeypatch.setitem(METHODS, "wanda", replaced)
     assert_masks(prune("wanda"), prune("magnitude", propagate="block"))
     monkeypatch.undo()
     assert_masks(prune("wanda"), plain)
-
-
-def test_a_function_put_in_place_of_scores_wanda_is_refused(prune, monkeypatch):
-    before = jp.scores.wanda
-    with pytest.raises(jp.InputError, match=r"^scores.wanda: replaced, .*prune\(criterion=...\)"):
-        monkeypatch.setattr(jp.scores, "wanda", lambda params, stats: params)
-    monkeypatch.undo()
-    assert jp.scores.wanda is before
 
 
 def test_a_record_reads_both_sets_and_its_key(model, prune):
