@@ -1,4 +1,4 @@
-"""What must be the same for two evaluations to be one: what a model is asked, by content and by name."""
+"""The content of an evaluation → its identity: two evaluations with equal identities are one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 Identity = dict[str, str | int]
-# Its key in metrics.json.
+# The key of the identity in metrics.json.
 IDENTITY = "identity"
 _CONTENT = "content "
 
@@ -27,18 +27,24 @@ def identities(
     sentences: Mapping[str, Sentences],
     config: ConfigDict,
 ) -> dict[str, Identity]:
-    """Of all that a model is asked, by the folder of its scores; texts and sentences by language, empty for none."""
+    """The identity of each evaluation, by the folder of its scores.
+
+    Args:
+      tasks: with their questions.
+      texts: plain text by language, whose perplexity is measured; empty for none.
+      sentences: by language, to be translated; empty for none.
+      config: validated.
+    """
     dtype = config.dtype
-    asked = {one.task.name: of_task(one, dtype) for one in tasks}
+    asked = {one.task.name: _of_task(one, dtype) for one in tasks}
     if texts:
-        asked[PERPLEXITY] = of_texts(texts, dtype)
+        asked[PERPLEXITY] = {"dtype": dtype, **_by_language("characters", texts)}
     if sentences:
-        asked[TRANSLATION] = of_translation(sentences, config.evaluation.beams, dtype)
+        asked[TRANSLATION] = _of_translation(sentences, config.evaluation.beams, dtype)
     return asked
 
 
-def of_task(asked: TaskQuestions, dtype: str) -> Identity:
-    """Of the questions of a task."""
+def _of_task(asked: TaskQuestions, dtype: str) -> Identity:
     by_language = {
         code: [[question.row, question.label, *map(_option, question.options)] for question in rows]
         for code, rows in asked.languages.items()
@@ -46,13 +52,7 @@ def of_task(asked: TaskQuestions, dtype: str) -> Identity:
     return {"protocol": asked.protocol, "dtype": dtype, **_by_language("rows", by_language)}
 
 
-def of_texts(texts: Mapping[str, str], dtype: str) -> Identity:
-    """Of plain text by language, whose perplexity is measured."""
-    return {"dtype": dtype, **_by_language("characters", texts)}
-
-
-def of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -> Identity:
-    """Of sentences by language that are translated."""
+def _of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -> Identity:
     first = next(iter(languages.values()))
     how: Identity = {"target": first.target, "shots": len(first.demonstrations), "beams": beams}
     texts = {code: [*one.pairs, *one.demonstrations] for code, one in languages.items()}
@@ -60,7 +60,7 @@ def of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -
 
 
 def content_digests(identity: Identity) -> dict[str, str]:
-    """By language SHA-256 of what is asked."""
+    """SHA-256 by language of the content of an evaluation."""
     return {
         name.removeprefix(_CONTENT): str(digest)
         for name, digest in identity.items()
@@ -73,7 +73,7 @@ def _option(option: Option) -> list[Any]:
 
 
 def _by_language(unit: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
-    """The languages, how much each is asked, and SHA-256 of it."""
+    """The languages, and the size and SHA-256 of the content of each."""
     sizes = {f"{unit} {code}": len(content) for code, content in contents.items()}
     digests = {
         f"{_CONTENT}{code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -9,16 +9,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxprune import charts, ledger
-from jaxprune.calibration import (
-    KINDS,
-    Batch,
-    demonstrations,
-    digest,
-    language_counts,
-    token_batches,
-    token_counts,
-)
+from jaxprune import calibration, charts, ledger
+from jaxprune.calibration import Batch
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
@@ -158,9 +150,9 @@ def _write_blocks(
                 raise TerminatedError(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
-        digests = outputs.digests() | {"calibration": digest(batches)}
-        report = summarise(outputs.kept, outputs.seconds, token_counts(batches))
-        if languages := language_counts(batches):
+        digests = outputs.digests() | {"calibration": calibration.digest(batches)}
+        report = summarise(outputs.kept, outputs.seconds, calibration.token_counts(batches))
+        if languages := calibration.language_counts(batches):
             report["languages"] = languages
         report["digests"] = digests
         report["environment"] = environment(device_mesh(**config.mesh))
@@ -176,6 +168,6 @@ def _as_json(config: ConfigDict) -> dict[str, Any]:
 def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:
     """The calibration set that `config.calibration` describes."""
     fields, compat = config.calibration, config.compat
-    if not KINDS[fields.kind].reads_text:
-        return token_batches(fields.data, compat=compat)
-    return demonstrations(model.tokenizer, seed=config.seed, compat=compat, **fields)
+    if not calibration.KINDS[fields.kind].reads_text:
+        return calibration.token_batches(fields.data, compat=compat)
+    return calibration.demonstrations(model.tokenizer, seed=config.seed, compat=compat, **fields)
