@@ -40,7 +40,10 @@ from jaxprune.devices import block_shares, by_rows, device_mesh, mesh_of, replic
 from jaxprune.models import family_of, modules
 from jaxprune.passes import Context, run_segment
 from jaxprune.planning import CHIPS, costs, plan
-from jaxprune.pruning import PROPAGATIONS, Settings, select_block
+from jaxprune.pruning import PROPAGATIONS, Settings
+from jaxprune.pruning.block import Seen, prune_compiled
+from jaxprune.pruning.criterion import key_of_seed
+from jaxprune.pruning.drop import Drop
 
 NAMES = ("bloom-7b1", "xglm-7.5b")
 ROWS, LENGTH, SAMPLES = 2, 512, 100
@@ -96,13 +99,16 @@ def compiled(config, mesh, rows=ROWS, length=LENGTH, dtype="bfloat16"):
     flat = flatten_dict(block, sep="/")
     kernels = {path: flat[path] for path in family_of(config).sites}
     whole = replicated(mesh)
+    reads, settings = family_of(config).sites, Settings()
     norms = {
-        path: jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
+        reads[path]: jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
         for path, leaf in kernels.items()
     }
-    selection = select_block.lower(
-        kernels, {"demonstrations": norms}, layer, settings=Settings(), mesh=mesh
-    )
+    drops = {path: Drop.of(settings, leaf.shape[0]) for path, leaf in kernels.items()}
+    selection = prune_compiled.lower(
+        kernels, Seen({"demonstrations": norms}, {}), drops, key_of_seed(0), layer,
+        method=settings.method, reads=tuple(reads.items()), compat="corrected", mesh=mesh,
+    )  # fmt: skip
     return [lowered.compile() for lowered in (*passes, selection)]
 
 

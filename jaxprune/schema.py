@@ -1,39 +1,23 @@
-"""What a value may be: rules for the fields of a config and the keys of a task file, kinds of numbers in JSON,
-and records that files declare.
+"""Rules for values: the fields of a config, the keys of a task file, the arguments of functions.
 
-A room declares the fields that it reads as `FIELDS`, name → `Field`; `config/` puts all of them together.
-What there may be more of is a record in a file of its own: `declared` finds them.
+A room declares the fields of the config that it reads as a `config_record`, with a rule in the place of each default.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import importlib
 import inspect
 import math
 import numbers
 import os
-import pkgutil
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Annotated, Any, ParamSpec, TypeGuard, TypeVar
-
-from msgspec import Meta
+from typing import Any, ParamSpec, TypeGuard, TypeVar, dataclass_transform
 
 from jaxprune.errors import InputError, did_you_mean, refusal
 
-Value = str | int | float | bool | None
-# Of the values in JSON files. Sums of shares round; a finite number is what JSON has.
-Scalar = str | int | float | bool | None
-_LARGEST = sys.float_info.max
-Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
-Share = Annotated[float, Meta(ge=0, le=1 + 1e-9)]
-Seconds = Annotated[float, Meta(ge=0, le=_LARGEST)]
-Count = Annotated[int, Meta(ge=0, le=2**62)]
-Hexadecimal = Annotated[str, Meta(pattern="^[0-9a-f]+$", max_length=64)]  # a digest
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -45,34 +29,34 @@ class Field:
 
     Attributes:
       allowed: what passes, in words, for messages.
-      passes: the test of a value.
-      default: None where it is not set; a config then holds a placeholder of type `kind`.
+      passes: the test of a value that is not None.
+      default: None where it may be unset; a config then holds a placeholder of type `kind`.
       choices: all values that pass, where they can be listed.
       kind: type of the value.
       meaning: what it is for, for `--help` and the README.
-      required: of the key of a file, that it must be there.
+      required: it has no default and must be set; of the key of a file, that it must be there.
     """
 
     allowed: str
     passes: Callable[[Any], bool]
-    default: Value = None
+    default: str | int | float | bool | None = None
     choices: tuple[str, ...] = ()
     kind: type = str
     meaning: str = ""
     required: bool = False
 
 
-def choice(names: Iterable[str], meaning: str = "", *, optional: bool = False) -> Field:
-    """One of the names; the first is the default, or None if it is optional."""
+# In a record a rule stands where its default will: so it is typed as any value, as are those that follow.
+rule: Callable[..., Any] = Field
+
+
+def choice(names: Iterable[str], default: str | None, meaning: str = "") -> Any:
+    """One of the names."""
     names = tuple(names)
-    passes = (None, *names) if optional else names
-    return Field(
-        ", ".join(names), lambda value: value in passes, None if optional else names[0], names,
-        meaning=meaning,
-    )  # fmt: skip
+    return Field(", ".join(names), lambda value: value in names, default, names, meaning=meaning)
 
 
-def flag(default: bool, meaning: str = "") -> Field:
+def flag(default: bool, meaning: str = "") -> Any:
     """True or false."""
     return Field("true or false", lambda value: isinstance(value, bool), default, meaning=meaning)
 
@@ -87,70 +71,29 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def integer(
-    default: int | None, least: int, meaning: str = "", *, below: float = math.inf
-) -> Field:
-    """A whole number of at least `least` and below `below`; may be unset where the default is None."""
+def integer(default: int | None, least: int, meaning: str = "", *, below: float = math.inf) -> Any:
+    """A whole number of at least `least` and below `below`."""
     allowed = f"an integer of at least {least}" + (f", below {below}" if below < math.inf else "")
     return Field(
         allowed,
-        lambda value: (
-            (default is None and value is None) or (is_int(value) and least <= value < below)
-        ),
+        lambda value: is_int(value) and least <= value < below,
         default,
         kind=int,
         meaning=meaning,
     )
 
 
-def text(default: str | None, allowed: str, meaning: str = "", *, optional: bool = False) -> Field:
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether it is a text that is not empty."""
+    return isinstance(value, str) and bool(value)
+
+
+def text(default: str | None, allowed: str, meaning: str = "") -> Any:
     """A text that is not empty."""
-    return Field(
-        allowed,
-        lambda value: (optional and value is None) or (isinstance(value, str) and bool(value)),
-        default,
-        meaning=meaning,
-    )
+    return Field(allowed, is_text, default, meaning=meaning)
 
 
-def line_range(meaning: str = "") -> Field:
-    """The first and the last of some lines, as 300-499, counted from 0; may be unset."""
-    return Field(
-        "the first and the last line, counted from 0, as 0-299",
-        lambda value: value is None or (isinstance(value, str) and _bounds(value) is not None),
-        meaning=meaning,
-    )
-
-
-def lines_of(texts: Sequence[_T], lines: str | None, field: str, where: object) -> Sequence[_T]:
-    """Those of some lines that a `line_range` names; all where it is not set.
-
-    Args:
-      field: its name, for messages.
-      where: what the lines are of, for messages.
-
-    Raises:
-      InputError: no such range, or it ends behind the last line.
-    """
-    check(field, lines, line_range())
-    bounds = None if lines is None else _bounds(lines)
-    if bounds is None:
-        return texts
-    first, last = bounds
-    if last >= len(texts):
-        raise InputError(
-            f"{field}: got {lines!r}; {where} has {len(texts):,} lines; allowed: up to {len(texts) - 1}"
-        )
-    return texts[first : last + 1]
-
-
-def _bounds(lines: str) -> tuple[int, int] | None:
-    found = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", lines)
-    first, last = map(int, found.groups()) if found else (1, 0)
-    return (first, last) if first <= last else None
-
-
-def names(value: object, among: Iterable[str] | None = None) -> bool:
+def are_names(value: object, among: Iterable[str] | None = None) -> bool:
     """Whether a text holds names with commas between, each once, each of `among` or else a plain word."""
     parts = value.split(",") if isinstance(value, str) else []
     if among is not None and not {*parts} <= {*among}:
@@ -159,16 +102,41 @@ def names(value: object, among: Iterable[str] | None = None) -> bool:
 
 
 # An argument of a function, not a field of a config.
-PATH = Field("a path", lambda value: isinstance(value, str | os.PathLike) and bool(str(value)))
+PATH = Field(
+    "a path", lambda value: isinstance(value, str | os.PathLike) and bool(str(value)), required=True
+)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def config_record(declared: type[_T]) -> type[_T]:
+    """A frozen dataclass of rules: a field that is declared as one has its default; groups are records themselves."""
+    for name, rule in list(vars(declared).items()):
+        if isinstance(rule, Field):
+            field = dataclasses.field(default=rule.default, metadata={"rule": rule})
+            setattr(declared, name, field)
+    return dataclass(frozen=True, kw_only=True)(declared)
+
+
+def fields_of(record: Any) -> dict[str, Field]:
+    """The rules of a record's fields by name; those of its groups by path, such as `calibration.kind`."""
+    rules = {}
+    for field in dataclasses.fields(record):
+        if "rule" in field.metadata:
+            rules[field.name] = field.metadata["rule"]
+        else:
+            group = fields_of(field.default)
+            rules |= {f"{field.name}.{name}": rule for name, rule in group.items()}
+    return rules
 
 
 def check(name: str, value: object, field: Field) -> None:
-    """Refuses a value that a field does not allow.
+    """Refuses a value that a field does not allow; None may stand for a default that is None.
 
     Raises:
       InputError: `name`, what it got and what is allowed.
     """
-    if not field.passes(value):
+    may_be_unset = field.default is None and not field.required
+    if not (field.passes(value) or (may_be_unset and value is None)):
         raise refusal(name, value, field.allowed, choices=field.choices)
 
 
@@ -187,37 +155,3 @@ def known_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
         return function(*args, **kwargs)
 
     return call
-
-
-def check_table(
-    where: str, table: Mapping[str, Any], fields: Mapping[str, Field], *, prefix: str = ""
-) -> None:
-    """Refuses a table of a file with a key that is unknown, missing or holds what it may not.
-
-    Args:
-      where: the file, for messages.
-      prefix: the table's own name in them, such as "label.".
-
-    Raises:
-      InputError: one line with the file, the key and what is allowed.
-    """
-    for key in table:
-        if key not in fields:
-            hint = did_you_mean(key, fields)
-            raise InputError(
-                f"{where}: {prefix}{key}: no such key; allowed: {', '.join(fields)}{hint}"
-            )
-    for name, field in fields.items():
-        if name not in table and field.required:
-            raise InputError(f"{where}: {prefix}{name}: missing; allowed: {field.allowed}")
-        if name in table:
-            check(f"{where}: {prefix}{name}", table[name], field)
-
-
-def declared(package: ModuleType, attribute: str) -> Sequence[Any]:
-    """What the files of a package call `attribute`, in the order of their names: records that nothing else names."""
-    modules = (
-        importlib.import_module(f"{package.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(package.__path__)
-    )
-    return [getattr(module, attribute) for module in modules if hasattr(module, attribute)]

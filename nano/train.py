@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from transformers import PreTrainedTokenizerBase
 from jaxprune import models
 from jaxprune.errors import InputError
 from jaxprune.hf import to_stored
-from jaxprune.models import ModelConfig, family_of
-from nano import corpus, packing, vocabulary
+from jaxprune.models import ModelConfig
+from nano import corpus, packing, to_hf, vocabulary
 
 ARCHITECTURES = ("xglm", "bloom", "gpt2")
 D_MODEL, LAYERS, HEADS, D_FF = 128, 4, 4, 512
@@ -179,7 +179,9 @@ def save(
     ids = {
         f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")
     }
-    write_config(config, folder, ids | {"dtype": "float32"})
+    attributes = to_hf.attributes(config) | ids | {"dtype": "float32"}
+    text = json.dumps(attributes, indent=2) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
     tensors = to_stored(config, params["embed"], "embed") | to_stored(
         config, params["head"], "head"
     )
@@ -189,10 +191,3 @@ def save(
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     save_file(contiguous, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save_pretrained(folder)
-
-
-def write_config(config: ModelConfig, folder: Path, extra: Mapping[str, Any]) -> None:
-    """Writes the config.json of a model that came from no folder, and what else it should say."""
-    attributes = family_of(config).to_hf(config) | dict(extra)
-    text = json.dumps(attributes, indent=2) + "\n"
-    (folder / "config.json").write_text(text, encoding="utf-8")

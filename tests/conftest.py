@@ -3,6 +3,8 @@
 import functools
 import gc
 import os
+import pathlib
+import runpy
 import shutil
 import signal
 import tempfile
@@ -41,6 +43,11 @@ def _checks(request):
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+def pytest_addoption(parser):
+    what = "tests and processes they start find a CPU with instructions for bfloat16 where this has none, or without"
+    parser.addoption("--other-cpu", action="store_true", help=what)
+
+
 def pytest_configure(config):
     """What several tests, workers or scripts compile is compiled once a session; what they start can be interrupted."""
     # A shell has what it starts in the background ignore SIGINT, and all that this starts in turn.
@@ -52,6 +59,15 @@ def pytest_configure(config):
         os.environ["XDG_CACHE_HOME"] = os.environ["JAX_COMPILATION_CACHE_DIR"]  # not the user's
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+        if config.getoption("--other-cpu"):
+            _with_other_cpu(pathlib.Path(__file__).with_name("other_cpu"))
+
+
+def _with_other_cpu(folder):
+    """Here, and in every Python that is started."""
+    runpy.run_path(str(folder / "sitecustomize.py"))
+    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def pytest_collection_finish(session):

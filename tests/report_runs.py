@@ -63,7 +63,7 @@ def stats_of(roles, sites=SITES, layers=3, size=40):
         sums[role] = {s: (rng.random((layers, size)) + 0.5).astype(np.float32) for s in names}
         for layer_sums in sums[role].values():
             layer_sums[:, 7] *= 5000
-    return ActivationStats(sums, dict.fromkeys(roles, 250), tuple(sites))
+    return ActivationStats.from_squares(sums, dict.fromkeys(roles, 250), tuple(sites))
 
 
 def prune(folder):

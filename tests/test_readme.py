@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import jaxprune as jp
-from jaxprune.config.fields import FIELDS
+from jaxprune.config import FIELDS
 from jaxprune.config.validate import validate
 
 ROOT = Path(__file__).parents[1]

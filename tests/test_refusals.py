@@ -15,7 +15,9 @@ BATCH = jp.Batch(
 )
 KERNEL = {"a": np.ones((4, 4), np.float32)}
 MASK = {"a": np.ones((4, 4), bool)}
-STATS = jp.ActivationStats({"tokens": {"qkv": np.ones((2, 4), np.float32)}}, {"tokens": 3}, ())
+STATS = jp.ActivationStats.from_squares(
+    {"tokens": {"qkv": np.ones((2, 4), np.float32)}}, {"tokens": 3}, ()
+)
 OTHER_MESH = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("x",))
 
 

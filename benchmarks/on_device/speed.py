@@ -11,7 +11,7 @@ from on_device.job import SPARSITY, SPEED_DTYPE
 
 def prune(job, side, model):
     """Half of the weights, block by block; what the plan says, and the peak of the device's memory."""
-    from jaxprune.calibration import from_arrays, token_counts
+    from jaxprune.calibration import from_arrays, set_tokens
     from jaxprune.devices import device_mesh
     from jaxprune.pruning import Settings, prune_blocks
     from jaxprune.runs import peak_memory
@@ -35,7 +35,7 @@ def prune(job, side, model):
     peak = peak_memory().get("host" if where == "host" else f"device {device.id}")
     parts = getattr(planned, where)
     return times | {
-        "tokens": sum(token_counts(batches).values()), "stages": dict(stages), "least_seconds": floor,
+        "tokens": sum(set_tokens(batches).values()), "stages": dict(stages), "least_seconds": floor,
         "memory": {"of": where, "peak_bytes": peak, "planned_bytes": sum(parts.values()), "planned": parts},
     }  # fmt: skip
 

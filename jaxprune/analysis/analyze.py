@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jaxprune import charts
 from jaxprune.analysis import pictures
+from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
 from jaxprune.analysis.overlap import (
@@ -33,11 +33,8 @@ from jaxprune.passes import HALVES, HIDDEN, ActivationStats
 from jaxprune.runs import environment
 from jaxprune.tables import columns, count, fraction, percent
 
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
-
-def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     """Measures the dense model on demonstrations of every language, and compares masks of runs.
 
     Args:
@@ -65,7 +62,7 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     sealed.check_replaceable(folder, overwrite=True)
     charts.check_system()
     codes = chosen_languages(options.languages, calibration.data, calibration.target)
-    mesh = device_mesh(**config.mesh)
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
     model = load(config.model, config.revision)
     masks = _masks(options.masks, workdir, model)
     batches = demonstration_sets(
@@ -80,9 +77,10 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     with sealed.whole_folder(folder) as filled:
         _write_tables(filled, stats, overlap, masks)
         measured = time.perf_counter()
-        pictures.draw(
-            filled / "figures", stats, overlap, masks, target=calibration.target, share=share
-        )
+        (filled / "figures").mkdir()
+        drawn = pictures.charts(stats, overlap, masks, target=calibration.target, share=share)
+        for name, chart in drawn:
+            charts.write_png(chart, filled / "figures" / f"{name}.png")
         summary = analysis_summary(stats, overlap, masks) | {
             "languages": codes,
             "target": calibration.target,
@@ -93,7 +91,7 @@ def analyze_from_config(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 "figures": round(time.perf_counter() - measured, 3),
             },
             "environment": environment(mesh),
-            "config": json.loads(config.to_json_best_effort()),
+            "config": config.json(),
         }
         write_json(filled / "analysis.json", summary)
     print_summary(config.model, summary, folder)

@@ -15,13 +15,12 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from jaxprune.schema import Field, check, is_number
+from jaxprune.schema import check, is_number, rule
 
-TOP = Field(
+TOP = rule(
     "a share s with 0 < s <= 1",
     lambda value: is_number(value) and 0 < value <= 1,
     0.3,
-    kind=float,
     meaning="share of features that count as largest and as smallest; `compat=official` takes 0.4 always",
 )
 # What the authors' figures are of, whatever ratio is asked for.

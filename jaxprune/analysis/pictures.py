@@ -7,7 +7,6 @@ show a few layers, heatmaps by layer come in pages; the tables hold everything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +23,6 @@ from jaxprune.charts import (
     heatmap,
     limits,
     line_chart,
-    write_png,
 )
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
@@ -35,21 +33,6 @@ _ACROSS = 1300  # pixels, about, that heatmaps side by side take
 _CURVE = 200  # pixels of a site's width
 _LOG_ENDS = 1e4  # dead features are not drawn, small ones not to scale: the largest over this
 Named = Iterator[tuple[str, Chart]]
-
-
-def draw(
-    folder: Path,
-    stats: ActivationStats,
-    overlaps: Mapping[str, Overlap],
-    masks: MaskOverlap | None,
-    *,
-    target: str,
-    share: float,
-) -> None:
-    """Writes all pictures; arguments as of `charts`, `folder` is made if it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, chart in charts(stats, overlaps, masks, target=target, share=share):
-        write_png(chart, folder / f"{name}.png")
 
 
 def charts(

@@ -2,36 +2,45 @@
 
 from jaxprune.calibration.batches import (
     Batch,
+    SetKey,
+    by_kind,
+    by_language,
     check_batches,
     check_ids,
     check_tokens,
     cut_pads,
     digest,
-    language_counts,
-    token_counts,
+    set_tokens,
 )
+from jaxprune.calibration.combinations import COMBINATIONS, SUM, Combination
+from jaxprune.calibration.config import COMPAT, SEED, CalibrationFields, check_calibration
 from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
-from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_calibration, languages_field
 from jaxprune.calibration.grouping import from_arrays, group_by_length, share_shapes
 from jaxprune.calibration.kinds import KINDS
-from jaxprune.calibration.languages import language
+from jaxprune.calibration.languages import language, languages_field
+from jaxprune.calibration.line_range import line_range, lines_of
 from jaxprune.calibration.nano import text_place
 from jaxprune.calibration.texts import (
     aligned,
     chosen_languages,
-    hub_client,
+    hub_data_sets,
     hub_id,
-    hub_refusal,
     sentences,
 )
 
 __all__ = [
+    "COMBINATIONS",
     "COMPAT",
-    "FIELDS",
     "KINDS",
     "SEED",
+    "SUM",
     "Batch",
+    "CalibrationFields",
+    "Combination",
+    "SetKey",
     "aligned",
+    "by_kind",
+    "by_language",
     "check_batches",
     "check_calibration",
     "check_ids",
@@ -42,17 +51,17 @@ __all__ = [
     "digest",
     "from_arrays",
     "group_by_length",
-    "hub_client",
+    "hub_data_sets",
     "hub_id",
-    "hub_refusal",
     "language",
-    "language_counts",
     "languages_field",
+    "line_range",
+    "lines_of",
     "prompts",
     "sample_lines",
     "sentences",
+    "set_tokens",
     "share_shapes",
     "text_place",
     "token_batches",
-    "token_counts",
 ]

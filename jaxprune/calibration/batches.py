@@ -1,13 +1,26 @@
 """A batch of token rows, what is asked of one, and what batches say of themselves. Knows no tokenizer and no model."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from jaxprune.errors import InputError, shown
+
+
+class SetKey(NamedTuple):
+    """A set of samples whose statistics stay apart.
+
+    Attributes:
+      kind: the role of its batches, such as "translation" or "code".
+      language: its language, of translations the source; empty where samples have none.
+    """
+
+    kind: str
+    language: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,21 +92,31 @@ def _fault(batch: Batch) -> str | None:
     return None
 
 
-def token_counts(batches: Sequence[Batch]) -> dict[str, int]:
-    """Real tokens by role."""
-    counts: dict[str, int] = {}
+def set_tokens(batches: Sequence[Batch]) -> dict[SetKey, int]:
+    """Real tokens of each set, in the order in which the batches have them."""
+    counts: dict[SetKey, int] = {}
     for batch in batches:
-        counts[batch.role] = counts.get(batch.role, 0) + batch.num_tokens
+        languages = batch.languages or [""] * len(batch.tokens)
+        for language, tokens in zip(languages, batch.valid.sum(axis=1), strict=True):
+            key = SetKey(batch.role, language)
+            counts[key] = counts.get(key, 0) + int(tokens)
     return counts
 
 
-def language_counts(batches: Sequence[Batch]) -> dict[str, dict[str, int]]:
-    """Real tokens by role and language, of the rows that have one."""
+def by_kind(tokens: Mapping[SetKey, int]) -> dict[str, int]:
+    """Real tokens by kind."""
+    return {
+        kind: sum(number for key, number in tokens.items() if key.kind == kind)
+        for kind in dict.fromkeys(key.kind for key in tokens)
+    }
+
+
+def by_language(tokens: Mapping[SetKey, int]) -> dict[str, dict[str, int]]:
+    """Real tokens by kind and language, of the sets that have one."""
     counts: dict[str, dict[str, int]] = {}
-    for batch in batches:
-        for language, tokens in zip(batch.languages, batch.valid.sum(axis=1), strict=False):
-            of_role = counts.setdefault(batch.role, {})
-            of_role[language] = of_role.get(language, 0) + int(tokens)
+    for (kind, language), number in tokens.items():
+        if language:
+            counts.setdefault(kind, {})[language] = number
     return counts
 
 

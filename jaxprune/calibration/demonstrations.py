@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from jaxprune.calibration.batches import Batch
-from jaxprune.calibration.fields import COMPAT, FIELDS, SEED, check_languages
+from jaxprune.calibration.config import COMPAT, FIELDS, SEED, check_texts
 from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
 from jaxprune.calibration.kinds import KINDS, Kind
 from jaxprune.calibration.languages import language
@@ -87,15 +87,13 @@ def demonstrations(
     """
     for field, value in (("shots", shots), ("samples", samples), ("max_length", max_length)):
         check(f"calibration.{field}", value, FIELDS[field])
-    check_languages(kind, source, target, samples)
     check("seed", seed, SEED)
     check("compat", compat, COMPAT)
+    check("data", data, PATH)
+    check_texts(kind, source, target, samples, code)
     chosen_kind = KINDS[kind]
     tokenizer = _usable(tokenizer, chosen_kind)
-    if chosen_kind.may_hold_code and code is None:
-        raise InputError("calibration.code: not set; allowed: a folder of .py files, a hub id")
     role = chosen_kind.role
-    check("data", data, PATH)
     by_language: list[list[str]] = []
     for code_of_source in source.split(","):
         codes = [code_of_source, target] if chosen_kind.translates else [code_of_source]

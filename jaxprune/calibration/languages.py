@@ -2,8 +2,10 @@
 
 import difflib
 from dataclasses import dataclass
+from typing import Any
 
 from jaxprune.errors import InputError
+from jaxprune.schema import are_names, rule
 
 
 @dataclass(frozen=True)
@@ -200,3 +202,9 @@ def language(code: str) -> Language:
     close = difflib.get_close_matches(str(code).lower(), [*spelled, *LANGUAGES], n=1)
     hint = f" (did you mean {spelled.get(close[0], close[0])}?)" if close else ""
     raise InputError(f"language {code!r} is not known; allowed: a code such as fr{hint}")
+
+
+def languages_field(meaning: str) -> Any:
+    """Codes of LANGUAGES with commas; not set: those of the data (`texts.chosen_languages`)."""
+    allowed = "codes such as fr,de,sw, each once"
+    return rule(allowed, lambda value: are_names(value, LANGUAGES), meaning=meaning)

@@ -1,18 +1,19 @@
 """Where sentences and code come from: folders, FLORES releases, hub data sets."""
 
+import contextlib
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxprune.calibration.languages import LANGUAGES, language
+from jaxprune.calibration.line_range import lines_of
 from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import read_text
-from jaxprune.schema import lines_of
 
 # How data sets name the column of sentences: FLORES+, FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
@@ -137,27 +138,39 @@ def hub_id(name: str | Path, field: str) -> str:
     return str(name)
 
 
-def hub_client(name: str) -> Any:
-    """The library `datasets`; InputError where it is not installed."""
+@contextlib.contextmanager
+def hub_data_sets(name: str) -> Iterator[Any]:
+    """The library `datasets`, whose errors while the data set `name` is read become one line.
+
+    Raises:
+      InputError: it is not installed, or refuses; a gated set looks as if it were not there.
+      ConnectionError: the hub cannot be reached.
+    """
     try:
-        return importlib.import_module("datasets")
+        datasets = importlib.import_module("datasets")
     except ImportError:
         raise InputError(
             f"{name}: no such folder; to read it from the hub install the extra: "
             'pip install "jaxprune[datasets]"'
         ) from None
+    try:
+        yield datasets
+    except (ConnectionError, FileNotFoundError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        if isinstance(error, ConnectionError):
+            unreachable = "no such folder, and the hub cannot be reached"
+            raise ConnectionError(f"{name}: {unreachable}: {said}") from error
+        terms = "(if it is gated: accept its terms and `hf auth login`)"
+        raise InputError(f"{name}: {said} {terms}") from error
 
 
 def _hub_sentences(name: str, code: str) -> list[str]:
-    datasets = hub_client(name)
-    try:
+    with hub_data_sets(name) as datasets:
         configurations = datasets.get_dataset_config_names(name)
         # FLORES+ renamed some languages: its own code is the last one of the table.
         spellings = [*reversed(language(code).flores), code]
         chosen = next((one for one in spellings if one in configurations), None)
         rows = datasets.load_dataset(name, chosen, split="dev") if chosen else None
-    except (ConnectionError, FileNotFoundError, ValueError) as error:
-        raise hub_refusal(name, error) from error
     if rows is None:
         raise _missing(name, code, _codes(configurations))
     column = next((column for column in _SENTENCE_COLUMNS if column in rows.column_names), None)
@@ -170,14 +183,6 @@ def _hub_sentences(name: str, code: str) -> list[str]:
         if not line:
             raise InputError(f"{name}: {chosen} row {number} is empty")
     return lines
-
-
-def hub_refusal(name: str, error: Exception) -> Exception:
-    """What the hub's client says, in one line. A gated set looks as if it were not there."""
-    said = " ".join(str(error).split())
-    if isinstance(error, ConnectionError):
-        return ConnectionError(f"{name}: no such folder, and the hub cannot be reached: {said}")
-    return InputError(f"{name}: {said} (if it is gated: accept its terms and `hf auth login`)")
 
 
 def code_samples(source: str | Path, samples: int, seed: int) -> list[str]:
@@ -221,11 +226,8 @@ def _decode(raw: bytes) -> str:
 
 
 def _hub_code(name: str) -> Any:
-    datasets = hub_client(name)
-    try:
+    with hub_data_sets(name) as datasets:
         rows = datasets.load_dataset(name, split="train")
-    except (ConnectionError, FileNotFoundError, ValueError) as error:
-        raise hub_refusal(name, error) from error
     if _CODE_COLUMN not in rows.column_names:
         raise InputError(f"{name}: columns {' '.join(rows.column_names)}; allowed: {_CODE_COLUMN}")
     return rows

@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
-from jaxprune.config import FIELDS, as_text, unknown_field, validate
+from jaxprune.config import FIELDS, Config, as_text, unknown_field, validate
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 
-Main = Callable[[ConfigDict, Path], None]
+Main = Callable[[Config, Path], None]
 
 
 def run_configured(
@@ -40,7 +40,7 @@ def run_configured(
       prunes: see `validate`.
     """
 
-    def read(argv: Sequence[str]) -> tuple[ConfigDict, Path]:
+    def read(argv: Sequence[str]) -> tuple[Config, Path]:
         known = {*flags.FLAGS}
         define()
         if not {"--help", "-help", "-h"}.isdisjoint(argv[1:]):
@@ -53,7 +53,7 @@ def run_configured(
             logging.set_verbosity(logging.WARNING)
         return read_arguments
 
-    def start(read_arguments: tuple[ConfigDict, Path]) -> None:
+    def start(read_arguments: tuple[Config, Path]) -> None:
         one_cpu_device_per_core()
         keep_compiled()
         leave_torch_alone()
@@ -136,7 +136,7 @@ def usage(about: str, own: Sequence[flags.Flag]) -> str:
 
 def parse(
     argv: Sequence[str], flag_values: flags.FlagValues, *, prunes: bool = True
-) -> tuple[ConfigDict, Path]:
+) -> tuple[Config, Path]:
     """Defines and reads `--config NAME|FILE.py[:ARGUMENT]`, `--config.FIELD=VALUE` and `--workdir`.
 
     Returns:

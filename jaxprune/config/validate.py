@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from ml_collections import ConfigDict, FrozenConfigDict
+from flax.traverse_util import flatten_dict, unflatten_dict
+from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from jaxprune.calibration import check_calibration
-from jaxprune.config.fields import FIELDS
+from jaxprune.config.record import FIELDS, Config
 from jaxprune.errors import InputError, refusal, unusable
-from jaxprune.pruning import Settings
 from jaxprune.schema import check
 
 
 def base_config() -> ConfigDict:
     """Every field with its default. `model` is not set."""
-    config = ConfigDict()
-    for path, field in FIELDS.items():
-        group, _, name = path.rpartition(".")
-        parent = config.get(group) if group else config
-        if parent is None:
-            parent = config[group] = ConfigDict()
-        parent[name] = placeholder(field.kind) if field.default is None else field.default
-    return config
+    values = {
+        path: placeholder(field.kind) if field.default is None else field.default
+        for path, field in FIELDS.items()
+    }
+    return ConfigDict(unflatten_dict(values, sep="."))
 
 
 def paper_sweep(model: str) -> ConfigDict:
@@ -65,8 +63,8 @@ def unknown_field(path: str) -> InputError:
     return InputError(f"{path}: no such field{hint}")
 
 
-def validate(config: ConfigDict, *, prunes: bool = True) -> FrozenConfigDict:
-    """The config that a run goes by: checked, immutable, `pruning.sparsity` filled in.
+def validate(config: ConfigDict, *, prunes: bool = True) -> Config:
+    """The record of a user's config: checked, `pruning.sparsity` filled in.
 
     Args:
       prunes: whether the run prunes; only then have `calibration` and the criterion to go together.
@@ -75,7 +73,11 @@ def validate(config: ConfigDict, *, prunes: bool = True) -> FrozenConfigDict:
       InputError: a field that is unknown, missing or out of range, or fields that contradict each
         other. One line that names the field, what it got and what is allowed.
     """
-    given = dict(_leaves(config))
+    return config_of(flatten_dict(config.to_dict(), sep="."), prunes=prunes)
+
+
+def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
+    """`validate` for values by path, such as `calibration.kind`."""
     for path in given:
         if path not in FIELDS:
             raise unknown_field(path)
@@ -86,21 +88,23 @@ def validate(config: ConfigDict, *, prunes: bool = True) -> FrozenConfigDict:
         for name in str(given[path]).split(","):
             if why := unusable(name):
                 raise InputError(f"{path}: got {name!r}, {why}")
+    values = unflatten_dict(given, sep=".")
+    groups = {
+        name: dataclasses.replace(getattr(Config, name), **group)
+        for name, group in values.items()
+        if isinstance(group, dict)
+    }
+    return consistent(Config(**values | groups), prunes=prunes)
+
+
+def consistent(config: Config, *, prunes: bool) -> Config:
+    """The config with `pruning.sparsity` filled in, if its fields go together; as `validate` otherwise."""
     try:
-        settings = Settings(**config.pruning.to_dict())
+        settings = config.settings
     except InputError as error:  # of fields that are allowed each for itself
         raise InputError(f"pruning.{error}") from None
     if prunes and settings.needs_statistics:
-        criterion = settings.scores_by
-        check_calibration(config.calibration, criterion.name, criterion.measures)
-    resolved = ConfigDict(config.to_dict())
-    resolved.pruning.sparsity = settings.implied_sparsity
-    return FrozenConfigDict(resolved)
-
-
-def _leaves(config: ConfigDict, prefix: str = "") -> Iterable[tuple[str, object]]:
-    for name, value in config.items():
-        if isinstance(value, ConfigDict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+        method = settings.method
+        check_calibration(config.calibration, method.name, method.sets)
+    pruning = dataclasses.replace(config.pruning, sparsity=settings.implied_sparsity)
+    return dataclasses.replace(config, pruning=pruning)

@@ -9,9 +9,9 @@ from jaxprune.devices.products import product_dtype
 from jaxprune.devices.sharding import (
     DATA,
     EVERY,
-    FIELDS,
     MODEL,
     WHOLE,
+    MeshFields,
     block_shares,
     block_specs,
     by_rows,
@@ -27,10 +27,10 @@ from jaxprune.devices.sharding import (
 __all__ = [
     "DATA",
     "EVERY",
-    "FIELDS",
     "MODEL",
     "WHOLE",
     "Compilation",
+    "MeshFields",
     "available_memory",
     "block_shares",
     "block_specs",

@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxprune.errors import InputError, refusal
-from jaxprune.schema import Field, is_int
+from jaxprune.schema import config_record, is_int, rule
 
 # More host devices than this gain nothing: micro-batches already fill a core.
 _MAX_CPU_DEVICES = 8
@@ -23,23 +23,24 @@ def _is_count(value: object) -> bool:
     return is_int(value) and (value == -1 or value > 0)
 
 
-# `mesh.*`: devices along each axis.
-FIELDS: Mapping[str, Field] = {
-    DATA: Field(
+@config_record
+class MeshFields:
+    """The fields `mesh.*`: devices along each axis."""
+
+    data: int = rule(
         "a number of groups of devices, or -1 for as many as there are",
         _is_count,
         -1,
-        kind=int,
         meaning="groups of devices; -1: as many as there are",
-    ),
-    MODEL: Field(
+    )
+    model: int = rule(
         "a number of devices that share a block, or -1 for all",
         _is_count,
         1,
-        kind=int,
         meaning="devices of a group, which share a block; -1: all",
-    ),
-}
+    )
+
+
 WHOLE = PartitionSpec()
 # Samples and, where masks are selected, output columns are spread over all devices. MODEL comes first, so that
 # the columns that a device ranks are among those that it holds.

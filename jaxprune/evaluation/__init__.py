@@ -1,5 +1,6 @@
 """A config and a model → scores, perplexity and translations of every language in a workdir."""
 
+from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.evaluate import (
     evaluate_from_config,
     evaluate_perplexity,
@@ -12,13 +13,12 @@ from jaxprune.evaluation.evaluate import (
     scorer_of,
     translations,
 )
-from jaxprune.evaluation.fields import FIELDS
 from jaxprune.evaluation.folders import clear_folders
 from jaxprune.evaluation.identity import content_digests, identities
 from jaxprune.evaluation.records import TaskQuestions
 
 __all__ = [
-    "FIELDS",
+    "EvaluateConfig",
     "TaskQuestions",
     "clear_folders",
     "content_digests",

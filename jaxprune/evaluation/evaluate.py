@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
-from jaxprune.evaluation.fields import RESIDENT
+from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.folders import TAKEN, clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
 from jaxprune.evaluation.identity import IDENTITY, identities
@@ -40,14 +40,11 @@ from jaxprune.hf import Model, load
 from jaxprune.ledger import MODEL_DIGEST
 from jaxprune.runs import environment
 
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
-
 Scoring = Callable[[str, Sequence[Question], str, str], Float[np.ndarray, "R C"]]
 
 
 def evaluate_from_config(
-    config: ConfigDict, workdir: Path, *, overwrite: bool = False
+    config: EvaluateConfig, workdir: Path, *, overwrite: bool = False
 ) -> dict[str, Result]:
     """Evaluates a model on everything that `config.evaluation` names.
 
@@ -72,8 +69,7 @@ def evaluate_from_config(
         protocol=protocol_of(config),
         languages=codes, data=fields.data, rows=fields.rows, seed=config.seed,
     )  # fmt: skip
-    plain = plain_texts(config, codes) if fields.perplexity else {}
-    sentences = translations(config, codes) if fields.translation else {}
+    plain, sentences = plain_texts(config, codes), translations(config, codes)
     asked = identities(tasks, plain, sentences, config)
     if not asked:
         raise InputError(
@@ -106,21 +102,25 @@ def evaluate_from_config(
     return results
 
 
-def plain_texts(config: ConfigDict, codes: list[str] | None) -> dict[str, str]:
-    """By language the text whose perplexity `config.evaluation` has measured."""
+def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> dict[str, str]:
+    """By language the text whose perplexity `config.evaluation` has measured; none where it has none."""
     fields = config.evaluation
+    if fields.perplexity is None:
+        return {}
     return texts(fields.perplexity, codes, fields.rows, fields.perplexity_lines)
 
 
-def named_tasks(config: ConfigDict) -> list[str]:
+def named_tasks(config: EvaluateConfig) -> list[str]:
     """What `evaluation.tasks` names: ready tasks, or .toml files."""
     names = config.evaluation.tasks.split(",")
     return [name.strip() for name in names if name.strip()]
 
 
-def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, Sentences]:
-    """By language what `config.evaluation` has translated, with demonstrations of `config.calibration`."""
+def translations(config: EvaluateConfig, codes: Sequence[str] | None) -> dict[str, Sentences]:
+    """By language what `config.evaluation` has translated, if anything, with demonstrations of `config.calibration`."""
     fields, calibration = config.evaluation, config.calibration
+    if fields.translation is None:
+        return {}
     import_sacrebleu("metrics")  # which is missed at once then, not after hours of work
     if codes is None:
         codes = languages(fields.translation, calibration.target)
@@ -140,25 +140,26 @@ def translations(config: ConfigDict, codes: Sequence[str] | None) -> dict[str, S
     }
 
 
-def protocol_of(config: ConfigDict) -> str:
+def protocol_of(config: EvaluateConfig) -> str:
     """The protocol that a config asks for, or the one that goes with its `compat`."""
     by_compat = "official" if config.compat == "official" else "paper"
     return config.evaluation.protocol or by_compat
 
 
-def scorer_of(model: Model, config: ConfigDict) -> Scorer:
+def scorer_of(model: Model, config: EvaluateConfig) -> Scorer:
     """The model ready to be scored as a config says."""
-    mesh, resident = device_mesh(**config.mesh), RESIDENT[config.evaluation.weights]
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
+    resident = RESIDENT[config.evaluation.weights]
     return Scorer(
         model, dtype=config.dtype, mesh=mesh, resident=resident, progress=hosts.is_first()
     )
 
 
-def facts(config: ConfigDict, model: Model) -> dict[str, Any]:
+def facts(config: EvaluateConfig, model: Model) -> dict[str, Any]:
     """What every metrics.json tells of its run, with a digest of the model that is scored."""
-    about = {key: config[key] for key in ("model", "revision", "dtype", "seed")}
+    about = {key: getattr(config, key) for key in ("model", "revision", "dtype", "seed")}
     about[MODEL_DIGEST] = model.source.fingerprint.digest
-    return about | {"environment": environment(device_mesh(**config.mesh))}
+    return about | {"environment": environment(device_mesh(config.mesh.data, config.mesh.model))}
 
 
 def read_tasks(

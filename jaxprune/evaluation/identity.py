@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.records import TaskQuestions
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.tasks import Option
 from jaxprune.evaluation.translation import TRANSLATION, Sentences
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 Identity = dict[str, str | int]
 # The key of the identity in metrics.json.
@@ -25,7 +23,7 @@ def identities(
     tasks: Iterable[TaskQuestions],
     texts: Mapping[str, str],
     sentences: Mapping[str, Sentences],
-    config: ConfigDict,
+    config: EvaluateConfig,
 ) -> dict[str, Identity]:
     """The identity of each evaluation, by the folder of its scores.
 

@@ -18,14 +18,14 @@ from jaxprune.evaluation.comparison import (
     comparison_of,
     open_run,
 )
+from jaxprune.evaluation.config import EvaluationFields
 from jaxprune.evaluation.evaluate import measure_perplexity, read_tasks, score_task
-from jaxprune.evaluation.fields import FIELDS
 from jaxprune.evaluation.records import Evaluation, TaskResult
 from jaxprune.evaluation.scoring import Scorer, texts
 from jaxprune.files import to_json
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
-from jaxprune.schema import PATH, check, known_arguments
+from jaxprune.schema import PATH, check, fields_of, known_arguments
 
 
 @known_arguments
@@ -81,7 +81,7 @@ def evaluate(
     check_model(model)
     given = {"rows": rows, "protocol": protocol, "perplexity_lines": perplexity_lines}
     for name, value in given.items():
-        check(name, value, FIELDS[name])
+        check(name, value, fields_of(EvaluationFields)[name])
     check("dtype", dtype, DTYPE)
     codes = None if languages is None else _names("languages", languages)
     place = None if data is None else _path("data", data)

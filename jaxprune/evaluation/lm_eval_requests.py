@@ -30,8 +30,7 @@ _SETTINGS: Mapping[str, Field] = {
 BATCH_SIZE = Field(
     "an integer of at least 1, or auto",
     lambda value: (
-        value is None
-        or (is_int(value) and value > 0)
+        (is_int(value) and value > 0)
         or (isinstance(value, str) and bool(re.fullmatch(r"auto(:[\d.]+)?|0*[1-9]\d{0,8}", value)))
     ),
 )

@@ -32,7 +32,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
-from jaxprune.calibration import group_by_length
+from jaxprune.calibration import SetKey, group_by_length
 from jaxprune.devices import compiled, on_own_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import (
@@ -93,14 +93,17 @@ def language_vectors(
     with progress_bar("vectors", model.config.n_layers, total, scorer.progress) as bar:
         for layer in range(model.config.n_layers):
             scorer.run_blocks(samples, layer, layer + 1, bar.update)
-            sums = samples.run(
-                lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh))
+            sums: list[np.ndarray] = []
+            samples.run(
+                lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh)), sums.append
             )
             by_sample = samples.gather(sums)
             for code in sentences:
-                numbers = samples.samples[samples.roles == code]
-                rows = by_sample[samples.roles == code] / counts[code][numbers, None]
-                means[code].append(sum_samples(rows, numbers) / np.float32(len(numbers)))
+                members = samples.sets[SetKey(code)]
+                numbers = samples.samples[members]
+                rows = by_sample[members] / counts[code][numbers, None]
+                summed = sum_samples(rows, numbers).astype(np.float32)
+                means[code].append(summed / np.float32(len(numbers)))
     return {code: np.stack(layers) for code, layers in means.items()}
 
 

@@ -3,7 +3,6 @@
 from jaxprune.hf.aligned import aligned_cast
 from jaxprune.hf.export import HfWriter, export_hf, exported_beside
 from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
-from jaxprune.hf.hub import FIELDS
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.origin import Origin, origin_of
 from jaxprune.hf.shards import ShardWriter
@@ -11,7 +10,6 @@ from jaxprune.hf.source import InMemory, ParameterSource
 from jaxprune.hf.weights import STORED, exported_specs, shapes, size, stack_layers, to_stored
 
 __all__ = [
-    "FIELDS",
     "STORED",
     "Fingerprint",
     "HfWriter",

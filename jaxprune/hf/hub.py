@@ -1,21 +1,11 @@
-"""The fields that name a model, and where its files are: a local folder as it is, or a snapshot of a hub repository."""
+"""Where the files of a model are: a local folder as it is, or a snapshot of a hub repository."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from jaxprune.errors import InputError
-from jaxprune.schema import Field, text
 
-FIELDS: Mapping[str, Field] = {
-    "model": text(
-        None, "a hub id or a local Hugging Face folder", "the model to prune or evaluate"
-    ),
-    "revision": text(
-        None, "a branch, tag or commit of the hub id", "branch, tag or commit", optional=True
-    ),
-}
 # What pruning reads: no code, no other framework's weights.
 CONFIG_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]
 # What says whose a model is and on what terms, which goes along with what is made from it.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.errors import InputError
-from jaxprune.hf.safetensors_header import checked_nbytes, header_bytes, quoted
+from jaxprune.errors import InputError, shown
+from jaxprune.hf.safetensors_header import checked_nbytes, header_bytes
 from jaxprune.hf.tensor_index import INDEX, SINGLE
 from jaxprune.hf.tensors import TensorFiles
 
@@ -97,7 +97,7 @@ class ShardWriter:
           ValueError: a tensor is missing, or there is none.
         """
         if self._missing or not self._shards:
-            missing = f"tensor {quoted(min(self._missing))}" if self._missing else "any tensor"
+            missing = f"tensor {shown(min(self._missing))}" if self._missing else "any tensor"
             raise ValueError(f"nothing to close: {missing} was not written")
         for file in self._shards:
             _settle(self._partial(file), self.folder / file)
@@ -119,10 +119,10 @@ class ShardWriter:
         for name, (shape, dtype) in specs.items():
             if name not in self._missing:
                 was = "already written" if name in self._specs else "not told of"
-                raise ValueError(f"tensor {quoted(name)} was {was}")
+                raise ValueError(f"tensor {shown(name)} was {was}")
             told = self._specs[name]
             if (tuple(shape), dtype) != told:
-                raise ValueError(f"tensor {quoted(name)} is {dtype} {shape}, told was {told}")
+                raise ValueError(f"tensor {shown(name)} is {dtype} {shape}, told was {told}")
             path, offset = self._places[name]
             with path.open("rb+") as file:
                 file.seek(offset)
@@ -132,7 +132,7 @@ class ShardWriter:
 
 
 def _nbytes(specs: Specs, name: str) -> int:
-    return checked_nbytes(*specs[name], f"tensor {quoted(name)}")
+    return checked_nbytes(*specs[name], f"tensor {shown(name)}")
 
 
 def _shards(specs: Specs, largest: int) -> dict[str, list[str]]:

@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, shown
+from jaxprune.files import parse_json
 from jaxprune.hf import safetensors_header, torch_bin
-from jaxprune.hf.safetensors_header import TensorInfo, parse_object, quoted
+from jaxprune.hf.safetensors_header import TensorInfo
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -71,16 +72,16 @@ def _read_shards(index: Path) -> dict[str, TensorInfo]:
     for shard, first in shards.items():
         path = index.parent / shard
         if not os.path.lexists(path):
-            raise InputError(f"{path} is missing; {index.name} places tensor {quoted(first)} there")
+            raise InputError(f"{path} is missing; {index.name} places tensor {shown(first)} there")
         for name, info in _read_header(file_inside(index.parent, shard)).items():
             if name in tensors:
                 other = tensors[name].file.name
-                raise InputError(f"{path}: tensor {quoted(name)} is also in {other}")
+                raise InputError(f"{path}: tensor {shown(name)} is also in {other}")
             tensors[name] = info
     for name, shard in weight_map.items():
         if name not in tensors or tensors[name].file.name != shard:
             raise InputError(
-                f"{index.parent / shard}: has no tensor {quoted(name)}, "
+                f"{index.parent / shard}: has no tensor {shown(name)}, "
                 f"which {index.name} places there"
             )
     return tensors
@@ -91,7 +92,8 @@ def _weight_map(index: Path) -> Mapping[str, str]:
     size = index.stat().st_size
     if size > _MAX_INDEX:
         raise InputError(f"{index}: {size} bytes, at most {_MAX_INDEX} allowed")
-    weight_map = parse_object(index.read_bytes(), str(index)).get("weight_map")
+    table = parse_json(index.read_bytes(), str(index))
+    weight_map = table.get("weight_map") if isinstance(table, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
         raise InputError(f"{index}: must have a weight_map from tensors to files")
     suffix = ".bin" if index.name.endswith(".bin.index.json") else ".safetensors"
@@ -99,13 +101,8 @@ def _weight_map(index: Path) -> Mapping[str, str]:
         if not isinstance(shard, str) or not re.fullmatch(
             rf"[\w.-]{{1,200}}\{suffix}", shard, re.ASCII
         ):
-            shown = (
-                quoted(shard)
-                if isinstance(shard, str)
-                else f"a value of type {type(shard).__name__}"
-            )
             raise InputError(
-                f"{index}: places tensor {quoted(name)} in {shown}; must be the plain name of a "
+                f"{index}: places tensor {shown(name)} in {shown(shard)}; must be the plain name of a "
                 f"{suffix} file of this folder"
             )
     return weight_map

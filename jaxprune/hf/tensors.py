@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, shown
 from jaxprune.hf.aligned import aligned_empty
-from jaxprune.hf.safetensors_header import TensorInfo, quoted
+from jaxprune.hf.safetensors_header import TensorInfo
 from jaxprune.hf.tensor_index import find_tensors
 
 _CHUNK = 16 << 20  # bytes held at once where a tensor is copied
@@ -54,7 +54,7 @@ class TensorFiles:
           InputError: the folder has no such tensor.
         """
         if name not in self.tensors:
-            raise InputError(f"{self.folder}: no tensor {quoted(name)}")
+            raise InputError(f"{self.folder}: no tensor {shown(name)}")
         return self.tensors[name]
 
     def read(self, name: str) -> np.ndarray:
@@ -88,7 +88,7 @@ class TensorFiles:
         count = info.shape[0] if info.shape else 0
         if indices.size and not 0 <= indices.min() <= indices.max() < count:
             raise InputError(
-                f"{info.file}: tensor {quoted(name)} has {count} rows; rows {indices.min()} to "
+                f"{info.file}: tensor {shown(name)} has {count} rows; rows {indices.min()} to "
                 f"{indices.max()} were asked for"
             )
         if info.strides is not None:

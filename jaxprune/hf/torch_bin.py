@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-from jaxprune.errors import InputError
-from jaxprune.hf.safetensors_header import TensorInfo, checked_nbytes, is_size, quoted
+from jaxprune.errors import InputError, shown
+from jaxprune.hf.safetensors_header import TensorInfo, checked_nbytes, is_size
 from jaxprune.hf.torch_pickle import Storage, StridedTensor, state_dict
 
 _MAX_PICKLE = 4 << 20  # about 20,000 tensors; an opcode may cost some 100 times its own byte
@@ -36,7 +36,7 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
         content = _content(path, file, entries[pickles[0]], _MAX_PICKLE)
         tensors = {}
         for name, tensor in state_dict(content, f"{path}: data.pkl").items():
-            where = f"{path}: tensor {quoted(name)}"
+            where = f"{path}: tensor {shown(name)}"
             entry = entries.get(f"{folder}data/{tensor.storage.key}")
             base = _storage_offset(path, file, where, tensor.storage, entry)
             tensors[name] = _tensor_info(path, where, tensor, base)
@@ -75,7 +75,7 @@ def _entries(path: Path, file: BinaryIO) -> dict[str, zipfile.ZipInfo]:
 
 def _data_offset(path: Path, file: BinaryIO, entry: zipfile.ZipInfo) -> int:
     """Where an entry's bytes begin, from its local header: only that knows torch's padding."""
-    where = f"{path}: entry {quoted(entry.filename)}"
+    where = f"{path}: entry {shown(entry.filename)}"
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         raise InputError(f"{where} is compressed; torch.save stores entries as they are")
     if entry.flag_bits & 1:
@@ -100,7 +100,7 @@ def _content(path: Path, file: BinaryIO, entry: zipfile.ZipInfo, limit: int) -> 
     offset = _data_offset(path, file, entry)
     if entry.file_size > limit:
         raise InputError(
-            f"{path}: entry {quoted(entry.filename)} has {entry.file_size} bytes, at most {limit} "
+            f"{path}: entry {shown(entry.filename)} has {entry.file_size} bytes, at most {limit} "
             "allowed"
         )
     file.seek(offset)
@@ -111,11 +111,11 @@ def _storage_offset(
     path: Path, file: BinaryIO, where: str, storage: Storage, entry: zipfile.ZipInfo | None
 ) -> int:
     if entry is None:
-        raise InputError(f"{where}: its storage {quoted(storage.key)} is not in the file")
+        raise InputError(f"{where}: its storage {shown(storage.key)} is not in the file")
     needed = storage.count * storage.dtype.itemsize
     if entry.file_size < needed:
         raise InputError(
-            f"{where}: its storage {quoted(storage.key)} has {entry.file_size} bytes, "
+            f"{where}: its storage {shown(storage.key)} has {entry.file_size} bytes, "
             f"{needed} expected"
         )
     return _data_offset(path, file, entry)

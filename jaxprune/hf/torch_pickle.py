@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.errors import InputError
-from jaxprune.hf.safetensors_header import DTYPES, quoted
+from jaxprune.errors import InputError, shown
+from jaxprune.hf.safetensors_header import DTYPES
 
 STORAGES = {
     "torch.DoubleStorage": DTYPES["F64"],
@@ -71,7 +71,7 @@ def state_dict(data: bytes, where: str) -> dict[str, StridedTensor]:
     for name, value in table.items():
         if not isinstance(value, StridedTensor):
             raise InputError(
-                f"{where}: {quoted(name)} is of type {type(value).__name__}; "
+                f"{where}: {shown(name)} is of type {type(value).__name__}; "
                 "a dict of tensors is needed"
             )
     return table
@@ -187,7 +187,7 @@ class _Interpreter:
     def known(self, name: str) -> _Name:
         if name not in _KNOWN:
             raise InputError(
-                f"{self.where}: the pickle names {quoted(name)}, which no dict of tensors needs: "
+                f"{self.where}: the pickle names {shown(name)}, which no dict of tensors needs: "
                 "refused, nothing was run"
             )
         return _Name(name)
@@ -198,7 +198,7 @@ class _Interpreter:
             raise TypeError("items for something else than a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if _text(key) in target:
-                raise InputError(f"{self.where}: key {quoted(_text(key))} stands there twice")
+                raise InputError(f"{self.where}: key {shown(_text(key))} stands there twice")
             target[key] = value
 
 

@@ -13,11 +13,10 @@ import numpy as np
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import MetricsFile, read_metrics
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy
-from jaxprune.files import from_json, read_as, read_npz, sealed
+from jaxprune.files import Share, from_json, read_as, read_npz, sealed
 from jaxprune.ledger import Report, RunConfig, check_scored_model, read_report
 from jaxprune.passes import ActivationStats
 from jaxprune.runs import checkpoint
-from jaxprune.schema import Share
 
 Arrays = dict[str, np.ndarray]
 

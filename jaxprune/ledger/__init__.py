@@ -20,7 +20,7 @@ from jaxprune.ledger.workdir import (
     file_faults,
     has_card,
     is_complete,
-    masked_digest,
+    pruned_digest,
     read_report,
     read_score_origin,
 )
@@ -45,7 +45,7 @@ __all__ = [
     "file_faults",
     "has_card",
     "is_complete",
-    "masked_digest",
+    "pruned_digest",
     "publish",
     "read_report",
     "read_score_origin",

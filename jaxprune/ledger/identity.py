@@ -12,7 +12,7 @@ import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 from flax.traverse_util import flatten_dict
@@ -23,9 +23,6 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
 from jaxprune.models import attention_path
 
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
-
 # Fields of the config that bits depend on, beside those that the calibration set's tokens stand for.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
@@ -34,23 +31,24 @@ _NUMERIC = ("devices", "hf", "models", "passes", "pruning")
 
 
 def run_identity(
-    model: Model, config: ConfigDict, batches: Sequence[Batch]
+    model: Model, config: Mapping[str, Any], batches: Sequence[Batch], running: str | None = None
 ) -> dict[str, str | int | float | bool | None]:
     """The values, by name, that must be the same for two runs to be one job.
 
     Args:
       model: whose files are read here, as far as the user's cache does not know them.
-      config: validated.
+      config: as config.json has it.
       batches: the calibration set.
+      running: see `passes.order_of_sums`, of methods with running statistics.
     """
-    products = product_dtype(config.dtype)
+    products = product_dtype(config["dtype"])
     fields = {name: config[name] for name in _FIELDS}
-    plain = {k: v.to_dict() if hasattr(v, "to_dict") else v for k, v in fields.items()}
+    fields["calibration"] = {"combine": config["calibration"]["combine"]}
     # the model's files, and those that the Hugging Face folder gets as they are
-    beside = exported_beside(model) if config.output.hf else {}
+    beside = exported_beside(model) if config["output"]["hf"] else {}
     files = {**beside, **model.source.fingerprint.digests}
     return {
-        **{f"config.{path}": value for path, value in flatten_dict(plain, sep=".").items()},
+        **{f"config.{path}": value for path, value in flatten_dict(fields, sep=".").items()},
         **{f"file {name}": sha256 for name, sha256 in files.items()},
         "calibration": digest(batches),
         "code": _code(),
@@ -58,6 +56,7 @@ def run_identity(
         "platform": jax.default_backend(),
         "products": products,
         "attention": attention_path(model.config, products, platform()).name,
+        **({} if running is None else {"running sums": running}),
         **compiler_settings(),
     }
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from jaxprune.files import Count, Hexadecimal, Scalar, Seconds, Share
 from jaxprune.hf import Origin
-from jaxprune.schema import Count, Hexadecimal, Scalar, Seconds, Share
 
 REPORT, CONFIG = "report.json", "config.json"
 
@@ -27,6 +27,7 @@ class Digests(TypedDict):
     """SHA-256 of all layers' masks and weights, and of the calibration set."""
 
     masks: Hexadecimal
+    changed: NotRequired[Hexadecimal]
     weights: NotRequired[Hexadecimal]
     calibration: NotRequired[Hexadecimal]
 

@@ -119,10 +119,10 @@ def check_scored_model(workdir: Path) -> None:
     files = sorted(workdir.glob("*/metrics.json"))
     for file in files:
         sealed.check_whole(file.parent)
-    masked = masked_digest(report)
-    if masked is None:
+    pruned = pruned_digest(report)
+    if pruned is None:
         return
-    known = (report["models"].get("hf"), masked)
+    known = (report["models"].get("hf"), pruned)
     for file in files:
         scored = read_score_origin(file.parent).get(MODEL_DIGEST)
         if scored is not None and scored not in known:
@@ -140,9 +140,10 @@ def _check_unchanged(workdir: Path, report: Report) -> None:
         raise InputError(f"{config}: {sealed.DAMAGED}")
 
 
-def masked_digest(report: Report) -> str | None:
-    """The digest that the dense model has under the masks of a run; None where its report tells too little."""
+def pruned_digest(report: Report) -> str | None:
+    """The digest of the dense model with all that a run made of it; None where the report tells too little."""
     models, digests = report.get("models"), report.get("digests")
     if models is None or digests is None:
         return None
-    return combined({"model": models["dense"], "masks": digests["masks"]})
+    changed = {"changed": digests["changed"]} if "changed" in digests else {}
+    return combined({"model": models["dense"], "masks": digests["masks"], **changed})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxprune.errors import shown
 from jaxprune.models.attributes import Attributes
-from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+from jaxprune.models.config import LayerKind, RopeConfig
 
 # Layers that are told apart, at most: a list of them must not become as long as a number claims.
 MOST_LAYERS = 10_000
@@ -129,14 +129,3 @@ def distinct(by_layer: Sequence[LayerKind]) -> Kinds:
     every = [kinds.index(kind) for kind in by_layer]
     period = next(n for n in range(1, len(every) + 1) if every[n:] == every[:-n])
     return kinds, tuple(every[:period])
-
-
-def window_attributes(config: ModelConfig) -> dict[str, Any]:
-    """The inverse: `layer_types` and `sliding_window`; nothing where no layer has a window."""
-    windows = [config.kind(layer).window for layer in range(config.n_layers)]
-    if not any(windows):
-        return {}
-    return {
-        "sliding_window": max(filter(None, windows)),
-        "layer_types": ["sliding_attention" if window else "full_attention" for window in windows],
-    }

@@ -90,11 +90,6 @@ class ModelConfig:
         rounded = product_dtype(dtype) != dtype
         return dataclasses.replace(self, embed_scale=scale, rounded_inputs=rounded)
 
-    @property
-    def rope(self) -> RopeConfig:
-        """Of the first kind of layer that turns queries and keys."""
-        return next(kind.rope for kind in self.kinds if kind.rope is not None)
-
     def kind(self, layer: int) -> LayerKind:
         """What attention has in this layer."""
         return self.kinds[self.pattern[layer % len(self.pattern)]]

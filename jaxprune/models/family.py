@@ -32,7 +32,7 @@ class Family:
 
     Attributes:
       model_types: what config.json calls its members.
-      parse: attributes of a config.json → the config; `to_hf` is its inverse.
+      parse: attributes of a config.json → the config.
       embed, norm, attention, mlp: the classes that its modules are built from. `norm` is that of both
         norms of a block and of the head's.
       tensors: every path that a member of the family may have → the tensor's name in a checkpoint,
@@ -52,7 +52,6 @@ class Family:
 
     model_types: tuple[str, ...]
     parse: Callable[[str, Attributes], ModelConfig]
-    to_hf: Callable[[ModelConfig], dict[str, Any]]
     embed: Callable[[ModelConfig, nnx.Rngs], nnx.Module]
     norm: Callable[[int, float, nnx.Rngs], Norm]
     attention: Callable[[ModelConfig, nnx.Rngs], Attention]

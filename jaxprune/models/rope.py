@@ -1,4 +1,4 @@
-"""Rotary positions of a config.json → `RopeConfig`, and back."""
+"""Rotary positions of a config.json → `RopeConfig`."""
 
 from __future__ import annotations
 
@@ -88,19 +88,3 @@ def _one_of(hf: Attributes, name: str, inside: Any, outside: Any) -> Any:
             f"{name}={shown(outside)} and {name}={shown(inside)} in the table of rotary positions disagree"
         )
     return outside if inside is None else inside
-
-
-def rope_parameters(rope: RopeConfig) -> dict[str, Any]:
-    """The inverse of `parse_rope`, as transformers 5 writes it."""
-    parameters: dict[str, Any] = {"rope_type": "default", "rope_theta": rope.theta}
-    if rope.linear_factor != 1.0:
-        parameters |= {"rope_type": "linear", "factor": rope.linear_factor}
-    if rope.factor is not None:
-        parameters |= {
-            "rope_type": "llama3",
-            "factor": rope.factor,
-            "low_freq_factor": rope.low_freq_factor,
-            "high_freq_factor": rope.high_freq_factor,
-            "original_max_position_embeddings": rope.original_max_positions,
-        }
-    return parameters

@@ -1,22 +1,16 @@
 """A model's blocks and batches → sums of squares of every feature, one block on the devices at a time."""
 
 from jaxprune.passes.blocks import DTYPE, blocks, converted, prefetch, to_device
-from jaxprune.passes.probe import (
-    HALVES,
-    SAMPLES_PER_DEVICE,
-    CalibrationStates,
-    SiteSums,
-    calibration_states,
-    check_samples,
-    probe,
-    run_and_measure,
-    stack,
-)
-from jaxprune.passes.stats import ActivationStats, check_sums, sum_samples
+from jaxprune.passes.probe import SAMPLES_PER_DEVICE, check_samples, probe, stack
+from jaxprune.passes.running import order_of_sums
+from jaxprune.passes.states import HALVES, CalibrationStates, calibration_states, run_and_measure
+from jaxprune.passes.statistics import RUNNING, SQUARES, STATISTICS, Statistic
+from jaxprune.passes.stats import ActivationStats, Sums, check_sums, combined, sum_samples
 from jaxprune.passes.walk import (
     HIDDEN,
     INPUT,
     OUTPUT,
+    WHOLE_BLOCK,
     Context,
     MicroBatches,
     Segment,
@@ -32,20 +26,27 @@ __all__ = [
     "HIDDEN",
     "INPUT",
     "OUTPUT",
+    "RUNNING",
     "SAMPLES_PER_DEVICE",
+    "SQUARES",
+    "STATISTICS",
+    "WHOLE_BLOCK",
     "ActivationStats",
     "CalibrationStates",
     "Context",
     "MicroBatches",
     "Segment",
-    "SiteSums",
+    "Statistic",
+    "Sums",
     "blocks",
     "calibration_states",
     "check_samples",
     "check_sums",
+    "combined",
     "converted",
     "embed",
     "embed_tokens",
+    "order_of_sums",
     "prefetch",
     "probe",
     "rows_at_once",

@@ -18,6 +18,7 @@ from jaxprune.schema import choice
 # Of the weights on the devices; statistics are always float32.
 DTYPE = choice(
     ("float32", "bfloat16"),
+    "float32",
     "of the weights on the devices and what enters their products; CPUs without instructions for bfloat16 hold and "
     "multiply the rounded numbers as float32",
 )

@@ -1,15 +1,21 @@
-"""Activation statistics: sums of squares and token counts, which merge by adding."""
+"""Activation statistics of sets of samples, which merge by adding."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxprune.calibration import SUM, Combination, SetKey, by_kind, by_language
 from jaxprune.errors import InputError, refusal
+from jaxprune.passes.statistics import SQUARES
+
+# Set → site → statistic → its sum over the set's tokens. Sums over samples are float64 [D_site], of all layers [L, …].
+Sums = Mapping[SetKey, Mapping[str, Mapping[str, np.ndarray]]]
 
 
 @jax.tree_util.register_dataclass
@@ -17,42 +23,97 @@ from jaxprune.errors import InputError, refusal
 class ActivationStats:
     """How large each input feature of each linear layer was over the real tokens of a calibration set.
 
+    Each language is a set of its own. `sum_sq`, `count` and `norms` tell of all languages of a role together.
+
     Attributes:
-      sum_sq: role → site → Σ_tokens X_j², float32 [L, D_site]. The paper's ‖X_j‖₂ (section 3) is its root.
-      count: role → number of real tokens (the same at every site).
+      sums: set → site → statistic → [L, ...]; "squares" is Σ_tokens X_j², float64 [L, D_site].
+      tokens: set → number of real tokens (the same at every site).
       sites: (kernel path, site) pairs: which kernel of a block reads which site.
-      languages: role → language → its share of the tokens in `count`, of samples whose language is known; of a
-        translation it is its source. Roles without such samples are not in it.
     """
 
-    sum_sq: Mapping[str, Mapping[str, Float[np.ndarray, "L D"]]]
-    count: Mapping[str, int]
+    sums: Sums
+    tokens: Mapping[SetKey, int]
     sites: tuple[tuple[str, str], ...] = dataclasses.field(metadata={"static": True})
-    languages: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_squares(
+        cls,
+        sum_sq: Mapping[SetKey | str, Mapping[str, Float[np.ndarray, "L D"]]],
+        count: Mapping[SetKey | str, int],
+        sites: tuple[tuple[str, str], ...],
+    ) -> ActivationStats:
+        """Statistics of sums of squares that are there already, by set, or by role where languages are not known.
+
+        Args:
+          sum_sq: set → site → Σ_tokens X_j².
+          count: set → number of real tokens.
+          sites: (kernel path, site) pairs.
+        """
+
+        def key(one: SetKey | str) -> SetKey:
+            return SetKey(one) if isinstance(one, str) else one
+
+        sums = {
+            key(one): {
+                site: {SQUARES.name: np.asarray(a, np.float64)} for site, a in by_site.items()
+            }
+            for one, by_site in sum_sq.items()
+        }
+        return cls(sums, {key(one): number for one, number in count.items()}, sites)
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The sets that were probed, such as ("translation", "code")."""
-        return tuple(self.sum_sq)
+        """The kinds of sets that were probed, such as ("translation", "code")."""
+        return tuple(dict.fromkeys(key.kind for key in self.sums))
+
+    @property
+    def count(self) -> dict[str, int]:
+        """Role → number of real tokens."""
+        return by_kind(self.tokens)
+
+    @property
+    def languages(self) -> dict[str, dict[str, int]]:
+        """Role → language → its share of the tokens in `count`, of samples whose language is known."""
+        return by_language(self.tokens)
+
+    @functools.cached_property
+    def sum_sq(self) -> dict[str, dict[str, Float[np.ndarray, "L D"]]]:
+        """Role → site → Σ_tokens X_j², float32 [L, D_site]. The paper's ‖X_j‖₂ (section 3) is its root."""
+        return {role: self._combined(role, SQUARES.name) for role in self.roles}
 
     def norms(self, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
         """‖X_j‖₂ of every site, float32 [L, D_site]; KeyError names the roles there are."""
-        if role not in self.sum_sq:
+        if role not in self.roles:
             raise KeyError(f"no statistics of {role!r}, only of {', '.join(self.roles)}")
         return {site: np.sqrt(sums) for site, sums in self.sum_sq[role].items()}
 
+    def _combined(self, role: str, statistic: str) -> dict[str, np.ndarray]:
+        """Site → the sum of a statistic over all languages of a role, float32."""
+        keys = [key for key in self.sums if key.kind == role]
+        return {
+            site: combined(SUM, self.sums, self.tokens, keys, site, statistic)
+            for site in self.sums[keys[0]]
+        }
+
     def of(self, roles: Iterable[str]) -> ActivationStats:
         """Those of some roles alone, in the order given; KeyError where there is no such role."""
-        roles = tuple(roles)
-        sums = {role: self.sum_sq[role] for role in roles}
-        count = {role: self.count[role] for role in roles}
-        languages = {role: self.languages[role] for role in roles if role in self.languages}
-        return ActivationStats(sums, count, self.sites, languages)
+        keys = []
+        for role in roles:
+            keys += [key for key in self.sums if key.kind == role] or [SetKey(role)]
+        return ActivationStats(
+            {key: self.sums[key] for key in keys},
+            {key: self.tokens[key] for key in keys},
+            self.sites,
+        )
+
+    def layer(self, layer: int) -> Sums:
+        """The sums of one block."""
+        return jax.tree.map(lambda leaf: leaf[layer], dict(self.sums))
 
     def merge(self, other: ActivationStats) -> ActivationStats:
-        """Statistics of both sets together: roles of either side are kept, sums of one role add.
+        """Statistics of both together: sets of either side are kept, sums of one set add.
 
-        So statistics of several languages become those of one set, of which `languages` tells them apart.
+        So statistics of several languages become those of one calibration set, in which they stay apart.
 
         Raises:
           InputError: the two are of different models; names a kernel or site that differs.
@@ -72,19 +133,30 @@ class ActivationStats:
         if not isinstance(other, ActivationStats):
             raise refusal("merge", other, "ActivationStats, as jaxprune.probe gives")
         _check_same(self, other)
-        sums = {role: dict(sites) for role, sites in self.sum_sq.items()}
-        for role, sites in other.sum_sq.items():
-            before = sums.get(role)
-            sums[role] = {s: sites[s] + before[s] for s in sites} if before else dict(sites)
-        languages = dict(self.languages)
-        for role, tokens in other.languages.items():
-            languages[role] = _added(languages.get(role, {}), tokens)
-        return ActivationStats(sums, _added(self.count, other.count), self.sites, languages)
+        sums, tokens = dict(self.sums), dict(self.tokens)
+        for key, sites in other.sums.items():
+            before = sums.get(key)
+            if before:
+                sites = {
+                    site: {name: before[site][name] + total for name, total in by_name.items()}
+                    for site, by_name in sites.items()
+                }
+            sums[key] = sites
+            tokens[key] = tokens.get(key, 0) + other.tokens[key]
+        return ActivationStats(sums, tokens, self.sites)
 
 
-def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    """Counts of both by name."""
-    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+def combined(
+    how: Combination,
+    sums: Sums,
+    tokens: Mapping[SetKey, int],
+    keys: Sequence[SetKey],
+    site: str,
+    statistic: str,
+) -> Float[np.ndarray, "*dims"]:
+    """A statistic of some sets at a site as a method sees it: combined, and rounded once to float32."""
+    arrays = [np.asarray(sums[key][site][statistic]) for key in keys]
+    return how.combine(arrays, [int(tokens[key]) for key in keys]).astype(np.float32)
 
 
 def _check_same(stats: ActivationStats, other: ActivationStats) -> None:
@@ -101,20 +173,25 @@ def _check_same(stats: ActivationStats, other: ActivationStats) -> None:
 def _facts(stats: ActivationStats) -> dict[str, object]:
     """What is the same in all statistics of a model: kernel → its site, site → shape of its sums."""
     shapes = {
-        site: np.shape(sums) for by_site in stats.sum_sq.values() for site, sums in by_site.items()
+        site if name == SQUARES.name else f"{site} {name}": np.shape(total)
+        for by_site in stats.sums.values()
+        for site, by_name in by_site.items()
+        for name, total in by_name.items()
     }
     return {**dict(stats.sites), **shapes}
 
 
-def check_sums(sums: Float[np.ndarray, "*samples D"], layer: int, site: str, role: str) -> None:
-    """Refuses sums of squares of a site that say nothing of its features.
+def check_sums(sums: np.ndarray, layer: int, site: str, role: str, never_zero: bool = True) -> None:
+    """Refuses sums of a site that say nothing of its features.
 
     Raises:
-      InputError: one is not finite, or all of them are 0; names layer and site.
+      InputError: one is not finite in float32, or all of them are 0; names layer and site.
     """
-    if not np.isfinite(sums).all():
+    with np.errstate(over="ignore"):
+        single = np.asarray(sums, np.float32)
+    if not np.isfinite(single).all():
         raise not_finite(layer, site)
-    if not sums.any():
+    if never_zero and not single.any():
         raise InputError(
             f"layer {layer}, site {site}: no activation differs from 0 on the {role} samples; the weights are 0 up to "
             "here, or so small that squares vanish in float32"
@@ -129,12 +206,15 @@ def not_finite(layer: int, site: str) -> InputError:
     )
 
 
-def sum_samples(rows: Float[np.ndarray, "N D"], samples: np.ndarray) -> Float[np.ndarray, " D"]:
-    """Σ over samples in sample order, in float64, rounded once to float32.
+def sum_samples(
+    rows: Float[np.ndarray, "N ..."], samples: np.ndarray
+) -> Float[np.ndarray, "*dims"]:
+    """Σ over samples in sample order, in float64.
 
     The order is that of `samples` [N], whatever batches and devices the rows came from, so that a set
-    gives the same bits on any mesh.
+    gives the same bits on any mesh. Sums of float32 values within a factor of 2^20 of each other are exact; then
+    those of several sets add up to the sum over all of their samples in any order.
     """
     ordered = rows[np.argsort(samples, kind="stable")].astype(np.float64)
     # add.reduce over axis 0 of a C array adds row after row
-    return np.add.reduce(ordered, axis=0).astype(np.float32)
+    return np.add.reduce(ordered, axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -37,6 +38,8 @@ from jaxprune.models import (
     family_of,
     modules,
 )
+from jaxprune.passes.running import Buffers, add_rows
+from jaxprune.passes.statistics import RUNNING, SQUARES, Statistic
 
 # Positions in a block: its input, the input of each site in turn, its output.
 INPUT, OUTPUT = 0, len(SITES) + 1
@@ -53,8 +56,8 @@ TOKENS_AT_ONCE = 4096
 class Segment:
     """A stretch of a block, from one position to another, and what is wanted of it.
 
-    `collect`: sums of squares of the sites reached. `advance`: the state at `stop`; without it the
-    products that only the state needs are never computed. `hidden`: sums of squares of the block's output.
+    `collect`: statistics of the sites reached. `advance`: the state at `stop`; without it the
+    products that only the state needs are never computed. `hidden`: statistics of the block's output too.
     """
 
     start: int
@@ -63,6 +66,16 @@ class Segment:
     advance: bool
     hidden: bool = False
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The sites whose statistics it collects, in the order in which data meets them."""
+        sites = SITES[self.start : self.stop] if self.collect else ()
+        return (*sites, HIDDEN) if self.hidden else sites
+
+
+# A block from its input to its output, with nothing measured.
+WHOLE_BLOCK = Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
+
 
 class Context(NamedTuple):
     """What a block has to know of its rows besides their state.
@@ -70,10 +83,12 @@ class Context(NamedTuple):
     Attributes:
       valid: [B, T] bool, the tokens that count in sums; None where nothing is summed.
       tree: of rows that hold trees of tokens; None where each is one sequence.
+      place: [B, 2] int32, where running sums take each row: see `running.add_rows`; None without any.
     """
 
     valid: Array | np.ndarray | None = None
     tree: Tree | None = None
+    place: Array | np.ndarray | None = None
 
 
 class MicroBatches:
@@ -110,31 +125,43 @@ class MicroBatches:
             for start in range(0, count, self.step)
         ]
 
-    def run(self, step: Callable[[Any, Context], tuple[Any, Any]]) -> list[Any]:
-        """Feeds every micro-batch through `step(state, context) -> (state or None, result)`; the results, on the host.
+    def run(
+        self,
+        step: Callable[[Any, Context], tuple[Any, Any]],
+        take: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Feeds every micro-batch through `step(state, context) -> (state or None, result)`.
 
         One is dispatched while its predecessor runs, so that the devices hold two at most.
+
+        Args:
+          step: a new state takes the place of the old one.
+          take: is given the results, on the host, in the order of the micro-batches. Without it none is kept.
         """
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         # CPU devices that share blocks gather kernels on the threads that compute: two passes at a
         # time could wait for each other.
         behind = 0 if on_cpu and self.mesh.shape[MODEL] > 1 else 1
-        results: list[Any] = []
+        pending: collections.deque[tuple[int, Any]] = collections.deque()
+
+        def settle() -> None:
+            """Waits for the oldest; off CPUs, whose memory is the host's, moves its state to the host."""
+            i, result = pending.popleft()
+            if not on_cpu:
+                self.states[i] = jax.device_get(self.states[i])
+            jax.block_until_ready((self.states[i], result))
+            if take is not None:
+                take(jax.device_get(result))
+
         for i, context in enumerate(self.contexts):
             state, result = step(jax.device_put(self.states[i], by_rows(self.mesh)), context)
-            results.append(result)
+            pending.append((i, result))
             if state is not None:
                 self.states[i] = state
-            if i >= behind:
-                self._settle(i - behind, results, offload=not on_cpu)
-        self._settle(-1, results, offload=not on_cpu)
-        return jax.device_get(results)
-
-    def _settle(self, i: int, results: list[Any], offload: bool) -> None:
-        """Waits for micro-batch i; off CPUs, whose memory is the host's, moves its state to the host."""
-        if offload:
-            self.states[i] = jax.device_get(self.states[i])
-        jax.block_until_ready((self.states[i], results[i]))
+            if len(pending) > behind:
+                settle()
+        while pending:
+            settle()
 
 
 def embed(config: ModelConfig, params: EmbedParams, batches: MicroBatches) -> None:
@@ -165,32 +192,42 @@ def embed_tokens(
     return on_own_rows(call, mesh)(params, tokens, positions)
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh", "segment"))
+@functools.partial(
+    compiled,
+    static_argnames=("config", "mesh", "segment", "statistics"),
+    donate_argnames="running",
+)
 def run_segment(
     layer: tuple[BlockParams, Kind],
     state: Any,
     context: Context,
+    running: Buffers | None = None,
     *,
     config: ModelConfig,
     mesh: Mesh,
     segment: Segment,
-) -> tuple[Any, dict[str, Array]]:
+    statistics: tuple[Statistic, ...] = (SQUARES,),
+) -> tuple[Any, Any]:
     """One micro-batch through one segment of one block, each device on its own rows.
 
     Args:
       layer: (parameters of the block as `block_specs` has them, its kind, see `models.layer_kind`).
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
       context: of the micro-batch.
+      running: the running sums so far, of each site that is measured; their memory is that of the new ones.
+      statistics: measured at each site reached (with `collect`) and at HIDDEN (with `hidden`).
 
     Returns:
-      The state at `segment.stop` (None without `advance`), and sums of squares over the real tokens of
-      every sample, float32 [B, D_site], of each site reached (with `collect`) and of HIDDEN (with `hidden`).
+      The state at `segment.stop` (None without `advance`), and of each measured site the statistics: the values of
+      every sample, float32 [B, ...], and running sums with this micro-batch in them.
     """
     specs = block_specs(layer[0], mesh)
-    run = functools.partial(_segment, config, segment, specs)
+    run = functools.partial(_segment, config, segment, statistics, specs)
     if platform() != "cpu":
         run = functools.partial(_in_turn, run)
-    return on_own_rows(run, mesh, (specs, WHOLE))(layer, state, context)
+    mapped = on_own_rows(run, mesh, (specs, WHOLE))
+    state, values, running = mapped(layer, state, context, running or {})
+    return state, {site: values.get(site, {}) | running.get(site, {}) for site in segment.measures}
 
 
 def rows_at_once(rows: int, length: int) -> int:
@@ -200,33 +237,51 @@ def rows_at_once(rows: int, length: int) -> int:
 
 
 def _in_turn(
-    run: Callable[..., Any], layer: tuple[BlockParams, Kind], state: Any, context: Context
+    run: Callable[..., Any],
+    layer: tuple[BlockParams, Kind],
+    state: Any,
+    context: Context,
+    running: Buffers,
 ) -> Any:
     """What `run` gives for all rows, of which it gets `rows_at_once` after another."""
     rows, length = jax.tree.leaves(state)[0].shape[:2]
     some = rows_at_once(rows, length)
     if some == rows:
-        return run(layer, state, context)
+        return run(layer, state, context, running)
+
+    def one_part(running: Buffers, part: Any) -> tuple[Buffers, Any]:
+        state, values, running = run(layer, *part, running)
+        return running, (state, values)
+
     cut = jax.tree.map(lambda x: x.reshape(-1, some, *x.shape[1:]), (state, context))
-    out = jax.lax.map(lambda part: run(layer, *part), cut)
-    return jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), out)
+    running, out = jax.lax.scan(one_part, running, cut)
+    return *jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), out), running
 
 
 def _segment(
     config: ModelConfig,
     segment: Segment,
+    statistics: tuple[Statistic, ...],
     specs: Any,
     layer: tuple[BlockParams, Kind],
     state: Any,
     context: Context,
-) -> tuple[Any, dict[str, Array]]:
+    running: Buffers,
+) -> tuple[Any, dict[str, dict[str, Array]], Buffers]:
     graph, _ = modules(config).block
     params, kind = layer
-    sums: dict[str, Array] = {}
+    values: dict[str, dict[str, Array]] = {}
+    running = {site: dict(sums) for site, sums in running.items()}
 
     def measure(site: str, u: Array) -> None:
-        assert context.valid is not None
-        sums[site] = sum_of_squares(_by_tokens(u), context.valid)
+        u, values[site] = _by_tokens(u), {}
+        valid = jnp.asarray(context.valid)
+        for one in statistics:
+            if one.reduction == RUNNING:
+                rows = (u, valid, jnp.asarray(context.place))
+                running[site][one.name] = add_rows(one, running[site][one.name], *rows)
+            else:
+                values[site][one.name] = one.of_rows(u, valid)
 
     for position in range(segment.start, segment.stop):
         if position == INPUT:
@@ -243,7 +298,7 @@ def _segment(
         state = (residual, u)
         if segment.collect:
             measure(SITES[position], u)
-    return (state if segment.advance else None), sums
+    return (state if segment.advance else None), values, running
 
 
 def _by_tokens(u: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
@@ -285,11 +340,3 @@ def overflows(
         return ~jnp.isfinite(jnp.sum(jnp.square(kept), axis=-1)).all(axis=-1)
 
     return on_own_rows(call, mesh)(None, residual, valid)
-
-
-def sum_of_squares(
-    u: Float[Array, "B T D"], valid: Bool[Array | np.ndarray, "B T"]
-) -> Float[Array, "B D"]:
-    """Σ_t u² over real tokens, float32; whatever pads hold, NaN too, does not count."""
-    kept = jnp.where(valid[..., None], u, 0).astype(jnp.float32)
-    return jnp.sum(jnp.square(kept), axis=1)

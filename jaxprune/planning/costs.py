@@ -141,12 +141,9 @@ def flops(work: Work) -> int:
     kernels = sum(kernel_sizes(config).values())
     last = config.d_ff * config.d_model
     windows: collections.Counter[int | None] = collections.Counter()
-    for place, kind in enumerate(
-        config.pattern
-    ):  # not layer by layer: a config may claim any number
-        windows[config.kinds[kind].window] += len(
-            range(place, config.n_layers, len(config.pattern))
-        )
+    period = len(config.pattern)
+    for place, kind in enumerate(config.pattern):  # a config may claim any number of layers
+        windows[config.kinds[kind].window] += len(range(place, config.n_layers, period))
     final = config.kind(config.n_layers - 1).window
     passes = 2 if work.propagate == "block" else 1  # but through the last layer one
     total = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 from jax.sharding import Mesh
@@ -18,12 +17,10 @@ from jaxprune.hf import STORED, hub, load
 from jaxprune.models import ModelConfig, attention_path, load_config
 from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.planning import costs
+from jaxprune.planning.config import PruneConfig
 from jaxprune.planning.costs import CHIPS, Chip, Machines, Work
 from jaxprune.pruning import Settings
 from jaxprune.tables import byte_size, named_values, seconds
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +121,7 @@ def plan_of(
     config: ModelConfig,
     stored: str,
     batches: Sequence[Batch],
-    run: ConfigDict,
+    run: PruneConfig,
     mesh: Mesh,
     samples_per_device: int | None = None,
 ) -> Plan:
@@ -145,7 +142,7 @@ def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
     return planned(work, machines, room(mesh))
 
 
-def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int = 1) -> Plan:
+def plan_from_config(run: PruneConfig, *, chip: str | None = None, processes: int = 1) -> Plan:
     """The plan of a run, from its config and the model's config.json.
 
     Samples of text count as long as `calibration.max_length`, so it is an upper bound.
@@ -163,7 +160,7 @@ def plan_from_config(run: ConfigDict, *, chip: str | None = None, processes: int
     dtype = product_dtype(run.dtype) if chip is None else run.dtype
     work = _work(config, stored, _groups(run), run, dtype)
     if chip is None:
-        return _planned_here(work, device_mesh(**run.mesh), processes)
+        return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
     if chip not in CHIPS:
         raise refusal("--chip", chip, ", ".join(CHIPS))
     if run.mesh.data < 1 or run.mesh.model < 1:
@@ -178,7 +175,7 @@ def _work(
     config: ModelConfig,
     stored: str,
     groups: tuple[tuple[int, int], ...],
-    run: ConfigDict,
+    run: PruneConfig,
     dtype: str,
 ) -> Work:
     return Work(
@@ -193,7 +190,7 @@ def _work(
     )
 
 
-def _groups(run: ConfigDict) -> tuple[tuple[int, int], ...]:
+def _groups(run: PruneConfig) -> tuple[tuple[int, int], ...]:
     calibration = run.calibration
     if not Settings(criterion=run.pruning.criterion).needs_statistics:
         return ()
@@ -217,7 +214,7 @@ def _stored(folder: Path) -> str:
 # The table.
 
 
-def print_plan(run: ConfigDict, plan: Plan) -> None:
+def print_plan(run: PruneConfig, plan: Plan) -> None:
     """What `--plan` prints."""
     work, machines = plan.work, plan.machines
     every = machines.devices * machines.processes

@@ -1,4 +1,4 @@
-"""What a criterion is: a name, the calibration sets that it measures, and a score for every weight of a kernel.
+"""The record of a criterion: a name, the calibration sets that it measures, and a score for every weight of a kernel.
 
 Users may give a function of (kernel, norm) in its place.
 """
@@ -9,49 +9,75 @@ import dataclasses
 import inspect
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from jaxprune.errors import InputError, refusal
+from jaxprune.passes import SQUARES, STATISTICS, Statistic
 
 # The sets of samples that a criterion may compare: whatever the calibration set holds besides code, and code.
 DEMONSTRATIONS, CODE = "demonstrations", "code"
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What a score may depend on besides the kernel.
+    """What a score or a method may depend on besides the kernel.
 
     Attributes:
       norms: set → ‖X_j‖₂ of the features that the kernel reads, float32 [in], of the sets in `Criterion.measures`.
       path: of the kernel in its block, such as "attention/query/kernel".
       layer: index of the block; may be traced.
-      seed: static.
+      seed_key: of the run's seed.
       compat: "corrected" or "official".
+      stats: set → statistic → its sum over the set's tokens at the kernel's inputs, such as "gram", float32 [in, in];
+        of those in `Method.needs`.
     """
 
     norms: Mapping[str, Float[Array, "*layers in"]]
-    path: str
+    path: str = dataclasses.field(metadata={"static": True})
     layer: int | Array
-    seed: int
-    compat: str
+    seed_key: Key[Array, ""]
+    compat: str = dataclasses.field(metadata={"static": True})
+    stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def key(self) -> Key[Array, ""]:
         """A random key of this kernel's own: it depends on nothing but the seed, the layer and the path."""
-        # The implementation is spelled out: jax_default_prng_impl must not change the masks.
-        offset: int = jax.config.values["jax_random_seed_offset"]  # which JAX adds to every seed
-        key = jax.random.fold_in(
-            jax.random.key(self.seed - offset, impl="threefry2x32"), self.layer
-        )
+        key = jax.random.fold_in(self.seed_key, self.layer)
         return jax.random.fold_in(key, zlib.crc32(self.path.encode()))
 
 
+def key_of_seed(seed: int) -> Key[Array, ""]:
+    """The random key of a seed, whatever JAX's settings are."""
+    # The implementation is spelled out: jax_default_prng_impl must not change the masks.
+    offset: int = jax.config.values["jax_random_seed_offset"]  # which JAX adds to every seed
+    return jax.random.key(seed - offset, impl="threefry2x32")
+
+
+class Measures:
+    """What follows from the (set, statistic) pairs that something `needs`."""
+
+    needs: tuple[tuple[str, str], ...]
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The sets of samples that it measures, of "demonstrations" and "code"."""
+        return tuple(dict.fromkeys(one for one, _ in self.needs))
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """The statistics that it reads."""
+        return tuple(STATISTICS[name] for name in dict.fromkeys(name for _, name in self.needs))
+
+
 @dataclasses.dataclass(frozen=True)
-class Criterion:
+class Criterion(Measures):
     """A way to score weights. A file in `criteria/` that declares one as `CRITERION` adds it everywhere.
 
     Attributes:
@@ -74,6 +100,12 @@ class Criterion:
     measures: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     by_column: bool = False
+    updates_weights: ClassVar[bool] = False
+
+    @property
+    def needs(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
+        """(set, statistic) pairs: sums of squares of the sets that it measures."""
+        return tuple((one, SQUARES.name) for one in self.measures)
 
     def __post_init__(self) -> None:
         if not callable(self.score):

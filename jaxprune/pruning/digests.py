@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,13 @@ def hash_masks(digest: Any, masks: PackedMasks) -> None:
     """Adds the mask bits of one block to a hashlib digest."""
     for path in sorted(masks.bits):
         digest.update(np.ascontiguousarray(masks.bits[path]).data)
+
+
+def hash_changed(digest: Any, changed: Mapping[str, np.ndarray]) -> None:
+    """Adds the parameters of one block that have new values, in their stored dtype, to a hashlib digest."""
+    for path, leaf in sorted(changed.items()):
+        digest.update(f"{path} {leaf.dtype} {leaf.shape}\n".encode())
+        digest.update(np.ascontiguousarray(leaf).view(np.uint8).data)
 
 
 def hash_weights(digest: Any, params: BlockParams) -> None:

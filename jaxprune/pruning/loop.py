@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from flax.traverse_util import unflatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import Batch, language_counts, token_counts
+from jaxprune.calibration import Batch, SetKey, by_kind, set_tokens
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import SITES, BlockParams, MaskTree, Params
+from jaxprune.models import SITES, BlockParams, MaskTree, ModelConfig, Params, family_of, modules
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
+    STATISTICS,
+    WHOLE_BLOCK,
     ActivationStats,
     CalibrationStates,
-    SiteSums,
+    Sums,
     blocks,
     calibration_states,
     check_samples,
@@ -29,19 +32,30 @@ from jaxprune.passes import (
     stack,
 )
 from jaxprune.progress import Clock, progress_bar
-from jaxprune.pruning import block_masks
+from jaxprune.pruning.allocations import Allocation
+from jaxprune.pruning.block import Changes, kernels, prune_kernels, pruned_params, put_back
 from jaxprune.pruning.criterion import Criterion, Function
+from jaxprune.pruning.method import Method
 from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.pruning.recovery import PrunedAndDense, Recover, dense_outputs, recovered, runner
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.summary import summarise
 from jaxprune.schema import known_arguments
 
 
 class FinishedLayer(NamedTuple):
-    """What an earlier run kept of a layer: `PrunedBlock.keep` and `.sums`."""
+    """What pruning makes of a layer, beside the dense model: with it the layer need not be pruned again.
+
+    Attributes:
+      keep: kernel path → bool [in, out], True = kept.
+      changed: parameters with new values, by path within the block, in their stored dtype, dropped weights +0; what
+        is not in it has the values of the dense model under the masks.
+      sums: statistics that the layer was pruned by; empty for methods without.
+    """
 
     keep: dict[str, np.ndarray]
-    sums: SiteSums
+    changed: dict[str, np.ndarray]
+    sums: Sums
 
 
 @dataclasses.dataclass
@@ -51,16 +65,19 @@ class PrunedBlock:
     Attributes:
       layer: its index.
       params: its parameters on the host in their stored dtype, dropped weights +0.
-      keep: kernel path → bool [in, out], True = kept.
-      sums: role → site → Σ X², float32 [D_site]; empty for criteria without statistics.
+      finished: what tells it from the dense block.
       seconds: by stage: read, statistics, select, forward.
     """
 
     layer: int
     params: BlockParams
-    keep: dict[str, np.ndarray]
-    sums: SiteSums
+    finished: FinishedLayer
     seconds: dict[str, float]
+
+    @property
+    def keep(self) -> dict[str, np.ndarray]:
+        """Kernel path → bool [in, out], True = kept."""
+        return self.finished.keep
 
     @functools.cached_property
     def kept(self) -> dict[str, tuple[int, int]]:
@@ -90,12 +107,14 @@ def prune(
     model: Model,
     batches: Sequence[Batch] = (),
     *,
-    criterion: str | Criterion | Function = "wanda",
+    criterion: str | Method | Criterion | Function = "wanda",
     sparsity: float | None = None,
     pattern: str = "unstructured",
     threshold: str = "row",
     drop: str = "lowest",
     propagate: str = "block",
+    allocation: str | Allocation = "uniform",
+    combine: str = "sum",
     compat: str = "corrected",
     seed: int = 0,
     dtype: str = "float32",
@@ -109,14 +128,16 @@ def prune(
       model: is left as it was.
       batches: calibration samples; none for criteria without statistics.
       criterion: how weights are scored: "wanda", "refined", "magnitude", "random", a function from a kernel, float32
-        [in, out], and the norms of its inputs on the samples, float32 [in], to scores [in, out], or a `Criterion`.
-        The lowest scores of a column go first.
+        [in, out], and the norms of its inputs on the samples, float32 [in], to scores [in, out], a `Criterion` or a
+        `Method`. The lowest scores of a column go first.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or what the pattern implies.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
       drop: "lowest", or "highest" for the ablation.
       propagate: what feeds the next statistics: outputs of pruned blocks ("block"), of the dense model ("dense"), or
         of pruned layers ("site").
+      allocation: how sparsity is spread over the blocks: "uniform", or an `Allocation`.
+      combine: how statistics of several languages become one: "sum".
       compat: "official" does what the authors' code does where that differs from their paper.
       seed: of random masks.
       dtype: "float32" or "bfloat16", of the weights on the device; kept weights stay bit for bit as stored.
@@ -147,7 +168,8 @@ def prune(
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
-        propagate=propagate, compat=compat, seed=seed, dtype=dtype,
+        propagate=propagate, allocation=allocation, combine=combine, compat=compat, seed=seed,
+        dtype=dtype,
     )  # fmt: skip
     blocks = list(
         prune_blocks(
@@ -163,9 +185,9 @@ def prune(
     stacked = stack_layers([block.params for block in blocks])
     stats, counts = None, {}
     if settings.needs_statistics:
-        counts = token_counts(batches)
-        sums = [block.sums for block in blocks]
-        stats = stack(sums, counts, model.config, language_counts(batches))
+        tokens = set_tokens(batches)
+        counts = by_kind(tokens)
+        stats = stack([block.finished.sums for block in blocks], tokens, model.config)
     return PruneResult(
         params={**model.params, "blocks": stacked},
         masks={"blocks": unflatten_dict(keep, sep="/")},
@@ -184,6 +206,7 @@ def prune_blocks(
     progress: bool = True,
     stats: ActivationStats | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
+    recover: Recover | None = None,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes block after block and hands each over; holds one block's weights and the hidden states.
 
@@ -194,6 +217,8 @@ def prune_blocks(
         pass; the masks have the same bits.
       finished: what an earlier run kept of a layer. It is then not selected again, and only those passes run that
         the layers above need.
+      recover: gives new values to parameters of a block once its kernels are pruned; see `PrunedAndDense`. Costs a
+        pass of the dense block and one of the recovered block.
 
     Raises:
       InputError: statistics with another propagate, which depends on what was pruned below, or of another depth.
@@ -214,33 +239,45 @@ def prune_blocks(
     if not isinstance(settings, Settings):
         raise refusal("settings", settings, "Settings")
     mesh = given_mesh(mesh)
-    states = None
+    config, states = model.config.in_dtype(settings.dtype), None
     if stats is not None:
-        _check_stats(stats, settings, model.config.n_layers)
+        _check_stats(stats, settings, config.n_layers)
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
         if stats is None:
-            states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
-    tokens = sum(token_counts(batches).values())
+            states = calibration_states(
+                model, batches, mesh, samples_per_device, settings.dtype, settings.method.statistics
+            )
+    tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
+    shares = settings.shares(block_sizes(config))
 
-    with progress_bar("prune", model.config.n_layers, tokens, progress) as bar:
+    with progress_bar("prune", config.n_layers, sum(tokens.values()), progress) as bar:
         clock = Clock()
         for layer, (host, params) in enumerate(blocks(model, settings.dtype, mesh)):
             known = finished(layer)
             clock.lap("read")
+            prune_sites = functools.partial(
+                prune_kernels, config, host, tokens=tokens, settings=settings,
+                share=shares[layer], layer=layer, mesh=mesh,
+            )  # fmt: skip
             if states is not None:
-                layer_result = _prune_one(model, params, states, settings, layer, clock, known)
+                block = _Block(layer, host, params, known, prune_sites)
+                done = _pass_through(block, states, settings, config, clock, recover)
             elif known is not None:
-                layer_result = known
+                done = known
             else:
-                sums = {} if stats is None else _sums_of(stats, layer)
-                keep = block_masks.select(model.config, params, sums, SITES, settings, layer, mesh)
-                layer_result = FinishedLayer(keep, sums)
+                sums = {} if stats is None else stats.layer(layer)
+                done = FinishedLayer(*prune_sites(params=params, sums=sums, sites=SITES), sums)
                 clock.lap("select")
-            keep, sums = layer_result
-            pruned = block_masks.zero_dropped(host, keep)
-            yield PrunedBlock(layer, pruned, keep, sums, clock.take())
+            pruned = pruned_params(host, Changes(done.keep, done.changed))
+            yield PrunedBlock(layer, pruned, done, clock.take())
             bar.update()
+
+
+def block_sizes(config: ModelConfig) -> list[int]:
+    """Weights of each block that may be pruned."""
+    flat = flatten_dict(modules(config).block[1], sep="/")
+    return [sum(math.prod(flat[path].shape) for path in family_of(config).sites)] * config.n_layers
 
 
 def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> None:
@@ -248,55 +285,90 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
         raise refusal("stats", stats, "ActivationStats, as jaxprune.probe gives")
     if settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
-    for role, sites in stats.sum_sq.items():
-        for site, sums in sites.items():
-            if len(sums) != n_layers:
-                raise InputError(
-                    f"stats: of {len(sums)} layers; allowed: {n_layers}, as the model has"
-                )
-            for layer, of_layer in enumerate(sums):
-                check_sums(of_layer, layer, site, role)
+    needed = [one.name for one in settings.method.statistics]
+    for key, sites in stats.sums.items():
+        for site, by_name in sites.items():
+            for name in needed:
+                if name not in by_name:
+                    got = f"{', '.join(by_name)} of {site}"
+                    raise refusal("stats", got, f"{name}, which {settings.method.name} needs")
+                if len(by_name[name]) != n_layers:
+                    raise InputError(
+                        f"stats: of {len(by_name[name])} layers; allowed: {n_layers}, as the model has"
+                    )
+                for layer, of_layer in enumerate(by_name[name]):
+                    check_sums(of_layer, layer, site, key.kind)
 
 
-def _sums_of(stats: ActivationStats, layer: int) -> SiteSums:
-    return {
-        role: {site: sums[layer] for site, sums in sites.items()}
-        for role, sites in stats.sum_sq.items()
-    }
+class _Block(NamedTuple):
+    """A block that is about to be pruned: its parameters on host and devices, and what is known or to be done of it."""
+
+    layer: int
+    host: BlockParams
+    params: BlockParams
+    known: FinishedLayer | None
+    prune_sites: Callable[..., Changes]
 
 
-def _prune_one(
-    model: Model,
-    params: BlockParams,
+def _pass_through(
+    block: _Block,
     states: CalibrationStates,
     settings: Settings,
-    layer: int,
+    config: ModelConfig,
     clock: Clock,
-    known: FinishedLayer | None,
+    recover: Recover | None,
 ) -> FinishedLayer:
     """One block through all steps of the chosen propagation; leaves its output in `states`."""
-    sums: SiteSums = {}
-    keep: dict[str, np.ndarray] = {}
-    config = model.config.in_dtype(settings.dtype)
+    layer, known, params = block.layer, block.known, block.params
     is_last = layer + 1 == config.n_layers
+    inputs, targets = [*states.states], []
+    sums: dict[SetKey, dict[str, Any]] = {}
+    keep: dict[str, np.ndarray] = {}
+    changed: dict[str, np.ndarray] = {}
+    if recover is not None and known is None:
+        targets = dense_outputs(params, states, config, layer)
+        clock.lap("recover")
     for step in PROPAGATIONS[settings.propagate].steps:
         if is_last and not step.segment.collect:
             break  # nothing reads the output of the last block
         if known is None or step.segment.advance:
-            measured = run_and_measure(params, states, step.segment, config, layer)
+            measured = run_and_measure(
+                params, states, step.segment, settings.method.statistics, config, layer
+            )
             clock.lap("statistics" if step.segment.collect else "forward")
-            for role, sites in measured.items():
-                sums.setdefault(role, {}).update(sites)
+            for key, sites in measured.items():
+                sums.setdefault(key, {}).update(sites)
         if step.prunes:
             if known is None:
-                selected = block_masks.select(
-                    config, params, sums, step.prunes, settings, layer, states.mesh
-                )
+                new = block.prune_sites(params=params, sums=sums, sites=step.prunes)
             else:
-                selected = {
-                    path: known.keep[path] for path in block_masks.kernels(config, step.prunes)
-                }
-            keep |= selected
-            params = block_masks.drop(params, selected)
+                paths = kernels(config, step.prunes)
+                new = Changes(*({p: part[p] for p in paths if p in part} for part in known[:2]))
+            keep, changed = keep | new.keep, changed | new.changed
+            params = put_back(params, new, settings.dtype)
             clock.lap("select")
-    return FinishedLayer(keep, sums) if known is None else known
+    if recover is not None:
+        if known is not None:
+            repaired = known.changed
+        else:
+            run = runner(states, config, layer)
+            whole = PrunedAndDense(layer, params, keep, inputs, targets, states.contexts, run)
+            repaired = recovered(recover, whole, block.host)
+        changed |= repaired
+        if settings.propagate != "dense" and not is_last:
+            states.states = inputs
+            params = put_back(params, Changes({}, repaired), settings.dtype)
+            run_and_measure(params, states, WHOLE_BLOCK, (), config, layer)
+        clock.lap("recover")
+    return known or FinishedLayer(keep, changed, _persisted(sums))
+
+
+def _persisted(sums: Sums) -> Sums:
+    """Those that are saved with a layer."""
+    return {
+        key: {
+            site: {name: total for name, total in by_name.items() if STATISTICS[name].persisted}
+            for site, by_name in sites.items()
+        }
+        for key, sites in sums.items()
+    }

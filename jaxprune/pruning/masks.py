@@ -5,7 +5,6 @@ pruned kernels, with a bool leaf of the kernel's shape, `[in, out]` or stacked `
 True = kept, everywhere.
 """
 
-import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.devices import compiled
 from jaxprune.errors import InputError
 from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
-from jaxprune.pruning import selection
+from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_masks, placed
 from jaxprune.pruning.packed import PackedMasks
-from jaxprune.pruning.settings import VARIANT, Selection, group_sizes
+from jaxprune.pruning.settings import Selection, group_sizes
 from jaxprune.schema import known_arguments
 
 
@@ -101,21 +100,18 @@ def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
                 f"pattern: {name} has {leaf.shape[-2]} inputs; allowed: a multiple of {groups[1]}, "
                 f"as the pattern is {how.pattern}"
             )
-    return jax.tree.map(lambda leaf: placed(keep_leaf(cut_by_xla(leaf), how), leaf), scores)
+
+    def leaf_masks(leaf: Array | np.ndarray) -> Any:
+        drop = Drop.of(how, leaf.shape[-2])
+        return placed(keep_leaf(cut_by_xla(leaf), drop), leaf)
+
+    return jax.tree.map(leaf_masks, scores)
 
 
-@functools.partial(compiled, static_argnames="how")
-def keep_leaf(
-    scores: Float[Array, "*layers in out"], how: Selection
-) -> Bool[Array, "*layers in out"]:
-    """`keep` for one kernel, whose inputs an N:M pattern divides."""
-    groups = group_sizes(how.pattern)
-    if groups:
-        return selection.keep_groups(scores, *groups, how.drop)
-    assert how.sparsity is not None  # Selection saw to it
-    if how.threshold == VARIANT and how.sparsity > 0:
-        return selection.keep_variant(scores, how.sparsity, how.drop)
-    return selection.keep_rows(scores, int(scores.shape[-2] * how.sparsity), how.drop)
+@compiled
+def keep_leaf(scores: Float[Array, "*layers in out"], drop: Drop) -> Bool[Array, "*layers in out"]:
+    """`keep` for one kernel."""
+    return drop.keep(scores)
 
 
 def intersect(masks: MaskTree, other: MaskTree) -> MaskTree:

@@ -4,7 +4,7 @@ There is a function for each file in `criteria/`: `wanda(params, stats)`, `refin
 `random(params)`. Each returns {"blocks": {… kernel: float32 [L, in, out]}}, of the pruned kernels only; all scores are
 float32, whatever the dtype of the kernels. Pure array maths that knows no model.
 
-`block_scores` is the one code path: the loop over blocks calls it with the kernels of a block, and these functions
+`kernel_scores` is the one code path: the loop over blocks calls it with the kernels of a block, and these functions
 map it over the stacked layers. So one put in a function's place here would change nothing that is pruned, and is
 refused: `prune(criterion=...)` takes functions.
 
@@ -37,8 +37,16 @@ from jaxprune.devices import pinned
 from jaxprune.errors import InputError, refusal
 from jaxprune.models import Params
 from jaxprune.passes import ActivationStats
-from jaxprune.pruning.criteria import CRITERIA, criterion_of
-from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function, Inputs
+from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.criterion import (
+    CODE,
+    DEMONSTRATIONS,
+    Criterion,
+    Function,
+    Inputs,
+    key_of_seed,
+)
+from jaxprune.pruning.methods import method_of
 from jaxprune.schema import check
 
 Norms = Mapping[str, Mapping[str, Array]]  # set → kernel path → ‖X_j‖₂ [..., in]
@@ -68,22 +76,30 @@ def block_scores(
     Raises:
       InputError: unknown criterion or compat, norms that are missing or do not fit their kernel, scores that do not.
     """
-    chosen = criterion_of(criterion)
+    chosen = _criterion_of(criterion)
     check("compat", compat, COMPAT)
     return {
-        path: _scored(
+        path: kernel_scores(
             chosen,
             kernel,
             Inputs(
                 {one: _norm_of(one, norms, path, kernel) for one in chosen.measures},
-                path=path, layer=layer, seed=seed, compat=compat,
+                path=path, layer=layer, seed_key=key_of_seed(seed), compat=compat,
             ),
         )
         for path, kernel in kernels.items()
     }  # fmt: skip
 
 
-def _scored(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
+def _criterion_of(chosen: str | Criterion | Function) -> Criterion:
+    """The criterion; InputError for a method that gives no scores."""
+    found = method_of(chosen)
+    if not isinstance(found, Criterion):
+        raise refusal("criterion", found.name, ", ".join(CRITERIA) + ", which give scores")
+    return found
+
+
+def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
     """The scores of one kernel as float32, if they are such."""
     where = f"criterion {chosen.name}: {inputs.path}"
     try:
@@ -127,7 +143,7 @@ def tree_scores(
     Raises:
       InputError: a criterion, role or kernel that is not there, a norm that does not fit its kernel.
     """
-    chosen = criterion_of(criterion)
+    chosen = _criterion_of(criterion)
     measures = chosen.measures
     kernels, norms = _kernels(params), None
     if measures:

@@ -46,21 +46,18 @@ def order_key(scores: Float[Array, "*rows in out"]) -> Int[Array, "*rows in out"
 
 
 def keep_rows(
-    scores: Float[Array, "*rows in out"], count: int, drop: str = "lowest"
+    scores: Float[Array, "*rows in out"],
+    count: int | np.integer | Int[Array, ""],
+    drop: str = "lowest",
 ) -> Bool[Array, "*rows in out"]:
     """Keep all but exactly `count` weights of every row (axis -2).
 
     Args:
         scores: any float dtype, compared in float32.
-        count: how many go in each row, 0 <= count < in; static.
+        count: how many go in each row, 0 <= count < in; may be traced.
         drop: `lowest` or `highest`: which end goes. Of equal scores the lower index goes first.
     """
-    if count == 0:
-        return jnp.ones(scores.shape, bool)
-    size = scores.shape[-2]
-    if not 0 < count < size:
-        raise ValueError(f"count: got {count}, allowed: 0 <= count < {size}")
-    *rows, _, out = scores.shape
+    *rows, size, out = scores.shape
     if jax.default_backend() != "cpu" or out % STRIPE:
         return _keep_rows(scores, count, drop)
     stripes = scores.reshape(-1, size, out // STRIPE, STRIPE).swapaxes(1, 2)
@@ -70,7 +67,7 @@ def keep_rows(
     return keep.reshape(*rows, out // STRIPE, size, STRIPE).swapaxes(-3, -2).reshape(scores.shape)
 
 
-def _keep_rows(scores: Array, count: int, drop: str) -> Array:
+def _keep_rows(scores: Array, count: int | np.integer | Array, drop: str) -> Array:
     size = scores.shape[-2]
     key = order_key(scores)
     if drop == "highest":
@@ -100,7 +97,11 @@ def _count(mask: Array) -> Array:
 
 
 def _bisect(
-    count_at: Callable[[Array], Array], low: Array, high: Array, dropped: Array, count: int
+    count_at: Callable[[Array], Array],
+    low: Array,
+    high: Array,
+    dropped: Array,
+    count: int | np.integer | Array,
 ) -> tuple[Array, Array]:
     """For every row the largest known t in [low, high) with count_at(t) <= count, and that count.
 
@@ -156,7 +157,9 @@ def keep_groups(
 
 
 def keep_variant(
-    scores: Float[Array, "*rows in out"], sparsity: float, drop: str = "lowest"
+    scores: Float[Array, "*rows in out"],
+    sparsity: float | np.floating | Float[Array, ""],
+    drop: str = "lowest",
 ) -> Bool[Array, "*rows in out"]:
     """Wanda's variant: drop from every row the lowest scores that add up to a share of its sum.
 
@@ -169,7 +172,7 @@ def keep_variant(
     Args:
         scores: non-negative, any float dtype, compared in float32. What is not finite is kept and
             not part of the sum. A row of zeros goes whole, as zeros always fit.
-        sparsity: share of weights to drop in each matrix, 0 < sparsity < 1; static.
+        sparsity: share of weights to drop in each matrix, 0 < sparsity < 1; may be traced.
         drop: `lowest`, or `highest` for the same from the other end, which Wanda does not have.
     """
     if scores.ndim > 2:

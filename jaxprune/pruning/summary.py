@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Of a block, as `PrunedBlock.seconds` has them.
-STAGES = ("read", "statistics", "select", "forward")
+STAGES = ("read", "statistics", "select", "forward", "recover")
 
 
 def summarise(

@@ -10,13 +10,12 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune import calibration, pruning
-from jaxprune.calibration import COMPAT, KINDS, SEED, language
+from jaxprune.calibration import COMBINATIONS, KINDS, SUM, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
-from jaxprune.passes import DTYPE
-from jaxprune.pruning import CRITERIA, PROPAGATIONS
-from jaxprune.schema import Field, check
+from jaxprune.planning import PruneConfig
+from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM
+from jaxprune.schema import check, fields_of
 from jaxprune.tables import as_code, count, percent, pipes
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
@@ -27,13 +26,13 @@ _TAGS = ("jaxprune", "pruned", "sparse")
 _UNSTRUCTURED = "unstructured"
 _SHORT = r"\w[\w.-]*(/\w[\w.-]*)?"  # an id of the hub or a name; of other paths only the last part is told
 # The parts of a config and of a report that a card tells.
-_FIELDS: Mapping[str, Field] = {
-    "dtype": DTYPE,
-    "compat": COMPAT,
-    "seed": SEED,
-    **{f"pruning.{name}": field for name, field in pruning.FIELDS.items()},
-    **{f"calibration.{name}": field for name, field in calibration.FIELDS.items()},
+_FIELDS = {
+    path: field
+    for path, field in fields_of(PruneConfig).items()
+    if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
 }
+# Fields that older configs have not, with the values that those runs went by.
+_NEW = {"pruning.allocation": UNIFORM.name, "calibration.combine": SUM.name}
 _ABOUT = (
     f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
     "Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024) and is not by the authors of that paper."
@@ -69,7 +68,8 @@ def model_card(
     """
     from huggingface_hub import ModelCard  # late, for it takes as long as a tenth of JAX
 
-    fields = flatten_dict(dict(config), sep=".")
+    found = flatten_dict(dict(config), sep=".")
+    fields = found | {path: found.get(path, default) for path, default in _NEW.items()}
     for path, field in _FIELDS.items():
         check(f"config.json: {path}", fields.get(path), field)
     for name in _REPORTED:
@@ -82,7 +82,7 @@ def model_card(
         for name, share in sparsity["kernels"].items()
     ]
     body = [
-        *_lead(fields, origin, percent(sparsity["overall"])),
+        *_lead(fields, origin, percent(sparsity["overall"]), "changed" in report["digests"]),
         *_section("How it was pruned", [*facts, "", _ABOUT]),
         *_section(
             "Sparsity",
@@ -132,7 +132,7 @@ def _metadata(
 
 
 def _measures(fields: Mapping[str, Any]) -> bool:
-    return bool(CRITERIA[fields["pruning.criterion"]].measures)
+    return bool(METHODS[fields["pruning.criterion"]].needs)
 
 
 def _languages(fields: Mapping[str, Any]) -> list[str]:
@@ -156,7 +156,7 @@ def _title(fields: Mapping[str, Any], origin: Origin) -> str:
     return f"{PurePath(origin['name']).name}, pruned ({fields['pruning.criterion']}, {how})"
 
 
-def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str) -> Iterator[str]:
+def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: bool) -> Iterator[str]:
     named, base = as_code(origin["name"]), origin.get("base_model", [])
     if origin["name"] in base:
         named = f"[{origin['name']}](https://huggingface.co/{origin['name']})"
@@ -169,10 +169,12 @@ def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str) -> Iterator[str
     if pattern != _UNSTRUCTURED:
         where, kernels = f", in the pattern {pattern}", " without kernels that use the pattern"
     yield from (f"# {_plain(_title(fields, origin))}", "")
+    others = "Nothing was trained: every other weight has the bits that it had. "
+    if is_changed:
+        others = f"The method {as_code(fields['pruning.criterion'])} gave new values to other weights there. "
     yield (
-        f"{named} with {zeros}% of the weights in the linear layers of its blocks set to zero. Nothing was "
-        "trained: every other weight has the bits that it had. Embeddings, norms, biases and the head are those of "
-        "the dense model."
+        f"{named} with {zeros}% of the weights in the linear layers of its blocks set to zero. {others}"
+        "Embeddings, norms, biases and the head are those of the dense model."
     )
     yield ""
     yield f"Zeros stay where the weights were{where}: this model is as large as the dense one, and as fast{kernels}."
@@ -180,7 +182,7 @@ def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str) -> Iterator[str
 
 
 def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    criterion = CRITERIA[fields["pruning.criterion"]]
+    criterion = METHODS[fields["pruning.criterion"]]
     yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
     if fields["pruning.pattern"] == _UNSTRUCTURED:
         yield "asked for", f"{percent(fields['pruning.sparsity'])}% of the inputs of each output"
@@ -191,10 +193,14 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
         yield "threshold", as_code(fields["pruning.threshold"])
     if fields["pruning.drop"] != "lowest":
         yield "dropped", f"the {fields['pruning.drop']} scores"
+    if (name := fields["pruning.allocation"]) != UNIFORM.name:
+        yield "sparsity by block", f"{as_code(name)}: {ALLOCATIONS[name].meaning}"
     if _measures(fields):
         propagation = PROPAGATIONS[fields["pruning.propagate"]]
         yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
         yield "calibration set", _calibration(fields)
+        if (name := fields["calibration.combine"]) != SUM.name:
+            yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}"
         tokens = report["tokens"].items()
         yield "tokens in it", ", ".join(f"{count(number)} ({role})" for role, number in tokens)
     else:
@@ -206,6 +212,8 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
     found = report["environment"]
     yield "versions", ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
     yield "SHA-256 of the masks", as_code(report["digests"]["masks"])
+    if "changed" in report["digests"]:
+        yield "SHA-256 of the changed weights", as_code(report["digests"]["changed"])
 
 
 def _calibration(fields: Mapping[str, Any]) -> str:

@@ -18,14 +18,15 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, Sharding
 
+from jaxprune.calibration import SetKey
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
-from jaxprune.files import from_json, read_json, sealed
+from jaxprune.files import Count, from_json, read_json, sealed
 from jaxprune.models import MaskTree, Params, named_leaves, path_name
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.schema import PATH, Count, check, known_arguments
+from jaxprune.schema import PATH, check, known_arguments
 
 # Where to put parameters: one sharding for all, a tree of them like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
@@ -35,10 +36,11 @@ _METADATA = "metadata/metadata"
 
 
 class StatsAbout(TypedDict):
-    """The metadata of a checkpoint of statistics."""
+    """Metadata of a checkpoint of statistics; older versions wrote `count` and `languages` in place of `sets`."""
 
-    count: dict[str, Count]
+    sets: NotRequired[list[tuple[str, str, Count]]]  # kind, language, tokens
     sites: list[tuple[str, str]]
+    count: NotRequired[dict[str, Count]]
     languages: NotRequired[dict[str, dict[str, Count]]]
 
 
@@ -168,13 +170,11 @@ def _check_json(metadata: object) -> None:
 
 
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
-    """Writes sums, counts, also those of languages, and the table of sites."""
-    metadata = {
-        "count": dict(stats.count),
-        "sites": [list(pair) for pair in stats.sites],
-        "languages": {role: dict(tokens) for role, tokens in stats.languages.items()},
-    }
-    _save(Path(path), {"sum_sq": stats.sum_sq}, metadata, overwrite=False)
+    """Writes the sums and tokens of each set, and the table of sites."""
+    sets = [(key.kind, key.language, int(stats.tokens[key])) for key in stats.sums]
+    metadata = {"sets": sets, "sites": [list(pair) for pair in stats.sites]}
+    sums = {str(number): sites for number, sites in enumerate(stats.sums.values())}
+    _save(Path(path), {"sums": sums}, metadata, overwrite=False)
 
 
 def restore_stats(path: str | Path) -> ActivationStats:
@@ -192,9 +192,25 @@ def restore_stats(path: str | Path) -> ActivationStats:
     folder = _whole(Path(path))
     metadata = from_json(StatsAbout, _restore_json(folder), str(folder / _METADATA))
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
-    languages = metadata.get("languages", {})  # which older versions did not write
-    sums = _restore_tree(folder / "sum_sq", None)
-    return ActivationStats(sums, metadata["count"], sites, languages)
+    if "sets" not in metadata:
+        return _older_stats(folder, metadata, sites)
+    tokens = {SetKey(kind, language): number for kind, language, number in metadata["sets"]}
+    sums = _restore_tree(folder / "sums", None)
+    by_set = {key: sums[str(number)] for number, key in enumerate(tokens)}
+    return ActivationStats(by_set, tokens, sites)
+
+
+def _older_stats(
+    folder: Path, metadata: StatsAbout, sites: tuple[tuple[str, str], ...]
+) -> ActivationStats:
+    """Of a version that kept one sum of all languages of a role: a set whose language are their codes with commas."""
+    languages, sum_sq = metadata.get("languages", {}), _restore_tree(folder / "sum_sq", None)
+    keys = {role: SetKey(role, ",".join(languages.get(role, {}))) for role in sum_sq}
+    return ActivationStats.from_squares(
+        {keys[role]: sums for role, sums in sum_sq.items()},
+        {keys[role]: metadata["count"][role] for role in sum_sq},
+        sites,
+    )
 
 
 def _save(

@@ -10,22 +10,28 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
+from jaxprune.calibration import SetKey
 from jaxprune.devices import hosts
 from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, load, stack_layers
 from jaxprune.models import Params
-from jaxprune.passes import ActivationStats, SiteSums, stack
-from jaxprune.pruning import PackedMasks, PrunedBlock, hash_masks, hash_weights
+from jaxprune.passes import ActivationStats, Sums, stack
+from jaxprune.planning import PruneConfig
+from jaxprune.pruning import (
+    PackedMasks,
+    PrunedBlock,
+    hash_changed,
+    hash_masks,
+    hash_weights,
+)
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
+from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer
 from jaxprune.runs.resume import FinishedLayers
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +77,11 @@ class Output:
     """
 
     name: str
-    fill: Callable[[Model, ConfigDict, Path], Filling | None]
+    fill: Callable[[Model, PruneConfig, Path], Filling | None]
     blocks: Callable[[Path], Callable[[int], Params] | None] = lambda folder: None
 
 
-def _fill_checkpoint(model: Model, config: ConfigDict, folder: Path) -> Filling:
+def _fill_checkpoint(model: Model, config: PruneConfig, folder: Path) -> Filling:
     blocks: list[Params] = []
 
     def add(block: PrunedBlock) -> None:
@@ -100,7 +106,7 @@ def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
     return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
 
 
-def _fill_stats(model: Model, config: ConfigDict, folder: Path) -> Filling:
+def _fill_stats(model: Model, config: PruneConfig, folder: Path) -> Filling:
     def close(pruned: PrunedLayers) -> None:
         if pruned.stats is not None:
             checkpoint.save_stats(folder, pruned.stats)
@@ -108,7 +114,7 @@ def _fill_stats(model: Model, config: ConfigDict, folder: Path) -> Filling:
     return Filling(close)
 
 
-def _fill_hf(model: Model, config: ConfigDict, folder: Path) -> Filling | None:
+def _fill_hf(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
     if not (config.output.hf and hosts.is_first()):
         return None
     writer = HfWriter(model, folder)
@@ -124,7 +130,7 @@ def _exported_blocks(folder: Path) -> Callable[[int], Params] | None:
     return load(folder).block if folder.is_dir() else None
 
 
-def _fill_figures(model: Model, config: ConfigDict, folder: Path) -> Filling | None:
+def _fill_figures(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
     if not (config.output.figures and hosts.is_first()):
         return None
 
@@ -135,6 +141,23 @@ def _fill_figures(model: Model, config: ConfigDict, folder: Path) -> Filling | N
     return Filling(close)
 
 
+def _fill_layers(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
+    """Finished layers, of a run that changes weights: masks alone do not tell what it made of the dense model."""
+    if not hosts.is_first():
+        return None
+
+    def add(block: PrunedBlock) -> None:
+        if block.finished.changed:
+            folder.mkdir(exist_ok=True)
+            write_layer(layer_file(folder, block.layer), block.finished)
+
+    def close(pruned: PrunedLayers) -> None:
+        if folder.is_dir():
+            sealed.seal(folder)
+
+    return Filling(close, add)
+
+
 OUTPUTS: dict[str, Output] = {
     output.name: output
     for output in (
@@ -142,6 +165,7 @@ OUTPUTS: dict[str, Output] = {
         Output("stats", _fill_stats),
         Output("hf", _fill_hf, _exported_blocks),
         Output("figures", _fill_figures),
+        Output(LAYERS, _fill_layers),
     )
 }
 
@@ -152,10 +176,10 @@ class Outputs:
     Holds packed masks and sums of all layers; what else an output needs of a block it takes as the block comes.
     """
 
-    def __init__(self, model: Model, config: ConfigDict, finished: FinishedLayers) -> None:
+    def __init__(self, model: Model, config: PruneConfig, finished: FinishedLayers) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
-        self._sums: list[SiteSums] = []
+        self._sums: list[Sums] = []
         self._model = model
         self._finished = finished
         fillings = (
@@ -163,7 +187,8 @@ class Outputs:
         )
         self._fillings = [filling for filling in fillings if filling is not None]
         self._packed: list[PackedMasks] = []
-        self._weights, self._masks = hashlib.sha256(), hashlib.sha256()
+        self._weights, self._masks, self._changed = (hashlib.sha256() for _ in range(3))
+        self._changes = False  # whether any weight that is kept has a new value
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._pending: Future[None] | None = None
 
@@ -186,28 +211,37 @@ class Outputs:
     def _write(self, block: PrunedBlock) -> None:
         packed = PackedMasks.of(block.keep)
         if block.layer >= self._finished.layers:
-            self._finished.write(block.layer, packed, block.sums)
+            self._finished.write(block.layer, block.finished)
         hash_masks(self._masks, packed)
+        hash_changed(self._changed, block.finished.changed)
+        self._changes |= bool(block.finished.changed)
         hash_weights(self._weights, block.params)
         for filling in self._fillings:
             filling.add(block)
         self._packed.append(packed)
         self.kept.append(block.kept)
         self.seconds.append(block.seconds)
-        self._sums.append(block.sums)
+        self._sums.append(block.finished.sums)
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the pruned blocks' parameters and of the mask bits, in layer and path order."""
+        """SHA-256 of the pruned blocks' parameters, of mask bits, of changed weights if any, by layer and path."""
         self.wait()
-        return {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
+        digests = {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
+        return digests | ({"changed": self._changed.hexdigest()} if self._changes else {})
 
-    def close(self, config: Mapping[str, Any], report: Mapping[str, Any]) -> None:
-        """Writes what needs all layers; see `PrunedLayers` of both arguments."""
+    def close(
+        self, config: Mapping[str, Any], report: Mapping[str, Any], tokens: Mapping[SetKey, int]
+    ) -> None:
+        """Writes what needs all layers.
+
+        Args:
+          config, report: see `PrunedLayers`.
+          tokens: real ones of each set.
+        """
         self.wait()
         stats = None
         if self._sums[0]:
-            counts = report["tokens"], self._model.config, report.get("languages", {})
-            stats = stack(self._sums, *counts)
+            stats = stack(self._sums, tokens, self._model.config)
         masks = PackedMasks.stack(self._packed)
         for filling in self._fillings:
             filling.close(PrunedLayers(self.kept, masks, stats, config, report))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxprune import calibration, charts, ledger
 from jaxprune.calibration import Batch
@@ -15,20 +14,17 @@ from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
 from jaxprune.hf import Model, exported_digest, load, origin_of
-from jaxprune.passes import ActivationStats
-from jaxprune.planning import check_fits, plan_of
-from jaxprune.pruning import PrunedBlock, Settings, prune_blocks, summarise
+from jaxprune.passes import RUNNING, ActivationStats, order_of_sums
+from jaxprune.planning import PruneConfig, check_fits, plan_of
+from jaxprune.pruning import PrunedBlock, prune_blocks, summarise
 from jaxprune.runs.environment import environment, peak_memory
 from jaxprune.runs.outputs import OUTPUTS, Outputs
 from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.summary import print_summary
 
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
-
 
 def prune_from_config(
-    config: ConfigDict, workdir: Path, *, overwrite: bool = False
+    config: PruneConfig, workdir: Path, *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Runs a whole pruning job, or goes on with one that was interrupted.
 
@@ -49,7 +45,7 @@ def prune_from_config(
     """
     began = time.perf_counter()
     model = load(config.model, config.revision)
-    settings = settings_of(config)
+    settings = config.settings
     batches = calibration_batches(config, model) if settings.needs_statistics else []
     report = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():
@@ -57,17 +53,10 @@ def prune_from_config(
     return report
 
 
-def settings_of(config: ConfigDict) -> Settings:
-    """The group `pruning` of a config, and what else decides how it prunes."""
-    return Settings(
-        **config.pruning.to_dict(), compat=config.compat, seed=config.seed, dtype=config.dtype
-    )
-
-
 def prune_to_workdir(
     model: Model,
     batches: Sequence[Batch],
-    config: ConfigDict,
+    config: PruneConfig,
     workdir: Path,
     *,
     stats: ActivationStats | None = None,
@@ -90,13 +79,16 @@ def prune_to_workdir(
         )
     if config.output.figures:
         charts.check_system()
-    identity = ledger.run_identity(model, config, batches)  # reads the model's files once
+    mesh, settings = device_mesh(config.mesh.data, config.mesh.model), config.settings
+    is_running = any(one.reduction == RUNNING for one in settings.method.statistics)
+    running = order_of_sums(mesh) if is_running else None
+    # reads the model's files once
+    identity = ledger.run_identity(model, config.json(), batches, running)
     ledger.agree(identity)
     if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         if hosts.is_first():
             print(f"{workdir} is complete; --overwrite makes it anew")
         return dict(complete)
-    mesh = device_mesh(**config.mesh)
     begun = None if overwrite else ledger.begun_with(workdir)
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
@@ -110,7 +102,7 @@ def prune_to_workdir(
             print(f"going on at layer {finished.layers} of {model.config.n_layers}")
         prepared = time.perf_counter() - began
         blocks = prune_blocks(
-            model, batches, settings_of(config), mesh=mesh, stats=stats, finished=finished.read,
+            model, batches, settings, mesh=mesh, stats=stats, finished=finished.read,
             samples_per_device=samples, progress=hosts.is_first(),
         )  # fmt: skip
         report = _write_blocks(model, batches, config, blocks, finished)
@@ -125,14 +117,14 @@ def prune_to_workdir(
         if (folder / "hf").is_dir():
             report["models"]["hf"] = exported_digest(sealed.table(folder / "hf"))
         if hosts.is_first():
-            report = ledger.publish(folder, workdir, OUTPUTS, _as_json(config), report)
+            report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
     return report
 
 
 def _write_blocks(
     model: Model,
     batches: Sequence[Batch],
-    config: ConfigDict,
+    config: PruneConfig,
     blocks: Generator[PrunedBlock, None, None],
     finished: FinishedLayers,
 ) -> dict[str, Any]:
@@ -151,23 +143,24 @@ def _write_blocks(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
         digests = outputs.digests() | {"calibration": calibration.digest(batches)}
-        report = summarise(outputs.kept, outputs.seconds, calibration.token_counts(batches))
-        if languages := calibration.language_counts(batches):
+        tokens = calibration.set_tokens(batches)
+        report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(tokens))
+        if languages := calibration.by_language(tokens):
             report["languages"] = languages
         report["digests"] = digests
-        report["environment"] = environment(device_mesh(**config.mesh))
+        report["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
         report["origin"] = origin_of(model, config.model)
-        outputs.close(_as_json(config), report)
+        outputs.close(config.json(), report, tokens)
     return report
 
 
-def _as_json(config: ConfigDict) -> dict[str, Any]:
-    return json.loads(config.to_json_best_effort())
-
-
-def calibration_batches(config: ConfigDict, model: Model) -> list[Batch]:
+def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
     """The calibration set that `config.calibration` describes."""
     fields, compat = config.calibration, config.compat
     if not calibration.KINDS[fields.kind].reads_text:
         return calibration.token_batches(fields.data, compat=compat)
-    return calibration.demonstrations(model.tokenizer, seed=config.seed, compat=compat, **fields)
+    return calibration.demonstrations(
+        model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,
+        shots=fields.shots, samples=fields.samples, max_length=fields.max_length,
+        seed=config.seed, compat=compat, code=fields.code, lines=fields.lines,
+    )  # fmt: skip

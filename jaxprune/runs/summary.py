@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxprune.ledger import CONFIG, REPORT, Compiled
+from jaxprune.planning import PruneConfig
 from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.tables import byte_size, count, named_values, percent, seconds
 
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
-
-def print_summary(config: ConfigDict, report: Mapping[str, Any], workdir: Path) -> None:
+def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path) -> None:
     """The table at the end of a run."""
     pruning, times = config.pruning, report["seconds"]
     how = f"{pruning.criterion} {pruning.pattern}, propagate {pruning.propagate}"

@@ -13,8 +13,9 @@ from flax.traverse_util import flatten_dict
 from jaxprune.errors import InputError, one_line
 from jaxprune.ledger import Report, file_faults, read_report
 from jaxprune.progress import progress_bar
-from jaxprune.pruning import PackedMasks, hash_masks, hash_weights, summarise
+from jaxprune.pruning import PackedMasks, hash_changed, hash_masks, hash_weights, summarise
 from jaxprune.runs import checkpoint
+from jaxprune.runs.layer_file import LAYERS, layer_file, read_layer
 from jaxprune.runs.outputs import OUTPUTS
 
 
@@ -47,6 +48,7 @@ def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
         yield f"checkpoint: {_line(error)}"
         return
     yield from (f"checkpoint: {fault}" for fault in _mask_faults(layers, report))
+    yield from _changed_faults(run / LAYERS, layers, report)
     for name, output in OUTPUTS.items():
         try:
             block = output.blocks(run / name)
@@ -75,6 +77,25 @@ def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]
     for key, value in counted.items():
         if shares.get(key) != value:
             yield f"sparsity {key}: {value} by the masks, {shares.get(key)} in report.json"
+
+
+def _changed_faults(folder: Path, layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:
+    """Of finished layers, which are there where the run changed weights."""
+    recorded, digest, masks = report["digests"].get("changed"), hashlib.sha256(), hashlib.sha256()
+    if recorded is None:
+        return
+    try:
+        for number in range(len(layers)):
+            finished = read_layer(layer_file(folder, number))
+            hash_changed(digest, finished.changed)
+            hash_masks(masks, PackedMasks.of(finished.keep))
+    except (InputError, OSError) as error:
+        yield f"{LAYERS}: {_line(error)}"
+        return
+    if digest.hexdigest() != recorded:
+        yield _differ(f"{LAYERS}: changed weights", digest, recorded)
+    if masks.hexdigest() != report["digests"]["masks"]:
+        yield _differ(f"{LAYERS}: masks", masks, report["digests"]["masks"])
 
 
 def _weight_faults(

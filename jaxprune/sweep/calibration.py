@@ -6,15 +6,14 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
-from jaxprune.calibration import KINDS, Batch, demonstrations, digest, share_shapes
+from jaxprune.calibration import KINDS, Batch, digest, share_shapes
+from jaxprune.config import Config
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
 from jaxprune.passes import ActivationStats, probe
 from jaxprune.pruning import CODE
-from jaxprune.runs import checkpoint
-from jaxprune.sweep.plan import Variant, variants
+from jaxprune.runs import calibration_batches, checkpoint
+from jaxprune.sweep.plan import Variant, variant_config, variants
 
 
 class CalibrationSets:
@@ -29,7 +28,7 @@ class CalibrationSets:
       workdir: of the sweep; statistics of the dense model go to `stats/<set>`.
     """
 
-    def __init__(self, config: ConfigDict, model: Model, workdir: Path) -> None:
+    def __init__(self, config: Config, model: Model, workdir: Path) -> None:
         self._config, self._model, self._folder = config, model, workdir / "stats"
         by_set: dict[str, list[Batch]] = {}
         for variant in variants(config):
@@ -61,13 +60,7 @@ class CalibrationSets:
 
     def _demonstrations(self, variant: Variant) -> dict[str, list[Batch]]:
         """The sets of a variant, whose batches have the set's name as their role."""
-        calibration = self._config.calibration
-        batches = demonstrations(
-            self._model.tokenizer, calibration.data, kind=variant.calibration,
-            source=variant.source, target=calibration.target, shots=calibration.shots,
-            samples=calibration.samples, max_length=calibration.max_length, seed=self._config.seed,
-            compat=self._config.compat, code=calibration.code, lines=calibration.lines,
-        )  # fmt: skip
+        batches = calibration_batches(variant_config(self._config, variant), self._model)
         by_set: dict[str, list[Batch]] = {}
         for batch in batches:
             name = CODE if batch.role == CODE else f"{batch.role}/{variant.language}"
@@ -82,7 +75,7 @@ class CalibrationSets:
         folder = self._folder / name.replace("/", "-")
         if folder.is_dir():
             return checkpoint.restore_stats(folder)
-        mesh = device_mesh(**self._config.mesh)
+        mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
         stats = probe(self._model, self._of(name), dtype=self._config.dtype, mesh=mesh)
         checkpoint.save_stats(folder, stats)
         return stats

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from ml_collections import ConfigDict
-
-from jaxprune.config import FIELDS, base_config, validate
+from jaxprune.config import FIELDS, Config, config_of
 from jaxprune.errors import InputError
-from jaxprune.files import read_as, write_json
-from jaxprune.schema import Hexadecimal, Scalar
+from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.sweep.page import write_sweep_page
 from jaxprune.sweep.plan import flat
 from jaxprune.sweep.records import SweepTables
@@ -41,7 +38,7 @@ def read_sweep(file: Path) -> _Sweep | None:
         raise InputError(f"{error}; allowed: another --workdir") from None
 
 
-def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
+def check_same_sweep(config: Config, workdir: Path) -> None:
     """Refuses a workdir that holds variants of another config.
 
     Raises:
@@ -63,7 +60,7 @@ def check_same_sweep(config: ConfigDict, workdir: Path) -> None:
             )
 
 
-def hold(config: ConfigDict, workdir: Path, digests: Mapping[str, str]) -> None:
+def hold(config: Config, workdir: Path, digests: Mapping[str, str]) -> None:
     """Writes down what the variants of a sweep are made of and asked; refuses other content than before.
 
     Args:
@@ -102,13 +99,11 @@ def rebuild(workdir: Path) -> SweepTables:
     sweep = read_sweep(workdir / CONFIG)
     if sweep is None:
         raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
-    config = base_config()
-    with config.ignore_type():
-        config.update_from_flattened_dict(sweep["config"])
-    return tell(validate(config, prunes=False), workdir)
+    defaults = {path: field.default for path, field in FIELDS.items()}
+    return tell(config_of(defaults | sweep["config"], prunes=False), workdir)
 
 
-def tell(config: ConfigDict, workdir: Path) -> SweepTables:
+def tell(config: Config, workdir: Path) -> SweepTables:
     """Writes and prints the tables of a sweep whose variants are whole, and writes its page."""
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)

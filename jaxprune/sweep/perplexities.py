@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
+from jaxprune.config import Config
 from jaxprune.evaluation.comparison import Comparison, compare_perplexity
 from jaxprune.sweep.plan import Variant
 from jaxprune.sweep.records import (
@@ -18,7 +17,7 @@ from jaxprune.sweep.records import (
 
 
 def perplexity_tables(
-    config: ConfigDict, dense: Path, comparisons: Mapping[Variant, Comparison], codes: Sequence[str]
+    config: Config, dense: Path, comparisons: Mapping[Variant, Comparison], codes: Sequence[str]
 ) -> PerplexityTables | None:
     """A row for each variant; None where perplexity was not measured.
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict, FrozenConfigDict
-
 from jaxprune.calibration import KINDS, chosen_languages
-from jaxprune.config import DENSE, FIELDS, LRP2, MIX, validate
+from jaxprune.config import DENSE, FIELDS, LRP2, MIX, Config, SweepFields, consistent
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import named_tasks, protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.pruning import CODE, CRITERIA
+from jaxprune.pruning import CODE, METHODS
 
-# How weights are scored that see text of one language: by the first criterion that compares what the kind holds.
-_OF_A_LANGUAGE = {
-    name: next(
-        criterion.name
-        for criterion in CRITERIA.values()
-        if criterion.measures and (CODE in criterion.measures) == kind.may_hold_code
-    )
+# The criterion of each calibration on text: the paper's, or the one that compares with code.
+_CRITERION_BY_KIND = {
+    name: "refined" if kind.may_hold_code else "wanda"
     for name, kind in KINDS.items()
     if kind.reads_text
 }
@@ -83,7 +77,7 @@ class Variant:
         return not self.languages or code in self.languages
 
 
-def variants(config: ConfigDict) -> list[Variant]:
+def variants(config: Config) -> list[Variant]:
     """All variants, the dense one first: what others are compared with."""
     target = config.calibration.target
     sources = [*calibration_languages(config), *mixtures(config)]
@@ -92,7 +86,7 @@ def variants(config: ConfigDict) -> list[Variant]:
     for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
         if calibration == LRP2:
             planned.append(Variant(LRP2))
-        elif calibration in _OF_A_LANGUAGE:
+        elif calibration in _CRITERION_BY_KIND:
             planned += [
                 Variant(calibration, source, sparsity)
                 for source in sources
@@ -108,24 +102,24 @@ def _place(calibration: str) -> tuple[int, ...]:
     """Of a calibration in the tables, whatever the order in the config: by how much of the data it sees; LRP2 last."""
     if calibration in (DENSE, LRP2):
         return (0,) if calibration == DENSE else (3,)
-    if calibration in _OF_A_LANGUAGE:
+    if calibration in _CRITERION_BY_KIND:
         kind = KINDS[calibration]
         return (2, kind.may_hold_code, kind.translates)
-    return (1, "seed" not in CRITERIA[calibration].options)  # what is drawn, then what is computed
+    return (1, "seed" not in METHODS[calibration].options)  # what is drawn, then what is computed
 
 
-def calibration_languages(config: ConfigDict) -> list[str]:
+def calibration_languages(config: Config) -> list[str]:
     """Languages that are calibrated with: `sweep.languages`, or those of the calibration data."""
     calibration = config.calibration
     return chosen_languages(config.sweep.languages, calibration.data, calibration.target)
 
 
-def mixtures(config: ConfigDict) -> list[str]:
+def mixtures(config: Config) -> list[str]:
     """Languages that are calibrated with together, each as "fr+ru+sw"."""
     return config.sweep.mixtures.split(",") if config.sweep.mixtures else []
 
 
-def evaluation_languages(config: ConfigDict) -> list[str]:
+def evaluation_languages(config: Config) -> list[str]:
     """Languages that are evaluated: `evaluation.languages`, or the target and those of the calibrations."""
     if config.evaluation.languages:
         return list(config.evaluation.languages.split(","))
@@ -134,7 +128,7 @@ def evaluation_languages(config: ConfigDict) -> list[str]:
     return list(dict.fromkeys(codes))
 
 
-def task_languages(config: ConfigDict) -> dict[str, list[str]]:
+def task_languages(config: Config) -> dict[str, list[str]]:
     """By task, in the order of `evaluation.tasks`: those languages to be evaluated that it has.
 
     Raises:
@@ -159,12 +153,12 @@ def task_languages(config: ConfigDict) -> dict[str, list[str]]:
     return by_task
 
 
-def task_names(config: ConfigDict) -> list[str]:
+def task_names(config: Config) -> list[str]:
     """Names of the tasks, in the order of `evaluation.tasks`."""
     return [load_task(name).name for name in named_tasks(config)]
 
 
-def perplexity_languages(config: ConfigDict) -> list[str]:
+def perplexity_languages(config: Config) -> list[str]:
     """Those languages to be evaluated that there is plain text of.
 
     Raises:
@@ -182,7 +176,7 @@ def perplexity_languages(config: ConfigDict) -> list[str]:
     return codes
 
 
-def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
+def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
     """What a variant is evaluated on: folder → languages.
 
     Tasks and perplexity in the languages that `sweep.evaluate` says; translation from those languages only that the
@@ -201,29 +195,32 @@ def jobs(variant: Variant, config: ConfigDict) -> dict[str, list[str]]:
     return {name: codes for name, codes in by_folder.items() if codes}
 
 
-def variant_config(config: ConfigDict, variant: Variant) -> FrozenConfigDict:
+def variant_config(config: Config, variant: Variant) -> Config:
     """What scripts/prune.py would be told to make this variant.
 
     Raises:
       InputError: fields that contradict each other, such as a sparsity and an N:M pattern.
     """
-    fields: dict[str, Any] = {
-        path: field.default for path, field in FIELDS.items() if path.startswith("sweep.")
-    }
+    calibration, pruning = config.calibration, config.pruning
     if variant.sparsity is not None:
-        calibration = variant.calibration
-        fields["pruning.criterion"] = _OF_A_LANGUAGE.get(calibration, calibration)
-        fields["pruning.sparsity"] = variant.sparsity
+        criterion = _criterion(pruning.criterion, variant.calibration)
+        pruning = replace(pruning, criterion=criterion, sparsity=variant.sparsity)
     if variant.language is not None:
-        fields["calibration.kind"] = variant.calibration
-        fields["calibration.source"] = variant.source
-    of_variant = ConfigDict(config.to_dict())
-    with of_variant.ignore_type():
-        of_variant.update_from_flattened_dict(fields)
-    return validate(of_variant, prunes=variant.sparsity is not None)
+        calibration = replace(calibration, kind=variant.calibration, source=variant.source)
+    changed = replace(config, calibration=calibration, pruning=pruning, sweep=SweepFields())
+    return consistent(changed, prunes=variant.sparsity is not None)
 
 
-def check_sweep(config: ConfigDict) -> None:
+def _criterion(chosen: str, calibration: str) -> str:
+    """How a variant is pruned: as the config says, where that measures what the calibration's kind holds."""
+    if calibration not in _CRITERION_BY_KIND:
+        return calibration
+    sets = METHODS[chosen].sets
+    fits = bool(sets) and (CODE in sets) == KINDS[calibration].may_hold_code
+    return chosen if fits else _CRITERION_BY_KIND[calibration]
+
+
+def check_sweep(config: Config) -> None:
     """Refuses a config that no sweep can be made of.
 
     Raises:
@@ -246,6 +243,6 @@ def check_sweep(config: ConfigDict) -> None:
             )
 
 
-def flat(config: ConfigDict) -> dict[str, Any]:
+def flat(config: Config) -> dict[str, Any]:
     """The fields by path, as JSON has them."""
     return {path: functools.reduce(getattr, path.split("."), config) for path in FIELDS}

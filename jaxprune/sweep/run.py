@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from jaxprune.config import Config
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.evaluation import (
@@ -36,11 +36,10 @@ from jaxprune.ledger import (
     REPORT,
     check_workdir,
     is_complete,
-    masked_digest,
+    pruned_digest,
     read_report,
 )
-from jaxprune.pruning import under_masks
-from jaxprune.runs import OUTPUTS, checkpoint, prune_to_workdir
+from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
 from jaxprune.sweep.calibration import CalibrationSets, set_names
 from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
@@ -62,7 +61,7 @@ NEW_TOKENS = 64
 Jobs = Mapping[str, list[str]]  # task → languages
 
 
-def sweep_from_config(config: ConfigDict, workdir: Path) -> SweepTables:
+def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     """Runs what is left of a sweep and writes its tables.
 
     Args:
@@ -101,7 +100,7 @@ def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Job
     if variant.sparsity is None:
         scored = model.source.fingerprint.digest
     elif _is_pruned(folder):
-        scored = masked_digest(read_report(folder) or {})
+        scored = pruned_digest(read_report(folder) or {})
     return scored is not None and not _missing(folder, jobs_of_variant, scored)
 
 
@@ -153,20 +152,12 @@ class Runner:
     """
 
     def __init__(
-        self, config: ConfigDict, model: Model, workdir: Path, left: Sequence[Variant]
+        self, config: Config, model: Model, workdir: Path, left: Sequence[Variant]
     ) -> None:
         self._config, self._model, self._workdir = config, model, workdir
         self._tasks = {one.task.name: one for one in self._read_tasks()}
-        self._texts = (
-            plain_texts(config, perplexity_languages(config))
-            if config.evaluation.perplexity
-            else {}
-        )
-        self._sentences = (
-            translations(config, evaluation_languages(config))
-            if config.evaluation.translation
-            else {}
-        )
+        self._texts = plain_texts(config, perplexity_languages(config))
+        self._sentences = translations(config, evaluation_languages(config))
         reads_text = any(set_names(one) and not _is_pruned(workdir / one.name) for one in left)
         self._calibration_sets = CalibrationSets(config, model, workdir) if reads_text else None
 
@@ -196,7 +187,7 @@ class Runner:
         if variant.sparsity is not None:
             if not _is_pruned(folder):
                 self._prune(variant, folder)
-            model = under_masks(model, checkpoint.restore_packed_masks(folder / "checkpoint"))
+            model = pruned_model(model, folder)
         evaluations = jobs(variant, self._config)
         lacks = _missing(folder, evaluations, model.source.fingerprint.digest)
         missing = {name: evaluations[name] for name in lacks}
@@ -233,7 +224,7 @@ class Runner:
         self, variant: Variant, model: Model, folder: Path, codes: Sequence[str]
     ) -> None:
         config = self._config
-        mesh = device_mesh(**config.mesh)
+        mesh = device_mesh(config.mesh.data, config.mesh.model)
         about = facts(config, model) | {
             "variant": variant.name,
             "data": config.evaluation.translation,

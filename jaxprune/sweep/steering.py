@@ -9,15 +9,14 @@ from typing import TypedDict
 
 import numpy as np
 from jaxtyping import Float
-from ml_collections import ConfigDict
 
 from jaxprune.calibration import sentences
+from jaxprune.config import Config
 from jaxprune.errors import InputError
 from jaxprune.evaluation import TaskQuestions, lrp2
 from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, questions
-from jaxprune.files import read_as, write_json
-from jaxprune.schema import Count, Share
+from jaxprune.files import Count, Share, read_as, write_json
 
 # Validation rows that a pair of layers is chosen on, as many as in the authors' code.
 ROWS = 500
@@ -58,7 +57,7 @@ class Steering:
     """
 
     def __init__(
-        self, config: ConfigDict, scorer: Scorer, tasks: Sequence[TaskQuestions], folder: Path
+        self, config: Config, scorer: Scorer, tasks: Sequence[TaskQuestions], folder: Path
     ) -> None:
         self._config, self._scorer = config, scorer
         calibration = config.calibration

@@ -11,8 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
+from jaxprune.config import Config
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
     Comparison,
@@ -59,7 +58,7 @@ Runs = Mapping[Variant, Mapping[str, Evaluated]]
 Comparisons = Mapping[Variant, Comparison]  # of each variant with dense
 
 
-def sweep_tables(config: ConfigDict, workdir: Path) -> SweepTables:
+def sweep_tables(config: Config, workdir: Path) -> SweepTables:
     """Reads all variants and compares them with the dense one.
 
     Args:

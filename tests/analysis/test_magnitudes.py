@@ -127,5 +127,5 @@ def test_shared_shapes_hold_the_same_rows():
 def test_over_median_and_rms_are_what_their_names_say():
     norms = np.array([[1, 2, 4, 8, 2], [0, 0, 0, 3, 0]], np.float32)
     np.testing.assert_array_equal(over_median(norms), [[0.5, 1, 2, 4, 1], [0, 0, 0, np.inf, 0]])
-    stats = ActivationStats({"a": {"qkv": norms**2}}, {"a": 4}, ())
+    stats = ActivationStats.from_squares({"a": {"qkv": norms**2}}, {"a": 4}, ())
     np.testing.assert_allclose(rms(stats, "a")["qkv"], norms / 2)

@@ -28,7 +28,7 @@ def stats_of(roles, layers=1, features=6):
         for values in sites.values():
             values[:, :2] = 0
             values[-1, : features // 2 + 1] = 0
-    return ActivationStats(sums, dict.fromkeys(roles, 5), ())
+    return ActivationStats.from_squares(sums, dict.fromkeys(roles, 5), ())
 
 
 def charts_of(stats, masks=None, share=0.3):

@@ -46,6 +46,7 @@ def run(tmp_path_factory):
     return done, json.loads((out / "accelerator.json").read_text()), page
 
 
+@pytest.mark.instructions
 def test_what_it_ran_on_and_with(run):
     done, found, page = run
     assert found["finished"], done.stderr
@@ -60,6 +61,7 @@ def test_what_it_ran_on_and_with(run):
     assert done.stdout.count(page) == 1
 
 
+@pytest.mark.instructions
 def test_every_check_of_sound_models_is_passed_and_compared_with_something_else(run):
     _, found, _ = run
     for name in TINY:

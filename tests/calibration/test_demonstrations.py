@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from jaxprune.calibration.batches import language_counts
+from jaxprune.calibration import SetKey, set_tokens
 from jaxprune.calibration.demonstrations import demonstrations, token_batches
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.texts import aligned, code_samples, sentences
@@ -218,7 +218,10 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
     for batch in batches:
         assert {*batch.languages} == ({"fr"} if batch.role == "translation" else set())
         real[batch.role] += int(batch.valid.sum())
-    assert language_counts(batches) == {"translation": {"fr": real["translation"]}}
+    assert set_tokens(batches) == {
+        SetKey("translation", "fr"): real["translation"],
+        SetKey("code"): real["code"],
+    }
 
 
 @pytest.mark.parametrize(

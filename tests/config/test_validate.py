@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from jaxprune.config.validate import FIELDS, base_config, validate
+from jaxprune.config.validate import FIELDS, base_config, consistent, validate
 from jaxprune.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -58,12 +58,18 @@ def test_validate_returns_an_immutable_copy_with_the_sparsity_filled_in():
     config = ready()
     checked = validate(config)
     assert checked.pruning.sparsity == 0.3
-    assert json.loads(checked.to_json())["pruning"]["sparsity"] == 0.3
+    assert checked.json()["pruning"]["sparsity"] == 0.3
     assert config.pruning.sparsity is None
     with pytest.raises(AttributeError):
         checked.seed = 1
-    assert validate(checked) == checked
+    assert consistent(checked, prunes=True) == checked
     assert validate(ready(pruning__sparsity=0.0)).pruning.sparsity == 0.0
+
+
+def test_json_is_what_ml_collections_writes_of_the_same_fields():
+    config = ready(pruning__sparsity=0.25, evaluation__rows=3, output__figures=True, mesh__model=2)
+    written = ConfigDict(config.to_dict()).to_json_best_effort()  # in the order of names
+    assert json.dumps(validate(config).json()) == written
 
 
 @pytest.mark.parametrize(("pattern", "sparsity"), [("2:4", 0.5), ("1:4", 0.75), ("6:8", 0.25)])

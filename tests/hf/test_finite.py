@@ -127,7 +127,7 @@ def test_a_dead_feature_is_no_fault_and_a_dead_site_is(tiny_folder):
         jp.probe(model.replace(params), [batch], progress=False)
     dead = jax.tree.map(np.copy, stats.sum_sq)
     dead["translation"]["qkv"][2] = 0
-    broken = jp.ActivationStats(dead, stats.count, stats.sites)
+    broken = jp.ActivationStats.from_squares(dead, stats.count, stats.sites)
     settings = Settings(propagate="dense")
     with pytest.raises(jp.InputError, match=r"^layer 2, site qkv: no activation differs from 0"):
         next(jp.prune_blocks(model, [batch], settings, stats=broken, progress=False))

@@ -1,4 +1,5 @@
 import json
+import re
 import struct
 
 import ml_dtypes
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
-from jaxprune.hf.safetensors_header import header_bytes, read_header
+from jaxprune.hf.safetensors_header import CODES, header_bytes, read_header
 from jaxprune.hf.tensors import TensorFiles
 
 F32 = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
@@ -71,36 +72,48 @@ def test_header_bytes_are_what_the_library_reads(tmp_path):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ({"a": F32}, "accounts for [0-9]+ only"),
-        ({"a": F32, "b": {**U8, "data_offsets": [23, 28]}}, "'b' begins at byte .* ends at"),
-        ({"a": F32, "b": {**U8, "shape": [4], "data_offsets": [25, 29]}}, "'b' begins at byte"),
-        ({"a": F32, "b": {**U8, "shape": [6]}}, "'b': data_offsets span 5 .* need 6"),
-        ({"a": F32, "b": {**U8, "data_offsets": [29, 24]}}, "'b': data_offsets span -5"),
-        ({"a": F32, "b": {**U8, "data_offsets": [24, 29.0]}}, "'b': data_offsets must be two"),
-        ({"a": F32, "b": {**U8, "data_offsets": [24]}}, "'b': data_offsets must be two"),
-        ({"a": F32, "b": {**U8, "shape": [-5]}}, "'b': its shape must be"),
-        ({"a": F32, "b": {**U8, "shape": [True, 5]}}, "'b': its shape must be"),
-        ({"a": F32, "b": {**U8, "shape": 5}}, "'b': its shape must be"),
-        ({"a": F32, "b": {**U8, "shape": [2**33, 2**33]}}, "'b': absurd shape"),
-        ({"a": F32, "b": {**U8, "shape": [2**61, 2**61, 0]}}, "'b': absurd shape"),
-        ({"a": F32, "b": {**U8, "shape": [10**400]}}, "'b': its shape must be"),
+        ({"a": F32}, "not fully covered"),
+        ({"a": F32, "b": {**U8, "data_offsets": [23, 28]}}, "invalid offset for tensor `b`"),
+        ({"a": F32, "b": {**U8, "shape": [4], "data_offsets": [25, 29]}}, "invalid offset .*`b`"),
+        ({"a": F32, "b": {**U8, "shape": [6]}}, "invalid shape, data type, or offset for tensor"),
+        ({"a": F32, "b": {**U8, "data_offsets": [29, 24]}}, "invalid offset for tensor `b`"),
+        ({"a": F32, "b": {**U8, "data_offsets": [24, 29.0]}}, "29.0`, expected usize"),
+        ({"a": F32, "b": {**U8, "data_offsets": [24]}}, "expected a tuple of size 2"),
+        ({"a": F32, "b": {**U8, "shape": [-5]}}, "-5`, expected usize"),
+        ({"a": F32, "b": {**U8, "shape": [True, 5]}}, "boolean `true`, expected usize"),
+        ({"a": F32, "b": {**U8, "shape": 5}}, "expected a sequence"),
+        ({"a": F32, "b": {**U8, "shape": [2**33, 2**33]}}, "overflow"),
+        ({"a": F32, "b": {**U8, "shape": [2**61, 2**61, 0]}}, "overflow"),
+        (
+            {"a": F32, "b": U8, "c": {**F32, "shape": [0, 2**61, 8], "data_offsets": [29, 29]}},
+            "'c': absurd shape",
+        ),
+        ({"a": F32, "b": {**U8, "shape": [10**400]}}, "number out of range"),
         ({"a": F32, "b": {**U8, "shape": [1] * 99 + [5]}}, "'b': absurd shape"),
-        ({"a": F32, "b": {**U8, "dtype": "F4"}}, "'b': unknown dtype 'F4'"),
-        ({"a": F32, "b": {**U8, "dtype": 8}}, "'b': unknown dtype int"),
-        ({"a": F32, "b": {"dtype": "U8", "shape": [5]}}, "'b': its header entry must have"),
-        ({"a": F32, "b": None}, "'b': its header entry must have"),
-        ({"a": F32, "b\n" * 900: None}, r"'b\\nb\\n.*…': its header entry must have"),
-        ([1], "must be a JSON object, is of type list"),
-        (b'{"a": 1, "a": 2}', "key 'a' stands there twice"),
-        (b'{"a": {"dtype": "U8", "dtype": "U8"}}', "key 'dtype' stands there twice"),
-        ({"a": F32, "b": U8, "__metadata__": {"format": 1}}, "must map text to text"),
-        (b'{"__metadata__": {"format": "\\ud800"}}', "no valid JSON .*surrogates not allowed"),
-        (b'{"\\ud800": 1}', "no valid JSON .*surrogates not allowed"),
-        (b'{"a": NaN}', "NaN is not JSON"),
-        (b'{"a": "\xff"}', "no valid JSON"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "no valid JSON"),
-        (b'{"a": ' + b"[" * 100_000 + b"}", "no valid JSON"),
-        (b"", "no valid JSON"),
+        ({"a": F32, "b": {**U8, "dtype": "F5"}}, "unknown variant `F5`"),
+        (
+            {"a": F32, "b": {"dtype": "F8_E8M0", "shape": [5], "data_offsets": [24, 29]}},
+            "'b': unknown dtype F8_E8M0; known are F64, F32",
+        ),
+        ({"a": F32, "b": {**U8, "dtype": "b\n" * 900}}, r"unknown variant `b\\nb\\n"),
+        ({"a": F32, "b": {**U8, "dtype": 8}}, "integer `8`"),
+        ({"a": F32, "b": {"dtype": "U8", "shape": [5]}}, "missing field `data_offsets`"),
+        ({"a": F32, "b": None}, "invalid type: null"),
+        ([1], "invalid type: sequence"),
+        (
+            b'{"a": {"dtype": "U8", "shape": [29], "data_offsets": [0, 29]}, '
+            b'"\\u0061": {"dtype": "I8", "shape": [29], "data_offsets": [0, 29]}}',
+            "key 'a' stands there twice",
+        ),
+        (b'{"a": {"dtype": "U8", "dtype": "U8"}}', "duplicate field `dtype`"),
+        ({"a": F32, "b": U8, "__metadata__": {"format": 1}}, "expected a string"),
+        (b'{"__metadata__": {"format": "\\ud800"}}', "hex escape"),
+        (b'{"\\ud800": 1}', "hex escape"),
+        (b'{"a": NaN}', "expected value"),
+        (b'{"a": "\xff"}', "invalid UTF-8"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "number out of range"),
+        (b'{"a": ' + b"[" * 100_000 + b"}", "recursion limit"),
+        (b"", "EOF while parsing"),
     ],
 )
 def test_broken_headers_are_named(tmp_path, header, message):
@@ -114,13 +127,13 @@ def test_broken_headers_are_named(tmp_path, header, message):
 
 def test_lengths(tmp_path):
     path = save(tmp_path, {}, length=2**63)
-    with pytest.raises(InputError, match="promise a header of 9223372036854775808 bytes"):
+    with pytest.raises(InputError, match="damaged, of 39 bytes: header too large"):
         read_header(path)
     path = save(tmp_path, {}, length=32)
-    with pytest.raises(InputError, match="truncated: 39 bytes, its header alone ends at 40"):
+    with pytest.raises(InputError, match="of 39 bytes: invalid header length"):
         read_header(path)
     path.write_bytes(b"1234567")
-    with pytest.raises(InputError, match="7 bytes, at least 8"):
+    with pytest.raises(InputError, match="of 7 bytes: header too small"):
         read_header(path)
 
 
@@ -129,28 +142,35 @@ def test_every_truncation_is_refused(place, valid):
     path = place / "model.safetensors"
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        with pytest.raises(InputError, match=str(length)):
+        with pytest.raises(InputError, match=f"truncated or damaged, of {length} bytes"):
             read_header(path)
-    path.write_bytes(data[:-1])
-    expected = f"truncated: {len(data) - 1} bytes, its header promises {len(data)} .tensor 'bool'"
-    with pytest.raises(InputError, match=expected):
-        read_header(path)
+
+
+# The library takes what numpy has no arrays for, and the last of two tensors of one name.
+REFUSED_HERE = re.compile("unknown dtype|absurd shape|stands there twice")
 
 
 def agrees_with_the_library(path):
-    """Either an InputError, or the library accepts the file too and finds the same tensors."""
+    """What the library takes is read as it reads it, what it refuses is an InputError."""
+    try:
+        theirs = safetensors.deserialize(path.read_bytes())
+    except safetensors.SafetensorError:
+        theirs = None
     try:
         files = TensorFiles.open(path.parent)
     except InputError as error:
         message = str(error)
-    else:
-        for name, expected in safetensors.deserialize(path.read_bytes()):
-            array = files.read(name)
-            assert list(array.shape) == expected["shape"]
-            assert array.tobytes() == bytes(expected["data"])
+        assert message.startswith(str(path))
+        assert "\n" not in message
+        assert theirs is None or REFUSED_HERE.search(message)
         return
-    assert message.startswith(str(path))
-    assert "\n" not in message
+    assert theirs is not None
+    assert {name for name, _ in theirs} == set(files.names)
+    for name, expected in theirs:
+        array = files.read(name)
+        assert list(array.shape) == expected["shape"]
+        assert CODES[array.dtype] == expected["dtype"]
+        assert array.tobytes() == bytes(expected["data"])
 
 
 NUMBERS = st.one_of(
@@ -208,3 +228,36 @@ def test_noise(place, noise):
     path = place / "model.safetensors"
     path.write_bytes(noise)
     agrees_with_the_library(path)
+
+
+MUTATIONS = st.sampled_from([0, 1, 2, 5, 7, 16, 24, 40, 2**33, -1, "F32", "BF16", "F4", "x", None])
+
+
+def mutated(draw, entry):
+    """An entry with one value of it replaced, or one number in a list."""
+    key = draw(st.sampled_from(sorted(entry)))
+    value = draw(MUTATIONS)
+    if isinstance(entry[key], list) and entry[key] and draw(st.booleans()):
+        axis = draw(st.integers(0, len(entry[key]) - 1))
+        value = [*entry[key][:axis], value, *entry[key][axis + 1 :]]
+    return entry | {key: value}
+
+
+@given(st.data())
+def test_mutated_headers(place, valid, data):
+    """Entries of a sound header with values replaced, renamed, there twice or left out."""
+    _, original = valid
+    (length,) = struct.unpack("<Q", original[:8])
+    items = list(json.loads(original[8 : 8 + length]).items())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(items) - 1))
+        name, entry = items[at]
+        change = data.draw(st.sampled_from(["mutated", "mutated", "renamed", "twice", "left out"]))
+        items[at : at + 1] = {
+            "mutated": [(name, mutated(data.draw, entry))],
+            "renamed": [(data.draw(st.sampled_from(items))[0], entry)],
+            "twice": [(name, entry), (name, entry)],
+            "left out": [],
+        }[change]
+    header = ", ".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in items)
+    agrees_with_the_library(save(place, f"{{{header}}}".encode(), original[8 + length :]))

@@ -1,18 +1,14 @@
 """Tokenizers, packing and the trainer, on runs of a few steps."""
 
 import functools
-import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from flax.traverse_util import flatten_dict
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from jaxprune import models
 from jaxprune.errors import InputError
@@ -86,24 +82,6 @@ def test_saved_folder_loads_with_the_same_weights(saved: Path) -> None:
     assert config == train.nano_config(config.family, config.vocab_size)
     restored = Weights.open(config, saved).all()
     jax.tree.map(np.testing.assert_array_equal, restored, models.init(config, 0))
-
-
-def test_a_config_for_models_from_no_folder(
-    tmp_path: Path, tiny_folder: Callable[[str], Path]
-) -> None:
-    folder = tiny_folder("qwen3")
-    config = load_config(folder)
-    train.write_config(config, tmp_path, {"bos_token_id": 7})
-    assert json.loads((tmp_path / "config.json").read_text())["bos_token_id"] == 7
-    assert load_config(tmp_path) == config
-    shutil.copyfile(folder / "model.safetensors", tmp_path / "model.safetensors")
-    tokens = torch.arange(11)[None]
-    with torch.no_grad():
-        ours, theirs = (
-            AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)(tokens).logits
-            for path in (tmp_path, folder)
-        )
-    np.testing.assert_allclose(ours, theirs)
 
 
 def test_vocabulary_is_the_same_for_the_same_seed(saved: Path) -> None:

@@ -19,7 +19,9 @@ from flax.traverse_util import flatten_dict
 from device_jobs import parameters
 from jaxprune.models import ModelConfig
 from jaxprune.models.families.xglm import FAMILY
-from jaxprune.pruning.block_masks import drop_weights, select_block
+from jaxprune.pruning.block import Seen, drop_weights, prune_compiled
+from jaxprune.pruning.criterion import key_of_seed
+from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.devices.sharding import block_shares, by_rows, device_mesh
@@ -40,12 +42,14 @@ def passes(mesh):
         texts[str(step.segment)] = lowered.compile().as_text()
     flat = flatten_dict(params, sep="/")
     kernels = {path: flat[path] for path in FAMILY.sites}
-    ones = {path: np.ones(kernel.shape[0], np.float32) for path, kernel in kernels.items()}
-    norms = {"demonstrations": ones}
-    how = dict(settings=Settings(), mesh=mesh)
-    selected = select_block.lower(kernels, norms, 0, **how).compile()
+    ones = {site: np.ones(kernels[path].shape[0], np.float32) for path, site in FAMILY.sites.items()}
+    settings = Settings()
+    drops = {path: Drop.of(settings, kernel.shape[0]) for path, kernel in kernels.items()}
+    given = (kernels, Seen({"demonstrations": ones}, {}), drops, key_of_seed(0), np.int32(0))
+    how = dict(method=settings.method, reads=tuple(FAMILY.sites.items()), compat="corrected", mesh=mesh)
+    selected = prune_compiled.lower(*given, **how).compile()
     texts["select"] = selected.as_text()
-    keep = jax.device_get(selected(kernels, norms, 0))
+    keep = {path: one.keep for path, one in jax.device_get(selected(*given)).items()}
     keep = jax.device_put(keep, {path: kernel.sharding for path, kernel in kernels.items()})
     texts["drop"] = drop_weights.lower(kernels, keep).compile().as_text()
     held = sum(kernel.addressable_shards[0].data.nbytes for kernel in kernels.values())

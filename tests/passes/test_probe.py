@@ -153,6 +153,7 @@ def test_pads_that_count_as_tokens_are_tokens(xglm):
     assert got.count == {"translation": 48}
 
 
+@pytest.mark.instructions
 def test_bfloat16_is_near_and_counts_in_float32(xglm):
     batches = batches_of(sequences(5, 1), "translation")
     exact, half = (

@@ -1,7 +1,6 @@
 """The record of statistics: adding, norms, and sums that do not depend on the order of arrival."""
 
 import copy
-import dataclasses
 import functools
 import math
 
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxprune as jp
+from jaxprune.calibration import SetKey
 from jaxprune.passes.stats import sum_samples
 
 SITES = (("attention/qkv/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
@@ -22,7 +22,7 @@ def make(seed, roles, sites=SITES):
     sums = {
         role: {site: rng.random((3, 4), np.float32) * 100 for _, site in sites} for role in roles
     }
-    return jp.ActivationStats(sums, dict.fromkeys(roles, seed + 10), sites)
+    return jp.ActivationStats.from_squares(sums, dict.fromkeys(roles, seed + 10), sites)
 
 
 def test_merge_adds_roles_that_both_have_and_keeps_the_others():
@@ -48,18 +48,19 @@ def test_merge_leaves_both_sides_alone_and_does_not_depend_on_their_order():
 
 
 def test_merge_keeps_the_names_of_languages():
-    """Those of one role add by language; what has none stays uncounted."""
-    sets = [make(seed, ["translation"]) for seed in range(4)]
-    told = ({"translation": {"fr": 7}}, {"translation": {"sw": 4}}, {"translation": {"fr": 2}}, {})
-    merged = functools.reduce(
-        jp.ActivationStats.merge,
-        [dataclasses.replace(s, languages=t) for s, t in zip(sets, told, strict=True)],
-    )
-    assert merged.languages == {"translation": {"fr": 9, "sw": 4}}
+    """Those of one role add by language and stay apart; their sum is that of the role."""
+    keys = [SetKey("translation", code) for code in ("fr", "sw", "fr", "")]
+    sets = [make(seed, [key]) for seed, key in enumerate(keys)]
+    merged = functools.reduce(jp.ActivationStats.merge, sets)
+    assert merged.languages == {"translation": {"fr": 10 + 12, "sw": 11}}
     assert merged.count == {"translation": 10 + 11 + 12 + 13}
     assert merged.of(["translation"]).languages == merged.languages
     assert merged.merge(make(9, ["code"])).of(["code"]).languages == {}
-    assert jax.tree.map(lambda x: 2 * x, merged).languages["translation"] == {"fr": 18, "sw": 8}
+    assert jax.tree.map(lambda x: 2 * x, merged).languages["translation"] == {"fr": 44, "sw": 22}
+    total = np.sum([one.sum_sq["translation"]["qkv"].astype(float) for one in sets], axis=0)
+    np.testing.assert_array_equal(merged.sum_sq["translation"]["qkv"], total.astype(np.float32))
+    french = sum(sets[i].sums[keys[0]]["qkv"]["squares"] for i in (0, 2))
+    np.testing.assert_array_equal(merged.sums[keys[0]]["qkv"]["squares"], french)
 
 
 def test_merge_refuses_another_model():
@@ -72,7 +73,7 @@ def test_merge_refuses_another_model():
 
 def cut(stats, layers=3, width=4):
     sums = jax.tree.map(lambda x: x[:layers, :width], stats.sum_sq)
-    return jp.ActivationStats(sums, stats.count, stats.sites)
+    return jp.ActivationStats.from_squares(sums, stats.count, stats.sites)
 
 
 @pytest.mark.parametrize("role", ["code", "translation"])
@@ -88,7 +89,7 @@ def test_merge_refuses_another_depth_or_width(layers, width, role):
 def test_merge_refuses_a_site_that_one_side_lacks():
     stats = make(1, ["code"])
     hidden = {"code": {**stats.sum_sq["code"], "hidden": np.ones((3, 4), np.float32)}}
-    with_hidden = jp.ActivationStats(hidden, stats.count, SITES)
+    with_hidden = jp.ActivationStats.from_squares(hidden, stats.count, SITES)
     with pytest.raises(jp.InputError, match="stats: hidden is missing in the first and"):
         stats.merge(with_hidden)
     with pytest.raises(jp.InputError, match=r"stats: hidden is \(3, 4\) in the first and missing"):
@@ -120,15 +121,26 @@ def test_sums_over_samples_are_exact_to_the_last_bit_and_in_no_order(count, seed
     rows = (10.0 ** rng.uniform(-6, 6, (count, 3))).astype(np.float32)
     samples = rng.permutation(count)
     total = sum_samples(rows, samples)
-    assert total.dtype == np.float32
+    assert total.dtype == np.float64
     # float64 holds any sum of 40 float32 so exactly that its rounding is that of the true sum,
     # but for ties, which are half a float32 step off
     for column, value in enumerate(total):
         true = math.fsum(rows[:, column].astype(float))
-        assert abs(float(value) - true) <= 0.500001 * np.spacing(np.float32(true))
+        assert abs(float(np.float32(value)) - true) <= 0.500001 * np.spacing(np.float32(true))
     order = rng.permutation(count)
     again = sum_samples(rows[order], samples[order])
     assert total.tobytes() == again.tobytes()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(2, 60), st.integers(0, 2**32 - 1))
+def test_sums_of_sets_add_up_to_the_bits_of_the_whole(count, seed):
+    """Where float64 is exact: values of float32 within 2^20 of each other, as samples of one model are."""
+    rng = np.random.default_rng(seed)
+    rows = (2.0 ** rng.uniform(-10, 10, (count, 3))).astype(np.float32)
+    samples, sets = np.arange(count), rng.integers(0, 3, count)
+    apart = [sum_samples(rows[sets == one], samples[sets == one]) for one in range(3)]
+    assert (apart[0] + apart[1] + apart[2]).tobytes() == sum_samples(rows, samples).tobytes()
 
 
 def test_a_float32_running_sum_would_lose_what_this_one_keeps():

@@ -27,8 +27,9 @@ import jaxprune as jp
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.source import InMemory
 from jaxprune.models import SITES, LayerKind, ModelConfig, RopeConfig
-from jaxprune.passes import walk
-from jaxprune.passes.probe import CalibrationStates, calibration_states
+from jaxprune.passes import SQUARES, walk
+from jaxprune.passes.states import CalibrationStates, calibration_states
+from jaxprune.passes.statistics.squares import sum_of_squares
 from jaxprune.passes.walk import (
     INPUT,
     OUTPUT,
@@ -36,7 +37,6 @@ from jaxprune.passes.walk import (
     Segment,
     rows_at_once,
     run_segment,
-    sum_of_squares,
 )
 
 
@@ -61,6 +61,7 @@ def alone(models):
     return {case: run_case(case, models, 1) for case in CASES}
 
 
+@pytest.mark.instructions
 def test_masks_and_statistics_are_the_same_bits_on_any_mesh(alone, models, tmp_path):
     on_eight_devices("prune_all", models, tmp_path, *QUICK)
     for file in QUICK:
@@ -69,6 +70,7 @@ def test_masks_and_statistics_are_the_same_bits_on_any_mesh(alone, models, tmp_p
             assert_same_bits(alone[case], dict(many), file)
 
 
+@pytest.mark.instructions
 def test_optimised_programs_give_the_same_bits_on_any_mesh_too(alone, models, tmp_path):
     """And statistics as near to those of programs that are not optimised as rounding leaves them."""
     names = [*OPTIMISED, *(f"{file} alone" for file in OPTIMISED)]
@@ -136,11 +138,14 @@ def run(micro_batches, segment):
     model, _, make = micro_batches
     ready = make() if callable(make) else make
     params = jax.tree.map(lambda leaf: leaf[0], model.params["blocks"])
-    return ready, ready.run(
+    results = []
+    ready.run(
         lambda state, context: run_segment(
             (params, None), state, context, config=model.config, mesh=ready.mesh, segment=segment
-        )
+        ),
+        results.append,
     )
+    return ready, results
 
 
 def test_a_block_in_steps_is_the_block_in_one(micro_batches):
@@ -158,7 +163,8 @@ def test_a_block_in_steps_is_the_block_in_one(micro_batches):
     for number, state in enumerate(ready.states):
         np.testing.assert_allclose(state, whole.states[number], rtol=1e-5, atol=1e-5)
         for site in SITES:
-            np.testing.assert_allclose(by_site[number][site], sums[number][site], rtol=1e-4)
+            one, two = (found[number][site]["squares"] for found in (by_site, sums))
+            np.testing.assert_allclose(one, two, rtol=1e-4)
 
 
 def test_what_is_not_wanted_is_not_returned(micro_batches):
@@ -180,7 +186,7 @@ def test_micro_batches_cover_every_sample_once_and_fill_up_with_pads():
     sets = [batch("translation", 5, 8, 97, 0), batch("code", 2, 16, 97, 1)]
     micro_batches = CalibrationStates(sets, device_mesh(1), 2)
     assert [tuple(s.shape) for s in micro_batches.states] == [(2, 8), (2, 8), (2, 8), (2, 16)]
-    assert micro_batches.roles.tolist() == ["translation"] * 5 + ["code"] * 2
+    assert [key.kind for key in micro_batches.keys] == ["translation"] * 5 + ["code"] * 2
     assert micro_batches.samples.tolist() == [*sets[0].samples, *sets[1].samples]
     rows = micro_batches.gather([np.asarray(s)[:, 0] for s in micro_batches.states])
     assert rows.tolist() == [*sets[0].tokens[:, 0], *sets[1].tokens[:, 0]]
@@ -237,18 +243,20 @@ def test_rows_one_after_another_give_what_all_give_at_once(monkeypatch):
     valid = np.arange(16) < rng.integers(1, 17, 6)[:, None]
     segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True)
 
-    def run(layer, state, context):
+    def run(layer, state, context, running):
         assert len(state) == len(context.valid)
         sizes.append(len(state))
         specs = jax.tree.map(lambda _: walk.WHOLE, layer[0])
-        return walk._segment(model.config, segment, specs, layer, state, context)
+        return walk._segment(
+            model.config, segment, (SQUARES,), specs, layer, state, context, running
+        )
 
     results = []
     for tokens in (1000, 40):
         monkeypatch.setattr(walk, "TOKENS_AT_ONCE", tokens)
         sizes = []
         results.append(
-            walk._in_turn(run, (block, None), jnp.asarray(x), Context(jnp.asarray(valid)))
+            walk._in_turn(run, (block, None), jnp.asarray(x), Context(jnp.asarray(valid)), {})
         )
         assert sizes == [6 if tokens == 1000 else 2]
     for one, other in zip(*map(jax.tree.leaves, results), strict=True):

@@ -25,7 +25,9 @@ from jaxprune.nano import CHECKPOINTS
 from jaxprune.passes.walk import Context, run_segment
 from jaxprune.planning import costs, plan
 from jaxprune.planning.costs import CHIPS, Machines, Work
-from jaxprune.pruning.block_masks import select_block
+from jaxprune.pruning.block import Seen, prune_compiled
+from jaxprune.pruning.criterion import key_of_seed
+from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
@@ -92,10 +94,15 @@ def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     block, _ = lowered(config, PROPAGATIONS["block"].steps[-1].segment, 2, 256, dtype)
     flat = flatten_dict(block, sep="/")
     kernels = {path: flat[path] for path in family_of(config).sites}
-    norms = {path: jax.ShapeDtypeStruct(k.shape[:1], jnp.float32) for path, k in kernels.items()}
-    selected = select_block.lower(
-        kernels, {"demonstrations": norms}, 0, settings=Settings(), mesh=device_mesh(1)
-    )
+    reads, settings = family_of(config).sites, Settings()
+    norms = {
+        reads[path]: jax.ShapeDtypeStruct(k.shape[:1], jnp.float32) for path, k in kernels.items()
+    }
+    drops = {path: Drop.of(settings, leaf.shape[0]) for path, leaf in kernels.items()}
+    selected = prune_compiled.lower(
+        kernels, Seen({"demonstrations": norms}, {}), drops, key_of_seed(0), 0,
+        method=settings.method, reads=tuple(reads.items()), compat="corrected", mesh=device_mesh(1),
+    )  # fmt: skip
     parts = costs.device_memory(work, Machines(), 2)
     masks = sum(costs.kernel_sizes(config).values())  # on their way to the weights, after that
     predicted = parts["weights"] // 2 + parts["selection"] - masks
@@ -245,6 +252,7 @@ def tokens(tmp_path):
     return tmp_path / "tokens.npz"
 
 
+@pytest.mark.instructions
 def test_a_run_that_cannot_fit_is_refused_before_it_starts(tokens, tmp_path, monkeypatch):
     config = job(BLOOM, tokens, output__params=True)
     batches = token_batches(tokens)

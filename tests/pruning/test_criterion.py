@@ -11,6 +11,7 @@ from flax.traverse_util import flatten_dict
 import jaxprune as jp
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.settings import Settings
 
 
@@ -62,6 +63,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("how", SETTINGS)
 def test_wanda_as_a_function_gives_the_masks_of_wanda(how, prune):
     own = prune(lambda kernel, norm: abs(kernel) * norm[:, None], **SETTINGS[how])
@@ -100,6 +102,7 @@ def test_block_by_block_with_arguments_of_any_name(prune, model):
             np.testing.assert_array_equal(keep, masks[path][block.layer])
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_function_gets_float32_whatever_the_dtype_on_the_device(dtype, prune):
     seen = set()
@@ -151,7 +154,7 @@ def test_a_record_put_in_place_of_another_is_heeded(prune, monkeypatch):
     plain = prune("wanda")
     size = CRITERIA["magnitude"].score
     replaced = dataclasses.replace(CRITERIA["wanda"], score=size)
-    monkeypatch.setitem(CRITERIA, "wanda", replaced)
+    monkeypatch.setitem(METHODS, "wanda", replaced)
     assert_masks(prune("wanda"), prune("magnitude", propagate="block"))
     monkeypatch.undo()
     assert_masks(prune("wanda"), plain)
@@ -204,7 +207,7 @@ def test_settings_hash_and_compare_by_what_they_score_with():
     assert len({own, Settings(), Settings(criterion="wanda"), Settings(criterion="random")}) == 3
     assert own != Settings(criterion=own.criterion)  # what it looks up may have changed
     assert Settings() == Settings(criterion="wanda") != Settings(criterion="random")
-    assert own.scores_by.name == "Scorer"
+    assert own.method.name == "Scorer"
     hash(Settings(criterion=jp.Criterion("own", "", wanda, measures=("code",))))
 
 

@@ -249,6 +249,7 @@ def test_kept_weights_keep_their_bits_and_the_model_is_left_alone(criterion, mod
         jax.tree.map(np.testing.assert_array_equal, result.params[part], before[part])
 
 
+@pytest.mark.instructions
 def test_bfloat16_on_the_device_leaves_stored_float32_weights_whole(model):
     xglm = model("xglm")
     result = jp.prune(
@@ -377,7 +378,7 @@ def test_statistics_of_another_depth_are_refused(layers, model):
     xglm, batches = model("xglm"), [one_shape(sequences())]
     stats = jp.probe(xglm, batches, progress=False)
     other = jax.tree.map(lambda x: np.resize(x, (layers, *x.shape[1:])), stats.sum_sq)
-    stats = jp.ActivationStats(other, stats.count, stats.sites)
+    stats = jp.ActivationStats.from_squares(other, stats.count, stats.sites)
     settings = Settings(sparsity=0.5, propagate="dense")
     with pytest.raises(jp.InputError, match=f"stats: of {layers} layers; allowed: 3, as the model"):
         list(jp.prune_blocks(xglm, batches, settings, stats=stats, progress=False))

@@ -55,7 +55,7 @@ def stats(rng):
             "in": rng.random((LAYERS, 5)).astype(np.float32),
         }
 
-    return ActivationStats(
+    return ActivationStats.from_squares(
         sum_sq={"translation": draw(), "code": draw()},
         count={"translation": 10, "code": 20},
         sites=SITES,
@@ -63,7 +63,9 @@ def stats(rng):
 
 
 def only(stats, role):
-    return ActivationStats({role: stats.sum_sq[role]}, {role: stats.count[role]}, stats.sites)
+    return ActivationStats.from_squares(
+        {role: stats.sum_sq[role]}, {role: stats.count[role]}, stats.sites
+    )
 
 
 def kernel_of(tree, path):

@@ -1,6 +1,5 @@
 """The model card of a run: front matter that the hub's client reads, nothing claimed that is not known."""
 
-import json
 import re
 import shutil
 
@@ -46,7 +45,7 @@ def config_of(**fields):
     config.model = str(CHECKPOINTS["bloom"])
     config.calibration.data = "nano"
     config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return json.loads(validate(config).to_json_best_effort())
+    return validate(config).json()
 
 
 REPORT = {

@@ -13,8 +13,11 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxprune as jp
+from jaxprune.calibration import SetKey
 from jaxprune.devices.sharding import device_mesh, replicated
 from jaxprune.runs import checkpoint
+
+STATS_SITES = (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
 
 
 def params():
@@ -214,18 +217,38 @@ def test_what_is_no_whole_checkpoint(there, tmp_path):
 
 def test_statistics_round_trip(tmp_path):
     rng = np.random.default_rng(2)
-    sums = {
-        role: {site: rng.random((3, 4), np.float32) for site in ("qkv", "mlp_out")}
-        for role in ("translation", "code")
+    tokens = {
+        SetKey("translation", "fr"): 6,
+        SetKey("translation", "sw"): 5,
+        SetKey("code"): 2**40,
     }
-    sites = (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
-    languages = {"translation": {"fr": 6, "sw": 5}}
-    stats = jp.ActivationStats(sums, {"translation": 11, "code": 2**40}, sites, languages)
+    sums = {key: {site: rng.random((3, 4)) for site in ("qkv", "mlp_out")} for key in tokens}
+    stats = jp.ActivationStats.from_squares(sums, tokens, STATS_SITES)
     checkpoint.save_stats(tmp_path / "stats", stats)
     restored = checkpoint.restore_stats(tmp_path / "stats")
-    assert_bits(restored.sum_sq, sums)
-    assert restored.count == stats.count
+    assert list(restored.sums) == list(stats.sums)
+    for key, by_site in restored.sums.items():
+        assert_bits(by_site, stats.sums[key])
+    assert restored.tokens == tokens
     assert restored.sites == stats.sites
-    assert restored.languages == languages
+    assert restored.languages == {"translation": {"fr": 6, "sw": 5}}
     merged = restored.merge(stats)  # what is restored is of the same model
-    np.testing.assert_array_equal(merged.sum_sq["code"]["qkv"], 2 * sums["code"]["qkv"])
+    double = (2 * sums[SetKey("code")]["qkv"]).astype(np.float32)
+    np.testing.assert_array_equal(merged.sum_sq["code"]["qkv"], double)
+
+
+def test_statistics_of_older_versions_are_read(tmp_path):
+    """They kept one float32 sum of all languages of a role."""
+    rng = np.random.default_rng(3)
+    sum_sq = {role: {"qkv": rng.random((3, 4), np.float32)} for role in ("translation", "code")}
+    about = {
+        "count": {"translation": 11, "code": 7},
+        "sites": [list(pair) for pair in STATS_SITES],
+        "languages": {"translation": {"fr": 6, "sw": 5}},
+    }
+    checkpoint._save(tmp_path / "stats", {"sum_sq": sum_sq}, about, overwrite=False)
+    restored = checkpoint.restore_stats(tmp_path / "stats")
+    assert_bits(restored.sum_sq, sum_sq)
+    assert restored.count == about["count"]
+    assert restored.sites == STATS_SITES
+    assert list(restored.sums) == [SetKey("code"), SetKey("translation", "fr,sw")]

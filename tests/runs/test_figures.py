@@ -21,7 +21,7 @@ def kept(share, last=None):
 
 def stats():
     sums = {site: np.arange(1, 13, dtype=np.float32).reshape(3, 4) for _, site in SITES}
-    return ActivationStats({"translation": sums}, {"translation": 9}, SITES)
+    return ActivationStats.from_squares({"translation": sums}, {"translation": 9}, SITES)
 
 
 def test_cells_tell_what_was_dropped():

@@ -18,7 +18,7 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.ledger import unfinished_run
 from jaxprune.ledger.identity import difference, run_identity
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE
-from jaxprune.pruning import block_masks
+from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs import OUTPUTS
 from jaxprune.runs.pipeline import prune_from_config
@@ -66,15 +66,15 @@ class CrashError(Exception):
 
 def crash(monkeypatch, config, workdir, after):
     """Runs and crashes after so many selections."""
-    whole, count = block_masks.select, iter(range(10**6))
+    whole, count = loop.prune_kernels, iter(range(10**6))
 
-    def select(*arguments):
+    def select(*arguments, **named):
         if next(count) == after:
             raise CrashError
-        return whole(*arguments)
+        return whole(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(block_masks, "select", select)
+        patch.setattr(loop, "prune_kernels", select)
         with pytest.raises(CrashError):
             prune_from_config(config, workdir)
 
@@ -89,7 +89,7 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
     for after in (each + each // 2, each):  # within a layer; then one more layer
         crash(monkeypatch, config, tmp_path / "broken", after)
     assert {p.name for p in (tmp_path / "broken").iterdir()} == {"progress"}
-    layers = len(list((tmp_path / "broken" / "progress").glob("layer_*.npz")))
+    layers = len(list((tmp_path / "broken" / "progress" / "layers").glob("layer_*.npz")))
     assert layers == 2
     prune_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
@@ -102,8 +102,13 @@ def test_what_is_done_is_not_selected_again(tiny_folder, tokens, tmp_path, monke
     crash(monkeypatch, config, tmp_path / "run", 2)
     with monkeypatch.context() as patch:
         selected = []
-        whole = block_masks.select
-        patch.setattr(block_masks, "select", lambda *a: selected.append(a[5]) or whole(*a))
+        whole = loop.prune_kernels
+
+        def select(*arguments, layer, **named):
+            selected.append(layer)
+            return whole(*arguments, layer=layer, **named)
+
+        patch.setattr(loop, "prune_kernels", select)
         prune_from_config(config, tmp_path / "run")
     assert selected == [2]
 
@@ -208,7 +213,7 @@ def test_other_devices_and_evaluation_are_no_other_job(unfinished):
 
 def test_a_damaged_layer_is_refused(unfinished):
     model, text, workdir = unfinished
-    file = workdir / "progress" / "layer_00000.npz"
+    file = workdir / "progress" / "layers" / "layer_00000.npz"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 255
     file.write_bytes(content)
@@ -300,7 +305,7 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
     model, _ = deep
     workdir = tmp_path / "run"
     process = start(model, tokens, workdir)
-    wait_for((workdir / "progress" / "layer_00003.npz").is_file, process)
+    wait_for((workdir / "progress" / "layers" / "layer_00003.npz").is_file, process)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate()
     assert process.returncode == 143

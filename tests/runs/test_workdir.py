@@ -15,7 +15,7 @@ import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json
 from jaxprune.ledger import check_workdir, file_faults, publish
-from jaxprune.pruning import block_masks
+from jaxprune.pruning import loop
 from jaxprune.runs import OUTPUTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
@@ -127,15 +127,15 @@ def test_another_job_is_refused_and_named_and_replaces_when_told(place, change, 
 
 def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
     before = contents(place / "run")
-    config, count, whole = other_sparsity(place), iter(range(10)), block_masks.select
+    config, count, whole = other_sparsity(place), iter(range(10)), loop.prune_kernels
 
-    def select(*arguments):
+    def select(*arguments, **named):
         if next(count) == 2:
             raise KeyboardInterrupt
-        return whole(*arguments)
+        return whole(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(block_masks, "select", select)
+        patch.setattr(loop, "prune_kernels", select)
         with pytest.raises(KeyboardInterrupt):
             prune_from_config(config, place / "run", overwrite=True)
     after = contents(place / "run")
@@ -197,19 +197,19 @@ def test_what_others_put_into_progress_stays(place, monkeypatch):
 
 
 def test_a_model_that_changes_while_it_is_read(place, monkeypatch):
-    whole, count = block_masks.select, iter(range(10))
+    whole, count = loop.prune_kernels, iter(range(10))
     file = place / "model" / "model.safetensors"
 
-    def select(*arguments):
+    def select(*arguments, **named):
         if next(count) == 1:
             state, content = file.stat(), bytearray(file.read_bytes())
             content[-3] ^= 1
             with file.open("r+b") as out:  # the same inode
                 out.write(content)
             os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-        return whole(*arguments)
+        return whole(*arguments, **named)
 
-    monkeypatch.setattr(block_masks, "select", select)
+    monkeypatch.setattr(loop, "prune_kernels", select)
     with pytest.raises(jp.InputError, match=r"model\.safetensors: changed while it was read"):
         prune_from_config(job(place), place / "new")
     assert not (place / "new" / "report.json").exists()

@@ -28,9 +28,8 @@ from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.files import sealed
 from jaxprune.ledger import is_complete
 from jaxprune.pruning.loop import prune_blocks
-from jaxprune.pruning.masked import under_masks
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs import checkpoint
+from jaxprune.runs import checkpoint, pruned_model
 from jaxprune.sweep import calibration, kept, page, plan, run, steering
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
@@ -111,7 +110,7 @@ def test_a_variant_scores_as_its_exported_weights_do(done):
     workdir, _ = done
     model = jp.load(NANO)
     folder = workdir / "translation-fr-0.5" / "checkpoint"
-    on = under_masks(model, checkpoint.restore_packed_masks(folder))
+    on = pruned_model(model, folder.parent)
     masks = checkpoint.restore(folder).masks
     expected = jp.masks.apply(model.params, masks)
     jax.tree.map(np.testing.assert_array_equal, dict(on.params), dict(expected))

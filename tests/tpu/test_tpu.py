@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jaxprune.config.fields import FIELDS
+from jaxprune.config import FIELDS
 from jaxprune.models import load_config
 from jaxprune.planning import costs
 from jaxprune.planning.costs import CHIPS, Machines, Work

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
 from jaxprune.analysis import analyze_from_config
 from jaxprune.cli.configured import run_configured
+from jaxprune.config import Config
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -20,6 +19,6 @@ def main(program: str, arguments: Sequence[str]) -> None:
     run_configured(analyze, program, arguments, about=__doc__, prunes=False)
 
 
-def analyze(config: ConfigDict, workdir: Path) -> None:
+def analyze(config: Config, workdir: Path) -> None:
     """Analyses `config.model` and writes to `workdir`/analysis."""
     analyze_from_config(config, workdir)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from ml_collections import ConfigDict
 
 from jaxprune.cli.configured import define_processes, join_processes, run_configured
+from jaxprune.config import Config
 from jaxprune.evaluation import evaluate_from_config
 
 
@@ -32,7 +32,7 @@ def define() -> None:
     define_processes()
 
 
-def evaluate(config: ConfigDict, workdir: Path) -> None:
+def evaluate(config: Config, workdir: Path) -> None:
     """Evaluates `config.model` and writes a folder for each task to `workdir`."""
     join_processes()
     evaluate_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

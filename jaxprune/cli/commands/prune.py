@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from ml_collections import ConfigDict
 
 from jaxprune.cli.configured import define_processes, join_processes, run_configured
+from jaxprune.config import Config
 from jaxprune.planning import CHIPS, plan_from_config, print_plan
 from jaxprune.runs import prune_from_config
 
@@ -41,7 +41,7 @@ def define() -> None:
     define_processes()
 
 
-def prune(config: ConfigDict, workdir: Path) -> None:
+def prune(config: Config, workdir: Path) -> None:
     """Prunes `config.model` and writes to `workdir`, or prints what that would need."""
     given = flags.FLAGS
     if given.plan:

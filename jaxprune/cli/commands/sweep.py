@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
 from jaxprune.cli.configured import run_configured
+from jaxprune.config import Config
 from jaxprune.sweep import sweep_from_config
 
 
@@ -19,6 +18,6 @@ def main(program: str, arguments: Sequence[str]) -> None:
     run_configured(sweep, program, arguments, about=__doc__, prunes=False)
 
 
-def sweep(config: ConfigDict, workdir: Path) -> None:
+def sweep(config: Config, workdir: Path) -> None:
     """Runs what is left of the sweep in `workdir` and writes its tables."""
     sweep_from_config(config, workdir)

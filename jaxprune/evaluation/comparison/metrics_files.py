@@ -10,8 +10,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from jaxprune.files import read_as
-from jaxprune.schema import Count, Finite, Hexadecimal, Seconds, Share
+from jaxprune.files import Count, Finite, Hexadecimal, Seconds, Share, read_as
 
 _Percents = Annotated[float, Meta(ge=0, le=100 + 1e-6)]
 _Gap = Annotated[float, Meta(ge=-1 - 1e-9, le=1 + 1e-9)]

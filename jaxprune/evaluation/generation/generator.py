@@ -27,7 +27,7 @@ from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
 from jaxprune.hf import Model
 from jaxprune.models import ModelConfig
 from jaxprune.passes import DTYPE
-from jaxprune.schema import check
+from jaxprune.schema import check, integer
 
 # Sequences that are generated at once, on all devices together.
 BATCH = 64
@@ -180,8 +180,7 @@ def _check(
     numbers: dict[str, int],
 ) -> None:
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name}: got {value!r}; allowed: an integer of at least 1")
+        check(name, value, integer(1, 1))
     check_beams(config, numbers["beams"])
     size, positions, new = config.vocab_size, config.max_positions, numbers["max_new_tokens"]
     for token in stop:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.calibration import text_place
+from jaxprune.calibration import lines_of, text_place
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source
 from jaxprune.files import read_text
-from jaxprune.schema import lines_of
 
 WINDOW = 512
 PERPLEXITY = "perplexity"  # the folder of its figures

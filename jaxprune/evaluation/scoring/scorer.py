@@ -31,19 +31,15 @@ from jaxprune.evaluation.scoring.vocabulary import (
 from jaxprune.hf import Model
 from jaxprune.models import Tree, layer_kind
 from jaxprune.passes import (
-    INPUT,
-    OUTPUT,
+    WHOLE_BLOCK,
     Context,
     MicroBatches,
-    Segment,
     converted,
     embed,
     run_segment,
     to_device,
 )
 from jaxprune.progress import progress_bar
-
-WHOLE_BLOCK = Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
 
 # Tokens that one device takes at a time: enough to fill its products.
 CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192
@@ -200,7 +196,9 @@ class Scorer:
         table = _filled(table, config.vocab_size)
         head = (self._parts.norm, jax.device_put(table, replicated(mesh)))
         step = functools.partial(start_softmax, head, config=config, mesh=mesh)
-        logits = np.concatenate(micro_batches.run(step))[: len(forest.tokens)]
+        results: list[np.ndarray] = []
+        micro_batches.run(step, results.append)
+        logits = np.concatenate(results)[: len(forest.tokens)]
 
         for params in self._parts.vocabulary():
             micro_batches.run(functools.partial(run_slice, params, config=config, mesh=mesh))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.calibration import hub_client, hub_id, hub_refusal
+from jaxprune.calibration import hub_data_sets, hub_id
 from jaxprune.errors import InputError, listed, shown
 from jaxprune.files import parse_json, read_text
 
@@ -158,16 +158,13 @@ class Source:
             )
         if self.split is None:
             raise InputError(f'{name}: the task names no split; allowed: such as split = "test"')
-        datasets = hub_client(name)
         options: dict[str, Any] = {"split": self.split, "revision": self.revision}
         if self.files is not None:
             options["data_files"] = {self.split: self._fill(self.files, language)}
         elif self.config is not None:
             options["name"] = self._fill(self.config, language)
-        try:
+        with hub_data_sets(name) as datasets:
             table = datasets.load_dataset(name, **options)
-        except (ConnectionError, FileNotFoundError, ValueError, RuntimeError) as error:
-            raise hub_refusal(name, error) from error
         where = " ".join(filter(None, (name, options.get("name"), self.split)))
         return [Row(i, f"{where} row {i}", fields) for i, fields in enumerate(table)]
 

@@ -1,10 +1,13 @@
 """The keys of a task file, table by table: which there are and what they may hold."""
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from jaxprune.errors import InputError, did_you_mean
 from jaxprune.evaluation.tasks.prompts import OPTION
 from jaxprune.evaluation.tasks.protocols import SECTIONS
-from jaxprune.schema import Field
+from jaxprune.schema import Field, check, choice, flag
 
 
 def _is_text(value: object) -> bool:
@@ -15,24 +18,16 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"\w[\w-]*", value) is not None
 
 
+def _are_different(value: object, fits: Callable[[object], bool], least: int) -> bool:
+    return (
+        isinstance(value, list) and all(map(fits, value)) and least <= len({*value}) == len(value)
+    )
+
+
 def _are_languages(value: object) -> bool:
     if isinstance(value, dict):
         return bool(value) and all(map(_is_name, value)) and all(map(_is_text, value.values()))
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(map(_is_name, value))
-        and len(set(value)) == len(value)
-    )
-
-
-def _are_texts(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) > 1
-        and all(map(_is_text, value))
-        and len(set(value)) == len(value)
-    )
+    return _are_different(value, _is_name, 1)
 
 
 def _are_words(value: object) -> bool:
@@ -58,7 +53,9 @@ def _are_scalars(value: object) -> bool:
 
 _TEXT = Field("a text that is not empty", _is_text)
 _PLACE = Field("a text, in which {lang} and {split} may stand", _is_text)
-_OPTIONS = Field("two texts or more, no two the same", _are_texts)
+_OPTIONS = Field(
+    "two texts or more, no two the same", lambda value: _are_different(value, _is_text, 2)
+)
 _WORDS = Field("texts by name, or texts by what a field says, by name", _are_words)
 TASK_KEYS = {
     "name": Field("letters, digits, _ and -", _is_name, required=True),
@@ -70,10 +67,10 @@ TASK_KEYS = {
     "languages": Field(
         "a list of different codes, or a table of codes", _are_languages, required=True
     ),
-    "parallel": Field("true or false", lambda value: isinstance(value, bool)),
+    "parallel": flag(False),
     "labels": _OPTIONS,
     "label": Field("a table with field, and if need be values and drop", _is_table, required=True),
-    "empty": Field("error, drop", lambda value: value in ("error", "drop")),
+    "empty": choice(("error", "drop"), "error"),
     **{name: Field("a table with template and options", _is_table) for name in SECTIONS},
 }
 LABEL_KEYS = {
@@ -92,3 +89,23 @@ SECTION_KEYS = {
     **PROMPT_KEYS,
     "languages": Field("a table of languages, each with what it says otherwise", _are_tables),
 }
+
+
+def check_table(where: str, table: Mapping[str, Any], fields: Mapping[str, Field]) -> None:
+    """Refuses a table of a file with a key that is unknown, missing or holds what it may not.
+
+    Args:
+      where: the file and the table, for messages, such as "nli.toml: label.".
+
+    Raises:
+      InputError: one line with the file, the key and what is allowed.
+    """
+    for key in table:
+        if key not in fields:
+            hint = did_you_mean(key, fields)
+            raise InputError(f"{where}{key}: no such key; allowed: {', '.join(fields)}{hint}")
+    for name, field in fields.items():
+        if name not in table and field.required:
+            raise InputError(f"{where}{name}: missing; allowed: {field.allowed}")
+        if name in table:
+            check(f"{where}{name}", table[name], field)

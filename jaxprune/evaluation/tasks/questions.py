@@ -30,6 +30,7 @@ from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.prompts import Option, Prompt
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS
 from jaxprune.evaluation.tasks.task_file import Prompts, Task, read_task
+from jaxprune.schema import check, integer
 
 __all__ = [
     "Option",
@@ -107,8 +108,7 @@ def questions(
         line), an empty or unknown label, a field that is missing or empty, no UTF-8, no rows.
       OSError: the hub cannot be reached.
     """
-    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
-        raise refusal("rows", rows, "an integer of at least 1")
+    check("rows", rows, integer(None, 1))
     prompts = task.prompts(protocol)
     prompt = _prompt(task, prompts, protocol, language, data)
     source, name = _source(task, prompts, language, data)

@@ -9,11 +9,16 @@ from typing import Any
 
 from jaxprune.errors import InputError, refusal, shown
 from jaxprune.evaluation.tasks.data import Row, Source
-from jaxprune.evaluation.tasks.keys import LABEL_KEYS, PROMPT_KEYS, SECTION_KEYS, TASK_KEYS
+from jaxprune.evaluation.tasks.keys import (
+    LABEL_KEYS,
+    PROMPT_KEYS,
+    SECTION_KEYS,
+    TASK_KEYS,
+    check_table,
+)
 from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, Template
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS, SECTIONS
 from jaxprune.files import read_regular
-from jaxprune.schema import check_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +123,7 @@ def read_task(path: Path) -> Task:
         raise
     except (ValueError, RecursionError) as error:  # of TOML, UTF-8 and numbers of 5,000 digits
         raise InputError(f"{path}: not TOML in UTF-8: {error}") from None
-    check_table(str(path), table, TASK_KEYS)
+    check_table(f"{path}: ", table, TASK_KEYS)
     languages = table["languages"]
     names = languages if isinstance(languages, dict) else {code: code for code in languages}
     labels = tuple(table["labels"]) if "labels" in table else None
@@ -163,7 +168,7 @@ def _source(path: Path, table: Mapping[str, Any], names: Mapping[str, str]) -> S
 
 
 def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int]) -> LabelRule:
-    check_table(str(path), table, LABEL_KEYS, prefix="label.")
+    check_table(f"{path}: label.", table, LABEL_KEYS)
     allowed: dict[str | int, int] = {label: index for index, label in enumerate(labels)}
     dropped = frozenset(map(str, table.get("drop", [])))
     if "values" not in table:
@@ -203,7 +208,7 @@ def _number_of_options(
 
 
 def _prompts(path: Path, name: str, table: Mapping[str, Any], languages: Sequence[str]) -> Prompts:
-    check_table(str(path), table, SECTION_KEYS, prefix=f"{name}.")
+    check_table(f"{path}: {name}.", table, SECTION_KEYS)
     by_language = table.get("languages", {})
     for language, entry in by_language.items():
         if language not in languages:
@@ -211,7 +216,7 @@ def _prompts(path: Path, name: str, table: Mapping[str, Any], languages: Sequenc
                 f"{path}: {name}.languages.{language}: no language of this task; "
                 f"allowed: {', '.join(languages)}"
             )
-        check_table(str(path), entry, PROMPT_KEYS, prefix=f"{name}.languages.{language}.")
+        check_table(f"{path}: {name}.languages.{language}.", entry, PROMPT_KEYS)
     if name == "paper" and any("context" in entry for entry in (table, *by_language.values())):
         raise InputError(f"{path}: paper.context: paper scores all of the text; allowed: template")
     base = {key: table[key] for key in PROMPT_KEYS if key in table}

@@ -23,9 +23,10 @@ from jaxprune.calibration import (
     sample_lines,
     text_place,
 )
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.tasks import Source, load_task
+from jaxprune.schema import check, integer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -86,10 +87,8 @@ def read_sentences(
       InputError: data that cannot be read or are too few.
       OSError: the hub cannot be reached.
     """
-    for name, value, least in (("shots", shots, 0), ("rows", rows, 1)):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (whole and value >= least):
-            raise refusal(name, value, f"an integer of at least {least}")
+    check("shots", shots, integer(0, 0))
+    check("rows", rows, integer(None, 1))
     if language(source) == language(target):
         raise InputError(f"target: got {target!r}, the source; allowed: another language")
     demonstrations: list[Pair] = []

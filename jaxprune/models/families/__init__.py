@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Mapping
 
+from jaxprune.declared import declared
 from jaxprune.models.family import Family
-from jaxprune.schema import declared
 
 # model_type of a config.json → its family.
 FAMILIES: Mapping[str, Family] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,13 +47,6 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     )
 
 
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    attributes = llama.common_to_hf(config)
-    del attributes["mlp_bias"]
-    return attributes
-
-
 class XieluMLP(MLP):
     """`out(xielu(up(x)))`; Huang and Schlag 2024, arXiv 2411.13010.
 
@@ -95,7 +87,6 @@ FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("apertus",),
     parse=parse,
-    to_hf=to_hf,
     defaults={"apertus": DEFAULTS},
     mlp=XieluMLP,
     tensors=TENSORS,

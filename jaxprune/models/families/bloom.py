@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -51,21 +49,6 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         attention_scale=(d_model // heads) ** -0.5,
         residual_from_norm=hf.take("apply_residual_connection_post_layernorm", bool),
     )
-
-
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    return {
-        "architectures": ["BloomForCausalLM"],
-        "model_type": "bloom",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.d_model,
-        "n_layer": config.n_layers,
-        "n_head": config.n_heads,
-        "layer_norm_epsilon": config.norm_eps,
-        "apply_residual_connection_post_layernorm": config.residual_from_norm,
-        "tie_word_embeddings": config.tied_head,
-    }
 
 
 class Embed(nnx.Module):
@@ -126,7 +109,6 @@ TENSORS = {
 FAMILY = Family(
     model_types=("bloom",),
     parse=parse,
-    to_hf=to_hf,
     defaults={"bloom": DEFAULTS},
     embed=Embed,
     norm=LayerNorm,

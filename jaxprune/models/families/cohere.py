@@ -6,7 +6,6 @@ Cohere 2 has windows in most layers, and turns queries and keys in these alone.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from flax import nnx
 
@@ -14,7 +13,6 @@ from jaxprune.models.attention_config import (
     Kinds,
     sliding_kinds,
     sliding_pattern,
-    window_attributes,
 )
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Norm, ParallelBlock
@@ -66,17 +64,6 @@ def _kinds(model_type: str, hf: Attributes, layers: int) -> Kinds:
     return sliding_kinds(hf, slides, rotated, LayerKind())
 
 
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    attributes = llama.common_to_hf(config)
-    for other in ("rms_norm_eps", "mlp_bias"):
-        del attributes[other]
-    attributes |= {"layer_norm_eps": config.norm_eps, "logit_scale": config.logit_scale}
-    if config.family == "cohere":
-        return attributes | {"use_qk_norm": config.qk_norm}
-    return attributes | window_attributes(config)
-
-
 class SelfAttention(llama.SelfAttention):
     """Each head's queries and keys may be normed with a scale of its own."""
 
@@ -98,7 +85,6 @@ FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("cohere", "cohere2"),
     parse=parse,
-    to_hf=to_hf,
     norm=ScaleNorm,
     attention=SelfAttention,
     build_block=parallel_block,

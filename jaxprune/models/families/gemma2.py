@@ -12,7 +12,6 @@ from jaxprune.models.attention_config import (
     Kinds,
     parse_layer_types,
     sliding_kinds,
-    window_attributes,
 )
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import SandwichBlock
@@ -21,7 +20,7 @@ from jaxprune.models.families import llama
 from jaxprune.models.family import Family
 from jaxprune.models.layers import GatedMLP, OffsetRMSNorm, param
 from jaxprune.models.positions import Positions
-from jaxprune.models.rope import parse_rope, rope_parameters
+from jaxprune.models.rope import parse_rope
 
 DEFAULTS = {
     "vocab_size": 256000,
@@ -79,28 +78,6 @@ def parse_softcap(hf: Attributes, name: str) -> float | None:
     return None if hf.is_null(name) else hf.take(name, float, default=None)
 
 
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    return common_to_hf(config) | {
-        "architectures": ["Gemma2ForCausalLM"],
-        "rope_parameters": rope_parameters(config.rope),
-        "attn_logit_softcapping": config.attention_softcap,
-    }
-
-
-def common_to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The attributes that Gemma 2 and 3 have alike."""
-    attributes = llama.common_to_hf(config)
-    for other in ("hidden_act", "mlp_bias"):
-        del attributes[other]
-    return attributes | {
-        "hidden_activation": config.activation,
-        "query_pre_attn_scalar": round(config.attention_scale**-2),
-        **window_attributes(config),
-        "final_logit_softcapping": config.logit_softcap,
-    }
-
-
 class Embed(nnx.Module):
     """Token embeddings · √D; positions come in by rotation."""
 
@@ -139,7 +116,6 @@ TENSORS = llama.TENSORS | {
 FAMILY = Family(
     model_types=("gemma2",),
     parse=parse,
-    to_hf=to_hf,
     embed=Embed,
     norm=OffsetRMSNorm,
     attention=llama.SelfAttention,

@@ -16,9 +16,8 @@ from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Norm
 from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.families import gemma2, llama
-from jaxprune.models.families.gemma2 import common_to_hf, parse_common
 from jaxprune.models.layers import OffsetRMSNorm
-from jaxprune.models.rope import parse_rope, rope_parameters
+from jaxprune.models.rope import parse_rope
 
 # The types of layers in `rope_parameters`.
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -39,7 +38,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     slides = sliding_pattern(hf, hf.size("num_hidden_layers"), default=6)
     hf.require("attn_logit_softcapping", [])  # transformers knows it and does nothing with it
     kinds = sliding_kinds(hf, slides, local, full)
-    return ModelConfig(family="gemma3_text", qk_norm=True, **parse_common(hf, kinds))
+    return ModelConfig(family="gemma3_text", qk_norm=True, **gemma2.parse_common(hf, kinds))
 
 
 def _parse_nested(hf: Attributes) -> ModelConfig:
@@ -87,17 +86,6 @@ def _rope(
     return parse_rope(hf.part(kind, {"rope_parameters": table, "rope_theta": beside}), default)
 
 
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`, of a model of text alone."""
-    ropes = {(FULL if kind.window is None else SLIDING): kind.rope for kind in config.kinds}
-    return common_to_hf(config) | {
-        "architectures": ["Gemma3ForCausalLM"],
-        "rope_parameters": {
-            name: rope_parameters(rope) for name, rope in ropes.items() if rope is not None
-        },
-    }
-
-
 def text_alone(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The config.json of an export: of a model that also sees, the text part is all that is written."""
     if raw.get("model_type") != "gemma3":
@@ -124,7 +112,6 @@ FAMILY = dataclasses.replace(
     gemma2.FAMILY,
     model_types=("gemma3", "gemma3_text"),
     parse=parse,
-    to_hf=to_hf,
     attention=SelfAttention,
     other_prefixes=("language_model.model.", "model.language_model.", "language_model."),
     ignored=(*gemma2.FAMILY.ignored, r"vision_tower\..*", r"multi_modal_projector\..*"),

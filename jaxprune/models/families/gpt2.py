@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
@@ -54,24 +52,6 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         max_positions=hf.size("n_positions", "max_position_embeddings"),
         attention_scale=(d_model // heads) ** -0.5 if scaled else 1.0,
     )
-
-
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    return {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
-        "vocab_size": config.vocab_size,
-        "n_embd": config.d_model,
-        "n_layer": config.n_layers,
-        "n_head": config.n_heads,
-        "n_inner": config.d_ff,
-        "n_positions": config.max_positions,
-        "activation_function": config.activation,
-        "layer_norm_epsilon": config.norm_eps,
-        "scale_attn_weights": config.attention_scale != 1.0,
-        "tie_word_embeddings": config.tied_head,
-    }
 
 
 class Embed(nnx.Module):
@@ -128,7 +108,6 @@ TENSORS = {
 FAMILY = Family(
     model_types=("gpt2",),
     parse=parse,
-    to_hf=to_hf,
     defaults={"gpt2": DEFAULTS},
     embed=Embed,
     norm=LayerNorm,

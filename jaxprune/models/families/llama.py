@@ -12,7 +12,6 @@ from jaxtyping import Array, Float, Int
 from jaxprune.models.attention_config import (
     parse_heads,
     qwen_windows,
-    window_attributes,
     without_windows,
 )
 from jaxprune.models.attributes import Attributes
@@ -28,7 +27,7 @@ from jaxprune.models.layers import (
     rotate,
 )
 from jaxprune.models.positions import Kind, Positions
-from jaxprune.models.rope import parse_rope, rope_parameters
+from jaxprune.models.rope import parse_rope
 
 _QWEN = {
     "vocab_size": 151936,
@@ -116,34 +115,6 @@ def parse_common(
     }
 
 
-def common_to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The attributes that Llama's relatives have alike."""
-    return {
-        "architectures": [f"{config.family.capitalize()}ForCausalLM"],
-        "model_type": config.family,
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.d_model,
-        "num_hidden_layers": config.n_layers,
-        "num_attention_heads": config.n_heads,
-        "num_key_value_heads": config.n_kv_heads,
-        "head_dim": config.head_dim,
-        "intermediate_size": config.d_ff,
-        "hidden_act": config.activation,
-        "rms_norm_eps": config.norm_eps,
-        "max_position_embeddings": config.max_positions,
-        "rope_parameters": rope_parameters(config.rope),
-        "attention_bias": config.out_bias,
-        "mlp_bias": config.mlp_bias,
-        "tie_word_embeddings": config.tied_head,
-    }
-
-
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    windows = window_attributes(config)
-    return common_to_hf(config) | windows | ({"use_sliding_window": True} if windows else {})
-
-
 class Embed(nnx.Module):
     """Token embeddings; positions come in by rotation."""
 
@@ -213,7 +184,6 @@ TENSORS = {
 FAMILY = Family(
     model_types=("llama", "qwen2", "qwen3"),
     parse=parse,
-    to_hf=to_hf,
     defaults=DEFAULTS,
     embed=Embed,
     norm=RMSNorm,

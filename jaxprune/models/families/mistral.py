@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig
@@ -38,18 +37,9 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     )
 
 
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    attributes = llama.common_to_hf(config)
-    for biased in ("attention_bias", "mlp_bias"):
-        del attributes[biased]
-    return attributes | {"sliding_window": config.kinds[0].window}
-
-
 FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("mistral",),
     parse=parse,
-    to_hf=to_hf,
     defaults={"mistral": DEFAULTS},
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from jaxprune.errors import shown
 from jaxprune.models.attention_config import (
@@ -11,7 +10,6 @@ from jaxprune.models.attention_config import (
     all_but_every,
     distinct,
     parse_layer_types,
-    window_attributes,
 )
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig
@@ -77,22 +75,9 @@ def _kinds(hf: Attributes, layers: int) -> Kinds:
     )
 
 
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    turned = [int(config.kind(i).rope is not None) for i in range(config.n_layers)]
-    windows = window_attributes(config)
-    attributes = llama.common_to_hf(config) | windows
-    return attributes | {
-        "architectures": ["SmolLM3ForCausalLM"],
-        "no_rope_layers": turned,
-        "use_sliding_window": bool(windows),
-    }
-
-
 FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("smollm3",),
     parse=parse,
-    to_hf=to_hf,
     defaults={"smollm3": DEFAULTS},
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -61,24 +60,6 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         position_zero_row=hf.size("pad_token_id", default=None, least=0),
         attention_scale=(d_model // heads) ** -0.5,
     )
-
-
-def to_hf(config: ModelConfig) -> dict[str, Any]:
-    """The inverse of `parse`."""
-    return {
-        "architectures": ["XGLMForCausalLM"],
-        "model_type": "xglm",
-        "vocab_size": config.vocab_size,
-        "d_model": config.d_model,
-        "num_layers": config.n_layers,
-        "attention_heads": config.n_heads,
-        "ffn_dim": config.d_ff,
-        "activation_function": config.activation,
-        "max_position_embeddings": config.max_positions,
-        "scale_embedding": config.embed_scale != 1.0,
-        "pad_token_id": config.position_zero_row,
-        "tie_word_embeddings": config.tied_head,
-    }
 
 
 class Embed(nnx.Module):
@@ -141,7 +122,6 @@ TENSORS = {
 FAMILY = Family(
     model_types=("xglm",),
     parse=parse,
-    to_hf=to_hf,
     defaults={"xglm": DEFAULTS},
     embed=Embed,
     norm=LayerNorm,

@@ -144,6 +144,7 @@ def test_eight_devices_generate_as_one(tiny_folder, tmp_path):
             np.testing.assert_array_equal(eight[key], tokens)
 
 
+@pytest.mark.instructions
 def test_bfloat16_chooses_tokens_that_are_nearly_the_likeliest(tiny_folder):
     model = jp.load(tiny_folder("qwen3"))
     prompts = prompts_of()

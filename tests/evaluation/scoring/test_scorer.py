@@ -121,6 +121,7 @@ def test_eight_devices_score_as_one(tiny_folder, tmp_path):
             np.testing.assert_allclose(many[key], array, atol=1e-5)
 
 
+@pytest.mark.instructions
 def test_bfloat16_stays_near(model):
     model = model("qwen3")
     sequences, _ = sequences_of(model.config.vocab_size)

@@ -4,72 +4,74 @@ from __future__ import annotations
 
 import itertools
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
+from jaxprune.calibration.combinations import COMBINATIONS, SUM
 from jaxprune.calibration.kinds import KINDS
 from jaxprune.calibration.languages import LANGUAGES, language
+from jaxprune.calibration.line_range import line_range
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, open_regular
-from jaxprune.schema import Field, check, choice, integer, line_range, names, text
+from jaxprune.schema import are_names, check, choice, config_record, fields_of, integer, rule, text
 
 # JAX makes a key of the last 32 bits: a larger seed would give the masks of a smaller one.
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
 COMPAT = choice(
     ("corrected", "official"),
+    "corrected",
     "`official` reproduces what the authors' code does differently from their paper: pads as tokens, the rows it "
     "skips, the unguarded division",
 )
 
 
-def languages_field(meaning: str) -> Field:
-    """Codes of LANGUAGES with commas; not set: those of the data (`texts.chosen_languages`)."""
-    return Field(
-        "codes such as fr,de,sw, each once",
-        lambda value: value is None or names(value, LANGUAGES),
-        meaning=meaning,
-    )
-
-
 _CODES = tuple(LANGUAGES)
 
 
-FIELDS: Mapping[str, Field] = {
-    "kind": choice(KINDS, "what is fed through the model"),
-    "source": Field(
+@config_record
+class CalibrationFields:
+    """The fields `calibration.*`."""
+
+    kind: str = choice(KINDS, "translation", "what is fed through the model")
+    source: str = rule(
         "a language code such as fr, or several with commas, each once, as fr,ru,sw",
-        lambda value: names(value, _CODES),
+        lambda value: are_names(value, _CODES),
         "fr",
         _CODES,
         meaning="language (ISO 639-1, or 639-3 where that has none), or several with commas, which take turns: "
         "sample i is of language i mod n",
-    ),
-    "target": Field(
+    )
+    target: str = rule(
         "a language code such as fr",
         lambda value: value in _CODES,
         "en",
         _CODES,
         meaning="language that is translated into",
-    ),
+    )
     # The paper's 100 samples of 4 pairs, cut at 512 tokens.
-    "shots": integer(4, 1, "pairs, or sentences, of a sample"),
-    "samples": integer(100, 1, "how many samples"),
-    "max_length": integer(512, 2, "tokens at which a sample is cut"),
-    "data": text(
+    shots: int = integer(4, 1, "pairs, or sentences, of a sample")
+    samples: int = integer(100, 1, "how many samples")
+    max_length: int = integer(512, 2, "tokens at which a sample is cut")
+    data: str = text(
         "openlanguagedata/flores_plus",
         "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
         "where the sentences are, or the token ids",
-    ),
-    "lines": line_range("of the sentences only these, counted from 0, as `0-299`"),
-    "code": text(
-        None, "a folder of .py files or a hub data set id", "where the code is", optional=True
-    ),
-}
+    )
+    lines: str | None = line_range("of the sentences only these, counted from 0, as `0-299`")
+    code: str | None = text(None, "a folder of .py files or a hub data set id", "where the code is")
+    combine: str = choice(
+        COMBINATIONS,
+        SUM.name,
+        "what a criterion sees of several languages, whose statistics are measured apart: "
+        + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
+    )
 
 
-def check_languages(kind: str, source: str, target: str, samples: int) -> None:
-    """Refuses an unknown kind or language, one source twice or without a sample, and a translation into a source.
+FIELDS = fields_of(CalibrationFields)
+
+
+def check_texts(kind: str, source: str, target: str, samples: int, code: object) -> None:
+    """Refuses an unknown kind or language, one source twice or without a sample, a translation into a source, no code.
 
     Args:
       source: codes with commas.
@@ -97,13 +99,19 @@ def check_languages(kind: str, source: str, target: str, samples: int) -> None:
     if any(_same_text(code, target) for code in codes):
         which = "the source" if len(codes) == 1 else f"one of the sources {source}"
         raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
+    if KINDS[kind].may_hold_code and code is None:
+        raise InputError(
+            f"calibration.code: not set; kind {kind} needs it; allowed: {FIELDS['code'].allowed}"
+        )
 
 
 def _same_text(one: str, other: str) -> bool:
     return one == other or bool({*language(one).flores} & {*language(other).flores})
 
 
-def check_calibration(calibration: Any, criterion: str, roles: Collection[str]) -> None:
+def check_calibration(
+    calibration: CalibrationFields, criterion: str, roles: Collection[str]
+) -> None:
     """Refuses a calibration set that lacks what a criterion measures, or fields that do not make one.
 
     Args:
@@ -131,11 +139,8 @@ def check_calibration(calibration: Any, criterion: str, roles: Collection[str]) 
                 f"pruning.criterion {criterion} needs code_ids as well"
             )
         return
-    check_languages(kind.name, calibration.source, calibration.target, calibration.samples)
-    if kind.may_hold_code and calibration.code is None:
-        raise InputError(
-            f"calibration.code: not set; kind {kind.name} needs it; allowed: {FIELDS['code'].allowed}"
-        )
+    source, target = calibration.source, calibration.target
+    check_texts(kind.name, source, target, calibration.samples, calibration.code)
 
 
 def _npz_names(path: str, kind: str) -> set[str]:

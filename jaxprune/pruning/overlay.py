@@ -1,41 +1,52 @@
-"""A model under masks: blocks are read from the dense model, and dropped weights are +0 as they are read."""
+"""A pruned model in memory: blocks of the dense model get their masks and changed weights as they are read."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from jaxprune.hf import Fingerprint, Model, ParameterSource, ShardWriter, stack_layers
-from jaxprune.pruning.block_masks import zero_dropped
-from jaxprune.pruning.digests import hash_masks
+from jaxprune.pruning.block import Changes, pruned_params
+from jaxprune.pruning.digests import hash_changed, hash_masks
 from jaxprune.pruning.packed import PackedMasks
+
+# Layer → its parameters with new values, by path within the block; see `FinishedLayer.changed`.
+Changed = Callable[[int], Mapping[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Masked:
+class Overlay:
     """A `ParameterSource` of pruned blocks, with the bits that their export would have.
 
     Attributes:
       dense: where the parameters come from.
       masks: of all layers, by kernel path within a block.
+      changed: what pruning gave new values; None where masks are all.
       layers: how many there are.
     """
 
     dense: ParameterSource
     masks: PackedMasks
+    changed: Changed | None
     layers: int
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
-        """Of the dense model and the masks."""
-        dense, masks = self.dense.fingerprint, hashlib.sha256()
+        """Of the dense model, the masks and the changed weights."""
+        masks, changed = hashlib.sha256(), hashlib.sha256()
         for layer in range(self.layers):
             hash_masks(masks, self.masks.layer(layer))
-        return Fingerprint({"model": dense.digest, "masks": masks.hexdigest()}, dense.states)
+            if self.changed is not None:
+                hash_changed(changed, self.changed(layer))
+        digests = {"model": self.dense.fingerprint.digest, "masks": masks.hexdigest()}
+        if self.changed is not None:
+            digests["changed"] = changed.hexdigest()
+        return Fingerprint(digests, self.dense.fingerprint.states)
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
         """See `ParameterSource`."""
@@ -59,8 +70,10 @@ class Masked:
         return self.dense.block_share(layer)
 
     def block_of(self, layer: int, share: Any) -> dict[str, Any]:
-        """The block, its dropped weights +0."""
-        return zero_dropped(self.dense.block_of(layer, share), self.masks.layer(layer).unpack())
+        """The pruned block."""
+        changed = {} if self.changed is None else dict(self.changed(layer))
+        keep = self.masks.layer(layer).unpack()
+        return pruned_params(self.dense.block_of(layer, share), Changes(keep, changed))
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """See `ParameterSource`."""
@@ -75,6 +88,7 @@ class Masked:
         self.dense.copy_unpruned(shards)
 
 
-def under_masks(model: Model, masks: PackedMasks) -> Model:
-    """The model with these masks on; `masks` are of its blocks, by kernel path within one."""
-    return dataclasses.replace(model, source=Masked(model.source, masks, model.config.n_layers))
+def overlaid(model: Model, masks: PackedMasks, changed: Changed | None = None) -> Model:
+    """The model with masks on, of its blocks by kernel path within one, and with changed weights."""
+    source = Overlay(model.source, masks, changed, model.config.n_layers)
+    return dataclasses.replace(model, source=source)

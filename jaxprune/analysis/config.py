@@ -1,0 +1,28 @@
+"""The config of an analysis: a run's, and the fields `analysis.*`."""
+
+from jaxprune.analysis.overlap import TOP
+from jaxprune.calibration import languages_field
+from jaxprune.planning import PruneConfig
+from jaxprune.schema import config_record, text
+
+
+@config_record
+class AnalysisFields:
+    """The fields `analysis.*`."""
+
+    languages: str | None = languages_field(
+        "codes with commas; not set: all of a folder, of FLORES the paper's (docs/analysis.md)"
+    )
+    top: float = TOP
+    masks: str | None = text(
+        None,
+        "workdirs of pruning runs, as runs/fr,runs/sw",
+        "workdirs of pruning runs with commas, whose masks are compared",
+    )
+
+
+@config_record
+class AnalyzeConfig(PruneConfig):
+    """What an analysis goes by."""
+
+    analysis: AnalysisFields = AnalysisFields()

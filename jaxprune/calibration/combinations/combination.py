@@ -1,0 +1,27 @@
+"""The record of a combination: statistics of several sets → one that a method sees."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclasses.dataclass(frozen=True)
+class Combination:
+    """How statistics of several languages become one. A file in `combinations/` that declares one adds it.
+
+    Attributes:
+      name: value of `calibration.combine`.
+      meaning: in words, for `--help` and the README.
+      combine: (a statistic of each set, sums over its tokens; the number of tokens of each set) → what is seen in
+        their place, an array of the same shape. On the host; sums of squares come in float64.
+    """
+
+    name: str
+    meaning: str
+    combine: Callable[
+        [Sequence[Float[np.ndarray, "*dims"]], Sequence[int]], Float[np.ndarray, "*dims"]
+    ]

@@ -1,0 +1,22 @@
+"""The sum: every token counts alike, whatever its language."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxprune.calibration.combinations.combination import Combination
+
+
+def combine(
+    sums: Sequence[Float[np.ndarray, "*dims"]], tokens: Sequence[int]
+) -> Float[np.ndarray, "*dims"]:
+    """Σ over sets."""
+    del tokens
+    return functools.reduce(np.add, sums)
+
+
+COMBINATION = Combination("sum", "of all tokens alike", combine)

@@ -1,0 +1,51 @@
+"""Ranges of lines, as 300-499: the rule of a field, and the lines that one names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from jaxprune.errors import InputError
+from jaxprune.schema import check, rule
+
+_Line = TypeVar("_Line")
+
+
+def line_range(meaning: str = "") -> Any:
+    """The first and the last of some lines, as 300-499, counted from 0."""
+    return rule(
+        "the first and the last line, counted from 0, as 0-299",
+        lambda value: isinstance(value, str) and _bounds(value) is not None,
+        meaning=meaning,
+    )
+
+
+def lines_of(
+    texts: Sequence[_Line], lines: str | None, field: str, where: object
+) -> Sequence[_Line]:
+    """Those of some lines that a `line_range` names; all where it is not set.
+
+    Args:
+      field: its name, for messages.
+      where: what the lines are of, for messages.
+
+    Raises:
+      InputError: no such range, or it ends behind the last line.
+    """
+    check(field, lines, line_range())
+    bounds = None if lines is None else _bounds(lines)
+    if bounds is None:
+        return texts
+    first, last = bounds
+    if last >= len(texts):
+        raise InputError(
+            f"{field}: got {lines!r}; {where} has {len(texts):,} lines; allowed: up to {len(texts) - 1}"
+        )
+    return texts[first : last + 1]
+
+
+def _bounds(lines: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", lines)
+    first, last = map(int, found.groups()) if found else (1, 0)
+    return (first, last) if first <= last else None

@@ -1,0 +1,43 @@
+"""The fields as people read them: in a terminal, and as the README's table."""
+
+from __future__ import annotations
+
+import textwrap
+
+from jaxprune.config.record import FIELDS, GROUPS
+from jaxprune.schema import Field
+
+_MOST_CHOICES = 10  # languages are too many to list
+_WIDTH, _IN = 100, " " * 6  # of --help, and of what stands below a field there
+
+
+def as_markdown() -> str:
+    """The fields as a Markdown table, as the README has it."""
+    lines = ["| field | default | meaning |", "| --- | --- | --- |"]
+    for path, field in FIELDS.items():
+        default = "" if field.default is None else f"`{field.default}`".lower()
+        lines.append(f"| `{path}` | {default} | {_told(field)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(field: Field) -> str:
+    """The meaning, after the values to choose from where it does not name them itself."""
+    names = [f"`{name}`" for name in field.choices]
+    if len(names) > _MOST_CHOICES or all(name in field.meaning for name in names):
+        return field.meaning
+    return f"{', '.join(names)}: {field.meaning}"
+
+
+def as_text() -> str:
+    """The same for a terminal, in groups: what `--help` says of `--config.FIELD=VALUE`."""
+    lines = []
+    for group, about in GROUPS.items():
+        lines += ["", f"{group or 'model'}: {about}"]
+        for path, field in FIELDS.items():
+            if path.rpartition(".")[0] == group:
+                default = "" if field.default is None else f" (default: {field.default})".lower()
+                lines.append(f"  --config.{path}: {field.allowed}{default}")
+                lines += textwrap.wrap(
+                    field.meaning, _WIDTH, initial_indent=_IN, subsequent_indent=_IN
+                )
+    return "\n".join(lines[1:]).replace("`", "") + "\n"

@@ -1,0 +1,207 @@
+"""A calibration set's hidden states → statistics of its sets, one segment of a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Shaped
+
+from jaxprune.calibration import Batch, SetKey, check_ids, cut_pads
+from jaxprune.devices import by_rows, hosts
+from jaxprune.errors import InputError
+from jaxprune.hf import Model
+from jaxprune.models import SITES, BlockParams, ModelConfig, layer_kind
+from jaxprune.passes.blocks import to_device
+from jaxprune.passes.running import RunningSums, lanes_per_device
+from jaxprune.passes.statistics import RUNNING, SAMPLES, Statistic
+from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
+from jaxprune.passes.walk import (
+    INPUT,
+    Context,
+    MicroBatches,
+    Segment,
+    embed,
+    overflows,
+    run_segment,
+)
+
+# Of half a set its samples 0, 2, …, and 1, 3, …: the ends of their kinds.
+HALVES = ("/even", "/odd")
+
+
+class CalibrationStates(MicroBatches):
+    """The hidden states of a calibration set in micro-batches, of which this process holds its share.
+
+    Args:
+      running: whether contexts say where running sums take each row.
+
+    Attributes:
+      keys: the set of each sample of all processes, in the order of `gather`.
+      samples: their numbers within their kind.
+      tokens: how many real ones each has.
+      sets: which samples the sums of a set are over, [N]; a sample may be in several.
+      partition: the sets that each sample is in exactly one of.
+    """
+
+    def __init__(
+        self,
+        batches: Sequence[Batch],
+        mesh: Mesh,
+        samples_per_device: int,
+        running: bool = False,
+    ) -> None:
+        super().__init__(mesh, samples_per_device)
+        self.keys = [
+            SetKey(batch.role, code)
+            for batch in batches
+            for code in batch.languages or [""] * len(batch.tokens)
+        ]
+        self.samples = np.concatenate([batch.samples for batch in batches])
+        self.tokens = np.concatenate([batch.valid.sum(axis=1) for batch in batches])
+        self.partition = tuple(dict.fromkeys(self.keys))
+        numbers = np.array([self.partition.index(key) for key in self.keys], np.int32)
+        self.sets = {key: numbers == number for number, key in enumerate(self.partition)}
+        shares = _shares(batches, samples_per_device)
+        self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
+        if not all(self._counts):
+            raise InputError(
+                f"calibration.samples: {len(self.samples)} samples are too few for {len(shares)} "
+                f"processes; allowed: at least {samples_per_device} for each"
+            )
+        # micro-batches and, in them, rows that are no filling
+        self._real: list[tuple[int, int]] = []
+        places: list[np.ndarray] = []
+        firsts = np.cumsum([0, *(len(batch.tokens) for batch in batches)])
+        local = shares[jax.process_index()]
+        for number in sorted({number for number, _, _ in local}):
+            units = [unit for unit in local if unit[0] == number]
+            batch, part = batches[number], slice(units[0][1], units[-1][2])
+            count = self.add(batch.tokens[part], Context(batch.valid[part]))
+            self._real.append((count, part.stop - part.start))
+            for turn, sets in enumerate(self.cut(numbers[firsts[number] :][part])):
+                lanes = np.full_like(sets, turn % lanes_per_device(mesh))
+                places.append(np.stack([sets, lanes], axis=1))
+        if running:
+            self.contexts = [
+                context._replace(place=jax.device_put(place, by_rows(mesh)))
+                for context, place in zip(self.contexts, places, strict=True)
+            ]
+
+    def counts(self) -> dict[SetKey, int]:
+        """Real tokens of each set."""
+        return {key: int(self.tokens[members].sum()) for key, members in self.sets.items()}
+
+    def add_halves(self) -> None:
+        """Adds the samples of even and of odd numbers of each set whose kind has both, as sets of their own."""
+        odd = self.samples % 2 == 1
+        kinds = np.array([key.kind for key in self.keys])
+        for key, members in [*self.sets.items()]:
+            of_kind = odd[kinds == key.kind]
+            if of_kind.any() and not of_kind.all():
+                for half, part in zip(HALVES, (~odd, odd), strict=True):
+                    if (members & part).any():
+                        self.sets[SetKey(key.kind + half, key.language)] = members & part
+
+    def gather(self, results: Sequence[Shaped[np.ndarray, "b ..."]]) -> Shaped[np.ndarray, "N ..."]:
+        """The results of each micro-batch, for all samples of all processes, without rows that fill up."""
+        rows, place = [], 0
+        for count, real in self._real:
+            rows.append(np.concatenate(results[place : place + count])[:real])
+            place += count
+        return hosts.gather(np.concatenate(rows), self._counts)
+
+
+def _shares(batches: Sequence[Batch], samples_per_device: int) -> list[list[tuple[int, int, int]]]:
+    """For each process (batch, first row, end): rows that share a device's micro-batch stay together.
+
+    So no bit depends on which process has them.
+    """
+    units = [
+        (number, begin, min(begin + samples_per_device, len(batch.tokens)))
+        for number, batch in enumerate(batches)
+        for begin in range(0, len(batch.tokens), samples_per_device)
+    ]
+    costs = np.array([batches[number].tokens.shape[1] for number, _, _ in units])
+    return [[units[i] for i in share] for share in hosts.shares(costs)]
+
+
+def calibration_states(
+    model: Model,
+    batches: Sequence[Batch],
+    mesh: Mesh,
+    samples_per_device: int,
+    dtype: str,
+    statistics: Sequence[Statistic] = (),
+) -> CalibrationStates:
+    """A calibration set as the first block's input, reading only the embeddings that occur.
+
+    Args:
+      statistics: that are going to be measured.
+
+    Raises:
+      InputError: token ids beyond the vocabulary, samples longer than the model's positions, too few for all processes.
+    """
+    check_ids(batches, model.config.vocab_size)
+    if (positions := model.config.max_positions) is not None:
+        batches = [cut_pads(batch, positions) for batch in batches]
+        longest = max(batch.tokens.shape[1] for batch in batches)
+        if longest > positions:
+            raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
+    running = any(one.reduction == RUNNING for one in statistics)
+    states = CalibrationStates(batches, mesh, samples_per_device, running)
+    tokens = np.concatenate([part.ravel() for part in states.states])
+    table, indices = model.source.embed_rows(tokens)
+    cuts = np.cumsum([part.size for part in states.states])[:-1]
+    shapes = [part.shape for part in states.states]
+    states.states = [x.reshape(s) for x, s in zip(np.split(indices, cuts), shapes, strict=True)]
+    embed(model.config.in_dtype(dtype), to_device(table, "float32", mesh), states)
+    return states
+
+
+def run_and_measure(
+    params: BlockParams,
+    states: CalibrationStates,
+    segment: Segment,
+    statistics: Sequence[Statistic],
+    config: ModelConfig,
+    layer: int,
+) -> Sums:
+    """Runs one segment of a block over a calibration set; its statistics by set and site.
+
+    Raises:
+      InputError: a sum is not finite, or all of a site are 0; names layer and site.
+    """
+    kind, mesh = layer_kind(config, layer), states.mesh
+    running = RunningSums(statistics, segment.measures, states.partition, config, params, mesh)
+    results: list[Any] = []
+
+    def step(state: Any, context: Context) -> tuple[Any, Any]:
+        enters = segment.collect and segment.start == INPUT
+        too_large = overflows(state, context.valid, mesh=mesh) if enters else False
+        state, values = run_segment(
+            (params, kind), state, context, running.buffers,
+            config=config, mesh=mesh, segment=segment, statistics=tuple(statistics),
+        )  # fmt: skip
+        running.take(values)
+        return state, (values, too_large)
+
+    states.run(step, results.append)
+    if np.any(np.concatenate([np.atleast_1d(rows) for _, rows in results])):
+        raise not_finite(layer, SITES[0])
+    sums = running.totals()
+    sums |= {key: {} for key in states.sets if key not in sums}
+    for site in segment.measures:  # as data meets them
+        for one in statistics:
+            if one.reduction == SAMPLES:
+                rows = states.gather([values[site][one.name] for values, _ in results])
+                for key, members in states.sets.items():
+                    total = sum_samples(rows[members], states.samples[members])
+                    sums[key].setdefault(site, {})[one.name] = total
+            for key in sums:
+                if one.name in sums[key].get(site, {}):
+                    check_sums(sums[key][site][one.name], layer, site, key.kind, one.never_zero)
+    return sums

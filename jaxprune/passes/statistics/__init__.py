@@ -1,0 +1,14 @@
+"""Features of a site → their sums over tokens. A file each, which declares a `Statistic` as STATISTIC."""
+
+import sys
+from collections.abc import Mapping
+
+from jaxprune.declared import declared
+from jaxprune.passes.statistics.statistic import RUNNING, SAMPLES, Statistic
+
+STATISTICS: Mapping[str, Statistic] = {
+    one.name: one for one in declared(sys.modules[__name__], "STATISTIC")
+}
+SQUARES = STATISTICS["squares"]
+
+__all__ = ["RUNNING", "SAMPLES", "SQUARES", "STATISTICS", "Statistic"]

@@ -1,0 +1,69 @@
+"""The config of a pruning run as a record, which the configs of other jobs extend."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from jaxprune.calibration import COMPAT, SEED, CalibrationFields
+from jaxprune.devices import MeshFields
+from jaxprune.passes import DTYPE
+from jaxprune.pruning import PruningFields, Settings
+from jaxprune.schema import config_record, flag, is_text, rule, text
+
+
+@config_record
+class OutputFields:
+    """The fields `output.*`: what a run writes besides masks and report."""
+
+    params: bool = flag(
+        False, "all parameters in the checkpoint, for which they must fit into host memory at once"
+    )
+    hf: bool = flag(True, "the pruned model as a Hugging Face folder, written block by block")
+    card: bool = flag(
+        True,
+        "a model card in `hf/`, in the place of the model's own README: what was pruned and how; `scripts/report.py` "
+        "puts accuracies into it",
+    )
+    figures: bool = flag(False, "pictures of what was dropped and of feature magnitudes")
+
+
+@config_record
+class PruneConfig:
+    """What a pruning run goes by; `jaxprune.config` makes it of a user's config."""
+
+    model: str = rule(
+        "a hub id or a local Hugging Face folder",
+        is_text,
+        required=True,
+        meaning="the model to prune or evaluate",
+    )
+    revision: str | None = text(
+        None, "a branch, tag or commit of the hub id", "branch, tag or commit"
+    )
+    dtype: str = DTYPE
+    compat: str = COMPAT
+    seed: int = SEED
+    calibration: CalibrationFields = CalibrationFields()
+    pruning: PruningFields = PruningFields()
+    output: OutputFields = OutputFields()
+    mesh: MeshFields = MeshFields()
+
+    @property
+    def settings(self) -> Settings:
+        """How it prunes.
+
+        Raises:
+          InputError: fields of `pruning` contradict each other.
+        """
+        how: dict[str, Any] = vars(self.pruning)
+        return Settings(
+            **how, combine=self.calibration.combine, compat=self.compat, seed=self.seed,
+            dtype=self.dtype,
+        )  # fmt: skip
+
+    def json(self) -> dict[str, Any]:
+        """The fields by group, as config.json has them: in the order of their names."""
+        ordered: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), sort_keys=True))
+        return ordered

@@ -1,0 +1,22 @@
+"""The record of an allocation: the overall sparsity → that of each block."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Allocation:
+    """How sparsity is spread over the blocks. A file in `allocations/` that declares one as `ALLOCATION` adds it.
+
+    Attributes:
+      name: value of `pruning.allocation`.
+      meaning: in words, for `--help` and the README.
+      shares: (weights that may be pruned of each block, overall sparsity) → the share of each block to drop,
+        0 <= s < 1, whose mean weighted by the numbers of weights is the overall sparsity.
+    """
+
+    name: str
+    meaning: str
+    shares: Callable[[Sequence[int], float], Sequence[float]]

@@ -1,0 +1,45 @@
+"""Kernels and statistics of their inputs → pruned kernels: criteria, and what is more than a score, a file each here.
+
+A file declares a `Method` as METHOD.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+
+from jaxprune.declared import declared
+from jaxprune.errors import refusal
+from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.criterion import Criterion, Function, of_function
+from jaxprune.pruning.method import Method
+
+METHODS: Mapping[str, Method | Criterion] = {
+    **CRITERIA,
+    **{method.name: method for method in declared(sys.modules[__name__], "METHOD")},
+}
+
+
+def method_of(chosen: str | Method | Criterion | Function) -> Method | Criterion:
+    """The method that is told by its name, as a record, or as a function of (kernel, norm).
+
+    A user's own gets a record of its own each time, so that nothing is taken for it that was compiled before: what the
+    function looks up may have changed.
+
+    Raises:
+      InputError: there is no such method, or a function of other arguments.
+    """
+    if isinstance(chosen, Criterion):
+        score = chosen.score
+        return dataclasses.replace(chosen, score=lambda *given: score(*given))
+    if isinstance(chosen, Method):
+        prune = chosen.prune
+        return dataclasses.replace(chosen, prune=lambda *given: prune(*given))
+    if callable(chosen):
+        return of_function(chosen)
+    if not (isinstance(chosen, str) and chosen in METHODS):
+        allowed = ", ".join((*METHODS, "or in Python a function of (kernel, norm)"))
+        raise refusal("criterion", chosen, allowed, choices=METHODS)
+    return METHODS[chosen]
+
+
+__all__ = ["METHODS", "method_of"]

@@ -1,0 +1,84 @@
+"""The place of recovery in the loop: a pruned block, its inputs, and the outputs that the dense block has for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jaxtyping import Array, Float
+
+from jaxprune.errors import InputError
+from jaxprune.models import BlockParams, ModelConfig, layer_kind
+from jaxprune.passes import WHOLE_BLOCK, CalibrationStates, Context, run_segment
+
+
+@dataclasses.dataclass(frozen=True)
+class PrunedAndDense:
+    """What may be known when a block is recovered, of this process's share of the samples.
+
+    Attributes:
+      layer: index of the block.
+      params: of the pruned block, on the devices.
+      keep: kernel path → bool [in, out], True = kept; weights that are not kept stay 0 whatever is returned.
+      inputs: of the block, a [B, T, D] each micro-batch, with pruned blocks below it as `propagate` has them.
+      targets: outputs of the dense block for them, on the host.
+      contexts: of the micro-batches; `valid` [B, T] tells real tokens from pads.
+      run: (params, input, context) → output [B, T, D], each device on its own rows.
+    """
+
+    layer: int
+    params: BlockParams
+    keep: Mapping[str, np.ndarray]
+    inputs: Sequence[Float[Array | np.ndarray, "B T D"]]
+    targets: Sequence[Float[np.ndarray, "B T D"]]
+    contexts: Sequence[Context]
+    run: Callable[[BlockParams, Any, Context], Float[Array, "B T D"]]
+
+
+# To new values of some parameters, by path within the block; of several processes all must return the same.
+Recover = Callable[[PrunedAndDense], Mapping[str, np.ndarray]]
+
+
+def runner(
+    states: CalibrationStates, config: ModelConfig, layer: int
+) -> Callable[[BlockParams, Any, Context], Float[Array, "B T D"]]:
+    """(parameters of this block, its input, context) → its output."""
+    run = functools.partial(run_segment, config=config, mesh=states.mesh, segment=WHOLE_BLOCK)
+    kind = layer_kind(config, layer)
+    return lambda params, state, context: run((params, kind), state, context)[0]
+
+
+def dense_outputs(
+    params: BlockParams, states: CalibrationStates, config: ModelConfig, layer: int
+) -> list[Float[np.ndarray, "B T D"]]:
+    """Outputs of a block for the states, a micro-batch each, on the host; the states stay its inputs."""
+    outputs: list[np.ndarray] = []
+    run = runner(states, config, layer)
+    states.run(lambda state, context: (None, run(params, state, context)), outputs.append)
+    return outputs
+
+
+def recovered(
+    recover: Recover, block: PrunedAndDense, stored: BlockParams
+) -> dict[str, np.ndarray]:
+    """What recovery changes, in the dtypes of the stored block, dropped weights +0.
+
+    Raises:
+      InputError: a path that the block has not, another shape, or a value that is not finite.
+    """
+    flat, changed = flatten_dict(dict(stored), sep="/"), {}
+    for path, leaf in recover(block).items():
+        where = f"recovery: layer {block.layer}, {path}"
+        if path not in flat or np.shape(leaf) != flat[path].shape:
+            raise InputError(
+                f"{where}: got shape {np.shape(leaf)}; allowed: parameters of the block"
+            )
+        kept = np.where(block.keep.get(path, True), leaf, 0)
+        if not np.isfinite(kept).all():
+            raise InputError(f"{where}: a value is not finite")
+        changed[path] = kept.astype(flat[path].dtype)
+    return changed

@@ -1,0 +1,130 @@
+"""Not a record of the package: what a process makes of the additions, in a copy of the package that has them.
+
+    python noted.py WORKDIR MODEL [--coordinator HOST:PORT --processes N --process I]
+
+Prunes once for each case and, where it is alone on one device, goes on to all that a user would do with the result.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.devices import hosts
+from jaxprune.pruning import loop
+from jaxprune.runs import pruned_model, verify
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.sweep import sweep_from_config
+
+CASES = {
+    "method": {"pruning.criterion": "rescaled"},
+    "statistic": {"pruning.criterion": "by_absolute", "pruning.propagate": "site"},
+    "allocation": {"pruning.criterion": "rescaled", "pruning.allocation": "falling"},
+    "combination": {"calibration.source": "fr,sw", "calibration.combine": "largest"},
+}
+
+
+def job(model, case, **more):
+    config = base_config()
+    fields = {
+        "model": model, "calibration.data": "nano", "calibration.samples": 8,
+        "calibration.max_length": 48, "pruning.sparsity": 0.4,
+    }  # fmt: skip
+    config.update_from_flattened_dict(fields | CASES[case] | more)
+    return config
+
+
+class CrashError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def crashed(config, workdir, after):
+    """A run that ends within its third layer, and goes on."""
+    whole, calls = loop.prune_kernels, iter(range(10**6))
+
+    def prune_kernels(*arguments, **named):
+        if next(calls) == after:
+            raise CrashError
+        return whole(*arguments, **named)
+
+    loop.prune_kernels = prune_kernels
+    try:
+        prune_from_config(config, workdir)
+    except CrashError:
+        pass
+    finally:
+        loop.prune_kernels = whole
+    assert len([*(workdir / "progress").glob("layer_*.npz")]) == 2
+    return prune_from_config(config, workdir)
+
+
+def in_use(model, case, workdir):
+    """What is measured of a finished run by those who use it."""
+    dense = jp.load(model)
+    overlaid, exported = pruned_model(dense, workdir), jp.load(workdir / "hf")
+    asked = {"tasks": "nano_nli", "languages": "en,sw", "rows": 8, "progress": False}
+    same = jax.tree.map(np.array_equal, dict(overlaid.params), dict(exported.params))
+    scores = [
+        {
+            code: one.scores.tobytes().hex()
+            for code, one in jp.evaluate(m, **asked).tasks["nano_nli"].scored.items()
+        }
+        for m in (overlaid, exported)
+    ]
+    return {
+        "faults": verify(workdir, progress=False),
+        "overlaid": all(jax.tree.leaves(same)),
+        "evaluated": scores[0] == scores[1],
+        "card": (workdir / "hf" / "README.md").read_text(),
+        "layers": (workdir / "layers").is_dir(),
+    }
+
+
+def swept(model, workdir):
+    """A sweep of the method without data, and of the others on text."""
+    fields = {
+        "sweep.sparsities": "0.5", "sweep.languages": "fr", "evaluation.tasks": "nano_nli",
+        "evaluation.rows": 8, "evaluation.languages": "en", "output.hf": False,
+    }  # fmt: skip
+    found = {}
+    for case, calibrations in {
+        "method": "dense,rescaled",
+        "statistic": "dense,translation",
+    }.items():
+        config = validate(
+            job(model, case, **fields, **{"sweep.calibrations": calibrations}), prunes=False
+        )
+        sweep_from_config(config, workdir / case)
+        (variant,) = {p.parent for p in (workdir / case).glob("*/checkpoint")}
+        criterion = json.loads((variant / "config.json").read_text())["pruning"]["criterion"]
+        scored = json.loads((variant / "nano_nli" / "metrics.json").read_text())
+        digest = pruned_model(jp.load(model), variant).source.fingerprint.digest
+        found[case] = {"criterion": criterion, "is_its_own": scored["model_sha256"] == digest}
+    return found
+
+
+def main():
+    workdir, model, *processes = sys.argv[1:]
+    workdir = Path(workdir)
+    if processes:
+        hosts.join(processes[0], int(processes[1]), int(processes[2]))
+    found = {}
+    for case in CASES:
+        config = validate(job(model, case))
+        report = prune_from_config(config, workdir / case)
+        found[case] = {"digests": report["digests"], "sparsity": report["sparsity"]["layers"]}
+        if not processes and jax.device_count() == 1:
+            again = crashed(config, workdir / f"{case}-crashed", 10 if case == "statistic" else 2)
+            found[case] |= in_use(model, case, workdir / case)
+            found[case]["resumed"] = again["digests"] == report["digests"]
+    if not processes and jax.device_count() == 1:
+        found["sweep"] = swept(model, workdir / "sweep")
+    if hosts.is_first():
+        (workdir / "found.json").write_text(json.dumps(found))
+
+
+main()

@@ -1,0 +1,182 @@
+"""What is added is one file: a method that changes weights, a statistic, an allocation, a combination.
+
+Each is a file of tests/additions in a copy of the package, and then there wherever pruning goes: on the command line,
+through a crash, on several devices and hosts, in exports, evaluations, sweeps and cards.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from device_jobs import environment
+from flax.traverse_util import flatten_dict
+from ports import free_port
+
+import jaxprune as jp
+
+ROOT = Path(__file__).parents[1]
+FILES = Path(__file__).parent / "additions"
+PLACES = {
+    "rescaled": "pruning/methods", "by_absolute": "pruning/methods", "absolute": "passes/statistics",
+    "falling": "pruning/allocations", "largest": "calibration/combinations",
+}  # fmt: skip
+MODEL = ROOT / "jaxprune" / "nano" / "checkpoints" / "bloom"
+CASES = ("method", "statistic", "allocation", "combination")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """A folder with a copy of the package that has one file more for each addition."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copytree(ROOT / "jaxprune", folder / "jaxprune")
+    for name, room in PLACES.items():
+        shutil.copy(FILES / f"{name}.py", folder / "jaxprune" / room)
+    return folder
+
+
+def started(package, workdir, devices, *processes):
+    command = [sys.executable, FILES / "noted.py", workdir, MODEL, *map(str, processes)]
+    workdir.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        command, cwd=package, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=environment(devices) | {"PYTHONPATH": str(package)},
+    )  # fmt: skip
+
+
+def found_by(workdir, *processes):
+    for process in processes:
+        output = process.communicate(timeout=540)[0]
+        assert process.returncode == 0, output
+    return json.loads((workdir / "found.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(package, tmp_path_factory):
+    """What one process on one device finds, and where it worked."""
+    workdir = tmp_path_factory.mktemp("alone")
+    return workdir, found_by(workdir, started(package, workdir, 1))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_is_whole_and_usable(alone, case):
+    found = alone[1][case]
+    assert found["faults"] == []
+    assert found["resumed"]
+    assert found["overlaid"]
+    assert found["evaluated"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_card_tells_what_was_done(alone, case):
+    card = alone[1][case]["card"]
+    changes = case in ("method", "allocation")
+    assert ("every other weight has the bits that it had" in card) != changes
+    assert ("`rescaled` gave new values to other weights" in card) == changes
+    assert ("`falling`: more in the first blocks" in card) == (case == "allocation")
+    assert ("`largest`: the language where a feature is largest" in card) == (case == "combination")
+    assert alone[1][case]["layers"] == changes
+
+
+def kernels(folder):
+    found = flatten_dict(jp.load(folder).params["blocks"], sep="/")
+    return {path: leaf for path, leaf in found.items() if path.endswith("/kernel")}
+
+
+@pytest.mark.parametrize("case", ["method", "allocation"])
+def test_weights_are_those_of_a_plain_loop(alone, case):
+    dense, made = kernels(MODEL), kernels(alone[0] / case / "hf")
+    for path, kernel in dense.items():
+        for layer, (old, new) in enumerate(zip(kernel, made[path], strict=True)):
+            share = 0.4 + (0.05 * (1.5 - layer) if case == "allocation" else 0)
+            for column in range(0, old.shape[1], 31):
+                size = np.abs(old[:, column])
+                gone = np.argsort(size, kind="stable")[: int(len(size) * share)]
+                kept = np.delete(np.arange(len(size)), gone)
+                want = np.zeros_like(size)
+                want[kept] = old[kept, column] * (size.sum() / size[kept].sum())
+                np.testing.assert_allclose(new[:, column], want, rtol=1e-5)
+                assert not new[gone, column].any()
+
+
+def test_sparsity_follows_the_allocation(alone):
+    by_layer = alone[1]["allocation"]["sparsity"]
+    np.testing.assert_allclose(by_layer, [0.475, 0.425, 0.375, 0.325], atol=0.01)
+
+
+def test_transformers_loads_the_changed_weights(alone):
+    import torch
+    import transformers
+
+    folder = alone[0] / "method" / "hf"
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    tokens = np.arange(3, 19)[None]
+    with torch.no_grad():
+        want = model(torch.asarray(tokens)).logits.numpy()
+    loaded = jp.load(folder)
+    got = jp.forward(loaded.config, loaded.params, tokens.astype(np.int32))
+    np.testing.assert_allclose(np.asarray(got), want, rtol=1e-3, atol=1e-3)
+
+
+def test_sweeps_prune_by_them(alone):
+    assert alone[1]["sweep"] == {
+        "method": {"criterion": "rescaled", "is_its_own": True},
+        "statistic": {"criterion": "by_absolute", "is_its_own": True},
+    }
+
+
+def test_a_changed_weight_that_is_damaged_is_named(alone, package):
+    """In a run whose file of a layer was written anew, with another weight and the table to match."""
+    code = """
+import sys, hashlib, json
+from pathlib import Path
+import numpy as np
+from jaxprune.files import sealed
+from jaxprune.runs import verify
+from jaxprune.runs.layer_file import layer_file, read_layer, write_layer
+layers = Path(sys.argv[1]) / "layers"
+one = read_layer(layer_file(layers, 1))
+path = next(iter(one.changed))
+one.changed[path].flat[np.flatnonzero(one.changed[path])[0]] *= 2
+write_layer(layer_file(layers, 1), one)
+print("\\n".join(verify(Path(sys.argv[1]), progress=False)))
+sealed.seal(layers)
+print("\\n".join(verify(Path(sys.argv[1]), progress=False)))
+"""
+    workdir = alone[0] / "damaged"
+    shutil.copytree(alone[0] / "method", workdir)
+    done = subprocess.run(
+        [sys.executable, "-c", code, workdir], cwd=package, text=True, capture_output=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(package)},
+    )  # fmt: skip
+    assert "layers: layer_00001.npz: damaged" in done.stdout
+    assert "layers: changed weights: SHA-256" in done.stdout
+
+
+def test_eight_devices_and_two_processes_make_the_same(alone, package, tmp_path):
+    eight, two = tmp_path / "eight", tmp_path / "two"
+    first = started(package, eight, 8)
+    address = f"127.0.0.1:{free_port()}"
+    pair = [started(package, two, 2, address, 2, process) for process in range(2)]
+    on_eight, on_two = found_by(eight, first), found_by(two, *pair)
+    for case in CASES:
+        digests = alone[1][case]["digests"]
+        assert on_eight[case]["digests"] == digests
+        assert on_two[case]["digests"] == digests
+
+
+def test_the_command_line_offers_them(package):
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxprune", "prune", "--help"], cwd=package, text=True, capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(package)}, check=True,
+    )  # fmt: skip
+    for said in (
+        "rescaled, largest weights",
+        "falling, more in the first",
+        "largest, the language where",
+    ):
+        assert said in " ".join(done.stdout.split())
