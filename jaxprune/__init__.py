@@ -6,43 +6,67 @@ result = jaxprune.prune(model, batches, sparsity=0.3)
 jaxprune.export_hf(model, result.params, "pruned")
 """
 
-import ast
-import functools
 import importlib
-import importlib.util
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from jaxprune.api import *  # noqa: F403
+from jaxprune.errors import InputError as InputError
+from jaxprune.version import __version__ as __version__
 
+# What the package offers → the room that has it, imported when the name is first used. So what a script begins with is
+# there before JAX, whose import may fail, and who loads a model does not wait for the rooms that evaluate one.
+_ROOMS = {
+    "ActivationStats": "passes",
+    "Batch": "calibration",
+    "Criterion": "pruning",
+    "Model": "hf",
+    "ModelConfig": "models",
+    "PruneResult": "pruning",
+    "Settings": "pruning",
+    "checkpoint": "runs",
+    "compare": "evaluation.in_memory",
+    "demonstrations": "calibration",
+    "evaluate": "evaluation.in_memory",
+    "export_hf": "hf",
+    "forward": "models",
+    "load": "hf",
+    "masks": "pruning",
+    "probe": "passes.probe",
+    "prune": "pruning",
+    "prune_blocks": "pruning",
+    "scores": "pruning",
+    "token_batches": "calibration",
+}
+__all__ = ["InputError", "__version__", *_ROOMS]
 
-def __getattr__(name: str) -> Any:
-    """A room of this name, or what `api` offers by it: its room is imported when the name is first asked for.
+if TYPE_CHECKING:  # the same for tools that read types, held against it by a test
+    from jaxprune.calibration import Batch as Batch
+    from jaxprune.calibration import demonstrations as demonstrations
+    from jaxprune.calibration import token_batches as token_batches
+    from jaxprune.evaluation.in_memory import compare as compare
+    from jaxprune.evaluation.in_memory import evaluate as evaluate
+    from jaxprune.hf import Model as Model
+    from jaxprune.hf import export_hf as export_hf
+    from jaxprune.hf import load as load
+    from jaxprune.models import ModelConfig as ModelConfig
+    from jaxprune.models import forward as forward
+    from jaxprune.passes import ActivationStats as ActivationStats
+    from jaxprune.passes.probe import probe as probe
+    from jaxprune.pruning import Criterion as Criterion
+    from jaxprune.pruning import PruneResult as PruneResult
+    from jaxprune.pruning import Settings as Settings
+    from jaxprune.pruning import masks as masks
+    from jaxprune.pruning import prune as prune
+    from jaxprune.pruning import prune_blocks as prune_blocks
+    from jaxprune.pruning import scores as scores
+    from jaxprune.runs import checkpoint as checkpoint
+else:
 
-    So what a script begins with (`jaxprune.process`) is there before JAX, whose import may fail, and who loads a model
-    does not wait for the rooms that evaluate one.
-    """
-    is_special = name.startswith("__")  # Python and its tools ask modules for many
-    if not is_special and importlib.util.find_spec(f"{__name__}.{name}"):
-        return importlib.import_module(f"{__name__}.{name}")
-    if not is_special or name in ("__all__", "__version__"):
-        room = importlib.import_module(_rooms().get(name, "jaxprune.api"))
-        if hasattr(room, name):
-            globals()[name] = getattr(room, name)
-            return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name not in _ROOMS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+        return globals()[name]
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__getattr__("__all__")})
-
-
-@functools.cache
-def _rooms() -> dict[str, str]:
-    """Name → the room that `api` imports it from, read as text: to import `api` is to import all rooms."""
-    text = Path(__file__).with_name("api.py").read_text(encoding="utf-8")
-    imports = (node for node in ast.parse(text).body if isinstance(node, ast.ImportFrom))
-    return {
-        alias.asname or alias.name: node.module or "" for node in imports for alias in node.names
-    }
+    return sorted({*globals(), *__all__})

@@ -6,21 +6,17 @@ A room declares the fields of the config that it reads as a `config_record`, wit
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
 import math
 import numbers
 import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeGuard, TypeVar, dataclass_transform
+from typing import Any, TypeGuard, TypeVar, dataclass_transform
 
-from jaxprune.errors import InputError, did_you_mean, refusal
+from jaxprune.errors import refusal
 
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -138,20 +134,3 @@ def check(name: str, value: object, field: Field) -> None:
     may_be_unset = field.default is None and not field.required
     if not (field.passes(value) or (may_be_unset and value is None)):
         raise refusal(name, value, field.allowed, choices=field.choices)
-
-
-def known_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The function, which refuses an argument of a name that it does not have: InputError hints at the closest."""
-    names = list(inspect.signature(function).parameters)
-
-    @functools.wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        for name in kwargs:
-            if name not in names:
-                hint = did_you_mean(name, names)
-                raise InputError(
-                    f"{function.__name__}: {name}: no such argument; allowed: {', '.join(names)}{hint}"
-                )
-        return function(*args, **kwargs)
-
-    return call

@@ -4,10 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mypy.api
 import pytest
 
 import jaxprune as jp
-from jaxprune import api
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
@@ -44,10 +44,21 @@ def test_who_loads_a_model_does_not_wait_for_the_rest():
     assert got - brought == {"jaxprune.hf"}
 
 
-def test_every_name_is_that_of_its_room():
-    assert set(api.__all__) <= set(dir(jp))
-    for name in api.__all__:
-        assert getattr(jp, name) is getattr(api, name), name
+def test_every_name_is_there_and_listed():
+    assert set(jp.__all__) <= set(dir(jp))
+    for name in jp.__all__:
+        assert getattr(jp, name) is not None, name
     for name in ("nosuch", "__nosuch__"):
         with pytest.raises(AttributeError, match=f"no attribute '{name}'"):
             getattr(jp, name)
+
+
+def test_tools_that_read_types_see_every_name(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import jaxprune\n" + "".join(f"jaxprune.{name}\n" for name in jp.__all__))
+    arguments = ["--no-implicit-reexport", "--follow-imports=skip", f"--cache-dir={tmp_path}"]
+    found, _, code = mypy.api.run([*arguments, str(program), jp.__file__])
+    assert code == 0, found
+    program.write_text("import jaxprune\njaxprune.nosuch\n")
+    found, _, code = mypy.api.run([*arguments, str(program), jp.__file__])
+    assert 'has no attribute "nosuch"' in found

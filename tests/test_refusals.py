@@ -33,11 +33,6 @@ CALLS = {
     "a name in place of the model, export": (lambda m: jp.export_hf("m", {}, "x"), "model: got 'm'"),
     "a text in place of batches": (lambda m: jp.prune(m, "text"), "batches: got str; allowed: a list"),
     "no batches": (lambda m: jp.probe(m, []), "batches: none; allowed: at least one Batch"),
-    "an argument misspelled": (lambda m: jp.prune(m, [BATCH], sparsty=0.3), r"sparsty: .*mean sparsity\?"),
-    "of keep": (lambda m: jp.masks.keep(KERNEL, sparsty=0.3), r"keep: sparsty: .*mean sparsity\?"),
-    "of export_hf": (lambda m: jp.export_hf(m, {}, "x", over_write=True), r"mean overwrite\?"),
-    "of demonstrations": (lambda m: jp.demonstrations(None, "nano", sorce="fr"), r"mean source\?"),
-    "of load": (lambda m: jp.load("x", revison="main"), r"load: revison: .*mean revision\?"),
     "a text as sparsity": (lambda m: jp.prune(m, [BATCH], sparsity="0.3"), "sparsity: got '0.3'; allowed"),
     "a sparsity of 5,000 digits": (
         lambda m: jp.prune(m, [BATCH], sparsity=10**5000), "sparsity: got a number without end; allowed"

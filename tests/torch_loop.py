@@ -38,8 +38,13 @@ def weight_rows(module):
     return module.weight.data.T if isinstance(module, Conv1D) else module.weight.data
 
 
-def input_sums(model, layers, samples):
-    """Σ over samples and tokens of X_j² in float64, by (layer, name of linear layer); and which share an input.
+def squares(x):
+    """Σ over tokens of X_j², of x [T, D]."""
+    return x.square().sum(dim=0)
+
+
+def input_sums(model, layers, samples, of=squares):
+    """Σ over samples of `of(inputs [T, D])` in float64, by (layer, name of linear layer); and which share an input.
 
     Returns:
       (sums, groups): groups lists, for each of `layers`, the names that read one tensor, in order.
@@ -52,8 +57,7 @@ def input_sums(model, layers, samples):
             groups[layer].setdefault(id(x), (x, []))[1].append(
                 name
             )  # x is held, so its id is its own
-            square = x.detach().double().square().sum(dim=(0, 1)).numpy()
-            sums[layer, name] = sums.get((layer, name), 0) + square
+            sums[layer, name] = sums.get((layer, name), 0) + of(x.detach().double()[0]).numpy()
 
         return see
 

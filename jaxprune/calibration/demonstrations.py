@@ -20,13 +20,12 @@ from jaxprune.calibration.languages import language
 from jaxprune.calibration.texts import aligned, code_samples
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import read_npz
-from jaxprune.schema import PATH, check, known_arguments
+from jaxprune.schema import PATH, check
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-@known_arguments
 def demonstrations(
     tokenizer: "PreTrainedTokenizerBase | None",
     data: str | Path,
@@ -211,7 +210,6 @@ def _all_real(tokens: Int32[np.ndarray, "B T"], role: str) -> Batch:
     return Batch(tokens, valid, role, np.arange(len(tokens), dtype=np.int32))
 
 
-@known_arguments
 def token_batches(
     path: str | Path,
     *,

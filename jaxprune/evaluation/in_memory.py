@@ -25,10 +25,9 @@ from jaxprune.evaluation.scoring import Scorer, texts
 from jaxprune.files import to_json
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
-from jaxprune.schema import PATH, check, fields_of, known_arguments
+from jaxprune.schema import PATH, check, fields_of
 
 
-@known_arguments
 def evaluate(
     model: Model,
     tasks: str | Sequence[str] = (),
@@ -103,7 +102,6 @@ def evaluate(
     )
 
 
-@known_arguments
 def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int = 0) -> Comparison:
     """What changed from A to B in every language, and whether it is significant.
 

@@ -16,7 +16,7 @@ from jaxprune.hf.model import Model, check_model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import exported_specs, to_stored
 from jaxprune.models import Params, family_of
-from jaxprune.schema import PATH, check, known_arguments
+from jaxprune.schema import PATH, check
 
 # What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
 BESIDE = (*CONFIG_FILES, *TERMS)
@@ -95,7 +95,6 @@ def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
     return [file for file in found if not file.name.endswith((".index.json", sealed.TABLE))]
 
 
-@known_arguments
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:
     """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
 

@@ -14,7 +14,7 @@ from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, shapes, size
 from jaxprune.models import ModelConfig, Params, family_of, load_config
-from jaxprune.schema import PATH, check, known_arguments
+from jaxprune.schema import PATH, check
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -127,7 +127,6 @@ def check_model(model: object) -> None:
         raise refusal("model", model, "a Model, as jaxprune.load opens it")
 
 
-@known_arguments
 def load(model: str | Path, revision: str | None = None) -> Model:
     """Opens a model from a local Hugging Face folder or a hub id; reads no tensor yet.
 

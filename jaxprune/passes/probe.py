@@ -19,7 +19,7 @@ from jaxprune.passes.statistics import STATISTICS
 from jaxprune.passes.stats import ActivationStats, Sums
 from jaxprune.passes.walk import INPUT, OUTPUT, Segment
 from jaxprune.progress import progress_bar
-from jaxprune.schema import check, integer, known_arguments
+from jaxprune.schema import check, integer
 
 # Samples that one device takes at a time. Two of 512 tokens fill a core's products; more would only
 # make the last, half-empty micro-batch dearer.
@@ -27,7 +27,6 @@ SAMPLES_PER_DEVICE = 2
 _COUNT = integer(SAMPLES_PER_DEVICE, 1)
 
 
-@known_arguments
 def probe(
     model: Model,
     batches: Sequence[Batch],

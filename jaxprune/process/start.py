@@ -11,6 +11,7 @@ import io
 import os
 import re
 import resource
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -24,14 +25,15 @@ _THREADS, _THREADS_PER_CORE = 16, 8
 _FILES = 64  # a checkpoint is written by several threads
 _MOST_DEVICES = 1024  # more take minutes to start
 _FORCED_DEVICES = re.compile(r"--xla_force_host_platform_device_count=(\d+)")
+_ASK_XLA = "from jaxlib import xla_client; xla_client.CompileOptions()"
 _OF_XLA = re.compile(r".*\] ")  # level, time and place of a message
 
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Around the imports of a script: first what the system grants, then what JAX and XLA are told.
+    """Around the imports of a script: checks what the system grants, and what JAX and XLA are told.
 
-    What is wrong ends the process, see `errors_in_one_line`.
+    Anything wrong ends the process, see `errors_in_one_line`.
     """
     can_tell = sys.stdout is not None
     _open_streams()
@@ -42,8 +44,8 @@ def starting() -> Iterator[None]:
         check_arguments(sys.argv[1:])
         check_devices(os.environ)
         check_cache(os.environ)
+        check_xla_flags(os.environ)
         yield
-        check_xla_flags()  # of XLA, which is imported by now
 
 
 def _open_streams() -> None:
@@ -146,35 +148,16 @@ def check_cache(environment: Mapping[str, str]) -> None:
         raise refusal("JAX_COMPILATION_CACHE_DIR", folder, "a folder that can be written")
 
 
-def check_xla_flags() -> None:
-    """Refuses XLA_FLAGS that XLA would end the process for.
-
-    It reads them once, so a child asks, which is gone before this process has any device.
+def check_xla_flags(environment: Mapping[str, str]) -> None:
+    """Refuses XLA_FLAGS that XLA would end the process for; it reads them once, so another process asks it.
 
     Raises:
       InputError: in XLA's words.
     """
-    if not os.environ.get("XLA_FLAGS"):
+    flags = environment.get("XLA_FLAGS")
+    if not flags or "jax" in sys.modules:  # it may have read them
         return
-    from jax._src.xla_bridge import backends_are_initialized
-
-    if backends_are_initialized():  # it has read them
-        return
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.dup2(write, 2)
-            from jaxlib import xla_client
-
-            xla_client.CompileOptions()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    os.close(write)
-    with open(read, errors="replace") as told:
-        lines = told.read().splitlines()
-    _, status = os.waitpid(child, 0)
-    if status != 0:
-        said = _OF_XLA.sub("", lines[0]) if lines else "not understood"
-        raise InputError(f"XLA_FLAGS: {said}; set: {os.environ['XLA_FLAGS']!r}")
+    asked = subprocess.run([sys.executable, "-c", _ASK_XLA], capture_output=True, check=False)
+    if asked.returncode != 0:
+        said, *_ = [*asked.stderr.decode(errors="replace").splitlines(), "not understood"]
+        raise InputError(f"XLA_FLAGS: {_OF_XLA.sub('', said)}; set: {flags!r}")

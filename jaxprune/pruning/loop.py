@@ -40,7 +40,6 @@ from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.recovery import PrunedAndDense, Recover, dense_outputs, recovered, runner
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.summary import summarise
-from jaxprune.schema import known_arguments
 
 
 class FinishedLayer(NamedTuple):
@@ -102,7 +101,6 @@ class PruneResult:
     report: dict[str, Any]
 
 
-@known_arguments
 def prune(
     model: Model,
     batches: Sequence[Batch] = (),

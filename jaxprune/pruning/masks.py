@@ -24,7 +24,6 @@ from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_masks, placed
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.settings import Selection, group_sizes
-from jaxprune.schema import known_arguments
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,6 @@ class Shares:
     overall: float
 
 
-@known_arguments
 def keep(
     scores: ScoreTree,
     sparsity: float | None = None,
@@ -220,7 +218,6 @@ class FreezeState(NamedTuple):
     keep: Any
 
 
-@known_arguments
 def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
     """An optax transformation whose updates of dropped weights are +0 to the bit.
 

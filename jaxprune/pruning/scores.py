@@ -5,8 +5,7 @@ There is a function for each file in `criteria/`: `wanda(params, stats)`, `refin
 float32, whatever the dtype of the kernels. Pure array maths that knows no model.
 
 `kernel_scores` is the one code path: the loop over blocks calls it with the kernels of a block, and these functions
-map it over the stacked layers. So one put in a function's place here would change nothing that is pruned, and is
-refused: `prune(criterion=...)` takes functions.
+map it over the stacked layers. `prune(criterion=...)` takes functions of your own.
 
 Example:
   >>> import jaxprune as jp
@@ -21,9 +20,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Mapping
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -192,21 +189,6 @@ def __getattr__(name: str) -> Callable[..., dict[str, Any]]:
 
 def __dir__() -> list[str]:
     return [*globals(), *CRITERIA]
-
-
-class _Scores(ModuleType):
-    """What this module is: whoever replaces a criterion's function is told that pruning would not heed it."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in CRITERIA and value is not getattr(self, name):
-            raise InputError(
-                f"scores.{name}: replaced, which would change no masks; allowed: "
-                "prune(criterion=...) with a function of your own"
-            )
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Scores
 
 
 def _kernels(params: Params) -> dict[str, Array]:

@@ -26,7 +26,7 @@ from jaxprune.models import MaskTree, Params, named_leaves, path_name
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.schema import PATH, check, known_arguments
+from jaxprune.schema import PATH, check
 
 # Where to put parameters: one sharding for all, a tree of them like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
@@ -63,7 +63,6 @@ class Checkpoint:
     metadata: dict[str, Any]
 
 
-@known_arguments
 def save(
     path: str | Path,
     *,
@@ -111,7 +110,6 @@ def save(
     _save(Path(path).expanduser(), given, dict(metadata or {}), overwrite)
 
 
-@known_arguments
 def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     """Reads a checkpoint on any number of devices.
 

@@ -114,7 +114,6 @@ BAD = {
     "lines": ({"perplexity": "nano", "perplexity_lines": "3"}, "perplexity_lines: got '3'; allowed"),
     "text": ({"perplexity": "/no/such"}, "evaluation.perplexity: got '/no/such'; allowed: a folder"),
     "dtype": ({"dtype": "int8"}, "dtype: got 'int8'; allowed: float32, bfloat16"),
-    "argument": ({"row": 3}, "evaluate: row: no such argument; allowed: .*did you mean rows"),
     "model": ({"model": "bloom"}, "model: got 'bloom'; allowed: a Model"),
 }  # fmt: skip
 

@@ -176,7 +176,6 @@ def test_bfloat16_is_near_and_counts_in_float32(xglm):
         ({"samples_per_device": 0}, "samples_per_device: got 0; allowed: an integer of at least 1"),
         ({"samples_per_device": 2.0}, r"samples_per_device: got 2\.0; allowed: an integer"),
         ({"samples_per_device": True}, "samples_per_device: got True; allowed: an integer"),
-        ({"hiden": True}, r"^probe: hiden: no such argument; .* \(did you mean hidden\?\)"),
     ],
 )
 def test_arguments_are_refused_in_one_line(arguments, message, xglm):

@@ -160,14 +160,6 @@ def test_a_record_put_in_place_of_another_is_heeded(prune, monkeypatch):
     assert_masks(prune("wanda"), plain)
 
 
-def test_a_function_put_in_place_of_scores_wanda_is_refused(prune, monkeypatch):
-    before = jp.scores.wanda
-    with pytest.raises(jp.InputError, match=r"^scores.wanda: replaced, .*prune\(criterion=...\)"):
-        monkeypatch.setattr(jp.scores, "wanda", lambda params, stats: params)
-    monkeypatch.undo()
-    assert jp.scores.wanda is before
-
-
 def test_a_record_reads_both_sets_and_its_key(model, prune):
     """The paper's refined metric and the random control as a user would write them."""
 

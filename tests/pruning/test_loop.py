@@ -346,8 +346,6 @@ def test_samples_that_the_model_cannot_take(tokens, message, model):
         ({"sparsity": True}, "sparsity: got True; allowed: 0 <= sparsity < 1"),
         ({"samples_per_device": 0}, "samples_per_device: got 0; allowed: an integer of at least 1"),
         ({"samples_per_device": "2"}, "samples_per_device: got '2'; allowed: an integer"),
-        ({"sparsty": 0.3}, r"^prune: sparsty: no such argument; .*\(did you mean sparsity\?\)"),
-        ({"qwertz": 0.3}, "^prune: qwertz: no such argument; allowed: .*, progress$"),
     ],
 )
 def test_arguments_are_refused_in_one_line(arguments, message, criterion, model):

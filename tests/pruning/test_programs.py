@@ -1,0 +1,80 @@
+"""One program prunes blocks whatever the layer, the seed, the sparsity and how it is spread."""
+
+import collections
+
+import jax
+import pytest
+
+import jaxprune as jp
+from jaxprune.devices import device_mesh
+from jaxprune.pruning.allocations.allocation import Allocation
+
+NANO = "jaxprune/nano/checkpoints/bloom"
+FALLING = Allocation("falling", "", lambda sizes, s: [s + 0.1, s + 0.05, s - 0.05, s - 0.1])
+
+
+@pytest.fixture
+def compilations():
+    """XLA compilations so far."""
+    counts = collections.Counter()
+
+    def listen(event, *_, **__):
+        counts["now"] += event.endswith("backend_compile_duration")
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield counts
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.mark.parametrize("criterion", ["random", "magnitude"])
+@pytest.mark.parametrize("threshold", ["row", "variant"])
+def test_another_sparsity_seed_or_allocation_compiles_nothing(criterion, threshold, compilations):
+    model, mesh = jp.load(NANO), device_mesh(1)
+
+    def prune(sparsity, seed, allocation="uniform"):
+        return jp.prune(
+            model, criterion=criterion, threshold=threshold, sparsity=sparsity, seed=seed,
+            allocation=allocation, mesh=mesh, progress=False,
+        )  # fmt: skip
+
+    first = prune(0.3, 0)
+    before = compilations["now"]
+    others = [prune(0.5, 0), prune(0.3, 1), prune(0.0, 2), prune(0.4, 3, FALLING)]
+    assert compilations["now"] == before
+    assert [one.report["sparsity"]["overall"] for one in others] == pytest.approx(
+        [0.5, 0.3, 0, 0.4], abs=0.01
+    )
+    assert first.report["sparsity"]["overall"] == pytest.approx(0.3, abs=0.01)
+
+
+def test_masks_keep_of_another_sparsity_compiles_nothing(compilations):
+    scores = jp.scores.magnitude(jp.load(NANO).params)
+    jp.masks.keep(scores, sparsity=0.3)
+    before = compilations["now"]
+    jp.masks.keep(scores, sparsity=0.7)
+    assert compilations["now"] == before
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        (lambda sizes, s: [s] * 3, r"allocation own: got \[.*\]; allowed: 4 shares s with 0 <= s < 1"),
+        (lambda sizes, s: [1.0, 0.2, 0.2, 0.2], "allowed: 4 shares s with 0 <= s < 1"),
+        (lambda sizes, s: [s, s, s, s + 0.1], "allocation own: drops 0.425 of all weights; allowed: 0.4"),
+        (lambda sizes, s: [s, s, s, float("nan")], "allowed: 4 shares s with 0 <= s < 1"),
+    ],
+)  # fmt: skip
+def test_an_allocation_that_is_none_is_refused(shares, message):
+    own = Allocation("own", "", shares)
+    with pytest.raises(jp.InputError, match=message) as caught:
+        jp.prune(jp.load(NANO), criterion="magnitude", sparsity=0.4, allocation=own, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pattern_drops_the_same_everywhere():
+    with pytest.raises(
+        jp.InputError, match="allocation: got 'falling'; allowed: uniform, with pat"
+    ):
+        jp.Settings(criterion="magnitude", pattern="2:4", allocation=FALLING)
+    with pytest.raises(jp.InputError, match=r"allocation: got 'unifrm'; allowed: uniform .did you"):
+        jp.Settings(allocation="unifrm")
