@@ -14,7 +14,7 @@ from jaxprune.evaluation.tasks import Option, TaskQuestions
 from jaxprune.evaluation.translation import TRANSLATION, Sentences
 
 Identity = dict[str, str | int]
-# Its key in metrics.json.
+# The key of the identity in metrics.json.
 IDENTITY = "identity"
 _CONTENT = "content "
 
@@ -83,7 +83,7 @@ def _option(option: Option) -> list[Any]:
 
 
 def _by_language(unit: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
-    """The languages, how much each is asked, and SHA-256 of it."""
+    """The languages, and the size and SHA-256 of the content of each."""
     sizes = {f"{unit} {code}": len(content) for code, content in contents.items()}
     digests = {
         f"{_CONTENT}{code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()

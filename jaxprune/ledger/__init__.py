@@ -1,6 +1,17 @@
-"""What a workdir says of itself: whose files they are, of which job, and whether all are as they were written."""
+"""A workdir → whose files it holds, of which run, and whether all are as they were written."""
 
 from jaxprune.ledger.identity import agree, difference, run_identity
+from jaxprune.ledger.json_files import (
+    CONFIG,
+    REPORT,
+    CalibrationSettings,
+    Compiled,
+    PruningSettings,
+    Report,
+    RunConfig,
+    ScoreOrigin,
+    Sparsity,
+)
 from jaxprune.ledger.progress import PROGRESS, begun_with, unfinished_run
 from jaxprune.ledger.publish import check_workdir, publish
 from jaxprune.ledger.workdir import (
@@ -13,17 +24,6 @@ from jaxprune.ledger.workdir import (
     pruned_digest,
     read_report,
     read_score_origin,
-)
-from jaxprune.ledger.workdir_json import (
-    CONFIG,
-    REPORT,
-    CalibrationSettings,
-    Compiled,
-    PruningSettings,
-    Report,
-    RunConfig,
-    ScoreOrigin,
-    Sparsity,
 )
 
 __all__ = [

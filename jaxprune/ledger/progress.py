@@ -13,7 +13,7 @@ from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.files import check_regular, read_as, sealed, write_json
 from jaxprune.ledger.identity import difference
-from jaxprune.ledger.workdir_json import CONFIG, REPORT, Begun, content_digest
+from jaxprune.ledger.json_files import CONFIG, REPORT, Begun, content_digest
 
 PROGRESS = "progress"
 _RUN, _LOCK, _LAYERS = "run.json", "lock", "layer_*.npz"

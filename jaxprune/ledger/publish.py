@@ -8,9 +8,9 @@ from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.files import sealed, write_json
+from jaxprune.ledger.json_files import CONFIG, REPORT, content_digest
 from jaxprune.ledger.progress import PROGRESS
 from jaxprune.ledger.workdir import read_report
-from jaxprune.ledger.workdir_json import CONFIG, REPORT, content_digest
 
 
 def check_workdir(workdir: Path, model: Path, outputs: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from jaxprune.errors import InputError
 from jaxprune.files import read_as, sealed
 from jaxprune.hf import combined
 from jaxprune.ledger.identity import difference
-from jaxprune.ledger.workdir_json import (
+from jaxprune.ledger.json_files import (
     CONFIG,
     REPORT,
     Report,

@@ -161,18 +161,13 @@ def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: boo
     if origin["name"] in base:
         named = f"[{origin['name']}](https://huggingface.co/{origin['name']})"
     elif base:
-        named += (
-            f", a local folder whose card names {', '.join(map(as_code, base))} as its base model,"
-        )
+        cards = ", ".join(map(as_code, base))
+        named += f", a local folder whose card names {cards} as its base model,"
     else:
         named += ", a local folder of which no hub id is known,"
-    pattern, speed = fields["pruning.pattern"], "as fast."
-    where = ": "
+    pattern, where, kernels = fields["pruning.pattern"], "", ""
     if pattern != _UNSTRUCTURED:
-        where, speed = (
-            f", in the pattern {pattern}: ",
-            "as fast without kernels that use the pattern.",
-        )
+        where, kernels = f", in the pattern {pattern}", " without kernels that use the pattern"
     yield from (f"# {_plain(_title(fields, origin))}", "")
     others = "Nothing was trained: every other weight has the bits that it had. "
     if is_changed:
@@ -182,7 +177,7 @@ def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: boo
         "Embeddings, norms, biases and the head are those of the dense model."
     )
     yield ""
-    yield f"Zeros stay where the weights were{where}this model is as large as the dense one, and {speed}"
+    yield f"Zeros stay where the weights were{where}: this model is as large as the dense one, and as fast{kernels}."
     yield ""
 
 

@@ -32,6 +32,7 @@ from jaxprune.schema import PATH, check
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
 # Bytes of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
+_METADATA = "metadata/metadata"
 
 
 class StatsAbout(TypedDict):
@@ -49,7 +50,7 @@ class DamagedError(InputError):
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds; a part that was not saved is None.
+    """The content of a checkpoint; a part that was not saved is None.
 
     Attributes:
       params: nested dict as in `Model.params`.
@@ -187,7 +188,7 @@ def restore_stats(path: str | Path) -> ActivationStats:
       True
     """
     folder = _whole(Path(path))
-    metadata = from_json(StatsAbout, _restore_json(folder), str(_metadata_file(folder)))
+    metadata = from_json(StatsAbout, _restore_json(folder), str(folder / _METADATA))
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
     if "sets" not in metadata:
         return _older_stats(folder, metadata, sites)
@@ -240,12 +241,11 @@ def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees)) + _BESIDE
     free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
     allowed, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if needed > free:
-        reason = f"{os.strerror(errno.ENOSPC)}, {needed:,} bytes needed and {free:,} free"
-        raise OSError(errno.ENOSPC, reason, str(folder))
-    if allowed != resource.RLIM_INFINITY and needed > allowed:
-        reason = f"{os.strerror(errno.EFBIG)}, {needed:,} bytes needed and {allowed:,} allowed"
-        raise OSError(errno.EFBIG, reason, str(folder))
+    limits = {errno.ENOSPC: (free, "free"), errno.EFBIG: (allowed, "allowed")}
+    for code, (most, word) in limits.items():
+        if most != resource.RLIM_INFINITY and needed > most:
+            reason = f"{os.strerror(code)}, {needed:,} bytes needed and {most:,} {word}"
+            raise OSError(code, reason, str(folder))
 
 
 @contextlib.contextmanager
@@ -330,8 +330,4 @@ def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
 
 def _restore_json(folder: Path) -> dict[str, Any]:
     _check_files(folder, "metadata")
-    return read_json(_metadata_file(folder))
-
-
-def _metadata_file(folder: Path) -> Path:
-    return folder / "metadata" / "metadata"
+    return read_json(folder / _METADATA)

@@ -1,4 +1,4 @@
-"""What a job ran on: versions, devices, memory."""
+"""The surroundings of a job: versions, devices, memory."""
 
 from __future__ import annotations
 

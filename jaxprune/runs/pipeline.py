@@ -8,17 +8,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune import charts, ledger
-from jaxprune.calibration import (
-    KINDS,
-    Batch,
-    by_kind,
-    by_language,
-    demonstrations,
-    digest,
-    set_tokens,
-    token_batches,
-)
+from jaxprune import calibration, charts, ledger
+from jaxprune.calibration import Batch
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
@@ -91,9 +82,8 @@ def prune_to_workdir(
     mesh, settings = device_mesh(config.mesh.data, config.mesh.model), config.settings
     is_running = any(one.reduction == RUNNING for one in settings.method.statistics)
     running = order_of_sums(mesh) if is_running else None
-    identity = ledger.run_identity(
-        model, config.json(), batches, running
-    )  # reads the model's files once
+    # reads the model's files once
+    identity = ledger.run_identity(model, config.json(), batches, running)
     ledger.agree(identity)
     if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         if hosts.is_first():
@@ -152,10 +142,10 @@ def _write_blocks(
                 raise TerminatedError(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
-        digests = outputs.digests() | {"calibration": digest(batches)}
-        tokens = set_tokens(batches)
-        report = summarise(outputs.kept, outputs.seconds, by_kind(tokens))
-        if languages := by_language(tokens):
+        digests = outputs.digests() | {"calibration": calibration.digest(batches)}
+        tokens = calibration.set_tokens(batches)
+        report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(tokens))
+        if languages := calibration.by_language(tokens):
             report["languages"] = languages
         report["digests"] = digests
         report["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
@@ -167,9 +157,9 @@ def _write_blocks(
 def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
     """The calibration set that `config.calibration` describes."""
     fields, compat = config.calibration, config.compat
-    if not KINDS[fields.kind].reads_text:
-        return token_batches(fields.data, compat=compat)
-    return demonstrations(
+    if not calibration.KINDS[fields.kind].reads_text:
+        return calibration.token_batches(fields.data, compat=compat)
+    return calibration.demonstrations(
         model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,
         shots=fields.shots, samples=fields.samples, max_length=fields.max_length,
         seed=config.seed, compat=compat, code=fields.code, lines=fields.lines,

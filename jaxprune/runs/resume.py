@@ -1,4 +1,4 @@
-"""What an unfinished run has finished, kept layer by layer, so that the same command goes on at the next one.
+"""The finished layers of an unfinished run, a file for each, so that the same command goes on at the next one.
 
 A layer's file holds its masks as bits, the weights that were changed and its sums. Other weights are not stored: they
 are the model's own under the masks. Neither are hidden states: the passes that made them run again, so that every bit
@@ -37,7 +37,7 @@ class FinishedLayers:
             write_layer(self._file(layer), finished)
 
     def read(self, layer: int) -> FinishedLayer | None:
-        """What was kept of a layer, or None.
+        """A layer that is finished, or None.
 
         Raises:
           InputError: its file is damaged.

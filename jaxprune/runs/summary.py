@@ -1,4 +1,4 @@
-"""What a run wrote and measured → a short table on the terminal."""
+"""The report of a run → a short table on the terminal."""
 
 from __future__ import annotations
 

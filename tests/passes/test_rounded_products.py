@@ -130,7 +130,7 @@ def test_a_run_is_another_one_where_products_are(multiplying):
     def records(dtype):
         config = base_config()
         config.update_from_flattened_dict({"model": str(model.folder), "dtype": dtype})
-        return both(multiplying, lambda: run_identity(model, validate(config), []))
+        return both(multiplying, lambda: run_identity(model, validate(config).json(), []))
 
     assert difference(*records("bfloat16")) == "products 'bfloat16', now 'float32'"
     assert difference(*records("float32")) is None

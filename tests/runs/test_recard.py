@@ -16,7 +16,7 @@ import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json, sealed
 from jaxprune.ledger import read_report
-from jaxprune.ledger.workdir_json import content_digest
+from jaxprune.ledger.json_files import content_digest
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify

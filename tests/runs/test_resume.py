@@ -89,7 +89,7 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
     for after in (each + each // 2, each):  # within a layer; then one more layer
         crash(monkeypatch, config, tmp_path / "broken", after)
     assert {p.name for p in (tmp_path / "broken").iterdir()} == {"progress"}
-    layers = len(list((tmp_path / "broken" / "progress" / "layers").glob("layer_*.npz")))
+    layers = len(list((tmp_path / "broken" / "progress").glob("layer_*.npz")))
     assert layers == 2
     prune_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
@@ -189,7 +189,7 @@ def test_what_goes_into_the_hugging_face_folder_is_of_the_job(tiny_folder, token
 
     def records():
         return [
-            run_identity(jp.load(model), job(model, tokens, output__hf=hf), batches)
+            run_identity(jp.load(model), job(model, tokens, output__hf=hf).json(), batches)
             for hf in (True, False)
         ]
 
@@ -213,7 +213,7 @@ def test_other_devices_and_evaluation_are_no_other_job(unfinished):
 
 def test_a_damaged_layer_is_refused(unfinished):
     model, text, workdir = unfinished
-    file = workdir / "progress" / "layers" / "layer_00000.npz"
+    file = workdir / "progress" / "layer_00000.npz"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 255
     file.write_bytes(content)
@@ -305,7 +305,7 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
     model, _ = deep
     workdir = tmp_path / "run"
     process = start(model, tokens, workdir)
-    wait_for((workdir / "progress" / "layers" / "layer_00003.npz").is_file, process)
+    wait_for((workdir / "progress" / "layer_00003.npz").is_file, process)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate()
     assert process.returncode == 143
@@ -319,7 +319,7 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
 def test_two_runs_in_one_folder(unfinished):
     model, text, workdir = unfinished
     config = job(model, text)
-    about = run_identity(jp.load(model), config, jp.token_batches(str(text)))
+    about = run_identity(jp.load(model), config.json(), jp.token_batches(str(text)))
     with (
         unfinished_run(workdir, about, SAMPLES_PER_DEVICE, OUTPUTS),
         pytest.raises(jp.InputError, match="another run is writing to"),

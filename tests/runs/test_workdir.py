@@ -151,7 +151,7 @@ def test_a_run_killed_as_it_takes_an_older_ones_place_is_never_in_its_own_way(pl
     for last in itertools.count():
         work, steps = place / f"killed {last}", iter(range(last))
         shutil.copytree(place / "run", work, copy_function=os.link)
-        for name in OUTPUTS:
+        for name in {*OUTPUTS} & {*os.listdir(work)}:
             shutil.copytree(work / name, work / "progress" / name, copy_function=os.link)
 
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
