@@ -20,6 +20,7 @@ from jaxprune.html_report import (
     Markup,
     Section,
     charts_row,
+    fact_list,
     join,
     page,
     table,
@@ -69,14 +70,12 @@ def document(sweep: SweepTables) -> Markup:
 
 def _facts(sweep: SweepTables) -> Markup:
     calibration = sweep.calibration
-    facts = {
+    return fact_list({
         "model": sweep.model,
         "demonstrations": f"{calibration.samples} samples of {calibration.shots}, {calibration.data}",
         "target": calibration.target,
         "propagate": sweep.propagate,
-    }
-    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
-    return tag("dl", *items, class_="facts")
+    })  # fmt: skip
 
 
 def _overview(sweep: SweepTables) -> Markup:
