@@ -22,8 +22,8 @@ from random_checkpoint import SHAPES, write
 from jaxprune.calibration import Batch, from_arrays, prompts, sample_lines
 from jaxprune.devices import one_cpu_device_per_core
 from jaxprune.hf import load
-from jaxprune.planning import costs
 from jaxprune.pruning import Settings, prune_blocks
+from jaxprune.runs.planning import costs
 
 SPARSITY = 0.5
 

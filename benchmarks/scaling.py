@@ -6,7 +6,7 @@
     python benchmarks/scaling.py --gpu
 
 Nothing is run: passes over a block of published shapes are compiled from shapes alone. Predicted time of a layer, for
-100 samples in bfloat16 with propagate=block, with rates of `jaxprune.planning.costs`:
+100 samples in bfloat16 with propagate=block, with rates of `jaxprune.runs.planning.costs`:
 
     compute   pieces * sum over passes of max(flops / peak, bytes / bandwidth) + selection
     selection (bytes of the program + 19 more rounds * 4 bytes a weight) / bandwidth
@@ -39,11 +39,11 @@ from random_checkpoint import read
 from jaxprune.devices import block_shares, by_rows, device_mesh, mesh_of, replicated
 from jaxprune.models import family_of, modules
 from jaxprune.passes import Context, run_segment
-from jaxprune.planning import CHIPS, costs, plan
 from jaxprune.pruning import PROPAGATIONS, Settings
 from jaxprune.pruning.block import Seen, prune_compiled
 from jaxprune.pruning.criterion import key_of_seed
 from jaxprune.pruning.drop import Drop
+from jaxprune.runs.planning import CHIPS, costs, plan
 
 NAMES = ("bloom-7b1", "xglm-7.5b")
 ROWS, LENGTH, SAMPLES = 2, 512, 100

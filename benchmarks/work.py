@@ -1,11 +1,11 @@
 """What scoring and generating take at least: operations of their products, and bytes that they read.
 
-Of pruning `jaxprune.planning.costs` knows. Attention counts what a query sees; norms and softmax count nothing.
+Of pruning `jaxprune.runs.planning.costs` knows. Attention counts what a query sees; norms and softmax count nothing.
 """
 
 from jaxprune.evaluation.scoring.forest import pack_forests
 from jaxprune.evaluation.scoring.vocabulary import predictions
-from jaxprune.planning import costs
+from jaxprune.runs.planning import costs
 
 
 def scoring(config, sequences):

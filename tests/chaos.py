@@ -155,7 +155,7 @@ def table(tallies: dict[str, Tally]) -> str:
 def import_all() -> None:
     """What runs import, once for all of them."""
     leave_torch_alone()
-    importlib.import_module("jaxprune.planning")
+    importlib.import_module("jaxprune.runs.planning")
     importlib.import_module("transformers").AutoTokenizer  # noqa: B018  comes when it is asked for
 
 

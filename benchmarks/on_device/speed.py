@@ -43,7 +43,7 @@ def prune(job, side, model):
 def _plan(job, opened, batches, mesh):
     """The plan, and its floor: seconds that products, weights and the link take at the rates that were measured."""
     from jaxprune.devices import platform, product_dtype, room
-    from jaxprune.planning import costs, plan
+    from jaxprune.runs.planning import costs, plan
 
     dtype, rates = product_dtype(SPEED_DTYPE), job.rates
     work = costs.Work(

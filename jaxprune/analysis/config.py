@@ -2,7 +2,7 @@
 
 from jaxprune.analysis.overlap import TOP
 from jaxprune.calibration import languages_field
-from jaxprune.planning import PruneConfig
+from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import config_record, text
 
 

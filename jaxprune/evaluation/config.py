@@ -2,7 +2,7 @@
 
 from jaxprune.calibration import line_range
 from jaxprune.evaluation.tasks import PROTOCOLS
-from jaxprune.planning import PruneConfig
+from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import are_names, choice, config_record, integer, rule, text
 
 # How long the weights stay on the devices: None where it is decided by whether they fit.

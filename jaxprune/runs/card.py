@@ -13,8 +13,8 @@ from flax.traverse_util import flatten_dict
 from jaxprune.calibration import COMBINATIONS, KINDS, SUM, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
-from jaxprune.planning import PruneConfig
 from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM
+from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import check, fields_of
 from jaxprune.tables import as_code, count, percent, pipes
 

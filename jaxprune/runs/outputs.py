@@ -20,7 +20,6 @@ from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, load, stack_layers
 from jaxprune.models import Params
 from jaxprune.passes import ActivationStats, Sums, stack
-from jaxprune.planning import PruneConfig
 from jaxprune.pruning import (
     PackedMasks,
     PrunedBlock,
@@ -31,6 +30,7 @@ from jaxprune.pruning import (
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
 from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer
+from jaxprune.runs.planning import PruneConfig
 from jaxprune.runs.resume import FinishedLayers
 
 

@@ -15,10 +15,10 @@ from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
 from jaxprune.hf import Model, exported_digest, load, origin_of
 from jaxprune.passes import RUNNING, ActivationStats, order_of_sums
-from jaxprune.planning import PruneConfig, check_fits, plan_of
 from jaxprune.pruning import PrunedBlock, prune_blocks, summarise
 from jaxprune.runs.environment import environment, peak_memory
 from jaxprune.runs.outputs import OUTPUTS, Outputs
+from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
 from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.summary import print_summary
 

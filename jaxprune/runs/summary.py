@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.ledger import CONFIG, REPORT, Compiled
-from jaxprune.planning import PruneConfig
 from jaxprune.runs.outputs import OUTPUTS
+from jaxprune.runs.planning import PruneConfig
 from jaxprune.tables import byte_size, count, named_values, percent, seconds
 
 

@@ -23,8 +23,8 @@ import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import hosts
 from jaxprune.evaluation.evaluate import evaluate_from_config
-from jaxprune.planning import plan_from_config
-from jaxprune.planning.costs import Machines
+from jaxprune.runs.planning import plan_from_config
+from jaxprune.runs.planning.costs import Machines
 from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]

@@ -18,8 +18,8 @@ from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.ledger.identity import difference, run_identity
 from jaxprune.models import SITES, modules
 from jaxprune.passes import blocks
-from jaxprune.planning import plan_from_config
-from jaxprune.planning.plan import print_plan
+from jaxprune.runs.planning import plan_from_config
+from jaxprune.runs.planning.plan import print_plan
 
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints" / "bloom"
 

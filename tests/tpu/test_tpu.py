@@ -14,9 +14,9 @@ import yaml
 
 from jaxprune.config import FIELDS
 from jaxprune.models import load_config
-from jaxprune.planning import costs
-from jaxprune.planning.costs import CHIPS, Machines, Work
-from jaxprune.planning.plan import floor, planned
+from jaxprune.runs.planning import costs
+from jaxprune.runs.planning.costs import CHIPS, Machines, Work
+from jaxprune.runs.planning.plan import floor, planned
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "tpu").glob("*.sh"))

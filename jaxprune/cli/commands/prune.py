@@ -16,8 +16,8 @@ from absl import flags
 
 from jaxprune.cli.configured import define_processes, join_processes, run_configured
 from jaxprune.config import Config
-from jaxprune.planning import CHIPS, plan_from_config, print_plan
 from jaxprune.runs import prune_from_config
+from jaxprune.runs.planning import CHIPS, plan_from_config, print_plan
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """A config → the memory, operations and time that a run needs, before anything is loaded."""
 
-from jaxprune.planning.config import PruneConfig
-from jaxprune.planning.costs import CHIPS
-from jaxprune.planning.plan import check_fits, plan_from_config, plan_of, print_plan
+from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.costs import CHIPS
+from jaxprune.runs.planning.plan import check_fits, plan_from_config, plan_of, print_plan
 
 __all__ = [
     "CHIPS",

@@ -23,14 +23,14 @@ from jaxprune.models import ModelConfig, family_of, load_config, modules
 from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.passes.walk import Context, run_segment
-from jaxprune.planning import costs, plan
-from jaxprune.planning.costs import CHIPS, Machines, Work
 from jaxprune.pruning.block import Seen, prune_compiled
 from jaxprune.pruning.criterion import key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.planning import costs, plan
+from jaxprune.runs.planning.costs import CHIPS, Machines, Work
 
 
 def shaped(family, **sizes):

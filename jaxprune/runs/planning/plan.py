@@ -16,10 +16,10 @@ from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
 from jaxprune.models import ModelConfig, attention_path, load_config
 from jaxprune.passes import SAMPLES_PER_DEVICE
-from jaxprune.planning import costs
-from jaxprune.planning.config import PruneConfig
-from jaxprune.planning.costs import CHIPS, Chip, Machines, Work
 from jaxprune.pruning import Settings
+from jaxprune.runs.planning import costs
+from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.costs import CHIPS, Chip, Machines, Work
 from jaxprune.tables import byte_size, named_values, seconds
 
 
