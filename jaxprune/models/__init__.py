@@ -17,7 +17,7 @@ from jaxprune.models.model import (
     modules,
 )
 from jaxprune.models.positions import Kind, Positions, Tree, checked_kind
-from jaxprune.models.products import entering
+from jaxprune.models.products import cast_for_matmul
 from jaxprune.models.trees import (
     BlockParams,
     EmbedParams,
@@ -51,9 +51,9 @@ __all__ = [
     "Tree",
     "attention_path",
     "capped",
+    "cast_for_matmul",
     "causal_attention",
     "checked_kind",
-    "entering",
     "family_of",
     "forward",
     "init",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 from jaxprune.errors import shown
 from jaxprune.models.attributes import Attributes
@@ -17,16 +17,8 @@ Kinds = tuple[tuple[LayerKind, ...], tuple[int, ...]]
 _LEGACY = {"attention": "full_attention"}
 
 
-class Heads(NamedTuple):
-    """Query heads, key and value heads, and the features of each."""
-
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
-
-
-def parse_heads(hf: Attributes, d_model: int) -> Heads:
-    """`num_attention_heads`, `num_key_value_heads` and `head_dim`, of a model with rotary positions."""
+def parse_grouped_heads(hf: Attributes, d_model: int) -> dict[str, Any]:
+    """Heads of a model with rotary positions: `num_attention_heads`, `num_key_value_heads` and `head_dim`."""
     heads = hf.size("num_attention_heads")
     kv_heads = hf.size("num_key_value_heads", default=heads)
     if heads % kv_heads:
@@ -36,7 +28,28 @@ def parse_heads(hf: Attributes, d_model: int) -> Heads:
     head_dim = hf.size("head_dim", default=d_model // heads)
     if head_dim % 2:
         raise hf.refuse(f"head_dim {head_dim} is odd; rotary positions turn pairs of coordinates")
-    return Heads(heads, kv_heads, head_dim)
+    return _head_fields(heads, kv_heads, head_dim)
+
+
+def parse_full_heads(hf: Attributes, width: Sequence[str], number: Sequence[str]) -> dict[str, Any]:
+    """d_model and heads of a model whose heads share it evenly, each with keys and values of its own.
+
+    Args:
+      width, number: spellings of the attributes for d_model and the number of heads.
+    """
+    d_model, heads = hf.size(*width), hf.size(*number)
+    if d_model % heads:
+        raise hf.refuse(f"{width[0]} {d_model} is not a multiple of {number[0]} {heads}")
+    return {"d_model": d_model} | _head_fields(heads, heads, d_model // heads)
+
+
+def _head_fields(heads: int, kv_heads: int, head_dim: int) -> dict[str, Any]:
+    return {
+        "n_heads": heads,
+        "n_kv_heads": kv_heads,
+        "head_dim": head_dim,
+        "attention_scale": head_dim**-0.5,
+    }
 
 
 def parse_layer_types(hf: Attributes, layers: int) -> tuple[bool, ...] | None:

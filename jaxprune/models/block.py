@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -9,17 +11,12 @@ from jaxtyping import Array, Float
 
 from jaxprune.models.attention import Scoring, causal_attention
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.layers import (
-    MLP,
-    GatedMLP,
-    LayerNorm,
-    Linear,
-    OffsetRMSNorm,
-    RMSNorm,
-    ScaleNorm,
-)
+from jaxprune.models.layers import LayerNorm, Linear, OffsetRMSNorm, RMSNorm, ScaleNorm
 from jaxprune.models.positions import Kind, Positions, Tree
-from jaxprune.models.products import entering
+from jaxprune.models.products import cast_for_matmul
+
+if TYPE_CHECKING:
+    from jaxprune.models.family import Family
 
 # The inputs of a block's linear layers, in the order in which data meets them.
 SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
@@ -56,9 +53,9 @@ class Attention(nnx.Module):
             rounded=config.rounded_inputs,
         )
 
-    def entering(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def cast_for_matmul(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """`x` as it enters products of this block."""
-        return entering(x, self.out.dtype, self.config.rounded_inputs)
+        return cast_for_matmul(x, self.out.dtype, self.config.rounded_inputs)
 
     def attend(
         self, x: Float[Array, "B T D"], tree: Tree | None = None, kind: Kind = None
@@ -76,23 +73,18 @@ class Block(nnx.Module):
     passes between two steps is always (residual [B, T, D], site input [B, T, ·]), the input as the kernels meet it.
     """
 
-    def __init__(
-        self,
-        attention_norm: Norm,
-        attention: Attention,
-        mlp_norm: Norm,
-        mlp: MLP | GatedMLP,
-        residual_from_norm: bool = False,
-    ) -> None:
-        self.attention_norm = attention_norm
-        self.attention = attention
-        self.mlp_norm = mlp_norm
-        self.mlp = mlp
-        self.residual_from_norm = residual_from_norm
+    residual_from_norm = False  # what is added to is the normed input
+
+    def __init__(self, family: Family, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.attention_norm = family.new_norm(config, rngs)
+        self.attention = family.attention(config, rngs)
+        self.mlp_norm = family.new_norm(config, rngs)
+        self.mlp = family.mlp(config, rngs)
+        self.residual_from_norm = config.residual_from_norm
 
     def enter(self, x: Float[Array, "B T D"]) -> tuple[Array, Array]:
         """(residual, input of "qkv")."""
-        return self._entering(*self._normed(self.attention_norm, x))
+        return self._cast(*self._normed(self.attention_norm, x))
 
     def leave(
         self, site: str, residual: Array, u: Array, tree: Tree | None = None, kind: Kind = None
@@ -103,11 +95,11 @@ class Block(nnx.Module):
         """
         match site:
             case "qkv":
-                return self._entering(residual, self.attention.attend(u, tree, kind))
+                return self._cast(residual, self.attention.attend(u, tree, kind))
             case "attention_out":
-                return self._entering(*self.enter_mlp(residual, self.attention.out(u)))
+                return self._cast(*self.enter_mlp(residual, self.attention.out(u)))
             case "mlp_in":
-                return self._entering(residual, self.mlp.expand(u))
+                return self._cast(residual, self.mlp.expand(u))
             case "mlp_out":
                 out = self.add_mlp(residual, self.mlp.out(u))
                 return out, out
@@ -128,8 +120,8 @@ class Block(nnx.Module):
         """The block's output, from what the MLP adds."""
         return residual + y
 
-    def _entering(self, residual: Array, u: Array) -> tuple[Array, Array]:
-        return residual, self.attention.entering(u)
+    def _cast(self, residual: Array, u: Array) -> tuple[Array, Array]:
+        return residual, self.attention.cast_for_matmul(u)
 
     def _normed(self, norm: Norm, x: Array) -> tuple[Array, Array]:
         normed = norm(x)
@@ -139,18 +131,13 @@ class Block(nnx.Module):
 class SandwichBlock(Block):
     """A block that norms what attention and MLP add, too, as in Gemma 2 and 3."""
 
-    def __init__(
-        self,
-        attention_norm: Norm,
-        attention: Attention,
-        attention_post_norm: Norm,
-        mlp_norm: Norm,
-        mlp: MLP | GatedMLP,
-        mlp_post_norm: Norm,
-    ) -> None:
-        super().__init__(attention_norm, attention, mlp_norm, mlp)
-        self.attention_post_norm = attention_post_norm
-        self.mlp_post_norm = mlp_post_norm
+    def __init__(self, family: Family, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.attention_norm = family.new_norm(config, rngs)
+        self.attention = family.attention(config, rngs)
+        self.attention_post_norm = family.new_norm(config, rngs)
+        self.mlp_norm = family.new_norm(config, rngs)
+        self.mlp = family.mlp(config, rngs)
+        self.mlp_post_norm = family.new_norm(config, rngs)
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
         """(residual, input of "mlp_in"), from what attention adds when it is normed."""
@@ -167,9 +154,10 @@ class ParallelBlock(Block):
     "mlp_in" is the same input as "qkv", so both have the same statistics.
     """
 
-    def __init__(self, norm: Norm, attention: Attention, mlp: MLP | GatedMLP) -> None:
-        super().__init__(norm, attention, norm, mlp)
-        del self.mlp_norm  # its parameters stand once
+    def __init__(self, family: Family, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.attention_norm = family.new_norm(config, rngs)
+        self.attention = family.attention(config, rngs)
+        self.mlp = family.mlp(config, rngs)
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
         """(residual, input of "mlp_in"): `residual` is still the block's input."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,15 +16,13 @@ from jaxprune.models.heads import Head
 from jaxprune.models.layers import MLP, GatedMLP
 
 
-def sequential_block(family: Family, config: ModelConfig, rngs: nnx.Rngs) -> Block:
-    """Norm, attention, norm, MLP; their parameters are drawn in the order in which data meets them."""
-    return Block(
-        attention_norm=family.norm(config.d_model, config.norm_eps, rngs),
-        attention=family.attention(config, rngs),
-        mlp_norm=family.norm(config.d_model, config.norm_eps, rngs),
-        mlp=family.mlp(config, rngs),
-        residual_from_norm=config.residual_from_norm,
-    )
+def with_biases(weights: Mapping[str, str]) -> dict[str, str]:
+    """Names of weights in the tree (`…/kernel`, `…/scale`) → in a checkpoint (`….weight`), with biases beside them."""
+    biases = {
+        f"{path.rpartition('/')[0]}/bias": f"{name.removesuffix('weight')}bias"
+        for path, name in weights.items()
+    }
+    return {**weights, **biases}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,6 @@ class Family:
       tensors: every path that a member of the family may have → the tensor's name in a checkpoint,
         without the base model's `prefix`; block names hold `{i}`. Which paths a config really has
         follows from its modules.
-      sites: each pruned kernel of a block → the site that it reads.
       prefix: of the base model, with its dot; exports have it.
       other_prefixes: what checkpoints may have in its place.
       defaults: model_type → what transformers' config class gives to each attribute that `parse` reads and a
@@ -46,8 +44,7 @@ class Family:
       ignored: patterns that match the whole names of tensors that old checkpoints hold and no model needs.
       transposed: kernels are stored [out, in].
       exported: attributes of a model's config.json → those of an export's.
-      build_block: (family, config, rngs) → a block; a family whose blocks are not `sequential_block`s
-        gives its own.
+      block_class: of its blocks.
     """
 
     model_types: tuple[str, ...]
@@ -57,19 +54,33 @@ class Family:
     attention: Callable[[ModelConfig, nnx.Rngs], Attention]
     mlp: Callable[[ModelConfig, nnx.Rngs], MLP | GatedMLP]
     tensors: Mapping[str, str]
-    sites: Mapping[str, str]
     prefix: str
     other_prefixes: tuple[str, ...] = ()
     defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     transposed: bool = True
     exported: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
-    build_block: Callable[[Family, ModelConfig, nnx.Rngs], Block] = sequential_block
+    block_class: type[Block] = Block
 
     def block(self, config: ModelConfig, rngs: nnx.Rngs) -> Block:
         """One decoder block with fresh parameters."""
-        return self.build_block(self, config, rngs)
+        return self.block_class(self, config, rngs)
 
     def head(self, config: ModelConfig, rngs: nnx.Rngs) -> Head:
         """The final norm and the logits, with fresh parameters."""
-        return Head(config, self.norm(config.d_model, config.norm_eps, rngs), rngs)
+        return Head(config, self.new_norm(config, rngs), rngs)
+
+    def new_norm(self, config: ModelConfig, rngs: nnx.Rngs) -> Norm:
+        """A norm of hidden states, with fresh parameters."""
+        return self.norm(config.d_model, config.norm_eps, rngs)
+
+    @functools.cached_property
+    def sites(self) -> Mapping[str, str]:
+        """Each pruned kernel of a block → the site that it reads; `out` reads the second one of its part."""
+        first = {"attention": "qkv", "mlp": "mlp_in"}
+        of_blocks = [path.split("/")[1:] for path in self.tensors if path.startswith("blocks/")]
+        return {
+            f"{part}/{name}/kernel": f"{part}_out" if name == "out" else first[part]
+            for part, name, *leaf in of_blocks
+            if leaf == ["kernel"]
+        }

@@ -10,7 +10,7 @@ from jaxprune.models.attention import capped
 from jaxprune.models.block import Norm
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.layers import param
-from jaxprune.models.products import entering
+from jaxprune.models.products import cast_for_matmul
 
 
 class Head(nnx.Module):
@@ -26,8 +26,8 @@ class Head(nnx.Module):
         self, x: Float[Array, "... D"], embedding: Float[Array, "V D"]
     ) -> Float[Array, "... V"]:
         """Logits, float32."""
-        kernel = self.kernel[...] if hasattr(self, "kernel") else embedding.T
-        h = entering(self.norm(x), kernel.dtype, self.config.rounded_inputs)
+        kernel = embedding.T if self.config.tied_head else self.kernel[...]
+        h = cast_for_matmul(self.norm(x), kernel.dtype, self.config.rounded_inputs)
         products = jnp.matmul(h, kernel, preferred_element_type=jnp.float32)
         return logits_of(self.config, products)
 

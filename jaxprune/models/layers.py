@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxprune.models.config import ModelConfig, RopeConfig
 from jaxprune.models.positions import Kind, Positions, at_positions, checked_kind
@@ -34,12 +34,9 @@ def param(rngs: nnx.Rngs, shape: tuple[int, ...], std: float | None = None) -> n
 class Linear(nnx.Module):
     """`x @ kernel + bias`; kernel [in, out]. Products in the kernel's dtype, sums and result in float32."""
 
-    def __init__(
-        self, d_in: int, d_out: int, bias: bool, rngs: nnx.Rngs, std: float = 0.02
-    ) -> None:
-        self.kernel = param(rngs, (d_in, d_out), std)
-        if bias:
-            self.bias = param(rngs, (d_out,), 0.0)
+    def __init__(self, d_in: int, d_out: int, bias: bool, rngs: nnx.Rngs) -> None:
+        self.kernel = param(rngs, (d_in, d_out), 0.02)
+        self.bias = param(rngs, (d_out,), 0.0) if bias else None
 
     @property
     def dtype(self) -> np.dtype:
@@ -50,7 +47,21 @@ class Linear(nnx.Module):
         y = jnp.matmul(
             x.astype(self.kernel.dtype), self.kernel[...], preferred_element_type=jnp.float32
         )
-        return y + self.bias if hasattr(self, "bias") else y
+        return y if self.bias is None else y + self.bias
+
+
+class Embed(nnx.Module):
+    """Rows of a table of tokens, scaled, in float32; families whose positions come in here add them."""
+
+    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
+        self.config = config
+
+    def __call__(
+        self, tokens: Int[Array, "B T"], positions: Positions | None = None
+    ) -> Float[Array, "B T D"]:
+        x = self.tokens[...][tokens].astype(jnp.float32)
+        return x if self.config.embed_scale == 1.0 else x * self.config.embed_scale
 
 
 class LayerNorm(nnx.Module):

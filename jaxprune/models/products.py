@@ -7,7 +7,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 
-def entering(x: Float[Array, "*shape"], dtype: DTypeLike, rounded: bool) -> Float[Array, "*shape"]:
+def cast_for_matmul(
+    x: Float[Array, "*shape"], dtype: DTypeLike, rounded: bool
+) -> Float[Array, "*shape"]:
     """`x` as it enters a product of `dtype`; with `rounded` its values are those of bfloat16, see `ModelConfig`."""
     x = x.astype(dtype)
     # not to bfloat16 and back, which XLA is free to leave out

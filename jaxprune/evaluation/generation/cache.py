@@ -32,9 +32,9 @@ from jaxprune.models import (
     Prefix,
     Scoring,
     capped,
+    cast_for_matmul,
     causal_attention,
     checked_kind,
-    entering,
     modules,
 )
 
@@ -99,7 +99,7 @@ def prefill(
         dtype = attention.out.dtype
         prefix = Prefix(shared.keys[0], shared.values[0], count) if shared.keys.shape[2] else None
         attended = causal_attention(q, k, v, dtype, attention.scoring, kind, prefix=prefix)
-        new = KeyValues(*(attention.entering(y).transpose(0, 2, 1, 3) for y in (k, v)))
+        new = KeyValues(*(attention.cast_for_matmul(y).transpose(0, 2, 1, 3) for y in (k, v)))
         return _finish(block, residual, attended), new
 
     return on_own_rows(call, mesh)(params, x, shared)
@@ -138,8 +138,8 @@ def decode_step(
         attention = block.attention
         q, k, v = attention.heads(u, Positions(places, limit), kind)
         scoring = attention.scoring
-        new = KeyValues(attention.entering(k), attention.entering(v))
-        q = attention.entering(q * scoring.scale)
+        new = KeyValues(attention.cast_for_matmul(k), attention.cast_for_matmul(v))
+        q = attention.cast_for_matmul(q * scoring.scale)
         attended = attend_step(q, new, stretches, lengths, count, slot, scoring, kind)
         return _finish(block, residual, attended), new
 
@@ -252,7 +252,7 @@ def _attend_stretch(
     scores = jnp.where(spread(visible, "bs"[-visible.ndim :]), scores, MASKED_SCORE)
     largest = jnp.max(scores, axis=-1)
     weights = jnp.exp(scores - largest[..., None])
-    factors = entering(weights, kv.values.dtype, scoring.rounded)
+    factors = cast_for_matmul(weights, kv.values.dtype, scoring.rounded)
     out = _product(f"{axes}s,{stretch}->{axes}h", factors, kv.values)
     back = [axes.index(axis) for axis in "bmkg"]
     return _PartialAttention(

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxprune.devices import compiled, on_own_rows
 from jaxprune.evaluation.scoring.forest import Forest
-from jaxprune.models import HeadParams, ModelConfig, entering, logits_of, modules
+from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, logits_of, modules
 from jaxprune.passes import Context
 
 # Tokens in a slice.
@@ -108,7 +108,7 @@ def start_softmax(
         norm, table = params
         x, (places, slots), rows = state
         h = nnx.merge(graph, norm).norm(jnp.take_along_axis(x, places[..., None], axis=1))
-        h = entering(h, table.dtype, config.rounded_inputs)
+        h = cast_for_matmul(h, table.dtype, config.rounded_inputs)
         before = jnp.take_along_axis(h, slots[..., None], axis=1).astype(jnp.float32)
         logits = jnp.sum(before * table[rows].astype(jnp.float32), axis=-1)
         shape = h.shape[:2]

@@ -14,7 +14,7 @@ from jaxprune.devices import platform
 from jaxprune.models.attention.paths import path_for
 from jaxprune.models.attention.scoring import Prefix, Scoring
 from jaxprune.models.positions import Kind, Tree, checked_kind
-from jaxprune.models.products import entering
+from jaxprune.models.products import cast_for_matmul
 
 
 def causal_attention(
@@ -36,7 +36,7 @@ def causal_attention(
     `kind`, keys of positions at or below i - w are not seen.
     """
     B, T, N, H = q.shape
-    q, k, v = (entering(x, dtype, scoring.rounded) for x in (q * scoring.scale, k, v))
+    q, k, v = (cast_for_matmul(x, dtype, scoring.rounded) for x in (q * scoring.scale, k, v))
     branches = tree is not None or prefix is not None
     path = path_for(platform(), jnp.dtype(dtype).name, H, scoring, branches=branches)
 

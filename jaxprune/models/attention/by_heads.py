@@ -20,7 +20,7 @@ from jaxprune.models.attention.scoring import (
     within,
 )
 from jaxprune.models.positions import Tree
-from jaxprune.models.products import entering
+from jaxprune.models.products import cast_for_matmul
 
 # One step: at most so many queries, because what a chunk computes above the diagonal is lost, and so
 # few bytes of scores that they stay in a core's L2 cache.
@@ -76,7 +76,7 @@ def by_heads(
             if window is not None:
                 visible &= within(positions[P + start : P + stop], cut(positions), window)
             weights, total = _softmax_parts(scores, visible)
-            weights = entering(weights, v.dtype, scoring.rounded)
+            weights = cast_for_matmul(weights, v.dtype, scoring.rounded)
             out = product("gts,sh->gth", weights, cut(v))
             chunks.append(out / total)
         return jnp.concatenate(chunks, axis=1)

@@ -22,7 +22,7 @@ from jaxprune.models.attention.scoring import (
     within,
 )
 from jaxprune.models.positions import Tree
-from jaxprune.models.products import entering
+from jaxprune.models.products import cast_for_matmul
 
 # Queries of a chunk, and keys: the most whose scores, for all rows and heads, have room in SCORE_BYTES, which stay in
 # the cache of a GPU. Smaller chunks than the last would be more of steps than of products.
@@ -164,7 +164,7 @@ def _step(
     scores = jnp.where(visible, scores, _UNSEEN)
     largest = jnp.maximum(sums.largest, jnp.max(scores, axis=-1))
     weights = jnp.exp(scores - largest[..., None])
-    factors = entering(weights, here.values.dtype, scoring.rounded)
+    factors = cast_for_matmul(weights, here.values.dtype, scoring.rounded)
     out = product("bkgts,bskh->bkgth", factors, here.values)
     kept = jnp.exp(sums.largest - largest)
     total = kept * sums.total + jnp.sum(weights, axis=-1)

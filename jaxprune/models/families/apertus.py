@@ -90,5 +90,4 @@ FAMILY = dataclasses.replace(
     defaults={"apertus": DEFAULTS},
     mlp=XieluMLP,
     tensors=TENSORS,
-    sites={path: site for path, site in llama.FAMILY.sites.items() if "/gate/" not in path},
 )

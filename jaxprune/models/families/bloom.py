@@ -7,11 +7,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from jaxprune.models.attention_config import parse_full_heads
 from jaxprune.models.attributes import Attributes
-from jaxprune.models.block import Attention, project_heads
+from jaxprune.models.block import project_heads
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.family import Family
-from jaxprune.models.layers import MLP, LayerNorm, Linear, alibi_slopes, param
+from jaxprune.models.families import gpt2
+from jaxprune.models.family import Family, with_biases
+from jaxprune.models.layers import MLP, Embed, LayerNorm, alibi_slopes
 from jaxprune.models.positions import Kind, Positions
 
 DEFAULTS = {
@@ -28,49 +30,38 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a BLOOM config.json."""
-    d_model, heads = hf.size("hidden_size", "n_embed"), hf.size("n_head", "num_attention_heads")
-    if d_model % heads:
-        raise hf.refuse(f"hidden_size {d_model} is not a multiple of n_head {heads}")
+    heads = parse_full_heads(hf, ("hidden_size", "n_embed"), ("n_head", "num_attention_heads"))
     slices = hf.take("pretraining_tp", int, default=1)
     # The sum over slices of a product leaves out its bias.
     hf.require("slow_but_exact", [False] if slices > 1 else [False, True])
     return ModelConfig(
         family="bloom",
         vocab_size=hf.size("vocab_size"),
-        d_model=d_model,
         n_layers=hf.size("n_layer", "num_hidden_layers"),
-        n_heads=heads,
-        n_kv_heads=heads,
-        head_dim=d_model // heads,
-        d_ff=4 * d_model,
+        d_ff=4 * heads["d_model"],
         activation="gelu_new",
         norm_eps=hf.take("layer_norm_epsilon", float),
         tied_head=hf.take("tie_word_embeddings", bool),
-        attention_scale=(d_model // heads) ** -0.5,
         residual_from_norm=hf.take("apply_residual_connection_post_layernorm", bool),
+        **heads,
     )
 
 
-class Embed(nnx.Module):
+class NormedEmbed(Embed):
     """Token embeddings, then a layer norm; positions come in by ALiBi."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
+        super().__init__(config, rngs)
         self.norm = LayerNorm(config.d_model, config.norm_eps, rngs)
 
     def __call__(
         self, tokens: Int[Array, "B T"], positions: Positions | None = None
     ) -> Float[Array, "B T D"]:
-        return self.norm(self.tokens[...][tokens].astype(jnp.float32))
+        return self.norm(super().__call__(tokens))
 
 
-class SelfAttention(Attention):
+class SelfAttention(gpt2.SelfAttention):
     """One fused kernel whose outputs are (head, query | key | value, head_dim)."""
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.qkv = Linear(config.d_model, 3 * config.d_model, True, rngs)
-        self.out = Linear(config.d_model, config.d_model, True, rngs)
-        self.config = config
 
     def heads(
         self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
@@ -88,38 +79,28 @@ class SelfAttention(Attention):
 
 TENSORS = {
     "embed/tokens": "word_embeddings.weight",
-    "embed/norm/scale": "word_embeddings_layernorm.weight",
-    "embed/norm/bias": "word_embeddings_layernorm.bias",
-    "head/norm/scale": "ln_f.weight",
-    "head/norm/bias": "ln_f.bias",
-    "blocks/attention_norm/scale": "h.{i}.input_layernorm.weight",
-    "blocks/attention_norm/bias": "h.{i}.input_layernorm.bias",
-    "blocks/attention/qkv/kernel": "h.{i}.self_attention.query_key_value.weight",
-    "blocks/attention/qkv/bias": "h.{i}.self_attention.query_key_value.bias",
-    "blocks/attention/out/kernel": "h.{i}.self_attention.dense.weight",
-    "blocks/attention/out/bias": "h.{i}.self_attention.dense.bias",
-    "blocks/mlp_norm/scale": "h.{i}.post_attention_layernorm.weight",
-    "blocks/mlp_norm/bias": "h.{i}.post_attention_layernorm.bias",
-    "blocks/mlp/up/kernel": "h.{i}.mlp.dense_h_to_4h.weight",
-    "blocks/mlp/up/bias": "h.{i}.mlp.dense_h_to_4h.bias",
-    "blocks/mlp/out/kernel": "h.{i}.mlp.dense_4h_to_h.weight",
-    "blocks/mlp/out/bias": "h.{i}.mlp.dense_4h_to_h.bias",
+    **with_biases(
+        {
+            "embed/norm/scale": "word_embeddings_layernorm.weight",
+            "head/norm/scale": "ln_f.weight",
+            "blocks/attention_norm/scale": "h.{i}.input_layernorm.weight",
+            "blocks/attention/qkv/kernel": "h.{i}.self_attention.query_key_value.weight",
+            "blocks/attention/out/kernel": "h.{i}.self_attention.dense.weight",
+            "blocks/mlp_norm/scale": "h.{i}.post_attention_layernorm.weight",
+            "blocks/mlp/up/kernel": "h.{i}.mlp.dense_h_to_4h.weight",
+            "blocks/mlp/out/kernel": "h.{i}.mlp.dense_4h_to_h.weight",
+        }
+    ),
 }
 
 FAMILY = Family(
     model_types=("bloom",),
     parse=parse,
     defaults={"bloom": DEFAULTS},
-    embed=Embed,
+    embed=NormedEmbed,
     norm=LayerNorm,
     attention=SelfAttention,
     mlp=MLP,
     tensors=TENSORS,
-    sites={
-        "attention/qkv/kernel": "qkv",
-        "attention/out/kernel": "attention_out",
-        "mlp/up/kernel": "mlp_in",
-        "mlp/out/kernel": "mlp_out",
-    },
     prefix="transformer.",
 )

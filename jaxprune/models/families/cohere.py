@@ -18,7 +18,6 @@ from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Norm, ParallelBlock
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
-from jaxprune.models.family import Family
 from jaxprune.models.layers import ScaleNorm
 from jaxprune.models.rope import parse_rope
 
@@ -72,22 +71,13 @@ class SelfAttention(llama.SelfAttention):
         return ScaleNorm(self.config.head_dim, self.config.norm_eps, rngs, heads)
 
 
-def parallel_block(family: Family, config: ModelConfig, rngs: nnx.Rngs) -> ParallelBlock:
-    """One norm, then attention and MLP."""
-    return ParallelBlock(
-        norm=family.norm(config.d_model, config.norm_eps, rngs),
-        attention=family.attention(config, rngs),
-        mlp=family.mlp(config, rngs),
-    )
-
-
 FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("cohere", "cohere2"),
     parse=parse,
     norm=ScaleNorm,
     attention=SelfAttention,
-    build_block=parallel_block,
+    block_class=ParallelBlock,
     defaults={
         "cohere": DEFAULTS | {"use_qk_norm": False},
         "cohere2": DEFAULTS | {"sliding_window": 4096},

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
-
-import jax.numpy as jnp
-from flax import nnx
-from jaxtyping import Array, Float, Int
 
 from jaxprune.models.attention_config import (
     Kinds,
@@ -17,9 +14,7 @@ from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import SandwichBlock
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
-from jaxprune.models.family import Family
-from jaxprune.models.layers import GatedMLP, OffsetRMSNorm, param
-from jaxprune.models.positions import Positions
+from jaxprune.models.layers import OffsetRMSNorm
 from jaxprune.models.rope import parse_rope
 
 DEFAULTS = {
@@ -78,52 +73,18 @@ def parse_softcap(hf: Attributes, name: str) -> float | None:
     return None if hf.is_null(name) else hf.take(name, float, default=None)
 
 
-class Embed(nnx.Module):
-    """Token embeddings · √D; positions come in by rotation."""
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
-        self.scale = config.embed_scale
-
-    def __call__(
-        self, tokens: Int[Array, "B T"], positions: Positions | None = None
-    ) -> Float[Array, "B T D"]:
-        return self.tokens[...][tokens].astype(jnp.float32) * self.scale
-
-
-def sandwich_block(family: Family, config: ModelConfig, rngs: nnx.Rngs) -> SandwichBlock:
-    """A block whose four norms are the family's."""
-
-    def norm() -> Any:
-        return family.norm(config.d_model, config.norm_eps, rngs)
-
-    return SandwichBlock(
-        attention_norm=norm(),
-        attention=family.attention(config, rngs),
-        attention_post_norm=norm(),
-        mlp_norm=norm(),
-        mlp=family.mlp(config, rngs),
-        mlp_post_norm=norm(),
-    )
-
-
 TENSORS = llama.TENSORS | {
     "blocks/attention_post_norm/scale": "layers.{i}.post_attention_layernorm.weight",
     "blocks/mlp_norm/scale": "layers.{i}.pre_feedforward_layernorm.weight",
     "blocks/mlp_post_norm/scale": "layers.{i}.post_feedforward_layernorm.weight",
 }
 
-FAMILY = Family(
+FAMILY = dataclasses.replace(
+    llama.FAMILY,
     model_types=("gemma2",),
     parse=parse,
-    embed=Embed,
     norm=OffsetRMSNorm,
-    attention=llama.SelfAttention,
-    mlp=GatedMLP,
     tensors=TENSORS,
-    sites=llama.FAMILY.sites,
-    prefix="model.",
     defaults={"gemma2": DEFAULTS},
-    ignored=llama.FAMILY.ignored,
-    build_block=sandwich_block,
+    block_class=SandwichBlock,
 )

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxprune.models.attention_config import (
-    parse_heads,
+    parse_grouped_heads,
     qwen_windows,
     without_windows,
 )
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Attention, Norm, project_heads
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.family import Family
+from jaxprune.models.family import Family, with_biases
 from jaxprune.models.layers import (
     ACTIVATIONS,
+    Embed,
     GatedMLP,
     Linear,
     RMSNorm,
-    param,
     rotate,
 )
 from jaxprune.models.positions import Kind, Positions
@@ -99,32 +98,18 @@ def parse_common(
       activations: that it may have.
     """
     d_model = hf.size("hidden_size")
-    heads = parse_heads(hf, d_model)
     hf.require(activation, list(activations))
     return {
         "vocab_size": hf.size("vocab_size"),
         "d_model": d_model,
         "n_layers": hf.size("num_hidden_layers"),
-        **heads._asdict(),
+        **parse_grouped_heads(hf, d_model),
         "d_ff": hf.size("intermediate_size"),
         "activation": hf.take(activation, str),
         "norm_eps": hf.take(norm_eps, float),
         "tied_head": hf.take("tie_word_embeddings", bool),
         "max_positions": hf.size("max_position_embeddings"),
-        "attention_scale": heads.head_dim**-0.5,
     }
-
-
-class Embed(nnx.Module):
-    """Token embeddings; positions come in by rotation."""
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
-
-    def __call__(
-        self, tokens: Int[Array, "B T"], positions: Positions | None = None
-    ) -> Float[Array, "B T D"]:
-        return self.tokens[...][tokens].astype(jnp.float32)
 
 
 class SelfAttention(Attention):
@@ -162,23 +147,20 @@ TENSORS = {
     "embed/tokens": "embed_tokens.weight",
     "head/norm/scale": "norm.weight",
     "blocks/attention_norm/scale": "layers.{i}.input_layernorm.weight",
-    "blocks/attention/query/kernel": "layers.{i}.self_attn.q_proj.weight",
-    "blocks/attention/query/bias": "layers.{i}.self_attn.q_proj.bias",
-    "blocks/attention/key/kernel": "layers.{i}.self_attn.k_proj.weight",
-    "blocks/attention/key/bias": "layers.{i}.self_attn.k_proj.bias",
-    "blocks/attention/value/kernel": "layers.{i}.self_attn.v_proj.weight",
-    "blocks/attention/value/bias": "layers.{i}.self_attn.v_proj.bias",
-    "blocks/attention/out/kernel": "layers.{i}.self_attn.o_proj.weight",
-    "blocks/attention/out/bias": "layers.{i}.self_attn.o_proj.bias",
     "blocks/attention/query_norm/scale": "layers.{i}.self_attn.q_norm.weight",
     "blocks/attention/key_norm/scale": "layers.{i}.self_attn.k_norm.weight",
     "blocks/mlp_norm/scale": "layers.{i}.post_attention_layernorm.weight",
-    "blocks/mlp/gate/kernel": "layers.{i}.mlp.gate_proj.weight",
-    "blocks/mlp/gate/bias": "layers.{i}.mlp.gate_proj.bias",
-    "blocks/mlp/up/kernel": "layers.{i}.mlp.up_proj.weight",
-    "blocks/mlp/up/bias": "layers.{i}.mlp.up_proj.bias",
-    "blocks/mlp/out/kernel": "layers.{i}.mlp.down_proj.weight",
-    "blocks/mlp/out/bias": "layers.{i}.mlp.down_proj.bias",
+    **with_biases(
+        {
+            "blocks/attention/query/kernel": "layers.{i}.self_attn.q_proj.weight",
+            "blocks/attention/key/kernel": "layers.{i}.self_attn.k_proj.weight",
+            "blocks/attention/value/kernel": "layers.{i}.self_attn.v_proj.weight",
+            "blocks/attention/out/kernel": "layers.{i}.self_attn.o_proj.weight",
+            "blocks/mlp/gate/kernel": "layers.{i}.mlp.gate_proj.weight",
+            "blocks/mlp/up/kernel": "layers.{i}.mlp.up_proj.weight",
+            "blocks/mlp/out/kernel": "layers.{i}.mlp.down_proj.weight",
+        }
+    ),
 }
 
 FAMILY = Family(
@@ -190,15 +172,6 @@ FAMILY = Family(
     attention=SelfAttention,
     mlp=GatedMLP,
     tensors=TENSORS,
-    sites={
-        "attention/query/kernel": "qkv",
-        "attention/key/kernel": "qkv",
-        "attention/value/kernel": "qkv",
-        "attention/out/kernel": "attention_out",
-        "mlp/gate/kernel": "mlp_in",
-        "mlp/up/kernel": "mlp_in",
-        "mlp/out/kernel": "mlp_out",
-    },
     prefix="model.",
     ignored=(r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq",),
 )

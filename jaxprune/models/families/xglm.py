@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from jaxprune.models.attention_config import parse_full_heads
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.family import Family
-from jaxprune.models.layers import ACTIVATIONS, MLP, LayerNorm, Linear, param, sinusoids
+from jaxprune.models.family import Family, with_biases
+from jaxprune.models.layers import ACTIVATIONS, MLP, Embed, LayerNorm, Linear, sinusoids
 from jaxprune.models.positions import Kind, Positions, at_positions
 
 POSITION_OFFSET = 2
@@ -35,39 +35,28 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of an XGLM config.json."""
-    d_model, heads = (
-        hf.size("d_model", "hidden_size"),
-        hf.size("attention_heads", "num_attention_heads"),
+    heads = parse_full_heads(
+        hf, ("d_model", "hidden_size"), ("attention_heads", "num_attention_heads")
     )
-    if d_model % heads:
-        raise hf.refuse(f"d_model {d_model} is not a multiple of attention_heads {heads}")
     hf.require("add_cross_attention", [False])
     hf.require("activation_function", list(ACTIVATIONS))
     return ModelConfig(
         family="xglm",
         vocab_size=hf.size("vocab_size"),
-        d_model=d_model,
         n_layers=hf.size("num_layers", "num_hidden_layers"),
-        n_heads=heads,
-        n_kv_heads=heads,
-        head_dim=d_model // heads,
         d_ff=hf.size("ffn_dim"),
         activation=hf.take("activation_function", str),
         norm_eps=NORM_EPS,
         tied_head=hf.take("tie_word_embeddings", bool),
         max_positions=hf.size("max_position_embeddings"),
-        embed_scale=math.sqrt(d_model) if hf.take("scale_embedding", bool) else 1.0,
+        embed_scale=math.sqrt(heads["d_model"]) if hf.take("scale_embedding", bool) else 1.0,
         position_zero_row=hf.size("pad_token_id", default=None, least=0),
-        attention_scale=(d_model // heads) ** -0.5,
+        **heads,
     )
 
 
-class Embed(nnx.Module):
+class SinusoidEmbed(Embed):
     """Token embeddings · √D + sinusoids."""
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
-        self.config = config
 
     def __call__(
         self, tokens: Int[Array, "B T"], positions: Positions | None = None
@@ -75,8 +64,7 @@ class Embed(nnx.Module):
         config = self.config
         count = tokens.shape[1] if positions is None else positions.limit
         table = sinusoids(count + POSITION_OFFSET, config.d_model, config.position_zero_row)
-        x = self.tokens[...][tokens].astype(jnp.float32) * config.embed_scale
-        return x + at_positions(table[POSITION_OFFSET:], positions)
+        return super().__call__(tokens) + at_positions(table[POSITION_OFFSET:], positions)
 
 
 class SelfAttention(Attention):
@@ -99,43 +87,30 @@ class SelfAttention(Attention):
 
 TENSORS = {
     "embed/tokens": "embed_tokens.weight",
-    "head/norm/scale": "layer_norm.weight",
-    "head/norm/bias": "layer_norm.bias",
-    "blocks/attention_norm/scale": "layers.{i}.self_attn_layer_norm.weight",
-    "blocks/attention_norm/bias": "layers.{i}.self_attn_layer_norm.bias",
-    "blocks/attention/query/kernel": "layers.{i}.self_attn.q_proj.weight",
-    "blocks/attention/query/bias": "layers.{i}.self_attn.q_proj.bias",
-    "blocks/attention/key/kernel": "layers.{i}.self_attn.k_proj.weight",
-    "blocks/attention/key/bias": "layers.{i}.self_attn.k_proj.bias",
-    "blocks/attention/value/kernel": "layers.{i}.self_attn.v_proj.weight",
-    "blocks/attention/value/bias": "layers.{i}.self_attn.v_proj.bias",
-    "blocks/attention/out/kernel": "layers.{i}.self_attn.out_proj.weight",
-    "blocks/attention/out/bias": "layers.{i}.self_attn.out_proj.bias",
-    "blocks/mlp_norm/scale": "layers.{i}.final_layer_norm.weight",
-    "blocks/mlp_norm/bias": "layers.{i}.final_layer_norm.bias",
-    "blocks/mlp/up/kernel": "layers.{i}.fc1.weight",
-    "blocks/mlp/up/bias": "layers.{i}.fc1.bias",
-    "blocks/mlp/out/kernel": "layers.{i}.fc2.weight",
-    "blocks/mlp/out/bias": "layers.{i}.fc2.bias",
+    **with_biases(
+        {
+            "head/norm/scale": "layer_norm.weight",
+            "blocks/attention_norm/scale": "layers.{i}.self_attn_layer_norm.weight",
+            "blocks/attention/query/kernel": "layers.{i}.self_attn.q_proj.weight",
+            "blocks/attention/key/kernel": "layers.{i}.self_attn.k_proj.weight",
+            "blocks/attention/value/kernel": "layers.{i}.self_attn.v_proj.weight",
+            "blocks/attention/out/kernel": "layers.{i}.self_attn.out_proj.weight",
+            "blocks/mlp_norm/scale": "layers.{i}.final_layer_norm.weight",
+            "blocks/mlp/up/kernel": "layers.{i}.fc1.weight",
+            "blocks/mlp/out/kernel": "layers.{i}.fc2.weight",
+        }
+    ),
 }
 
 FAMILY = Family(
     model_types=("xglm",),
     parse=parse,
     defaults={"xglm": DEFAULTS},
-    embed=Embed,
+    embed=SinusoidEmbed,
     norm=LayerNorm,
     attention=SelfAttention,
     mlp=MLP,
     tensors=TENSORS,
-    sites={
-        "attention/query/kernel": "qkv",
-        "attention/key/kernel": "qkv",
-        "attention/value/kernel": "qkv",
-        "attention/out/kernel": "attention_out",
-        "mlp/up/kernel": "mlp_in",
-        "mlp/out/kernel": "mlp_out",
-    },
     prefix="model.",
     ignored=(r"embed_positions\.weights",),
 )
