@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
-from jaxprune.charts.intervals import row_axis
+from jaxprune.charts.encodings import layer, names, numbers, row_axis, value_layer
 from jaxprune.charts.scales import ticks
 from jaxprune.tables import number, tenths
 
@@ -24,27 +24,12 @@ def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> 
         for name, value in bars
         if math.isfinite(value)
     ]
-    x = {
-        "field": "value",
-        "type": "quantitative",
-        "scale": {"domain": [0, most], "nice": False},
-        "axis": None,
-    }
-    y = row_axis([row["name"] for row in rows])
-    bar = {"type": "bar", "height": 16, "aria": False}
-    value = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold", "aria": False}
+    x, y = numbers("value", (0, most), None), row_axis([row["name"] for row in rows])
+    bar = {"type": "bar", "height": 16}
     layers = [
-        {
-            "name": "whole",
-            "mark": bar | {"color": theme.COLOURS["wash"]},
-            "encoding": {"x": x | {"field": "all"}, "y": y},
-        },
-        {"name": "bars", "mark": bar | {"color": theme.colour(0)}, "encoding": {"x": x, "y": y}},
-        {
-            "name": "values",
-            "mark": value,
-            "encoding": {"x": {"value": "width"}, "y": y, "text": {"field": "shown"}},
-        },
+        layer("whole", bar | {"color": theme.COLOURS["wash"]}, x=x | {"field": "all"}, y=y),
+        layer("bars", bar | {"color": theme.colour(0)}, x=x, y=y),
+        value_layer([row["name"] for row in rows]),
     ]
     height = theme.ROW * max(len(rows), 1)
     view = {"width": theme.WIDTH, "height": height, "data": {"values": rows}, "layer": layers}
@@ -57,7 +42,6 @@ def column_chart(
     title: str,
     limits: tuple[float, float],
     colour: int = 0,
-    y_title: str | None = None,
 ) -> Chart:
     """Upright bars on a log axis.
 
@@ -66,7 +50,6 @@ def column_chart(
       title: of the chart.
       limits: of the axis; bars begin at the first.
       colour: a number from 0, as that of a series.
-      y_title: of the axis.
     """
     low, high = limits
     rows = [
@@ -74,23 +57,15 @@ def column_chart(
         for name, value, pale in columns
         if math.isfinite(value) and value > low
     ]
-    x = {
-        "field": "name",
-        "type": "nominal",
-        "scale": {"domain": [name for name, *_ in columns], "padding": 0.1},
-        "axis": theme.name_axis(labelAngle=-90, labelColor=theme.COLOURS["faint"]),
-    }
-    y = {
-        "field": "value",
-        "type": "quantitative",
-        "scale": {"domain": [low, high], "nice": False, "type": "log"},
-        "axis": theme.number_axis(ticks(low, high, log=True), number, title=y_title),
-    }
-    opacity = {"field": "opacity", "type": "quantitative", "scale": None, "legend": None}
-    bars = {
-        "name": "columns",
-        "mark": {"type": "bar", "color": theme.colour(colour), "aria": False},
-        "encoding": {"x": x, "y": y, "y2": {"field": "low"}, "opacity": opacity},
-    }
+    labels = theme.name_axis(labelAngle=-90, labelColor=theme.COLOURS["faint"])
+    scale = theme.number_axis(ticks(low, high, log=True), number, title=None)
+    bars = layer(
+        "columns",
+        {"type": "bar", "color": theme.colour(colour)},
+        x=names("name", [name for name, *_ in columns], labels, padding=0.1),
+        y=numbers("value", limits, scale, type="log"),
+        y2={"field": "low"},
+        opacity={"field": "opacity", "type": "quantitative", "scale": None, "legend": None},
+    )
     size = {"width": _COLUMN * len(columns), "height": _HEIGHT}
     return Chart(title, {**size, "data": {"values": rows}, "layer": [bars]})

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
-from jaxprune.charts.intervals import row_axis, stripes
+from jaxprune.charts.encodings import layer, literal_colours, numbers, row_axis, value_layer
+from jaxprune.charts.intervals import stripes
 from jaxprune.charts.scales import limits, ticks
 from jaxprune.tables import number, signed
 
 _ROW = 32
-_ROW_COLOUR = {"field": "colour", "type": "nominal", "scale": None}
 
 
 class Change(NamedTuple):
@@ -64,15 +64,15 @@ def change_chart(changes: Sequence[Change], *, title: str, unit: str) -> Chart:
     changes = [change for change in changes if all(map(math.isfinite, change[1:4]))]
     names = [change.name for change in changes]
     low, high = limits([0.0, *(bound for change in changes for bound in change[1:4])])
-    x = {
-        "field": "difference",
-        "type": "quantitative",
-        "scale": {"domain": [low, high], "nice": False, "zero": False},
-        "axis": theme.number_axis(ticks(low, high), number, title=unit),
-    }
+    x = numbers(
+        "difference",
+        (low, high),
+        theme.number_axis(ticks(low, high), number, title=unit),
+        zero=False,
+    )
     rows = [_row(change) for change in changes]
     layers = [stripes(names), _zero(), _whiskers(rows, names, x), _marks(rows, names, x)]
-    layers.append(_values(rows, names))
+    layers.append(value_layer(names, rows, fill=literal_colours("colour")))
     view = {"width": theme.WIDTH, "height": _ROW * max(len(names), 1), "layer": layers}
     return Chart(title, view, theme.WIDTH)
 
@@ -86,12 +86,10 @@ def _row(change: Change) -> dict[str, Any]:
 
 
 def _zero() -> dict[str, Any]:
-    return {
-        "name": "zero",
-        "data": {"values": [{"difference": 0}]},
-        "mark": {"type": "rule", "color": theme.COLOURS["ink"], "aria": False},
-        "encoding": {"x": {"field": "difference", "type": "quantitative"}},
-    }
+    rule = {"type": "rule", "color": theme.COLOURS["ink"]}
+    return layer(
+        "zero", rule, [{"difference": 0}], x={"field": "difference", "type": "quantitative"}
+    )
 
 
 def _by_kind(rows: Sequence[dict[str, Any]], attribute: str, **more: Any) -> dict[str, Any]:
@@ -105,48 +103,17 @@ def _by_kind(rows: Sequence[dict[str, Any]], attribute: str, **more: Any) -> dic
 
 
 def _whiskers(rows: list[dict[str, Any]], names: list[str], x: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": "whiskers",
-        "data": {"values": rows},
-        "mark": {"type": "rule", "strokeWidth": 2, "aria": False},
-        "encoding": {
-            "x": x | {"field": "low"},
-            "x2": {"field": "high"},
-            "y": row_axis(names),
-            "stroke": _ROW_COLOUR,
-        },
-    }
+    ends = {"x": x | {"field": "low"}, "x2": {"field": "high"}}
+    rule = {"type": "rule", "strokeWidth": 2}
+    return layer(
+        "whiskers", rule, rows, **ends, y=row_axis(names), stroke=literal_colours("colour")
+    )
 
 
 def _marks(rows: list[dict[str, Any]], names: list[str], x: dict[str, Any]) -> dict[str, Any]:
     words = [kind.word for kind in VERDICTS.values()]
     legend = theme.legend([word for word in words if any(row["kind"] == word for row in rows)])
-    return {
-        "name": "marks",
-        "data": {"values": rows},
-        "mark": {"type": "point", "size": 72, "opacity": 1, "strokeWidth": 2},
-        "encoding": {
-            "x": x,
-            "y": row_axis(names),
-            "shape": _by_kind(rows, "shape", legend=legend),
-            "fill": _by_kind(rows, "fill", legend=legend),
-            "stroke": _by_kind(rows, "stroke", legend=legend),
-            "description": {"field": "said"},
-        },
-    }
-
-
-def _values(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
-    """The differences in figures, right of the plot."""
-    mark = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold", "aria": False}
-    return {
-        "name": "values",
-        "data": {"values": rows},
-        "mark": mark,
-        "encoding": {
-            "x": {"value": "width"},
-            "y": row_axis(names),
-            "text": {"field": "shown"},
-            "fill": _ROW_COLOUR,
-        },
-    }
+    looks = {one: _by_kind(rows, one, legend=legend) for one in ("shape", "fill", "stroke")}
+    point = {"type": "point", "size": 72, "opacity": 1, "strokeWidth": 2}
+    told = {"field": "said"}
+    return layer("marks", point, rows, x=x, y=row_axis(names), **looks, description=told)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
+from jaxprune.charts.encodings import layer, numbers, row_axis
 from jaxprune.charts.scales import drawable, limits, ticks
 from jaxprune.tables import number, tenths
 
@@ -46,12 +47,9 @@ def interval_chart(
     names = list(dict.fromkeys(name for one in series for name in one.values))
     bounds = [b for one in series for e in one.values.values() for b in e if b is not None]
     low, high = limits([*bounds, *([] if chance is None else [chance])])
-    x = {
-        "field": "value",
-        "type": "quantitative",
-        "scale": {"domain": [low, high], "nice": False, "zero": False},
-        "axis": theme.number_axis(ticks(low, high), number, title=unit),
-    }
+    x = numbers(
+        "value", (low, high), theme.number_axis(ticks(low, high), number, title=unit), zero=False
+    )
     height = _STEP * len(series) + 10
     layers = [stripes(names), *([] if chance is None else [_chance(chance)])]
     for place, one in enumerate(series):
@@ -63,40 +61,15 @@ def interval_chart(
 
 def stripes(names: Sequence[str]) -> dict[str, Any]:
     """A layer behind the rows, every other one tinted; it brings the axis of their names."""
-    return {
-        "name": "stripes",
-        "data": {"values": [{"name": name} for name in names[::2]]},
-        "mark": {
-            "type": "rect",
-            "color": theme.COLOURS["ink"],
-            "fillOpacity": _TINT,
-            "aria": False,
-        },
-        "encoding": {"y": row_axis(names)},
-    }
-
-
-def row_axis(names: Sequence[str]) -> dict[str, Any]:
-    """The vertical axis of named rows."""
-    return {
-        "field": "name",
-        "type": "nominal",
-        "scale": {"domain": list(names), "padding": 0},
-        "axis": theme.name_axis(),
-    }
+    tint = {"type": "rect", "color": theme.COLOURS["ink"], "fillOpacity": _TINT}
+    return layer("stripes", tint, [{"name": name} for name in names[::2]], y=row_axis(names))
 
 
 def _chance(value: float) -> dict[str, Any]:
-    said = f"chance: {tenths(value)}"
-    return {
-        "name": "chance",
-        "data": {"values": [{"value": value, "said": said}]},
-        "mark": {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]},
-        "encoding": {
-            "x": {"field": "value", "type": "quantitative"},
-            "description": {"field": "said"},
-        },
-    }
+    rule = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
+    data = [{"value": value, "said": f"chance: {tenths(value)}"}]
+    x = {"field": "value", "type": "quantitative"}
+    return layer("chance", rule, data, x=x, description={"field": "said"})
 
 
 def _dots(one: Series, names: Sequence[str], x: dict[str, Any], offset: float) -> list[Any]:
@@ -108,26 +81,13 @@ def _dots(one: Series, names: Sequence[str], x: dict[str, Any], offset: float) -
     by_series = {"field": "series", "type": "nominal", "title": None, "legend": legend}
     colours = {"domain": list(names), "range": [theme.colour(i) for i in range(len(names))]}
     shapes = {"domain": list(names), "range": [theme.shape(i) for i in range(len(names))]}
-    rule = {"type": "rule", "strokeWidth": 2, "color": theme.colour(place), "aria": False}
+    rule = {"type": "rule", "strokeWidth": 2, "color": theme.colour(place), "yOffset": offset}
+    point = {"type": "point", "filled": True, "size": 64, "opacity": 1, "yOffset": offset}
+    looks = {"color": by_series | {"scale": colours}, "shape": by_series | {"scale": shapes}}
+    told = {"field": "said"}
     return [
-        {
-            "name": f"whiskers_{place}",
-            "data": {"values": whiskers},
-            "mark": rule | {"yOffset": offset},
-            "encoding": {"x": x, "x2": {"field": "high"}, "y": y},
-        },
-        {
-            "name": f"dots_{place}",
-            "data": {"values": points},
-            "mark": {"type": "point", "filled": True, "size": 64, "opacity": 1, "yOffset": offset},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "color": by_series | {"scale": colours},
-                "shape": by_series | {"scale": shapes},
-                "description": {"field": "said"},
-            },
-        },
+        layer(f"whiskers_{place}", rule, whiskers, x=x, x2={"field": "high"}, y=y),
+        layer(f"dots_{place}", point, points, x=x, y=y, **looks, description=told),
     ]
 
 
