@@ -93,8 +93,17 @@ class Drop:
     drop: str = dataclasses.field(metadata={"static": True})
 
     @classmethod
-    def of(cls, how: Selection, inputs: int, share: float | None = None) -> Drop:
-        """What goes of a kernel of so many inputs: `share`, or else the sparsity of the selection."""
+    def of(cls, how: Selection, name: str, inputs: int, share: float | None = None) -> Drop:
+        """How many weights go of a kernel: a share of its inputs, by default the sparsity of the selection.
+
+        Raises:
+          InputError: a pattern N:M whose M does not divide the inputs; names the kernel.
+        """
+        if (groups := group_sizes(how.pattern)) and inputs % groups[1]:
+            raise InputError(
+                f"pattern: {name} has {inputs} inputs; allowed: a multiple of {groups[1]}, as the pattern is "
+                f"{how.pattern}"
+            )
         share = (how.sparsity or 0.0) if share is None else share
         count = np.int32(int(inputs * share))
         return cls(count, np.float32(share), how.pattern, how.threshold, how.drop)
