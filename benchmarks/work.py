@@ -3,7 +3,7 @@
 Of pruning `jaxprune.planning.costs` knows. Attention counts what a query sees; norms and softmax count nothing.
 """
 
-from jaxprune.evaluation.scoring.forest import plant
+from jaxprune.evaluation.scoring.forest import pack_forests
 from jaxprune.evaluation.scoring.vocabulary import predictions
 from jaxprune.planning import costs
 
@@ -11,7 +11,7 @@ from jaxprune.planning import costs
 def scoring(config, sequences):
     """Operations of scoring token sequences in rows of trees: blocks, attention, the vocabulary."""
     total = 0
-    for forest in plant(sequences, [1] * len(sequences)):
+    for forest in pack_forests(sequences, [1] * len(sequences)):
         rows, length = len(forest.tokens), forest.seen
         places = predictions(forest).places.size
         work = costs.Work(config=config, groups=((rows, length),), propagate="dense")

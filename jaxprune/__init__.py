@@ -7,6 +7,7 @@ jaxprune.export_hf(model, result.params, "pruned")
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from jaxprune.errors import InputError as InputError
@@ -16,11 +17,14 @@ from jaxprune.version import __version__ as __version__
 # there before JAX, whose import may fail, and who loads a model does not wait for the rooms that evaluate one.
 _ROOMS = {
     "ActivationStats": "passes",
+    "Allocation": "pruning",
     "Batch": "calibration",
     "Criterion": "pruning",
+    "Method": "pruning",
     "Model": "hf",
     "ModelConfig": "models",
     "PruneResult": "pruning",
+    "Pruned": "pruning",
     "Settings": "pruning",
     "checkpoint": "runs",
     "compare": "evaluation.in_memory",
@@ -51,7 +55,10 @@ if TYPE_CHECKING:  # the same for tools that read types, held against it by a te
     from jaxprune.models import forward as forward
     from jaxprune.passes import ActivationStats as ActivationStats
     from jaxprune.passes.probe import probe as probe
+    from jaxprune.pruning import Allocation as Allocation
     from jaxprune.pruning import Criterion as Criterion
+    from jaxprune.pruning import Method as Method
+    from jaxprune.pruning import Pruned as Pruned
     from jaxprune.pruning import PruneResult as PruneResult
     from jaxprune.pruning import Settings as Settings
     from jaxprune.pruning import masks as masks
@@ -62,10 +69,14 @@ if TYPE_CHECKING:  # the same for tools that read types, held against it by a te
 else:
 
     def __getattr__(name: str) -> Any:
-        if name not in _ROOMS:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
-        return globals()[name]
+        if name in _ROOMS:
+            room = importlib.import_module(f"{__name__}.{_ROOMS[name]}")
+            globals()[name] = getattr(room, name)
+            return globals()[name]
+        # a room itself; Python and its tools ask modules for many names with underscores
+        if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}"):
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxprune.analysis.overlap import overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_overlaps
 from jaxprune.evaluation.scoring.metrics import task_metrics
-from jaxprune.evaluation.scoring.records import Scored
+from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.files import to_json
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.runs import checkpoint

@@ -2,6 +2,8 @@
 
 import json
 
+from jaxprune.files import from_json, read_json
+
 SHA = "0" * 64
 FIGURES = {
     "rows": 4,
@@ -63,3 +65,8 @@ def replaced(value, path, wrong):
     else:
         inner[path[-1]] = wrong
     return copy
+
+
+def read_record(kind, file):
+    """The record in a JSON file."""
+    return from_json(kind, read_json(file), str(file))

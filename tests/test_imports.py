@@ -44,6 +44,12 @@ def test_who_loads_a_model_does_not_wait_for_the_rest():
     assert got - brought == {"jaxprune.hf"}
 
 
+def test_a_config_of_ml_collections_ends_at_the_door():
+    package = ROOT / "jaxprune"
+    files = {file for file in package.rglob("*.py") if "ml_collections" in file.read_text()}
+    assert files == {package / "cli" / "configured.py", package / "config" / "validate.py"}
+
+
 def test_every_name_is_there_and_listed():
     assert set(jp.__all__) <= set(dir(jp))
     for name in jp.__all__:

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
+from run_json import read_record
 from scipy.special import softmax
 
 from jaxprune.sweep import rebuild
-from jaxprune.sweep.records import SweepTables
+from jaxprune.sweep.tables_json import SweepTables
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "real_models.md").read_text(encoding="utf-8")
@@ -165,7 +166,8 @@ def test_pictures_show_the_scores(study):
     """Each dot is a perplexity over the dense model's, and nothing is left out."""
     folder, there = study
     draw, drawn = drawer(), []
-    for panel in draw.picture(folder.name, SweepTables.read(there).perplexity).view["concat"]:
+    found = read_record(SweepTables, there / "tables.json").perplexity
+    for panel in draw.picture(folder.name, found).view["concat"]:
         percent, what = panel["title"]["text"].split("%, ")
         points = [point for layer in panel["layer"] for point in layer["data"]["values"]]
         for point in (point for point in points if "series" in point):

@@ -69,7 +69,7 @@ def score(job, side, model):
     import work
 
     from jaxprune.devices import device_mesh
-    from jaxprune.evaluation.scoring import Scorer, plant
+    from jaxprune.evaluation.scoring import Scorer, pack_forests
 
     opened, questions = job.open(model), job.inputs(model)["questions"]
     scorer = Scorer(opened, dtype=SPEED_DTYPE, mesh=device_mesh(1), progress=False)
@@ -81,7 +81,7 @@ def score(job, side, model):
     times = timing.repeated(run, job.sizes["budget"])
     of_tokens = np.concatenate([scores.log_probabilities for scores in found])
     np.savez(job.arrays(side, "questions", model), scores=of_tokens)
-    passes = [p for f in plant(questions, [1] * len(questions)) for p in scorer.passes(f)]
+    passes = [p for f in pack_forests(questions, [1] * len(questions)) for p in scorer.passes(f)]
     turns = sum(len(scorer.embed(part).contexts) for part in passes)
     read = turns * work.weights(opened.config) * _itemsize()
     least = _least(job, work.scoring(opened.config, questions), read)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxprune.charts import Chart, Estimate, Series, grid, interval_chart, write_png
 from jaxprune.sweep import rebuild
-from jaxprune.sweep.records import PerplexityRow, PerplexityTables
+from jaxprune.sweep.tables_json import PerplexityRow, PerplexityTables
 
 FIGURES = Path(__file__).parent
 STUDIES = FIGURES.parents[1] / "studies"

@@ -29,7 +29,7 @@ OFFICIAL_SHARE = 0.4
 
 @dataclasses.dataclass(frozen=True)
 class Overlap:
-    """Of every ordered pair of sets (a, b), and of the two halves of each set, by layer.
+    """The overlap of every ordered pair of sets (a, b), and of the two halves of each set, by layer.
 
     Attributes:
       top: [L, S, S] share of the largest features of a that are among the largest of b.

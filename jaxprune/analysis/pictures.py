@@ -108,28 +108,19 @@ def _top_bars(
             ]
             title = f"{kind}, layer {layer}"
             panels.append(column_chart(columns, title=title, limits=ends, colour=colour))
-    pale = f"pale: among the {count} largest of one kind only"
     title = f"{language}: the largest features of the blocks' outputs, root mean square over tokens"
-    return grid(
-        panels,
-        title=title if len(magnitudes) == 1 else f"{title}\n{pale}",
-        columns=len(magnitudes),
-    )
+    if len(magnitudes) > 1:
+        title += f"\npale: among the {count} largest of one kind only"
+    return grid(panels, title=title, columns=len(magnitudes))
 
 
 def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
     """How far the largest feature of each set stands out, and which features do, in which layers."""
     norms = [stats.norms(role) for role in stats.roles]
     quotients = {site: over_median(np.stack([n[site] for n in norms])) for site in norms[0]}
-    yield (
-        "largest_by_layer",
-        _by_layer(
-            names,
-            {site: values.max(axis=-1) for site, values in quotients.items()},
-            "the largest feature of each set and layer, times the median",
-            log=True,
-        ),
-    )
+    peaks_by_site = {site: values.max(axis=-1) for site, values in quotients.items()}
+    title = "the largest feature of each set and layer, times the median"
+    yield "largest_by_layer", _by_layer(names, peaks_by_site, title, log=True)
     kinds = np.array([role.partition("/")[0] for role in stats.roles])
     for site, values in quotients.items():
         peaks = values.mean(axis=0).max(axis=0)  # over sets, then layers
@@ -251,7 +242,7 @@ def _curves(roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float)
             site: [
                 *_pair_lines(by_kind(shares, kinds)),
                 *_halves_lines(halves_by_kind(halves, kinds)),
-                _chance_line(overlaps[site]),
+                Line("chance", [100 * overlaps[site].chance] * len(shares), 5, "dotted"),
             ]
             for site, (shares, halves) in sites.items()
         }
@@ -285,10 +276,6 @@ def _halves_lines(halves: Mapping[str, Float[np.ndarray, " L"]]) -> list[Line]:
         Line(name, (100 * shares).tolist(), len(KINDS) + KINDS.index(name.rpartition(" ")[2]))
         for name, shares in halves.items()
     ]
-
-
-def _chance_line(overlap: Overlap) -> Line:
-    return Line("chance", [100 * overlap.chance] * len(overlap.top), 5, "dotted")
 
 
 # Masks.

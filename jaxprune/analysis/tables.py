@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,10 @@ import numpy as np
 from jaxprune.analysis.magnitudes import over_median, rms
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.overlap import Overlap, largest
+from jaxprune.files import write_text
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
+from jaxprune.tables import csv_text
 
 TOP = 20  # rows a layer and site in largest.csv, bars in the pictures
 
@@ -39,9 +40,11 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
             rows.append((kind, language, tokens, layer, *map(_short, hidden)))
     np.savez(folder / "magnitudes.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     names = [str(j) for j in range(len(rows[0]) - 4)]
-    _write_csv(folder / "magnitudes.csv", ("kind", "language", "tokens", "layer", *names), rows)
+    write_text(
+        folder / "magnitudes.csv", csv_text(("kind", "language", "tokens", "layer", *names), rows)
+    )
     of = ("kind", "language", "layer", "site", "rank", "feature")
-    _write_csv(folder / "largest.csv", (*of, "norm", "rms", "norm_over_median"), tops)
+    write_text(folder / "largest.csv", csv_text((*of, "norm", "rms", "norm_over_median"), tops))
 
 
 def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
@@ -69,7 +72,9 @@ def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Ove
             rows.append((*pair, layer, site, overlap.features, *shares, "halves"))
     np.savez(folder / "overlap.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
-    _write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
+    write_text(
+        folder / "overlap.csv", csv_text((*of, "top_in_top", "top_in_bottom", "compared"), rows)
+    )
 
 
 def write_masks(folder: Path, masks: MaskOverlap) -> None:
@@ -88,7 +93,9 @@ def write_masks(folder: Path, masks: MaskOverlap) -> None:
         for a, b in masks.pairs
         for i, j in np.ndindex(*size.shape)
     ]
-    _write_csv(folder / "masks.csv", ("run_a", "run_b", "layer", "site", "iou", "chance"), rows)
+    write_text(
+        folder / "masks.csv", csv_text(("run_a", "run_b", "layer", "site", "iou", "chance"), rows)
+    )
 
 
 def _with_totals(counts: np.ndarray) -> np.ndarray:
@@ -99,10 +106,3 @@ def _with_totals(counts: np.ndarray) -> np.ndarray:
 
 def _short(value: Any) -> str:
     return f"{value:.6g}"
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

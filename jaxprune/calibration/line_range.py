@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ def line_range(meaning: str = "") -> Any:
     """The first and the last of some lines, as 300-499, counted from 0."""
     return rule(
         "the first and the last line, counted from 0, as 0-299",
-        lambda value: isinstance(value, str) and _bounds(value) is not None,
+        lambda value: isinstance(value, str) and operator.le(*_bounds(value)),
         meaning=meaning,
     )
 
@@ -34,10 +35,9 @@ def lines_of(
       InputError: no such range, or it ends behind the last line.
     """
     check(field, lines, line_range())
-    bounds = None if lines is None else _bounds(lines)
-    if bounds is None:
+    if lines is None:
         return texts
-    first, last = bounds
+    first, last = _bounds(lines)
     if last >= len(texts):
         raise InputError(
             f"{field}: got {lines!r}; {where} has {len(texts):,} lines; allowed: up to {len(texts) - 1}"
@@ -45,7 +45,7 @@ def lines_of(
     return texts[first : last + 1]
 
 
-def _bounds(lines: str) -> tuple[int, int] | None:
+def _bounds(lines: str) -> tuple[int, int]:
+    """The first and the last; (1, 0) of any other text."""
     found = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", lines)
-    first, last = map(int, found.groups()) if found else (1, 0)
-    return (first, last) if first <= last else None
+    return (int(found[1]), int(found[2])) if found else (1, 0)

@@ -5,7 +5,7 @@ has a module, which makes a Vega-Lite view; `render` draws it.
 """
 
 from jaxprune.charts.bars import bar_chart, column_chart
-from jaxprune.charts.changes import VERDICTS, Change, change_chart, verdict
+from jaxprune.charts.changes import VERDICTS, Change, change_chart, change_in_points, verdict
 from jaxprune.charts.chart import Chart
 from jaxprune.charts.heatmap import DIVERGING, heatmap
 from jaxprune.charts.intervals import Estimate, Series, interval_chart
@@ -24,6 +24,7 @@ __all__ = [
     "Series",
     "bar_chart",
     "change_chart",
+    "change_in_points",
     "check_system",
     "column_chart",
     "grid",

@@ -24,27 +24,16 @@ def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> 
         for name, value in bars
         if math.isfinite(value)
     ]
-    x = {
-        "field": "value",
-        "type": "quantitative",
-        "scale": {"domain": [0, most], "nice": False},
-        "axis": None,
-    }
+    x = theme.quantitative("value", (0, most), None)
     y = row_axis([row["name"] for row in rows])
     bar = {"type": "bar", "height": 16, "aria": False}
     value = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold", "aria": False}
+    whole = bar | {"color": theme.COLOURS["wash"]}
+    at_the_right = {"x": {"value": "width"}, "y": y, "text": {"field": "shown"}}
     layers = [
-        {
-            "name": "whole",
-            "mark": bar | {"color": theme.COLOURS["wash"]},
-            "encoding": {"x": x | {"field": "all"}, "y": y},
-        },
-        {"name": "bars", "mark": bar | {"color": theme.colour(0)}, "encoding": {"x": x, "y": y}},
-        {
-            "name": "values",
-            "mark": value,
-            "encoding": {"x": {"value": "width"}, "y": y, "text": {"field": "shown"}},
-        },
+        theme.layer("whole", whole, {"x": x | {"field": "all"}, "y": y}),
+        theme.layer("bars", bar | {"color": theme.colour(0)}, {"x": x, "y": y}),
+        theme.layer("values", value, at_the_right),
     ]
     height = theme.ROW * max(len(rows), 1)
     view = {"width": theme.WIDTH, "height": height, "data": {"values": rows}, "layer": layers}
@@ -57,7 +46,6 @@ def column_chart(
     title: str,
     limits: tuple[float, float],
     colour: int = 0,
-    y_title: str | None = None,
 ) -> Chart:
     """Upright bars on a log axis.
 
@@ -66,7 +54,6 @@ def column_chart(
       title: of the chart.
       limits: of the axis; bars begin at the first.
       colour: a number from 0, as that of a series.
-      y_title: of the axis.
     """
     low, high = limits
     rows = [
@@ -74,23 +61,13 @@ def column_chart(
         for name, value, pale in columns
         if math.isfinite(value) and value > low
     ]
-    x = {
-        "field": "name",
-        "type": "nominal",
-        "scale": {"domain": [name for name, *_ in columns], "padding": 0.1},
-        "axis": theme.name_axis(labelAngle=-90, labelColor=theme.COLOURS["faint"]),
-    }
-    y = {
-        "field": "value",
-        "type": "quantitative",
-        "scale": {"domain": [low, high], "nice": False, "type": "log"},
-        "axis": theme.number_axis(ticks(low, high, log=True), number, title=y_title),
-    }
+    names = theme.name_axis(labelAngle=-90, labelColor=theme.COLOURS["faint"])
+    x = theme.nominal("name", [name for name, *_ in columns], names, padding=0.1)
+    numbers = theme.number_axis(ticks(low, high, log=True), number, title=None)
+    y = theme.quantitative("value", limits, numbers, type="log")
     opacity = {"field": "opacity", "type": "quantitative", "scale": None, "legend": None}
-    bars = {
-        "name": "columns",
-        "mark": {"type": "bar", "color": theme.colour(colour), "aria": False},
-        "encoding": {"x": x, "y": y, "y2": {"field": "low"}, "opacity": opacity},
-    }
+    mark = {"type": "bar", "color": theme.colour(colour), "aria": False}
+    encoding = {"x": x, "y": y, "y2": {"field": "low"}, "opacity": opacity}
+    bars = theme.layer("columns", mark, encoding)
     size = {"width": _COLUMN * len(columns), "height": _HEIGHT}
     return Chart(title, {**size, "data": {"values": rows}, "layer": [bars]})

@@ -26,6 +26,14 @@ class Change(NamedTuple):
     significant: bool | None
 
 
+def change_in_points(
+    name: str, difference: float, interval: Sequence[float], significant: bool | None
+) -> Change:
+    """The change of a share, in percentage points."""
+    low, high = (100 * bound for bound in interval)
+    return Change(name, 100 * difference, low, high, significant)
+
+
 class Verdict(NamedTuple):
     """How a change is told: in words, as a mark of a chart, as a character, in two colours of the theme."""
 
@@ -63,13 +71,9 @@ def change_chart(changes: Sequence[Change], *, title: str, unit: str) -> Chart:
     """
     changes = [change for change in changes if all(map(math.isfinite, change[1:4]))]
     names = [change.name for change in changes]
-    low, high = limits([0.0, *(bound for change in changes for bound in change[1:4])])
-    x = {
-        "field": "difference",
-        "type": "quantitative",
-        "scale": {"domain": [low, high], "nice": False, "zero": False},
-        "axis": theme.number_axis(ticks(low, high), number, title=unit),
-    }
+    ends = limits([0.0, *(bound for change in changes for bound in change[1:4])])
+    axis = theme.number_axis(ticks(*ends), number, title=unit)
+    x = theme.quantitative("difference", ends, axis, zero=False)
     rows = [_row(change) for change in changes]
     layers = [stripes(names), _zero(), _whiskers(rows, names, x), _marks(rows, names, x)]
     layers.append(_values(rows, names))
@@ -86,12 +90,9 @@ def _row(change: Change) -> dict[str, Any]:
 
 
 def _zero() -> dict[str, Any]:
-    return {
-        "name": "zero",
-        "data": {"values": [{"difference": 0}]},
-        "mark": {"type": "rule", "color": theme.COLOURS["ink"], "aria": False},
-        "encoding": {"x": {"field": "difference", "type": "quantitative"}},
-    }
+    mark = {"type": "rule", "color": theme.COLOURS["ink"], "aria": False}
+    x = {"field": "difference", "type": "quantitative"}
+    return theme.layer("zero", mark, {"x": x}, [{"difference": 0}])
 
 
 def _by_kind(rows: Sequence[dict[str, Any]], attribute: str, **more: Any) -> dict[str, Any]:
@@ -105,48 +106,22 @@ def _by_kind(rows: Sequence[dict[str, Any]], attribute: str, **more: Any) -> dic
 
 
 def _whiskers(rows: list[dict[str, Any]], names: list[str], x: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": "whiskers",
-        "data": {"values": rows},
-        "mark": {"type": "rule", "strokeWidth": 2, "aria": False},
-        "encoding": {
-            "x": x | {"field": "low"},
-            "x2": {"field": "high"},
-            "y": row_axis(names),
-            "stroke": _ROW_COLOUR,
-        },
-    }
+    mark = {"type": "rule", "strokeWidth": 2, "aria": False}
+    across = {"x": x | {"field": "low"}, "x2": {"field": "high"}, "y": row_axis(names)}
+    return theme.layer("whiskers", mark, across | {"stroke": _ROW_COLOUR}, rows)
 
 
 def _marks(rows: list[dict[str, Any]], names: list[str], x: dict[str, Any]) -> dict[str, Any]:
     words = [kind.word for kind in VERDICTS.values()]
     legend = theme.legend([word for word in words if any(row["kind"] == word for row in rows)])
-    return {
-        "name": "marks",
-        "data": {"values": rows},
-        "mark": {"type": "point", "size": 72, "opacity": 1, "strokeWidth": 2},
-        "encoding": {
-            "x": x,
-            "y": row_axis(names),
-            "shape": _by_kind(rows, "shape", legend=legend),
-            "fill": _by_kind(rows, "fill", legend=legend),
-            "stroke": _by_kind(rows, "stroke", legend=legend),
-            "description": {"field": "said"},
-        },
-    }
+    mark = {"type": "point", "size": 72, "opacity": 1, "strokeWidth": 2}
+    told = {name: _by_kind(rows, name, legend=legend) for name in ("shape", "fill", "stroke")}
+    encoding = {"x": x, "y": row_axis(names), **told, "description": {"field": "said"}}
+    return theme.layer("marks", mark, encoding, rows)
 
 
 def _values(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     """The differences in figures, right of the plot."""
     mark = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold", "aria": False}
-    return {
-        "name": "values",
-        "data": {"values": rows},
-        "mark": mark,
-        "encoding": {
-            "x": {"value": "width"},
-            "y": row_axis(names),
-            "text": {"field": "shown"},
-            "fill": _ROW_COLOUR,
-        },
-    }
+    text = {"x": {"value": "width"}, "y": row_axis(names), "text": {"field": "shown"}}
+    return theme.layer("values", mark, text | {"fill": _ROW_COLOUR}, rows)

@@ -67,14 +67,15 @@ def heatmap(
     size = {"width": width * len(columns), "height": height * len(rows)}
     legend = _legend(colours, show, _STEPS[size["width"] >= _NARROW])
     cells = _cells(values, rows, columns, colours, show)
-    encoding = {"x": _column_axis(columns, width, x_title), "y": _row_axis(rows, row_names)}
+    y = theme.nominal("row", rows, theme.name_axis() if row_names else None)
+    encoding = {"x": _column_axis(columns, width, x_title), "y": y}
     layers = [_rectangles(colours, legend, gaps=has_text), *([_texts()] if has_text else [])]
     view = {**size, "data": {"values": cells}, "encoding": encoding, "layer": layers}
     return Chart(title, view)
 
 
 class _Colours(NamedTuple):
-    """What the colours of a map stand for: its ends, what is between them, and the scheme."""
+    """The scale of colours of a map: its ends, linear or logarithmic, and the scheme."""
 
     low: float
     high: float
@@ -135,7 +136,7 @@ def _ink(value: float, colours: _Colours) -> str:
 
 
 def _share(value: float, colours: _Colours) -> float:
-    """Where between the ends the colour of a value is, from 0 to 1."""
+    """The place of a value's colour between the ends, from 0 to 1."""
     low, high, _, _ = colours
     if colours.log:
         low, high, value = np.log([low, high, value])
@@ -148,20 +149,14 @@ def _rectangles(colours: _Colours, legend: dict[str, Any], *, gaps: bool) -> dic
     if gaps:
         mark |= {"stroke": theme.COLOURS["paper"], "strokeWidth": 1}
     colour = {"field": "value", "type": "quantitative", "scale": _scale(colours), "legend": legend}
-    encoding = {"color": colour, "description": {"field": "said"}}
-    return {"name": "cells", "mark": mark, "encoding": encoding}
+    return theme.layer("cells", mark, {"color": colour, "description": {"field": "said"}})
 
 
 def _texts() -> dict[str, Any]:
     """The layer of the values in the cells."""
-    return {
-        "name": "texts",
-        "mark": {"type": "text", "aria": False},
-        "encoding": {
-            "text": {"field": "shown"},
-            "fill": {"field": "ink", "type": "nominal", "scale": None},
-        },
-    }
+    ink = {"field": "ink", "type": "nominal", "scale": None}
+    encoding = {"text": {"field": "shown"}, "fill": ink}
+    return theme.layer("texts", {"type": "text", "aria": False}, encoding)
 
 
 def _scale(colours: _Colours) -> dict[str, Any]:
@@ -180,15 +175,6 @@ def _legend(colours: _Colours, show: Callable[[float], str], steps: int) -> dict
     return theme.labelled(values, show) | swatches | place
 
 
-def _row_axis(rows: Sequence[str], has_names: bool) -> dict[str, Any]:
-    return {
-        "field": "row",
-        "type": "nominal",
-        "scale": {"domain": list(rows)},
-        "axis": theme.name_axis() if has_names else None,
-    }
-
-
 def _column_axis(columns: Sequence[str], width: int, title: str | None) -> dict[str, Any]:
     """Names of the columns, turned where they are long; numbers are thinned out instead."""
     numbered = all(name.isdigit() for name in columns)
@@ -200,9 +186,4 @@ def _column_axis(columns: Sequence[str], width: int, title: str | None) -> dict[
         longest = max((len(name) for name in columns), default=1)
         step = -(-int(theme.CHARACTER * longest + 8) // width)
         axis["values"] = list(columns)[::step]
-    return {
-        "field": "column",
-        "type": "nominal",
-        "scale": {"domain": list(columns)},
-        "axis": axis,
-    }
+    return theme.nominal("column", columns, axis)

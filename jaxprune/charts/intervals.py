@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """What one system (a run, a calibration) reaches in each row (language)."""
+    """The estimates of one system (a run, a calibration) in each row (language)."""
 
     name: str
     values: Mapping[str, Estimate]
@@ -45,13 +45,9 @@ def interval_chart(
     """
     names = list(dict.fromkeys(name for one in series for name in one.values))
     bounds = [b for one in series for e in one.values.values() for b in e if b is not None]
-    low, high = limits([*bounds, *([] if chance is None else [chance])])
-    x = {
-        "field": "value",
-        "type": "quantitative",
-        "scale": {"domain": [low, high], "nice": False, "zero": False},
-        "axis": theme.number_axis(ticks(low, high), number, title=unit),
-    }
+    ends = limits([*bounds, *([] if chance is None else [chance])])
+    axis = theme.number_axis(ticks(*ends), number, title=unit)
+    x = theme.quantitative("value", ends, axis, zero=False)
     height = _STEP * len(series) + 10
     layers = [stripes(names), *([] if chance is None else [_chance(chance)])]
     for place, one in enumerate(series):
@@ -63,40 +59,21 @@ def interval_chart(
 
 def stripes(names: Sequence[str]) -> dict[str, Any]:
     """A layer behind the rows, every other one tinted; it brings the axis of their names."""
-    return {
-        "name": "stripes",
-        "data": {"values": [{"name": name} for name in names[::2]]},
-        "mark": {
-            "type": "rect",
-            "color": theme.COLOURS["ink"],
-            "fillOpacity": _TINT,
-            "aria": False,
-        },
-        "encoding": {"y": row_axis(names)},
-    }
+    rows = [{"name": name} for name in names[::2]]
+    mark = {"type": "rect", "color": theme.COLOURS["ink"], "fillOpacity": _TINT, "aria": False}
+    return theme.layer("stripes", mark, {"y": row_axis(names)}, rows)
 
 
 def row_axis(names: Sequence[str]) -> dict[str, Any]:
     """The vertical axis of named rows."""
-    return {
-        "field": "name",
-        "type": "nominal",
-        "scale": {"domain": list(names), "padding": 0},
-        "axis": theme.name_axis(),
-    }
+    return theme.nominal("name", names, theme.name_axis(), padding=0)
 
 
 def _chance(value: float) -> dict[str, Any]:
-    said = f"chance: {tenths(value)}"
-    return {
-        "name": "chance",
-        "data": {"values": [{"value": value, "said": said}]},
-        "mark": {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]},
-        "encoding": {
-            "x": {"field": "value", "type": "quantitative"},
-            "description": {"field": "said"},
-        },
-    }
+    row = {"value": value, "said": f"chance: {tenths(value)}"}
+    mark = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
+    x = {"field": "value", "type": "quantitative"}
+    return theme.layer("chance", mark, {"x": x, "description": {"field": "said"}}, [row])
 
 
 def _dots(one: Series, names: Sequence[str], x: dict[str, Any], offset: float) -> list[Any]:
@@ -108,26 +85,20 @@ def _dots(one: Series, names: Sequence[str], x: dict[str, Any], offset: float) -
     by_series = {"field": "series", "type": "nominal", "title": None, "legend": legend}
     colours = {"domain": list(names), "range": [theme.colour(i) for i in range(len(names))]}
     shapes = {"domain": list(names), "range": [theme.shape(i) for i in range(len(names))]}
+    offsets = {"yOffset": offset}
     rule = {"type": "rule", "strokeWidth": 2, "color": theme.colour(place), "aria": False}
+    across = {"x": x, "x2": {"field": "high"}, "y": y}
+    dot = {"type": "point", "filled": True, "size": 64, "opacity": 1}
+    encoding = {
+        "x": x,
+        "y": y,
+        "color": by_series | {"scale": colours},
+        "shape": by_series | {"scale": shapes},
+        "description": {"field": "said"},
+    }
     return [
-        {
-            "name": f"whiskers_{place}",
-            "data": {"values": whiskers},
-            "mark": rule | {"yOffset": offset},
-            "encoding": {"x": x, "x2": {"field": "high"}, "y": y},
-        },
-        {
-            "name": f"dots_{place}",
-            "data": {"values": points},
-            "mark": {"type": "point", "filled": True, "size": 64, "opacity": 1, "yOffset": offset},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "color": by_series | {"scale": colours},
-                "shape": by_series | {"scale": shapes},
-                "description": {"field": "said"},
-            },
-        },
+        theme.layer(f"whiskers_{place}", rule | offsets, across, whiskers),
+        theme.layer(f"dots_{place}", dot | offsets, encoding, points),
     ]
 
 

@@ -35,7 +35,6 @@ def line_chart(
     *,
     title: str,
     x_title: str,
-    y_title: str | None = None,
     log: bool = False,
     limits: tuple[float, float] | None = None,
     width: int = theme.WIDTH,
@@ -44,34 +43,23 @@ def line_chart(
 
     Args:
       lines: of equal length.
-      title: of the chart, with the unit of the vertical axis where `y_title` has it not.
-      x_title, y_title: of the axes.
+      title: of the chart, with the unit of the vertical axis.
+      x_title: of the horizontal axis.
       log: a logarithmic vertical axis; values of 0 or less are not drawn.
       limits: of the vertical axis; around the values by default.
       width: pixels of the whole chart.
     """
     ends = limits or scales.limits((v for one in lines for v in one.values), log=log)
     last = max((len(one.values) for one in lines), default=1) - 1
-    x, y = _x(last, x_title), _y(*ends, log, y_title)
+    x, y = _x(last, x_title), _y(ends, log)
     styles = _styles(lines, width)
     rows = [row for one in lines for row in _rows(one, log)]
-    curves = {
-        "name": "curves",
-        "data": {"values": rows},
-        "mark": {"type": "line", "strokeWidth": 2, "aria": False},
-        "encoding": {"x": x, "y": y, **styles},
-    }
-    points = {
-        "name": "points",
-        "data": {"values": [row for row in rows if row["value"] is not None]},
-        "mark": {"type": "point", "filled": True, "size": 20, "opacity": 1},
-        "encoding": {
-            "x": x,
-            "y": y,
-            "fill": styles["stroke"] | {"legend": None},
-            "description": {"field": "said"},
-        },
-    }
+    line = {"type": "line", "strokeWidth": 2, "aria": False}
+    curves = theme.layer("curves", line, {"x": x, "y": y, **styles}, rows)
+    point = {"type": "point", "filled": True, "size": 20, "opacity": 1}
+    coloured = {"fill": styles["stroke"] | {"legend": None}, "description": {"field": "said"}}
+    drawn = [row for row in rows if row["value"] is not None]
+    points = theme.layer("points", point, {"x": x, "y": y, **coloured}, drawn)
     view = {"width": width, "height": _HEIGHT, "layer": [curves, points]}
     return Chart(title, view, width)
 
@@ -79,22 +67,13 @@ def line_chart(
 def _x(last: int, title: str) -> dict[str, Any]:
     """The horizontal axis from 0 to the last place, with a label at up to eight of them."""
     labels = range(0, last + 1, math.ceil((last + 1) / 8) or 1)
-    return {
-        "field": "place",
-        "type": "quantitative",
-        "scale": {"domain": [0, max(last, 1)], "nice": False, "padding": 8},
-        "axis": theme.number_axis(labels, str, title=title, grid=False),
-    }
+    axis = theme.number_axis(labels, str, title=title, grid=False)
+    return theme.quantitative("place", (0, max(last, 1)), axis, padding=8)
 
 
-def _y(low: float, high: float, log: bool, title: str | None) -> dict[str, Any]:
-    scale = {"domain": [low, high], "nice": False, "zero": False}
-    return {
-        "field": "value",
-        "type": "quantitative",
-        "scale": scale | {"type": "log" if log else "linear"},
-        "axis": theme.number_axis(scales.ticks(low, high, log=log), number, title=title),
-    }
+def _y(ends: tuple[float, float], log: bool) -> dict[str, Any]:
+    axis = theme.number_axis(scales.ticks(*ends, log=log), number, title=None)
+    return theme.quantitative("value", ends, axis, zero=False, type="log" if log else "linear")
 
 
 def _rows(one: Line, log: bool) -> list[dict[str, Any]]:

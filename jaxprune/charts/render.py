@@ -140,7 +140,7 @@ def _colour(value: str) -> str:
 
 
 def _class(value: str) -> str:
-    """Of a group of marks the name of its layer, of axes and legends the part that they are."""
+    """The name of the layer of a group of marks; for axes and legends, which part they are."""
     words = value.split()
     named = [word.removesuffix("_marks") for word in words if word.endswith("_marks")]
     roles = [word for word in words if word.startswith(("role-axis", "role-legend", "role-title"))]

@@ -107,3 +107,27 @@ def legend(names: Sequence[str], width: float = WIDTH, **more: Any) -> dict[str,
     entry = CHARACTER * max(map(len, names), default=1) + 34
     columns = max(1, min(len(names), int(width / entry)))
     return {"orient": "top", "direction": "horizontal", "title": None, "columns": columns} | more
+
+
+def quantitative(
+    field: str, ends: tuple[float, float], axis: dict[str, Any] | None, **scale: Any
+) -> dict[str, Any]:
+    """A position that is a number of the data, between two ends."""
+    scale = {"domain": list(ends), "nice": False, **scale}
+    return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
+
+
+def nominal(
+    field: str, names: Sequence[str], axis: dict[str, Any] | None, **scale: Any
+) -> dict[str, Any]:
+    """A position that is one of some names."""
+    scale = {"domain": list(names), **scale}
+    return {"field": field, "type": "nominal", "scale": scale, "axis": axis}
+
+
+def layer(
+    name: str, mark: dict[str, Any], encoding: dict[str, Any], rows: Sequence[Any] | None = None
+) -> dict[str, Any]:
+    """A layer of a chart; its data are those of the chart, or rows of its own."""
+    data = {} if rows is None else {"data": {"values": rows}}
+    return {"name": name, **data, "mark": mark, "encoding": encoding}

@@ -2,9 +2,8 @@
 
 from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.evaluate import (
+    evaluate_all,
     evaluate_from_config,
-    evaluate_perplexity,
-    evaluate_task,
     facts,
     named_tasks,
     plain_texts,
@@ -14,17 +13,15 @@ from jaxprune.evaluation.evaluate import (
     translations,
 )
 from jaxprune.evaluation.folders import clear_folders
-from jaxprune.evaluation.identity import content_digests, identities
-from jaxprune.evaluation.records import TaskQuestions
+from jaxprune.evaluation.identity import Workload, content_digests, identities
 
 __all__ = [
     "EvaluateConfig",
-    "TaskQuestions",
+    "Workload",
     "clear_folders",
     "content_digests",
+    "evaluate_all",
     "evaluate_from_config",
-    "evaluate_perplexity",
-    "evaluate_task",
     "facts",
     "identities",
     "named_tasks",

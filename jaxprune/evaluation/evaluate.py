@@ -15,8 +15,8 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.folders import TAKEN, clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
-from jaxprune.evaluation.identity import IDENTITY, identities
-from jaxprune.evaluation.records import PerplexityResult, TaskQuestions, TaskResult
+from jaxprune.evaluation.identity import IDENTITY, Identity, Workload, identities
+from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
     Scored,
@@ -27,8 +27,9 @@ from jaxprune.evaluation.scoring import (
     texts,
 )
 from jaxprune.evaluation.summary import Result, print_summary
-from jaxprune.evaluation.tasks import Question, languages_of, load_task, questions
+from jaxprune.evaluation.tasks import Question, TaskQuestions, languages_of, load_task, questions
 from jaxprune.evaluation.translation import (
+    NEW_TOKENS,
     TRANSLATION,
     Sentences,
     evaluate_translation,
@@ -52,12 +53,12 @@ def evaluate_from_config(
 
     Args:
       config: validated.
-      workdir: gets a folder for each task (see `evaluate_task`), `perplexity/` and `translation/`. One appears when
+      workdir: gets a folder for each task (see `evaluate_all`), `perplexity/` and `translation/`. One appears when
         all of it is there; the same evaluation is made again.
       overwrite: replace the scores of another model, or of other questions or settings.
 
     Returns:
-      By folder, what its metrics.json holds.
+      The results by folder.
 
     Raises:
       InputError: anything in config, model or data that does not fit, or another evaluation's scores in a folder.
@@ -69,8 +70,8 @@ def evaluate_from_config(
         protocol=protocol_of(config),
         languages=codes, data=fields.data, rows=fields.rows, seed=config.seed,
     )  # fmt: skip
-    plain, sentences = plain_texts(config, codes), translations(config, codes)
-    asked = identities(tasks, plain, sentences, config)
+    workload = Workload(tasks, plain_texts(config, codes), translations(config, codes))
+    asked = identities(workload, config)
     if not asked:
         raise InputError(
             "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or "
@@ -81,29 +82,68 @@ def evaluate_from_config(
     scorer = scorer_of(model, config)
     if hosts.is_first():
         clear_folders(workdir, asked, model, overwrite)
-    about = facts(config, model)
-    results: dict[str, Result] = {
-        one.task.name: evaluate_task(scorer, one, workdir, about | {IDENTITY: asked[one.task.name]})
-        for one in tasks
-    }
-    if plain:
-        about_text = about | {"data": fields.perplexity, IDENTITY: asked[PERPLEXITY]}
-        results[PERPLEXITY] = evaluate_perplexity(scorer, plain, workdir, about_text)
-    if sentences:
-        generator = Generator(
-            model, dtype=config.dtype, mesh=scorer.mesh, progress=hosts.is_first()
-        )
-        about_sentences = about | {"data": fields.translation, IDENTITY: asked[TRANSLATION]}
-        results[TRANSLATION] = evaluate_translation(
-            generator, sentences, workdir, beams=fields.beams, about=about_sentences
-        )
+    results = evaluate_all(scorer, workload, config, workdir, facts(config, model), asked)
     if hosts.is_first():
         print_summary(results, workdir)
     return results
 
 
+def evaluate_all(
+    scorer: Scorer,
+    workload: Workload,
+    config: EvaluateConfig,
+    workdir: Path,
+    about: Mapping[str, Any],
+    asked: Mapping[str, Identity] | None = None,
+    *,
+    score: Scoring | None = None,
+    new_tokens: int = NEW_TOKENS,
+) -> dict[str, Result]:
+    """Evaluates a model and writes a folder for each task, for perplexity and for translation.
+
+    Args:
+      scorer: of the model.
+      workload: tasks, texts and sentences.
+      config: says how sentences are translated, and where texts and sentences are from.
+      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32 and
+        `rows` [rows] int32 (the place of each in its source), and `<task>/metrics.json`.
+      about: facts for every metrics.json, such as the model.
+      asked: identities for the metrics.json of all folders.
+      score: see `score_task`.
+      new_tokens: of a translation at most.
+
+    Returns:
+      The results by folder.
+    """
+    fields = config.evaluation
+
+    def about_folder(name: str, data: Mapping[str, str | None]) -> dict[str, Any]:
+        return {**about, **data, **({IDENTITY: asked[name]} if asked else {})}
+
+    results: dict[str, Result] = {}
+    for one in workload.tasks:
+        found = score_task(scorer, one, about_folder(one.task.name, {}), score)
+        write_folder(workdir, found.task, found.json(), found.scored)
+        results[found.task] = found
+    if workload.texts:
+        about_text = about_folder(PERPLEXITY, {"data": fields.perplexity})
+        measured = measure_perplexity(scorer, workload.texts, about_text)
+        write_folder(workdir, PERPLEXITY, measured.json(), {})
+        results[PERPLEXITY] = measured
+    if workload.sentences:
+        results[TRANSLATION] = evaluate_translation(
+            Generator(scorer.model, dtype=config.dtype, mesh=scorer.mesh, progress=scorer.progress),
+            workload.sentences,
+            workdir,
+            beams=fields.beams,
+            max_new_tokens=new_tokens,
+            about=about_folder(TRANSLATION, {"data": fields.translation}),
+        )
+    return results
+
+
 def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> dict[str, str]:
-    """By language the text whose perplexity `config.evaluation` has measured; none where it has none."""
+    """The text by language whose perplexity `config.evaluation` has measured; empty where it has none."""
     fields = config.evaluation
     if fields.perplexity is None:
         return {}
@@ -111,13 +151,13 @@ def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> dict[str, st
 
 
 def named_tasks(config: EvaluateConfig) -> list[str]:
-    """What `evaluation.tasks` names: ready tasks, or .toml files."""
+    """The names in `evaluation.tasks`: of ready tasks, or .toml files."""
     names = config.evaluation.tasks.split(",")
     return [name.strip() for name in names if name.strip()]
 
 
 def translations(config: EvaluateConfig, codes: Sequence[str] | None) -> dict[str, Sentences]:
-    """By language what `config.evaluation` has translated, if anything, with demonstrations of `config.calibration`."""
+    """The sentences by language that `config.evaluation` has translated; empty where it has none."""
     fields, calibration = config.evaluation, config.calibration
     if fields.translation is None:
         return {}
@@ -156,7 +196,7 @@ def scorer_of(model: Model, config: EvaluateConfig) -> Scorer:
 
 
 def facts(config: EvaluateConfig, model: Model) -> dict[str, Any]:
-    """What every metrics.json tells of its run, with a digest of the model that is scored."""
+    """Facts for every metrics.json of a run, with a digest of the model that is scored."""
     about = {key: getattr(config, key) for key in ("model", "revision", "dtype", "seed")}
     about[MODEL_DIGEST] = model.source.fingerprint.digest
     return about | {"environment": environment(device_mesh(config.mesh.data, config.mesh.model))}
@@ -203,24 +243,6 @@ def read_tasks(
     return read
 
 
-def evaluate_task(
-    scorer: Scorer,
-    task_questions: TaskQuestions,
-    workdir: Path,
-    about: Mapping[str, Any],
-    score: Scoring | None = None,
-) -> TaskResult:
-    """`score_task`, written down.
-
-    Args:
-      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32 and
-        `rows` [rows] int32 (the place of each in its source), and `<task>/metrics.json`.
-    """
-    result = score_task(scorer, task_questions, about, score)
-    write_folder(workdir, result.task, result.json(), result.scored)
-    return result
-
-
 def score_task(
     scorer: Scorer,
     task_questions: TaskQuestions,
@@ -232,7 +254,7 @@ def score_task(
     Args:
       scorer: of the model.
       task_questions: the questions.
-      about: what else metrics.json tells, such as the model.
+      about: facts for metrics.json, such as the model.
       score: in place of `scoring.question_scores`: (language, questions, protocol, name) → scores.
 
     Raises:
@@ -260,15 +282,6 @@ def score_task(
         scored=scored,
     )
     scorer.model.source.fingerprint.check_unchanged()
-    return result
-
-
-def evaluate_perplexity(
-    scorer: Scorer, by_language: Mapping[str, str], workdir: Path, about: Mapping[str, Any]
-) -> PerplexityResult:
-    """`measure_perplexity`, which goes to `<workdir>/perplexity/metrics.json`."""
-    result = measure_perplexity(scorer, by_language, about)
-    write_folder(workdir, PERPLEXITY, result.json(), {})
     return result
 
 

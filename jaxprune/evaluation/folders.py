@@ -11,13 +11,13 @@ import numpy as np
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.identity import Identity
+from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
 from jaxprune.ledger import MODEL_DIGEST, PROGRESS, difference, read_score_origin
 from jaxprune.runs import OUTPUTS
 
-METRICS = "metrics.json"
 # What others write in a workdir, which no task may be called like.
 TAKEN = (*OUTPUTS, PROGRESS, "analysis", "compare")
 
@@ -28,7 +28,7 @@ def clear_folders(
     model: Model,
     overwrite: bool = False,
 ) -> None:
-    """Takes away what another evaluation left, which would pass for this one's; scores of the same one stay.
+    """Removes the scores of another evaluation, which would pass for this one's; scores of the same one stay.
 
     Args:
       asked: by folder what the model is asked; None where whatever was asked before may be replaced.
@@ -43,15 +43,15 @@ def clear_folders(
     for name, identity in asked.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         file = workdir / name / METRICS
-        there = _there(file, is_replaced=overwrite or identity is None)
-        is_model = there.get(MODEL_DIGEST) in (None, model.source.fingerprint.digest)
+        written = _read(file, is_replaced=overwrite or identity is None)
+        is_model = written.get(MODEL_DIGEST) in (None, model.source.fingerprint.digest)
         if not overwrite and not is_model:
             raise InputError(
                 f"--workdir: {file} has the scores of another model; allowed: --overwrite (replaces them), "
                 "or another folder"
             )
-        differs = None if identity is None else difference(there.get("identity", {}), identity)
-        if there and differs and not overwrite:
+        differs = None if identity is None else difference(written.get("identity", {}), identity)
+        if written and differs and not overwrite:
             raise InputError(
                 f"--workdir: {file} has the scores of another evaluation, with {differs}; "
                 "allowed: --overwrite (replaces them), or another folder"
@@ -63,8 +63,8 @@ def clear_folders(
     workdir.mkdir(parents=True, exist_ok=True)
 
 
-def _there(file: Path, *, is_replaced: bool) -> Mapping[str, Any]:
-    """What a metrics.json tells; of one that is broken and replaced, nothing."""
+def _read(file: Path, *, is_replaced: bool) -> Mapping[str, Any]:
+    """Model and identity in a metrics.json; empty for one that is broken and will be replaced."""
     folder = file.parent
     if (folder / sealed.TABLE).is_file() and METRICS not in sealed.table(folder):
         raise InputError(

@@ -1,16 +1,16 @@
-"""The content of an evaluation → its identity: two evaluations with equal identities are one."""
+"""The identity of an evaluation: everything that a model is asked, by content and by name."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jaxprune.evaluation.config import EvaluateConfig
-from jaxprune.evaluation.records import TaskQuestions
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.tasks import Option
+from jaxprune.evaluation.tasks import Option, TaskQuestions
 from jaxprune.evaluation.translation import TRANSLATION, Sentences
 
 Identity = dict[str, str | int]
@@ -19,30 +19,36 @@ IDENTITY = "identity"
 _CONTENT = "content "
 
 
-def identities(
-    tasks: Iterable[TaskQuestions],
-    texts: Mapping[str, str],
-    sentences: Mapping[str, Sentences],
-    config: EvaluateConfig,
-) -> dict[str, Identity]:
-    """The identity of each evaluation, by the folder of its scores.
+@dataclass(frozen=True)
+class Workload:
+    """All that a model is evaluated on: tasks, and by language texts and sentences; empty for none."""
 
-    Args:
-      tasks: with their questions.
-      texts: plain text by language, whose perplexity is measured; empty for none.
-      sentences: by language, to be translated; empty for none.
-      config: validated.
-    """
+    tasks: Sequence[TaskQuestions]
+    texts: Mapping[str, str]
+    sentences: Mapping[str, Sentences]
+
+    def of(self, languages: Mapping[str, Sequence[str]]) -> Workload:
+        """A part of it: some languages, by the folder of their scores."""
+        return Workload(
+            [one.of(languages[one.task.name]) for one in self.tasks if one.task.name in languages],
+            {code: self.texts[code] for code in languages.get(PERPLEXITY, ())},
+            {code: self.sentences[code] for code in languages.get(TRANSLATION, ())},
+        )
+
+
+def identities(workload: Workload, config: EvaluateConfig) -> dict[str, Identity]:
+    """The identity of everything that a model is asked, by the folder of its scores."""
     dtype = config.dtype
-    asked = {one.task.name: _of_task(one, dtype) for one in tasks}
-    if texts:
-        asked[PERPLEXITY] = {"dtype": dtype, **_by_language("characters", texts)}
-    if sentences:
-        asked[TRANSLATION] = _of_translation(sentences, config.evaluation.beams, dtype)
+    asked = {one.task.name: of_task(one, dtype) for one in workload.tasks}
+    if workload.texts:
+        asked[PERPLEXITY] = of_texts(workload.texts, dtype)
+    if workload.sentences:
+        asked[TRANSLATION] = of_translation(workload.sentences, config.evaluation.beams, dtype)
     return asked
 
 
-def _of_task(asked: TaskQuestions, dtype: str) -> Identity:
+def of_task(asked: TaskQuestions, dtype: str) -> Identity:
+    """The identity of the questions of a task."""
     by_language = {
         code: [[question.row, question.label, *map(_option, question.options)] for question in rows]
         for code, rows in asked.languages.items()
@@ -50,7 +56,13 @@ def _of_task(asked: TaskQuestions, dtype: str) -> Identity:
     return {"protocol": asked.protocol, "dtype": dtype, **_by_language("rows", by_language)}
 
 
-def _of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -> Identity:
+def of_texts(texts: Mapping[str, str], dtype: str) -> Identity:
+    """The identity of plain text by language, whose perplexity is measured."""
+    return {"dtype": dtype, **_by_language("characters", texts)}
+
+
+def of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) -> Identity:
+    """The identity of sentences by language that are translated."""
     first = next(iter(languages.values()))
     how: Identity = {"target": first.target, "shots": len(first.demonstrations), "beams": beams}
     texts = {code: [*one.pairs, *one.demonstrations] for code, one in languages.items()}
@@ -58,7 +70,7 @@ def _of_translation(languages: Mapping[str, Sentences], beams: int, dtype: str) 
 
 
 def content_digests(identity: Identity) -> dict[str, str]:
-    """SHA-256 by language of the content of an evaluation."""
+    """SHA-256 of all that is asked, by language."""
     return {
         name.removeprefix(_CONTENT): str(digest)
         for name, digest in identity.items()

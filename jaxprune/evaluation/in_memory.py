@@ -14,13 +14,12 @@ from jaxprune.evaluation.comparison import (
     Evaluated,
     EvaluatedRun,
     Sides,
-    TextFigures,
     comparison_of,
     open_run,
 )
 from jaxprune.evaluation.config import EvaluationFields
 from jaxprune.evaluation.evaluate import measure_perplexity, read_tasks, score_task
-from jaxprune.evaluation.records import Evaluation, TaskResult
+from jaxprune.evaluation.results import Evaluation, TaskResult
 from jaxprune.evaluation.scoring import Scorer, texts
 from jaxprune.files import to_json
 from jaxprune.hf import Model, check_model
@@ -154,19 +153,15 @@ def _path(what: str, value: str | Path) -> str:
 
 
 def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
-    """What is compared of an evaluation, in memory or in a workdir."""
+    """An evaluation in memory or in a workdir, as it is compared."""
     if not isinstance(given, Evaluation):
         if not isinstance(given, str | Path):
             raise refusal(side, given, "what jaxprune.evaluate returned, or a workdir")
         return open_run(Path(given).expanduser())
-    texts = {} if given.perplexity is None else given.perplexity.languages
     return EvaluatedRun(
         name=given.model,
         tasks={name: _evaluated(result) for name, result in given.tasks.items()},
-        perplexity={
-            code: TextFigures(one.tokens, one.perplexity, one.by_window)
-            for code, one in texts.items()
-        },
+        perplexity={} if given.perplexity is None else given.perplexity.languages,
         folder=None,
     )
 

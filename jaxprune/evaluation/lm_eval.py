@@ -116,7 +116,7 @@ class JaxpruneLM(TemplateLM):
 
     @property
     def prefix_token_id(self) -> int:
-        """What stands in place of an empty context: BOS, or EOS where there is none.
+        """The token in place of an empty context: BOS, or EOS where there is none.
 
         Raises:
           InputError: the tokenizer has neither.
@@ -156,7 +156,7 @@ class JaxpruneLM(TemplateLM):
         return str(self.tokenizer.name_or_path).replace("/", "__")
 
     def get_model_info(self) -> dict[str, Any]:
-        """What the harness writes into its results about the model."""
+        """Facts on the model, which the harness writes into its results."""
         size, dtype = self._scorer.model.size, self._scorer.dtype
         return {**self._about, "model_num_parameters": size, "model_dtype": dtype}
 
@@ -220,7 +220,7 @@ class JaxpruneLM(TemplateLM):
     # Generation.
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """What the model writes after each context, greedily or by beam search, up to a text of `until`.
+        """Generates a text after each context, greedily or by beam search, up to a text of `until`.
 
         Raises:
           InputError: settings of sampling, unknown ones or such of another kind; no room for a context.

@@ -41,7 +41,7 @@ from jaxprune.evaluation.scoring import (
     Scorer,
     encode_questions,
     option_scores,
-    plant,
+    pack_forests,
     slices,
 )
 from jaxprune.evaluation.tasks import Question
@@ -204,7 +204,9 @@ def _scores(
         [2 * token + flag for token, flag in zip(tokens, flags, strict=True)]
         for tokens, flags in zip(encoded.sequences, is_moved, strict=True)
     ]
-    passes = [part for forest in plant(coded, encoded.starts) for part in scorer.passes(forest)]
+    passes = [
+        part for forest in pack_forests(coded, encoded.starts) for part in scorer.passes(forest)
+    ]
     sums = np.zeros((len(pairs), len(coded)))
     tokens = len(pairs) * sum(len(forest.tokens) * forest.seen for forest in passes)
     steps = len(passes) * _steps(scorer, pairs)
@@ -221,7 +223,7 @@ def _scores(
 def _shift(
     scorer: Scorer, vectors: Vectors, language: str, target: str, name: str
 ) -> Float[np.ndarray, "L D"]:
-    """What the first projection adds and the second takes away."""
+    """The vector that the first projection adds and the second subtracts."""
     config = scorer.model.config
     for code in (language, target):
         if code not in vectors:
@@ -237,7 +239,7 @@ def _shift(
 def _is_moved(
     scorer: Scorer, questions: Sequence[Question], encoded: Encoded, name: str
 ) -> list[list[bool]]:
-    """Which tokens of each option are moved: those with a character of the row's own text."""
+    """The tokens of each option that are moved: those with a character of the row's own text."""
     tokenizer = scorer.model.tokenizer
     if not tokenizer.is_fast:
         raise InputError(f"{name}: the tokenizer does not say which characters a token stands for")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxprune.evaluation.records import PerplexityResult, TaskResult
+from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TranslationResult, translation_lines
 from jaxprune.tables import NONE, columns, count, fraction, interval, percent, seconds

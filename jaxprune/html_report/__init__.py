@@ -2,7 +2,7 @@
 
 from jaxprune.html_report.figure import charts_row, verdict_mark
 from jaxprune.html_report.markup import Markup, join, tag
-from jaxprune.html_report.page import Section, page, write_page
+from jaxprune.html_report.page import Section, fact_list, page, write_page
 from jaxprune.html_report.tables import table
 from jaxprune.html_report.write import FILE, write_report
 
@@ -11,6 +11,7 @@ __all__ = [
     "Markup",
     "Section",
     "charts_row",
+    "fact_list",
     "join",
     "page",
     "table",

@@ -11,6 +11,7 @@ from jaxprune.charts import (
     Estimate,
     Series,
     change_chart,
+    change_in_points,
     interval_chart,
     verdict,
 )
@@ -21,32 +22,21 @@ from jaxprune.evaluation.comparison import (
     MeanComparison,
     PerplexityComparison,
     TaskComparison,
+    change_cells,
+    percent_cells,
     probability_table,
+    rankc_cells,
 )
-from jaxprune.evaluation.scoring import LanguageAccuracy, RankC
+from jaxprune.evaluation.metrics_json import MetricsFile
 from jaxprune.html_report.figure import charts_row, verdict_mark
-from jaxprune.html_report.files import ScoredRankC, ScoredTask
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import AFTER, BEFORE
 from jaxprune.html_report.tables import table
-from jaxprune.tables import (
-    NONE,
-    count,
-    fraction,
-    fractions,
-    interval,
-    number,
-    p_value,
-    percent,
-    point_interval,
-    points,
-)
+from jaxprune.tables import count, fraction, fractions, interval, number, p_value, percent, points
 
 _TESTED = ("better", "worse", "unclear")
 _UNIT = "accuracy, %"
-
-Figures = Mapping[str, LanguageComparison | MeanComparison]
 
 
 def _percents(value: float, bounds: Sequence[float]) -> Estimate:
@@ -56,34 +46,34 @@ def _percents(value: float, bounds: Sequence[float]) -> Estimate:
 # One run.
 
 
-def task_section(task: str, metrics: ScoredTask, options: int | None) -> Section:
+def task_section(task: str, metrics: MetricsFile, options: int | None) -> Section:
     """Accuracy and RankC of a task that is scored, whose rows have so many options."""
-    figures = metrics.languages
-    accuracy = {
-        code: _percents(figure.accuracy, figure.interval) for code, figure in figures.items()
-    }
-    series = [Series("accuracy", accuracy)]
-    charts = [interval_chart(series, title="Accuracy", unit=_UNIT, chance=_chance(options))]
-    if consistency := _consistency("RankC", {c: figure.rankc for c, figure in figures.items()}):
-        charts.append(_rankc_chart([consistency]))
+    figures = metrics["languages"]
+    accuracy = {c: _percents(one["accuracy"], one["interval"]) for c, one in figures.items()}
+    rankc = {code: one.get("rankc") or {} for code, one in figures.items()}
+    charts = [
+        _accuracy_chart([Series("accuracy", accuracy)], options),
+        *_rankc_charts({"RankC": {code: one.get("corrected") for code, one in rankc.items()}}),
+    ]
     header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
     header += ["RankC official", "probability, %"]
-    gaps = metrics.gap_to_english or {}
+    gaps = metrics.get("gap_to_english") or {}
     rows = [
         [
             code,
-            figure.rows,
-            percent(figure.accuracy),
-            interval(figure.interval),
-            percent(figure.f1),
+            figure.get("rows"),
+            percent(figure["accuracy"]),
+            interval(figure["interval"]),
+            percent(figure.get("f1")),
             percent(gaps.get(code)),
-            *_rankc_cells(figure.rankc),
-            percent(figure.probability, 2),
+            fraction(rankc[code].get("corrected")),
+            fraction(rankc[code].get("official")),
+            percent(figure.get("probability"), 2),
         ]
         for code, figure in figures.items()
     ]
     body = join(
-        _about_task(metrics.protocol, options),
+        _about_task(metrics.get("protocol"), options),
         charts_row(*charts),
         table(header, rows, caption=f"{task} by language"),
     )
@@ -98,54 +88,39 @@ _ABOUT = (
 
 
 def _about_task(protocol: object, options: int | None) -> Markup | None:
-    """How it was asked, and what guessing reaches."""
+    """How the task was asked, and the accuracy of guessing."""
     parts: list[object] = ["Protocol ", tag("code", protocol), ". "] if protocol else []
     if options:
         parts.append(f"Chance, one of {options} options: {percent(1 / options)}%, the dashed line.")
     return tag("p", *parts, class_="note") if parts else None
 
 
-def _chance(options: int | None) -> float | None:
-    """Percent of rows that guessing gets right."""
-    return 100 / options if options else None
+def _accuracy_chart(series: Sequence[Series], options: int | None) -> Chart:
+    chance = 100 / options if options else None
+    return interval_chart(series, title="Accuracy", unit=_UNIT, chance=chance)
 
 
-def _rankc_cells(rankc: RankC | ScoredRankC | None) -> tuple[str, str]:
-    """Corrected and official."""
-    return (fraction(rankc.corrected), fraction(rankc.official)) if rankc else (NONE, NONE)
-
-
-def _consistency(name: str, by_language: Mapping[str, RankC | ScoredRankC | None]) -> Series | None:
+def _rankc_charts(by_series: Mapping[str, Mapping[str, float | None]]) -> list[Chart]:
+    """One chart of RankC by series and language; none where no language has a value."""
     values = {
-        code: Estimate(rankc.corrected)
-        for code, rankc in by_language.items()
-        if rankc is not None and rankc.corrected is not None
+        name: {code: Estimate(rankc) for code, rankc in by_language.items() if rankc is not None}
+        for name, by_language in by_series.items()
     }
-    return Series(name, values) if values else None
+    series = [Series(name, estimates) for name, estimates in values.items() if estimates]
+    title = "Consistency with English"
+    return [interval_chart(series, title=title, unit="RankC")] if series else []
 
 
-def _rankc_chart(series: Sequence[Series]) -> Chart:
-    return interval_chart(series, title="Consistency with English", unit="RankC")
-
-
-def task_lines(scored: Mapping[str, ScoredTask]) -> Markup:
-    """Of every task of a run: means and the worst language."""
-    rows = [
-        [
-            task,
-            percent(metrics.mean),
-            percent(metrics.mean_non_english),
-            _worst(metrics.worst),
-        ]
-        for task, metrics in scored.items()
-    ]
+def task_lines(scored: Mapping[str, MetricsFile]) -> Markup:
+    """Means and the worst language of every task of a run."""
+    rows = []
+    for task, metrics in scored.items():
+        means = (percent(metrics.get("mean")), percent(metrics.get("mean_non_english")))
+        worst = metrics.get("worst")
+        lowest = f"{worst['language']} {percent(worst['accuracy'])}" if worst else None
+        rows.append([task, *means, lowest])
     header = ["task", "mean accuracy, %", "mean non-en, %", "worst language, %"]
-    means = table(header, rows, caption="means of every task")
-    return join(means, tag("p", _ABOUT, class_="note"))
-
-
-def _worst(worst: LanguageAccuracy | None) -> str | None:
-    return f"{worst.language} {percent(worst.accuracy)}" if worst else None
+    return join(table(header, rows, caption="means of every task"), tag("p", _ABOUT, class_="note"))
 
 
 # Two runs.
@@ -154,31 +129,23 @@ def _worst(worst: LanguageAccuracy | None) -> str | None:
 def comparison_section(task: str, comparison: TaskComparison, options: int | None) -> Section:
     """A task of a comparison, whose rows have so many options."""
     figures = comparison.languages
-    sides = ((BEFORE, "a"), (AFTER, "b"))
-    accuracy = [
-        Series(name, {
-            code: _percents(
-                getattr(figure.accuracy, side), getattr(figure.accuracy_interval, side)
-            )
-            for code, figure in figures.items()
-        })
-        for name, side in sides
-    ]  # fmt: skip
+    accuracy, rankc = [], {}
+    for name, side in ((BEFORE, "a"), (AFTER, "b")):
+        estimates = {
+            code: _percents(getattr(one.accuracy, side), getattr(one.accuracy_interval, side))
+            for code, one in figures.items()
+        }
+        accuracy.append(Series(name, estimates))
+        rankc[name] = {
+            code: getattr(one.rankc, side).corrected if one.rankc else None
+            for code, one in figures.items()
+        }
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
     charts = [
         change_chart(_changes(comparison), title="Change in accuracy", unit=unit),
-        interval_chart(accuracy, title="Accuracy", unit=_UNIT, chance=_chance(options)),
+        _accuracy_chart(accuracy, options),
+        *_rankc_charts(rankc),
     ]
-    of_side = {
-        name: {
-            code: getattr(figure.rankc, side) if figure.rankc else None
-            for code, figure in figures.items()
-        }
-        for name, side in sides
-    }
-    consistency = [one for name in of_side if (one := _consistency(name, of_side[name]))]
-    if consistency:
-        charts.append(_rankc_chart(consistency))
     body = join(
         _about_task(comparison.protocol, options),
         charts_row(*charts),
@@ -190,12 +157,10 @@ def comparison_section(task: str, comparison: TaskComparison, options: int | Non
 
 
 def _changes(comparison: TaskComparison) -> list[Change]:
-    changes = []
-    figures: Figures = {**comparison.languages, **comparison.means}
-    for name, figure in figures.items():
-        low, high = (100 * bound for bound in figure.interval)
-        changes.append(Change(name, 100 * figure.difference, low, high, figure.significant))
-    return changes
+    return [
+        change_in_points(name, figure.difference, figure.interval, figure.significant)
+        for name, figure in comparison.figures.items()
+    ]
 
 
 def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
@@ -204,8 +169,7 @@ def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
     header += [*two, *two, *two, *two, "rows"]
     groups = [("", 1), ("accuracy, %", 2), ("change", 3), ("p", 3), ("RankC", 2)]
     groups += [("behind en", 2), ("F1, %", 2), ("RankC official", 2), ("", 1)]
-    rows = [_comparison_row(code, figure) for code, figure in comparison.languages.items()]
-    rows += [_comparison_row(name, figure) for name, figure in comparison.means.items()]
+    rows = [_comparison_row(name, figure) for name, figure in comparison.figures.items()]
     return table(header, rows, caption=f"{task}: what changed by language", groups=groups)
 
 
@@ -220,28 +184,24 @@ def _probability_table(task: str, comparison: TaskComparison) -> Markup | None:
 
 
 def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> list[object]:
-    p, kind = figure.p, verdict(figure.difference, figure.significant)
-    language = figure if isinstance(figure, LanguageComparison) else None
-    gap, f1, rankc = (
-        (getattr(language, key, None) or (None, None)) for key in ("gap_to_english", "f1", "rankc")
-    )
-    corrected, official = zip(*map(_rankc_cells, rankc), strict=True)
-
-    def coloured(text: str | None) -> Markup:
-        return tag("span", text, class_=kind)
-
+    kind = verdict(figure.difference, figure.significant)
+    before, after, change, bounds, bootstrap = change_cells(figure)
+    corrected, official = rankc_cells(figure)
     return [
         name,
-        *map(percent, figure.accuracy),
-        coloured(points(figure.difference)),
-        point_interval(figure.interval),
-        coloured(VERDICTS[kind].word) if kind in _TESTED else None,
-        *(p_value(test) for test in (p.holm, p.mcnemar, p.bootstrap)),
+        before,
+        after,
+        tag("span", change, class_=kind),
+        bounds,
+        tag("span", VERDICTS[kind].word, class_=kind) if kind in _TESTED else None,
+        p_value(figure.p.holm),
+        p_value(figure.p.mcnemar),
+        bootstrap,
         *corrected,
-        *map(percent, gap),
-        *map(percent, f1),
+        *percent_cells(figure.gap_to_english),
+        *percent_cells(figure.f1),
         *official,
-        language and language.rows,
+        figure.rows,
     ]
 
 
@@ -255,7 +215,7 @@ def _about(method: ComparisonMethod) -> str:
 
 
 def _partial(figures: Mapping[str, LanguageComparison]) -> list[str]:
-    """Languages of which the runs have not the same rows."""
+    """Notes on the languages in which the runs do not have the same rows."""
     return [
         f"{code}: {count(figure.rows)} rows are in both runs and count ({BEFORE} has "
         f"{count(figure.rows_a)}, {AFTER} {count(figure.rows_b)})."
@@ -265,7 +225,7 @@ def _partial(figures: Mapping[str, LanguageComparison]) -> list[str]:
 
 
 def verdicts(comparison: Comparison, options: Mapping[str, int]) -> Markup:
-    """Of every task, which languages got better, which worse, which neither: the answer in a glance.
+    """The languages of every task that got better, worse, or neither: the answer in a glance.
 
     Args:
       comparison: of two runs.
@@ -295,19 +255,17 @@ def _perplexities(by_language: Mapping[str, PerplexityComparison]) -> Markup:
 
 
 def _verdict(task: str, comparison: TaskComparison, options: int | None) -> Markup:
-    by_kind: dict[str, list[Markup]] = {kind: [] for kind in _TESTED}
+    by_kind: dict[str, list[object]] = {kind: [] for kind in _TESTED}
     figures = comparison.languages
     for code in sorted(figures, key=lambda code: -figures[code].difference):
         figure = figures[code]
         change = tag("span", tag("b", code), " ", points(figure.difference), class_="chip")
-        by_kind[verdict(figure.difference, figure.significant)].append(change)
+        by_kind[verdict(figure.difference, figure.significant)] += [change, " "]
     lines = []
     for kind, chips in by_kind.items():
-        none = tag("span", "none", class_="faint")
-        spaced = [part for chip in chips for part in (chip, " ")]
         lines += [
             tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind),
-            tag("dd", *(spaced or [none])),
+            tag("dd", *(chips or [tag("span", "none", class_="faint")])),
         ]
     means = ", ".join(f"{name} {points(m.difference)}" for name, m in comparison.means.items())
     chance = f"; chance is {percent(1 / options)}%" if options else ""

@@ -9,22 +9,21 @@ from jaxprune.evaluation.comparison import (
     Comparison,
     ComparisonMethod,
     LanguageComparison,
-    LanguageFigures,
     MeanComparison,
     PerplexityComparison,
     TaskComparison,
     comparison_method,
+    perplexity_rows,
 )
+from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
-from jaxprune.html_report.files import RunFiles, ScoredTask
+from jaxprune.html_report.files import RunFiles
 from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs import Measured, model_card
 from jaxprune.tables import (
     as_code,
     count,
-    fraction,
-    fractions,
     interval,
     number,
     percent,
@@ -80,7 +79,7 @@ def _measured(run: RunFiles, against: Comparison | None) -> Measured:
     perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
     lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
     accuracy = {
-        task: {language: figure.accuracy for language, figure in scored.languages.items()}
+        task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}
         for task, scored in run.scored.items()
     }
     return Measured(lines, accuracy)
@@ -100,18 +99,19 @@ def _about(method: ComparisonMethod, *, compared: bool) -> str:
 
 
 def _task(
-    task: str, scored: ScoredTask, compared: TaskComparison | None, options: int | None
+    task: str, scored: MetricsFile, compared: TaskComparison | None, options: int | None
 ) -> Iterator[str]:
     yield from (f"### {as_code(task)}", "")
-    facts = [f"Protocol {as_code(scored.protocol)}."] if scored.protocol else []
+    protocol = scored.get("protocol")
+    facts = [f"Protocol {as_code(str(protocol))}."] if protocol else []
     facts += [f"Guessing reaches {percent(1 / options)}%."] if options else []
     if facts:
         yield from (" ".join(facts), "")
     if compared is None:
         header = ["language", "rows", "pruned", "95% interval"]
         rows = [
-            [language, count(figure.rows or 0), percent(figure.accuracy), interval(figure.interval)]
-            for language, figure in scored.languages.items()
+            [code, count(one.get("rows", 0)), percent(one["accuracy"]), interval(one["interval"])]
+            for code, one in scored["languages"].items()
         ]
     else:
         sides = ["dense", "interval", "pruned", "interval"]
@@ -144,10 +144,7 @@ def _perplexity(
         return
     if compared:
         header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval"]
-        rows = [
-            [code, count(one.tokens), *map(number, one.perplexity), fraction(one.ratio), fractions(one.interval)]
-            for code, one in compared.items()
-        ]  # fmt: skip
+        rows = perplexity_rows(compared)
     else:
         header = ["language", "tokens", "pruned"]
         rows = [

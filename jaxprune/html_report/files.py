@@ -1,19 +1,17 @@
-"""What a report reads of a workdir. Every part may be missing; a part that is there must be whole."""
+"""The contents of a workdir, as a report reads them. Every part may be missing; a part that is there must be whole."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import MetricsFile, read_metrics
-from jaxprune.evaluation.scoring import Interval, LanguageAccuracy
-from jaxprune.files import Share, from_json, read_as, read_npz, sealed
+from jaxprune.evaluation.metrics_json import METRICS, MetricsFile, is_scored, read_metrics
+from jaxprune.files import Share, read_as, read_npz, sealed
 from jaxprune.ledger import Report, RunConfig, check_scored_model, read_report
 from jaxprune.passes import ActivationStats
 from jaxprune.runs import checkpoint
@@ -51,38 +49,6 @@ class Analysis:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoredRankC:
-    """RankC of either kind, as far as a metrics.json has it."""
-
-    corrected: float | None = None
-    official: float | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoredLanguage:
-    """`scoring.LanguageMetrics` as a metrics.json has it, which another version may have written."""
-
-    accuracy: float
-    interval: Interval
-    rows: int | None = None
-    f1: float | None = None
-    probability: float | None = None
-    rankc: ScoredRankC | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoredTask:
-    """`evaluation.TaskResult` as a metrics.json has it; None stands for what it lacks."""
-
-    languages: Mapping[str, ScoredLanguage]
-    protocol: str | None = None
-    gap_to_english: Mapping[str, float] | None = None
-    mean: float | None = None
-    mean_non_english: float | None = None
-    worst: LanguageAccuracy | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class RunFiles:
     """A workdir.
 
@@ -104,20 +70,10 @@ class RunFiles:
     stats: ActivationStats | None
     analysis: Analysis
 
-    @functools.cached_property
-    def scored(self) -> dict[str, ScoredTask]:
-        """Tasks whose languages have an accuracy with its interval."""
-        tasks = {task: scored_task(metrics) for task, metrics in self.metrics.items()}
-        return {task: scored for task, scored in tasks.items() if scored is not None}
-
-
-def scored_task(metrics: Mapping[str, Any]) -> ScoredTask | None:
-    """The figures of a metrics.json; None where a language has no accuracy with an interval."""
-    try:
-        task = from_json(ScoredTask, metrics, "metrics.json")
-    except InputError:
-        return None
-    return task if task.languages else None
+    @property
+    def scored(self) -> dict[str, MetricsFile]:
+        """The metrics of the tasks whose options were scored."""
+        return {task: metrics for task, metrics in self.metrics.items() if is_scored(metrics)}
 
 
 def read_files(folder: Path) -> RunFiles:
@@ -129,7 +85,7 @@ def read_files(folder: Path) -> RunFiles:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
     check_scored_model(folder)
-    files = sorted(folder.glob("*/metrics.json"))
+    files = sorted(folder.glob(f"*/{METRICS}"))
     metrics = {file.parent.name: read_metrics(file.parent) for file in files}
     report = read_report(folder) or {}
     sealed.check_whole(folder / "analysis")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -53,6 +53,12 @@ def page(title: str, lead: Markup | None, sections: Sequence[Section]) -> Markup
         tag("main", *parts),
     )
     return Markup(f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n")
+
+
+def fact_list(facts: Mapping[str, object]) -> Markup:
+    """Names and values that stand at the top of a page."""
+    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
+    return tag("dl", *items, class_="facts")
 
 
 def write_page(document: Markup, out: Path) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxprune.evaluation.comparison import Comparison, TranslationComparison
-from jaxprune.evaluation.translation import ScoreComparison
+from jaxprune.evaluation.comparison import (
+    Comparison,
+    TranslationComparison,
+    perplexity_rows,
+    translation_rows,
+)
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
-from jaxprune.tables import fraction, fractions, number, p_value, signed, tenths
+from jaxprune.tables import number
 
 BEFORE, AFTER = "before", "after"
 # Keys of metrics.json that tell how it was measured, not what.
@@ -27,7 +31,7 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
       task: its name.
       sides: one metrics.json, or those of two runs by name.
     """
-    languages = {name: _by_language(metrics) for name, metrics in sides.items()}
+    languages = {name: metrics.get("languages", {}) for name, metrics in sides.items()}
     has_languages = any(languages.values())
     others = {
         name: {
@@ -66,18 +70,9 @@ def text_sections(comparison: Comparison) -> dict[str, Section]:
     """Perplexity and translation of two runs, by the name of their folder."""
     sections = {}
     if comparison.perplexity:
-        lines = [
-            [
-                code,
-                figure.tokens,
-                *figure.perplexity,
-                fraction(figure.ratio),
-                fractions(figure.interval),
-            ]
-            for code, figure in comparison.perplexity.items()
-        ]
+        rows = perplexity_rows(comparison.perplexity)
         header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval"]
-        body = table(header, lines, caption="perplexity by language")
+        body = table(header, rows, caption="perplexity by language")
         sections["perplexity"] = Section("perplexity", "Perplexity", body)
     if comparison.translation:
         body = _translation(comparison.translation)
@@ -86,29 +81,15 @@ def text_sections(comparison: Comparison) -> dict[str, Section]:
 
 
 def _translation(translation: TranslationComparison) -> Markup:
-    rows = [
-        [
-            code,
-            figure.rows,
-            *_score_cells(figure.bleu),
-            p_value(figure.holm),
-            *_score_cells(figure.chrf),
-        ]
-        for code, figure in translation.languages.items()
-    ]
     columns = [BEFORE, AFTER, "change", "p"]
     body = table(
         ["language", "rows", *columns, "p, Holm", *columns],
-        rows,
+        translation_rows(translation),
         caption="translation by language",
         groups=[("", 2), ("BLEU", 5), ("chrF", 4)],
     )
     note = f"Into {translation.target}. p: sacrebleu's paired bootstrap; Holm: corrected over the languages."
     return join(body, tag("p", note, class_="note"))
-
-
-def _score_cells(score: ScoreComparison) -> list[str]:
-    return [tenths(score.a), tenths(score.b), signed(score.difference), p_value(score.p)]
 
 
 def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Markup | None:
@@ -132,12 +113,6 @@ def _setting(key: str, values: Sequence[object]) -> list[object]:
     breakable = [part for name in key.split(".") for part in (".", tag("wbr"), name)][2:]
     name = join(*breakable)
     return [name, *(tag("strong", v) if differ and v is not None else v for v in values)]
-
-
-def _by_language(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    languages = metrics.get("languages")
-    whole = isinstance(languages, dict) and all(isinstance(f, dict) for f in languages.values())
-    return languages if whole and languages else {}
 
 
 def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, object]:

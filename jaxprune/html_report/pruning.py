@@ -53,16 +53,13 @@ def sparsity_section(sparsity: Sparsity) -> Section:
 
 
 def mask_section(masks: MaskComparison) -> Section:
-    """How the masks of two runs overlap."""
+    """The overlap of the masks of two runs."""
     text = (
         f"Intersection over union of the kept weights: {fraction(masks.overall)} "
         f"({fraction(masks.independent)} if the masks knew nothing of each other). Kept: before "
         f"{percent(masks.density.a)}%, after {percent(masks.density.b)}%."
     )
-    kernels = [
-        (path.removeprefix("blocks/").removesuffix("/kernel"), 100 * share)
-        for path, share in masks.kernels.items()
-    ]
+    kernels = [(name, 100 * share) for name, share in masks.by_kernel.items()]
     line = Line("IoU", [100 * share for share in masks.layers])
     charts = charts_row(
         line_chart([line], title="IoU by layer, %", x_title="layer"),
@@ -165,7 +162,7 @@ _ENDS = {"top": "largest in largest", "bottom": "largest in smallest"}
 
 
 class _Map(NamedTuple):
-    """What `heatmap` takes, not drawn yet."""
+    """The arguments of a `heatmap` that is not drawn yet."""
 
     title: str
     values: np.ndarray
@@ -191,7 +188,7 @@ def _maps(maps: Sequence[_Map]) -> Markup:
 
 
 def _pairs(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, end: str) -> _Map:
-    """Of every set with every other, means over layers."""
+    """Every set with every other, means over layers."""
     shares = 100 * overlap[f"{site}/{end}"].mean(axis=0)
     np.fill_diagonal(shares, np.nan)  # a set and itself
     return _Map(f"{site}, {_ENDS[end]}, % over layers", shares, sets, sets, None)

@@ -30,32 +30,32 @@ def table(
       groups: (title, columns) of a line above the header; together as many as there are columns.
       wrap: long text breaks inside its cell, and nothing is aligned as numbers.
     """
-    kept = [
+    shown = [
         i for i in range(len(header)) if not i or any(row[i] not in (None, NONE) for row in rows)
     ]
-    texts = [[_cell(row[i]) for i in kept] for row in rows]
+    texts = [[_cell(row[i]) for i in shown] for row in rows]
     classes = [
         "number" if not wrap and _is_number([row[place] for row in texts]) else None
-        for place in range(len(kept))
+        for place in range(len(shown))
     ]
     titles = [
         tag("th", header[i], scope="col", class_=class_)
-        for i, class_ in zip(kept, classes, strict=True)
+        for i, class_ in zip(shown, classes, strict=True)
     ]
     body = [
         tag("tr", tag("th", row[0], scope="row"), *map(_td, row[1:], classes[1:])) for row in texts
     ]
-    head = tag("thead", _group_row(groups, kept), tag("tr", *titles))
+    head = tag("thead", _group_row(groups, shown), tag("tr", *titles))
     whole = tag(
         "table", tag("caption", caption), head, tag("tbody", *body), class_="wrap" if wrap else None
     )
     return tag("div", whole, class_="scroll", tabindex=0, role="group", aria_label=caption)
 
 
-def _group_row(groups: Sequence[tuple[str, int]], kept: Sequence[int]) -> Markup | None:
+def _group_row(groups: Sequence[tuple[str, int]], shown: Sequence[int]) -> Markup | None:
     cells, begin = [], 0
     for title, columns in groups:
-        span = sum(begin <= i < begin + columns for i in kept)
+        span = sum(begin <= i < begin + columns for i in shown)
         begin += columns
         if span:
             scope = "colgroup" if title else None

@@ -19,7 +19,7 @@ from jaxprune.html_report import accuracy, plain, pruning, settings
 from jaxprune.html_report.card import refresh_card
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
-from jaxprune.html_report.page import Section, page, write_page
+from jaxprune.html_report.page import Section, fact_list, page, write_page
 from jaxprune.html_report.plain import AFTER, BEFORE
 from jaxprune.ledger import CalibrationSettings, PruningSettings, Report
 from jaxprune.tables import count, percent
@@ -114,7 +114,7 @@ def comparison_page(
 
 
 def _compare(run: RunFiles, before: RunFiles) -> Comparison:
-    """What `compare_runs` says; without scores of options in both, other metrics are set side by side."""
+    """Compares two runs; where not both have scores of options, other metrics are set side by side."""
     for files in (run, before):
         if not files.metrics:
             raise InputError(
@@ -157,7 +157,7 @@ def _model_sections(run: RunFiles) -> list[Section]:
 
 
 def _facts(run: RunFiles) -> Markup | None:
-    """What was pruned, how, with what: the first things one asks."""
+    """The model, and how it was pruned: the first things that one asks."""
     config, report = run.config, run.report
     facts: dict[str, object] = {}
     models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]
@@ -167,10 +167,8 @@ def _facts(run: RunFiles) -> Markup | None:
         facts["pruned by"] = ", ".join(filter(None, (how.get("criterion"), how.get("pattern"))))
         facts["weights dropped"] = _dropped(report, how)
         facts["calibrated on"] = _calibration(report, text)
-    items = [
-        tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items() if value
-    ]
-    return tag("dl", *items, class_="facts") if items else None
+    known = {name: value for name, value in facts.items() if value}
+    return fact_list(known) if known else None
 
 
 def _dropped(report: Report, settings: PruningSettings) -> str | None:

@@ -9,6 +9,7 @@ from jaxprune.ledger.json_files import (
     PruningSettings,
     Report,
     RunConfig,
+    ScoreOrigin,
     Sparsity,
 )
 from jaxprune.ledger.progress import PROGRESS, begun_with, unfinished_run
@@ -35,6 +36,7 @@ __all__ = [
     "PruningSettings",
     "Report",
     "RunConfig",
+    "ScoreOrigin",
     "Sparsity",
     "agree",
     "begun_with",

@@ -6,7 +6,8 @@ from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import CODE, Criterion
 from jaxprune.pruning.digests import hash_changed, hash_masks, hash_weights
 from jaxprune.pruning.drop import Selection
-from jaxprune.pruning.loop import FinishedLayer, PrunedBlock, PruneResult, prune, prune_blocks
+from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
+from jaxprune.pruning.loop import PruneResult, prune, prune_blocks
 from jaxprune.pruning.method import Method, Pruned
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.overlay import overlaid

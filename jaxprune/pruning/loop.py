@@ -6,82 +6,36 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import Batch, SetKey, by_kind, set_tokens
+from jaxprune.calibration import Batch, by_kind, set_tokens
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import SITES, BlockParams, MaskTree, ModelConfig, Params, family_of, modules
+from jaxprune.models import SITES, MaskTree, ModelConfig, Params, family_of, modules
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
-    STATISTICS,
-    WHOLE_BLOCK,
     ActivationStats,
-    CalibrationStates,
-    Sums,
     blocks,
     calibration_states,
     check_samples,
     check_sums,
-    run_and_measure,
     stack,
 )
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning.allocations import Allocation
-from jaxprune.pruning.block import Changes, kernels, prune_kernels, pruned_params, put_back
+from jaxprune.pruning.block import Changes, prune_kernels, pruned_params
 from jaxprune.pruning.criterion import Criterion, Function
+from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
 from jaxprune.pruning.method import Method
-from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.pruning.recovery import PrunedAndDense, Recover, dense_outputs, recovered, runner
+from jaxprune.pruning.recovery import Recover
 from jaxprune.pruning.settings import Settings
+from jaxprune.pruning.steps import Unpruned, pass_through
 from jaxprune.pruning.summary import summarise
-
-
-class FinishedLayer(NamedTuple):
-    """What pruning makes of a layer, beside the dense model: with it the layer need not be pruned again.
-
-    Attributes:
-      keep: kernel path → bool [in, out], True = kept.
-      changed: parameters with new values, by path within the block, in their stored dtype, dropped weights +0; what
-        is not in it has the values of the dense model under the masks.
-      sums: statistics that the layer was pruned by; empty for methods without.
-    """
-
-    keep: dict[str, np.ndarray]
-    changed: dict[str, np.ndarray]
-    sums: Sums
-
-
-@dataclasses.dataclass
-class PrunedBlock:
-    """One block when it is done.
-
-    Attributes:
-      layer: its index.
-      params: its parameters on the host in their stored dtype, dropped weights +0.
-      finished: what tells it from the dense block.
-      seconds: by stage: read, statistics, select, forward.
-    """
-
-    layer: int
-    params: BlockParams
-    finished: FinishedLayer
-    seconds: dict[str, float]
-
-    @property
-    def keep(self) -> dict[str, np.ndarray]:
-        """Kernel path → bool [in, out], True = kept."""
-        return self.finished.keep
-
-    @functools.cached_property
-    def kept(self) -> dict[str, tuple[int, int]]:
-        """(kept weights, all weights) of each kernel."""
-        return {path: (int(mask.sum()), mask.size) for path, mask in self.keep.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +173,8 @@ def prune_blocks(
         pass of the dense block and one of the recovered block.
 
     Raises:
-      InputError: statistics with another propagate, which depends on what was pruned below, or of another depth.
+      InputError: statistics with another propagate, which depends on what was pruned below, or of another depth;
+        recovery without samples.
 
     Example:
       >>> import jaxprune as jp
@@ -240,12 +195,14 @@ def prune_blocks(
     config, states = model.config.in_dtype(settings.dtype), None
     if stats is not None:
         _check_stats(stats, settings, config.n_layers)
+    if recover is not None and (stats is not None or not batches):
+        raise InputError("recover: allowed: with batches, and without stats")
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
-        if stats is None:
-            states = calibration_states(
-                model, batches, mesh, samples_per_device, settings.dtype, settings.method.statistics
-            )
+    if recover is not None or (settings.needs_statistics and stats is None):
+        states = calibration_states(
+            model, batches, mesh, samples_per_device, settings.dtype, settings.method.statistics
+        )
     tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
     shares = settings.shares(block_sizes(config))
 
@@ -259,8 +216,8 @@ def prune_blocks(
                 share=shares[layer], layer=layer, mesh=mesh,
             )  # fmt: skip
             if states is not None:
-                block = _Block(layer, host, params, known, prune_sites)
-                done = _pass_through(block, states, settings, config, clock, recover)
+                block = Unpruned(layer, host, params, known, prune_sites)
+                done = pass_through(block, states, settings, config, clock, recover)
             elif known is not None:
                 done = known
             else:
@@ -296,77 +253,3 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
                     )
                 for layer, of_layer in enumerate(by_name[name]):
                     check_sums(of_layer, layer, site, key.kind)
-
-
-class _Block(NamedTuple):
-    """A block that is about to be pruned: its parameters on host and devices, and what is known or to be done of it."""
-
-    layer: int
-    host: BlockParams
-    params: BlockParams
-    known: FinishedLayer | None
-    prune_sites: Callable[..., Changes]
-
-
-def _pass_through(
-    block: _Block,
-    states: CalibrationStates,
-    settings: Settings,
-    config: ModelConfig,
-    clock: Clock,
-    recover: Recover | None,
-) -> FinishedLayer:
-    """One block through all steps of the chosen propagation; leaves its output in `states`."""
-    layer, known, params = block.layer, block.known, block.params
-    is_last = layer + 1 == config.n_layers
-    inputs, targets = [*states.states], []
-    sums: dict[SetKey, dict[str, Any]] = {}
-    keep: dict[str, np.ndarray] = {}
-    changed: dict[str, np.ndarray] = {}
-    if recover is not None and known is None:
-        targets = dense_outputs(params, states, config, layer)
-        clock.lap("recover")
-    for step in PROPAGATIONS[settings.propagate].steps:
-        if is_last and not step.segment.collect:
-            break  # nothing reads the output of the last block
-        if known is None or step.segment.advance:
-            measured = run_and_measure(
-                params, states, step.segment, settings.method.statistics, config, layer
-            )
-            clock.lap("statistics" if step.segment.collect else "forward")
-            for key, sites in measured.items():
-                sums.setdefault(key, {}).update(sites)
-        if step.prunes:
-            if known is None:
-                new = block.prune_sites(params=params, sums=sums, sites=step.prunes)
-            else:
-                paths = kernels(config, step.prunes)
-                new = Changes(*({p: part[p] for p in paths if p in part} for part in known[:2]))
-            keep, changed = keep | new.keep, changed | new.changed
-            params = put_back(params, new, settings.dtype)
-            clock.lap("select")
-    if recover is not None:
-        if known is not None:
-            repaired = known.changed
-        else:
-            run = runner(states, config, layer)
-            whole = PrunedAndDense(layer, params, keep, inputs, targets, states.contexts, run)
-            repaired = recovered(recover, whole, block.host)
-        changed |= repaired
-        if settings.propagate != "dense" and not is_last:
-            states.states = inputs
-            params = put_back(params, Changes({}, repaired), settings.dtype)
-            run_and_measure(params, states, WHOLE_BLOCK, (), config, layer)
-        clock.lap("recover")
-    return known or FinishedLayer(keep, changed, _persisted(sums))
-
-
-def _persisted(sums: Sums) -> Sums:
-    """Those that are saved with a layer."""
-    return {
-        key: {
-            site: {name: total for name, total in by_name.items() if STATISTICS[name].persisted}
-            for site, by_name in sites.items()
-        }
-        for key, sites in sums.items()
-    }

@@ -1,12 +1,12 @@
 """A config → many variants of one model, each pruned and evaluated, and the paper's tables of them.
 
 `plan` says which variants there are, `calibration` makes their samples, `run` prunes and evaluates one after the other,
-each in a folder as `scripts/prune.py` and `scripts/evaluate.py` would write it. `tables`, `translated` and
-`perplexities` read those folders again, without a model, into `records`; `text`, `write` and `page` show them. `kept`
-holds a sweep to its config, and makes its tables again.
+each in a folder as `scripts/prune.py` and `scripts/evaluate.py` would write it. `tables` reads those folders again,
+without a model, into the records of `tables_json`; `text`, `write` and `page` show them. `sweep_json` refuses to go on
+with another config, and makes the tables of a sweep again.
 """
 
-from jaxprune.sweep.kept import is_sweep, rebuild
 from jaxprune.sweep.run import sweep_from_config
+from jaxprune.sweep.sweep_json import is_sweep, rebuild
 
 __all__ = ["is_sweep", "rebuild", "sweep_from_config"]

@@ -35,9 +35,9 @@ class CalibrationSets:
             if missing := {*set_names(variant)} - by_set.keys():
                 of_variant = self._demonstrations(variant)
                 by_set |= {name: of_variant[name] for name in sorted(missing)}
-        together = [batch for batches in by_set.values() for batch in batches]
+        all_batches = [batch for batches in by_set.values() for batch in batches]
         self._batches: dict[str, list[Batch]] = {name: [] for name in by_set}
-        for batch in share_shapes(together) if together else []:
+        for batch in share_shapes(all_batches) if all_batches else []:
             self._batches[batch.role].append(batch)
 
     def batches(self, variant: Variant) -> list[Batch]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxprune.charts import DIVERGING, Change, Chart, change_chart, heatmap, verdict
+from jaxprune.charts import (
+    DIVERGING,
+    Change,
+    Chart,
+    change_chart,
+    change_in_points,
+    heatmap,
+    verdict,
+)
 from jaxprune.html_report import (
     Markup,
     Section,
     charts_row,
+    fact_list,
     join,
     page,
     table,
@@ -20,7 +29,7 @@ from jaxprune.html_report import (
     write_page,
 )
 from jaxprune.sweep import text
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     CalibrationRow,
     Cell,
     Mean,
@@ -30,7 +39,7 @@ from jaxprune.sweep.records import (
     TranslationTables,
 )
 from jaxprune.sweep.text import row_name
-from jaxprune.tables import percent, points, signed
+from jaxprune.tables import TextTable, percent, points, signed
 from jaxprune.tables import seconds as in_seconds
 
 FILE = "report.html"
@@ -61,14 +70,12 @@ def document(sweep: SweepTables) -> Markup:
 
 def _facts(sweep: SweepTables) -> Markup:
     calibration = sweep.calibration
-    facts = {
+    return fact_list({
         "model": sweep.model,
         "demonstrations": f"{calibration.samples} samples of {calibration.shots}, {calibration.data}",
         "target": calibration.target,
         "propagate": sweep.propagate,
-    }
-    items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
-    return tag("dl", *items, class_="facts")
+    })  # fmt: skip
 
 
 def _overview(sweep: SweepTables) -> Markup:
@@ -121,28 +128,21 @@ def _task_section(task: str, of_task: TaskTables) -> Section:
     if means:
         charts.append(change_chart(means, title="mean of the languages but en", unit=_UNIT))
     protocol = tag("code", of_task.protocol)
-    tables = [
-        join(tag("h3", title), table(*content, caption=f"{task}: {title}"))
-        for title, content in text.task_tables(of_task)
-        if title != "Change"
-    ]
+    tables = [one for one in text.task_tables(of_task) if one.title != "Change"]
     left_out = [row_name(row) for row in of_task.rows if _is_destroyed(row)]
     note = f"Not drawn, as it would dwarf the rest: {', '.join(left_out)}."
     body = join(
         tag("p", f"{text.row_count(of_task)} rows a language, protocol ", protocol, class_="note"),
         charts_row(*charts),
         tag("p", note, class_="note") if left_out else None,
-        *tables,
+        *_titled(task, tables),
         _elsewhere(of_task, codes) if of_task.variants else None,
     )
     return Section(f"task-{task}", task, body)
 
 
 def _perplexity_section(found: PerplexityTables) -> Section:
-    tables = [
-        join(tag("h3", title), table(*content, caption=f"perplexity: {title}"))
-        for title, content in text.perplexity_tables(found)
-    ]
+    tables = _titled("perplexity", text.perplexity_tables(found))
     note = tag("p", text.perplexity_note(found), class_="note")
     drawn = charts_row(_ratios(found)) if found.variants else None
     return Section("perplexity", "Perplexity", join(note, drawn, *tables))
@@ -168,10 +168,7 @@ def _ratios(found: PerplexityTables) -> Chart:
 
 
 def _translation_section(translation: TranslationTables) -> Section:
-    tables = [
-        join(tag("h3", title), table(*content, caption=f"translation: {title}"))
-        for title, content in text.translation_tables(translation)
-    ]
+    tables = _titled("translation", text.translation_tables(translation))
     note = (
         f"Into {translation.target}, {translation.shots} shots, {text.row_count(translation)} sentences a language, "
         "each model from the language of its calibration. In brackets the change against dense; stars: "
@@ -180,19 +177,25 @@ def _translation_section(translation: TranslationTables) -> Section:
     return Section("translation", "Translation", join(tag("p", note, class_="note"), *tables))
 
 
+def _titled(about: str, tables: Iterable[TextTable]) -> list[Markup]:
+    return [
+        join(tag("h3", title), table(header, rows, caption=f"{about}: {title}"))
+        for title, header, rows in tables
+    ]
+
+
 def _is_destroyed(row: CalibrationRow) -> bool:
     """Whether no language is left within `_FAR` of dense, as with random masks."""
     return all(cell.difference < -_FAR for cell in row.languages.values())
 
 
 def _changes(rows: Sequence[CalibrationRow], code: str) -> list[Change]:
-    """Of one language, a row for each calibration."""
+    """The changes of one language, a row for each calibration."""
     return [_change(row_name(row), row.languages[code]) for row in rows if code in row.languages]
 
 
 def _change(name: str, cell: Cell | Mean) -> Change:
-    low, high = (100 * bound for bound in cell.difference_interval)
-    return Change(name, 100 * cell.difference, low, high, cell.significant)
+    return change_in_points(name, cell.difference, cell.difference_interval, cell.significant)
 
 
 def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
@@ -219,13 +222,13 @@ def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
         show=signed,
     )
     note = "What a calibration in one language (in the name) does to the others."
-    title, probabilities = text.variant_tables(of_task)[1]
+    title, header, rows = text.variant_tables(of_task)[1]
     return join(
         tag("h3", "Elsewhere"),
         tag("p", note, class_="note"),
         charts_row(drawn),
         tag("h3", title),
-        table(*probabilities, caption=title),
+        table(header, rows, caption=title),
     )
 
 

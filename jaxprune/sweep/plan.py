@@ -1,10 +1,11 @@
-"""Which variants of a model a sweep makes, and the config of each."""
+"""The variants of a model that a sweep makes, and the config of each."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from jaxprune.calibration import KINDS, chosen_languages
 from jaxprune.config import DENSE, FIELDS, LRP2, MIX, Config, SweepFields, consistent
@@ -52,7 +53,7 @@ class Variant:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Of the calibration text."""
+        """Languages of the calibration text."""
         return tuple(self.language.split(MIX)) if self.language else ()
 
     @property
@@ -68,13 +69,42 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """Of its folder: dense, random-0.3, translation-fr-0.3."""
+        """The name of its folder: dense, random-0.3, translation-fr-0.3."""
         sparsity = None if self.sparsity is None else str(self.sparsity)
         return "-".join(filter(None, (self.calibration, self.language, sparsity)))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its name and attributes, as tables.json has them."""
+        return {"variant": self.name, **vars(self)}
 
     def serves(self, code: str) -> bool:
         """Whether the paper's tables show this variant for a language: its own, or any if it has none."""
         return not self.languages or code in self.languages
+
+
+# By language what a row of the tables shows: a variant, and how it compares with dense.
+Figure = TypeVar("Figure")
+Shown = Mapping[str, tuple[Variant, Figure]]
+
+
+def by_row(
+    figures: Mapping[Variant, Mapping[str, Figure]], codes: Sequence[str]
+) -> dict[Group, Shown[Figure]]:
+    """The rows, those of what is not pruned last; `figures` are those of each variant by language."""
+    groups: dict[Group, list[Variant]] = {}
+    for one in figures:
+        groups.setdefault(one.group, []).append(one)
+    order = sorted(groups, key=lambda group: (group.sparsity is None, group.sparsity))
+    return {
+        group: {
+            code: (variant, figures[variant][code])
+            for code in codes
+            for variant in groups[group]
+            if variant.serves(code) and code in figures[variant]
+        }  # one variant at most in each language
+        for group in order
+    }
 
 
 def variants(config: Config) -> list[Variant]:
@@ -99,7 +129,7 @@ def variants(config: Config) -> list[Variant]:
 
 
 def _place(calibration: str) -> tuple[int, ...]:
-    """Of a calibration in the tables, whatever the order in the config: by how much of the data it sees; LRP2 last."""
+    """The place of a calibration in the tables, by how much data it sees; LRP2 last."""
     if calibration in (DENSE, LRP2):
         return (0,) if calibration == DENSE else (3,)
     if calibration in _CRITERION_BY_KIND:
@@ -177,7 +207,7 @@ def perplexity_languages(config: Config) -> list[str]:
 
 
 def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
-    """What a variant is evaluated on: folder → languages.
+    """The languages that a variant is evaluated in, by folder.
 
     Tasks and perplexity in the languages that `sweep.evaluate` says; translation from those languages only that the
     tables show it for. LRP2 moves the states of questions, and is asked nothing else.
@@ -196,7 +226,7 @@ def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
 
 
 def variant_config(config: Config, variant: Variant) -> Config:
-    """What scripts/prune.py would be told to make this variant.
+    """The config with which scripts/prune.py would make this variant.
 
     Raises:
       InputError: fields that contradict each other, such as a sparsity and an N:M pattern.

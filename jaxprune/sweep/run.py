@@ -8,14 +8,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from jaxprune.config import Config
-from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.evaluation import (
-    TaskQuestions,
+    Workload,
     clear_folders,
     content_digests,
-    evaluate_perplexity,
-    evaluate_task,
+    evaluate_all,
     facts,
     identities,
     named_tasks,
@@ -25,10 +23,8 @@ from jaxprune.evaluation import (
     scorer_of,
     translations,
 )
-from jaxprune.evaluation.comparison import read_metrics
-from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.translation import TRANSLATION, evaluate_translation
+from jaxprune.evaluation.metrics_json import read_metrics
+from jaxprune.evaluation.tasks import TaskQuestions
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.ledger import (
@@ -41,7 +37,6 @@ from jaxprune.ledger import (
 )
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
 from jaxprune.sweep.calibration import CalibrationSets, set_names
-from jaxprune.sweep.kept import check_same_sweep, hold, tell
 from jaxprune.sweep.plan import (
     LRP2,
     Variant,
@@ -53,8 +48,9 @@ from jaxprune.sweep.plan import (
     variant_config,
     variants,
 )
-from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.steering import Steering, check_data
+from jaxprune.sweep.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
+from jaxprune.sweep.tables_json import SweepTables
 
 # Of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
@@ -87,11 +83,13 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     left = [one for one in planned if not is_whole(one, model, workdir, jobs(one, config))]
     if left:
         runner = Runner(config, model, workdir, left)
-        hold(config, workdir, digests | runner.digests())  # once nothing more can be wrong with it
+        write_sweep(
+            config, workdir, digests | runner.digests()
+        )  # once nothing more can be wrong with it
         _make_variants(left, len(planned), runner)
     else:
-        hold(config, workdir, digests)
-    return tell(config, workdir)
+        write_sweep(config, workdir, digests)
+    return write_tables_and_page(config, workdir)
 
 
 def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Jobs) -> bool:
@@ -105,7 +103,7 @@ def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Job
 
 
 def _is_pruned(folder: Path) -> bool:
-    """Whether a run is complete there; not so if its report is broken, of which the next run says what to do."""
+    """Whether a run is complete there. If its report is broken it is not, and the next run reports that."""
     try:
         return is_complete(folder)
     except InputError:
@@ -155,9 +153,11 @@ class Runner:
         self, config: Config, model: Model, workdir: Path, left: Sequence[Variant]
     ) -> None:
         self._config, self._model, self._workdir = config, model, workdir
-        self._tasks = {one.task.name: one for one in self._read_tasks()}
-        self._texts = plain_texts(config, perplexity_languages(config))
-        self._sentences = translations(config, evaluation_languages(config))
+        self._workload = Workload(
+            self._read_tasks(),
+            plain_texts(config, perplexity_languages(config)),
+            translations(config, evaluation_languages(config)),
+        )
         reads_text = any(set_names(one) and not _is_pruned(workdir / one.name) for one in left)
         self._calibration_sets = CalibrationSets(config, model, workdir) if reads_text else None
 
@@ -173,7 +173,7 @@ class Runner:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what was read: sets of samples, and what each task asks in each language."""
-        asked = identities(self._tasks.values(), self._texts, self._sentences, self._config)
+        asked = identities(self._workload, self._config)
         sets = self._calibration_sets
         return (sets.digests() if sets else {}) | {
             f"{name} {code}": digest
@@ -192,11 +192,8 @@ class Runner:
         lacks = _missing(folder, evaluations, model.source.fingerprint.digest)
         missing = {name: evaluations[name] for name in lacks}
         clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
-        translated = missing.pop(TRANSLATION, None)
         if missing:
             self._evaluate(variant, model, folder, missing)
-        if translated:
-            self._translate(variant, model, folder, translated)
 
     def _prune(self, variant: Variant, folder: Path) -> None:
         sets = self._calibration_sets
@@ -207,33 +204,10 @@ class Runner:
         )  # fmt: skip
 
     def _evaluate(self, variant: Variant, model: Model, folder: Path, missing: Jobs) -> None:
-        scorer, score = scorer_of(model, self._config), None
-        tasks = [self._tasks[name].of(missing[name]) for name in missing if name != PERPLEXITY]
-        about = facts(self._config, model) | {"variant": variant.name}
+        config, score = self._config, None
+        scorer, workload = scorer_of(model, config), self._workload.of(missing)
+        about = facts(config, model) | {"variant": variant.name}
         if variant.calibration == LRP2:
-            steering = Steering(self._config, scorer, tasks, folder)
+            steering = Steering(config, scorer, workload.tasks, folder)
             score, about = steering.scores(), about | {"layers": steering.pairs}
-        for one in tasks:
-            evaluate_task(scorer, one, folder, about, score)
-        if codes := missing.get(PERPLEXITY):
-            texts = {code: self._texts[code] for code in codes}
-            about_text = about | {"data": self._config.evaluation.perplexity}
-            evaluate_perplexity(scorer, texts, folder, about_text)
-
-    def _translate(
-        self, variant: Variant, model: Model, folder: Path, codes: Sequence[str]
-    ) -> None:
-        config = self._config
-        mesh = device_mesh(config.mesh.data, config.mesh.model)
-        about = facts(config, model) | {
-            "variant": variant.name,
-            "data": config.evaluation.translation,
-        }
-        evaluate_translation(
-            Generator(model, dtype=config.dtype, mesh=mesh),
-            {code: self._sentences[code] for code in codes},
-            folder,
-            beams=config.evaluation.beams,
-            max_new_tokens=NEW_TOKENS,
-            about=about,
-        )
+        evaluate_all(scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS)

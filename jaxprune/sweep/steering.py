@@ -13,9 +13,9 @@ from jaxtyping import Float
 from jaxprune.calibration import sentences
 from jaxprune.config import Config
 from jaxprune.errors import InputError
-from jaxprune.evaluation import TaskQuestions, lrp2
+from jaxprune.evaluation import lrp2
 from jaxprune.evaluation.scoring import Scorer, question_scores
-from jaxprune.evaluation.tasks import Question, Source, Task, questions
+from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, questions
 from jaxprune.files import Count, Share, read_as, write_json
 
 # Validation rows that a pair of layers is chosen on, as many as in the authors' code.
@@ -68,7 +68,7 @@ class Steering:
         self.pairs = self._chosen(tasks, folder / PAIRS)
 
     def scores(self) -> Callable[..., Float[np.ndarray, "R C"]]:
-        """What `evaluate_task` takes as `score`; the target language stays as it is."""
+        """The function that `evaluate_all` takes as `score`; the target language stays as it is."""
 
         def score(
             code: str, rows: Sequence[Question], protocol: str, name: str

@@ -1,4 +1,4 @@
-"""From the folders of a sweep to the paper's tables, as records. Needs no model.
+"""The folders of a sweep → the paper's tables, as the records of `tables_json`. Needs no model.
 
 A *row* is a calibration at a sparsity. In each language it shows the variant that was calibrated on text of
 that language (the paper's tables 2 to 4), or the only one where the calibration has no language.
@@ -6,38 +6,39 @@ that language (the paper's tables 2 to 4), or the only one where the calibration
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxprune.config import Config
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
     Comparison,
     Evaluated,
+    EvaluatedRun,
     LanguageComparison,
     MeanComparison,
     ProbabilityComparison,
-    TaskComparison,
+    Sides,
     compare_means,
-    compare_runs,
-    read_metrics,
-    read_run,
+    comparison_of,
+    open_run,
     shared_rows,
 )
+from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
 from jaxprune.ledger import read_report
-from jaxprune.sweep.perplexities import perplexity_tables
 from jaxprune.sweep.plan import (
     DENSE,
-    Group,
+    Shown,
     Variant,
+    by_row,
     evaluation_languages,
     task_names,
     variants,
 )
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     CalibrationFacts,
     CalibrationRow,
     Cell,
@@ -52,9 +53,9 @@ from jaxprune.sweep.records import (
     TaskTables,
     VariantRow,
 )
-from jaxprune.sweep.translated import translation_tables
+from jaxprune.sweep.text_tables import perplexity_tables, translation_tables
 
-Runs = Mapping[Variant, Mapping[str, Evaluated]]
+Runs = Mapping[Variant, EvaluatedRun]
 Comparisons = Mapping[Variant, Comparison]  # of each variant with dense
 
 
@@ -66,16 +67,14 @@ def sweep_tables(config: Config, workdir: Path) -> SweepTables:
       workdir: all its variants are whole.
 
     Raises:
-      InputError: as `compare_runs`.
+      InputError: as `open_run` and `comparison_of`.
     """
-    planned = variants(config)
-    folders = {variant: workdir / variant.name for variant in planned}
+    runs = {variant: open_run(workdir / variant.name) for variant in variants(config)}
     codes = evaluation_languages(config)
-    dense = folders[planned[0]]
-    runs = {variant: read_run(folder) for variant, folder in folders.items()}
+    dense = next(iter(runs.values()))
     comparisons = {
-        variant: compare_runs(dense, folder, config.seed)
-        for variant, folder in folders.items()
+        variant: comparison_of(Sides(dense, run), config.seed)
+        for variant, run in runs.items()
         if variant.calibration != DENSE
     }
     calibration = config.calibration
@@ -91,9 +90,9 @@ def sweep_tables(config: Config, workdir: Path) -> SweepTables:
             task: _task_tables(task, codes, runs, comparisons, config.seed)
             for task in task_names(config)
         },
-        translation=translation_tables(dense, _groups(comparisons), comparisons, codes),
+        translation=translation_tables(workdir / DENSE, comparisons, codes),
         perplexity=perplexity_tables(config, dense, comparisons, codes),
-        seconds=_seconds(folders),
+        seconds=_seconds([workdir / variant.name for variant in runs]),
         method=SweepMethod(
             ALPHA,
             "McNemar's exact test against dense, Holm's correction over the languages of a "
@@ -105,37 +104,50 @@ def sweep_tables(config: Config, workdir: Path) -> SweepTables:
 def _task_tables(
     task: str, codes: Sequence[str], runs: Runs, comparisons: Comparisons, seed: int
 ) -> TaskTables:
-    """Of a task, in those of some languages that it was asked in; a variant may have been asked in few of them."""
+    """The tables in those languages that the task was asked in; a variant may have been asked in few of them."""
     first, run = next(iter(runs.items()))
-    if task not in run:
+    if task not in run.tasks:
         raise InputError(f"{first.name}: no scores of {task}; expected those of every task")
-    dense = run[task]
+    dense = run.tasks[task]
     codes = [code for code in codes if code in dense.languages]
-    of_task = {
+    compared = {
         variant: comparison.tasks[task]
         for variant, comparison in comparisons.items()
         if task in comparison.tasks
     }
-    evaluated = {variant: run[task] for variant, run in runs.items() if task in run}
+    scored = {variant: runs[variant].tasks[task] for variant in compared}
+    shown = by_row({variant: one.languages for variant, one in compared.items()}, codes)
+    p_values = [figure.p.mcnemar or 0.0 for row in shown.values() for _, figure in row.values()]
+    adjusted = iter(holm(p_values))
     rows = [
-        _row(group, members, codes, of_task, evaluated, seed)
-        for group, members in _groups(of_task).items()
+        CalibrationRow(
+            **group._asdict(),
+            languages={
+                code: RowCell(
+                    variant=variant.name,
+                    language=variant.language,
+                    **_cell(figure, next(adjusted)),
+                )
+                for code, (variant, figure) in row.items()
+            },
+            mean_non_english=_row_mean(row, codes, dense, scored, seed),
+        )
+        for group, row in shown.items()
+    ]
+    others = [
+        VariantRow(
+            **variant.facts,
+            languages={c: Cell(**_cell(one.languages[c])) for c in codes if c in one.languages},
+            mean_non_english=_mean(one.mean_non_english if {*codes} <= {*one.languages} else None),
+        )
+        for variant, one in compared.items()
     ]
     return TaskTables(
         protocol=dense.protocol,
         dense=_dense(dense, codes),
-        rows=_with_table_p(rows),
-        variants=tuple(_variant(variant, of_task[variant], codes) for variant in of_task),
+        rows=tuple(rows),
+        variants=tuple(others),
     )
-
-
-def _groups(variants_compared: Iterable[Variant]) -> dict[Group, list[Variant]]:
-    """Variants by the row that shows them; what is not pruned comes last."""
-    groups: dict[Group, list[Variant]] = {}
-    for one in variants_compared:
-        groups.setdefault(one.group, []).append(one)
-    order = sorted(groups, key=lambda group: (group.sparsity is None, group.sparsity))
-    return {group: groups[group] for group in order}
 
 
 def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
@@ -156,90 +168,42 @@ def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
     return DenseRow(languages, metrics.mean_non_english, mean)
 
 
-def _row(
-    group: Group, members: Sequence[Variant], codes: Sequence[str],
-    comparisons: Mapping[Variant, TaskComparison], runs: Mapping[Variant, Evaluated], seed: int,
-) -> CalibrationRow:  # fmt: skip
-    """A row whose cells do not know yet what the whole table makes of their p-values."""
-    serving = {
-        code: variant
-        for code in codes
-        for variant in members
-        if variant.serves(code) and code in comparisons[variant].languages
-    }  # one at most
-    cells = {
-        code: RowCell(
-            variant=variant.name,
-            language=variant.language,
-            **vars(_cell(comparisons[variant].languages[code])),
-        )
-        for code, variant in serving.items()
-    }
+def _row_mean(
+    row: Shown[LanguageComparison],
+    codes: Sequence[str],
+    dense: Evaluated,
+    scored: Mapping[Variant, Evaluated],
+    seed: int,
+) -> Mean | None:
     others = [code for code in codes if code != "en"]
-    mean = None
-    if others and {*others} <= serving.keys():
-        dense = next(iter(runs.values())).languages
-        pairs = {
-            code: shared_rows(code, dense[code], runs[serving[code]].languages[code])
-            for code in others
-        }
-        mean = _mean(compare_means(pairs, seed))
-    return CalibrationRow(**group._asdict(), languages=cells, mean_non_english=mean)
+    if not others or not {*others} <= row.keys():
+        return None
+    pairs = {
+        code: shared_rows(code, dense.languages[code], scored[row[code][0]].languages[code])
+        for code in others
+    }
+    return _mean(compare_means(pairs, seed))
 
 
-def _with_table_p(rows: Sequence[CalibrationRow]) -> tuple[CalibrationRow, ...]:
-    """The rows with p-values corrected over all their cells."""
-    corrected = iter(holm([cell.p.mcnemar for row in rows for cell in row.languages.values()]))
-    return tuple(
-        dataclasses.replace(
-            row,
-            languages={
-                code: _with_p(cell, next(corrected)) for code, cell in row.languages.items()
-            },
-        )
-        for row in rows
-    )
+def _cell(figure: LanguageComparison, p_table: float | None = None) -> dict[str, Any]:
+    """The fields of a `Cell` from a comparison of dense with a variant."""
+    return {
+        "rows": figure.rows,
+        "accuracy": figure.accuracy.b,
+        "interval": figure.accuracy_interval.b,
+        "difference": figure.difference,
+        "difference_interval": figure.interval,
+        "p": CellP(mcnemar=figure.p.mcnemar, holm=figure.p.holm, holm_table=p_table),
+        "significant": figure.significant,
+        "rankc": figure.rankc.b.corrected if figure.rankc else None,
+        "probability": _probability(figure.probability),
+        "significant_table": None if p_table is None else p_table <= ALPHA,
+    }
 
 
-def _with_p(cell: RowCell, p: float) -> RowCell:
-    both = dataclasses.replace(cell.p, holm_table=p)
-    return dataclasses.replace(cell, p=both, significant_table=p <= ALPHA)
-
-
-def _variant(variant: Variant, task: TaskComparison, codes: Sequence[str]) -> VariantRow:
-    there = [code for code in codes if code in task.languages]
-    is_in_all = there == list(codes)
-    return VariantRow(
-        variant=variant.name,
-        calibration=variant.calibration,
-        language=variant.language,
-        sparsity=variant.sparsity,
-        languages={code: _cell(task.languages[code]) for code in there},
-        mean_non_english=_mean(task.mean_non_english)
-        if is_in_all and task.mean_non_english
-        else None,
-    )
-
-
-def _cell(figure: LanguageComparison) -> Cell:
-    """Of a comparison with dense, of which B is the variant."""
-    p = figure.p
-    assert p.mcnemar is not None  # of a language both are there
-    assert p.holm is not None
-    return Cell(
-        rows=figure.rows,
-        accuracy=figure.accuracy.b,
-        interval=figure.accuracy_interval.b,
-        difference=figure.difference,
-        difference_interval=figure.interval,
-        p=CellP(mcnemar=p.mcnemar, holm=p.holm),
-        significant=figure.significant,
-        rankc=figure.rankc.b.corrected if figure.rankc else None,
-        probability=_probability(figure.probability),
-    )
-
-
-def _mean(mean: MeanComparison) -> Mean:
+def _mean(mean: MeanComparison | None) -> Mean | None:
+    if mean is None:
+        return None
     return Mean(
         accuracy=mean.accuracy.b,
         difference=mean.difference,
@@ -250,19 +214,17 @@ def _mean(mean: MeanComparison) -> Mean:
 
 
 def _probability(found: ProbabilityComparison | None) -> ProbabilityCell:
-    assert found is not None  # of a comparison that this version makes
-    return ProbabilityCell(
-        mean=found.mean.b, difference=found.difference, interval=found.interval, p=found.p
-    )
+    assert found is not None  # in a comparison that this version makes
+    return ProbabilityCell(**{**vars(found), "mean": found.mean.b})
 
 
-def _seconds(folders: Mapping[Variant, Path]) -> dict[str, float]:
-    """By stage, over all variants, as their own files tell."""
+def _seconds(folders: Sequence[Path]) -> dict[str, float]:
+    """The seconds of each stage, over all variants, by their own files."""
     stages: dict[str, float] = {}
-    for folder in folders.values():
+    for folder in folders:
         report = read_report(folder)
         seconds = {} if report is None else {"prune": report.get("seconds", {}).get("total", 0.0)}
-        for file in sorted(folder.glob("*/metrics.json")):
+        for file in sorted(folder.glob(f"*/{METRICS}")):
             seconds[file.parent.name] = read_metrics(file.parent).get("seconds", 0.0)
         for stage, took in seconds.items():
             stages[stage] = round(stages.get(stage, 0.0) + took, 3)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from jaxprune.config import MIX
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     CalibrationRow,
     Cell,
     DenseCell,
@@ -18,9 +17,11 @@ from jaxprune.sweep.records import (
     TranslationCell,
     TranslationRow,
     TranslationTables,
+    VariantRow,
 )
 from jaxprune.tables import (
     NONE,
+    TextTable,
     count_range,
     fraction,
     interval,
@@ -33,19 +34,12 @@ from jaxprune.tables import (
 )
 from jaxprune.tables import seconds as in_seconds
 
-
-class TextTable(NamedTuple):
-    """A header and rows, as `html_report.table` and `tables.pipes` take them."""
-
-    header: list[str]
-    rows: list[list[str]]
-
-
 _MEAN = "mean non-en"
+_PROBABILITY = "Probability of the right option"
 
 
 def seconds(sweep: SweepTables) -> str:
-    """Of each stage, over all variants."""
+    """The seconds of each stage, over all variants."""
     return ", ".join(f"{stage} {in_seconds(total)}" for stage, total in sweep.seconds.items())
 
 
@@ -81,27 +75,23 @@ def row_count(tables: TaskTables | TranslationTables) -> str:
     return count_range(cell.rows for cell in tables.dense.languages.values())
 
 
-def task_tables(task: TaskTables) -> list[tuple[str, TextTable]]:
-    """Accuracy, change and, where the task is parallel, RankC; each with a title."""
-    dense = task.dense
-    header = ["", *task.codes, _MEAN]
-    first = ["dense", *map(accuracy, dense.languages.values()), percent(dense.mean_non_english)]
+def task_tables(task: TaskTables) -> list[TextTable]:
+    """Accuracy, change, probability and, where the task is parallel, RankC."""
+    dense, header = task.dense, ["", *task.codes, _MEAN]
+    cells = dense.languages.values()
+    accuracies = ["dense", *map(accuracy, cells), percent(dense.mean_non_english)]
+    probabilities = [percent(cell.probability, 2) for cell in cells]
+    probabilities = ["dense", *probabilities, percent(dense.mean_probability, 2)]
     tables = [
-        ("Accuracy", TextTable(header, [first, *_rows(task, accuracy, _mean_accuracy)])),
-        ("Change", TextTable(header, _rows(task, change, change))),
+        TextTable("Accuracy", header, [accuracies, *_rows(task, task.rows, accuracy)]),
+        TextTable("Change", header, _rows(task, task.rows, change)),
+        TextTable(_PROBABILITY, header, [probabilities, *_rows(task, task.rows, probability)]),
     ]
-    first = ["dense", *(percent(cell.probability, 2) for cell in dense.languages.values())]
-    first.append(percent(dense.mean_probability, 2))
-    rows = [first, *_rows(task, probability, probability)]
-    tables.append(("Probability of the right option", TextTable(header, rows)))
     ranked = [code for code, cell in dense.languages.items() if cell.rankc is not None]
     if ranked:
-        rows = [["dense", *(fraction(dense.languages[code].rankc) for code in ranked)]]
-        rows += [
-            [row_name(row), *(_rankc(row.languages.get(code)) for code in ranked)]
-            for row in task.rows
-        ]
-        tables.append(("RankC with English", TextTable(["", *ranked], rows)))
+        by_row = {"dense": dense.languages} | {row_name(row): row.languages for row in task.rows}
+        rows = [[name, *(_rankc(of.get(code)) for code in ranked)] for name, of in by_row.items()]
+        tables.append(TextTable("RankC with English", ["", *ranked], rows))
     return tables
 
 
@@ -110,38 +100,38 @@ def change_table(task: TaskTables) -> TextTable:
     dense = task.dense
     first = [percent(cell.accuracy) for cell in dense.languages.values()]
     rows = [["dense", *first, percent(dense.mean_non_english)]]
-    return TextTable(["", *task.codes, _MEAN], [*rows, *_rows(task, short_change, short_change)])
+    rows += _rows(task, task.rows, short_change)
+    return TextTable("", ["", *task.codes, _MEAN], rows)
 
 
-def variant_tables(task: TaskTables) -> list[tuple[str, TextTable]]:
-    """Changes of every variant in every language, each with a title: what a calibration costs the others."""
+def variant_tables(task: TaskTables) -> list[TextTable]:
+    """Changes and probabilities of every variant in every language: what a calibration costs the others."""
     header = ["", *task.codes, _MEAN]
     return [
-        (title, TextTable(header, [
-            [one.variant, *(show(one.languages.get(code)) for code in task.codes),
-             show(one.mean_non_english)]
-            for one in task.variants
-        ]))
+        TextTable(title, header, _rows(task, task.variants, show))
         for title, show in (
             ("Every variant in every language, points against dense", short_change),
-            ("Probability of the right option, every variant in every language", probability),
+            (f"{_PROBABILITY}, every variant in every language", probability),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _rows(
     task: TaskTables,
-    show: Callable[[Cell | None], str],
-    show_mean: Callable[[Mean | None], str],
+    rows: Sequence[CalibrationRow | VariantRow],
+    show: Callable[[Cell | Mean | None], str],
 ) -> list[list[str]]:
     return [
-        [row_name(row), *(show(row.languages.get(code)) for code in task.codes),
-         show_mean(row.mean_non_english)]
-        for row in task.rows
-    ]  # fmt: skip
+        [
+            row_name(row),
+            *(show(row.languages.get(code)) for code in task.codes),
+            show(row.mean_non_english),
+        ]
+        for row in rows
+    ]
 
 
-def perplexity_tables(found: PerplexityTables) -> list[tuple[str, TextTable]]:
+def perplexity_tables(found: PerplexityTables) -> list[TextTable]:
     """Perplexities, each with its ratio to dense: rows as of a task, and every variant in every language."""
     dense = ["dense", *(f"{cell.perplexity:,.2f}" for cell in found.dense.values())]
     rows: dict[str, dict[str, PerplexityCell]] = {}
@@ -152,10 +142,10 @@ def perplexity_tables(found: PerplexityTables) -> list[tuple[str, TextTable]]:
         rows[name] = rows.get(name, {}) | cells
     by_variant = {one.variant: one.languages for one in found.variants}
     return [
-        (title, TextTable(["", *found.dense], [dense, *(
+        TextTable(title, ["", *found.dense], [dense, *(
             [name, *(_perplexity(cells.get(code)) for code in found.dense)]
             for name, cells in shown.items()
-        )]))
+        )])
         for title, shown in (
             ("Perplexity", rows),
             ("Perplexity, every variant in every language", by_variant),
@@ -164,7 +154,7 @@ def perplexity_tables(found: PerplexityTables) -> list[tuple[str, TextTable]]:
 
 
 def perplexity_note(found: PerplexityTables) -> str:
-    """What was measured."""
+    """The text that was measured, and how ratios are shown."""
     lines = f" lines {found.lines} of" if found.lines else ""
     tokens = count_range(cell.tokens for cell in found.dense.values())
     return (
@@ -173,7 +163,7 @@ def perplexity_note(found: PerplexityTables) -> str:
     )
 
 
-def translation_tables(translation: TranslationTables) -> list[tuple[str, TextTable]]:
+def translation_tables(translation: TranslationTables) -> list[TextTable]:
     """BLEU and chrF, each with its change against dense."""
     dense = translation.dense.languages
     tables = []
@@ -182,15 +172,17 @@ def translation_tables(translation: TranslationTables) -> list[tuple[str, TextTa
         for row in translation.rows:
             cells = (row.languages.get(code) for code in dense)
             rows.append([row_name(row), *(_score(cell, name) for cell in cells)])
-        tables.append((title, TextTable(["", *dense], rows)))
+        tables.append(TextTable(title, ["", *dense], rows))
     return tables
 
 
 # Cells.
 
 
-def row_name(row: CalibrationRow | TranslationRow) -> str:
-    """As "translation 30%", "translation fr+sw 30%" or "lrp2"."""
+def row_name(row: CalibrationRow | TranslationRow | VariantRow) -> str:
+    """As "translation 30%", "translation fr+sw 30%" or "lrp2"; the folder of a single variant."""
+    if isinstance(row, VariantRow):
+        return row.variant
     return _name(row.calibration, row.mixture, row.sparsity)
 
 
@@ -206,9 +198,12 @@ def stars(cell: Cell | Mean | TranslationCell) -> str:
     return "**" if cell.significant_table else "*"
 
 
-def accuracy(cell: Cell | DenseCell | None) -> str:
-    """As "74.1 [71.3, 76.7]"."""
-    return NONE if cell is None else f"{percent(cell.accuracy)} {interval(cell.interval)}"
+def accuracy(cell: Cell | DenseCell | Mean | None) -> str:
+    """As "74.1 [71.3, 76.7]"; of a mean without the interval."""
+    if cell is None:
+        return NONE
+    bounds = f" {interval(cell.interval)}" if cell.interval else ""
+    return percent(cell.accuracy) + bounds
 
 
 def change(cell: Cell | Mean | None) -> str:
@@ -241,15 +236,11 @@ def _perplexity(cell: PerplexityCell | None) -> str:
 
 
 def ratio(value: float) -> str:
-    """Of two perplexities, as "1.23"."""
+    """The ratio of two perplexities, as "1.23"."""
     return f"{value:.2f}" if value < 100 else times(value)
 
 
-def _mean_accuracy(mean: Mean | None) -> str:
-    return NONE if mean is None else percent(mean.accuracy)
-
-
-def _rankc(cell: Cell | None) -> str:
+def _rankc(cell: Cell | DenseCell | None) -> str:
     return NONE if cell is None else fraction(cell.rankc)
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.files import write_text
+from jaxprune.files import to_json, write_json, write_text
 from jaxprune.sweep import text
-from jaxprune.sweep.records import (
+from jaxprune.sweep.tables_json import (
     Cell,
     DenseCell,
     PerplexityTables,
     SweepTables,
     TaskTables,
-    TranslationTables,
 )
-from jaxprune.tables import columns, csv_text, pipes
+from jaxprune.tables import TextTable, columns, csv_text, pipes
 
 _CSV = (
     "table", "task", "calibration", "calibration_language", "sparsity", "language", "rows", "accuracy",
@@ -31,7 +30,7 @@ def write_tables(sweep: SweepTables, workdir: Path) -> None:
     """Writes tables.csv, tables.md and, last, tables.json; each is whole or not there."""
     write_text(workdir / "tables.csv", sweep_csv(sweep))
     write_text(workdir / "tables.md", sweep_markdown(sweep))
-    sweep.write(workdir)
+    write_json(workdir / "tables.json", to_json(sweep))
 
 
 def sweep_markdown(sweep: SweepTables) -> str:
@@ -41,31 +40,26 @@ def sweep_markdown(sweep: SweepTables) -> str:
         rows = text.row_count(task)
         lines += [f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
         lines += [text.helped(task), ""]
-        for title, table in text.task_tables(task):
-            lines += [f"{title}:", "", *pipes(*table), ""]
-        for title, table in text.variant_tables(task):
-            lines += [f"{title}:", "", *pipes(*table), ""]
+        lines += _titled(text.task_tables(task) + text.variant_tables(task))
     if sweep.perplexity:
         lines += ["## Perplexity", "", text.perplexity_note(sweep.perplexity), ""]
-        for title, table in text.perplexity_tables(sweep.perplexity):
-            lines += [f"{title}:", "", *pipes(*table), ""]
-    if sweep.translation:
-        lines += [*_translation_lines(sweep.translation), ""]
+        lines += _titled(text.perplexity_tables(sweep.perplexity))
+    if translation := sweep.translation:
+        rows, shots = text.row_count(translation), translation.shots
+        signatures = ", ".join(f"{name} `{said}`" for name, said in translation.signatures.items())
+        lines += [
+            f"## Translation into {translation.target}, {shots} shots, {rows} sentences", "",
+            "Only what the tables show is translated: each model from the language of its calibration. Change "
+            "in BLEU with stars: sacrebleu's paired bootstrap against dense, Holm's correction as above.", "",
+            *_titled(text.translation_tables(translation)),
+            f"Signatures: {signatures}.", "",
+        ]  # fmt: skip
     return "\n".join([*lines, f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
 
 
-def _translation_lines(translation: TranslationTables) -> list[str]:
-    """The section on translation."""
-    rows, shots = text.row_count(translation), translation.shots
-    lines = [f"## Translation into {translation.target}, {shots} shots, {rows} sentences", ""]
-    lines += [
-        "Only what the tables show is translated: each model from the language of its calibration. Change "
-        "in BLEU with stars: sacrebleu's paired bootstrap against dense, Holm's correction as above.", "",
-    ]  # fmt: skip
-    for title, table in text.translation_tables(translation):
-        lines += [f"{title}:", "", *pipes(*table), ""]
-    signatures = ", ".join(f"{name} `{said}`" for name, said in translation.signatures.items())
-    return [*lines, f"Signatures: {signatures}."]
+def _titled(tables: Iterable[TextTable]) -> Iterator[str]:
+    for title, header, rows in tables:
+        yield from (f"{title}:", "", *pipes(header, rows), "")
 
 
 def sweep_csv(sweep: SweepTables) -> str:
@@ -126,21 +120,24 @@ def print_tables(sweep: SweepTables, workdir: Path) -> None:
     """Changes by row and language, and where everything is written."""
     for name, task in sweep.tasks.items():
         rows = text.row_count(task)
-        print(f"\n  {name}, {rows} rows a language: percent, then points against it")
-        _print_indented(columns(*text.change_table(task)))
+        _print_table(
+            f"{name}, {rows} rows a language: percent, then points against it",
+            text.change_table(task),
+        )
         print(f"  {text.helped(task)}")
     if sweep.perplexity:
-        print(f"\n  {text.perplexity_note(sweep.perplexity)}")
-        _print_indented(columns(*text.perplexity_tables(sweep.perplexity)[0][1]))
+        note = text.perplexity_note(sweep.perplexity)
+        _print_table(note, text.perplexity_tables(sweep.perplexity)[0])
     if sweep.translation:
-        print(f"\n  BLEU into {sweep.translation.target}")
-        _print_indented(columns(*text.translation_tables(sweep.translation)[0][1]))
+        title = f"BLEU into {sweep.translation.target}"
+        _print_table(title, text.translation_tables(sweep.translation)[0])
     print("\n  * significant over the languages of a model, ** also over the table")
     print(f"  seconds: {text.seconds(sweep)}")
     names = ("tables.md", "tables.csv", "tables.json", "report.html")
     print(f"  written: {', '.join(str(workdir / name) for name in names)}")
 
 
-def _print_indented(lines: list[str]) -> None:
-    for line in lines:
+def _print_table(title: str, table: TextTable) -> None:
+    print(f"\n  {title}")
+    for line in columns(table.header, table.rows):
         print(f"  {line}")

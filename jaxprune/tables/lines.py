@@ -25,6 +25,14 @@ class Group(NamedTuple):
     columns: tuple[str, ...]
 
 
+class TextTable(NamedTuple):
+    """A title, a header and rows of text."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table on a terminal, each column as wide as its widest cell."""
     cells = [header, *rows]

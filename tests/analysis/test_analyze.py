@@ -166,7 +166,7 @@ def test_halves_are_those_of_the_samples_alone(run):
 
 
 def test_sets_of_one_sample_have_no_halves(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(pictures, "draw", lambda *_, **__: None)  # takes most of an analysis
+    monkeypatch.setattr(pictures, "charts", lambda *_, **__: ())  # takes most of an analysis
     fields = {"calibration.samples": 1, "analysis.languages": "sw"}
     summary = analyze_from_config(ready(**fields), tmp_path)
     assert summary["overlap"][HIDDEN]["halves"] == {"top_in_top": {}, "top_in_bottom": {}}
@@ -209,7 +209,7 @@ def test_every_picture_has_something_in_it(run):
 
 
 def test_official_takes_its_own_share(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(pictures, "draw", lambda *_, **__: None)  # takes most of an analysis
+    monkeypatch.setattr(pictures, "charts", lambda *_, **__: ())  # takes most of an analysis
     summary = analyze_from_config(
         ready(compat="official", calibration__max_length=64, analysis__languages="sw"), tmp_path
     )

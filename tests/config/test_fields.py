@@ -1,12 +1,14 @@
 """The fields as people read them: the README's table and --help say what the records say, of every field."""
 
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import get_type_hints
 
 import pytest
 from run_scripts import run_alone, run_here
 
 from jaxprune.calibration import KINDS
-from jaxprune.config import FIELDS, as_markdown, as_text
+from jaxprune.config import FIELDS, Config, as_markdown, as_text
 from jaxprune.evaluation.tasks import PROTOCOLS
 from jaxprune.pruning import CRITERIA, PROPAGATIONS
 
@@ -28,6 +30,20 @@ def test_every_field_says_what_it_is_for():
         if field.choices:
             assert all(map(field.passes, field.choices)), path
             assert not field.passes("no such choice"), path
+
+
+def test_the_types_of_the_record_are_those_that_its_rules_allow():
+    groups = {"": Config} | {
+        name: type(one.default) for name, one in Config.__dataclass_fields__.items()
+    }
+    for path, field in FIELDS.items():
+        group, _, name = path.rpartition(".")
+        hint = get_type_hints(groups[group])[name]
+        optional = field.default is None and not field.required
+        kinds = hint.__args__ if isinstance(hint, UnionType) else (hint,)
+        assert (NoneType in kinds) == optional, path
+        assert field.required or isinstance(field.default, kinds), path
+        assert not optional or field.kind in kinds, path
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ def test_shares_are_contiguous_and_about_equal(costs, count):
 
 def test_too_few_samples_for_the_processes(tiny_folder, monkeypatch):
     from jaxprune.devices.sharding import device_mesh
-    from jaxprune.passes.probe import CalibrationStates
+    from jaxprune.passes.states import CalibrationStates
 
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     tokens = np.ones((2, 4), np.int32)

@@ -17,7 +17,7 @@ from jaxprune.evaluation import evaluate, summary
 from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.scoring.records import Scored
+from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.files import sealed, to_json
 from jaxprune.runs import OUTPUTS
 from nano import corpus

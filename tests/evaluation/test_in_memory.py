@@ -3,6 +3,7 @@
 import dataclasses
 from importlib.resources import files
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.evaluation.metrics_json import MetricsFile, read_metrics
 from jaxprune.files import to_json
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
@@ -45,7 +47,10 @@ def test_figures_and_scores_are_those_of_the_job(side, pair):
     folder, found = pair[0][side], pair[1][side]
     assert [*found.tasks] == ["nano_nli", "nano_reviews"]
     for task, result in found.tasks.items():
-        written = jp.evaluation.comparison.read_metrics(folder / task)
+        written = read_metrics(folder / task)
+        assert {*written} - {*get_type_hints(MetricsFile)} == {
+            "environment"
+        }  # all it has are named
         told = result.json()
         for key in ("languages", "worst", "mean", "labels", "protocol", "data"):
             assert told[key] == written[key]
@@ -53,7 +58,7 @@ def test_figures_and_scores_are_those_of_the_job(side, pair):
             with np.load(folder / task / f"{code}.npz") as arrays:
                 for name in ("scores", "labels", "rows"):
                     np.testing.assert_array_equal(getattr(scored, name), arrays[name])
-    written = jp.evaluation.comparison.read_metrics(folder / "perplexity")["languages"]
+    written = read_metrics(folder / "perplexity")["languages"]
     assert to_json(found.perplexity.languages) == written
 
 

@@ -8,7 +8,7 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import jaxprune as jp
-from jaxprune.pruning import loop, overlaid
+from jaxprune.pruning import overlaid, steps
 from jaxprune.pruning.packed import PackedMasks
 
 NANO = "jaxprune/nano/checkpoints/bloom"
@@ -89,9 +89,9 @@ def test_a_model_in_memory_has_the_changes(job):
 
 def test_it_costs_nothing_unasked(job, monkeypatch):
     """No pass more: statistics and forward of each block, but for the forward of the last."""
-    passes, real = [], loop.run_and_measure
-    monkeypatch.setattr(loop, "run_and_measure", lambda *a: passes.append(a[2]) or real(*a))
-    monkeypatch.setattr(loop, "dense_outputs", None)
+    passes, real = [], steps.run_and_measure
+    monkeypatch.setattr(steps, "run_and_measure", lambda *a: passes.append(a[2]) or real(*a))
+    monkeypatch.setattr(steps, "dense_outputs", None)
     prune(job, "block")
     assert [one.collect for one in passes] == [True, False] * 3 + [True]
 
@@ -107,6 +107,17 @@ def test_it_costs_nothing_unasked(job, monkeypatch):
 def test_what_does_not_fit_is_refused(job, changed, message):
     with pytest.raises(jp.InputError, match=message):
         prune(job, "block", recover=lambda block: changed)
+
+
+def test_recovery_needs_samples(job):
+    model, batches = job
+    settings = jp.Settings(criterion="magnitude", sparsity=0.5)
+    with pytest.raises(jp.InputError, match="recover: allowed: with batches, and without stats"):
+        next(jp.prune_blocks(model, [], settings, progress=False, recover=lambda block: {}))
+    seen = []
+    recover = functools.partial(shifted, seen=seen)  # also of a method that measures nothing
+    list(jp.prune_blocks(model, batches, settings, progress=False, recover=recover))
+    assert all(after < before for _, before, after in seen)
 
 
 def test_dropped_weights_stay_zero_whatever_recovery_says(job):

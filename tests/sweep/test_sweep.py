@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 from faults.place import flip
+from run_json import read_record
 from run_scripts import run_here
 from scipy.special import softmax
 from scipy.stats import binomtest
@@ -22,6 +23,7 @@ from scipy.stats import binomtest
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
+from jaxprune.evaluation import evaluate
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.evaluation.translation.bleu import translation_scores
@@ -30,11 +32,11 @@ from jaxprune.ledger import is_complete
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, pruned_model
-from jaxprune.sweep import calibration, kept, page, plan, run, steering
+from jaxprune.sweep import calibration, page, plan, run, steering, sweep_json
 from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import Variant
-from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.run import sweep_from_config
+from jaxprune.sweep.tables_json import SweepTables
 from jaxprune.tables import points
 
 ROOT = Path(__file__).parents[2]
@@ -193,7 +195,7 @@ def test_csv_and_markdown_hold_the_cells(done):
     low, high = cell.interval
     expected = f"{100 * cell.accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     assert f"| translation 50% | – | {expected} |" in text
-    assert SweepTables.read(workdir) == found
+    assert read_record(SweepTables, workdir / "tables.json") == found
 
 
 TABLES_JSON = {
@@ -321,19 +323,19 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     workdir, _ = done
     for name in ("dense", "random-0.5"):
         shutil.copytree(workdir / name, tmp_path / name)
-    shutil.copy(workdir / kept.CONFIG, tmp_path)
+    shutil.copy(workdir / sweep_json.CONFIG, tmp_path)
     masks = (file for file in (tmp_path / "random-0.5" / "checkpoint").rglob("*") if file.is_file())
     flip(max(masks, key=lambda file: file.stat().st_size))
     flip(tmp_path / "dense" / "nano_nli" / "en.npz")
-    real, calls = run.evaluate_task, []
+    real, calls = evaluate.score_task, []
 
-    def stops(scorer, asked, folder, *rest):
-        calls.append(f"{folder.name}/{asked.task.name}")
+    def stops(scorer, asked, about, *rest):
+        calls.append(f"{about['variant']}/{asked.task.name}")
         if calls[-1] == "translation-fr-0.5/nano_reviews":
             raise KeyboardInterrupt
-        return real(scorer, asked, folder, *rest)
+        return real(scorer, asked, about, *rest)
 
-    monkeypatch.setattr(run, "evaluate_task", stops)
+    monkeypatch.setattr(evaluate, "score_task", stops)
     with pytest.raises(KeyboardInterrupt):
         sweep_from_config(job(), tmp_path)
     assert calls == [
@@ -346,9 +348,9 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     assert "translation-fr-0.5/nano_nli/fr.npz" in half
 
     calls.clear()
-    monkeypatch.setattr(run, "evaluate_task", lambda *args: (calls.append(args), real(*args))[1])
+    monkeypatch.setattr(evaluate, "score_task", lambda *args: (calls.append(args), real(*args))[1])
     sweep_from_config(job(), tmp_path)
-    names = [f"{folder.name}/{asked.task.name}" for _, asked, folder, *_ in calls]
+    names = [f"{about['variant']}/{asked.task.name}" for _, asked, about, *_ in calls]
     assert names == ["translation-fr-0.5/nano_reviews", "lrp2/nano_nli", "lrp2/nano_reviews"]
     assert contents(tmp_path) == contents(workdir)
 
@@ -357,10 +359,10 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     "name", ["model", "calibration translation/fr", "nano_nli en", "translation fr"]
 )
 def test_a_model_or_text_that_changed_since_is_refused(name, done, tmp_path):
-    about = json.loads((done[0] / kept.CONFIG).read_text())
+    about = json.loads((done[0] / sweep_json.CONFIG).read_text())
     assert name in about["digests"]
     about["digests"][name] = "7" * 64
-    (tmp_path / kept.CONFIG).write_text(json.dumps(about))
+    (tmp_path / sweep_json.CONFIG).write_text(json.dumps(about))
     message = (
         rf"{name}: has changed since the sweep in .* \(SHA-256 777777777777…, now [0-9a-f]{{12}}…\)"
     )
@@ -382,14 +384,14 @@ def test_a_workdir_of_another_sweep_is_refused(done, fields, message):
 
 
 def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
-    kept.hold(job(), tmp_path, {})
+    sweep_json.write_sweep(job(), tmp_path, {})
     more = {"sweep.sparsities": "0.5,0.1", "sweep.calibrations": "dense,magnitude"}
-    kept.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
+    sweep_json.check_same_sweep(job(**more, **{"sweep.languages": "fr,de"}), tmp_path)
     somewhere = job(**{"calibration.code": "somewhere"})
-    kept.check_same_sweep(somewhere, tmp_path)
-    kept.hold(somewhere, tmp_path, {})
+    sweep_json.check_same_sweep(somewhere, tmp_path)
+    sweep_json.write_sweep(somewhere, tmp_path, {})
     with pytest.raises(InputError, match=r"calibration\.code: got 'elsewhere'"):
-        kept.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
+        sweep_json.check_same_sweep(job(**{"calibration.code": "elsewhere"}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -521,7 +523,7 @@ def test_what_was_not_asked_is_empty_in_every_table(own):
     titles = [title.text for title in root.iter("title")]
     assert any(title.startswith("translation-sw-0.5, en: ") for title in titles)
     assert not any(title.startswith("translation-sw-0.5, fr: ") for title in titles)
-    assert SweepTables.read(workdir) == found
+    assert read_record(SweepTables, workdir / "tables.json") == found
 
 
 def test_probabilities_and_perplexities_in_the_tables(own):
@@ -567,12 +569,14 @@ def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch
         for file in workdir.glob(pattern):
             (there / file.relative_to(workdir)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, there / file.relative_to(workdir))
-    about = json.loads((there / kept.CONFIG).read_text())
+    about = json.loads((there / sweep_json.CONFIG).read_text())
     nowhere = {"model": "gone", "calibration.data": "gone", "evaluation.perplexity": "gone"}
-    (there / kept.CONFIG).write_text(json.dumps(about | {"config": about["config"] | nowhere}))
+    (there / sweep_json.CONFIG).write_text(
+        json.dumps(about | {"config": about["config"] | nowhere})
+    )
     done = run_here(monkeypatch, capfd, "report", there)
     assert done.returncode == 0, done.stderr
-    again = SweepTables.read(there)
+    again = read_record(SweepTables, there / "tables.json")
     assert again.tasks == found.tasks
     assert again.perplexity.variants == found.perplexity.variants
     assert (there / "report.html").is_file()
@@ -581,26 +585,34 @@ def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch
     assert (refused.returncode, "is a sweep; allowed: neither" in refused.stderr) == (2, True)
     shutil.rmtree(there / "translation-fr-0.5")
     with pytest.raises(InputError, match=r"translation-fr-0\.5: no such folder"):
-        kept.rebuild(there)
+        sweep_json.rebuild(there)
 
 
 def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch, tmp_path):
     shutil.copytree(own[0], tmp_path / "sweep")
-    asked, real = [], run.evaluate_task
-    monkeypatch.setattr(
-        run, "evaluate_task", lambda *args: (asked.append((args[2].name, [*args[1].languages])), real(*args))[1]
-    )  # fmt: skip
-    monkeypatch.setattr(run, "evaluate_perplexity", lambda *args: asked.append(args[2].name))
+    asked = []
+
+    def noted(real, codes_of):
+        def call(scorer, one, about, *rest):
+            asked.append((about["variant"], [*codes_of(one)]))
+            return real(scorer, one, about, *rest)
+
+        return call
+
+    tasks = noted(evaluate.score_task, lambda one: one.languages)
+    monkeypatch.setattr(evaluate, "score_task", tasks)
+    texts = noted(evaluate.measure_perplexity, lambda by_language: by_language)
+    monkeypatch.setattr(evaluate, "measure_perplexity", texts)
     found = run.jobs(Variant("translation", "fr", 0.5), job(**OWN | {"sweep.evaluate": "all"}))
     assert found == {"nano_nli": ["en", "fr", "sw"], "perplexity": ["en", "fr", "sw"]}
     only = job(**OWN | {"sweep.evaluate": "all"})
-    kept.check_same_sweep(only, tmp_path / "sweep")
-    kept.hold(only, tmp_path / "sweep", {})
+    sweep_json.check_same_sweep(only, tmp_path / "sweep")
+    sweep_json.write_sweep(only, tmp_path / "sweep", {})
     left = [Variant("translation", "fr", 0.5), Variant("translation", "fr+sw", 0.5)]
     runner = run.Runner(only, jp.load(NANO), tmp_path / "sweep", left)
     for variant in left:
         runner.make(variant)
-    assert asked == [("translation-fr-0.5", ["en", "fr", "sw"]), "translation-fr-0.5"]
+    assert asked == [("translation-fr-0.5", ["en", "fr", "sw"])] * 2
 
 
 # One probe for all sparsities and criteria.

@@ -7,9 +7,7 @@ from jaxprune.evaluation.comparison.compare import (
     comparison_of,
     shared_rows,
 )
-from jaxprune.evaluation.comparison.metrics_files import LanguageFigures, MetricsFile, read_metrics
-from jaxprune.evaluation.comparison.reading import open_run, read_run
-from jaxprune.evaluation.comparison.records import (
+from jaxprune.evaluation.comparison.compare_json import (
     Comparison,
     ComparisonMethod,
     Evaluated,
@@ -22,11 +20,18 @@ from jaxprune.evaluation.comparison.records import (
     ProbabilityComparison,
     Sides,
     TaskComparison,
-    TextFigures,
     TranslationComparison,
     TranslationLanguage,
 )
-from jaxprune.evaluation.comparison.table import probability_table
+from jaxprune.evaluation.comparison.reading import open_run, read_run
+from jaxprune.evaluation.comparison.table import (
+    change_cells,
+    percent_cells,
+    perplexity_rows,
+    probability_table,
+    rankc_cells,
+    translation_rows,
+)
 from jaxprune.evaluation.comparison.texts import compare_perplexity, compare_translations
 from jaxprune.evaluation.comparison.write import comparison_text, write_comparison
 
@@ -36,18 +41,16 @@ __all__ = [
     "Evaluated",
     "EvaluatedRun",
     "LanguageComparison",
-    "LanguageFigures",
     "LeftOut",
     "MaskComparison",
     "MeanComparison",
-    "MetricsFile",
     "PerplexityComparison",
     "ProbabilityComparison",
     "Sides",
     "TaskComparison",
-    "TextFigures",
     "TranslationComparison",
     "TranslationLanguage",
+    "change_cells",
     "compare_means",
     "compare_perplexity",
     "compare_runs",
@@ -56,9 +59,12 @@ __all__ = [
     "comparison_of",
     "comparison_text",
     "open_run",
+    "percent_cells",
+    "perplexity_rows",
     "probability_table",
-    "read_metrics",
+    "rankc_cells",
     "read_run",
     "shared_rows",
+    "translation_rows",
     "write_comparison",
 ]

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.errors import InputError, listed
-from jaxprune.evaluation.comparison.masks import compare_masks
-from jaxprune.evaluation.comparison.reading import open_run
-from jaxprune.evaluation.comparison.records import (
+from jaxprune.evaluation.comparison.compare_json import (
     Comparison,
     ComparisonMethod,
     Evaluated,
@@ -23,6 +21,8 @@ from jaxprune.evaluation.comparison.records import (
     Sides,
     TaskComparison,
 )
+from jaxprune.evaluation.comparison.masks import compare_masks
+from jaxprune.evaluation.comparison.reading import open_run
 from jaxprune.evaluation.comparison.texts import (
     compare_perplexities,
     compare_translations,
@@ -95,7 +95,7 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
 
 
 def comparison_method(seed: int = 0) -> ComparisonMethod:
-    """How this version compares."""
+    """The method of this version."""
     return ComparisonMethod(
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
@@ -107,7 +107,7 @@ def comparison_method(seed: int = 0) -> ComparisonMethod:
 
 
 def _left_out(runs: Sides[EvaluatedRun]) -> LeftOut:
-    """What only one run has; refuses runs that have nothing, or nothing in common."""
+    """Names what only one run has; refuses runs that have nothing, or nothing in common."""
     names = Sides(*(_names(run) for run in runs))
     for run, evaluated in zip(runs, names, strict=True):
         if not evaluated:
@@ -125,7 +125,7 @@ def _left_out(runs: Sides[EvaluatedRun]) -> LeftOut:
 
 
 def _names(run: EvaluatedRun) -> list[str]:
-    """All that a run has, as "xnli/fr"."""
+    """The tasks and languages of a run, as "xnli/fr"."""
     by_part: dict[str, Collection[str]] = {
         **{task: run.tasks[task].languages for task in sorted(run.tasks)},
         PERPLEXITY: run.perplexity,
@@ -146,15 +146,15 @@ def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int
         task_metrics({code: pair.a for code, pair in pairs.items()}, parallel=runs.a.parallel),
         task_metrics({code: pair.b for code, pair in pairs.items()}, parallel=runs.b.parallel),
     )
-    chances = {code: mcnemar(*(scored.correct for scored in pairs[code])) for code in codes}
-    corrected = dict(zip(codes, holm(list(chances.values())), strict=True))
+    p_values = {code: mcnemar(*(scored.correct for scored in pairs[code])) for code in codes}
+    adjusted = dict(zip(codes, holm(list(p_values.values())), strict=True))
     others = {code: pair for code, pair in pairs.items() if code != "en"}
     return TaskComparison(
         protocol=runs.b.protocol if runs.a.protocol is None else runs.a.protocol,
         languages={
             code: _compare_language(
                 code, pairs[code], figures, Sides(*(len(r.languages[code].rows) for r in runs)),
-                (chances[code], corrected[code]), seed,
+                (p_values[code], adjusted[code]), seed,
             )
             for code in codes
         },
@@ -202,13 +202,13 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
 
 def _compare_language(
     code: str, pair: Sides[Scored], figures: Sides[TaskMetrics], sizes: Sides[int],
-    chances: tuple[float, float], seed: int,
+    p_values: tuple[float, float], seed: int,
 ) -> LanguageComparison:  # fmt: skip
-    """One language; `sizes` are the rows of each run, `chances` p of McNemar's test and Holm's of that."""
+    """One language; `sizes` are the rows of each run, `p_values` McNemar's and its correction by Holm."""
     one, two = (figure.languages[code] for figure in figures)
     gaps = [f.gap_to_english[code] for f in figures if code in f.gap_to_english]
     change = paired_bootstrap(pair.a.correct, pair.b.correct, seed=seed)
-    test, corrected = chances
+    test, adjusted = p_values
     return LanguageComparison(
         rows=one.rows,
         accuracy=Sides(one.accuracy, two.accuracy),
@@ -216,12 +216,12 @@ def _compare_language(
         accuracy_interval=Sides(one.interval, two.interval),
         difference=change.difference,
         interval=(change.low, change.high),
-        p=PValues(change.p, test, corrected),
+        p=PValues(change.p, test, adjusted),
         gap_to_english=Sides(*gaps) if gaps else None,
         rankc=Sides(one.rankc, two.rankc) if one.rankc and two.rankc else None,
         rows_a=sizes.a,
         rows_b=sizes.b,
-        significant=corrected <= ALPHA,
+        significant=adjusted <= ALPHA,
         probability=_compare_probability({code: pair}, seed),
     )
 
@@ -243,7 +243,7 @@ def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparis
 
 
 def _compare_probability(pairs: Mapping[str, Sides[Scored]], seed: int) -> ProbabilityComparison:
-    """Of a language, or the mean over several."""
+    """The comparison of one language, or of the mean over several."""
     mean, drawn = _compare_mean(pairs, lambda scored: scored.probability, seed)
     return ProbabilityComparison(
         mean=mean, difference=drawn.difference, interval=(drawn.low, drawn.high), p=drawn.p

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison.records import NO_MASKS, MaskComparison, Sides
+from jaxprune.evaluation.comparison.compare_json import NO_MASKS, MaskComparison, Sides
 from jaxprune.models import MaskTree
 from jaxprune.pruning import masks
 from jaxprune.runs import checkpoint

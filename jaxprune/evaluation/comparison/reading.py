@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison.metrics_files import read_metrics
-from jaxprune.evaluation.comparison.records import Evaluated, EvaluatedRun
+from jaxprune.evaluation.comparison.compare_json import Evaluated, EvaluatedRun
 from jaxprune.evaluation.comparison.texts import perplexities
+from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.evaluation.scoring import Scored, check_scores
 from jaxprune.files import read_npz
 from jaxprune.ledger import check_scored_model
 
 
 def open_run(folder: Path) -> EvaluatedRun:
-    """What a workdir has of an evaluation.
+    """The evaluation in a workdir.
 
     Raises:
       InputError: as `read_run`.
@@ -60,7 +60,7 @@ def _read_scores(file: Path) -> Scored | None:
 
 
 def _evaluated(folder: Path, languages: Mapping[str, Scored]) -> Evaluated:
-    """With what metrics.json says of how the task was scored; any of it may be missing."""
+    """Scores, and from metrics.json how the task was scored; any of that may be missing."""
     metrics = read_metrics(folder)
     figures = metrics.get("languages", {})
     return Evaluated(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from jaxprune.evaluation.comparison.records import (
+from jaxprune.evaluation.comparison.compare_json import (
     NO_MASKS,
     Comparison,
     ComparisonMethod,
     LanguageComparison,
     MeanComparison,
     PerplexityComparison,
+    Sides,
     TaskComparison,
     TranslationComparison,
 )
@@ -19,10 +19,12 @@ from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.tables import (
     NONE,
     Group,
+    TextTable,
     count,
     count_range,
     fraction,
     fractions,
+    number,
     p_value,
     percent,
     point_interval,
@@ -42,23 +44,62 @@ GROUPS = (
 )
 
 
-class TextTable(NamedTuple):
-    """A table without groups: its title, header and rows."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
+Figures = LanguageComparison | MeanComparison
 
 
 def language_rows(task: TaskComparison) -> list[list[str]]:
     """Cells of every language, in the order of GROUPS."""
-    return [_language_row(code, figure) for code, figure in task.languages.items()]
+    return [_row(code, figure) for code, figure in task.languages.items()]
+
+
+def mean_rows(task: TaskComparison) -> list[list[str]]:
+    """Cells of the means."""
+    names = ("mean", "non-en")
+    return [_row(name, mean) for name, mean in zip(names, task.means.values(), strict=False)]
+
+
+def _row(name: str, figure: Figures) -> list[str]:
+    return [
+        name,
+        *change_cells(figure),
+        p_value(figure.p.mcnemar),
+        p_value(figure.p.holm) + _star(figure.significant),
+        *percent_cells(figure.gap_to_english),
+        *rankc_cells(figure)[0],
+    ]
+
+
+def change_cells(figure: Figures) -> list[str]:
+    """Accuracy of both runs, the change in points, its interval, and p of the bootstrap."""
+    return [
+        *percent_cells(figure.accuracy),
+        points(figure.difference),
+        point_interval(figure.interval),
+        p_value(figure.p.bootstrap),
+    ]
+
+
+def percent_cells(shares: Sides[float] | None) -> list[str]:
+    """A share of both runs, in percent."""
+    return [NONE, NONE] if shares is None else [*map(percent, shares)]
+
+
+def rankc_cells(figure: Figures) -> tuple[list[str], list[str]]:
+    """RankC of both runs, corrected and official."""
+    if figure.rankc is None:
+        return [NONE, NONE], [NONE, NONE]
+    return (
+        [fraction(rankc.corrected) for rankc in figure.rankc],
+        [fraction(rankc.official) for rankc in figure.rankc],
+    )
+
+
+def _star(significant: bool | None) -> str:
+    return " *" if significant else "  "
 
 
 def probability_table(task: TaskComparison) -> TextTable | None:
     """Mean probability of the right option by language, and the means; None where none is known."""
-    figures: Mapping[str, LanguageComparison | MeanComparison]
-    figures = {**task.languages, **task.means}
     rows = [
         [
             name,
@@ -67,94 +108,66 @@ def probability_table(task: TaskComparison) -> TextTable | None:
             point_interval(one.interval, 2),
             p_value(one.p),
         ]
-        for name, figure in figures.items()
+        for name, figure in task.figures.items()
         if (one := figure.probability) is not None
     ]
     header = ["", "A", "B", "B−A", "95% interval", "p boot"]
     return TextTable("probability of the right option, %", header, rows) if rows else None
 
 
-def mean_rows(task: TaskComparison) -> list[list[str]]:
-    """Cells of the means."""
-    names = ("mean", "non-en")
-    return [_mean_row(name, mean) for name, mean in zip(names, task.means.values(), strict=False)]
-
-
-def _language_row(code: str, figure: LanguageComparison) -> list[str]:
-    return [
-        *_change_cells(code, figure),
-        p_value(figure.p.mcnemar),
-        p_value(figure.p.holm) + _star(figure.significant),
-        *(map(percent, figure.gap_to_english) if figure.gap_to_english else (NONE, NONE)),
-        *((fraction(rankc.corrected) for rankc in figure.rankc) if figure.rankc else (NONE, NONE)),
-    ]
-
-
-def _mean_row(name: str, figure: MeanComparison) -> list[str]:
-    return [*_change_cells(name, figure), NONE, NONE + _star(False), *[NONE] * 4]
-
-
-def _change_cells(name: str, figure: LanguageComparison | MeanComparison) -> list[str]:
-    return [
-        name,
-        *map(percent, figure.accuracy),
-        points(figure.difference),
-        point_interval(figure.interval),
-        p_value(figure.p.bootstrap),
-    ]
-
-
-def _star(significant: bool) -> str:
-    return " *" if significant else "  "
-
-
 def text_tables(comparison: Comparison) -> Iterator[TextTable]:
-    """Of perplexity and translation, as far as both runs have them."""
+    """Tables of perplexity and translation, as far as both runs have them."""
     if comparison.perplexity:
-        yield _perplexity_table(comparison.perplexity)
-    if comparison.translation:
-        yield _translation_table(comparison.translation)
+        rows = perplexity_rows(comparison.perplexity, "{:.2f}".format)
+        yield TextTable("perplexity", ["language", "tokens", "A", "B", "B/A", "95%"], rows)
+    if translation := comparison.translation:
+        bleu, chrf = ([f"{name} A", f"{name} B", "B−A", "p boot"] for name in ("BLEU", "chrF"))
+        title = f"translation into {translation.target}; p boot: sacrebleu's paired bootstrap"
+        header = ["language", "rows", *bleu, "p Holm  ", *chrf]
+        yield TextTable(title, header, translation_rows(translation, _star))
 
 
-def _perplexity_table(languages: Mapping[str, PerplexityComparison]) -> TextTable:
-    rows = [
+def perplexity_rows(
+    languages: Mapping[str, PerplexityComparison], show: Callable[[float], str] = number
+) -> list[list[str]]:
+    """Language, tokens, the perplexity of both runs, B's over A's and its interval."""
+    return [
         [
             code,
             count(figure.tokens),
-            *(f"{value:.2f}" for value in figure.perplexity),
+            *map(show, figure.perplexity),
             fraction(figure.ratio),
             fractions(figure.interval),
         ]
         for code, figure in languages.items()
     ]
-    return TextTable("perplexity", ["language", "tokens", "A", "B", "B/A", "95%"], rows)
 
 
-def _translation_table(translation: TranslationComparison) -> TextTable:
-    rows = [
+def translation_rows(
+    translation: TranslationComparison, star: Callable[[bool], str] = lambda _: ""
+) -> list[list[str]]:
+    """Language, sentences, BLEU, its corrected p and chrF; a score is of both runs, with change and p."""
+    return [
         [
             code,
             count(figure.rows),
             *_score_cells(figure.bleu),
-            p_value(figure.holm) + _star(figure.significant),
+            p_value(figure.holm) + star(figure.significant),
             *_score_cells(figure.chrf),
         ]
         for code, figure in translation.languages.items()
     ]
-    bleu, chrf = ([f"{name} A", f"{name} B", "B−A", "p boot"] for name in ("BLEU", "chrF"))
-    title = f"translation into {translation.target}; p boot: sacrebleu's paired bootstrap"
-    return TextTable(title, ["language", "rows", *bleu, "p Holm  ", *chrf], rows)
 
 
 def _score_cells(score: ScoreComparison) -> list[str]:
     return [tenths(score.a), tenths(score.b), signed(score.difference), p_value(score.p)]
 
 
-# What stands around the tables.
+# Titles and notes.
 
 
 def legend(method: ComparisonMethod) -> str:
-    """What the columns of GROUPS hold."""
+    """Explains the columns of GROUPS."""
     return (
         f"B−A, its {method.confidence:.0%} interval and p boot: paired bootstrap over rows "
         f"({count(method.resamples)} resamples; for means a row is drawn in all languages at once). "
@@ -191,7 +204,7 @@ def notes(task: TaskComparison) -> list[str]:
 
 
 def left_out_notes(comparison: Comparison) -> list[str]:
-    """What only one run has."""
+    """Names the tasks and languages that only one run has."""
     left_out = comparison.left_out
     return [
         f"only in {side}, left out: {', '.join(names)}"
@@ -218,8 +231,5 @@ def mask_parts(comparison: Comparison) -> list[tuple[str, Sequence[tuple[str, st
     if masks is None:
         return []
     layers = [(str(layer), fraction(share)) for layer, share in enumerate(masks.layers)]
-    kernels = [
-        (path.removeprefix("blocks/").removesuffix("/kernel"), fraction(share))
-        for path, share in masks.kernels.items()
-    ]
+    kernels = [(name, fraction(share)) for name, share in masks.by_kernel.items()]
     return [("layer", layers), ("kernel", kernels)]

@@ -1,26 +1,29 @@
-"""What changed between two runs where there are no options to choose from: perplexity and translation."""
+"""Two runs compared where there are no options to choose from: perplexity and translation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison.metrics_files import (
-    PerplexityFile,
-    TranslatedRow,
-    TranslationFile,
-)
-from jaxprune.evaluation.comparison.records import (
+from jaxprune.evaluation.comparison.compare_json import (
     PerplexityComparison,
     Sides,
-    TextFigures,
     TranslationComparison,
     TranslationLanguage,
 )
-from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, holm, ratio_interval
+from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, TranslationFile
+from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, holm, ratio_interval
 from jaxprune.evaluation.translation import TRANSLATION, SystemComparison, compare_systems
-from jaxprune.files import from_json, parse_json, read_as, read_text
+from jaxprune.files import from_json, parse_json, read_as, read_json, read_text
+
+
+class TranslatedRow(TypedDict):
+    """A line of a translation's .jsonl, as far as it is compared."""
+
+    hypothesis: str
+    reference: str
 
 
 def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparison] | None:
@@ -33,7 +36,7 @@ def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparis
 
 
 def compare_perplexities(
-    runs: Sides[Mapping[str, TextFigures]],
+    runs: Sides[Mapping[str, Perplexity]],
 ) -> dict[str, PerplexityComparison] | None:
     """The same of what `perplexities` gives of each run."""
     languages = {}
@@ -84,18 +87,14 @@ def translated(run: Path) -> set[str]:
     return {file.stem for file in (run / TRANSLATION).glob("*.jsonl")}
 
 
-def perplexities(run: Path) -> dict[str, TextFigures]:
-    """By language what a run has of its text."""
-    found = read_as(PerplexityFile, run / PERPLEXITY / "metrics.json") or {}
-    languages = found.get("languages", {})
-    return {
-        code: TextFigures(one["tokens"], one["perplexity"], tuple(one.get("by_window", ())))
-        for code, one in languages.items()
-    }
+def perplexities(run: Path) -> dict[str, Perplexity]:
+    """The perplexities of a run by language."""
+    file = run / PERPLEXITY / METRICS
+    return from_json(PerplexityFile, read_json(file), str(file)).get("languages", {})
 
 
 def _target(run: Path) -> str:
-    file = run / TRANSLATION / "metrics.json"
+    file = run / TRANSLATION / METRICS
     found = read_as(TranslationFile, file)
     if found is None:
         raise InputError(f"{file}: missing")

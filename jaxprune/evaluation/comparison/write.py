@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxprune.evaluation.comparison.records import Comparison, ProbabilityComparison, Sides
+from jaxprune.evaluation.comparison.compare_json import Comparison, ProbabilityComparison, Sides
 from jaxprune.evaluation.comparison.table import (
     GROUPS,
     language_rows,
@@ -19,7 +19,7 @@ from jaxprune.evaluation.comparison.table import (
     text_tables,
     title_of,
 )
-from jaxprune.files import write_text
+from jaxprune.files import to_json, write_json, write_text
 from jaxprune.tables import JOINED, columns, csv_text, grouped_columns, pipes, wrapped
 
 _CSV = (
@@ -37,7 +37,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "compare.csv", comparison_csv(comparison))
     write_text(folder / "compare.md", comparison_markdown(comparison))
-    comparison.write(folder)
+    write_json(folder / "compare.json", to_json(comparison))
 
 
 def comparison_text(comparison: Comparison) -> str:

@@ -100,7 +100,7 @@ class GreedyDecoding:
         return NextTokens(chosen, None)
 
     def sequence(self, row: int) -> list[int]:
-        """What was chosen for the row."""
+        """The tokens chosen for the row."""
         return self._sequences[row]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:

@@ -41,7 +41,7 @@ LEAST_SHARED = 16
 
 
 class SharedPrefix(NamedTuple):
-    """What all prompts begin with.
+    """The prefix of all prompts.
 
     Attributes:
       tokens: how many.
@@ -253,7 +253,7 @@ class PromptBatch:
 def _deal(
     rests: Sequence[Sequence[int]], devices: int
 ) -> tuple[Int[np.ndarray, " B"], list[Int[np.ndarray, "b T"]]]:
-    """Which prompt each row holds, device by device, and the tokens of each micro-batch.
+    """The prompt of each row, device by device, and the tokens of each micro-batch.
 
     5 prompts, 2 devices, micro-batches of 2     device 0: 0 1 4 -     device 1: 2 3 - -
     """

@@ -1,6 +1,6 @@
 """Questions and texts → log-probabilities of their tokens → accuracy, RankC, perplexity."""
 
-from jaxprune.evaluation.scoring.forest import Forest, plant
+from jaxprune.evaluation.scoring.forest import Forest, pack_forests
 from jaxprune.evaluation.scoring.metrics import (
     ALPHA,
     CONFIDENCE,
@@ -24,7 +24,8 @@ from jaxprune.evaluation.scoring.perplexity import (
     text_languages,
     texts,
 )
-from jaxprune.evaluation.scoring.records import (
+from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
+from jaxprune.evaluation.scoring.scores import (
     Difference,
     Interval,
     LanguageAccuracy,
@@ -33,7 +34,6 @@ from jaxprune.evaluation.scoring.records import (
     TaskMetrics,
     check_scores,
 )
-from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
 from jaxprune.evaluation.scoring.vocabulary import slices
 
 __all__ = [
@@ -57,9 +57,9 @@ __all__ = [
     "holm",
     "mcnemar",
     "option_scores",
+    "pack_forests",
     "paired_bootstrap",
     "perplexity",
-    "plant",
     "question_scores",
     "ratio_interval",
     "slices",

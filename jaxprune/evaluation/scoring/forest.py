@@ -68,7 +68,7 @@ class Forest:
         )
 
 
-def plant(
+def pack_forests(
     sequences: Sequence[Sequence[int]], starts: Sequence[int] | None = None
 ) -> Iterator[Forest]:
     """Packs sequences into forests of few lengths that the model sees: MIN_LENGTH and its doubles.

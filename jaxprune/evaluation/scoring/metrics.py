@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation.scoring.records import (
+from jaxprune.evaluation.scoring.scores import (
     Difference,
     LanguageAccuracy,
     LanguageMetrics,
@@ -200,24 +200,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return np.minimum(adjusted, 1.0).tolist()
 
 
-def language_metrics(
-    scores: Float[np.ndarray, "R C"],
-    labels: Int[np.ndarray, " R"],
-    rows: Int[np.ndarray, " R"] | None = None,
-    language: str = "scores",
-) -> LanguageMetrics:
+def language_metrics(scored: Scored, language: str) -> LanguageMetrics:
     """Figures of one language, without RankC.
 
-    Args:
-      scores, labels: as in `Scored`.
-      rows: as in `Scored`; 0, 1, … by default. With `language` they name the place of an error.
-
     Raises:
-      InputError: as `check_scores`.
+      InputError: as `check_scores`; names the language.
     """
-    numbers = np.arange(len(labels), dtype=np.int32) if rows is None else rows
-    scored = Scored(scores, labels, numbers)
     check_scores(scored, language)
+    scores, labels, _ = scored
     right = int(scored.correct.sum())
     return LanguageMetrics(
         rows=len(labels),
@@ -232,17 +222,16 @@ def task_metrics(by_language: Mapping[str, Scored], *, parallel: bool = True) ->
     """Figures of a task.
 
     Args:
-      by_language: at least one; (scores, labels, rows) of each.
+      by_language: scores of at least one.
       parallel: row i is the same question in every language. Then a language has `rankc` against
         English, unless it is English or its rows, labels or options are not those of the English data.
 
     Raises:
       InputError: as `check_scores`.
     """
-    checked = {code: Scored(*scored) for code, scored in by_language.items()}
-    figures = {code: language_metrics(*scored, language=code) for code, scored in checked.items()}
-    english = checked.get("en")
-    for code, scored in checked.items():
+    figures = {code: language_metrics(scored, code) for code, scored in by_language.items()}
+    english = by_language.get("en")
+    for code, scored in by_language.items():
         if parallel and english is not None and code != "en" and _same_rows(scored, english):
             by_kind = {kind: rankc(english.scores, scored.scores, kind) for kind in RANKC_KINDS}
             figures[code] = dataclasses.replace(figures[code], rankc=RankC(**by_kind))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from jaxprune.calibration import lines_of, text_place
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source
-from jaxprune.files import read_text
+from jaxprune.files import Count, read_text
 
 WINDOW = 512
 PERPLEXITY = "perplexity"  # the folder of its figures
@@ -20,19 +22,19 @@ PERPLEXITY = "perplexity"  # the folder of its figures
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Perplexity of a text.
+    """Perplexity of a text, as metrics.json has it too.
 
     Attributes:
       perplexity: exp of minus the mean log-probability.
       tokens: that have a prediction, over which the mean is taken.
-      windows: how many the text was cut into.
-      by_window: mean log-probability of each, in order; all have as many tokens.
+      windows: how many the text was cut into; 0 in a metrics.json that does not say it.
+      by_window: mean log-probability of each, in order; all have as many tokens. Empty in older files.
     """
 
-    perplexity: float
-    tokens: int
-    windows: int
-    by_window: tuple[float, ...]
+    perplexity: Annotated[float, Meta(gt=0, le=1e308)]
+    tokens: Count
+    windows: Count = 0
+    by_window: tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], ...] = ()
 
 
 def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexity:

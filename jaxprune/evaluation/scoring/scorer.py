@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from jaxprune.calibration import check_tokens
 from jaxprune.devices import given_mesh, hosts, replicated
 from jaxprune.errors import InputError
-from jaxprune.evaluation.scoring.forest import Forest, plant
+from jaxprune.evaluation.scoring.forest import Forest, pack_forests
 from jaxprune.evaluation.scoring.parts import Parts
 from jaxprune.evaluation.scoring.vocabulary import (
     Predictions,
@@ -48,7 +48,7 @@ PASS_BYTES = 1 << 30
 
 
 class TokenScores(NamedTuple):
-    """What a model says of the tokens of one sequence that were asked for.
+    """The log-probabilities of those tokens of a sequence that were asked for.
 
     Attributes:
       log_probabilities: [n] float32, natural logarithms.
@@ -112,7 +112,7 @@ class Scorer:
         starts = [1] * len(sequences) if starts is None else starts
         check_sequences(self.model, sequences, starts)
         results: list[Any] = [None] * len(sequences)
-        shares = _shares(plant(sequences, starts))
+        shares = _shares(pack_forests(sequences, starts))
         by_process = [
             [part for forest in share for part in self.passes(forest)] for share in shares
         ]
@@ -222,7 +222,7 @@ def rows_per_device(rows: int, usual: int) -> int:
 
 
 def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:
-    """Of every process the rows that it scores."""
+    """The rows that each process scores."""
     shares: list[list[Forest]] = [[] for _ in range(jax.process_count())]
     for forest in forests:
         for share, rows in zip(shares, hosts.shares(np.ones(len(forest.tokens))), strict=True):

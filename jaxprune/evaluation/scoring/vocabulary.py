@@ -34,7 +34,7 @@ VocabularySlice = tuple[Int[Array, ""], Float[Array, "C D"]]
 
 
 class Predictions(NamedTuple):
-    """Where the predictions of a forest's scored tokens come from.
+    """The places that predict a forest's scored tokens.
 
     Attributes:
       places: [R, P] int32, places whose next token is scored; filled up with places whose is not.
@@ -46,7 +46,7 @@ class Predictions(NamedTuple):
 
 
 def predictions(forest: Forest) -> Predictions:
-    """Where the predictions of the scored tokens of a forest come from."""
+    """The places that predict the scored tokens of a forest."""
     is_needed = np.zeros((len(forest.tokens), forest.seen), bool)
     row, place = np.nonzero(forest.is_scored)
     parents = forest.parents[row, place]
@@ -61,7 +61,7 @@ def predictions(forest: Forest) -> Predictions:
 
 
 class RunningSoftmax(NamedTuple):
-    """What the slices so far say of the next token at each place of `Predictions`.
+    """The softmax over the slices so far of the next token at each place of `Predictions`.
 
     Attributes:
       h: [B, P, D] normed states, as they enter the products.

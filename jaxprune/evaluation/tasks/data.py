@@ -57,7 +57,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where rows are. `{lang}` and `{split}` stand for a language and the split.
+    """The place of rows. `{lang}` and `{split}` stand for a language and the split.
 
     Attributes:
       data: a pattern of .jsonl or .csv files; a folder of `<lang>.jsonl` or `<lang>.csv`; a hub data
@@ -87,7 +87,7 @@ class Source:
         return folder.is_dir() and any(p.suffix in _SUFFIXES for p in folder.iterdir())
 
     def languages(self) -> list[str] | None:
-        """What `{lang}` could stand for, by the files that there are; None where no files say it."""
+        """The languages that there are files of; None where no files tell."""
         if self.is_pattern:
             return _languages_of(self._pattern())
         if self.is_folder:
@@ -129,7 +129,7 @@ class Source:
         return path
 
     def _pattern(self) -> str:
-        """Of files, in which only `{lang}` is open."""
+        """The pattern of files, in which only `{lang}` is open."""
         return str(Path(self._fill(self.data, "{lang}")).expanduser())
 
     def _pick(self, folder: Path, language: str) -> Path:
@@ -170,7 +170,7 @@ class Source:
 
 
 def _languages_of(pattern: str) -> list[str]:
-    """What `{lang}` could stand for, by the files that there are."""
+    """The values of `{lang}` for which there are files."""
     parts = pattern.split("{lang}")
     files = glob.glob("*".join(map(glob.escape, parts)))
     before, *after = map(re.escape, parts)

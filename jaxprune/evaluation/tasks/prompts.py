@@ -23,7 +23,7 @@ _SLOT = re.compile(r"\{(\w+)(?:\[(\w+)\])?((?:\|\w+(?::\d+)?)*)\}")
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """What is scored is `continuation`, given `context`; the text is the one after the other.
+    """A text of `context` and `continuation`; the continuation is scored, given the context.
 
     Attributes:
       row_spans: from which character to which the text is the row's own and not the template's.

@@ -21,6 +21,7 @@ ready tasks.
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ __all__ = [
     "Option",
     "Question",
     "Task",
+    "TaskQuestions",
     "languages_of",
     "load_task",
     "questions",
@@ -58,6 +60,21 @@ class Question:
     options: tuple[Option, ...]
     label: int
     row: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskQuestions:
+    """A task, its questions by language under one protocol, and where their rows are from."""
+
+    task: Task
+    protocol: str
+    data: str
+    languages: Mapping[str, Sequence[Question]]
+
+    def of(self, codes: Sequence[str]) -> "TaskQuestions":
+        """The questions of some of its languages."""
+        chosen = {code: self.languages[code] for code in codes}
+        return dataclasses.replace(self, languages=chosen)
 
 
 def ready_tasks() -> tuple[str, ...]:
@@ -112,13 +129,13 @@ def questions(
     prompts = task.prompts(protocol)
     prompt = _prompt(task, prompts, protocol, language, data)
     source, name = _source(task, prompts, language, data)
-    kept = _kept(task, prompt, source.read(name))
-    if not kept:
+    asked = _asked(task, prompt, source.read(name))
+    if not asked:
         raise InputError(f"{source.data}: {language} has no rows but those that the task drops")
     if (shuffled := PROTOCOLS[protocol].rows) is not None:
-        kept = [kept[i] for i in np.random.default_rng(seed).permutation(len(kept))]
+        asked = [asked[i] for i in np.random.default_rng(seed).permutation(len(asked))]
         rows = shuffled if rows is None else rows
-    return [Question(prompt.render(row), label, row.number) for row, label in kept[:rows]]
+    return [Question(prompt.render(row), label, row.number) for row, label in asked[:rows]]
 
 
 def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None) -> list[str]:
@@ -155,7 +172,7 @@ def _prompt(task: Task, prompts: Prompts, protocol: str, language: str, data: st
 
 
 def _source(task: Task, prompts: Prompts, language: str, data: str | None) -> tuple[Source, str]:
-    """Where the rows are, and what the language is called there."""
+    """The place of the rows, and the language's name there."""
     split = prompts.split or task.source.split
     if data is None:
         return dataclasses.replace(task.source, split=split), task.names[language]
@@ -167,12 +184,12 @@ def _source(task: Task, prompts: Prompts, language: str, data: str | None) -> tu
     return source, language if named_by_code else task.names.get(language, language)
 
 
-def _kept(task: Task, prompt: Prompt, rows: list[Row]) -> list[tuple[Row, int]]:
+def _asked(task: Task, prompt: Prompt, rows: list[Row]) -> list[tuple[Row, int]]:
     """Rows that are asked, with their labels."""
-    kept = []
+    asked = []
     for row in rows:
         label = task.label.index(row)
         if label is None or (task.drops_empty and any(map(row.is_empty, prompt.fields))):
             continue
-        kept.append((row, label))
-    return kept
+        asked.append((row, label))
+    return asked

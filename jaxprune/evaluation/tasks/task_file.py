@@ -23,7 +23,7 @@ from jaxprune.files import read_regular
 
 @dataclasses.dataclass(frozen=True)
 class LabelRule:
-    """How a row's label is found.
+    """The rule by which a row's label is found.
 
     Attributes:
       field: of the row.
@@ -69,7 +69,7 @@ class Prompts:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is asked of a model.
+    """A task for a model.
 
     Attributes:
       name: also of the folder that holds its scores.

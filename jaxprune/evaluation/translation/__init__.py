@@ -2,7 +2,7 @@
 
 from jaxprune.evaluation.translation.bleu import compare_systems, import_sacrebleu
 from jaxprune.evaluation.translation.evaluate import evaluate_translation, translation_lines
-from jaxprune.evaluation.translation.records import (
+from jaxprune.evaluation.translation.results import (
     TRANSLATION,
     LanguageScores,
     ScoreComparison,
@@ -10,6 +10,7 @@ from jaxprune.evaluation.translation.records import (
     TranslationResult,
 )
 from jaxprune.evaluation.translation.sentences import (
+    NEW_TOKENS,
     Pair,
     Sentences,
     languages,
@@ -19,6 +20,7 @@ from jaxprune.evaluation.translation.sentences import (
 )
 
 __all__ = [
+    "NEW_TOKENS",
     "TRANSLATION",
     "LanguageScores",
     "Pair",

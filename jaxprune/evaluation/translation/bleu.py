@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.translation.records import (
+from jaxprune.evaluation.translation.results import (
     ScoreComparison,
     SystemComparison,
     TranslationScores,
@@ -40,7 +40,7 @@ def compare_systems(
     target: str = "en",
     resamples: int = RESAMPLES,
 ) -> SystemComparison:
-    """Whether two systems differ on the same sentences: sacrebleu's paired bootstrap test (Koehn, 2004).
+    """Compares two systems on the same sentences by sacrebleu's paired bootstrap test (Koehn, 2004).
 
     Args:
       a, b: hypotheses of the two systems.

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.devices import hosts
-from jaxprune.evaluation.generation import BATCH, Generator
+from jaxprune.evaluation.generation import Generator
+from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.translation.bleu import import_sacrebleu, translation_scores
-from jaxprune.evaluation.translation.records import (
+from jaxprune.evaluation.translation.results import (
     TRANSLATION,
     LanguageScores,
     TranslationProtocol,
@@ -28,9 +29,7 @@ def evaluate_translation(
     workdir: Path,
     *,
     beams: int = 1,
-    length_penalty: float = 1.0,
     max_new_tokens: int = NEW_TOKENS,
-    batch: int = BATCH,
     about: Mapping[str, Any] | None = None,
 ) -> TranslationResult:
     """Translates and scores every language.
@@ -40,7 +39,7 @@ def evaluate_translation(
       languages: by code; see `translation.read_sentences`.
       workdir: gets `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} a line, and
         `translation/metrics.json`. The folder appears, in place of an earlier one, when it is whole.
-      beams, length_penalty, max_new_tokens, batch: see `Generator`.
+      beams, max_new_tokens: see `Generator`.
       about: what else metrics.json tells, such as the model.
 
     Returns:
@@ -56,9 +55,8 @@ def evaluate_translation(
     hypotheses, figures, signatures = {}, {}, {}
     for code, sentences in languages.items():
         hypotheses[code] = hypothesise(
-            generator, sentences, beams=beams, length_penalty=length_penalty,
-            max_new_tokens=max_new_tokens, batch=batch,
-        )  # fmt: skip
+            generator, sentences, beams=beams, max_new_tokens=max_new_tokens
+        )
         references = [pair.target for pair in sentences.pairs]
         scores = translation_scores(hypotheses[code], references, sentences.target)
         figures[code] = LanguageScores(scores.bleu, scores.chrf, len(references))
@@ -69,7 +67,7 @@ def evaluate_translation(
         signatures=signatures,
         protocol=TranslationProtocol(
             target=first.target, shots=len(first.demonstrations), beams=beams,
-            length_penalty=length_penalty, max_new_tokens=max_new_tokens,
+            max_new_tokens=max_new_tokens,
         ),
         about=dict(about or {}),
         seconds=round(time.perf_counter() - began, 3),
@@ -89,7 +87,7 @@ def _write(
     with sealed.whole_folder(workdir / TRANSLATION) as folder:
         for code, sentences in languages.items():
             _write_rows(folder / f"{code}.jsonl", sentences, hypotheses[code])
-        write_json(folder / "metrics.json", result.json())
+        write_json(folder / METRICS, result.json())
 
 
 def _write_rows(path: Path, sentences: Sentences, hypotheses: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from jaxprune.calibration import (
     text_place,
 )
 from jaxprune.errors import InputError
-from jaxprune.evaluation.generation import BATCH, Generator
+from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.tasks import Source, load_task
 from jaxprune.schema import check, integer
 
@@ -44,7 +44,7 @@ class Pair(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:
-    """What one language is translated with.
+    """Sentences of one language, and the demonstrations that they are translated with.
 
     Attributes:
       source, target: ISO 639-1 codes.
@@ -178,9 +178,7 @@ def hypothesise(
     sentences: Sentences,
     *,
     beams: int = 1,
-    length_penalty: float = 1.0,
     max_new_tokens: int = NEW_TOKENS,
-    batch: int = BATCH,
 ) -> list[str]:
     """The model's translation of each sentence, without white space at the ends.
 
@@ -203,8 +201,6 @@ def hypothesise(
         max_new_tokens=max_new_tokens,
         stop=stop_tokens(tokenizer),
         beams=beams,
-        length_penalty=length_penalty,
-        batch=batch,
         name=f"translate {source}-{target}",
     )
     return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in continuations]

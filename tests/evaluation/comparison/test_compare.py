@@ -6,13 +6,14 @@ import os
 
 import numpy as np
 import pytest
+from run_json import read_record
 from run_scripts import run_alone, run_here
 from scipy.special import softmax
 from scipy.stats import bootstrap
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
-from jaxprune.evaluation.comparison.records import Comparison, LeftOut, Sides
+from jaxprune.evaluation.comparison.compare_json import Comparison, LeftOut, Sides
 from jaxprune.evaluation.comparison.table import probability_table
 from jaxprune.evaluation.comparison.write import (
     comparison_csv,
@@ -444,7 +445,7 @@ def test_files_hold_the_same_figures(runs, tmp_path):
         "compare.json",
         "compare.md",
     ]
-    assert Comparison.read(out) == found
+    assert read_record(Comparison, out / "compare.json") == found
     assert (out / "compare.md").read_text() == comparison_markdown(found)
     with (out / "compare.csv").open(newline="") as file:
         lines = {line["language"]: line for line in csv.DictReader(file)}
@@ -506,7 +507,7 @@ def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
     assert (written["perplexity"], written["translation"], written["masks_note"]) == (None,) * 3
     del english["probability"]  # as an older version wrote it
     (tmp_path / "out" / "compare.json").write_text(json.dumps(written))
-    task = Comparison.read(tmp_path / "out").tasks["xnli"]
+    task = read_record(Comparison, tmp_path / "out" / "compare.json").tasks["xnli"]
     assert task.languages["en"].probability is None
     assert [row[0] for row in probability_table(task).rows] == ["fr", "sw", "mean", "mean non-en"]
     for file, message in (
@@ -516,7 +517,7 @@ def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
     ):
         (tmp_path / "out" / "compare.json").write_text(json.dumps(file))
         with pytest.raises(InputError, match=f"compare.json.*{message}"):
-            Comparison.read(tmp_path / "out")
+            read_record(Comparison, tmp_path / "out" / "compare.json")
 
 
 def with_minus(text):
@@ -573,11 +574,11 @@ def test_the_script_prints_and_writes(runs, monkeypatch, capfd):
         checkpoint.save(run / "checkpoint", masks=tree)
     done = run_alone("compare", *runs)
     assert (done.returncode, done.stderr) == (0, "")
-    found = Comparison.read(runs[1] / "compare")
+    found = read_record(Comparison, runs[1] / "compare" / "compare.json")
     assert done.stdout.startswith(comparison_text(found))
     again = run_here(monkeypatch, capfd, "compare", *runs, "--out", runs[0] / "here")
     assert again.returncode == 0
-    assert Comparison.read(runs[0] / "here") == found
+    assert read_record(Comparison, runs[0] / "here" / "compare.json") == found
 
 
 def test_the_script_ends_in_one_line(runs, tmp_path, monkeypatch, capfd):

@@ -11,7 +11,7 @@ import scipy.stats
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
-from jaxprune.evaluation.comparison.records import LeftOut, PerplexityComparison, Sides
+from jaxprune.evaluation.comparison.compare_json import LeftOut, PerplexityComparison, Sides
 from jaxprune.evaluation.comparison.write import comparison_markdown, comparison_text
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.html_report import write_report

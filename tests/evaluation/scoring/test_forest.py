@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxprune.evaluation.scoring import forest as module
-from jaxprune.evaluation.scoring.forest import MIN_LENGTH, plant
+from jaxprune.evaluation.scoring.forest import MIN_LENGTH, pack_forests
 
 TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=12)
 
@@ -23,7 +23,7 @@ def test_every_sequence_sees_itself_and_nothing_else(sequences, data):
     starts = [data.draw(st.integers(1, len(sequence) + 1)) for sequence in sequences]
     met = []
     wanted = set()
-    (forest,) = plant(sequences, starts)
+    (forest,) = pack_forests(sequences, starts)
     for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
         met.append(s)
         assert forest.tokens[row, path].tolist() == sequences[s]
@@ -39,7 +39,7 @@ def test_every_sequence_sees_itself_and_nothing_else(sequences, data):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(TOKENS, min_size=1, max_size=30))
 def test_prefixes_stand_once(sequences):
-    (forest,) = plant(sequences)
+    (forest,) = pack_forests(sequences)
     prefixes = {tuple(sequence[:n]) for sequence in sequences for n in range(1, len(sequence) + 1)}
     used = {(row, place) for row, path in zip(forest.rows, forest.paths) for place in path}  # noqa: B905
     assert len(forest.tokens) == 1  # what fits one row
@@ -50,7 +50,7 @@ def test_rows_that_are_full_and_sequences_that_are_long():
     rng = np.random.default_rng(0)
     lengths = [*rng.integers(20, 90, 40), MIN_LENGTH + 1, MIN_LENGTH + 2, 2 * MIN_LENGTH + 1]
     sequences = [rng.integers(0, 10**6, n).tolist() for n in lengths]
-    forests = list(plant(sequences))
+    forests = list(pack_forests(sequences))
     assert [forest.seen for forest in forests] == [MIN_LENGTH, 2 * MIN_LENGTH]
     assert [len(forest.tokens[0]) for forest in forests] == [MIN_LENGTH + 1, 2 * MIN_LENGTH + 1]
     assert sorted(s for forest in forests for s in forest.sequences) == list(range(len(sequences)))
@@ -65,7 +65,7 @@ def test_rows_that_are_full_and_sequences_that_are_long():
 def test_what_the_model_does_not_see_is_only_predicted(sequences):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MIN_LENGTH", 8)  # so that most rows are full
-        for forest in plant(sequences):
+        for forest in pack_forests(sequences):
             assert forest.seen == 8
             assert forest.parents.max() < forest.seen
 
@@ -73,7 +73,7 @@ def test_what_the_model_does_not_see_is_only_predicted(sequences):
 def test_a_part_of_the_rows():
     rng = np.random.default_rng(0)
     sequences = [rng.integers(0, 50, n).tolist() for n in rng.integers(20, 90, 40)]
-    (forest,) = plant(sequences)
+    (forest,) = pack_forests(sequences)
     parts = [forest.cut(start, start + 3) for start in range(0, len(forest.tokens), 3)]
     assert len(parts) > 1
     assert [s for part in parts for s in part.sequences] == forest.sequences

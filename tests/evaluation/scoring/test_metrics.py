@@ -15,7 +15,7 @@ from scipy.special import softmax
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.scoring.records import LanguageAccuracy, Scored, TaskMetrics
+from jaxprune.evaluation.scoring.scores import LanguageAccuracy, Scored, TaskMetrics
 from jaxprune.files import from_json, to_json
 
 
@@ -252,7 +252,7 @@ def test_holm_by_hand_and_by_its_steps():
 
 def test_language_metrics_take_the_first_of_equal_scores():
     scores = [[-1, -1, -2], [-3, -2, -2], [-1, -5, -np.inf], [-4, -3, -1]]
-    found = metrics.language_metrics(*scored(scores, [0, 1, 1, 2])[:2])
+    found = metrics.language_metrics(scored(scores, [0, 1, 1, 2]), "fr")
     assert (found.rows, found.accuracy, found.rankc) == (4, 0.75, None)
     assert found.interval == metrics.wilson_interval(3, 4)
     assert found.f1 == pytest.approx(f1_loop([0, 1, 0, 2], [0, 1, 1, 2]))
@@ -266,7 +266,7 @@ def test_the_probability_of_the_right_option():
     labels = rng.integers(0, 4, 30)
     expected = softmax(np.float64(scores), axis=1)[np.arange(30), labels]
     np.testing.assert_allclose(scored(scores, labels).probability, expected, rtol=1e-12)
-    found = metrics.language_metrics(*scored(scores, labels)[:2])
+    found = metrics.language_metrics(scored(scores, labels), "fr")
     assert found.probability == pytest.approx(expected.mean())
     nothing = scored(np.full((1, 4), -np.inf), [2])
     assert nothing.probability == [0.25]
@@ -363,5 +363,5 @@ def test_bad_scores_are_refused_by_language_and_row(bad, message):
 
 
 def test_language_metrics_alone_name_the_row_too():
-    with pytest.raises(InputError, match="scores: row 1 has the score nan"):
-        metrics.language_metrics(*scored([[0, 0], [np.nan, 0]], [0, 0])[:2])
+    with pytest.raises(InputError, match="fr: row 1 has the score nan"):
+        metrics.language_metrics(scored([[0, 0], [np.nan, 0]], [0, 0]), "fr")

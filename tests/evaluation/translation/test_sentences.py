@@ -10,7 +10,7 @@ import jaxprune as jp
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.evaluation.translation.evaluate import evaluate_translation, translation_lines
-from jaxprune.evaluation.translation.records import LanguageScores, TranslationResult
+from jaxprune.evaluation.translation.results import LanguageScores, TranslationResult
 from jaxprune.evaluation.translation.sentences import (
     Pair,
     hypothesise,

@@ -1,4 +1,4 @@
-"""Figures of translations: one system's, what `translation/metrics.json` holds, and two systems compared."""
+"""Scores of translations: of one system, as `translation/metrics.json` has them, and of two compared."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.scoring import Interval
 from jaxprune.files import from_json, read_json, to_json
 
@@ -67,21 +68,21 @@ class TranslationProtocol:
     target: str
     shots: int
     beams: int
-    length_penalty: float
+    length_penalty: float = 1.0
     max_new_tokens: int
     stop: str = "eos or a line break"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationResult:
-    """What `translation/metrics.json` holds.
+    """Translations by language: `translation/metrics.json`.
 
     Attributes:
       languages: by source language.
       signatures: by metric.
       protocol: how sentences were translated.
-      about: what else it tells of the run, as JSON values.
-      seconds: all of it took.
+      about: facts on the run, as JSON values.
+      seconds: of wall time.
     """
 
     languages: Mapping[str, LanguageScores]
@@ -97,12 +98,12 @@ class TranslationResult:
 
     @classmethod
     def read(cls, run: Path) -> TranslationResult | None:
-        """Of a run; None where it has no translations.
+        """Reads that of a run; None where it has no translations.
 
         Raises:
           InputError: the file is broken or lacks a key.
         """
-        file = run / TRANSLATION / "metrics.json"
+        file = run / TRANSLATION / METRICS
         values = read_json(file)
         if not values:
             return None

@@ -1,4 +1,4 @@
-"""What a comparison of two runs holds: the records of compare.json, in the order of its keys.
+"""The records of compare.json, which hold a comparison of two runs, in the order of its keys.
 
 Shares are in [0, 1], differences are B minus A.
 """
@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, RankC, Scored
+from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, Perplexity, RankC, Scored
 from jaxprune.evaluation.translation import ScoreComparison
-from jaxprune.files import LEFT_OUT_IF_NONE, from_json, read_json, to_json, write_json
+from jaxprune.files import LEFT_OUT_IF_NONE
 
 Value = TypeVar("Value")
-JSON = "compare.json"
 # What `Comparison.masks_note` says of runs that were not pruned, by whether A and B have masks.
 NO_MASKS: Mapping[tuple[bool, ...], str] = {
     (False, True): "A has none",
@@ -52,14 +51,6 @@ class Evaluated:
     parallel: bool = True
 
 
-class TextFigures(NamedTuple):
-    """Perplexity of a text: tokens, the perplexity, mean log-probabilities of its windows where they are known."""
-
-    tokens: int
-    perplexity: float
-    by_window: tuple[float, ...] = ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedRun:
     """A run, as far as it is compared.
@@ -73,7 +64,7 @@ class EvaluatedRun:
 
     name: str
     tasks: Mapping[str, Evaluated]
-    perplexity: Mapping[str, TextFigures]
+    perplexity: Mapping[str, Perplexity]
     folder: Path | None
 
 
@@ -142,18 +133,21 @@ class LanguageComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanComparison:
-    """The mean over languages; p has the bootstrap only, and nothing is corrected."""
+    """The mean over languages; p has the bootstrap only, and nothing is corrected.
 
+    The attributes of a `LanguageComparison` that a mean does not have are None.
+    """
+
+    rows: ClassVar[None] = None
+    f1: ClassVar[None] = None
+    gap_to_english: ClassVar[None] = None
+    rankc: ClassVar[None] = None
+    significant: ClassVar[None] = None
     accuracy: Sides[float]
     difference: float
     interval: Interval
     p: PValues
     probability: ProbabilityComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-
-    @property
-    def significant(self) -> None:
-        """Not said of a mean."""
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +172,11 @@ class TaskComparison:
         """The means that there are, by a short name."""
         means = {"mean": self.mean, "mean non-en": self.mean_non_english}
         return {name: mean for name, mean in means.items() if mean is not None}
+
+    @property
+    def figures(self) -> Mapping[str, LanguageComparison | MeanComparison]:
+        """Languages by code, and the means after them."""
+        return {**self.languages, **self.means}
 
 
 @dataclass(frozen=True)
@@ -247,6 +246,14 @@ class MaskComparison:
     kernels: Mapping[str, float]
     density: Sides[float]
 
+    @property
+    def by_kernel(self) -> Mapping[str, float]:
+        """`kernels` by a short name."""
+        return {
+            path.removeprefix("blocks/").removesuffix("/kernel"): share
+            for path, share in self.kernels.items()
+        }
+
 
 @dataclass(frozen=True)
 class ComparisonMethod:
@@ -261,7 +268,7 @@ class ComparisonMethod:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What changed from run A to run B.
+    """The changes from run A to run B.
 
     Attributes:
       a, b: what the runs are called: their folders, or the model's where a run is nowhere but in memory.
@@ -281,16 +288,3 @@ class Comparison:
     masks: MaskComparison | None
     masks_note: str | None
     method: ComparisonMethod
-
-    def write(self, folder: Path) -> None:
-        """Writes compare.json."""
-        write_json(folder / JSON, to_json(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Comparison:
-        """Reads compare.json.
-
-        Raises:
-          InputError: it is not there, broken, or lacks a key.
-        """
-        return from_json(cls, read_json(folder / JSON), str(folder / JSON))

@@ -1,42 +1,26 @@
-"""What an evaluation is asked and what it finds: the questions of a task, and the metrics.json of each folder."""
+"""The results of an evaluation: what `jaxprune.evaluate` returns, and the metrics.json of tasks and perplexity."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jaxprune.evaluation.scoring import Perplexity, Scored, TaskMetrics
-from jaxprune.evaluation.tasks import Question, Task
 from jaxprune.files import to_json
-
-
-@dataclass(frozen=True)
-class TaskQuestions:
-    """A task, its questions by language under one protocol, and where their rows are from."""
-
-    task: Task
-    protocol: str
-    data: str
-    languages: Mapping[str, Sequence[Question]]
-
-    def of(self, codes: Sequence[str]) -> TaskQuestions:
-        """Those of some languages."""
-        chosen = {code: self.languages[code] for code in codes}
-        return TaskQuestions(self.task, self.protocol, self.data, chosen)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
-    """What `<task>/metrics.json` holds.
+    """The result on one task: `<task>/metrics.json`.
 
     Attributes:
-      task, protocol, data: as in `TaskQuestions`.
+      task, protocol, data: the task's name, the protocol and where rows are from, as in `TaskQuestions`.
       labels: names of the options, where they are the same in every row.
       metrics: the figures.
-      about: what else it tells of the run, as JSON values.
-      seconds: all of it took.
-      scored: by language the scores of every row, which stand beside it in `<language>.npz`.
+      about: facts on the run, as JSON values.
+      seconds: of wall time.
+      scored: the scores of every row by language, which `<language>.npz` holds.
     """
 
     task: str
@@ -63,7 +47,7 @@ class TaskResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PerplexityResult:
-    """What `perplexity/metrics.json` holds; `about` and `seconds` as in `TaskResult`."""
+    """Perplexity by language: `perplexity/metrics.json`; `about` and `seconds` as in `TaskResult`."""
 
     languages: Mapping[str, Perplexity]
     about: Mapping[str, Any]
@@ -76,7 +60,7 @@ class PerplexityResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What `jaxprune.evaluate` returns.
+    """The results of one model, as `jaxprune.evaluate` returns them.
 
     Attributes:
       model: folder of the model that was evaluated, by which tables call it.

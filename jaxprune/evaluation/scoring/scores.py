@@ -1,4 +1,4 @@
-"""What a model said of a task, and the figures made of it: what `<language>.npz` and metrics.json hold."""
+"""Scores of options by a model, and the figures made of them: the contents of `<language>.npz` and metrics.json."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Interval = tuple[float, float]
 
 
 class Scored(NamedTuple):
-    """What a model said of a task in one language: what `<task>/<language>.npz` holds.
+    """The scores of a task in one language, as `<task>/<language>.npz` has them.
 
     Attributes:
       scores: [R, C] of each option, higher is likelier; the prediction is the argmax and, of equal

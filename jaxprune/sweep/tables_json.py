@@ -1,4 +1,4 @@
-"""What the tables of a sweep hold: the records of tables.json, in the order of its keys.
+"""The records of tables.json, in the order of its keys.
 
 Shares are in [0, 1], BLEU and chrF from 0 to 100; differences are against the dense model.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ClassVar
 
 from jaxprune.evaluation.scoring import Interval
 from jaxprune.evaluation.translation import LanguageScores
-from jaxprune.files import LEFT_OUT_IF_NONE, from_json, read_json, to_json, write_json
-
-JSON = "tables.json"
+from jaxprune.files import LEFT_OUT_IF_NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +35,8 @@ class CellP:
       holm_table: over all cells of a task's rows; None of a cell that is in none of them.
     """
 
-    mcnemar: float
-    holm: float
+    mcnemar: float | None
+    holm: float | None
     holm_table: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
@@ -59,11 +57,9 @@ class Cell:
     Attributes:
       rows: how many.
       accuracy: with Wilson's `interval`.
-      difference: of accuracy, with the `difference_interval` of the paired bootstrap.
-      p: of the difference.
+      difference: of accuracy, with the `difference_interval` of the paired bootstrap and its `p`.
       significant: whether p.holm is at most ALPHA.
       rankc: corrected; None where there is none.
-      probability: of the right option.
       significant_table: whether p.holm_table is; None of a cell that is in no row.
     """
 
@@ -80,37 +76,30 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Serving:
-    """Which variant a row shows in a language, and the language of its calibration."""
+class _ShownVariant:
+    """The variant that a row shows in a language, and the language of its calibration."""
 
     variant: str
     language: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowCell(Cell, _Serving):  # the fields of the last base come first
+class RowCell(Cell, _ShownVariant):  # the fields of the last base come first
     """A row in one language."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mean:
-    """The mean over the languages other than English; p is the bootstrap's."""
+    """The mean over the languages other than English; p is the bootstrap's. It has no verdict."""
 
+    interval: ClassVar[None] = None
+    significant: ClassVar[None] = None
+    significant_table: ClassVar[None] = None
     accuracy: float
     difference: float
     difference_interval: Interval
     p: float
     probability: ProbabilityCell
-
-    @property
-    def significant(self) -> None:
-        """Not said of a mean."""
-        return None
-
-    @property
-    def significant_table(self) -> None:
-        """Not said of a mean."""
-        return None
 
 
 @dataclass(frozen=True)
@@ -142,23 +131,26 @@ class CalibrationRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VariantRow:
-    """A variant in every language that it was evaluated in; `language` is that of its calibration.
-
-    `mean_non_english` is None where it was not evaluated in all of them.
-    """
+class _OneVariant:
+    """A variant; `language` is that of its calibration."""
 
     variant: str
     calibration: str
     language: str | None
     sparsity: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantRow(_OneVariant):
+    """A variant in every language that it was evaluated in; its mean is None where that is not all of them."""
+
     languages: Mapping[str, Cell]
     mean_non_english: Mean | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskTables:
-    """All that the tables say of a task."""
+    """The tables of a task."""
 
     protocol: str | None
     dense: DenseRow
@@ -173,7 +165,7 @@ class TaskTables:
 
 @dataclass(frozen=True)
 class ScorePair:
-    """The same of BLEU and of chrF."""
+    """BLEU and chrF."""
 
     bleu: float
     chrf: float
@@ -190,11 +182,9 @@ class TranslationP:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslationCell:
-    """What the variant that a row shows made of the sentences of one language; see `RowCell`."""
+class TranslationCell(_ShownVariant):
+    """The translations of the sentences of one language by the variant that a row shows."""
 
-    variant: str
-    language: str | None
     rows: int
     bleu: float
     chrf: float
@@ -217,14 +207,14 @@ class TranslationRow:
 
 @dataclass(frozen=True)
 class DenseTranslations:
-    """Of the dense model."""
+    """The dense model's translations."""
 
     languages: Mapping[str, LanguageScores]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationTables:
-    """All that the tables say of translation; `data` is where the sentences are from."""
+    """The tables of translation; `data` is where the sentences are from."""
 
     target: str
     shots: int
@@ -252,19 +242,15 @@ class PerplexityCell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerplexityRow:
-    """A variant on the text of every language that it was evaluated in; see `VariantRow`."""
+class PerplexityRow(_OneVariant):
+    """A variant on the text of every language that it was evaluated in."""
 
-    variant: str
-    calibration: str
-    language: str | None
-    sparsity: float | None
     languages: Mapping[str, PerplexityCell]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerplexityTables:
-    """All that the tables say of perplexity; `data` is where the text is from, `lines` which of its lines."""
+    """The tables of perplexity; `data` is where the text is from, `lines` which of its lines."""
 
     data: str | None
     lines: str | None
@@ -312,16 +298,3 @@ class SweepTables:
     seconds: Mapping[str, float]
     method: SweepMethod
     perplexity: PerplexityTables | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-
-    def write(self, workdir: Path) -> None:
-        """Writes tables.json."""
-        write_json(workdir / JSON, to_json(self))
-
-    @classmethod
-    def read(cls, workdir: Path) -> SweepTables:
-        """Reads tables.json.
-
-        Raises:
-          InputError: it is not there, broken, or lacks a key.
-        """
-        return from_json(cls, read_json(workdir / JSON), str(workdir / JSON))

@@ -1,4 +1,4 @@
-"""The metrics.json of a task, perplexity or translation, as comparisons and pages read it.
+"""metrics.json of a task, perplexity or translation: its keys, for those who write and for those who read it.
 
 An older version may have written it, or somebody else: a key may be missing, one that is there fits.
 """
@@ -10,13 +10,16 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from jaxprune.files import Count, Finite, Hexadecimal, Seconds, Share, read_as
+from jaxprune.evaluation.scoring import Perplexity
+from jaxprune.files import Count, Finite, Seconds, Share, read_as
+from jaxprune.ledger import ScoreOrigin
 
+METRICS = "metrics.json"
 _Percents = Annotated[float, Meta(ge=0, le=100 + 1e-6)]
 _Gap = Annotated[float, Meta(ge=-1 - 1e-9, le=1 + 1e-9)]
 
 
-class Consistency(TypedDict, total=False):
+class RankCFigures(TypedDict, total=False):
     """RankC of either kind."""
 
     corrected: Share
@@ -24,14 +27,14 @@ class Consistency(TypedDict, total=False):
 
 
 class LanguageFigures(TypedDict, total=False):
-    """What any evaluation says of one language."""
+    """The figures of one language, in any evaluation."""
 
     rows: Count
     accuracy: Share
     interval: tuple[Finite, Finite]
     f1: Share
     probability: Share | None
-    rankc: Consistency | None
+    rankc: RankCFigures | None
     perplexity: Annotated[float, Meta(ge=0, le=1e308)]
     tokens: Count
     windows: Count
@@ -54,8 +57,8 @@ class TranslationAbout(TypedDict):
     beams: NotRequired[Count]
 
 
-class MetricsFile(TypedDict, total=False):
-    """metrics.json."""
+class MetricsFile(ScoreOrigin, total=False):
+    """metrics.json; a page shows other keys too, such as `environment`."""
 
     languages: dict[str, LanguageFigures]
     protocol: str | TranslationAbout | None
@@ -63,7 +66,6 @@ class MetricsFile(TypedDict, total=False):
     task: str
     data: str | None
     model: str | None
-    model_sha256: Hexadecimal | None
     revision: str | None
     dtype: str
     seed: int
@@ -74,19 +76,10 @@ class MetricsFile(TypedDict, total=False):
     seconds: Seconds
 
 
-class PerplexityFigures(TypedDict):
-    """A perplexity, of how many tokens, and the mean log-probability of each window."""
-
-    perplexity: Annotated[float, Meta(gt=0, le=1e308)]
-    tokens: Count
-    windows: NotRequired[Count]
-    by_window: NotRequired[list[Annotated[float, Meta(ge=-1e308, le=1e308)]]]
-
-
 class PerplexityFile(TypedDict, total=False):
     """metrics.json of perplexity, to be compared."""
 
-    languages: dict[str, PerplexityFigures]
+    languages: dict[str, Perplexity]
     seconds: Seconds
 
 
@@ -96,17 +89,16 @@ class TranslationFile(TypedDict):
     protocol: TranslationAbout
 
 
-class TranslatedRow(TypedDict):
-    """A line of a translation's .jsonl, as far as it is compared."""
-
-    hypothesis: str
-    reference: str
-
-
 def read_metrics(folder: Path) -> MetricsFile:
     """The metrics.json of a folder; empty where there is none.
 
     Raises:
       InputError: it is broken, or a value is not what it should be; names it.
     """
-    return read_as(MetricsFile, folder / "metrics.json") or {}
+    return read_as(MetricsFile, folder / METRICS) or {}
+
+
+def is_scored(metrics: MetricsFile) -> bool:
+    """Whether options were scored: every language has an accuracy with its interval."""
+    figures = metrics.get("languages", {}).values()
+    return bool(figures) and all({"accuracy", "interval"} <= one.keys() for one in figures)

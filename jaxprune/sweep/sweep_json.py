@@ -1,4 +1,4 @@
-"""sweep.json: what the variants of a sweep are made of, which holds while it goes on; its tables from it, later."""
+"""sweep.json: config and inputs of a sweep, which may not change while it goes on; its tables made again from it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.sweep.page import write_sweep_page
 from jaxprune.sweep.plan import flat
-from jaxprune.sweep.records import SweepTables
 from jaxprune.sweep.tables import sweep_tables
+from jaxprune.sweep.tables_json import SweepTables
 from jaxprune.sweep.write import print_tables, write_tables
 
 CONFIG = "sweep.json"
@@ -31,7 +31,7 @@ class _Sweep(TypedDict):
 
 
 def read_sweep(file: Path) -> _Sweep | None:
-    """What sweep.json says; None where there is none."""
+    """The contents of sweep.json; None where there is none."""
     try:
         return read_as(_Sweep, file)
     except InputError as error:
@@ -60,11 +60,11 @@ def check_same_sweep(config: Config, workdir: Path) -> None:
             )
 
 
-def hold(config: Config, workdir: Path, digests: Mapping[str, str]) -> None:
-    """Writes down what the variants of a sweep are made of and asked; refuses other content than before.
+def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> None:
+    """Writes sweep.json, with digests of all inputs; refuses inputs that have changed.
 
     Args:
-      config: of which `check_same_sweep` says that it goes with what is there.
+      config: accepted by `check_same_sweep`.
       digests: SHA-256 by name of the model, sets of samples, and rows and texts by language.
 
     Raises:
@@ -100,10 +100,11 @@ def rebuild(workdir: Path) -> SweepTables:
     if sweep is None:
         raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
     defaults = {path: field.default for path, field in FIELDS.items()}
-    return tell(config_of(defaults | sweep["config"], prunes=False), workdir)
+    config = config_of(defaults | sweep["config"], prunes=False)
+    return write_tables_and_page(config, workdir)
 
 
-def tell(config: Config, workdir: Path) -> SweepTables:
+def write_tables_and_page(config: Config, workdir: Path) -> SweepTables:
     """Writes and prints the tables of a sweep whose variants are whole, and writes its page."""
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)
@@ -113,7 +114,7 @@ def tell(config: Config, workdir: Path) -> SweepTables:
 
 
 def _joins(path: str, before: Mapping[str, Any]) -> bool:
-    """Whether nothing that is there depends on a field, since what needs it was not asked for."""
+    """Whether no result so far depends on a field, as what reads it was not asked for."""
     if path in ("evaluation.translation", "evaluation.translation_rows", "evaluation.beams"):
         return before.get("evaluation.translation") is None
     if path in ("evaluation.perplexity", "evaluation.perplexity_lines"):

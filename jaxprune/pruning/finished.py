@@ -1,0 +1,54 @@
+"""A block when it is pruned: what pruning made of it, and its parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxprune.models import BlockParams
+from jaxprune.passes import Sums
+
+
+class FinishedLayer(NamedTuple):
+    """What pruning makes of a layer, beside the dense model: with it the layer need not be pruned again.
+
+    Attributes:
+      keep: kernel path → bool [in, out], True = kept.
+      changed: parameters with new values, by path within the block, in their stored dtype, dropped weights +0; what
+        is not in it has the values of the dense model under the masks.
+      sums: statistics that the layer was pruned by; empty for methods without.
+    """
+
+    keep: dict[str, np.ndarray]
+    changed: dict[str, np.ndarray]
+    sums: Sums
+
+
+@dataclasses.dataclass
+class PrunedBlock:
+    """One block when it is done.
+
+    Attributes:
+      layer: its index.
+      params: its parameters on the host in their stored dtype, dropped weights +0.
+      finished: what tells it from the dense block.
+      seconds: by stage: read, statistics, select, forward.
+    """
+
+    layer: int
+    params: BlockParams
+    finished: FinishedLayer
+    seconds: dict[str, float]
+
+    @property
+    def keep(self) -> dict[str, np.ndarray]:
+        """Kernel path → bool [in, out], True = kept."""
+        return self.finished.keep
+
+    @functools.cached_property
+    def kept(self) -> dict[str, tuple[int, int]]:
+        """(kept weights, all weights) of each kernel."""
+        return {path: (int(mask.sum()), mask.size) for path, mask in self.keep.items()}
