@@ -104,7 +104,7 @@ def compiled(config, mesh, rows=ROWS, length=LENGTH, dtype="bfloat16"):
         reads[path]: jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
         for path, leaf in kernels.items()
     }
-    drops = {path: Drop.of(settings, leaf.shape[0]) for path, leaf in kernels.items()}
+    drops = {path: Drop.of(settings, path, leaf.shape[0]) for path, leaf in kernels.items()}
     selection = prune_compiled.lower(
         kernels, Seen({"demonstrations": norms}, {}), drops, key_of_seed(0), layer,
         method=settings.method, reads=tuple(reads.items()), compat="corrected", mesh=mesh,

@@ -1,10 +1,13 @@
-"""JSON files → objects and records; a broken one is named."""
+"""JSON files → objects and records; a broken file is named, with the place and the value."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from types import GenericAlias
 from typing import Any, TypeVar
@@ -16,7 +19,7 @@ from jaxprune.files.json_text import parse_json
 from jaxprune.files.regular import read_regular
 
 Record = TypeVar("Record")
-# Objects and lists in one another that a file may hold: whoever goes through a value may call itself so often.
+# Levels of objects and lists that a file may hold: recursion over a value may go as deep.
 _DEEPEST = 50
 
 
@@ -38,7 +41,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_as(kind: type[Record] | GenericAlias, path: Path) -> Record | None:
-    """The object in a JSON file as it is, with values as a type says of them; None where there is no file.
+    """The object in a JSON file as it is, if its values are of the types that `kind` gives; None without a file.
 
     Args:
       kind: a TypedDict, or a dict of one kind of values. Keys that a TypedDict does not name may hold anything.
@@ -100,51 +103,41 @@ def from_json(kind: type[Record] | GenericAlias, value: object, where: str) -> R
         raise InputError(f"{where}: {_explained(kind, value, str(error))}") from None
 
 
-# What msgspec says: "Expected `float`, got `str` - at `$.languages[...].accuracy`".
+# A message of msgspec: "Expected `float`, got `str` - at `$.languages[...].accuracy`".
 
 _MISSING = "Object missing required field `"
 
 
 def _explained(kind: Any, value: Any, message: str) -> str:
-    """The same with the value and the keys of objects, which msgspec leaves out."""
-    said, _, path = message.partition(" - at `$")
+    """A message of msgspec with the value and the keys of objects, which msgspec leaves out."""
+    problem, _, path = message.partition(" - at `$")
     keys: list[str | int] = []
     for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
         if step == "[...]":
-            keys.append(_unfit(kind, value, keys, message))
+            keys.append(_failing_key(kind, value, keys, message))
         else:
             keys.append(step[1:] if step[0] == "." else int(step[1:-1]))
-    if said.startswith(_MISSING):
-        return f"{_path([*keys, said.removeprefix(_MISSING).rstrip('`')])}: missing"
-    for key in keys:
-        value = value[key]
+    if problem.startswith(_MISSING):
+        return f"{_path([*keys, problem.removeprefix(_MISSING).rstrip('`')])}: missing"
     place = f"{_path(keys)}: " if keys else ""
-    expected = re.sub(r"^Expected |, got .*|`", "", said)
+    expected = re.sub(r"^Expected |, got .*|`", "", problem)
     expected = "a smaller number" if expected == "Number out of range" else expected
-    return f"{place}expected {expected}, got {shown(value)}"
+    return f"{place}expected {expected}, got {shown(reduce(getitem, keys, value))}"
 
 
-def _unfit(kind: Any, value: Any, keys: Sequence[str | int], message: str) -> str:
-    """The key, in the object that lies at others, without whose value msgspec would not say this."""
-    inner = value
-    for key in keys:
-        inner = inner[key]
-    for key in inner:
+def _failing_key(kind: Any, value: Any, keys: Sequence[str | int], message: str) -> str:
+    """The key, in the object that lies at `keys`, whose value alone is enough for msgspec to say this."""
+    copy = deepcopy(value)
+    inner: Any = reduce(getitem, keys, copy)
+    for key, content in inner.copy().items():
+        inner.clear()
+        inner[key] = content
         try:
-            msgspec.convert(_only(value, [*keys, key]), kind)
+            msgspec.convert(copy, kind)
         except msgspec.ValidationError as error:
             if str(error) == message:
-                return str(key)
+                return key
     raise AssertionError(message)
-
-
-def _only(value: Any, keys: Sequence[str | int]) -> Any:
-    key, *rest = keys
-    if not rest:
-        return {key: value[key]}
-    copy = value.copy()
-    copy[key] = _only(value[key], rest)
-    return copy
 
 
 def _path(keys: Sequence[str | int]) -> str:

@@ -90,7 +90,7 @@ def prune_kernels(
         prune_compiled(
             weights,
             _seen(settings, sums, tokens, reads.values()),
-            {path: Drop.of(settings, leaf.shape[0], share) for path, leaf in weights.items()},
+            {path: Drop.of(settings, path, leaf.shape[0], share) for path, leaf in weights.items()},
             root,
             np.int32(layer),
             method=settings.method,

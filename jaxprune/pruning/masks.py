@@ -23,7 +23,7 @@ from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_masks, placed
 from jaxprune.pruning.packed import PackedMasks
-from jaxprune.pruning.settings import Selection, group_sizes
+from jaxprune.pruning.settings import Selection
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,6 @@ def keep(
 
 def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
     """`keep` with its arguments as a record."""
-    groups = group_sizes(how.pattern)
     for name, leaf in named_leaves("scores", scores).items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.kind not in "iu":
             raise InputError(f"scores: {name} is {leaf.dtype}; allowed: floats")
@@ -93,17 +92,12 @@ def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
             raise InputError(
                 f"scores: {name} has shape {leaf.shape}; allowed: [in, out] or [layers, in, out]"
             )
-        if groups and leaf.shape[-2] % groups[1]:
-            raise InputError(
-                f"pattern: {name} has {leaf.shape[-2]} inputs; allowed: a multiple of {groups[1]}, "
-                f"as the pattern is {how.pattern}"
-            )
 
-    def leaf_masks(leaf: Array | np.ndarray) -> Any:
-        drop = Drop.of(how, leaf.shape[-2])
+    def leaf_masks(path: Any, leaf: Array | np.ndarray) -> Any:
+        drop = Drop.of(how, path_name(path), leaf.shape[-2])
         return placed(keep_leaf(cut_by_xla(leaf), drop), leaf)
 
-    return jax.tree.map(leaf_masks, scores)
+    return jax.tree_util.tree_map_with_path(leaf_masks, scores)
 
 
 @compiled

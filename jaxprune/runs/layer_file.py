@@ -1,8 +1,14 @@
-"""A finished layer ↔ an .npz: masks as bits, changed weights, and the sums that it was pruned by."""
+"""A finished layer ↔ an .npz: masks as bits, changed weights, and the sums that it was pruned by.
+
+An unfinished run has such a file for each layer, so that the same command goes on at the next one. Other weights are
+not stored: they are the model's own under the masks. Neither are hidden states: the passes that made them run again,
+so that every bit is that of a run without interruption, on whatever number of devices.
+"""
 
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +30,13 @@ _BETWEEN = "|"
 
 
 def layer_file(folder: Path, layer: int) -> Path:
-    """Where a layer lies in a folder of layers."""
+    """The file of a layer in a folder of layers."""
     return folder / f"layer_{layer:05}.npz"
+
+
+def finished_layers(folder: Path) -> int:
+    """The number of layers, from the first one on, that a folder has files of."""
+    return next(layer for layer in itertools.count() if not layer_file(folder, layer).is_file())
 
 
 def write_layer(file: Path, layer: FinishedLayer) -> None:
@@ -51,7 +62,7 @@ def write_layer(file: Path, layer: FinishedLayer) -> None:
 
 
 def read_layer(file: Path) -> FinishedLayer:
-    """What `write_layer` wrote.
+    """Reads the file of `write_layer`.
 
     Raises:
       InputError: the file is damaged.

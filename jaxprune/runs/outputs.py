@@ -31,7 +31,6 @@ from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
 from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer
 from jaxprune.runs.planning import PruneConfig
-from jaxprune.runs.resume import FinishedLayers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,20 +170,23 @@ OUTPUTS: dict[str, Output] = {
 
 
 class Outputs:
-    """Takes blocks as they are done and writes them on a thread, one behind the devices, into `finished.folder`.
+    """Takes blocks as they are done and writes them on a thread, one behind the devices.
+
+    Args:
+      model, config: of the run.
+      folder: of an `unfinished_run`: gets files of the finished layers, and the outputs.
+      finished: how many layers have their files.
 
     Holds packed masks and sums of all layers; what else an output needs of a block it takes as the block comes.
     """
 
-    def __init__(self, model: Model, config: PruneConfig, finished: FinishedLayers) -> None:
+    def __init__(self, model: Model, config: PruneConfig, folder: Path, finished: int) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
         self._sums: list[Sums] = []
         self._model = model
-        self._finished = finished
-        fillings = (
-            output.fill(model, config, finished.folder / name) for name, output in OUTPUTS.items()
-        )
+        self._folder, self._finished = folder, finished
+        fillings = (output.fill(model, config, folder / name) for name, output in OUTPUTS.items())
         self._fillings = [filling for filling in fillings if filling is not None]
         self._packed: list[PackedMasks] = []
         self._weights, self._masks, self._changed = (hashlib.sha256() for _ in range(3))
@@ -210,8 +212,8 @@ class Outputs:
 
     def _write(self, block: PrunedBlock) -> None:
         packed = PackedMasks.of(block.keep)
-        if block.layer >= self._finished.layers:
-            self._finished.write(block.layer, block.finished)
+        if block.layer >= self._finished and hosts.is_first():
+            write_layer(layer_file(self._folder, block.layer), block.finished)
         hash_masks(self._masks, packed)
         hash_changed(self._changed, block.finished.changed)
         self._changes |= bool(block.finished.changed)

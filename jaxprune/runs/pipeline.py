@@ -15,11 +15,11 @@ from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
 from jaxprune.hf import Model, exported_digest, load, origin_of
 from jaxprune.passes import RUNNING, ActivationStats, order_of_sums
-from jaxprune.pruning import PrunedBlock, prune_blocks, summarise
+from jaxprune.pruning import FinishedLayer, PrunedBlock, prune_blocks, summarise
 from jaxprune.runs.environment import environment, peak_memory
+from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
 from jaxprune.runs.outputs import OUTPUTS, Outputs
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
-from jaxprune.runs.resume import FinishedLayers
 from jaxprune.runs.summary import print_summary
 
 
@@ -97,15 +97,20 @@ def prune_to_workdir(
         ledger.unfinished_run(workdir, identity, samples, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
-        finished = FinishedLayers(folder)
-        if hosts.is_first() and finished.layers:
-            print(f"going on at layer {finished.layers} of {model.config.n_layers}")
+        finished = finished_layers(folder)
+        if hosts.is_first() and finished:
+            print(f"going on at layer {finished} of {model.config.n_layers}")
+
+        def read(layer: int) -> FinishedLayer | None:
+            return read_layer(layer_file(folder, layer)) if layer < finished else None
+
         prepared = time.perf_counter() - began
         blocks = prune_blocks(
-            model, batches, settings, mesh=mesh, stats=stats, finished=finished.read,
+            model, batches, settings, mesh=mesh, stats=stats, finished=read,
             samples_per_device=samples, progress=hosts.is_first(),
         )  # fmt: skip
-        report = _write_blocks(model, batches, config, blocks, finished)
+        outputs = Outputs(model, config, folder, finished)
+        report = _write_blocks(model, batches, config, blocks, outputs)
         model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
         total = round(time.perf_counter() - began, 3)
@@ -126,15 +131,11 @@ def _write_blocks(
     batches: Sequence[Batch],
     config: PruneConfig,
     blocks: Generator[PrunedBlock, None, None],
-    finished: FinishedLayers,
+    outputs: Outputs,
 ) -> dict[str, Any]:
     """Writes every block as it is pruned, then what needs all of them; returns the part of report.json on them."""
     # blocks are closed at once when a write fails, so that the progress bar ends before the error is shown
-    with (
-        contextlib.closing(blocks),
-        Outputs(model, config, finished) as outputs,
-        termination() as terminated,
-    ):
+    with contextlib.closing(blocks), outputs, termination() as terminated:
         for block in blocks:
             outputs.add(block)
             if hosts.any_of(terminated.is_set()):

@@ -44,7 +44,7 @@ def passes(mesh):
     kernels = {path: flat[path] for path in FAMILY.sites}
     ones = {site: np.ones(kernels[path].shape[0], np.float32) for path, site in FAMILY.sites.items()}
     settings = Settings()
-    drops = {path: Drop.of(settings, kernel.shape[0]) for path, kernel in kernels.items()}
+    drops = {path: Drop.of(settings, path, kernel.shape[0]) for path, kernel in kernels.items()}
     given = (kernels, Seen({"demonstrations": ones}, {}), drops, key_of_seed(0), np.int32(0))
     how = dict(method=settings.method, reads=tuple(FAMILY.sites.items()), compat="corrected", mesh=mesh)
     selected = prune_compiled.lower(*given, **how).compile()

@@ -98,7 +98,7 @@ def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     norms = {
         reads[path]: jax.ShapeDtypeStruct(k.shape[:1], jnp.float32) for path, k in kernels.items()
     }
-    drops = {path: Drop.of(settings, leaf.shape[0]) for path, leaf in kernels.items()}
+    drops = {path: Drop.of(settings, path, leaf.shape[0]) for path, leaf in kernels.items()}
     selected = prune_compiled.lower(
         kernels, Seen({"demonstrations": norms}, {}), drops, key_of_seed(0), 0,
         method=settings.method, reads=tuple(reads.items()), compat="corrected", mesh=device_mesh(1),
