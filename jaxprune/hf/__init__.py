@@ -7,7 +7,7 @@ from jaxprune.hf.hub import FIELDS
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.origin import CARD, Origin, origin_of
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.hf.source import InMemory, ParameterSource
+from jaxprune.hf.source import ParameterSource
 from jaxprune.hf.weights import STORED, exported_specs, shapes, size, stack_layers, to_stored
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "STORED",
     "Fingerprint",
     "HfWriter",
-    "InMemory",
     "Model",
     "Origin",
     "ParameterSource",

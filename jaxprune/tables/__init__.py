@@ -2,7 +2,6 @@
 
 from jaxprune.tables.lines import (
     JOINED,
-    WIDTH,
     Group,
     as_code,
     columns,
@@ -35,7 +34,6 @@ from jaxprune.tables.numbers import (
 __all__ = [
     "JOINED",
     "NONE",
-    "WIDTH",
     "Group",
     "as_code",
     "byte_size",
