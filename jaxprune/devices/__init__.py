@@ -1,6 +1,6 @@
 """Devices and processes: the mesh, where arrays lie on it, what several hosts share, and how they end together."""
 
-from jaxprune.devices.compilation import Compilation, compiling, keep_compiled
+from jaxprune.devices.compilation import compiling, keep_compiled
 from jaxprune.devices.compiled import compiled, compiler_settings, pinned
 from jaxprune.devices.failure import termination
 from jaxprune.devices.memory import available_memory, room
@@ -29,7 +29,6 @@ __all__ = [
     "EVERY",
     "MODEL",
     "WHOLE",
-    "Compilation",
     "MeshFields",
     "available_memory",
     "block_shares",

@@ -6,14 +6,13 @@ from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.hf.origin import Origin, origin_of
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.hf.source import InMemory, ParameterSource
+from jaxprune.hf.source import ParameterSource
 from jaxprune.hf.weights import STORED, exported_specs, shapes, size, stack_layers, to_stored
 
 __all__ = [
     "STORED",
     "Fingerprint",
     "HfWriter",
-    "InMemory",
     "Model",
     "Origin",
     "ParameterSource",

@@ -2,12 +2,10 @@
 
 from jaxprune.models.attention import Prefix, Scoring, capped, causal_attention
 from jaxprune.models.block import SITES, Block
-from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
-from jaxprune.models.family import Family
 from jaxprune.models.heads import logits_of
 from jaxprune.models.model import (
-    Modules,
     attention_path,
     family_of,
     forward,
@@ -35,17 +33,13 @@ __all__ = [
     "Block",
     "BlockParams",
     "EmbedParams",
-    "Family",
     "HeadParams",
     "Kind",
-    "LayerKind",
     "MaskTree",
     "ModelConfig",
-    "Modules",
     "Params",
     "Positions",
     "Prefix",
-    "RopeConfig",
     "ScoreTree",
     "Scoring",
     "Tree",

@@ -5,22 +5,16 @@ Imports neither JAX nor anything that does: their import is among what can go wr
 
 from jaxprune.process.ending import (
     DEBUG,
-    ENVIRONMENT,
-    Stream,
     ending,
     errors_in_one_line,
-    leave,
     show_traceback,
 )
 from jaxprune.process.start import starting
 
 __all__ = [
     "DEBUG",
-    "ENVIRONMENT",
-    "Stream",
     "ending",
     "errors_in_one_line",
-    "leave",
     "show_traceback",
     "starting",
 ]

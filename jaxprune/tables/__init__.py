@@ -2,7 +2,6 @@
 
 from jaxprune.tables.lines import (
     JOINED,
-    WIDTH,
     Group,
     TextTable,
     as_code,
@@ -36,7 +35,6 @@ from jaxprune.tables.numbers import (
 __all__ = [
     "JOINED",
     "NONE",
-    "WIDTH",
     "Group",
     "TextTable",
     "as_code",

@@ -13,8 +13,8 @@ import pytest
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
 from jaxprune.models import attention_path, load_config
-from jaxprune.models.attention import PATHS, Scoring, attend, by_keys, causal_attention, fused
-from jaxprune.models.attention.paths import path_for
+from jaxprune.models.attention import Scoring, attend, by_keys, causal_attention, fused
+from jaxprune.models.attention.paths import PATHS, path_for
 from jaxprune.models.layers import alibi_slopes
 from jaxprune.nano import CHECKPOINTS
 

@@ -26,7 +26,8 @@ from device_jobs import (
 import jaxprune as jp
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.source import InMemory
-from jaxprune.models import SITES, LayerKind, ModelConfig, RopeConfig
+from jaxprune.models import SITES, ModelConfig
+from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.passes import SQUARES, walk
 from jaxprune.passes.states import CalibrationStates, calibration_states
 from jaxprune.passes.statistics.squares import sum_of_squares
