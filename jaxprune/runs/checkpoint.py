@@ -201,7 +201,7 @@ def restore_stats(path: str | Path) -> ActivationStats:
 def _older_stats(
     folder: Path, metadata: StatsAbout, sites: tuple[tuple[str, str], ...]
 ) -> ActivationStats:
-    """Of a version that kept one sum of all languages of a role: a set whose language are their codes with commas."""
+    """Statistics of a version that kept one sum of all languages of a role: a set each, named by their codes."""
     languages, sum_sq = metadata.get("languages", {}), _restore_tree(folder / "sum_sq", None)
     keys = {role: SetKey(role, ",".join(languages.get(role, {}))) for role in sum_sq}
     return ActivationStats.from_squares(

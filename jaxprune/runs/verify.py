@@ -80,7 +80,7 @@ def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]
 
 
 def _changed_faults(folder: Path, layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:
-    """Of finished layers, which are there where the run changed weights."""
+    """Faults of the finished layers, which a run keeps that changed weights."""
     recorded, digest, masks = report["digests"].get("changed"), hashlib.sha256(), hashlib.sha256()
     if recorded is None:
         return
