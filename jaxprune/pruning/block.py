@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxprune.calibration import COMBINATIONS, SetKey
-from jaxprune.devices import EVERY, WHOLE, compiled, pinned
+from jaxprune.devices import EVERY, WHOLE, compiled
 from jaxprune.errors import InputError
 from jaxprune.hf import aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, family_of
@@ -82,8 +82,6 @@ def prune_kernels(
     else:
         on_devices = flatten_dict(params, sep="/")
         weights = {path: on_devices[path] for path in reads}
-    with pinned():
-        root = key_of_seed(settings.seed)
     # By way of the host, which wants the masks anyway: no collective, and so none for the CPU
     # backend to wait in, whose few threads run the collectives as well as the products.
     pruned = jax.device_get(
@@ -91,7 +89,7 @@ def prune_kernels(
             weights,
             _seen(settings, sums, tokens, reads.values()),
             {path: Drop.of(settings, path, leaf.shape[0], share) for path, leaf in weights.items()},
-            root,
+            key_of_seed(settings.seed),
             np.int32(layer),
             method=settings.method,
             reads=tuple(reads.items()),

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from jaxprune.errors import InputError, refusal
@@ -54,10 +55,9 @@ class Inputs:
 
 
 def key_of_seed(seed: int) -> Key[Array, ""]:
-    """The random key of a seed, whatever JAX's settings are."""
-    # The implementation is spelled out: jax_default_prng_impl must not change the masks.
-    offset: int = jax.config.values["jax_random_seed_offset"]  # which JAX adds to every seed
-    return jax.random.key(seed - offset, impl="threefry2x32")
+    """The random key of a seed of 32 bits, as `jax.random.key` makes it where no setting of JAX was changed."""
+    data = jnp.asarray(np.array([0, seed], np.uint32))
+    return jax.random.wrap_key_data(data, impl="threefry2x32")
 
 
 class Measures:

@@ -181,7 +181,7 @@ def test_two_processes_are_stopped_and_one_goes_on(tokens, tmp_path, capfd):
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
     prune_as_configured(tmp_path / "whole", tmp_path / "model", fields(tokens))
     processes = start(tmp_path / "model", tokens, tmp_path / "run")
-    there = tmp_path / "run" / "progress" / "layers" / "layer_00002.npz"
+    there = tmp_path / "run" / "progress" / "layer_00002.npz"
     while not there.is_file():
         assert processes[0].poll() is None, processes[0].communicate()
         time.sleep(0.002)

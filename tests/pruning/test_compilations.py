@@ -19,8 +19,8 @@ PROGRAMS = {
 @pytest.mark.parametrize("propagate", PROGRAMS)
 def test_a_run_compiles_so_many_programs(propagate):
     # of sizes that no other test has, which would leave programs
-    width = 44 + 4 * [*PROGRAMS].index(propagate)
-    model = xglm_shaped(3, width, 84)
+    width = 76 + 8 * [*PROGRAMS].index(propagate)
+    model = xglm_shaped(3, width, 92)
 
     def programs(rows):
         batches = [

@@ -292,7 +292,7 @@ def test_kills_change_no_bit(deep, tokens, tmp_path, capfd):
             wait_for(lambda goal=goal: layers() >= goal, process)
             time.sleep(rng.uniform(0, 0.02))
         else:
-            wait_for(lambda: (progress / "hf").is_dir(), process)  # all layers are done
+            wait_for((progress / "checkpoint").is_dir, process)  # all layers are done
             time.sleep(rng.uniform(0, 0.05))
         process.kill()
         process.wait()
