@@ -27,7 +27,7 @@ from jaxprune.models import attention_path
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 # Rooms whose code decides which weights stay.
-_NUMERIC = ("devices", "hf", "models", "passes", "pruning")
+_NUMERIC = ("calibration/combinations", "devices", "hf", "models", "passes", "pruning")
 
 
 def run_identity(

@@ -10,9 +10,11 @@ from jaxprune.models.model import (
     family_of,
     forward,
     init,
+    kernel_shapes,
     layer_kind,
     load_config,
     modules,
+    site_widths,
 )
 from jaxprune.models.positions import Kind, Positions, Tree, checked_kind
 from jaxprune.models.products import cast_for_matmul
@@ -51,10 +53,12 @@ __all__ = [
     "family_of",
     "forward",
     "init",
+    "kernel_shapes",
     "layer_kind",
     "load_config",
     "logits_of",
     "modules",
     "named_leaves",
     "path_name",
+    "site_widths",
 ]

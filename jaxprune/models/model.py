@@ -11,12 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from flax.traverse_util import flatten_dict
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.errors import InputError, refusal, shown
 from jaxprune.models.attention import Path as AttentionPath
 from jaxprune.models.attention import path_for
 from jaxprune.models.attributes import read_config
+from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
@@ -64,6 +66,19 @@ def modules(config: ModelConfig) -> Modules:
 
     family = family_of(config)
     return Modules(abstract(family.embed), abstract(family.block), abstract(family.head))
+
+
+def kernel_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """(in, out) of each kernel of a block that may be pruned, by path."""
+    flat = flatten_dict(modules(config).block[1], sep="/")
+    return {path: flat[path].shape for path in family_of(config).sites}
+
+
+def site_widths(config: ModelConfig) -> dict[str, int]:
+    """Features of each site, in the order in which data meets them."""
+    reads = family_of(config).sites
+    widths = {reads[path]: shape[0] for path, shape in kernel_shapes(config).items()}
+    return {site: widths[site] for site in SITES}
 
 
 def attention_path(config: ModelConfig, dtype: str, platform: str) -> AttentionPath:

@@ -1,10 +1,10 @@
-"""A model's blocks and batches → sums of squares of every feature, one block on the devices at a time."""
+"""A model's blocks and batches → statistics of every site's features, one block on the devices at a time."""
 
 from jaxprune.passes.blocks import DTYPE, blocks, converted, prefetch, to_device
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE, check_samples, probe, stack
 from jaxprune.passes.running import order_of_sums
 from jaxprune.passes.states import HALVES, CalibrationStates, calibration_states, run_and_measure
-from jaxprune.passes.statistics import RUNNING, SQUARES, STATISTICS, Statistic
+from jaxprune.passes.statistics import SQUARES, STATISTICS, Statistic
 from jaxprune.passes.stats import ActivationStats, Sums, check_sums, combined, sum_samples
 from jaxprune.passes.walk import (
     HIDDEN,
@@ -26,7 +26,6 @@ __all__ = [
     "HIDDEN",
     "INPUT",
     "OUTPUT",
-    "RUNNING",
     "SAMPLES_PER_DEVICE",
     "SQUARES",
     "STATISTICS",

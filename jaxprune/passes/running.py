@@ -8,20 +8,18 @@ have a lane each; several processes have lanes of their own, which are added in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
 from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int32
 
 from jaxprune.calibration import SetKey
 from jaxprune.devices import by_rows, hosts
-from jaxprune.models import SITES, BlockParams, ModelConfig, family_of
+from jaxprune.models import ModelConfig, site_widths
 from jaxprune.passes.statistics import RUNNING, Statistic
 
 LANES = 8
@@ -35,8 +33,15 @@ def lanes_per_device(mesh: Mesh) -> int:
     return LANES // mesh.size if LANES % mesh.size == 0 else 1
 
 
-def order_of_sums(mesh: Mesh) -> str:
-    """What the bits of running sums depend on beside their samples, in words."""
+def has_running(statistics: Sequence[Statistic]) -> bool:
+    """Whether one of them is added up on the devices."""
+    return any(one.reduction == RUNNING for one in statistics)
+
+
+def order_of_sums(statistics: Sequence[Statistic], mesh: Mesh) -> str | None:
+    """What the bits of running sums depend on beside their samples, in words; None without such a statistic."""
+    if not has_running(statistics):
+        return None
     return f"{lanes_per_device(mesh) * mesh.size} lanes, {jax.process_count()} processes"
 
 
@@ -68,7 +73,6 @@ class RunningSums:
       statistics: those that are running are kept.
       sites: that the segment measures.
       sets: those that rows are of.
-      params: of the block, whose kernels tell how many features a site has.
     """
 
     def __init__(
@@ -77,14 +81,13 @@ class RunningSums:
         sites: Sequence[str],
         sets: Sequence[SetKey],
         config: ModelConfig,
-        params: BlockParams,
         mesh: Mesh,
     ) -> None:
         self._mesh, self._sets = mesh, sets
         running = [one for one in statistics if one.reduction == RUNNING]
-        widths = site_widths(config, params)
+        widths = site_widths(config) if running else {}
         self.buffers: Buffers = {
-            site: {one.name: self._zeros(one, widths[site]) for one in running}
+            site: {one.name: self._zeros(one, widths.get(site, config.d_model)) for one in running}
             for site in (sites if running else ())
         }
 
@@ -118,11 +121,3 @@ def _added(
     ours = np.add.reduce(lanes.reshape(-1, *lanes.shape[2:]), axis=0)
     everyone = hosts.gather(ours[None], [1] * jax.process_count())
     return np.add.reduce(everyone, axis=0)
-
-
-def site_widths(config: ModelConfig, params: BlockParams) -> Mapping[str, int]:
-    """Features of each site, and of the block's output under any other name."""
-    flat: dict[str, Any] = flatten_dict(params, sep="/")
-    reads = family_of(config).sites.items()
-    widths = {site: flat[path].shape[0] for path, site in reads}
-    return {site: widths.get(site, config.d_model) for site in (*SITES, "hidden")}

@@ -16,8 +16,8 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model
 from jaxprune.models import SITES, BlockParams, ModelConfig, layer_kind
 from jaxprune.passes.blocks import to_device
-from jaxprune.passes.running import RunningSums, lanes_per_device
-from jaxprune.passes.statistics import RUNNING, SAMPLES, Statistic
+from jaxprune.passes.running import RunningSums, has_running, lanes_per_device
+from jaxprune.passes.statistics import SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
 from jaxprune.passes.walk import (
     INPUT,
@@ -151,8 +151,7 @@ def calibration_states(
         longest = max(batch.tokens.shape[1] for batch in batches)
         if longest > positions:
             raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
-    running = any(one.reduction == RUNNING for one in statistics)
-    states = CalibrationStates(batches, mesh, samples_per_device, running)
+    states = CalibrationStates(batches, mesh, samples_per_device, has_running(statistics))
     tokens = np.concatenate([part.ravel() for part in states.states])
     table, indices = model.source.embed_rows(tokens)
     cuts = np.cumsum([part.size for part in states.states])[:-1]
@@ -176,7 +175,7 @@ def run_and_measure(
       InputError: a sum is not finite, or all of a site are 0; names layer and site.
     """
     kind, mesh = layer_kind(config, layer), states.mesh
-    running = RunningSums(statistics, segment.measures, states.partition, config, params, mesh)
+    running = RunningSums(statistics, segment.measures, states.partition, config, mesh)
     results: list[Any] = []
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:

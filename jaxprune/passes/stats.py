@@ -99,7 +99,8 @@ class ActivationStats:
         """Those of some roles alone, in the order given; KeyError where there is no such role."""
         keys = []
         for role in roles:
-            keys += [key for key in self.sums if key.kind == role] or [SetKey(role)]
+            of_role = [key for key in self.sums if key.kind == role]
+            keys += of_role or [SetKey(role)]  # the KeyError names it
         return ActivationStats(
             {key: self.sums[key] for key in keys},
             {key: self.tokens[key] for key in keys},
@@ -181,8 +182,11 @@ def _facts(stats: ActivationStats) -> dict[str, object]:
     return {**dict(stats.sites), **shapes}
 
 
-def check_sums(sums: np.ndarray, layer: int, site: str, role: str, never_zero: bool = True) -> None:
+def check_sums(sums: np.ndarray, layer: int, site: str, role: str, never_zero: bool) -> None:
     """Refuses sums of a site that say nothing of its features.
+
+    Args:
+      never_zero: see `Statistic`.
 
     Raises:
       InputError: one is not finite in float32, or all of them are 0; names layer and site.

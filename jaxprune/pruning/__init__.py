@@ -5,7 +5,6 @@ from jaxprune.pruning.block import prune_compiled
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import CODE, Criterion
 from jaxprune.pruning.digests import hash_changed, hash_masks, hash_weights
-from jaxprune.pruning.drop import Selection
 from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
 from jaxprune.pruning.loop import PruneResult, prune, prune_blocks
 from jaxprune.pruning.method import Method, Pruned
@@ -32,7 +31,6 @@ __all__ = [
     "Pruned",
     "PrunedBlock",
     "PruningFields",
-    "Selection",
     "Settings",
     "hash_changed",
     "hash_masks",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.errors import InputError, shown
 from jaxprune.pruning import selection
@@ -87,8 +86,8 @@ class Drop:
       pattern, threshold, drop: see `Selection`; static.
     """
 
-    count: Any  # an array, or what JAX puts in its place as it describes programs
-    share: Any
+    count: Int[Array, ""] | np.integer
+    share: Float[Array, ""] | np.floating
     pattern: str = dataclasses.field(metadata={"static": True})
     threshold: str = dataclasses.field(metadata={"static": True})
     drop: str = dataclasses.field(metadata={"static": True})

@@ -9,14 +9,14 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
 
 from jaxprune.calibration import Batch, by_kind, set_tokens
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import SITES, MaskTree, ModelConfig, Params, family_of, modules
+from jaxprune.models import SITES, MaskTree, ModelConfig, Params, kernel_shapes
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     ActivationStats,
@@ -231,8 +231,7 @@ def prune_blocks(
 
 def block_sizes(config: ModelConfig) -> list[int]:
     """Weights of each block that may be pruned."""
-    flat = flatten_dict(modules(config).block[1], sep="/")
-    return [sum(math.prod(flat[path].shape) for path in family_of(config).sites)] * config.n_layers
+    return [sum(math.prod(shape) for shape in kernel_shapes(config).values())] * config.n_layers
 
 
 def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> None:
@@ -240,16 +239,15 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
         raise refusal("stats", stats, "ActivationStats, as jaxprune.probe gives")
     if settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
-    needed = [one.name for one in settings.method.statistics]
     for key, sites in stats.sums.items():
         for site, by_name in sites.items():
-            for name in needed:
-                if name not in by_name:
+            for one in settings.method.statistics:
+                if one.name not in by_name:
                     got = f"{', '.join(by_name)} of {site}"
-                    raise refusal("stats", got, f"{name}, which {settings.method.name} needs")
-                if len(by_name[name]) != n_layers:
+                    raise refusal("stats", got, f"{one.name}, which {settings.method.name} needs")
+                if len(by_name[one.name]) != n_layers:
                     raise InputError(
-                        f"stats: of {len(by_name[name])} layers; allowed: {n_layers}, as the model has"
+                        f"stats: of {len(by_name[one.name])} layers; allowed: {n_layers}, as the model has"
                     )
-                for layer, of_layer in enumerate(by_name[name]):
-                    check_sums(of_layer, layer, site, key.kind)
+                for layer, of_layer in enumerate(by_name[one.name]):
+                    check_sums(of_layer, layer, site, key.kind, one.never_zero)

@@ -20,10 +20,9 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.devices import compiled
 from jaxprune.errors import InputError
 from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
-from jaxprune.pruning.drop import Drop
+from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_masks, placed
 from jaxprune.pruning.packed import PackedMasks
-from jaxprune.pruning.settings import Selection
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,8 @@ def pass_through(
             pruned = PrunedAndDense(layer, params, keep, inputs, targets, states.contexts, run)
             new = recovered(recover, pruned, block.host)
         changed |= new
-        if (
-            settings.propagate != "dense" and not is_last
-        ):  # the pass above was not of the recovered block
+        # the pass above was not of the recovered block
+        if settings.propagate != "dense" and not is_last:
             states.states = inputs
             params = put_back(params, Changes({}, new), settings.dtype)
             run_and_measure(params, states, WHOLE_BLOCK, (), config, layer)

@@ -14,7 +14,7 @@ from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
 from jaxprune.hf import Model, exported_digest, load, origin_of
-from jaxprune.passes import RUNNING, ActivationStats, order_of_sums
+from jaxprune.passes import ActivationStats, order_of_sums
 from jaxprune.pruning import FinishedLayer, PrunedBlock, prune_blocks, summarise
 from jaxprune.runs.environment import environment, peak_memory
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
@@ -80,8 +80,7 @@ def prune_to_workdir(
     if config.output.figures:
         charts.check_system()
     mesh, settings = device_mesh(config.mesh.data, config.mesh.model), config.settings
-    is_running = any(one.reduction == RUNNING for one in settings.method.statistics)
-    running = order_of_sums(mesh) if is_running else None
+    running = order_of_sums(settings.method.statistics, mesh)
     # reads the model's files once
     identity = ledger.run_identity(model, config.json(), batches, running)
     ledger.agree(identity)

@@ -83,9 +83,8 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     left = [one for one in planned if not is_whole(one, model, workdir, jobs(one, config))]
     if left:
         runner = Runner(config, model, workdir, left)
-        write_sweep(
-            config, workdir, digests | runner.digests()
-        )  # once nothing more can be wrong with it
+        # once nothing more can be wrong with it
+        write_sweep(config, workdir, digests | runner.digests())
         _make_variants(left, len(planned), runner)
     else:
         write_sweep(config, workdir, digests)

@@ -68,7 +68,7 @@ import numpy as np
 import jaxprune as jp
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.devices import device_mesh
-from jaxprune.passes import order_of_sums
+from jaxprune.passes import STATISTICS, order_of_sums
 
 folder = sys.argv[1]
 rng = np.random.default_rng(2)
@@ -83,7 +83,7 @@ for shape in ((1,), (2,), (4,), (8,), (2, 2), (3,)):
         for site, by_name in sorted(stats.sums[key].items()):
             sha.update(by_name["gram"].tobytes())
     name = "x".join(map(str, shape))
-    found[name], orders[name] = sha.hexdigest(), order_of_sums(mesh)
+    found[name], orders[name] = sha.hexdigest(), order_of_sums([STATISTICS["gram"]], mesh)
     sums[name] = stats.sums["translation", "fr"]["mlp_out"]["gram"]
 print(json.dumps({"found": found, "orders": orders, "far": float(np.abs(sums["3"] / sums["1"] - 1).max())}))
 """

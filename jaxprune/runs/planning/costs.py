@@ -11,7 +11,14 @@ import jax.numpy as jnp
 
 from jaxprune.calibration import Batch
 from jaxprune.hf import shapes, size
-from jaxprune.models import SITES, ModelConfig, attention_path, family_of
+from jaxprune.models import (
+    SITES,
+    ModelConfig,
+    attention_path,
+    family_of,
+    kernel_shapes,
+    site_widths,
+)
 from jaxprune.passes import rows_at_once
 
 # Resident memory of a script that has imported its packages and compiled a model's passes, and of a tokenizer with
@@ -110,8 +117,7 @@ def size_of(dtype: str) -> int:
 
 def kernel_sizes(config: ModelConfig) -> dict[str, int]:
     """Weights of each pruned kernel of a block, by path."""
-    sizes = shapes(config)
-    return {path: math.prod(sizes[f"blocks/{path}"]) for path in family_of(config).sites}
+    return {path: math.prod(shape) for path, shape in kernel_shapes(config).items()}
 
 
 def site_sizes(config: ModelConfig) -> dict[str, int]:
@@ -123,13 +129,6 @@ def site_sizes(config: ModelConfig) -> dict[str, int]:
 def part_size(config: ModelConfig, part: str) -> int:
     """Parameters of "embed", "head" or one of the "blocks"."""
     return sum(math.prod(s) for path, s in shapes(config).items() if path.startswith(f"{part}/"))
-
-
-def site_widths(config: ModelConfig) -> dict[str, int]:
-    """Features of each site."""
-    attention = config.n_heads * config.head_dim
-    widths = (config.d_model, attention, config.d_model, config.d_ff)
-    return dict(zip(SITES, widths, strict=True))
 
 
 def flops(work: Work) -> int:

@@ -14,7 +14,7 @@ from jaxprune.devices import DATA, MODEL, device_mesh, platform, product_dtype, 
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
-from jaxprune.models import ModelConfig, attention_path, load_config
+from jaxprune.models import ModelConfig, attention_path, load_config, site_widths
 from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.pruning import Settings
 from jaxprune.runs.planning import costs
@@ -257,7 +257,7 @@ def floor(plan: Plan) -> dict[str, float]:
     block = costs.part_size(config, "blocks") * costs.size_of(work.dtype)
     passes = 2 if work.propagate == "block" else 1
     turns = costs.micro_batches(work, machines, plan.samples_per_device)
-    width = sum(costs.site_widths(config).values()) if work.propagate == "site" else 0
+    width = sum(site_widths(config).values()) if work.propagate == "site" else 0
     tokens = sum(count * length for count, length in work.groups) / every
     states = 2 * 4 * tokens * (config.d_model + width)
     return {
