@@ -1,14 +1,7 @@
 """A model and demonstrations in many languages → which features each makes large, where, and how masks overlap."""
 
-from jaxprune.analysis.analyze import analyze_from_config
-from jaxprune.analysis.config import AnalyzeConfig
-from jaxprune.analysis.mask_overlap import iou
-from jaxprune.analysis.overlap import by_kind, halves_by_kind
-
-__all__ = [
-    "AnalyzeConfig",
-    "analyze_from_config",
-    "by_kind",
-    "halves_by_kind",
-    "iou",
-]
+from jaxprune.analysis.analyze import analyze_from_config as analyze_from_config
+from jaxprune.analysis.config import AnalyzeConfig as AnalyzeConfig
+from jaxprune.analysis.mask_overlap import iou as iou
+from jaxprune.analysis.overlap import by_kind as by_kind
+from jaxprune.analysis.overlap import halves_by_kind as halves_by_kind

@@ -1,67 +1,37 @@
 """Sentences, code or token ids → batches of tokens, left-justified, in a few static shapes."""
 
-from jaxprune.calibration.batches import (
-    Batch,
-    SetKey,
-    by_kind,
-    by_language,
-    check_batches,
-    check_ids,
-    check_tokens,
-    cut_pads,
-    digest,
-    set_tokens,
-)
-from jaxprune.calibration.combinations import COMBINATIONS, SUM, Combination
-from jaxprune.calibration.config import COMPAT, SEED, CalibrationFields, check_calibration
-from jaxprune.calibration.demonstrations import demonstrations, prompts, sample_lines, token_batches
-from jaxprune.calibration.grouping import from_arrays, group_by_length, share_shapes
-from jaxprune.calibration.kinds import KINDS
-from jaxprune.calibration.languages import language, languages_field
-from jaxprune.calibration.line_range import line_range, lines_of
-from jaxprune.calibration.nano import text_place
-from jaxprune.calibration.texts import (
-    aligned,
-    chosen_languages,
-    hub_data_sets,
-    hub_id,
-    sentences,
-)
-
-__all__ = [
-    "COMBINATIONS",
-    "COMPAT",
-    "KINDS",
-    "SEED",
-    "SUM",
-    "Batch",
-    "CalibrationFields",
-    "Combination",
-    "SetKey",
-    "aligned",
-    "by_kind",
-    "by_language",
-    "check_batches",
-    "check_calibration",
-    "check_ids",
-    "check_tokens",
-    "chosen_languages",
-    "cut_pads",
-    "demonstrations",
-    "digest",
-    "from_arrays",
-    "group_by_length",
-    "hub_data_sets",
-    "hub_id",
-    "language",
-    "languages_field",
-    "line_range",
-    "lines_of",
-    "prompts",
-    "sample_lines",
-    "sentences",
-    "set_tokens",
-    "share_shapes",
-    "text_place",
-    "token_batches",
-]
+from jaxprune.calibration.batches import Batch as Batch
+from jaxprune.calibration.batches import SetKey as SetKey
+from jaxprune.calibration.batches import by_kind as by_kind
+from jaxprune.calibration.batches import by_language as by_language
+from jaxprune.calibration.batches import check_batches as check_batches
+from jaxprune.calibration.batches import check_ids as check_ids
+from jaxprune.calibration.batches import check_tokens as check_tokens
+from jaxprune.calibration.batches import cut_pads as cut_pads
+from jaxprune.calibration.batches import digest as digest
+from jaxprune.calibration.batches import set_tokens as set_tokens
+from jaxprune.calibration.combinations import COMBINATIONS as COMBINATIONS
+from jaxprune.calibration.combinations import SUM as SUM
+from jaxprune.calibration.combinations import Combination as Combination
+from jaxprune.calibration.config import COMPAT as COMPAT
+from jaxprune.calibration.config import SEED as SEED
+from jaxprune.calibration.config import CalibrationFields as CalibrationFields
+from jaxprune.calibration.config import check_calibration as check_calibration
+from jaxprune.calibration.demonstrations import demonstrations as demonstrations
+from jaxprune.calibration.demonstrations import prompts as prompts
+from jaxprune.calibration.demonstrations import sample_lines as sample_lines
+from jaxprune.calibration.demonstrations import token_batches as token_batches
+from jaxprune.calibration.grouping import from_arrays as from_arrays
+from jaxprune.calibration.grouping import group_by_length as group_by_length
+from jaxprune.calibration.grouping import share_shapes as share_shapes
+from jaxprune.calibration.kinds import KINDS as KINDS
+from jaxprune.calibration.languages import language as language
+from jaxprune.calibration.languages import languages_field as languages_field
+from jaxprune.calibration.line_range import line_range as line_range
+from jaxprune.calibration.line_range import lines_of as lines_of
+from jaxprune.calibration.nano import text_place as text_place
+from jaxprune.calibration.texts import aligned as aligned
+from jaxprune.calibration.texts import chosen_languages as chosen_languages
+from jaxprune.calibration.texts import hub_data_sets as hub_data_sets
+from jaxprune.calibration.texts import hub_id as hub_id
+from jaxprune.calibration.texts import sentences as sentences

@@ -4,35 +4,23 @@ Values are in the units to be shown (percent, not shares). What is not finite is
 has a module, which makes a Vega-Lite view; `render` draws it.
 """
 
-from jaxprune.charts.bars import bar_chart, column_chart
-from jaxprune.charts.changes import VERDICTS, Change, change_chart, change_in_points, verdict
-from jaxprune.charts.chart import Chart
-from jaxprune.charts.heatmap import DIVERGING, heatmap
-from jaxprune.charts.intervals import Estimate, Series, interval_chart
-from jaxprune.charts.lines import Line, line_chart
-from jaxprune.charts.panels import grid
-from jaxprune.charts.render import check_system, page_svg, write_png
-from jaxprune.charts.scales import limits
-
-__all__ = [
-    "DIVERGING",
-    "VERDICTS",
-    "Change",
-    "Chart",
-    "Estimate",
-    "Line",
-    "Series",
-    "bar_chart",
-    "change_chart",
-    "change_in_points",
-    "check_system",
-    "column_chart",
-    "grid",
-    "heatmap",
-    "interval_chart",
-    "limits",
-    "line_chart",
-    "page_svg",
-    "verdict",
-    "write_png",
-]
+from jaxprune.charts.bars import bar_chart as bar_chart
+from jaxprune.charts.bars import column_chart as column_chart
+from jaxprune.charts.changes import VERDICTS as VERDICTS
+from jaxprune.charts.changes import Change as Change
+from jaxprune.charts.changes import change_chart as change_chart
+from jaxprune.charts.changes import change_in_points as change_in_points
+from jaxprune.charts.changes import verdict as verdict
+from jaxprune.charts.chart import Chart as Chart
+from jaxprune.charts.heatmap import DIVERGING as DIVERGING
+from jaxprune.charts.heatmap import heatmap as heatmap
+from jaxprune.charts.intervals import Estimate as Estimate
+from jaxprune.charts.intervals import Series as Series
+from jaxprune.charts.intervals import interval_chart as interval_chart
+from jaxprune.charts.lines import Line as Line
+from jaxprune.charts.lines import line_chart as line_chart
+from jaxprune.charts.panels import grid as grid
+from jaxprune.charts.render import check_system as check_system
+from jaxprune.charts.render import page_svg as page_svg
+from jaxprune.charts.render import write_png as write_png
+from jaxprune.charts.scales import limits as limits

@@ -1,31 +1,17 @@
 """Fields and their values → the config of a run, checked; or one line that says which field is wrong."""
 
-from jaxprune.config.help import as_markdown, as_text
-from jaxprune.config.record import DENSE, FIELDS, LRP2, MIX, Config, SweepFields
-from jaxprune.config.validate import (
-    base_config,
-    config_of,
-    consistent,
-    paper_sweep,
-    pick,
-    unknown_field,
-    validate,
-)
-
-__all__ = [
-    "DENSE",
-    "FIELDS",
-    "LRP2",
-    "MIX",
-    "Config",
-    "SweepFields",
-    "as_markdown",
-    "as_text",
-    "base_config",
-    "config_of",
-    "consistent",
-    "paper_sweep",
-    "pick",
-    "unknown_field",
-    "validate",
-]
+from jaxprune.config.help import as_markdown as as_markdown
+from jaxprune.config.help import as_text as as_text
+from jaxprune.config.record import DENSE as DENSE
+from jaxprune.config.record import FIELDS as FIELDS
+from jaxprune.config.record import LRP2 as LRP2
+from jaxprune.config.record import MIX as MIX
+from jaxprune.config.record import Config as Config
+from jaxprune.config.record import SweepFields as SweepFields
+from jaxprune.config.validate import base_config as base_config
+from jaxprune.config.validate import config_of as config_of
+from jaxprune.config.validate import consistent as consistent
+from jaxprune.config.validate import paper_sweep as paper_sweep
+from jaxprune.config.validate import pick as pick
+from jaxprune.config.validate import unknown_field as unknown_field
+from jaxprune.config.validate import validate as validate

@@ -1,53 +1,27 @@
 """Devices and processes: the mesh, where arrays lie on it, what several hosts share, and how they end together."""
 
-from jaxprune.devices.compilation import compiling, keep_compiled
-from jaxprune.devices.compiled import compiled, compiler_settings, pinned
-from jaxprune.devices.failure import termination
-from jaxprune.devices.memory import available_memory, room
-from jaxprune.devices.platform import platform
-from jaxprune.devices.products import product_dtype
-from jaxprune.devices.sharding import (
-    DATA,
-    EVERY,
-    MODEL,
-    WHOLE,
-    MeshFields,
-    block_shares,
-    block_specs,
-    by_rows,
-    device_mesh,
-    given_mesh,
-    mesh_of,
-    on_own_rows,
-    one_cpu_device_per_core,
-    replicated,
-    whole,
-)
-
-__all__ = [
-    "DATA",
-    "EVERY",
-    "MODEL",
-    "WHOLE",
-    "MeshFields",
-    "available_memory",
-    "block_shares",
-    "block_specs",
-    "by_rows",
-    "compiled",
-    "compiler_settings",
-    "compiling",
-    "device_mesh",
-    "given_mesh",
-    "keep_compiled",
-    "mesh_of",
-    "on_own_rows",
-    "one_cpu_device_per_core",
-    "pinned",
-    "platform",
-    "product_dtype",
-    "replicated",
-    "room",
-    "termination",
-    "whole",
-]
+from jaxprune.devices.compilation import compiling as compiling
+from jaxprune.devices.compilation import keep_compiled as keep_compiled
+from jaxprune.devices.compiled import compiled as compiled
+from jaxprune.devices.compiled import compiler_settings as compiler_settings
+from jaxprune.devices.compiled import pinned as pinned
+from jaxprune.devices.failure import termination as termination
+from jaxprune.devices.memory import available_memory as available_memory
+from jaxprune.devices.memory import room as room
+from jaxprune.devices.platform import platform as platform
+from jaxprune.devices.products import product_dtype as product_dtype
+from jaxprune.devices.sharding import DATA as DATA
+from jaxprune.devices.sharding import EVERY as EVERY
+from jaxprune.devices.sharding import MODEL as MODEL
+from jaxprune.devices.sharding import WHOLE as WHOLE
+from jaxprune.devices.sharding import MeshFields as MeshFields
+from jaxprune.devices.sharding import block_shares as block_shares
+from jaxprune.devices.sharding import block_specs as block_specs
+from jaxprune.devices.sharding import by_rows as by_rows
+from jaxprune.devices.sharding import device_mesh as device_mesh
+from jaxprune.devices.sharding import given_mesh as given_mesh
+from jaxprune.devices.sharding import mesh_of as mesh_of
+from jaxprune.devices.sharding import on_own_rows as on_own_rows
+from jaxprune.devices.sharding import one_cpu_device_per_core as one_cpu_device_per_core
+from jaxprune.devices.sharding import replicated as replicated
+from jaxprune.devices.sharding import whole as whole

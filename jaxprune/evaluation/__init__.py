@@ -1,33 +1,16 @@
 """A config and a model → scores, perplexity and translations of every language in a workdir."""
 
-from jaxprune.evaluation.config import EvaluateConfig
-from jaxprune.evaluation.evaluate import (
-    evaluate_all,
-    evaluate_from_config,
-    facts,
-    named_tasks,
-    plain_texts,
-    protocol_of,
-    read_tasks,
-    scorer_of,
-    translations,
-)
-from jaxprune.evaluation.folders import clear_folders
-from jaxprune.evaluation.identity import Workload, content_digests, identities
-
-__all__ = [
-    "EvaluateConfig",
-    "Workload",
-    "clear_folders",
-    "content_digests",
-    "evaluate_all",
-    "evaluate_from_config",
-    "facts",
-    "identities",
-    "named_tasks",
-    "plain_texts",
-    "protocol_of",
-    "read_tasks",
-    "scorer_of",
-    "translations",
-]
+from jaxprune.evaluation.config import EvaluateConfig as EvaluateConfig
+from jaxprune.evaluation.evaluate import evaluate_all as evaluate_all
+from jaxprune.evaluation.evaluate import evaluate_from_config as evaluate_from_config
+from jaxprune.evaluation.evaluate import facts as facts
+from jaxprune.evaluation.evaluate import named_tasks as named_tasks
+from jaxprune.evaluation.evaluate import plain_texts as plain_texts
+from jaxprune.evaluation.evaluate import protocol_of as protocol_of
+from jaxprune.evaluation.evaluate import read_tasks as read_tasks
+from jaxprune.evaluation.evaluate import scorer_of as scorer_of
+from jaxprune.evaluation.evaluate import translations as translations
+from jaxprune.evaluation.folders import clear_folders as clear_folders
+from jaxprune.evaluation.identity import Workload as Workload
+from jaxprune.evaluation.identity import content_digests as content_digests
+from jaxprune.evaluation.identity import identities as identities

@@ -1,37 +1,26 @@
 """Files of a workdir and from outside: written so that they are whole or not there, read so that faults are named."""
 
-from jaxprune.files import sealed
-from jaxprune.files.arrays import BROKEN_ZIP, read_npz
-from jaxprune.files.json_text import parse_json
-from jaxprune.files.json_values import Count, Finite, Hexadecimal, Scalar, Seconds, Share
-from jaxprune.files.regular import check_regular, open_regular, read_regular, read_text
-from jaxprune.files.typed_json import LEFT_OUT_IF_NONE, from_json, read_as, read_json, to_json
-from jaxprune.files.user_cache import user_cache
-from jaxprune.files.whole import json_lines, short_names, write_json, write_text
-
-__all__ = [
-    "BROKEN_ZIP",
-    "LEFT_OUT_IF_NONE",
-    "Count",
-    "Finite",
-    "Hexadecimal",
-    "Scalar",
-    "Seconds",
-    "Share",
-    "check_regular",
-    "from_json",
-    "json_lines",
-    "open_regular",
-    "parse_json",
-    "read_as",
-    "read_json",
-    "read_npz",
-    "read_regular",
-    "read_text",
-    "sealed",
-    "short_names",
-    "to_json",
-    "user_cache",
-    "write_json",
-    "write_text",
-]
+from jaxprune.files import sealed as sealed
+from jaxprune.files.arrays import BROKEN_ZIP as BROKEN_ZIP
+from jaxprune.files.arrays import read_npz as read_npz
+from jaxprune.files.json_text import parse_json as parse_json
+from jaxprune.files.json_values import Count as Count
+from jaxprune.files.json_values import Finite as Finite
+from jaxprune.files.json_values import Hexadecimal as Hexadecimal
+from jaxprune.files.json_values import Scalar as Scalar
+from jaxprune.files.json_values import Seconds as Seconds
+from jaxprune.files.json_values import Share as Share
+from jaxprune.files.regular import check_regular as check_regular
+from jaxprune.files.regular import open_regular as open_regular
+from jaxprune.files.regular import read_regular as read_regular
+from jaxprune.files.regular import read_text as read_text
+from jaxprune.files.typed_json import LEFT_OUT_IF_NONE as LEFT_OUT_IF_NONE
+from jaxprune.files.typed_json import from_json as from_json
+from jaxprune.files.typed_json import read_as as read_as
+from jaxprune.files.typed_json import read_json as read_json
+from jaxprune.files.typed_json import to_json as to_json
+from jaxprune.files.user_cache import user_cache as user_cache
+from jaxprune.files.whole import json_lines as json_lines
+from jaxprune.files.whole import short_names as short_names
+from jaxprune.files.whole import write_json as write_json
+from jaxprune.files.whole import write_text as write_text

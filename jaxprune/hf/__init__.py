@@ -1,33 +1,22 @@
 """Hugging Face folders and hub ids → models that are read part by part; pruned parameters → Hugging Face folders."""
 
-from jaxprune.hf.aligned import aligned_cast
-from jaxprune.hf.export import HfWriter, export_hf, exported_beside
-from jaxprune.hf.fingerprint import Fingerprint, combined, exported_digest
-from jaxprune.hf.model import Model, check_model, load
-from jaxprune.hf.origin import Origin, origin_of
-from jaxprune.hf.shards import ShardWriter
-from jaxprune.hf.source import ParameterSource
-from jaxprune.hf.weights import STORED, exported_specs, shapes, size, stack_layers, to_stored
-
-__all__ = [
-    "STORED",
-    "Fingerprint",
-    "HfWriter",
-    "Model",
-    "Origin",
-    "ParameterSource",
-    "ShardWriter",
-    "aligned_cast",
-    "check_model",
-    "combined",
-    "export_hf",
-    "exported_beside",
-    "exported_digest",
-    "exported_specs",
-    "load",
-    "origin_of",
-    "shapes",
-    "size",
-    "stack_layers",
-    "to_stored",
-]
+from jaxprune.hf.aligned import aligned_cast as aligned_cast
+from jaxprune.hf.export import HfWriter as HfWriter
+from jaxprune.hf.export import export_hf as export_hf
+from jaxprune.hf.export import exported_beside as exported_beside
+from jaxprune.hf.fingerprint import Fingerprint as Fingerprint
+from jaxprune.hf.fingerprint import combined as combined
+from jaxprune.hf.fingerprint import exported_digest as exported_digest
+from jaxprune.hf.model import Model as Model
+from jaxprune.hf.model import check_model as check_model
+from jaxprune.hf.model import load as load
+from jaxprune.hf.origin import Origin as Origin
+from jaxprune.hf.origin import origin_of as origin_of
+from jaxprune.hf.shards import ShardWriter as ShardWriter
+from jaxprune.hf.source import ParameterSource as ParameterSource
+from jaxprune.hf.weights import STORED as STORED
+from jaxprune.hf.weights import exported_specs as exported_specs
+from jaxprune.hf.weights import shapes as shapes
+from jaxprune.hf.weights import size as size
+from jaxprune.hf.weights import stack_layers as stack_layers
+from jaxprune.hf.weights import to_stored as to_stored

@@ -1,22 +1,14 @@
 """Workdirs → one HTML page that needs nothing else, no network, no script; and what was measured → the model card."""
 
-from jaxprune.html_report.figure import charts_row, verdict_mark
-from jaxprune.html_report.markup import Markup, join, tag
-from jaxprune.html_report.page import Section, fact_list, page, write_page
-from jaxprune.html_report.tables import table
-from jaxprune.html_report.write import FILE, write_report
-
-__all__ = [
-    "FILE",
-    "Markup",
-    "Section",
-    "charts_row",
-    "fact_list",
-    "join",
-    "page",
-    "table",
-    "tag",
-    "verdict_mark",
-    "write_page",
-    "write_report",
-]
+from jaxprune.html_report.figure import charts_row as charts_row
+from jaxprune.html_report.figure import verdict_mark as verdict_mark
+from jaxprune.html_report.markup import Markup as Markup
+from jaxprune.html_report.markup import join as join
+from jaxprune.html_report.markup import tag as tag
+from jaxprune.html_report.page import Section as Section
+from jaxprune.html_report.page import fact_list as fact_list
+from jaxprune.html_report.page import page as page
+from jaxprune.html_report.page import write_page as write_page
+from jaxprune.html_report.tables import table as table
+from jaxprune.html_report.write import FILE as FILE
+from jaxprune.html_report.write import write_report as write_report

@@ -1,64 +1,33 @@
 """config.json and parameters → a model's embedding, blocks of four sites, and head, as Flax NNX modules."""
 
-from jaxprune.models.attention import Prefix, Scoring, capped, causal_attention
-from jaxprune.models.block import SITES, Block
-from jaxprune.models.config import ModelConfig
-from jaxprune.models.families import FAMILIES
-from jaxprune.models.heads import logits_of
-from jaxprune.models.model import (
-    attention_path,
-    family_of,
-    forward,
-    init,
-    kernel_shapes,
-    layer_kind,
-    load_config,
-    modules,
-    site_widths,
-)
-from jaxprune.models.positions import Kind, Positions, Tree, checked_kind
-from jaxprune.models.products import cast_for_matmul
-from jaxprune.models.trees import (
-    BlockParams,
-    EmbedParams,
-    HeadParams,
-    MaskTree,
-    Params,
-    ScoreTree,
-    named_leaves,
-    path_name,
-)
-
-__all__ = [
-    "FAMILIES",
-    "SITES",
-    "Block",
-    "BlockParams",
-    "EmbedParams",
-    "HeadParams",
-    "Kind",
-    "MaskTree",
-    "ModelConfig",
-    "Params",
-    "Positions",
-    "Prefix",
-    "ScoreTree",
-    "Scoring",
-    "Tree",
-    "attention_path",
-    "capped",
-    "cast_for_matmul",
-    "causal_attention",
-    "checked_kind",
-    "family_of",
-    "forward",
-    "init",
-    "kernel_shapes",
-    "layer_kind",
-    "load_config",
-    "logits_of",
-    "modules",
-    "named_leaves",
-    "path_name",
-    "site_widths",
-]
+from jaxprune.models.attention import Prefix as Prefix
+from jaxprune.models.attention import Scoring as Scoring
+from jaxprune.models.attention import capped as capped
+from jaxprune.models.attention import causal_attention as causal_attention
+from jaxprune.models.block import SITES as SITES
+from jaxprune.models.block import Block as Block
+from jaxprune.models.config import ModelConfig as ModelConfig
+from jaxprune.models.families import FAMILIES as FAMILIES
+from jaxprune.models.heads import logits_of as logits_of
+from jaxprune.models.model import attention_path as attention_path
+from jaxprune.models.model import family_of as family_of
+from jaxprune.models.model import forward as forward
+from jaxprune.models.model import init as init
+from jaxprune.models.model import kernel_shapes as kernel_shapes
+from jaxprune.models.model import layer_kind as layer_kind
+from jaxprune.models.model import load_config as load_config
+from jaxprune.models.model import modules as modules
+from jaxprune.models.model import site_widths as site_widths
+from jaxprune.models.positions import Kind as Kind
+from jaxprune.models.positions import Positions as Positions
+from jaxprune.models.positions import Tree as Tree
+from jaxprune.models.positions import checked_kind as checked_kind
+from jaxprune.models.products import cast_for_matmul as cast_for_matmul
+from jaxprune.models.trees import BlockParams as BlockParams
+from jaxprune.models.trees import EmbedParams as EmbedParams
+from jaxprune.models.trees import HeadParams as HeadParams
+from jaxprune.models.trees import MaskTree as MaskTree
+from jaxprune.models.trees import Params as Params
+from jaxprune.models.trees import ScoreTree as ScoreTree
+from jaxprune.models.trees import named_leaves as named_leaves
+from jaxprune.models.trees import path_name as path_name

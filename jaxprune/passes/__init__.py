@@ -1,57 +1,35 @@
 """A model's blocks and batches → statistics of every site's features, one block on the devices at a time."""
 
-from jaxprune.passes.blocks import DTYPE, blocks, converted, prefetch, to_device
-from jaxprune.passes.probe import SAMPLES_PER_DEVICE, check_samples, probe, stack
-from jaxprune.passes.running import order_of_sums
-from jaxprune.passes.states import HALVES, CalibrationStates, calibration_states, run_and_measure
-from jaxprune.passes.statistics import SQUARES, STATISTICS, Statistic
-from jaxprune.passes.stats import ActivationStats, Sums, check_sums, combined, sum_samples
-from jaxprune.passes.walk import (
-    HIDDEN,
-    INPUT,
-    OUTPUT,
-    WHOLE_BLOCK,
-    Context,
-    MicroBatches,
-    Segment,
-    embed,
-    embed_tokens,
-    rows_at_once,
-    run_segment,
-)
-
-__all__ = [
-    "DTYPE",
-    "HALVES",
-    "HIDDEN",
-    "INPUT",
-    "OUTPUT",
-    "SAMPLES_PER_DEVICE",
-    "SQUARES",
-    "STATISTICS",
-    "WHOLE_BLOCK",
-    "ActivationStats",
-    "CalibrationStates",
-    "Context",
-    "MicroBatches",
-    "Segment",
-    "Statistic",
-    "Sums",
-    "blocks",
-    "calibration_states",
-    "check_samples",
-    "check_sums",
-    "combined",
-    "converted",
-    "embed",
-    "embed_tokens",
-    "order_of_sums",
-    "prefetch",
-    "probe",
-    "rows_at_once",
-    "run_and_measure",
-    "run_segment",
-    "stack",
-    "sum_samples",
-    "to_device",
-]
+from jaxprune.passes.blocks import DTYPE as DTYPE
+from jaxprune.passes.blocks import blocks as blocks
+from jaxprune.passes.blocks import converted as converted
+from jaxprune.passes.blocks import prefetch as prefetch
+from jaxprune.passes.blocks import to_device as to_device
+from jaxprune.passes.probe import SAMPLES_PER_DEVICE as SAMPLES_PER_DEVICE
+from jaxprune.passes.probe import check_samples as check_samples
+from jaxprune.passes.probe import probe as probe
+from jaxprune.passes.probe import stack as stack
+from jaxprune.passes.running import order_of_sums as order_of_sums
+from jaxprune.passes.states import HALVES as HALVES
+from jaxprune.passes.states import CalibrationStates as CalibrationStates
+from jaxprune.passes.states import calibration_states as calibration_states
+from jaxprune.passes.states import run_and_measure as run_and_measure
+from jaxprune.passes.statistics import SQUARES as SQUARES
+from jaxprune.passes.statistics import STATISTICS as STATISTICS
+from jaxprune.passes.statistics import Statistic as Statistic
+from jaxprune.passes.stats import ActivationStats as ActivationStats
+from jaxprune.passes.stats import Sums as Sums
+from jaxprune.passes.stats import check_sums as check_sums
+from jaxprune.passes.stats import combined as combined
+from jaxprune.passes.stats import sum_samples as sum_samples
+from jaxprune.passes.walk import HIDDEN as HIDDEN
+from jaxprune.passes.walk import INPUT as INPUT
+from jaxprune.passes.walk import OUTPUT as OUTPUT
+from jaxprune.passes.walk import WHOLE_BLOCK as WHOLE_BLOCK
+from jaxprune.passes.walk import Context as Context
+from jaxprune.passes.walk import MicroBatches as MicroBatches
+from jaxprune.passes.walk import Segment as Segment
+from jaxprune.passes.walk import embed as embed
+from jaxprune.passes.walk import embed_tokens as embed_tokens
+from jaxprune.passes.walk import rows_at_once as rows_at_once
+from jaxprune.passes.walk import run_segment as run_segment

@@ -3,12 +3,10 @@
 import sys
 from collections.abc import Mapping
 
-from jaxprune.calibration.combinations.combination import Combination
+from jaxprune.calibration.combinations.combination import Combination as Combination
 from jaxprune.declared import declared
 
 COMBINATIONS: Mapping[str, Combination] = {
     one.name: one for one in declared(sys.modules[__name__], "COMBINATION")
 }
 SUM = COMBINATIONS["sum"]
-
-__all__ = ["COMBINATIONS", "SUM", "Combination"]

@@ -1,70 +1,37 @@
 """Two evaluated runs → what changed in each language, whether it is significant, and tables of it."""
 
-from jaxprune.evaluation.comparison.compare import (
-    compare_means,
-    compare_runs,
-    comparison_method,
-    comparison_of,
-    shared_rows,
-)
+from jaxprune.evaluation.comparison.compare import compare_means as compare_means
+from jaxprune.evaluation.comparison.compare import compare_runs as compare_runs
+from jaxprune.evaluation.comparison.compare import comparison_method as comparison_method
+from jaxprune.evaluation.comparison.compare import comparison_of as comparison_of
+from jaxprune.evaluation.comparison.compare import shared_rows as shared_rows
+from jaxprune.evaluation.comparison.compare_json import Comparison as Comparison
+from jaxprune.evaluation.comparison.compare_json import ComparisonMethod as ComparisonMethod
+from jaxprune.evaluation.comparison.compare_json import Evaluated as Evaluated
+from jaxprune.evaluation.comparison.compare_json import EvaluatedRun as EvaluatedRun
+from jaxprune.evaluation.comparison.compare_json import LanguageComparison as LanguageComparison
+from jaxprune.evaluation.comparison.compare_json import LeftOut as LeftOut
+from jaxprune.evaluation.comparison.compare_json import MaskComparison as MaskComparison
+from jaxprune.evaluation.comparison.compare_json import MeanComparison as MeanComparison
+from jaxprune.evaluation.comparison.compare_json import PerplexityComparison as PerplexityComparison
 from jaxprune.evaluation.comparison.compare_json import (
-    Comparison,
-    ComparisonMethod,
-    Evaluated,
-    EvaluatedRun,
-    LanguageComparison,
-    LeftOut,
-    MaskComparison,
-    MeanComparison,
-    PerplexityComparison,
-    ProbabilityComparison,
-    Sides,
-    TaskComparison,
-    TranslationComparison,
-    TranslationLanguage,
+    ProbabilityComparison as ProbabilityComparison,
 )
-from jaxprune.evaluation.comparison.reading import open_run, read_run
-from jaxprune.evaluation.comparison.table import (
-    change_cells,
-    percent_cells,
-    perplexity_rows,
-    probability_table,
-    rankc_cells,
-    translation_rows,
+from jaxprune.evaluation.comparison.compare_json import Sides as Sides
+from jaxprune.evaluation.comparison.compare_json import TaskComparison as TaskComparison
+from jaxprune.evaluation.comparison.compare_json import (
+    TranslationComparison as TranslationComparison,
 )
-from jaxprune.evaluation.comparison.texts import compare_perplexity, compare_translations
-from jaxprune.evaluation.comparison.write import comparison_text, write_comparison
-
-__all__ = [
-    "Comparison",
-    "ComparisonMethod",
-    "Evaluated",
-    "EvaluatedRun",
-    "LanguageComparison",
-    "LeftOut",
-    "MaskComparison",
-    "MeanComparison",
-    "PerplexityComparison",
-    "ProbabilityComparison",
-    "Sides",
-    "TaskComparison",
-    "TranslationComparison",
-    "TranslationLanguage",
-    "change_cells",
-    "compare_means",
-    "compare_perplexity",
-    "compare_runs",
-    "compare_translations",
-    "comparison_method",
-    "comparison_of",
-    "comparison_text",
-    "open_run",
-    "percent_cells",
-    "perplexity_rows",
-    "probability_table",
-    "rankc_cells",
-    "read_run",
-    "shared_rows",
-    "translation_rows",
-    "write_comparison",
-]
+from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
+from jaxprune.evaluation.comparison.reading import open_run as open_run
+from jaxprune.evaluation.comparison.reading import read_run as read_run
+from jaxprune.evaluation.comparison.table import change_cells as change_cells
+from jaxprune.evaluation.comparison.table import percent_cells as percent_cells
+from jaxprune.evaluation.comparison.table import perplexity_rows as perplexity_rows
+from jaxprune.evaluation.comparison.table import probability_table as probability_table
+from jaxprune.evaluation.comparison.table import rankc_cells as rankc_cells
+from jaxprune.evaluation.comparison.table import translation_rows as translation_rows
+from jaxprune.evaluation.comparison.texts import compare_perplexity as compare_perplexity
+from jaxprune.evaluation.comparison.texts import compare_translations as compare_translations
+from jaxprune.evaluation.comparison.write import comparison_text as comparison_text
+from jaxprune.evaluation.comparison.write import write_comparison as write_comparison

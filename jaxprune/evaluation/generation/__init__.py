@@ -1,9 +1,5 @@
 """Prompts → the tokens that a model writes after them, greedily or by beam search."""
 
-from jaxprune.evaluation.generation.generator import BATCH, Generator, check_beams
-
-__all__ = [
-    "BATCH",
-    "Generator",
-    "check_beams",
-]
+from jaxprune.evaluation.generation.generator import BATCH as BATCH
+from jaxprune.evaluation.generation.generator import Generator as Generator
+from jaxprune.evaluation.generation.generator import check_beams as check_beams

@@ -1,69 +1,31 @@
 """Questions and texts → log-probabilities of their tokens → accuracy, RankC, perplexity."""
 
-from jaxprune.evaluation.scoring.forest import Forest, pack_forests
-from jaxprune.evaluation.scoring.metrics import (
-    ALPHA,
-    CONFIDENCE,
-    RESAMPLES,
-    holm,
-    mcnemar,
-    paired_bootstrap,
-    ratio_interval,
-    task_metrics,
-)
-from jaxprune.evaluation.scoring.options import (
-    Encoded,
-    encode_questions,
-    option_scores,
-    question_scores,
-)
-from jaxprune.evaluation.scoring.perplexity import (
-    PERPLEXITY,
-    Perplexity,
-    perplexity,
-    text_languages,
-    texts,
-)
-from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
-from jaxprune.evaluation.scoring.scores import (
-    Difference,
-    Interval,
-    LanguageAccuracy,
-    RankC,
-    Scored,
-    TaskMetrics,
-    check_scores,
-)
-from jaxprune.evaluation.scoring.vocabulary import slices
-
-__all__ = [
-    "ALPHA",
-    "CONFIDENCE",
-    "PERPLEXITY",
-    "RESAMPLES",
-    "Difference",
-    "Encoded",
-    "Forest",
-    "Interval",
-    "LanguageAccuracy",
-    "Perplexity",
-    "RankC",
-    "Scored",
-    "Scorer",
-    "TaskMetrics",
-    "TokenScores",
-    "check_scores",
-    "encode_questions",
-    "holm",
-    "mcnemar",
-    "option_scores",
-    "pack_forests",
-    "paired_bootstrap",
-    "perplexity",
-    "question_scores",
-    "ratio_interval",
-    "slices",
-    "task_metrics",
-    "text_languages",
-    "texts",
-]
+from jaxprune.evaluation.scoring.forest import Forest as Forest
+from jaxprune.evaluation.scoring.forest import pack_forests as pack_forests
+from jaxprune.evaluation.scoring.metrics import ALPHA as ALPHA
+from jaxprune.evaluation.scoring.metrics import CONFIDENCE as CONFIDENCE
+from jaxprune.evaluation.scoring.metrics import RESAMPLES as RESAMPLES
+from jaxprune.evaluation.scoring.metrics import holm as holm
+from jaxprune.evaluation.scoring.metrics import mcnemar as mcnemar
+from jaxprune.evaluation.scoring.metrics import paired_bootstrap as paired_bootstrap
+from jaxprune.evaluation.scoring.metrics import ratio_interval as ratio_interval
+from jaxprune.evaluation.scoring.metrics import task_metrics as task_metrics
+from jaxprune.evaluation.scoring.options import Encoded as Encoded
+from jaxprune.evaluation.scoring.options import encode_questions as encode_questions
+from jaxprune.evaluation.scoring.options import option_scores as option_scores
+from jaxprune.evaluation.scoring.options import question_scores as question_scores
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY as PERPLEXITY
+from jaxprune.evaluation.scoring.perplexity import Perplexity as Perplexity
+from jaxprune.evaluation.scoring.perplexity import perplexity as perplexity
+from jaxprune.evaluation.scoring.perplexity import text_languages as text_languages
+from jaxprune.evaluation.scoring.perplexity import texts as texts
+from jaxprune.evaluation.scoring.scorer import Scorer as Scorer
+from jaxprune.evaluation.scoring.scorer import TokenScores as TokenScores
+from jaxprune.evaluation.scoring.scores import Difference as Difference
+from jaxprune.evaluation.scoring.scores import Interval as Interval
+from jaxprune.evaluation.scoring.scores import LanguageAccuracy as LanguageAccuracy
+from jaxprune.evaluation.scoring.scores import RankC as RankC
+from jaxprune.evaluation.scoring.scores import Scored as Scored
+from jaxprune.evaluation.scoring.scores import TaskMetrics as TaskMetrics
+from jaxprune.evaluation.scoring.scores import check_scores as check_scores
+from jaxprune.evaluation.scoring.vocabulary import slices as slices

@@ -1,25 +1,11 @@
 """Task files and their data → questions with the text of every option."""
 
-from jaxprune.evaluation.tasks.data import Source
-from jaxprune.evaluation.tasks.prompts import Option
-from jaxprune.evaluation.tasks.protocols import PROTOCOLS
-from jaxprune.evaluation.tasks.questions import (
-    Question,
-    TaskQuestions,
-    languages_of,
-    load_task,
-    questions,
-)
-from jaxprune.evaluation.tasks.task_file import Task
-
-__all__ = [
-    "PROTOCOLS",
-    "Option",
-    "Question",
-    "Source",
-    "Task",
-    "TaskQuestions",
-    "languages_of",
-    "load_task",
-    "questions",
-]
+from jaxprune.evaluation.tasks.data import Source as Source
+from jaxprune.evaluation.tasks.prompts import Option as Option
+from jaxprune.evaluation.tasks.protocols import PROTOCOLS as PROTOCOLS
+from jaxprune.evaluation.tasks.questions import Question as Question
+from jaxprune.evaluation.tasks.questions import TaskQuestions as TaskQuestions
+from jaxprune.evaluation.tasks.questions import languages_of as languages_of
+from jaxprune.evaluation.tasks.questions import load_task as load_task
+from jaxprune.evaluation.tasks.questions import questions as questions
+from jaxprune.evaluation.tasks.task_file import Task as Task

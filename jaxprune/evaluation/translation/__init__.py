@@ -1,39 +1,18 @@
 """Sentences → few-shot prompts → hypotheses → BLEU and chrF."""
 
-from jaxprune.evaluation.translation.bleu import compare_systems, import_sacrebleu
-from jaxprune.evaluation.translation.evaluate import evaluate_translation, translation_lines
-from jaxprune.evaluation.translation.results import (
-    TRANSLATION,
-    LanguageScores,
-    ScoreComparison,
-    SystemComparison,
-    TranslationResult,
-)
-from jaxprune.evaluation.translation.sentences import (
-    NEW_TOKENS,
-    Pair,
-    Sentences,
-    languages,
-    read_sentences,
-    stop_tokens,
-    translation_prompts,
-)
-
-__all__ = [
-    "NEW_TOKENS",
-    "TRANSLATION",
-    "LanguageScores",
-    "Pair",
-    "ScoreComparison",
-    "Sentences",
-    "SystemComparison",
-    "TranslationResult",
-    "compare_systems",
-    "evaluate_translation",
-    "import_sacrebleu",
-    "languages",
-    "read_sentences",
-    "stop_tokens",
-    "translation_lines",
-    "translation_prompts",
-]
+from jaxprune.evaluation.translation.bleu import compare_systems as compare_systems
+from jaxprune.evaluation.translation.bleu import import_sacrebleu as import_sacrebleu
+from jaxprune.evaluation.translation.evaluate import evaluate_translation as evaluate_translation
+from jaxprune.evaluation.translation.evaluate import translation_lines as translation_lines
+from jaxprune.evaluation.translation.results import TRANSLATION as TRANSLATION
+from jaxprune.evaluation.translation.results import LanguageScores as LanguageScores
+from jaxprune.evaluation.translation.results import ScoreComparison as ScoreComparison
+from jaxprune.evaluation.translation.results import SystemComparison as SystemComparison
+from jaxprune.evaluation.translation.results import TranslationResult as TranslationResult
+from jaxprune.evaluation.translation.sentences import NEW_TOKENS as NEW_TOKENS
+from jaxprune.evaluation.translation.sentences import Pair as Pair
+from jaxprune.evaluation.translation.sentences import Sentences as Sentences
+from jaxprune.evaluation.translation.sentences import languages as languages
+from jaxprune.evaluation.translation.sentences import read_sentences as read_sentences
+from jaxprune.evaluation.translation.sentences import stop_tokens as stop_tokens
+from jaxprune.evaluation.translation.sentences import translation_prompts as translation_prompts

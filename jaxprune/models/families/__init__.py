@@ -12,5 +12,3 @@ FAMILIES: Mapping[str, Family] = {
     for family in declared(sys.modules[__name__], "FAMILY")
     for model_type in family.model_types
 }
-
-__all__ = ["FAMILIES"]

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Mapping
 
 from jaxprune.declared import declared
-from jaxprune.passes.statistics.statistic import RUNNING, SAMPLES, Statistic
+from jaxprune.passes.statistics.statistic import RUNNING as RUNNING
+from jaxprune.passes.statistics.statistic import SAMPLES as SAMPLES
+from jaxprune.passes.statistics.statistic import Statistic as Statistic
 
 STATISTICS: Mapping[str, Statistic] = {
     one.name: one for one in declared(sys.modules[__name__], "STATISTIC")
 }
 SQUARES = STATISTICS["squares"]
-
-__all__ = ["RUNNING", "SAMPLES", "SQUARES", "STATISTICS", "Statistic"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from jaxprune.declared import declared
 from jaxprune.errors import InputError, refusal, shown
-from jaxprune.pruning.allocations.allocation import Allocation
+from jaxprune.pruning.allocations.allocation import Allocation as Allocation
 from jaxprune.schema import is_number
 
 ALLOCATIONS: Mapping[str, Allocation] = {
@@ -44,6 +44,3 @@ def layer_shares(allocation: Allocation, sizes: Sequence[int], sparsity: float) 
     if not math.isclose(overall, sparsity, abs_tol=_NEAR):
         raise InputError(f"{where}: drops {overall:.6g} of all weights; allowed: {sparsity:g}")
     return [float(s) for s in found]
-
-
-__all__ = ["ALLOCATIONS", "UNIFORM", "Allocation", "allocation_of", "layer_shares"]

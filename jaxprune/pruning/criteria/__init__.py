@@ -14,6 +14,3 @@ CRITERIA: Mapping[str, Criterion] = {
         key=lambda one: (not one.measures, len(one.measures), one.name),
     )
 }
-
-
-__all__ = ["CRITERIA"]

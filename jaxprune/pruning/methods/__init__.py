@@ -40,6 +40,3 @@ def method_of(chosen: str | Method | Criterion | Function) -> Method | Criterion
         allowed = ", ".join((*METHODS, "or in Python a function of (kernel, norm)"))
         raise refusal("criterion", chosen, allowed, choices=METHODS)
     return METHODS[chosen]
-
-
-__all__ = ["METHODS", "method_of"]

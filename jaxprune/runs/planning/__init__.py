@@ -1,14 +1,8 @@
 """A config → the memory, operations and time that a run needs, before anything is loaded."""
 
-from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.runs.planning.costs import CHIPS
-from jaxprune.runs.planning.plan import check_fits, plan_from_config, plan_of, print_plan
-
-__all__ = [
-    "CHIPS",
-    "PruneConfig",
-    "check_fits",
-    "plan_from_config",
-    "plan_of",
-    "print_plan",
-]
+from jaxprune.runs.planning.config import PruneConfig as PruneConfig
+from jaxprune.runs.planning.costs import CHIPS as CHIPS
+from jaxprune.runs.planning.plan import check_fits as check_fits
+from jaxprune.runs.planning.plan import plan_from_config as plan_from_config
+from jaxprune.runs.planning.plan import plan_of as plan_of
+from jaxprune.runs.planning.plan import print_plan as print_plan
