@@ -13,27 +13,9 @@ from jaxprune.files import parse_json, read_regular
 from jaxprune.models.reference import known_attributes
 
 # Attributes that transformers knows and that leave the logits of a causal language model as they are: bookkeeping,
-# training, generation, how a product is computed. What transformers does not know passes without being here.
+# training, generation, how a product is computed. Attributes that transformers does not know need no entry.
 IRRELEVANT = frozenset(
-    """
-    _attn_implementation _attn_implementation_internal _commit_hash _experts_implementation
-    _experts_implementation_internal _name_or_path
-    activation_dropout architectures attention_dropout attention_softmax_in_fp32 attn_implementation attn_pdrop
-    bad_words_ids base_model batch_size begin_suppress_tokens bias_dropout_fusion bos_token_id
-    chunk_size_feed_forward classifier_dropout decoder_start_token_id device device_map diversity_penalty do_sample
-    dropout dtype early_stopping embd_pdrop encoder_no_repeat_ngram_size eos_token_id experts_implementation
-    exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id
-    gradient_checkpointing hidden_dropout id2label init_std initializer_factor initializer_range is_decoder
-    is_encoder_decoder label2id layerdrop length_penalty loss_type masked_softmax_fusion max_length min_length
-    model_type n_ctx name_or_path no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences
-    offset_alibi output_attentions output_hidden_states output_scores pad_token_id prefix pretraining_tp
-    problem_type remove_invalid_values repetition_penalty resid_pdrop return_dict return_dict_in_generate revision
-    sep_token_id seq_length skip_bias_add skip_bias_add_qkv summary_activation
-    summary_first_dropout summary_last_dropout summary_proj_to_labels summary_type summary_use_proj
-    suppress_tokens task_specific_params temperature tf_legacy_loss tie_last_hidden_states tokenizer_class top_k
-    top_p torch_dtype torchscript training transformers_version trust_remote_code typical_p unk_token_id
-    use_bfloat16 use_cache use_kernels use_safetensors vocab_file
-    """.split()  # noqa: SIM905
+    Path(__file__).with_name("irrelevant_attributes.txt").read_text("utf-8").split()
 )
 # What tells of quantised weights: transformers' name, that of its early compressed tensors, and MLX's.
 QUANTISED = ("quantization_config", "compression_config", "quantization")
