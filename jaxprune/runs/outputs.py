@@ -20,13 +20,7 @@ from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, load, stack_layers
 from jaxprune.models import Params
 from jaxprune.passes import ActivationStats, Sums, stack
-from jaxprune.pruning import (
-    PackedMasks,
-    PrunedBlock,
-    hash_changed,
-    hash_masks,
-    hash_weights,
-)
+from jaxprune.pruning import PackedMasks, PrunedBlock, hash_changed, hash_masks, hash_weights
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
 from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer

@@ -11,14 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
-from jaxprune.models.attention.scoring import (
-    Prefix,
-    Scoring,
-    capped,
-    ends_of,
-    positions_of,
-    within,
-)
+from jaxprune.models.attention.scoring import Prefix, Scoring, capped, ends_of, positions_of, within
 from jaxprune.models.positions import Tree
 from jaxprune.models.products import cast_for_matmul
 

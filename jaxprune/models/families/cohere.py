@@ -9,11 +9,7 @@ import dataclasses
 
 from flax import nnx
 
-from jaxprune.models.attention_config import (
-    Kinds,
-    sliding_kinds,
-    sliding_pattern,
-)
+from jaxprune.models.attention_config import Kinds, sliding_kinds, sliding_pattern
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Norm, ParallelBlock
 from jaxprune.models.config import LayerKind, ModelConfig

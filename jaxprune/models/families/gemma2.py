@@ -5,11 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from jaxprune.models.attention_config import (
-    Kinds,
-    parse_layer_types,
-    sliding_kinds,
-)
+from jaxprune.models.attention_config import Kinds, parse_layer_types, sliding_kinds
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import SandwichBlock
 from jaxprune.models.config import LayerKind, ModelConfig

@@ -8,23 +8,12 @@ from typing import Any
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxprune.models.attention_config import (
-    parse_grouped_heads,
-    qwen_windows,
-    without_windows,
-)
+from jaxprune.models.attention_config import parse_grouped_heads, qwen_windows, without_windows
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Attention, Norm, project_heads
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.family import Family, with_biases
-from jaxprune.models.layers import (
-    ACTIVATIONS,
-    Embed,
-    GatedMLP,
-    Linear,
-    RMSNorm,
-    rotate,
-)
+from jaxprune.models.layers import ACTIVATIONS, Embed, GatedMLP, Linear, RMSNorm, rotate
 from jaxprune.models.positions import Kind, Positions
 from jaxprune.models.rope import parse_rope
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from jaxprune.errors import shown
-from jaxprune.models.attention_config import (
-    Kinds,
-    all_but_every,
-    distinct,
-    parse_layer_types,
-)
+from jaxprune.models.attention_config import Kinds, all_but_every, distinct, parse_layer_types
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
