@@ -13,9 +13,8 @@ from jax.sharding import Mesh
 
 from jaxprune.devices import hosts
 
-_UNLIMITED = (
-    1 << 60
-)  # cgroup v1 says "no limit" with a number about as large as there are addresses
+# cgroup v1 says "no limit" with a number about as large as there are addresses.
+_UNLIMITED = 1 << 60
 
 
 def room(mesh: Mesh) -> tuple[int | None, int | None]:

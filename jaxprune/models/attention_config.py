@@ -12,8 +12,6 @@ from jaxprune.models.config import LayerKind, RopeConfig
 
 # Layers that are told apart, at most: a list of them must not become as long as a number claims.
 MOST_LAYERS = 10_000
-# The kinds of layers that there are, and the pattern of layers: as in ModelConfig.
-Kinds = tuple[tuple[LayerKind, ...], tuple[int, ...]]
 _LEGACY = {"attention": "full_attention"}
 
 
@@ -66,7 +64,9 @@ def parse_layer_types(hf: Attributes, layers: int) -> tuple[bool, ...] | None:
     return tuple(name == "sliding_attention" for name in names)
 
 
-def without_windows(hf: Attributes, layers: int, positions: int, rope: RopeConfig | None) -> Kinds:
+def without_windows(
+    hf: Attributes, layers: int, positions: int, rope: RopeConfig | None
+) -> dict[str, Any]:
     """All layers alike, of a model type whose code has no windows.
 
     Where its config names a window all the same, transformers' cache forgets keys that its attention would see.
@@ -78,10 +78,10 @@ def without_windows(hf: Attributes, layers: int, positions: int, rope: RopeConfi
         raise hf.refuse(
             f"sliding_window={shown(window)} is not supported, only max_position_embeddings ({positions}) or more"
         )
-    return (LayerKind(rope=rope),), (0,)
+    return distinct([LayerKind(rope=rope)])
 
 
-def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> Kinds:
+def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> dict[str, Any]:
     """Qwen's: layers from `max_window_layers` on, or those that `layer_types` names, have a window.
 
     It is of `sliding_window` keys, and there only with `use_sliding_window`.
@@ -95,7 +95,7 @@ def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> Kinds:
     slides = parse_layer_types(hf, layers)
     if slides is None:
         if window is None or first >= layers:
-            return (LayerKind(None, rope),), (0,)
+            return distinct([LayerKind(None, rope)])
         if first and layers > MOST_LAYERS:
             raise hf.refuse(
                 f"num_hidden_layers is {layers}; with windows in some, at most {MOST_LAYERS:,}"
@@ -127,7 +127,7 @@ def all_but_every(hf: Attributes, layers: int, name: str, interval: int) -> tupl
 
 def sliding_kinds(
     hf: Attributes, slides: Sequence[bool], local: LayerKind, full: LayerKind
-) -> Kinds:
+) -> dict[str, Any]:
     """Layers of the kind `local`, with a window of `sliding_window` keys, and of the kind `full`."""
     window = hf.size("sliding_window", default=None)
     if window is None and any(slides):
@@ -136,9 +136,9 @@ def sliding_kinds(
     return distinct([local if slide else full for slide in slides])
 
 
-def distinct(by_layer: Sequence[LayerKind]) -> Kinds:
-    """Kinds of layers, and the shortest pattern of those of which the i-th is by_layer[i % len(by_layer)]."""
+def distinct(by_layer: Sequence[LayerKind]) -> dict[str, Any]:
+    """`kinds` and the shortest `pattern` of a ModelConfig whose layer i is of kind by_layer[i % len(by_layer)]."""
     kinds = tuple(dict.fromkeys(by_layer))
     every = [kinds.index(kind) for kind in by_layer]
     period = next(n for n in range(1, len(every) + 1) if every[n:] == every[:-n])
-    return kinds, tuple(every[:period])
+    return {"kinds": kinds, "pattern": tuple(every[:period])}

@@ -59,7 +59,8 @@ class Attributes:
         """
         self._seen.update((name, *aliases))
         value = self._spelled(name, aliases)
-        if value is None and not (kind is int and self._holds(name, *aliases)):
+        is_there = any(spelling in self._raw for spelling in (name, *aliases))
+        if value is None and not (kind is int and is_there):
             value = self._defaults.get(name)
         if value is None:
             if default is ...:
@@ -74,13 +75,14 @@ class Attributes:
             raise InputError(f"{self._where}: {name} is {shown(value)}, expected a number above 0")
         return float(value)
 
+    def has_default(self, name: str) -> bool:
+        """Whether transformers' class gives `name` a value where it is absent."""
+        return name in self._defaults
+
     def is_null(self, name: str) -> bool:
         """Whether `name` is there and null, which for some attributes says something else than absence."""
         self._seen.add(name)
         return name in self._raw and self._raw[name] is None
-
-    def _holds(self, *names: str) -> bool:
-        return any(name in self._raw for name in names)
 
     def _spelled(self, name: str, aliases: Sequence[str]) -> Any:
         """The one value of all spellings."""

@@ -62,9 +62,7 @@ class ModelConfig:
     max_positions: int | None = None  # None: no bound (ALiBi)
     embed_scale: float = 1.0
     embed_scale_rounded: bool = False  # to the dtype of the weights, see `in_dtype`
-    rounded_inputs: bool = (
-        False  # of products, to bfloat16 though products are float32, see `in_dtype`
-    )
+    rounded_inputs: bool = False  # of float32 products, to bfloat16, see `in_dtype`
     position_zero_row: int | None = None  # XGLM's padding_idx: this row of the sinusoid table is 0
     attention_scale: float = 1.0  # multiplies q·k
     qkv_bias: bool = True

@@ -13,7 +13,7 @@ from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Attention, Block, Norm
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.heads import Head
-from jaxprune.models.layers import MLP, GatedMLP
+from jaxprune.models.layers import MLP
 
 
 def with_biases(weights: Mapping[str, str]) -> dict[str, str]:
@@ -52,7 +52,7 @@ class Family:
     embed: Callable[[ModelConfig, nnx.Rngs], nnx.Module]
     norm: Callable[[int, float, nnx.Rngs], Norm]
     attention: Callable[[ModelConfig, nnx.Rngs], Attention]
-    mlp: Callable[[ModelConfig, nnx.Rngs], MLP | GatedMLP]
+    mlp: Callable[[ModelConfig, nnx.Rngs], MLP]
     tensors: Mapping[str, str]
     prefix: str
     other_prefixes: tuple[str, ...] = ()

@@ -135,14 +135,12 @@ class MLP(nnx.Module):
         return self.activation(self.up(x))
 
 
-class GatedMLP(nnx.Module):
+class GatedMLP(MLP):
     """`out(act(gate(x)) * up(x))`, as in Llama."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.gate = Linear(config.d_model, config.d_ff, config.mlp_bias, rngs)
-        self.up = Linear(config.d_model, config.d_ff, config.mlp_bias, rngs)
-        self.out = Linear(config.d_ff, config.d_model, config.mlp_bias, rngs)
-        self.activation = ACTIVATIONS[config.activation]
+        super().__init__(config, rngs)
 
     def expand(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
         """The input of `out`."""

@@ -6,8 +6,6 @@ features of queries and keys.
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -73,10 +71,14 @@ def by_splash(
     mask = (
         splash.CausalMask(shape) if window is None else splash.LocalMask(shape, (window - 1, 0), 0)
     )
-    kernel = splash.make_splash_mha_single_device(
-        splash.MultiHeadMask([mask] * N), block_sizes=_block_sizes(block),
-        attn_logits_soft_cap=scoring.softcap,
+    # the same for all products of the kernel, those of its gradient too
+    sizes = splash.BlockSizes(
+        block_q=block, block_kv=block, block_q_dkv=block, block_kv_dkv=block, block_kv_dkv_compute=block,
+        block_q_dq=block, block_kv_dq=block,
     )  # fmt: skip
+    kernel = splash.make_splash_mha_single_device(
+        splash.MultiHeadMask([mask] * N), block_sizes=sizes, attn_logits_soft_cap=scoring.softcap
+    )
     # the compiler refuses products of bfloat16 where the precision of float32 is asked for
     with jax.default_matmul_precision(q.dtype.name):
         out = jax.vmap(kernel)(q, k, v)
@@ -119,13 +121,3 @@ def _filled(x: Array, axis: int, size: int) -> Array:
     """Zeros at the end of an axis, up to a size."""
     widths = [(0, size - x.shape[i] if i == axis else 0) for i in range(x.ndim)]
     return jnp.pad(x, widths)
-
-
-def _block_sizes(block: int) -> Any:
-    """The same for all products of the kernel, those of its gradient too."""
-    from jax.experimental.pallas.ops.tpu import splash_attention as splash
-
-    return splash.BlockSizes(
-        block_q=block, block_kv=block, block_q_dkv=block, block_kv_dkv=block, block_kv_dkv_compute=block,
-        block_q_dq=block, block_kv_dq=block,
-    )  # fmt: skip

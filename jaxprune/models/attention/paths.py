@@ -14,25 +14,6 @@ from jaxprune.models.attention.scoring import Scoring
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Need:
-    """What decides the path.
-
-    Attributes:
-      platform: as `devices.platform` has it.
-      dtype: of the products.
-      features: of a head, with those by which ALiBi enters.
-      softcap: whether scores are capped.
-      branches: whether rows hold trees, or stand behind a prefix.
-    """
-
-    platform: str
-    dtype: str
-    features: int
-    softcap: bool = False
-    branches: bool = False
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Path:
     """A way to compute causal attention, windows and grouped heads among it.
 
@@ -40,8 +21,9 @@ class Path:
       name: as plans and reports tell it.
       compute: (q, k, v, prefix, scoring, window, tree) → [B, T, N, H], see `by_keys`.
       platforms, dtypes: where it runs and what it multiplies; None: any.
-      features: of a head, at most.
-      softcap, branches: whether it knows them, see `Need`.
+      features: of a head, at most, with those by which ALiBi enters.
+      softcap: whether it can cap scores.
+      branches: whether it knows rows that hold trees or stand behind a prefix.
       scores: bytes of scores that it holds in the device's memory, for so many heads of all rows together.
     """
 
@@ -54,14 +36,18 @@ class Path:
     branches: bool = True
     scores: Callable[[int], int] = lambda heads: 0
 
-    def can(self, need: Need) -> bool:
-        """Whether this path is one for what is needed."""
+    def can(
+        self, platform: str, dtype: str, features: int, scoring: Scoring, branches: bool
+    ) -> bool:
+        """Whether it computes this attention; arguments as of `path_for`."""
+        if scoring.slopes is not None:
+            features += ALIBI_FEATURES
         return (
-            (self.platforms is None or need.platform in self.platforms)
-            and (self.dtypes is None or need.dtype in self.dtypes)
-            and need.features <= self.features
-            and self.softcap >= need.softcap
-            and self.branches >= need.branches
+            (self.platforms is None or platform in self.platforms)
+            and (self.dtypes is None or dtype in self.dtypes)
+            and features <= self.features
+            and (self.softcap or scoring.softcap is None)
+            and (self.branches or not branches)
         )
 
 
@@ -96,11 +82,4 @@ def path_for(
       features: of a head.
       branches: whether rows hold trees or stand behind a prefix.
     """
-    need = Need(
-        platform=platform,
-        dtype=dtype,
-        features=features + (0 if scoring.slopes is None else ALIBI_FEATURES),
-        softcap=scoring.softcap is not None,
-        branches=branches,
-    )
-    return next(path for path in PATHS if path.can(need))
+    return next(path for path in PATHS if path.can(platform, dtype, features, scoring, branches))

@@ -33,14 +33,10 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of an Apertus config.json."""
-    bias = hf.take("attention_bias", bool)
     tables = [hf.take(name, dict, default=None) for name in ("rope_parameters", "rope_scaling")]
     rope = parse_rope(hf, ROPE.theta)
     return ModelConfig(
         family=model_type,
-        qkv_bias=bias,
-        out_bias=bias,
-        mlp_bias=False,
         qk_norm=True,
         kinds=(LayerKind(rope=rope if any(tables) else ROPE),),
         **llama.parse_common(hf, activations=("xielu",)),

@@ -6,10 +6,11 @@ Cohere 2 has windows in most layers, and turns queries and keys in these alone.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from flax import nnx
 
-from jaxprune.models.attention_config import Kinds, sliding_kinds, sliding_pattern
+from jaxprune.models.attention_config import distinct, sliding_kinds, sliding_pattern
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import Norm, ParallelBlock
 from jaxprune.models.config import LayerKind, ModelConfig
@@ -35,26 +36,20 @@ DEFAULTS = {
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Cohere or Cohere 2 config.json."""
     sizes = llama.parse_common(hf, norm_eps="layer_norm_eps")
-    bias = hf.take("attention_bias", bool)
-    kinds, pattern = _kinds(model_type, hf, sizes["n_layers"])
     return ModelConfig(
         family=model_type,
-        qkv_bias=bias,
-        out_bias=bias,
-        mlp_bias=False,
         qk_norm=model_type == "cohere" and hf.take("use_qk_norm", bool),
         logit_scale=hf.take("logit_scale", float),
-        kinds=kinds,
-        pattern=pattern,
+        **_kinds(model_type, hf, sizes["n_layers"]),
         **sizes,
     )
 
 
-def _kinds(model_type: str, hf: Attributes, layers: int) -> Kinds:
+def _kinds(model_type: str, hf: Attributes, layers: int) -> dict[str, Any]:
     theta = 500_000.0 if model_type == "cohere" else 10_000.0
     rotated = LayerKind(rope=dataclasses.replace(parse_rope(hf, theta), interleaved=True))
     if model_type == "cohere":
-        return (rotated,), (0,)
+        return distinct([rotated])
     slides = sliding_pattern(hf, layers, default=4)
     return sliding_kinds(hf, slides, rotated, LayerKind())
 

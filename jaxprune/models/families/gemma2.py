@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from jaxprune.models.attention_config import Kinds, parse_layer_types, sliding_kinds
+from jaxprune.models.attention_config import parse_layer_types, sliding_kinds
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.block import SandwichBlock
 from jaxprune.models.config import LayerKind, ModelConfig
@@ -46,22 +46,20 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     )
 
 
-def parse_common(hf: Attributes, kinds: Kinds) -> dict[str, Any]:
+def parse_common(hf: Attributes, kinds: dict[str, Any]) -> dict[str, Any]:
     """The fields of a config that Gemma 2 and 3 read alike, and those of the kinds of layers."""
     hf.require("use_bidirectional_attention", [False])
     sizes = llama.parse_common(hf, activation="hidden_activation")
-    bias = hf.take("attention_bias", bool)
-    return sizes | {
-        "embed_scale": sizes["d_model"] ** 0.5,
-        "embed_scale_rounded": True,
-        "attention_scale": hf.size("query_pre_attn_scalar") ** -0.5,
-        "qkv_bias": bias,
-        "out_bias": bias,
-        "mlp_bias": False,
-        "logit_softcap": parse_softcap(hf, "final_logit_softcapping"),
-        "kinds": kinds[0],
-        "pattern": kinds[1],
-    }
+    return (
+        sizes
+        | kinds
+        | {
+            "embed_scale": sizes["d_model"] ** 0.5,
+            "embed_scale_rounded": True,
+            "attention_scale": hf.size("query_pre_attn_scalar") ** -0.5,
+            "logit_softcap": parse_softcap(hf, "final_logit_softcapping"),
+        }
+    )
 
 
 def parse_softcap(hf: Attributes, name: str) -> float | None:

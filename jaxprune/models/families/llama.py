@@ -56,21 +56,12 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     sizes = parse_common(hf)
     layers, rope = sizes["n_layers"], parse_rope(hf)
     if model_type == "llama":
-        kinds, pattern = without_windows(hf, layers, sizes["max_positions"], rope)
+        kinds = without_windows(hf, layers, sizes["max_positions"], rope)
     else:
-        kinds, pattern = qwen_windows(hf, layers, rope)
-    # Qwen2's biases are fixed, and only Llama's MLP may have some: transformers reads no attribute there.
-    attention_bias = model_type != "qwen2" and hf.take("attention_bias", bool)
-    return ModelConfig(
-        family=model_type,
-        qkv_bias=model_type == "qwen2" or attention_bias,
-        out_bias=attention_bias,
-        mlp_bias=model_type == "llama" and hf.take("mlp_bias", bool),
-        qk_norm=model_type == "qwen3",
-        kinds=kinds,
-        pattern=pattern,
-        **sizes,
-    )
+        kinds = qwen_windows(hf, layers, rope)
+    if model_type == "qwen2":  # always has these biases, without an attribute
+        sizes["qkv_bias"] = True
+    return ModelConfig(family=model_type, qk_norm=model_type == "qwen3", **kinds, **sizes)
 
 
 def parse_common(
@@ -80,7 +71,7 @@ def parse_common(
     activations: Collection[str] = ACTIVATIONS,
     norm_eps: str = "rms_norm_eps",
 ) -> dict[str, Any]:
-    """The fields of a config that Llama's relatives read alike.
+    """The fields of a config that Llama's relatives read alike; biases where transformers' class has their attribute.
 
     Args:
       activation, norm_eps: what the family calls these attributes.
@@ -88,6 +79,9 @@ def parse_common(
     """
     d_model = hf.size("hidden_size")
     hf.require(activation, list(activations))
+    attention_bias, mlp_bias = (
+        hf.has_default(name) and hf.take(name, bool) for name in ("attention_bias", "mlp_bias")
+    )
     return {
         "vocab_size": hf.size("vocab_size"),
         "d_model": d_model,
@@ -98,6 +92,9 @@ def parse_common(
         "norm_eps": hf.take(norm_eps, float),
         "tied_head": hf.take("tie_word_embeddings", bool),
         "max_positions": hf.size("max_position_embeddings"),
+        "qkv_bias": attention_bias,
+        "out_bias": attention_bias,
+        "mlp_bias": mlp_bias,
     }
 
 

@@ -29,9 +29,6 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     window = hf.size("sliding_window", default=None)
     return ModelConfig(
         family=model_type,
-        qkv_bias=False,
-        out_bias=False,
-        mlp_bias=False,
         kinds=(LayerKind(window, parse_rope(hf)),),
         **llama.parse_common(hf),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from jaxprune.errors import shown
-from jaxprune.models.attention_config import Kinds, all_but_every, distinct, parse_layer_types
+from jaxprune.models.attention_config import all_but_every, distinct, parse_layer_types
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
@@ -32,20 +33,10 @@ DEFAULTS = {
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a SmolLM3 config.json."""
     sizes = llama.parse_common(hf)
-    attention_bias = hf.take("attention_bias", bool)
-    kinds, pattern = _kinds(hf, sizes["n_layers"])
-    return ModelConfig(
-        family=model_type,
-        qkv_bias=attention_bias,
-        out_bias=attention_bias,
-        mlp_bias=hf.take("mlp_bias", bool),
-        kinds=kinds,
-        pattern=pattern,
-        **sizes,
-    )
+    return ModelConfig(family=model_type, **_kinds(hf, sizes["n_layers"]), **sizes)
 
 
-def _kinds(hf: Attributes, layers: int) -> Kinds:
+def _kinds(hf: Attributes, layers: int) -> dict[str, Any]:
     """`no_rope_layers` (1: turned), else each `no_rope_layer_interval`-th layer is not; windows by `layer_types`."""
     rope = parse_rope(hf, theta=2e6)
     window = hf.size("sliding_window", default=None)
