@@ -13,33 +13,22 @@ from typing import TYPE_CHECKING, Any
 from jaxprune.errors import InputError as InputError
 from jaxprune.version import __version__ as __version__
 
-# What the package offers → the room that has it, imported when the name is first used. So what a script begins with is
-# there before JAX, whose import may fail, and who loads a model does not wait for the rooms that evaluate one.
-_ROOMS = {
-    "ActivationStats": "passes",
-    "Allocation": "pruning",
-    "Batch": "calibration",
-    "Criterion": "pruning",
-    "Method": "pruning",
-    "Model": "hf",
-    "ModelConfig": "models",
-    "PruneResult": "pruning",
-    "Pruned": "pruning",
-    "Settings": "pruning",
-    "checkpoint": "runs",
-    "compare": "evaluation.in_memory",
-    "demonstrations": "calibration",
-    "evaluate": "evaluation.in_memory",
-    "export_hf": "hf",
-    "forward": "models",
-    "load": "hf",
-    "masks": "pruning",
-    "probe": "passes.probe",
-    "prune": "pruning",
-    "prune_blocks": "pruning",
-    "scores": "pruning",
-    "token_batches": "calibration",
-}
+# Rooms → the names of theirs that the package offers, imported when a name is first used. So what a script begins with
+# is there before JAX, whose import may fail, and who loads a model does not wait for the rooms that evaluate one.
+_OFFERED = {
+    "calibration": ("Batch", "demonstrations", "token_batches"),
+    "evaluation.in_memory": ("compare", "evaluate"),
+    "hf": ("Model", "export_hf", "load"),
+    "models": ("ModelConfig", "forward"),
+    "passes": ("ActivationStats",),
+    "passes.probe": ("probe",),
+    "pruning": (
+        "Allocation", "Criterion", "Method", "PruneResult", "Pruned", "Settings",
+        "masks", "prune", "prune_blocks", "scores",
+    ),
+    "runs": ("checkpoint",),
+}  # fmt: skip
+_ROOMS = {name: room for room, names in _OFFERED.items() for name in names}
 __all__ = ["InputError", "__version__", *_ROOMS]
 
 if TYPE_CHECKING:  # the same for tools that read types, held against it by a test

@@ -17,11 +17,9 @@ from jaxprune.config import FIELDS, Config, as_text, unknown_field, validate
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 
-Main = Callable[[Config, Path], None]
-
 
 def run_configured(
-    main: Main,
+    main: Callable[[Config, Path], object],
     program: str,
     arguments: Sequence[str],
     *,

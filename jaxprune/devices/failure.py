@@ -37,13 +37,8 @@ _keeps = threading.Event()  # while it is set, SIGTERM waits for the end of a la
 _ending = threading.Lock()  # whoever holds it tells the reason, and ends the process
 
 
-def is_one_of_several() -> bool:
-    """Whether this process was made one of several."""
-    return jax.distributed.is_initialized()
-
-
 def _client() -> Any:
-    """Of the store that JAX keeps at process 0."""
+    """The client of the key-value store that JAX keeps at process 0."""
     return global_state.client
 
 
@@ -59,8 +54,7 @@ def listen() -> None:
         over.set()
         thread.join()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
-            client = _client()
-            client.key_value_set(_mine(), _OVER, allow_overwrite=True)
+            _client().key_value_set(_mine(), _OVER, allow_overwrite=True)
 
     atexit.register(stop)  # runs before JAX takes leave of the others, which was registered first
 
@@ -133,12 +127,13 @@ def together() -> Iterator[None]:
     except (SystemExit, TerminatedError):
         raise
     except BaseException as error:
-        if not is_one_of_several():
+        if not jax.distributed.is_initialized():
             raise
         if known := process.ending(error):
             process.show_traceback()
             end(*known)
-        _wait_for_word()
+        # another process, over whose failure this one may have stumbled, has time to say why
+        time.sleep(4 * _POLL)
         said = " ".join(str(error).split())[:200]
         if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in said:
             end(f"another process is gone: {said}", 1)
@@ -212,11 +207,6 @@ class _Coordinator:
             return self._heard is not None and now - self._heard > _PATIENCE
         self._heard = now
         return False
-
-
-def _wait_for_word() -> None:
-    """Gives another process time to tell why it failed, where this one stumbled over that."""
-    time.sleep(4 * _POLL)
 
 
 def _leave(status: int) -> NoReturn:

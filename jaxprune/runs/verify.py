@@ -69,9 +69,7 @@ def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]
     for layer in layers:
         hash_masks(digest, layer)
         kept.append({p: (int(mask.sum()), mask.size) for p, mask in layer.unpack().items()})
-    recorded = report["digests"]["masks"]
-    if digest.hexdigest() != recorded:
-        yield _differ("masks", digest, recorded)
+    yield from _digest_fault("masks", digest, report["digests"]["masks"])
     counted = flatten_dict(summarise(kept, [], {})["sparsity"], sep="/")
     shares = flatten_dict(report["sparsity"], sep="/")
     for key, value in counted.items():
@@ -92,10 +90,8 @@ def _changed_faults(folder: Path, layers: Sequence[PackedMasks], report: Report)
     except (InputError, OSError) as error:
         yield f"{LAYERS}: {_line(error)}"
         return
-    if digest.hexdigest() != recorded:
-        yield _differ(f"{LAYERS}: changed weights", digest, recorded)
-    if masks.hexdigest() != report["digests"]["masks"]:
-        yield _differ(f"{LAYERS}: masks", masks, report["digests"]["masks"])
+    yield from _digest_fault(f"{LAYERS}: changed weights", digest, recorded)
+    yield from _digest_fault(f"{LAYERS}: masks", masks, report["digests"]["masks"])
 
 
 def _weight_faults(
@@ -116,12 +112,10 @@ def _weight_faults(
                 if wrong:
                     yield f"layer {number}, {path}: {wrong} weights are not 0 that the mask drops"
             bar.update()
-    recorded = report["digests"].get("weights")
-    if digest.hexdigest() != recorded:
-        yield _differ("weights", digest, recorded)
+    yield from _digest_fault("weights", digest, report["digests"].get("weights"))
 
 
-def _differ(name: str, digest: Any, recorded: str | None) -> str:
-    return (
-        f"{name}: SHA-256 {digest.hexdigest()[:16]}…, {(recorded or 'none')[:16]}… in report.json"
-    )
+def _digest_fault(name: str, digest: Any, recorded: str | None) -> Iterator[str]:
+    found = digest.hexdigest()
+    if found != recorded:
+        yield f"{name}: SHA-256 {found[:16]}…, {(recorded or 'none')[:16]}… in report.json"

@@ -7,18 +7,11 @@ jaxprune analyze --config nano --workdir runs/nano --config.analysis.languages=f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from jaxprune.analysis import analyze_from_config
 from jaxprune.cli.configured import run_configured
-from jaxprune.config import Config
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune analyze`."""
-    run_configured(analyze, program, arguments, about=__doc__, prunes=False)
-
-
-def analyze(config: Config, workdir: Path) -> None:
-    """Analyses `config.model` and writes to `workdir`/analysis."""
-    analyze_from_config(config, workdir)
+    """`jaxprune analyze`: analyses the config's model and writes to analysis/ in the workdir."""
+    run_configured(analyze_from_config, program, arguments, about=__doc__, prunes=False)

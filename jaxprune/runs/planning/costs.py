@@ -197,16 +197,6 @@ def _activations(work: Work, machines: Machines, samples: int, length: int) -> i
     return 4 * length * (samples * 2 * config.d_model + rows * width) + scores
 
 
-def _ranking(work: Work, machines: Machines) -> int:
-    return _selected(work) * (SELECTING + 1) // machines.devices
-
-
-def _selected(work: Work) -> int:
-    """Weights that are ranked at once: of one site, or of all."""
-    by_site = site_sizes(work.config).values()
-    return max(by_site) if work.propagate == "site" else sum(by_site)
-
-
 def device_memory(work: Work, machines: Machines, samples_per_device: int) -> dict[str, int]:
     """Peak of one device by part.
 
@@ -225,8 +215,9 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
     if work.propagate == "site":
         states += 2 * 4 * held * max(site_widths(config).values())
     busy = _activations(work, machines, samples_per_device, length) + states
+    ranked = max(by_site) if work.propagate == "site" else kernels  # weights at once
     # with the masks, on their way to the weights
-    selecting = _ranking(work, machines) + _selected(work) // machines.model
+    selecting = ranked * (SELECTING + 1) // machines.devices + ranked // machines.model
     parts = {
         "weights": 2 * block,
         "gathered": itemsize * max(by_site) if machines.model > 1 else 0,

@@ -221,10 +221,11 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
     samples = ", ".join(f"{count} x {length}" for count, length in work.groups) or "none"
     blocks = work.config.n_layers * costs.part_size(work.config, "blocks")
     operations = costs.flops(work)
+    computed = run.dtype if work.dtype == run.dtype else f"{run.dtype} as {work.dtype}"
     rows = {
         "model": f"{run.model}: {work.config.n_layers} blocks, {blocks / 1e6:,.1f} million weights in them, "
         f"stored as {work.stored}",
-        "samples": f"{samples} tokens, propagate {work.propagate}, {_computed(run.dtype, work.dtype)}",
+        "samples": f"{samples} tokens, propagate {work.propagate}, {computed}",
         "devices": f"{every}: {machines.processes} process(es) of {machines.data} x {machines.model}",
         "micro-batch": f"{plan.samples_per_device} samples a device, "
         f"{costs.micro_batches(work, machines, plan.samples_per_device)} in a pass",
@@ -240,10 +241,6 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
         by_part = ", ".join(f"{name} {seconds(least)}" for name, least in parts.items())
         rows["floor"] = f"{seconds(max(parts.values()))} s at published rates ({by_part})"
     print("\n".join(named_values(rows)))
-
-
-def _computed(dtype: str, products: str) -> str:
-    return dtype if products == dtype else f"{dtype} as {products}"
 
 
 def floor(plan: Plan) -> dict[str, float]:
