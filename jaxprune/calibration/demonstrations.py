@@ -4,7 +4,6 @@ A translation sample is `shots` pairs, "French: …</s>English: …</s>French: �
 a monolingual one `shots` sentences, "French: …</s>French: …</s>"; `</s>` is the tokenizer's eos.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,35 +92,33 @@ def demonstrations(
     chosen_kind = KINDS[kind]
     tokenizer = _usable(tokenizer, chosen_kind)
     role = chosen_kind.role
-    by_language: list[list[str]] = []
-    for code_of_source in source.split(","):
-        codes = [code_of_source, target] if chosen_kind.translates else [code_of_source]
+    sources = source.split(",")
+    by_language: dict[str, list[str]] = {}
+    for each in sources:
+        codes = [each, target] if chosen_kind.translates else [each]
         sentences = aligned(data, codes, lines)
         try:
             chosen = sample_lines(len(sentences[0]), role, shots, samples, seed, compat)
         except InputError as error:
             raise InputError(f"{data}: {error}") from None
-        by_language.append(prompts(sentences, codes, chosen, str(tokenizer.eos_token)))
-    sets = {role: [by_language[i % len(by_language)][i] for i in range(samples)]}
-    codes = source.split(",")
-    languages = {role: tuple(codes[i % len(codes)] for i in range(samples))}
+        by_language[each] = prompts(sentences, codes, chosen, str(tokenizer.eos_token))
+    turns = tuple(sources[i % len(sources)] for i in range(samples))
+    texts = [by_language[each][i] for i, each in enumerate(turns)]
+    sets: dict[str, tuple[list[str], tuple[str, ...]]] = {role: (texts, turns)}
     if chosen_kind.may_hold_code:
-        sets["code"] = code_samples(str(code), samples, seed)
+        sets["code"] = (code_samples(str(code), samples, seed), ())
     batches: list[Batch] = []
-    for role, texts in sets.items():
-        sequences = _encode(tokenizer, texts, max_length)
+    for role, (texts, languages) in sets.items():
+        encoded = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+        sequences = [np.asarray(ids, dtype=np.int32) for ids in encoded]
         if compat == "official":
-            batch = _pads_as_tokens(tokenizer, sequences, max_length, role)
-            batches.append(dataclasses.replace(batch, languages=languages.get(role, ())))
+            tokens = _pads_as_tokens(tokenizer, sequences, max_length)
+            batches.append(_all_real(tokens, role, languages))
         else:
             batches += group_by_length(
-                sequences,
-                role,
-                languages=languages.get(role, ()),
-                micro_batch=micro_batch,
-                max_shapes=max_shapes,
-                max_length=max_length,
-            )
+                sequences, role, languages=languages, micro_batch=micro_batch,
+                max_shapes=max_shapes, max_length=max_length,
+            )  # fmt: skip
     return batches
 
 
@@ -179,20 +176,12 @@ def prompts(
     ]
 
 
-def _encode(
-    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], max_length: int
-) -> list[Int32[np.ndarray, " _"]]:
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-    return [np.asarray(ids, dtype=np.int32) for ids in encoded]
-
-
 def _pads_as_tokens(
     tokenizer: "PreTrainedTokenizerBase",
     sequences: Sequence[Int32[np.ndarray, " _"]],
     max_length: int,
-    role: str,
-) -> Batch:
-    """One batch [samples, max_length] in which the pads are real tokens, as in the authors' code.
+) -> Int32[np.ndarray, "B T"]:
+    """Rows of max_length tokens in which the pads are real tokens, as in the authors' code.
 
     A tokenizer without a pad token pads with eos: the authors add a "[PAD]" whose embedding is
     random, which nothing can reproduce.
@@ -202,12 +191,15 @@ def _pads_as_tokens(
     for row, sequence in zip(tokens, sequences, strict=True):
         start = max_length - len(sequence) if tokenizer.padding_side == "left" else 0
         row[start : start + len(sequence)] = sequence
-    return _all_real(tokens, role)
+    return tokens
 
 
-def _all_real(tokens: Int32[np.ndarray, "B T"], role: str) -> Batch:
+def _all_real(
+    tokens: Int32[np.ndarray, "B T"], role: str, languages: tuple[str, ...] = ()
+) -> Batch:
+    """One batch of all rows, whose tokens are all real."""
     valid = np.ones(tokens.shape, dtype=bool)
-    return Batch(tokens, valid, role, np.arange(len(tokens), dtype=np.int32))
+    return Batch(tokens, valid, role, np.arange(len(tokens), dtype=np.int32), languages)
 
 
 def token_batches(
