@@ -1,4 +1,4 @@
-"""A batch of token rows, what is asked of one, and what batches say of themselves. Knows no tokenizer and no model."""
+"""Batches of token rows: their checks, counts and digest. Knows no tokenizer and no model."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,10 +50,10 @@ class Batch:
 
 
 def check_batches(batches: object) -> None:
-    """Refuses what is no list of batches; an empty one passes.
+    """Refuses anything but a list of batches; an empty list passes.
 
     Raises:
-      InputError: tells what it is.
+      InputError: names the type or the fault.
     """
     if isinstance(batches, str) or not isinstance(batches, Sequence):
         got = type(batches).__name__
@@ -71,7 +71,7 @@ def check_batches(batches: object) -> None:
 
 
 def _fault(batch: Batch) -> str | None:
-    """What of a batch is not as its attributes say; None if all is."""
+    """The first fault of a batch, in words; None if it has none."""
     for name, kinds, rank in (("tokens", "iu", 2), ("valid", "b", 2), ("samples", "iu", 1)):
         array = getattr(batch, name)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != rank:
@@ -121,7 +121,7 @@ def by_language(tokens: Mapping[SetKey, int]) -> dict[str, dict[str, int]]:
 
 
 def cut_pads(batch: Batch, length: int) -> Batch:
-    """The batch with as many columns, or as many as its real tokens need if these are more."""
+    """The batch cut to `length` columns, or to as many as its real tokens need if these are more."""
     needed = max(length, int(batch.valid.sum(axis=1).max()))
     if batch.tokens.shape[1] <= needed:
         return batch

@@ -139,7 +139,7 @@ def _usable(tokenizer: "PreTrainedTokenizerBase | None", kind: Kind) -> "PreTrai
 def sample_lines(
     lines: int, role: str, shots: int, samples: int, seed: int, compat: str
 ) -> Int[np.ndarray, "samples shots"]:
-    """Which lines make up each sample.
+    """The lines of each sample.
 
         shots 4, official translation    0 1 2 3 | 5 6 7 8 | 10 11 12 13 | …   line 4, 9, … unused
         everything else                  0 1 2 3 | 4 5 6 7 |  8  9 10 11 | …   of a permutation

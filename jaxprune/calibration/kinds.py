@@ -1,4 +1,4 @@
-"""Kinds of calibration sets: a record each, from which allowed values, messages and needs follow."""
+"""Kinds of calibration sets: one record each, from which allowed values, messages and needs follow."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What the samples of a calibration set are.
+    """A kind of calibration set.
 
     Attributes:
       name: value of `calibration.kind`.
-      meaning: in words.
-      role: of the batches, see `Batch`.
+      meaning: the samples in words.
+      role: of its batches, see `Batch`.
       reads_text: samples are made of sentences, with a tokenizer; otherwise they are ready token ids.
       translates: a shot is a sentence and its translation.
-      may_hold_code: there is, or may be, a second set with the role "code".
+      may_hold_code: a second set, with the role "code", is made or may be given.
     """
 
     name: str

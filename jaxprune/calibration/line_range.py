@@ -14,7 +14,7 @@ _Line = TypeVar("_Line")
 
 
 def line_range(meaning: str = "") -> Any:
-    """The first and the last of some lines, as 300-499, counted from 0."""
+    """A field for the first and the last of some lines, as 300-499, counted from 0."""
     return rule(
         "the first and the last line, counted from 0, as 0-299",
         lambda value: isinstance(value, str) and operator.le(*_bounds(value)),
@@ -25,11 +25,11 @@ def line_range(meaning: str = "") -> Any:
 def lines_of(
     texts: Sequence[_Line], lines: str | None, field: str, where: object
 ) -> Sequence[_Line]:
-    """Those of some lines that a `line_range` names; all where it is not set.
+    """The lines that a `line_range` names; all where it is not set.
 
     Args:
       field: its name, for messages.
-      where: what the lines are of, for messages.
+      where: the source of the lines, for messages.
 
     Raises:
       InputError: no such range, or it ends behind the last line.
@@ -46,6 +46,6 @@ def lines_of(
 
 
 def _bounds(lines: str) -> tuple[int, int]:
-    """The first and the last; (1, 0) of any other text."""
+    """The first and the last line; (1, 0) for any other text."""
     found = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", lines)
     return (int(found[1]), int(found[2])) if found else (1, 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 NANO = "nano"
-# Tables and charts show them in this order, which the names of files cannot say.
+# The order in tables and charts, which the names of files cannot give.
 LANGUAGES = ("en", "fr", "es", "de", "sw")
 _BUNDLED = Path(__file__).parents[1] / "nano"
 
@@ -15,11 +15,11 @@ Use = Literal["calibration", "perplexity", "translation"]
 
 
 class TextPlace(NamedTuple):
-    """Where text is.
+    """The place of a text.
 
     Attributes:
       data: a folder or a hub data set id.
-      languages: codes, where they have an order of their own; empty where the names of the files tell.
+      languages: codes, where their order is fixed; empty where the names of the files give them.
     """
 
     data: str | Path
@@ -27,11 +27,11 @@ class TextPlace(NamedTuple):
 
 
 def text_place(data: str | Path, use: Use) -> TextPlace:
-    """Where the text is that a field names: "nano" is a folder of the package, all else is itself.
+    """The place of the text that a field names: "nano" is a folder of the package, anything else stays as it is.
 
     Args:
       data: value of a field such as `calibration.data`.
-      use: what the text is for; each use of nano has a folder.
+      use: the purpose of the text; nano has a folder for each.
     """
     if str(data) == NANO:
         return TextPlace(_BUNDLED / use, LANGUAGES)

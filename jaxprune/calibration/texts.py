@@ -1,4 +1,4 @@
-"""Where sentences and code come from: folders, FLORES releases, hub data sets."""
+"""Folders, FLORES releases and hub data sets → sentences and code."""
 
 import contextlib
 import importlib
@@ -15,22 +15,22 @@ from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import read_text
 
-# How data sets name the column of sentences: FLORES+, FLORES-200.
+# The column of sentences in FLORES+ and in FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
 _CODE_COLUMN = "content"
 _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
-# Of the paper's figures 1 and 3: taken where the data has more languages than one would look at.
+# The languages of the paper's figures 1 and 3, taken where the data has too many to look at.
 PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
 
 
 def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[str]:
-    """The languages that `analysis.languages` names, or those of the data.
+    """The languages of `analysis.languages`, or those of the data.
 
     Args:
       codes: codes with commas between them, or None.
       data: `calibration.data`. A folder of `<language>.txt` files or "nano" has a few languages,
-        which are all taken; of releases, which have hundreds, the paper's.
-      target: stands first where `codes` does not say.
+        which are all taken; from releases, which have hundreds, the paper's are taken.
+      target: comes first where `codes` is None.
     """
     if codes is not None:
         return codes.split(",")

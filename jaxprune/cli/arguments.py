@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from jaxprune.errors import InputError
 
-# Bytes of a path that Linux takes, and more than the names of what a workdir holds have.
+# The longest path of Linux in bytes, and a bound for the names of files in a workdir.
 _LONGEST_PATH, _LONGEST_NAME = 4096, 512
 
 
@@ -39,17 +39,16 @@ class Arguments(argparse.ArgumentParser):
     """The command line of a command without config; bad arguments are an `InputError` with the usage.
 
     Args:
-      program: what the user typed.
-      takes: what may follow it.
+      program: the words that the user typed.
+      takes: the arguments that may follow, for the usage.
       about: the command's docstring.
     """
 
     def __init__(self, program: str, takes: str, about: str | None) -> None:
-        as_it_stands = argparse.RawDescriptionHelpFormatter
         super().__init__(
             usage=f"{program.rpartition('/')[2]} {takes}",
             description=described(about, program),
-            formatter_class=as_it_stands,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
     def error(self, message: str) -> NoReturn:

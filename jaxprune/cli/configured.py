@@ -1,4 +1,4 @@
-"""The command line of a command that goes by a config: flags and fields → a config, checked. Knows no command."""
+"""The command line of a command with a config: flags and fields → a config, checked. Knows no command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_configured(
 
     Args:
       main: does the job.
-      program: what the user typed before the arguments.
+      program: the words that the user typed before the arguments.
       arguments: flags and fields.
       about: the command's docstring, with which its help begins.
       define: defines the flags that it has beside `--config` and `--workdir`.
@@ -95,7 +95,7 @@ def define_processes() -> None:
 
 
 def join_processes() -> None:
-    """Makes this process one of those that the flags tell of; to be called before JAX meets its devices."""
+    """Makes this process one of several if the flags say so; to be called before JAX finds its devices."""
     given = flags.FLAGS
     if not given.distributed and not given.coordinator:
         for name in ("processes", "process"):
@@ -110,7 +110,7 @@ def join_processes() -> None:
 
 
 def usage(about: str, own: Sequence[flags.Flag]) -> str:
-    """What `--help` prints: what the command does, its own flags, and every field of a config.
+    """The text of `--help`: the job of the command, its own flags, and every field of a config.
 
     Args:
       about: with examples.

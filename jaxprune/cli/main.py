@@ -41,7 +41,7 @@ def run(name: str, program: str, arguments: list[str] | None = None) -> None:
 
     Args:
       name: of the command.
-      program: what its user typed, for its help.
+      program: as its user typed it, for its help.
       arguments: those of this process by default.
     """
     given = sys.argv[1:] if arguments is None else arguments
@@ -52,7 +52,7 @@ def run(name: str, program: str, arguments: list[str] | None = None) -> None:
 
 
 def overview() -> str:
-    """What `jaxprune --help` prints."""
+    """The text of `jaxprune --help`."""
     commands = [f"  {name:10}{summary}" for name, summary in COMMANDS.items()]
     lines = [
         f"jaxprune {__version__}: prunes multilingual language models for non-English tasks, in JAX",

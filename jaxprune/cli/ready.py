@@ -18,7 +18,7 @@ def ready_configs() -> dict[str, Path]:
 
 
 def config_file(given: str) -> str:
-    """What follows `--config`, NAME or FILE.py and maybe `:ARGUMENT`, with a file in the place of a name.
+    """The value of `--config`, NAME or FILE.py with an optional `:ARGUMENT`, with the file in place of a name.
 
     Raises:
       InputError: there is neither; hints at the closest name.

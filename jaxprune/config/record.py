@@ -71,12 +71,12 @@ class SweepFields:
 
 @config_record
 class Config(AnalyzeConfig, EvaluateConfig):
-    """What every job goes by: all fields, checked, by group."""
+    """The config of every job: all fields, checked, by group."""
 
     sweep: SweepFields = SweepFields()
 
 
-# Groups of fields and what they are of, in the order of --help.
+# Groups of fields and their titles, in the order of --help.
 GROUPS = {
     "": "which one, and how it is computed with",
     "calibration": "what is fed through the model",

@@ -59,10 +59,10 @@ def keep_compiled() -> None:
 
 
 def _is_usable(folder: Path) -> bool:
-    """Whether it is there, this user's alone to write and can be locked; what a killed process left there is removed.
+    """Makes the folder and removes leftovers of killed processes; False if it cannot be locked, or others may write.
 
-    JAX writes a program, and then the time of its use in a file beside it. It keeps nothing more where the second file
-    is missing, until somebody mends that.
+    JAX writes a program, and then the time of its use in a file beside it. If the second file is missing, it caches
+    nothing more until that is mended.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def _is_usable(folder: Path) -> bool:
 
 @dataclass
 class Compilation:
-    """What compiling took.
+    """The cost of compiling.
 
     Attributes:
       seconds: of the compiler, or of reading programs that were kept.
@@ -93,7 +93,7 @@ class Compilation:
     kept: int = 0
 
     def rounded(self) -> dict[str, float | int]:
-        """As reports have it, to a millisecond."""
+        """The counts for reports, seconds to a millisecond."""
         return {"seconds": round(self.seconds, 3), "programs": self.programs, "kept": self.kept}
 
 

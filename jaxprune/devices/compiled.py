@@ -15,10 +15,10 @@ from typing import Any
 
 import jax
 
-# What XLA reads when it starts and how well it compiles are not pinned: a run that goes on is held to them.
+# Settings that XLA reads when it starts, and of how it optimises, are not pinned: a resumed run must have the same.
 _OF_XLA = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 _OF_JAX = ("jax_disable_most_optimizations", "jax_optimization_level", "jax_disable_jit")
-# Flags that say how many devices there are, and what is printed or dumped.
+# Flags for the number of devices, and for what is printed or dumped.
 _HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump", "--xla_gpu_dump")
 
 
@@ -51,7 +51,7 @@ def compiled(function: Callable[..., Any], **how: Any) -> Any:
 
 
 def compiler_settings() -> dict[str, str]:
-    """What of the environment can change the bits of compiled functions, by name."""
+    """The settings from outside that can change the bits of compiled functions, by name."""
     of_xla = {name: " ".join(_flags(os.environ.get(name, ""))) for name in _OF_XLA}
     of_jax = {name: jax.config.values.get(name) for name in _OF_JAX}
     return {name: str(value) for name, value in {**of_xla, **of_jax}.items()}

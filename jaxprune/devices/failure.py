@@ -1,4 +1,4 @@
-"""How processes end: at SIGTERM with what is done kept, and all of several when one of them fails, with its reason.
+"""Ends processes: at SIGTERM with finished work kept, and all of several when one of them fails, with its reason.
 
 Left alone they would wait for it: for two minutes where devices meet, without end where they exchange sums. There
 Python runs no handler of a signal either, so a thread of its own hears of signals.
@@ -60,7 +60,7 @@ def listen() -> None:
 
 
 def _hear_signals() -> socket.socket:
-    """Where the number of each signal arrives as a byte, whatever the main thread waits for."""
+    """A socket that receives the number of each signal as a byte, whatever the main thread waits for."""
     heard, told = socket.socketpair()
     told.setblocking(False)
     for number in _FATAL:
@@ -90,7 +90,7 @@ def _mine() -> str:
 
 
 class _Peers:
-    """What the other processes last said, and when; each counts on, twice a second."""
+    """The last count of each other process, and its time; each process raises its count twice a second."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -189,13 +189,13 @@ def _leave_before(message: str, status: int) -> NoReturn:
 
 
 class _Coordinator:
-    """Whether process 0, which answered before, has stopped to answer. JAX goes on trying for minutes."""
+    """Notices when process 0 stops answering after it had answered; JAX would go on trying for minutes."""
 
     def __init__(self) -> None:
         self._heard: float | None = None
 
     def is_gone(self) -> bool:
-        """Asks it, if it is another process and its address is known by now."""
+        """Connects to it, if it is another process and its address is known by now."""
         address = global_state.coordinator_address
         if address is None or global_state.process_id == 0:
             return False

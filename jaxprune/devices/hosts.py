@@ -46,7 +46,7 @@ def join(
 
 
 def is_first() -> bool:
-    """Whether this process writes what only one may write."""
+    """True for the process that writes what only one may write."""
     return jax.process_index() == 0
 
 
@@ -59,7 +59,7 @@ def shares(costs: Shaped[np.ndarray, " N"]) -> list[range]:
 
 
 def share(count: int) -> range:
-    """Of `count` things, such as rows, those that fall to this process."""
+    """The share of `count` items, such as rows, that belongs to this process."""
     return shares(np.ones(count))[jax.process_index()]
 
 
@@ -119,13 +119,13 @@ def spread(tree: Any) -> Any:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether it is true in any process; all must ask."""
+    """True if it is true in any process; all must call."""
     if jax.process_count() == 1:
         return flag
     return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
 def wait(name: str) -> None:
-    """Until all processes have come to the same place."""
+    """Waits until all processes have reached the same place."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

@@ -1,4 +1,4 @@
-"""How much memory there is: of a device, and of this host for this process. Of several processes the least counts.
+"""Available memory: of a device, and of this host for this process; with several processes, the least of all.
 
 What depends on free memory, such as the size of a micro-batch, changes bits, so all processes must see the same.
 """
@@ -37,12 +37,9 @@ def available_memory(root: Path = Path("/")) -> int | None:
     Args:
       root: where `proc` and `sys` lie.
     """
-    known = (_free(root), *_of_cgroups(root), _of_addresses(root))
+    free = _field(root / "proc/meminfo", r"MemAvailable:\s+(\d+) kB", 1024)
+    known = (free, *_of_cgroups(root), _of_addresses(root))
     return min((left for left in known if left is not None), default=None)
-
-
-def _free(root: Path) -> int | None:
-    return _field(root / "proc/meminfo", r"MemAvailable:\s+(\d+) kB", 1024)
 
 
 def _of_addresses(root: Path) -> int | None:
@@ -52,7 +49,7 @@ def _of_addresses(root: Path) -> int | None:
 
 
 def _of_cgroups(root: Path) -> list[int]:
-    """What each group that this process is in, and each that holds that one, leaves."""
+    """Bytes left by each cgroup that this process is in, and by the groups around it."""
     listed = root / "proc/self/cgroup"
     left = []
     for line in listed.read_text().splitlines() if listed.is_file() else ():

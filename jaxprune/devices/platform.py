@@ -1,4 +1,4 @@
-"""What the devices are, as far as programs differ by it."""
+"""The kind of devices, as far as programs differ by it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GENERATIONS = (90, 80)
 
 
 def platform() -> str:
-    """What JAX calls it, "cpu", "tpu" or "gpu"; of NVIDIA's GPUs "sm90" or "sm80", for these and later ones."""
+    """JAX's name, "cpu", "tpu" or "gpu"; for NVIDIA's GPUs of at least that compute capability "sm90" or "sm80"."""
     name = jax.default_backend()
     if name != "gpu":
         return name

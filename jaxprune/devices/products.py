@@ -15,7 +15,7 @@ import jax
 
 from jaxprune.devices import hosts
 
-# As Linux names them: on x86 the first two, on ARM the last.
+# Names in Linux: the first two on x86, the last on ARM.
 _INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -39,10 +39,10 @@ def _every_process_multiplies_bfloat16() -> bool:
 
 
 def cpu_multiplies_bfloat16(root: Path = Path("/")) -> bool:
-    """Whether Linux tells of instructions that multiply bfloat16; where there is no Linux, as on macOS, False.
+    """True if Linux lists instructions that multiply bfloat16; False without Linux, as on macOS.
 
     Where nothing is known, float32 is the safe side: it is never slower than `dtype=float32`. XLA's flag
-    `xla_cpu_max_isa` does not count, as the library that XLA leaves products to looks at the CPU itself.
+    `xla_cpu_max_isa` does not count, as the library that computes XLA's products checks the CPU itself.
 
     Args:
       root: where `proc` lies.

@@ -111,7 +111,7 @@ def by_rows(mesh: Mesh) -> NamedSharding:
 
 
 def block_specs(block: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
-    """How a block's parameters lie: kernels [in, out] in shares of their columns over MODEL, the rest whole.
+    """The layout of a block's parameters: kernels [in, out] in shares of their columns over MODEL, the rest whole.
 
     A kernel whose columns cannot be shared out evenly is whole too.
     """
@@ -138,7 +138,7 @@ def on_own_rows(function: Callable[..., Any], mesh: Mesh, specs: Any = WHOLE) ->
     """`function(params, *rows)`, run by each device on its share of the rows.
 
     Args:
-      specs: how params lie, a tree that is a prefix of theirs; by default whole on every device.
+      specs: the layout of params, a tree that is a prefix of theirs; by default whole on every device.
     """
 
     def call(params: Any, *rows: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a config.json says of attention → sizes of heads, and which layers have a window."""
+"""Attributes of attention in a config.json → sizes of heads, and kinds of layers by window and rotary positions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxprune.errors import shown
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, RopeConfig
 
-# Layers that are told apart, at most: a list of them must not become as long as a number claims.
+# The most layers that may be listed one by one: a config must not make a list as long as the number it claims.
 MOST_LAYERS = 10_000
 _LEGACY = {"attention": "full_attention"}
 
@@ -82,9 +82,9 @@ def without_windows(
 
 
 def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> dict[str, Any]:
-    """Qwen's: layers from `max_window_layers` on, or those that `layer_types` names, have a window.
+    """Qwen's layers: those from `max_window_layers` on, or those that `layer_types` names, have a window.
 
-    It is of `sliding_window` keys, and there only with `use_sliding_window`.
+    The window has `sliding_window` keys, and exists only with `use_sliding_window`.
     """
     window = hf.take("sliding_window", int, default=None)
     first = hf.size("max_window_layers", least=0)
@@ -109,9 +109,10 @@ def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> dict[str, Any
 
 
 def sliding_pattern(hf: Attributes, layers: int, default: int) -> tuple[bool, ...]:
-    """Whether layers have a window, again and again.
+    """A repeating pattern of layers, True where attention has a window.
 
-    By `layer_types`; else all have one but each `sliding_window_pattern`-th, by default each `default`-th.
+    It follows `layer_types` where given. Otherwise every `sliding_window_pattern`-th layer, by default every
+    `default`-th, has none.
     """
     name = "sliding_window_pattern"
     interval = hf.size(name, default=default)
@@ -119,7 +120,7 @@ def sliding_pattern(hf: Attributes, layers: int, default: int) -> tuple[bool, ..
 
 
 def all_but_every(hf: Attributes, layers: int, name: str, interval: int) -> tuple[bool, ...]:
-    """False for each so-manyth layer, again and again, as the attribute `name` says."""
+    """A repeating pattern of layers, False for every `interval`-th; `name` is the attribute that gave the interval."""
     if interval > MOST_LAYERS:
         raise hf.refuse(f"{name} is {interval}, expected at most {MOST_LAYERS:,}")
     return tuple((layer + 1) % interval != 0 for layer in range(min(interval, layers)))

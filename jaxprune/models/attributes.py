@@ -17,7 +17,7 @@ from jaxprune.models.reference import known_attributes
 IRRELEVANT = frozenset(
     Path(__file__).with_name("irrelevant_attributes.txt").read_text("utf-8").split()
 )
-# What tells of quantised weights: transformers' name, that of its early compressed tensors, and MLX's.
+# Attributes that mean quantised weights: transformers' name, that of its early compressed tensors, and MLX's.
 QUANTISED = ("quantization_config", "compression_config", "quantization")
 
 
@@ -29,7 +29,7 @@ class Attributes:
 
     Args:
       raw: the table as the file has it.
-      where: how errors call it.
+      where: its name in errors.
       model_type: whose attributes they are.
       defaults: what transformers' config class of that type gives an attribute that is absent.
     """
@@ -76,11 +76,11 @@ class Attributes:
         return float(value)
 
     def has_default(self, name: str) -> bool:
-        """Whether transformers' class gives `name` a value where it is absent."""
+        """True if transformers' class gives `name` a value where it is absent."""
         return name in self._defaults
 
     def is_null(self, name: str) -> bool:
-        """Whether `name` is there and null, which for some attributes says something else than absence."""
+        """True if `name` is present and null, which for some attributes differs from absence."""
         self._seen.add(name)
         return name in self._raw and self._raw[name] is None
 
@@ -114,7 +114,7 @@ class Attributes:
             )
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Attributes:
-        """The same, none of them read yet, with what transformers' class gives to those that are absent."""
+        """The same attributes, none read yet, with the defaults of transformers' class."""
         return Attributes(self._raw, self._where, self.model_type, defaults)
 
     def part(
@@ -123,7 +123,7 @@ class Attributes:
         raw: Mapping[str, Any],
         defaults: Mapping[str, Any] = types.MappingProxyType({}),
     ) -> Attributes:
-        """Those of a table inside the config, which is to be finished on its own."""
+        """The attributes of a table inside the config; the caller also calls its `finish`."""
         return Attributes(raw, f"{self._where}: {name}", self.model_type, defaults)
 
     def refuse(self, message: str) -> InputError:
@@ -131,7 +131,7 @@ class Attributes:
         return InputError(f"{self._where}: {message}")
 
     def require_causal(self) -> None:
-        """Refuses what is no causal language model in plain weights that transformers' own code runs."""
+        """Refuses all but causal language models with plain weights that transformers' own code runs."""
         if self._raw.get("auto_map") is not None:
             raise self.refuse(
                 "auto_map: the model needs code of others, which is not run; "
@@ -151,7 +151,7 @@ class Attributes:
             )
 
     def _has_head(self, architecture: object) -> bool:
-        """Whether checkpoints of a class hold a language model's head. A base model's do if the head is tied."""
+        """True if checkpoints of a class hold a language model's head. Those of a base model do if the head is tied."""
         name = str(architecture)
         if name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
             return True
@@ -170,7 +170,7 @@ class Attributes:
 
 
 def _method(quantised: object) -> str:
-    """How weights are quantised, in a word."""
+    """The name of the quantisation method."""
     table = quantised if isinstance(quantised, dict) else {}
     if table.get("load_in_4bit"):
         return named(table.get("bnb_4bit_quant_type", "fp4"))

@@ -43,7 +43,7 @@ class Attention(nnx.Module):
 
     @property
     def scoring(self) -> Scoring:
-        """How queries score keys."""
+        """Settings by which queries score keys."""
         config = self.config
         return Scoring(
             scale=config.attention_scale,

@@ -33,7 +33,7 @@ class RopeConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LayerKind:
-    """What attention has in some layers and not in others.
+    """Settings of attention that differ between layers.
 
     Attributes:
       window: how many keys a query sees, itself and those right before it; None: all before it.
@@ -89,5 +89,5 @@ class ModelConfig:
         return dataclasses.replace(self, embed_scale=scale, rounded_inputs=rounded)
 
     def kind(self, layer: int) -> LayerKind:
-        """What attention has in this layer."""
+        """The kind of this layer."""
         return self.kinds[self.pattern[layer % len(self.pattern)]]

@@ -1,4 +1,4 @@
-"""What a model family declares → the builders of its block and head."""
+"""The record that a model family declares, and the builders of its block and head."""
 
 from __future__ import annotations
 

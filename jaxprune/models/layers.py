@@ -40,7 +40,7 @@ class Linear(nnx.Module):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the kernel, so of the products."""
+        """The dtype of the kernel, and so of the products."""
         return self.kernel.dtype
 
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:

@@ -93,7 +93,7 @@ def attention_path(config: ModelConfig, dtype: str, platform: str) -> AttentionP
 
 
 def layer_kind(config: ModelConfig, layer: int) -> Int[np.ndarray, ""] | None:
-    """Which of `config.kinds` a layer is, int32; None where there is one kind."""
+    """The index of a layer's kind in `config.kinds`, int32; None where there is one kind."""
     if len(config.kinds) == 1:
         return None
     return np.asarray(config.pattern[layer % len(config.pattern)], np.int32)

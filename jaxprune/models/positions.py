@@ -1,4 +1,4 @@
-"""Where tokens stand when a row is not simply one sequence: trees, caches; and in which kind of layer."""
+"""Positions of tokens in rows that are more than one sequence (trees, caches), and the kind of a layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-# Which of `ModelConfig.kinds` a layer is, as an array: one program serves all layers. None where there is one kind.
+# The index of a layer's kind in `ModelConfig.kinds`, as an array, so that one program serves all layers. None where
+# there is one kind.
 Kind = Int[Array | np.ndarray, ""] | None
 
 

@@ -2,8 +2,8 @@
 
 An attribute that is not among them cannot change what transformers computes. The source is read as text, not
 imported: importing one config class takes 2 s of CPU and 300 MB, for it imports torch where there is one; reading
-takes 10 ms. The installed release is asked and no table of our own, so that an attribute that a later release begins
-to read is refused from then on, not let pass.
+takes 10 ms. The installed release decides, not a table of our own, so that an attribute that a later release begins to
+read is refused from then on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-# What every model shares. Generation is apart: its settings change what is chosen, not the logits.
+# Code that all models share. Generation is left out: its settings change which token is chosen, not the logits.
 _SHARED = (
     "cache_utils.py",
     "integrations/heterogeneity/configuration_utils.py",

@@ -8,13 +8,13 @@ from flax import nnx
 
 from jaxprune.errors import InputError
 
-# Of a whole model: {"embed", "blocks", "head"}; leaves of "blocks" are stacked, [L, …].
+# A whole model: {"embed", "blocks", "head"}; leaves of "blocks" are stacked, [L, …].
 Params = Mapping[str, Any]
-# Of one part of a model. Kernels of a block are [in, out]; the embedding has "tokens" [V, D].
+# One part of a model. Kernels of a block are [in, out]; the embedding has "tokens" [V, D].
 EmbedParams = Mapping[str, Any]
 BlockParams = Mapping[str, Any]
 HeadParams = Mapping[str, Any]
-# Of the pruned kernels alone: a subtree of Params, {"blocks": …}, with a bool (True = keep) or a float32 score for each
+# The pruned kernels alone: a subtree of Params, {"blocks": …}, with a bool (True = keep) or a float32 score for each
 # weight, [L, in, out] or of one block [in, out].
 MaskTree = Mapping[str, Any]
 ScoreTree = Mapping[str, Any]

@@ -28,7 +28,7 @@ from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.schema import PATH, check
 
-# Where to put parameters: one sharding for all, a tree of them like the parameters, or a function of their paths.
+# Shardings of parameters: one for all, a tree of them like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
 # Bytes of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
@@ -55,7 +55,7 @@ class Checkpoint:
     Attributes:
       params: nested dict as in `Model.params`.
       masks: {"blocks": {… kernel: bool [L, in, out]}} on the host.
-      metadata: whatever was saved; the pipeline saves config, digests and versions.
+      metadata: as saved; the pipeline saves config, digests and versions.
     """
 
     params: Params | None
@@ -74,7 +74,7 @@ def save(
 ) -> None:
     """Writes a checkpoint, which gets its name once it is whole.
 
-    Of several processes all must call.
+    With several processes, all must call it.
 
     Args:
       path: folder to write, new or empty, or with `overwrite` one that this package wrote.

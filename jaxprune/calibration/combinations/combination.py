@@ -1,4 +1,4 @@
-"""The record of a combination: statistics of several sets → one that a method sees."""
+"""The record of a combination: statistics of several sets → the one that a method sees."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jaxtyping import Float
 
 @dataclasses.dataclass(frozen=True)
 class Combination:
-    """How statistics of several languages become one. A file in `combinations/` that declares one adds it.
+    """A way to make one statistic of several languages'. A file in `combinations/` that declares one adds it.
 
     Attributes:
       name: value of `calibration.combine`.
       meaning: in words, for `--help` and the README.
-      combine: (a statistic of each set, sums over its tokens; the number of tokens of each set) → what is seen in
-        their place, an array of the same shape. On the host; sums of squares come in float64.
+      combine: (a statistic of each set, sums over its tokens; the number of tokens of each set) → the
+        statistic that replaces them, of the same shape. On the host; sums of squares are float64.
     """
 
     name: str

@@ -86,7 +86,7 @@ def _visible(
     ends: Int[Array, " T"] | None,
     prefix: Prefix | None,
 ) -> Bool[Array, "t S"]:
-    """Which keys each query sees: the prefix and, of its row's own `keys`, those in whose subtree it is.
+    """True where a query sees a key: the prefix, and those of the row's own `keys` in whose subtree the query is.
 
     No query sees a key after it. S = P + s.
     """
@@ -101,7 +101,7 @@ def _visible(
 
 
 def _cut(keys: Shaped[Array, "S ..."], *, size: int, first: int, stop: int) -> Array:
-    """Of keys behind a prefix of `size` those first…stop-1, and the prefix."""
+    """The prefix of `size` keys, then the keys first…stop-1 of those behind it."""
     if first == 0:
         return keys[: size + stop]
     return jnp.concatenate([keys[:size], keys[size + first : size + stop]])

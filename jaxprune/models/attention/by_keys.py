@@ -55,7 +55,7 @@ class _Keys(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Of the keys so far, for each query: Σ w v, Σ w with w = exp(score - largest), and the largest score."""
+    """Sums over the keys so far, for each query: Σ w v, Σ w with w = exp(score - largest), the largest score."""
 
     out: Float[Array, "B K G t H"]
     total: Float[Array, "B K G t"]
@@ -170,7 +170,7 @@ def _visible(
     keys: _Keys,
     window: int | None,
 ) -> Bool[Array, "rows t s"]:
-    """Which keys each query sees."""
+    """True where a query sees a key."""
     visible = (places[:, None] >= keys.order)[None]
     if keys.ends is not None:
         visible = visible & (places[:, None] < keys.ends[:, None])

@@ -1,4 +1,4 @@
-"""Which path attention takes: a platform, a dtype and what is asked of it → the first row of a table that can."""
+"""A table of ways to compute attention; the first row that supports platform, dtype, head size and options is taken."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Path:
     def can(
         self, platform: str, dtype: str, features: int, scoring: Scoring, branches: bool
     ) -> bool:
-        """Whether it computes this attention; arguments as of `path_for`."""
+        """True if this path supports such attention; arguments as in `path_for`."""
         if scoring.slopes is not None:
             features += ALIBI_FEATURES
         return (

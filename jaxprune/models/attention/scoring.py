@@ -1,4 +1,4 @@
-"""How the queries of a model score keys; what every path has to know of rows: positions, trees, prefixes, windows."""
+"""Settings by which queries score keys, and helpers that all paths share: positions, trees, prefixes, windows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxprune.models.positions import Tree
 
 
 class Scoring(NamedTuple):
-    """How the queries of a model score keys, and how far back they look.
+    """Settings by which a model's queries score keys, and how many keys they see.
 
     Attributes:
       scale: multiplies q·k.
@@ -62,7 +62,7 @@ def positions_of(T: int, tree: Tree | None, prefix: Prefix | None) -> Int[Array,
 
 
 def ends_of(tree: Tree) -> Int[Array, "B T"]:
-    """Where the subtree of each token ends.
+    """The index at which the subtree of each token ends.
 
     Every token sees itself, in rows of pads too: a softmax over nothing would be NaN.
     """
@@ -73,5 +73,5 @@ def ends_of(tree: Tree) -> Int[Array, "B T"]:
 def within(
     queries: Int[Array, "*B t"], keys: Int[Array, "*B s"], window: int
 ) -> Bool[Array, "*B t s"]:
-    """Which keys lie within the window of each query, by their positions."""
+    """True where a key lies within the window of a query, by their positions."""
     return queries[..., :, None] - keys[..., None, :] < window

@@ -15,7 +15,7 @@ from jaxprune.schema import config_record, flag, is_text, rule, text
 
 @config_record
 class OutputFields:
-    """The fields `output.*`: what a run writes besides masks and report."""
+    """The fields `output.*`: outputs of a run besides masks and report."""
 
     params: bool = flag(
         False, "all parameters in the checkpoint, for which they must fit into host memory at once"
@@ -31,7 +31,7 @@ class OutputFields:
 
 @config_record
 class PruneConfig:
-    """What a pruning run goes by; `jaxprune.config` makes it of a user's config."""
+    """The config of a pruning run; `jaxprune.config` makes it from a user's config."""
 
     model: str = rule(
         "a hub id or a local Hugging Face folder",
@@ -52,7 +52,7 @@ class PruneConfig:
 
     @property
     def settings(self) -> Settings:
-        """How it prunes.
+        """The settings of pruning.
 
         Raises:
           InputError: fields of `pruning` contradict each other.

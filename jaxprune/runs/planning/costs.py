@@ -1,4 +1,4 @@
-"""What pruning costs: operations, bytes and memory as formulas over a model's sizes. Reads and compiles nothing."""
+"""Costs of pruning: operations, bytes and memory as formulas over a model's sizes. Reads and compiles nothing."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from jaxprune.passes import rows_at_once
 # what it is imported with; measured on Linux. Outside scripts that is torch as well, where it is installed.
 PROCESS = 450_000_000
 TOKENIZER = 40_000_000
-# Of everything else, what allocators keep of blocks and states that are gone.
+# Share of everything else that allocators keep of freed blocks and states.
 KEPT = 0.1
-# Of one weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
+# Bytes of one weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
 SELECTING = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Work:
-    """All that the cost of a run depends on, but for the machines.
+    """Everything that the cost of a run depends on, except the machines.
 
     Attributes:
       config: sizes of the model.
@@ -58,7 +58,7 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class Machines:
-    """Where a run takes place.
+    """The machines of a run.
 
     Attributes:
       data, model: the mesh of each process, see `sharding.device_mesh`.
@@ -73,12 +73,12 @@ class Machines:
 
     @property
     def devices(self) -> int:
-        """Of one process."""
+        """Devices of one process."""
         return self.data * self.model
 
     @property
     def cpu(self) -> bool:
-        """Whether devices are cores, whose memory is the host's."""
+        """True if devices are cores, whose memory is the host's."""
         return self.platform == "cpu"
 
 
@@ -132,7 +132,7 @@ def part_size(config: ModelConfig, part: str) -> int:
 
 
 def flops(work: Work) -> int:
-    """Operations of the products in all passes over all samples; of attention what is causal and within windows.
+    """Operations of the products in all passes over all samples; attention counts only causal pairs within windows.
 
     A statistics pass leaves out a block's last product, and nothing computes the last block's output.
     """
@@ -170,7 +170,7 @@ def micro_batches(work: Work, machines: Machines, samples_per_device: int) -> in
 
 
 def bytes_read(work: Work, machines: Machines) -> int:
-    """From the checkpoint, by the first process: its share of what all need, and all that it copies to hf/."""
+    """Bytes that the first process reads: its share of what all need, and all that it copies to hf/."""
     blocks = work.config.n_layers * part_size(work.config, "blocks")
     others = size(work.config) - blocks
     shared = (blocks + work.params * others) // machines.processes
@@ -178,7 +178,7 @@ def bytes_read(work: Work, machines: Machines) -> int:
 
 
 def bytes_written(work: Work) -> int:
-    """Masks, and the pruned model as often as it is asked for."""
+    """Bytes of masks, and of the pruned model as often as it is written."""
     masks = work.config.n_layers * sum(kernel_sizes(work.config).values()) // 8
     whole = size_of(work.stored) * size(work.config)
     return 2 * masks + whole * (work.hf + work.params)  # of the masks progress/ holds a copy
@@ -229,7 +229,7 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
 
 
 def _exchanged(work: Work, machines: Machines, blocks: int) -> int:
-    """Of one device beside `blocks`: shares of a kernel and all of it, or at the end its part of the checkpoint."""
+    """Bytes of one device with `blocks`: shares of a kernel and all of it, or at the end its part of the checkpoint."""
     if machines.processes == 1:
         return 0
     stored = size_of(work.stored)

@@ -1,4 +1,4 @@
-"""What a run will need, told before anything is loaded; and runs refused that cannot fit."""
+"""Estimates what a run will need before anything is loaded, and refuses runs that cannot fit."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from jaxprune.tables import byte_size, named_values, seconds
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run will need.
+    """An estimate of what a run needs.
 
     Attributes:
-      work, machines: what is done, and where.
+      work, machines: the job and the machines that do it.
       samples_per_device: how many a device takes at a time.
       room: bytes of a device and of a host, where they are known; on CPUs all is the host's.
       chip: of the devices, or None.
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def fits(self) -> tuple[bool, bool]:
-        """Whether it has room on the devices and on the hosts."""
+        """True for the devices, and for the hosts, if the run has room there."""
         needs = (sum(self.device.values()), sum(self.host.values()))
         return tuple(room is None or n <= room for n, room in zip(needs, self.room, strict=True))  # type: ignore[return-value]
 
@@ -88,7 +88,7 @@ def check_fits(plan: Plan) -> None:
 
 
 def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
-    """Settings that need less, the least harmful first."""
+    """Settings that need less memory, and their plans; the least harmful first."""
     work, machines = plan.work, plan.machines
 
     def other(work: Work, machines: Machines) -> Plan:
@@ -211,11 +211,8 @@ def _stored(folder: Path) -> str:
     return str(dtype)
 
 
-# The table.
-
-
 def print_plan(run: PruneConfig, plan: Plan) -> None:
-    """What `--plan` prints."""
+    """Prints the table of `--plan`."""
     work, machines = plan.work, plan.machines
     every = machines.devices * machines.processes
     samples = ", ".join(f"{count} x {length}" for count, length in work.groups) or "none"
