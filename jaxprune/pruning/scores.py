@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jaxprune.calibration import COMPAT
 from jaxprune.devices import pinned
@@ -35,17 +35,69 @@ from jaxprune.errors import InputError, refusal
 from jaxprune.models import Params
 from jaxprune.passes import ActivationStats
 from jaxprune.pruning.criteria import CRITERIA
-from jaxprune.pruning.criterion import CODE, Criterion, Function, Inputs, key_of_seed
+from jaxprune.pruning.criterion import (
+    CODE,
+    DEMONSTRATIONS,
+    Criterion,
+    Function,
+    Inputs,
+    key_of_seed,
+)
 from jaxprune.pruning.methods import method_of
 from jaxprune.schema import check
 
+Norms = Mapping[str, Mapping[str, Array]]  # set → kernel path → ‖X_j‖₂ [..., in]
 
-def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
-    """The scores of one kernel as float32.
+
+@pinned()
+def block_scores(
+    kernels: Mapping[str, Float[Array, "... _ _"]],
+    criterion: str | Criterion | Function,
+    *,
+    norms: Norms | None = None,
+    compat: str = "corrected",
+    seed: int = 0,
+    layer: int | Array = 0,
+) -> dict[str, Float[Array, "... _ _"]]:
+    """Scores of the kernels of one block, by kernel path; pure, fit for jit and vmap.
+
+    Args:
+      kernels: `[in, out]` by path within the block, such as "attention/query/kernel".
+      criterion: name of one, a record, or a function of (kernel, norm).
+      norms: set ("demonstrations", "code") → kernel path → input feature norms `[in]`; of those that it measures.
+      compat: see `refined_norm`.
+      seed: of random scores; static.
+      layer: index of the block; may be traced. Random scores depend on nothing but the seed, the layer, the path
+        and the shape.
 
     Raises:
-      InputError: the criterion gives no array of numbers of the kernel's shape.
+      InputError: unknown criterion or compat, norms that are missing or do not fit their kernel, scores that do not.
     """
+    chosen = _criterion_of(criterion)
+    check("compat", compat, COMPAT)
+    return {
+        path: kernel_scores(
+            chosen,
+            kernel,
+            Inputs(
+                {one: _norm_of(one, norms, path, kernel) for one in chosen.measures},
+                path=path, layer=layer, seed_key=key_of_seed(seed), compat=compat,
+            ),
+        )
+        for path, kernel in kernels.items()
+    }  # fmt: skip
+
+
+def _criterion_of(chosen: str | Criterion | Function) -> Criterion:
+    """The criterion; InputError for a method that gives no scores."""
+    found = method_of(chosen)
+    if not isinstance(found, Criterion):
+        raise refusal("criterion", found.name, ", ".join(CRITERIA) + ", which give scores")
+    return found
+
+
+def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
+    """The scores of one kernel as float32, if they are such."""
     where = f"criterion {chosen.name}: {inputs.path}"
     try:
         scores = chosen.score(kernel, inputs)
@@ -63,7 +115,6 @@ def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
     return jnp.asarray(scores, jnp.float32)
 
 
-@pinned()
 def tree_scores(
     criterion: str | Criterion | Function,
     params: Params,
@@ -81,7 +132,7 @@ def tree_scores(
       stats: activation norms by site, `[L, D]`; for criteria that measure samples.
       role: which of several sets of demonstrations in `stats`; may be left out where there is one.
       compat: see `refined_norm`.
-      seed: of random scores, which depend on nothing but the seed, the layer, the path and the shape.
+      seed: of random scores.
 
     Returns:
       {"blocks": {... kernel: float32 [L, in, out]}}, the pruned kernels only.
@@ -89,27 +140,26 @@ def tree_scores(
     Raises:
       InputError: a criterion, role or kernel that is not there, a norm that does not fit its kernel.
     """
-    chosen = method_of(criterion)
-    if not isinstance(chosen, Criterion):
-        raise refusal("criterion", chosen.name, ", ".join(CRITERIA) + ", which give scores")
-    check("compat", compat, COMPAT)
-    kernels = _kernels(params)
-    norms: dict[str, dict[str, Array]] = {path: {} for path in kernels}
-    if chosen.measures:
+    chosen = _criterion_of(criterion)
+    measures = chosen.measures
+    kernels, norms = _kernels(params), None
+    if measures:
         if stats is None:
             raise InputError(f"stats: not set; criterion {chosen.name} needs what probe returns")
-        norms = _norms(chosen, kernels, stats, role)
-    seed_key = key_of_seed(seed)
+        kernels = _kernels_read(kernels, stats)
+        of = {CODE: CODE}
+        if DEMONSTRATIONS in measures:
+            of[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in measures)
+        norms = {one: _norms(stats, of[one]) for one in measures}
+        for path, kernel in kernels.items():
+            for measured in measures:
+                _norm_of(measured, norms, path, kernel)
 
-    def of_layer(kernels: Mapping[str, Array], norms: Any, layer: Array) -> dict[str, Array]:
-        return {
-            path: kernel_scores(chosen, kernel, Inputs(norms[path], path, layer, seed_key, compat))
-            for path, kernel in kernels.items()
-        }
+    def one(kernels: Mapping[str, Array], norms: Norms | None, layer: Array) -> dict[str, Array]:
+        return block_scores(kernels, chosen, norms=norms, compat=compat, seed=seed, layer=layer)
 
-    kernels = {path: kernels[path] for path in norms}
     layers = jnp.arange(len(next(iter(kernels.values()))))
-    scores = jax.vmap(of_layer)(kernels, norms, layers)
+    scores = jax.vmap(one)(kernels, norms, layers)
     return {"blocks": traverse_util.unflatten_dict(scores, sep="/")}
 
 
@@ -152,29 +202,12 @@ def _kernels(params: Params) -> dict[str, Array]:
     return {path: jnp.asarray(leaf) for path, leaf in leaves.items() if path.endswith("/kernel")}
 
 
-def _norms(
-    chosen: Criterion, kernels: Mapping[str, Array], stats: ActivationStats, role: str | None
-) -> dict[str, dict[str, Array]]:
-    """Kernel path → set → ‖X_j‖₂ [L, in], of the kernels that `stats` has inputs for."""
-    norms: dict[str, dict[str, Array]] = {path: {} for path, _ in stats.sites}
-    for one in chosen.measures:
-        of = CODE if one == CODE else role or _demonstrations(stats, CODE in chosen.measures)
-        if of not in stats.roles:
-            raise refusal("role", of, stats.roles)
-        by_site = stats.norms(of)
-        for path, site in stats.sites:
-            if path not in kernels:
-                raise InputError(
-                    f"blocks/{path}: stats has its inputs ({site}), params has no such"
-                )
-            needed = kernels[path].shape[:-1]
-            if by_site[site].shape != needed:
-                raise InputError(
-                    f"norms: {path} has {one} of shape {by_site[site].shape}, its kernel {kernels[path].shape} needs "
-                    f"{needed}"
-                )
-            norms[path][one] = jnp.asarray(by_site[site])
-    return norms
+def _kernels_read(kernels: Mapping[str, Array], stats: ActivationStats) -> dict[str, Array]:
+    """The kernels that `stats` has inputs for."""
+    for path, site in stats.sites:
+        if path not in kernels:
+            raise InputError(f"blocks/{path}: stats has its inputs ({site}), params has no such")
+    return {path: kernels[path] for path, _ in stats.sites}
 
 
 def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:
@@ -183,3 +216,24 @@ def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:
     if len(others) == 1:
         return others[0]
     raise InputError(f"role: not set; allowed: {', '.join(stats.roles)}, as stats holds several")
+
+
+def _norms(stats: ActivationStats, role: str) -> dict[str, Array]:
+    if role not in stats.roles:
+        raise refusal("role", role, stats.roles)
+    by_site = stats.norms(role)
+    return {path: jnp.asarray(by_site[site]) for path, site in stats.sites}
+
+
+def _norm_of(one: str, norms: Norms | None, path: str, kernel: Array) -> Array:
+    by_path = (norms or {}).get(one) or {}
+    if path not in by_path:
+        raise InputError(
+            f"norms: {path} has none of {one}, and the criterion needs them for every kernel"
+        )
+    if by_path[path].shape != kernel.shape[:-1]:
+        raise InputError(
+            f"norms: {path} has {one} of shape {by_path[path].shape}, its kernel {kernel.shape} needs "
+            f"{kernel.shape[:-1]}"
+        )
+    return by_path[path]

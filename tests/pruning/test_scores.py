@@ -12,7 +12,6 @@ from jaxprune.passes.stats import ActivationStats
 from jaxprune.pruning import CRITERIA, masks, scores
 from jaxprune.pruning.criteria.refined import refined_norm
 from jaxprune.pruning.criteria.wanda import weighted
-from jaxprune.pruning.criterion import Inputs, key_of_seed
 
 # as one program each, as in the loop
 weighted = jax.jit(weighted)
@@ -92,8 +91,8 @@ def test_wanda_score_is_float32_of_any_kernel(rng, dtype):
         expected[layer, i, j] = np.float32(abs(kernel[layer, i, j])) * norm[layer, i]
     assert score.dtype == jnp.float32
     np.testing.assert_array_equal(score, expected)
-    by_size = scores.magnitude({"blocks": {"a": {"kernel": kernel}}})["blocks"]["a"]["kernel"]
-    np.testing.assert_array_equal(by_size, np.abs(kernel.astype(np.float32)))
+    by_size = scores.block_scores({"a/kernel": jnp.asarray(kernel[0])}, "magnitude")["a/kernel"]
+    np.testing.assert_array_equal(by_size, np.abs(kernel[0].astype(np.float32)))
 
 
 def test_refined_norm_without_zeros_is_the_papers_ratio_in_both_modes(rng):
@@ -155,10 +154,9 @@ def test_magnitude_and_random_cover_the_same_kernels(params, stats):
 
 def one_block(params, stats, layer):
     kernels = {path: jnp.asarray(kernel_of(params["blocks"], path)[layer]) for path in SHAPES}
-    roles = {"demonstrations": "translation", "code": "code"}
     norms = {
-        path: {name: np.sqrt(stats.sum_sq[role][site][layer]) for name, role in roles.items()}
-        for path, site in SITES
+        name: {path: jnp.asarray(np.sqrt(stats.sum_sq[role][site][layer])) for path, site in SITES}
+        for name, role in (("demonstrations", "translation"), ("code", "code"))
     }
     return kernels, norms
 
@@ -174,39 +172,35 @@ def test_block_by_block_gives_the_bits_of_the_stacked_tree(params, stats, criter
 
     @jax.jit
     def block(kernels, norms, layer):
-        key = key_of_seed(3)
-        return {
-            path: scores.kernel_scores(
-                CRITERIA[criterion], kernel, Inputs(norms[path], path, layer, key, "corrected")
-            )
-            for path, kernel in kernels.items()
-        }
+        return scores.block_scores(kernels, criterion, norms=norms, seed=3, layer=layer)
 
     for layer in range(LAYERS):
         for path, leaf in block(*one_block(params, stats, layer), layer).items():
             np.testing.assert_array_equal(leaf, kernel_of(tree["blocks"], path)[layer])
 
 
-def test_random_depends_on_seed_layer_and_path_alone():
-    def draw(name="a", seed=0, layer=0, **others):
-        blocks = {name: {"kernel": jnp.zeros((layer + 1, 6, 4))}} | others
-        return np.asarray(scores.random({"blocks": blocks}, seed)["blocks"][name]["kernel"][layer])
+def test_random_depends_on_seed_layer_and_path_alone(params):
+    kernel = jnp.zeros((6, 4))
+
+    def draw(path="a/kernel", seed=0, layer=0, **others):
+        return np.asarray(
+            scores.block_scores({path: kernel, **others}, "random", seed=seed, layer=layer)[path]
+        )
 
     first = draw()
-    np.testing.assert_array_equal(first, draw(others={"kernel": jnp.ones((1, 3, 3))}))
-    for other in (draw("b"), draw(seed=1), draw(layer=1)):
+    np.testing.assert_array_equal(first, draw(**{"0/kernel": jnp.ones((3, 3))}))
+    for other in (draw("b/kernel"), draw(seed=1), draw(layer=1)):
         assert (first != other).mean() > 0.9
     assert 0 <= first.min() < first.max() < 1
 
 
 def test_random_scores_are_pinned():
     # The masks of a seed must not change with the version of jaxprune or of jax.
-    params = {"blocks": {"mlp": {"up": {"kernel": jnp.zeros((6, 2, 2))}}}}
-    leaf = scores.random(params, seed=7)["blocks"]["mlp"]["up"]["kernel"][5]
+    leaf = scores.block_scores({"mlp/up/kernel": jnp.zeros((2, 2))}, "random", seed=7, layer=5)
     steps = np.array(
         [[871112, 5611820], [2809488, 8139617]]
     )  # uniform draws are on a grid of 2^-23
-    np.testing.assert_array_equal(leaf, np.float32(steps / 2**23))
+    np.testing.assert_array_equal(leaf["mlp/up/kernel"], np.float32(steps / 2**23))
 
 
 def test_random_ignores_the_default_generator(params):
@@ -216,31 +210,34 @@ def test_random_ignores_the_default_generator(params):
     jax.tree.map(np.testing.assert_array_equal, before, after)
 
 
-def test_random_drops_uniformly():
-    params = {"blocks": {"a": {"kernel": jnp.zeros((1, 400, 50))}}}
-    keep = masks.keep(scores.random(params), sparsity=0.3)["blocks"]["a"]["kernel"][0]
+def test_random_drops_uniformly(params):
+    tree = {"a/kernel": jnp.zeros((400, 50))}
+    keep = masks.keep(scores.block_scores(tree, "random"), sparsity=0.3)["a/kernel"]
     # Binomial share of a row of 50 around 0.7: five standard deviations are 0.32.
     assert np.abs(np.asarray(keep).mean(axis=1) - 0.7).max() < 0.33
 
 
 def test_refusals_name_what_is_wrong(params, stats):
+    kernels, norms = one_block(params, stats, 0)
     with pytest.raises(InputError, match=r"criterion: got 'wand'; allowed: wanda, refined"):
-        scores.tree_scores("wand", params, stats)
-    with pytest.raises(InputError, match="stats: not set; criterion wanda needs what probe ret"):
-        scores.wanda(params, None)
-    with pytest.raises(InputError, match="role: got 'code'; allowed: translation"):
-        scores.refined(params, only(stats, "translation"))
+        scores.block_scores(kernels, "wand", norms=norms)
+    with pytest.raises(
+        InputError, match="norms: attention/query/kernel has none of demonstrations"
+    ):
+        scores.block_scores(kernels, "wanda")
+    with pytest.raises(InputError, match="norms: attention/query/kernel has none of code"):
+        scores.block_scores(kernels, "refined", norms={"demonstrations": norms["code"]})
     with pytest.raises(InputError, match="compat: got 'paper'; allowed: corrected, official"):
-        scores.refined(params, stats, compat="paper")
-    sums = stats.sum_sq["code"] | {"in": np.ones((LAYERS, 4))}
-    short = ActivationStats.from_squares({"code": sums}, {"code": 20}, SITES)
-    message = (
-        r"mlp/up/kernel has demonstrations of shape \(3, 4\), its kernel \(3, 5, 7\) needs \(3, 5\)"
-    )
-    with pytest.raises(InputError, match=message):
-        scores.wanda(params, short)
+        scores.block_scores(kernels, "refined", norms=norms, compat="paper")
+    short = {"demonstrations": norms["code"] | {"mlp/up/kernel": jnp.zeros(4)}}
+    with pytest.raises(
+        InputError, match=r"mlp/up/kernel has demonstrations of shape \(4,\), its kernel \(5, 7\)"
+    ):
+        scores.block_scores(kernels, "wanda", norms=short)
     with pytest.raises(InputError, match="role: not set; allowed: translation, code"):
         scores.wanda(params, stats)
+    with pytest.raises(InputError, match="role: got 'code'; allowed: translation"):
+        scores.refined(params, only(stats, "translation"))
     del params["blocks"]["mlp"]
     with pytest.raises(InputError, match="blocks/mlp/up/kernel: stats has its inputs"):
         scores.wanda(params, only(stats, "code"))
