@@ -40,8 +40,8 @@ from jaxprune.devices import block_shares, by_rows, device_mesh, mesh_of, replic
 from jaxprune.models import family_of, modules
 from jaxprune.passes import Context, run_segment
 from jaxprune.pruning import PROPAGATIONS, Settings
-from jaxprune.pruning.block import Seen, prune_compiled
-from jaxprune.pruning.criterion import key_of_seed
+from jaxprune.pruning.block import prune_compiled
+from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.runs.planning import CHIPS, costs, plan
 
@@ -99,16 +99,13 @@ def compiled(config, mesh, rows=ROWS, length=LENGTH, dtype="bfloat16"):
     flat = flatten_dict(block, sep="/")
     kernels = {path: flat[path] for path in family_of(config).sites}
     whole = replicated(mesh)
-    reads, settings = family_of(config).sites, Settings()
-    norms = {
-        reads[path]: jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
-        for path, leaf in kernels.items()
-    }
+    settings, key = Settings(), key_of_seed(0)
+    inputs = {}
+    for path, leaf in kernels.items():
+        norm = jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
+        inputs[path] = Inputs({"demonstrations": norm}, path, layer, key, settings.compat)
     drops = {path: Drop.of(settings, path, leaf.shape[0]) for path, leaf in kernels.items()}
-    selection = prune_compiled.lower(
-        kernels, Seen({"demonstrations": norms}, {}), drops, key_of_seed(0), layer,
-        method=settings.method, reads=tuple(reads.items()), compat="corrected", mesh=mesh,
-    )  # fmt: skip
+    selection = prune_compiled.lower(kernels, inputs, drops, method=settings.method, mesh=mesh)
     return [lowered.compile() for lowered in (*passes, selection)]
 
 

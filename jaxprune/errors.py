@@ -4,7 +4,7 @@ import difflib
 import os.path
 import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _MOST_NAMES = 12
 _LONGEST = 1900  # characters of a message
@@ -78,6 +78,18 @@ def refusal(
         else f"got {shown(got)}"
     )
     return InputError(f"{where}: {said}; allowed: {allowed}{did_you_mean(got, choices)}")
+
+
+def check_equal(
+    where: str, first: Mapping[str, object], second: Mapping[str, object], allowed: str
+) -> None:
+    """Refuses two records of facts by name that are not equal, with the first name that differs."""
+    for name in [*first, *second]:
+        one, two = first.get(name, "missing"), second.get(name, "missing")
+        if one != two:
+            raise InputError(
+                f"{where}: {name} is {one} in the first and {two} in the second; allowed: {allowed}"
+            )
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:

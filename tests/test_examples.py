@@ -56,8 +56,7 @@ def test_an_example_says_what_happens(name, tmp_path, monkeypatch, capsys):
 def test_every_function_has_one():
     functions = {name for name, value in public().items() if inspect.isfunction(value)}
     assert len(functions) > 15
-    internal = {"masks.keep_by", "masks.keep_leaf"}
-    missing = functions - EXAMPLES.keys() - SHOWN_ELSEWHERE - internal
+    missing = functions - EXAMPLES.keys() - SHOWN_ELSEWHERE
     assert not missing
     assert functions >= SHOWN_ELSEWHERE
     assert {

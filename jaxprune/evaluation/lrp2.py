@@ -92,7 +92,7 @@ def language_vectors(
     total = sum(batch.num_tokens for batch in batches)
     with progress_bar("vectors", model.config.n_layers, total, scorer.progress) as bar:
         for layer in range(model.config.n_layers):
-            scorer.run_blocks(samples, layer, layer + 1, bar.update)
+            scorer.run_blocks(samples, range(layer, layer + 1), bar.update)
             sums: list[np.ndarray] = []
             samples.run(
                 lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh)), sums.append
@@ -267,14 +267,14 @@ def _walk(
     moved = below.cut(flags)
     low = 0
     for first, same_first in itertools.groupby(pairs, key=lambda pair: pair[0]):
-        scorer.run_blocks(below, low, first + 1, on_step)
+        scorer.run_blocks(below, range(low, first + 1), on_step)
         low = high = first + 1
         between = _moved(below, moved, shift[first])
         for _, second in same_first:
-            scorer.run_blocks(between, high, second + 1, on_step)
+            scorer.run_blocks(between, range(high, second + 1), on_step)
             high = second + 1
             above = _moved(between, moved, -shift[second])
-            scorer.run_blocks(above, high, scorer.model.config.n_layers, on_step)
+            scorer.run_blocks(above, range(high, scorer.model.config.n_layers), on_step)
             yield scorer.score_tokens(above, forest, on_step)[0]
 
 

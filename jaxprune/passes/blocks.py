@@ -12,10 +12,10 @@ from jax.sharding import Mesh
 
 from jaxprune.devices import block_shares, product_dtype, replicated
 from jaxprune.hf import Model, aligned_cast
-from jaxprune.models import BlockParams, Params
+from jaxprune.models import Params
 from jaxprune.schema import choice
 
-# Of the weights on the devices; statistics are always float32.
+# The dtype of the weights on the devices; statistics are always float32.
 DTYPE = choice(
     ("float32", "bfloat16"),
     "float32",
@@ -34,7 +34,7 @@ def blocks(
 
     def finish(layer: int, share: Any) -> tuple[dict[str, Any], Any]:
         host = model.source.block_of(layer, share)
-        return host, block_to_device(host, dtype, mesh)
+        return host, jax.device_put(_converted(host, dtype), block_shares(host, mesh))
 
     layers = range(model.config.n_layers) if layers is None else layers
     return prefetch(model.source.block_share, finish, layers)
@@ -62,14 +62,9 @@ def prefetch(
             yield current if alone else finish(i, current)
 
 
-def to_device(params: Params, dtype: str, mesh: Mesh) -> Any:
+def to_device(params: Params | np.ndarray, dtype: str, mesh: Mesh) -> Any:
     """Parameters in `dtype`, whole on every device of the mesh."""
     return jax.device_put(_converted(params, dtype), replicated(mesh))
-
-
-def block_to_device(block: BlockParams, dtype: str, mesh: Mesh) -> Any:
-    """A block's parameters in `dtype`, as `sharding.block_specs` has them on the mesh."""
-    return jax.device_put(_converted(block, dtype), block_shares(block, mesh))
 
 
 def converted(array: np.ndarray, dtype: str) -> np.ndarray:
@@ -78,5 +73,5 @@ def converted(array: np.ndarray, dtype: str) -> np.ndarray:
     return aligned_cast(rounded, jax.numpy.dtype(product_dtype(dtype)))
 
 
-def _converted(params: Params, dtype: str) -> Any:
+def _converted(params: Params | np.ndarray, dtype: str) -> Any:
     return jax.tree.map(lambda leaf: converted(leaf, dtype), params)

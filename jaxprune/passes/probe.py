@@ -21,8 +21,8 @@ from jaxprune.passes.walk import INPUT, OUTPUT, Segment
 from jaxprune.progress import progress_bar
 from jaxprune.schema import check, integer
 
-# Samples that one device takes at a time. Two of 512 tokens fill a core's products; more would only
-# make the last, half-empty micro-batch dearer.
+# Samples that one device takes at a time. Two of 512 tokens keep a core busy; more would only make the last,
+# half-empty micro-batch more expensive.
 SAMPLES_PER_DEVICE = 2
 _COUNT = integer(SAMPLES_PER_DEVICE, 1)
 
@@ -48,16 +48,16 @@ def probe(
       mesh: devices; all by default. The bits of the result do not depend on it.
       samples_per_device: how many a device takes at a time.
       progress: show a bar with tokens a second and time left.
-      statistics: what is measured at every site: "squares", Σ X_j², and "gram", Σ x xᵀ, float32 [L, D, D], which is
-        large.
+      statistics: names of those to measure at every site: "squares", Σ X_j², and "gram", Σ x xᵀ, float32 [L, D, D],
+        which is large.
       hidden: one more site, "hidden": the output of each block, [L, D]. The last one is without the
         model's final norm, which Hugging Face's last hidden state has.
-      halves: of each role with samples of even and of odd numbers, two more roles: "<role>/even" and
-        "<role>/odd", the sums of squares of these alone. Those of the whole role do not change by a bit.
+      halves: two more roles for each role with samples of even and of odd numbers, "<role>/even" and
+        "<role>/odd": the statistics of these samples alone. Those of the whole role do not change by a bit.
 
     Raises:
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter holds NaN or
-        infinity; a sequence is too long; there is no batch, or what is none; an unknown statistic.
+        infinity; a sequence is too long; no batches, or something else than batches; an unknown statistic.
 
     Example:
       >>> import jaxprune as jp
@@ -93,7 +93,7 @@ def probe(
 
 
 def check_samples(batches: object, samples_per_device: object) -> None:
-    """Refuses what is no list of batches, and a number of samples that no device can take at a time."""
+    """Refuses anything but a list of batches and a number of samples of at least 1."""
     check_batches(batches)
     check("samples_per_device", samples_per_device, _COUNT)
 

@@ -1,7 +1,7 @@
 """Running sums: statistics that the devices add up as micro-batches pass, in an order that many meshes share.
 
-A sum of floats depends on its order. So the units of a micro-batch, which are what one device takes of it, are dealt
-into `LANES` lanes, the lanes in turn onto the devices, and each lane adds its units one after another; the host adds
+A sum of floats depends on its order. So the units of a micro-batch (the rows that one device takes of it) are dealt
+into `LANES` lanes, the lanes are dealt onto the devices, and each lane adds its units one after another; the host adds
 the lanes. With 1, 2, 4 or 8 devices a lane is whole on one of them, and the bits are the same. Other numbers of devices
 have a lane each; several processes have lanes of their own, which are added in the order of the processes.
 """
@@ -17,7 +17,6 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int32
 
-from jaxprune.calibration import SetKey
 from jaxprune.devices import by_rows, hosts
 from jaxprune.models import ModelConfig, site_widths
 from jaxprune.passes.statistics import RUNNING, Statistic
@@ -34,12 +33,12 @@ def lanes_per_device(mesh: Mesh) -> int:
 
 
 def has_running(statistics: Sequence[Statistic]) -> bool:
-    """Whether one of them is added up on the devices."""
+    """Whether one of the statistics is added up on the devices."""
     return any(one.reduction == RUNNING for one in statistics)
 
 
 def order_of_sums(statistics: Sequence[Statistic], mesh: Mesh) -> str | None:
-    """What the bits of running sums depend on beside their samples, in words; None without such a statistic."""
+    """The order of running sums in words, as their bits depend on it; None without such a statistic."""
     if not has_running(statistics):
         return None
     return f"{lanes_per_device(mesh) * mesh.size} lanes, {jax.process_count()} processes"
@@ -66,58 +65,32 @@ def add_rows(
     return lax.fori_loop(0, len(u), add, buffer)
 
 
-class RunningSums:
-    """The buffers of one segment's running statistics; empty, and without cost, where there are none.
+def zero_buffers(
+    statistics: Sequence[Statistic],
+    sites: Sequence[str],
+    sets: int,
+    config: ModelConfig,
+    mesh: Mesh,
+) -> Buffers:
+    """Zeros for those of the statistics that are running sums, at each of `sites`."""
 
-    Args:
-      statistics: those that are running are kept.
-      sites: that the segment measures.
-      sets: those that rows are of.
-    """
-
-    def __init__(
-        self,
-        statistics: Sequence[Statistic],
-        sites: Sequence[str],
-        sets: Sequence[SetKey],
-        config: ModelConfig,
-        mesh: Mesh,
-    ) -> None:
-        self._mesh, self._sets = mesh, sets
-        running = [one for one in statistics if one.reduction == RUNNING]
-        widths = site_widths(config) if running else {}
-        self.buffers: Buffers = {
-            site: {one.name: self._zeros(one, widths.get(site, config.d_model)) for one in running}
-            for site in (sites if running else ())
-        }
-
-    def _zeros(self, statistic: Statistic, width: int) -> Array:
+    def zeros(statistic: Statistic, width: int) -> Array:
         rows = jax.ShapeDtypeStruct((1, 1, width), jnp.float32), jax.ShapeDtypeStruct((1, 1), bool)
         value = jax.eval_shape(statistic.of_rows, *rows)
-        lanes = (self._mesh.size, len(self._sets), lanes_per_device(self._mesh))
-        return jnp.zeros((*lanes, *value.shape[1:]), jnp.float32, device=by_rows(self._mesh))
+        shape = (mesh.size, sets, lanes_per_device(mesh), *value.shape[1:])
+        return jnp.zeros(shape, jnp.float32, device=by_rows(mesh))
 
-    def take(self, values: dict[str, dict[str, Array]]) -> None:
-        """Takes the new running sums out of what `run_segment` returned."""
-        for site, by_name in self.buffers.items():
-            for name in by_name:
-                by_name[name] = values[site].pop(name)
-
-    def totals(self) -> dict[SetKey, dict[str, dict[str, np.ndarray]]]:
-        """Set → site → statistic → the sum over all samples of all processes, float32, on the host."""
-        found: dict[SetKey, dict[str, dict[str, np.ndarray]]] = {key: {} for key in self._sets}
-        for site, by_name in self.buffers.items():
-            for name, buffer in by_name.items():
-                for key, total in zip(self._sets, _added(np.asarray(buffer)), strict=True):
-                    found[key].setdefault(site, {})[name] = total
-        return found
+    running = [one for one in statistics if one.reduction == RUNNING]
+    widths = site_widths(config)
+    return {
+        site: {one.name: zeros(one, widths.get(site, config.d_model)) for one in running}
+        for site in sites
+    }
 
 
-def _added(
-    buffer: Float[np.ndarray, "devices sets lanes *rest"],
-) -> Float[np.ndarray, "*dims"]:
-    """The lanes of all devices, and of all processes, added one after another."""
-    lanes = np.moveaxis(buffer, 2, 0)  # the units go onto the devices first
+def sum_lanes(buffer: Array) -> Float[np.ndarray, "*dims"]:
+    """The sum of each set [sets, ...] over all samples of all processes, float32, on the host: lane after lane."""
+    lanes = np.moveaxis(np.asarray(buffer), 2, 0)  # the units go onto the devices first
     ours = np.add.reduce(lanes.reshape(-1, *lanes.shape[2:]), axis=0)
     everyone = hosts.gather(ours[None], [1] * jax.process_count())
     return np.add.reduce(everyone, axis=0)

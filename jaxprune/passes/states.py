@@ -11,30 +11,22 @@ from jax.sharding import Mesh
 from jaxtyping import Shaped
 
 from jaxprune.calibration import Batch, SetKey, check_ids, cut_pads
-from jaxprune.devices import by_rows, hosts
+from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.hf import Model
 from jaxprune.models import SITES, BlockParams, ModelConfig, layer_kind
 from jaxprune.passes.blocks import to_device
-from jaxprune.passes.running import RunningSums, has_running, lanes_per_device
+from jaxprune.passes.running import has_running, lanes_per_device, sum_lanes, zero_buffers
 from jaxprune.passes.statistics import SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
-from jaxprune.passes.walk import (
-    INPUT,
-    Context,
-    MicroBatches,
-    Segment,
-    embed,
-    overflows,
-    run_segment,
-)
+from jaxprune.passes.walk import Context, MicroBatches, Segment, embed, overflows, run_segment
 
-# Of half a set its samples 0, 2, …, and 1, 3, …: the ends of their kinds.
+# The ends of the kinds of half sets: of the samples 0, 2, …, and of 1, 3, ….
 HALVES = ("/even", "/odd")
 
 
 class CalibrationStates(MicroBatches):
-    """The hidden states of a calibration set in micro-batches, of which this process holds its share.
+    """The hidden states of this process's share of a calibration set, in micro-batches.
 
     Args:
       running: whether contexts say where running sums take each row.
@@ -48,11 +40,7 @@ class CalibrationStates(MicroBatches):
     """
 
     def __init__(
-        self,
-        batches: Sequence[Batch],
-        mesh: Mesh,
-        samples_per_device: int,
-        running: bool = False,
+        self, batches: Sequence[Batch], mesh: Mesh, samples_per_device: int, running: bool = False
     ) -> None:
         super().__init__(mesh, samples_per_device)
         self.keys = [
@@ -63,7 +51,7 @@ class CalibrationStates(MicroBatches):
         self.samples = np.concatenate([batch.samples for batch in batches])
         self.tokens = np.concatenate([batch.valid.sum(axis=1) for batch in batches])
         self.partition = tuple(dict.fromkeys(self.keys))
-        numbers = np.array([self.partition.index(key) for key in self.keys], np.int32)
+        numbers = np.array([self.partition.index(key) for key in self.keys])
         self.sets = {key: numbers == number for number, key in enumerate(self.partition)}
         shares = _shares(batches, samples_per_device)
         self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
@@ -72,24 +60,19 @@ class CalibrationStates(MicroBatches):
                 f"calibration.samples: {len(self.samples)} samples are too few for {len(shares)} "
                 f"processes; allowed: at least {samples_per_device} for each"
             )
-        # micro-batches and, in them, rows that are no filling
-        self._real: list[tuple[int, int]] = []
-        places: list[np.ndarray] = []
+        self._is_real: list[np.ndarray] = []  # rows of each micro-batch that do not fill it up
         firsts = np.cumsum([0, *(len(batch.tokens) for batch in batches)])
         local = shares[jax.process_index()]
         for number in sorted({number for number, _, _ in local}):
             units = [unit for unit in local if unit[0] == number]
             batch, part = batches[number], slice(units[0][1], units[-1][2])
-            count = self.add(batch.tokens[part], Context(batch.valid[part]))
-            self._real.append((count, part.stop - part.start))
-            for turn, sets in enumerate(self.cut(numbers[firsts[number] :][part])):
-                lanes = np.full_like(sets, turn % lanes_per_device(mesh))
-                places.append(np.stack([sets, lanes], axis=1))
-        if running:
-            self.contexts = [
-                context._replace(place=jax.device_put(place, by_rows(mesh)))
-                for context, place in zip(self.contexts, places, strict=True)
-            ]
+            context, rows = Context(batch.valid[part]), np.arange(part.stop - part.start)
+            if running:
+                lanes = rows // self.step % lanes_per_device(mesh)
+                place = np.stack([numbers[firsts[number] :][part], lanes], axis=1)
+                context = context._replace(place=place.astype(np.int32))
+            self.add(batch.tokens[part], context)
+            self._is_real += self.cut(np.ones(len(rows), bool))
 
     def counts(self) -> dict[SetKey, int]:
         """Real tokens of each set."""
@@ -108,11 +91,8 @@ class CalibrationStates(MicroBatches):
 
     def gather(self, results: Sequence[Shaped[np.ndarray, "b ..."]]) -> Shaped[np.ndarray, "N ..."]:
         """The results of each micro-batch, for all samples of all processes, without rows that fill up."""
-        rows, place = [], 0
-        for count, real in self._real:
-            rows.append(np.concatenate(results[place : place + count])[:real])
-            place += count
-        return hosts.gather(np.concatenate(rows), self._counts)
+        is_real = np.concatenate(self._is_real)
+        return hosts.gather(np.concatenate(results)[is_real], self._counts)
 
 
 def _shares(batches: Sequence[Batch], samples_per_device: int) -> list[list[tuple[int, int, int]]]:
@@ -175,32 +155,35 @@ def run_and_measure(
       InputError: a sum is not finite, or all of a site are 0; names layer and site.
     """
     kind, mesh = layer_kind(config, layer), states.mesh
-    running = RunningSums(statistics, segment.measures, states.partition, config, mesh)
+    buffers = zero_buffers(statistics, segment.measures, len(states.partition), config, mesh)
     results: list[Any] = []
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:
-        enters = segment.collect and segment.start == INPUT
-        too_large = overflows(state, context.valid, mesh=mesh) if enters else False
-        state, values = run_segment(
-            (params, kind), state, context, running.buffers,
+        nonlocal buffers
+        is_input = SITES[0] in segment.measures
+        too_large = overflows(state, context.valid, mesh=mesh) if is_input else False
+        state, (values, buffers) = run_segment(
+            (params, kind), state, context, buffers,
             config=config, mesh=mesh, segment=segment, statistics=tuple(statistics),
         )  # fmt: skip
-        running.take(values)
         return state, (values, too_large)
 
     states.run(step, results.append)
     if np.any(np.concatenate([np.atleast_1d(rows) for _, rows in results])):
         raise not_finite(layer, SITES[0])
-    sums = running.totals()
-    sums |= {key: {} for key in states.sets if key not in sums}
+    sums: dict[SetKey, dict[str, dict[str, np.ndarray]]] = {key: {} for key in states.sets}
     for site in segment.measures:  # as data meets them
         for one in statistics:
             if one.reduction == SAMPLES:
                 rows = states.gather([values[site][one.name] for values, _ in results])
-                for key, members in states.sets.items():
-                    total = sum_samples(rows[members], states.samples[members])
-                    sums[key].setdefault(site, {})[one.name] = total
-            for key in sums:
-                if one.name in sums[key].get(site, {}):
-                    check_sums(sums[key][site][one.name], layer, site, key.kind, one.never_zero)
+                totals = {
+                    key: sum_samples(rows[members], states.samples[members])
+                    for key, members in states.sets.items()
+                }
+            else:
+                by_set = sum_lanes(buffers[site][one.name])
+                totals = dict(zip(states.partition, by_set, strict=True))
+            for key, total in totals.items():
+                check_sums(total, layer, site, key.kind, one.never_zero)
+                sums[key].setdefault(site, {})[one.name] = total
     return sums

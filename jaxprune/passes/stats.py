@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.calibration import SUM, Combination, SetKey, by_kind, by_language
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError, check_equal, refusal
 from jaxprune.passes.statistics import SQUARES
 
 # Set → site → statistic → its sum over the set's tokens. Sums over samples are float64 [D_site], of all layers [L, …].
@@ -21,9 +21,9 @@ Sums = Mapping[SetKey, Mapping[str, Mapping[str, np.ndarray]]]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ActivationStats:
-    """How large each input feature of each linear layer was over the real tokens of a calibration set.
+    """Sums over the real tokens of a calibration set that say how large each input feature of each linear layer was.
 
-    Each language is a set of its own. `sum_sq`, `count` and `norms` tell of all languages of a role together.
+    Each language is a set of its own. `sum_sq`, `count` and `norms` take all languages of a role together.
 
     Attributes:
       sums: set → site → statistic → [L, ...]; "squares" is Σ_tokens X_j², float64 [L, D_site].
@@ -42,24 +42,21 @@ class ActivationStats:
         count: Mapping[SetKey | str, int],
         sites: tuple[tuple[str, str], ...],
     ) -> ActivationStats:
-        """Statistics of sums of squares that are there already, by set, or by role where languages are not known.
+        """Statistics from known sums of squares, by set, or by role where languages are not known.
 
         Args:
           sum_sq: set → site → Σ_tokens X_j².
           count: set → number of real tokens.
           sites: (kernel path, site) pairs.
         """
-
-        def key(one: SetKey | str) -> SetKey:
-            return SetKey(one) if isinstance(one, str) else one
-
-        sums = {
-            key(one): {
+        sums, tokens = {}, {}
+        for one, by_site in sum_sq.items():
+            key = SetKey(one) if isinstance(one, str) else one
+            sums[key] = {
                 site: {SQUARES.name: np.asarray(a, np.float64)} for site, a in by_site.items()
             }
-            for one, by_site in sum_sq.items()
-        }
-        return cls(sums, {key(one): number for one, number in count.items()}, sites)
+            tokens[key] = count[one]
+        return cls(sums, tokens, sites)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -79,7 +76,14 @@ class ActivationStats:
     @functools.cached_property
     def sum_sq(self) -> dict[str, dict[str, Float[np.ndarray, "L D"]]]:
         """Role → site → Σ_tokens X_j², float32 [L, D_site]. The paper's ‖X_j‖₂ (section 3) is its root."""
-        return {role: self._combined(role, SQUARES.name) for role in self.roles}
+        found = {}
+        for role in self.roles:
+            keys = [key for key in self.sums if key.kind == role]
+            found[role] = {
+                site: combined(SUM, self.sums, self.tokens, keys, site, SQUARES.name)
+                for site in self.sums[keys[0]]
+            }
+        return found
 
     def norms(self, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
         """‖X_j‖₂ of every site, float32 [L, D_site]; KeyError names the roles there are."""
@@ -87,16 +91,8 @@ class ActivationStats:
             raise KeyError(f"no statistics of {role!r}, only of {', '.join(self.roles)}")
         return {site: np.sqrt(sums) for site, sums in self.sum_sq[role].items()}
 
-    def _combined(self, role: str, statistic: str) -> dict[str, np.ndarray]:
-        """Site → the sum of a statistic over all languages of a role, float32."""
-        keys = [key for key in self.sums if key.kind == role]
-        return {
-            site: combined(SUM, self.sums, self.tokens, keys, site, statistic)
-            for site in self.sums[keys[0]]
-        }
-
     def of(self, roles: Iterable[str]) -> ActivationStats:
-        """Those of some roles alone, in the order given; KeyError where there is no such role."""
+        """The statistics of some roles only, in the order given; KeyError where there is no such role."""
         keys = []
         for role in roles:
             of_role = [key for key in self.sums if key.kind == role]
@@ -112,7 +108,7 @@ class ActivationStats:
         return jax.tree.map(lambda leaf: leaf[layer], dict(self.sums))
 
     def merge(self, other: ActivationStats) -> ActivationStats:
-        """Statistics of both together: sets of either side are kept, sums of one set add.
+        """The statistics of both together: the sums of a set that both have are added.
 
         So statistics of several languages become those of one calibration set, in which they stay apart.
 
@@ -133,7 +129,7 @@ class ActivationStats:
         """
         if not isinstance(other, ActivationStats):
             raise refusal("merge", other, "ActivationStats, as jaxprune.probe gives")
-        _check_same(self, other)
+        check_equal("stats", _facts(self), _facts(other), "statistics of the same model")
         sums, tokens = dict(self.sums), dict(self.tokens)
         for key, sites in other.sums.items():
             before = sums.get(key)
@@ -160,19 +156,8 @@ def combined(
     return how.combine(arrays, [int(tokens[key]) for key in keys]).astype(np.float32)
 
 
-def _check_same(stats: ActivationStats, other: ActivationStats) -> None:
-    """Refuses statistics of two models, naming the first kernel that reads another site or site of another shape."""
-    ours, theirs = _facts(stats), _facts(other)
-    for name in [*ours, *theirs]:
-        if ours.get(name) != theirs.get(name):
-            one, two = (facts.get(name, "missing") for facts in (ours, theirs))
-            raise InputError(
-                f"stats: {name} is {one} in the first and {two} in the second; allowed: statistics of the same model"
-            )
-
-
 def _facts(stats: ActivationStats) -> dict[str, object]:
-    """What is the same in all statistics of a model: kernel → its site, site → shape of its sums."""
+    """The facts that all statistics of a model share: kernel → its site, site → shape of its sums."""
     shapes = {
         site if name == SQUARES.name else f"{site} {name}": np.shape(total)
         for by_site in stats.sums.values()
@@ -183,7 +168,7 @@ def _facts(stats: ActivationStats) -> dict[str, object]:
 
 
 def check_sums(sums: np.ndarray, layer: int, site: str, role: str, never_zero: bool) -> None:
-    """Refuses sums of a site that say nothing of its features.
+    """Refuses sums from which the features of a site cannot be told apart.
 
     Args:
       never_zero: see `Statistic`.
@@ -203,7 +188,7 @@ def check_sums(sums: np.ndarray, layer: int, site: str, role: str, never_zero: b
 
 
 def not_finite(layer: int, site: str) -> InputError:
-    """The error of a site whose input overflows, or comes of what did, to be raised."""
+    """The error to raise for a site whose input overflows, or depends on a value that did."""
     return InputError(
         f"layer {layer}, site {site}: an activation is not finite; the weights hold NaN or infinity up to here, "
         "or overflow float32"

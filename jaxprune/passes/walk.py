@@ -44,7 +44,7 @@ from jaxprune.passes.statistics import RUNNING, SQUARES, Statistic
 # Positions in a block: its input, the input of each site in turn, its output.
 INPUT, OUTPUT = 0, len(SITES) + 1
 
-# The site that no kernel reads: the output of a block, whose features the analysis looks at.
+# The site that no kernel reads: the output of a block, which the analysis measures.
 HIDDEN = "hidden"
 
 # Tokens that an accelerator takes through a segment at once: they fill its products, and what a segment holds on the
@@ -54,7 +54,7 @@ TOKENS_AT_ONCE = 4096
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A stretch of a block, from one position to another, and what is wanted of it.
+    """A stretch of a block, from one position to another, and the results to compute there.
 
     `collect`: statistics of the sites reached. `advance`: the state at `stop`; without it the
     products that only the state needs are never computed. `hidden`: statistics of the block's output too.
@@ -78,7 +78,7 @@ WHOLE_BLOCK = Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
 
 
 class Context(NamedTuple):
-    """What a block has to know of its rows besides their state.
+    """Facts about rows that a block needs besides their state.
 
     Attributes:
       valid: [B, T] bool, the tokens that count in sums; None where nothing is summed.
@@ -104,20 +104,18 @@ class MicroBatches:
         self.states: list[Any] = []  # one pytree a micro-batch
         self.contexts: list[Context] = []
 
-    def add(self, states: Any, context: Context) -> int:
-        """Cuts rows, the first axis of all leaves, into micro-batches; returns how many."""
-        parts, contexts = (self.cut(tree) for tree in (states, context))
-        self.states += parts
-        self.contexts += [jax.device_put(one, by_rows(self.mesh)) for one in contexts]
-        return len(parts)
+    def add(self, states: Any, context: Context) -> None:
+        """Cuts rows, the first axis of all leaves, into micro-batches."""
+        self.states += self.cut(states)
+        self.contexts += jax.device_put(self.cut(context), by_rows(self.mesh))
 
-    def cut(self, tree: Any, fill: int = 0) -> list[Any]:
-        """The leaves [R, …] in micro-batches of equal size; `fill` is what added rows hold."""
+    def cut(self, tree: Any) -> list[Any]:
+        """The leaves [R, …] in micro-batches of equal size, the last one filled up with rows of zeros."""
 
         def part_of(start: int, leaf: np.ndarray) -> np.ndarray:
             part = leaf[start : start + self.step]
             missing = ((0, self.step - len(part)),) + ((0, 0),) * (leaf.ndim - 1)
-            return np.pad(part, missing, constant_values=fill)
+            return np.pad(part, missing)
 
         count = len(jax.tree.leaves(tree)[0])
         return [
@@ -207,7 +205,7 @@ def run_segment(
     mesh: Mesh,
     segment: Segment,
     statistics: tuple[Statistic, ...] = (SQUARES,),
-) -> tuple[Any, Any]:
+) -> tuple[Any, tuple[dict[str, dict[str, Array]], Buffers]]:
     """One micro-batch through one segment of one block, each device on its own rows.
 
     Args:
@@ -218,8 +216,8 @@ def run_segment(
       statistics: measured at each site reached (with `collect`) and at HIDDEN (with `hidden`).
 
     Returns:
-      The state at `segment.stop` (None without `advance`), and of each measured site the statistics: the values of
-      every sample, float32 [B, ...], and running sums with this micro-batch in them.
+      The state at `segment.stop` (None without `advance`), and of each measured site the statistics: (the values of
+      every sample, float32 [B, ...]; the running sums with this micro-batch in them).
     """
     specs = block_specs(layer[0], mesh)
     run = functools.partial(_segment, config, segment, statistics, specs)
@@ -227,11 +225,11 @@ def run_segment(
         run = functools.partial(_in_turn, run)
     mapped = on_own_rows(run, mesh, (specs, WHOLE))
     state, values, running = mapped(layer, state, context, running or {})
-    return state, {site: values.get(site, {}) | running.get(site, {}) for site in segment.measures}
+    return state, (values, running)
 
 
 def rows_at_once(rows: int, length: int) -> int:
-    """Of a micro-batch's rows on one accelerator, those that go through a segment together; they divide it evenly."""
+    """How many of a micro-batch's rows go through a segment together on an accelerator; a divisor of all its rows."""
     even = (n for n in range(rows, 0, -1) if rows % n == 0)
     return next((n for n in even if n * length <= TOKENS_AT_ONCE), 1)
 
@@ -243,7 +241,7 @@ def _in_turn(
     context: Context,
     running: Buffers,
 ) -> Any:
-    """What `run` gives for all rows, of which it gets `rows_at_once` after another."""
+    """The result of `run` for all rows, computed for `rows_at_once` of them at a time."""
     rows, length = jax.tree.leaves(state)[0].shape[:2]
     some = rows_at_once(rows, length)
     if some == rows:
@@ -304,7 +302,7 @@ def _segment(
 def _by_tokens(u: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
     """`u`, which off CPUs lies token by token.
 
-    For a sum over tokens XLA would lay out feature by feature what is summed, and on GPUs all that leads to it.
+    For a sum over tokens XLA would lay out its operand feature by feature, and on GPUs all that leads to it.
     """
     return u if platform() == "cpu" else with_layout_constraint(u, Layout((0, 1, 2)))
 
@@ -332,7 +330,7 @@ def overflows(
 ) -> Bool[Array, " B"]:
     """Whether squares of a real token's features add up to more than float32 has: its norm would be zeros.
 
-    A program of its own: a look at it within the segment's would round what the segment computes otherwise.
+    It is a program of its own: a check within the segment's program would change how that rounds.
     """
 
     def call(_: None, residual: Array, valid: Array) -> Array:

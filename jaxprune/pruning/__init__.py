@@ -3,7 +3,6 @@
 from jaxprune.pruning.allocations import ALLOCATIONS as ALLOCATIONS
 from jaxprune.pruning.allocations import UNIFORM as UNIFORM
 from jaxprune.pruning.allocations import Allocation as Allocation
-from jaxprune.pruning.block import prune_compiled as prune_compiled
 from jaxprune.pruning.criteria import CRITERIA as CRITERIA
 from jaxprune.pruning.criterion import CODE as CODE
 from jaxprune.pruning.criterion import Criterion as Criterion

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxprune.calibration import COMBINATIONS, SetKey
-from jaxprune.devices import EVERY, WHOLE, compiled
+from jaxprune.devices import EVERY, WHOLE, compiled, replicated
 from jaxprune.errors import InputError
 from jaxprune.hf import aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, family_of
@@ -29,31 +29,6 @@ from jaxprune.pruning.settings import Settings
 STRIPE = 128
 
 
-class Changes(NamedTuple):
-    """What pruning makes of a block, on the host, by path within it.
-
-    Attributes:
-      keep: of its kernels, bool [in, out], True = kept.
-      changed: parameters with new values, in their stored dtype, dropped weights +0; of all others the kept weights
-        stay as they were.
-    """
-
-    keep: dict[str, np.ndarray]
-    changed: dict[str, np.ndarray]
-
-
-class Seen(NamedTuple):
-    """What a method sees of the inputs of a block's kernels.
-
-    Attributes:
-      norms: set → site → ‖X_j‖₂, float32 [in].
-      stats: set → site → statistic → float32; of methods that are more than a score.
-    """
-
-    norms: dict[str, dict[str, Any]]
-    stats: dict[str, dict[str, dict[str, Any]]]
-
-
 def prune_kernels(
     config: ModelConfig,
     host: BlockParams,
@@ -65,7 +40,7 @@ def prune_kernels(
     share: float,
     layer: int,
     mesh: Mesh,
-) -> Changes:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Prunes the kernels of a block that read some of its sites.
 
     Args:
@@ -74,26 +49,33 @@ def prune_kernels(
       sums: of these sites at least; empty for methods without statistics.
       tokens: real ones of each set.
       share: of each kernel's weights to drop.
+
+    Returns:
+      By path, on the host: keep masks, and new values of kernels, if the method changes weights; see `FinishedLayer`.
     """
     reads = kernels(config, sites)
     stored = flatten_dict(dict(host), sep="/")
-    if settings.method.updates_weights:
-        weights = {path: stored[path].astype(np.float32) for path in reads}
-    else:
-        on_devices = flatten_dict(params, sep="/")
-        weights = {path: on_devices[path] for path in reads}
+    on_devices = flatten_dict(params, sep="/")
+    as_stored = settings.method.updates_weights
+    weights = {p: stored[p].astype(np.float32) if as_stored else on_devices[p] for p in reads}
+    # kernels that read one site share its arrays on the devices
+    seen = {
+        site: jax.device_put(_seen(settings, sums, tokens, site), replicated(mesh))
+        for site in sites
+    }
+    seed_key = key_of_seed(settings.seed)
+    inputs = {}
+    for path, site in reads.items():
+        norms, stats = seen[site]
+        inputs[path] = Inputs(norms, path, np.int32(layer), seed_key, settings.compat, stats)
     # By way of the host, which wants the masks anyway: no collective, and so none for the CPU
     # backend to wait in, whose few threads run the collectives as well as the products.
     pruned = jax.device_get(
         prune_compiled(
             weights,
-            _seen(settings, sums, tokens, reads.values()),
+            inputs,
             {path: Drop.of(settings, path, leaf.shape[0], share) for path, leaf in weights.items()},
-            key_of_seed(settings.seed),
-            np.int32(layer),
             method=settings.method,
-            reads=tuple(reads.items()),
-            compat=settings.compat,
             mesh=mesh,
         )
     )
@@ -109,7 +91,7 @@ def prune_kernels(
                 f"layer {layer}, {path}: method {settings.method.name} gives weights that are not finite in "
                 f"{kernel.dtype}"
             )
-    return Changes(keep, changed)
+    return keep, changed
 
 
 def kernels(config: ModelConfig, sites: Sequence[str]) -> dict[str, str]:
@@ -117,48 +99,36 @@ def kernels(config: ModelConfig, sites: Sequence[str]) -> dict[str, str]:
     return {path: site for path, site in family_of(config).sites.items() if site in sites}
 
 
-def _seen(settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], sites: Any) -> Seen:
-    """Statistics of the sets that a method measures, each set's languages combined."""
-    method, how = settings.method, COMBINATIONS[settings.combine]
-    seen = Seen({}, {})
-    for one in method.sets:
+def _seen(
+    settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], site: str
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The `norms` and `stats` of `Inputs` at a site, each set's languages combined."""
+    how = COMBINATIONS[settings.combine]
+    norms: dict[str, Any] = {}
+    stats: dict[str, dict[str, Any]] = {}
+    for one, name in settings.method.needs:
         keys = [key for key in sums if (key.kind == CODE) == (one == CODE)]
-        seen.stats[one] = {
-            site: {
-                name: combined(how, sums, tokens, keys, site, name)
-                for wanted, name in method.needs
-                if wanted == one
-            }
-            for site in dict.fromkeys(sites)
-        }
-        seen.norms[one] = {
-            site: np.sqrt(stats[SQUARES.name])
-            for site, stats in seen.stats[one].items()
-            if SQUARES.name in stats
-        }
-    return seen
+        total = combined(how, sums, tokens, keys, site, name)
+        stats.setdefault(one, {})[name] = total
+        if name == SQUARES.name:
+            norms[one] = np.sqrt(total)
+    return norms, stats
 
 
-@functools.partial(compiled, static_argnames=("method", "reads", "compat", "mesh"))
+@functools.partial(compiled, static_argnames=("method", "mesh"))
 def prune_compiled(
     kernels: Mapping[str, Any],
-    seen: Seen,
+    inputs: Mapping[str, Inputs],
     drops: Mapping[str, Drop],
-    seed_key: Any,
-    layer: Any,
     *,
     method: Method | Criterion,
-    reads: tuple[tuple[str, str], ...],
-    compat: str,
     mesh: Mesh,
 ) -> dict[str, Pruned]:
     """Prunes kernels of a block; one program for every layer, seed and sparsity.
 
     Args:
-      kernels: [in, out] by path.
-      reads: (path, site) of each.
+      kernels: [in, out] by path, as `inputs` and `drops`.
     """
-    inputs = {path: _inputs(seen, path, site, layer, seed_key, compat) for path, site in reads}
     if isinstance(method, Method):
         return {
             path: _by_method(method, kernel, inputs[path], drops[path], mesh)
@@ -174,17 +144,11 @@ def prune_compiled(
     if not method.by_column:  # no sum over columns may be cut into parts
         score = _on_devices(score, mesh, WHOLE)
     scores = score(kernels, inputs)
-    # VARIANT seeks one alpha for a whole kernel
+    # VARIANT searches for one alpha for a whole kernel
     by_row = all(drop.threshold == ROW for drop in drops.values())
     if by_row and all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values()):
         rank = _on_devices(rank, mesh, PartitionSpec(None, EVERY))
     return rank(scores, drops)
-
-
-def _inputs(seen: Seen, path: str, site: str, layer: Any, seed_key: Any, compat: str) -> Inputs:
-    norms = {one: of_site[site] for one, of_site in seen.norms.items() if site in of_site}
-    stats = {one: of_site[site] for one, of_site in seen.stats.items()}
-    return Inputs(norms, path, layer, seed_key, compat, stats)
 
 
 def _on_devices(function: Any, mesh: Mesh, spec: PartitionSpec) -> Any:
@@ -230,17 +194,21 @@ def _checked(method: Method, kernel: Any, inputs: Inputs, drop: Drop) -> Pruned:
     return pruned
 
 
-def put_back(params: BlockParams, changes: Changes, dtype: str) -> BlockParams:
+def put_back(
+    params: BlockParams,
+    keep: Mapping[str, np.ndarray],
+    changed: Mapping[str, np.ndarray],
+    dtype: str,
+) -> BlockParams:
     """A block on the devices without the weights that are not kept, and with those that were changed."""
     flat = flatten_dict(params, sep="/")
-    masked = {path: mask for path, mask in changes.keep.items() if path not in changes.changed}
-    where = {path: flat[path].sharding for path in masked}
-    new: dict[str, Any] = {}
+    masked = {path: mask for path, mask in keep.items() if path not in changed}
     if masked:
-        new = drop_weights({p: flat[p] for p in masked}, jax.device_put(masked, where))
-    for path, leaf in changes.changed.items():
-        new[path] = jax.device_put(converted(leaf, dtype), flat[path].sharding)
-    return unflatten_dict({**flat, **new}, sep="/")
+        where = {path: flat[path].sharding for path in masked}
+        flat |= drop_weights({p: flat[p] for p in masked}, jax.device_put(masked, where))
+    for path, leaf in changed.items():
+        flat[path] = jax.device_put(converted(leaf, dtype), flat[path].sharding)
+    return unflatten_dict(flat, sep="/")
 
 
 @functools.partial(compiled, donate_argnames="kernels")
@@ -249,13 +217,15 @@ def drop_weights(kernels: dict[str, Any], keep: dict[str, Any]) -> dict[str, Any
     return dict(mask_algebra.apply(kernels, keep))
 
 
-def pruned_params(block: BlockParams, changes: Changes) -> dict[str, Any]:
+def pruned_params(
+    block: BlockParams, keep: Mapping[str, np.ndarray], changed: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
     """The block as stored, dropped weights +0, with the changed ones; all others stay bit for bit."""
     flat = flatten_dict(dict(block), sep="/")
-    for path, mask in changes.keep.items():
-        if path not in changes.changed:
+    for path, mask in keep.items():
+        if path not in changed:
             flat[path] = _without_dropped(flat[path], mask)
-    return unflatten_dict(flat | changes.changed, sep="/")
+    return unflatten_dict({**flat, **changed}, sep="/")
 
 
 def _without_dropped(leaf: np.ndarray, mask: np.ndarray) -> np.ndarray:

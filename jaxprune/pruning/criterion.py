@@ -26,7 +26,7 @@ DEMONSTRATIONS, CODE = "demonstrations", "code"
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What a score or a method may depend on besides the kernel.
+    """The values besides the kernel that a score or a method may depend on.
 
     Attributes:
       norms: set → ‖X_j‖₂ of the features that the kernel reads, float32 [in], of the sets in `Criterion.measures`.
@@ -40,7 +40,7 @@ class Inputs:
 
     norms: Mapping[str, Float[Array, "*layers in"]]
     path: str = dataclasses.field(metadata={"static": True})
-    layer: int | Array
+    layer: int | np.integer | Array
     seed_key: Key[Array, ""]
     compat: str = dataclasses.field(metadata={"static": True})
     stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]] = dataclasses.field(
@@ -61,7 +61,7 @@ def key_of_seed(seed: int) -> Key[Array, ""]:
 
 
 class Measures:
-    """What follows from the (set, statistic) pairs that something `needs`."""
+    """The sets and statistics that a criterion or method measures, from the (set, statistic) pairs that it `needs`."""
 
     needs: tuple[tuple[str, str], ...]
 
@@ -133,17 +133,15 @@ def of_function(function: Function) -> Criterion:
     name = getattr(function, "__name__", type(function).__name__)
     try:
         signature = inspect.signature(function)
-    except ValueError:  # some that are not written in Python have none
-        signature = None
-    if signature is not None:
-        try:
-            signature.bind(None, None)
-        except TypeError:
-            raise InputError(
-                f"criterion: {name} takes {signature}; allowed: a function of (kernel, norm)"
-            ) from None
+        signature.bind(None, None)
+    except ValueError:  # some that are not written in Python have no signature
+        pass
+    except TypeError:
+        raise InputError(
+            f"criterion: {name} takes {signature}; allowed: a function of (kernel, norm)"
+        ) from None
 
-    def score(kernel: Array, inputs: Inputs) -> Any:  # whoever calls it looks what came
+    def score(kernel: Array, inputs: Inputs) -> Any:  # `kernel_scores` checks the result
         return function(kernel.astype(jnp.float32), inputs.norms[DEMONSTRATIONS])
 
     return Criterion(name, "a function of kernel and norm", score, measures=(DEMONSTRATIONS,))

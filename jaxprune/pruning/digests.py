@@ -1,4 +1,4 @@
-"""Digests of what a pruning run makes, in layer and path order: whoever reads it back can compare."""
+"""Digests of the results of a pruning run, in layer and path order, to compare with when they are read back."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from jaxprune.passes import Sums
 
 
 class FinishedLayer(NamedTuple):
-    """What pruning makes of a layer, beside the dense model: with it the layer need not be pruned again.
+    """The result of pruning a layer; with it and the dense model the layer need not be pruned again.
 
     Attributes:
       keep: kernel path → bool [in, out], True = kept.
@@ -34,7 +34,7 @@ class PrunedBlock:
     Attributes:
       layer: its index.
       params: its parameters on the host in their stored dtype, dropped weights +0.
-      finished: what tells it from the dense block.
+      finished: its difference from the dense block.
       seconds: by stage: read, statistics, select, forward.
     """
 

@@ -16,7 +16,7 @@ from jaxprune.calibration import Batch, by_kind, set_tokens
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import SITES, MaskTree, ModelConfig, Params, kernel_shapes
+from jaxprune.models import SITES, MaskTree, Params, kernel_shapes
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     ActivationStats,
@@ -27,20 +27,20 @@ from jaxprune.passes import (
     stack,
 )
 from jaxprune.progress import Clock, progress_bar
-from jaxprune.pruning.allocations import Allocation
-from jaxprune.pruning.block import Changes, prune_kernels, pruned_params
+from jaxprune.pruning.allocations import Allocation, allocation_of, layer_shares
+from jaxprune.pruning.block import prune_kernels, pruned_params
 from jaxprune.pruning.criterion import Criterion, Function
 from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.recovery import Recover
 from jaxprune.pruning.settings import Settings
-from jaxprune.pruning.steps import Unpruned, pass_through
+from jaxprune.pruning.steps import pass_through
 from jaxprune.pruning.summary import summarise
 
 
 @dataclasses.dataclass(frozen=True)
 class PruneResult:
-    """What `prune` returns: everything in memory.
+    """The result of `prune`, in memory.
 
     Attributes:
       params: parallel to `model.params`, on the host, dropped weights +0.
@@ -123,16 +123,11 @@ def prune(
         propagate=propagate, allocation=allocation, combine=combine, compat=compat, seed=seed,
         dtype=dtype,
     )  # fmt: skip
-    blocks = list(
-        prune_blocks(
-            model,
-            batches,
-            settings,
-            mesh=mesh,
-            samples_per_device=samples_per_device,
-            progress=progress,
-        )
-    )
+    pruned = prune_blocks(
+        model, batches, settings,
+        mesh=mesh, samples_per_device=samples_per_device, progress=progress,
+    )  # fmt: skip
+    blocks = list(pruned)
     keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
     stacked = stack_layers([block.params for block in blocks])
     stats, counts = None, {}
@@ -204,7 +199,8 @@ def prune_blocks(
             model, batches, mesh, samples_per_device, settings.dtype, settings.method.statistics
         )
     tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
-    shares = settings.shares(block_sizes(config))
+    sizes = [sum(map(math.prod, kernel_shapes(config).values()))] * config.n_layers
+    shares = layer_shares(allocation_of(settings.allocation), sizes, settings.implied_sparsity)
 
     with progress_bar("prune", config.n_layers, sum(tokens.values()), progress) as bar:
         clock = Clock()
@@ -216,22 +212,19 @@ def prune_blocks(
                 share=shares[layer], layer=layer, mesh=mesh,
             )  # fmt: skip
             if states is not None:
-                block = Unpruned(layer, host, params, known, prune_sites)
-                done = pass_through(block, states, settings, config, clock, recover)
+                done = pass_through(
+                    layer, host, params, known, prune_sites,
+                    states, settings, config, clock, recover,
+                )  # fmt: skip
             elif known is not None:
                 done = known
             else:
                 sums = {} if stats is None else stats.layer(layer)
                 done = FinishedLayer(*prune_sites(params=params, sums=sums, sites=SITES), sums)
                 clock.lap("select")
-            pruned = pruned_params(host, Changes(done.keep, done.changed))
+            pruned = pruned_params(host, done.keep, done.changed)
             yield PrunedBlock(layer, pruned, done, clock.take())
             bar.update()
-
-
-def block_sizes(config: ModelConfig) -> list[int]:
-    """Weights of each block that may be pruned."""
-    return [sum(math.prod(shape) for shape in kernel_shapes(config).values())] * config.n_layers
 
 
 def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> None:

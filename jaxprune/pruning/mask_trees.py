@@ -1,4 +1,4 @@
-"""Mask trees by their paths: what is none, or does not fit, is refused. And where leaves lie on devices."""
+"""Mask trees by their paths, with checks of their leaves; and the devices that leaves lie on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, check_equal
 from jaxprune.models import MaskTree, Params, named_leaves
 
 
@@ -59,7 +59,7 @@ def cut_by_xla(leaf: Array | np.ndarray) -> Array | np.ndarray:
 
 
 def named_masks(masks: MaskTree) -> dict[str, Any]:
-    """The masks by their paths; refuses arrays that are none, whose zeros and ones would pass for masks."""
+    """The masks by their paths; refuses arrays of other types, whose zeros and ones would pass for masks."""
     by_path = named_leaves("masks", masks)
     for path, mask in by_path.items():
         if mask.dtype != bool or mask.ndim not in (2, 3):
@@ -72,11 +72,4 @@ def named_masks(masks: MaskTree) -> dict[str, Any]:
 def check_same(masks: MaskTree, other: MaskTree) -> None:
     """Refuses two trees of different models, naming the first path that differs."""
     ours, theirs = ({p: m.shape for p, m in named_masks(tree).items()} for tree in (masks, other))
-    for path in [*ours, *theirs]:
-        shapes = (ours.get(path), theirs.get(path))
-        if shapes[0] != shapes[1]:
-            one, two = ("missing" if shape is None else shape for shape in shapes)
-            raise InputError(
-                f"masks: {path} is {one} in the first and {two} in the second; allowed: masks of "
-                "the same model"
-            )
+    check_equal("masks", ours, theirs, "masks of the same model")

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array
 
 from jaxprune.devices import compiled
 from jaxprune.errors import InputError
@@ -79,11 +79,7 @@ def keep(
         Array([[0, 1, 0, 1],
                [1, 0, 1, 0]], dtype=int32)
     """
-    return keep_by(Selection(sparsity, pattern, threshold, drop), scores)
-
-
-def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
-    """`keep` with its arguments as a record."""
+    how = Selection(sparsity, pattern, threshold, drop)
     for name, leaf in named_leaves("scores", scores).items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.kind not in "iu":
             raise InputError(f"scores: {name} is {leaf.dtype}; allowed: floats")
@@ -93,16 +89,13 @@ def keep_by(how: Selection, scores: ScoreTree) -> MaskTree:
             )
 
     def leaf_masks(path: Any, leaf: Array | np.ndarray) -> Any:
-        drop = Drop.of(how, path_name(path), leaf.shape[-2])
-        return placed(keep_leaf(cut_by_xla(leaf), drop), leaf)
+        dropped = Drop.of(how, path_name(path), leaf.shape[-2])
+        return placed(_keep_leaf(dropped, cut_by_xla(leaf)), leaf)
 
     return jax.tree_util.tree_map_with_path(leaf_masks, scores)
 
 
-@compiled
-def keep_leaf(scores: Float[Array, "*layers in out"], drop: Drop) -> Bool[Array, "*layers in out"]:
-    """`keep` for one kernel."""
-    return drop.keep(scores)
+_keep_leaf = compiled(Drop.keep)
 
 
 def intersect(masks: MaskTree, other: MaskTree) -> MaskTree:
@@ -206,7 +199,7 @@ def apply(params: Params, masks: MaskTree) -> Params:
 
 
 class FreezeState(NamedTuple):
-    """What `freeze` holds: a tree like the parameters, with the mask of each, or `optax.MaskedNode()` where none is."""
+    """The state of `freeze`: a tree like the parameters, with the mask of each, or `optax.MaskedNode()` without one."""
 
     keep: Any
 
@@ -254,16 +247,13 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
         return FreezeState(jax.tree_util.tree_map_with_path(leaf, params))
 
     def update(updates: Any, state: FreezeState, params: Params | None = None) -> Any:
-        del params
 
         def leaf(keep: Any, update: Array) -> Array:
             if isinstance(keep, optax.MaskedNode):
                 return update
             return jnp.where(keep, update, jnp.zeros((), update.dtype))
 
-        def is_none(node: Any) -> bool:
-            return isinstance(node, optax.MaskedNode)
-
+        is_none = lambda node: isinstance(node, optax.MaskedNode)  # noqa: E731
         return jax.tree.map(leaf, state.keep, updates, is_leaf=is_none), state
 
     return optax.GradientTransformation(init, update)
@@ -301,12 +291,11 @@ def _kept(masks: MaskTree) -> dict[str, np.ndarray]:
         path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
         for path, mask in named_masks(masks).items()
     }
-    layers = {path: len(count) for path, count in counts.items()}
-    first = next(iter(layers), None)
-    for path in layers:
-        if first is not None and layers[path] != layers[first]:
+    for path, count in counts.items():
+        first = next(iter(counts))
+        if len(count) != len(counts[first]):
             raise InputError(
-                f"masks: {path} has {layers[path]} layers and {first} has {layers[first]}"
+                f"masks: {path} has {len(count)} layers and {first} has {len(counts[first])}"
             )
     return counts
 

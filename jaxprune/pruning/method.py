@@ -1,4 +1,4 @@
-"""The record of a method that is more than a score: it may read any statistic, and may change weights."""
+"""The record of a method that does more than score weights: it may read any statistic, and may change weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pruned(NamedTuple):
 class Method(Measures):
     """A way to prune a kernel. A file in `methods/` that declares one as `METHOD` adds it everywhere.
 
-    What only scores weights is a `Criterion`.
+    A method that only scores weights is a `Criterion`.
 
     Attributes:
       name: value of `pruning.criterion`.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxprune.hf import Fingerprint, Model, ParameterSource, ShardWriter, stack_layers
-from jaxprune.pruning.block import Changes, pruned_params
+from jaxprune.pruning.block import pruned_params
 from jaxprune.pruning.digests import hash_changed, hash_masks
 from jaxprune.pruning.packed import PackedMasks
 
@@ -27,20 +27,18 @@ class Overlay:
       dense: where the parameters come from.
       masks: of all layers, by kernel path within a block.
       changed: what pruning gave new values; None where masks are all.
-      layers: how many there are.
     """
 
     dense: ParameterSource
     masks: PackedMasks
     changed: Changed | None
-    layers: int
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
-        """Of the dense model, the masks and the changed weights."""
+        """The fingerprint of the dense model, the masks and the changed weights together."""
         masks, changed = hashlib.sha256(), hashlib.sha256()
-        for layer in range(self.layers):
-            hash_masks(masks, self.masks.layer(layer))
+        for layer, keep in enumerate(self.masks.layers):
+            hash_masks(masks, keep)
             if self.changed is not None:
                 hash_changed(changed, self.changed(layer))
         digests = {"model": self.dense.fingerprint.digest, "masks": masks.hexdigest()}
@@ -54,7 +52,7 @@ class Overlay:
 
     def all(self) -> dict[str, Any]:
         """Every parameter, blocks stacked [L, …]."""
-        blocks = [self.block_of(i, self.block_share(i)) for i in range(self.layers)]
+        blocks = [self.block_of(i, self.block_share(i)) for i in range(len(self.masks.layers))]
         return {
             "embed": self.part("embed"),
             "blocks": stack_layers(blocks),
@@ -66,14 +64,14 @@ class Overlay:
         return self.dense.part(path)
 
     def block_share(self, layer: int) -> Any:
-        """Of the dense block."""
+        """The share of the dense block that this process reads."""
         return self.dense.block_share(layer)
 
     def block_of(self, layer: int, share: Any) -> dict[str, Any]:
         """The pruned block."""
-        changed = {} if self.changed is None else dict(self.changed(layer))
+        changed = {} if self.changed is None else self.changed(layer)
         keep = self.masks.layer(layer).unpack()
-        return pruned_params(self.dense.block_of(layer, share), Changes(keep, changed))
+        return pruned_params(self.dense.block_of(layer, share), keep, changed)
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """See `ParameterSource`."""
@@ -89,6 +87,5 @@ class Overlay:
 
 
 def overlaid(model: Model, masks: PackedMasks, changed: Changed | None = None) -> Model:
-    """The model with masks on, of its blocks by kernel path within one, and with changed weights."""
-    source = Overlay(model.source, masks, changed, model.config.n_layers)
-    return dataclasses.replace(model, source=source)
+    """The model with masks applied to the kernels of its blocks, and with changed weights."""
+    return dataclasses.replace(model, source=Overlay(model.source, masks, changed))

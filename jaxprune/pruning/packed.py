@@ -50,11 +50,11 @@ class PackedMasks:
 
     @property
     def layers(self) -> list[PackedMasks]:
-        """Those of each block, of the masks of all."""
+        """The masks of each block, out of those of all."""
         return [self.layer(i) for i in range(next(iter(self.shapes.values()))[0])]
 
     def layer(self, layer: int) -> PackedMasks:
-        """Those of one block, of the masks of all."""
+        """The masks of one block, out of those of all."""
         return PackedMasks(
             {path: bits[layer] for path, bits in self.bits.items()},
             {path: shape[1:] for path, shape in self.shapes.items()},
@@ -79,7 +79,7 @@ class PackedMasks:
 
     @classmethod
     def from_records(cls, records: Mapping[str, Mapping[str, Any]]) -> PackedMasks:
-        """What `to_records` made.
+        """The masks that `to_records` made records of.
 
         Raises:
           KeyError: a record that lacks a part.
@@ -95,7 +95,7 @@ class PackedMasks:
 
     @classmethod
     def from_tree(cls, tree: Mapping[str, Any]) -> PackedMasks:
-        """What `to_tree` made."""
+        """The masks that `to_tree` made a tree of."""
         is_record = lambda _, node: BITS in node  # noqa: E731
         return cls.from_records(flatten_dict(tree["blocks"], is_leaf=is_record, sep="/"))
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from jaxprune.models import SITES
-from jaxprune.passes import INPUT, OUTPUT, Segment
+from jaxprune.passes import INPUT, OUTPUT, WHOLE_BLOCK, Segment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,15 +36,11 @@ def _measured(start: int, stop: int, *, advance: bool) -> Segment:
     return Segment(start=start, stop=stop, collect=True, advance=advance)
 
 
-def _forward(start: int) -> Segment:
-    return Segment(start=start, stop=OUTPUT, collect=False, advance=True)
-
-
 _ALL = (
     Propagation(
         "block",
         "outputs of pruned blocks, as in the paper (two passes)",
-        (Step(_measured(INPUT, len(SITES), advance=False), SITES), Step(_forward(INPUT))),
+        (Step(_measured(INPUT, len(SITES), advance=False), SITES), Step(WHOLE_BLOCK)),
     ),
     Propagation(
         "dense",
@@ -59,7 +55,7 @@ _ALL = (
                 Step(_measured(position, position + 1, advance=True), (site,))
                 for position, site in enumerate(SITES)
             ),
-            Step(_forward(len(SITES))),
+            Step(dataclasses.replace(WHOLE_BLOCK, start=len(SITES))),
         ),
     ),
 )

@@ -18,7 +18,7 @@ from jaxprune.passes import WHOLE_BLOCK, CalibrationStates, Context, run_segment
 
 @dataclasses.dataclass(frozen=True)
 class PrunedAndDense:
-    """What may be known when a block is recovered, of this process's share of the samples.
+    """A pruned block, its inputs and the outputs of the dense block, for this process's share of the samples.
 
     Attributes:
       layer: index of the block.
@@ -26,7 +26,7 @@ class PrunedAndDense:
       keep: kernel path → bool [in, out], True = kept; weights that are not kept stay 0 whatever is returned.
       inputs: of the block, a [B, T, D] each micro-batch, with pruned blocks below it as `propagate` has them.
       targets: outputs of the dense block for them, on the host.
-      contexts: of the micro-batches; `valid` [B, T] tells real tokens from pads.
+      contexts: of the micro-batches; `valid` [B, T] is True at real tokens, False at pads.
       run: (params, input, context) → output [B, T, D], each device on its own rows.
     """
 
@@ -52,20 +52,10 @@ def runner(
     return lambda params, state, context: run((params, kind), state, context)[0]
 
 
-def dense_outputs(
-    params: BlockParams, states: CalibrationStates, config: ModelConfig, layer: int
-) -> list[Float[np.ndarray, "B T D"]]:
-    """Outputs of a block for the states, a micro-batch each, on the host; the states stay its inputs."""
-    outputs: list[np.ndarray] = []
-    run = runner(states, config, layer)
-    states.run(lambda state, context: (None, run(params, state, context)), outputs.append)
-    return outputs
-
-
 def recovered(
     recover: Recover, block: PrunedAndDense, stored: BlockParams
 ) -> dict[str, np.ndarray]:
-    """What recovery changes, in the dtypes of the stored block, dropped weights +0.
+    """The parameters that recovery changes, in the dtypes of the stored block, dropped weights +0.
 
     Raises:
       InputError: a path that the block has not, another shape, or a value that is not finite.

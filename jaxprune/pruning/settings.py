@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from jaxprune.calibration import COMBINATIONS, COMPAT, SEED, SUM
 from jaxprune.errors import InputError
 from jaxprune.passes import DTYPE
-from jaxprune.pruning.allocations import (
-    ALLOCATIONS,
-    UNIFORM,
-    Allocation,
-    allocation_of,
-    layer_shares,
-)
+from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
 from jaxprune.pruning.drop import DROP, PATTERN, THRESHOLD, Selection, group_sizes
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.schema import check, choice, config_record, fields_of, is_number, rule
+from jaxprune.schema import check, choice, config_record, is_number, rule
 
 # The sparsity of the authors' example scripts.
 DEFAULT_SPARSITY = 0.3
@@ -55,9 +49,6 @@ class PruningFields:
         "how sparsity is spread over the blocks: "
         + ", ".join(f"`{a.name}`, {a.meaning}" for a in ALLOCATIONS.values()),
     )
-
-
-FIELDS = fields_of(PruningFields)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,7 +88,7 @@ class Settings(Selection):
     method: Method | Criterion = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check("pattern", self.pattern, FIELDS["pattern"])
+        check("pattern", self.pattern, PATTERN)
         groups = group_sizes(self.pattern)
         if self.sparsity is None and groups is None:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
@@ -108,10 +99,11 @@ class Settings(Selection):
             raise InputError(
                 f"allocation: got {chosen.name!r}; allowed: {UNIFORM.name}, with pattern {self.pattern}"
             )
-        combine = choice(COMBINATIONS, SUM.name)
-        others = {"compat": COMPAT, "seed": SEED, "dtype": DTYPE, "combine": combine}
-        for name in ("propagate", *others):
-            check(name, getattr(self, name), {**FIELDS, **others}[name])
+        rules = {"propagate": choice(PROPAGATIONS, "block")}
+        rules |= {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
+        rules["combine"] = choice(COMBINATIONS, SUM.name)
+        for name, field in rules.items():
+            check(name, getattr(self, name), field)
 
     @property
     def implied_sparsity(self) -> float:
@@ -123,10 +115,6 @@ class Settings(Selection):
     def needs_statistics(self) -> bool:
         """Whether the result depends on a calibration set."""
         return bool(self.method.needs)
-
-    def shares(self, sizes: Sequence[int]) -> list[float]:
-        """The share of each block to drop; see `layer_shares`."""
-        return layer_shares(allocation_of(self.allocation), sizes, self.implied_sparsity)
 
     def check_roles(self, roles: Collection[str]) -> None:
         """InputError where the calibration set lacks what the criterion compares, or is ambiguous."""

@@ -1,11 +1,11 @@
-"""Counts and seconds of all blocks → what report.json says of sparsity, tokens and time."""
+"""Counts and seconds of all blocks → sparsity, tokens and time for report.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Of a block, as `PrunedBlock.seconds` has them.
+# The stages of a block, as in `PrunedBlock.seconds`.
 STAGES = ("read", "statistics", "select", "forward", "recover")
 
 

@@ -19,8 +19,8 @@ from flax.traverse_util import flatten_dict
 from device_jobs import parameters
 from jaxprune.models import ModelConfig
 from jaxprune.models.families.xglm import FAMILY
-from jaxprune.pruning.block import Seen, drop_weights, prune_compiled
-from jaxprune.pruning.criterion import key_of_seed
+from jaxprune.pruning.block import drop_weights, prune_compiled
+from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
@@ -42,12 +42,13 @@ def passes(mesh):
         texts[str(step.segment)] = lowered.compile().as_text()
     flat = flatten_dict(params, sep="/")
     kernels = {path: flat[path] for path in FAMILY.sites}
-    ones = {site: np.ones(kernels[path].shape[0], np.float32) for path, site in FAMILY.sites.items()}
-    settings = Settings()
+    settings, key, inputs = Settings(), key_of_seed(0), {}
+    for path, kernel in kernels.items():
+        norms = {"demonstrations": np.ones(kernel.shape[0], np.float32)}
+        inputs[path] = Inputs(norms, path, np.int32(0), key, settings.compat)
     drops = {path: Drop.of(settings, path, kernel.shape[0]) for path, kernel in kernels.items()}
-    given = (kernels, Seen({"demonstrations": ones}, {}), drops, key_of_seed(0), np.int32(0))
-    how = dict(method=settings.method, reads=tuple(FAMILY.sites.items()), compat="corrected", mesh=mesh)
-    selected = prune_compiled.lower(*given, **how).compile()
+    given = (kernels, inputs, drops)
+    selected = prune_compiled.lower(*given, method=settings.method, mesh=mesh).compile()
     texts["select"] = selected.as_text()
     keep = {path: one.keep for path, one in jax.device_get(selected(*given)).items()}
     keep = jax.device_put(keep, {path: kernel.sharding for path, kernel in kernels.items()})

@@ -158,13 +158,13 @@ def test_a_block_in_steps_is_the_block_in_one(micro_batches):
             start=position, stop=position + 1, collect=position + 1 < OUTPUT, advance=True
         )
         _, results = run((model, None, ready), segment)
-        for number, result in enumerate(results):
-            by_site.setdefault(number, {}).update(result)
+        for number, (values, _) in enumerate(results):
+            by_site.setdefault(number, {}).update(values)
     assert list(by_site[0]) == list(SITES)
     for number, state in enumerate(ready.states):
         np.testing.assert_allclose(state, whole.states[number], rtol=1e-5, atol=1e-5)
         for site in SITES:
-            one, two = (found[number][site]["squares"] for found in (by_site, sums))
+            one, two = by_site[number][site]["squares"], sums[number][0][site]["squares"]
             np.testing.assert_allclose(one, two, rtol=1e-4)
 
 
@@ -173,13 +173,13 @@ def test_what_is_not_wanted_is_not_returned(micro_batches):
     ready, sums = run(
         micro_batches, Segment(start=INPUT, stop=len(SITES), collect=True, advance=False)
     )
-    assert all(set(result) == set(SITES) for result in sums)
+    assert all(set(values) == set(SITES) for values, _ in sums)
     for state, old in zip(ready.states, before, strict=True):  # still the block's input
         np.testing.assert_array_equal(state, old)
     advanced, none = run(
         micro_batches, Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
     )
-    assert none == [{}] * 3
+    assert none == [({}, {})] * 3
     assert not np.allclose(advanced.states[0], before[0])
 
 

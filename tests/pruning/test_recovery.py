@@ -8,6 +8,7 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import jaxprune as jp
+from jaxprune.passes import CalibrationStates
 from jaxprune.pruning import overlaid, steps
 from jaxprune.pruning.packed import PackedMasks
 
@@ -91,9 +92,11 @@ def test_it_costs_nothing_unasked(job, monkeypatch):
     """No pass more: statistics and forward of each block, but for the forward of the last."""
     passes, real = [], steps.run_and_measure
     monkeypatch.setattr(steps, "run_and_measure", lambda *a: passes.append(a[2]) or real(*a))
-    monkeypatch.setattr(steps, "dense_outputs", None)
+    runs, run = [], CalibrationStates.run
+    monkeypatch.setattr(CalibrationStates, "run", lambda *a: runs.append(a) or run(*a))
     prune(job, "block")
     assert [one.collect for one in passes] == [True, False] * 3 + [True]
+    assert len(runs) == 1 + len(passes)  # one is of the embedding
 
 
 @pytest.mark.parametrize(

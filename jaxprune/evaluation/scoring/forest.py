@@ -18,13 +18,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Int32
 
 # The shortest row. Attention over a row costs its square, a sequence cut off from its siblings
 # costs their common prefix again: at this length both are small.
 MIN_LENGTH = 256
 
-_ARRAYS = ("tokens", "positions", "ends", "parents", "is_scored")
+_ARRAYS = ("tokens", "positions", "ends")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,25 +35,23 @@ class Forest:
       tokens: [R, T] int32, zeros behind the last tree.
       positions: [R, T] int32, the depth of each token: its place in its sequences.
       ends: [R, T] int32, where the subtree of each token ends; pads see and are seen by themselves.
-      parents: [R, T] int32, place of the token before; -1 for first tokens and pads.
-      is_scored: [R, T] bool, tokens whose log-probability is asked for.
       sequences: [S] which sequences stand here.
-      rows: [S] int32, the row of each.
-      paths: of each, the places of its tokens, int32 [length].
+      starts: [S] the first token of each that is scored.
+      rows: [S] the row of each.
+      paths: [S] the places of its tokens, int32 [length].
     """
 
     tokens: Int32[np.ndarray, "R T"]
     positions: Int32[np.ndarray, "R T"]
     ends: Int32[np.ndarray, "R T"]
-    parents: Int32[np.ndarray, "R T"]
-    is_scored: Bool[np.ndarray, "R T"]
     sequences: list[int]
+    starts: list[int]
     rows: list[int]
     paths: list[Int32[np.ndarray, " _"]]
 
     @property
     def seen(self) -> int:
-        """How many places of a row the model sees, the first ones."""
+        """The number of places of a row that the model sees: all but the last."""
         return self.tokens.shape[1] - 1
 
     def cut(self, start: int, stop: int) -> Forest:
@@ -63,6 +61,7 @@ class Forest:
         return Forest(
             **arrays,
             sequences=[self.sequences[i] for i in inside],
+            starts=[self.starts[i] for i in inside],
             rows=[self.rows[i] - start for i in inside],
             paths=[self.paths[i] for i in inside],
         )
@@ -75,8 +74,7 @@ def pack_forests(
 
     Args:
       sequences: token ids of each, at least one.
-      starts: the first token of each whose log-probability is asked for; 1 by default, as the first
-        token has none.
+      starts: the first token of each that is scored; 1 by default, as the first token has no log-probability.
     """
     seen = np.array([len(sequence) - 1 for sequence in sequences])
     widths = MIN_LENGTH * 2 ** np.ceil(np.log2(np.maximum(seen / MIN_LENGTH, 1))).astype(int)
@@ -98,12 +96,13 @@ def _pack(
             packed.append(row)
             row = _Row(width)
         rows.append(len(packed))
-        paths.append(row.add(sequences[s], starts[s]))
+        paths.append(row.add(sequences[s]))
     packed.append(row)
     arrays: dict[str, Any] = {
         name: np.stack([getattr(row, name) for row in packed]) for name in _ARRAYS
     }
-    return Forest(**arrays, sequences=order, rows=rows, paths=paths)
+    first = [starts[s] for s in order]
+    return Forest(**arrays, sequences=order, starts=first, rows=rows, paths=paths)
 
 
 class _Row:
@@ -113,8 +112,6 @@ class _Row:
         self.tokens = np.zeros(width, np.int32)
         self.positions = np.zeros(width, np.int32)
         self.ends = np.arange(1, width + 1, dtype=np.int32)
-        self.parents = np.full(width, -1, np.int32)
-        self.is_scored = np.zeros(width, bool)
         self._last: np.ndarray = np.zeros(0, np.int32)
         self._used = 0
 
@@ -127,15 +124,13 @@ class _Row:
     def fits(self, sequence: Sequence[int]) -> bool:
         return self._used + len(sequence) - self._shared(sequence) <= len(self.tokens)
 
-    def add(self, sequence: Sequence[int], start: int) -> np.ndarray:
+    def add(self, sequence: Sequence[int]) -> np.ndarray:
         """Appends what the last sequence does not share; the places of all tokens."""
         shared, size = self._shared(sequence), len(sequence)
         begin, end = self._used, self._used + size - shared
         path = np.concatenate([self._last[:shared], np.arange(begin, end, dtype=np.int32)])
         self.tokens[begin:end] = sequence[shared:]
         self.positions[begin:end] = np.arange(shared, size)
-        self.parents[begin:end] = np.concatenate([[-1], path])[shared:size]
         self.ends[path] = end  # grows as long as descendants come
-        self.is_scored[path[start:]] = True
         self._last, self._used = path, end
         return path

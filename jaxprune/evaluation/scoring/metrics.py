@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.scoring.scores import (
     Difference,
     LanguageAccuracy,
@@ -24,9 +23,6 @@ from jaxprune.evaluation.scoring.scores import (
     TaskMetrics,
     check_scores,
 )
-
-if TYPE_CHECKING:
-    from scipy.stats._result_classes import BinomTestResult
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -42,8 +38,8 @@ _NEARLY_ALL = 0.9
 def weighted_f1(predictions: Int[np.ndarray, " R"], labels: Int[np.ndarray, " R"]) -> float:
     """Mean of the F1 of every label, weighted by how many rows have it.
 
-    F1 = 2 TP / (rows that have the label + rows that are given it), and 0 where a label is never
-    met; scikit-learn calls this average="weighted", zero_division=0.
+    F1 = 2 TP / (rows with the label + rows predicted to have it), and 0 where a label never
+    occurs; scikit-learn calls this average="weighted", zero_division=0.
     """
     size = int(max(predictions.max(), labels.max())) + 1
     given, support = np.bincount(predictions, minlength=size), np.bincount(labels, minlength=size)
@@ -68,17 +64,7 @@ def rankc(
         (Betswish/Cross-Lingual-Consistency) do. "official" ranks the least likely one first, as
         evaluate_consistency.py of hwichan0720/pruning_for_multilinguality does by an ascending argsort. Of
         equal scores the lower index comes first in both.
-
-    Raises:
-      InputError: another kind, or shapes that differ.
     """
-    if kind not in RANKC_KINDS:
-        raise refusal("kind", kind, ", ".join(RANKC_KINDS))
-    if scores_a.shape != scores_b.shape:
-        raise InputError(
-            f"RankC: scores are {list(scores_a.shape)} and {list(scores_b.shape)}; expected the "
-            "same rows and options"
-        )
     sign = -1 if kind == "corrected" else 1
     # an option is among the first j of both from the worse of its two ranks on
     worse = np.maximum(_ranks(sign * scores_a), _ranks(sign * scores_b))
@@ -94,32 +80,26 @@ def _ranks(keys: Float[np.ndarray, "R C"]) -> Int[np.ndarray, "R C"]:
     return np.argsort(np.argsort(keys, axis=1, kind="stable"), axis=1)
 
 
-def wilson_interval(right: int, rows: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson_interval(right: int, rows: int) -> tuple[float, float]:
     """Wilson's score interval of an accuracy of right/rows, rows > 0.
 
     It needs no resampling and no seed, stays within [0, 1] and keeps its width at accuracies of 0
     and 1, where bootstrap percentiles have none (Brown, Cai and DasGupta 2001).
     """
-    interval = _binomial(right, rows).proportion_ci(confidence, method="wilson")
+    interval = _binomial(right, rows).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def _binomial(successes: int, trials: int) -> BinomTestResult:
-    """So many successes of trials > 0, tested against 1/2, exact and two-sided."""
-    from scipy.stats import (
-        binomtest,  # its import takes a second, which only figures have to wait for
-    )
+def _binomial(successes: int, trials: int) -> Any:
+    """The exact, two-sided test of so many successes in trials > 0 against 1/2, as scipy returns it."""
+    # takes a second, which only figures have to wait for
+    from scipy.stats import binomtest
 
     return binomtest(successes, trials)
 
 
 def paired_bootstrap(
-    a: Shaped[np.ndarray, " R"],
-    b: Shaped[np.ndarray, " R"],
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
+    a: Shaped[np.ndarray, " R"], b: Shaped[np.ndarray, " R"], *, seed: int = 0
 ) -> Difference:
     """Paired bootstrap over rows of mean(b) - mean(a).
 
@@ -139,7 +119,7 @@ def paired_bootstrap(
     values, counts = np.unique(paired, return_counts=True)
     rng, rows = np.random.default_rng(seed), len(paired)
     at_once = max(1, _DRAWN_AT_ONCE // len(values))
-    sizes = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
+    sizes = [min(at_once, RESAMPLES - start) for start in range(0, RESAMPLES, at_once)]
     if len(values) > _NEARLY_ALL * rows:
         ordered = np.sort(paired)  # so that nothing depends on the order of the rows
         sums = [ordered[rng.integers(0, rows, (size, rows))].sum(axis=1) for size in sizes]
@@ -149,18 +129,16 @@ def paired_bootstrap(
     difference = float(values @ counts) / rows
     # a resample exactly as far counts, whatever its rounding
     as_far = np.abs(means - difference) >= abs(difference) - 1e-12
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    p = (1 + int(as_far.sum())) / (1 + resamples)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    p = (1 + int(as_far.sum())) / (1 + RESAMPLES)
     return Difference(difference, float(low), float(high), p)
 
 
-def ratio_interval(
-    a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE
-) -> tuple[float, float] | None:
+def ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None:
     """Interval of the ratio of two perplexities, B's over A's, of the same text in windows of one length.
 
-    The logarithm of the ratio is the mean over windows of what A's mean log-probability is above B's: Student's t of
-    these paired differences. It says how much the ratio would vary with other text of the kind.
+    The logarithm of the ratio is the mean over windows of A's mean log-probability minus B's; its interval is that of
+    Student's t for paired differences. It says how much the ratio would vary with other text of the kind.
 
     Args:
       a, b: mean log-probability of each window, the same windows in both.
@@ -173,7 +151,7 @@ def ratio_interval(
         return None
     from scipy.special import stdtrit
 
-    reach = stdtrit(len(differences) - 1, (1 + confidence) / 2) * differences.std(ddof=1)
+    reach = stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2) * differences.std(ddof=1)
     reach /= len(differences) ** 0.5
     low, high = np.exp(np.clip(differences.mean() + np.array([-reach, reach]), -700, 700))
     return float(low), float(high)
@@ -235,19 +213,15 @@ def task_metrics(by_language: Mapping[str, Scored], *, parallel: bool = True) ->
         if parallel and english is not None and code != "en" and _same_rows(scored, english):
             by_kind = {kind: rankc(english.scores, scored.scores, kind) for kind in RANKC_KINDS}
             figures[code] = dataclasses.replace(figures[code], rankc=RankC(**by_kind))
-    return _summarised(figures)
-
-
-def _summarised(figures: Mapping[str, LanguageMetrics]) -> TaskMetrics:
     accuracies = {code: figure.accuracy for code, figure in figures.items()}
     others = {code: value for code, value in accuracies.items() if code != "en"}
     worst = min(accuracies, key=lambda code: accuracies[code])
-    english = accuracies.get("en")
-    gaps = {} if english is None else {code: english - value for code, value in others.items()}
     return TaskMetrics(
         languages=figures,
         worst=LanguageAccuracy(worst, accuracies[worst]),
-        gap_to_english=gaps,
+        gap_to_english={
+            code: accuracies["en"] - value for code, value in others.items() if "en" in accuracies
+        },
         mean=math.fsum(accuracies.values()) / len(accuracies),
         mean_non_english=math.fsum(others.values()) / len(others) if others else None,
     )

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.evaluation.tasks import PROTOCOLS, Option, Question
+from jaxprune.evaluation.tasks import PROTOCOLS, Question
 from jaxprune.hf import Model
 
 if TYPE_CHECKING:
@@ -49,10 +49,15 @@ def encode_questions(
 ) -> Encoded:
     """The options of all questions, one after the other; arguments and errors as of `question_scores`."""
     options = [option for question in questions for option in question.options]
-    sequences, starts = encode(model.tokenizer, options, protocol)
+    if PROTOCOLS[protocol].after_context:
+        encoded = encode_pairs(model.tokenizer, [(o.context, o.continuation) for o in options])
+    else:
+        texts = [option.context + option.continuation for option in options]
+        tokens = model.tokenizer(texts, verbose=False)["input_ids"]
+        encoded = Encoded(tokens, [1] * len(texts))
     columns = len(questions[0].options)
     limit = model.config.max_positions
-    for place, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
+    for place, (sequence, start) in enumerate(zip(*encoded, strict=True)):
         where = f"{name}: row {questions[place // columns].row} option {place % columns}"
         if len(sequence) <= start:
             raise InputError(
@@ -63,7 +68,7 @@ def encode_questions(
             raise InputError(
                 f"{where} has {len(sequence)} tokens; allowed: {limit}, the model's positions"
             )
-    return Encoded(sequences, starts)
+    return encoded
 
 
 def option_scores(
@@ -76,14 +81,6 @@ def option_scores(
     return scores.reshape(*sums.shape[:-1], -1, columns)
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, options: Sequence[Option], protocol: str) -> Encoded:
-    """Token ids of the options, all in one call of the tokenizer, and where scoring begins."""
-    if PROTOCOLS[protocol].after_context:
-        return encode_pairs(tokenizer, [(o.context, o.continuation) for o in options])
-    texts = [option.context + option.continuation for option in options]
-    return Encoded(tokenizer(texts, verbose=False)["input_ids"], [1] * len(texts))
-
-
 def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]]) -> Encoded:
     """(context, continuation) as lm-evaluation-harness 0.4.13 tokenises them for a causal model.
 
@@ -91,26 +88,21 @@ def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, 
     split where the context alone would end. In place of an empty context stands the tokenizer's BOS, or EOS
     where it has none, and the continuation is tokenised without special tokens.
     """
-    given = [pair for pair in pairs if pair[0].strip()]
-    alone = [context + continuation for context, continuation in pairs if not context.strip()]
-    whole, contexts, bare = [], [], []
+    texts = [context + continuation for context, continuation in pairs]
+    given = [i for i, (context, _) in enumerate(pairs) if context.strip()]
+    alone = [i for i, (context, _) in enumerate(pairs) if not context.strip()]
+    sequences: list[list[int]] = [[] for _ in pairs]
+    starts = [1] * len(pairs)
     if given:
-        texts = [context + continuation for context, continuation in given]
-        texts += [context.rstrip() for context, _ in given]
-        tokens = tokenizer(texts, verbose=False)["input_ids"]
-        whole, contexts = tokens[: len(given)], tokens[len(given) :]
+        whole = [texts[i] for i in given] + [pairs[i][0].rstrip() for i in given]
+        tokens, count = tokenizer(whole, verbose=False)["input_ids"], len(given)
+        for i, sequence, context in zip(given, tokens[:count], tokens[count:], strict=True):
+            sequences[i], starts[i] = sequence, len(context)
     if alone:
-        bare = tokenizer(alone, add_special_tokens=False, verbose=False)["input_ids"]
-    both, plain = iter(zip(whole, contexts, strict=True)), iter(bare)
-    sequences, starts = [], []
-    for context, _ in pairs:
-        if context.strip():
-            sequence, prefix = next(both)
-            sequences.append(sequence)
-            starts.append(len(prefix))
-        else:
-            sequences.append(_after_prefix(tokenizer, next(plain)))
-            starts.append(1)
+        bare = [texts[i] for i in alone]
+        tokens = tokenizer(bare, add_special_tokens=False, verbose=False)["input_ids"]
+        for i, sequence in zip(alone, tokens, strict=True):
+            sequences[i] = _after_prefix(tokenizer, sequence)
     return Encoded(sequences, starts)
 
 

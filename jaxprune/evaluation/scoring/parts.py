@@ -22,7 +22,7 @@ RESIDENT_ON_CPU = 64 << 20
 
 
 class Parts:
-    """Blocks and slices of the vocabulary, of which several processes each read a share.
+    """Blocks and slices of the vocabulary; several processes each read a share of each.
 
     So all processes must take the same ones in the same order.
 
@@ -39,7 +39,8 @@ class Parts:
         self._mesh = mesh
         self._resident = fits(model, dtype, mesh) if resident is None else resident
         self._ids = slices(model.config)
-        self._held: dict[int, Any] = {}
+        self._held_blocks: dict[int, BlockParams] = {}
+        self._held_slices: dict[int, VocabularySlice] = {}
         self.norm: HeadParams = to_device({"norm": model.source.part("head/norm")}, dtype, mesh)
 
     def __len__(self) -> int:
@@ -51,50 +52,42 @@ class Parts:
         def read(layers: range) -> Iterator[BlockParams]:
             return (params for _, params in blocks(self._model, self._dtype, self._mesh, layers))
 
-        return self._on_devices(read, layers)
+        return self._on_devices(read, layers, self._held_blocks)
 
     def vocabulary(self) -> Iterator[VocabularySlice]:
         """The head's table in slices, each as (its first token id, rows [SLICE, D])."""
-        layers = self._model.config.n_layers  # what follows them is numbered on
         read = functools.partial(prefetch, self._read_slice, self._finish_slice)
-        return self._on_devices(read, range(layers, len(self)))
+        return self._on_devices(read, range(len(self._ids)), self._held_slices)
 
     def read_along(self) -> None:
-        """Reads all parts for a pass in which this process has no rows, as others need its share of them."""
+        """Reads all parts for a pass in which this process has no rows: the others need its share of them."""
         layers = range(self._model.config.n_layers)
         for _ in itertools.chain(self.blocks(layers), self.vocabulary()):
             pass
 
-    def _slice(self, number: int) -> range:
-        return self._ids[number - self._model.config.n_layers]
-
-    def _tokens(self, number: int) -> range:
-        """The ids of a slice without those that fill up the last one."""
-        ids = self._slice(number)
-        return ids[: self._model.config.vocab_size - ids.start]
-
     def _read_slice(self, number: int) -> np.ndarray:
-        ids = self._tokens(number)
+        ids = self._ids[number]
         share = hosts.share(len(ids))
         return self._model.source.head_rows(np.array(ids[share.start : share.stop]))
 
     def _finish_slice(self, number: int, share: np.ndarray) -> VocabularySlice:
-        ids = self._slice(number)
-        table = hosts.gather_shares(share, len(self._tokens(number)))
-        table = converted(table, self._dtype)
-        missing = len(ids) - len(table)
+        ids = self._ids[number]
+        table = converted(hosts.gather_shares(share, len(ids)), self._dtype)
+        missing = len(self._ids[0]) - len(ids)
         filled = np.pad(table, ((0, missing), (0, 0))) if missing else table
         return jax.device_put((np.int32(ids.start), filled), replicated(self._mesh))
 
-    def _on_devices(self, read: Callable[[range], Iterator[Any]], numbers: range) -> Iterator[Any]:
+    def _on_devices(
+        self, read: Callable[[range], Iterator[Any]], numbers: range, held: dict[int, Any]
+    ) -> Iterator[Any]:
         """Parts on the devices: held since they were read first, or read ahead one by one."""
         if not self._resident:
             yield from read(numbers)
             return
         for number in numbers:
-            if number not in self._held:
-                [self._held[number]] = read(range(number, number + 1))
-            yield self._held[number]
+            if number not in held:
+                [held[number]] = read(range(number, number + 1))
+            yield held[number]
 
 
 def fits(model: Model, dtype: str, mesh: Mesh) -> bool:

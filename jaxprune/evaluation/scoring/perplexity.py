@@ -26,8 +26,8 @@ class Perplexity:
 
     Attributes:
       perplexity: exp of minus the mean log-probability.
-      tokens: that have a prediction, over which the mean is taken.
-      windows: how many the text was cut into; 0 in a metrics.json that does not say it.
+      tokens: number of tokens with a prediction, over which the mean is taken.
+      windows: how many the text was cut into; 0 in a metrics.json without that number.
       by_window: mean log-probability of each, in order; all have as many tokens. Empty in older files.
     """
 
@@ -42,8 +42,8 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
 
     A window has WINDOW tokens, or as many as the model has positions if these are fewer; its first token
     has no prediction. Where the tokenizer puts a BOS in front of the text, each window begins with one, as models
-    such as Gemma have met no text without. What is left over behind the last whole window does not count, unless it
-    is all that there is.
+    such as Gemma were trained on no text without it. Tokens after the last whole window do not count, unless there
+    is no whole window.
 
     Args:
       name: on the progress bar and in messages.
@@ -82,8 +82,7 @@ def texts(
     Args:
       data: a folder of `<language>.txt`, whose lines are joined by line breaks; a folder or pattern of
         .jsonl or .csv files, whose field `text` is joined without anything between; or "nano", 1,000
-        held-out sentences in the form of what the bundled models have read,
-        "French: le chat dort</s>".
+        held-out sentences in the form of the bundled models' training text, "French: le chat dort</s>".
       languages: all that there are by default, English first.
       first: how many lines or rows, the first ones; all by default.
       lines: the first and the last line or row, from 0, as "300-499", in place of `first`.

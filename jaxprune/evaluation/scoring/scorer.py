@@ -17,28 +17,14 @@ from jax.sharding import Mesh
 from jaxtyping import Bool, Float
 
 from jaxprune.calibration import check_tokens
-from jaxprune.devices import given_mesh, hosts, replicated
+from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.forest import Forest, pack_forests
 from jaxprune.evaluation.scoring.parts import Parts
-from jaxprune.evaluation.scoring.vocabulary import (
-    Predictions,
-    RunningSoftmax,
-    predictions,
-    run_slice,
-    start_softmax,
-)
+from jaxprune.evaluation.scoring.vocabulary import finish, predictions, run_slice, start_softmax
 from jaxprune.hf import Model
 from jaxprune.models import Tree, layer_kind
-from jaxprune.passes import (
-    WHOLE_BLOCK,
-    Context,
-    MicroBatches,
-    converted,
-    embed,
-    run_segment,
-    to_device,
-)
+from jaxprune.passes import WHOLE_BLOCK, Context, MicroBatches, embed, run_segment, to_device
 from jaxprune.progress import progress_bar
 
 # Tokens that one device takes at a time: enough to fill its products.
@@ -48,7 +34,7 @@ PASS_BYTES = 1 << 30
 
 
 class TokenScores(NamedTuple):
-    """The log-probabilities of those tokens of a sequence that were asked for.
+    """The log-probabilities of the scored tokens of a sequence.
 
     Attributes:
       log_probabilities: [n] float32, natural logarithms.
@@ -122,8 +108,8 @@ class Scorer:
         with progress_bar(name, steps, tokens, self.progress, unit="steps") as bar:
             for forest in passes:
                 micro_batches = self.embed(forest)
-                self.run_blocks(micro_batches, on_step=bar.update)
-                scores = self.score_tokens(micro_batches, forest, on_step=bar.update)
+                self.run_blocks(micro_batches, range(self._config.n_layers), bar.update)
+                scores = self.score_tokens(micro_batches, forest, bar.update)
                 for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
                     places = path[starts[s] :]
                     results[s] = TokenScores(*(array[row, places] for array in scores))
@@ -156,16 +142,10 @@ class Scorer:
         return micro_batches
 
     def run_blocks(
-        self,
-        micro_batches: MicroBatches,
-        start: int = 0,
-        stop: int | None = None,
-        on_step: Callable[[], None] = lambda: None,
+        self, micro_batches: MicroBatches, layers: range, on_step: Callable[[], None]
     ) -> None:
-        """Takes the states through blocks start…stop-1, by default all; `on_step` is called after each."""
+        """Takes the states through some blocks; `on_step` is called after each."""
         config = self._config
-        stop = config.n_layers if stop is None else stop
-        layers = range(start, stop)
         for i, params in zip(layers, self._parts.blocks(layers), strict=True):
             layer = (params, layer_kind(config, i))
             step = functools.partial(
@@ -175,10 +155,7 @@ class Scorer:
             on_step()
 
     def score_tokens(
-        self,
-        micro_batches: MicroBatches,
-        forest: Forest,
-        on_step: Callable[[], None] = lambda: None,
+        self, micro_batches: MicroBatches, forest: Forest, on_step: Callable[[], None]
     ) -> tuple[Float[np.ndarray, "R T"], Bool[np.ndarray, "R T"]]:
         """(log-probability, is argmax) of the scored tokens, from the last block's output.
 
@@ -192,18 +169,21 @@ class Scorer:
         micro_batches.states = [
             (state, *cut) for state, cut in zip(micro_batches.states, cuts, strict=True)
         ]
-        table = converted(self.model.source.head_rows(ids), self.dtype)
-        table = _filled(table, config.vocab_size)
-        head = (self._parts.norm, jax.device_put(table, replicated(mesh)))
-        step = functools.partial(start_softmax, head, config=config, mesh=mesh)
+        table = _filled(self.model.source.head_rows(ids), config.vocab_size)
+        head = (self._parts.norm, to_device(table, self.dtype, mesh))
         results: list[np.ndarray] = []
-        micro_batches.run(step, results.append)
+        micro_batches.run(
+            lambda state, _: start_softmax(head, state, config=config, mesh=mesh), results.append
+        )
         logits = np.concatenate(results)[: len(forest.tokens)]
 
+        def step(params: Any, state: Any, _: Context) -> tuple[Any, None]:
+            return run_slice(params, state, config=config, mesh=mesh), None
+
         for params in self._parts.vocabulary():
-            micro_batches.run(functools.partial(run_slice, params, config=config, mesh=mesh))
+            micro_batches.run(functools.partial(step, params))
             on_step()
-        return _scores(forest, needed, logits, micro_batches.states)
+        return finish(forest, needed, logits, micro_batches.states)
 
     def _rows(self, forest: Forest) -> int:
         return rows_per_device(len(forest.tokens), max(1, self._tokens // forest.seen))
@@ -271,16 +251,3 @@ def _filled(table: Float[np.ndarray, "N D"], vocab_size: int) -> Float[np.ndarra
     """The rows of the tokens that occur, filled up to a power of two: each number of rows is compiled for."""
     count = min(vocab_size, max(1024, 1 << (len(table) - 1).bit_length()))
     return np.pad(table, ((0, count - len(table)), (0, 0)))
-
-
-def _scores(
-    forest: Forest, needed: Predictions, logits: np.ndarray, states: Sequence[RunningSoftmax]
-) -> tuple[np.ndarray, np.ndarray]:
-    largest, total, argmax = (
-        np.concatenate([np.asarray(getattr(state, name)) for state in states])[: len(logits)]
-        for name in ("largest", "total", "argmax")
-    )
-    slots = np.asarray(needed.slots)
-    normaliser = np.take_along_axis(largest + np.log(total), slots, axis=1)
-    best = np.take_along_axis(argmax, slots, axis=1)
-    return (logits - normaliser).astype(np.float32), best == forest.tokens

@@ -43,12 +43,8 @@ class Scored(NamedTuple):
         log-probability of the continuation. Where no option can be, all are equally likely.
         """
         scores = self.scores.astype(np.float64)
-        likeliest = scores.max(axis=1, keepdims=True)
-        shares = np.exp(
-            np.where(
-                likeliest == -np.inf, 0.0, scores - np.where(likeliest == -np.inf, 0.0, likeliest)
-            )
-        )
+        scores[(scores == -np.inf).all(axis=1)] = 0.0
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
         return shares[np.arange(len(shares)), self.labels] / shares.sum(axis=1)
 
 
@@ -107,7 +103,7 @@ class TaskMetrics:
       worst: the language with the lowest accuracy; of equal ones the first.
       gap_to_english: by language, accuracy in English minus that in it; empty where English is missing.
       mean: accuracy over all languages.
-      mean_non_english: over all others than English; None where there are none.
+      mean_non_english: over all languages but English; None where there are none.
     """
 
     languages: Mapping[str, LanguageMetrics]
@@ -118,14 +114,14 @@ class TaskMetrics:
 
 
 def check_scores(scored: Scored, where: str) -> None:
-    """Refuses scores from which no figure can be had.
+    """Refuses scores from which no figure can be computed.
 
     Args:
       where: language or file, for the message.
 
     Raises:
-      InputError: no rows, arrays that do not fit each other, a row that stands twice, a label that is no
-        column of the scores, a score that is NaN or +inf. Names where and, if it is one, the row.
+      InputError: no rows, arrays that do not fit each other, a row that occurs twice, a label that is no
+        column of the scores, a score that is NaN or +inf. The message names the place and the row.
     """
     scores, labels, rows = (np.asarray(array) for array in scored)
     size = len(labels) if labels.ndim == 1 else -1

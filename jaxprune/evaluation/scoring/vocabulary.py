@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.devices import compiled, on_own_rows
 from jaxprune.evaluation.scoring.forest import Forest
 from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, logits_of, modules
-from jaxprune.passes import Context
 
 # Tokens in a slice.
 SLICE = 8192
@@ -47,16 +47,18 @@ class Predictions(NamedTuple):
 
 def predictions(forest: Forest) -> Predictions:
     """The places that predict the scored tokens of a forest."""
+    paths = list(zip(forest.paths, forest.starts, strict=True))
+    scored = np.concatenate([path[start:] for path, start in paths])
+    before = np.concatenate([path[start - 1 : -1] for path, start in paths])
+    row = np.repeat(forest.rows, [len(path[start:]) for path, start in paths])
     is_needed = np.zeros((len(forest.tokens), forest.seen), bool)
-    row, place = np.nonzero(forest.is_scored)
-    parents = forest.parents[row, place]
-    is_needed[row, parents] = True
+    is_needed[row, before] = True
     most = int(is_needed.sum(axis=1).max())
     count = min(forest.seen, -(-max(most, 1) // MULTIPLE) * MULTIPLE)
     # needed places first, in their order
     places = np.argsort(~is_needed, axis=1, kind="stable")[:, :count]
     slots = np.zeros(forest.tokens.shape, np.int32)
-    slots[row, place] = (np.cumsum(is_needed, axis=1) - 1)[row, parents]
+    slots[row, scored] = (np.cumsum(is_needed, axis=1) - 1)[row, before]
     return Predictions(places.astype(np.int32), slots)
 
 
@@ -77,16 +79,15 @@ class RunningSoftmax(NamedTuple):
 
 
 def slices(config: ModelConfig) -> list[range]:
-    """The vocabulary cut into token ids of equal number; the last range may reach beyond it."""
-    size = min(SLICE, config.vocab_size)
-    return [range(start, start + size) for start in range(0, config.vocab_size, size)]
+    """The vocabulary cut into token ids of equal number; the last range may be shorter."""
+    ids = range(config.vocab_size)
+    return [ids[start : start + SLICE] for start in ids[::SLICE]]
 
 
 @functools.partial(compiled, static_argnames=("config", "mesh"))
 def start_softmax(
     params: tuple[HeadParams, Float[Array, "N D"]],
     state: tuple[Float[Array, "B S D"], Predictions, Int[Array, "B T"]],
-    context: Context,
     *,
     config: ModelConfig,
     mesh: Mesh,
@@ -96,15 +97,11 @@ def start_softmax(
     Args:
       params: (parameters of the head's norm, rows of the head's table [N, D]).
       state: (the last block's output [B, T-1, D], `Predictions`, index of each token in those rows [B, T]).
-      context: not read.
     """
-    graph, _ = modules(
-        dataclasses.replace(config, tied_head=True)
-    ).head  # without a kernel of its own
+    without_kernel = dataclasses.replace(config, tied_head=True)
+    graph, _ = modules(without_kernel).head
 
-    def call(
-        params: tuple[HeadParams, Array], state: tuple[Array, Predictions, Array]
-    ) -> tuple[RunningSoftmax, Array]:
+    def call(params: Any, state: Any) -> tuple[RunningSoftmax, Array]:
         norm, table = params
         x, (places, slots), rows = state
         h = nnx.merge(graph, norm).norm(jnp.take_along_axis(x, places[..., None], axis=1))
@@ -117,25 +114,18 @@ def start_softmax(
         )
         return softmax, logits_of(config, logits)
 
-    del context
     return on_own_rows(call, mesh)(params, state)
 
 
 @functools.partial(compiled, static_argnames=("config", "mesh"))
 def run_slice(
-    params: VocabularySlice,
-    state: RunningSoftmax,
-    context: Context,
-    *,
-    config: ModelConfig,
-    mesh: Mesh,
-) -> tuple[RunningSoftmax, None]:
+    params: VocabularySlice, state: RunningSoftmax, *, config: ModelConfig, mesh: Mesh
+) -> RunningSoftmax:
     """The state after one more slice.
 
     Args:
       params: (first token id, rows of the head's table [SLICE, D]).
       state: of the slices before.
-      context: not read.
     """
 
     def call(params: VocabularySlice, state: RunningSoftmax) -> RunningSoftmax:
@@ -143,24 +133,19 @@ def run_slice(
             return _update(config, state, params)
         start, table = params
         count = CPU_TOKENS if len(table) % CPU_TOKENS == 0 else len(table)
-        pieces = (
-            start + jnp.arange(0, len(table), count),
-            table.reshape(-1, count, table.shape[1]),
-        )
+        starts = start + jnp.arange(0, len(table), count)
+        pieces = (starts, table.reshape(-1, count, table.shape[1]))
 
         def step(state: RunningSoftmax) -> RunningSoftmax:
-            after, _ = jax.lax.scan(
-                lambda s, piece: (_update(config, s, piece), None), state, pieces
-            )
-            return after
+            one = lambda state, piece: (_update(config, state, piece), None)  # noqa: E731
+            return jax.lax.scan(one, state, pieces)[0]
 
         chunks = (-1, _chunk(state.argmax.size))
         cut = jax.tree.map(lambda x: x.reshape(*chunks, *x.shape[2:]), state)
         after = jax.lax.map(step, cut)
         return jax.tree.map(lambda x, old: x.reshape(old.shape), after, state)
 
-    del context
-    return on_own_rows(call, mesh)(params, state), None
+    return on_own_rows(call, mesh)(params, state)
 
 
 def _chunk(size: int) -> int:
@@ -193,3 +178,25 @@ def _update(config: ModelConfig, state: RunningSoftmax, params: VocabularySlice)
         state.total * jnp.exp(state.largest - largest) + total,
         jnp.where(highest > state.largest, best, state.argmax),
     )
+
+
+def finish(
+    forest: Forest,
+    needed: Predictions,
+    logits: Float[np.ndarray, "R T"],
+    states: Sequence[RunningSoftmax],
+) -> tuple[Float[np.ndarray, "R T"], Bool[np.ndarray, "R T"]]:
+    """(log-probability, is argmax) of the scored tokens, from the state after the last slice.
+
+    Args:
+      logits: of every token, as `start_softmax` gives them.
+      states: of each micro-batch.
+    """
+    largest, total, argmax = (
+        np.concatenate([np.asarray(getattr(state, name)) for state in states])[: len(logits)]
+        for name in ("largest", "total", "argmax")
+    )
+    slots = np.asarray(needed.slots)
+    normaliser = np.take_along_axis(largest + np.log(total), slots, axis=1)
+    best = np.take_along_axis(argmax, slots, axis=1)
+    return (logits - normaliser).astype(np.float32), best == forest.tokens

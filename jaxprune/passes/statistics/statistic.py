@@ -21,7 +21,7 @@ class Statistic:
         compiled into the pass. Pads hold anything, NaN too, and must not count.
       reduction: "samples": the values leave the devices and are added on the host in float64 in the order of the
         samples, so that the sum has the same bits on any mesh. "running": they are added on the devices as they come,
-        in float32, for values too large to keep one a sample; see `running.RunningSums` for the order.
+        in float32, for values too large to keep one a sample; see `running` for the order.
       persisted: whether it is saved with a run, stacked over layers. What is not is there for one block at a time.
       never_zero: whether features that are all zero are an error, as no weight could be told from another by them.
     """

@@ -20,7 +20,7 @@ METHODS: Mapping[str, Method | Criterion] = {
 
 
 def method_of(chosen: str | Method | Criterion | Function) -> Method | Criterion:
-    """The method that is told by its name, as a record, or as a function of (kernel, norm).
+    """The method of a name, a record, or a function of (kernel, norm).
 
     A user's own gets a record of its own each time, so that nothing is taken for it that was compiled before: what the
     function looks up may have changed.

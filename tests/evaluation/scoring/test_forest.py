@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from jaxprune.evaluation.scoring import forest as module
 from jaxprune.evaluation.scoring.forest import MIN_LENGTH, pack_forests
+from jaxprune.evaluation.scoring.vocabulary import predictions
 
 TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=12)
 
@@ -22,18 +23,18 @@ def seen_by(forest, row, place):
 def test_every_sequence_sees_itself_and_nothing_else(sequences, data):
     starts = [data.draw(st.integers(1, len(sequence) + 1)) for sequence in sequences]
     met = []
-    wanted = set()
     (forest,) = pack_forests(sequences, starts)
+    needed = predictions(forest)
     for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
         met.append(s)
         assert forest.tokens[row, path].tolist() == sequences[s]
         assert forest.positions[row, path].tolist() == list(range(len(path)))
-        assert forest.parents[row, path].tolist() == [-1, *path[:-1]]
         for depth, place in enumerate(path):
             assert seen_by(forest, row, place).tolist() == path[: depth + 1].tolist()
-        wanted |= {(row, place) for place in path[starts[s] :]}
+        scored = path[starts[s] :]
+        before = needed.places[row, needed.slots[row, scored]]
+        assert before.tolist() == path[starts[s] - 1 : -1].tolist()
     assert sorted(met) == list(range(len(sequences)))
-    assert {tuple(x) for x in np.argwhere(forest.is_scored)} == wanted
 
 
 @settings(max_examples=60, deadline=None)
@@ -67,7 +68,7 @@ def test_what_the_model_does_not_see_is_only_predicted(sequences):
         patch.setattr(module, "MIN_LENGTH", 8)  # so that most rows are full
         for forest in pack_forests(sequences):
             assert forest.seen == 8
-            assert forest.parents.max() < forest.seen
+            assert all(path[:-1].max() < forest.seen for path in forest.paths)
 
 
 def test_a_part_of_the_rows():

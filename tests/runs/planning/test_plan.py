@@ -23,8 +23,8 @@ from jaxprune.models import ModelConfig, family_of, load_config, modules, site_w
 from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.passes.walk import Context, run_segment
-from jaxprune.pruning.block import Seen, prune_compiled
-from jaxprune.pruning.criterion import key_of_seed
+from jaxprune.pruning.block import prune_compiled
+from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
@@ -95,15 +95,15 @@ def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     block, _ = lowered(config, PROPAGATIONS["block"].steps[-1].segment, 2, 256, dtype)
     flat = flatten_dict(block, sep="/")
     kernels = {path: flat[path] for path in family_of(config).sites}
-    reads, settings = family_of(config).sites, Settings()
-    norms = {
-        reads[path]: jax.ShapeDtypeStruct(k.shape[:1], jnp.float32) for path, k in kernels.items()
-    }
+    settings, key = Settings(), key_of_seed(0)
+    inputs = {}
+    for path, leaf in kernels.items():
+        norms = {"demonstrations": jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32)}
+        inputs[path] = Inputs(norms, path, 0, key, settings.compat)
     drops = {path: Drop.of(settings, path, leaf.shape[0]) for path, leaf in kernels.items()}
     selected = prune_compiled.lower(
-        kernels, Seen({"demonstrations": norms}, {}), drops, key_of_seed(0), 0,
-        method=settings.method, reads=tuple(reads.items()), compat="corrected", mesh=device_mesh(1),
-    )  # fmt: skip
+        kernels, inputs, drops, method=settings.method, mesh=device_mesh(1)
+    )
     parts = costs.device_memory(work, Machines(), 2)
     masks = sum(costs.kernel_sizes(config).values())  # on their way to the weights, after that
     predicted = parts["weights"] // 2 + parts["selection"] - masks
