@@ -15,8 +15,10 @@ _LIMIT = 2.0**56
 _CHUNK = 1 << 18  # elements that stay in a core's cache between two looks at them
 
 
-def check_finite(array: np.ndarray, path: str, layer: int = 0) -> None:
-    """Refuses a parameter that holds NaN, infinity or absurd numbers; adds less than half to the time of a read.
+def check_finite(array: np.ndarray, path: str, layer: int = 0) -> np.ndarray:
+    """The array of a parameter, unless it holds NaN, infinity or absurd numbers.
+
+    Adds less than half to the time of a read.
 
     Args:
       path: of the parameter, such as "blocks/mlp/up/kernel" or "head/norm/scale".
@@ -26,7 +28,7 @@ def check_finite(array: np.ndarray, path: str, layer: int = 0) -> None:
       InputError: names layer and parameter.
     """
     if _is_below(_LIMIT, array):
-        return
+        return array
     in_block = path.removeprefix("blocks/")
     name = path if in_block == path else f"layer {layer}, {in_block}"
     if _is_below(np.inf, array):

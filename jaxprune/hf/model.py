@@ -12,7 +12,7 @@ from jaxprune.files import check_regular
 from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
-from jaxprune.hf.weights import Weights, shapes, size
+from jaxprune.hf.weights import Weights, shapes, size, stack_layers
 from jaxprune.models import ModelConfig, Params, family_of, load_config
 from jaxprune.schema import PATH, check
 
@@ -40,7 +40,13 @@ class Model:
     @functools.cached_property
     def params(self) -> Params:
         """All parameters {"embed", "blocks" [L, …], "head"} in their stored dtype, on the host."""
-        return self.source.all()
+        if isinstance(self.source, InMemory):
+            return self.source.params
+        return {
+            "embed": self.part("embed"),
+            "blocks": stack_layers([self.block(layer) for layer in range(self.config.n_layers)]),
+            "head": self.part("head"),
+        }
 
     @functools.cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -100,9 +106,13 @@ class Model:
     def block(self, layer: int) -> dict[str, Any]:
         """Parameters of one block on the host, without reading the others.
 
-        Of several processes each reads its share, so all must ask.
+        Each of several processes reads its share, so all must call.
         """
-        return self.source.block_of(layer, self.source.block_share(layer))
+        return self.part("blocks", layer)
+
+    def part(self, path: str, layer: int = 0) -> dict[str, Any]:
+        """Parameters below a path, such as "embed" or "head/norm", as `block` returns those of one."""
+        return self.source.joined(path, self.source.share(path, layer), layer)
 
     def replace(self, params: Params) -> Model:
         """The same model with other parameters {"embed", "blocks" [L, …], "head"}, arrays of JAX or numpy.
@@ -151,7 +161,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     # config, headers and tokenizer are read before the files have a fingerprint, and copied after it
     opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)
-    return Model(config, folder, Weights.open(config, folder, opened))
+    return Model(config, folder, Weights(config, folder, opened))
 
 
 def _first_line(error: Exception) -> str:

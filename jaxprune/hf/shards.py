@@ -6,7 +6,7 @@ place in its file as it is there, in any order and in bounded memory: nothing is
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ import numpy as np
 from jaxprune.errors import InputError, shown
 from jaxprune.hf.safetensors_header import checked_nbytes, header_bytes
 from jaxprune.hf.tensor_index import INDEX, SINGLE
-from jaxprune.hf.tensors import TensorFiles
 
 # Name → shape and dtype of each tensor.
 Specs = Mapping[str, tuple[tuple[int, ...], np.dtype]]
@@ -58,37 +57,33 @@ class ShardWriter:
                 end += _nbytes(specs, name)
 
     def write(self, tensors: Mapping[str, np.ndarray | np.generic]) -> None:
-        """Puts these arrays in their places. Those in other than C order are laid out in small pieces.
+        """Puts these arrays in their places, see `write_chunks`; other than C order is laid out in small pieces."""
+        for name, array in tensors.items():
+            self.write_chunks(name, array.shape, array.dtype, _flat_chunks(array))
+
+    def write_chunks(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype, chunks: Iterable[np.ndarray]
+    ) -> None:
+        """Puts a tensor in its place, piece by piece.
+
+        Args:
+          chunks: its elements in C order, as flat arrays.
 
         Raises:
-          ValueError: one that was not told of, is of another shape or dtype, or was written before.
+          ValueError: it is not in `specs`, has another shape or dtype there, or was written before.
         """
-        self._put(
-            {name: (array.shape, array.dtype) for name, array in tensors.items()},
-            lambda name: _flat_chunks(tensors[name]),
-        )
-
-    def copy(
-        self,
-        files: TensorFiles,
-        names: Mapping[str, str],
-        look: Callable[[str, np.ndarray], None] = lambda name, part: None,
-    ) -> None:
-        """The same with tensors of another checkpoint; `names` maps old names to new ones.
-
-        Copied in pieces of 16 MiB, each of which `look` sees with the old name.
-        """
-        old_names = {new: old for old, new in names.items()}
-        if len(old_names) < len(names):
-            raise ValueError("two tensors would be copied to one name")
-        infos = {new: files.info(old) for new, old in old_names.items()}
-
-        def seen(new: str) -> Iterator[np.ndarray]:
-            for part in files.chunks(old_names[new]):
-                look(old_names[new], part)
-                yield part
-
-        self._put({new: (info.shape, info.dtype) for new, info in infos.items()}, seen)
+        if name not in self._missing:
+            was = "already written" if name in self._specs else "not told of"
+            raise ValueError(f"tensor {shown(name)} was {was}")
+        told = self._specs[name]
+        if (tuple(shape), dtype) != told:
+            raise ValueError(f"tensor {shown(name)} is {dtype} {shape}, told was {told}")
+        path, offset = self._places[name]
+        with path.open("rb+") as file:
+            file.seek(offset)
+            for chunk in chunks:
+                file.write(chunk.view(np.uint8).data)
+        self._missing.remove(name)
 
     def close(self) -> None:
         """Gives the files their names, and shards their index, last and at once.
@@ -114,21 +109,6 @@ class ShardWriter:
 
     def _partial(self, file: str) -> Path:
         return self.folder / f"{file}.partial"
-
-    def _put(self, specs: Specs, chunks: Callable[[str], Iterable[np.ndarray]]) -> None:
-        for name, (shape, dtype) in specs.items():
-            if name not in self._missing:
-                was = "already written" if name in self._specs else "not told of"
-                raise ValueError(f"tensor {shown(name)} was {was}")
-            told = self._specs[name]
-            if (tuple(shape), dtype) != told:
-                raise ValueError(f"tensor {shown(name)} is {dtype} {shape}, told was {told}")
-            path, offset = self._places[name]
-            with path.open("rb+") as file:
-                file.seek(offset)
-                for chunk in chunks(name):
-                    file.write(chunk.view(np.uint8).data)
-            self._missing.remove(name)
 
 
 def _nbytes(specs: Specs, name: str) -> int:

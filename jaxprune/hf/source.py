@@ -22,8 +22,8 @@ from jaxprune.models import ModelConfig, Params, named_leaves
 class ParameterSource(Protocol):
     """A model's parameters on the host, part by part, in their stored dtype, kernels as [in, out].
 
-    Of several processes each reads its share of a part, so all must ask for the same parts in the same order.
-    What holds NaN or infinity is refused as it is read: InputError names layer and parameter.
+    Each of several processes reads its share of a part, so all must read the same parts in the same order.
+    Reading raises InputError for NaN and infinity; it names layer and parameter.
     """
 
     @property
@@ -33,17 +33,11 @@ class ParameterSource(Protocol):
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
         """Of one parameter, such as "blocks/mlp/up/kernel" of a layer; nothing is read for it."""
 
-    def all(self) -> Params:
-        """{"embed", "blocks" [L, …], "head"}."""
+    def share(self, path: str, layer: int = 0) -> Any:
+        """All below "blocks" of a layer, or below a path such as "head/norm": as much of it as one process reads."""
 
-    def part(self, path: str) -> dict[str, Any]:
-        """All below a path outside the blocks, such as "embed" or "head/norm"."""
-
-    def block_share(self, layer: int) -> Any:
-        """What this process reads of a block; no other process takes part in it."""
-
-    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
-        """A block, out of what `block_share` read in each process."""
+    def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
+        """All below a path, joined from the shares of all processes, which must all call."""
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Embedding parameters with the rows of these tokens at least, and the tokens as indices of those rows."""
@@ -90,12 +84,12 @@ class InMemory:
 
     def __init__(self, config: ModelConfig, params: Params) -> None:
         self._config = config
-        self._params = params
+        self.params = params
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
         """Of the arrays and their paths."""
-        return Fingerprint({"parameters": digest_of_arrays(self._params)}, {})
+        return Fingerprint({"parameters": digest_of_arrays(self.params)}, {})
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
         """An array of all layers has one dtype."""
@@ -103,29 +97,23 @@ class InMemory:
         return np.dtype(self._below(path).dtype)
 
     def _below(self, path: str) -> Any:
-        return functools.reduce(operator.getitem, path.split("/"), self._params)
+        return functools.reduce(operator.getitem, path.split("/"), self.params)
 
-    def all(self) -> Params:
-        """The parameters themselves."""
-        return self._params
+    def share(self, path: str, layer: int = 0) -> Any:
+        """All of it, as numpy arrays: every process has all parameters."""
+        part = dict(self._below(path))
+        if path == "blocks":
+            part = jax.tree.map(lambda leaf: leaf[layer], part)
+        return checked(jax.tree.map(np.asarray, part), path, layer)
 
-    def part(self, path: str) -> dict[str, Any]:
-        """As numpy arrays."""
-        return checked(jax.tree.map(np.asarray, dict(self._below(path))), path)
-
-    def block_share(self, layer: int) -> Any:
-        """The whole block: every process has all parameters."""
-        block = jax.tree.map(lambda leaf: np.asarray(leaf[layer]), self._params["blocks"])
-        return checked(block, "blocks", layer)
-
-    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
-        """The block itself."""
-        del layer
+    def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
+        """The share, which is all."""
+        del path, layer
         return share
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """The whole table."""
-        return self.part("embed"), tokens
+        return self.share("embed"), tokens
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """Rows of the table, or columns of the head's own kernel."""
@@ -138,4 +126,4 @@ class InMemory:
     def copy_unpruned(self, shards: ShardWriter) -> None:
         """From the arrays."""
         for name in ("embed", "head"):
-            shards.write(to_stored(self._config, self.part(name), name))
+            shards.write(to_stored(self._config, self.share(name), name))

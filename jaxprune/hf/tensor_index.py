@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxprune.errors import InputError, shown
 from jaxprune.files import parse_json
 from jaxprune.hf import safetensors_header, torch_bin
-from jaxprune.hf.safetensors_header import TensorInfo
+from jaxprune.hf.tensors import StoredTensor
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -16,7 +16,7 @@ _LAYOUTS = (SINGLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json") 
 _MAX_INDEX = 100_000_000  # bytes; an index needs about 80 for each tensor
 
 
-def find_tensors(folder: Path) -> dict[str, TensorInfo]:
+def find_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Reads the headers of model.safetensors, its shards, pytorch_model.bin or its shards.
 
     Raises:
@@ -55,7 +55,7 @@ def file_inside(folder: Path, name: str) -> Path:
     return path
 
 
-def _read_header(path: Path) -> dict[str, TensorInfo]:
+def _read_header(path: Path) -> dict[str, StoredTensor]:
     with path.open("rb") as file:
         if file.read(24) == b"version https://git-lfs.":
             raise InputError(f"{path}: a Git LFS pointer, not the weights; run `git lfs pull`")
@@ -63,12 +63,12 @@ def _read_header(path: Path) -> dict[str, TensorInfo]:
     return read.read_header(path)
 
 
-def _read_shards(index: Path) -> dict[str, TensorInfo]:
+def _read_shards(index: Path) -> dict[str, StoredTensor]:
     weight_map = _weight_map(index)
     shards: dict[str, str] = {}
     for name, shard in weight_map.items():
         shards.setdefault(shard, name)
-    tensors: dict[str, TensorInfo] = {}
+    tensors: dict[str, StoredTensor] = {}
     for shard, first in shards.items():
         path = index.parent / shard
         if not os.path.lexists(path):

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jaxprune.errors import InputError, shown
-from jaxprune.hf.safetensors_header import TensorInfo, checked_nbytes, is_size
+from jaxprune.hf.safetensors_header import checked_nbytes, is_size
+from jaxprune.hf.tensors import StoredTensor
 from jaxprune.hf.torch_pickle import Storage, StridedTensor, state_dict
 
 _MAX_PICKLE = 4 << 20  # about 20,000 tensors; an opcode may cost some 100 times its own byte
 
 
-def read_header(path: Path) -> dict[str, TensorInfo]:
+def read_header(path: Path) -> dict[str, StoredTensor]:
     """The tensors of one `.bin` file, in the order of its dict. Reads no storage.
 
     Raises:
@@ -121,7 +122,7 @@ def _storage_offset(
     return _data_offset(path, file, entry)
 
 
-def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> TensorInfo:
+def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> StoredTensor:
     shape, strides, storage = tensor.shape, tensor.strides, tensor.storage
     nbytes = checked_nbytes(shape, storage.dtype, where)
     numbers = (*strides, tensor.offset, storage.count)
@@ -141,4 +142,4 @@ def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> Te
         n == 1 or stride == step for n, stride, step in zip(shape, strides, steps, strict=True)
     )
     offset = base + tensor.offset * storage.dtype.itemsize if count else base
-    return TensorInfo(shape, storage.dtype, path, offset, nbytes, None if contiguous else strides)
+    return StoredTensor(shape, storage.dtype, path, offset, nbytes, None if contiguous else strides)

@@ -90,7 +90,7 @@ def _fill_checkpoint(model: Model, config: PruneConfig, folder: Path) -> Filling
     def close(pruned: PrunedLayers) -> None:
         params = None
         if config.output.params:
-            ends = {part: model.source.part(part) for part in ("embed", "head")}
+            ends = {part: model.part(part) for part in ("embed", "head")}
             params = {**ends, "blocks": stack_layers(blocks)}
         metadata = {"config": pruned.config, **pruned.report}
         checkpoint.save(folder, params=params, packed_masks=pruned.masks, metadata=metadata)

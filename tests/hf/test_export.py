@@ -18,7 +18,7 @@ import jaxprune as jp
 from jaxprune.hf import export
 from jaxprune.hf.export import HfWriter
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.hf.tensors import TensorFiles
+from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.models import forward
 
 # Each family, with a head of its own and with a tied one, with biases and without
@@ -59,10 +59,8 @@ def pruned(params):
 
 
 def tensors(folder):
-    files = TensorFiles.open(folder)
-    return {
-        n: (files.read(n).tobytes(), files.info(n).dtype, files.info(n).shape) for n in files.names
-    }
+    files = find_tensors(folder)
+    return {n: (files[n].read().tobytes(), files[n].dtype, files[n].shape) for n in files}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,8 +82,8 @@ def test_bfloat16_on_disk(name, tmp_path, tiny_folder):
     model = jp.load(tiny_folder(name))
     params = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), pruned(model.params))
     jp.export_hf(model, params, tmp_path / "hf")
-    files = TensorFiles.open(tmp_path / "hf")
-    assert {files.info(n).dtype.name for n in files.names} == {"bfloat16"}
+    files = find_tensors(tmp_path / "hf")
+    assert {files[n].dtype.name for n in files} == {"bfloat16"}
     np.testing.assert_allclose(
         jax_logits(model, params), torch_logits(tmp_path / "hf")[0], atol=1e-4
     )

@@ -40,7 +40,7 @@ class Parts:
         self._resident = fits(model, dtype, mesh) if resident is None else resident
         self._ids = slices(model.config)
         self._held: dict[int, Any] = {}
-        self.norm: HeadParams = to_device({"norm": model.source.part("head/norm")}, dtype, mesh)
+        self.norm: HeadParams = to_device({"norm": model.part("head/norm")}, dtype, mesh)
 
     def __len__(self) -> int:
         return self._model.config.n_layers + len(self._ids)
