@@ -218,17 +218,11 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     finish(folder)
 
 
-def _names(folder: Path) -> list[str]:
-    """Paths within a folder of all its files but the table; links are files."""
-    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    names = (path.relative_to(folder).as_posix() for path in found)
-    return sorted(name for name in names if name != TABLE)
-
-
 def _foreign(folder: Path, files: Mapping[str, FileFacts]) -> list[str]:
-    """The files of a folder that are neither in a table nor a signed card."""
-    names = (name for name in _names(folder) if name not in files)
-    return [name for name in names if not _is_signed_card(folder, name)]
+    """The files of a folder, links among them, that are neither its table, in the table nor a signed card."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = {path.relative_to(folder).as_posix() for path in found} - {TABLE, *files}
+    return sorted(name for name in names if not _is_signed_card(folder, name))
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -22,12 +22,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a JSON file that is either whole or not there."""
-    write_text(path, json_lines(value))
-
-
-def json_lines(value: Mapping[str, Any]) -> str:
-    """What `write_json` writes."""
-    return json.dumps(value, indent=2) + "\n"
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

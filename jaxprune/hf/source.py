@@ -6,13 +6,13 @@ import functools
 import operator
 from typing import Any, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.errors import InputError
 from jaxprune.hf.fingerprint import Fingerprint, digest_of_arrays
-from jaxprune.hf.finite import check_finite, checked
+from jaxprune.hf.finite import check_finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import shapes, to_stored
 from jaxprune.models import ModelConfig, Params, named_leaves
@@ -101,10 +101,11 @@ class InMemory:
 
     def share(self, path: str, layer: int = 0) -> Any:
         """All of it, as numpy arrays: every process has all parameters."""
-        part = dict(self._below(path))
-        if path == "blocks":
-            part = jax.tree.map(lambda leaf: leaf[layer], part)
-        return checked(jax.tree.map(np.asarray, part), path, layer)
+        leaves = {}
+        for name, leaf in flatten_dict(dict(self._below(path))).items():
+            array = np.asarray(leaf[layer] if path == "blocks" else leaf)
+            leaves[name] = check_finite(array, "/".join([path, *name]), layer)
+        return unflatten_dict(leaves)
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
         """The share, which is all."""

@@ -23,28 +23,21 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
       InputError: no such file, one that is damaged or leaves the folder, or an index that does not
         agree with its shards.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
     layout = next((name for name in _LAYOUTS if os.path.lexists(folder / name)), None)
     if layout is None:
         raise InputError(f"{folder}: no weights: none of {', '.join(_LAYOUTS)}")
-    path = file_inside(folder, layout)
+    path = _file_inside(folder, layout)
     return _read_shards(path) if layout.endswith(".json") else _read_header(path)
 
 
-def file_inside(folder: Path, name: str) -> Path:
-    """The path of a regular file of a checkpoint folder, links followed.
+def _file_inside(folder: Path, name: str) -> Path:
+    """The path of a file in a checkpoint folder; refuses what is no regular file, and links that leave the folder.
 
-    A link may end in the folder or, from a snapshot of the hub's cache, in that model's `blobs`.
-
-    Raises:
-      InputError: there is no such file, it is not a regular one, or it lies elsewhere.
+    In a snapshot of the hub's cache links may also end in that model's `blobs`.
     """
     path = folder / name
     if not path.is_file():
-        exists = os.path.lexists(path)
-        what = "is neither a regular file nor a link to one" if exists else "is missing"
-        raise InputError(f"{path} {what}")
+        raise InputError(f"{path} is neither a regular file nor a link to one")
     home = folder.resolve()
     roots = [home]
     if home.parent.name == "snapshots":
@@ -65,15 +58,13 @@ def _read_header(path: Path) -> dict[str, StoredTensor]:
 
 def _read_shards(index: Path) -> dict[str, StoredTensor]:
     weight_map = _weight_map(index)
-    shards: dict[str, str] = {}
-    for name, shard in weight_map.items():
-        shards.setdefault(shard, name)
     tensors: dict[str, StoredTensor] = {}
-    for shard, first in shards.items():
+    for shard in dict.fromkeys(weight_map.values()):
         path = index.parent / shard
         if not os.path.lexists(path):
+            first = next(name for name in weight_map if weight_map[name] == shard)
             raise InputError(f"{path} is missing; {index.name} places tensor {shown(first)} there")
-        for name, info in _read_header(file_inside(index.parent, shard)).items():
+        for name, info in _read_header(_file_inside(index.parent, shard)).items():
             if name in tensors:
                 other = tensors[name].file.name
                 raise InputError(f"{path}: tensor {shown(name)} is also in {other}")

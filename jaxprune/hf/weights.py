@@ -16,7 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.hf.aligned import aligned_empty
+from jaxprune.hf.aligned import aligned_copy
 from jaxprune.hf.fingerprint import FileState, Fingerprint
 from jaxprune.hf.finite import check_finite
 from jaxprune.hf.shards import ShardWriter, Specs
@@ -150,7 +150,7 @@ class Weights:
         leaves = {}
         for below, rows in share.items():
             array = hosts.gather_shares(rows, self._shapes[below][0]) if rows.shape else rows
-            turned = transposed(array) if is_transposed(self.config, below) else array
+            turned = aligned_copy(array.T) if is_transposed(self.config, below) else array
             leaves[below.removeprefix(path + "/")] = turned
         return unflatten_dict(leaves, sep="/")
 
@@ -233,14 +233,6 @@ class Weights:
 def _several(noun: str, names: list[str]) -> str:
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
     return f"{noun}{'s' if len(names) > 1 else ''} {shown}"
-
-
-def transposed(array: np.ndarray) -> np.ndarray:
-    """The transpose of a matrix in C order, copied in stripes that stay in cache (twice as fast)."""
-    out = aligned_empty(array.shape[::-1], array.dtype)
-    for start in range(0, len(array), 256):
-        out[:, start : start + 256] = array[start : start + 256].T
-    return out
 
 
 def to_stored(

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -76,17 +76,16 @@ class Stream:
         self._fault: OSError | None = None
 
     def write(self, text: str) -> int:
-        if self._fault is None:
-            try:
-                self._stream.write(text)
-            except OSError as error:
-                self._fault = error
+        self._unless_lost(self._stream.write, text)
         return len(text)
 
     def flush(self) -> None:
+        self._unless_lost(self._stream.flush)
+
+    def _unless_lost(self, call: Callable[..., Any], *arguments: str) -> None:
         if self._fault is None:
             try:
-                self._stream.flush()
+                call(*arguments)
             except OSError as error:
                 self._fault = error
 

@@ -122,7 +122,7 @@ def _fill_hf(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
         writer.copy_unpruned()
         writer.close(model_card(pruned.config, pruned.report) if config.output.card else None)
 
-    return Filling(close, lambda block: writer.write_part(block.params, "blocks", block.layer))
+    return Filling(close, lambda block: writer.write_block(block.params, block.layer))
 
 
 def _exported_blocks(folder: Path) -> Callable[[int], Params] | None:
