@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Text and JSON files that are written whole or not at all; short names of folders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """As many of the last parts of each path as tell the folders apart."""
+    """The last parts of each path, as many as distinguish the folders."""
     resolved = [folder.expanduser().resolve() for folder in folders]
     parts, most = 1, max(len(folder.parts) for folder in resolved)
     while len({folder.parts[-parts:] for folder in resolved}) < len(resolved) and parts < most:

@@ -51,22 +51,17 @@ class HfWriter:
         self._model.source.copy_unpruned(self._shards)
 
     def close(self, card: str | None = None) -> None:
-        """Writes config, tokenizer and the card, which replaces the model's own, and gives the folder its name."""
+        """Writes config (of what is exported), tokenizer and the card in place of the model's; names the folder."""
         self._shards.close()
         for file in _beside(self._model.folder, BESIDE):
             shutil.copyfile(file, self._unfinished / file.name)
-        self._write_config()
+        config = self._unfinished / "config.json"
+        raw = json.loads(config.read_bytes())
+        if (exported := family_of(self._model.config).exported(raw)) != raw:
+            write_json(config, exported)
         if card is not None:
             write_text(self._unfinished / sealed.CARD, sealed.signed(card))
         sealed.finish(self._folder)
-
-    def _write_config(self) -> None:
-        """Reduces config.json to what is exported."""
-        file = self._unfinished / "config.json"
-        raw = json.loads(file.read_bytes())
-        exported = family_of(self._model.config).exported(raw)
-        if exported != raw:
-            write_json(file, exported)
 
 
 def exported_beside(model: Model) -> Mapping[str, str]:

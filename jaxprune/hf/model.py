@@ -19,7 +19,7 @@ from jaxprune.schema import PATH, check
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Where vocabularies are: in one of these at least.
+# A folder with a tokenizer has at least one of these.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 
@@ -53,19 +53,18 @@ class Model:
         """The folder's tokenizer; InputError where there is none or it has ids beyond the vocabulary."""
         from transformers import AutoTokenizer  # late: takes seconds, with torch installed
 
-        # transformers makes an empty XGLM, GPT-2 or Qwen tokenizer up where there is none
+        # transformers makes up an empty XGLM, GPT-2 or Qwen tokenizer if there is none
         if not self.has_tokenizer:
             raise InputError(
                 f"{self.folder}: no tokenizer; expected {' or '.join(TOKENIZER_FILES)}"
             )
         for file in (file for pattern in CONFIG_FILES for file in self.folder.glob(pattern)):
-            if file.exists():  # no link to nothing
+            if file.exists():  # a broken link does not
                 check_regular(file)
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
-        except (
-            Exception
-        ) as error:  # transformers raises a dozen kinds for a folder without tokenizer
+        # transformers raises a dozen kinds for a folder without tokenizer
+        except Exception as error:
             raise InputError(
                 f"{self.folder}: no usable tokenizer ({_first_line(error)})"
             ) from error
@@ -84,18 +83,17 @@ class Model:
 
     @property
     def dtype(self) -> str:
-        """In which the first of the pruned kernels is stored."""
+        """The dtype in which the first of the pruned kernels is stored."""
         path = next(iter(family_of(self.config).sites))
         return str(self.source.dtype_of(f"blocks/{path}").name)
 
     @property
     def mixed(self) -> str | None:
-        """Which parameter of the blocks has another dtype in one layer than in others; None where none has."""
+        """A parameter whose dtype differs between layers, and its dtypes, in words; None if there is none."""
         for path in (path for path in shapes(self.config) if path.startswith("blocks/")):
-            of_layers = (self.source.dtype_of(path, i) for i in range(self.config.n_layers))
-            dtypes = sorted({dtype.name for dtype in of_layers})
+            dtypes = {self.source.dtype_of(path, i).name for i in range(self.config.n_layers)}
             if len(dtypes) > 1:
-                return f"{path} is {', '.join(dtypes)}"
+                return f"{path} is {', '.join(sorted(dtypes))}"
         return None
 
     @property
@@ -132,7 +130,7 @@ class Model:
 
 
 def check_model(model: object) -> None:
-    """Refuses what is no open model, such as its name; InputError."""
+    """Refuses anything but an open model, such as its name; InputError."""
     if not isinstance(model, Model):
         raise refusal("model", model, "a Model, as jaxprune.load opens it")
 

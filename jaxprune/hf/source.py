@@ -60,18 +60,17 @@ def check_params(config: ModelConfig, params: Params) -> None:
         path: (config.n_layers, *shape) if path.startswith("blocks/") else shape
         for path, shape in shapes(config).items()
     }
-    for path in [*stacked, *leaves]:
-        if path not in stacked:
-            raise InputError(
-                f"params: {path}: not in this model; allowed: the paths of Model.params"
-            )
-        leaf, allowed = leaves.get(path), f"floats of shape {stacked[path]}, as in Model.params"
+    for path, shape in stacked.items():
+        leaf, allowed = leaves.get(path), f"floats of shape {shape}, as in Model.params"
         if leaf is None:
             raise InputError(f"params: {path}: missing; allowed: {allowed}")
-        if leaf.shape != stacked[path] or not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise InputError(
-                f"params: {path}: got {leaf.dtype} of shape {leaf.shape}; allowed: {allowed}"
-            )
+        if leaf.shape != shape or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            got = f"{leaf.dtype} of shape {leaf.shape}"
+            raise InputError(f"params: {path}: got {got}; allowed: {allowed}")
+    if added := [path for path in leaves if path not in stacked]:
+        raise InputError(
+            f"params: {added[0]}: not in this model; allowed: the paths of Model.params"
+        )
 
 
 class InMemory:
@@ -121,8 +120,7 @@ class InMemory:
         path = "embed/tokens" if self._config.tied_head else "head/kernel"
         table = np.asarray(self._below(path))
         rows = table[tokens] if self._config.tied_head else table[:, tokens].T
-        check_finite(rows, path)
-        return rows
+        return check_finite(rows, path)
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
         """From the arrays."""

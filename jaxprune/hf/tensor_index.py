@@ -88,10 +88,9 @@ def _weight_map(index: Path) -> Mapping[str, str]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise InputError(f"{index}: must have a weight_map from tensors to files")
     suffix = ".bin" if index.name.endswith(".bin.index.json") else ".safetensors"
+    plain_name = re.compile(rf"[\w.-]{{1,200}}\{suffix}", re.ASCII)
     for name, shard in weight_map.items():
-        if not isinstance(shard, str) or not re.fullmatch(
-            rf"[\w.-]{{1,200}}\{suffix}", shard, re.ASCII
-        ):
+        if not (isinstance(shard, str) and plain_name.fullmatch(shard)):
             raise InputError(
                 f"{index}: places tensor {shown(name)} in {shown(shard)}; must be the plain name of a "
                 f"{suffix} file of this folder"

@@ -81,19 +81,17 @@ def _data_offset(path: Path, file: BinaryIO, entry: zipfile.ZipInfo) -> int:
         raise InputError(f"{where} is compressed; torch.save stores entries as they are")
     if entry.flag_bits & 1:
         raise InputError(f"{where} is encrypted")
-    header = b""
-    if 0 <= entry.header_offset < path.stat().st_size:
+    header, size = b"", path.stat().st_size
+    if 0 <= entry.header_offset < size:
         file.seek(entry.header_offset)
         header = file.read(30)
     if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
         raise InputError(f"{where} has no local header: the file is damaged")
     name_length, extra_length = struct.unpack("<HH", header[26:30])
     offset = entry.header_offset + 30 + name_length + extra_length
-    if offset + entry.file_size > path.stat().st_size:
-        raise InputError(
-            f"{where} ends at byte {offset + entry.file_size}, beyond the file's "
-            f"{path.stat().st_size}"
-        )
+    end = offset + entry.file_size
+    if end > size:
+        raise InputError(f"{where} ends at byte {end}, beyond the file's {size}")
     return offset
 
 

@@ -1,4 +1,4 @@
-"""The weights of one model, on disk: opened lazily, read part by part into the package's parameter trees."""
+"""The weights of one model on disk → the package's parameter trees, part by part."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def size(config: ModelConfig) -> int:
 
 
 def entries(config: ModelConfig) -> Iterator[tuple[str, int]]:
-    """Path and layer of every parameter, as data meets them; 0 outside the blocks."""
+    """Path and layer of every parameter, in the order in which data passes them; layer 0 outside the blocks."""
     for part, of_part in itertools.groupby(shapes(config), lambda path: path.split("/", 1)[0]):
         paths = list(of_part)
         for layer in range(config.n_layers if part == "blocks" else 1):
@@ -65,7 +65,7 @@ def exported_name(config: ModelConfig, path: str, layer: int = 0) -> str:
 
 
 def exported_specs(config: ModelConfig, dtype_of: Callable[[str, int], np.dtype]) -> Specs:
-    """What a checkpoint of the model holds.
+    """Names, shapes and dtypes of a checkpoint of the model.
 
     Args:
       dtype_of: path and layer → the dtype that the parameter will be written in.
@@ -91,14 +91,14 @@ def stored_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 class Weights:
-    """A checkpoint seen through a config: every name and shape is checked on opening, no tensor is read.
+    """A checkpoint of a config's model. Opening checks every name and shape and reads no tensor.
 
-    What is read later is refused where it holds NaN or infinity.
+    Later reads refuse NaN and infinity.
 
     Args:
       config: of the model.
       folder: holds config.json and the tensor files.
-      opened: what the system told of the model's files before any was opened, see `Fingerprint.of`.
+      opened: states of the model's files before any was opened, see `Fingerprint.of`.
 
     Raises:
       InputError: a tensor is missing, unexpected or of another shape; names file and tensor.
@@ -122,12 +122,12 @@ class Weights:
         return self._tensors[self._held[stored_name(self.config, path, layer)]]
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
-        """As it is stored."""
+        """The stored dtype."""
         return self._tensor(path, layer).dtype
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
-        """Of config.json and the files that hold the tensors, when it is first asked for."""
+        """Of config.json and the files that hold the tensors, taken at the first use."""
         files = {tensor.file for tensor in self._tensors.values()}
         return Fingerprint.of({*files, self._folder / "config.json"}, self._opened)
 
@@ -202,11 +202,10 @@ class Weights:
             twice = next(n for n in self._tensors if held[self._bare(n)] != n)
             raise InputError(f"{self._folder}: tensor {twice} is there with and without prefix")
         if missing := [name for name in expected if name not in held]:
-            raise InputError(f"{self._folder}: {_several('tensor', missing)} missing")
-        ignored = (
-            *family_of(self.config).ignored,
-            *((re.escape(HEAD_TENSOR),) if self.config.tied_head else ()),
-        )
+            raise InputError(f"{self._folder}: {_several(missing)} missing")
+        ignored = [*family_of(self.config).ignored]
+        if self.config.tied_head:
+            ignored.append(re.escape(HEAD_TENSOR))
         unexpected = [
             name
             for bare, name in held.items()
@@ -215,7 +214,7 @@ class Weights:
         if unexpected:
             file = self._tensors[unexpected[0]].file
             raise InputError(
-                f"{file}: {_several('tensor', unexpected)} not expected in a {self.config.family} model"
+                f"{file}: {_several(unexpected)} not expected in a {self.config.family} model"
             )
         for bare, path in expected.items():
             name, shape = held[bare], self._shapes[path]
@@ -230,15 +229,15 @@ class Weights:
                 )
 
 
-def _several(noun: str, names: list[str]) -> str:
+def _several(names: list[str]) -> str:
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
-    return f"{noun}{'s' if len(names) > 1 else ''} {shown}"
+    return f"tensor{'s' if len(names) > 1 else ''} {shown}"
 
 
 def to_stored(
     config: ModelConfig, params: Params, part: str, layer: int = 0
 ) -> dict[str, np.ndarray]:
-    """A part's parameters under their checkpoint names with the base model's prefix, kernels as stored."""
+    """A part's parameters by their checkpoint names with the base model's prefix, kernels as stored."""
     out = {}
     for path, leaf in flatten_dict(dict(params), sep="/").items():
         full = f"{part}/{path}"
@@ -249,10 +248,10 @@ def to_stored(
 
 
 def stack_layers(layers: list[Any]) -> dict[str, Any]:
-    """The parameters of all blocks as leaves [L, …]; where layers differ in dtype, in one that holds all values.
+    """The parameters of all blocks as leaves [L, …]; layers of different dtypes get one that holds all values.
 
     Args:
-      layers: nested dicts of a block each; the list is emptied, so that no parameter need be there twice.
+      layers: a nested dict for each block; the list is emptied, so that no parameter is in memory twice.
     """
     flat = [flatten_dict(layer) for layer in layers]
     layers.clear()
