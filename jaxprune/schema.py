@@ -70,13 +70,11 @@ def is_number(value: object) -> TypeGuard[float]:
 def integer(default: int | None, least: int, meaning: str = "", *, below: float = math.inf) -> Any:
     """A whole number of at least `least` and below `below`."""
     allowed = f"an integer of at least {least}" + (f", below {below}" if below < math.inf else "")
-    return Field(
-        allowed,
-        lambda value: is_int(value) and least <= value < below,
-        default,
-        kind=int,
-        meaning=meaning,
-    )
+
+    def passes(value: object) -> bool:
+        return is_int(value) and least <= value < below
+
+    return Field(allowed, passes, default, kind=int, meaning=meaning)
 
 
 def is_text(value: object) -> TypeGuard[str]:

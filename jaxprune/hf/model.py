@@ -71,8 +71,7 @@ class Model:
         largest = max(tokenizer.get_vocab().values())
         if largest >= self.config.vocab_size:
             raise InputError(
-                f"{self.folder}: the tokenizer has id {largest}, config.json has vocab_size "
-                f"{self.config.vocab_size}"
+                f"{self.folder}: the tokenizer has id {largest}, config.json has vocab_size {self.config.vocab_size}"
             )
         return tokenizer
 

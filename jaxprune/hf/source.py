@@ -67,10 +67,10 @@ def check_params(config: ModelConfig, params: Params) -> None:
         if leaf.shape != shape or not jnp.issubdtype(leaf.dtype, jnp.floating):
             got = f"{leaf.dtype} of shape {leaf.shape}"
             raise InputError(f"params: {path}: got {got}; allowed: {allowed}")
-    if added := [path for path in leaves if path not in stacked]:
-        raise InputError(
-            f"params: {added[0]}: not in this model; allowed: the paths of Model.params"
-        )
+    for path in leaves:
+        if path not in stacked:
+            allowed = "the paths of Model.params"
+            raise InputError(f"params: {path}: not in this model; allowed: {allowed}")
 
 
 class InMemory:

@@ -72,8 +72,7 @@ def _read_shards(index: Path) -> dict[str, StoredTensor]:
     for name, shard in weight_map.items():
         if name not in tensors or tensors[name].file.name != shard:
             raise InputError(
-                f"{index.parent / shard}: has no tensor {shown(name)}, "
-                f"which {index.name} places there"
+                f"{index.parent / shard}: has no tensor {shown(name)}, which {index.name} places there"
             )
     return tensors
 

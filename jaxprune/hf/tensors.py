@@ -55,6 +55,7 @@ class StoredTensor:
 
         A tensor that is not stored in C order (see `strides`) is read whole.
         """
+        indices = np.asarray(indices, np.int64)  # an empty range comes as floats
         if indices.size and not 0 <= indices.min() <= indices.max() < self.shape[0]:
             raise IndexError(f"rows {indices.min()} to {indices.max()} of {self.shape[0]}")
         if self.strides is not None:
@@ -95,7 +96,6 @@ def _fill(path: Path, spans: Iterable[tuple[int, np.ndarray]]) -> None:
                 count = file.readinto(rest)  # the kernel reads at most 2 GiB at once
                 if not count:
                     raise InputError(
-                        f"{path}: ends before byte {offset + out.nbytes}; "
-                        "it was longer when it was opened"
+                        f"{path}: ends before byte {offset + out.nbytes}; it was longer when it was opened"
                     )
                 rest = rest[count:]

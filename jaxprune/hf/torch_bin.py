@@ -99,8 +99,7 @@ def _content(path: Path, file: BinaryIO, entry: zipfile.ZipInfo, limit: int) -> 
     offset = _data_offset(path, file, entry)
     if entry.file_size > limit:
         raise InputError(
-            f"{path}: entry {shown(entry.filename)} has {entry.file_size} bytes, at most {limit} "
-            "allowed"
+            f"{path}: entry {shown(entry.filename)} has {entry.file_size} bytes, at most {limit} allowed"
         )
     file.seek(offset)
     return file.read(entry.file_size)
@@ -114,8 +113,7 @@ def _storage_offset(
     needed = storage.count * storage.dtype.itemsize
     if entry.file_size < needed:
         raise InputError(
-            f"{where}: its storage {shown(storage.key)} has {entry.file_size} bytes, "
-            f"{needed} expected"
+            f"{where}: its storage {shown(storage.key)} has {entry.file_size} bytes, {needed} expected"
         )
     return _data_offset(path, file, entry)
 

@@ -71,8 +71,7 @@ def state_dict(data: bytes, where: str) -> dict[str, StridedTensor]:
     for name, value in table.items():
         if not isinstance(value, StridedTensor):
             raise InputError(
-                f"{where}: {shown(name)} is of type {type(value).__name__}; "
-                "a dict of tensors is needed"
+                f"{where}: {shown(name)} is of type {type(value).__name__}; a dict of tensors is needed"
             )
     return table
 

@@ -105,10 +105,7 @@ class Weights:
     """
 
     def __init__(
-        self,
-        config: ModelConfig,
-        folder: Path,
-        opened: Mapping[Path, FileState] | None = None,
+        self, config: ModelConfig, folder: Path, opened: Mapping[Path, FileState] | None = None
     ) -> None:
         self.config = config
         self._folder = folder

@@ -35,8 +35,7 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str]) -> None:
     config = workdir / CONFIG
     if config.exists() and not _is_of_a_run(config):
         raise InputError(
-            f"--workdir: {config} is there, which jaxprune did not write; allowed: to move it away, "
-            "or another folder"
+            f"--workdir: {config} is there, which jaxprune did not write; allowed: to move it away, or another folder"
         )
 
 
