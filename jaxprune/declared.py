@@ -1,4 +1,4 @@
-"""Records that files declare: what there may be more of is a record in a file of its own, which nothing else names."""
+"""Records that are found in the files of a package, such as criteria: to add one is to add a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def declared(package: ModuleType, attribute: str) -> Sequence[Any]:
-    """What the files of a package call `attribute`, in the order of the files' names."""
+    """The values of `attribute` in the files of a package, in the order of the files' names."""
     modules = (
         importlib.import_module(f"{package.__name__}.{found.name}")
         for found in pkgutil.iter_modules(package.__path__)

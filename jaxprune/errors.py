@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: one line, no traceback."""
+"""Errors that the user can correct: one line, no traceback."""
 
 import difflib
 import os.path
@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping
 
 _MOST_NAMES = 12
 _LONGEST = 1900  # characters of a message
-_END = 500  # of them at its end, which says what would be right
-_LONGEST_HINTED = (
-    100  # characters of a value that may be a name misspelled: matching takes their square
-)
+_END = 500  # characters kept of its end, which says what is allowed
+# Characters of a value that may be a misspelled name: the time to match them grows with their square.
+_LONGEST_HINTED = 100
 
 
 class _Short(reprlib.Repr):
-    """Values in a few words, whatever they are: nothing in it takes long or fails."""
+    """Short texts of any values, made without failing or taking long."""
 
     def repr_int(self, x: int, level: int) -> str:
         # Python refuses to write out what has more than 4,300 digits
@@ -28,22 +27,20 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 
 class InputError(ValueError):
-    """Bad input. The message says in one line where and what is wrong and what would be right."""
+    """Bad input. The message says in one line where and what is wrong, and what is allowed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
 
 def one_line(message: str) -> str:
-    """A message as a terminal may show it, whatever names of files and values are in it.
+    """A message that a terminal can show, whatever names of files and values are in it.
 
-    What is not printable stands escaped: line breaks, control characters, what turns the direction of writing, halves
-    of surrogate pairs. Of a long message the middle is left out.
+    Characters that are not printable are escaped: line breaks, control characters, changes of writing direction,
+    halves of surrogate pairs. A long message loses its middle.
     """
-    message = _without_middle(message)
-    if message.isprintable():
-        return message
-    return _without_middle("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
+    shorter = _without_middle(message)
+    return _without_middle("".join(c if c.isprintable() else repr(c)[1:-1] for c in shorter))
 
 
 def _without_middle(message: str) -> str:
@@ -53,7 +50,7 @@ def _without_middle(message: str) -> str:
 
 
 class TerminatedError(Exception):
-    """SIGTERM came, and what is done is kept. The message says how far it went."""
+    """SIGTERM came, and finished work is kept. The message says how far the run went."""
 
 
 def refusal(
@@ -63,20 +60,15 @@ def refusal(
 
     Args:
       where: field, argument or file.
-      got: the value as it is; None is told as "not set".
-      allowed: what passes, in words, or all values that do, which then are the choices too.
-      choices: values that pass; the one closest to `got` is named as what may have been meant.
+      got: the value as it is; the message says "not set" for None.
+      allowed: the rule in words, or all allowed values, which are then the choices too.
+      choices: allowed values; the message suggests the one closest to `got`.
     """
     if not isinstance(allowed, str):
         choices = tuple(allowed)
         allowed = ", ".join(choices)
-    said = (
-        "not set"
-        if got is None
-        else f"got {got!r}"
-        if isinstance(got, str)
-        else f"got {shown(got)}"
-    )
+    value = repr(got) if isinstance(got, str) else shown(got)
+    said = "not set" if got is None else f"got {value}"
     return InputError(f"{where}: {said}; allowed: {allowed}{did_you_mean(got, choices)}")
 
 
@@ -94,34 +86,33 @@ def check_equal(
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
     """The end of a message that names the choice closest to the value; empty where none is close."""
-    known = list(choices)
     text = value[:_LONGEST_HINTED] if isinstance(value, str) else shown(value)
-    close = difflib.get_close_matches(text, known, n=1) if known else ()
+    close = difflib.get_close_matches(text, list(choices), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def shown(value: object) -> str:
-    """A value from a file as an error may show it: on one line and not endless, however deep."""
+    """A value from a file for an error message: on one line and short, however deep it is."""
     return _SHORT.repr(value)
 
 
 def named(name: object) -> str:
-    """A name from a file as an error may show it: in quotes, unless it is a plain word."""
+    """A name from a file for an error message: in quotes, unless it is a plain word."""
     text = str(name)
     return text if re.fullmatch(r"[\w/-]{1,60}", text) else shown(text)
 
 
 def listed(names: Iterable[object], between: str = ", ") -> str:
-    """Names from a file as an error may list them: a few, and how many more there are."""
+    """Names from a file for an error message: a few, and how many more there are."""
     every = list(names)
     first = between.join(map(named, every[:_MOST_NAMES]))
     return first + (f" and {left:,} more" if (left := len(every) - _MOST_NAMES) > 0 else "")
 
 
 def unusable(name: str) -> str | None:
-    """Why a text from outside names no file, in words that end a message; None if it may.
+    """Why a text from outside cannot name a file, in words that end a message; None if it can.
 
-    What is not UTF-8 would pass through Python, and fail in libraries when the result is written.
+    Python passes on names that are not UTF-8, and libraries then fail when the result is written.
     """
     try:
         name.encode()

@@ -1,6 +1,6 @@
 """Rules for values: the fields of a config, the keys of a task file, the arguments of functions.
 
-A room declares the fields of the config that it reads as a `config_record`, with a rule in the place of each default.
+Each folder of the package declares the fields of the config that it reads as a `config_record`: a rule for each.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class Field:
     """A rule for one value.
 
     Attributes:
-      allowed: what passes, in words, for messages.
-      passes: the test of a value that is not None.
-      default: None where it may be unset; a config then holds a placeholder of type `kind`.
-      choices: all values that pass, where they can be listed.
+      allowed: the rule in words, for messages.
+      passes: tests a value that is not None.
+      default: None if it may be unset; a config then holds a placeholder of type `kind`.
+      choices: all allowed values, if they can be listed.
       kind: type of the value.
-      meaning: what it is for, for `--help` and the README.
-      required: it has no default and must be set; of the key of a file, that it must be there.
+      meaning: purpose of the value, for `--help` and the README.
+      required: the value has no default and must be set; a key of a file must be there.
     """
 
     allowed: str
@@ -42,7 +42,7 @@ class Field:
     required: bool = False
 
 
-# In a record a rule stands where its default will: so it is typed as any value, as are those that follow.
+# In a record a rule stands in place of the default, so it and the functions below are typed as any value.
 rule: Callable[..., Any] = Field
 
 
@@ -58,29 +58,27 @@ def flag(default: bool, meaning: str = "") -> Any:
 
 
 def is_int(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number, of Python or numpy, which True is not."""
+    """Whether the value is a whole number of Python or numpy; True is none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a real number, of Python or numpy, which True is not."""
+    """Whether the value is a real number of Python or numpy; True is none."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def integer(default: int | None, least: int, meaning: str = "", *, below: float = math.inf) -> Any:
     """A whole number of at least `least` and below `below`."""
     allowed = f"an integer of at least {least}" + (f", below {below}" if below < math.inf else "")
-    return Field(
-        allowed,
-        lambda value: is_int(value) and least <= value < below,
-        default,
-        kind=int,
-        meaning=meaning,
-    )
+
+    def passes(value: object) -> bool:
+        return is_int(value) and least <= value < below
+
+    return Field(allowed, passes, default, kind=int, meaning=meaning)
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether it is a text that is not empty."""
+    """Whether the value is a text that is not empty."""
     return isinstance(value, str) and bool(value)
 
 
@@ -90,7 +88,7 @@ def text(default: str | None, allowed: str, meaning: str = "") -> Any:
 
 
 def are_names(value: object, among: Iterable[str] | None = None) -> bool:
-    """Whether a text holds names with commas between, each once, each of `among` or else a plain word."""
+    """Whether the value is a text of plain words with commas between, each once and, if given, each of `among`."""
     parts = value.split(",") if isinstance(value, str) else []
     if among is not None and not {*parts} <= {*among}:
         return False
@@ -105,7 +103,7 @@ PATH = Field(
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def config_record(declared: type[_T]) -> type[_T]:
-    """A frozen dataclass of rules: a field that is declared as one has its default; groups are records themselves."""
+    """A frozen dataclass whose fields take their defaults from rules; groups of fields are such records themselves."""
     for name, rule in list(vars(declared).items()):
         if isinstance(rule, Field):
             field = dataclasses.field(default=rule.default, metadata={"rule": rule})
@@ -126,10 +124,10 @@ def fields_of(record: Any) -> dict[str, Field]:
 
 
 def check(name: str, value: object, field: Field) -> None:
-    """Refuses a value that a field does not allow; None may stand for a default that is None.
+    """Refuses a value that a field does not allow; None passes if the default is None.
 
     Raises:
-      InputError: `name`, what it got and what is allowed.
+      InputError: `name`, the value and the rule.
     """
     may_be_unset = field.default is None and not field.required
     if not (field.passes(value) or (may_be_unset and value is None)):

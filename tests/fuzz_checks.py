@@ -18,7 +18,7 @@ from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed
 from jaxprune.hf.tensor_index import find_tensors
-from jaxprune.hf.tensors import TensorFiles
+from jaxprune.hf.tensors import StoredTensor
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
@@ -29,19 +29,19 @@ from jaxprune.models import load_config
 from jaxprune.models.config import RopeConfig
 
 
-def read_tensors(path: Path) -> TensorFiles:
+def read_tensors(path: Path) -> dict[str, StoredTensor]:
     """Every tensor lies in a file of the folder and has the shape and dtype that it claims."""
-    files = TensorFiles.open(path.parent)
-    for name in files.names:
-        info, array = files.info(name), files.read(name)
+    files = find_tensors(path.parent)
+    for info in files.values():
+        array = info.read()
         assert (array.shape, array.dtype, array.nbytes) == (info.shape, info.dtype, info.nbytes)
         assert info.file.parent == path.parent
         assert 0 <= info.offset <= info.file.stat().st_size
-        pieces = [np.empty(0, info.dtype), *files.chunks(name)]
+        pieces = [np.empty(0, info.dtype), *info.chunks()]
         assert np.concatenate(pieces).tobytes() == array.tobytes()
         if info.shape and info.shape[0]:
             last = np.array([info.shape[0] - 1])
-            assert files.rows(name, last).tobytes() == array[last].tobytes()
+            assert info.rows(last).tobytes() == array[last].tobytes()
     return files
 
 
@@ -49,21 +49,21 @@ def read_safetensors(path: Path) -> None:
     """As the library itself reads the file."""
     files = read_tensors(path)
     theirs = dict(safetensors.deserialize(path.read_bytes()))
-    assert theirs.keys() == set(files.names)
+    assert theirs.keys() == set(files)
     for name, tensor in theirs.items():
-        assert tensor["shape"] == list(files.info(name).shape)
-        assert bytes(tensor["data"]) == files.read(name).tobytes()
+        assert tensor["shape"] == list(files[name].shape)
+        assert bytes(tensor["data"]) == files[name].read().tobytes()
 
 
 def read_torch_bin(path: Path) -> None:
     """Elements are those of the storage at the strides, taken one by one."""
     files = read_tensors(path)
     raw = path.read_bytes()
-    for name, info in files.tensors.items():
+    for info in files.values():
         if info.strides is None:
-            assert files.read(name).tobytes() == raw[info.offset : info.offset + info.nbytes]
+            assert info.read().tobytes() == raw[info.offset : info.offset + info.nbytes]
             continue
-        array, size = files.read(name), info.dtype.itemsize
+        array, size = info.read(), info.dtype.itemsize
         for index in np.ndindex(info.shape):
             start = info.offset + size * sum(map(int.__mul__, index, info.strides))
             assert array[index].tobytes() == raw[start : start + size]

@@ -20,7 +20,6 @@ from jaxprune.files.typed_json import read_as as read_as
 from jaxprune.files.typed_json import read_json as read_json
 from jaxprune.files.typed_json import to_json as to_json
 from jaxprune.files.user_cache import user_cache as user_cache
-from jaxprune.files.whole import json_lines as json_lines
 from jaxprune.files.whole import short_names as short_names
 from jaxprune.files.whole import write_json as write_json
 from jaxprune.files.whole import write_text as write_text

@@ -1,4 +1,4 @@
-"""An .npz file → plain arrays; no pickle in it is ever run."""
+"""An .npz file → plain arrays; pickles in it are never run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import numpy as np
 from jaxprune.errors import InputError
 from jaxprune.files.regular import check_regular
 
-# What the arrays of an .npz may hold, in bytes, or in sizes of the file if that is more: a few
-# thousand bytes of deflated zeros can stand for any amount of memory.
+# The most bytes that the arrays of an .npz may have, or this many times its size if that is more:
+# a few thousand bytes of deflated zeros can stand for any amount of memory.
 _INFLATED = 64 << 20
 _RATIO = 20
-# What zipfile raises for what is no zip file, or a broken one.
+# Errors of zipfile for a file that is broken or no zip.
 BROKEN_ZIP = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(TypeError, ValueError, OverflowError),
     RuntimeError,  # encrypted; NotImplementedError: a method that zipfile does not know
 )
-# As np.save writes it. Nothing else reaches numpy's parser, which evaluates the header as Python.
+# The header as np.save writes it. No other reaches numpy's parser, which evaluates it as Python.
 _NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '(?P<dtype>[<>|=]?[biufcUSV][1-9]\d{0,8})', ?"
     rb"'fortran_order': (?:True|False), ?"
@@ -37,8 +37,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file; never runs a pickle.
 
     Raises:
-      InputError: a damaged file, one with other things than plain arrays, or one that would inflate
-        to more than 64 MiB and 20 times its size.
+      InputError: the file is damaged, holds other things than plain arrays, or would inflate to more
+        than 64 MiB and 20 times its size.
     """
     allowed = max(_INFLATED, _RATIO * check_regular(path).st_size)
     with path.open("rb") as file:
@@ -64,7 +64,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """One array, once its header is known to agree with the member's size."""
+    """One array, if its header agrees with the member's size."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("neither stored nor deflated")
     with archive.open(member) as file:

@@ -1,4 +1,4 @@
-"""JSON from outside → plain values. Whatever the text, a value or one line."""
+"""JSON from outside → plain values, or an error of one line."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from jaxprune.errors import InputError, shown
 def parse_json(
     text: str | bytes, where: str, *, broken: str = "no valid JSON ({})", strict: bool = True
 ) -> Any:
-    """The value that a JSON text stands for. An object with a key twice is refused: readers differ in which one counts.
+    """The value of a JSON text. An object that has a key twice is refused, as readers differ in which one counts.
 
     Args:
       text: bytes are UTF-8.
       where: file, or file and line; opens the message.
-      broken: how the message goes on, with what the parser says in place of {}.
-      strict: also refuse what Python takes and JSON has not, NaN and Infinity, and halves of surrogate pairs.
+      broken: the rest of the message, with the parser's words in place of {}.
+      strict: also refuse NaN, Infinity and halves of surrogate pairs, which Python reads.
 
     Raises:
-      InputError: the text is no JSON, too deep, or not such as said.
+      InputError: the text is no JSON, is nested too deep, or is refused as above.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

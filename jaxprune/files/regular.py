@@ -1,4 +1,4 @@
-"""Files from outside, opened only where they are files: a pipe may never give a byte, a device never end."""
+"""Files from outside, opened only if they are regular: a pipe may never give a byte, and a device never end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from jaxprune.errors import InputError
 
 
 def check_regular(path: Path) -> os.stat_result:
-    """What the system tells of a regular file; links are followed.
+    """The status of a regular file, links followed.
 
     Raises:
       InputError: a folder, pipe, socket or device.
-      FileNotFoundError: there is nothing.
+      FileNotFoundError: no such file.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -24,7 +24,7 @@ def check_regular(path: Path) -> os.stat_result:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A file to be read; raises as `check_regular`."""
+    """A file opened for reading; raises as `check_regular`."""
     check_regular(path)
     return path.open("rb")
 
@@ -36,7 +36,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, without a byte order mark; InputError with the line where it is not."""
+    """The text of a UTF-8 file, without a byte order mark; InputError names the line that is not UTF-8."""
     raw = read_regular(path)
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")

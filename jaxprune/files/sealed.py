@@ -1,8 +1,8 @@
 """Folders that this package writes. Each holds a table of its files: which are ours, and are they as written?
 
-The table, `files.json`, has size and SHA-256 of every other file. One may change afterwards and is in no table, the
-model card: its last line has the SHA-256 of what is above it, so it says itself whether this package wrote it. Only
-files that a table names, and cards with the right last line, are ever replaced or removed.
+The table, `files.json`, has size and SHA-256 of every other file. One file may change later and is in no table, the
+model card: its last line has the SHA-256 of the text above it, which shows whether this package wrote it. Only files in
+a table, and cards with the right last line, are ever replaced or removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TABLE = "files.json"
 CARD = "README.md"
 UNFINISHED = ".jaxprune-unfinished"
 _LONGEST_NAME, _LONGEST_PATH = 255, 2000  # bytes
-_MOST = 12  # lines on files of others
+_MOST = 12  # lines about files of others
 DAMAGED = "damaged, its bytes are not those that were written"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
@@ -35,13 +35,13 @@ def file_facts(path: Path) -> FileFacts:
 
 
 def signed(text: str) -> str:
-    """A card with its last line, a comment that has the SHA-256 of the text above it."""
+    """A card with a last line added, a comment with the SHA-256 of the text above it."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     return f"{text}<!-- SHA-256 of the text above, as jaxprune wrote it: {digest} -->\n"
 
 
 def _is_signed_card(folder: Path, name: str) -> bool:
-    """Whether a file of a folder is a card that is as `signed` made it."""
+    """Whether a file of a folder is a card that still is as `signed` made it."""
     if name != CARD or not (folder / CARD).is_file():
         return False
     content = (folder / CARD).read_bytes()
@@ -50,7 +50,7 @@ def _is_signed_card(folder: Path, name: str) -> bool:
 
 
 def seal(folder: Path) -> None:
-    """Writes the table of all files that a folder holds but for a signed card; the folder is complete then."""
+    """Completes a folder: writes the table of all its files, without a signed card."""
     write_json(folder / TABLE, {name: file_facts(folder / name) for name in _foreign(folder, {})})
 
 
@@ -69,7 +69,7 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
 
 
 def check_names(names: Iterable[str], file: Path) -> None:
-    """Refuses names, read in a file, that no file within its folder can have.
+    """Refuses names from a file that no file in its folder can have.
 
     Raises:
       InputError: names the first one.
@@ -90,10 +90,10 @@ def _may_be_inside(name: str) -> bool:
 
 
 def fault(path: Path, facts: FileFacts, *, by_size: bool = False) -> str | None:
-    """How a file differs from what it was when it had these facts; None where it does not.
+    """How a file differs from these facts; None if it does not.
 
     Args:
-      by_size: do not read it, which takes a second for a gigabyte.
+      by_size: compare sizes only; to read the file takes a second for a gigabyte.
     """
     if not path.is_file():
         return "missing"
@@ -102,7 +102,7 @@ def fault(path: Path, facts: FileFacts, *, by_size: bool = False) -> str | None:
 
 
 def faults(folder: Path, *, by_size: bool = False) -> Iterator[str]:
-    """Files of a sealed folder that are missing, changed, or not from this package, a line each; see `fault`."""
+    """A line for each file of a sealed folder that is missing, changed, or not from this package; see `fault`."""
     files = table(folder)
     for name, facts in files.items():
         wrong = fault(folder / name, facts, by_size=by_size)
@@ -116,7 +116,7 @@ def faults(folder: Path, *, by_size: bool = False) -> Iterator[str]:
 
 
 def check_whole(folder: Path) -> None:
-    """Refuses a sealed folder that is not as it was written; one that nobody sealed passes.
+    """Refuses a sealed folder that is not as it was written; one without a table passes.
 
     Raises:
       InputError: names the first file.
@@ -126,10 +126,10 @@ def check_whole(folder: Path) -> None:
 
 
 def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
-    """Refuses a place that holds anything but what this package wrote, and that too unless it may be overwritten.
+    """Refuses a folder with files that this package did not write, and without `overwrite` any that is not empty.
 
     Args:
-      where: what the messages begin with, such as the flag that named the place.
+      where: begins the messages, such as the flag that named the folder.
 
     Raises:
       InputError: names what is there.
@@ -151,7 +151,7 @@ def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
 
 
 def remove(folder: Path) -> None:
-    """Takes a sealed folder away, the files of its table and a signed card alone; a folder with others in it stays."""
+    """Removes the table of a sealed folder, the files in it and a signed card, then the folder if it is empty."""
     if not folder.is_dir():
         return
     ours = table(folder) if (folder / TABLE).is_file() else {}
@@ -167,19 +167,19 @@ def remove(folder: Path) -> None:
 
 
 def unfinished(folder: Path) -> Path:
-    """The place where a folder is filled until it is whole; what a killed process left there goes."""
+    """The place where a folder is filled until it is whole, cleared of what a killed process left there."""
     discard(folder)
     unfinished_name(folder).parent.mkdir(parents=True, exist_ok=True)
     return unfinished_name(folder)
 
 
 def unfinished_name(folder: Path) -> Path:
-    """A level deeper than whole folders, so that nobody takes it for one, under a name that nobody else gives."""
+    """A level deeper than whole folders, so that it does not look like one, under a name that nobody else uses."""
     return folder.parent / UNFINISHED / folder.name
 
 
 def discard(folder: Path) -> None:
-    """Takes away what was filled of a folder, by whatever name a library gave it until it was whole."""
+    """Removes an unfinished folder, also under the temporary name that Orbax gives it."""
     place = unfinished_name(folder)
     for left in (place, *place.parent.glob(f"{place.name}.orbax-checkpoint-tmp*")):
         shutil.rmtree(left, ignore_errors=True)
@@ -187,7 +187,7 @@ def discard(folder: Path) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Seals what was filled of a folder, and gives it its name in place of an older one's; see `remove`."""
+    """Seals a filled folder and gives it its name, in place of an older one; see `remove`."""
     filled = unfinished_name(folder)
     seal(filled)
     remove(folder)
@@ -196,7 +196,7 @@ def finish(folder: Path) -> None:
 
 
 def replace_card(folder: Path, text: str) -> bool:
-    """Puts a signed card in the place of a sealed folder's, at once; not so where that one is not as it was written."""
+    """Replaces the card of a sealed folder by a signed one, at once; returns False if the user changed that card."""
     before = table(folder).get(CARD)
     is_ours = before is not None and fault(folder / CARD, before) is None
     if not (is_ours or _is_signed_card(folder, CARD)):
@@ -218,17 +218,11 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     finish(folder)
 
 
-def _names(folder: Path) -> list[str]:
-    """Paths within a folder of all its files but the table; links are files."""
-    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    names = (path.relative_to(folder).as_posix() for path in found)
-    return sorted(name for name in names if name != TABLE)
-
-
 def _foreign(folder: Path, files: Mapping[str, FileFacts]) -> list[str]:
-    """The files of a folder that are neither in a table nor a signed card."""
-    names = (name for name in _names(folder) if name not in files)
-    return [name for name in names if not _is_signed_card(folder, name)]
+    """The files of a folder, links among them, that are neither its table, in the table nor a signed card."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = {path.relative_to(folder).as_posix() for path in found} - {TABLE, *files}
+    return sorted(name for name in names if not _is_signed_card(folder, name))
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -19,12 +19,12 @@ from jaxprune.files.json_text import parse_json
 from jaxprune.files.regular import read_regular
 
 Record = TypeVar("Record")
-# Levels of objects and lists that a file may hold: recursion over a value may go as deep.
+# Levels of objects and lists that a file may hold, as recursion over a value goes as deep.
 _DEEPEST = 50
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is no file.
+    """The object in a JSON file; empty without a file.
 
     Raises:
       InputError: no regular file, no JSON, or no object.
@@ -41,7 +41,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_as(kind: type[Record] | GenericAlias, path: Path) -> Record | None:
-    """The object in a JSON file as it is, if its values are of the types that `kind` gives; None without a file.
+    """The object in a JSON file, unchanged, after its values are checked against `kind`; None without a file.
 
     Args:
       kind: a TypedDict, or a dict of one kind of values. Keys that a TypedDict does not name may hold anything.
@@ -64,12 +64,12 @@ def _is_deeper(value: object, most: int) -> bool:
     return bool(level)
 
 
-# Metadata of a record's field that has no key in JSON while it is None.
+# Metadata of a field that `to_json` leaves out if it is None.
 LEFT_OUT_IF_NONE: Mapping[str, bool] = {"left out if None": True}
 
 
 def to_json(value: Any) -> Any:
-    """A frozen dataclass as JSON has it: an object with a key for each field, in their order; tuples become lists."""
+    """A frozen dataclass as JSON: an object with a key for each field, in their order; tuples become lists."""
     if dataclasses.is_dataclass(value):
         return {
             field.name: to_json(content)
@@ -85,7 +85,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[Record] | GenericAlias, value: object, where: str) -> Record:
-    """The record that `to_json` wrote as `value`; other keys are passed over.
+    """The record that `to_json` wrote as `value`; ignores other keys.
 
     Args:
       kind: a dataclass, a TypedDict or a type of their values. A field with a default may be missing.
@@ -93,7 +93,7 @@ def from_json(kind: type[Record] | GenericAlias, value: object, where: str) -> R
 
     Raises:
       InputError: a key is missing or holds something else, "report.json: sparsity.layers[3]: expected float, got
-        'x'". Or text holds half a surrogate pair, which JSON can escape and UTF-8 has not.
+        'x'". Or text holds half a surrogate pair, which JSON can escape and UTF-8 cannot hold.
     """
     try:
         return msgspec.convert(value, kind)
@@ -109,7 +109,7 @@ _MISSING = "Object missing required field `"
 
 
 def _explained(kind: Any, value: Any, message: str) -> str:
-    """A message of msgspec with the value and the keys of objects, which msgspec leaves out."""
+    """A message of msgspec, completed by the value and the keys of objects."""
     problem, _, path = message.partition(" - at `$")
     keys: list[str | int] = []
     for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
@@ -126,7 +126,7 @@ def _explained(kind: Any, value: Any, message: str) -> str:
 
 
 def _failing_key(kind: Any, value: Any, keys: Sequence[str | int], message: str) -> str:
-    """The key, in the object that lies at `keys`, whose value alone is enough for msgspec to say this."""
+    """The key whose value is wrong in the object at `keys`: msgspec gives this message if the others are left out."""
     copy = deepcopy(value)
     inner: Any = reduce(getitem, keys, copy)
     for key, content in inner.copy().items():

@@ -1,4 +1,4 @@
-"""Where the package keeps what it would otherwise compute again: a folder of the user's, which anybody may empty."""
+"""A folder of the user's for results that would otherwise be computed again; it may be emptied at any time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 def user_cache(name: str) -> Path:
-    """The folder of this name in the user's cache; it need not be there, nor be writable."""
+    """The folder of this name in the user's cache; it may be missing or not writable."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if base == "~/.cache":  # the user has no home, and so a cache that nothing can be written to
+    if base == "~/.cache":  # the user has no home: a path that cannot be written
         base = os.devnull
     return Path(base) / "jaxprune" / name

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Text and JSON files that are written whole or not at all; short names of folders."""
 
 from __future__ import annotations
 
@@ -22,16 +22,11 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a JSON file that is either whole or not there."""
-    write_text(path, json_lines(value))
-
-
-def json_lines(value: Mapping[str, Any]) -> str:
-    """What `write_json` writes."""
-    return json.dumps(value, indent=2) + "\n"
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """As many of the last parts of each path as tell the folders apart."""
+    """The last parts of each path, as many as distinguish the folders."""
     resolved = [folder.expanduser().resolve() for folder in folders]
     parts, most = 1, max(len(folder.parts) for folder in resolved)
     while len({folder.parts[-parts:] for folder in resolved}) < len(resolved) and parts < most:

@@ -6,10 +6,9 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 
 from jaxprune.errors import InputError
-from jaxprune.files import parse_json, sealed, write_text
+from jaxprune.files import sealed, write_json, write_text
 from jaxprune.hf.fingerprint import Fingerprint, files_in
 from jaxprune.hf.hub import CONFIG_FILES, TERMS
 from jaxprune.hf.model import Model, check_model
@@ -18,14 +17,12 @@ from jaxprune.hf.weights import exported_specs, to_stored
 from jaxprune.models import Params, family_of
 from jaxprune.schema import PATH, check
 
-# What stands beside the weights of a folder and goes with them: config, tokenizer, licence; no code.
+# The files beside the weights that an export copies: config, tokenizer, licence; no code.
 BESIDE = (*CONFIG_FILES, *TERMS)
 
 
 class HfWriter:
-    """A Hugging Face folder in the making: filled part by part, and gets its name only when it is whole.
-
-    As a context manager it leaves nothing behind if an exception passes.
+    """A Hugging Face folder in the making: it is filled part by part and gets its name when it is whole.
 
     Args:
       model: gives config, tokenizer and names.
@@ -45,52 +42,35 @@ class HfWriter:
         specs = exported_specs(model.config, model.source.dtype_of)
         self._shards = ShardWriter(self._unfinished, specs)
 
-    def __enter__(self) -> HfWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            sealed.discard(self._folder)
-
-    def write_part(self, params: Params, part: str, layer: int = 0) -> None:
-        """Writes "embed", "head" or a block ("blocks", layer) from memory, in the dtypes that the model has."""
-        self._shards.write(to_stored(self._model.config, params, part, layer))
+    def write_block(self, params: Params, layer: int) -> None:
+        """Writes a block from memory, in the dtypes that the model has."""
+        self._shards.write(to_stored(self._model.config, params, "blocks", layer))
 
     def copy_unpruned(self) -> None:
         """Embedding and head, from where the model has them."""
         self._model.source.copy_unpruned(self._shards)
 
     def close(self, card: str | None = None) -> None:
-        """Writes config, tokenizer and the card, which replaces the model's own, and gives the folder its name."""
+        """Writes config (of what is exported), tokenizer and the card in place of the model's; names the folder."""
         self._shards.close()
         for file in _beside(self._model.folder, BESIDE):
             shutil.copyfile(file, self._unfinished / file.name)
-        self._write_config()
+        config = self._unfinished / "config.json"
+        raw = json.loads(config.read_bytes())
+        if (exported := family_of(self._model.config).exported(raw)) != raw:
+            write_json(config, exported)
         if card is not None:
             write_text(self._unfinished / sealed.CARD, sealed.signed(card))
         sealed.finish(self._folder)
 
-    def _write_config(self) -> None:
-        """Where less is exported than config.json speaks of, it speaks of that alone."""
-        file = self._unfinished / "config.json"
-        raw = parse_json(file.read_bytes(), str(file), broken="not JSON ({})", strict=False)
-        exported = family_of(self._model.config).exported(raw)
-        if exported != raw:
-            write_text(file, json.dumps(exported, indent=2) + "\n")
-
 
 def exported_beside(model: Model) -> Mapping[str, str]:
-    """SHA-256, by name, of the files that go into an export as they are and that a tokenizer may be read from."""
+    """SHA-256, by name, of the files that an export copies and that a tokenizer may be read from."""
     return Fingerprint.of(_beside(model.folder, CONFIG_FILES)).digests
 
 
 def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    """Files beside the weights, but for tables of files, which are made anew."""
+    """Files beside the weights, without the tables of files, which an export makes anew."""
     found = files_in(folder, patterns)
     return [file for file in found if not file.name.endswith((".index.json", sealed.TABLE))]
 
@@ -98,8 +78,8 @@ def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:
     """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
 
-    It gets no model card, as nothing here tells how the parameters came to be; `scripts/prune.py` writes one. A README
-    of the model's folder goes along as it is, and is still about that model.
+    It gets no model card, as nothing here says how the parameters were made; `scripts/prune.py` writes one. A README
+    of the model's folder is copied as it is, and is still about that model.
 
     Args:
       model: gives config, tokenizer and names.
@@ -121,8 +101,13 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
     check_model(model)
     check("folder", folder, PATH)
     written = model.replace(params)
-    with HfWriter(written, Path(folder).expanduser(), overwrite) as writer:
+    folder = Path(folder).expanduser().absolute()
+    writer = HfWriter(written, folder, overwrite)
+    try:
         writer.copy_unpruned()
         for layer in range(model.config.n_layers):
-            writer.write_part(written.block(layer), "blocks", layer)
+            writer.write_block(written.block(layer), layer)
         writer.close()
+    except BaseException:
+        sealed.discard(folder)
+        raise

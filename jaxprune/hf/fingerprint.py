@@ -1,8 +1,8 @@
 """A model's files → a digest of their content, by which two models are the same or not.
 
-Names, sizes and times can be equal where bytes are not, so bytes are hashed. The digest of a file is kept in the
-user's cache for as long as the system says that the file did not change: by inode and by the time of the last
-change, which, unlike that of the last modification, no program can set.
+Names, sizes and times can be equal where bytes are not, so bytes are hashed. The user's cache keeps the digest of a
+file while its inode and the time of its last change stay the same. No program can set that time, unlike the time of
+the last modification.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TICK = 2.0  # seconds
 
 @dataclasses.dataclass(frozen=True)
 class FileState:
-    """What the system tells of a file; equal as long as nobody writes to it."""
+    """The status of a file, which stays equal until somebody writes to it."""
 
     device: int
     inode: int
@@ -67,8 +67,8 @@ class Fingerprint:
     """The content of a model's files when it was taken.
 
     Attributes:
-      digests: SHA-256 of each file, by name; of what is in memory, by what it is.
-      states: what the system told of the files, by path, and of others that must not change either.
+      digests: SHA-256 of each file by name, or of a model in memory under a word for it.
+      states: of the files, by path, and of others that must not change either.
     """
 
     digests: Mapping[str, str]
@@ -78,14 +78,14 @@ class Fingerprint:
     def of(
         cls, files: Iterable[Path], opened: Mapping[Path, FileState] | None = None
     ) -> Fingerprint:
-        """Reads the files, or takes from the cache what it has of them.
+        """Reads the files, or takes their digests from the cache.
 
         Args:
           files: of the parameters and their config.
-          opened: `states_in` their folder before the first of them was opened.
+          opened: `states_in` their folder, taken before the first of them was opened.
 
         Raises:
-          InputError: a file changes meanwhile, or is none.
+          InputError: a file changes meanwhile, or is no regular file.
         """
         paths = sorted(files, key=lambda path: path.name)
         states = {path: FileState.of(path) for path in paths}
@@ -100,7 +100,7 @@ class Fingerprint:
         return combined(self.digests)
 
     def check_unchanged(self) -> None:
-        """Refuses files that are not as they were: what was read since may be of two models.
+        """Refuses files that changed: reads since then may be of two models.
 
         Raises:
           InputError: names the file.
@@ -116,12 +116,12 @@ def files_in(folder: Path, patterns: Iterable[str]) -> list[Path]:
 
 
 def states_in(folder: Path, patterns: Iterable[str]) -> dict[Path, FileState]:
-    """What the system tells of the files in a folder, none of which is read."""
+    """The states of files in a folder, without reading any."""
     return {path: FileState.of(path) for path in files_in(folder, patterns)}
 
 
 def combined(digests: Mapping[str, str]) -> str:
-    """One digest of a model's files from theirs."""
+    """One digest made of several."""
     lines = (f"{digest} {name}\n" for name, digest in sorted(digests.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -144,7 +144,7 @@ def digest_of_arrays(tree: Any) -> str:
 
 def _file_digest(path: Path, state: FileState) -> str:
     entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
-    # an entry that is damaged or cannot be read is one that is not there
+    # an entry that is damaged or cannot be read counts as missing
     with contextlib.suppress(InputError, OSError):
         kept = read_json(entry)
         if kept and (known := from_json(_Kept, kept, str(entry))).state == state:

@@ -1,4 +1,4 @@
-"""Where the files of a model are: a local folder as it is, or a snapshot of a hub repository."""
+"""A local path or hub id → the folder of the model's files: that path, or a snapshot of the repository."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jaxprune.errors import InputError
 
-# What pruning reads: no code, no other framework's weights.
+# Files that pruning reads: no code, no other framework's weights.
 CONFIG_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]
-# What says whose a model is and on what terms, which goes along with what is made from it.
+# Files with a model's authors and licence; they are copied with every model made from it.
 TERMS = ["LICENSE*", "README*"]
 
 
@@ -34,7 +34,7 @@ def resolve(model: str, revision: str | None = None) -> Path:
 
 
 def config_folder(model: str, revision: str | None = None) -> Path:
-    """A folder with the model's config.json; of a hub repository nothing else is downloaded. As `resolve` otherwise."""
+    """As `resolve`, but downloads only config.json of a hub repository."""
     return _local(model) or _snapshot(model, revision, ["config.json"])
 
 

@@ -12,14 +12,14 @@ from jaxprune.files import check_regular
 from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
-from jaxprune.hf.weights import Weights, shapes, size
+from jaxprune.hf.weights import Weights, shapes, size, stack_layers
 from jaxprune.models import ModelConfig, Params, family_of, load_config
 from jaxprune.schema import PATH, check
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Where vocabularies are: in one of these at least.
+# A folder with a tokenizer has at least one of these.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 
@@ -40,34 +40,38 @@ class Model:
     @functools.cached_property
     def params(self) -> Params:
         """All parameters {"embed", "blocks" [L, …], "head"} in their stored dtype, on the host."""
-        return self.source.all()
+        if isinstance(self.source, InMemory):
+            return self.source.params
+        return {
+            "embed": self.part("embed"),
+            "blocks": stack_layers([self.block(layer) for layer in range(self.config.n_layers)]),
+            "head": self.part("head"),
+        }
 
     @functools.cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The folder's tokenizer; InputError where there is none or it has ids beyond the vocabulary."""
         from transformers import AutoTokenizer  # late: takes seconds, with torch installed
 
-        # transformers makes an empty XGLM, GPT-2 or Qwen tokenizer up where there is none
+        # transformers makes up an empty XGLM, GPT-2 or Qwen tokenizer if there is none
         if not self.has_tokenizer:
             raise InputError(
                 f"{self.folder}: no tokenizer; expected {' or '.join(TOKENIZER_FILES)}"
             )
         for file in (file for pattern in CONFIG_FILES for file in self.folder.glob(pattern)):
-            if file.exists():  # no link to nothing
+            if file.exists():  # a broken link does not
                 check_regular(file)
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
-        except (
-            Exception
-        ) as error:  # transformers raises a dozen kinds for a folder without tokenizer
+        # transformers raises a dozen kinds for a folder without tokenizer
+        except Exception as error:
             raise InputError(
                 f"{self.folder}: no usable tokenizer ({_first_line(error)})"
             ) from error
         largest = max(tokenizer.get_vocab().values())
         if largest >= self.config.vocab_size:
             raise InputError(
-                f"{self.folder}: the tokenizer has id {largest}, config.json has vocab_size "
-                f"{self.config.vocab_size}"
+                f"{self.folder}: the tokenizer has id {largest}, config.json has vocab_size {self.config.vocab_size}"
             )
         return tokenizer
 
@@ -78,18 +82,17 @@ class Model:
 
     @property
     def dtype(self) -> str:
-        """In which the first of the pruned kernels is stored."""
+        """The dtype in which the first of the pruned kernels is stored."""
         path = next(iter(family_of(self.config).sites))
         return str(self.source.dtype_of(f"blocks/{path}").name)
 
     @property
     def mixed(self) -> str | None:
-        """Which parameter of the blocks has another dtype in one layer than in others; None where none has."""
+        """A parameter whose dtype differs between layers, and its dtypes, in words; None if there is none."""
         for path in (path for path in shapes(self.config) if path.startswith("blocks/")):
-            of_layers = (self.source.dtype_of(path, i) for i in range(self.config.n_layers))
-            dtypes = sorted({dtype.name for dtype in of_layers})
+            dtypes = {self.source.dtype_of(path, i).name for i in range(self.config.n_layers)}
             if len(dtypes) > 1:
-                return f"{path} is {', '.join(dtypes)}"
+                return f"{path} is {', '.join(sorted(dtypes))}"
         return None
 
     @property
@@ -100,9 +103,13 @@ class Model:
     def block(self, layer: int) -> dict[str, Any]:
         """Parameters of one block on the host, without reading the others.
 
-        Of several processes each reads its share, so all must ask.
+        Each of several processes reads its share, so all must call.
         """
-        return self.source.block_of(layer, self.source.block_share(layer))
+        return self.part("blocks", layer)
+
+    def part(self, path: str, layer: int = 0) -> dict[str, Any]:
+        """Parameters below a path, such as "embed" or "head/norm", as `block` returns those of one."""
+        return self.source.joined(path, self.source.share(path, layer), layer)
 
     def replace(self, params: Params) -> Model:
         """The same model with other parameters {"embed", "blocks" [L, …], "head"}, arrays of JAX or numpy.
@@ -122,7 +129,7 @@ class Model:
 
 
 def check_model(model: object) -> None:
-    """Refuses what is no open model, such as its name; InputError."""
+    """Refuses anything but an open model, such as its name; InputError."""
     if not isinstance(model, Model):
         raise refusal("model", model, "a Model, as jaxprune.load opens it")
 
@@ -151,7 +158,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     # config, headers and tokenizer are read before the files have a fingerprint, and copied after it
     opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)
-    return Model(config, folder, Weights.open(config, folder, opened))
+    return Model(config, folder, Weights(config, folder, opened))
 
 
 def _first_line(error: Exception) -> str:

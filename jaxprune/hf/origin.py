@@ -1,4 +1,4 @@
-"""A model's name, folder and model card → what may be said of what is made from it: its hub id, licence, languages."""
+"""A model's name, folder and model card → what the card of a pruned model says of it: hub id, licence, languages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict
 from jaxprune.files import read_regular, sealed
 from jaxprune.hf.model import Model
 
-_LONGEST = 200_000  # bytes of a card that are looked at; its front matter comes first
+_LONGEST = 200_000  # bytes of a card that are read; its front matter comes first
 _WORD = re.compile(r"[\w.+:-]{1,80}")
 _HUB_ID = re.compile(r"[\w.-]{1,100}(/[\w.-]{1,100})?")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
@@ -19,8 +19,8 @@ _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
 class Origin(TypedDict):
     """The model that was pruned, as far as it is known; keys but the first and last are those of front matter.
 
-    Its own card says the licence and the languages; `base_model` is its hub id, or for a local folder what its card
-    says. `name` is the hub id or the last part of the folder's path, `has_tokenizer` whether there is one.
+    Licence and languages come from its own card; `base_model` is its hub id, or for a local folder the `base_model` of
+    its card. `name` is the hub id or the last part of the folder's path, `has_tokenizer` whether there is one.
     """
 
     name: str
@@ -36,9 +36,8 @@ def origin_of(model: Model, name: str) -> Origin:
     """What is known of a model that was opened by a name: a folder or a hub id."""
     card = _front_matter(model.folder / sealed.CARD)
     hub_id = _hub_id(model.folder, name)
-    last = Path(
-        os.path.abspath(Path(name).expanduser())
-    ).name  # no more of a path, which is nobody's business
+    # the rest of a path is private
+    last = Path(os.path.abspath(Path(name).expanduser())).name
     origin = Origin(name=hub_id or last, has_tokenizer=model.has_tokenizer)
     if base_model := [hub_id] if hub_id else _texts(card.get("base_model"), _HUB_ID):
         origin["base_model"] = base_model
@@ -54,7 +53,7 @@ def origin_of(model: Model, name: str) -> Origin:
 
 
 def _hub_id(folder: Path, name: str) -> str | None:
-    """The id of a repository: by the name that was given, or because the hub's client keeps the folder for it."""
+    """The id of a repository: the given name if it is no folder, or the one whose snapshot the hub's client keeps."""
     if not Path(name).expanduser().is_dir():
         return name
     parts = folder.resolve().parts

@@ -8,7 +8,6 @@ import json
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import ml_dtypes
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from jaxprune.errors import InputError, shown
 from jaxprune.files import parse_json
+from jaxprune.hf.tensors import StoredTensor
 
 DTYPES: dict[str, np.dtype] = {
     "F64": np.dtype(np.float64),
@@ -41,22 +41,6 @@ _MAX_RANK = 32
 _ALIGNMENT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """Where one tensor lies and what it is.
-
-    `offset` and `nbytes` are in bytes, `offset` from the start of `file`. `strides` counts elements
-    and is None for the usual case, one run of `nbytes` bytes in C order; only `.bin` has others.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    file: Path
-    offset: int
-    nbytes: int
-    strides: tuple[int, ...] | None = None
-
-
 def checked_nbytes(shape: object, dtype: np.dtype, where: str) -> int:
     """Bytes of a tensor of that shape (a list or tuple of int), without overflow.
 
@@ -74,36 +58,35 @@ def checked_nbytes(shape: object, dtype: np.dtype, where: str) -> int:
     return math.prod(shape) * dtype.itemsize
 
 
-def read_header(path: Path) -> dict[str, TensorInfo]:
+def read_header(path: Path) -> dict[str, StoredTensor]:
     """The tensors of one safetensors file, in the order of its header. No tensor is read.
 
-    `safetensors` checks the header: it accounts for every byte of the file, and tensors follow one another without
-    gap or overlap. So their places follow from their sizes.
+    `safetensors` checks the header first: it accounts for every byte of the file, without gap or overlap.
 
     Raises:
       InputError: the library refuses the file, a name stands twice in it, or numpy holds no such tensor.
     """
     where, size = f"{path}: safetensors header", path.stat().st_size
     try:
-        with safe_open(path, "numpy") as file:
-            parts = {name: file.get_slice(name) for name in file.offset_keys()}
-            specs = {name: (part.get_shape(), part.get_dtype()) for name, part in parts.items()}
+        with safe_open(path, "numpy"):
+            pass
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")[:200]
         raise InputError(f"{where}: truncated or damaged, of {size} bytes: {reason}") from error
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        # the library takes the last of two equal names, and puts empty tensors in any order
+        # the library takes the last of two equal names
         header = parse_json(file.read(length), where)
-    offset, tensors = 8 + length, {}
-    for name, (shape, code) in specs.items():
-        tensor = f"{path}: tensor {shown(name)}"
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, entry in header.items():
+        tensor, code = f"{path}: tensor {shown(name)}", entry["dtype"]
         if code not in DTYPES:
             raise InputError(f"{tensor}: unknown dtype {code}; known are {', '.join(DTYPES)}")
-        nbytes = checked_nbytes(shape, DTYPES[code], tensor)
-        tensors[name] = TensorInfo(tuple(shape), DTYPES[code], path, offset, nbytes)
-        offset += nbytes
-    return {name: tensors[name] for name in header if name in tensors}
+        nbytes = checked_nbytes(entry["shape"], DTYPES[code], tensor)
+        offset = 8 + length + entry["data_offsets"][0]
+        tensors[name] = StoredTensor(tuple(entry["shape"]), DTYPES[code], path, offset, nbytes)
+    return tensors
 
 
 def header_bytes(specs: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> bytes:

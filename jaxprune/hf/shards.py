@@ -1,38 +1,37 @@
 """Tensors → model.safetensors, or shards and their index. Knows no model.
 
-What a checkpoint will hold is told before its first tensor. So the headers come first, and every tensor goes to its
-place in its file as it is there, in any order and in bounded memory: nothing is written twice, and nothing is joined.
+Names, shapes and dtypes are known before the first tensor. So the headers are written first, and every tensor goes to
+its place in its file when it comes, in any order and in bounded memory: nothing is written twice or joined.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from jaxprune.errors import InputError, shown
+from jaxprune.hf.aligned import aligned_copy
 from jaxprune.hf.safetensors_header import checked_nbytes, header_bytes
 from jaxprune.hf.tensor_index import INDEX, SINGLE
-from jaxprune.hf.tensors import TensorFiles
 
 # Name → shape and dtype of each tensor.
 Specs = Mapping[str, tuple[tuple[int, ...], np.dtype]]
-# Bytes of tensors in a file, as models are cut on the hub; a tensor that is larger has a file of its own.
+# Bytes of tensors in a file, as on the hub; a larger tensor has a file of its own.
 LARGEST_SHARD = 5 * 10**9
 
 _CHUNK = 16 << 20  # bytes held at once where a tensor is laid out anew
-_TILE = 256
 
 
 class ShardWriter:
     """Writes a Hugging Face checkpoint whose tensors come one after another.
 
-    Files carry temporary names until `close`: a folder without model.safetensors or an index is unfinished. Replacing
-    an older folder by this one is the caller's part.
+    Files carry temporary names until `close`: a folder without model.safetensors or an index is unfinished. The caller
+    replaces an older folder by this one.
 
     Args:
-      folder: is made where it is not there.
+      folder: is made if missing.
       specs: of all tensors that will be written, in the order in which shards hold them.
       largest: bytes of tensors in a shard; what fits into one becomes model.safetensors, without an index.
 
@@ -58,37 +57,33 @@ class ShardWriter:
                 end += _nbytes(specs, name)
 
     def write(self, tensors: Mapping[str, np.ndarray | np.generic]) -> None:
-        """Puts these arrays in their places. Those in other than C order are laid out in small pieces.
+        """Puts these arrays in their places, see `write_chunks`; other than C order is laid out in small pieces."""
+        for name, array in tensors.items():
+            self.write_chunks(name, array.shape, array.dtype, _flat_chunks(array))
+
+    def write_chunks(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype, chunks: Iterable[np.ndarray]
+    ) -> None:
+        """Puts a tensor in its place, piece by piece.
+
+        Args:
+          chunks: its elements in C order, as flat arrays.
 
         Raises:
-          ValueError: one that was not told of, is of another shape or dtype, or was written before.
+          ValueError: it is not in `specs`, has another shape or dtype there, or was written before.
         """
-        self._put(
-            {name: (array.shape, array.dtype) for name, array in tensors.items()},
-            lambda name: _flat_chunks(tensors[name]),
-        )
-
-    def copy(
-        self,
-        files: TensorFiles,
-        names: Mapping[str, str],
-        look: Callable[[str, np.ndarray], None] = lambda name, part: None,
-    ) -> None:
-        """The same with tensors of another checkpoint; `names` maps old names to new ones.
-
-        Copied in pieces of 16 MiB, each of which `look` sees with the old name.
-        """
-        old_names = {new: old for old, new in names.items()}
-        if len(old_names) < len(names):
-            raise ValueError("two tensors would be copied to one name")
-        infos = {new: files.info(old) for new, old in old_names.items()}
-
-        def seen(new: str) -> Iterator[np.ndarray]:
-            for part in files.chunks(old_names[new]):
-                look(old_names[new], part)
-                yield part
-
-        self._put({new: (info.shape, info.dtype) for new, info in infos.items()}, seen)
+        if name not in self._missing:
+            was = "already written" if name in self._specs else "not told of"
+            raise ValueError(f"tensor {shown(name)} was {was}")
+        told = self._specs[name]
+        if (tuple(shape), dtype) != told:
+            raise ValueError(f"tensor {shown(name)} is {dtype} {shape}, told was {told}")
+        path, offset = self._places[name]
+        with path.open("rb+") as file:
+            file.seek(offset)
+            for chunk in chunks:
+                file.write(chunk.view(np.uint8).data)
+        self._missing.remove(name)
 
     def close(self) -> None:
         """Gives the files their names, and shards their index, last and at once.
@@ -114,21 +109,6 @@ class ShardWriter:
 
     def _partial(self, file: str) -> Path:
         return self.folder / f"{file}.partial"
-
-    def _put(self, specs: Specs, chunks: Callable[[str], Iterable[np.ndarray]]) -> None:
-        for name, (shape, dtype) in specs.items():
-            if name not in self._missing:
-                was = "already written" if name in self._specs else "not told of"
-                raise ValueError(f"tensor {shown(name)} was {was}")
-            told = self._specs[name]
-            if (tuple(shape), dtype) != told:
-                raise ValueError(f"tensor {shown(name)} is {dtype} {shape}, told was {told}")
-            path, offset = self._places[name]
-            with path.open("rb+") as file:
-                file.seek(offset)
-                for chunk in chunks(name):
-                    file.write(chunk.view(np.uint8).data)
-            self._missing.remove(name)
 
 
 def _nbytes(specs: Specs, name: str) -> int:
@@ -168,9 +148,4 @@ def _flat_chunks(array: np.ndarray | np.generic) -> Iterator[np.ndarray]:
     array = np.atleast_2d(array)
     step = max(1, _CHUNK * len(array) // array.nbytes)
     for start in range(0, len(array), step):
-        rows = array[start : start + step]
-        out = np.empty(rows.shape, rows.dtype)
-        # In tiles, a transposed kernel takes less than half the time of one plain copy.
-        for column in range(0, rows.shape[1], _TILE):
-            out[:, column : column + _TILE] = rows[:, column : column + _TILE]
-        yield out.reshape(-1)
+        yield aligned_copy(array[start : start + step]).reshape(-1)

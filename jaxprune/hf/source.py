@@ -6,13 +6,13 @@ import functools
 import operator
 from typing import Any, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.errors import InputError
 from jaxprune.hf.fingerprint import Fingerprint, digest_of_arrays
-from jaxprune.hf.finite import check_finite, checked
+from jaxprune.hf.finite import check_finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import shapes, to_stored
 from jaxprune.models import ModelConfig, Params, named_leaves
@@ -22,34 +22,28 @@ from jaxprune.models import ModelConfig, Params, named_leaves
 class ParameterSource(Protocol):
     """A model's parameters on the host, part by part, in their stored dtype, kernels as [in, out].
 
-    Of several processes each reads its share of a part, so all must ask for the same parts in the same order.
-    What holds NaN or infinity is refused as it is read: InputError names layer and parameter.
+    Each of several processes reads its share of a part, so all must read the same parts in the same order.
+    Reading raises InputError for NaN and infinity; it names layer and parameter.
     """
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of the content of all parameters."""
+        """The digest of all parameters, by their content."""
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
-        """Of one parameter, such as "blocks/mlp/up/kernel" of a layer; nothing is read for it."""
+        """The stored dtype of a parameter, such as "blocks/mlp/up/kernel" of a layer; reads no tensor."""
 
-    def all(self) -> Params:
-        """{"embed", "blocks" [L, …], "head"}."""
+    def share(self, path: str, layer: int = 0) -> Any:
+        """This process's share of a layer's block (path "blocks"), or of all below a path such as "head/norm"."""
 
-    def part(self, path: str) -> dict[str, Any]:
-        """All below a path outside the blocks, such as "embed" or "head/norm"."""
-
-    def block_share(self, layer: int) -> Any:
-        """What this process reads of a block; no other process takes part in it."""
-
-    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
-        """A block, out of what `block_share` read in each process."""
+    def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
+        """All below a path, joined from the shares of all processes, which must all call."""
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Embedding parameters with the rows of these tokens at least, and the tokens as indices of those rows."""
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
-        """What the logits of these tokens multiply the normed state with, [N, D]."""
+        """LM-head rows of these tokens, [N, D]."""
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
         """Writes embedding and head, which are never pruned, under their checkpoint names."""
@@ -66,22 +60,21 @@ def check_params(config: ModelConfig, params: Params) -> None:
         path: (config.n_layers, *shape) if path.startswith("blocks/") else shape
         for path, shape in shapes(config).items()
     }
-    for path in [*stacked, *leaves]:
-        if path not in stacked:
-            raise InputError(
-                f"params: {path}: not in this model; allowed: the paths of Model.params"
-            )
-        leaf, allowed = leaves.get(path), f"floats of shape {stacked[path]}, as in Model.params"
+    for path, shape in stacked.items():
+        leaf, allowed = leaves.get(path), f"floats of shape {shape}, as in Model.params"
         if leaf is None:
             raise InputError(f"params: {path}: missing; allowed: {allowed}")
-        if leaf.shape != stacked[path] or not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise InputError(
-                f"params: {path}: got {leaf.dtype} of shape {leaf.shape}; allowed: {allowed}"
-            )
+        if leaf.shape != shape or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            got = f"{leaf.dtype} of shape {leaf.shape}"
+            raise InputError(f"params: {path}: got {got}; allowed: {allowed}")
+    for path in leaves:
+        if path not in stacked:
+            allowed = "the paths of Model.params"
+            raise InputError(f"params: {path}: not in this model; allowed: {allowed}")
 
 
 class InMemory:
-    """Parameters that are there already.
+    """Parameters that are in memory.
 
     Args:
       config: of the model.
@@ -90,12 +83,12 @@ class InMemory:
 
     def __init__(self, config: ModelConfig, params: Params) -> None:
         self._config = config
-        self._params = params
+        self.params = params
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
-        """Of the arrays and their paths."""
-        return Fingerprint({"parameters": digest_of_arrays(self._params)}, {})
+        """The digest of the arrays and their paths."""
+        return Fingerprint({"parameters": digest_of_arrays(self.params)}, {})
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
         """An array of all layers has one dtype."""
@@ -103,39 +96,33 @@ class InMemory:
         return np.dtype(self._below(path).dtype)
 
     def _below(self, path: str) -> Any:
-        return functools.reduce(operator.getitem, path.split("/"), self._params)
+        return functools.reduce(operator.getitem, path.split("/"), self.params)
 
-    def all(self) -> Params:
-        """The parameters themselves."""
-        return self._params
+    def share(self, path: str, layer: int = 0) -> Any:
+        """All of the part, as numpy arrays: every process has all parameters."""
+        leaves = {}
+        for name, leaf in flatten_dict(dict(self._below(path))).items():
+            array = np.asarray(leaf[layer] if path == "blocks" else leaf)
+            leaves[name] = check_finite(array, "/".join([path, *name]), layer)
+        return unflatten_dict(leaves)
 
-    def part(self, path: str) -> dict[str, Any]:
-        """As numpy arrays."""
-        return checked(jax.tree.map(np.asarray, dict(self._below(path))), path)
-
-    def block_share(self, layer: int) -> Any:
-        """The whole block: every process has all parameters."""
-        block = jax.tree.map(lambda leaf: np.asarray(leaf[layer]), self._params["blocks"])
-        return checked(block, "blocks", layer)
-
-    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
-        """The block itself."""
-        del layer
+    def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
+        """The share, which is all."""
+        del path, layer
         return share
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """The whole table."""
-        return self.part("embed"), tokens
+        return self.share("embed"), tokens
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """Rows of the table, or columns of the head's own kernel."""
         path = "embed/tokens" if self._config.tied_head else "head/kernel"
         table = np.asarray(self._below(path))
         rows = table[tokens] if self._config.tied_head else table[:, tokens].T
-        check_finite(rows, path)
-        return rows
+        return check_finite(rows, path)
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """From the arrays."""
+        """Writes them from the arrays."""
         for name in ("embed", "head"):
-            shards.write(to_stored(self._config, self.part(name), name))
+            shards.write(to_stored(self._config, self.share(name), name))

@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxprune.errors import InputError, shown
 from jaxprune.files import parse_json
 from jaxprune.hf import safetensors_header, torch_bin
-from jaxprune.hf.safetensors_header import TensorInfo
+from jaxprune.hf.tensors import StoredTensor
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -16,35 +16,28 @@ _LAYOUTS = (SINGLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json") 
 _MAX_INDEX = 100_000_000  # bytes; an index needs about 80 for each tensor
 
 
-def find_tensors(folder: Path) -> dict[str, TensorInfo]:
+def find_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Reads the headers of model.safetensors, its shards, pytorch_model.bin or its shards.
 
     Raises:
       InputError: no such file, one that is damaged or leaves the folder, or an index that does not
         agree with its shards.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
     layout = next((name for name in _LAYOUTS if os.path.lexists(folder / name)), None)
     if layout is None:
         raise InputError(f"{folder}: no weights: none of {', '.join(_LAYOUTS)}")
-    path = file_inside(folder, layout)
+    path = _file_inside(folder, layout)
     return _read_shards(path) if layout.endswith(".json") else _read_header(path)
 
 
-def file_inside(folder: Path, name: str) -> Path:
-    """The path of a regular file of a checkpoint folder, links followed.
+def _file_inside(folder: Path, name: str) -> Path:
+    """The path of a file in a checkpoint folder; refuses what is no regular file, and links that leave the folder.
 
-    A link may end in the folder or, from a snapshot of the hub's cache, in that model's `blobs`.
-
-    Raises:
-      InputError: there is no such file, it is not a regular one, or it lies elsewhere.
+    In a snapshot of the hub's cache links may also end in that model's `blobs`.
     """
     path = folder / name
     if not path.is_file():
-        exists = os.path.lexists(path)
-        what = "is neither a regular file nor a link to one" if exists else "is missing"
-        raise InputError(f"{path} {what}")
+        raise InputError(f"{path} is neither a regular file nor a link to one")
     home = folder.resolve()
     roots = [home]
     if home.parent.name == "snapshots":
@@ -55,7 +48,7 @@ def file_inside(folder: Path, name: str) -> Path:
     return path
 
 
-def _read_header(path: Path) -> dict[str, TensorInfo]:
+def _read_header(path: Path) -> dict[str, StoredTensor]:
     with path.open("rb") as file:
         if file.read(24) == b"version https://git-lfs.":
             raise InputError(f"{path}: a Git LFS pointer, not the weights; run `git lfs pull`")
@@ -63,17 +56,15 @@ def _read_header(path: Path) -> dict[str, TensorInfo]:
     return read.read_header(path)
 
 
-def _read_shards(index: Path) -> dict[str, TensorInfo]:
+def _read_shards(index: Path) -> dict[str, StoredTensor]:
     weight_map = _weight_map(index)
-    shards: dict[str, str] = {}
-    for name, shard in weight_map.items():
-        shards.setdefault(shard, name)
-    tensors: dict[str, TensorInfo] = {}
-    for shard, first in shards.items():
+    tensors: dict[str, StoredTensor] = {}
+    for shard in dict.fromkeys(weight_map.values()):
         path = index.parent / shard
         if not os.path.lexists(path):
+            first = next(name for name in weight_map if weight_map[name] == shard)
             raise InputError(f"{path} is missing; {index.name} places tensor {shown(first)} there")
-        for name, info in _read_header(file_inside(index.parent, shard)).items():
+        for name, info in _read_header(_file_inside(index.parent, shard)).items():
             if name in tensors:
                 other = tensors[name].file.name
                 raise InputError(f"{path}: tensor {shown(name)} is also in {other}")
@@ -81,8 +72,7 @@ def _read_shards(index: Path) -> dict[str, TensorInfo]:
     for name, shard in weight_map.items():
         if name not in tensors or tensors[name].file.name != shard:
             raise InputError(
-                f"{index.parent / shard}: has no tensor {shown(name)}, "
-                f"which {index.name} places there"
+                f"{index.parent / shard}: has no tensor {shown(name)}, which {index.name} places there"
             )
     return tensors
 
@@ -97,10 +87,9 @@ def _weight_map(index: Path) -> Mapping[str, str]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise InputError(f"{index}: must have a weight_map from tensors to files")
     suffix = ".bin" if index.name.endswith(".bin.index.json") else ".safetensors"
+    plain_name = re.compile(rf"[\w.-]{{1,200}}\{suffix}", re.ASCII)
     for name, shard in weight_map.items():
-        if not isinstance(shard, str) or not re.fullmatch(
-            rf"[\w.-]{{1,200}}\{suffix}", shard, re.ASCII
-        ):
+        if not (isinstance(shard, str) and plain_name.fullmatch(shard)):
             raise InputError(
                 f"{index}: places tensor {shown(name)} in {shown(shard)}; must be the plain name of a "
                 f"{suffix} file of this folder"

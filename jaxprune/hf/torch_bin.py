@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jaxprune.errors import InputError, shown
-from jaxprune.hf.safetensors_header import TensorInfo, checked_nbytes, is_size
+from jaxprune.hf.safetensors_header import checked_nbytes, is_size
+from jaxprune.hf.tensors import StoredTensor
 from jaxprune.hf.torch_pickle import Storage, StridedTensor, state_dict
 
 _MAX_PICKLE = 4 << 20  # about 20,000 tensors; an opcode may cost some 100 times its own byte
 
 
-def read_header(path: Path) -> dict[str, TensorInfo]:
+def read_header(path: Path) -> dict[str, StoredTensor]:
     """The tensors of one `.bin` file, in the order of its dict. Reads no storage.
 
     Raises:
@@ -80,19 +81,17 @@ def _data_offset(path: Path, file: BinaryIO, entry: zipfile.ZipInfo) -> int:
         raise InputError(f"{where} is compressed; torch.save stores entries as they are")
     if entry.flag_bits & 1:
         raise InputError(f"{where} is encrypted")
-    header = b""
-    if 0 <= entry.header_offset < path.stat().st_size:
+    header, size = b"", path.stat().st_size
+    if 0 <= entry.header_offset < size:
         file.seek(entry.header_offset)
         header = file.read(30)
     if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
         raise InputError(f"{where} has no local header: the file is damaged")
     name_length, extra_length = struct.unpack("<HH", header[26:30])
     offset = entry.header_offset + 30 + name_length + extra_length
-    if offset + entry.file_size > path.stat().st_size:
-        raise InputError(
-            f"{where} ends at byte {offset + entry.file_size}, beyond the file's "
-            f"{path.stat().st_size}"
-        )
+    end = offset + entry.file_size
+    if end > size:
+        raise InputError(f"{where} ends at byte {end}, beyond the file's {size}")
     return offset
 
 
@@ -100,8 +99,7 @@ def _content(path: Path, file: BinaryIO, entry: zipfile.ZipInfo, limit: int) -> 
     offset = _data_offset(path, file, entry)
     if entry.file_size > limit:
         raise InputError(
-            f"{path}: entry {shown(entry.filename)} has {entry.file_size} bytes, at most {limit} "
-            "allowed"
+            f"{path}: entry {shown(entry.filename)} has {entry.file_size} bytes, at most {limit} allowed"
         )
     file.seek(offset)
     return file.read(entry.file_size)
@@ -115,13 +113,12 @@ def _storage_offset(
     needed = storage.count * storage.dtype.itemsize
     if entry.file_size < needed:
         raise InputError(
-            f"{where}: its storage {shown(storage.key)} has {entry.file_size} bytes, "
-            f"{needed} expected"
+            f"{where}: its storage {shown(storage.key)} has {entry.file_size} bytes, {needed} expected"
         )
     return _data_offset(path, file, entry)
 
 
-def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> TensorInfo:
+def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> StoredTensor:
     shape, strides, storage = tensor.shape, tensor.strides, tensor.storage
     nbytes = checked_nbytes(shape, storage.dtype, where)
     numbers = (*strides, tensor.offset, storage.count)
@@ -141,4 +138,4 @@ def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> Te
         n == 1 or stride == step for n, stride, step in zip(shape, strides, steps, strict=True)
     )
     offset = base + tensor.offset * storage.dtype.itemsize if count else base
-    return TensorInfo(shape, storage.dtype, path, offset, nbytes, None if contiguous else strides)
+    return StoredTensor(shape, storage.dtype, path, offset, nbytes, None if contiguous else strides)

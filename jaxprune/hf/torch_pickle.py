@@ -71,8 +71,7 @@ def state_dict(data: bytes, where: str) -> dict[str, StridedTensor]:
     for name, value in table.items():
         if not isinstance(value, StridedTensor):
             raise InputError(
-                f"{where}: {shown(name)} is of type {type(value).__name__}; "
-                "a dict of tensors is needed"
+                f"{where}: {shown(name)} is of type {type(value).__name__}; a dict of tensors is needed"
             )
     return table
 
@@ -85,9 +84,9 @@ class _Name:
 
 
 _MARK = object()
-_LITERALS = frozenset(
-    ["BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"]
-)
+_TEXTS = ("BINUNICODE", "SHORT_BINUNICODE")
+_NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
+_EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 
 
 class _Interpreter:
@@ -114,22 +113,16 @@ class _Interpreter:
         match opcode, argument:
             case "PROTO" | "FRAME", _:
                 pass
-            case _ if opcode in _LITERALS:
+            case _ if opcode in ("NONE", *_TEXTS, *_NUMBERS):
                 push(argument)
-            case "NONE", _:
-                push(None)
             case "NEWTRUE" | "NEWFALSE", _:
                 push(opcode == "NEWTRUE")
             case "MARK", _:
                 push(_MARK)
-            case "EMPTY_DICT", _:
-                push({})
-            case "EMPTY_LIST", _:
-                push([])
-            case "EMPTY_TUPLE", _:
-                push(())
+            case _ if opcode in _EMPTY:
+                push(_EMPTY[opcode]())
             case "TUPLE1" | "TUPLE2" | "TUPLE3", _:
-                push(tuple(self.pop() for _ in range(int(opcode[-1])))[::-1])
+                push(tuple(self.pop_last(int(opcode[-1]))))
             case "TUPLE", _:
                 push(tuple(self.pop_to_mark()))
             case "BINPUT" | "LONG_BINPUT" | "MEMOIZE", _:
@@ -137,32 +130,24 @@ class _Interpreter:
                 self.memo[index] = self.stack[-1]
             case "BINGET" | "LONG_BINGET", int():
                 push(self.memo[argument])
-            case _:
-                self.step_object(opcode, argument)
-
-    def step_object(self, opcode: str, argument: object) -> None:
-        match opcode, argument:
             case "GLOBAL" | "INST", str():
-                self.stack.append(self.known(argument.replace(" ", ".", 1)))
+                push(self.known(argument.replace(" ", ".", 1)))
             case "STACK_GLOBAL", _:
                 name, module = self.pop(), self.pop()
-                self.stack.append(self.known(f"{_text(module)}.{_text(name)}"))
+                push(self.known(f"{_text(module)}.{_text(name)}"))
             case "BINPERSID", _:
-                self.stack.append(_storage(self.pop()))
+                push(_storage(self.pop()))
             case "REDUCE", _:
                 arguments, function = self.pop(), self.pop()
-                self.stack.append(_reduce(function, arguments))
+                push(_reduce(function, arguments))
             case "BUILD", _:  # an OrderedDict's attributes, such as a state dict's _metadata
                 self.pop()
                 if not isinstance(self.stack[-1], dict):
                     raise TypeError("attributes for something else than a dict")
-            case "SETITEM", _:
-                value, key = self.pop(), self.pop()
-                self.set_items([key, value])
-            case "SETITEMS", _:
-                self.set_items(self.pop_to_mark())
+            case "SETITEM" | "SETITEMS", _:
+                self.set_items(self.pop_last(2) if opcode == "SETITEM" else self.pop_to_mark())
             case "APPEND" | "APPENDS", _:
-                items = [self.pop()] if opcode == "APPEND" else self.pop_to_mark()
+                items = self.pop_last(1) if opcode == "APPEND" else self.pop_to_mark()
                 target = self.stack[-1]
                 if not isinstance(target, list):
                     raise TypeError("items for something else than a list")
@@ -177,6 +162,9 @@ class _Interpreter:
         if value is _MARK:
             raise ValueError("a mark in place of a value")
         return value
+
+    def pop_last(self, count: int) -> list[object]:
+        return [self.pop() for _ in range(count)][::-1]
 
     def pop_to_mark(self) -> list[object]:
         items: list[object] = []
@@ -221,15 +209,7 @@ def _reduce(function: object, arguments: object) -> object:
             return {}
         case _Name(name), (StridedTensor() as tensor, _, _) if name == _REBUILD_PARAMETER:
             return tensor
-        case _Name(name), (
-            Storage() as storage,
-            int(offset),
-            tuple(shape),
-            tuple(strides),
-            _,
-            _,
-            *_,
-        ):
+        case _Name(name), (Storage() as storage, int(offset), tuple(shape), tuple(strides), *_):
             if name == _REBUILD_TENSOR:
                 return StridedTensor(storage, offset, shape, strides)
     raise TypeError("a call that builds no tensor")

@@ -1,8 +1,8 @@
-"""All that decides the bits of a run → one record: two runs with equal records make equal masks.
+"""Everything that decides the bits of a run → one record: two runs with equal records make equal masks.
 
-In it are the content of the model's files, not their names or times, and of files that go into the Hugging Face folder
-as they are, such as the tokenizer; the calibration set's tokens, not the place of the texts; the fields of the config
-that matter; the package's own code that computes; the versions and settings of the libraries that it computes with.
+The record holds the content of the model's files, not their times, and of files that are copied into the Hugging Face
+folder, such as the tokenizer; the calibration set's tokens, not the place of the texts; the fields of the config that
+matter; the code of the package that computes; the versions and settings of the libraries that it computes with.
 Devices, hosts, free memory and reports are not in it, as they cannot change a bit.
 """
 
@@ -23,10 +23,10 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
 from jaxprune.models import attention_path
 
-# Fields of the config that bits depend on, beside those that the calibration set's tokens stand for.
+# Fields of the config that decide bits, apart from those that decide the calibration set's tokens.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
-# Rooms whose code decides which weights stay.
+# Folders of the package whose code decides which weights stay.
 _NUMERIC = ("calibration/combinations", "devices", "hf", "models", "passes", "pruning")
 
 
@@ -36,15 +36,15 @@ def run_identity(
     """The values, by name, that must be the same for two runs to be one job.
 
     Args:
-      model: whose files are read here, as far as the user's cache does not know them.
-      config: as config.json has it.
+      model: its files are read here unless the user's cache has their digests.
+      config: the content of config.json.
       batches: the calibration set.
       running: see `passes.order_of_sums`, of methods with running statistics.
     """
     products = product_dtype(config["dtype"])
     fields = {name: config[name] for name in _FIELDS}
     fields["calibration"] = {"combine": config["calibration"]["combine"]}
-    # the model's files, and those that the Hugging Face folder gets as they are
+    # the model's files, and those that are copied into the Hugging Face folder
     beside = exported_beside(model) if config["output"]["hf"] else {}
     files = {**beside, **model.source.fingerprint.digests}
     return {
@@ -70,7 +70,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
 
 
 def agree(now: Mapping[str, Any]) -> None:
-    """Refuses processes that are not of one job; all must call.
+    """Refuses processes of different jobs; all processes must call it.
 
     Raises:
       InputError: names the process and what differs.
@@ -85,7 +85,7 @@ def agree(now: Mapping[str, Any]) -> None:
 
 
 def _short(value: Any) -> str:
-    """A value as messages have it, digests by their first digits."""
+    """A value for a message; of a digest the first digits."""
     text = repr(value)
     return f"{text[:13]}…'" if isinstance(value, str) and len(value) == 64 else text
 

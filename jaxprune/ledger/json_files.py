@@ -1,4 +1,4 @@
-"""The JSON files of a workdir, as readers may count on them: a key may be missing, one that is there fits."""
+"""The JSON files of a workdir as types that readers check: keys may be missing, values must fit."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Digests(TypedDict):
 
 
 class Models(TypedDict):
-    """`Fingerprint.digest` of the model that was pruned, and of the one that is written."""
+    """`Fingerprint.digest` of the model that was pruned, and of the exported one."""
 
     dense: Hexadecimal
     hf: NotRequired[Hexadecimal]
 
 
 class Compiled(TypedDict):
-    """Seconds of the compiler, or of reading what it made before; programs, and how many had been made before."""
+    """Seconds to compile programs or read them from the cache; their number, and how many came from the cache."""
 
     seconds: Seconds
     programs: Count
@@ -104,13 +104,13 @@ class Begun(TypedDict, total=False):
 
 
 class ScoreOrigin(TypedDict, total=False):
-    """A metrics.json, as far as it tells which model was scored and what it was asked."""
+    """The keys of a metrics.json that say which model was scored on which data."""
 
     model_sha256: Hexadecimal | None
     identity: dict[str, Scalar]
 
 
 def content_digest(record: Mapping[str, Any]) -> str:
-    """SHA-256 of the content of a record, but for the key that holds this digest, `sha256`."""
+    """SHA-256 of the content of a record, without its key `sha256`, which holds this digest."""
     content = {name: value for name, value in record.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -27,29 +27,27 @@ def unfinished_run(
     outputs: Iterable[str],
     overwrite: bool = False,
 ) -> Iterator[Path]:
-    """The folder of a run that begins or goes on, which no other run may write at the same time.
+    """The folder of a run that begins or goes on; it locks out other runs.
 
-    Of several processes, which must all see the folder, the first one writes. When the block ends, the folder goes;
-    after an error its finished layers stay, if there are any.
+    All processes must see the folder; the first one writes. It is removed when the block ends; after an error its
+    finished layers stay, if there are any.
 
     Args:
       workdir: of the run.
       identity: of the run, see `run_identity`.
-      samples_per_device: how many a device takes at a time, which a run that goes on does not change.
+      samples_per_device: how many a device takes at a time; a run that goes on keeps this number.
       outputs: names of the folders that the run fills.
       overwrite: start afresh, whatever is there.
 
     Raises:
-      InputError: another run writes there, or an unfinished one of another identity was left there (names
-        what differs).
+      InputError: another run writes there, or left an unfinished run of another identity (names the difference).
     """
     folder = workdir / PROGRESS
     with contextlib.ExitStack() as stack:
         if hosts.is_first():
             stack.enter_context(_locked(workdir))
-            _begin(
-                workdir, {"identity": identity, "samples_per_device": samples_per_device}, overwrite
-            )
+            begun = {"identity": identity, "samples_per_device": samples_per_device}
+            _begin(workdir, begun, overwrite)
             _clear_outputs(folder, outputs)
             stack.push(lambda error, *_: _leave(folder, outputs, is_complete=error is None))
         hosts.wait("progress")
@@ -60,7 +58,7 @@ def unfinished_run(
 
 @contextlib.contextmanager
 def _locked(workdir: Path) -> Iterator[None]:
-    """Holds the lock of the folder, which is made if it is not there."""
+    """Holds the lock of the folder, which is made if missing."""
     lock = workdir / PROGRESS / _LOCK
     lock.parent.mkdir(parents=True, exist_ok=True)
     if lock.exists():
@@ -76,7 +74,7 @@ def _locked(workdir: Path) -> Iterator[None]:
 
 
 def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
-    """Finds that an unfinished run is this one and may go on, or writes run.json of a new one."""
+    """Checks that an unfinished run has this identity, or writes run.json of a new one."""
     before = None if overwrite else _begun(workdir)
     if before is None:
         _clear_layers(workdir / PROGRESS)
@@ -89,7 +87,7 @@ def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
 
 
 def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
-    """Takes the folder away, or its outputs alone where there is something to go on with; files of others stay."""
+    """Removes the folder, or only its outputs if a run can go on from its layers; files of others stay."""
     _clear_outputs(folder, outputs)
     if any(folder.glob(_LAYERS)) and not is_complete:
         return
@@ -101,7 +99,7 @@ def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
 
 
 def _clear_layers(folder: Path) -> None:
-    """Takes away the record of an unfinished run and its layers."""
+    """Removes the record of an unfinished run and its layers."""
     for file in (folder / _RUN, *folder.glob(_LAYERS), *folder.glob("layer_*.new")):
         file.unlink(missing_ok=True)
 
@@ -113,12 +111,12 @@ def _clear_outputs(folder: Path, outputs: Iterable[str]) -> None:
 
 
 def begun_with(workdir: Path) -> int | None:
-    """The samples of a device at a time with which an unfinished run began; None where there is no such run."""
+    """`samples_per_device` of an unfinished run; None without one."""
     return (_begun(workdir) or {}).get("samples_per_device")
 
 
 def _begun(workdir: Path) -> Begun | None:
-    """The content of run.json; None where there is no file, or nothing in it."""
+    """The content of run.json; None if there is no file, or an empty object."""
     file = workdir / PROGRESS / _RUN
     try:
         begun = read_as(Begun, file) or None

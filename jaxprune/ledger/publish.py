@@ -1,4 +1,4 @@
-"""Outputs that are whole → their places in a workdir, where an older run's may be, and report.json last."""
+"""Finished outputs → their places in a workdir, where an older run's may be, and report.json last."""
 
 from __future__ import annotations
 
@@ -35,16 +35,15 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str]) -> None:
     config = workdir / CONFIG
     if config.exists() and not _is_of_a_run(config):
         raise InputError(
-            f"--workdir: {config} is there, which jaxprune did not write; allowed: to move it away, "
-            "or another folder"
+            f"--workdir: {config} is there, which jaxprune did not write; allowed: to move it away, or another folder"
         )
 
 
 def _is_of_a_run(config: Path) -> bool:
-    """Whether a config.json is one that a report names, or that a killed `publish` left in progress/ too.
+    """Whether a config.json is named by a report, or equals the one that a killed `publish` left in progress/.
 
     Raises:
-      InputError: a report is broken; says what to do, as nobody can tell then whose config.json it is.
+      InputError: a report is broken, so nobody can say whose config.json it is; the message says what to do.
     """
     facts, workdir = sealed.file_facts(config), config.parent
     for folder in (workdir, workdir / PROGRESS):
@@ -67,14 +66,14 @@ def publish(
     config: Mapping[str, Any],
     report: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Puts the outputs of a run that is whole in the place of an older one's, and report.json last.
+    """Puts the outputs of a finished run in the place of an older one's, and report.json last.
 
-    A process may be killed at any line of it. So whatever config.json is there, a file in `unfinished` says that it
-    is ours: the older run's report, then the new config; see `check_workdir`.
+    A process may be killed at any line. So for any config.json that is there, a file in `unfinished` shows that it is
+    ours: the older run's report, then the new config; see `check_workdir`.
 
     Args:
       unfinished: the folder that holds the outputs, each sealed.
-      outputs: names of the folders that a run may fill; those of an older run go.
+      outputs: names of the folders that a run may fill; those of an older run are removed.
 
     Returns:
       The content of report.json: `report`, with the digests of all files.

@@ -1,7 +1,7 @@
-"""A workdir → is its run complete, of which model are its scores, and is all as it was written?
+"""A workdir → is its run complete, which model do its scores belong to, and are all files as written?
 
-report.json comes last and holds the rest together: digests of config.json, of each folder's table of files, and of
-itself. So a workdir with one is complete, and a file that is not as it was written can be named.
+report.json is written last and has digests of config.json, of each folder's table of files, and of itself. So a workdir
+with one is complete, and any file that changed can be named.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ MODEL_DIGEST: Final = "model_sha256"
 
 
 def read_report(workdir: Path) -> Report | None:
-    """The content of report.json; None where there is no file, or nothing in it.
+    """The content of report.json; None if there is no file, or an empty object.
 
     Raises:
-      InputError: a value of it is not what it should be; names it.
+      InputError: a value does not fit; names it.
     """
     report = read_as(Report, workdir / REPORT) or None
     if report is not None:
@@ -42,7 +42,7 @@ def read_report(workdir: Path) -> Report | None:
 
 
 def read_score_origin(folder: Path) -> ScoreOrigin:
-    """The model of the scores in a folder and what it was asked, by its metrics.json; empty where there is none.
+    """Model and data of the scores in a folder, from its metrics.json; empty without one.
 
     Raises:
       InputError: the file is broken.
@@ -51,10 +51,10 @@ def read_score_origin(folder: Path) -> ScoreOrigin:
 
 
 def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
-    """The report of a run of this identity that is complete; None where no run is.
+    """The report of the complete run of this identity; None if no run is complete.
 
     Raises:
-      InputError: a run of another identity is; the report was changed, or a file is missing or of another size.
+      InputError: the complete run has another identity; its report was changed; a file is missing or of another size.
     """
     report = read_report(workdir)
     if report is None:
@@ -87,10 +87,10 @@ def has_card(workdir: Path, config: RunConfig, report: Report) -> bool:
 
 
 def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iterator[str]:
-    """Files of a complete run that are missing, damaged or not its own, a line each.
+    """A line for each file of a complete run that is missing, damaged or not its own.
 
     Args:
-      by_size: read no more than the tables of files; of the others sizes are compared.
+      by_size: read only the tables of files, and compare the sizes of others.
     """
     if report.get("sha256") != content_digest(report):
         yield f"{REPORT}: {_CHANGED}"
@@ -101,7 +101,7 @@ def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iter
         elif path.name == sealed.TABLE:
             faults = sealed.faults(path.parent, by_size=by_size)
             yield from (f"{path.parent.name}: {fault}" for fault in faults)
-    with contextlib.suppress(InputError):  # of a file that was changed, which is told above
+    with contextlib.suppress(InputError):  # from a changed file, which has its line already
         has = has_card(workdir, read_as(RunConfig, workdir / CONFIG) or {}, report)
         hf = workdir / "hf"
         if has and not (hf / sealed.CARD).is_file() and sealed.CARD not in sealed.table(hf):
@@ -109,7 +109,7 @@ def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iter
 
 
 def check_scored_model(workdir: Path) -> None:
-    """Refuses a workdir whose scores are of another model than the one that was pruned into it, or not as written.
+    """Refuses a workdir whose scores belong to another model than its pruned one, or were changed.
 
     Raises:
       InputError: names the scores. Or report.json is broken, or it or config.json was changed since a run wrote them.
@@ -141,7 +141,7 @@ def _check_unchanged(workdir: Path, report: Report) -> None:
 
 
 def pruned_digest(report: Report) -> str | None:
-    """The digest of the dense model with all that a run made of it; None where the report tells too little."""
+    """The digest of the dense model, masks and changed weights; None if the report lacks their digests."""
     models, digests = report.get("models"), report.get("digests")
     if models is None or digests is None:
         return None

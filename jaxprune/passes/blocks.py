@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -33,11 +34,11 @@ def blocks(
     """
 
     def finish(layer: int, share: Any) -> tuple[dict[str, Any], Any]:
-        host = model.source.block_of(layer, share)
+        host = model.source.joined("blocks", share, layer)
         return host, jax.device_put(_converted(host, dtype), block_shares(host, mesh))
 
     layers = range(model.config.n_layers) if layers is None else layers
-    return prefetch(model.source.block_share, finish, layers)
+    return prefetch(functools.partial(model.source.share, "blocks"), finish, layers)
 
 
 def prefetch(

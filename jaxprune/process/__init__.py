@@ -1,4 +1,4 @@
-"""A script's process: what it needs before its imports, and the one line and exit code that it ends with.
+"""A script's process: the checks before its imports, and the one line and exit code at its end.
 
 Imports neither JAX nor anything that does: their import is among what can go wrong.
 """

@@ -1,4 +1,4 @@
-"""How the process of a script ends: with one line that says what is wrong, and a code that says whose fault it is.
+"""The end of a script's process: one line that says what is wrong, and an exit code that says whose fault it is.
 
 Imports neither JAX nor anything that does: their import is among what can go wrong.
 """
@@ -12,16 +12,16 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from jaxprune.errors import InputError, TerminatedError, one_line
 from jaxprune.progress import say
 
 BAD_INPUT, ENVIRONMENT = 2, 1
 DEBUG = "--debug"  # an argument of every script and command
-# Where JAX reads what the environment says: variables when it is imported, platforms when it starts.
+# The modules of JAX that read the environment: variables at import, platforms at the start.
 _OF_JAX = frozenset({"jax._src.config", "jax._src.xla_bridge"})
 _MEMORY = ("RESOURCE_EXHAUSTED", "failed to map segment", "can't start new thread")
 _LONGEST = 400
@@ -29,10 +29,10 @@ _LONGEST = 400
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Ends the process at bad input with 2 and at what the environment refuses with 1, after `error: …` in one line.
+    """Ends the process after bad input with 2 and after refusals of the environment with 1, and prints `error: …`.
 
-    After SIGINT with 130, after SIGTERM with 143, as a process that they ended would; a second SIGINT ends it at once.
-    What was printed reaches its reader, or that is an error too. Anything else is a bug and keeps its traceback; with
+    It ends with 130 after SIGINT and with 143 after SIGTERM, like a process that they kill; a second SIGINT ends it at
+    once. Output that does not reach its reader is an error too. Anything else is a bug and keeps its traceback; with
     `--debug` all errors do.
     """
     output, errors = Stream(sys.stdout), Stream(sys.stderr)
@@ -56,19 +56,21 @@ def errors_in_one_line() -> Iterator[None]:
             if end is None:
                 raise
             show_traceback()
+            message, code = end
+            say(f"error: {message}")
             if isinstance(error, KeyboardInterrupt):
-                say(f"error: {end[0]}")
-                # sys.exit would wait for threads of Orbax, for minutes where they wait for what was interrupted
-                os._exit(end[1])
-            leave(*end)
+                # sys.exit would wait for threads of Orbax, for minutes if they wait for what was interrupted
+                os._exit(code)
+            sys.exit(code)
         if lost := output.lost():
-            leave(f"stdout: {lost.strerror}", ENVIRONMENT)
+            say(f"error: stdout: {lost.strerror}")
+            sys.exit(ENVIRONMENT)
 
 
 class Stream:
-    """stdout or stderr, whose loss does not end a run in the middle: it is kept, to be told at the end.
+    """stdout or stderr. If it is lost in the middle of a run, the run goes on and reports the loss at its end.
 
-    The reader of a pipe may go, and a disk be full.
+    The reader of a pipe may leave, or a disk be full.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -76,22 +78,21 @@ class Stream:
         self._fault: OSError | None = None
 
     def write(self, text: str) -> int:
-        if self._fault is None:
-            try:
-                self._stream.write(text)
-            except OSError as error:
-                self._fault = error
+        self._unless_lost(self._stream.write, text)
         return len(text)
 
     def flush(self) -> None:
+        self._unless_lost(self._stream.flush)
+
+    def _unless_lost(self, call: Callable[..., Any], *arguments: str) -> None:
         if self._fault is None:
             try:
-                self._stream.flush()
+                call(*arguments)
             except OSError as error:
                 self._fault = error
 
     def lost(self) -> OSError | None:
-        """Why not all that was written has reached its reader; None if it has."""
+        """The error that kept output from its reader; None if all of it arrived."""
         self.flush()
         if self._fault is not None:
             # Python would try again at the end, and fail with lines of its own
@@ -103,50 +104,40 @@ class Stream:
 
 
 def show_traceback() -> None:
-    """With `--debug`, that of the error in hand, of which otherwise a line is told."""
+    """With `--debug`, prints the traceback of the current error; otherwise it gets one line."""
     if DEBUG in sys.argv[1:]:
         traceback.print_exc()
 
 
 def ending(error: BaseException) -> tuple[str, int] | None:
-    """What an error ends a script with, in a line, and the exit code; None for a bug."""
+    """The line and the exit code with which an error ends a script; None for a bug."""
     said = one_line(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         return "ended by SIGINT", 128 + signal.SIGINT
     if isinstance(error, InputError):
         return said, BAD_INPUT
     if isinstance(error, OSError):
-        too_long = error.errno == errno.ENAMETOOLONG  # whoever gave the name can mend it
-        return _short(said), BAD_INPUT if too_long else ENVIRONMENT
+        # the user gave the name that is too long
+        return _short(said), BAD_INPUT if error.errno == errno.ENAMETOOLONG else ENVIRONMENT
     if isinstance(error, MemoryError) or any(sign in said for sign in _MEMORY):
         return f"memory or threads: {_short(said)}", ENVIRONMENT
-    if _is_of_jax(error):
+    frames = traceback.walk_tb(error.__traceback__)
+    if any(frame.f_globals.get("__name__") in _OF_JAX for frame, _ in frames):
         settings = {name: value for name, value in os.environ.items() if name.startswith("JAX_")}
         given = ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
         return f"JAX does not start: {_short(said)}; set: {given or 'nothing'}", BAD_INPUT
     return None
 
 
-def _is_of_jax(error: BaseException) -> bool:
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(frame.f_globals.get("__name__") in _OF_JAX for frame, _ in frames)
-
-
 def _short(said: str) -> str:
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
-def leave(message: str, status: int) -> NoReturn:
-    """Ends the process with a line on stderr."""
-    say(f"error: {message}")
-    sys.exit(status)
-
-
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """The first SIGINT is a KeyboardInterrupt; a second one, while that is on its way, ends the process.
+    """Turns the first SIGINT into a KeyboardInterrupt; a second one, while that propagates, ends the process.
 
-    What Python calls in between, as JAX's callback of the garbage collector, cannot raise: there it comes again.
+    Callbacks of Python, such as JAX's for the garbage collector, cannot raise it: it is then sent again.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield  # ignored, as by nohup

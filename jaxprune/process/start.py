@@ -1,7 +1,7 @@
-"""What the process of a script needs before it starts, so that nothing fails later and deep inside a library.
+"""Checks before a script starts: what the system grants its process, and its arguments and environment.
 
-Libraries written in C++ end a process that may not have memory, threads or files, or with a flag they do not know,
-with messages of their own. So that is asked first. Imports neither JAX nor anything that does.
+Libraries written in C++ end a process with messages of their own if it gets too little memory, threads or files, or a
+flag that they do not know. So this is checked first. Imports neither JAX nor anything that does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _THREADS, _THREADS_PER_CORE = 16, 8
 _FILES = 64  # a checkpoint is written by several threads
 _MOST_DEVICES = 1024  # more take minutes to start
 _FORCED_DEVICES = re.compile(r"--xla_force_host_platform_device_count=(\d+)")
-_ASK_XLA = "from jaxlib import xla_client; xla_client.CompileOptions()"
+_TRY_FLAGS = "from jaxlib import xla_client; xla_client.CompileOptions()"
 _OF_XLA = re.compile(r".*\] ")  # level, time and place of a message
 
 
@@ -49,7 +49,7 @@ def starting() -> Iterator[None]:
 
 
 def _open_streams() -> None:
-    """What is closed gets no file that is opened later, and what a terminal cannot show is no error."""
+    """Opens closed streams on /dev/null, so that no later file gets their numbers; escapes what stdout cannot show."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -62,7 +62,7 @@ def _open_streams() -> None:
 
 
 def check_system() -> None:
-    """Refuses a process that may not have what it needs in any case.
+    """Refuses a process whose limits are below what every script needs.
 
     Raises:
       OSError: names the limit.
@@ -80,7 +80,7 @@ def check_system() -> None:
 
 
 def _check_threads(count: int) -> None:
-    """Starts so many at once; whatever limits them, a user's processes or a cgroup's."""
+    """Starts this many at once, as a limit on them may be the user's or a cgroup's."""
     over = threading.Event()
     started: list[threading.Thread] = []
     try:
@@ -112,7 +112,7 @@ def check_arguments(arguments: list[str]) -> None:
 
 
 def check_devices(environment: Mapping[str, str]) -> None:
-    """Refuses numbers of CPU devices that JAX would try to make for minutes, or fail at in words of its own.
+    """Refuses numbers of CPU devices that take JAX minutes to make, or for which it fails in words of its own.
 
     Raises:
       InputError: names the variable.
@@ -126,9 +126,9 @@ def check_devices(environment: Mapping[str, str]) -> None:
 
 
 def check_cache(environment: Mapping[str, str]) -> None:
-    """Refuses what JAXPRUNE_CACHE may not be, and a folder for compiled functions that cannot be written.
+    """Refuses unknown values of JAXPRUNE_CACHE, and a folder for compiled functions that cannot be written.
 
-    JAX would warn at each of them.
+    JAX would warn at each compiled function.
 
     Raises:
       InputError: names the variable.
@@ -139,17 +139,14 @@ def check_cache(environment: Mapping[str, str]) -> None:
     folder = environment.get("JAX_COMPILATION_CACHE_DIR")
     if not folder or "://" in folder:
         return
-    try:
+    with contextlib.suppress(OSError):
         os.makedirs(folder, exist_ok=True)
-        usable = os.access(folder, os.W_OK)
-    except OSError:
-        usable = False
-    if not usable:
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         raise refusal("JAX_COMPILATION_CACHE_DIR", folder, "a folder that can be written")
 
 
 def check_xla_flags(environment: Mapping[str, str]) -> None:
-    """Refuses XLA_FLAGS that XLA would end the process for; it reads them once, so another process asks it.
+    """Refuses XLA_FLAGS for which XLA would end the process. It reads them once, so another process tries them.
 
     Raises:
       InputError: in XLA's words.
@@ -157,7 +154,7 @@ def check_xla_flags(environment: Mapping[str, str]) -> None:
     flags = environment.get("XLA_FLAGS")
     if not flags or "jax" in sys.modules:  # it may have read them
         return
-    asked = subprocess.run([sys.executable, "-c", _ASK_XLA], capture_output=True, check=False)
-    if asked.returncode != 0:
-        said, *_ = [*asked.stderr.decode(errors="replace").splitlines(), "not understood"]
+    tried = subprocess.run([sys.executable, "-c", _TRY_FLAGS], capture_output=True, check=False)
+    if tried.returncode != 0:
+        said, *_ = [*tried.stderr.decode(errors="replace").splitlines(), "not understood"]
         raise InputError(f"XLA_FLAGS: {_OF_XLA.sub('', said)}; set: {flags!r}")

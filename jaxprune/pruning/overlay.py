@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.hf import Fingerprint, Model, ParameterSource, ShardWriter, stack_layers
+from jaxprune.hf import Fingerprint, Model, ParameterSource, ShardWriter
 from jaxprune.pruning.block import pruned_params
 from jaxprune.pruning.digests import hash_changed, hash_masks
 from jaxprune.pruning.packed import PackedMasks
@@ -50,28 +50,18 @@ class Overlay:
         """See `ParameterSource`."""
         return self.dense.dtype_of(path, layer)
 
-    def all(self) -> dict[str, Any]:
-        """Every parameter, blocks stacked [L, …]."""
-        blocks = [self.block_of(i, self.block_share(i)) for i in range(len(self.masks.layers))]
-        return {
-            "embed": self.part("embed"),
-            "blocks": stack_layers(blocks),
-            "head": self.part("head"),
-        }
+    def share(self, path: str, layer: int = 0) -> Any:
+        """The share of the dense model's part that this process reads."""
+        return self.dense.share(path, layer)
 
-    def part(self, path: str) -> dict[str, Any]:
-        """Outside the blocks nothing is pruned."""
-        return self.dense.part(path)
-
-    def block_share(self, layer: int) -> Any:
-        """The share of the dense block that this process reads."""
-        return self.dense.block_share(layer)
-
-    def block_of(self, layer: int, share: Any) -> dict[str, Any]:
-        """The pruned block."""
+    def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
+        """The pruned block, or what is outside the blocks, where nothing is pruned."""
+        dense = self.dense.joined(path, share, layer)
+        if path != "blocks":
+            return dense
         changed = {} if self.changed is None else self.changed(layer)
         keep = self.masks.layer(layer).unpack()
-        return pruned_params(self.dense.block_of(layer, share), keep, changed)
+        return pruned_params(dense, keep, changed)
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """See `ParameterSource`."""

@@ -84,7 +84,7 @@ def _fill_checkpoint(model: Model, config: PruneConfig, folder: Path) -> Filling
     def close(pruned: PrunedLayers) -> None:
         params = None
         if config.output.params:
-            ends = {part: model.source.part(part) for part in ("embed", "head")}
+            ends = {part: model.part(part) for part in ("embed", "head")}
             params = {**ends, "blocks": stack_layers(blocks)}
         metadata = {"config": pruned.config, **pruned.report}
         checkpoint.save(folder, params=params, packed_masks=pruned.masks, metadata=metadata)
@@ -116,7 +116,7 @@ def _fill_hf(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
         writer.copy_unpruned()
         writer.close(model_card(pruned.config, pruned.report) if config.output.card else None)
 
-    return Filling(close, lambda block: writer.write_part(block.params, "blocks", block.layer))
+    return Filling(close, lambda block: writer.write_block(block.params, block.layer))
 
 
 def _exported_blocks(folder: Path) -> Callable[[int], Params] | None:

@@ -18,7 +18,7 @@ import jaxprune as jp
 from jaxprune.hf import export
 from jaxprune.hf.export import HfWriter
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.hf.tensors import TensorFiles
+from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.models import forward
 
 # Each family, with a head of its own and with a tied one, with biases and without
@@ -59,10 +59,8 @@ def pruned(params):
 
 
 def tensors(folder):
-    files = TensorFiles.open(folder)
-    return {
-        n: (files.read(n).tobytes(), files.info(n).dtype, files.info(n).shape) for n in files.names
-    }
+    files = find_tensors(folder)
+    return {n: (files[n].read().tobytes(), files[n].dtype, files[n].shape) for n in files}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,8 +82,8 @@ def test_bfloat16_on_disk(name, tmp_path, tiny_folder):
     model = jp.load(tiny_folder(name))
     params = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), pruned(model.params))
     jp.export_hf(model, params, tmp_path / "hf")
-    files = TensorFiles.open(tmp_path / "hf")
-    assert {files.info(n).dtype.name for n in files.names} == {"bfloat16"}
+    files = find_tensors(tmp_path / "hf")
+    assert {files[n].dtype.name for n in files} == {"bfloat16"}
     np.testing.assert_allclose(
         jax_logits(model, params), torch_logits(tmp_path / "hf")[0], atol=1e-4
     )
@@ -98,11 +96,11 @@ def test_block_by_block_writes_the_same_tensors(name, tmp_path, tiny_folder):
     model = jp.load(tiny_folder(name))
     jp.export_hf(model, model.params, tmp_path / "whole")
     for kind, source in (("from files", model), ("from memory", model.replace(model.params))):
-        with HfWriter(source, tmp_path / kind) as writer:
-            for layer in range(model.config.n_layers):
-                writer.write_part(source.block(layer), "blocks", layer)
-            writer.copy_unpruned()
-            writer.close()
+        writer = HfWriter(source, tmp_path / kind)
+        for layer in range(model.config.n_layers):
+            writer.write_block(source.block(layer), layer)
+        writer.copy_unpruned()
+        writer.close()
         assert tensors(tmp_path / kind) == tensors(tmp_path / "whole")
     assert tensors(tmp_path / "whole") == tensors(tiny_folder(name))
 
@@ -118,11 +116,11 @@ def test_names_without_prefix_get_it_and_bin_becomes_safetensors(tmp_path, tiny_
     )
     assert (source / "pytorch_model.bin.index.json").exists()
     model = jp.load(source)
-    with HfWriter(model, tmp_path / "hf") as writer:
-        for layer in range(model.config.n_layers):
-            writer.write_part(model.block(layer), "blocks", layer)
-        writer.copy_unpruned()
-        writer.close()
+    writer = HfWriter(model, tmp_path / "hf")
+    for layer in range(model.config.n_layers):
+        writer.write_block(model.block(layer), layer)
+    writer.copy_unpruned()
+    writer.close()
     assert tensors(tmp_path / "hf") == tensors(tiny_folder("bloom"))
     assert not list((tmp_path / "hf").glob("*.bin*"))
     torch_logits(tmp_path / "hf")
@@ -205,7 +203,7 @@ def test_an_export_that_fails_leaves_nothing_new_and_the_old_one_whole(
 def test_leftovers_of_a_killed_export_are_no_hindrance(tmp_path, tiny_folder):
     model = jp.load(tiny_folder("bloom"))
     writer = HfWriter(model, tmp_path / "hf")
-    writer.write_part(model.params["head"], "head")  # and then the process is killed
+    writer.write_block(model.block(0), 0)  # and then the process is killed
     assert not (tmp_path / "hf").exists()
     with pytest.raises(jp.InputError):
         jp.load(next(tmp_path.iterdir()))  # what it left does not pass for a model

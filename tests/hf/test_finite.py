@@ -52,9 +52,9 @@ def reads(model, shards):
     every = np.arange(model.config.vocab_size)
     source = model.source
     specs = exported_specs(model.config, source.dtype_of)
-    yield "embed", lambda: source.part("embed")
+    yield "embed", lambda: model.part("embed")
     yield "embed", lambda: source.embed_rows(every)
-    yield "head", lambda: source.part("head")
+    yield "head", lambda: model.part("head")
     yield (
         "embed/tokens" if model.config.tied_head else "head/kernel",
         lambda: source.head_rows(every),
@@ -74,7 +74,7 @@ def in_memory(model, path, layer):
 @contextlib.contextmanager
 def on_disk(model, path, layer):
     """The model with NaN in a tensor of its file, for as long as it lasts."""
-    info = model.source.files.info(model.source.name(path, layer))
+    info = model.source._tensor(path, layer)
     with info.file.open("rb+") as file:
         file.seek(info.offset)
         before = file.read(4)

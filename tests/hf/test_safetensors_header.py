@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
 from jaxprune.hf.safetensors_header import CODES, header_bytes, read_header
-from jaxprune.hf.tensors import TensorFiles
+from jaxprune.hf.tensor_index import find_tensors
 
 F32 = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
 U8 = {"dtype": "U8", "shape": [5], "data_offsets": [24, 29]}
@@ -46,12 +46,12 @@ def valid():
 def test_reads_what_the_library_wrote(tmp_path, valid):
     arrays, data = valid
     (tmp_path / "model.safetensors").write_bytes(data)
-    files = TensorFiles.open(tmp_path)
-    assert set(files.names) == set(arrays)
+    files = find_tensors(tmp_path)
+    assert set(files) == set(arrays)
     for name, array in arrays.items():
-        info = files.info(name)
+        info = files[name]
         assert (info.shape, info.dtype, info.nbytes) == (array.shape, array.dtype, array.nbytes)
-        np.testing.assert_array_equal(files.read(name), array)
+        np.testing.assert_array_equal(files[name].read(), array)
 
 
 def test_header_bytes_are_what_the_library_reads(tmp_path):
@@ -157,7 +157,7 @@ def agrees_with_the_library(path):
     except safetensors.SafetensorError:
         theirs = None
     try:
-        files = TensorFiles.open(path.parent)
+        files = find_tensors(path.parent)
     except InputError as error:
         message = str(error)
         assert message.startswith(str(path))
@@ -165,9 +165,9 @@ def agrees_with_the_library(path):
         assert theirs is None or REFUSED_HERE.search(message)
         return
     assert theirs is not None
-    assert {name for name, _ in theirs} == set(files.names)
+    assert {name for name, _ in theirs} == set(files)
     for name, expected in theirs:
-        array = files.read(name)
+        array = files[name].read()
         assert list(array.shape) == expected["shape"]
         assert CODES[array.dtype] == expected["dtype"]
         assert array.tobytes() == bytes(expected["data"])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
-from jaxprune.hf.tensors import TensorFiles
+from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.torch_bin import read_header
 from jaxprune.hf.torch_pickle import StridedTensor, state_dict
 
@@ -22,7 +22,7 @@ NAME = "pytorch_model.bin"
 
 def opened(folder, value, **options):
     torch.save(value, folder / NAME, **options)
-    return TensorFiles.open(folder)
+    return find_tensors(folder)
 
 
 def numpy_of(tensor):
@@ -33,10 +33,10 @@ def numpy_of(tensor):
 
 
 def assert_same(files, tensors):
-    assert files.names == tuple(tensors)
+    assert list(files) == list(tensors)
     for name, tensor in tensors.items():
         expected = numpy_of(tensor)
-        array = files.read(name)
+        array = files[name].read()
         assert (array.dtype, array.shape) == (expected.dtype, expected.shape), name
         assert array.tobytes() == expected.tobytes(), name
         assert array.flags.writeable
@@ -79,16 +79,16 @@ def test_state_dict_with_metadata_and_shared_weights(tmp_path):
     assert state._metadata
     files = opened(tmp_path, state)
     assert_same(files, state)
-    assert files.info("0.weight").offset == files.info("2.weight").offset
+    assert files["0.weight"].offset == files["2.weight"].offset
 
 
 def test_rows_and_chunks_of_any_layout(tmp_path, tensors):
     files = opened(tmp_path, tensors)
     for name in ("contiguous", "slice", "transposed", "columns", "bfloat"):
         indices = np.array([1, 0, 1])
-        np.testing.assert_array_equal(files.rows(name, indices), files.read(name)[indices])
-        flat = np.concatenate(list(files.chunks(name)))
-        np.testing.assert_array_equal(flat, files.read(name).reshape(-1))
+        np.testing.assert_array_equal(files[name].rows(indices), files[name].read()[indices])
+        flat = np.concatenate(list(files[name].chunks()))
+        np.testing.assert_array_equal(flat, files[name].read().reshape(-1))
 
 
 def test_opening_reads_no_storage(tmp_path):
@@ -143,7 +143,7 @@ def test_the_same_through_torch_save(tmp_path):
     tensor = torch.zeros(2)
     torch.save({"w": tensor, "x": Attack(os.system, f"touch {marker}")}, tmp_path / NAME)
     with pytest.raises(InputError, match=r"names '(posix|nt).system'"):
-        TensorFiles.open(tmp_path)
+        find_tensors(tmp_path)
     assert not marker.exists()
 
 
@@ -287,12 +287,12 @@ def small(tmp_path_factory):
 def sound(path):
     """Either an InputError on opening, or every tensor can be read."""
     try:
-        files = TensorFiles.open(path.parent)
+        files = find_tensors(path.parent)
     except InputError as error:
         message = str(error)
     else:
-        for name in files.names:
-            assert files.read(name).shape == files.info(name).shape
+        for name in files:
+            assert files[name].read().shape == files[name].shape
         return True
     assert message.startswith(str(path))
     assert "\n" not in message

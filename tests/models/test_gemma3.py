@@ -10,7 +10,7 @@ import transformers
 from conftest import TINY
 
 import jaxprune as jp
-from jaxprune.hf.tensors import TensorFiles
+from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.models import forward
 
 compiled = jax.jit(forward, static_argnames="config")
@@ -79,7 +79,7 @@ def test_an_export_is_a_model_of_text(seeing, tmp_path):
     assert raw["model_type"] == "gemma3_text"
     assert not {"vision_config", "text_config"} & set(raw)
     assert jp.load(tmp_path / "hf").config == model.config
-    names = TensorFiles.open(tmp_path / "hf").names
+    names = list(find_tensors(tmp_path / "hf"))
     assert all(name.startswith(("model.embed", "model.layers.", "model.norm")) for name in names)
     theirs, info = transformers.AutoModelForCausalLM.from_pretrained(
         tmp_path / "hf", output_loading_info=True, dtype=torch.float32

@@ -10,7 +10,7 @@ from conftest import TINY, tiny_torch
 from jax.experimental.pallas.ops.tpu import splash_attention
 
 from jaxprune.errors import InputError
-from jaxprune.hf.weights import Weights
+from jaxprune.hf import load
 from jaxprune.models import forward, load_config
 from jaxprune.models.attention import attend, by_keys
 
@@ -29,8 +29,7 @@ compiled = jax.jit(forward, static_argnames="config")  # once a model for all pa
 
 
 def assert_logits_equal_torch(compute, name, padding, folder):
-    config = load_config(folder)
-    params = Weights.open(config, folder).all()
+    config, params = load_config(folder), load(folder).params
     tokens = np.random.default_rng(1).integers(0, config.vocab_size, (3, 23))
     mask = valid_mask(padding, *tokens.shape)
     positions = np.maximum(mask.cumsum(1) - 1, 0)
@@ -88,8 +87,7 @@ def test_tokens_that_a_gather_would_take_for_others_are_refused(case, tiny_folde
     """By shape inside jit too, where values cannot be seen."""
     tokens, message = BAD[case]
     folder = tiny_folder("gpt2")
-    config = load_config(folder)
-    params = Weights.open(config, folder).all()
+    config, params = load_config(folder), load(folder).params
     with pytest.raises(InputError, match=message):
         forward(config, params, tokens)
     if case == "too many":

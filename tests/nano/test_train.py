@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from jaxprune import models
 from jaxprune.errors import InputError
-from jaxprune.hf.weights import Weights
+from jaxprune.hf import load
 from jaxprune.models import load_config
 from nano import corpus, packing, train, vocabulary
 from nano.corpus import EOS, Document
@@ -80,7 +80,7 @@ def test_start_token(saved: Path) -> None:
 def test_saved_folder_loads_with_the_same_weights(saved: Path) -> None:
     config = load_config(saved)
     assert config == train.nano_config(config.family, config.vocab_size)
-    restored = Weights.open(config, saved).all()
+    restored = load(saved).params
     jax.tree.map(np.testing.assert_array_equal, restored, models.init(config, 0))
 
 

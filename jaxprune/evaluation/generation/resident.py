@@ -35,7 +35,7 @@ class Resident(NamedTuple):
 def put_on_devices(model: Model, dtype: str, mesh: Mesh) -> Resident:
     """Puts all weights of a model on the devices, in `dtype`."""
     config = model.config.in_dtype(dtype)
-    embed, head = (to_device(model.source.part(name), dtype, mesh) for name in ("embed", "head"))
+    embed, head = (to_device(model.part(name), dtype, mesh) for name in ("embed", "head"))
     blocks = [to_device(model.block(i), dtype, mesh) for i in range(config.n_layers)]
     return Resident(config, mesh, embed, (head, embed["tokens"]), blocks)
 

@@ -41,7 +41,7 @@ class Parts:
         self._ids = slices(model.config)
         self._held_blocks: dict[int, BlockParams] = {}
         self._held_slices: dict[int, VocabularySlice] = {}
-        self.norm: HeadParams = to_device({"norm": model.source.part("head/norm")}, dtype, mesh)
+        self.norm: HeadParams = to_device({"norm": model.part("head/norm")}, dtype, mesh)
 
     def __len__(self) -> int:
         return self._model.config.n_layers + len(self._ids)
