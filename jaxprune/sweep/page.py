@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from jaxprune.charts import (
     DIVERGING,
-    Change,
     Chart,
     change_chart,
     change_in_points,
@@ -33,13 +34,15 @@ from jaxprune.sweep.tables_json import (
     CalibrationRow,
     Cell,
     Mean,
+    PerplexityRow,
     PerplexityTables,
     SweepTables,
     TaskTables,
     TranslationTables,
+    VariantRow,
 )
 from jaxprune.sweep.text import row_name
-from jaxprune.tables import TextTable, percent, points, signed
+from jaxprune.tables import TextTable, signed
 from jaxprune.tables import seconds as in_seconds
 
 FILE = "report.html"
@@ -98,45 +101,38 @@ def _overview(sweep: SweepTables) -> Markup:
 
 
 def _verdicts(task: str, of_task: TaskTables) -> Markup:
-    codes, dense = of_task.codes, of_task.dense
-    accuracies = [dense.languages[code].accuracy for code in codes]
-    rows: list[list[object]] = [
-        ["dense, %", *map(percent, accuracies), percent(dense.mean_non_english)]
-    ]
-    rows += [
-        [row_name(row), *(_verdict(row.languages.get(code)) for code in codes),
-         _verdict(row.mean_non_english)]
-        for row in of_task.rows
-    ]  # fmt: skip
-    return table(["", *codes, "mean non-en"], rows, caption=f"{task}: change by calibration")
+    found = text.change_table(of_task, _verdict, "dense, %")
+    return table(found.header, found.rows, caption=f"{task}: change by calibration")
 
 
-def _verdict(cell: Cell | Mean | None) -> Markup | None:
+def _verdict(cell: Cell | Mean) -> Markup:
     """A change with its stars, in the colour of its verdict."""
-    if cell is None:
-        return None
     kind = verdict(cell.difference, cell.significant)
-    return tag("span", points(cell.difference), text.stars(cell), class_=kind)
+    return tag("span", text.short_change(cell), class_=kind)
 
 
 def _task_section(task: str, of_task: TaskTables) -> Section:
-    codes = of_task.codes
-    rows = [row for row in of_task.rows if not _is_destroyed(row)]
-    drawn = {code: _changes(rows, code) for code in codes}
-    charts = [change_chart(of, title=code, unit=_UNIT) for code, of in drawn.items() if of]
-    means = [_change(row_name(row), row.mean_non_english) for row in rows if row.mean_non_english]
-    if means:
-        charts.append(change_chart(means, title="mean of the languages but en", unit=_UNIT))
+    left_out = [row_name(row) for row in of_task.rows if _is_destroyed(row)]
+    drawn = [(name, cells) for name, cells in text.named_cells(of_task) if name not in left_out]
+    charts = []
+    for column in (*of_task.codes, text.MEAN):
+        changes = [
+            change_in_points(name, cell.difference, cell.difference_interval, cell.significant)
+            for name, cells in drawn
+            if (cell := cells.get(column))
+        ]
+        if changes:
+            title = "mean of the languages but en" if column == text.MEAN else column
+            charts.append(change_chart(changes, title=title, unit=_UNIT))
     protocol = tag("code", of_task.protocol)
     tables = [one for one in text.task_tables(of_task) if one.title != "Change"]
-    left_out = [row_name(row) for row in of_task.rows if _is_destroyed(row)]
     note = f"Not drawn, as it would dwarf the rest: {', '.join(left_out)}."
     body = join(
         tag("p", f"{text.row_count(of_task)} rows a language, protocol ", protocol, class_="note"),
         charts_row(*charts),
         tag("p", note, class_="note") if left_out else None,
         *_titled(task, tables),
-        _elsewhere(of_task, codes) if of_task.variants else None,
+        _elsewhere(of_task) if of_task.variants else None,
     )
     return Section(f"task-{task}", task, body)
 
@@ -149,16 +145,11 @@ def _perplexity_section(found: PerplexityTables) -> Section:
 
 
 def _ratios(found: PerplexityTables) -> Chart:
-    """Every variant in every language that it was asked in."""
-    codes = list(found.dense)
-    ratios = [
-        [one.languages[code].ratio if code in one.languages else np.nan for code in codes]
-        for one in found.variants
-    ]
+    """Every variant in every language that it was evaluated in."""
     return heatmap(
-        np.array(ratios),
+        _values(found.variants, found.dense, lambda cell: cell.ratio),
         [one.variant for one in found.variants],
-        codes,
+        list(found.dense),
         title="Perplexity, times the dense model's",
         x_title="text in",
         limits=(1.0, _FAR_RATIO),
@@ -189,27 +180,10 @@ def _is_destroyed(row: CalibrationRow) -> bool:
     return all(cell.difference < -_FAR for cell in row.languages.values())
 
 
-def _changes(rows: Sequence[CalibrationRow], code: str) -> list[Change]:
-    """The changes of one language, a row for each calibration."""
-    return [_change(row_name(row), row.languages[code]) for row in rows if code in row.languages]
-
-
-def _change(name: str, cell: Cell | Mean) -> Change:
-    return change_in_points(name, cell.difference, cell.difference_interval, cell.significant)
-
-
-def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
+def _elsewhere(of_task: TaskTables) -> Markup:
     """Every variant in every language; colours end at `_FAR`."""
-    variants = of_task.variants
-    values = np.array(
-        [
-            [
-                100 * one.languages[code].difference if code in one.languages else np.nan
-                for code in codes
-            ]
-            for one in variants
-        ]
-    )
+    variants, codes = of_task.variants, of_task.codes
+    values = _values(variants, codes, lambda cell: 100 * cell.difference)
     far = min(float(np.nanmax(np.abs(values), initial=0.0)), 100 * _FAR)
     drawn = heatmap(
         values,
@@ -229,6 +203,21 @@ def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
         charts_row(drawn),
         tag("h3", title),
         table(header, rows, caption=title),
+    )
+
+
+def _values(
+    variants: Sequence[VariantRow] | Sequence[PerplexityRow],
+    codes: Iterable[str],
+    value: Callable[[Any], float],
+) -> Float[np.ndarray, "R C"]:
+    """A value of every variant's cell in every language; NaN where it was not evaluated."""
+    columns = list(codes)
+    return np.array(
+        [
+            [value(one.languages[code]) if code in one.languages else np.nan for code in columns]
+            for one in variants
+        ]
     )
 
 

@@ -21,17 +21,18 @@ from jaxprune.evaluation.comparison import (
     MeanComparison,
     ProbabilityComparison,
     Sides,
+    TranslationLanguage,
     compare_means,
     comparison_of,
     open_run,
     shared_rows,
 )
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
-from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
+from jaxprune.evaluation.scoring import ALPHA, Scored, holm, task_metrics
+from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
 from jaxprune.sweep.plan import (
     DENSE,
-    Shown,
     Variant,
     by_row,
     evaluation_languages,
@@ -44,16 +45,25 @@ from jaxprune.sweep.tables_json import (
     Cell,
     CellP,
     DenseCell,
+    DensePerplexity,
     DenseRow,
+    DenseTranslations,
     Mean,
+    PerplexityCell,
+    PerplexityRow,
+    PerplexityTables,
     ProbabilityCell,
     RowCell,
+    ScorePair,
     SweepMethod,
     SweepTables,
     TaskTables,
+    TranslationCell,
+    TranslationP,
+    TranslationRow,
+    TranslationTables,
     VariantRow,
 )
-from jaxprune.sweep.text_tables import perplexity_tables, translation_tables
 
 Runs = Mapping[Variant, EvaluatedRun]
 Comparisons = Mapping[Variant, Comparison]  # of each variant with dense
@@ -90,8 +100,8 @@ def sweep_tables(config: Config, workdir: Path) -> SweepTables:
             task: _task_tables(task, codes, runs, comparisons, config.seed)
             for task in task_names(config)
         },
-        translation=translation_tables(workdir / DENSE, comparisons, codes),
-        perplexity=perplexity_tables(config, dense, comparisons, codes),
+        translation=_translation_tables(workdir / DENSE, comparisons, codes),
+        perplexity=_perplexity_tables(config, dense, comparisons, codes),
         seconds=_seconds([workdir / variant.name for variant in runs]),
         method=SweepMethod(
             ALPHA,
@@ -117,8 +127,8 @@ def _task_tables(
     }
     scored = {variant: runs[variant].tasks[task] for variant in compared}
     shown = by_row({variant: one.languages for variant, one in compared.items()}, codes)
-    p_values = [figure.p.mcnemar or 0.0 for row in shown.values() for _, figure in row.values()]
-    adjusted = iter(holm(p_values))
+    figures = [figure for row in shown.values() for _, figure in row.values()]
+    adjusted = iter(holm([figure.p.mcnemar or 0.0 for figure in figures]))
     rows = [
         CalibrationRow(
             **group._asdict(),
@@ -130,10 +140,13 @@ def _task_tables(
                 )
                 for code, (variant, figure) in row.items()
             },
-            mean_non_english=_row_mean(row, codes, dense, scored, seed),
+            mean_non_english=_row_mean(
+                {code: scored[variant].languages[code] for code, (variant, _) in row.items()},
+                codes, dense, seed,
+            ),
         )
         for group, row in shown.items()
-    ]
+    ]  # fmt: skip
     others = [
         VariantRow(
             **variant.facts,
@@ -169,19 +182,13 @@ def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
 
 
 def _row_mean(
-    row: Shown[LanguageComparison],
-    codes: Sequence[str],
-    dense: Evaluated,
-    scored: Mapping[Variant, Evaluated],
-    seed: int,
+    row: Mapping[str, Scored], codes: Sequence[str], dense: Evaluated, seed: int
 ) -> Mean | None:
+    """The mean of the scores that a row shows by language; None where one of `codes` is missing."""
     others = [code for code in codes if code != "en"]
     if not others or not {*others} <= row.keys():
         return None
-    pairs = {
-        code: shared_rows(code, dense.languages[code], scored[row[code][0]].languages[code])
-        for code in others
-    }
+    pairs = {code: shared_rows(code, dense.languages[code], row[code]) for code in others}
     return _mean(compare_means(pairs, seed))
 
 
@@ -216,6 +223,93 @@ def _mean(mean: MeanComparison | None) -> Mean | None:
 def _probability(found: ProbabilityComparison | None) -> ProbabilityCell:
     assert found is not None  # in a comparison that this version makes
     return ProbabilityCell(**{**vars(found), "mean": found.mean.b})
+
+
+def _translation_tables(
+    dense: Path, comparisons: Comparisons, codes: Sequence[str]
+) -> TranslationTables | None:
+    """The paper's table 1: rows as of a task, BLEU and chrF on the same sentences; None where nothing was translated.
+
+    Args:
+      dense: folder of the dense model.
+      comparisons: of each variant with dense.
+      codes: languages, in order.
+    """
+    result = TranslationResult.read(dense)
+    if result is None:
+        return None
+    codes = [code for code in codes if code in result.languages]
+    shown = by_row(
+        {v: one.translation.languages if one.translation else {} for v, one in comparisons.items()},
+        codes,
+    )
+    figures = [figure for row in shown.values() for _, figure in row.values()]
+    adjusted = iter(holm([figure.bleu.p for figure in figures]))
+    rows = [
+        TranslationRow(
+            **group._asdict(),
+            languages={code: _translation_cell(*one, next(adjusted)) for code, one in row.items()},
+        )
+        for group, row in shown.items()
+        if row
+    ]
+    return TranslationTables(
+        target=result.protocol.target,
+        shots=result.protocol.shots,
+        data=result.about.get("data"),
+        signatures=result.signatures,
+        dense=DenseTranslations({code: result.languages[code] for code in codes}),
+        rows=tuple(rows),
+    )
+
+
+def _translation_cell(
+    variant: Variant, figure: TranslationLanguage, p_table: float
+) -> TranslationCell:
+    bleu, chrf = figure.bleu, figure.chrf
+    return TranslationCell(
+        variant=variant.name,
+        language=variant.language,
+        rows=figure.rows,
+        bleu=bleu.b,
+        chrf=chrf.b,
+        bleu_interval=bleu.interval_b,
+        difference=ScorePair(bleu.difference, chrf.difference),
+        p=TranslationP(bleu=bleu.p, chrf=chrf.p, holm=figure.holm, holm_table=p_table),
+        significant=figure.significant,
+        significant_table=p_table <= ALPHA,
+    )
+
+
+def _perplexity_tables(
+    config: Config, dense: EvaluatedRun, comparisons: Comparisons, codes: Sequence[str]
+) -> PerplexityTables | None:
+    """A row for each variant, on the same text; None where perplexity was not measured."""
+    fields, found = config.evaluation, dense.perplexity
+    if not found or fields.perplexity is None:
+        return None
+    cells = {
+        variant: {
+            code: PerplexityCell(one.perplexity.b, one.ratio, one.interval)
+            for code in codes
+            if (one := (comparison.perplexity or {}).get(code))
+        }
+        for variant, comparison in comparisons.items()
+    }
+    return PerplexityTables(
+        data=fields.perplexity,
+        lines=fields.perplexity_lines,
+        dense={
+            code: DensePerplexity(found[code].perplexity, found[code].tokens)
+            for code in codes
+            if code in found
+        },
+        variants=tuple(
+            PerplexityRow(**variant.facts, languages=languages)
+            for variant, languages in cells.items()
+            if languages
+        ),
+    )
 
 
 def _seconds(folders: Sequence[Path]) -> dict[str, float]:
