@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from jaxprune.html_report import (
     table,
     tag,
     verdict_mark,
-    write_page,
 )
 from jaxprune.sweep import text
 from jaxprune.sweep.tables_json import (
@@ -45,17 +43,11 @@ from jaxprune.sweep.text import row_name
 from jaxprune.tables import TextTable, signed
 from jaxprune.tables import seconds as in_seconds
 
-FILE = "report.html"
 _UNIT = "points against dense"
 # A share of rows: changes beyond it are told in numbers, not drawn to scale.
 _FAR = 0.25
 # Times the dense model's perplexity from which on all are of one colour.
 _FAR_RATIO = 2.0
-
-
-def write_sweep_page(sweep: SweepTables, workdir: Path) -> None:
-    """Writes the page."""
-    write_page(document(sweep), workdir / FILE)
 
 
 def document(sweep: SweepTables) -> Markup:
@@ -83,14 +75,14 @@ def _facts(sweep: SweepTables) -> Markup:
 
 def _overview(sweep: SweepTables) -> Markup:
     """A table of verdicts for each task."""
-    parts = [
-        join(
+    parts = []
+    for task, of_task in sweep.tasks.items():
+        _, header, rows = text.change_table(of_task, _verdict, "dense, %")
+        parts += [
             tag("h3", tag("a", task, href=f"#task-{task}")),
             tag("p", text.helped(of_task)),
-            _verdicts(task, of_task),
-        )
-        for task, of_task in sweep.tasks.items()
-    ]
+            table(header, rows, caption=f"{task}: change by calibration"),
+        ]
     marks = [
         tag("span", verdict_mark(kind), said)
         for kind, said in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
@@ -98,11 +90,6 @@ def _overview(sweep: SweepTables) -> Markup:
     note = tag("p", tag("span", *marks, class_="legend"), class_="note")
     how = [tag("p", line.replace("`", ""), class_="note") for line in text.about(sweep)]
     return join(note, *parts, *how)
-
-
-def _verdicts(task: str, of_task: TaskTables) -> Markup:
-    found = text.change_table(of_task, _verdict, "dense, %")
-    return table(found.header, found.rows, caption=f"{task}: change by calibration")
 
 
 def _verdict(cell: Cell | Mean) -> Markup:

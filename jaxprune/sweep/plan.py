@@ -57,11 +57,6 @@ class Variant:
         return tuple(self.language.split(MIX)) if self.language else ()
 
     @property
-    def source(self) -> str:
-        """The same as `calibration.source` has it."""
-        return ",".join(self.languages)
-
-    @property
     def group(self) -> Group:
         """The row of the tables that shows it."""
         mixture = self.language if len(self.languages) > 1 else None
@@ -169,12 +164,7 @@ def task_languages(config: Config) -> dict[str, list[str]]:
     for name in named_tasks(config):
         task = load_task(name)
         available = languages_of(task, protocol=protocol_of(config), data=fields.data)
-        codes = [code for code in evaluation_languages(config) if code in available]
-        if not codes:
-            raise InputError(
-                f"evaluation.languages: none of {' '.join(evaluation_languages(config))} in task "
-                f"{task.name}; there are {' '.join(available)}"
-            )
+        codes = _evaluated_of(available, config, f"task {task.name}")
         if task.name in (*by_task, TRANSLATION):
             raise InputError(f"evaluation.tasks: {task.name!r} is there twice; allowed: once")
         by_task[task.name] = codes
@@ -196,12 +186,17 @@ def perplexity_languages(config: Config) -> list[str]:
     """
     if not config.evaluation.perplexity:
         return []
-    available = text_languages(config.evaluation.perplexity)
-    codes = [code for code in evaluation_languages(config) if code in available]
+    text = config.evaluation.perplexity
+    return _evaluated_of(text_languages(text), config, text)
+
+
+def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[str]:
+    """Those languages to be evaluated that are available `where`; refuses none."""
+    wanted = evaluation_languages(config)
+    codes = [code for code in wanted if code in available]
     if not codes:
         raise InputError(
-            f"evaluation.languages: none of {' '.join(evaluation_languages(config))} in "
-            f"{config.evaluation.perplexity}; there are {' '.join(available)}"
+            f"evaluation.languages: none of {' '.join(wanted)} in {where}; there are {' '.join(available)}"
         )
     return codes
 
@@ -236,7 +231,9 @@ def variant_config(config: Config, variant: Variant) -> Config:
         criterion = _criterion(pruning.criterion, variant.calibration)
         pruning = replace(pruning, criterion=criterion, sparsity=variant.sparsity)
     if variant.language is not None:
-        calibration = replace(calibration, kind=variant.calibration, source=variant.source)
+        calibration = replace(
+            calibration, kind=variant.calibration, source=",".join(variant.languages)
+        )
     changed = replace(config, calibration=calibration, pruning=pruning, sweep=SweepFields())
     return consistent(changed, prunes=variant.sparsity is not None)
 

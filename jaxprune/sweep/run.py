@@ -24,7 +24,6 @@ from jaxprune.evaluation import (
     translations,
 )
 from jaxprune.evaluation.metrics_json import read_metrics
-from jaxprune.evaluation.tasks import TaskQuestions
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.ledger import (
@@ -52,8 +51,9 @@ from jaxprune.sweep.steering import Steering, check_data
 from jaxprune.sweep.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
 from jaxprune.sweep.tables_json import SweepTables
 
-# Of a translation, as many as in the authors' script.
+# The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
+_BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
 Jobs = Mapping[str, list[str]]  # task → languages
 
 
@@ -85,7 +85,10 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
         runner = Runner(config, model, workdir, left)
         # once nothing more can be wrong with it
         write_sweep(config, workdir, digests | runner.digests())
-        _make_variants(left, len(planned), runner)
+        with tqdm(left, bar_format=_BAR) as bar:
+            for number, variant in enumerate(bar, start=len(planned) - len(left) + 1):
+                bar.set_description_str(f"{variant.name} ({number} of {len(planned)})")
+                runner.make(variant)
     else:
         write_sweep(config, workdir, digests)
     return write_tables_and_page(config, workdir)
@@ -126,18 +129,6 @@ def _has(folder: Path, codes: Sequence[str], model_digest: str) -> bool:
     return {*codes} <= {*metrics.get("languages", {})} and metrics.get(MODEL_DIGEST) == model_digest
 
 
-def _make_variants(left: Sequence[Variant], count: int, runner: Runner) -> None:
-    bar = tqdm(
-        total=len(left),
-        bar_format="sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}",
-    )
-    with bar:
-        for number, variant in enumerate(left, start=count - len(left) + 1):
-            bar.set_description_str(f"{variant.name} ({number} of {count})")
-            runner.make(variant)
-            bar.update()
-
-
 class Runner:
     """Makes variants of one model, one at a time; rows and texts are read first, as what is wrong shows then.
 
@@ -152,23 +143,20 @@ class Runner:
         self, config: Config, model: Model, workdir: Path, left: Sequence[Variant]
     ) -> None:
         self._config, self._model, self._workdir = config, model, workdir
+        fields, tasks = config.evaluation, []
+        by_task = task_languages(config).values()
+        for name, codes in zip(named_tasks(config), by_task, strict=True):
+            tasks += read_tasks(
+                [name], protocol=protocol_of(config), languages=codes, data=fields.data,
+                rows=fields.rows, seed=config.seed,
+            )  # fmt: skip
         self._workload = Workload(
-            self._read_tasks(),
+            tasks,
             plain_texts(config, perplexity_languages(config)),
             translations(config, evaluation_languages(config)),
         )
         reads_text = any(set_names(one) and not _is_pruned(workdir / one.name) for one in left)
         self._calibration_sets = CalibrationSets(config, model, workdir) if reads_text else None
-
-    def _read_tasks(self) -> list[TaskQuestions]:
-        fields, tasks = self._config.evaluation, []
-        by_task = task_languages(self._config).values()
-        for name, codes in zip(named_tasks(self._config), by_task, strict=True):
-            tasks += read_tasks(
-                [name], protocol=protocol_of(self._config), languages=codes, data=fields.data,
-                rows=fields.rows, seed=self._config.seed,
-            )  # fmt: skip
-        return tasks
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what was read: sets of samples, and what each task asks in each language."""
@@ -208,5 +196,5 @@ class Runner:
         about = facts(config, model) | {"variant": variant.name}
         if variant.calibration == LRP2:
             steering = Steering(config, scorer, workload.tasks, folder)
-            score, about = steering.scores(), about | {"layers": steering.pairs}
+            score, about = steering.scores, about | {"layers": steering.pairs}
         evaluate_all(scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS)

@@ -288,14 +288,15 @@ def _perplexity_tables(
     fields, found = config.evaluation, dense.perplexity
     if not found or fields.perplexity is None:
         return None
-    cells = {
-        variant: {
+    rows = []
+    for variant, comparison in comparisons.items():
+        cells = {
             code: PerplexityCell(one.perplexity.b, one.ratio, one.interval)
             for code in codes
             if (one := (comparison.perplexity or {}).get(code))
         }
-        for variant, comparison in comparisons.items()
-    }
+        if cells:
+            rows.append(PerplexityRow(**variant.facts, languages=cells))
     return PerplexityTables(
         data=fields.perplexity,
         lines=fields.perplexity_lines,
@@ -304,11 +305,7 @@ def _perplexity_tables(
             for code in codes
             if code in found
         },
-        variants=tuple(
-            PerplexityRow(**variant.facts, languages=languages)
-            for variant, languages in cells.items()
-            if languages
-        ),
+        variants=tuple(rows),
     )
 
 

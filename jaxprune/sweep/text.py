@@ -80,7 +80,7 @@ def probability(cell: Cell | Mean) -> str:
 
 def _perplexity(cell: PerplexityCell) -> str:
     """As "36.71 (×1.23 [1.20, 1.26])"."""
-    bounds = f" [{', '.join(map(ratio, cell.interval))}]" if cell.interval else ""
+    bounds = f" {interval(cell.interval, ratio)}" if cell.interval else ""
     shown = f"{cell.perplexity:,.2f}" if cell.perplexity < 1e6 else f"{cell.perplexity:.0e}"
     return f"{shown} (×{ratio(cell.ratio)}{bounds})"
 

@@ -74,18 +74,15 @@ def sweep_csv(sweep: SweepTables) -> str:
 
 
 def _perplexity_rows(found: PerplexityTables) -> Iterator[list[object]]:
-    def line(*cells: object) -> list[object]:
-        """The columns between the tokens and what was measured are empty."""
-        return ["all", PERPLEXITY, *cells[:5], *[None] * (len(_CSV) - 11), *cells[5:]]
-
+    empty = [None] * (_CSV.index("perplexity") - _CSV.index("accuracy"))
     for code, cell in found.dense.items():
-        yield line("dense", None, None, code, cell.tokens, cell.perplexity, *[None] * 3)
+        line = ["all", PERPLEXITY, "dense", None, None, code, cell.tokens]
+        yield [*line, *empty, cell.perplexity, None, None, None]
     for one in found.variants:
-        which = one.calibration, one.language, one.sparsity
         for code, other in one.languages.items():
-            bounds = other.interval or (None, None)
-            tokens = found.dense[code].tokens
-            yield line(*which, code, tokens, other.perplexity, other.ratio, *bounds)
+            line = ["all", PERPLEXITY, one.calibration, one.language, one.sparsity, code]
+            line += [found.dense[code].tokens, *empty, other.perplexity, other.ratio]
+            yield [*line, *(other.interval or (None, None))]
 
 
 def _csv_rows(name: str, task: TaskTables) -> Iterator[list[object]]:
@@ -93,37 +90,29 @@ def _csv_rows(name: str, task: TaskTables) -> Iterator[list[object]]:
         yield ["own", name, "dense", None, None, code, *_csv_cells(dense)]
     for row in task.rows:
         for code, cell in row.languages.items():
-            which = (row.calibration, cell.language, row.sparsity)
-            yield ["own", name, *which, code, *_csv_cells(cell)]
+            which = [row.calibration, cell.language, row.sparsity, code]
+            yield ["own", name, *which, *_csv_cells(cell)]
     for one in task.variants:
         for code, other in one.languages.items():
-            which = (one.calibration, one.language, one.sparsity)
-            yield ["all", name, *which, code, *_csv_cells(other)]
+            which = [one.calibration, one.language, one.sparsity, code]
+            yield ["all", name, *which, *_csv_cells(other)]
 
 
 def _csv_cells(cell: Cell | DenseCell) -> list[object]:
-    change: list[object] = [None] * 6
-    probability: list[object] = [cell.probability, *[None] * 4]
-    if isinstance(cell, Cell):
-        p = cell.p
-        change = [
-            cell.difference, *cell.difference_interval, p.mcnemar, p.holm, p.holm_table,
-        ]  # fmt: skip
-        found = cell.probability
-        probability = [found.mean, found.difference, *found.interval, found.p]
-    return [
-        cell.rows, cell.accuracy, *cell.interval, *change, cell.rankc, *probability, *[None] * 4,
-    ]  # fmt: skip
+    shares = [cell.rows, cell.accuracy, *cell.interval]
+    if isinstance(cell, DenseCell):
+        return [*shares, *[None] * 6, cell.rankc, cell.probability, *[None] * 8]
+    p, found = cell.p, cell.probability
+    change = [cell.difference, *cell.difference_interval, p.mcnemar, p.holm, p.holm_table]
+    probability = [found.mean, found.difference, *found.interval, found.p]
+    return [*shares, *change, cell.rankc, *probability, *[None] * 4]
 
 
 def print_tables(sweep: SweepTables, workdir: Path) -> None:
     """Changes by row and language, and where everything is written."""
     for name, task in sweep.tasks.items():
-        rows = text.row_count(task)
-        _print_table(
-            f"{name}, {rows} rows a language: percent, then points against it",
-            text.change_table(task),
-        )
+        title = f"{name}, {text.row_count(task)} rows a language: percent, then points against it"
+        _print_table(title, text.change_table(task))
         print(f"  {text.helped(task)}")
     if sweep.perplexity:
         note = text.perplexity_note(sweep.perplexity)

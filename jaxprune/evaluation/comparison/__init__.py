@@ -24,7 +24,6 @@ from jaxprune.evaluation.comparison.compare_json import (
 )
 from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
 from jaxprune.evaluation.comparison.reading import open_run as open_run
-from jaxprune.evaluation.comparison.reading import read_run as read_run
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
 from jaxprune.evaluation.comparison.table import percent_cells as percent_cells
 from jaxprune.evaluation.comparison.table import perplexity_rows as perplexity_rows

@@ -36,7 +36,6 @@ from jaxprune.evaluation.scoring import (
     RESAMPLES,
     Difference,
     Scored,
-    TaskMetrics,
     holm,
     mcnemar,
     paired_bootstrap,
@@ -146,22 +145,35 @@ def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int
         task_metrics({code: pair.a for code, pair in pairs.items()}, parallel=runs.a.parallel),
         task_metrics({code: pair.b for code, pair in pairs.items()}, parallel=runs.b.parallel),
     )
-    p_values = {code: mcnemar(*(scored.correct for scored in pairs[code])) for code in codes}
-    adjusted = dict(zip(codes, holm(list(p_values.values())), strict=True))
+    tests = [mcnemar(pair.a.correct, pair.b.correct) for pair in pairs.values()]
+    languages = {}
+    for (code, pair), test, adjusted in zip(pairs.items(), tests, holm(tests), strict=True):
+        a, b = (figure.languages[code] for figure in figures)
+        gaps = [f.gap_to_english[code] for f in figures if code in f.gap_to_english]
+        change = paired_bootstrap(pair.a.correct, pair.b.correct, seed=seed)
+        languages[code] = LanguageComparison(
+            rows=a.rows,
+            accuracy=Sides(a.accuracy, b.accuracy),
+            f1=Sides(a.f1, b.f1),
+            accuracy_interval=Sides(a.interval, b.interval),
+            difference=change.difference,
+            interval=(change.low, change.high),
+            p=PValues(change.p, test, adjusted),
+            gap_to_english=Sides(*gaps) if gaps else None,
+            rankc=Sides(a.rankc, b.rankc) if a.rankc and b.rankc else None,
+            rows_a=len(runs.a.languages[code].rows),
+            rows_b=len(runs.b.languages[code].rows),
+            significant=adjusted <= ALPHA,
+            probability=_compare_probability({code: pair}, seed),
+        )
     others = {code: pair for code, pair in pairs.items() if code != "en"}
     return TaskComparison(
         protocol=runs.b.protocol if runs.a.protocol is None else runs.a.protocol,
-        languages={
-            code: _compare_language(
-                code, pairs[code], figures, Sides(*(len(r.languages[code].rows) for r in runs)),
-                (p_values[code], adjusted[code]), seed,
-            )
-            for code in codes
-        },
+        languages=languages,
         mean=compare_means(pairs, seed),
         mean_non_english=compare_means(others, seed) if others else None,
         worst=Sides(*(figure.worst for figure in figures)),
-    )  # fmt: skip
+    )
 
 
 def _check_same_questions(task: str, runs: Sides[Evaluated]) -> None:
@@ -198,32 +210,6 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
             "B; expected runs on the same data"
         )
     return Sides(one, two)
-
-
-def _compare_language(
-    code: str, pair: Sides[Scored], figures: Sides[TaskMetrics], sizes: Sides[int],
-    p_values: tuple[float, float], seed: int,
-) -> LanguageComparison:  # fmt: skip
-    """One language; `sizes` are the rows of each run, `p_values` McNemar's and its correction by Holm."""
-    one, two = (figure.languages[code] for figure in figures)
-    gaps = [f.gap_to_english[code] for f in figures if code in f.gap_to_english]
-    change = paired_bootstrap(pair.a.correct, pair.b.correct, seed=seed)
-    test, adjusted = p_values
-    return LanguageComparison(
-        rows=one.rows,
-        accuracy=Sides(one.accuracy, two.accuracy),
-        f1=Sides(one.f1, two.f1),
-        accuracy_interval=Sides(one.interval, two.interval),
-        difference=change.difference,
-        interval=(change.low, change.high),
-        p=PValues(change.p, test, adjusted),
-        gap_to_english=Sides(*gaps) if gaps else None,
-        rankc=Sides(one.rankc, two.rankc) if one.rankc and two.rankc else None,
-        rows_a=sizes.a,
-        rows_b=sizes.b,
-        significant=adjusted <= ALPHA,
-        probability=_compare_probability({code: pair}, seed),
-    )
 
 
 def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparison:

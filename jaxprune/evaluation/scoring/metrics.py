@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.scoring.scores import (
     Difference,
+    Interval,
     LanguageAccuracy,
     LanguageMetrics,
     RankC,
@@ -94,13 +95,13 @@ def _ranks(keys: Float[np.ndarray, "R C"]) -> Int[np.ndarray, "R C"]:
     return np.argsort(np.argsort(keys, axis=1, kind="stable"), axis=1)
 
 
-def wilson_interval(right: int, rows: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson_interval(right: int, rows: int) -> tuple[float, float]:
     """Wilson's score interval of an accuracy of right/rows, rows > 0.
 
     It needs no resampling and no seed, stays within [0, 1] and keeps its width at accuracies of 0
     and 1, where bootstrap percentiles have none (Brown, Cai and DasGupta 2001).
     """
-    interval = _binomial(right, rows).proportion_ci(confidence, method="wilson")
+    interval = _binomial(right, rows).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -114,14 +115,9 @@ def _binomial(successes: int, trials: int) -> BinomTestResult:
 
 
 def paired_bootstrap(
-    a: Shaped[np.ndarray, " R"],
-    b: Shaped[np.ndarray, " R"],
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
+    a: Shaped[np.ndarray, " R"], b: Shaped[np.ndarray, " R"], *, seed: int = 0
 ) -> Difference:
-    """Paired bootstrap over rows of mean(b) - mean(a).
+    """Paired bootstrap of mean(b) - mean(a): RESAMPLES draws of the rows.
 
     The interval runs between percentiles of the resampled differences. The p-value is the share of
     resamples that lie at least as far from the difference as the difference lies from 0 (two-sided,
@@ -139,7 +135,7 @@ def paired_bootstrap(
     values, counts = np.unique(paired, return_counts=True)
     rng, rows = np.random.default_rng(seed), len(paired)
     at_once = max(1, _DRAWN_AT_ONCE // len(values))
-    sizes = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
+    sizes = [min(at_once, RESAMPLES - start) for start in range(0, RESAMPLES, at_once)]
     if len(values) > _NEARLY_ALL * rows:
         ordered = np.sort(paired)  # so that nothing depends on the order of the rows
         sums = [ordered[rng.integers(0, rows, (size, rows))].sum(axis=1) for size in sizes]
@@ -149,14 +145,12 @@ def paired_bootstrap(
     difference = float(values @ counts) / rows
     # a resample exactly as far counts, whatever its rounding
     as_far = np.abs(means - difference) >= abs(difference) - 1e-12
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    p = (1 + int(as_far.sum())) / (1 + resamples)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    p = (1 + int(as_far.sum())) / (1 + RESAMPLES)
     return Difference(difference, float(low), float(high), p)
 
 
-def ratio_interval(
-    a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE
-) -> tuple[float, float] | None:
+def ratio_interval(a: Sequence[float], b: Sequence[float]) -> Interval | None:
     """Interval of the ratio of two perplexities, B's over A's, of the same text in windows of one length.
 
     The logarithm of the ratio is the mean over windows of what A's mean log-probability is above B's: Student's t of
@@ -173,7 +167,7 @@ def ratio_interval(
         return None
     from scipy.special import stdtrit
 
-    reach = stdtrit(len(differences) - 1, (1 + confidence) / 2) * differences.std(ddof=1)
+    reach = stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2) * differences.std(ddof=1)
     reach /= len(differences) ** 0.5
     low, high = np.exp(np.clip(differences.mean() + np.array([-reach, reach]), -700, 700))
     return float(low), float(high)

@@ -129,9 +129,10 @@ def test_wilson_interval_as_published(right, rows, low, high):
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
-def test_wilson_bounds_lie_z_standard_errors_away(confidence):
+def test_wilson_bounds_lie_z_standard_errors_away(confidence, monkeypatch):
+    monkeypatch.setattr(metrics, "CONFIDENCE", confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    for bound in metrics.wilson_interval(31, 70, confidence):
+    for bound in metrics.wilson_interval(31, 70):
         assert abs(31 / 70 - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / 70))
 
 
@@ -158,14 +159,16 @@ def test_bootstrap_meets_its_normal_approximation(counts):
 
 
 @pytest.mark.parametrize("continuous", [False, True])
-def test_bootstrap_draws_as_resampled_rows_do(continuous):
+def test_bootstrap_draws_as_resampled_rows_do(continuous, monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 20_000)
+    monkeypatch.setattr(metrics, "CONFIDENCE", 0.9)
     rng = np.random.default_rng(1)
     a, b = (rng.random((2, 60)) < [[0.5], [0.62]]).astype(float)
     if continuous:
         b = b + rng.normal(size=60) / 4
     drawn = rng.integers(0, 60, size=(20_000, 60))
     means = (b - a)[drawn].mean(axis=1)
-    found = metrics.paired_bootstrap(a, b, resamples=20_000, confidence=0.9)
+    found = metrics.paired_bootstrap(a, b)
     assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.05, 0.95]), abs=0.006)
     far = np.abs(means - (b - a).mean()) >= abs((b - a).mean()) - 1e-12
     assert found.p == pytest.approx(far.mean(), abs=0.015)
@@ -187,20 +190,22 @@ def test_bootstrap_repeats_by_seed_and_turns_with_its_arguments():
     assert metrics.paired_bootstrap(a[order], (b + noise)[order], seed=3) == one
 
 
-def test_bootstrap_without_difference_and_with_nothing_else():
+def test_bootstrap_without_difference_and_with_nothing_else(monkeypatch):
     a, b = correctness(0, 0, 20, 30)
     assert metrics.paired_bootstrap(a, b) == (0.0, 0.0, 0.0, 1.0)
     balanced = metrics.paired_bootstrap(*correctness(15, 15, 20, 30))
     assert (balanced.difference, balanced.p) == (0.0, 1.0)
     assert balanced.low < 0 < balanced.high
-    worse = metrics.paired_bootstrap(*correctness(30, 0, 0, 0), resamples=999)
+    monkeypatch.setattr(metrics, "RESAMPLES", 999)
+    worse = metrics.paired_bootstrap(*correctness(30, 0, 0, 0))
     assert worse == (-1.0, -1.0, -1.0, 0.001)
 
 
-def test_bootstrap_rejects_a_true_hypothesis_as_often_as_it_says():
+def test_bootstrap_rejects_a_true_hypothesis_as_often_as_it_says(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 400)
     rng = np.random.default_rng(2)
     runs = [rng.random((2, 150)) < 0.5 for _ in range(400)]
-    p = [metrics.paired_bootstrap(a, b, seed=i, resamples=400).p for i, (a, b) in enumerate(runs)]
+    p = [metrics.paired_bootstrap(a, b, seed=i).p for i, (a, b) in enumerate(runs)]
     assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.08  # 400 draws: standard error 0.011
     assert 0.13 < np.mean(np.array(p) <= 0.2) < 0.27
 
