@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from jaxprune.charts import (
     DIVERGING,
@@ -27,18 +26,7 @@ from jaxprune.html_report import (
     tag,
     verdict_mark,
 )
-from jaxprune.sweep import text
-from jaxprune.sweep.tables_json import (
-    CalibrationRow,
-    Cell,
-    Mean,
-    PerplexityRow,
-    PerplexityTables,
-    SweepTables,
-    TaskTables,
-    TranslationTables,
-    VariantRow,
-)
+from jaxprune.sweep import tables_json, text
 from jaxprune.sweep.text import row_name
 from jaxprune.tables import TextTable, signed
 from jaxprune.tables import seconds as in_seconds
@@ -50,7 +38,7 @@ _FAR = 0.25
 _FAR_RATIO = 2.0
 
 
-def document(sweep: SweepTables) -> Markup:
+def document(sweep: tables_json.SweepTables) -> Markup:
     """The whole page."""
     sections = [_task_section(task, of_task) for task, of_task in sweep.tasks.items()]
     if sweep.perplexity:
@@ -63,7 +51,7 @@ def document(sweep: SweepTables) -> Markup:
     return page("What each calibration changed", lead, [first, *sections, last])
 
 
-def _facts(sweep: SweepTables) -> Markup:
+def _facts(sweep: tables_json.SweepTables) -> Markup:
     calibration = sweep.calibration
     return fact_list({
         "model": sweep.model,
@@ -73,7 +61,7 @@ def _facts(sweep: SweepTables) -> Markup:
     })  # fmt: skip
 
 
-def _overview(sweep: SweepTables) -> Markup:
+def _overview(sweep: tables_json.SweepTables) -> Markup:
     """A table of verdicts for each task."""
     parts = []
     for task, of_task in sweep.tasks.items():
@@ -92,13 +80,13 @@ def _overview(sweep: SweepTables) -> Markup:
     return join(note, *parts, *how)
 
 
-def _verdict(cell: Cell | Mean) -> Markup:
+def _verdict(cell: tables_json.Cell | tables_json.Mean) -> Markup:
     """A change with its stars, in the colour of its verdict."""
     kind = verdict(cell.difference, cell.significant)
     return tag("span", text.short_change(cell), class_=kind)
 
 
-def _task_section(task: str, of_task: TaskTables) -> Section:
+def _task_section(task: str, of_task: tables_json.TaskTables) -> Section:
     left_out = [row_name(row) for row in of_task.rows if _is_destroyed(row)]
     drawn = [(name, cells) for name, cells in text.named_cells(of_task) if name not in left_out]
     charts = []
@@ -124,28 +112,25 @@ def _task_section(task: str, of_task: TaskTables) -> Section:
     return Section(f"task-{task}", task, body)
 
 
-def _perplexity_section(found: PerplexityTables) -> Section:
-    tables = _titled("perplexity", text.perplexity_tables(found))
-    note = tag("p", text.perplexity_note(found), class_="note")
-    drawn = charts_row(_ratios(found)) if found.variants else None
-    return Section("perplexity", "Perplexity", join(note, drawn, *tables))
+def _perplexity_section(found: tables_json.PerplexityTables) -> Section:
+    parts = [tag("p", text.perplexity_note(found), class_="note")]
+    if found.variants:
+        drawn = _variant_map(
+            found.variants,
+            list(found.dense),
+            lambda cell: cell.ratio,
+            title="Perplexity, times the dense model's",
+            x_title="text in",
+            limits=(1.0, _FAR_RATIO),
+            log=True,
+            show=text.ratio,
+        )
+        parts.append(charts_row(drawn))
+    parts += _titled("perplexity", text.perplexity_tables(found))
+    return Section("perplexity", "Perplexity", join(*parts))
 
 
-def _ratios(found: PerplexityTables) -> Chart:
-    """Every variant in every language that it was evaluated in."""
-    return heatmap(
-        _values(found.variants, found.dense, lambda cell: cell.ratio),
-        [one.variant for one in found.variants],
-        list(found.dense),
-        title="Perplexity, times the dense model's",
-        x_title="text in",
-        limits=(1.0, _FAR_RATIO),
-        log=True,
-        show=text.ratio,
-    )
-
-
-def _translation_section(translation: TranslationTables) -> Section:
+def _translation_section(translation: tables_json.TranslationTables) -> Section:
     tables = _titled("translation", text.translation_tables(translation))
     note = (
         f"Into {translation.target}, {translation.shots} shots, {text.row_count(translation)} sentences a language, "
@@ -162,20 +147,19 @@ def _titled(about: str, tables: Iterable[TextTable]) -> list[Markup]:
     ]
 
 
-def _is_destroyed(row: CalibrationRow) -> bool:
+def _is_destroyed(row: tables_json.CalibrationRow) -> bool:
     """Whether no language is left within `_FAR` of dense, as with random masks."""
     return all(cell.difference < -_FAR for cell in row.languages.values())
 
 
-def _elsewhere(of_task: TaskTables) -> Markup:
+def _elsewhere(of_task: tables_json.TaskTables) -> Markup:
     """Every variant in every language; colours end at `_FAR`."""
-    variants, codes = of_task.variants, of_task.codes
-    values = _values(variants, codes, lambda cell: 100 * cell.difference)
-    far = min(float(np.nanmax(np.abs(values), initial=0.0)), 100 * _FAR)
-    drawn = heatmap(
-        values,
-        [one.variant for one in variants],
-        codes,
+    changes = [abs(cell.difference) for one in of_task.variants for cell in one.languages.values()]
+    far = 100 * min(max(changes, default=0.0), _FAR)
+    drawn = _variant_map(
+        of_task.variants,
+        of_task.codes,
+        lambda cell: 100 * cell.difference,
         title="Every variant in every language, points against dense",
         x_title="evaluated in",
         limits=(-far, far),
@@ -193,19 +177,18 @@ def _elsewhere(of_task: TaskTables) -> Markup:
     )
 
 
-def _values(
-    variants: Sequence[VariantRow] | Sequence[PerplexityRow],
-    codes: Iterable[str],
+def _variant_map(
+    variants: Sequence[tables_json.VariantRow] | Sequence[tables_json.PerplexityRow],
+    codes: Sequence[str],
     value: Callable[[Any], float],
-) -> Float[np.ndarray, "R C"]:
-    """A value of every variant's cell in every language; NaN where it was not evaluated."""
-    columns = list(codes)
-    return np.array(
-        [
-            [value(one.languages[code]) if code in one.languages else np.nan for code in columns]
-            for one in variants
-        ]
-    )
+    **looks: Any,
+) -> Chart:
+    """A value of every variant's cell in every language; empty where it was not evaluated."""
+    values = [
+        [value(one.languages[code]) if code in one.languages else np.nan for code in codes]
+        for one in variants
+    ]
+    return heatmap(np.array(values), [one.variant for one in variants], codes, **looks)
 
 
 def _time(seconds: Mapping[str, float]) -> Markup:

@@ -57,12 +57,6 @@ class Variant:
         return tuple(self.language.split(MIX)) if self.language else ()
 
     @property
-    def group(self) -> Group:
-        """The row of the tables that shows it."""
-        mixture = self.language if len(self.languages) > 1 else None
-        return Group(self.calibration, mixture, self.sparsity)
-
-    @property
     def name(self) -> str:
         """The name of its folder: dense, random-0.3, translation-fr-0.3."""
         sparsity = None if self.sparsity is None else str(self.sparsity)
@@ -78,7 +72,7 @@ class Variant:
         return not self.languages or code in self.languages
 
 
-# By language what a row of the tables shows: a variant, and how it compares with dense.
+# What a row of the tables shows in each language: a variant, and its comparison with dense.
 Figure = TypeVar("Figure")
 Shown = Mapping[str, tuple[Variant, Figure]]
 
@@ -89,7 +83,8 @@ def by_row(
     """The rows, those of what is not pruned last; `figures` are those of each variant by language."""
     groups: dict[Group, list[Variant]] = {}
     for one in figures:
-        groups.setdefault(one.group, []).append(one)
+        mixture = one.language if len(one.languages) > 1 else None
+        groups.setdefault(Group(one.calibration, mixture, one.sparsity), []).append(one)
     order = sorted(groups, key=lambda group: (group.sparsity is None, group.sparsity))
     return {
         group: {
@@ -205,7 +200,7 @@ def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
     """The languages that a variant is evaluated in, by folder.
 
     Tasks and perplexity in the languages that `sweep.evaluate` says; translation from those languages only that the
-    tables show it for. LRP2 moves the states of questions, and is asked nothing else.
+    tables show it for. LRP2 changes the hidden states of questions, and is evaluated on nothing else.
     """
     by_folder = task_languages(config)
     if variant.calibration != LRP2:
@@ -239,7 +234,7 @@ def variant_config(config: Config, variant: Variant) -> Config:
 
 
 def _criterion(chosen: str, calibration: str) -> str:
-    """How a variant is pruned: as the config says, where that measures what the calibration's kind holds."""
+    """The criterion of a variant: the config's, where it needs the sets that the calibration makes."""
     if calibration not in _CRITERION_BY_KIND:
         return calibration
     sets = METHODS[chosen].sets

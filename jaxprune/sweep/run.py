@@ -1,4 +1,4 @@
-"""The sweep: every variant pruned, evaluated and let go of before the next; what is there already is kept."""
+"""The sweep: prunes and evaluates one variant after the other; those that are whole are kept."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ from jaxprune.sweep.tables_json import SweepTables
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
 _BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
-Jobs = Mapping[str, list[str]]  # task → languages
+Jobs = Mapping[str, list[str]]  # folder of scores → languages
 
 
 def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
@@ -112,15 +112,15 @@ def _is_pruned(folder: Path) -> bool:
         return False
 
 
-def _missing(folder: Path, evaluations: Jobs, model_digest: str) -> list[str]:
-    """The tasks that are not there in all their languages, damaged, or of other weights than these."""
-    return [
-        name
+def _missing(folder: Path, evaluations: Jobs, model_digest: str) -> Jobs:
+    """The evaluations that are not there in all their languages, damaged, or of other weights than these."""
+    return {
+        name: codes
         for name, codes in evaluations.items()
         if not (folder / name / sealed.TABLE).is_file()
         or any(sealed.faults(folder / name))  # before they are read
         or not _has(folder / name, codes, model_digest)
-    ]
+    }
 
 
 def _has(folder: Path, codes: Sequence[str], model_digest: str) -> bool:
@@ -175,9 +175,8 @@ class Runner:
             if not _is_pruned(folder):
                 self._prune(variant, folder)
             model = pruned_model(model, folder)
-        evaluations = jobs(variant, self._config)
-        lacks = _missing(folder, evaluations, model.source.fingerprint.digest)
-        missing = {name: evaluations[name] for name in lacks}
+        wanted = jobs(variant, self._config)
+        missing = _missing(folder, wanted, model.source.fingerprint.digest)
         clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
         if missing:
             self._evaluate(variant, model, folder, missing)

@@ -33,7 +33,7 @@ class _Choice(TypedDict):
 
 
 def check_data(data: str | None) -> None:
-    """Refuses rows of which nobody knows which are for validation.
+    """Refuses data that does not say which rows are for validation.
 
     Raises:
       InputError: files without `{split}` in their name.

@@ -158,7 +158,8 @@ def task_tables(task: TaskTables) -> list[TextTable]:
     ]
     ranked = [code for code, cell in dense.languages.items() if cell.rankc is not None]
     if ranked:
-        every = [("dense", dense.languages), *((row_name(r), r.languages) for r in task.rows)]
+        every: list[tuple[str, Mapping[str, Cell | DenseCell]]] = [("dense", dense.languages)]
+        every += [(row_name(row), row.languages) for row in task.rows]
         tables.append(_table("RankC with English", ranked, [], every, _rankc))
     return tables
 
@@ -207,7 +208,7 @@ def perplexity_tables(found: PerplexityTables) -> list[TextTable]:
         (row_name(group), {code: cell for code, (_, cell) in row.items()})
         for group, row in by_row(by_variant, codes).items()
     ]
-    every = [(variant.name, cells) for variant, cells in by_variant.items()]
+    every = [(one.variant, one.languages) for one in found.variants]
     return [
         _table("Perplexity", codes, [dense], rows, _perplexity),
         _table("Perplexity, every variant in every language", codes, [dense], every, _perplexity),
@@ -240,7 +241,7 @@ def _table(
     rows: Iterable[tuple[str, Mapping[str, Shown]]],
     show: Callable[[Shown], str],
 ) -> TextTable:
-    """The `first` rows as they are, then named `rows` of cells by column; NONE stands for what was not asked."""
+    """The `first` rows as they are, then named `rows` of cells by column; NONE stands for a missing one."""
     shown = [
         [name, *(show(cells[column]) if column in cells else NONE for column in columns)]
         for name, cells in rows

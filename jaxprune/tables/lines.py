@@ -37,14 +37,9 @@ class TextTable(NamedTuple):
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table on a terminal, each column as wide as its widest cell."""
     cells = [header, *rows]
-    widths = _widths(cells)
-    return [
-        _GAP.join(
-            [first.ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        ).rstrip()
-        for first, *others in cells
-    ]
+    first, *others = _widths(cells)
+    line = _GAP.join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])
+    return [line.format(*row).rstrip() for row in cells]
 
 
 def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -> list[str]:

@@ -28,7 +28,7 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def interval(bounds: Sequence[float] | None, show: Callable[[float], str] = percent) -> str:
-    """Bounds as `show` has them; those of a share as percent: [69.1, 73.5]."""
+    """Bounds, each as `show` writes it; by default those of a share, as percent: [69.1, 73.5]."""
     return NONE if bounds is None else f"[{', '.join(map(show, bounds))}]"
 
 

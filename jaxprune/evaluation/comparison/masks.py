@@ -1,4 +1,4 @@
-"""Checkpoints of two runs → how much the weights that they keep have in common."""
+"""Checkpoints of two runs → the overlap of the weights that they keep."""
 
 from __future__ import annotations
 

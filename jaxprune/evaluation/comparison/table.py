@@ -79,12 +79,9 @@ def percent_cells(shares: Sides[float] | None) -> list[str]:
 
 def rankc_cells(figure: Figures) -> tuple[list[str], list[str]]:
     """RankC of both runs, corrected and official."""
-    if figure.rankc is None:
-        return [NONE, NONE], [NONE, NONE]
-    return (
-        [fraction(rankc.corrected) for rankc in figure.rankc],
-        [fraction(rankc.official) for rankc in figure.rankc],
-    )
+    sides = figure.rankc or (None, None)
+    corrected = [fraction(rankc.corrected if rankc else None) for rankc in sides]
+    return corrected, [fraction(rankc.official if rankc else None) for rankc in sides]
 
 
 def _star(significant: bool | None) -> str:

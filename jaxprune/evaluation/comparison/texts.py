@@ -38,7 +38,7 @@ def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparis
 def compare_perplexities(
     runs: Sides[Mapping[str, Perplexity]],
 ) -> dict[str, PerplexityComparison] | None:
-    """The same of what `perplexities` gives of each run."""
+    """As `compare_perplexity`, of perplexities that were read before."""
     languages = {}
     for code in sorted(runs.a.keys() & runs.b.keys(), key=order):
         a, b = runs.a[code], runs.b[code]
@@ -74,9 +74,9 @@ def compare_translations(run_a: Path, run_b: Path) -> TranslationComparison | No
             raise InputError(
                 f"{TRANSLATION}/{code}: B has other sentences than A; expected the same in both"
             )
-        hypotheses = ([line["hypothesis"] for line in lines] for lines in (a, b))
+        left, right = ([line["hypothesis"] for line in lines] for lines in (a, b))
         rows[code] = len(references)
-        scores[code] = compare_systems(*hypotheses, references, target=target)
+        scores[code] = compare_systems(left, right, references, target=target)
     adjusted = holm([of_language["bleu"].p for of_language in scores.values()])
     languages = {
         code: TranslationLanguage(rows=rows[code], **scores[code], holm=p, significant=p <= ALPHA)
