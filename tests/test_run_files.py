@@ -22,7 +22,7 @@ from run_json import (
 )
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import compare_perplexity, read_run
+from jaxprune.evaluation.comparison import compare_perplexity, open_run
 from jaxprune.files import sealed
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
@@ -75,7 +75,7 @@ def read_all(folder):
 def read_scored(folder):
     """As a page and a comparison do."""
     assert read_files(folder).metrics
-    read_run(folder)
+    open_run(folder)
 
 
 FILES = {

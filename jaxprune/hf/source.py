@@ -34,7 +34,7 @@ class ParameterSource(Protocol):
         """The stored dtype of a parameter, such as "blocks/mlp/up/kernel" of a layer; reads no tensor."""
 
     def share(self, path: str, layer: int = 0) -> Any:
-        """This process's share of a layer's block (path "blocks"), or of all below a path such as "head/norm"."""
+        """The share that a process reads of a layer (path "blocks"), or of all below a path such as "head/norm"."""
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
         """All below a path, joined from the shares of all processes, which must all call."""

@@ -33,7 +33,7 @@ from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import AFTER, BEFORE
 from jaxprune.html_report.tables import table
-from jaxprune.tables import count, fraction, fractions, interval, number, p_value, percent, points
+from jaxprune.tables import count, fraction, interval, number, p_value, percent, points
 
 _TESTED = ("better", "worse", "unclear")
 _UNIT = "accuracy, %"
@@ -247,7 +247,7 @@ def _perplexities(by_language: Mapping[str, PerplexityComparison]) -> Markup:
         figure = by_language[code]
         ratio = f" × {fraction(figure.ratio)}"
         title = " → ".join(map(number, figure.perplexity))
-        title += f", ratio {fractions(figure.interval)}" if figure.interval else ""
+        title += f", ratio {interval(figure.interval, fraction)}" if figure.interval else ""
         chips += [tag("span", tag("b", code), ratio, class_="chip", title=title), " "]
     title = tag("a", "Perplexity", href="#perplexity")
     note = tag("p", f"{AFTER} over {BEFORE}: above 1 the texts became less likely", class_="note")

@@ -1,4 +1,4 @@
-"""Calibration samples of all variants: tokenised once, in shapes that they share, probed once where that will do."""
+"""Calibration samples of all variants: tokenised once, in shapes that they share, probed once where possible."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class CalibrationSets:
         return {f"calibration {name}": digest(batches) for name, batches in self._batches.items()}
 
     def stats(self, variant: Variant) -> ActivationStats | None:
-        """Statistics of the dense model on these samples, where nothing else is needed; probed once for each set.
+        """Statistics of the dense model on the samples of a variant, probed once for each set.
 
         With another `pruning.propagate` than dense they depend on what is pruned in the blocks below, and
         so on the sparsity: None.

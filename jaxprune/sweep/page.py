@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from jaxprune.charts import (
     DIVERGING,
-    Change,
     Chart,
     change_chart,
     change_in_points,
@@ -26,23 +25,12 @@ from jaxprune.html_report import (
     table,
     tag,
     verdict_mark,
-    write_page,
 )
-from jaxprune.sweep import text
-from jaxprune.sweep.tables_json import (
-    CalibrationRow,
-    Cell,
-    Mean,
-    PerplexityTables,
-    SweepTables,
-    TaskTables,
-    TranslationTables,
-)
+from jaxprune.sweep import tables_json, text
 from jaxprune.sweep.text import row_name
-from jaxprune.tables import TextTable, percent, points, signed
+from jaxprune.tables import TextTable, signed
 from jaxprune.tables import seconds as in_seconds
 
-FILE = "report.html"
 _UNIT = "points against dense"
 # A share of rows: changes beyond it are told in numbers, not drawn to scale.
 _FAR = 0.25
@@ -50,12 +38,7 @@ _FAR = 0.25
 _FAR_RATIO = 2.0
 
 
-def write_sweep_page(sweep: SweepTables, workdir: Path) -> None:
-    """Writes the page."""
-    write_page(document(sweep), workdir / FILE)
-
-
-def document(sweep: SweepTables) -> Markup:
+def document(sweep: tables_json.SweepTables) -> Markup:
     """The whole page."""
     sections = [_task_section(task, of_task) for task, of_task in sweep.tasks.items()]
     if sweep.perplexity:
@@ -68,7 +51,7 @@ def document(sweep: SweepTables) -> Markup:
     return page("What each calibration changed", lead, [first, *sections, last])
 
 
-def _facts(sweep: SweepTables) -> Markup:
+def _facts(sweep: tables_json.SweepTables) -> Markup:
     calibration = sweep.calibration
     return fact_list({
         "model": sweep.model,
@@ -78,16 +61,16 @@ def _facts(sweep: SweepTables) -> Markup:
     })  # fmt: skip
 
 
-def _overview(sweep: SweepTables) -> Markup:
+def _overview(sweep: tables_json.SweepTables) -> Markup:
     """A table of verdicts for each task."""
-    parts = [
-        join(
+    parts = []
+    for task, of_task in sweep.tasks.items():
+        _, header, rows = text.change_table(of_task, _verdict, "dense, %")
+        parts += [
             tag("h3", tag("a", task, href=f"#task-{task}")),
             tag("p", text.helped(of_task)),
-            _verdicts(task, of_task),
-        )
-        for task, of_task in sweep.tasks.items()
-    ]
+            table(header, rows, caption=f"{task}: change by calibration"),
+        ]
     marks = [
         tag("span", verdict_mark(kind), said)
         for kind, said in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
@@ -97,77 +80,57 @@ def _overview(sweep: SweepTables) -> Markup:
     return join(note, *parts, *how)
 
 
-def _verdicts(task: str, of_task: TaskTables) -> Markup:
-    codes, dense = of_task.codes, of_task.dense
-    accuracies = [dense.languages[code].accuracy for code in codes]
-    rows: list[list[object]] = [
-        ["dense, %", *map(percent, accuracies), percent(dense.mean_non_english)]
-    ]
-    rows += [
-        [row_name(row), *(_verdict(row.languages.get(code)) for code in codes),
-         _verdict(row.mean_non_english)]
-        for row in of_task.rows
-    ]  # fmt: skip
-    return table(["", *codes, "mean non-en"], rows, caption=f"{task}: change by calibration")
-
-
-def _verdict(cell: Cell | Mean | None) -> Markup | None:
+def _verdict(cell: tables_json.Cell | tables_json.Mean) -> Markup:
     """A change with its stars, in the colour of its verdict."""
-    if cell is None:
-        return None
     kind = verdict(cell.difference, cell.significant)
-    return tag("span", points(cell.difference), text.stars(cell), class_=kind)
+    return tag("span", text.short_change(cell), class_=kind)
 
 
-def _task_section(task: str, of_task: TaskTables) -> Section:
-    codes = of_task.codes
-    rows = [row for row in of_task.rows if not _is_destroyed(row)]
-    drawn = {code: _changes(rows, code) for code in codes}
-    charts = [change_chart(of, title=code, unit=_UNIT) for code, of in drawn.items() if of]
-    means = [_change(row_name(row), row.mean_non_english) for row in rows if row.mean_non_english]
-    if means:
-        charts.append(change_chart(means, title="mean of the languages but en", unit=_UNIT))
+def _task_section(task: str, of_task: tables_json.TaskTables) -> Section:
+    left_out = [row_name(row) for row in of_task.rows if _is_destroyed(row)]
+    drawn = [(name, cells) for name, cells in text.named_cells(of_task) if name not in left_out]
+    charts = []
+    for column in (*of_task.codes, text.MEAN):
+        changes = [
+            change_in_points(name, cell.difference, cell.difference_interval, cell.significant)
+            for name, cells in drawn
+            if (cell := cells.get(column))
+        ]
+        if changes:
+            title = "mean of the languages but en" if column == text.MEAN else column
+            charts.append(change_chart(changes, title=title, unit=_UNIT))
     protocol = tag("code", of_task.protocol)
     tables = [one for one in text.task_tables(of_task) if one.title != "Change"]
-    left_out = [row_name(row) for row in of_task.rows if _is_destroyed(row)]
     note = f"Not drawn, as it would dwarf the rest: {', '.join(left_out)}."
     body = join(
         tag("p", f"{text.row_count(of_task)} rows a language, protocol ", protocol, class_="note"),
         charts_row(*charts),
         tag("p", note, class_="note") if left_out else None,
         *_titled(task, tables),
-        _elsewhere(of_task, codes) if of_task.variants else None,
+        _elsewhere(of_task) if of_task.variants else None,
     )
     return Section(f"task-{task}", task, body)
 
 
-def _perplexity_section(found: PerplexityTables) -> Section:
-    tables = _titled("perplexity", text.perplexity_tables(found))
-    note = tag("p", text.perplexity_note(found), class_="note")
-    drawn = charts_row(_ratios(found)) if found.variants else None
-    return Section("perplexity", "Perplexity", join(note, drawn, *tables))
+def _perplexity_section(found: tables_json.PerplexityTables) -> Section:
+    parts = [tag("p", text.perplexity_note(found), class_="note")]
+    if found.variants:
+        drawn = _variant_map(
+            found.variants,
+            list(found.dense),
+            lambda cell: cell.ratio,
+            title="Perplexity, times the dense model's",
+            x_title="text in",
+            limits=(1.0, _FAR_RATIO),
+            log=True,
+            show=text.ratio,
+        )
+        parts.append(charts_row(drawn))
+    parts += _titled("perplexity", text.perplexity_tables(found))
+    return Section("perplexity", "Perplexity", join(*parts))
 
 
-def _ratios(found: PerplexityTables) -> Chart:
-    """Every variant in every language that it was asked in."""
-    codes = list(found.dense)
-    ratios = [
-        [one.languages[code].ratio if code in one.languages else np.nan for code in codes]
-        for one in found.variants
-    ]
-    return heatmap(
-        np.array(ratios),
-        [one.variant for one in found.variants],
-        codes,
-        title="Perplexity, times the dense model's",
-        x_title="text in",
-        limits=(1.0, _FAR_RATIO),
-        log=True,
-        show=text.ratio,
-    )
-
-
-def _translation_section(translation: TranslationTables) -> Section:
+def _translation_section(translation: tables_json.TranslationTables) -> Section:
     tables = _titled("translation", text.translation_tables(translation))
     note = (
         f"Into {translation.target}, {translation.shots} shots, {text.row_count(translation)} sentences a language, "
@@ -184,37 +147,19 @@ def _titled(about: str, tables: Iterable[TextTable]) -> list[Markup]:
     ]
 
 
-def _is_destroyed(row: CalibrationRow) -> bool:
+def _is_destroyed(row: tables_json.CalibrationRow) -> bool:
     """Whether no language is left within `_FAR` of dense, as with random masks."""
     return all(cell.difference < -_FAR for cell in row.languages.values())
 
 
-def _changes(rows: Sequence[CalibrationRow], code: str) -> list[Change]:
-    """The changes of one language, a row for each calibration."""
-    return [_change(row_name(row), row.languages[code]) for row in rows if code in row.languages]
-
-
-def _change(name: str, cell: Cell | Mean) -> Change:
-    return change_in_points(name, cell.difference, cell.difference_interval, cell.significant)
-
-
-def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
+def _elsewhere(of_task: tables_json.TaskTables) -> Markup:
     """Every variant in every language; colours end at `_FAR`."""
-    variants = of_task.variants
-    values = np.array(
-        [
-            [
-                100 * one.languages[code].difference if code in one.languages else np.nan
-                for code in codes
-            ]
-            for one in variants
-        ]
-    )
-    far = min(float(np.nanmax(np.abs(values), initial=0.0)), 100 * _FAR)
-    drawn = heatmap(
-        values,
-        [one.variant for one in variants],
-        codes,
+    changes = [abs(cell.difference) for one in of_task.variants for cell in one.languages.values()]
+    far = 100 * min(max(changes, default=0.0), _FAR)
+    drawn = _variant_map(
+        of_task.variants,
+        of_task.codes,
+        lambda cell: 100 * cell.difference,
         title="Every variant in every language, points against dense",
         x_title="evaluated in",
         limits=(-far, far),
@@ -230,6 +175,20 @@ def _elsewhere(of_task: TaskTables, codes: list[str]) -> Markup:
         tag("h3", title),
         table(header, rows, caption=title),
     )
+
+
+def _variant_map(
+    variants: Sequence[tables_json.VariantRow] | Sequence[tables_json.PerplexityRow],
+    codes: Sequence[str],
+    value: Callable[[Any], float],
+    **looks: Any,
+) -> Chart:
+    """A value of every variant's cell in every language; empty where it was not evaluated."""
+    values = [
+        [value(one.languages[code]) if code in one.languages else np.nan for code in codes]
+        for one in variants
+    ]
+    return heatmap(np.array(values), [one.variant for one in variants], codes, **looks)
 
 
 def _time(seconds: Mapping[str, float]) -> Markup:

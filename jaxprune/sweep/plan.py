@@ -57,17 +57,6 @@ class Variant:
         return tuple(self.language.split(MIX)) if self.language else ()
 
     @property
-    def source(self) -> str:
-        """The same as `calibration.source` has it."""
-        return ",".join(self.languages)
-
-    @property
-    def group(self) -> Group:
-        """The row of the tables that shows it."""
-        mixture = self.language if len(self.languages) > 1 else None
-        return Group(self.calibration, mixture, self.sparsity)
-
-    @property
     def name(self) -> str:
         """The name of its folder: dense, random-0.3, translation-fr-0.3."""
         sparsity = None if self.sparsity is None else str(self.sparsity)
@@ -83,7 +72,7 @@ class Variant:
         return not self.languages or code in self.languages
 
 
-# By language what a row of the tables shows: a variant, and how it compares with dense.
+# What a row of the tables shows in each language: a variant, and its comparison with dense.
 Figure = TypeVar("Figure")
 Shown = Mapping[str, tuple[Variant, Figure]]
 
@@ -94,7 +83,8 @@ def by_row(
     """The rows, those of what is not pruned last; `figures` are those of each variant by language."""
     groups: dict[Group, list[Variant]] = {}
     for one in figures:
-        groups.setdefault(one.group, []).append(one)
+        mixture = one.language if len(one.languages) > 1 else None
+        groups.setdefault(Group(one.calibration, mixture, one.sparsity), []).append(one)
     order = sorted(groups, key=lambda group: (group.sparsity is None, group.sparsity))
     return {
         group: {
@@ -169,12 +159,7 @@ def task_languages(config: Config) -> dict[str, list[str]]:
     for name in named_tasks(config):
         task = load_task(name)
         available = languages_of(task, protocol=protocol_of(config), data=fields.data)
-        codes = [code for code in evaluation_languages(config) if code in available]
-        if not codes:
-            raise InputError(
-                f"evaluation.languages: none of {' '.join(evaluation_languages(config))} in task "
-                f"{task.name}; there are {' '.join(available)}"
-            )
+        codes = _evaluated_of(available, config, f"task {task.name}")
         if task.name in (*by_task, TRANSLATION):
             raise InputError(f"evaluation.tasks: {task.name!r} is there twice; allowed: once")
         by_task[task.name] = codes
@@ -196,12 +181,17 @@ def perplexity_languages(config: Config) -> list[str]:
     """
     if not config.evaluation.perplexity:
         return []
-    available = text_languages(config.evaluation.perplexity)
-    codes = [code for code in evaluation_languages(config) if code in available]
+    text = config.evaluation.perplexity
+    return _evaluated_of(text_languages(text), config, text)
+
+
+def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[str]:
+    """Those languages to be evaluated that are available `where`; refuses none."""
+    wanted = evaluation_languages(config)
+    codes = [code for code in wanted if code in available]
     if not codes:
         raise InputError(
-            f"evaluation.languages: none of {' '.join(evaluation_languages(config))} in "
-            f"{config.evaluation.perplexity}; there are {' '.join(available)}"
+            f"evaluation.languages: none of {' '.join(wanted)} in {where}; there are {' '.join(available)}"
         )
     return codes
 
@@ -210,7 +200,7 @@ def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
     """The languages that a variant is evaluated in, by folder.
 
     Tasks and perplexity in the languages that `sweep.evaluate` says; translation from those languages only that the
-    tables show it for. LRP2 moves the states of questions, and is asked nothing else.
+    tables show it for. LRP2 changes the hidden states of questions, and is evaluated on nothing else.
     """
     by_folder = task_languages(config)
     if variant.calibration != LRP2:
@@ -236,13 +226,15 @@ def variant_config(config: Config, variant: Variant) -> Config:
         criterion = _criterion(pruning.criterion, variant.calibration)
         pruning = replace(pruning, criterion=criterion, sparsity=variant.sparsity)
     if variant.language is not None:
-        calibration = replace(calibration, kind=variant.calibration, source=variant.source)
+        calibration = replace(
+            calibration, kind=variant.calibration, source=",".join(variant.languages)
+        )
     changed = replace(config, calibration=calibration, pruning=pruning, sweep=SweepFields())
     return consistent(changed, prunes=variant.sparsity is not None)
 
 
 def _criterion(chosen: str, calibration: str) -> str:
-    """How a variant is pruned: as the config says, where that measures what the calibration's kind holds."""
+    """The criterion of a variant: the config's, where it needs the sets that the calibration makes."""
     if calibration not in _CRITERION_BY_KIND:
         return calibration
     sets = METHODS[chosen].sets

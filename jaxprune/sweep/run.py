@@ -1,4 +1,4 @@
-"""The sweep: every variant pruned, evaluated and let go of before the next; what is there already is kept."""
+"""The sweep: prunes and evaluates one variant after the other; those that are whole are kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from jaxprune.evaluation import (
     translations,
 )
 from jaxprune.evaluation.metrics_json import read_metrics
-from jaxprune.evaluation.tasks import TaskQuestions
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.ledger import (
@@ -52,9 +51,10 @@ from jaxprune.sweep.steering import Steering, check_data
 from jaxprune.sweep.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
 from jaxprune.sweep.tables_json import SweepTables
 
-# Of a translation, as many as in the authors' script.
+# The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
-Jobs = Mapping[str, list[str]]  # task → languages
+_BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
+Jobs = Mapping[str, list[str]]  # folder of scores → languages
 
 
 def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
@@ -85,7 +85,10 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
         runner = Runner(config, model, workdir, left)
         # once nothing more can be wrong with it
         write_sweep(config, workdir, digests | runner.digests())
-        _make_variants(left, len(planned), runner)
+        with tqdm(left, bar_format=_BAR) as bar:
+            for number, variant in enumerate(bar, start=len(planned) - len(left) + 1):
+                bar.set_description_str(f"{variant.name} ({number} of {len(planned)})")
+                runner.make(variant)
     else:
         write_sweep(config, workdir, digests)
     return write_tables_and_page(config, workdir)
@@ -109,33 +112,21 @@ def _is_pruned(folder: Path) -> bool:
         return False
 
 
-def _missing(folder: Path, evaluations: Jobs, model_digest: str) -> list[str]:
-    """The tasks that are not there in all their languages, damaged, or of other weights than these."""
-    return [
-        name
+def _missing(folder: Path, evaluations: Jobs, model_digest: str) -> Jobs:
+    """The evaluations that are not there in all their languages, damaged, or of other weights than these."""
+    return {
+        name: codes
         for name, codes in evaluations.items()
         if not (folder / name / sealed.TABLE).is_file()
         or any(sealed.faults(folder / name))  # before they are read
         or not _has(folder / name, codes, model_digest)
-    ]
+    }
 
 
 def _has(folder: Path, codes: Sequence[str], model_digest: str) -> bool:
     """Whether metrics.json has figures of some languages, of the model of this digest."""
     metrics = read_metrics(folder)
     return {*codes} <= {*metrics.get("languages", {})} and metrics.get(MODEL_DIGEST) == model_digest
-
-
-def _make_variants(left: Sequence[Variant], count: int, runner: Runner) -> None:
-    bar = tqdm(
-        total=len(left),
-        bar_format="sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}",
-    )
-    with bar:
-        for number, variant in enumerate(left, start=count - len(left) + 1):
-            bar.set_description_str(f"{variant.name} ({number} of {count})")
-            runner.make(variant)
-            bar.update()
 
 
 class Runner:
@@ -152,23 +143,20 @@ class Runner:
         self, config: Config, model: Model, workdir: Path, left: Sequence[Variant]
     ) -> None:
         self._config, self._model, self._workdir = config, model, workdir
+        fields, tasks = config.evaluation, []
+        by_task = task_languages(config).values()
+        for name, codes in zip(named_tasks(config), by_task, strict=True):
+            tasks += read_tasks(
+                [name], protocol=protocol_of(config), languages=codes, data=fields.data,
+                rows=fields.rows, seed=config.seed,
+            )  # fmt: skip
         self._workload = Workload(
-            self._read_tasks(),
+            tasks,
             plain_texts(config, perplexity_languages(config)),
             translations(config, evaluation_languages(config)),
         )
         reads_text = any(set_names(one) and not _is_pruned(workdir / one.name) for one in left)
         self._calibration_sets = CalibrationSets(config, model, workdir) if reads_text else None
-
-    def _read_tasks(self) -> list[TaskQuestions]:
-        fields, tasks = self._config.evaluation, []
-        by_task = task_languages(self._config).values()
-        for name, codes in zip(named_tasks(self._config), by_task, strict=True):
-            tasks += read_tasks(
-                [name], protocol=protocol_of(self._config), languages=codes, data=fields.data,
-                rows=fields.rows, seed=self._config.seed,
-            )  # fmt: skip
-        return tasks
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what was read: sets of samples, and what each task asks in each language."""
@@ -187,9 +175,8 @@ class Runner:
             if not _is_pruned(folder):
                 self._prune(variant, folder)
             model = pruned_model(model, folder)
-        evaluations = jobs(variant, self._config)
-        lacks = _missing(folder, evaluations, model.source.fingerprint.digest)
-        missing = {name: evaluations[name] for name in lacks}
+        wanted = jobs(variant, self._config)
+        missing = _missing(folder, wanted, model.source.fingerprint.digest)
         clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
         if missing:
             self._evaluate(variant, model, folder, missing)
@@ -208,5 +195,5 @@ class Runner:
         about = facts(config, model) | {"variant": variant.name}
         if variant.calibration == LRP2:
             steering = Steering(config, scorer, workload.tasks, folder)
-            score, about = steering.scores(), about | {"layers": steering.pairs}
+            score, about = steering.scores, about | {"layers": steering.pairs}
         evaluate_all(scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -33,7 +33,7 @@ class _Choice(TypedDict):
 
 
 def check_data(data: str | None) -> None:
-    """Refuses rows of which nobody knows which are for validation.
+    """Refuses data that does not say which rows are for validation.
 
     Raises:
       InputError: files without `{split}` in their name.
@@ -67,21 +67,17 @@ class Steering:
         self._vectors = lrp2.language_vectors(scorer, first)
         self.pairs = self._chosen(tasks, folder / PAIRS)
 
-    def scores(self) -> Callable[..., Float[np.ndarray, "R C"]]:
-        """The function that `evaluate_all` takes as `score`; the target language stays as it is."""
-
-        def score(
-            code: str, rows: Sequence[Question], protocol: str, name: str
-        ) -> Float[np.ndarray, "R C"]:
-            target = self._config.calibration.target
-            if code == target:
-                return question_scores(self._scorer, rows, protocol, name)
-            return lrp2.projected_scores(
-                self._scorer, rows, self._vectors, code, self.pairs[code],
-                target=target, protocol=protocol, name=name,
-            )  # fmt: skip
-
-        return score
+    def scores(
+        self, code: str, rows: Sequence[Question], protocol: str, name: str
+    ) -> Float[np.ndarray, "R C"]:
+        """The scores of questions, for `evaluate_all`; the target language stays as it is."""
+        target = self._config.calibration.target
+        if code == target:
+            return question_scores(self._scorer, rows, protocol, name)
+        return lrp2.projected_scores(
+            self._scorer, rows, self._vectors, code, self.pairs[code],
+            target=target, protocol=protocol, name=name,
+        )  # fmt: skip
 
     def _chosen(self, tasks: Sequence[TaskQuestions], file: Path) -> dict[str, tuple[int, int]]:
         """From the file, and by search for languages that it lacks."""

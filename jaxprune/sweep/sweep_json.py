@@ -9,7 +9,8 @@ from typing import Any, NotRequired, TypedDict
 from jaxprune.config import FIELDS, Config, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
-from jaxprune.sweep.page import write_sweep_page
+from jaxprune.html_report import write_page
+from jaxprune.sweep.page import document
 from jaxprune.sweep.plan import flat
 from jaxprune.sweep.tables import sweep_tables
 from jaxprune.sweep.tables_json import SweepTables
@@ -108,7 +109,7 @@ def write_tables_and_page(config: Config, workdir: Path) -> SweepTables:
     """Writes and prints the tables of a sweep whose variants are whole, and writes its page."""
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)
-    write_sweep_page(sweep, workdir)
+    write_page(document(sweep), workdir / "report.html")
     print_tables(sweep, workdir)
     return sweep
 

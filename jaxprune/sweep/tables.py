@@ -19,47 +19,33 @@ from jaxprune.evaluation.comparison import (
     EvaluatedRun,
     LanguageComparison,
     MeanComparison,
-    ProbabilityComparison,
+    MeanDifference,
     Sides,
+    TranslationLanguage,
     compare_means,
     comparison_of,
     open_run,
     shared_rows,
 )
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
-from jaxprune.evaluation.scoring import ALPHA, holm, task_metrics
+from jaxprune.evaluation.scoring import ALPHA, Scored, holm, task_metrics
+from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
+from jaxprune.sweep import tables_json
 from jaxprune.sweep.plan import (
     DENSE,
-    Shown,
     Variant,
     by_row,
     evaluation_languages,
     task_names,
     variants,
 )
-from jaxprune.sweep.tables_json import (
-    CalibrationFacts,
-    CalibrationRow,
-    Cell,
-    CellP,
-    DenseCell,
-    DenseRow,
-    Mean,
-    ProbabilityCell,
-    RowCell,
-    SweepMethod,
-    SweepTables,
-    TaskTables,
-    VariantRow,
-)
-from jaxprune.sweep.text_tables import perplexity_tables, translation_tables
 
 Runs = Mapping[Variant, EvaluatedRun]
 Comparisons = Mapping[Variant, Comparison]  # of each variant with dense
 
 
-def sweep_tables(config: Config, workdir: Path) -> SweepTables:
+def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
     """Reads all variants and compares them with the dense one.
 
     Args:
@@ -78,11 +64,11 @@ def sweep_tables(config: Config, workdir: Path) -> SweepTables:
         if variant.calibration != DENSE
     }
     calibration = config.calibration
-    return SweepTables(
+    return tables_json.SweepTables(
         model=config.model,
         revision=config.revision,
         propagate=config.pruning.propagate,
-        calibration=CalibrationFacts(
+        calibration=tables_json.CalibrationFacts(
             data=calibration.data, target=calibration.target,
             shots=calibration.shots, samples=calibration.samples,
         ),
@@ -90,10 +76,10 @@ def sweep_tables(config: Config, workdir: Path) -> SweepTables:
             task: _task_tables(task, codes, runs, comparisons, config.seed)
             for task in task_names(config)
         },
-        translation=translation_tables(workdir / DENSE, comparisons, codes),
-        perplexity=perplexity_tables(config, dense, comparisons, codes),
+        translation=_translation_tables(workdir / DENSE, comparisons, codes),
+        perplexity=_perplexity_tables(config, dense, comparisons, codes),
         seconds=_seconds([workdir / variant.name for variant in runs]),
-        method=SweepMethod(
+        method=tables_json.SweepMethod(
             ALPHA,
             "McNemar's exact test against dense, Holm's correction over the languages of a "
             "variant; in the table: over all its cells",
@@ -103,8 +89,8 @@ def sweep_tables(config: Config, workdir: Path) -> SweepTables:
 
 def _task_tables(
     task: str, codes: Sequence[str], runs: Runs, comparisons: Comparisons, seed: int
-) -> TaskTables:
-    """The tables in those languages that the task was asked in; a variant may have been asked in few of them."""
+) -> tables_json.TaskTables:
+    """The tables in the languages that the task was evaluated in; a variant may have only some of them."""
     first, run = next(iter(runs.items()))
     if task not in run.tasks:
         raise InputError(f"{first.name}: no scores of {task}; expected those of every task")
@@ -117,32 +103,37 @@ def _task_tables(
     }
     scored = {variant: runs[variant].tasks[task] for variant in compared}
     shown = by_row({variant: one.languages for variant, one in compared.items()}, codes)
-    p_values = [figure.p.mcnemar or 0.0 for row in shown.values() for _, figure in row.values()]
-    adjusted = iter(holm(p_values))
+    figures = [figure for row in shown.values() for _, figure in row.values()]
+    adjusted = iter(holm([figure.p.mcnemar or 0.0 for figure in figures]))
     rows = [
-        CalibrationRow(
+        tables_json.CalibrationRow(
             **group._asdict(),
             languages={
-                code: RowCell(
+                code: tables_json.RowCell(
                     variant=variant.name,
                     language=variant.language,
                     **_cell(figure, next(adjusted)),
                 )
                 for code, (variant, figure) in row.items()
             },
-            mean_non_english=_row_mean(row, codes, dense, scored, seed),
+            mean_non_english=_row_mean(
+                {code: scored[variant].languages[code] for code, (variant, _) in row.items()},
+                codes, dense, seed,
+            ),
         )
         for group, row in shown.items()
-    ]
+    ]  # fmt: skip
     others = [
-        VariantRow(
+        tables_json.VariantRow(
             **variant.facts,
-            languages={c: Cell(**_cell(one.languages[c])) for c in codes if c in one.languages},
+            languages={
+                c: tables_json.Cell(**_cell(one.languages[c])) for c in codes if c in one.languages
+            },
             mean_non_english=_mean(one.mean_non_english if {*codes} <= {*one.languages} else None),
         )
         for variant, one in compared.items()
     ]
-    return TaskTables(
+    return tables_json.TaskTables(
         protocol=dense.protocol,
         dense=_dense(dense, codes),
         rows=tuple(rows),
@@ -150,11 +141,11 @@ def _task_tables(
     )
 
 
-def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
+def _dense(dense: Evaluated, codes: Sequence[str]) -> tables_json.DenseRow:
     scored = {code: dense.languages[code] for code in codes}
     metrics = task_metrics(scored, parallel=dense.parallel)
     languages = {
-        code: DenseCell(
+        code: tables_json.DenseCell(
             rows=figure.rows,
             accuracy=figure.accuracy,
             interval=figure.interval,
@@ -165,23 +156,17 @@ def _dense(dense: Evaluated, codes: Sequence[str]) -> DenseRow:
     }
     others = [cell.probability for code, cell in languages.items() if code != "en"]
     mean = math.fsum(others) / len(others) if others else None
-    return DenseRow(languages, metrics.mean_non_english, mean)
+    return tables_json.DenseRow(languages, metrics.mean_non_english, mean)
 
 
 def _row_mean(
-    row: Shown[LanguageComparison],
-    codes: Sequence[str],
-    dense: Evaluated,
-    scored: Mapping[Variant, Evaluated],
-    seed: int,
-) -> Mean | None:
+    row: Mapping[str, Scored], codes: Sequence[str], dense: Evaluated, seed: int
+) -> tables_json.Mean | None:
+    """The mean of the scores that a row shows by language; None where one of `codes` is missing."""
     others = [code for code in codes if code != "en"]
     if not others or not {*others} <= row.keys():
         return None
-    pairs = {
-        code: shared_rows(code, dense.languages[code], scored[row[code][0]].languages[code])
-        for code in others
-    }
+    pairs = {code: shared_rows(code, dense.languages[code], row[code]) for code in others}
     return _mean(compare_means(pairs, seed))
 
 
@@ -193,7 +178,7 @@ def _cell(figure: LanguageComparison, p_table: float | None = None) -> dict[str,
         "interval": figure.accuracy_interval.b,
         "difference": figure.difference,
         "difference_interval": figure.interval,
-        "p": CellP(mcnemar=figure.p.mcnemar, holm=figure.p.holm, holm_table=p_table),
+        "p": tables_json.CellP(mcnemar=figure.p.mcnemar, holm=figure.p.holm, holm_table=p_table),
         "significant": figure.significant,
         "rankc": figure.rankc.b.corrected if figure.rankc else None,
         "probability": _probability(figure.probability),
@@ -201,10 +186,10 @@ def _cell(figure: LanguageComparison, p_table: float | None = None) -> dict[str,
     }
 
 
-def _mean(mean: MeanComparison | None) -> Mean | None:
+def _mean(mean: MeanComparison | None) -> tables_json.Mean | None:
     if mean is None:
         return None
-    return Mean(
+    return tables_json.Mean(
         accuracy=mean.accuracy.b,
         difference=mean.difference,
         difference_interval=mean.interval,
@@ -213,9 +198,90 @@ def _mean(mean: MeanComparison | None) -> Mean | None:
     )
 
 
-def _probability(found: ProbabilityComparison | None) -> ProbabilityCell:
+def _probability(found: MeanDifference | None) -> tables_json.ProbabilityCell:
     assert found is not None  # in a comparison that this version makes
-    return ProbabilityCell(**{**vars(found), "mean": found.mean.b})
+    return tables_json.ProbabilityCell(**{**vars(found), "mean": found.mean.b})
+
+
+def _translation_tables(
+    dense: Path, comparisons: Comparisons, codes: Sequence[str]
+) -> tables_json.TranslationTables | None:
+    """The paper's table 1: rows as of a task, BLEU and chrF on the same sentences; None where nothing was translated.
+
+    Args:
+      dense: folder of the dense model.
+      comparisons: of each variant with dense.
+      codes: languages, in order.
+    """
+    result = TranslationResult.read(dense)
+    if result is None:
+        return None
+    codes = [code for code in codes if code in result.languages]
+    shown = by_row(
+        {v: one.translation.languages if one.translation else {} for v, one in comparisons.items()},
+        codes,
+    )
+    figures = [figure for row in shown.values() for _, figure in row.values()]
+    adjusted = iter(holm([figure.bleu.p for figure in figures]))
+    rows = []
+    for group, row in shown.items():
+        cells = {code: _translation_cell(*one, next(adjusted)) for code, one in row.items()}
+        if cells:
+            rows.append(tables_json.TranslationRow(**group._asdict(), languages=cells))
+    return tables_json.TranslationTables(
+        target=result.protocol.target,
+        shots=result.protocol.shots,
+        data=result.about.get("data"),
+        signatures=result.signatures,
+        dense=tables_json.DenseTranslations({code: result.languages[code] for code in codes}),
+        rows=tuple(rows),
+    )
+
+
+def _translation_cell(
+    variant: Variant, figure: TranslationLanguage, p_table: float
+) -> tables_json.TranslationCell:
+    bleu, chrf = figure.bleu, figure.chrf
+    return tables_json.TranslationCell(
+        variant=variant.name,
+        language=variant.language,
+        rows=figure.rows,
+        bleu=bleu.b,
+        chrf=chrf.b,
+        bleu_interval=bleu.interval_b,
+        difference=tables_json.ScorePair(bleu.difference, chrf.difference),
+        p=tables_json.TranslationP(bleu=bleu.p, chrf=chrf.p, holm=figure.holm, holm_table=p_table),
+        significant=figure.significant,
+        significant_table=p_table <= ALPHA,
+    )
+
+
+def _perplexity_tables(
+    config: Config, dense: EvaluatedRun, comparisons: Comparisons, codes: Sequence[str]
+) -> tables_json.PerplexityTables | None:
+    """A row for each variant, on the same text; None where perplexity was not measured."""
+    fields, found = config.evaluation, dense.perplexity
+    if not found or fields.perplexity is None:
+        return None
+    rows = []
+    for variant, comparison in comparisons.items():
+        cells = {
+            code: tables_json.PerplexityCell(one.perplexity.b, one.ratio, one.interval)
+            for code in codes
+            if (one := (comparison.perplexity or {}).get(code))
+        }
+        if cells:
+            rows.append(tables_json.PerplexityRow(**variant.facts, languages=cells))
+    return tables_json.PerplexityTables(
+        data=fields.perplexity,
+        lines=fields.perplexity_lines,
+        dense={
+            code: tables_json.DensePerplexity(found[code].perplexity, found[code].tokens)
+            for code in codes
+            if code in found
+        },
+        variants=tuple(rows),
+    )
 
 
 def _seconds(folders: Sequence[Path]) -> dict[str, float]:

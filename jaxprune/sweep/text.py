@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from jaxprune.config import MIX
+from jaxprune.sweep.plan import Group, Variant, by_row
 from jaxprune.sweep.tables_json import (
     CalibrationRow,
     Cell,
@@ -34,8 +35,76 @@ from jaxprune.tables import (
 )
 from jaxprune.tables import seconds as in_seconds
 
-_MEAN = "mean non-en"
+Shown = TypeVar("Shown")
+MEAN = "mean non-en"
 _PROBABILITY = "Probability of the right option"
+
+
+# Cells.
+
+
+def row_name(row: CalibrationRow | TranslationRow | Group) -> str:
+    """As "translation 30%", "translation fr+sw 30%" or "lrp2"."""
+    dropped = None if row.sparsity is None else f"{100 * row.sparsity:g}%"
+    return " ".join(filter(None, (row.calibration.replace("_", " "), row.mixture, dropped)))
+
+
+def stars(cell: Cell | Mean | TranslationCell) -> str:
+    """`*` significant over the languages, `**` over the table as well."""
+    if not cell.significant:
+        return ""
+    return "**" if cell.significant_table else "*"
+
+
+def accuracy(cell: Cell | DenseCell | Mean) -> str:
+    """As "74.1 [71.3, 76.7]"; of a mean without the interval."""
+    bounds = f" {interval(cell.interval)}" if cell.interval else ""
+    return percent(cell.accuracy) + bounds
+
+
+def change(cell: Cell | Mean) -> str:
+    """As "+0.9 [−0.4, +2.2]*"."""
+    return f"{points(cell.difference)} {point_interval(cell.difference_interval)}{stars(cell)}"
+
+
+def short_change(cell: Cell | Mean) -> str:
+    """As "+0.9*"."""
+    return points(cell.difference) + stars(cell)
+
+
+def probability(cell: Cell | Mean) -> str:
+    """As "34.12 (−0.31 [−0.40, −0.22])"."""
+    found = cell.probability
+    return f"{percent(found.mean, 2)} ({points(found.difference, 2)} {point_interval(found.interval, 2)})"
+
+
+def _perplexity(cell: PerplexityCell) -> str:
+    """As "36.71 (×1.23 [1.20, 1.26])"."""
+    bounds = f" {interval(cell.interval, ratio)}" if cell.interval else ""
+    shown = f"{cell.perplexity:,.2f}" if cell.perplexity < 1e6 else f"{cell.perplexity:.0e}"
+    return f"{shown} (×{ratio(cell.ratio)}{bounds})"
+
+
+def ratio(value: float) -> str:
+    """The ratio of two perplexities, as "1.23"."""
+    return f"{value:.2f}" if value < 100 else times(value)
+
+
+def _rankc(cell: Cell | DenseCell) -> str:
+    return fraction(cell.rankc)
+
+
+def _bleu(cell: TranslationCell) -> str:
+    """As "12.3 (+0.4)*"."""
+    return f"{tenths(cell.bleu)} ({signed(cell.difference.bleu)}){stars(cell)}"
+
+
+def _chrf(cell: TranslationCell) -> str:
+    """As "45.6 (+0.4)"; its change has no verdict."""
+    return f"{tenths(cell.chrf)} ({signed(cell.difference.chrf)})"
+
+
+# Lines and tables.
 
 
 def seconds(sweep: SweepTables) -> str:
@@ -77,38 +146,38 @@ def row_count(tables: TaskTables | TranslationTables) -> str:
 
 def task_tables(task: TaskTables) -> list[TextTable]:
     """Accuracy, change, probability and, where the task is parallel, RankC."""
-    dense, header = task.dense, ["", *task.codes, _MEAN]
-    cells = dense.languages.values()
-    accuracies = ["dense", *map(accuracy, cells), percent(dense.mean_non_english)]
+    dense, cells = task.dense, task.dense.languages.values()
+    columns, rows = [*task.codes, MEAN], named_cells(task)
     probabilities = [percent(cell.probability, 2) for cell in cells]
+    accuracies = ["dense", *map(accuracy, cells), percent(dense.mean_non_english)]
     probabilities = ["dense", *probabilities, percent(dense.mean_probability, 2)]
     tables = [
-        TextTable("Accuracy", header, [accuracies, *_rows(task, task.rows, accuracy)]),
-        TextTable("Change", header, _rows(task, task.rows, change)),
-        TextTable(_PROBABILITY, header, [probabilities, *_rows(task, task.rows, probability)]),
+        _table("Accuracy", columns, [accuracies], rows, accuracy),
+        _table("Change", columns, [], rows, change),
+        _table(_PROBABILITY, columns, [probabilities], rows, probability),
     ]
     ranked = [code for code, cell in dense.languages.items() if cell.rankc is not None]
     if ranked:
-        by_row = {"dense": dense.languages} | {row_name(row): row.languages for row in task.rows}
-        rows = [[name, *(_rankc(of.get(code)) for code in ranked)] for name, of in by_row.items()]
-        tables.append(TextTable("RankC with English", ["", *ranked], rows))
+        every: list[tuple[str, Mapping[str, Cell | DenseCell]]] = [("dense", dense.languages)]
+        every += [(row_name(row), row.languages) for row in task.rows]
+        tables.append(_table("RankC with English", ranked, [], every, _rankc))
     return tables
 
 
-def change_table(task: TaskTables) -> TextTable:
-    """Accuracy of the dense model, then changes without their intervals."""
-    dense = task.dense
-    first = [percent(cell.accuracy) for cell in dense.languages.values()]
-    rows = [["dense", *first, percent(dense.mean_non_english)]]
-    rows += _rows(task, task.rows, short_change)
-    return TextTable("", ["", *task.codes, _MEAN], rows)
+def change_table(
+    task: TaskTables, show: Callable[[Cell | Mean], str] = short_change, dense: str = "dense"
+) -> TextTable:
+    """Accuracy of the dense model, in a row of the name `dense`, then changes as `show` gives them."""
+    accuracies = [percent(cell.accuracy) for cell in task.dense.languages.values()]
+    first = [dense, *accuracies, percent(task.dense.mean_non_english)]
+    return _table("", [*task.codes, MEAN], [first], named_cells(task), show)
 
 
 def variant_tables(task: TaskTables) -> list[TextTable]:
     """Changes and probabilities of every variant in every language: what a calibration costs the others."""
-    header = ["", *task.codes, _MEAN]
+    rows = [(one.variant, _cells(one)) for one in task.variants]
     return [
-        TextTable(title, header, _rows(task, task.variants, show))
+        _table(title, [*task.codes, MEAN], [], rows, show)
         for title, show in (
             ("Every variant in every language, points against dense", short_change),
             (f"{_PROBABILITY}, every variant in every language", probability),
@@ -116,41 +185,34 @@ def variant_tables(task: TaskTables) -> list[TextTable]:
     ]
 
 
-def _rows(
-    task: TaskTables,
-    rows: Sequence[CalibrationRow | VariantRow],
-    show: Callable[[Cell | Mean | None], str],
-) -> list[list[str]]:
-    return [
-        [
-            row_name(row),
-            *(show(row.languages.get(code)) for code in task.codes),
-            show(row.mean_non_english),
-        ]
-        for row in rows
-    ]
+def named_cells(task: TaskTables) -> list[tuple[str, dict[str, Cell | Mean]]]:
+    """The name of every row, and its cells by column."""
+    return [(row_name(row), _cells(row)) for row in task.rows]
+
+
+def _cells(row: CalibrationRow | VariantRow) -> dict[str, Cell | Mean]:
+    """The cells of a row by column; their mean is the last."""
+    mean = {MEAN: row.mean_non_english} if row.mean_non_english else {}
+    return {**row.languages, **mean}
 
 
 def perplexity_tables(found: PerplexityTables) -> list[TextTable]:
     """Perplexities, each with its ratio to dense: rows as of a task, and every variant in every language."""
+    codes = list(found.dense)
     dense = ["dense", *(f"{cell.perplexity:,.2f}" for cell in found.dense.values())]
-    rows: dict[str, dict[str, PerplexityCell]] = {}
-    for one in sorted(found.variants, key=lambda one: (one.sparsity is None, one.sparsity)):
-        own = one.language.split(MIX) if one.language else [*found.dense]
-        name = _name(one.calibration, one.language if len(own) > 1 else None, one.sparsity)
-        cells = {code: cell for code, cell in one.languages.items() if code in own}
-        rows[name] = rows.get(name, {}) | cells
-    by_variant = {one.variant: one.languages for one in found.variants}
+    by_variant = {
+        Variant(one.calibration, one.language, one.sparsity): one.languages
+        for one in found.variants
+    }
+    rows = [
+        (row_name(group), {code: cell for code, (_, cell) in row.items()})
+        for group, row in by_row(by_variant, codes).items()
+    ]
+    every = [(one.variant, one.languages) for one in found.variants]
     return [
-        TextTable(title, ["", *found.dense], [dense, *(
-            [name, *(_perplexity(cells.get(code)) for code in found.dense)]
-            for name, cells in shown.items()
-        )])
-        for title, shown in (
-            ("Perplexity", rows),
-            ("Perplexity, every variant in every language", by_variant),
-        )
-    ]  # fmt: skip
+        _table("Perplexity", codes, [dense], rows, _perplexity),
+        _table("Perplexity, every variant in every language", codes, [dense], every, _perplexity),
+    ]
 
 
 def perplexity_note(found: PerplexityTables) -> str:
@@ -165,87 +227,23 @@ def perplexity_note(found: PerplexityTables) -> str:
 
 def translation_tables(translation: TranslationTables) -> list[TextTable]:
     """BLEU and chrF, each with its change against dense."""
-    dense = translation.dense.languages
-    tables = []
-    for name, title in (("bleu", "BLEU"), ("chrf", "chrF")):
-        rows = [["dense", *(tenths(getattr(scores, name)) for scores in dense.values())]]
-        for row in translation.rows:
-            cells = (row.languages.get(code) for code in dense)
-            rows.append([row_name(row), *(_score(cell, name) for cell in cells)])
-        tables.append(TextTable(title, ["", *dense], rows))
-    return tables
+    codes, dense = list(translation.dense.languages), translation.dense.languages.values()
+    rows = [(row_name(row), row.languages) for row in translation.rows]
+    bleu = ["dense", *(tenths(scores.bleu) for scores in dense)]
+    chrf = ["dense", *(tenths(scores.chrf) for scores in dense)]
+    return [_table("BLEU", codes, [bleu], rows, _bleu), _table("chrF", codes, [chrf], rows, _chrf)]
 
 
-# Cells.
-
-
-def row_name(row: CalibrationRow | TranslationRow | VariantRow) -> str:
-    """As "translation 30%", "translation fr+sw 30%" or "lrp2"; the folder of a single variant."""
-    if isinstance(row, VariantRow):
-        return row.variant
-    return _name(row.calibration, row.mixture, row.sparsity)
-
-
-def _name(calibration: str, mixture: str | None, sparsity: float | None) -> str:
-    dropped = None if sparsity is None else f"{100 * sparsity:g}%"
-    return " ".join(filter(None, (calibration.replace("_", " "), mixture, dropped)))
-
-
-def stars(cell: Cell | Mean | TranslationCell) -> str:
-    """`*` significant over the languages, `**` over the table as well."""
-    if not cell.significant:
-        return ""
-    return "**" if cell.significant_table else "*"
-
-
-def accuracy(cell: Cell | DenseCell | Mean | None) -> str:
-    """As "74.1 [71.3, 76.7]"; of a mean without the interval."""
-    if cell is None:
-        return NONE
-    bounds = f" {interval(cell.interval)}" if cell.interval else ""
-    return percent(cell.accuracy) + bounds
-
-
-def change(cell: Cell | Mean | None) -> str:
-    """As "+0.9 [−0.4, +2.2]*"."""
-    if cell is None:
-        return NONE
-    return f"{points(cell.difference)} {point_interval(cell.difference_interval)}{stars(cell)}"
-
-
-def short_change(cell: Cell | Mean | None) -> str:
-    """As "+0.9*"."""
-    return NONE if cell is None else points(cell.difference) + stars(cell)
-
-
-def probability(cell: Cell | Mean | None) -> str:
-    """As "34.12 (−0.31 [−0.40, −0.22])"."""
-    if cell is None:
-        return NONE
-    found = cell.probability
-    return f"{percent(found.mean, 2)} ({points(found.difference, 2)} {point_interval(found.interval, 2)})"
-
-
-def _perplexity(cell: PerplexityCell | None) -> str:
-    """As "36.71 (×1.23 [1.20, 1.26])"."""
-    if cell is None:
-        return NONE
-    bounds = f" [{', '.join(map(ratio, cell.interval))}]" if cell.interval else ""
-    shown = f"{cell.perplexity:,.2f}" if cell.perplexity < 1e6 else f"{cell.perplexity:.0e}"
-    return f"{shown} (×{ratio(cell.ratio)}{bounds})"
-
-
-def ratio(value: float) -> str:
-    """The ratio of two perplexities, as "1.23"."""
-    return f"{value:.2f}" if value < 100 else times(value)
-
-
-def _rankc(cell: Cell | DenseCell | None) -> str:
-    return NONE if cell is None else fraction(cell.rankc)
-
-
-def _score(cell: TranslationCell | None, name: str) -> str:
-    if cell is None:
-        return NONE
-    moved = signed(getattr(cell.difference, name))
-    return f"{tenths(getattr(cell, name))} ({moved}){stars(cell) if name == 'bleu' else ''}"
+def _table(
+    title: str,
+    columns: Sequence[str],
+    first: list[list[str]],
+    rows: Iterable[tuple[str, Mapping[str, Shown]]],
+    show: Callable[[Shown], str],
+) -> TextTable:
+    """The `first` rows as they are, then named `rows` of cells by column; NONE stands for a missing one."""
+    shown = [
+        [name, *(show(cells[column]) if column in cells else NONE for column in columns)]
+        for name, cells in rows
+    ]
+    return TextTable(title, ["", *columns], first + shown)

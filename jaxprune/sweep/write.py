@@ -7,14 +7,7 @@ from pathlib import Path
 
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import to_json, write_json, write_text
-from jaxprune.sweep import text
-from jaxprune.sweep.tables_json import (
-    Cell,
-    DenseCell,
-    PerplexityTables,
-    SweepTables,
-    TaskTables,
-)
+from jaxprune.sweep import tables_json, text
 from jaxprune.tables import TextTable, columns, csv_text, pipes
 
 _CSV = (
@@ -26,14 +19,14 @@ _CSV = (
 )  # fmt: skip
 
 
-def write_tables(sweep: SweepTables, workdir: Path) -> None:
+def write_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
     """Writes tables.csv, tables.md and, last, tables.json; each is whole or not there."""
     write_text(workdir / "tables.csv", sweep_csv(sweep))
     write_text(workdir / "tables.md", sweep_markdown(sweep))
     write_json(workdir / "tables.json", to_json(sweep))
 
 
-def sweep_markdown(sweep: SweepTables) -> str:
+def sweep_markdown(sweep: tables_json.SweepTables) -> str:
     """All tables as a document."""
     lines = [f"# {sweep.model}: what each calibration changed", "", *text.about(sweep), ""]
     for name, task in sweep.tasks.items():
@@ -62,10 +55,10 @@ def _titled(tables: Iterable[TextTable]) -> Iterator[str]:
         yield from (f"{title}:", "", *pipes(header, rows), "")
 
 
-def sweep_csv(sweep: SweepTables) -> str:
+def sweep_csv(sweep: tables_json.SweepTables) -> str:
     """A line for each cell, all digits, shares in [0, 1]. Table "own" is the rows, "all" every variant.
 
-    Of perplexity, whose rows are tokens, there is every variant alone.
+    Perplexity, whose rows are tokens, is only in table "all".
     """
     rows = [row for name, task in sweep.tasks.items() for row in _csv_rows(name, task)]
     if sweep.perplexity:
@@ -73,57 +66,46 @@ def sweep_csv(sweep: SweepTables) -> str:
     return csv_text(_CSV, rows)
 
 
-def _perplexity_rows(found: PerplexityTables) -> Iterator[list[object]]:
-    def line(*cells: object) -> list[object]:
-        """The columns between the tokens and what was measured are empty."""
-        return ["all", PERPLEXITY, *cells[:5], *[None] * (len(_CSV) - 11), *cells[5:]]
-
+def _perplexity_rows(found: tables_json.PerplexityTables) -> Iterator[list[object]]:
+    empty = [None] * (_CSV.index("perplexity") - _CSV.index("accuracy"))
     for code, cell in found.dense.items():
-        yield line("dense", None, None, code, cell.tokens, cell.perplexity, *[None] * 3)
+        which: list[object] = ["dense", None, None, code, cell.tokens]
+        yield ["all", PERPLEXITY, *which, *empty, cell.perplexity, None, None, None]
     for one in found.variants:
-        which = one.calibration, one.language, one.sparsity
         for code, other in one.languages.items():
-            bounds = other.interval or (None, None)
-            tokens = found.dense[code].tokens
-            yield line(*which, code, tokens, other.perplexity, other.ratio, *bounds)
+            which = [one.calibration, one.language, one.sparsity, code, found.dense[code].tokens]
+            ratio = [other.ratio, *(other.interval or (None, None))]
+            yield ["all", PERPLEXITY, *which, *empty, other.perplexity, *ratio]
 
 
-def _csv_rows(name: str, task: TaskTables) -> Iterator[list[object]]:
+def _csv_rows(name: str, task: tables_json.TaskTables) -> Iterator[list[object]]:
     for code, dense in task.dense.languages.items():
         yield ["own", name, "dense", None, None, code, *_csv_cells(dense)]
     for row in task.rows:
         for code, cell in row.languages.items():
-            which = (row.calibration, cell.language, row.sparsity)
-            yield ["own", name, *which, code, *_csv_cells(cell)]
+            which = [row.calibration, cell.language, row.sparsity, code]
+            yield ["own", name, *which, *_csv_cells(cell)]
     for one in task.variants:
         for code, other in one.languages.items():
-            which = (one.calibration, one.language, one.sparsity)
-            yield ["all", name, *which, code, *_csv_cells(other)]
+            which = [one.calibration, one.language, one.sparsity, code]
+            yield ["all", name, *which, *_csv_cells(other)]
 
 
-def _csv_cells(cell: Cell | DenseCell) -> list[object]:
-    change: list[object] = [None] * 6
-    probability: list[object] = [cell.probability, *[None] * 4]
-    if isinstance(cell, Cell):
-        p = cell.p
-        change = [
-            cell.difference, *cell.difference_interval, p.mcnemar, p.holm, p.holm_table,
-        ]  # fmt: skip
-        found = cell.probability
-        probability = [found.mean, found.difference, *found.interval, found.p]
-    return [
-        cell.rows, cell.accuracy, *cell.interval, *change, cell.rankc, *probability, *[None] * 4,
-    ]  # fmt: skip
+def _csv_cells(cell: tables_json.Cell | tables_json.DenseCell) -> list[object]:
+    shares = [cell.rows, cell.accuracy, *cell.interval]
+    if isinstance(cell, tables_json.DenseCell):
+        return [*shares, *[None] * 6, cell.rankc, cell.probability, *[None] * 8]
+    p, found = cell.p, cell.probability
+    change = [cell.difference, *cell.difference_interval, p.mcnemar, p.holm, p.holm_table]
+    probability = [found.mean, found.difference, *found.interval, found.p]
+    return [*shares, *change, cell.rankc, *probability, *[None] * 4]
 
 
-def print_tables(sweep: SweepTables, workdir: Path) -> None:
+def print_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
     """Changes by row and language, and where everything is written."""
     for name, task in sweep.tasks.items():
-        rows = text.row_count(task)
-        _print_table(
-            f"{name}, {rows} rows a language: percent, then points against it",
-            text.change_table(task),
-        )
+        title = f"{name}, {text.row_count(task)} rows a language: percent, then points against it"
+        _print_table(title, text.change_table(task))
         print(f"  {text.helped(task)}")
     if sweep.perplexity:
         note = text.perplexity_note(sweep.perplexity)

@@ -15,7 +15,6 @@ from jaxprune.tables.numbers import byte_size as byte_size
 from jaxprune.tables.numbers import count as count
 from jaxprune.tables.numbers import count_range as count_range
 from jaxprune.tables.numbers import fraction as fraction
-from jaxprune.tables.numbers import fractions as fractions
 from jaxprune.tables.numbers import interval as interval
 from jaxprune.tables.numbers import number as number
 from jaxprune.tables.numbers import p_value as p_value

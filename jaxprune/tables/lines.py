@@ -9,6 +9,7 @@ import csv
 import io
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from jaxprune.errors import one_line
@@ -36,14 +37,9 @@ class TextTable(NamedTuple):
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table on a terminal, each column as wide as its widest cell."""
     cells = [header, *rows]
-    widths = _widths(cells)
-    return [
-        _GAP.join(
-            [first.ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        ).rstrip()
-        for first, *others in cells
-    ]
+    first, *others = _widths(cells)
+    line = _GAP.join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])
+    return [line.format(*row).rstrip() for row in cells]
 
 
 def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -> list[str]:
@@ -55,17 +51,14 @@ def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -
     """
     header = [name for group in groups for name in group.columns]
     widths = _widths([header, *(row for rows in bodies for row in rows)])
-    titles, place = [], 0
+    titles, left = [], iter(widths)
     for group in groups:
-        inside = widths[place : place + len(group.columns)]
+        inside = [*islice(left, len(group.columns))]
         titles.append(f"{group.title:^{sum(inside) + len(_GAP) * (len(inside) - 1)}}")
-        place += len(inside)
-    top, *lines = columns(header, [row for rows in bodies for row in rows])
-    rule = "-" * (sum(widths) + len(_GAP) * (len(widths) - 1))
-    table, begin = [_GAP.join(titles).rstrip(), top], 0
+    lines = iter(columns(header, [row for rows in bodies for row in rows]))
+    table = [_GAP.join(titles).rstrip(), next(lines)]
     for rows in bodies:
-        table += [rule, *lines[begin : begin + len(rows)]]
-        begin += len(rows)
+        table += ["-" * (sum(widths) + len(_GAP) * (len(widths) - 1)), *islice(lines, len(rows))]
     return table
 
 

@@ -5,7 +5,7 @@ Shares are in [0, 1]; percent and points are 100 times as much.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -27,19 +27,14 @@ def signed(value: float, digits: int = 1) -> str:
     return text[1:] if not text[1:].strip("0.") else text
 
 
-def interval(bounds: Sequence[float] | None) -> str:
-    """Bounds of a share as percent: [69.1, 73.5]."""
-    return NONE if bounds is None else f"[{', '.join(map(percent, bounds))}]"
-
-
-def fractions(bounds: Sequence[float] | None) -> str:
-    """Bounds of a ratio: [1.02, 1.19]."""
-    return NONE if bounds is None else f"[{', '.join(map(fraction, bounds))}]"
+def interval(bounds: Sequence[float] | None, show: Callable[[float], str] = percent) -> str:
+    """Bounds, each as `show` writes it; by default those of a share, as percent: [69.1, 73.5]."""
+    return NONE if bounds is None else f"[{', '.join(map(show, bounds))}]"
 
 
 def point_interval(bounds: Sequence[float] | None, digits: int = 1) -> str:
     """Bounds of a difference of shares as points: [−0.4, +2.2]."""
-    return NONE if bounds is None else f"[{', '.join(points(one, digits) for one in bounds)}]"
+    return interval(bounds, lambda bound: points(bound, digits))
 
 
 def p_value(p: float | None) -> str:

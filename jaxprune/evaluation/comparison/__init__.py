@@ -13,10 +13,8 @@ from jaxprune.evaluation.comparison.compare_json import LanguageComparison as La
 from jaxprune.evaluation.comparison.compare_json import LeftOut as LeftOut
 from jaxprune.evaluation.comparison.compare_json import MaskComparison as MaskComparison
 from jaxprune.evaluation.comparison.compare_json import MeanComparison as MeanComparison
+from jaxprune.evaluation.comparison.compare_json import MeanDifference as MeanDifference
 from jaxprune.evaluation.comparison.compare_json import PerplexityComparison as PerplexityComparison
-from jaxprune.evaluation.comparison.compare_json import (
-    ProbabilityComparison as ProbabilityComparison,
-)
 from jaxprune.evaluation.comparison.compare_json import Sides as Sides
 from jaxprune.evaluation.comparison.compare_json import TaskComparison as TaskComparison
 from jaxprune.evaluation.comparison.compare_json import (
@@ -24,7 +22,6 @@ from jaxprune.evaluation.comparison.compare_json import (
 )
 from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
 from jaxprune.evaluation.comparison.reading import open_run as open_run
-from jaxprune.evaluation.comparison.reading import read_run as read_run
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
 from jaxprune.evaluation.comparison.table import percent_cells as percent_cells
 from jaxprune.evaluation.comparison.table import perplexity_rows as perplexity_rows

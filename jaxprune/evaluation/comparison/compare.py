@@ -1,4 +1,4 @@
-"""Two evaluated runs → the language-damage table: what changed in each language, and is it real."""
+"""Two evaluated runs → the change in each language, and whether it is significant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxprune.evaluation.comparison.compare_json import (
     LanguageComparison,
     LeftOut,
     MeanComparison,
-    ProbabilityComparison,
+    MeanDifference,
     PValues,
     Sides,
     TaskComparison,
@@ -34,9 +34,7 @@ from jaxprune.evaluation.scoring import (
     CONFIDENCE,
     PERPLEXITY,
     RESAMPLES,
-    Difference,
     Scored,
-    TaskMetrics,
     holm,
     mcnemar,
     paired_bootstrap,
@@ -46,7 +44,7 @@ from jaxprune.evaluation.translation import TRANSLATION
 
 
 def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> Comparison:
-    """`comparison_of` two workdirs.
+    """Compares two workdirs; see `comparison_of`.
 
     Args:
       run_a, run_b: folders with `<task>/<language>.npz`, `perplexity/`, `translation/` and, for masks,
@@ -60,7 +58,7 @@ def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> Comparison:
 
 
 def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
-    """Compares what two runs say of the same rows.
+    """Compares two runs on the rows that both have.
 
     Rows are paired by number; figures of both runs are of the shared rows. `significant` is McNemar's exact
     p after Holm's correction over the languages of a task, at most ALPHA.
@@ -146,22 +144,35 @@ def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int
         task_metrics({code: pair.a for code, pair in pairs.items()}, parallel=runs.a.parallel),
         task_metrics({code: pair.b for code, pair in pairs.items()}, parallel=runs.b.parallel),
     )
-    p_values = {code: mcnemar(*(scored.correct for scored in pairs[code])) for code in codes}
-    adjusted = dict(zip(codes, holm(list(p_values.values())), strict=True))
+    tests = [mcnemar(pair.a.correct, pair.b.correct) for pair in pairs.values()]
+    languages = {}
+    for (code, pair), test, adjusted in zip(pairs.items(), tests, holm(tests), strict=True):
+        a, b = (figure.languages[code] for figure in figures)
+        gaps = [f.gap_to_english[code] for f in figures if code in f.gap_to_english]
+        change = paired_bootstrap(pair.a.correct, pair.b.correct, seed=seed)
+        languages[code] = LanguageComparison(
+            rows=a.rows,
+            accuracy=Sides(a.accuracy, b.accuracy),
+            f1=Sides(a.f1, b.f1),
+            accuracy_interval=Sides(a.interval, b.interval),
+            difference=change.difference,
+            interval=(change.low, change.high),
+            p=PValues(change.p, test, adjusted),
+            gap_to_english=Sides(*gaps) if gaps else None,
+            rankc=Sides(a.rankc, b.rankc) if a.rankc and b.rankc else None,
+            rows_a=len(runs.a.languages[code].rows),
+            rows_b=len(runs.b.languages[code].rows),
+            significant=adjusted <= ALPHA,
+            probability=_compare_mean({code: pair}, lambda scored: scored.probability, seed),
+        )
     others = {code: pair for code, pair in pairs.items() if code != "en"}
     return TaskComparison(
         protocol=runs.b.protocol if runs.a.protocol is None else runs.a.protocol,
-        languages={
-            code: _compare_language(
-                code, pairs[code], figures, Sides(*(len(r.languages[code].rows) for r in runs)),
-                (p_values[code], adjusted[code]), seed,
-            )
-            for code in codes
-        },
+        languages=languages,
         mean=compare_means(pairs, seed),
         mean_non_english=compare_means(others, seed) if others else None,
         worst=Sides(*(figure.worst for figure in figures)),
-    )  # fmt: skip
+    )
 
 
 def _check_same_questions(task: str, runs: Sides[Evaluated]) -> None:
@@ -200,67 +211,37 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
     return Sides(one, two)
 
 
-def _compare_language(
-    code: str, pair: Sides[Scored], figures: Sides[TaskMetrics], sizes: Sides[int],
-    p_values: tuple[float, float], seed: int,
-) -> LanguageComparison:  # fmt: skip
-    """One language; `sizes` are the rows of each run, `p_values` McNemar's and its correction by Holm."""
-    one, two = (figure.languages[code] for figure in figures)
-    gaps = [f.gap_to_english[code] for f in figures if code in f.gap_to_english]
-    change = paired_bootstrap(pair.a.correct, pair.b.correct, seed=seed)
-    test, adjusted = p_values
-    return LanguageComparison(
-        rows=one.rows,
-        accuracy=Sides(one.accuracy, two.accuracy),
-        f1=Sides(one.f1, two.f1),
-        accuracy_interval=Sides(one.interval, two.interval),
-        difference=change.difference,
-        interval=(change.low, change.high),
-        p=PValues(change.p, test, adjusted),
-        gap_to_english=Sides(*gaps) if gaps else None,
-        rankc=Sides(one.rankc, two.rankc) if one.rankc and two.rankc else None,
-        rows_a=sizes.a,
-        rows_b=sizes.b,
-        significant=adjusted <= ALPHA,
-        probability=_compare_probability({code: pair}, seed),
-    )
-
-
 def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparison:
     """Means over languages. A row of the bootstrap is a row in all the languages that have it.
 
     The translations of a row are right or wrong together, and drawn one by one they would pass for
     more evidence than they are. Where rows of equal number have nothing in common this does no harm.
     """
-    accuracy, drawn = _compare_mean(pairs, lambda scored: scored.correct, seed)
+    accuracy = _compare_mean(pairs, lambda scored: scored.correct, seed)
     return MeanComparison(
-        accuracy=accuracy,
-        difference=drawn.difference,
-        interval=(drawn.low, drawn.high),
-        p=PValues(drawn.p),
-        probability=_compare_probability(pairs, seed),
-    )
-
-
-def _compare_probability(pairs: Mapping[str, Sides[Scored]], seed: int) -> ProbabilityComparison:
-    """The comparison of one language, or of the mean over several."""
-    mean, drawn = _compare_mean(pairs, lambda scored: scored.probability, seed)
-    return ProbabilityComparison(
-        mean=mean, difference=drawn.difference, interval=(drawn.low, drawn.high), p=drawn.p
+        accuracy=accuracy.mean,
+        difference=accuracy.difference,
+        interval=accuracy.interval,
+        p=PValues(accuracy.p),
+        probability=_compare_mean(pairs, lambda scored: scored.probability, seed),
     )
 
 
 def _compare_mean(
     pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray], seed: int
-) -> tuple[Sides[float], Difference]:
-    """The mean over languages of what each row has, in both runs, and the bootstrap of its difference."""
+) -> MeanDifference:
+    """The mean over languages of a value that each row has, in both runs, and the bootstrap of its difference."""
     rows = np.unique(np.concatenate([pair.a.rows for pair in pairs.values()]))
     change = np.zeros(len(rows))  # of each row, so that their mean is the mean over languages
-    values = [
-        Sides(*(value(scored).astype(np.float64) for scored in pair)) for pair in pairs.values()
-    ]
-    for (one, _), of_pair in zip(pairs.values(), values, strict=True):
-        changed = of_pair.b - of_pair.a
-        change[np.searchsorted(rows, one.rows)] += changed / len(changed) * len(rows) / len(pairs)
-    means = Sides(*(float(np.mean([getattr(v, side).mean() for v in values])) for side in "ab"))
-    return means, paired_bootstrap(np.zeros(len(rows)), change, seed=seed)
+    means = []
+    for pair in pairs.values():
+        a, b = (value(scored).astype(np.float64) for scored in pair)
+        change[np.searchsorted(rows, pair.a.rows)] += (b - a) / len(a) * len(rows) / len(pairs)
+        means.append((a.mean(), b.mean()))
+    drawn = paired_bootstrap(np.zeros(len(rows)), change, seed=seed)
+    return MeanDifference(
+        mean=Sides(*(float(np.mean(side)) for side in zip(*means, strict=True))),
+        difference=drawn.difference,
+        interval=(drawn.low, drawn.high),
+        p=drawn.p,
+    )

@@ -84,8 +84,8 @@ class PValues:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbabilityComparison:
-    """Mean probability of the right option (`Scored.probability`), over the rows that both runs have.
+class MeanDifference:
+    """The mean over rows that both runs have, and over languages, of a value that each row has.
 
     Attributes:
       mean: of each run.
@@ -113,7 +113,7 @@ class LanguageComparison:
       rankc: None where either run has none.
       rows_a, rows_b: that a run has.
       significant: whether Holm's p is at most ALPHA.
-      probability: of the right option; None in a compare.json that an older version wrote.
+      probability: of the right option, `Scored.probability`; None in a compare.json that an older version wrote.
     """
 
     rows: int
@@ -128,7 +128,7 @@ class LanguageComparison:
     rows_a: int
     rows_b: int
     significant: bool
-    probability: ProbabilityComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    probability: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +147,7 @@ class MeanComparison:
     difference: float
     interval: Interval
     p: PValues
-    probability: ProbabilityComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    probability: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Checkpoints of two runs → how much the weights that they keep have in common."""
+"""Checkpoints of two runs → the overlap of the weights that they keep."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare_json import NO_MASKS, MaskComparison, Sides
-from jaxprune.models import MaskTree
 from jaxprune.pruning import masks
 from jaxprune.runs import checkpoint
 
@@ -21,7 +20,8 @@ def compare_masks(run_a: Path, run_b: Path) -> tuple[MaskComparison | None, str 
     if not all(has_masks):  # as of a dense model
         return None, NO_MASKS[has_masks]
     try:
-        trees = [_read_masks(run) for run in (run_a, run_b)]
+        folders = (run / "checkpoint" for run in (run_a, run_b))
+        trees = [masks.unpack(checkpoint.restore_packed_masks(folder)) for folder in folders]
         iou = masks.overlap(*trees)
     except checkpoint.DamagedError:
         raise
@@ -35,7 +35,3 @@ def compare_masks(run_a: Path, run_b: Path) -> tuple[MaskComparison | None, str 
         kernels=iou.leaves,
         density=Sides(a, b),
     ), None
-
-
-def _read_masks(run: Path) -> MaskTree:
-    return masks.unpack(checkpoint.restore_packed_masks(run / "checkpoint"))

@@ -19,31 +19,26 @@ from jaxprune.ledger import check_scored_model
 def open_run(folder: Path) -> EvaluatedRun:
     """The evaluation in a workdir.
 
-    Raises:
-      InputError: as `read_run`.
-    """
-    tasks, perplexity = read_run(folder), perplexities(folder)
-    return EvaluatedRun(name=str(folder), tasks=tasks, perplexity=perplexity, folder=folder)
-
-
-def read_run(run: Path) -> dict[str, Evaluated]:
-    """The evaluated tasks of a run, by name.
-
-    A file without `rows` has them numbered from 0. Files that hold neither scores nor labels are of another kind
-    and passed over.
+    A file of scores without `rows` has them numbered from 0. Files that hold neither scores nor labels are of another
+    kind and passed over.
 
     Raises:
       InputError: no such folder, or a broken file.
     """
-    if not run.is_dir():
-        raise InputError(f"{run}: no such folder; expected the --workdir of an evaluated run")
-    check_scored_model(run)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected the --workdir of an evaluated run")
+    check_scored_model(folder)
     tasks: dict[str, dict[str, Scored]] = {}
-    for file in sorted(run.glob("*/*.npz")):
+    for file in sorted(folder.glob("*/*.npz")):
         scored = _read_scores(file)
         if scored is not None:
             tasks.setdefault(file.parent.name, {})[file.stem] = scored
-    return {task: _evaluated(run / task, languages) for task, languages in tasks.items()}
+    return EvaluatedRun(
+        name=str(folder),
+        tasks={task: _evaluated(folder / task, languages) for task, languages in tasks.items()},
+        perplexity=perplexities(folder),
+        folder=folder,
+    )
 
 
 def _read_scores(file: Path) -> Scored | None:

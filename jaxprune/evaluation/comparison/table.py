@@ -23,7 +23,7 @@ from jaxprune.tables import (
     count,
     count_range,
     fraction,
-    fractions,
+    interval,
     number,
     p_value,
     percent,
@@ -47,25 +47,18 @@ GROUPS = (
 Figures = LanguageComparison | MeanComparison
 
 
-def language_rows(task: TaskComparison) -> list[list[str]]:
-    """Cells of every language, in the order of GROUPS."""
-    return [_row(code, figure) for code, figure in task.languages.items()]
-
-
-def mean_rows(task: TaskComparison) -> list[list[str]]:
-    """Cells of the means."""
-    names = ("mean", "non-en")
-    return [_row(name, mean) for name, mean in zip(names, task.means.values(), strict=False)]
-
-
-def _row(name: str, figure: Figures) -> list[str]:
+def figure_rows(figures: Mapping[str, Figures]) -> list[list[str]]:
+    """The cells of languages and means by name, in the order of GROUPS; the name is short."""
     return [
-        name,
-        *change_cells(figure),
-        p_value(figure.p.mcnemar),
-        p_value(figure.p.holm) + _star(figure.significant),
-        *percent_cells(figure.gap_to_english),
-        *rankc_cells(figure)[0],
+        [
+            name.removeprefix("mean "),
+            *change_cells(figure),
+            p_value(figure.p.mcnemar),
+            p_value(figure.p.holm) + _star(figure.significant),
+            *percent_cells(figure.gap_to_english),
+            *rankc_cells(figure)[0],
+        ]
+        for name, figure in figures.items()
     ]
 
 
@@ -86,12 +79,9 @@ def percent_cells(shares: Sides[float] | None) -> list[str]:
 
 def rankc_cells(figure: Figures) -> tuple[list[str], list[str]]:
     """RankC of both runs, corrected and official."""
-    if figure.rankc is None:
-        return [NONE, NONE], [NONE, NONE]
-    return (
-        [fraction(rankc.corrected) for rankc in figure.rankc],
-        [fraction(rankc.official) for rankc in figure.rankc],
-    )
+    sides = figure.rankc or (None, None)
+    corrected = [fraction(rankc.corrected if rankc else None) for rankc in sides]
+    return corrected, [fraction(rankc.official if rankc else None) for rankc in sides]
 
 
 def _star(significant: bool | None) -> str:
@@ -137,7 +127,7 @@ def perplexity_rows(
             count(figure.tokens),
             *map(show, figure.perplexity),
             fraction(figure.ratio),
-            fractions(figure.interval),
+            interval(figure.interval, fraction),
         ]
         for code, figure in languages.items()
     ]

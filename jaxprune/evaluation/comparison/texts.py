@@ -15,7 +15,7 @@ from jaxprune.evaluation.comparison.compare_json import (
 )
 from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, TranslationFile
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, holm, ratio_interval
-from jaxprune.evaluation.translation import TRANSLATION, SystemComparison, compare_systems
+from jaxprune.evaluation.translation import TRANSLATION, compare_systems
 from jaxprune.files import from_json, parse_json, read_as, read_json, read_text
 
 
@@ -38,7 +38,7 @@ def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparis
 def compare_perplexities(
     runs: Sides[Mapping[str, Perplexity]],
 ) -> dict[str, PerplexityComparison] | None:
-    """The same of what `perplexities` gives of each run."""
+    """As `compare_perplexity`, of perplexities that were read before."""
     languages = {}
     for code in sorted(runs.a.keys() & runs.b.keys(), key=order):
         a, b = runs.a[code], runs.b[code]
@@ -66,13 +66,21 @@ def compare_translations(run_a: Path, run_b: Path) -> TranslationComparison | No
     target, other = (_target(run) for run in (run_a, run_b))
     if target != other:
         raise InputError(f"{TRANSLATION}: into {target} in A and into {other} in B")
-    compared = {code: _compare_language(run_a, run_b, code, target) for code in codes}
-    adjusted = holm([systems.bleu.p for _, systems in compared.values()])
+    rows, scores = {}, {}
+    for code in codes:
+        a, b = (_read(run / TRANSLATION / f"{code}.jsonl") for run in (run_a, run_b))
+        references = [line["reference"] for line in a]
+        if references != [line["reference"] for line in b]:
+            raise InputError(
+                f"{TRANSLATION}/{code}: B has other sentences than A; expected the same in both"
+            )
+        left, right = ([line["hypothesis"] for line in lines] for lines in (a, b))
+        rows[code] = len(references)
+        scores[code] = compare_systems(left, right, references, target=target)
+    adjusted = holm([of_language["bleu"].p for of_language in scores.values()])
     languages = {
-        code: TranslationLanguage(
-            rows=rows, bleu=systems.bleu, chrf=systems.chrf, holm=p, significant=p <= ALPHA
-        )
-        for (code, (rows, systems)), p in zip(compared.items(), adjusted, strict=True)
+        code: TranslationLanguage(rows=rows[code], **scores[code], holm=p, significant=p <= ALPHA)
+        for code, p in zip(codes, adjusted, strict=True)
     }
     return TranslationComparison(target, languages)
 
@@ -99,20 +107,6 @@ def _target(run: Path) -> str:
     if found is None:
         raise InputError(f"{file}: missing")
     return found["protocol"]["target"]
-
-
-def _compare_language(
-    run_a: Path, run_b: Path, code: str, target: str
-) -> tuple[int, SystemComparison]:
-    """How many sentences there are, and what both runs made of them."""
-    a, b = (_read(run / TRANSLATION / f"{code}.jsonl") for run in (run_a, run_b))
-    references = [line["reference"] for line in a]
-    if references != [line["reference"] for line in b]:
-        raise InputError(
-            f"{TRANSLATION}/{code}: B has other sentences than A; expected the same in both"
-        )
-    left, right = ([line["hypothesis"] for line in lines] for lines in (a, b))
-    return len(references), compare_systems(left, right, references, target=target)
 
 
 def _read(file: Path) -> list[TranslatedRow]:

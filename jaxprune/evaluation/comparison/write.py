@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxprune.evaluation.comparison.compare_json import Comparison, ProbabilityComparison, Sides
+from jaxprune.evaluation.comparison.compare_json import Comparison, Sides
 from jaxprune.evaluation.comparison.table import (
     GROUPS,
-    language_rows,
+    figure_rows,
     left_out_notes,
     legend,
     mask_note,
     mask_parts,
-    mean_rows,
     notes,
     probability_table,
     text_tables,
@@ -46,7 +45,7 @@ def comparison_text(comparison: Comparison) -> str:
     if comparison.tasks:
         lines += ["", *wrapped(legend(comparison.method))]
     for name, task in comparison.tasks.items():
-        table = grouped_columns(GROUPS, language_rows(task), mean_rows(task))
+        table = grouped_columns(GROUPS, figure_rows(task.languages), figure_rows(task.means))
         lines += ["", title_of(name, task), *table]
         lines += [line for note in notes(task) for line in wrapped(note)]
         if probability := probability_table(task):
@@ -63,19 +62,14 @@ def comparison_text(comparison: Comparison) -> str:
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The same as a Markdown document."""
-    lines = [
-        "# Comparison of two runs",
-        "",
-        f"- A: `{comparison.a}`",
-        f"- B: `{comparison.b}`",
-    ]
+    lines = ["# Comparison of two runs", "", f"- A: `{comparison.a}`", f"- B: `{comparison.b}`"]
     if comparison.tasks:
         lines += ["", legend(comparison.method)]
     titles = [f"{group.title} {name}".strip() for group in GROUPS for name in group.columns]
     titles[0] = "language"
     for name, task in comparison.tasks.items():
-        rows = [*language_rows(task), *mean_rows(task)]
-        lines += ["", f"## {title_of(name, task)}", "", *pipes(titles, rows), ""]
+        table = pipes(titles, figure_rows(task.figures))
+        lines += ["", f"## {title_of(name, task)}", "", *table, ""]
         lines += [f"- {note}" for note in notes(task)]
         if probability := probability_table(task):
             title = f"P{probability.title[1:]}:"
@@ -98,19 +92,11 @@ def comparison_csv(comparison: Comparison) -> str:
 def _csv_rows(comparison: Comparison) -> Iterator[list[object]]:
     for name, task in comparison.tasks.items():
         for code, figure in task.languages.items():
-            p, rankc = figure.p, figure.rankc or _NONE
+            p, rankc, found = figure.p, figure.rankc or _NONE, figure.probability
             yield [
                 name, task.protocol, code, figure.rows, *figure.accuracy, figure.difference,
                 *figure.interval, p.bootstrap, p.mcnemar, p.holm, figure.significant,
                 *(figure.gap_to_english or _NONE), *figure.f1,
                 *(one and one.corrected for one in rankc), *(one and one.official for one in rankc),
-                *_probability_cells(figure.probability),
+                *([*found.mean, found.difference, *found.interval, found.p] if found else [None] * 6),
             ]  # fmt: skip
-
-
-def _probability_cells(probability: ProbabilityComparison | None) -> list[object]:
-    if probability is None:
-        return [None] * 6
-    return [
-        *probability.mean, probability.difference, *probability.interval, probability.p,
-    ]  # fmt: skip

@@ -7,7 +7,6 @@ from jaxprune.evaluation.translation.evaluate import translation_lines as transl
 from jaxprune.evaluation.translation.results import TRANSLATION as TRANSLATION
 from jaxprune.evaluation.translation.results import LanguageScores as LanguageScores
 from jaxprune.evaluation.translation.results import ScoreComparison as ScoreComparison
-from jaxprune.evaluation.translation.results import SystemComparison as SystemComparison
 from jaxprune.evaluation.translation.results import TranslationResult as TranslationResult
 from jaxprune.evaluation.translation.sentences import NEW_TOKENS as NEW_TOKENS
 from jaxprune.evaluation.translation.sentences import Pair as Pair

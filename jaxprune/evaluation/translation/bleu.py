@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.translation.results import (
-    ScoreComparison,
-    SystemComparison,
-    TranslationScores,
-)
+from jaxprune.evaluation.translation.results import ScoreComparison, TranslationScores
 
 RESAMPLES = 1000
 
@@ -33,20 +29,17 @@ def translation_scores(
 
 
 def compare_systems(
-    a: Sequence[str],
-    b: Sequence[str],
-    references: Sequence[str],
-    *,
-    target: str = "en",
-    resamples: int = RESAMPLES,
-) -> SystemComparison:
+    a: Sequence[str], b: Sequence[str], references: Sequence[str], *, target: str = "en"
+) -> dict[str, ScoreComparison]:
     """Compares two systems on the same sentences by sacrebleu's paired bootstrap test (Koehn, 2004).
 
     Args:
       a, b: hypotheses of the two systems.
-      references: of the same sentences.
+      references: of the same sentences, of which RESAMPLES draws are made with the seed that the signature names.
       target: language of all three.
-      resamples: of the sentences, with the seed that the signature names.
+
+    Returns:
+      The scores by name, "bleu" and "chrf".
 
     Raises:
       InputError: as `translation_scores`.
@@ -60,13 +53,13 @@ def compare_systems(
             {name: metric},
             [list(references)],
             test_type="bs",
-            n_samples=resamples,
+            n_samples=RESAMPLES,
         )
         signatures, scores = test()
         label = next(iter(signatures))
         first, second = scores[label]
         comparisons[name] = _score_comparison(first, second, str(signatures[label]))
-    return SystemComparison(**comparisons)
+    return comparisons
 
 
 def _score_comparison(first: Any, second: Any, signature: str) -> ScoreComparison:

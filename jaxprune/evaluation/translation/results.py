@@ -45,14 +45,6 @@ class ScoreComparison:
 
 
 @dataclass(frozen=True)
-class SystemComparison:
-    """Two systems on the same sentences, by both metrics."""
-
-    bleu: ScoreComparison
-    chrf: ScoreComparison
-
-
-@dataclass(frozen=True)
 class LanguageScores:
     """Scores of the translations of `rows` sentences of one language."""
 
