@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,8 +22,7 @@ class Estimate(NamedTuple):
     high: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """The estimates of one system (a run, a calibration) in each row (language)."""
 
     name: str

@@ -37,31 +37,21 @@ SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down"
 SAID = {"description": {"field": "said"}}  # what a mark tells on hovering
 _MOST_CHARACTERS = 26
 _TINT = 0.05  # opacity of every other row, so that grid lines are seen through it
-_TEXT = {"labelFontSize": FONT_SIZE, "titleFontSize": FONT_SIZE, "titleFontWeight": "normal"}
+_TEXT = {
+    "labelFontSize": FONT_SIZE,
+    "titleFontSize": FONT_SIZE,
+    "titleFontWeight": "normal",
+    "labelColor": COLOURS["faint"],
+    "titleColor": COLOURS["faint"],
+    "labelLimit": 0,  # to look for a limit is slow, and names are shortened
+}
+_AXIS = {"domain": False, "ticks": False, "grid": False, "labelPadding": 5}
 CONFIG = {
     "font": "Liberation Sans",
     "view": {"stroke": None},
     "text": {"fontSize": FONT_SIZE, "fill": COLOURS["ink"]},
-    "axis": _TEXT
-    | {
-        "domain": False,
-        "ticks": False,
-        "grid": False,
-        "gridColor": COLOURS["rule"],
-        "labelColor": COLOURS["faint"],
-        "titleColor": COLOURS["faint"],
-        "labelPadding": 5,
-        "labelLimit": 0,  # to look for a limit is slow, and names are shortened
-    },
-    "legend": _TEXT
-    | {
-        "labelColor": COLOURS["faint"],
-        "titleColor": COLOURS["faint"],
-        "labelLimit": 0,  # to look for a limit is slow, and names are shortened
-        "symbolOpacity": 1,
-        "rowPadding": 4,
-        "offset": 8,
-    },
+    "axis": _TEXT | _AXIS | {"gridColor": COLOURS["rule"]},
+    "legend": _TEXT | {"symbolOpacity": 1, "rowPadding": 4, "offset": 8},
     "title": {
         "fontSize": FONT_SIZE,
         "fontWeight": "bold",

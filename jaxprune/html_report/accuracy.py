@@ -49,11 +49,8 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
     figures = metrics["languages"]
     accuracy = {c: _percents(one["accuracy"], one["interval"]) for c, one in figures.items()}
     rankc = {code: one.get("rankc") or {} for code, one in figures.items()}
-    charts = _charts(
-        {"accuracy": accuracy},
-        {"RankC": {c: one.get("corrected") for c, one in rankc.items()}},
-        options,
-    )
+    known = {c: Estimate(one["corrected"]) for c, one in rankc.items() if "corrected" in one}
+    charts = _charts([Series("accuracy", accuracy)], [Series("RankC", known)], options)
     header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
     header += ["RankC official", "probability, %"]
     gaps = metrics.get("gap_to_english") or {}
@@ -95,20 +92,13 @@ def _about_task(protocol: object, options: int | None) -> Markup | None:
 
 
 def _charts(
-    accuracy: Mapping[str, Mapping[str, Estimate]],
-    rankc: Mapping[str, Mapping[str, float | None]],
-    options: int | None,
+    accuracy: Sequence[Series], rankc: Sequence[Series], options: int | None
 ) -> list[Chart]:
-    """Accuracy by series and language, and RankC where a language has a value."""
-    series = [Series(name, by_language) for name, by_language in accuracy.items()]
+    """Accuracy, and RankC where a language has a value."""
     chance = 100 / options if options else None
-    charts = [interval_chart(series, title="Accuracy", unit="accuracy, %", chance=chance)]
-    known = {
-        name: {code: Estimate(value) for code, value in by_language.items() if value is not None}
-        for name, by_language in rankc.items()
-    }
-    if series := [Series(name, estimates) for name, estimates in known.items() if estimates]:
-        charts.append(interval_chart(series, title="Consistency with English", unit="RankC"))
+    charts = [interval_chart(accuracy, title="Accuracy", unit="accuracy, %", chance=chance)]
+    if any(one.values for one in rankc):
+        charts.append(interval_chart(rankc, title="Consistency with English", unit="RankC"))
     return charts
 
 
@@ -130,16 +120,16 @@ def task_lines(scored: Mapping[str, MetricsFile]) -> Markup:
 def comparison_section(task: str, comparison: TaskComparison, options: int | None) -> Section:
     """A task of a comparison, whose rows have so many options."""
     figures = comparison.languages
-    accuracy, rankc = {}, {}
+    accuracy, rankc = [], []
     for name, side in ((BEFORE, "a"), (AFTER, "b")):
-        accuracy[name] = {
-            code: _percents(getattr(one.accuracy, side), getattr(one.accuracy_interval, side))
-            for code, one in figures.items()
-        }
-        rankc[name] = {
-            code: getattr(one.rankc, side).corrected if one.rankc else None
-            for code, one in figures.items()
-        }
+        shares, known = {}, {}
+        for code, one in figures.items():
+            share, bounds = getattr(one.accuracy, side), getattr(one.accuracy_interval, side)
+            shares[code] = _percents(share, bounds)
+            if one.rankc:
+                known[code] = Estimate(getattr(one.rankc, side).corrected)
+        accuracy.append(Series(name, shares))
+        rankc.append(Series(name, known))
     changes = [
         change_in_points(name, figure.difference, figure.interval, figure.significant)
         for name, figure in comparison.figures.items()
@@ -162,7 +152,7 @@ def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
     header += [*two, *two, *two, *two, "rows"]
     groups = [("", 1), ("accuracy, %", 2), ("change", 3), ("p", 3), ("RankC", 2)]
     groups += [("behind en", 2), ("F1, %", 2), ("RankC official", 2), ("", 1)]
-    rows = [_comparison_row(name, figure) for name, figure in comparison.figures.items()]
+    rows = [_comparison_row(*one) for one in comparison.figures.items()]
     return table(header, rows, caption=f"{task}: what changed by language", groups=groups)
 
 
@@ -256,10 +246,8 @@ def _verdict(task: str, comparison: TaskComparison, options: int | None) -> Mark
         by_kind[verdict(figure.difference, figure.significant)] += [change, " "]
     lines = []
     for kind, chips in by_kind.items():
-        lines += [
-            tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind),
-            tag("dd", *(chips or [tag("span", "none", class_="faint")])),
-        ]
+        lines.append(tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind))
+        lines.append(tag("dd", *(chips or [tag("span", "none", class_="faint")])))
     means = ", ".join(f"{name} {points(m.difference)}" for name, m in comparison.means.items())
     chance = f"; chance is {percent(1 / options)}%" if options else ""
     note = f"{means} points{chance}"

@@ -90,9 +90,10 @@ def comparison_page(
         for task, compared in tasks.items()
     ]
     texts = plain.text_sections(comparison)
-    sections += texts.values()
+    sections += texts
+    told = {*tasks, *(section.name for section in texts)}
     for task in dict.fromkeys([*run.metrics, *before.metrics]):
-        if task not in tasks and task not in texts:
+        if task not in told:
             sides = {BEFORE: before.metrics.get(task, {}), AFTER: run.metrics.get(task, {})}
             sections.append(plain.plain_section(task, sides))
     sections += _model_sections(run)
