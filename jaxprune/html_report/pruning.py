@@ -119,7 +119,12 @@ def overlap_section(analysis: Analysis) -> Section | None:
     if "sets" in analysis.overlap:
         parts += _feature_overlap(analysis)
     if {"runs", "both"} <= analysis.masks.keys():
-        parts += _mask_overlap(analysis.masks)
+        runs = [str(name) for name in analysis.masks["runs"]]
+        shares = 100 * iou(analysis.masks["both"].sum(axis=(-2, -1)))
+        np.fill_diagonal(shares, np.nan)  # a run and itself
+        text = "Masks of several runs: intersection over union of the kept weights."
+        chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
+        parts += [tag("p", text), charts_row(chart)]
     return Section("overlap", "Overlap", join(*parts)) if parts else None
 
 
@@ -185,12 +190,3 @@ def _map(
     if len(shown) > 1:
         return heatmap(values, rows, columns, title=title, x_title=x, limits=_ALL, show=whole)
     return tag("p", f"{title}: {' '.join(shown) or 'nothing'} everywhere.")
-
-
-def _mask_overlap(masks: Arrays) -> list[Markup]:
-    runs = [str(name) for name in masks["runs"]]
-    shares = 100 * iou(masks["both"].sum(axis=(-2, -1)))
-    np.fill_diagonal(shares, np.nan)  # a run and itself
-    text = "Masks of several runs: intersection over union of the kept weights."
-    chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
-    return [tag("p", text), charts_row(chart)]
