@@ -75,7 +75,10 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     share = used_share(options.top, config.compat)
     overlap = compare_sets(stats, share, halves)
     with sealed.whole_folder(folder) as filled:
-        _write_tables(filled, stats, overlap, masks)
+        write_magnitudes(filled, stats)
+        write_overlaps(filled, stats.roles, overlap)
+        if masks is not None:
+            write_masks(filled, masks)
         measured = time.perf_counter()
         (filled / "figures").mkdir()
         drawn = pictures.charts(stats, overlap, masks, target=calibration.target, share=share)
@@ -103,9 +106,8 @@ def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap |
     if runs_named is None:
         return None
     runs = [Path(name).expanduser() for name in runs_named.split(",")]
-    if (workdir / "checkpoint").is_dir() and workdir.resolve() not in [
-        run.resolve() for run in runs
-    ]:
+    known = [run.resolve() for run in runs]
+    if (workdir / "checkpoint").is_dir() and workdir.resolve() not in known:
         runs.insert(0, workdir)
     return read_runs(runs, family_of(model.config).sites)
 
@@ -125,22 +127,10 @@ def compare_sets(
     }
 
 
-def _write_tables(
-    folder: Path,
-    stats: ActivationStats,
-    overlaps: Mapping[str, Overlap],
-    masks: MaskOverlap | None,
-) -> None:
-    write_magnitudes(folder, stats)
-    write_overlaps(folder, stats.roles, overlaps)
-    if masks is not None:
-        write_masks(folder, masks)
-
-
 def analysis_summary(
     stats: ActivationStats, overlaps: Mapping[str, Overlap], masks: MaskOverlap | None
 ) -> dict[str, Any]:
-    """Means over layers and pairs of sets, and of runs: what one reads first."""
+    """Means over layers and pairs of sets, and of runs."""
     kinds = [role.partition("/")[0] for role in stats.roles]
 
     def means(by_layer: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -183,9 +173,7 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
     tokens = summary["tokens"]
     print(f"\n  {model}: {len(tokens)} sets, {count(sum(tokens.values()))} tokens")
     print(
-        f"  the largest {top} of the blocks' outputs ({hidden['features']} features) of one kind of"
-    )
-    print(
+        f"  the largest {top} of the blocks' outputs ({hidden['features']} features) of one kind of\n"
         f"  set among the largest and smallest {top} of another, mean over languages and layers:\n"
     )
     halves = hidden["halves"]

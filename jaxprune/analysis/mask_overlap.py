@@ -59,7 +59,7 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def read_runs(folders: Sequence[Path], sites: Mapping[str, str]) -> MaskOverlap:
-    """Compares the masks that pruning runs left in `<folder>/checkpoint`.
+    """Compares the masks that pruning runs left in `<folder>/checkpoint`, named by what tells their paths apart.
 
     Args:
       folders: two or more workdirs.
@@ -69,28 +69,17 @@ def read_runs(folders: Sequence[Path], sites: Mapping[str, str]) -> MaskOverlap:
       InputError: fewer than two runs, one named twice, a folder without masks, or masks of
         different models.
     """
-    names = run_names(folders)
-    return compare({name: _read(f) for name, f in zip(names, folders, strict=True)}, sites)
-
-
-def run_names(folders: Sequence[Path]) -> tuple[str, ...]:
-    """Names of runs: as many of the last parts of their paths as tell them apart.
-
-    Raises:
-      InputError: fewer than two folders, or one twice.
-    """
-    resolved = [folder.expanduser().resolve() for folder in folders]
+    resolved = [folder.resolve() for folder in folders]
     if len(resolved) < 2:
         raise InputError("analysis.masks: one run; allowed: two or more, with the workdir's own")
     if len(set(resolved)) < len(resolved):
         raise InputError("analysis.masks: a run is there twice; allowed: each once")
-    return tuple(short_names(resolved))
-
-
-def _read(folder: Path) -> PackedMasks:
-    if not folder.expanduser().is_dir():
-        raise InputError(f"analysis.masks: no folder {str(folder)!r}")
-    return checkpoint.restore_packed_masks(folder.expanduser() / "checkpoint")
+    runs = {}
+    for name, folder in zip(short_names(resolved), folders, strict=True):
+        if not folder.is_dir():
+            raise InputError(f"analysis.masks: no folder {str(folder)!r}")
+        runs[name] = checkpoint.restore_packed_masks(folder / "checkpoint")
+    return compare(runs, sites)
 
 
 def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOverlap:

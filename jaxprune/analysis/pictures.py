@@ -15,15 +15,7 @@ from jaxprune.analysis.magnitudes import KINDS, over_median, rms
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, largest
 from jaxprune.analysis.tables import TOP
-from jaxprune.charts import (
-    Chart,
-    Line,
-    column_chart,
-    grid,
-    heatmap,
-    limits,
-    line_chart,
-)
+from jaxprune.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
 from jaxprune.tables import times, whole
@@ -74,7 +66,7 @@ def _bars(stats: ActivationStats) -> Named:
     for language in dict.fromkeys(role.partition("/")[2] for role in stats.roles):
         roles = {kind: f"{kind}/{language}" for kind in KINDS}
         hidden = {k: rms(stats, r)[HIDDEN] for k, r in roles.items() if r in stats.roles}
-        yield f"top_{language}", _top_bars(language, hidden, TOP)
+        yield f"top_{language}", _top_bars(language, hidden)
 
 
 def spread(layers: int, most: int) -> list[int]:
@@ -82,35 +74,31 @@ def spread(layers: int, most: int) -> list[int]:
     return sorted({round(x) for x in np.linspace(0, layers - 1, min(layers, most))})
 
 
-def _top_bars(
-    language: str, magnitudes: Mapping[str, Float[np.ndarray, "L D"]], count: int
-) -> Chart:
+def _top_bars(language: str, magnitudes: Mapping[str, Float[np.ndarray, "L D"]]) -> Chart:
     """The largest features of some layers, one column of bars for each kind, on one log axis.
 
-    Features that are among the `count` largest of all kinds are drawn dark, those of one kind alone pale.
+    Features that are among the `TOP` largest of all kinds are drawn dark, those of one kind alone pale.
     """
     layers = spread(len(next(iter(magnitudes.values()))), BAR_LAYERS)
     tops = {
-        layer: {kind: largest(values[layer], count) for kind, values in magnitudes.items()}
+        (layer, kind): largest(of[layer], TOP)
         for layer in layers
+        for kind, of in magnitudes.items()
     }
-    drawn = np.concatenate(
-        [magnitudes[kind][layer, top] for layer, of in tops.items() for kind, top in of.items()]
-    )
+    drawn = np.concatenate([magnitudes[kind][layer, top] for (layer, kind), top in tops.items()])
     ends = limits(np.maximum(drawn, drawn.max() / _LOG_ENDS).tolist(), log=True)
     panels = []
-    for layer, by_kinds in tops.items():
-        shared = set.intersection(*(set(top.tolist()) for top in by_kinds.values()))
-        for colour, kind in enumerate(magnitudes):
-            columns = [
-                (str(feature), float(magnitudes[kind][layer, feature]), feature not in shared)
-                for feature in by_kinds[kind].tolist()
-            ]
-            title = f"{kind}, layer {layer}"
-            panels.append(column_chart(columns, title=title, limits=ends, colour=colour))
+    for (layer, kind), top in tops.items():
+        shared = set.intersection(*(set(tops[layer, other].tolist()) for other in magnitudes))
+        columns = [
+            (str(feature), float(magnitudes[kind][layer, feature]), feature not in shared)
+            for feature in top.tolist()
+        ]
+        title, colour = f"{kind}, layer {layer}", list(magnitudes).index(kind)
+        panels.append(column_chart(columns, title=title, limits=ends, colour=colour))
     title = f"{language}: the largest features of the blocks' outputs, root mean square over tokens"
     if len(magnitudes) > 1:
-        title += f"\npale: among the {count} largest of one kind only"
+        title += f"\npale: among the {TOP} largest of one kind only"
     return grid(panels, title=title, columns=len(magnitudes))
 
 
@@ -231,51 +219,32 @@ def _between(shares: np.ndarray) -> np.ndarray:
 def _curves(roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float) -> Chart:
     """Mean overlaps between kinds and between halves of sets over the layers: a column a site, chance dotted."""
     kinds = [role.partition("/")[0] for role in roles]
-    percent = f"{100 * share:g}%"
-    rows = {
-        "smallest": {site: (o.bottom, o.halves_bottom) for site, o in overlaps.items()},
-        "largest": {site: (o.top, o.halves_top) for site, o in overlaps.items()},
-    }
     panels = []
-    for end, sites in rows.items():
-        lines = {
-            site: [
-                *_pair_lines(by_kind(shares, kinds)),
-                *_halves_lines(halves_by_kind(halves, kinds)),
-                Line("chance", [100 * overlaps[site].chance] * len(shares), 5, "dotted"),
-            ]
-            for site, (shares, halves) in sites.items()
-        }
+    for end, which in (("bottom", "smallest"), ("top", "largest")):
+        lines = {site: _lines(overlap, end, kinds) for site, overlap in overlaps.items()}
         _, high = limits([value for of in lines.values() for one in of for value in one.values])
-        panels += [
-            line_chart(
-                of, title=f"{site}, among {end}, %", x_title="layer", limits=(0, high), width=_CURVE
-            )
-            for site, of in lines.items()
-        ]
+        for site, of in lines.items():
+            title, ends = f"{site}, among {which}, %", (0, high)
+            panels.append(line_chart(of, title=title, x_title="layer", limits=ends, width=_CURVE))
     title = (
-        f"the largest {percent} of one set among the smallest and the largest {percent} of another, "
+        f"the largest {100 * share:g}% of one set among the smallest and the largest {100 * share:g}% of another, "
         "mean over languages"
     )
     return grid(panels, title=title, columns=len(overlaps))
 
 
-def _pair_lines(pairs: Mapping[str, Float[np.ndarray, " L"]]) -> list[Line]:
-    """The line of "<kind> in <kind>": the colour of the first, dashed between kinds."""
+def _lines(overlap: Overlap, end: str, kinds: Sequence[str]) -> list[Line]:
+    """Pairs of kinds have the colour of the first, dashed between two; halves have colours of their own."""
+    shares, halves = getattr(overlap, end), getattr(overlap, f"halves_{end}")
     lines = []
-    for pair, shares in pairs.items():
+    for pair, means in by_kind(shares, kinds).items():
         first, _, second = pair.partition(" in ")
         dash = "solid" if first == second else "dashed"
-        lines.append(Line(pair, (100 * shares).tolist(), KINDS.index(first), dash))
-    return lines
-
-
-def _halves_lines(halves: Mapping[str, Float[np.ndarray, " L"]]) -> list[Line]:
-    """The line of "two halves of <kind>", in a colour that no pair has."""
-    return [
-        Line(name, (100 * shares).tolist(), len(KINDS) + KINDS.index(name.rpartition(" ")[2]))
-        for name, shares in halves.items()
-    ]
+        lines.append(Line(pair, (100 * means).tolist(), KINDS.index(first), dash))
+    for name, means in halves_by_kind(halves, kinds).items():
+        colour = len(KINDS) + KINDS.index(name.rpartition(" ")[2])
+        lines.append(Line(name, (100 * means).tolist(), colour))
+    return [*lines, Line("chance", [100 * overlap.chance] * len(shares), 5, "dotted")]
 
 
 # Masks.

@@ -40,9 +40,8 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
             rows.append((kind, language, tokens, layer, *map(_short, hidden)))
     np.savez(folder / "magnitudes.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     names = [str(j) for j in range(len(rows[0]) - 4)]
-    write_text(
-        folder / "magnitudes.csv", csv_text(("kind", "language", "tokens", "layer", *names), rows)
-    )
+    header = ("kind", "language", "tokens", "layer", *names)
+    write_text(folder / "magnitudes.csv", csv_text(header, rows))
     of = ("kind", "language", "layer", "site", "rank", "feature")
     write_text(folder / "largest.csv", csv_text((*of, "norm", "rms", "norm_over_median"), tops))
 
@@ -53,28 +52,22 @@ def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Ove
     The npz has `sets` [S] and of every site `<site>/top` and `<site>/bottom` [L, S, S], `<site>/halves_top` and
     `<site>/halves_bottom` [L, S] where sets have halves; see `Overlap`. In the CSV the rows of halves come last.
     """
-    arrays = {"sets": np.array(sets)}
-    rows = []
-    for site, overlap in overlaps.items():
-        arrays |= {f"{site}/top": overlap.top, f"{site}/bottom": overlap.bottom}
-        for layer, a, b in np.ndindex(*overlap.top.shape):
-            shares = (_short(overlap.top[layer, a, b]), _short(overlap.bottom[layer, a, b]))
-            pair = (*sets[a].split("/"), *sets[b].split("/"))
-            rows.append((*pair, layer, site, overlap.features, *shares, "sets"))
-    for site, overlap in overlaps.items():
-        if overlap.halves_top is None or overlap.halves_bottom is None:
-            continue
-        arrays[f"{site}/halves_top"] = overlap.halves_top
-        arrays[f"{site}/halves_bottom"] = overlap.halves_bottom
-        for layer, a in np.ndindex(*overlap.halves_top.shape):
-            shares = (_short(overlap.halves_top[layer, a]), _short(overlap.halves_bottom[layer, a]))
-            pair = (*sets[a].split("/"), *sets[a].split("/"))
-            rows.append((*pair, layer, site, overlap.features, *shares, "halves"))
+    arrays, rows = {"sets": np.array(sets)}, []
+    for prefix, compared in (("", "sets"), ("halves_", "halves")):
+        for site, overlap in overlaps.items():
+            top, bottom = (getattr(overlap, f"{prefix}{end}") for end in ("top", "bottom"))
+            if top is None:  # sets without halves
+                continue
+            arrays |= {f"{site}/{prefix}top": top, f"{site}/{prefix}bottom": bottom}
+            for place in np.ndindex(*top.shape):
+                layer, a, b = place if compared == "sets" else (*place, place[-1])
+                shares = (_short(top[place]), _short(bottom[place]))
+                pair = (*sets[a].split("/"), *sets[b].split("/"))
+                rows.append((*pair, layer, site, overlap.features, *shares, compared))
     np.savez(folder / "overlap.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
-    write_text(
-        folder / "overlap.csv", csv_text((*of, "top_in_top", "top_in_bottom", "compared"), rows)
-    )
+    header = (*of, "top_in_top", "top_in_bottom", "compared")
+    write_text(folder / "overlap.csv", csv_text(header, rows))
 
 
 def write_masks(folder: Path, masks: MaskOverlap) -> None:
@@ -93,9 +86,8 @@ def write_masks(folder: Path, masks: MaskOverlap) -> None:
         for a, b in masks.pairs
         for i, j in np.ndindex(*size.shape)
     ]
-    write_text(
-        folder / "masks.csv", csv_text(("run_a", "run_b", "layer", "site", "iou", "chance"), rows)
-    )
+    header = ("run_a", "run_b", "layer", "site", "iou", "chance")
+    write_text(folder / "masks.csv", csv_text(header, rows))
 
 
 def _with_totals(counts: np.ndarray) -> np.ndarray:

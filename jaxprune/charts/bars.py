@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
-from jaxprune.charts.intervals import row_axis
-from jaxprune.charts.scales import ticks
-from jaxprune.tables import number, tenths
+from jaxprune.tables import tenths
 
 _COLUMN = 16  # pixels
 _HEIGHT = 130
@@ -19,25 +16,21 @@ _PALE = 0.4
 
 def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> Chart:
     """Named bars with their values; `most` is what fills the width."""
-    rows: list[dict[str, Any]] = [
+    finite = [(name, value) for name, value in bars if math.isfinite(value)]
+    rows = [
         {"name": name, "value": max(value, 0.0), "shown": tenths(value), "all": most}
-        for name, value in bars
-        if math.isfinite(value)
+        for name, value in finite
     ]
     x = theme.quantitative("value", (0, most), None)
-    y = row_axis([row["name"] for row in rows])
-    bar = {"type": "bar", "height": 16, "aria": False}
-    value = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold", "aria": False}
+    y = theme.row_axis([name for name, _ in finite])
+    bar = {"type": "bar", "height": 16}
     whole = bar | {"color": theme.COLOURS["wash"]}
-    at_the_right = {"x": {"value": "width"}, "y": y, "text": {"field": "shown"}}
     layers = [
-        theme.layer("whole", whole, {"x": x | {"field": "all"}, "y": y}),
-        theme.layer("bars", bar | {"color": theme.colour(0)}, {"x": x, "y": y}),
-        theme.layer("values", value, at_the_right),
+        theme.layer("whole", whole, {"x": x | {"field": "all"}, "y": y}, rows),
+        theme.layer("bars", bar | {"color": theme.colour(0)}, {"x": x, "y": y}, rows),
+        theme.row_values(y, rows),
     ]
-    height = theme.ROW * max(len(rows), 1)
-    view = {"width": theme.WIDTH, "height": height, "data": {"values": rows}, "layer": layers}
-    return Chart(title, view, theme.WIDTH)
+    return theme.row_chart(title, layers, theme.ROW, len(rows))
 
 
 def column_chart(
@@ -53,21 +46,21 @@ def column_chart(
       columns: (name, value, whether it is pale) of each, in order; names are unique.
       title: of the chart.
       limits: of the axis; bars begin at the first.
-      colour: a number from 0, as that of a series.
+      colour: number of the series' colour, from 0.
     """
-    low, high = limits
+    low, _ = limits
     rows = [
         {"name": name, "value": value, "low": low, "opacity": _PALE if pale else 1.0}
         for name, value, pale in columns
         if math.isfinite(value) and value > low
     ]
     names = theme.name_axis(labelAngle=-90, labelColor=theme.COLOURS["faint"])
-    x = theme.nominal("name", [name for name, *_ in columns], names, padding=0.1)
-    numbers = theme.number_axis(ticks(low, high, log=True), number, title=None)
-    y = theme.quantitative("value", limits, numbers, type="log")
-    opacity = {"field": "opacity", "type": "quantitative", "scale": None, "legend": None}
-    mark = {"type": "bar", "color": theme.colour(colour), "aria": False}
-    encoding = {"x": x, "y": y, "y2": {"field": "low"}, "opacity": opacity}
-    bars = theme.layer("columns", mark, encoding)
+    encoding = {
+        "x": theme.nominal("name", [name for name, *_ in columns], names, padding=0.1),
+        "y": theme.number_axis("value", limits, title=None, log=True),
+        "y2": {"field": "low"},
+        "opacity": {"field": "opacity", "type": "quantitative", "scale": None, "legend": None},
+    }
+    bars = theme.layer("columns", {"type": "bar", "color": theme.colour(colour)}, encoding, rows)
     size = {"width": _COLUMN * len(columns), "height": _HEIGHT}
-    return Chart(title, {**size, "data": {"values": rows}, "layer": [bars]})
+    return Chart(title, {**size, "layer": [bars]})

@@ -15,12 +15,12 @@ from jaxprune.tables import number
 
 _WIDE = 680  # pixels: wider maps give up the text in their cells, and then scroll
 _CELL = (14, 24)  # least height, and that of a cell with text
-_STEPS = (3, 5)  # colours that the legend of a map narrower and wider than so many pixels tells
+_STEPS = (3, 5)  # colours in the legend of a map narrower than _NARROW, and of a wider one
 _NARROW = 180
 
 
 class Scheme(NamedTuple):
-    """A colour scheme of Vega; between the shares `dark` of its range black is the more legible ink."""
+    """A colour scheme of Vega; on colours between the shares `dark` of its range black text is easier to read."""
 
     name: str
     dark: tuple[float, float]
@@ -62,25 +62,43 @@ def heatmap(
       row_names: whether the rows have an axis.
     """
     values = np.asarray(values, np.float64)
-    colours = _Colours(*_ends(values, limits, log, scheme), log, scheme)
+    low, high = _ends(values, limits, log, scheme)
     width, height, has_text = _cell_size(values, show, theme.text_width(rows), cell)
     size = {"width": width * len(columns), "height": height * len(rows)}
-    legend = _legend(colours, show, _STEPS[size["width"] >= _NARROW])
-    cells = _cells(values, rows, columns, colours, show)
-    y = theme.nominal("row", rows, theme.name_axis() if row_names else None)
-    encoding = {"x": _column_axis(columns, width, x_title), "y": y}
-    layers = [_rectangles(colours, legend, gaps=has_text), *([_texts()] if has_text else [])]
-    view = {**size, "data": {"values": cells}, "encoding": encoding, "layer": layers}
-    return Chart(title, view)
-
-
-class _Colours(NamedTuple):
-    """The scale of colours of a map: its ends, linear or logarithmic, and the scheme."""
-
-    low: float
-    high: float
-    log: bool
-    scheme: Scheme
+    legend = {
+        **{"orient": "bottom", "direction": "horizontal", "title": None},
+        **{"type": "symbol", "symbolType": "square", "symbolSize": 150, "symbolStrokeWidth": 0},
+        **theme.labelled(even_steps(low, high, _STEPS[size["width"] >= _NARROW], log=log), show),
+    }
+    if low == high:  # one colour, from the middle of the scheme
+        low, high = (low / 2, high * 2) if log else (low - 1, high + 1)
+    kind = {"type": "log" if log else "linear", "scheme": scheme.name, "clamp": True}
+    colour = theme.quantitative("value", (low, high), None, **kind) | {"legend": legend}
+    at = {
+        "x": _column_axis(columns, width, x_title),
+        "y": theme.nominal("row", rows, theme.name_axis() if row_names else None),
+    }
+    cells = [
+        {
+            "row": row,
+            "column": column,
+            "value": value,
+            "shown": show(value),
+            "said": f"{row}, {column}: {show(value)}",
+            "ink": _ink(value, (low, high), log, scheme),
+        }
+        for row, line in zip(rows, values.tolist(), strict=True)
+        for column, value in zip(columns, line, strict=True)
+        if drawable(value, log)
+    ]
+    gaps = {"stroke": theme.COLOURS["paper"], "strokeWidth": 1} if has_text else {}
+    coloured = {"color": colour, **theme.SAID}
+    layers = [theme.layer("cells", {"type": "rect", **gaps}, coloured, cells)]
+    if has_text:
+        ink = {"field": "ink", "type": "nominal", "scale": None}
+        text = {"text": {"field": "shown"}, "fill": ink}
+        layers.append(theme.layer("texts", {"type": "text"}, text, cells))
+    return Chart(title, {**size, "encoding": at, "layer": layers})
 
 
 def _ends(
@@ -110,69 +128,11 @@ def _cell_size(
     return width, max(_CELL[0], min(width, _CELL[1])), False
 
 
-def _cells(
-    values: np.ndarray,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    colours: _Colours,
-    show: Callable[[float], str],
-) -> list[dict[str, Any]]:
-    cells = []
-    for row, line in zip(rows, values.tolist(), strict=True):
-        for column, value in zip(columns, line, strict=True):
-            if drawable(value, colours.log):
-                shown = show(value)
-                cell = {"row": row, "column": column, "value": value, "shown": shown}
-                said = f"{row}, {column}: {shown}"
-                cells.append({**cell, "said": said, "ink": _ink(value, colours)})
-    return cells
-
-
-def _ink(value: float, colours: _Colours) -> str:
-    """The more legible ink on the colour of a value."""
-    low, high = colours.scheme.dark
-    share = _share(value, colours)
-    return "black" if low < share and (share < high or high == 1) else "white"
-
-
-def _share(value: float, colours: _Colours) -> float:
-    """The place of a value's colour between the ends, from 0 to 1."""
-    low, high, _, _ = colours
-    if colours.log:
-        low, high, value = np.log([low, high, value])
-    return float(np.clip((value - low) / (high - low), 0, 1)) if high > low else 0.5
-
-
-def _rectangles(colours: _Colours, legend: dict[str, Any], *, gaps: bool) -> dict[str, Any]:
-    """The layer of the cells, white lines between them where they have gaps."""
-    mark: dict[str, Any] = {"type": "rect"}
-    if gaps:
-        mark |= {"stroke": theme.COLOURS["paper"], "strokeWidth": 1}
-    colour = {"field": "value", "type": "quantitative", "scale": _scale(colours), "legend": legend}
-    return theme.layer("cells", mark, {"color": colour, "description": {"field": "said"}})
-
-
-def _texts() -> dict[str, Any]:
-    """The layer of the values in the cells."""
-    ink = {"field": "ink", "type": "nominal", "scale": None}
-    encoding = {"text": {"field": "shown"}, "fill": ink}
-    return theme.layer("texts", {"type": "text", "aria": False}, encoding)
-
-
-def _scale(colours: _Colours) -> dict[str, Any]:
-    low, high, log, scheme = colours
-    if low == high:  # one colour, from the middle of the scheme
-        low, high = (low / 2, high * 2) if log else (low - 1, high + 1)
-    kind = "log" if log else "linear"
-    scale = {"type": kind, "scheme": scheme.name, "domain": [low, high], "clamp": True}
-    return scale | {"nice": False, "zero": False}
-
-
-def _legend(colours: _Colours, show: Callable[[float], str], steps: int) -> dict[str, Any]:
-    values = even_steps(colours.low, colours.high, steps, log=colours.log)
-    swatches = {"type": "symbol", "symbolType": "square", "symbolSize": 150, "symbolStrokeWidth": 0}
-    place = {"orient": "bottom", "direction": "horizontal", "title": None}
-    return theme.labelled(values, show) | swatches | place
+def _ink(value: float, ends: tuple[float, float], log: bool, scheme: Scheme) -> str:
+    """The ink that is easier to read on the colour of a value."""
+    place, *places = np.log([value, *ends]) if log else (value, *ends)
+    low, high = scheme.dark
+    return "black" if low < np.interp(place, places, (0, 1)) <= high else "white"
 
 
 def _column_axis(columns: Sequence[str], width: int, title: str | None) -> dict[str, Any]:

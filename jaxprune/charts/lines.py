@@ -51,33 +51,32 @@ def line_chart(
     """
     ends = limits or scales.limits((v for one in lines for v in one.values), log=log)
     last = max((len(one.values) for one in lines), default=1) - 1
-    x, y = _x(last, x_title), _y(ends, log)
-    styles = _styles(lines, width)
+    at = {"x": _x(last, x_title), "y": theme.number_axis("value", ends, title=None, log=log)}
+    names = [one.name for one in lines]
+    colours = [theme.colour(one.colour) for one in lines]
+    legend = theme.legend(names, width, symbolType="stroke", symbolSize=300)
+    stroke = theme.coded("name", names, colours, legend if len(lines) > 1 else None)
+    dash = theme.coded("name", names, [_DASHES[one.dash] for one in lines], stroke["legend"])
     rows = [row for one in lines for row in _rows(one, log)]
-    line = {"type": "line", "strokeWidth": 2, "aria": False}
-    curves = theme.layer("curves", line, {"x": x, "y": y, **styles}, rows)
-    point = {"type": "point", "filled": True, "size": 20, "opacity": 1}
-    coloured = {"fill": styles["stroke"] | {"legend": None}, "description": {"field": "said"}}
     drawn = [row for row in rows if row["value"] is not None]
-    points = theme.layer("points", point, {"x": x, "y": y, **coloured}, drawn)
-    view = {"width": width, "height": _HEIGHT, "layer": [curves, points]}
-    return Chart(title, view, width)
+    line = {"type": "line", "strokeWidth": 2}
+    point = {"type": "point", "filled": True, "size": 20, "opacity": 1}
+    filled = {"fill": stroke | {"legend": None}}
+    layers = [
+        theme.layer("curves", line, at | {"stroke": stroke, "strokeDash": dash}, rows),
+        theme.layer("points", point, at | filled | theme.SAID, drawn),
+    ]
+    return Chart(title, {"width": width, "height": _HEIGHT, "layer": layers}, width)
 
 
 def _x(last: int, title: str) -> dict[str, Any]:
     """The horizontal axis from 0 to the last place, with a label at up to eight of them."""
     labels = range(0, last + 1, math.ceil((last + 1) / 8) or 1)
-    axis = theme.number_axis(labels, str, title=title, grid=False)
+    axis = {"title": title, "labelFlush": False, **theme.labelled(labels, str)}
     return theme.quantitative("place", (0, max(last, 1)), axis, padding=8)
 
 
-def _y(ends: tuple[float, float], log: bool) -> dict[str, Any]:
-    axis = theme.number_axis(scales.ticks(*ends, log=log), number, title=None)
-    return theme.quantitative("value", ends, axis, zero=False, type="log" if log else "linear")
-
-
 def _rows(one: Line, log: bool) -> list[dict[str, Any]]:
-    values = [float(value) for value in one.values]
     return [
         {
             "place": place,
@@ -85,19 +84,5 @@ def _rows(one: Line, log: bool) -> list[dict[str, Any]]:
             "value": value if scales.drawable(value, log) else None,
             "said": f"{one.name}, {place}: {number(value)}",
         }
-        for place, value in enumerate(values)
+        for place, value in enumerate(map(float, one.values))
     ]
-
-
-def _styles(lines: Sequence[Line], width: int) -> dict[str, Any]:
-    """Colour and dash by name, with one legend for both."""
-    names = [one.name for one in lines]
-    legend = theme.legend(names, width, symbolType="stroke", symbolSize=300)
-    by_name: dict[str, Any] = {"field": "name", "type": "nominal", "title": None}
-    by_name["legend"] = legend if len(lines) > 1 else None
-    colours = [theme.colour(one.colour) for one in lines]
-    dashes = [_DASHES[one.dash] for one in lines]
-    return {
-        "stroke": by_name | {"scale": {"domain": names, "range": colours}},
-        "strokeDash": by_name | {"scale": {"domain": names, "range": dashes}},
-    }

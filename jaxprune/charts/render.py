@@ -45,7 +45,7 @@ def page_svg(chart: Chart) -> str:
     drawn = ET.fromstring(vl_convert.vegalite_to_svg(_spec(chart)))
     svg = _tidy(drawn)
     title = ET.Element("title")
-    title.text = _clean(chart.title)
+    title.text = legal_text(chart.title)
     svg.insert(0, title)
     svg.set("role", "img")
     return ET.tostring(svg, encoding="unicode")
@@ -56,7 +56,7 @@ def write_png(chart: Chart, path: Path) -> None:
     check_system()
     import vl_convert
 
-    title = {"title": {"text": _clean(chart.title).split("\n"), "offset": 14}}
+    title = {"title": {"text": legal_text(chart.title).split("\n"), "offset": 14}}
     spec = _spec(chart) | title | {"background": "white", "padding": 12}
     path.write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS))
 
@@ -80,10 +80,15 @@ def _spec(chart: Chart) -> dict[str, Any]:
     return {**_clean(dict(chart.view)), **rest, **fit}
 
 
+def legal_text(text: str) -> str:
+    """The text with only characters that XML and HTML may have."""
+    return _IMPOSSIBLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def _clean(value: Any) -> Any:
-    """The same value with only characters that a page may have."""
+    """The same value with `legal_text` in place of every text."""
     if isinstance(value, str):
-        return _IMPOSSIBLE.sub("\N{REPLACEMENT CHARACTER}", value)
+        return legal_text(value)
     if isinstance(value, dict):
         return {key: _clean(item) for key, item in value.items()}
     return [_clean(item) for item in value] if isinstance(value, list | tuple | range) else value

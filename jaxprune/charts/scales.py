@@ -56,9 +56,6 @@ def even_steps(low: float, high: float, count: int, *, log: bool = False) -> lis
     """`count` values from low to high, evenly spaced; on a log scale by equal quotients. One if equal."""
     if high <= low:
         return [low]
-    shares = [place / (count - 1) for place in range(count)]
-    if log:
-        between = [low * (high / low) ** share for share in shares[1:-1]]
-    else:
-        between = [low + (high - low) * share for share in shares[1:-1]]
+    shares = [place / (count - 1) for place in range(1, count - 1)]
+    between = [low * (high / low) ** s if log else low + (high - low) * s for s in shares]
     return [low, *between, high]

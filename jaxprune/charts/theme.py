@@ -1,4 +1,4 @@
-"""How all charts look: colours, sizes, and the axes and legends that are made of them.
+"""How all charts look: colours, sizes, and the axes, legends and layers that they share.
 
 A page draws each of `COLOURS` as the CSS variable of its name, which style.css gives for both schemes; the
 values here are those of the light one, and of PNG files.
@@ -9,6 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from jaxprune.charts.chart import Chart
+from jaxprune.charts.scales import ticks
+from jaxprune.tables import number
 
 WIDTH = 328  # pixels: a phone of 360 without the page's margins
 FONT_SIZE = 12
@@ -30,32 +34,24 @@ COLOURS = {
     "worse": "#c2185b",
 }
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
+SAID = {"description": {"field": "said"}}  # what a mark tells on hovering
 _MOST_CHARACTERS = 26
-_TEXT = {"labelFontSize": FONT_SIZE, "titleFontSize": FONT_SIZE, "titleFontWeight": "normal"}
+_TINT = 0.05  # opacity of every other row, so that grid lines are seen through it
+_TEXT = {
+    "labelFontSize": FONT_SIZE,
+    "titleFontSize": FONT_SIZE,
+    "titleFontWeight": "normal",
+    "labelColor": COLOURS["faint"],
+    "titleColor": COLOURS["faint"],
+    "labelLimit": 0,  # to look for a limit is slow, and names are shortened
+}
+_AXIS = {"domain": False, "ticks": False, "grid": False, "labelPadding": 5}
 CONFIG = {
     "font": "Liberation Sans",
     "view": {"stroke": None},
     "text": {"fontSize": FONT_SIZE, "fill": COLOURS["ink"]},
-    "axis": _TEXT
-    | {
-        "domain": False,
-        "ticks": False,
-        "grid": False,
-        "gridColor": COLOURS["rule"],
-        "labelColor": COLOURS["faint"],
-        "titleColor": COLOURS["faint"],
-        "labelPadding": 5,
-        "labelLimit": 0,  # to look for a limit is slow, and names are shortened
-    },
-    "legend": _TEXT
-    | {
-        "labelColor": COLOURS["faint"],
-        "titleColor": COLOURS["faint"],
-        "labelLimit": 0,  # to look for a limit is slow, and names are shortened
-        "symbolOpacity": 1,
-        "rowPadding": 4,
-        "offset": 8,
-    },
+    "axis": _TEXT | _AXIS | {"gridColor": COLOURS["rule"]},
+    "legend": _TEXT | {"symbolOpacity": 1, "rowPadding": 4, "offset": 8},
     "title": {
         "fontSize": FONT_SIZE,
         "fontWeight": "bold",
@@ -88,13 +84,6 @@ def name_axis(**more: Any) -> dict[str, Any]:
     return {"title": None, "labelColor": COLOURS["ink"], "labelExpr": label} | more
 
 
-def number_axis(
-    values: Sequence[float], show: Callable[[float], str], **more: Any
-) -> dict[str, Any]:
-    """An axis with grid lines and labels at these values."""
-    return {"grid": True, "labelFlush": False, **labelled(values, show)} | more
-
-
 def labelled(values: Sequence[float], show: Callable[[float], str]) -> dict[str, Any]:
     """The values of an axis or a legend and how Python writes them."""
     texts = [show(value) for value in values]
@@ -113,8 +102,17 @@ def quantitative(
     field: str, ends: tuple[float, float], axis: dict[str, Any] | None, **scale: Any
 ) -> dict[str, Any]:
     """A position that is a number of the data, between two ends."""
-    scale = {"domain": list(ends), "nice": False, **scale}
+    scale = {"domain": list(ends), "nice": False, "zero": False, **scale}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
+
+
+def number_axis(
+    field: str, ends: tuple[float, float], *, title: str | None, log: bool = False
+) -> dict[str, Any]:
+    """A position between two ends, with grid lines and labels at round numbers."""
+    axis = {"grid": True, "labelFlush": False, "title": title}
+    axis |= labelled(ticks(*ends, log=log), number)
+    return quantitative(field, ends, axis, type="log" if log else "linear")
 
 
 def nominal(
@@ -125,9 +123,45 @@ def nominal(
     return {"field": field, "type": "nominal", "scale": scale, "axis": axis}
 
 
-def layer(
-    name: str, mark: dict[str, Any], encoding: dict[str, Any], rows: Sequence[Any] | None = None
+def coded(
+    field: str, names: Sequence[str], looks: Sequence[Any], legend: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """A layer of a chart; its data are those of the chart, or rows of its own."""
-    data = {} if rows is None else {"data": {"values": rows}}
-    return {"name": name, **data, "mark": mark, "encoding": encoding}
+    """A look, such as a colour, for each of some names."""
+    scale = {"domain": list(names), "range": list(looks)}
+    return {"field": field, "type": "nominal", "title": None, "scale": scale, "legend": legend}
+
+
+def layer(
+    name: str, mark: dict[str, Any], encoding: dict[str, Any], rows: Sequence[Any]
+) -> dict[str, Any]:
+    """A layer of a chart with its data; without `SAID` its marks have no text on hovering."""
+    mark = {**mark, "aria": "description" in encoding}
+    return {"name": name, "data": {"values": rows}, "mark": mark, "encoding": encoding}
+
+
+# Charts of named rows.
+
+
+def row_axis(names: Sequence[str]) -> dict[str, Any]:
+    """The vertical axis of named rows."""
+    return nominal("name", names, name_axis(), padding=0)
+
+
+def stripes(y: dict[str, Any]) -> dict[str, Any]:
+    """A layer behind the rows of an axis, every other one tinted."""
+    rows = [{"name": name} for name in y["scale"]["domain"][::2]]
+    mark = {"type": "rect", "color": COLOURS["ink"], "fillOpacity": _TINT}
+    return layer("stripes", mark, {"y": y}, rows)
+
+
+def row_values(y: dict[str, Any], rows: Sequence[Any], **more: Any) -> dict[str, Any]:
+    """A layer of what is `shown` of each row, right of the plot."""
+    mark = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold"}
+    encoding = {"x": {"value": "width"}, "y": y, "text": {"field": "shown"}, **more}
+    return layer("values", mark, encoding, rows)
+
+
+def row_chart(title: str, layers: list[dict[str, Any]], height: int, count: int) -> Chart:
+    """A chart of as many rows, each of that height."""
+    view = {"width": WIDTH, "height": height * max(count, 1), "layer": layers}
+    return Chart(title, view, WIDTH)

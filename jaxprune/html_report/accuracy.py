@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from jaxprune.charts import (
     VERDICTS,
-    Change,
     Chart,
     Estimate,
     Series,
@@ -36,7 +35,6 @@ from jaxprune.html_report.tables import table
 from jaxprune.tables import count, fraction, interval, number, p_value, percent, points
 
 _TESTED = ("better", "worse", "unclear")
-_UNIT = "accuracy, %"
 
 
 def _percents(value: float, bounds: Sequence[float]) -> Estimate:
@@ -51,10 +49,8 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
     figures = metrics["languages"]
     accuracy = {c: _percents(one["accuracy"], one["interval"]) for c, one in figures.items()}
     rankc = {code: one.get("rankc") or {} for code, one in figures.items()}
-    charts = [
-        _accuracy_chart([Series("accuracy", accuracy)], options),
-        *_rankc_charts({"RankC": {code: one.get("corrected") for code, one in rankc.items()}}),
-    ]
+    known = {c: Estimate(one["corrected"]) for c, one in rankc.items() if "corrected" in one}
+    charts = _charts([Series("accuracy", accuracy)], [Series("RankC", known)], options)
     header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
     header += ["RankC official", "probability, %"]
     gaps = metrics.get("gap_to_english") or {}
@@ -88,27 +84,22 @@ _ABOUT = (
 
 
 def _about_task(protocol: object, options: int | None) -> Markup | None:
-    """How the task was asked, and the accuracy of guessing."""
+    """The protocol of the task, and the accuracy of guessing."""
     parts: list[object] = ["Protocol ", tag("code", protocol), ". "] if protocol else []
     if options:
         parts.append(f"Chance, one of {options} options: {percent(1 / options)}%, the dashed line.")
     return tag("p", *parts, class_="note") if parts else None
 
 
-def _accuracy_chart(series: Sequence[Series], options: int | None) -> Chart:
+def _charts(
+    accuracy: Sequence[Series], rankc: Sequence[Series], options: int | None
+) -> list[Chart]:
+    """Accuracy, and RankC where a language has a value."""
     chance = 100 / options if options else None
-    return interval_chart(series, title="Accuracy", unit=_UNIT, chance=chance)
-
-
-def _rankc_charts(by_series: Mapping[str, Mapping[str, float | None]]) -> list[Chart]:
-    """One chart of RankC by series and language; none where no language has a value."""
-    values = {
-        name: {code: Estimate(rankc) for code, rankc in by_language.items() if rankc is not None}
-        for name, by_language in by_series.items()
-    }
-    series = [Series(name, estimates) for name, estimates in values.items() if estimates]
-    title = "Consistency with English"
-    return [interval_chart(series, title=title, unit="RankC")] if series else []
+    charts = [interval_chart(accuracy, title="Accuracy", unit="accuracy, %", chance=chance)]
+    if any(one.values for one in rankc):
+        charts.append(interval_chart(rankc, title="Consistency with English", unit="RankC"))
+    return charts
 
 
 def task_lines(scored: Mapping[str, MetricsFile]) -> Markup:
@@ -129,38 +120,30 @@ def task_lines(scored: Mapping[str, MetricsFile]) -> Markup:
 def comparison_section(task: str, comparison: TaskComparison, options: int | None) -> Section:
     """A task of a comparison, whose rows have so many options."""
     figures = comparison.languages
-    accuracy, rankc = [], {}
+    accuracy, rankc = [], []
     for name, side in ((BEFORE, "a"), (AFTER, "b")):
-        estimates = {
-            code: _percents(getattr(one.accuracy, side), getattr(one.accuracy_interval, side))
-            for code, one in figures.items()
-        }
-        accuracy.append(Series(name, estimates))
-        rankc[name] = {
-            code: getattr(one.rankc, side).corrected if one.rankc else None
-            for code, one in figures.items()
-        }
-    unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
-    charts = [
-        change_chart(_changes(comparison), title="Change in accuracy", unit=unit),
-        _accuracy_chart(accuracy, options),
-        *_rankc_charts(rankc),
+        shares, known = {}, {}
+        for code, one in figures.items():
+            share, bounds = getattr(one.accuracy, side), getattr(one.accuracy_interval, side)
+            shares[code] = _percents(share, bounds)
+            if one.rankc:
+                known[code] = Estimate(getattr(one.rankc, side).corrected)
+        accuracy.append(Series(name, shares))
+        rankc.append(Series(name, known))
+    changes = [
+        change_in_points(name, figure.difference, figure.interval, figure.significant)
+        for name, figure in comparison.figures.items()
     ]
+    unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
+    change = change_chart(changes, title="Change in accuracy", unit=unit)
     body = join(
         _about_task(comparison.protocol, options),
-        charts_row(*charts),
+        charts_row(change, *_charts(accuracy, rankc, options)),
         _comparison_table(task, comparison),
         _probability_table(task, comparison),
         *(tag("p", note, class_="note") for note in _partial(figures)),
     )
     return Section(f"task-{task}", task, body)
-
-
-def _changes(comparison: TaskComparison) -> list[Change]:
-    return [
-        change_in_points(name, figure.difference, figure.interval, figure.significant)
-        for name, figure in comparison.figures.items()
-    ]
 
 
 def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
@@ -169,7 +152,7 @@ def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
     header += [*two, *two, *two, *two, "rows"]
     groups = [("", 1), ("accuracy, %", 2), ("change", 3), ("p", 3), ("RankC", 2)]
     groups += [("behind en", 2), ("F1, %", 2), ("RankC official", 2), ("", 1)]
-    rows = [_comparison_row(name, figure) for name, figure in comparison.figures.items()]
+    rows = [_comparison_row(*one) for one in comparison.figures.items()]
     return table(header, rows, caption=f"{task}: what changed by language", groups=groups)
 
 
@@ -225,7 +208,7 @@ def _partial(figures: Mapping[str, LanguageComparison]) -> list[str]:
 
 
 def verdicts(comparison: Comparison, options: Mapping[str, int]) -> Markup:
-    """The languages of every task that got better, worse, or neither: the answer in a glance.
+    """The languages of every task that got better, worse, or neither.
 
     Args:
       comparison: of two runs.
@@ -263,10 +246,8 @@ def _verdict(task: str, comparison: TaskComparison, options: int | None) -> Mark
         by_kind[verdict(figure.difference, figure.significant)] += [change, " "]
     lines = []
     for kind, chips in by_kind.items():
-        lines += [
-            tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind),
-            tag("dd", *(chips or [tag("span", "none", class_="faint")])),
-        ]
+        lines.append(tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind))
+        lines.append(tag("dd", *(chips or [tag("span", "none", class_="faint")])))
     means = ", ".join(f"{name} {points(m.difference)}" for name, m in comparison.means.items())
     chance = f"; chance is {percent(1 / options)}%" if options else ""
     note = f"{means} points{chance}"

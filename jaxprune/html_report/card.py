@@ -12,6 +12,7 @@ from jaxprune.evaluation.comparison import (
     MeanComparison,
     PerplexityComparison,
     TaskComparison,
+    change_cells,
     comparison_method,
     perplexity_rows,
 )
@@ -21,16 +22,7 @@ from jaxprune.files import sealed
 from jaxprune.html_report.files import RunFiles
 from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs import Measured, model_card
-from jaxprune.tables import (
-    as_code,
-    count,
-    interval,
-    number,
-    percent,
-    pipes,
-    point_interval,
-    points,
-)
+from jaxprune.tables import as_code, count, interval, number, percent, pipes
 
 
 def refresh_card(
@@ -68,11 +60,9 @@ def _is_dense(run: RunFiles, before: RunFiles) -> bool:
 
 def _measured(run: RunFiles, against: Comparison | None) -> Measured:
     tasks = against.tasks if against else {}
-    lines = [
-        line
-        for task, scored in run.scored.items()
-        for line in _task(task, scored, tasks.get(task), run.options.get(task))
-    ]
+    lines: list[str] = []
+    for task, scored in run.scored.items():
+        lines += _task(task, scored, tasks.get(task), run.options.get(task))
     if lines:
         method = against.method if against else comparison_method()
         lines = ["## Accuracy by language", "", _about(method, compared=bool(tasks)), "", *lines]
@@ -116,24 +106,18 @@ def _task(
     else:
         sides = ["dense", "interval", "pruned", "interval"]
         header = ["language", "rows", *sides, "change", "interval", ""]
-        rows = [_compared_row(*one) for one in compared.languages.items()]
-        rows += [_mean_row(*one) for one in compared.means.items()]
+        rows = [_compared_row(*one) for one in compared.figures.items()]
     yield from (*pipes(header, rows), "")
 
 
-def _compared_row(language: str, figure: LanguageComparison) -> list[str]:
-    dense, pruned = zip(figure.accuracy, figure.accuracy_interval, strict=True)
-    sides = [
-        text for value, bounds in (dense, pruned) for text in (percent(value), interval(bounds))
-    ]
-    change = [points(figure.difference), point_interval(figure.interval)]
-    return [language, count(figure.rows), *sides, *change, "*" if figure.significant else ""]
-
-
-def _mean_row(name: str, figure: MeanComparison) -> list[str]:
-    dense, pruned = map(percent, figure.accuracy)
-    change = [points(figure.difference), point_interval(figure.interval)]
-    return [name, "", dense, "", pruned, "", *change, ""]
+def _compared_row(name: str, figure: LanguageComparison | MeanComparison) -> list[str]:
+    dense, pruned, change, bounds, _ = change_cells(figure)
+    star = "*" if figure.significant else ""
+    if isinstance(figure, MeanComparison):
+        return [name, "", dense, "", pruned, "", change, bounds, star]
+    of_dense, of_pruned = map(interval, figure.accuracy_interval)
+    rows = count(figure.rows)
+    return [name, rows, dense, of_dense, pruned, of_pruned, change, bounds, star]
 
 
 def _perplexity(

@@ -14,8 +14,8 @@ def figure(chart: Chart) -> Markup:
 
 
 def charts_row(*charts: Chart) -> Markup:
-    """Charts side by side, as far as the window has room."""
-    return tag("div", *map(figure, charts), class_="charts")
+    """Charts side by side, as far as the window has room; nothing without charts."""
+    return tag("div", *map(figure, charts), class_="charts") if charts else Markup()
 
 
 def verdict_mark(kind: str) -> Markup:

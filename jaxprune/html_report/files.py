@@ -1,11 +1,10 @@
-"""The contents of a workdir, as a report reads them. Every part may be missing; a part that is there must be whole."""
+"""The contents of a workdir. Any part may be missing; a part that is there must be whole."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
@@ -31,8 +30,7 @@ class Summary(TypedDict, total=False):
     top: Top
 
 
-@dataclasses.dataclass(frozen=True)
-class Analysis:
+class Analysis(NamedTuple):
     """The tables of `<workdir>/analysis`, as `jaxprune/analysis/tables.py` writes them; empty without.
 
     Attributes:
@@ -48,8 +46,7 @@ class Analysis:
     masks: Arrays
 
 
-@dataclasses.dataclass(frozen=True)
-class RunFiles:
+class RunFiles(NamedTuple):
     """A workdir.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +23,13 @@ class Section(NamedTuple):
     body: Markup
 
 
-def page(title: str, lead: Markup | None, sections: Sequence[Section]) -> Markup:
+def page(title: str, lead: Markup | None, sections: Iterable[Section | None]) -> Markup:
     """The document.
 
     Args:
       title: of the document and its first heading.
       lead: what stands under it, if anything.
-      sections: with a heading and a link at the top for each.
+      sections: with a heading and a link at the top for each; None is left out.
     """
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     head = tag(
@@ -42,11 +42,9 @@ def page(title: str, lead: Markup | None, sections: Sequence[Section]) -> Markup
         tag("title", title),
         tag("style", Markup(style)),
     )
-    links = [tag("a", section.title, href=f"#{section.name}") for section in sections]
-    parts = [
-        tag("section", tag("h2", section.title), section.body, id=section.name)
-        for section in sections
-    ]
+    shown = [section for section in sections if section is not None]
+    links = [tag("a", title, href=f"#{name}") for name, title, _ in shown]
+    parts = [tag("section", tag("h2", title), body, id=name) for name, title, body in shown]
     body = tag(
         "body",
         tag("header", tag("h1", title), lead, tag("nav", *links, aria_label="sections")),

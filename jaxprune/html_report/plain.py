@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flax.traverse_util import flatten_dict
+
 from jaxprune.evaluation.comparison import (
     Comparison,
     TranslationComparison,
     perplexity_rows,
     translation_rows,
 )
-from jaxprune.html_report.markup import Markup, join, tag
+from jaxprune.html_report.markup import Markup, escape, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
 from jaxprune.tables import number
@@ -33,12 +35,9 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
     """
     languages = {name: metrics.get("languages", {}) for name, metrics in sides.items()}
     has_languages = any(languages.values())
+    told = (*ABOUT, "languages") if has_languages else ABOUT
     others = {
-        name: {
-            key: value
-            for key, value in metrics.items()
-            if key not in ABOUT and not (has_languages and key == "languages")
-        }
+        name: {key: value for key, value in metrics.items() if key not in told}
         for name, metrics in sides.items()
     }
     parts = [
@@ -66,17 +65,17 @@ def _language_table(task: str, sides: Mapping[str, Mapping[str, Mapping[str, Any
     return table(["language", *titles], rows, caption=f"{task} by language", groups=groups)
 
 
-def text_sections(comparison: Comparison) -> dict[str, Section]:
-    """Perplexity and translation of two runs, by the name of their folder."""
-    sections = {}
+def text_sections(comparison: Comparison) -> list[Section]:
+    """Perplexity and translation of two runs, each with the name of its folder."""
+    sections = []
     if comparison.perplexity:
         rows = perplexity_rows(comparison.perplexity)
         header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval"]
         body = table(header, rows, caption="perplexity by language")
-        sections["perplexity"] = Section("perplexity", "Perplexity", body)
+        sections.append(Section("perplexity", "Perplexity", body))
     if comparison.translation:
         body = _translation(comparison.translation)
-        sections["translation"] = Section("translation", "Translation", body)
+        sections.append(Section("translation", "Translation", body))
     return sections
 
 
@@ -110,21 +109,15 @@ def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Mark
 
 def _setting(key: str, values: Sequence[object]) -> list[object]:
     differ = len(set(map(str, values))) > 1
-    breakable = [part for name in key.split(".") for part in (".", tag("wbr"), name)][2:]
-    name = join(*breakable)
+    name = Markup(f".{tag('wbr')}".join(map(escape, key.split("."))))
     return [name, *(tag("strong", v) if differ and v is not None else v for v in values)]
 
 
-def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, object]:
+def flatten(values: Mapping[str, Any]) -> dict[str, object]:
     """Nested JSON → dotted key → number or text. Lists are written out, intervals in brackets."""
-    flat: dict[str, object] = {}
-    for key, value in values.items():
-        name = f"{above}{key}"
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{name}.")
-        elif isinstance(value, list):
-            shown = ", ".join(number(v) if isinstance(v, float) else str(v) for v in value)
-            flat[name] = f"[{shown}]"
-        else:
-            flat[name] = value
-    return flat
+    flat = flatten_dict(dict(values), sep=".")
+    return {key: _listed(v) if isinstance(v, list) else v for key, v in flat.items()}
+
+
+def _listed(values: Sequence[object]) -> str:
+    return f"[{', '.join(number(v) if isinstance(v, float) else str(v) for v in values)}]"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from jaxprune.analysis import by_kind, halves_by_kind, iou
+from jaxprune.analysis import by_kind, halves_by_kind, iou, over_median
 from jaxprune.charts import Chart, Line, bar_chart, heatmap, line_chart
 from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.html_report.figure import charts_row
-from jaxprune.html_report.files import Analysis
+from jaxprune.html_report.files import Analysis, Arrays
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.ledger import Sparsity
@@ -28,28 +27,24 @@ _ALL = (0.0, 100.0)  # limits of percent
 def sparsity_section(sparsity: Sparsity) -> Section:
     """Share of weights dropped, by layer and by kernel; `sparsity` is that of report.json."""
     layers = [100 * share for share in sparsity["layers"]]
-    kernels = [
-        (name.removesuffix("/kernel"), 100 * share) for name, share in sparsity["kernels"].items()
-    ]
-    text = (
-        f"{percent(sparsity['overall'])}% of the weights in the blocks' linear kernels were dropped"
-    )
-    texts, charts = [text], []
-    for part, shares in (("layer", layers), ("kernel", [share for _, share in kernels])):
+    kernels = {
+        name.removesuffix("/kernel"): 100 * share for name, share in sparsity["kernels"].items()
+    }
+    line, title = Line("dropped", layers), "Dropped by layer, %"
+    by_layer = line_chart([line], title=title, x_title="layer", limits=_ALL)
+    by_kernel = bar_chart(kernels.items(), title="Dropped by kernel, %", most=100)
+    parts = {"layer": (layers, by_layer), "kernel": (kernels.values(), by_kernel)}
+    overall = percent(sparsity["overall"])
+    texts, charts = [f"{overall}% of the weights in the blocks' linear kernels were dropped"], []
+    for part, (shares, chart) in parts.items():
         least, most = f"{tenths(min(shares))}%", f"{tenths(max(shares))}%"
         if least == most:
             texts.append(f"the same in every {part}")
-            continue
-        texts.append(f"by {part} {least} to {most}")
-        title = f"Dropped by {part}, %"
-        if part == "layer":
-            charts.append(
-                line_chart([Line("dropped", layers)], title=title, x_title="layer", limits=_ALL)
-            )
         else:
-            charts.append(bar_chart(kernels, title=title, most=100))
-    row = charts_row(*charts) if charts else None
-    return Section("sparsity", "Sparsity", join(tag("p", ", ".join(texts), "."), row))
+            texts.append(f"by {part} {least} to {most}")
+            charts.append(chart)
+    body = join(tag("p", ", ".join(texts), "."), charts_row(*charts))
+    return Section("sparsity", "Sparsity", body)
 
 
 def mask_section(masks: MaskComparison) -> Section:
@@ -76,26 +71,22 @@ def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Sect
             "Root mean square over tokens of the input features of each linear layer, in the "
             "calibration set: the largest feature and the median one."
         )
-        parts += [tag("p", text), charts_row(*_magnitude_charts(stats))]
+        charts = [
+            line_chart(lines, title=f"{site}, RMS", x_title="layer", log=True)
+            for site, lines in magnitude_lines(stats).items()
+        ]
+        parts += [tag("p", text), charts_row(*charts)]
     if maps := _set_magnitudes(analysis):
         text = (
             "The largest feature over the median one, by demonstrations and layer, in the dense model. "
             "Where this is large, few features carry much."
         )
-        drawn = [charts_row(one) for one in maps]
-        parts += [tag("p", text), *_first_and_others(drawn, "other sites")]
+        parts += [tag("p", text), *_first_and_others(map(charts_row, maps))]
     return Section("magnitudes", "Magnitudes of features", join(*parts)) if parts else None
 
 
-def _magnitude_charts(stats: ActivationStats) -> list[Chart]:
-    return [
-        line_chart(lines, title=f"{site}, RMS", x_title="layer", log=True)
-        for site, lines in magnitude_lines(stats).items()
-    ]
-
-
 def _set_magnitudes(analysis: Analysis) -> list[Chart]:
-    """A map of sets and layers for each site, what leaves the blocks ("hidden") first."""
+    """A map of sets and layers for each site, the blocks' outputs ("hidden") first."""
     by_site: dict[str, dict[str, np.ndarray]] = {}
     for name, norms in analysis.magnitudes.items():
         role, _, site = name.rpartition("/")
@@ -103,8 +94,7 @@ def _set_magnitudes(analysis: Analysis) -> list[Chart]:
     maps = []
     for site in _hidden_first(by_site):
         of = by_site[site]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.stack([norms.max(-1) / np.median(norms, -1) for norms in of.values()])
+        ratio = over_median(np.stack([*of.values()])).max(axis=-1)
         layers = [str(layer) for layer in range(ratio.shape[1])]
         title = f"{site}, largest over median"
         maps.append(
@@ -117,10 +107,10 @@ def _hidden_first(sites: Iterable[str]) -> list[str]:
     return sorted(sites, key=lambda site: site != "hidden")
 
 
-def _first_and_others(drawn: Sequence[Markup], title: str) -> list[Markup]:
-    """The first of what was drawn, and the rest folded away."""
+def _first_and_others(drawn: Iterable[Markup]) -> list[Markup]:
+    """The first site that was drawn, and the others folded away."""
     first, *others = drawn
-    return [first, tag("details", tag("summary", title), *others)] if others else [first]
+    return [first, tag("details", tag("summary", "other sites"), *others)] if others else [first]
 
 
 def overlap_section(analysis: Analysis) -> Section | None:
@@ -129,7 +119,12 @@ def overlap_section(analysis: Analysis) -> Section | None:
     if "sets" in analysis.overlap:
         parts += _feature_overlap(analysis)
     if {"runs", "both"} <= analysis.masks.keys():
-        parts += _mask_overlap(analysis.masks)
+        runs = [str(name) for name in analysis.masks["runs"]]
+        shares = 100 * iou(analysis.masks["both"].sum(axis=(-2, -1)))
+        np.fill_diagonal(shares, np.nan)  # a run and itself
+        text = "Masks of several runs: intersection over union of the kept weights."
+        chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
+        parts += [tag("p", text), charts_row(chart)]
     return Section("overlap", "Overlap", join(*parts)) if parts else None
 
 
@@ -144,14 +139,14 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
         f"{share} largest (or smallest) of those of a column; unrelated sets would give {share}. "
         "\u201chidden\u201d is what leaves a block."
     )
-    parts: list[Markup] = [tag("p", text)]
-    parts.append(_maps([_kinds(analysis.overlap, sets, sites[0], end) for end in _ENDS]))
+    means = (_kinds(analysis.overlap, sets, sites[0], end) for end in _ENDS)
+    parts = [tag("p", text), _side_by_side(*means)]
     if len(sets) > _MOST_SETS:
         note = f"{len(sets)} sets are too many for a map of their pairs: see analysis/overlap.npz."
         return [*parts, tag("p", note, class_="note")]
     shown = sites if len(sites) * len(sets) ** 2 <= _MOST_PAIRS else sites[:1]
-    drawn = [_maps([_pairs(analysis.overlap, sets, site, end) for end in _ENDS]) for site in shown]
-    parts += _first_and_others(drawn, "other sites")
+    maps = ((_pairs(analysis.overlap, sets, site, end) for end in _ENDS) for site in shown)
+    parts += _first_and_others(_side_by_side(*of_site) for of_site in maps)
     if len(shown) < len(sites):
         note = f"{', '.join(sites[1:])}: see analysis/overlap.npz."
         parts.append(tag("p", note, class_="note"))
@@ -161,52 +156,37 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
 _ENDS = {"top": "largest in largest", "bottom": "largest in smallest"}
 
 
-class _Map(NamedTuple):
-    """The arguments of a `heatmap` that is not drawn yet."""
-
-    title: str
-    values: np.ndarray
-    rows: Sequence[str]
-    columns: Sequence[str]
-    x_title: str | None
+def _side_by_side(*drawn: Chart | Markup) -> Markup:
+    """Charts in a row, and below them the sentences."""
+    charts = [one for one in drawn if isinstance(one, Chart)]
+    return join(charts_row(*charts), *(one for one in drawn if isinstance(one, Markup)))
 
 
-def _maps(maps: Sequence[_Map]) -> Markup:
-    """Maps of percents side by side; a sentence in place of one whose cells all say the same."""
-    charts, sentences = [], []
-    for title, values, rows, columns, x_title in maps:
-        shown = {whole(value) for value in values[np.isfinite(values)].tolist()}
-        if len(shown) > 1:
-            charts.append(
-                heatmap(
-                    values, rows, columns, title=title, x_title=x_title, limits=_ALL, show=whole
-                )
-            )
-        else:
-            sentences.append(tag("p", f"{title}: {' '.join(shown) or 'nothing'} everywhere."))
-    return join(charts_row(*charts) if charts else None, *sentences)
-
-
-def _pairs(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, end: str) -> _Map:
+def _pairs(overlap: Arrays, sets: Sequence[str], site: str, end: str) -> Chart | Markup:
     """Every set with every other, means over layers."""
     shares = 100 * overlap[f"{site}/{end}"].mean(axis=0)
     np.fill_diagonal(shares, np.nan)  # a set and itself
-    return _Map(f"{site}, {_ENDS[end]}, % over layers", shares, sets, sets, None)
+    return _map(f"{site}, {_ENDS[end]}, % over layers", shares, sets, sets)
 
 
-def _kinds(overlap: Mapping[str, np.ndarray], sets: Sequence[str], site: str, end: str) -> _Map:
+def _kinds(overlap: Arrays, sets: Sequence[str], site: str, end: str) -> Chart | Markup:
     """Means over the pairs of each pair of kinds, and over the sets of each kind between their halves, by layer."""
     shares, kinds = overlap[f"{site}/{end}"], [name.partition("/")[0] for name in sets]
     means = by_kind(shares, kinds) | halves_by_kind(overlap.get(f"{site}/halves_{end}"), kinds)
     layers = [str(layer) for layer in range(len(shares))]
     values = 100 * np.array(list(means.values())).reshape(-1, len(layers))
-    return _Map(f"{site}, {_ENDS[end]}, % by layer", values, list(means), layers, "layer")
+    return _map(f"{site}, {_ENDS[end]}, % by layer", values, list(means), layers, "layer")
 
 
-def _mask_overlap(masks: Mapping[str, np.ndarray]) -> list[Markup]:
-    runs = [str(name) for name in masks["runs"]]
-    shares = 100 * iou(masks["both"].sum(axis=(-2, -1)))
-    np.fill_diagonal(shares, np.nan)  # a run and itself
-    text = "Masks of several runs: intersection over union of the kept weights."
-    chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
-    return [tag("p", text), charts_row(chart)]
+def _map(
+    title: str,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    x: str | None = None,
+) -> Chart | Markup:
+    """A map of percents; a sentence where all cells show the same."""
+    shown = {whole(value) for value in values[np.isfinite(values)].tolist()}
+    if len(shown) > 1:
+        return heatmap(values, rows, columns, title=title, x_title=x, limits=_ALL, show=whole)
+    return tag("p", f"{title}: {' '.join(shown) or 'nothing'} everywhere.")

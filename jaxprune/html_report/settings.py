@@ -63,8 +63,8 @@ def _config(sides: Sides, defaults: Mapping[str, object]) -> list[Markup | None]
 
 
 def _measured(runs: Mapping[str, RunFiles], task: str) -> Sides:
-    metrics: Sides = {name: run.metrics.get(task, {}) for name, run in runs.items()}
-    return {
-        name: {key: values[key] for key in ABOUT if key in values}
-        for name, values in metrics.items()
-    }
+    sides = {}
+    for name, run in runs.items():
+        metrics: Mapping[str, Any] = run.metrics.get(task, {})
+        sides[name] = {key: metrics[key] for key in ABOUT if key in metrics}
+    return sides

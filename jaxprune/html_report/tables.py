@@ -34,17 +34,16 @@ def table(
         i for i in range(len(header)) if not i or any(row[i] not in (None, NONE) for row in rows)
     ]
     texts = [[_cell(row[i]) for i in shown] for row in rows]
-    classes = [
-        "number" if not wrap and _is_number([row[place] for row in texts]) else None
-        for place in range(len(shown))
-    ]
+    columns = zip(*texts, strict=True) if texts else [()] * len(shown)
+    classes = ["number" if not wrap and _is_number(column) else None for column in columns]
     titles = [
         tag("th", header[i], scope="col", class_=class_)
         for i, class_ in zip(shown, classes, strict=True)
     ]
-    body = [
-        tag("tr", tag("th", row[0], scope="row"), *map(_td, row[1:], classes[1:])) for row in texts
-    ]
+    body = []
+    for name, *values in texts:
+        cells = [tag("td", text, class_=c) for text, c in zip(values, classes[1:], strict=True)]
+        body.append(tag("tr", tag("th", name, scope="row"), *cells))
     head = tag("thead", _group_row(groups, shown), tag("tr", *titles))
     whole = tag(
         "table", tag("caption", caption), head, tag("tbody", *body), class_="wrap" if wrap else None
@@ -61,10 +60,6 @@ def _group_row(groups: Sequence[tuple[str, int]], shown: Sequence[int]) -> Marku
             scope = "colgroup" if title else None
             cells.append(tag("th", title, colspan=span, scope=scope, class_="group"))
     return tag("tr", *cells) if cells else None
-
-
-def _td(text: str, class_: str | None) -> Markup:
-    return tag("td", text, class_=class_)
 
 
 def _is_number(column: Sequence[str]) -> bool:

@@ -63,18 +63,15 @@ def write_report(
 
 def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
     """The page of one run."""
-    sections = [
+    sections: list[Section | None] = [
         accuracy.task_section(task, run.scored[task], run.options.get(task))
         if task in run.scored
         else plain.plain_section(task, {"value": metrics})
         for task, metrics in run.metrics.items()
     ]
     if run.scored:
-        means = Section("accuracy", "Accuracy", accuracy.task_lines(run.scored))
-        sections.insert(0, means)
-    sections += _model_sections(run)
-    last = settings.settings_section({"value": run}, defaults)
-    sections += [last] if last else []
+        sections.insert(0, Section("accuracy", "Accuracy", accuracy.task_lines(run.scored)))
+    sections += [*_model_sections(run), settings.settings_section({"value": run}, defaults)]
     [name] = short_names([run.folder])
     return page(name, _facts(run), sections)
 
@@ -83,8 +80,8 @@ def comparison_page(
     run: RunFiles, before: RunFiles, comparison: Comparison, defaults: Mapping[str, object]
 ) -> Markup:
     """The page of a run compared with the run before."""
-    tasks, sections = comparison.tasks, []
-    options = before.options | run.options
+    tasks, options = comparison.tasks, before.options | run.options
+    sections: list[Section | None] = []
     if tasks or comparison.perplexity:
         changes = accuracy.verdicts(comparison, options)
         sections.append(Section("changes", "What changed", changes))
@@ -93,16 +90,16 @@ def comparison_page(
         for task, compared in tasks.items()
     ]
     texts = plain.text_sections(comparison)
-    sections += texts.values()
+    sections += texts
+    told = {*tasks, *(section.name for section in texts)}
     for task in dict.fromkeys([*run.metrics, *before.metrics]):
-        if task not in tasks and task not in texts:
+        if task not in told:
             sides = {BEFORE: before.metrics.get(task, {}), AFTER: run.metrics.get(task, {})}
             sections.append(plain.plain_section(task, sides))
     sections += _model_sections(run)
     if comparison.masks:
         sections.append(pruning.mask_section(comparison.masks))
-    last = settings.settings_section({BEFORE: before, AFTER: run}, defaults)
-    sections += [last] if last else []
+    sections.append(settings.settings_section({BEFORE: before, AFTER: run}, defaults))
     names = short_names([before.folder, run.folder])
     lead = join(
         tag("p", f"{BEFORE}: ", tag("code", before.folder), tag("br"),
@@ -147,21 +144,19 @@ def _left_out(comparison: Comparison) -> list[str]:
     ]
 
 
-def _model_sections(run: RunFiles) -> list[Section]:
-    sections = [
+def _model_sections(run: RunFiles) -> list[Section | None]:
+    return [
         pruning.sparsity_section(run.report["sparsity"]) if "sparsity" in run.report else None,
         pruning.magnitude_section(run.stats, run.analysis),
         pruning.overlap_section(run.analysis),
     ]
-    return [section for section in sections if section is not None]
 
 
 def _facts(run: RunFiles) -> Markup | None:
-    """The model, and how it was pruned: the first things that one asks."""
+    """The model, and how it was pruned."""
     config, report = run.config, run.report
-    facts: dict[str, object] = {}
     models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]
-    facts["model"] = next(filter(None, models), None)
+    facts: dict[str, object] = {"model": next(filter(None, models), None)}
     if report:
         how, text = config.get("pruning", {}), config.get("calibration", {})
         facts["pruned by"] = ", ".join(filter(None, (how.get("criterion"), how.get("pattern"))))
@@ -180,8 +175,9 @@ def _dropped(report: Report, settings: PruningSettings) -> str | None:
 
 
 def _calibration(report: Report, settings: CalibrationSettings) -> str | None:
-    counts = report.get("tokens") or {}
+    counts = report.get("tokens")
+    if not counts:
+        return None
     tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
     known = {"source", "target"} <= settings.keys()
-    pair = f"{settings['source']} → {settings['target']}" if known else ""
-    return "; ".join(part for part in (pair, tokens) if part) if counts else None
+    return f"{settings['source']} → {settings['target']}; {tokens}" if known else tokens

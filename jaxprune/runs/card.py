@@ -77,20 +77,17 @@ def model_card(
             raise InputError(f"report.json: {name}: missing")
     origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
     facts = (f"- {name}: {value}" for name, value in _facts(fields, report))
-    shares = [
-        [as_code(name.removesuffix("/kernel")), percent(share)]
-        for name, share in sparsity["kernels"].items()
-    ]
+    zeros = percent(sparsity["overall"])
+    kernels = sparsity["kernels"].items()
+    shares = [[as_code(name.removesuffix("/kernel")), percent(share)] for name, share in kernels]
+    table = pipes(["kernel", "zeros, %"], [*shares, ["all", zeros]])
     body = [
-        *_lead(fields, origin, percent(sparsity["overall"]), "changed" in report["digests"]),
+        *_lead(fields, origin, zeros, "changed" in report["digests"]),
         *_section("How it was pruned", [*facts, "", _ABOUT]),
-        *_section(
-            "Sparsity",
-            pipes(["kernel", "zeros, %"], [*shares, ["all", percent(sparsity["overall"])]]),
-        ),
+        *_section("Sparsity", table),
         *(results.lines or _section("Accuracy by language", ["Not measured yet."])),
         *_section("How to load it", _loading(origin.get("has_tokenizer", False))),
-        *_section("Licence", _terms(origin)),
+        *_section("Licence", [_terms(origin)]),
     ]
     metadata = _metadata(fields, origin, results.accuracy)
     return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
@@ -156,7 +153,7 @@ def _title(fields: Mapping[str, Any], origin: Origin) -> str:
     return f"{PurePath(origin['name']).name}, pruned ({fields['pruning.criterion']}, {how})"
 
 
-def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: bool) -> Iterator[str]:
+def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: bool) -> list[str]:
     named, base = as_code(origin["name"]), origin.get("base_model", [])
     if origin["name"] in base:
         named = f"[{origin['name']}](https://huggingface.co/{origin['name']})"
@@ -168,17 +165,18 @@ def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: boo
     pattern, where, kernels = fields["pruning.pattern"], "", ""
     if pattern != _UNSTRUCTURED:
         where, kernels = f", in the pattern {pattern}", " without kernels that use the pattern"
-    yield from (f"# {_plain(_title(fields, origin))}", "")
-    others = "Nothing was trained: every other weight has the bits that it had. "
+    others = "Nothing was trained: every other weight has the bits that it had."
     if is_changed:
-        others = f"The method {as_code(fields['pruning.criterion'])} gave new values to other weights there. "
-    yield (
-        f"{named} with {zeros}% of the weights in the linear layers of its blocks set to zero. {others}"
-        "Embeddings, norms, biases and the head are those of the dense model."
-    )
-    yield ""
-    yield f"Zeros stay where the weights were{where}: this model is as large as the dense one, and as fast{kernels}."
-    yield ""
+        others = f"The method {as_code(fields['pruning.criterion'])} gave new values to other weights there."
+    return [
+        f"# {_plain(_title(fields, origin))}",
+        "",
+        f"{named} with {zeros}% of the weights in the linear layers of its blocks set to zero. {others} "
+        "Embeddings, norms, biases and the head are those of the dense model.",
+        "",
+        f"Zeros stay where the weights were{where}: this model is as large as the dense one, and as fast{kernels}.",
+        "",
+    ]
 
 
 def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -233,24 +231,23 @@ def _language(tag: str) -> str:
 
 
 def _loading(has_tokenizer: bool) -> Iterator[str]:
-    yield "```python"
-    yield f"from transformers import AutoModelForCausalLM{', AutoTokenizer' if has_tokenizer else ''}"
-    yield ""
-    yield 'name = "."  # this folder, or the id that it has on the hub'
-    yield "model = AutoModelForCausalLM.from_pretrained(name)"
+    yield from (
+        "```python",
+        f"from transformers import AutoModelForCausalLM{', AutoTokenizer' if has_tokenizer else ''}",
+        "",
+        'name = "."  # this folder, or the id that it has on the hub',
+        "model = AutoModelForCausalLM.from_pretrained(name)",
+    )
     if has_tokenizer:
         yield "tokenizer = AutoTokenizer.from_pretrained(name)"
-    yield "```"
-    if has_tokenizer:
-        yield from ("", "The tokenizer is that of the dense model.")
-
-
-def _terms(origin: Origin) -> Iterator[str]:
-    if "license" in origin:
-        name = origin.get("license_name")
-        yield (
-            f"That of the dense model, as its card says: {as_code(origin['license'])}"
-            f"{f' ({as_code(name)})' if name else ''}. jaxprune adds no terms."
-        )
+        yield from ("```", "", "The tokenizer is that of the dense model.")
     else:
-        yield "That of the dense model. It came without a card that names it: look there before you use or share this."
+        yield "```"
+
+
+def _terms(origin: Origin) -> str:
+    if "license" not in origin:
+        return "That of the dense model. It came without a card that names it: look there before you use or share this."
+    name = origin.get("license_name")
+    licence = as_code(origin["license"]) + (f" ({as_code(name)})" if name else "")
+    return f"That of the dense model, as its card says: {licence}. jaxprune adds no terms."

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxprune.analysis.mask_overlap import chance, compare, iou, read_runs, run_names
+from jaxprune.analysis.mask_overlap import chance, compare, iou, read_runs
 from jaxprune.errors import InputError
 from jaxprune.models import SITES
 from jaxprune.pruning import masks
@@ -74,8 +74,10 @@ def test_runs_are_read_from_their_checkpoints(tmp_path):
 
 
 def test_names_are_as_long_as_they_have_to_be(tmp_path):
-    assert run_names([tmp_path / "a/fr", tmp_path / "a/sw"]) == ("fr", "sw")
-    assert run_names([tmp_path / "a/fr", tmp_path / "b/fr"]) == ("a/fr", "b/fr")
+    for name in ("a/fr", "a/sw", "b/fr"):
+        checkpoint.save(tmp_path / name / "checkpoint", masks=TREES["fr"], metadata={})
+    for names, shown in ((("a/fr", "a/sw"), ("fr", "sw")), (("a/fr", "b/fr"), ("a/fr", "b/fr"))):
+        assert read_runs([tmp_path / name for name in names], KERNELS).runs == shown
 
 
 def test_runs_that_cannot_be_compared_are_refused(tmp_path):
