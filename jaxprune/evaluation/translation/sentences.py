@@ -140,7 +140,7 @@ def _nli_source(data: str | Path) -> Source | None:
     if str(data) in XNLI:
         return load_task("xnli").source
     source = Source(str(data))
-    return source if source.is_pattern or source.is_folder else None
+    return source if source.is_files else None
 
 
 def languages(data: str | Path, target: str = "en") -> list[str]:
