@@ -77,9 +77,9 @@ class Steering:
             if code == target:
                 return question_scores(self._scorer, rows, protocol, name)
             return lrp2.projected_scores(
-                self._scorer, rows, self._vectors, code, self.pairs[code],
+                self._scorer, rows, self._vectors, code, [self.pairs[code]],
                 target=target, protocol=protocol, name=name,
-            )  # fmt: skip
+            )[0]  # fmt: skip
 
         return score
 
@@ -98,13 +98,13 @@ class Steering:
         config, task = self._config, task_questions.task
         protocol = task_questions.protocol
         rows = validation_rows(task, code, protocol, config.evaluation.data, config.seed)
-        search = lrp2.search(
+        accuracies = lrp2.search(
             self._scorer, rows, self._vectors, code, target=config.calibration.target,
             protocol=protocol, name=f"lrp2 search {code}",
         )  # fmt: skip
+        best = max(accuracies, key=accuracies.__getitem__)  # the first of equally good ones
         return {
-            "pair": search.pair, "task": task.name, "rows": len(rows),
-            "accuracy": float(search.accuracies[search.pair]),
+            "pair": best, "task": task.name, "rows": len(rows), "accuracy": accuracies[best],
         }  # fmt: skip
 
 

@@ -1,13 +1,15 @@
-"""States after the last block → the next tokens, greedily or by beam search, and the sequences that come of them.
+"""States after the last block → the next tokens, greedily or by beam search, and the sequences that they make.
 
-A strategy knows rows, not prompts: it chooses the next tokens of all rows at once, and rows can be dropped.
+A strategy knows rows, not prompts: it chooses the next tokens of all rows at once, and rows can be dropped. Rows
+that are not `open` have their sequence, and their next tokens do not matter. Rows of `lost` have logits without a
+largest one: NaN, or infinity.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,26 +33,6 @@ class NextTokens(NamedTuple):
 
     tokens: Int[Array, "B M"]
     parents: Int[Array, "B M"] | None
-
-
-@runtime_checkable
-class DecodingStrategy(Protocol):
-    """Rows that are not `open` have their sequence, and what is chosen for them does not matter.
-
-    Those of `lost` had logits among which none is the largest: NaN, or an infinite one.
-    """
-
-    open: Bool[np.ndarray, " B"]
-    lost: Bool[np.ndarray, " B"]
-
-    def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
-        """The next tokens, from the last block's output; remembers them."""
-
-    def sequence(self, row: int) -> list[int]:
-        """The best sequence of a row, without its stop token."""
-
-    def keep(self, rows: Int[np.ndarray, " b"]) -> None:
-        """These rows are the rows from now on."""
 
 
 @functools.partial(compiled, static_argnames=("config", "mesh"))
@@ -78,7 +60,7 @@ def likeliest(
 
 
 class GreedyDecoding:
-    """The likeliest token, until one of `stop` or `limit` tokens are there."""
+    """The likeliest token each time, up to one of `stop` or `limit` tokens."""
 
     def __init__(
         self, model: Resident, is_row: Bool[np.ndarray, " B"], limit: int, stop: Collection[int]
@@ -88,7 +70,7 @@ class GreedyDecoding:
         self._sequences: list[list[int]] = [[] for _ in is_row]
 
     def choose(self, x: Float[Array, "B 1 D"]) -> NextTokens:
-        """The next token of every row."""
+        """The next token of every row, from the last block's output."""
         model = self._model
         chosen, finite = likeliest(model.head, x, config=model.config, mesh=model.mesh)
         tokens = np.asarray(chosen)[:, 0]
@@ -100,11 +82,11 @@ class GreedyDecoding:
         return NextTokens(chosen, None)
 
     def sequence(self, row: int) -> list[int]:
-        """The tokens chosen for the row."""
+        """The tokens chosen for a row, without a stop token."""
         return self._sequences[row]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:
-        """These rows are the rows from now on."""
+        """Drops all other rows."""
         self.open = self.open[rows]
         self._sequences = [self._sequences[row] for row in rows]
 
@@ -149,12 +131,12 @@ def continuations(
 
 
 class BeamSearch:
-    """Beam search as transformers' `generate(num_beams=…, early_stopping=False)` has it.
+    """Beam search as in transformers' `generate(num_beams=…, early_stopping=False)`.
 
-    The M likeliest continuations of a row are looked at; those of them that end are kept, with the
-    score (sum of log-probabilities) / length^length_penalty, where the stop token counts. The M likeliest
-    that do not end go on. A row is done when M sequences have ended and the best beam, at its present
-    length, is no better than the worst of them.
+    Of the M likeliest continuations of a row, those that end are kept with the score (sum of
+    log-probabilities) / length, where the stop token counts. The M likeliest that do not end go on. A row is
+    done when M sequences have ended and the best beam, at its present length, is no better than the worst of
+    them.
     """
 
     def __init__(
@@ -164,13 +146,11 @@ class BeamSearch:
         limit: int,
         stop: Collection[int],
         beams: int,
-        length_penalty: float,
     ) -> None:
         self.open, self.lost = is_row.copy(), np.zeros_like(is_row)
         self._stops = np.zeros(model.config.vocab_size, bool)
         self._stops[list(stop)] = True
-        self._model, self._limit = model, limit
-        self._beams, self._penalty = beams, length_penalty
+        self._model, self._limit, self._beams = model, limit, beams
         rows = len(is_row)
         self._length = 0
         # At first all beams are the same: only one may go on.
@@ -180,7 +160,7 @@ class BeamSearch:
         self._finished: list[list[tuple[float, list[int]]]] = [[] for _ in range(rows)]
 
     def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
-        """The next token of every beam."""
+        """The next token of every beam, from the last block's output."""
         model, share = self._model, by_rows(self._model.mesh)
         candidates, going_on = jax.device_get(
             continuations(
@@ -189,14 +169,14 @@ class BeamSearch:
         )
         self.lost = self.open & ~(candidates.scores < np.inf).all(axis=1)
         self._length += 1
-        worth = self._length**self._penalty
         size = model.config.vocab_size
         for row in np.flatnonzero(self.open).tolist():
             ends = np.divmod(candidates.indices[row], size)
-            self._end(row, candidates.scores[row] / worth, *ends)
+            self._end(row, candidates.scores[row] / self._length, *ends)
             full = len(self._finished[row]) == self._beams
             worst = self._finished[row][-1][0] if full else -np.inf
-            self.open[row] = going_on.scores[row, 0] / worth > worst and self._length < self._limit
+            best = going_on.scores[row, 0] / self._length
+            self.open[row] = best > worst and self._length < self._limit
         parents, tokens = (part.astype(np.int32) for part in np.divmod(going_on.indices, size))
         before = np.take_along_axis(self._running, parents[..., None], axis=1)
         self._running = np.concatenate([before, tokens[..., None]], axis=-1)
@@ -204,7 +184,7 @@ class BeamSearch:
         return NextTokens(jax.device_put(tokens, share), jax.device_put(parents, share))
 
     def _end(self, row: int, scores: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> None:
-        """Keeps those continuations that end, and of all that have ended the best M, best first."""
+        """Adds the continuations that end, and keeps the best M of all that have ended, best first."""
         finished = self._finished[row]
         for score, parent, token in zip(scores, parents, tokens, strict=True):
             stops = self._stops[token]
@@ -215,11 +195,11 @@ class BeamSearch:
         del finished[self._beams :]
 
     def sequence(self, row: int) -> list[int]:
-        """The best one that ended."""
+        """The best sequence of a row that ended, without its stop token."""
         return self._finished[row][0][1]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:
-        """These rows are the rows from now on."""
+        """Drops all other rows."""
         self.open, self._scores, self._running = (
             array[rows] for array in (self.open, self._scores, self._running)
         )

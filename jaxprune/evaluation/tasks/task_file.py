@@ -111,20 +111,20 @@ def read_task(path: Path) -> Task:
       InputError: no TOML, or a key that is unknown, missing or has a bad value; one line with the
         file, the key and what is allowed.
     """
+    content = read_regular(path)
     try:
-        table = tomllib.loads(read_regular(path).decode("utf-8"))
-    except InputError:
-        raise
+        table = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # of TOML, UTF-8 and numbers of 5,000 digits
         raise InputError(f"{path}: not TOML in UTF-8: {error}") from None
     check_table(f"{path}: ", table, TASK_KEYS)
     languages = table["languages"]
     names = languages if isinstance(languages, dict) else {code: code for code in languages}
     labels = tuple(table["labels"]) if "labels" in table else None
-    section_names = [name for name in SECTIONS if name in table]
-    if not section_names:
+    sections = {
+        name: _prompts(path, name, table[name], tuple(names)) for name in SECTIONS if name in table
+    }
+    if not sections:
         raise InputError(f"{path}: paper: missing; there must be {' or '.join(SECTIONS)}")
-    sections = {name: _prompts(path, name, table[name], tuple(names)) for name in section_names}
     options = _number_of_options(path, sections, labels)
     return Task(
         name=table["name"],

@@ -13,6 +13,7 @@ from jaxprune.evaluation.translation.results import (
     TranslationScores,
 )
 
+# Of the sentences, with the seed that the signature names.
 RESAMPLES = 1000
 
 
@@ -38,7 +39,6 @@ def compare_systems(
     references: Sequence[str],
     *,
     target: str = "en",
-    resamples: int = RESAMPLES,
 ) -> SystemComparison:
     """Compares two systems on the same sentences by sacrebleu's paired bootstrap test (Koehn, 2004).
 
@@ -46,7 +46,6 @@ def compare_systems(
       a, b: hypotheses of the two systems.
       references: of the same sentences.
       target: language of all three.
-      resamples: of the sentences, with the seed that the signature names.
 
     Raises:
       InputError: as `translation_scores`.
@@ -60,7 +59,7 @@ def compare_systems(
             {name: metric},
             [list(references)],
             test_type="bs",
-            n_samples=resamples,
+            n_samples=RESAMPLES,
         )
         signatures, scores = test()
         label = next(iter(signatures))
