@@ -22,17 +22,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.calibration import SetKey, group_by_length
-from jaxprune.devices import compiled, on_own_rows
+from jaxprune.devices import compiled_by_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import (
     Encoded,
@@ -82,7 +80,8 @@ def language_vectors(
             scorer.run_blocks(samples, layer, layer + 1, bar.update)
             sums: list[np.ndarray] = []
             samples.run(
-                lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh)), sums.append
+                lambda x, context: (None, _token_sums(x, context.valid, mesh=scorer.mesh)),
+                sums.append,
             )
             by_sample = samples.gather(sums)
             for code in sentences:
@@ -180,16 +179,10 @@ def projected_scores(
     return option_scores(sums, encoded, protocol, len(questions[0].options))
 
 
-@functools.partial(compiled, static_argnames="mesh")
-def _token_sums(
-    x: Float[Array, "B T D"], valid: Bool[Array, "B T"], mesh: Mesh
-) -> Float[Array, "B D"]:
-    """Σ over real tokens of every sample, each device on its own rows."""
-
-    def call(_: None, x: Array, valid: Array) -> Array:
-        return jnp.sum(jnp.where(valid[..., None], x, 0), axis=1)
-
-    return on_own_rows(call, mesh)(None, x, valid)
+@compiled_by_rows
+def _token_sums(x: Float[Array, "B T D"], valid: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+    """Σ over the real tokens of every sample."""
+    return jnp.sum(jnp.where(valid[..., None], x, 0), axis=1)
 
 
 def _is_moved(

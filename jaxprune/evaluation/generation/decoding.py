@@ -15,10 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import by_rows, compiled, on_own_rows
+from jaxprune.devices import by_rows, compiled_by_rows
 from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.models import HeadParams, ModelConfig, modules
 
@@ -35,28 +34,22 @@ class NextTokens(NamedTuple):
     parents: Int[Array, "B M"] | None
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh"))
+@functools.partial(compiled_by_rows, static_argnames=("config",))
 def likeliest(
-    params: tuple[HeadParams, Float[Array, "V D"]],
     x: Float[Array, "B M D"],
     *,
+    head: HeadParams,
+    table: Float[Array, "V D"],
     config: ModelConfig,
-    mesh: Mesh,
 ) -> tuple[Int[Array, "B M"], Bool[Array, "B M"]]:
-    """The token of the largest logit, the lowest of equal ones, and whether that is a number.
+    """The token of the largest logit, the lowest of equal ones, and whether that logit is finite.
 
-    Args:
-      params: (head, embedding table).
+    `table` holds the embeddings.
     """
-
-    def call(params: tuple[HeadParams, Array], x: Array) -> tuple[Array, Array]:
-        head, table = params
-        logits = nnx.merge(modules(config).head[0], head)(x, table)
-        chosen = jnp.argmax(logits, axis=-1)  # of NaNs the first
-        largest = jnp.take_along_axis(logits, chosen[..., None], axis=-1)[..., 0]
-        return chosen.astype(jnp.int32), jnp.isfinite(largest)
-
-    return on_own_rows(call, mesh)(params, x)
+    logits = nnx.merge(modules(config).head[0], head)(x, table)
+    chosen = jnp.argmax(logits, axis=-1)  # the first of NaNs
+    largest = jnp.take_along_axis(logits, chosen[..., None], axis=-1)[..., 0]
+    return chosen.astype(jnp.int32), jnp.isfinite(largest)
 
 
 class GreedyDecoding:
@@ -72,7 +65,8 @@ class GreedyDecoding:
     def choose(self, x: Float[Array, "B 1 D"]) -> NextTokens:
         """The next token of every row, from the last block's output."""
         model = self._model
-        chosen, finite = likeliest(model.head, x, config=model.config, mesh=model.mesh)
+        head, table = model.head
+        chosen, finite = likeliest(x, head=head, table=table, config=model.config, mesh=model.mesh)
         tokens = np.asarray(chosen)[:, 0]
         self.lost = self.open & ~np.asarray(finite)[:, 0]
         self.open &= ~np.isin(tokens, self._stop)
@@ -98,36 +92,34 @@ class Candidates(NamedTuple):
     indices: Int[Array, "B M"]
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh"))
+@functools.partial(compiled_by_rows, static_argnames=("config",))
 def continuations(
-    params: tuple[HeadParams, Float[Array, "V D"], Bool[Array | np.ndarray, " V"]],
     x: Float[Array, "B M D"],
-    scores: Float[Array | np.ndarray, "B M"],
+    scores: Float[Array, "B M"],
     *,
+    head: HeadParams,
+    table: Float[Array, "V D"],
+    stops: Bool[Array, " V"],
     config: ModelConfig,
-    mesh: Mesh,
 ) -> tuple[Candidates, Candidates]:
     """The M best continuations of the M beams, and the M best of those that do not stop.
 
     Args:
-      params: (head, embedding table, [V] bool whether a token stops).
+      x: output of the last block.
       scores: log-probability of each beam so far.
+      head: parameters.
+      table: embeddings.
+      stops: whether a token stops.
+      config: of the model.
     """
-
-    def call(
-        params: tuple[HeadParams, Array, Array], x: Array, scores: Array
-    ) -> tuple[Candidates, Candidates]:
-        head, table, stops = params
-        logits = nnx.merge(modules(config).head[0], head)(x, table)
-        total = jax.nn.log_softmax(logits, axis=-1) + scores[..., None]
-        going_on = jnp.where(stops, -jnp.inf, total)
-        rows, beams = scores.shape
-        every, continuing = (
-            Candidates(*jax.lax.top_k(y.reshape(rows, -1), beams)) for y in (total, going_on)
-        )
-        return every, continuing
-
-    return on_own_rows(call, mesh)(params, x, scores)
+    logits = nnx.merge(modules(config).head[0], head)(x, table)
+    total = jax.nn.log_softmax(logits, axis=-1) + scores[..., None]
+    going_on = jnp.where(stops, -jnp.inf, total)
+    rows, beams = scores.shape
+    every, continuing = (
+        Candidates(*jax.lax.top_k(y.reshape(rows, -1), beams)) for y in (total, going_on)
+    )
+    return every, continuing
 
 
 class BeamSearch:
@@ -162,11 +154,13 @@ class BeamSearch:
     def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
         """The next token of every beam, from the last block's output."""
         model, share = self._model, by_rows(self._model.mesh)
+        head, table = model.head
         candidates, going_on = jax.device_get(
             continuations(
-                (*model.head, self._stops), x, self._scores, config=model.config, mesh=model.mesh
+                x, self._scores, head=head, table=table, stops=self._stops,
+                config=model.config, mesh=model.mesh,
             )
-        )
+        )  # fmt: skip
         self.lost = self.open & ~(candidates.scores < np.inf).all(axis=1)
         self._length += 1
         size = model.config.vocab_size

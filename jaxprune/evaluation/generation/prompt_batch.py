@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import by_rows, compiled, on_own_rows, replicated
+from jaxprune.devices import by_rows, compiled_by_rows, replicated
 from jaxprune.evaluation.generation.cache import (
     KeyValues,
     Stretches,
@@ -58,44 +58,35 @@ def rounded(length: int) -> int:
     return -(-length // multiple) * multiple
 
 
-@functools.partial(compiled, static_argnames=("width", "mesh"))
-def _joined(micro_batches: Sequence[KeyValues], *, width: int, mesh: Mesh) -> KeyValues:
+@functools.partial(compiled_by_rows, static_argnames=("width",))
+def _joined(*micro_batches: KeyValues, width: int) -> KeyValues:
     """Micro-batches [b, K, T, H] of each device as its rows [B, K, width, H]."""
 
-    def call(_: None, *micro_batches: KeyValues) -> KeyValues:
-        def pad(array: Array) -> Array:
-            return jnp.pad(array, ((0, 0), (0, 0), (0, width - array.shape[2]), (0, 0)))
+    def pad(array: Array) -> Array:
+        return jnp.pad(array, ((0, 0), (0, 0), (0, width - array.shape[2]), (0, 0)))
 
-        def join(*arrays: Array) -> Array:
-            return jnp.concatenate([pad(array) for array in arrays])
+    def join(*arrays: Array) -> Array:
+        return jnp.concatenate([pad(array) for array in arrays])
 
-        return jax.tree.map(join, *micro_batches)
-
-    return on_own_rows(call, mesh)(None, *micro_batches)
+    return jax.tree.map(join, *micro_batches)
 
 
-@functools.partial(compiled, static_argnames="mesh")
-def _last(
-    states: Sequence[Array], places: Int[Array, " B"], *, mesh: Mesh
-) -> Float[Array, "B 1 D"]:
+@compiled_by_rows
+def _last(places: Int[Array, " B"], *states: Array) -> Float[Array, "B 1 D"]:
     """The state at one place of every row, from micro-batches [b, T, D]."""
-
-    def call(_: None, places: Array, *states: Array) -> Array:
-        cuts = np.cumsum([len(x) for x in states])[:-1]
-        return jnp.concatenate(
-            [
-                jnp.take_along_axis(x, index[:, None, None], axis=1)
-                for x, index in zip(states, jnp.split(places, cuts), strict=True)
-            ]
-        )
-
-    return on_own_rows(call, mesh)(None, places, *states)
+    cuts = np.cumsum([len(x) for x in states])[:-1]
+    return jnp.concatenate(
+        [
+            jnp.take_along_axis(x, index[:, None, None], axis=1)
+            for x, index in zip(states, jnp.split(places, cuts), strict=True)
+        ]
+    )
 
 
-@functools.partial(compiled, static_argnames="mesh")
-def _take_rows(arrays: Any, rows: Int[Array, " b"], *, mesh: Mesh) -> Any:
-    """Rows of all arrays; each device counts its own."""
-    return on_own_rows(lambda _, y, i: jax.tree.map(lambda z: z[i], y), mesh)(None, arrays, rows)
+@compiled_by_rows
+def _take_rows(rows: Int[Array, " b"], arrays: Any) -> Any:
+    """Rows of all arrays, which each device counts from its first."""
+    return jax.tree.map(lambda array: array[rows], arrays)
 
 
 def _zeros(shape: tuple[int, ...], dtype: jnp.dtype, mesh: Mesh) -> KeyValues:
@@ -146,10 +137,14 @@ def _through_blocks(
     ]
     for layer, block in enumerate(model.blocks):
         before = _on_all(shared.layers[layer], mesh)
-        params = (block, layer_kind(config, layer), count)
+        kind = layer_kind(config, layer)
         outputs = [
-            prefill(params, x, before, config=config, mesh=mesh, limit=limit) for x in states
-        ]
+            prefill(
+                x, before, params=block, kind=kind, count=count,
+                config=config, mesh=mesh, limit=limit,
+            )
+            for x in states
+        ]  # fmt: skip
         states = [x for x, _ in outputs]
         yield states, [key_values for _, key_values in outputs]
 
@@ -205,9 +200,9 @@ class PromptBatch:
         self._prompt: list[KeyValues] = []
         for outputs, kept in _through_blocks(model, micro_batches, self._shared, self._limit):
             states = outputs
-            joined = _joined(kept, width=width, mesh=mesh)
+            joined = _joined(*kept, width=width, mesh=mesh)
             self._prompt.append(jax.device_put(joined, self._share))
-        last = _last(states, jax.device_put(places, by_rows(mesh)), mesh=mesh)
+        last = _last(jax.device_put(places, by_rows(mesh)), *states, mesh=mesh)
         return jax.device_put(last, self._share)
 
     def advance(self, following: NextTokens) -> None:
@@ -220,11 +215,11 @@ class PromptBatch:
             if following.parents is not None:
                 generated = reorder(generated, following.parents, mesh=mesh)
             stretches = Stretches(self._shared.layers[layer], self._prompt[layer], generated)
-            params = (block, layer_kind(model.config, layer), self._count, slot)
             x, new = decode_step(
-                params, x, self._on_devices, stretches, config=model.config, mesh=mesh, limit=limit
-            )
-            self._generated[layer] = write_token(generated, new, slot, mesh=mesh)
+                x, self._on_devices, stretches, params=block, kind=layer_kind(model.config, layer),
+                count=self._count, slot=slot, config=model.config, mesh=mesh, limit=limit,
+            )  # fmt: skip
+            self._generated[layer] = write_token(generated, new, slot=slot, mesh=mesh)
         self.x = x
         self._slot += 1
 
@@ -244,7 +239,7 @@ class PromptBatch:
         kept = np.argsort(~by_device, axis=1, kind="stable")[:, :count].astype(np.int32)
         rows = (kept + np.arange(devices)[:, None] * by_device.shape[1]).ravel()
         index = jax.device_put(kept.ravel(), self._share)
-        take = functools.partial(_take_rows, rows=index, mesh=self._steps.mesh)
+        take = functools.partial(_take_rows, index, mesh=self._steps.mesh)
         self.prompts = np.where(is_open, self.prompts, -1)[rows]
         self._lengths = self._lengths[rows]
         self._on_devices, following = take((self._on_devices, following))
