@@ -16,7 +16,7 @@ import torch_ways
 from jaxprune.calibration import aligned
 from jaxprune.devices import device_mesh, one_cpu_device_per_core
 from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.translation import Pair, stop_tokens, translation_prompts
+from jaxprune.evaluation.translation.sentences import Pair, stop_tokens, translation_prompts
 from jaxprune.hf import load
 from jaxprune.runs import peak_memory
 

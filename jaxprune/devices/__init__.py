@@ -18,6 +18,7 @@ from jaxprune.devices.sharding import MeshFields as MeshFields
 from jaxprune.devices.sharding import block_shares as block_shares
 from jaxprune.devices.sharding import block_specs as block_specs
 from jaxprune.devices.sharding import by_rows as by_rows
+from jaxprune.devices.sharding import compiled_by_rows as compiled_by_rows
 from jaxprune.devices.sharding import device_mesh as device_mesh
 from jaxprune.devices.sharding import given_mesh as given_mesh
 from jaxprune.devices.sharding import mesh_of as mesh_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxprune.devices.compiled import compiled
 from jaxprune.errors import InputError, refusal
 from jaxprune.schema import config_record, is_int, rule
 
@@ -153,3 +155,24 @@ def on_own_rows(function: Callable[..., Any], mesh: Mesh, specs: Any = WHOLE) ->
             return sharded(params, *rows)
 
     return call
+
+
+def compiled_by_rows(
+    function: Callable[..., Any], static_argnames: Sequence[str] = (), **how: Any
+) -> Any:
+    """`function(*rows, **named)` compiled, which each device runs on its share of the rows.
+
+    Named arguments are whole on every device. The compiled function also takes a `mesh` by name.
+    """
+
+    def call(*rows: Any, mesh: Mesh, **named: Any) -> Any:
+        static = {name: named.pop(name) for name in static_argnames}
+
+        def on_device(named: Any, *rows: Any) -> Any:
+            return function(*rows, **named, **static)
+
+        return on_own_rows(on_device, mesh)(named, *rows)
+
+    functools.update_wrapper(call, function)
+    del vars(call)["__wrapped__"]  # whose signature has no mesh
+    return compiled(call, static_argnames=(*static_argnames, "mesh"), **how)

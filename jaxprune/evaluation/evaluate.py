@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,9 +136,9 @@ def evaluate_all(
             Generator(scorer.model, dtype=config.dtype, mesh=scorer.mesh, progress=scorer.progress),
             workload.sentences,
             workdir,
+            about_folder(TRANSLATION, {"data": fields.translation}),
             beams=fields.beams,
             max_new_tokens=new_tokens,
-            about=about_folder(TRANSLATION, {"data": fields.translation}),
         )
     return results
 
@@ -228,10 +229,10 @@ def read_tasks(
                 f"evaluation.tasks: name = {task.name!r} in a task; allowed: none of {', '.join(TAKEN)}, which a "
                 "workdir has for other things"
             )
-    names_so_far = [PERPLEXITY, TRANSLATION, *(task.name for task in tasks)]
-    for place, name in enumerate(names_so_far):
-        if name in names_so_far[:place]:
-            raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
+    names_taken = Counter([PERPLEXITY, TRANSLATION, *(task.name for task in tasks)])
+    name, count = names_taken.most_common(1)[0]
+    if count > 1:
+        raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
     read = []
     for task in tasks:
         codes = languages or languages_of(task, protocol=protocol, data=data)

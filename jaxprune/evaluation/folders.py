@@ -1,4 +1,4 @@
-"""The folders of an evaluation in its workdir: another one's are refused or go, and each appears when it is whole."""
+"""The folders of an evaluation: those of another one are refused or removed, and each appears when it is whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.evaluation.identity import Identity
+from jaxprune.evaluation.identity import IDENTITY, Identity
 from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
@@ -18,22 +18,20 @@ from jaxprune.hf import Model
 from jaxprune.ledger import MODEL_DIGEST, PROGRESS, difference, read_score_origin
 from jaxprune.runs import OUTPUTS
 
-# What others write in a workdir, which no task may be called like.
+# Names in a workdir that other commands write, so no task may have them.
 TAKEN = (*OUTPUTS, PROGRESS, "analysis", "compare")
 
 
 def clear_folders(
-    workdir: Path,
-    asked: Mapping[str, Identity | None],
-    model: Model,
-    overwrite: bool = False,
+    workdir: Path, asked: Mapping[str, Identity | None], model: Model, overwrite: bool
 ) -> None:
     """Removes the scores of another evaluation, which would pass for this one's; scores of the same one stay.
 
     Args:
-      asked: by folder what the model is asked; None where whatever was asked before may be replaced.
-      model: that is evaluated.
-      overwrite: also take away what another model said, or was asked otherwise.
+      workdir: of the evaluation.
+      asked: identities by folder; None matches no scores.
+      model: the model to evaluate.
+      overwrite: remove the scores of another model, questions or settings instead of refusing them.
 
     Raises:
       InputError: the scores of another model are there, or of other questions (names what differs), or files that
@@ -43,28 +41,25 @@ def clear_folders(
     for name, identity in asked.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         file = workdir / name / METRICS
-        written = _read(file, is_replaced=overwrite or identity is None)
+        written = _read(file, overwrite)
         is_model = written.get(MODEL_DIGEST) in (None, model.source.fingerprint.digest)
-        if not overwrite and not is_model:
+        differs = identity is None or difference(written.get(IDENTITY, {}), identity)
+        if is_model and not differs:
+            continue
+        if written and not overwrite:
+            other = f"another evaluation, with {differs}" if is_model else "another model"
             raise InputError(
-                f"--workdir: {file} has the scores of another model; allowed: --overwrite (replaces them), "
+                f"--workdir: {file} has the scores of {other}; allowed: --overwrite (replaces them), "
                 "or another folder"
             )
-        differs = None if identity is None else difference(written.get("identity", {}), identity)
-        if written and differs and not overwrite:
-            raise InputError(
-                f"--workdir: {file} has the scores of another evaluation, with {differs}; "
-                "allowed: --overwrite (replaces them), or another folder"
-            )
-        if differs or identity is None or not is_model:
-            others.append(name)
+        others.append(name)
     for name in others:
         sealed.remove(workdir / name)
     workdir.mkdir(parents=True, exist_ok=True)
 
 
-def _read(file: Path, *, is_replaced: bool) -> Mapping[str, Any]:
-    """Model and identity in a metrics.json; empty for one that is broken and will be replaced."""
+def _read(file: Path, overwrite: bool) -> Mapping[str, Any]:
+    """Model and identity in a metrics.json; empty for a broken one that will be overwritten."""
     folder = file.parent
     if (folder / sealed.TABLE).is_file() and METRICS not in sealed.table(folder):
         raise InputError(
@@ -74,7 +69,7 @@ def _read(file: Path, *, is_replaced: bool) -> Mapping[str, Any]:
     try:
         return read_score_origin(folder)
     except InputError as error:
-        if is_replaced:
+        if overwrite:
             return {}
         raise InputError(
             f"--workdir: {error}; allowed: --overwrite (replaces the scores), or another folder"

@@ -96,7 +96,8 @@ class JaxpruneLM(TemplateLM):
     def _length(self, max_length: int | None) -> int:
         limit = self._scorer.model.config.max_positions
         if max_length is None:
-            return limit or _limit_of(self.tokenizer) or MAX_LENGTH
+            of_tokenizer = self.tokenizer.model_max_length
+            return limit or (of_tokenizer if of_tokenizer < _NO_LIMIT else MAX_LENGTH)
         if not is_int(max_length) or max_length < 1 or (limit is not None and max_length > limit):
             highest = " or more" if limit is None else f" to {limit}, the model's positions"
             raise refusal("max_length", max_length, f"1{highest}")
@@ -244,9 +245,7 @@ class JaxpruneLM(TemplateLM):
                 f"max_gen_toks: got {settings.new_tokens}; allowed: less than {self.max_length}, "
                 "max_length"
             )
-        prompts = [
-            self.tok_encode(context)[-room:] or [self.prefix_token_id] for context in contexts
-        ]
+        prompts = [self.tok_encode(text)[-room:] or [self.prefix_token_id] for text in contexts]
         sequences = self._generator(
             prompts,
             max_new_tokens=settings.new_tokens,
@@ -280,11 +279,6 @@ class JaxpruneLM(TemplateLM):
             if [self._text(part) for part in (ids, ids[-1:])] == [f"a{text}", text]:
                 tokens.add(ids[-1])
         return tokens
-
-
-def _limit_of(tokenizer: Any) -> int | None:
-    limit = tokenizer.model_max_length
-    return int(limit) if limit is not None and limit < _NO_LIMIT else None
 
 
 if __name__ == "__main__":

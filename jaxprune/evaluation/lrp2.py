@@ -7,33 +7,30 @@ later one, h the output of a block and v the language's mean of such outputs:
     after block i:      h ← h - v_language^i + v_English^i
     after block j > i:  h ← h - v_English^j + v_language^j
 
-The paper of this project chooses (i, j) for each language by accuracy on the validation set of XNLI. What
-both papers leave open is taken from the code of the second:
+The paper of this project chooses (i, j) for each language by accuracy on the validation set of XNLI. Details
+that both papers leave open are those of the second one's code:
   - a language's vector is the mean over sentences of each sentence's mean over tokens (100 of FLORES dev);
   - the tokens of the row's texts are moved, those of the template are not: they are English;
   - all pairs i < j are tried, the first of equally good ones counts (500 shuffled rows there).
-Three things differ from that code. It counts the embeddings as a layer but, asked for it, leaves the first
-projection out: here layers are blocks, 0 … L-1. After the last block it subtracts vectors that have
+Three things differ from that code. It counts the embeddings as a layer, for which it then leaves the first
+projection out; here layers are blocks, 0 … L-1. After the last block it subtracts vectors that have
 been through the final norm from states that have not; here no vector is normed. It finds the row's tokens by
-counting words, which goes astray without spaces between them; here by their characters.
+counting words, which fails without spaces between them; here characters decide.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.calibration import SetKey, group_by_length
-from jaxprune.devices import compiled, on_own_rows
+from jaxprune.devices import compiled_by_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import (
     Encoded,
@@ -56,25 +53,13 @@ Vectors = Mapping[str, Float[np.ndarray, "L D"]]
 LayerPair = tuple[int, int]
 
 
-class SearchResult(NamedTuple):
-    """The result of a search over pairs of layers.
-
-    Attributes:
-      pair: (i, j), the best one; the first of equally good ones.
-      accuracies: [L, L] float64, of every pair i < j; NaN elsewhere.
-    """
-
-    pair: LayerPair
-    accuracies: Float[np.ndarray, "L L"]
-
-
 def language_vectors(
     scorer: Scorer, sentences: Mapping[str, Sequence[str]]
 ) -> dict[str, Float[np.ndarray, "L D"]]:
     """Mean output of every block for each language, float32; the bits do not depend on the devices.
 
     Args:
-      scorer: gives the model, its dtype and the devices.
+      scorer: has the model, its dtype and the devices.
       sentences: by language, tokenised as the tokenizer does by default.
 
     Raises:
@@ -95,7 +80,8 @@ def language_vectors(
             scorer.run_blocks(samples, range(layer, layer + 1), bar.update)
             sums: list[np.ndarray] = []
             samples.run(
-                lambda x, context: (None, _token_sums(x, context.valid, scorer.mesh)), sums.append
+                lambda x, context: (None, _token_sums(x, context.valid, mesh=scorer.mesh)),
+                sums.append,
             )
             by_sample = samples.gather(sums)
             for code in sentences:
@@ -116,35 +102,21 @@ def search(
     target: str = "en",
     protocol: str = "paper",
     name: str = "lrp2 search",
-) -> SearchResult:
-    """Accuracy of every pair of layers, in one pass over the model a pair that starts where pairs differ.
+) -> dict[LayerPair, float]:
+    """Accuracy under every pair of layers i < j, in rising order.
 
-    States below the first projection are kept for all pairs, those between the two for all pairs with
-    that first layer; what a pair alone has to pay are the blocks above its second layer and the vocabulary.
-
-    Args:
-      scorer: `resident=True` keeps the weights on the devices, through which each pair passes.
-      questions: of a validation split, see `tasks.questions`.
-      vectors: see `language_vectors`; of `language` and `target`.
-      language: of the questions.
-      target: whose representations are looked for.
-      protocol: paper or official; how labels are scored.
-      name: on the progress bar and in messages.
-
-    Raises:
-      InputError: a language without vectors, vectors of another model, another protocol, fewer than two
-        layers; a question that cannot be scored.
+    Arguments and errors are those of `projected_scores`; and InputError for a model with fewer than two layers.
+    Questions are of a validation split, see `tasks.questions`.
     """
-    layers = scorer.model.config.n_layers
-    pairs = list(itertools.combinations(range(layers), 2))
+    pairs = list(itertools.combinations(range(scorer.model.config.n_layers), 2))
     if not pairs:
         raise InputError(f"{name}: a model of one layer; allowed: two or more, for two projections")
-    scores = _scores(scorer, questions, vectors, (language, target), pairs, protocol, name)
+    scores = projected_scores(
+        scorer, questions, vectors, language, pairs, target=target, protocol=protocol, name=name
+    )
     labels = np.array([question.label for question in questions])
-    by_pair = (scores.argmax(axis=-1) == labels).mean(axis=-1)
-    accuracies = np.full((layers, layers), np.nan)
-    accuracies[tuple(np.transpose(pairs))] = by_pair
-    return SearchResult(pairs[int(by_pair.argmax())], accuracies)
+    accuracies = (scores.argmax(axis=-1) == labels).mean(axis=-1)
+    return dict(zip(pairs, accuracies.tolist(), strict=True))
 
 
 def projected_scores(
@@ -152,51 +124,38 @@ def projected_scores(
     questions: Sequence[Question],
     vectors: Vectors,
     language: str,
-    pair: LayerPair,
+    pairs: Sequence[LayerPair],
     *,
     target: str = "en",
     protocol: str = "paper",
     name: str = "lrp2",
-) -> Float[np.ndarray, "R C"]:
-    """Scores of the options of every question under a pair of projections, float32; higher is likelier.
+) -> Float[np.ndarray, "P R C"]:
+    """Scores of the options of every question under pairs of projections, float32; higher is likelier.
 
-    Arguments and errors are those of `search`; and InputError where `pair` is not 0 ≤ i < j < L.
+    A pair takes one pass over the model that starts where pairs differ: states below the first projection are
+    kept for all pairs, those between the two for all pairs with that first layer. Each pair alone needs the
+    blocks above its second layer, and the vocabulary.
+
+    Args:
+      scorer: `resident=True` keeps the weights, which each pair passes through, on the devices.
+      questions: see `tasks.questions`.
+      vectors: of `language` and `target`, see `language_vectors`.
+      language: of the questions.
+      pairs: layers (i, j), in rising order.
+      target: the language whose representations the states are moved to.
+      protocol: paper or official; how labels are scored.
+      name: on the progress bar and in messages.
+
+    Raises:
+      InputError: another protocol; a pair without 0 ≤ i < j < L; a question that cannot be scored.
     """
     layers = scorer.model.config.n_layers
-    if not 0 <= pair[0] < pair[1] < layers:
-        raise InputError(f"{name}: got layers {pair}; allowed: 0 <= i < j < {layers}")
-    languages = (language, target)
-    return _scores(scorer, questions, vectors, languages, [pair], protocol, name)[0]
-
-
-@functools.partial(compiled, static_argnames="mesh")
-def _token_sums(
-    x: Float[Array, "B T D"], valid: Bool[Array, "B T"], mesh: Mesh
-) -> Float[Array, "B D"]:
-    """Σ over real tokens of every sample, each device on its own rows."""
-
-    def call(_: None, x: Array, valid: Array) -> Array:
-        return jnp.sum(jnp.where(valid[..., None], x, 0), axis=1)
-
-    return on_own_rows(call, mesh)(None, x, valid)
-
-
-# Scoring.
-
-
-def _scores(
-    scorer: Scorer,
-    questions: Sequence[Question],
-    vectors: Vectors,
-    languages: tuple[str, str],
-    pairs: Sequence[LayerPair],
-    protocol: str,
-    name: str,
-) -> Float[np.ndarray, "P R C"]:
-    """Scores under each of the pairs, which are in rising order."""
+    for pair in pairs:
+        if not 0 <= pair[0] < pair[1] < layers:
+            raise InputError(f"{name}: got layers {pair}; allowed: 0 <= i < j < {layers}")
     if protocol not in PROTOCOLS:
         raise InputError(f"{name}: protocol {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
-    shift = _shift(scorer, vectors, *languages, name)
+    shift = vectors[target] - vectors[language]
     encoded = encode_questions(scorer.model, questions, protocol, name)
     is_moved = _is_moved(scorer, questions, encoded, name)
     # A token and whether it is moved as one number: sequences share a prefix where both are the same.
@@ -220,26 +179,16 @@ def _scores(
     return option_scores(sums, encoded, protocol, len(questions[0].options))
 
 
-def _shift(
-    scorer: Scorer, vectors: Vectors, language: str, target: str, name: str
-) -> Float[np.ndarray, "L D"]:
-    """The vector that the first projection adds and the second subtracts."""
-    config = scorer.model.config
-    for code in (language, target):
-        if code not in vectors:
-            raise InputError(f"{name}: no vectors of {code!r}; there are {' '.join(vectors)}")
-        if vectors[code].shape != (config.n_layers, config.d_model):
-            raise InputError(
-                f"{name}: vectors of {code} have shape {vectors[code].shape}; allowed: "
-                f"{(config.n_layers, config.d_model)}, the model's layers and width"
-            )
-    return (vectors[target] - vectors[language]).astype(np.float32)
+@compiled_by_rows
+def _token_sums(x: Float[Array, "B T D"], valid: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+    """Σ over the real tokens of every sample."""
+    return jnp.sum(jnp.where(valid[..., None], x, 0), axis=1)
 
 
 def _is_moved(
     scorer: Scorer, questions: Sequence[Question], encoded: Encoded, name: str
 ) -> list[list[bool]]:
-    """The tokens of each option that are moved: those with a character of the row's own text."""
+    """The tokens of each option to move: those with a character of the row's own text."""
     tokenizer = scorer.model.tokenizer
     if not tokenizer.is_fast:
         raise InputError(f"{name}: the tokenizer does not say which characters a token stands for")
@@ -283,7 +232,7 @@ def _moved(
     moved: Sequence[Float[np.ndarray, "B T"]],
     by: Float[np.ndarray, " D"],
 ) -> MicroBatches:
-    """A copy whose states are those of `micro_batches`, of the moved tokens plus the vector `by`."""
+    """A copy of `micro_batches` with the vector `by` added to the states of the moved tokens."""
     shifted = copy.copy(micro_batches)
     shifted.states = [
         state + flags[..., None] * by
@@ -293,9 +242,9 @@ def _moved(
 
 
 def _steps(scorer: Scorer, pairs: Sequence[LayerPair]) -> int:
-    """Blocks and slices of the vocabulary that a forest passes through."""
+    """The number of blocks and slices of the vocabulary that a forest passes through."""
     layers = scorer.model.config.n_layers
-    last = dict(pairs)  # the highest second layer of each
+    last = dict(pairs)  # the highest second layer of each first one
     shared = max(last) + 1 + sum(second - first for first, second in last.items())
     alone = sum(layers - 1 - second for _, second in pairs)
     return shared + alone + len(pairs) * len(slices(scorer.model.config))

@@ -17,17 +17,14 @@ def print_summary(results: Mapping[str, Result], workdir: Path) -> None:
     """The tables of all results, by the name of their folder, and where they are written."""
     for result in results.values():
         print()
-        for line in _lines(result):
-            print(f"  {line}")
+        if isinstance(result, TaskResult):
+            lines = _task_lines(result)
+        elif isinstance(result, PerplexityResult):
+            lines = _perplexity_lines(result)
+        else:
+            lines = translation_lines(result)
+        print("\n".join(f"  {line}" for line in lines))
     print(f"\n  written: {', '.join(str(workdir / name) for name in results)}")
-
-
-def _lines(result: Result) -> list[str]:
-    if isinstance(result, TaskResult):
-        return _task_lines(result)
-    if isinstance(result, PerplexityResult):
-        return _perplexity_lines(result)
-    return translation_lines(result)
 
 
 def _task_lines(result: TaskResult) -> list[str]:

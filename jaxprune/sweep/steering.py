@@ -39,7 +39,7 @@ def check_data(data: str | None) -> None:
       InputError: files without `{split}` in their name.
     """
     source = Source(data or "")
-    if data and "{split}" not in data and (source.is_pattern or source.is_folder):
+    if data and "{split}" not in data and source.is_files:
         raise InputError(
             f"evaluation.data: got {data!r}; allowed with lrp2: a pattern with {{split}}, as "
             "xnli/{split}/{lang}.jsonl, as layers are chosen on the validation split"
@@ -75,9 +75,9 @@ class Steering:
         if code == target:
             return question_scores(self._scorer, rows, protocol, name)
         return lrp2.projected_scores(
-            self._scorer, rows, self._vectors, code, self.pairs[code],
+            self._scorer, rows, self._vectors, code, [self.pairs[code]],
             target=target, protocol=protocol, name=name,
-        )  # fmt: skip
+        )[0]  # fmt: skip
 
     def _chosen(self, tasks: Sequence[TaskQuestions], file: Path) -> dict[str, tuple[int, int]]:
         """From the file, and by search for languages that it lacks."""
@@ -94,13 +94,13 @@ class Steering:
         config, task = self._config, task_questions.task
         protocol = task_questions.protocol
         rows = validation_rows(task, code, protocol, config.evaluation.data, config.seed)
-        search = lrp2.search(
+        accuracies = lrp2.search(
             self._scorer, rows, self._vectors, code, target=config.calibration.target,
             protocol=protocol, name=f"lrp2 search {code}",
         )  # fmt: skip
+        best = max(accuracies, key=accuracies.__getitem__)  # the first of equally good ones
         return {
-            "pair": search.pair, "task": task.name, "rows": len(rows),
-            "accuracy": float(search.accuracies[search.pair]),
+            "pair": best, "task": task.name, "rows": len(rows), "accuracy": accuracies[best],
         }  # fmt: skip
 
 

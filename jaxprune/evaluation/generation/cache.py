@@ -19,10 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from jaxprune.devices import compiled, on_own_rows
+from jaxprune.devices import compiled_by_rows
 from jaxprune.models import (
     Block,
     BlockParams,
@@ -69,81 +68,76 @@ def _finish(block: Block, residual: Array, attended: Array) -> Array:
     return residual
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh", "limit"))
+@functools.partial(compiled_by_rows, static_argnames=("config", "limit"))
 def prefill(
-    params: tuple[BlockParams, Kind, Int[Array, ""]],
     x: Float[Array, "B T D"],
     shared: KeyValues,
     *,
+    params: BlockParams,
+    kind: Kind,
+    count: Int[Array, ""],
     config: ModelConfig,
-    mesh: Mesh,
     limit: int,
 ) -> tuple[Float[Array, "B T D"], KeyValues]:
     """A block over left-justified prompts: its output, and their keys and values [B, K, T, H].
 
     Args:
-      params: (parameters of the block, its kind, number of tokens in `shared` that are real).
-      shared: what stands before every row.
+      x: the block's input.
+      shared: the keys and values before every row.
+      params: of the block.
+      kind: of the block's layer.
+      count: real tokens in `shared`.
+      config: of the model.
       limit: all positions are below.
     """
-
-    def call(
-        params: tuple[BlockParams, Kind, Array], x: Array, shared: KeyValues
-    ) -> tuple[Array, KeyValues]:
-        block_params, kind, count = params
-        block = nnx.merge(modules(config).block[0], block_params)
-        residual, u = block.enter(x)
-        places = jnp.broadcast_to(count + jnp.arange(x.shape[1]), x.shape[:2])
-        attention = block.attention
-        q, k, v = attention.heads(u, Positions(places, limit), kind)
-        dtype = attention.out.dtype
-        prefix = Prefix(shared.keys[0], shared.values[0], count) if shared.keys.shape[2] else None
-        attended = causal_attention(q, k, v, dtype, attention.scoring, kind, prefix=prefix)
-        new = KeyValues(*(attention.cast_for_matmul(y).transpose(0, 2, 1, 3) for y in (k, v)))
-        return _finish(block, residual, attended), new
-
-    return on_own_rows(call, mesh)(params, x, shared)
+    block = nnx.merge(modules(config).block[0], params)
+    residual, u = block.enter(x)
+    places = jnp.broadcast_to(count + jnp.arange(x.shape[1]), x.shape[:2])
+    attention = block.attention
+    q, k, v = attention.heads(u, Positions(places, limit), kind)
+    dtype = attention.out.dtype
+    prefix = Prefix(shared.keys[0], shared.values[0], count) if shared.keys.shape[2] else None
+    attended = causal_attention(q, k, v, dtype, attention.scoring, kind, prefix=prefix)
+    new = KeyValues(*(attention.cast_for_matmul(y).transpose(0, 2, 1, 3) for y in (k, v)))
+    return _finish(block, residual, attended), new
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh", "limit"))
+@functools.partial(compiled_by_rows, static_argnames=("config", "limit"))
 def decode_step(
-    params: tuple[BlockParams, Kind, Int[Array, ""], Int[Array, ""]],
     x: Float[Array, "B M D"],
     lengths: Int[Array, " B"],
     stretches: Stretches,
     *,
+    params: BlockParams,
+    kind: Kind,
+    count: Int[Array, ""],
+    slot: Int[Array, ""],
     config: ModelConfig,
-    mesh: Mesh,
     limit: int,
 ) -> tuple[Float[Array, "B M D"], KeyValues]:
     """A block over one new token of each beam: its output, and that token's keys and values [B, M, K, H].
 
     Args:
-      params: (parameters of the block, its kind, real tokens in the shared stretch, number of the step from 0).
-      lengths: tokens of each prompt, what is shared included.
-      stretches: what the token sees besides itself.
+      x: the block's input.
+      lengths: tokens of each prompt, the shared ones included.
+      stretches: the keys and values that the token sees besides its own.
+      params: of the block.
+      kind: of the block's layer.
+      count: real tokens in the shared stretch.
+      slot: number of the step, from 0.
+      config: of the model.
       limit: all positions are below.
     """
-
-    def call(
-        params: tuple[BlockParams, Kind, Array, Array],
-        x: Array,
-        lengths: Array,
-        stretches: Stretches,
-    ) -> tuple[Array, KeyValues]:
-        block_params, kind, count, slot = params
-        block = nnx.merge(modules(config).block[0], block_params)
-        residual, u = block.enter(x)
-        places = jnp.broadcast_to(lengths[:, None] + slot, x.shape[:2])
-        attention = block.attention
-        q, k, v = attention.heads(u, Positions(places, limit), kind)
-        scoring = attention.scoring
-        new = KeyValues(attention.cast_for_matmul(k), attention.cast_for_matmul(v))
-        q = attention.cast_for_matmul(q * scoring.scale)
-        attended = attend_step(q, new, stretches, lengths, count, slot, scoring, kind)
-        return _finish(block, residual, attended), new
-
-    return on_own_rows(call, mesh)(params, x, lengths, stretches)
+    block = nnx.merge(modules(config).block[0], params)
+    residual, u = block.enter(x)
+    places = jnp.broadcast_to(lengths[:, None] + slot, x.shape[:2])
+    attention = block.attention
+    q, k, v = attention.heads(u, Positions(places, limit), kind)
+    scoring = attention.scoring
+    new = KeyValues(attention.cast_for_matmul(k), attention.cast_for_matmul(v))
+    q = attention.cast_for_matmul(q * scoring.scale)
+    attended = attend_step(q, new, stretches, lengths, count, slot, scoring, kind)
+    return _finish(block, residual, attended), new
 
 
 class _PartialAttention(NamedTuple):
@@ -271,30 +265,21 @@ def _attend_self(
     return _PartialAttention(values, jnp.ones_like(scores), scores)
 
 
-@functools.partial(compiled, static_argnames="mesh", donate_argnames="generated")
-def write_token(
-    generated: KeyValues, new: KeyValues, slot: Int[Array, ""], *, mesh: Mesh
-) -> KeyValues:
+@functools.partial(compiled_by_rows, donate_argnums=0)
+def write_token(generated: KeyValues, new: KeyValues, *, slot: Int[Array, ""]) -> KeyValues:
     """Writes one token's keys and values [B, M, K, H] to their slot, in place.
 
     A program of its own: XLA on CPUs copies an array before writing to it where it is also read.
     """
 
-    def call(slot: Array, generated: KeyValues, new: KeyValues) -> KeyValues:
-        def write(old: Array, y: Array) -> Array:
-            return jax.lax.dynamic_update_slice_in_dim(old, y[..., None, :], slot, axis=3)
+    def write(old: Array, y: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(old, y[..., None, :], slot, axis=3)
 
-        return jax.tree.map(write, generated, new)
-
-    return on_own_rows(call, mesh)(slot, generated, new)
+    return jax.tree.map(write, generated, new)
 
 
-@functools.partial(compiled, static_argnames="mesh")
-def reorder(generated: KeyValues, parents: Int[Array, "B M"], *, mesh: Mesh) -> KeyValues:
+@compiled_by_rows
+def reorder(generated: KeyValues, parents: Int[Array, "B M"]) -> KeyValues:
     """Keys and values by beam, after each beam went on from its parent."""
-
-    def call(_: None, generated: KeyValues, parents: Array) -> KeyValues:
-        index = parents[:, :, None, None, None]
-        return jax.tree.map(lambda y: jnp.take_along_axis(y, index, axis=1), generated)
-
-    return on_own_rows(call, mesh)(None, generated, parents)
+    index = parents[:, :, None, None, None]
+    return jax.tree.map(lambda y: jnp.take_along_axis(y, index, axis=1), generated)

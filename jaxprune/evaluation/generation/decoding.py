@@ -1,22 +1,23 @@
-"""States after the last block → the next tokens, greedily or by beam search, and the sequences that come of them.
+"""States after the last block → the next tokens, greedily or by beam search, and the sequences that they make.
 
-A strategy knows rows, not prompts: it chooses the next tokens of all rows at once, and rows can be dropped.
+A strategy knows rows, not prompts: it chooses the next tokens of all rows at once, and rows can be dropped. Rows
+that are not `open` have their sequence, and their next tokens do not matter. Rows of `lost` have logits without a
+largest one: NaN, or infinity.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import by_rows, compiled, on_own_rows
+from jaxprune.devices import by_rows, compiled_by_rows
 from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.models import HeadParams, ModelConfig, modules
 
@@ -33,52 +34,26 @@ class NextTokens(NamedTuple):
     parents: Int[Array, "B M"] | None
 
 
-@runtime_checkable
-class DecodingStrategy(Protocol):
-    """Rows that are not `open` have their sequence, and what is chosen for them does not matter.
-
-    Those of `lost` had logits among which none is the largest: NaN, or an infinite one.
-    """
-
-    open: Bool[np.ndarray, " B"]
-    lost: Bool[np.ndarray, " B"]
-
-    def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
-        """The next tokens, from the last block's output; remembers them."""
-
-    def sequence(self, row: int) -> list[int]:
-        """The best sequence of a row, without its stop token."""
-
-    def keep(self, rows: Int[np.ndarray, " b"]) -> None:
-        """These rows are the rows from now on."""
-
-
-@functools.partial(compiled, static_argnames=("config", "mesh"))
+@functools.partial(compiled_by_rows, static_argnames=("config",))
 def likeliest(
-    params: tuple[HeadParams, Float[Array, "V D"]],
     x: Float[Array, "B M D"],
     *,
+    head: HeadParams,
+    table: Float[Array, "V D"],
     config: ModelConfig,
-    mesh: Mesh,
 ) -> tuple[Int[Array, "B M"], Bool[Array, "B M"]]:
-    """The token of the largest logit, the lowest of equal ones, and whether that is a number.
+    """The token of the largest logit, the lowest of equal ones, and whether that logit is finite.
 
-    Args:
-      params: (head, embedding table).
+    `table` holds the embeddings.
     """
-
-    def call(params: tuple[HeadParams, Array], x: Array) -> tuple[Array, Array]:
-        head, table = params
-        logits = nnx.merge(modules(config).head[0], head)(x, table)
-        chosen = jnp.argmax(logits, axis=-1)  # of NaNs the first
-        largest = jnp.take_along_axis(logits, chosen[..., None], axis=-1)[..., 0]
-        return chosen.astype(jnp.int32), jnp.isfinite(largest)
-
-    return on_own_rows(call, mesh)(params, x)
+    logits = nnx.merge(modules(config).head[0], head)(x, table)
+    chosen = jnp.argmax(logits, axis=-1)  # the first of NaNs
+    largest = jnp.take_along_axis(logits, chosen[..., None], axis=-1)[..., 0]
+    return chosen.astype(jnp.int32), jnp.isfinite(largest)
 
 
 class GreedyDecoding:
-    """The likeliest token, until one of `stop` or `limit` tokens are there."""
+    """The likeliest token each time, up to one of `stop` or `limit` tokens."""
 
     def __init__(
         self, model: Resident, is_row: Bool[np.ndarray, " B"], limit: int, stop: Collection[int]
@@ -88,9 +63,10 @@ class GreedyDecoding:
         self._sequences: list[list[int]] = [[] for _ in is_row]
 
     def choose(self, x: Float[Array, "B 1 D"]) -> NextTokens:
-        """The next token of every row."""
+        """The next token of every row, from the last block's output."""
         model = self._model
-        chosen, finite = likeliest(model.head, x, config=model.config, mesh=model.mesh)
+        head, table = model.head
+        chosen, finite = likeliest(x, head=head, table=table, config=model.config, mesh=model.mesh)
         tokens = np.asarray(chosen)[:, 0]
         self.lost = self.open & ~np.asarray(finite)[:, 0]
         self.open &= ~np.isin(tokens, self._stop)
@@ -100,11 +76,11 @@ class GreedyDecoding:
         return NextTokens(chosen, None)
 
     def sequence(self, row: int) -> list[int]:
-        """The tokens chosen for the row."""
+        """The tokens chosen for a row, without a stop token."""
         return self._sequences[row]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:
-        """These rows are the rows from now on."""
+        """Drops all other rows."""
         self.open = self.open[rows]
         self._sequences = [self._sequences[row] for row in rows]
 
@@ -116,45 +92,43 @@ class Candidates(NamedTuple):
     indices: Int[Array, "B M"]
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh"))
+@functools.partial(compiled_by_rows, static_argnames=("config",))
 def continuations(
-    params: tuple[HeadParams, Float[Array, "V D"], Bool[Array | np.ndarray, " V"]],
     x: Float[Array, "B M D"],
-    scores: Float[Array | np.ndarray, "B M"],
+    scores: Float[Array, "B M"],
     *,
+    head: HeadParams,
+    table: Float[Array, "V D"],
+    stops: Bool[Array, " V"],
     config: ModelConfig,
-    mesh: Mesh,
 ) -> tuple[Candidates, Candidates]:
     """The M best continuations of the M beams, and the M best of those that do not stop.
 
     Args:
-      params: (head, embedding table, [V] bool whether a token stops).
+      x: output of the last block.
       scores: log-probability of each beam so far.
+      head: parameters.
+      table: embeddings.
+      stops: whether a token stops.
+      config: of the model.
     """
-
-    def call(
-        params: tuple[HeadParams, Array, Array], x: Array, scores: Array
-    ) -> tuple[Candidates, Candidates]:
-        head, table, stops = params
-        logits = nnx.merge(modules(config).head[0], head)(x, table)
-        total = jax.nn.log_softmax(logits, axis=-1) + scores[..., None]
-        going_on = jnp.where(stops, -jnp.inf, total)
-        rows, beams = scores.shape
-        every, continuing = (
-            Candidates(*jax.lax.top_k(y.reshape(rows, -1), beams)) for y in (total, going_on)
-        )
-        return every, continuing
-
-    return on_own_rows(call, mesh)(params, x, scores)
+    logits = nnx.merge(modules(config).head[0], head)(x, table)
+    total = jax.nn.log_softmax(logits, axis=-1) + scores[..., None]
+    going_on = jnp.where(stops, -jnp.inf, total)
+    rows, beams = scores.shape
+    every, continuing = (
+        Candidates(*jax.lax.top_k(y.reshape(rows, -1), beams)) for y in (total, going_on)
+    )
+    return every, continuing
 
 
 class BeamSearch:
-    """Beam search as transformers' `generate(num_beams=…, early_stopping=False)` has it.
+    """Beam search as in transformers' `generate(num_beams=…, early_stopping=False)`.
 
-    The M likeliest continuations of a row are looked at; those of them that end are kept, with the
-    score (sum of log-probabilities) / length^length_penalty, where the stop token counts. The M likeliest
-    that do not end go on. A row is done when M sequences have ended and the best beam, at its present
-    length, is no better than the worst of them.
+    Of the M likeliest continuations of a row, those that end are kept with the score (sum of
+    log-probabilities) / length, where the stop token counts. The M likeliest that do not end go on. A row is
+    done when M sequences have ended and the best beam, at its present length, is no better than the worst of
+    them.
     """
 
     def __init__(
@@ -164,13 +138,11 @@ class BeamSearch:
         limit: int,
         stop: Collection[int],
         beams: int,
-        length_penalty: float,
     ) -> None:
         self.open, self.lost = is_row.copy(), np.zeros_like(is_row)
         self._stops = np.zeros(model.config.vocab_size, bool)
         self._stops[list(stop)] = True
-        self._model, self._limit = model, limit
-        self._beams, self._penalty = beams, length_penalty
+        self._model, self._limit, self._beams = model, limit, beams
         rows = len(is_row)
         self._length = 0
         # At first all beams are the same: only one may go on.
@@ -180,23 +152,25 @@ class BeamSearch:
         self._finished: list[list[tuple[float, list[int]]]] = [[] for _ in range(rows)]
 
     def choose(self, x: Float[Array, "B M D"]) -> NextTokens:
-        """The next token of every beam."""
+        """The next token of every beam, from the last block's output."""
         model, share = self._model, by_rows(self._model.mesh)
+        head, table = model.head
         candidates, going_on = jax.device_get(
             continuations(
-                (*model.head, self._stops), x, self._scores, config=model.config, mesh=model.mesh
+                x, self._scores, head=head, table=table, stops=self._stops,
+                config=model.config, mesh=model.mesh,
             )
-        )
+        )  # fmt: skip
         self.lost = self.open & ~(candidates.scores < np.inf).all(axis=1)
         self._length += 1
-        worth = self._length**self._penalty
         size = model.config.vocab_size
         for row in np.flatnonzero(self.open).tolist():
             ends = np.divmod(candidates.indices[row], size)
-            self._end(row, candidates.scores[row] / worth, *ends)
+            self._end(row, candidates.scores[row] / self._length, *ends)
             full = len(self._finished[row]) == self._beams
             worst = self._finished[row][-1][0] if full else -np.inf
-            self.open[row] = going_on.scores[row, 0] / worth > worst and self._length < self._limit
+            best = going_on.scores[row, 0] / self._length
+            self.open[row] = best > worst and self._length < self._limit
         parents, tokens = (part.astype(np.int32) for part in np.divmod(going_on.indices, size))
         before = np.take_along_axis(self._running, parents[..., None], axis=1)
         self._running = np.concatenate([before, tokens[..., None]], axis=-1)
@@ -204,7 +178,7 @@ class BeamSearch:
         return NextTokens(jax.device_put(tokens, share), jax.device_put(parents, share))
 
     def _end(self, row: int, scores: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> None:
-        """Keeps those continuations that end, and of all that have ended the best M, best first."""
+        """Adds the continuations that end, and keeps the best M of all that have ended, best first."""
         finished = self._finished[row]
         for score, parent, token in zip(scores, parents, tokens, strict=True):
             stops = self._stops[token]
@@ -215,11 +189,11 @@ class BeamSearch:
         del finished[self._beams :]
 
     def sequence(self, row: int) -> list[int]:
-        """The best one that ended."""
+        """The best sequence of a row that ended, without its stop token."""
         return self._finished[row][0][1]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:
-        """These rows are the rows from now on."""
+        """Drops all other rows."""
         self.open, self._scores, self._running = (
             array[rows] for array in (self.open, self._scores, self._running)
         )

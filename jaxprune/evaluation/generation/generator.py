@@ -11,17 +11,12 @@ from collections.abc import Collection, Iterator, Sequence
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Bool
 from tqdm import tqdm
 
 from jaxprune.calibration import check_tokens
 from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
-from jaxprune.evaluation.generation.decoding import (
-    BeamSearch,
-    DecodingStrategy,
-    GreedyDecoding,
-)
+from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
 from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
 from jaxprune.hf import Model
@@ -31,7 +26,7 @@ from jaxprune.schema import check, integer
 
 # Sequences that are generated at once, on all devices together.
 BATCH = 64
-# What stands behind the end of a sequence, where processes exchange them.
+# Fills the rest of a row where processes exchange sequences.
 PADDING = -1
 
 
@@ -44,7 +39,7 @@ class Generator:
       mesh: devices; all by default. Prompts are spread over them.
       progress: show a bar that counts prompts.
 
-    Of several processes each takes its share of the batches, and all get all sequences.
+    With several processes each takes its share of the batches, and all get all sequences.
     """
 
     def __init__(
@@ -68,7 +63,6 @@ class Generator:
         max_new_tokens: int,
         stop: Collection[int] = (),
         beams: int = 1,
-        length_penalty: float = 1.0,
         batch: int = BATCH,
         name: str = "generate",
     ) -> list[list[int]]:
@@ -81,7 +75,6 @@ class Generator:
           max_new_tokens: no sequence gets longer.
           stop: token ids, each of which ends a sequence.
           beams: 1 takes the likeliest token each time; more is a beam search, see `BeamSearch`.
-          length_penalty: exponent of a sequence's length in its score, for several beams.
           batch: sequences that are generated at once: prompts times beams.
           name: on the progress bar and in messages.
 
@@ -101,11 +94,10 @@ class Generator:
         shares = [[parts[i] for i in s] for s in hosts.shares(np.array([len(p) for p in parts]))]
         counts = [sum(map(len, share)) for share in shares]
         sequences: dict[int, list[int]] = {}
+        own = jax.process_index()
         quiet = not self.progress
-        with tqdm(
-            total=counts[jax.process_index()], desc=name, unit="prompt", disable=quiet
-        ) as bar:
-            for members in shares[jax.process_index()]:
+        with tqdm(total=counts[own], desc=name, unit="prompt", disable=quiet) as bar:
+            for members in shares[own]:
                 prompt_batch = PromptBatch(
                     self._model,
                     self._steps,
@@ -115,35 +107,23 @@ class Generator:
                     new_tokens=max_new_tokens,
                     limit=limit,
                 )
-                is_row = prompt_batch.prompts >= 0
-                strategy = self._strategy(is_row, max_new_tokens, stop, beams, length_penalty)
+                how = (self._steps, prompt_batch.prompts >= 0, max_new_tokens, stop)
+                strategy = GreedyDecoding(*how) if beams == 1 else BeamSearch(*how, beams)
                 for i, sequence in _sequences(prompt_batch, strategy, name):
                     sequences[int(members[i])] = sequence
                     bar.update()
-        local = [i for part in shares[jax.process_index()] for i in part]
+        local = [i for part in shares[own] for i in part]
         padded = np.full((len(local), max_new_tokens), PADDING, np.int32)
         for row, i in zip(padded, local, strict=True):
             row[: len(sequences[i])] = sequences[i]
         rows = hosts.gather(padded, counts)[np.argsort(order)]
         return [row[row != PADDING].tolist() for row in rows]
 
-    def _strategy(
-        self,
-        is_row: Bool[np.ndarray, " B"],
-        limit: int,
-        stop: Collection[int],
-        beams: int,
-        length_penalty: float,
-    ) -> DecodingStrategy:
-        if beams == 1:
-            return GreedyDecoding(self._steps, is_row, limit, stop)
-        return BeamSearch(self._steps, is_row, limit, stop, beams, length_penalty)
-
 
 def _sequences(
-    prompt_batch: PromptBatch, strategy: DecodingStrategy, name: str
+    prompt_batch: PromptBatch, strategy: GreedyDecoding | BeamSearch, name: str
 ) -> Iterator[tuple[int, list[int]]]:
-    """(prompt, sequence) of every row, as they are done."""
+    """(prompt, sequence) of each row as soon as it is done."""
     while True:
         was_open = strategy.open.copy()
         following = strategy.choose(prompt_batch.x)

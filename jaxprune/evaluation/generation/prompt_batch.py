@@ -1,4 +1,4 @@
-"""Prompts that are generated from together → their keys and values, and the states that their next tokens come from.
+"""A batch of prompts → their keys and values, and the states that their next tokens come from.
 
 Rows are left-justified and sorted by length. A device takes a micro-batch of them at a time through each
 block, as wide as its longest row. Rows whose sequence is done are dropped when half of them are.
@@ -7,7 +7,7 @@ block, as wide as its longest row. Rows whose sequence is done are dropped when 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import by_rows, compiled, on_own_rows, replicated
+from jaxprune.devices import by_rows, compiled_by_rows, replicated
 from jaxprune.evaluation.generation.cache import (
     KeyValues,
     Stretches,
@@ -30,13 +30,13 @@ from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.models import Positions, layer_kind
 from jaxprune.passes import embed_tokens
 
-# Lengths are rounded up to a multiple of this, or of more: each is compiled for.
+# Lengths are rounded up to a multiple of this or more, as each length is compiled for.
 MULTIPLE = 16
 # Tokens of a micro-batch.
 MICRO_BATCH_TOKENS = 1024
-# With fewer rows, but for a single one, a device is no faster: a step reads all weights.
+# Fewer rows make a device no faster, except for a single one: a step reads all weights.
 LEAST_ROWS = 8
-# What all prompts begin with is computed once if it has so many tokens.
+# A prefix of all prompts is computed once if it has this many tokens or more.
 LEAST_SHARED = 16
 
 
@@ -53,51 +53,44 @@ class SharedPrefix(NamedTuple):
 
 
 def rounded(length: int) -> int:
-    """The static length for so many tokens: at most 8 of them between two powers of two."""
+    """The static length for this number of tokens: one of at most 8 between two powers of two."""
     multiple = max(MULTIPLE, 1 << max(length.bit_length() - 4, 0))
     return -(-length // multiple) * multiple
 
 
-@functools.partial(compiled, static_argnames=("width", "mesh"))
-def _joined(micro_batches: Sequence[KeyValues], *, width: int, mesh: Mesh) -> KeyValues:
+@functools.partial(compiled_by_rows, static_argnames=("width",))
+def _joined(*micro_batches: KeyValues, width: int) -> KeyValues:
     """Micro-batches [b, K, T, H] of each device as its rows [B, K, width, H]."""
 
-    def call(_: None, *micro_batches: KeyValues) -> KeyValues:
-        def join(*arrays: Array) -> Array:
-            missing = [(0, 0)] * 4
-            padded = []
-            for array in arrays:
-                missing[2] = (0, width - array.shape[2])
-                padded.append(jnp.pad(array, missing))
-            return jnp.concatenate(padded)
+    def pad(array: Array) -> Array:
+        return jnp.pad(array, ((0, 0), (0, 0), (0, width - array.shape[2]), (0, 0)))
 
-        return jax.tree.map(join, *micro_batches)
+    def join(*arrays: Array) -> Array:
+        return jnp.concatenate([pad(array) for array in arrays])
 
-    return on_own_rows(call, mesh)(None, *micro_batches)
+    return jax.tree.map(join, *micro_batches)
 
 
-@functools.partial(compiled, static_argnames="mesh")
-def _last(
-    states: Sequence[Array], places: Int[Array, " B"], *, mesh: Mesh
-) -> Float[Array, "B 1 D"]:
+@compiled_by_rows
+def _last(places: Int[Array, " B"], *states: Array) -> Float[Array, "B 1 D"]:
     """The state at one place of every row, from micro-batches [b, T, D]."""
-
-    def call(_: None, places: Array, *states: Array) -> Array:
-        cuts = np.cumsum([len(x) for x in states])[:-1]
-        return jnp.concatenate(
-            [
-                jnp.take_along_axis(x, index[:, None, None], axis=1)
-                for x, index in zip(states, jnp.split(places, cuts), strict=True)
-            ]
-        )
-
-    return on_own_rows(call, mesh)(None, places, *states)
+    cuts = np.cumsum([len(x) for x in states])[:-1]
+    return jnp.concatenate(
+        [
+            jnp.take_along_axis(x, index[:, None, None], axis=1)
+            for x, index in zip(states, jnp.split(places, cuts), strict=True)
+        ]
+    )
 
 
-@functools.partial(compiled, static_argnames="mesh")
-def _take_rows(arrays: Any, rows: Int[Array, " b"], *, mesh: Mesh) -> Any:
-    """Rows of all arrays; each device counts its own."""
-    return on_own_rows(lambda _, y, i: jax.tree.map(lambda z: z[i], y), mesh)(None, arrays, rows)
+@compiled_by_rows
+def _take_rows(rows: Int[Array, " b"], arrays: Any) -> Any:
+    """Rows of all arrays, which each device counts from its first."""
+    return jax.tree.map(lambda array: array[rows], arrays)
+
+
+def _zeros(shape: tuple[int, ...], dtype: jnp.dtype, mesh: Mesh) -> KeyValues:
+    return KeyValues(*(jnp.zeros(shape, dtype, device=by_rows(mesh)) for _ in range(2)))
 
 
 def _scalar(value: int, mesh: Mesh) -> Int[Array, ""]:
@@ -114,7 +107,7 @@ def _on_all(shared: KeyValues, mesh: Mesh) -> KeyValues:
 
 
 def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> SharedPrefix:
-    """Computes what all prompts begin with, if it is long; at least one token of each is left."""
+    """Computes the prefix of all prompts if it is long; at least one token of each prompt is left."""
     count = 0
     if len(prompts) > 1:
         first, last = min(map(list, prompts)), max(map(list, prompts))
@@ -122,20 +115,38 @@ def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int
             count += 1
     config, mesh = model.config, model.mesh
     dtype = jax.tree.leaves(model.blocks[0]["mlp"]["out"]["kernel"])[0].dtype
-    shape = (mesh.size, config.n_kv_heads, 0, config.head_dim)
-    empty = KeyValues(*(jnp.zeros(shape, dtype, device=by_rows(mesh)) for _ in range(2)))
+    empty = _zeros((mesh.size, config.n_kv_heads, 0, config.head_dim), dtype, mesh)
+    nothing = SharedPrefix(0, [empty] * config.n_layers)
     if count < LEAST_SHARED:
-        return SharedPrefix(0, [empty] * config.n_layers)
+        return nothing
     tokens = np.zeros((mesh.size, rounded(count)), np.int32)
     tokens[:, :count] = prompts[0][:count]
-    zero = _scalar(0, mesh)
-    fixed: dict[str, Any] = {"config": config, "mesh": mesh, "limit": limit}
-    x = _embedded(model, tokens, np.arange(tokens.shape[1]), limit)
-    layers = []
+    passed = _through_blocks(model, [tokens], nothing, limit)
+    return SharedPrefix(count, [key_values for _, [key_values] in passed])
+
+
+def _through_blocks(
+    model: Resident, micro_batches: Sequence[np.ndarray], shared: SharedPrefix, limit: int
+) -> Iterator[tuple[list[Array], list[KeyValues]]]:
+    """The states after each block, and its keys and values, of all micro-batches of tokens behind `shared`."""
+    config, mesh = model.config, model.mesh
+    count = _scalar(shared.tokens, mesh)
+    states = [
+        _embedded(model, tokens, shared.tokens + np.arange(tokens.shape[1]), limit)
+        for tokens in micro_batches
+    ]
     for layer, block in enumerate(model.blocks):
-        x, key_values = prefill((block, layer_kind(config, layer), zero), x, empty, **fixed)
-        layers.append(key_values)
-    return SharedPrefix(count, layers)
+        before = _on_all(shared.layers[layer], mesh)
+        kind = layer_kind(config, layer)
+        outputs = [
+            prefill(
+                x, before, params=block, kind=kind, count=count,
+                config=config, mesh=mesh, limit=limit,
+            )
+            for x in states
+        ]  # fmt: skip
+        states = [x for x, _ in outputs]
+        yield states, [key_values for _, key_values in outputs]
 
 
 class PromptBatch:
@@ -145,13 +156,13 @@ class PromptBatch:
       model: on the devices that read the prompts.
       steps: on those that take new tokens through the blocks.
       prompts: sorted by length.
-      shared: what all of them begin with.
+      shared: the prefix of all of them.
       beams: of each prompt.
-      new_tokens: that can be generated.
-      limit: no position is as high.
+      new_tokens: the most that are generated.
+      limit: all positions are below.
 
     Attributes:
-      prompts: [B] the prompt of each row, -1 where a row only fills up.
+      prompts: [B] the prompt of each row, -1 for a row that pads the batch.
       x: [B, M, D] output of the last block, from which the next tokens come.
     """
 
@@ -175,52 +186,40 @@ class PromptBatch:
         lengths = np.array([len(rests[i]) if i >= 0 else 1 for i in self.prompts], np.int32)
         self._lengths = lengths + np.int32(shared.tokens)
         self._on_devices = jax.device_put(self._lengths, self._share)
-        self._levels = _levels(len(self.prompts) // steps.mesh.size)
         x = self._prefill(model, micro_batches, lengths - 1)
         self.x = x if beams == 1 else jnp.repeat(x, beams, axis=1)
         config, dtype = model.config, self._prompt[0].keys.dtype
         shape = (len(self.prompts), beams, config.n_kv_heads, new_tokens, config.head_dim)
-        self._generated = [
-            KeyValues(*(jnp.zeros(shape, dtype, device=self._share) for _ in range(2)))
-            for _ in steps.blocks
-        ]
+        self._generated = [_zeros(shape, dtype, steps.mesh) for _ in steps.blocks]
 
     def _prefill(
         self, model: Resident, micro_batches: Sequence[np.ndarray], places: np.ndarray
     ) -> Float[Array, "B 1 D"]:
         """Takes the prompts through all blocks, and keeps their keys and values."""
         mesh, width = model.mesh, max(tokens.shape[1] for tokens in micro_batches)
-        fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
-        count = _scalar(self._shared.tokens, mesh)
-        states = [
-            _embedded(model, tokens, self._shared.tokens + np.arange(tokens.shape[1]), self._limit)
-            for tokens in micro_batches
-        ]
         self._prompt: list[KeyValues] = []
-        for layer, block in enumerate(model.blocks):
-            before = _on_all(self._shared.layers[layer], mesh)
-            params = (block, layer_kind(model.config, layer), count)
-            outputs = [prefill(params, x, before, **fixed) for x in states]
-            states = [x for x, _ in outputs]
-            joined = _joined([kept for _, kept in outputs], width=width, mesh=mesh)
+        for outputs, kept in _through_blocks(model, micro_batches, self._shared, self._limit):
+            states = outputs
+            joined = _joined(*kept, width=width, mesh=mesh)
             self._prompt.append(jax.device_put(joined, self._share))
-        last = _last(states, jax.device_put(places, by_rows(mesh)), mesh=mesh)
+        last = _last(jax.device_put(places, by_rows(mesh)), *states, mesh=mesh)
         return jax.device_put(last, self._share)
 
     def advance(self, following: NextTokens) -> None:
         """Takes the next tokens through all blocks."""
-        model, mesh = self._steps, self._steps.mesh
-        fixed: dict[str, Any] = {"config": model.config, "mesh": mesh, "limit": self._limit}
+        model, mesh, limit = self._steps, self._steps.mesh, self._limit
         slot = _scalar(self._slot, mesh)
-        x = _embedded(model, following.tokens, self._lengths[:, None] + self._slot, self._limit)
+        x = _embedded(model, following.tokens, self._lengths[:, None] + self._slot, limit)
         for layer, block in enumerate(model.blocks):
             generated = self._generated[layer]
             if following.parents is not None:
                 generated = reorder(generated, following.parents, mesh=mesh)
             stretches = Stretches(self._shared.layers[layer], self._prompt[layer], generated)
-            params = (block, layer_kind(model.config, layer), self._count, slot)
-            x, new = decode_step(params, x, self._on_devices, stretches, **fixed)
-            self._generated[layer] = write_token(generated, new, slot, mesh=mesh)
+            x, new = decode_step(
+                x, self._on_devices, stretches, params=block, kind=layer_kind(model.config, layer),
+                count=self._count, slot=slot, config=model.config, mesh=mesh, limit=limit,
+            )  # fmt: skip
+            self._generated[layer] = write_token(generated, new, slot=slot, mesh=mesh)
         self.x = x
         self._slot += 1
 
@@ -234,13 +233,13 @@ class PromptBatch:
         """
         devices = self._steps.mesh.size
         by_device = is_open.reshape(devices, -1)
-        level = min(size for size in self._levels if size >= by_device.sum(axis=1).max())
-        if level == by_device.shape[1]:
+        count = _fewer(by_device.shape[1], by_device.sum(axis=1).max())
+        if count == by_device.shape[1]:
             return np.arange(len(is_open)), following
-        kept = np.argsort(~by_device, axis=1, kind="stable")[:, :level].astype(np.int32)
+        kept = np.argsort(~by_device, axis=1, kind="stable")[:, :count].astype(np.int32)
         rows = (kept + np.arange(devices)[:, None] * by_device.shape[1]).ravel()
         index = jax.device_put(kept.ravel(), self._share)
-        take = functools.partial(_take_rows, rows=index, mesh=self._steps.mesh)
+        take = functools.partial(_take_rows, index, mesh=self._steps.mesh)
         self.prompts = np.where(is_open, self.prompts, -1)[rows]
         self._lengths = self._lengths[rows]
         self._on_devices, following = take((self._on_devices, following))
@@ -286,15 +285,14 @@ def _embedded(
 
 
 def _whole(rows: int) -> int:
-    """So many rows or some more: a power of two or a multiple of LEAST_ROWS, so that few numbers occur."""
+    """`rows` rounded up to a power of two or a multiple of LEAST_ROWS, so that few numbers are compiled for."""
     if rows > LEAST_ROWS:
         return -(-rows // LEAST_ROWS) * LEAST_ROWS
     return 1 << (rows - 1).bit_length()
 
 
-def _levels(rows: int) -> list[int]:
-    """The numbers of rows that a device is compiled for: halves down to LEAST_ROWS, and one."""
-    levels = [rows]
-    while levels[-1] % 2 == 0 and levels[-1] // 2 >= LEAST_ROWS:
-        levels.append(levels[-1] // 2)
-    return sorted({*levels, 1})
+def _fewer(rows: int, needed: int) -> int:
+    """The rows that a device goes on with: one, or `rows` halved as long as LEAST_ROWS and all `needed` remain."""
+    while rows % 2 == 0 and rows // 2 >= max(LEAST_ROWS, needed):
+        rows //= 2
+    return 1 if needed == 1 else rows

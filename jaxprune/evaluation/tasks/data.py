@@ -5,7 +5,7 @@ import dataclasses
 import glob
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class Row:
 
     Attributes:
       number: its place in the file or split, from 0.
-      where: the same for messages: file and line, or data set and row.
+      where: its place for messages: file and line, or data set and row.
       fields: values by name.
     """
 
@@ -86,14 +86,16 @@ class Source:
         folder = Path(self.data).expanduser()
         return folder.is_dir() and any(p.suffix in _SUFFIXES for p in folder.iterdir())
 
+    @property
+    def is_files(self) -> bool:
+        """Whether rows are in files of their language, not in a hub data set."""
+        return self.is_pattern or self.is_folder
+
     def languages(self) -> list[str] | None:
-        """The languages that there are files of; None where no files tell."""
-        if self.is_pattern:
-            return _languages_of(self._pattern())
-        if self.is_folder:
-            folder = Path(self.data).expanduser()
-            return [path.stem for path in folder.iterdir() if path.suffix in _SUFFIXES]
-        return None
+        """The languages that have files; None for a hub data set."""
+        if not self.is_files:
+            return None
+        return [code for pattern in self._patterns() for code in _languages_of(pattern)]
 
     def read(self, language: str) -> list[Row]:
         """All rows of a language, in their order.
@@ -105,9 +107,10 @@ class Source:
           InputError: no such data or language (lists those there), no rows, a broken row.
           OSError: the hub cannot be reached.
         """
-        if self.is_pattern or self.is_folder:
+        if self.is_files:
             path = self._file(language)
-            rows = list(_READERS[path.suffix](path, read_text(path)))
+            reader = _jsonl if path.suffix == ".jsonl" else _csv
+            rows = list(reader(path, read_text(path)))
         else:
             rows = self._hub(language)
         if not rows:
@@ -120,32 +123,25 @@ class Source:
             raise InputError(f"{pattern}: {{split}} stands for nothing; the task names no split")
         return filled.replace("{split}", self.split or "")
 
+    def _patterns(self) -> list[str]:
+        """The patterns of files, in which only `{lang}` is still to be filled in."""
+        if self.is_pattern:
+            return [str(Path(self._fill(self.data, "{lang}")).expanduser())]
+        folder = Path(self.data).expanduser()
+        return [f"{folder}/{{lang}}{suffix}" for suffix in _SUFFIXES]
+
     def _file(self, language: str) -> Path:
-        if not self.is_pattern:
-            return self._pick(Path(self.data).expanduser(), language)
-        path = Path(self._pattern().replace("{lang}", language))
-        if not path.exists():
-            raise self._missing(language)
-        return path
-
-    def _pattern(self) -> str:
-        """The pattern of files, in which only `{lang}` is open."""
-        return str(Path(self._fill(self.data, "{lang}")).expanduser())
-
-    def _pick(self, folder: Path, language: str) -> Path:
-        paths = [folder / f"{language}{suffix}" for suffix in _SUFFIXES]
+        paths = [Path(pattern.replace("{lang}", language)) for pattern in self._patterns()]
         existing = [path for path in paths if path.exists()]
-        if len(existing) > 1:
-            raise InputError(
-                f"{folder}: holds {existing[0].name} and {existing[1].name}; allowed: one of them"
-            )
         if not existing:
-            raise self._missing(language)
-        return existing[0]
-
-    def _missing(self, language: str) -> InputError:
-        there = listed(sorted(self.languages() or []), " ") or "none"
-        return InputError(f"{self.data}: no language {language!r}; there are {there}")
+            there = listed(sorted(self.languages() or []), " ") or "none"
+            raise InputError(f"{self.data}: no language {language!r}; there are {there}")
+        path, *others = existing
+        if others:
+            raise InputError(
+                f"{path.parent}: holds {path.name} and {others[0].name}; allowed: one of them"
+            )
+        return path
 
     def _hub(self, language: str) -> list[Row]:
         name = self._fill(self.data, language)
@@ -192,24 +188,16 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
 
 def _csv(path: Path, text: str) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    number = 0
     try:
-        for values in reader:
-            if header is None:
-                header = values
-                if len(set(header)) < len(header):
-                    raise InputError(f"{path}:1: two columns have one name: {listed(header)}")
-                continue
+        header = next(reader, [])
+        if len(set(header)) < len(header):
+            raise InputError(f"{path}:1: two columns have one name: {listed(header)}")
+        for number, values in enumerate(reader):
             where = f"{path}:{reader.line_num}"  # the last line, where a text has line breaks
             if len(values) != len(header):
                 raise InputError(f"{where}: {len(values)} values; the header has {len(header)}")
             yield Row(number, where, dict(zip(header, values, strict=True)))
-            number += 1
     except csv.Error as error:
         raise InputError(
             f"{path}:{reader.line_num}: {error}; allowed: comma-separated values"
         ) from None
-
-
-_READERS: Mapping[str, Callable[[Path, str], Iterator[Row]]] = {".jsonl": _jsonl, ".csv": _csv}

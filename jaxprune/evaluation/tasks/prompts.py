@@ -38,14 +38,6 @@ def _first_words(count: int, text: str) -> str:
     return " ".join(text.split()[:count])
 
 
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def _drop_mark(text: str) -> str:
-    return text[:-1] if text.endswith((".", ",", ";")) else text
-
-
 def _detokenise(text: str) -> str:
     """Undoes the spaces that the Penn Treebank's tokenizer puts around English punctuation."""
     for spaced, joined in ((" n't", "n't"), (" )", ")"), ("( ", "("), ('" ', '"'), (' "', '"')):
@@ -53,24 +45,15 @@ def _detokenise(text: str) -> str:
     return re.sub(r" (?=['.,])", "", text)
 
 
-def _before_blank(text: str) -> str:
-    return text[: text.index("_")]
-
-
-def _after_blank(text: str) -> str:
-    return text[text.index("_") + 1 :]
-
-
 FILTERS: Mapping[str, Callable[[str], str]] = {
     "strip": str.strip,
-    "lower_first": _lower_first,
+    "lower_first": lambda text: text[:1].lower() + text[1:],
     "drop_last": lambda text: text.strip()[:-1],
-    "drop_mark": _drop_mark,
+    "drop_mark": lambda text: text[:-1] if text.endswith((".", ",", ";")) else text,
     "detokenise": _detokenise,
-    "before_blank": _before_blank,
-    "after_blank": _after_blank,
+    "before_blank": lambda text: text[: text.index("_")],
+    "after_blank": lambda text: text[text.index("_") + 1 :],
 }
-_ALLOWED_FILTERS = f"{', '.join(FILTERS)}, words:N"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +104,7 @@ def _filter(name: str, where: str) -> Callable[[str], str]:
     if words:
         return functools.partial(_first_words, int(words[1]))
     if name not in FILTERS:
-        raise InputError(f"{where}: got filter {name!r}; allowed: {_ALLOWED_FILTERS}")
+        raise InputError(f"{where}: got filter {name!r}; allowed: {', '.join(FILTERS)}, words:N")
     return FILTERS[name]
 
 

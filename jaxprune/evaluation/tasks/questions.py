@@ -33,17 +33,6 @@ from jaxprune.evaluation.tasks.protocols import PROTOCOLS
 from jaxprune.evaluation.tasks.task_file import Prompts, Task, read_task
 from jaxprune.schema import check, integer
 
-__all__ = [
-    "Option",
-    "Question",
-    "Task",
-    "TaskQuestions",
-    "languages_of",
-    "load_task",
-    "questions",
-    "ready_tasks",
-]
-
 _READY = Path(__file__).parent
 
 
@@ -180,8 +169,7 @@ def _source(task: Task, prompts: Prompts, language: str, data: str | None) -> tu
     # in its name, another one has a configuration for each.
     config = None if "{lang}" in data else task.source.config or "{lang}"
     source = Source(data, config=config, split=split)
-    named_by_code = source.is_pattern or source.is_folder
-    return source, language if named_by_code else task.names.get(language, language)
+    return source, language if source.is_files else task.names.get(language, language)
 
 
 def _asked(task: Task, prompt: Prompt, rows: list[Row]) -> list[tuple[Row, int]]:

@@ -96,18 +96,12 @@ class Task:
         """Its languages, in the order of the file."""
         return tuple(self.names)
 
-    @property
-    def protocol_names(self) -> tuple[str, ...]:
-        """The protocols that it can be asked by."""
-        return tuple(name for name, one in PROTOCOLS.items() if one.section in self.sections)
-
-    def prompts(self, name: str) -> Prompts:
-        """How a protocol asks; raises InputError where the task has none of this name."""
-        if name not in self.protocol_names:
-            raise refusal(
-                "protocol", name, f"{', '.join(self.protocol_names)} (what task {self.name} has)"
-            )
-        return self.sections[PROTOCOLS[name].section]
+    def prompts(self, protocol: str) -> Prompts:
+        """The prompts of a protocol; InputError where the task has none."""
+        names = [name for name, one in PROTOCOLS.items() if one.section in self.sections]
+        if protocol not in names:
+            raise refusal("protocol", protocol, f"{', '.join(names)} (what task {self.name} has)")
+        return self.sections[PROTOCOLS[protocol].section]
 
 
 def read_task(path: Path) -> Task:
@@ -117,20 +111,20 @@ def read_task(path: Path) -> Task:
       InputError: no TOML, or a key that is unknown, missing or has a bad value; one line with the
         file, the key and what is allowed.
     """
+    content = read_regular(path)
     try:
-        table = tomllib.loads(read_regular(path).decode("utf-8"))
-    except InputError:
-        raise
+        table = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # of TOML, UTF-8 and numbers of 5,000 digits
         raise InputError(f"{path}: not TOML in UTF-8: {error}") from None
     check_table(f"{path}: ", table, TASK_KEYS)
     languages = table["languages"]
     names = languages if isinstance(languages, dict) else {code: code for code in languages}
     labels = tuple(table["labels"]) if "labels" in table else None
-    section_names = [name for name in SECTIONS if name in table]
-    if not section_names:
+    sections = {
+        name: _prompts(path, name, table[name], tuple(names)) for name in SECTIONS if name in table
+    }
+    if not sections:
         raise InputError(f"{path}: paper: missing; there must be {' or '.join(SECTIONS)}")
-    sections = {name: _prompts(path, name, table[name], tuple(names)) for name in section_names}
     options = _number_of_options(path, sections, labels)
     return Task(
         name=table["name"],
@@ -169,42 +163,38 @@ def _source(path: Path, table: Mapping[str, Any], names: Mapping[str, str]) -> S
 
 def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int]) -> LabelRule:
     check_table(f"{path}: label.", table, LABEL_KEYS)
-    allowed: dict[str | int, int] = {label: index for index, label in enumerate(labels)}
     dropped = frozenset(map(str, table.get("drop", [])))
     if "values" not in table:
-        said = {str(index): index for index in range(len(labels))}
-        return LabelRule(
-            table["field"], {**said, **{str(k): v for k, v in allowed.items()}}, dropped
-        )
+        by_number = {str(index): index for index in range(len(labels))}
+        by_label = {str(label): index for index, label in enumerate(labels)}
+        return LabelRule(table["field"], by_number | by_label, dropped)
+    indices = {}
     for value, label in table["values"].items():
-        known = type(label) in (str, int) and label in allowed  # True is no 1
+        known = type(label) in (str, int) and label in labels  # True is no 1
         if not known or value in dropped:
-            raise refusal(
-                f"{path}: label.values.{value}",
-                label,
-                f"{', '.join(map(str, allowed))}, for values that are not in label.drop",
-            )
-    return LabelRule(table["field"], {k: allowed[v] for k, v in table["values"].items()}, dropped)
+            allowed = f"{', '.join(map(str, labels))}, for values that are not in label.drop"
+            raise refusal(f"{path}: label.values.{value}", label, allowed)
+        indices[value] = labels.index(label)
+    return LabelRule(table["field"], indices, dropped)
 
 
 def _number_of_options(
     path: Path, sections: Mapping[str, Prompts], labels: tuple[str, ...] | None
 ) -> int:
-    size = None if labels is None else len(labels)
+    sizes = {}
     for name, section in sections.items():
-        prompts = {"": section.default, **section.languages}
-        for language, prompt in prompts.items():
-            if prompt is None:
-                continue
-            size = size or len(prompt.options)
-            if len(prompt.options) != size:
-                place = f"{name}.languages.{language}" if language else name
-                raise InputError(
-                    f"{path}: {place}.options: got {len(prompt.options)}; allowed: {size}, "
-                    "as many as there are labels"
-                )
-    assert size is not None  # a section has a prompt
-    return size
+        if section.default is not None:
+            sizes[name] = len(section.default.options)
+        for language, prompt in section.languages.items():
+            sizes[f"{name}.languages.{language}"] = len(prompt.options)
+    expected = len(labels) if labels else next(iter(sizes.values()))  # a section has a prompt
+    for place, size in sizes.items():
+        if size != expected:
+            raise InputError(
+                f"{path}: {place}.options: got {size}; allowed: {expected}, "
+                "as many as there are labels"
+            )
+    return expected
 
 
 def _prompts(path: Path, name: str, table: Mapping[str, Any], languages: Sequence[str]) -> Prompts:

@@ -9,9 +9,6 @@ from jaxprune.evaluation.translation.results import LanguageScores as LanguageSc
 from jaxprune.evaluation.translation.results import ScoreComparison as ScoreComparison
 from jaxprune.evaluation.translation.results import TranslationResult as TranslationResult
 from jaxprune.evaluation.translation.sentences import NEW_TOKENS as NEW_TOKENS
-from jaxprune.evaluation.translation.sentences import Pair as Pair
 from jaxprune.evaluation.translation.sentences import Sentences as Sentences
 from jaxprune.evaluation.translation.sentences import languages as languages
 from jaxprune.evaluation.translation.sentences import read_sentences as read_sentences
-from jaxprune.evaluation.translation.sentences import stop_tokens as stop_tokens
-from jaxprune.evaluation.translation.sentences import translation_prompts as translation_prompts

@@ -9,6 +9,7 @@ from typing import Any
 from jaxprune.errors import InputError
 from jaxprune.evaluation.translation.results import ScoreComparison, TranslationScores
 
+# Draws of the sentences, with the seed that the signature names.
 RESAMPLES = 1000
 
 
@@ -35,7 +36,7 @@ def compare_systems(
 
     Args:
       a, b: hypotheses of the two systems.
-      references: of the same sentences, of which RESAMPLES draws are made with the seed that the signature names.
+      references: of the same sentences.
       target: language of all three.
 
     Returns:

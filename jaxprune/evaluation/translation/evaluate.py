@@ -11,7 +11,7 @@ from typing import Any
 from jaxprune.devices import hosts
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.metrics_json import METRICS
-from jaxprune.evaluation.translation.bleu import import_sacrebleu, translation_scores
+from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.evaluation.translation.results import (
     TRANSLATION,
     LanguageScores,
@@ -27,10 +27,10 @@ def evaluate_translation(
     generator: Generator,
     languages: Mapping[str, Sentences],
     workdir: Path,
+    about: Mapping[str, Any],
     *,
     beams: int = 1,
     max_new_tokens: int = NEW_TOKENS,
-    about: Mapping[str, Any] | None = None,
 ) -> TranslationResult:
     """Translates and scores every language.
 
@@ -39,18 +39,12 @@ def evaluate_translation(
       languages: by code; see `translation.read_sentences`.
       workdir: gets `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} a line, and
         `translation/metrics.json`. The folder appears, in place of an earlier one, when it is whole.
+      about: facts for metrics.json, such as the model.
       beams, max_new_tokens: see `Generator`.
-      about: what else metrics.json tells, such as the model.
-
-    Returns:
-      What metrics.json holds.
 
     Raises:
-      InputError: as `translate`; sacrebleu is not installed; the model changed meanwhile.
+      InputError: as `hypothesise`; sacrebleu is not installed; the model changed meanwhile.
     """
-    import_sacrebleu("metrics")  # before the work
-    if hosts.is_first():
-        sealed.check_replaceable(workdir / TRANSLATION, overwrite=True)
     began = time.perf_counter()
     hypotheses, figures, signatures = {}, {}, {}
     for code, sentences in languages.items():
@@ -69,25 +63,16 @@ def evaluate_translation(
             target=first.target, shots=len(first.demonstrations), beams=beams,
             max_new_tokens=max_new_tokens,
         ),
-        about=dict(about or {}),
+        about=about,
         seconds=round(time.perf_counter() - began, 3),
     )  # fmt: skip
     generator.model.source.fingerprint.check_unchanged()
     if hosts.is_first():
-        _write(workdir, result, languages, hypotheses)
+        with sealed.whole_folder(workdir / TRANSLATION) as folder:
+            for code, sentences in languages.items():
+                _write_rows(folder / f"{code}.jsonl", sentences, hypotheses[code])
+            write_json(folder / METRICS, result.json())
     return result
-
-
-def _write(
-    workdir: Path,
-    result: TranslationResult,
-    languages: Mapping[str, Sentences],
-    hypotheses: Mapping[str, Sequence[str]],
-) -> None:
-    with sealed.whole_folder(workdir / TRANSLATION) as folder:
-        for code, sentences in languages.items():
-            _write_rows(folder / f"{code}.jsonl", sentences, hypotheses[code])
-        write_json(folder / METRICS, result.json())
 
 
 def _write_rows(path: Path, sentences: Sentences, hypotheses: Sequence[str]) -> None:

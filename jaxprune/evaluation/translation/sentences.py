@@ -26,7 +26,6 @@ from jaxprune.calibration import (
 from jaxprune.errors import InputError
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.tasks import Source, load_task
-from jaxprune.schema import check, integer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -87,15 +86,13 @@ def read_sentences(
       InputError: data that cannot be read or are too few.
       OSError: the hub cannot be reached.
     """
-    check("shots", shots, integer(0, 0))
-    check("rows", rows, integer(None, 1))
     if language(source) == language(target):
         raise InputError(f"target: got {target!r}, the source; allowed: another language")
     demonstrations: list[Pair] = []
     if shots:
         if shots_data is None and _nli_source(data) is not None:
             raise InputError(f"shots_data: not set; {data} has no demonstrations for translation")
-        known = _lines(data if shots_data is None else shots_data, source, target, shots_lines)
+        known = _lines(shots_data or data, source, target, shots_lines)
         chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
         demonstrations = [known[row] for row in chosen]
     shown = {sentence for pair in demonstrations for sentence in pair}
@@ -140,7 +137,7 @@ def _nli_source(data: str | Path) -> Source | None:
     if str(data) in XNLI:
         return load_task("xnli").source
     source = Source(str(data))
-    return source if source.is_pattern or source.is_folder else None
+    return source if source.is_files else None
 
 
 def languages(data: str | Path, target: str = "en") -> list[str]:
@@ -174,11 +171,7 @@ def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def hypothesise(
-    generator: Generator,
-    sentences: Sentences,
-    *,
-    beams: int = 1,
-    max_new_tokens: int = NEW_TOKENS,
+    generator: Generator, sentences: Sentences, *, beams: int = 1, max_new_tokens: int = NEW_TOKENS
 ) -> list[str]:
     """The model's translation of each sentence, without white space at the ends.
 
@@ -189,13 +182,9 @@ def hypothesise(
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
     source, target = sentences.source, sentences.target
-    texts = translation_prompts(
-        sentences.demonstrations,
-        [pair.source for pair in sentences.pairs],
-        source,
-        target,
-        str(tokenizer.eos_token),
-    )
+    queries = [pair.source for pair in sentences.pairs]
+    eos = str(tokenizer.eos_token)
+    texts = translation_prompts(sentences.demonstrations, queries, source, target, eos)
     continuations = generator(
         tokenizer(texts)["input_ids"],
         max_new_tokens=max_new_tokens,
