@@ -23,6 +23,6 @@ class AnalysisFields:
 
 @config_record
 class AnalyzeConfig(PruneConfig):
-    """What an analysis goes by."""
+    """The config of an analysis."""
 
     analysis: AnalysisFields = AnalysisFields()

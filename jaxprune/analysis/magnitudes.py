@@ -1,4 +1,4 @@
-"""How large each feature gets on demonstrations of each language (the paper's section 3, figure 2).
+"""The magnitude of each feature on demonstrations of each language (the paper's section 3, figure 2).
 
 A *set* is a kind of demonstrations in a language, named "monolingual/fr" or "translation/fr"
 (French → target): the role of its batches, and of its statistics.
@@ -99,7 +99,7 @@ def rms(stats: ActivationStats, role: str) -> dict[str, Float[np.ndarray, "L D"]
 
 
 def over_median(norms: Float[np.ndarray, "*dims D"]) -> Float[np.ndarray, "*dims D"]:
-    """How many times the median feature each feature is; where the median is 0, infinity, or 0 for 0."""
+    """Each feature over the median feature; where the median is 0, infinity, or 0 for 0."""
     median = np.broadcast_to(np.median(norms, axis=-1, keepdims=True), norms.shape)
     none = np.where(norms > 0, np.inf, 0).astype(norms.dtype)
     return np.divide(norms, median, out=none, where=median > 0)

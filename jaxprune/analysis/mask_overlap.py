@@ -1,4 +1,4 @@
-"""How the masks of several runs overlap, by layer and site.
+"""The overlap of the masks of several runs, by layer and site.
 
 Masks are compared as bits, so those of R runs take R bits a weight.
 """

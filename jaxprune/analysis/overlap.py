@@ -23,7 +23,7 @@ TOP = rule(
     0.3,
     meaning="share of features that count as largest and as smallest; `compat=official` takes 0.4 always",
 )
-# What the authors' figures are of, whatever ratio is asked for.
+# The ratio of the authors' figures, computed whatever other ratio is set.
 OFFICIAL_SHARE = 0.4
 
 

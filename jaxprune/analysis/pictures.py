@@ -54,7 +54,7 @@ def charts(
 
 
 def _label(role: str, target: str) -> str:
-    """How a set is called along an axis: fr, or fr-en for the translations into English."""
+    """The name of a set along an axis: fr, or fr-en for the translations into English."""
     kind, _, language = role.partition("/")
     return language if kind == "monolingual" else f"{language}-{target}"
 
@@ -103,7 +103,7 @@ def _top_bars(language: str, magnitudes: Mapping[str, Float[np.ndarray, "L D"]])
 
 
 def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
-    """How far the largest feature of each set stands out, and which features do, in which layers."""
+    """Draws how far the largest feature of each set stands out, and which features do so in which layers."""
     norms = [stats.norms(role) for role in stats.roles]
     quotients = {site: over_median(np.stack([n[site] for n in norms])) for site in norms[0]}
     peaks_by_site = {site: values.max(axis=-1) for site, values in quotients.items()}
@@ -174,7 +174,7 @@ def _pages(names: Sequence[str], overlap: Overlap, title: str) -> Named:
 
 
 def panels_of_page(names: int) -> int:
-    """How many heatmaps of so many names go onto one picture."""
+    """The number of heatmaps of so many names on one picture."""
     across = _panels_across(names)
     return across * min(across, 3)
 

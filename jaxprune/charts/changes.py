@@ -16,7 +16,7 @@ _ROW_COLOUR = {"field": "colour", "type": "nominal", "scale": None}
 
 
 class Change(NamedTuple):
-    """How much better (positive) or worse a row became; `significant` is None where it was not tested."""
+    """The change of a row, positive where it became better; `significant` is None where it was not tested."""
 
     name: str
     difference: float
@@ -34,7 +34,7 @@ def change_in_points(
 
 
 class Verdict(NamedTuple):
-    """How a change is shown: a word, the shape of a chart's mark, a character, and two colours of the theme."""
+    """The look of a change: a word, the shape of a chart's mark, a character, and two colours of the theme."""
 
     word: str
     shape: str

@@ -28,7 +28,7 @@ class Scheme(NamedTuple):
 
 # Grows evenly in lightness for every kind of colour vision.
 SEQUENTIAL = Scheme("viridis", (0.431, 1.0))
-# Of changes: pink is worse, white is none, green is better.
+# For changes: pink is worse, white is unchanged, green is better.
 DIVERGING = Scheme("pinkyellowgreen", (0.132, 0.927))
 
 

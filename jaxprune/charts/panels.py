@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxprune.charts.chart import Chart
 
-# What a legend may tell; the scales of panels that share a legend have one domain.
+# Encodings that a legend may explain; the scales of panels that share a legend have one domain.
 _TOLD = ("color", "stroke", "strokeDash", "fill")
 
 

@@ -1,4 +1,4 @@
-"""How all charts look: colours, sizes, and the axes, legends and layers that they share.
+"""The look of all charts: colours, sizes, and the axes, legends and layers that they share.
 
 A page draws each of `COLOURS` as the CSS variable of its name, which style.css gives for both schemes; the
 values here are those of the light one, and of PNG files.

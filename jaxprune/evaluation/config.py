@@ -55,6 +55,6 @@ class EvaluationFields:
 
 @config_record
 class EvaluateConfig(PruneConfig):
-    """What an evaluation goes by."""
+    """The config of an evaluation."""
 
     evaluation: EvaluationFields = EvaluationFields()

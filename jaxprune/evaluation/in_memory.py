@@ -102,7 +102,7 @@ def evaluate(
 
 
 def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int = 0) -> Comparison:
-    """What changed from A to B in every language, and whether it is significant.
+    """The changes from A to B in every language, with significance tests.
 
     Rows are paired by their number in the data; figures of both are of the rows that both have. `significant` is
     McNemar's exact p after Holm's correction over the languages of a task, at most 0.05.

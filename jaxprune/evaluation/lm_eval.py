@@ -45,7 +45,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
-# What the harness takes where a model says nothing.
+# The harness's own default for models that set none.
 MAX_LENGTH = 2048
 # Tokenizers without a limit say a number with thirty digits.
 _NO_LIMIT = 10**20

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.schema import Field, check, flag, integer, is_int, is_number
 
-# What the harness takes where a request says nothing.
+# The harness's own default for requests that set none.
 MAX_NEW_TOKENS = 256
 # How requests name the number of tokens to generate; the first one that is there counts.
 _NEW_TOKENS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 _NUMBER = Field("a number of at least 0", lambda value: is_number(value) and value >= 0)
-# What a request may say, which may be None too; those of sampling say nothing of greedy and beam search.
+# Options that a request may set, also to None; those of sampling do not affect greedy and beam search.
 _SETTINGS: Mapping[str, Field] = {
     "until": Field(
         "a text or a list of texts",
@@ -37,7 +37,7 @@ BATCH_SIZE = Field(
 
 
 class GenerationSettings(NamedTuple):
-    """How a request wants text to be generated."""
+    """The generation options of a request."""
 
     until: tuple[str, ...]
     new_tokens: int

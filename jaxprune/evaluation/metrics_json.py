@@ -50,7 +50,7 @@ class Worst(TypedDict):
 
 
 class TranslationAbout(TypedDict):
-    """How sentences were translated, as far as it is compared."""
+    """The part of a translation's protocol that is compared."""
 
     target: str
     shots: NotRequired[Count]

@@ -90,7 +90,7 @@ def _may_be_inside(name: str) -> bool:
 
 
 def fault(path: Path, facts: FileFacts, *, by_size: bool = False) -> str | None:
-    """How a file differs from these facts; None if it does not.
+    """The difference of a file from these facts, in words; None if there is none.
 
     Args:
       by_size: compare sizes only; to read the file takes a second for a gigabyte.

@@ -33,7 +33,7 @@ class Origin(TypedDict):
 
 
 def origin_of(model: Model, name: str) -> Origin:
-    """What is known of a model that was opened by a name: a folder or a hub id."""
+    """The origin of a model that was opened by a name: a folder or a hub id."""
     card = _front_matter(model.folder / sealed.CARD)
     hub_id = _hub_id(model.folder, name)
     # the rest of a path is private

@@ -1,4 +1,4 @@
-"""Where a model's parameters come from: the protocol that all reads go through, and arrays in memory behind it."""
+"""Sources of a model's parameters: the protocol that all reads go through, and arrays in memory behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of a Hugging Face folder hold which tensors."""
+"""The tensors of a Hugging Face folder and the files that hold them."""
 
 import os
 import re

@@ -20,7 +20,7 @@ _CHUNK = 16 << 20  # bytes held at once where a tensor is copied
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where one tensor lies and what it is.
+    """One tensor of a file: its place, shape and dtype.
 
     Reading raises InputError if the file is shorter than it was on opening.
 

@@ -75,7 +75,7 @@ def _entries(path: Path, file: BinaryIO) -> dict[str, zipfile.ZipInfo]:
 
 
 def _data_offset(path: Path, file: BinaryIO, entry: zipfile.ZipInfo) -> int:
-    """Where an entry's bytes begin, from its local header: only that knows torch's padding."""
+    """The offset of an entry's bytes, from its local header: only that knows torch's padding."""
     where = f"{path}: entry {shown(entry.filename)}"
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         raise InputError(f"{where} is compressed; torch.save stores entries as they are")

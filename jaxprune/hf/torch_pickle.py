@@ -1,4 +1,4 @@
-"""What torch.save's pickle says about its tensors, read without running it.
+"""The tensors that a pickle of torch.save describes, read without running it.
 
 `pickle.Unpickler` is not involved. A small interpreter walks over the opcodes, builds dicts, lists
 and tuples, and knows a dozen names as inert markers; any other name ends the reading before

@@ -124,12 +124,12 @@ class Weights:
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
-        """Of config.json and the files that hold the tensors, taken at the first use."""
+        """The fingerprint of config.json and the files that hold the tensors, taken at the first use."""
         files = {tensor.file for tensor in self._tensors.values()}
         return Fingerprint.of({*files, self._folder / "config.json"}, self._opened)
 
     def share(self, path: str, layer: int = 0) -> dict[str, np.ndarray]:
-        """Of every tensor, as stored, this process's share of the rows; numbers whole."""
+        """The share of the rows of every tensor that a process reads, as stored; scalars whole."""
         arrays = {}
         for below in self._below(path):
             tensor = self._tensor(below, layer)
@@ -142,7 +142,7 @@ class Weights:
         return arrays
 
     def joined(self, path: str, share: Mapping[str, np.ndarray], layer: int = 0) -> dict[str, Any]:
-        """Gathers the rows of every tensor."""
+        """Gathers the rows of every tensor from all processes."""
         del layer
         leaves = {}
         for below, rows in share.items():

@@ -229,7 +229,7 @@ def run_segment(
 
 
 def rows_at_once(rows: int, length: int) -> int:
-    """How many of a micro-batch's rows go through a segment together on an accelerator; a divisor of all its rows."""
+    """The number of a micro-batch's rows that an accelerator takes through a segment at once; divides all its rows."""
     even = (n for n in range(rows, 0, -1) if rows % n == 0)
     return next((n for n in even if n * length <= TOKENS_AT_ONCE), 1)
 

@@ -1,4 +1,4 @@
-"""Which scores of a column stay: how many, in which pattern, and what decides it."""
+"""Selection of the scores of a column that stay: their number, pattern and threshold."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DROP = choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablatio
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Which scores of a column stay.
+    """The rule that selects the scores of a column that stay.
 
     Attributes:
       sparsity: share to drop; None with an N:M pattern, which has its own.
@@ -78,7 +78,7 @@ class Selection:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Drop:
-    """How many weights of a kernel go. The numbers are arrays, so that one program serves every sparsity.
+    """The number of weights of a kernel to drop, as arrays, so that one program serves every sparsity.
 
     Attributes:
       count: int32 [], weights of each output column; without meaning for an N:M pattern.
@@ -94,7 +94,7 @@ class Drop:
 
     @classmethod
     def of(cls, how: Selection, name: str, inputs: int, share: float | None = None) -> Drop:
-        """How many weights go of a kernel: a share of its inputs, by default the sparsity of the selection.
+        """The number of weights to drop of a kernel: a share of its inputs, by default the sparsity of the selection.
 
         Raises:
           InputError: a pattern N:M whose M does not divide the inputs; names the kernel.
@@ -109,7 +109,7 @@ class Drop:
         return cls(count, np.float32(share), how.pattern, how.threshold, how.drop)
 
     def keep(self, scores: Float[Array, "*layers in out"]) -> Bool[Array, "*layers in out"]:
-        """Which weights stay by their scores: see `masks.keep`. An N:M pattern divides the inputs."""
+        """The mask of the weights that stay: see `masks.keep`. An N:M pattern divides the inputs."""
         if groups := group_sizes(self.pattern):
             return selection.keep_groups(scores, *groups, self.drop)
         if self.threshold == VARIANT:

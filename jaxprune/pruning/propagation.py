@@ -1,4 +1,4 @@
-"""What feeds the next statistics: a record each, made of segments of a block and the sites pruned after them."""
+"""Propagations: the inputs of the next statistics, as segments of a block and the sites pruned after each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Propagation:
-    """How a block is passed through and pruned.
+    """A way to run a block and prune it.
 
     Attributes:
       name: value of `pruning.propagate`.

@@ -1,4 +1,4 @@
-"""Which weights of a row stay: exact selection along axis -2 of an array of scores.
+"""Exact selection of the weights that stay, along axis -2 of an array of scores.
 
 A score row of the paper is an output column of a kernel `[..., in, out]`, so every function here
 ranks along axis -2 and treats the other axes as independent rows.

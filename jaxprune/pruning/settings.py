@@ -1,4 +1,4 @@
-"""How to prune: frozen records, checked when they are made, and the fields `pruning.*` that they come from."""
+"""Settings of pruning: frozen records, checked when they are made, and the fields `pruning.*` that they come from."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PruningFields:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(Selection):
-    """How to prune: the fields of `config.pruning` with `compat`, `seed` and `dtype`; see `--help` for what they do.
+    """Settings of pruning: the fields of `config.pruning` with `compat`, `seed` and `dtype`; `--help` explains each.
 
     Without `sparsity`, an N:M pattern has its own and everything else the paper's 0.3. `criterion` may also be a
     `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`. Settings are equal where

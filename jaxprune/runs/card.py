@@ -19,7 +19,7 @@ from jaxprune.schema import check, fields_of
 from jaxprune.tables import as_code, count, percent, pipes
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
-# Of the values that the hub knows (adapter, merge, quantized, finetune) the one for changed weights of the same shapes.
+# The hub knows adapter, merge, quantized and finetune; the last stands for changed weights of the same shapes.
 _RELATION = "finetune"
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _TAGS = ("jaxprune", "pruned", "sparse")

@@ -72,7 +72,7 @@ class Variant:
         return not self.languages or code in self.languages
 
 
-# What a row of the tables shows in each language: a variant, and its comparison with dense.
+# A row of the tables in each language: a variant, and its comparison with dense.
 Figure = TypeVar("Figure")
 Shown = Mapping[str, tuple[Variant, Figure]]
 
@@ -174,7 +174,7 @@ def task_names(config: Config) -> list[str]:
 
 
 def perplexity_languages(config: Config) -> list[str]:
-    """Those languages to be evaluated that there is plain text of.
+    """The languages to evaluate that have plain text.
 
     Raises:
       InputError: no such text, or in none of them.
@@ -186,7 +186,7 @@ def perplexity_languages(config: Config) -> list[str]:
 
 
 def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[str]:
-    """Those languages to be evaluated that are available `where`; refuses none."""
+    """The languages to evaluate that are available `where`; refuses an empty list."""
     wanted = evaluation_languages(config)
     codes = [code for code in wanted if code in available]
     if not codes:

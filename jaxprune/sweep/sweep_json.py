@@ -17,7 +17,7 @@ from jaxprune.sweep.tables_json import SweepTables
 from jaxprune.sweep.write import print_tables, write_tables
 
 CONFIG = "sweep.json"
-# What may change from one start to the next: what is made grows, or runs elsewhere. What is there stays.
+# Fields that may change from one start to the next: variants are added, or run elsewhere. Finished ones stay.
 _FREE = (
     "sweep.sparsities", "sweep.calibrations", "sweep.languages", "sweep.mixtures", "sweep.evaluate",
     "evaluation.languages", "evaluation.weights", "mesh.data",

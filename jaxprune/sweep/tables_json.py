@@ -270,7 +270,7 @@ class CalibrationFacts:
 
 @dataclass(frozen=True)
 class SweepMethod:
-    """How differences were tested."""
+    """The tests of differences."""
 
     alpha: float
     significant: str

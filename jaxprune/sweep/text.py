@@ -113,7 +113,7 @@ def seconds(sweep: SweepTables) -> str:
 
 
 def about(sweep: SweepTables) -> list[str]:
-    """How the tables are to be read."""
+    """Notes that explain the tables."""
     return [
         "A row is a calibration at a sparsity. In each language it shows the model that was calibrated on "
         "demonstrations of that language (random, magnitude and lrp2 have none: one model for all), so a "

@@ -60,7 +60,7 @@ def whole(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """How many times as much, short: 3.2, 1,250, 2e+05."""
+    """A ratio in few characters: 3.2, 1,250, 2e+05."""
     if value < 100:
         return tenths(value)
     return whole(value) if value < 1e5 else f"{value:.0e}"

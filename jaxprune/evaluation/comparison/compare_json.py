@@ -15,7 +15,7 @@ from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.files import LEFT_OUT_IF_NONE
 
 Value = TypeVar("Value")
-# What `Comparison.masks_note` says of runs that were not pruned, by whether A and B have masks.
+# `Comparison.masks_note` for runs that were not pruned, by whether A and B have masks.
 NO_MASKS: Mapping[tuple[bool, ...], str] = {
     (False, True): "A has none",
     (True, False): "B has none",
@@ -257,7 +257,7 @@ class MaskComparison:
 
 @dataclass(frozen=True)
 class ComparisonMethod:
-    """How differences were tested; `significant` says in words what a star stands for."""
+    """The tests of differences; `significant` explains in words what a star means."""
 
     confidence: float
     resamples: int

@@ -204,7 +204,7 @@ def left_out_notes(comparison: Comparison) -> list[str]:
 
 
 def mask_note(comparison: Comparison) -> str:
-    """How much the masks overlap, or why that is not told."""
+    """The overlap of the masks, or the reason why it is not reported."""
     masks, note = comparison.masks, comparison.masks_note
     if masks is None:
         return f"masks: {note}" if note in NO_MASKS.values() else f"masks: not compared ({note})"

@@ -198,7 +198,7 @@ def attend_step(
 
 
 def _window(scoring: Scoring, kind: Kind) -> Int[Array, ""] | int | None:
-    """How many keys a query of this layer sees; None where no layer has a window."""
+    """The number of keys that a query of this layer sees; None where no layer has a window."""
     windows = scoring.windows
     if len({*windows}) == 1:
         return windows[0]

@@ -1,4 +1,4 @@
-"""How a task asks: templates over the fields of a row, and the options that they render to.
+"""Prompts: templates over the fields of a row, and the options that they render to.
 
 {premise}               a field of the row
 {text|words:128}        … changed by filters, from left to right
@@ -117,7 +117,7 @@ class _Text(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Prompt:
-    """How one protocol asks in one language.
+    """The prompts of one protocol in one language.
 
     Attributes:
       context: what stands before the scored text; empty where all of it is scored.

@@ -60,7 +60,7 @@ class LabelRule:
 
 @dataclasses.dataclass(frozen=True)
 class Prompts:
-    """How a task asks under one section of its file: its split, where it has its own, and its prompts."""
+    """One section of a task file: its prompts, and its split where it has its own."""
 
     split: str | None
     default: Prompt | None

@@ -55,7 +55,7 @@ class LanguageScores:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationProtocol:
-    """How sentences were translated; `stop` says in words what ends one."""
+    """The protocol of a translation; `stop` names in words what ends one."""
 
     target: str
     shots: int

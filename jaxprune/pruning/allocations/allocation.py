@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 @dataclasses.dataclass(frozen=True)
 class Allocation:
-    """How sparsity is spread over the blocks. A file in `allocations/` that declares one as `ALLOCATION` adds it.
+    """A way to spread sparsity over the blocks. A file in `allocations/` that declares one as `ALLOCATION` adds it.
 
     Attributes:
       name: value of `pruning.allocation`.
