@@ -50,7 +50,7 @@ def test_the_comparison_finds_the_better_system(monkeypatch):
         assert test.difference > 0
         assert test.p < 0.02
         assert test.interval_a[0] < test.a < test.interval_a[1] < test.interval_b[0]
-        assert "bs:1000" in test.signature
+        assert "bs:300" in test.signature
         assert "seed:" in test.signature
     alike = compare_systems(good, spoiled(references, 0.2, seed=2), references)
     assert min(test.p for test in alike.values()) > 0.05
