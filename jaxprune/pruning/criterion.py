@@ -56,7 +56,7 @@ class Inputs:
 
 def key_of_seed(seed: int) -> Key[Array, ""]:
     """The random key of a seed of 32 bits, as `jax.random.key` makes it where no setting of JAX was changed."""
-    data = jnp.asarray(np.array([0, seed], np.uint32))
+    data = jax.device_put(np.array([0, seed], np.uint32))  # without a program
     return jax.random.wrap_key_data(data, impl="threefry2x32")
 
 
