@@ -1,4 +1,4 @@
-"""What is added is one file: a method that changes weights, a statistic, an allocation, a combination.
+"""Every addition is one file: a method that changes weights, a statistic, an allocation, a combination, a family.
 
 Each is a file of tests/additions in a copy of the package, and then there wherever pruning goes: on the command line,
 through a crash, on several devices and hosts, in exports, evaluations, sweeps and cards.
@@ -24,6 +24,7 @@ FILES = Path(__file__).parent / "additions"
 PLACES = {
     "rescaled": "pruning/methods", "by_absolute": "pruning/methods", "absolute": "passes/statistics",
     "falling": "pruning/allocations", "largest": "calibration/combinations",
+    "arcee": "models/families",
 }  # fmt: skip
 MODEL = ROOT / "jaxprune" / "nano" / "checkpoints" / "bloom"
 CASES = ("method", "statistic", "allocation", "combination")
@@ -180,3 +181,47 @@ def test_the_command_line_offers_them(package):
         "largest, the language where",
     ):
         assert said in " ".join(done.stdout.split())
+
+
+def test_a_family_is_one_file(package, tmp_path):
+    """Its logits are those of transformers, before pruning and after."""
+    import torch
+    import transformers
+
+    config = transformers.ArceeConfig(
+        vocab_size=131, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, max_position_embeddings=64, mlp_bias=True,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    dense = transformers.ArceeForCausalLM(config)
+    for name, bias in dense.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(bias)
+    dense.save_pretrained(tmp_path / "dense")
+    code = """
+import sys
+import jax, numpy as np
+import jaxprune as jp
+model, tokens = jp.load(sys.argv[1]), np.arange(3, 19, dtype=np.int32)[None]
+result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
+jp.export_hf(model, result.params, sys.argv[2])
+both = [jp.forward(model.config, params, tokens) for params in (model.params, result.params)]
+np.save(sys.argv[3], np.stack(jax.device_get(both)))
+"""
+    pruned, logits = tmp_path / "pruned", tmp_path / "logits.npy"
+    subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "dense", pruned, logits], cwd=package, check=True,
+        env=environment(1) | {"PYTHONPATH": str(package)},
+    )  # fmt: skip
+    tokens = torch.arange(3, 19)[None]
+    for folder, got in zip((tmp_path / "dense", pruned), np.load(logits), strict=True):
+        with torch.no_grad():
+            model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+            want = model(tokens).logits.numpy()
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    zeros = [
+        (leaf == 0).float().mean()
+        for leaf in model.model.layers[0].mlp.parameters()
+        if leaf.ndim == 2
+    ]
+    np.testing.assert_allclose(zeros, 0.5, atol=0.01)

@@ -1,0 +1,44 @@
+"""Arcee: Llama with an MLP without gate, whose activation is the square of relu."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxprune.models.attention_config import without_windows
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.families import llama
+from jaxprune.models.layers import MLP
+from jaxprune.models.rope import parse_rope
+
+DEFAULTS = {
+    "vocab_size": 32000, "hidden_size": 2560, "intermediate_size": 18432, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "hidden_act": "relu2", "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": False, "attention_bias": False, "mlp_bias": False,
+}  # fmt: skip
+
+
+class SquaredMLP(MLP):
+    """`out(relu(up(x))²)`."""
+
+    def expand(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
+        """The input of `out`."""
+        return jnp.square(super().expand(x))
+
+
+def parse(model_type: str, hf: Attributes) -> ModelConfig:
+    """Attributes of an Arcee config.json."""
+    sizes = llama.parse_common(hf, activations=("relu2",)) | {"activation": "relu"}
+    kinds = without_windows(hf, sizes["n_layers"], sizes["max_positions"], parse_rope(hf))
+    return ModelConfig(family=model_type, **kinds, **sizes)
+
+
+FAMILY = dataclasses.replace(
+    llama.FAMILY,
+    model_types=("arcee",),
+    parse=parse,
+    defaults={"arcee": DEFAULTS},
+    mlp=SquaredMLP,
+    tensors={path: name for path, name in llama.TENSORS.items() if "/gate/" not in path},
+)
