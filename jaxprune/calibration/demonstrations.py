@@ -14,7 +14,7 @@ from jaxtyping import Int, Int32
 from jaxprune.calibration.batches import Batch
 from jaxprune.calibration.config import COMPAT, FIELDS, SEED, check_texts
 from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
-from jaxprune.calibration.kinds import KINDS, Kind
+from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import language
 from jaxprune.calibration.texts import aligned, code_samples
 from jaxprune.errors import InputError, listed, refusal
@@ -122,7 +122,9 @@ def demonstrations(
     return batches
 
 
-def _usable(tokenizer: "PreTrainedTokenizerBase | None", kind: Kind) -> "PreTrainedTokenizerBase":
+def _usable(
+    tokenizer: "PreTrainedTokenizerBase | None", kind: CalibrationKind
+) -> "PreTrainedTokenizerBase":
     if not kind.reads_text:
         raise InputError(
             f"calibration.kind: token_batches reads {kind.name!r}, without a tokenizer"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class CalibrationKind:
     """A kind of calibration set.
 
     Attributes:
@@ -28,15 +28,19 @@ class Kind:
 
 
 _ALL = (
-    Kind("translation", "sentences and their translations", "translation", translates=True),
-    Kind("monolingual", "sentences of one language", "monolingual"),
-    Kind(
+    CalibrationKind(
+        "translation", "sentences and their translations", "translation", translates=True
+    ),
+    CalibrationKind("monolingual", "sentences of one language", "monolingual"),
+    CalibrationKind(
         "translation_vs_code",
         "translations, and files of Python to compare with",
         "translation",
         translates=True,
         may_hold_code=True,
     ),
-    Kind("tokens", "ready token ids from an .npz", "tokens", reads_text=False, may_hold_code=True),
+    CalibrationKind(
+        "tokens", "ready token ids from an .npz", "tokens", reads_text=False, may_hold_code=True
+    ),
 )
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+KINDS: Mapping[str, CalibrationKind] = {kind.name: kind for kind in _ALL}

@@ -253,8 +253,8 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
                 return update
             return jnp.where(keep, update, jnp.zeros((), update.dtype))
 
-        is_none = lambda node: isinstance(node, optax.MaskedNode)  # noqa: E731
-        return jax.tree.map(leaf, state.keep, updates, is_leaf=is_none), state
+        is_unmasked = lambda node: isinstance(node, optax.MaskedNode)  # noqa: E731
+        return jax.tree.map(leaf, state.keep, updates, is_leaf=is_unmasked), state
 
     return optax.GradientTransformation(init, update)
 
