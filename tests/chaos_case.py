@@ -18,7 +18,7 @@ from ports import free_port
 STOPPED = re.compile(r"terminated after layer \d+ of \d+; the same command goes on from there")
 # What a run without trouble may say of a workdir in which there was trouble before.
 REFUSALS = re.compile(
-    r"error: .*(holds an unfinished run with|damaged; allowed: --overwrite|holds a complete run with|"
+    r"error: .*(holds an unfinished run with|damaged[^;]*; allowed: --overwrite|holds a complete run with|"
     r"broken[,;]|which jaxprune did not write)"
 )
 
