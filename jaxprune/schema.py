@@ -29,7 +29,7 @@ class Field:
       default: None if it may be unset; a config then holds a placeholder of type `kind`.
       choices: all allowed values, if they can be listed.
       kind: type of the value.
-      meaning: purpose of the value, for `--help` and the README.
+      meaning: purpose of the value, for `--help` and the page of settings.
       required: the value has no default and must be set; a key of a file must be there.
     """
 

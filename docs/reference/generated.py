@@ -2,6 +2,8 @@
 
 import inspect
 import itertools
+import re
+from pathlib import Path
 from typing import Any
 
 import jaxprune as jp
@@ -11,7 +13,7 @@ from jaxprune.pruning import CRITERIA
 
 
 def _settings() -> str:
-    """The table of the README, a section for each group of fields."""
+    """The table of the settings, a section for each group of fields."""
     head, line, *rows = as_markdown().splitlines()
     parts = []
     for group, members in itertools.groupby(rows, lambda row: row.split("`")[1].rpartition(".")[0]):
@@ -36,7 +38,14 @@ def _families() -> str:
     return ", ".join(f"`{name}`" for name in sorted(FAMILIES))
 
 
+def _readme() -> str:
+    """The README, with links to pages; names of other files of the repository are not links here."""
+    text = Path("README.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    return re.sub(r"(?<!!)\[([^]]+)\]\(([A-Z]+(?:\.md)?|notebooks/[^)]+)\)", r"\1 (`\2`)", text)
+
+
 GENERATED = {
+    "readme": _readme,
     "settings": _settings,
     "scores": _scores,
     "criteria": _criteria,

@@ -1,4 +1,4 @@
-"""The fields as people read them: in a terminal, and as the README's table."""
+"""The fields as people read them: in a terminal, and as a table of the site."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WIDTH, _IN = 100, " " * 6  # of --help, and of what stands below a field there
 
 
 def as_markdown() -> str:
-    """The fields as a Markdown table, as the README has it."""
+    """The fields as a Markdown table."""
     lines = ["| field | default | meaning |", "| --- | --- | --- |"]
     for path, field in FIELDS.items():
         default = "" if field.default is None else f"`{field.default}`".lower()

@@ -82,7 +82,7 @@ class Criterion(Measures):
 
     Attributes:
       name: value of `pruning.criterion`, and of the function in `jaxprune.scores`.
-      meaning: in words, for `--help` and the README.
+      meaning: in words, for `--help` and the page of settings.
       score: (kernel [in, out], inputs) → scores [in, out]; the lowest of a column go first. Pure, fit for jit: it is
         compiled once and called for all kernels of all blocks.
       measures: the sets whose norms it reads, of "demonstrations" and "code"; none for a criterion without statistics.

@@ -34,7 +34,7 @@ class Method(Measures):
 
     Attributes:
       name: value of `pruning.criterion`.
-      meaning: in words, for `--help` and the README.
+      meaning: in words, for `--help` and the page of settings.
       prune: (kernel [in, out], inputs, drop) → `Pruned`. Pure, fit for jit: it is compiled once and called for all
         kernels of all blocks. `drop.keep(scores)` selects what stays.
       needs: the (set, statistic) pairs that it reads, of the sets "demonstrations" and "code".

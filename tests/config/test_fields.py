@@ -1,6 +1,5 @@
-"""The fields as people read them: the README's table and --help say what the records say, of every field."""
+"""The fields as people read them: the table of settings and --help say what the records say, of every field."""
 
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import get_type_hints
 
@@ -11,13 +10,6 @@ from jaxprune.calibration import KINDS
 from jaxprune.config import FIELDS, Config, as_markdown, as_text
 from jaxprune.evaluation.tasks import PROTOCOLS
 from jaxprune.pruning import CRITERIA, PROPAGATIONS
-
-ROOT = Path(__file__).parents[2]
-
-
-def test_the_readme_has_the_table_of_the_records():
-    table = as_markdown()
-    assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"write it anew:\n{table}"
 
 
 def test_every_field_says_what_it_is_for():

@@ -15,7 +15,7 @@ class Combination:
 
     Attributes:
       name: value of `calibration.combine`.
-      meaning: in words, for `--help` and the README.
+      meaning: in words, for `--help` and the page of settings.
       combine: (a statistic of each set, sums over its tokens; the number of tokens of each set) → the
         statistic that replaces them, of the same shape. On the host; sums of squares are float64.
     """

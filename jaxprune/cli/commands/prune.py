@@ -1,4 +1,4 @@
-"""Prunes a model with a few hundred demonstrations; see README.md for what it writes.
+"""Prunes a model with a few hundred demonstrations; see docs/guide/files.md for its files.
 
 jaxprune prune --config nano --workdir runs/nano
 

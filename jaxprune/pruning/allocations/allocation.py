@@ -12,7 +12,7 @@ class Allocation:
 
     Attributes:
       name: value of `pruning.allocation`.
-      meaning: in words, for `--help` and the README.
+      meaning: in words, for `--help` and the page of settings.
       shares: (weights that may be pruned of each block, overall sparsity) → the share of each block to drop,
         0 <= s < 1, whose mean weighted by the numbers of weights is the overall sparsity.
     """
