@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +76,15 @@ class Model:
                 f"{self.folder}: the tokenizer has id {largest}, config.json has vocab_size {self.config.vocab_size}"
             )
         return tokenizer
+
+    @functools.cached_property
+    def tokenizer_digest(self) -> str:
+        """SHA-256 of the tokenizer's rules, which are the same after it is saved again; raises as `tokenizer`."""
+        tokenizer = self.tokenizer
+        rules = json.loads(tokenizer.backend_tokenizer.to_str()) if tokenizer.is_fast else {}
+        rules |= {"truncation": None, "padding": None}  # they are of the last call
+        content = [tokenizer.get_vocab(), rules, tokenizer.special_tokens_map]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
     def has_tokenizer(self) -> bool:
