@@ -120,8 +120,8 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
       The record that `scripts/compare.py` writes as compare.json.
 
     Raises:
-      InputError: nothing in common, other questions, protocols or texts, a workdir without evaluation or with broken
-        files.
+      InputError: nothing in common, other questions, protocols, texts, tokenizers or settings of translation; a workdir
+        without evaluation or with broken files.
 
     Example:
       >>> import jaxprune as jp

@@ -65,7 +65,7 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
     p after Holm's correction over the languages of a task, at most ALPHA.
 
     Raises:
-      InputError: a run without evaluation, nothing in common, runs on other data.
+      InputError: a run without evaluation, nothing in common, runs that evaluated different things.
     """
     tasks = Sides(*(run.tasks for run in runs))
     shared = {
