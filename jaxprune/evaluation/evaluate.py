@@ -16,7 +16,7 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.folders import TAKEN, clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
-from jaxprune.evaluation.identity import IDENTITY, Identity, Workload, identities
+from jaxprune.evaluation.identity import IDENTITY, Identity, Workload, identities, row_digest
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
@@ -72,8 +72,7 @@ def evaluate_from_config(
         languages=codes, data=fields.data, rows=fields.rows, seed=config.seed,
     )  # fmt: skip
     workload = Workload(tasks, plain_texts(config, codes), translations(config, codes))
-    asked = identities(workload, config)
-    if not asked:
+    if not (workload.tasks or workload.texts or workload.sentences):
         raise InputError(
             "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or "
             "evaluation.translation"
@@ -81,6 +80,7 @@ def evaluate_from_config(
     model = load(config.model, config.revision)
     check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
+    asked = identities(workload, model, config.dtype, fields.beams)
     if hosts.is_first():
         clear_folders(workdir, asked, model, overwrite)
     results = evaluate_all(scorer, workload, config, workdir, facts(config, model), asked)
@@ -106,10 +106,11 @@ def evaluate_all(
       scorer: of the model.
       workload: tasks, texts and sentences.
       config: says how sentences are translated, and where texts and sentences are from.
-      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32 and
-        `rows` [rows] int32 (the place of each in its source), and `<task>/metrics.json`.
+      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32, `rows`
+        [rows] int32 (the place of each in its source) and `digests` [rows] uint64 (see `row_digest`), and
+        `<task>/metrics.json`.
       about: facts for every metrics.json, such as the model.
-      asked: identities for the metrics.json of all folders.
+      asked: identities for the metrics.json of all folders; made here by default.
       score: see `score_task`.
       new_tokens: of a translation at most.
 
@@ -117,9 +118,10 @@ def evaluate_all(
       The results by folder.
     """
     fields = config.evaluation
+    known = asked or identities(workload, scorer.model, config.dtype, fields.beams)
 
     def about_folder(name: str, data: Mapping[str, str | None]) -> dict[str, Any]:
-        return {**about, **data, **({IDENTITY: asked[name]} if asked else {})}
+        return {**about, **data, IDENTITY: known[name]}
 
     results: dict[str, Result] = {}
     for one in workload.tasks:
@@ -271,6 +273,7 @@ def score_task(
             else question_scores(scorer, rows, protocol, name),
             np.array([question.label for question in rows], np.int32),
             np.array([question.row for question in rows], np.int32),
+            np.array([row_digest(question, protocol) for question in rows], np.uint64),
         )
     result = TaskResult(
         task=task.name,

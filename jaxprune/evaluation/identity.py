@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.tasks import Option, TaskQuestions
+from jaxprune.evaluation.tasks import Option, Question, TaskQuestions
 from jaxprune.evaluation.translation import TRANSLATION, Sentences
+from jaxprune.hf import Model
 
 Identity = dict[str, str | int]
 # The key of the identity in metrics.json.
@@ -37,10 +37,18 @@ class Workload:
         )
 
 
-def identities(workload: Workload, config: EvaluateConfig) -> dict[str, Identity]:
-    """The identities of an evaluation, by the folder of its scores."""
+def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> dict[str, Identity]:
+    """The identities of an evaluation, by the folder of its scores.
+
+    Args:
+      workload: everything to evaluate.
+      model: gives the tokenizer.
+      dtype: of the weights on the devices.
+      beams: of a translation.
+    """
     found: dict[str, Identity] = {}
-    by_language = functools.partial(_by_language, config.dtype)
+    settings: Identity = {"dtype": dtype, "tokenizer": model.tokenizer_digest}
+    by_language = functools.partial(_by_language, settings)
     for task in workload.tasks:
         rows = {
             code: [[one.row, one.label, *map(_option, one.options)] for one in asked]
@@ -55,10 +63,17 @@ def identities(workload: Workload, config: EvaluateConfig) -> dict[str, Identity
         found[TRANSLATION] = {
             "target": first.target,
             "shots": len(first.demonstrations),
-            "beams": config.evaluation.beams,
+            "beams": beams,
+            **_digests("demonstrations ", {c: one.demonstrations for c, one in sentences.items()}),
             **by_language("sentences", pairs),
         }
     return found
+
+
+def row_digest(question: Question, protocol: str) -> int:
+    """64 bits of the SHA-256 of what a row has the model score: the texts of its options, under a protocol."""
+    content = json.dumps([protocol, *map(_option, question.options)])
+    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8])
 
 
 def content_digests(identity: Identity) -> dict[str, str]:
@@ -74,11 +89,16 @@ def _option(option: Option) -> list[Any]:
     return [option.context, option.continuation, option.row_spans]
 
 
-def _by_language(dtype: str, unit: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
-    """The dtype, the languages, and the size and SHA-256 of the content of each."""
+def _by_language(settings: Identity, unit: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
+    """The settings, the languages, and the size and SHA-256 of the content of each."""
     sizes = {f"{unit} {code}": len(content) for code, content in contents.items()}
-    digests = {
-        f"{_CONTENT}{code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    languages = ",".join(sorted(contents))
+    return {**settings, "languages": languages, **sizes, **_digests(_CONTENT, contents)}
+
+
+def _digests(prefix: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
+    """SHA-256 by language, with a prefix."""
+    return {
+        f"{prefix}{code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()
         for code, content in contents.items()
     }
-    return {"dtype": dtype, "languages": ",".join(sorted(contents)), **sizes, **digests}

@@ -19,8 +19,10 @@ from jaxprune.evaluation.comparison import (
 )
 from jaxprune.evaluation.config import EvaluationFields
 from jaxprune.evaluation.evaluate import measure_perplexity, read_tasks, score_task
+from jaxprune.evaluation.identity import IDENTITY, Workload, identities
 from jaxprune.evaluation.results import Evaluation, TaskResult
-from jaxprune.evaluation.scoring import Scorer, texts
+from jaxprune.evaluation.scoring import PERPLEXITY, Scorer, texts
+from jaxprune.evaluation.summary import Result
 from jaxprune.files import to_json
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
@@ -93,11 +95,13 @@ def evaluate(
         raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()
     scorer = Scorer(model, dtype=dtype, mesh=given_mesh(mesh), progress=shows)
-    about = {"model": str(model.folder), "dtype": dtype, "seed": seed}
+    facts = {"model": str(model.folder), "dtype": dtype, "seed": seed}
+    identity = identities(Workload(asked, plain, {}), model, dtype)
+    about = {name: {**facts, IDENTITY: one} for name, one in identity.items()}
     return Evaluation(
         model=str(model.folder),
-        tasks={one.task.name: score_task(scorer, one, about) for one in asked},
-        perplexity=measure_perplexity(scorer, plain, about) if plain else None,
+        tasks={one.task.name: score_task(scorer, one, about[one.task.name]) for one in asked},
+        perplexity=measure_perplexity(scorer, plain, about[PERPLEXITY]) if plain else None,
     )
 
 
@@ -116,8 +120,8 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
       The record that `scripts/compare.py` writes as compare.json.
 
     Raises:
-      InputError: nothing in common, other questions, protocols or texts, a workdir without evaluation or with broken
-        files.
+      InputError: nothing in common, other questions, protocols, texts, tokenizers or settings of translation; a workdir
+        without evaluation or with broken files.
 
     Example:
       >>> import jaxprune as jp
@@ -158,8 +162,10 @@ def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
         if not isinstance(given, str | Path):
             raise refusal(side, given, "what jaxprune.evaluate returned, or a workdir")
         return open_run(Path(given).expanduser())
+    results: dict[str, Result | None] = {**given.tasks, PERPLEXITY: given.perplexity}
     return EvaluatedRun(
         name=given.model,
+        identities={name: one.about.get(IDENTITY, {}) for name, one in results.items() if one},
         tasks={name: _evaluated(result) for name, result in given.tasks.items()},
         perplexity={} if given.perplexity is None else given.perplexity.languages,
         folder=None,

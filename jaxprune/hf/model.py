@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +76,17 @@ class Model:
                 f"{self.folder}: the tokenizer has id {largest}, config.json has vocab_size {self.config.vocab_size}"
             )
         return tokenizer
+
+    @functools.cached_property
+    def tokenizer_digest(self) -> str:
+        """SHA-256 of the tokenizer's rules, which are the same after it is saved again; raises as `tokenizer`."""
+        tokenizer = self.tokenizer
+        rules: dict[str, Any] = tokenizer.get_vocab()
+        if tokenizer.is_fast:
+            rules = json.loads(tokenizer.backend_tokenizer.to_str())
+            rules |= {"truncation": None, "padding": None}  # they are of the last call
+        content = json.dumps([rules, tokenizer.special_tokens_map], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     @property
     def has_tokenizer(self) -> bool:

@@ -14,6 +14,7 @@ from jaxprune.evaluation.comparison import (
     TaskComparison,
     change_cells,
     comparison_method,
+    dtype_notes,
     perplexity_rows,
 )
 from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
@@ -68,6 +69,9 @@ def _measured(run: RunFiles, against: Comparison | None) -> Measured:
         lines = ["## Accuracy by language", "", _about(method, compared=bool(tasks)), "", *lines]
     perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
     lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
+    if lines and against:  # below the first title
+        notes = dtype_notes(against, "the dense model", "the pruned one")
+        lines[1:1] = [line for note in notes for line in ("", note)]
     accuracy = {
         task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}
         for task, scored in run.scored.items()

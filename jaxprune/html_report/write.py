@@ -9,10 +9,14 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
     Comparison,
     LeftOut,
+    Sides,
     compare_perplexity,
     compare_runs,
     compare_translations,
     comparison_method,
+    differing_dtypes,
+    dtype_notes,
+    open_run,
 )
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning, settings
@@ -102,6 +106,7 @@ def comparison_page(
     sections.append(settings.settings_section({BEFORE: before, AFTER: run}, defaults))
     names = short_names([before.folder, run.folder])
     lead = join(
+        *(tag("p", note, class_="note") for note in dtype_notes(comparison, BEFORE, AFTER)),
         tag("p", f"{BEFORE}: ", tag("code", before.folder), tag("br"),
             f"{AFTER}: ", tag("code", run.folder)),
         _facts(run),
@@ -131,6 +136,7 @@ def _compare(run: RunFiles, before: RunFiles) -> Comparison:
             masks=None,
             masks_note=None,
             method=comparison_method(),
+            dtypes=differing_dtypes(Sides(*map(open_run, folders))),
         )
     return compare_runs(before.folder, run.folder)
 

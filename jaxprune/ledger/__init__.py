@@ -3,6 +3,7 @@
 from jaxprune.ledger.identity import agree as agree
 from jaxprune.ledger.identity import difference as difference
 from jaxprune.ledger.identity import run_identity as run_identity
+from jaxprune.ledger.identity import shortened as shortened
 from jaxprune.ledger.json_files import CONFIG as CONFIG
 from jaxprune.ledger.json_files import REPORT as REPORT
 from jaxprune.ledger.json_files import CalibrationSettings as CalibrationSettings

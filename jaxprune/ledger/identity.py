@@ -65,7 +65,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """The first difference of two records, in words; None if they are equal."""
     for name in [*now, *before]:
         if before.get(name) != now.get(name):
-            return f"{name} {_short(before.get(name))}, now {_short(now.get(name))}"
+            return f"{name} {shortened(before.get(name))}, now {shortened(now.get(name))}"
     return None
 
 
@@ -84,7 +84,7 @@ def agree(now: Mapping[str, Any]) -> None:
             )
 
 
-def _short(value: Any) -> str:
+def shortened(value: Any) -> str:
     """A value for a message; of a digest the first digits."""
     text = repr(value)
     return f"{text[:13]}…'" if isinstance(value, str) and len(value) == 64 else text

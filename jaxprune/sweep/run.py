@@ -79,7 +79,7 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
     check_same_sweep(config, workdir)
     model = load(config.model, config.revision)
-    digests = {"model": model.source.fingerprint.digest}
+    digests = {"model": model.source.fingerprint.digest, "tokenizer": model.tokenizer_digest}
     left = [one for one in planned if not is_whole(one, model, workdir, jobs(one, config))]
     if left:
         runner = Runner(config, model, workdir, left)
@@ -160,7 +160,7 @@ class Runner:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what was read: sets of samples, and what each task asks in each language."""
-        asked = identities(self._workload, self._config)
+        asked = identities(self._workload, self._model, self._config.dtype)
         sets = self._calibration_sets
         return (sets.digests() if sets else {}) | {
             f"{name} {code}": digest

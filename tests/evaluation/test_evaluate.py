@@ -39,7 +39,7 @@ def read(folder):
     scored = {}
     for file in sorted(folder.glob("*.npz")):
         with np.load(file) as arrays:
-            scored[file.stem] = Scored(*(arrays[name] for name in ("scores", "labels", "rows")))
+            scored[file.stem] = Scored(*(arrays[name] for name in Scored._fields))
     return scored
 
 
@@ -56,10 +56,11 @@ def test_scores_of_every_language_and_their_figures(run):
     for task, options in (("nano_nli", 3), ("nano_reviews", 2)):
         scored = read(workdir / task)
         assert sorted(scored) == ["de", "en", "es", "fr", "sw"]
-        for code, (scores, labels, rows) in scored.items():
+        for code, (scores, labels, rows, digests) in scored.items():
             assert (scores.dtype, scores.shape) == (np.float32, (ROWS, options))
             assert (labels.dtype, rows.dtype) == (np.int32, np.int32)
             np.testing.assert_array_equal(rows, np.arange(ROWS))
+            assert (digests.dtype, len(np.unique(digests))) == (np.uint64, ROWS)
             make = corpus.nli_rows if task == "nano_nli" else corpus.review_rows
             assert labels.tolist() == [row.label for row in make(code, "held_out", ROWS, 0)]
         written = json.loads((workdir / task / "metrics.json").read_text())

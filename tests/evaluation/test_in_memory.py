@@ -56,7 +56,7 @@ def test_figures_and_scores_are_those_of_the_job(side, pair):
             assert told[key] == written[key]
         for code, scored in result.scored.items():
             with np.load(folder / task / f"{code}.npz") as arrays:
-                for name in ("scores", "labels", "rows"):
+                for name in ("scores", "labels", "rows", "digests"):
                     np.testing.assert_array_equal(getattr(scored, name), arrays[name])
     written = read_metrics(folder / "perplexity")["languages"]
     assert to_json(found.perplexity.languages) == written

@@ -98,6 +98,19 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     assert "Guessing reaches 33.3%" in card.text
 
 
+def test_a_card_says_that_the_dense_model_was_evaluated_in_another_dtype(runs, monkeypatch, capfd):
+    for run, dtype in zip(runs, ("float32", "bfloat16"), strict=True):
+        file = run / "xnli" / "metrics.json"
+        write_json(file, json.loads(file.read_text()) | {"identity": {"dtype": dtype}})
+    run_here(monkeypatch, capfd, "report", runs[1], "--against", runs[0])
+    text = (runs[1] / "hf" / "README.md").read_text()
+    note = (
+        "xnli: the dense model was evaluated in float32, the pruned one in bfloat16; "
+        "the changes include the effect of rounding."
+    )
+    assert f"## Accuracy by language\n\n{note}\n\n" in text
+
+
 def test_of_another_model_nothing_is_told(runs, monkeypatch, capfd):
     dense, pruned = runs
     file = dense / "xnli" / "metrics.json"

@@ -356,7 +356,7 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "name", ["model", "calibration translation/fr", "nano_nli en", "translation fr"]
+    "name", ["model", "tokenizer", "calibration translation/fr", "nano_nli en", "translation fr"]
 )
 def test_a_model_or_text_that_changed_since_is_refused(name, done, tmp_path):
     about = json.loads((done[0] / sweep_json.CONFIG).read_text())

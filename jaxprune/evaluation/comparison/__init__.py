@@ -22,7 +22,9 @@ from jaxprune.evaluation.comparison.compare_json import (
 )
 from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
 from jaxprune.evaluation.comparison.reading import open_run as open_run
+from jaxprune.evaluation.comparison.same_evaluation import differing_dtypes as differing_dtypes
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
+from jaxprune.evaluation.comparison.table import dtype_notes as dtype_notes
 from jaxprune.evaluation.comparison.table import percent_cells as percent_cells
 from jaxprune.evaluation.comparison.table import perplexity_rows as perplexity_rows
 from jaxprune.evaluation.comparison.table import probability_table as probability_table

@@ -23,6 +23,7 @@ from jaxprune.evaluation.comparison.compare_json import (
 )
 from jaxprune.evaluation.comparison.masks import compare_masks
 from jaxprune.evaluation.comparison.reading import open_run
+from jaxprune.evaluation.comparison.same_evaluation import differing_dtypes
 from jaxprune.evaluation.comparison.texts import (
     compare_perplexities,
     compare_translations,
@@ -64,7 +65,7 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
     p after Holm's correction over the languages of a task, at most ALPHA.
 
     Raises:
-      InputError: a run without evaluation, nothing in common, runs on other data.
+      InputError: a run without evaluation, nothing in common, runs that evaluated different things.
     """
     tasks = Sides(*(run.tasks for run in runs))
     shared = {
@@ -78,6 +79,7 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
     return Comparison(
         a=runs.a.name,
         b=runs.b.name,
+        dtypes=differing_dtypes(runs),
         tasks={
             task: _compare_task(task, codes, Sides(tasks.a[task], tasks.b[task]), seed)
             for task, codes in shared.items()
@@ -190,7 +192,7 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
     """The rows that both have, in the order of their numbers.
 
     Raises:
-      InputError: there are none, or they have other options or labels; begins with `where`.
+      InputError: there are none, or they have other options, labels or texts; begins with `where`.
     """
     shared, in_a, in_b = np.intersect1d(a.rows, b.rows, assume_unique=True, return_indices=True)
     if not shared.size:
@@ -200,13 +202,21 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
             f"{where}: {a.scores.shape[1]} scores a row in A and {b.scores.shape[1]} in B; "
             "expected the same options in both"
         )
-    one, two = (Scored(*(array[at] for array in s)) for s, at in ((a, in_a), (b, in_b)))
+    one, two = (
+        Scored(*(array[at] if array.size else array for array in scored))
+        for scored, at in ((a, in_a), (b, in_b))
+    )
     differ = np.flatnonzero(one.labels != two.labels)
     if differ.size:
         row = differ[0]
         raise InputError(
             f"{where}: row {shared[row]} has label {one.labels[row]} in A and {two.labels[row]} in "
             "B; expected runs on the same data"
+        )
+    if one.digests.size and two.digests.size and (one.digests != two.digests).any():
+        row = shared[np.flatnonzero(one.digests != two.digests)[0]]
+        raise InputError(
+            f"{where}: row {row} has other text in A than in B; expected runs on the same data"
         )
     return Sides(one, two)
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, Perplexity, RankC, Scored
 from jaxprune.evaluation.translation import ScoreComparison
-from jaxprune.files import LEFT_OUT_IF_NONE
+from jaxprune.files import LEFT_OUT_IF_NONE, Scalar
 
 Value = TypeVar("Value")
 # `Comparison.masks_note` for runs that were not pruned, by whether A and B have masks.
@@ -57,12 +57,14 @@ class EvaluatedRun:
 
     Attributes:
       name: what tables call it.
+      identities: what was evaluated, by folder, as metrics.json has it under `identity`; empty in older files.
       tasks: by name.
       perplexity: by language.
       folder: where its translations and masks are; None where it is nowhere but in memory, without such.
     """
 
     name: str
+    identities: Mapping[str, Mapping[str, Scalar]]
     tasks: Mapping[str, Evaluated]
     perplexity: Mapping[str, Perplexity]
     folder: Path | None
@@ -277,6 +279,7 @@ class Comparison:
       left_out: what only one run has.
       masks: None where they cannot be compared, and then `masks_note` says why.
       method: how it was tested.
+      dtypes: of both runs, by folder, where they differ; None where they do nowhere.
     """
 
     a: str
@@ -288,3 +291,4 @@ class Comparison:
     masks: MaskComparison | None
     masks_note: str | None
     method: ComparisonMethod
+    dtypes: Mapping[str, Sides[str]] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)

@@ -10,10 +10,10 @@ import numpy as np
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare_json import Evaluated, EvaluatedRun
 from jaxprune.evaluation.comparison.texts import perplexities
-from jaxprune.evaluation.metrics_json import read_metrics
+from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import Scored, check_scores
 from jaxprune.files import read_npz
-from jaxprune.ledger import check_scored_model
+from jaxprune.ledger import check_scored_model, read_score_origin
 
 
 def open_run(folder: Path) -> EvaluatedRun:
@@ -33,8 +33,10 @@ def open_run(folder: Path) -> EvaluatedRun:
         scored = _read_scores(file)
         if scored is not None:
             tasks.setdefault(file.parent.name, {})[file.stem] = scored
+    folders = [file.parent for file in folder.glob(f"*/{METRICS}")]
     return EvaluatedRun(
         name=str(folder),
+        identities={one.name: read_score_origin(one).get("identity", {}) for one in folders},
         tasks={task: _evaluated(folder / task, languages) for task, languages in tasks.items()},
         perplexity=perplexities(folder),
         folder=folder,
@@ -48,8 +50,8 @@ def _read_scores(file: Path) -> Scored | None:
         return None
     if missing:
         raise InputError(f"{file}: no {missing.pop()}; expected scores, labels and rows")
-    rows = arrays.get("rows", np.arange(np.size(arrays["labels"])))
-    scored = Scored(arrays["scores"], arrays["labels"], rows)
+    rows = {"rows": np.arange(np.size(arrays["labels"]))}
+    scored = Scored(**rows | {name: arrays[name] for name in Scored._fields if name in arrays})
     check_scores(scored, str(file))
     return scored
 

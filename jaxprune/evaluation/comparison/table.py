@@ -193,6 +193,14 @@ def notes(task: TaskComparison) -> list[str]:
     ]
 
 
+def dtype_notes(comparison: Comparison, a: str = "A", b: str = "B") -> list[str]:
+    """Says in which dtypes the runs, called `a` and `b`, were evaluated, where these differ."""
+    return [
+        f"{name}: {a} was evaluated in {dtypes.a}, {b} in {dtypes.b}; the changes include the effect of rounding."
+        for name, dtypes in (comparison.dtypes or {}).items()
+    ]
+
+
 def left_out_notes(comparison: Comparison) -> list[str]:
     """Names the tasks and languages that only one run has."""
     left_out = comparison.left_out

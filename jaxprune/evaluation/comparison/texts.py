@@ -13,6 +13,7 @@ from jaxprune.evaluation.comparison.compare_json import (
     TranslationComparison,
     TranslationLanguage,
 )
+from jaxprune.evaluation.comparison.same_evaluation import check_equal
 from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, TranslationFile
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, holm, ratio_interval
 from jaxprune.evaluation.translation import TRANSLATION, compare_systems
@@ -58,14 +59,14 @@ def compare_translations(run_a: Path, run_b: Path) -> TranslationComparison | No
     """BLEU and chrF of the languages that both runs translate; None if there are none.
 
     Raises:
-      InputError: other sentences or another target in the two runs; broken files; sacrebleu is not installed.
+      InputError: other sentences or another protocol in the two runs; broken files; sacrebleu is not installed.
     """
     codes = sorted(translated(run_a) & translated(run_b), key=order)
     if not codes:
         return None
-    target, other = (_target(run) for run in (run_a, run_b))
-    if target != other:
-        raise InputError(f"{TRANSLATION}: into {target} in A and into {other} in B")
+    protocol, other = (_metrics(run)["protocol"] for run in (run_a, run_b))
+    check_equal(TRANSLATION, protocol, other, protocol)
+    target = protocol["target"]
     rows, scores = {}, {}
     for code in codes:
         a, b = (_read(run / TRANSLATION / f"{code}.jsonl") for run in (run_a, run_b))
@@ -101,12 +102,12 @@ def perplexities(run: Path) -> dict[str, Perplexity]:
     return from_json(PerplexityFile, read_json(file), str(file)).get("languages", {})
 
 
-def _target(run: Path) -> str:
+def _metrics(run: Path) -> TranslationFile:
     file = run / TRANSLATION / METRICS
     found = read_as(TranslationFile, file)
     if found is None:
         raise InputError(f"{file}: missing")
-    return found["protocol"]["target"]
+    return found
 
 
 def _read(file: Path) -> list[TranslatedRow]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from jaxprune.evaluation.comparison.compare_json import Comparison, Sides
 from jaxprune.evaluation.comparison.table import (
     GROUPS,
+    dtype_notes,
     figure_rows,
     left_out_notes,
     legend,
@@ -41,7 +42,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
 
 def comparison_text(comparison: Comparison) -> str:
     """Lines for a terminal of `tables.WIDTH` columns."""
-    lines = [f"A  {comparison.a}", f"B  {comparison.b}"]
+    lines = [line for note in dtype_notes(comparison) for line in wrapped(note)]
+    lines += [f"A  {comparison.a}", f"B  {comparison.b}"]
     if comparison.tasks:
         lines += ["", *wrapped(legend(comparison.method))]
     for name, task in comparison.tasks.items():
@@ -62,7 +64,9 @@ def comparison_text(comparison: Comparison) -> str:
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The same as a Markdown document."""
-    lines = ["# Comparison of two runs", "", f"- A: `{comparison.a}`", f"- B: `{comparison.b}`"]
+    lines = ["# Comparison of two runs", ""]
+    lines += [f"{note}\n" for note in dtype_notes(comparison)]
+    lines += [f"- A: `{comparison.a}`", f"- B: `{comparison.b}`"]
     if comparison.tasks:
         lines += ["", legend(comparison.method)]
     titles = [f"{group.title} {name}".strip() for group in GROUPS for name in group.columns]

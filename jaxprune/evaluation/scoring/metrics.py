@@ -185,7 +185,7 @@ def language_metrics(scored: Scored, language: str) -> LanguageMetrics:
       InputError: as `check_scores`; names the language.
     """
     check_scores(scored, language)
-    scores, labels, _ = scored
+    scores, labels = scored.scores, scored.labels
     right = int(scored.correct.sum())
     return LanguageMetrics(
         rows=len(labels),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt64
 
 from jaxprune.errors import InputError
 from jaxprune.files import LEFT_OUT_IF_NONE
@@ -23,11 +23,13 @@ class Scored(NamedTuple):
         scores, the lowest index, as numpy has it. -inf stands for an option that cannot be.
       labels: [R] index of the right option.
       rows: [R] number of each row in its source.
+      digests: [R] of what each row has the model score, by content (`identity.row_digest`); empty in older files.
     """
 
     scores: Float[np.ndarray, "R C"]
     labels: Int[np.ndarray, " R"]
     rows: Int[np.ndarray, " R"]
+    digests: UInt64[np.ndarray, " D"] = np.zeros(0, np.uint64)
 
     @property
     def correct(self) -> Bool[np.ndarray, " R"]:
@@ -123,7 +125,7 @@ def check_scores(scored: Scored, where: str) -> None:
       InputError: no rows, arrays that do not fit each other, a row that occurs twice, a label that is no
         column of the scores, a score that is NaN or +inf. The message names the place and the row.
     """
-    scores, labels, rows = (np.asarray(array) for array in scored)
+    scores, labels, rows, digests = (np.asarray(array) for array in scored)
     size = len(labels) if labels.ndim == 1 else -1
     if scores.dtype.kind != "f" or labels.dtype.kind not in "iu" or rows.dtype.kind not in "iu":
         raise InputError(
@@ -137,6 +139,8 @@ def check_scores(scored: Scored, where: str) -> None:
         )
     if not size:
         raise InputError(f"{where}: no rows")
+    if digests.shape not in ((0,), (size,)):
+        raise InputError(f"{where}: digests are {list(digests.shape)}; expected [rows]")
     ordered = np.sort(rows)
     if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
         raise InputError(f"{where}: row {twice[0]} stands there twice; expected each row once")

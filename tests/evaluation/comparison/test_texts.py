@@ -150,7 +150,7 @@ def test_other_text_is_refused(runs):
     write_translation(runs[1], {"sw": REFERENCES[:-1]}, REFERENCES[:-1])
     refused(runs, "translation/sw: B has other sentences than A")
     write_translation(runs[1], HYPOTHESES["b"], target="fr")
-    refused(runs, "translation: into en in A and into fr in B")
+    refused(runs, "translation: target 'en' in A and 'fr' in B; expected the same in both")
 
 
 @pytest.mark.parametrize(

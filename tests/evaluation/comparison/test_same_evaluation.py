@@ -1,0 +1,228 @@
+"""Runs that evaluated different things are not compared; runs in different dtypes are, and that is said first."""
+
+import dataclasses
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.errors import InputError
+from jaxprune.evaluation.comparison import compare_runs, comparison_text
+from jaxprune.evaluation.comparison.write import comparison_markdown
+from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.evaluation.identity import Workload, identities
+from jaxprune.evaluation.translation import Sentences
+from jaxprune.evaluation.translation.sentences import Pair
+from jaxprune.files import sealed
+from jaxprune.html_report import write_report
+from jaxprune.nano import CHECKPOINTS
+
+LINES = [f"{who} {does}" for who in ("le chat", "le chien", "la femme") for does in ("dort", "lit")]
+ROWS = [
+    {"premise": line, "hypothesis": LINES[number - 1], "label": number % 3}
+    for number, line in enumerate(LINES)
+]
+
+
+def write_data(folder, lines=LINES, rows=ROWS):
+    """Text for perplexity and rows for XNLI, in French."""
+    for name, text in (
+        ("text/fr.txt", "".join(f"{line}\n" for line in lines)),
+        ("rows/fr.jsonl", "".join(json.dumps(row) + "\n" for row in rows)),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def job(data, model=CHECKPOINTS["bloom"], dtype="float32", **fields):
+    config = base_config()
+    config.model, config.dtype = str(model), dtype
+    with config.ignore_type():
+        asked = {"tasks": "xnli", "data": f"{data}/rows", "perplexity": f"{data}/text"}
+        config.evaluation.update(asked | fields)
+    return validate(config, prunes=False)
+
+
+def in_memory(data, model=CHECKPOINTS["bloom"], **more):
+    return jp.evaluate(
+        jp.load(model), "xnli", data=f"{data}/rows", perplexity=f"{data}/text", progress=False, **more
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "a"
+    evaluate_from_config(job(data), workdir)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def other_tokenizer(tmp_path_factory):
+    """The bundled model with two tokens in exchange, so that all texts have as many as before."""
+    folder = tmp_path_factory.mktemp("model") / "bloom"
+    shutil.copytree(CHECKPOINTS["bloom"], folder)
+    rules = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = rules["model"]["vocab"]
+    one, two = list(vocabulary)[-2:]
+    vocabulary[one], vocabulary[two] = vocabulary[two], vocabulary[one]
+    (folder / "tokenizer.json").write_text(json.dumps(rules))
+    return folder
+
+
+def refused(a, b, message):
+    """In either order; two folders also as a page."""
+    for pair in ((a, b), (b, a)):
+        with pytest.raises(InputError, match=f"^{message}$") as error:
+            jp.compare(*pair)
+        assert "\n" not in str(error.value)
+    if isinstance(a, Path) and isinstance(b, Path):
+        with pytest.raises(InputError, match=f"^{message}$"):
+            write_report(b, a, b / "page.html")
+
+
+SHA = r"'[0-9a-f]{12}…'"
+SAME = "expected the same in both"
+
+
+def test_perplexity_of_other_lines_with_as_many_tokens(data, run, tmp_path):
+    other = write_data(tmp_path / "data", random.Random(0).sample(LINES, len(LINES)))
+    evaluate_from_config(job(other), tmp_path / "b")
+    found = [
+        json.loads((folder / "perplexity" / "metrics.json").read_text())["languages"]["fr"]
+        for folder in (run, tmp_path / "b")
+    ]
+    assert found[0]["tokens"] == found[1]["tokens"]
+    assert found[0]["perplexity"] != found[1]["perplexity"]
+    message = rf"perplexity/fr: content {SHA} in A and {SHA} in B; {SAME}"
+    refused(run, tmp_path / "b", message)
+    refused(in_memory(data), in_memory(other), message)
+    refused(run, in_memory(other), message)
+    for folder in (run, tmp_path / "b"):  # and where nothing else is compared
+        shutil.copytree(folder / "perplexity", tmp_path / "alone" / folder.name / "perplexity")
+    refused(tmp_path / "alone" / "a", tmp_path / "alone" / "b", message)
+
+
+def test_rows_with_other_texts_and_equal_labels(data, run, tmp_path):
+    rows = [*ROWS[:4], ROWS[4] | {"premise": "la femme mange"}, ROWS[5]]
+    other = write_data(tmp_path / "data", rows=rows)
+    evaluate_from_config(job(other), tmp_path / "b")
+    message = "xnli/fr: row 4 has other text in A than in B; expected runs on the same data"
+    refused(run, tmp_path / "b", message)
+    refused(in_memory(data), in_memory(other), message)
+    # only the rows that both have count
+    evaluate_from_config(job(other, rows=4), tmp_path / "few")
+    shutil.rmtree(tmp_path / "few" / "perplexity")  # of four lines
+    assert compare_runs(run, tmp_path / "few").tasks["xnli"].languages["fr"].rows == 4
+
+
+def test_another_tokenizer(data, run, other_tokenizer, tmp_path):
+    evaluate_from_config(job(data, other_tokenizer), tmp_path / "b")
+    message = rf"perplexity: tokenizer {SHA} in A and {SHA} in B; {SAME}"
+    refused(run, tmp_path / "b", message)
+    refused(in_memory(data), in_memory(data, other_tokenizer), message)
+    shutil.rmtree(tmp_path / "b" / "perplexity")
+    refused(run, tmp_path / "b", message.replace("perplexity", "xnli"))
+
+
+def test_an_evaluation_with_another_tokenizer_is_not_the_same_evaluation(
+    data, other_tokenizer, tmp_path
+):
+    shutil.copytree(CHECKPOINTS["bloom"], tmp_path / "model")
+    evaluate_from_config(job(data, tmp_path / "model"), tmp_path / "run")
+    shutil.copy(other_tokenizer / "tokenizer.json", tmp_path / "model")
+    with pytest.raises(InputError, match=rf"another evaluation, with tokenizer {SHA}, now {SHA}; "):
+        evaluate_from_config(job(data, tmp_path / "model"), tmp_path / "run")
+
+
+def test_the_digest_of_a_tokenizer_is_of_its_rules(other_tokenizer, tmp_path):
+    model = jp.load(CHECKPOINTS["bloom"])
+    jp.export_hf(model, model.params, tmp_path / "hf")
+    config = tmp_path / "hf" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"torch_dtype": "bfloat16"}))
+    assert jp.load(tmp_path / "hf").tokenizer_digest == model.tokenizer_digest
+    # as other programs save it, after any call
+    model.tokenizer(LINES, padding=True, truncation=True, max_length=4)
+    shutil.copytree(CHECKPOINTS["bloom"], tmp_path / "saved")
+    model.tokenizer.save_pretrained(tmp_path / "saved")
+    same = jp.load(tmp_path / "saved").tokenizer_digest
+    assert same == dataclasses.replace(model).tokenizer_digest == model.tokenizer_digest
+    assert jp.load(other_tokenizer).tokenizer_digest != same
+    about = tmp_path / "saved" / "tokenizer_config.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"eos_token": "<pad>"}))
+    assert jp.load(tmp_path / "saved").tokenizer_digest != same
+
+
+def write_translation(run, shown, beams=1, tokens=128):
+    """Translations with a metrics.json as an evaluation writes it."""
+    pairs = [Pair("le chat dort", "the cat sleeps"), Pair("le chien lit", "the dog reads")]
+    workload = Workload([], {}, {"fr": Sentences("fr", "en", shown, pairs)})
+    found = identities(workload, jp.load(CHECKPOINTS["bloom"]), "float32", beams)
+    protocol = {"target": "en", "shots": len(shown), "beams": beams, "max_new_tokens": tokens}
+    rows = [{"source": a, "hypothesis": b, "reference": b} for a, b in pairs]
+    with sealed.whole_folder(run / "translation") as folder:
+        (folder / "fr.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        about = {"languages": {}, "protocol": protocol, "identity": found["translation"]}
+        (folder / "metrics.json").write_text(json.dumps(about))
+    return run
+
+
+def test_translations_with_other_demonstrations_or_beams(tmp_path):
+    pytest.importorskip("sacrebleu")
+    shown = [Pair("la femme lit", "the woman reads")]
+    run = write_translation(tmp_path / "a", shown)
+    same = write_translation(tmp_path / "same", shown)
+    assert compare_runs(run, same).translation.languages["fr"].rows == 2
+    other = write_translation(tmp_path / "b", [Pair("la femme dort", "the woman sleeps")])
+    refused(run, other, rf"translation/fr: demonstrations {SHA} in A and {SHA} in B; {SAME}")
+    other = write_translation(tmp_path / "c", shown, beams=4)
+    refused(run, other, rf"translation: beams \d in A and \d in B; {SAME}")
+    other = write_translation(tmp_path / "d", shown, tokens=64)
+    refused(run, other, rf"translation: max_new_tokens \d+ in A and \d+ in B; {SAME}")
+
+
+def test_another_dtype_is_said_first(data, run, tmp_path):
+    evaluate_from_config(job(data, dtype="bfloat16"), tmp_path / "b")
+    found = compare_runs(run, tmp_path / "b")
+    notes = [
+        f"{name}: A was evaluated in float32, B in bfloat16; the changes include the effect of rounding."
+        for name in ("perplexity", "xnli")
+    ]
+    shown = " ".join(comparison_text(found).split())
+    assert shown.startswith(" ".join(notes))
+    assert comparison_markdown(found).split("\n\n")[1:3] == notes
+    write_report(tmp_path / "b", run, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "xnli: before was evaluated in float32, after in bfloat16" in page
+    assert page.index("after in bfloat16") < page.index(str(run))
+    memory = jp.compare(in_memory(data), in_memory(data, dtype="bfloat16"))
+    assert memory.dtypes == found.dtypes
+    assert jp.compare(run, in_memory(data)).dtypes is None
+
+
+def test_runs_of_older_versions_are_compared_as_before(run, tmp_path):
+    older = shutil.copytree(run, tmp_path / "older")
+    for folder in (older / "xnli", older / "perplexity"):
+        (folder / sealed.TABLE).unlink()
+        about = json.loads((folder / "metrics.json").read_text())
+        del about["identity"]
+        (folder / "metrics.json").write_text(json.dumps(about))
+    with np.load(older / "xnli" / "fr.npz") as arrays:
+        kept = {name: arrays[name] for name in ("scores", "labels", "rows")}
+        assert arrays["digests"].dtype == np.uint64
+    np.savez(older / "xnli" / "fr.npz", **kept)
+    found, usual = (compare_runs(run, other) for other in (older, run))
+    assert dataclasses.replace(found, b=usual.b) == usual
+    np.savez(older / "xnli" / "fr.npz", **kept, digests=np.zeros(2, np.uint64))
+    with pytest.raises(InputError, match=r"fr\.npz: digests are \[2\]; expected \[rows\]"):
+        compare_runs(run, older)
