@@ -15,7 +15,7 @@ from jaxprune.calibration.batches import Batch
 from jaxprune.calibration.config import COMPAT, FIELDS, SEED, check_texts
 from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
-from jaxprune.calibration.languages import language
+from jaxprune.calibration.languages import joined, language
 from jaxprune.calibration.texts import aligned, code_samples
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import read_npz
@@ -57,8 +57,8 @@ def demonstrations(
       tokenizer: of transformers; called with its default special tokens, cut at `max_length`.
       data: where the sentences are; see `texts.sentences`.
       kind: "translation", "monolingual" (of `source`) or "translation_vs_code".
-      source, target: ISO 639-1 codes; "monolingual" does not use `target`. `source` may be several with commas,
-        as "fr,ru,sw".
+      source, target: ISO 639-1 codes; "monolingual" does not use `target`. `source` may be several,
+        as "fr+ru+sw" or "fr,ru,sw".
       code: for "translation_vs_code", where to take `samples` files; see `texts.code_samples`.
       lines: of the sentences those that samples are made of, the first and the last from 0, as "0-299"; all by
         default.
@@ -92,7 +92,7 @@ def demonstrations(
     chosen_kind = KINDS[kind]
     tokenizer = _usable(tokenizer, chosen_kind)
     role = chosen_kind.role
-    sources = source.split(",")
+    sources = joined(source)
     by_language: dict[str, list[str]] = {}
     for each in sources:
         codes = [each, target] if chosen_kind.translates else [each]
