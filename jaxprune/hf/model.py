@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_regular
-from jaxprune.hf.fingerprint import states_in
+from jaxprune.hf.fingerprint import Fingerprint, files_in, states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, shapes, size, stack_layers
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 # A folder with a tokenizer has at least one of these.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
+# Other files that decide how a text is tokenized.
+_BESIDE_TOKENIZER = (
+    "tokenizer_config.json",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +166,11 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)
     return Model(config, folder, Weights(config, folder, opened))
+
+
+def tokenizer_digest(model: Model) -> str:
+    """One SHA-256 of the files that a model's tokenizer is read from; of a model without one that of no file."""
+    return Fingerprint.of(files_in(model.folder, (*TOKENIZER_FILES, *_BESIDE_TOKENIZER))).digest
 
 
 def _first_line(error: Exception) -> str:

@@ -104,9 +104,10 @@ class Begun(TypedDict, total=False):
 
 
 class ScoreOrigin(TypedDict, total=False):
-    """The keys of a metrics.json that say which model was scored on which data."""
+    """The keys of a metrics.json that say which model was scored on which data, and for which variant of a sweep."""
 
     model_sha256: Hexadecimal | None
+    variant: str
     identity: dict[str, Scalar]
 
 

@@ -96,6 +96,8 @@ def prune_to_workdir(
         ledger.unfinished_run(workdir, identity, samples, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
+        if not overwrite:  # a run that ended since
+            ledger.complete_run(workdir, identity)
         finished = finished_layers(folder)
         if hosts.is_first() and finished:
             print(f"going on at layer {finished} of {model.config.n_layers}")

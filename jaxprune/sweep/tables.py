@@ -55,7 +55,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
     Raises:
       InputError: as `open_run` and `comparison_of`.
     """
-    runs = {variant: open_run(workdir / variant.name) for variant in variants(config)}
+    runs = {variant: _open(workdir, variant) for variant in variants(config)}
     codes = evaluation_languages(config)
     dense = next(iter(runs.values()))
     comparisons = {
@@ -85,6 +85,17 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
             "variant; in the table: over all its cells",
         ),
     )  # fmt: skip
+
+
+def _open(workdir: Path, variant: Variant) -> EvaluatedRun:
+    """The evaluation of a variant; refuses scores of another one in its folder."""
+    folder = workdir / variant.name
+    for file in folder.glob(f"*/{METRICS}"):
+        if (scored := read_metrics(file.parent).get("variant", variant.name)) != variant.name:
+            raise InputError(
+                f"{file}: scores of the variant {scored}; expected those of {variant.name}"
+            )
+    return open_run(folder)
 
 
 def _task_tables(
