@@ -10,7 +10,6 @@ from jaxprune.hf.fingerprint import exported_digest as exported_digest
 from jaxprune.hf.model import Model as Model
 from jaxprune.hf.model import check_model as check_model
 from jaxprune.hf.model import load as load
-from jaxprune.hf.model import tokenizer_digest as tokenizer_digest
 from jaxprune.hf.origin import Origin as Origin
 from jaxprune.hf.origin import origin_of as origin_of
 from jaxprune.hf.shards import ShardWriter as ShardWriter

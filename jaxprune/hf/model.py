@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_regular
-from jaxprune.hf.fingerprint import Fingerprint, files_in, states_in
+from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, shapes, size, stack_layers
@@ -21,13 +23,6 @@ if TYPE_CHECKING:
 
 # A folder with a tokenizer has at least one of these.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
-# Other files that decide how a text is tokenized.
-_BESIDE_TOKENIZER = (
-    "tokenizer_config.json",
-    "merges.txt",
-    "added_tokens.json",
-    "special_tokens_map.json",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +76,17 @@ class Model:
                 f"{self.folder}: the tokenizer has id {largest}, config.json has vocab_size {self.config.vocab_size}"
             )
         return tokenizer
+
+    @functools.cached_property
+    def tokenizer_digest(self) -> str:
+        """SHA-256 of the tokenizer's rules, which are the same after it is saved again; raises as `tokenizer`."""
+        tokenizer = self.tokenizer
+        rules = tokenizer.get_vocab()
+        if tokenizer.is_fast:
+            rules = json.loads(tokenizer.backend_tokenizer.to_str())
+            rules |= {"truncation": None, "padding": None}  # they are of the last call
+        content = json.dumps([rules, tokenizer.special_tokens_map], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     @property
     def has_tokenizer(self) -> bool:
@@ -166,11 +172,6 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)
     return Model(config, folder, Weights(config, folder, opened))
-
-
-def tokenizer_digest(model: Model) -> str:
-    """One SHA-256 of the files that a model's tokenizer is read from; of a model without one that of no file."""
-    return Fingerprint.of(files_in(model.folder, (*TOKENIZER_FILES, *_BESIDE_TOKENIZER))).digest
 
 
 def _first_line(error: Exception) -> str:

@@ -25,7 +25,7 @@ from jaxprune.evaluation import (
 )
 from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.files import sealed
-from jaxprune.hf import Model, load, tokenizer_digest
+from jaxprune.hf import Model, load
 from jaxprune.ledger import (
     MODEL_DIGEST,
     REPORT,
@@ -125,7 +125,7 @@ class Runner:
         """SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language."""
         return {
             "model": self._model.source.fingerprint.digest,
-            "tokenizer": tokenizer_digest(self._model),
+            "tokenizer": self._model.tokenizer_digest,
             **self._sets.digests(),
             **{
                 f"{name} {code}": digest
