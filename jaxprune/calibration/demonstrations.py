@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from jaxprune.calibration.batches import Batch
-from jaxprune.calibration.config import COMPAT, FIELDS, SEED, check_texts
+from jaxprune.calibration.config import COMPAT, FIELDS, SEED, CalibrationFields, check_texts
 from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import joined, language
-from jaxprune.calibration.texts import aligned, code_samples
+from jaxprune.calibration.texts import aligned, code_samples, line_digests
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import read_npz
 from jaxprune.schema import PATH, check
@@ -96,11 +96,7 @@ def demonstrations(
     by_language: dict[str, list[str]] = {}
     for each in sources:
         codes = [each, target] if chosen_kind.translates else [each]
-        sentences = aligned(data, codes, lines)
-        try:
-            chosen = sample_lines(len(sentences[0]), role, shots, samples, seed, compat)
-        except InputError as error:
-            raise InputError(f"{data}: {error}") from None
+        sentences, chosen = _samples(data, codes, lines, (role, shots, samples, seed, compat))
         by_language[each] = prompts(sentences, codes, chosen, str(tokenizer.eos_token))
     turns = tuple(sources[i % len(sources)] for i in range(samples))
     texts = [by_language[each][i] for i, each in enumerate(turns)]
@@ -120,6 +116,29 @@ def demonstrations(
                 max_shapes=max_shapes, max_length=max_length,
             )  # fmt: skip
     return batches
+
+
+def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str]:
+    """`line_digests` of the sentences that `demonstrations` makes samples of by these fields, each once."""
+    kind, sources = KINDS[fields.kind], joined(fields.source)
+    how = (kind.role, fields.shots, fields.samples, seed, compat)
+    sampled: set[str] = set()
+    for turn, each in enumerate(sources if kind.reads_text else []):
+        codes = [each, fields.target] if kind.translates else [each]
+        texts, chosen = _samples(fields.data, codes, fields.lines, how)
+        sampled |= {text[line] for text in texts for line in chosen[turn :: len(sources)].flat}
+    return sorted({*line_digests(sampled)})
+
+
+def _samples(
+    data: str | Path, codes: Sequence[str], lines: str | None, how: tuple[str, int, int, int, str]
+) -> tuple[list[Sequence[str]], Int[np.ndarray, "samples shots"]]:
+    """The sentences in each language, and the lines of each sample; `how` are the arguments of `sample_lines`."""
+    sentences = aligned(data, codes, lines)
+    try:
+        return sentences, sample_lines(len(sentences[0]), *how)
+    except InputError as error:
+        raise InputError(f"{data}: {error}") from None
 
 
 def _usable(

@@ -1,9 +1,10 @@
 """Folders, FLORES releases and hub data sets → sentences and code."""
 
 import contextlib
+import hashlib
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,12 @@ def sentences(data: str | Path, code: str, lines: str | None = None) -> Sequence
       OSError: the hub cannot be reached.
     """
     return lines_of(_all_sentences(data, code), lines, "calibration.lines", f"{data}: {code}")
+
+
+def line_digests(lines: Iterable[str]) -> list[str]:
+    """16 hexadecimal digits of the SHA-256 of each line, without white space at its ends."""
+    contents = (line.strip().encode(errors="surrogatepass") for line in lines)
+    return [hashlib.sha256(content).hexdigest()[:16] for content in contents]
 
 
 def _all_sentences(data: str | Path, code: str) -> list[str]:

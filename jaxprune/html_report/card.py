@@ -16,7 +16,8 @@ from jaxprune.evaluation.comparison import (
     comparison_method,
     perplexity_rows,
 )
-from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
+from jaxprune.evaluation.metrics_json import MetricsFile
+from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
 from jaxprune.html_report.files import RunFiles
@@ -66,8 +67,8 @@ def _measured(run: RunFiles, against: Comparison | None) -> Measured:
     if lines:
         method = against.method if against else comparison_method()
         lines = ["## Accuracy by language", "", _about(method, compared=bool(tasks)), "", *lines]
-    perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
-    lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
+    measured = run.metrics.get(PERPLEXITY, {})
+    lines += _perplexity(measured, (against.perplexity if against else None) or {})
     accuracy = {
         task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}
         for task, scored in run.scored.items()
@@ -121,9 +122,10 @@ def _compared_row(name: str, figure: LanguageComparison | MeanComparison) -> lis
 
 
 def _perplexity(
-    measured: Mapping[str, LanguageFigures], compared: Mapping[str, PerplexityComparison]
+    measured: MetricsFile, compared: Mapping[str, PerplexityComparison]
 ) -> Iterator[str]:
-    known = {code: figure for code, figure in measured.items() if "perplexity" in figure}
+    figures = measured.get("languages", {})
+    known = {code: figure for code, figure in figures.items() if "perplexity" in figure}
     if not known:
         return
     if compared:
@@ -136,3 +138,5 @@ def _perplexity(
             for code, figure in known.items()
         ]
     yield from ("## Perplexity by language", "", *pipes(header, rows), "")
+    if note := overlap_note(measured):
+        yield from (note, "")

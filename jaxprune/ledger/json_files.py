@@ -59,6 +59,7 @@ class Report(TypedDict, total=False):
     digests: Digests
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]
+    calibration_lines: list[Hexadecimal]
     models: Models
     origin: Origin
     files: dict[str, tuple[int, str]]

@@ -630,6 +630,19 @@ def test_probabilities_and_perplexities_in_the_tables(own):
     assert shown in (workdir / "tables.md").read_text()
 
 
+def test_variants_calibrated_on_the_text_that_is_measured_are_named(own, tmp_path):
+    shutil.copytree(own[0], tmp_path / "sweep")
+    folder = tmp_path / "sweep" / "translation-fr-0.5" / "perplexity"
+    told(folder / "metrics.json", calibration_overlap={"en": 3, "fr": 7})
+    sealed.seal(folder)
+    found = sweep_json.rebuild(tmp_path / "sweep")
+    note = "Calibration sets that contain lines of this text: translation-fr-0.5 (en fr)."
+    for name in ("tables.md", "report.html"):
+        assert note in (tmp_path / "sweep" / name).read_text(encoding="utf-8")
+        assert "Calibration sets that contain" not in (own[0] / name).read_text(encoding="utf-8")
+    assert read_record(SweepTables, tmp_path / "sweep" / "tables.json") == found
+
+
 def test_a_page_of_the_dense_model_alone(own):
     _, found = own
     task = dataclasses.replace(found.tasks["nano_nli"], rows=(), variants=())
