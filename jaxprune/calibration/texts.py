@@ -81,10 +81,10 @@ def sentences(data: str | Path, code: str, lines: str | None = None) -> Sequence
     return lines_of(_all_sentences(data, code), lines, "calibration.lines", f"{data}: {code}")
 
 
-def line_digests(lines: Iterable[str]) -> list[str]:
+def line_digests(lines: Iterable[str]) -> Iterator[str]:
     """16 hexadecimal digits of the SHA-256 of each line, without white space at its ends."""
-    contents = (line.strip().encode(errors="surrogatepass") for line in lines)
-    return [hashlib.sha256(content).hexdigest()[:16] for content in contents]
+    for line in lines:
+        yield hashlib.sha256(line.strip().encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _all_sentences(data: str | Path, code: str) -> list[str]:

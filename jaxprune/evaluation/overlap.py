@@ -29,12 +29,15 @@ def calibration_overlap(
     """
     digest, calibrated = model.source.fingerprint.digest, set[str]()
     for place in (workdir, model.folder.parent):
-        with contextlib.suppress(InputError):  # another program's report.json
+        with contextlib.suppress(InputError, OSError):  # another program's report.json
             report = read_report(place) or {}
             if digest in (report.get("models", {}).get("hf"), pruned_digest(report)):
                 calibrated |= {*report.get("calibration_lines", ())}
-    lines = {code: {*line_digests(text.split("\n"))} for code, text in texts.items()}
-    shared = {code: len(found & calibrated) for code, found in lines.items() if found & calibrated}
+    shared = {
+        code: len(found)
+        for code, text in (texts.items() if calibrated else ())
+        if (found := calibrated.intersection(line_digests(text.split("\n"))))
+    }
     return {"calibration_overlap": shared} if shared else {}
 
 
