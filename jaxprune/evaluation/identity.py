@@ -61,7 +61,7 @@ def identities(workload: Workload, config: EvaluateConfig) -> dict[str, Identity
     return found
 
 
-def content_digests(identity: Mapping[str, object]) -> dict[str, str]:
+def content_digests(identity: Identity) -> dict[str, str]:
     """SHA-256 of the content, by language."""
     return {
         name.removeprefix(_CONTENT): str(digest)

@@ -81,12 +81,10 @@ class Model:
     def tokenizer_digest(self) -> str:
         """SHA-256 of the tokenizer's rules, which are the same after it is saved again; raises as `tokenizer`."""
         tokenizer = self.tokenizer
-        rules = tokenizer.get_vocab()
-        if tokenizer.is_fast:
-            rules = json.loads(tokenizer.backend_tokenizer.to_str())
-            rules |= {"truncation": None, "padding": None}  # they are of the last call
-        content = json.dumps([rules, tokenizer.special_tokens_map], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        rules = json.loads(tokenizer.backend_tokenizer.to_str()) if tokenizer.is_fast else {}
+        rules |= {"truncation": None, "padding": None}  # they are of the last call
+        content = [tokenizer.get_vocab(), rules, tokenizer.special_tokens_map]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
     def has_tokenizer(self) -> bool:

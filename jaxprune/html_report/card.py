@@ -16,7 +16,7 @@ from jaxprune.evaluation.comparison import (
     comparison_method,
     perplexity_rows,
 )
-from jaxprune.evaluation.metrics_json import MetricsFile
+from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
@@ -67,12 +67,14 @@ def _measured(run: RunFiles, against: Comparison | None) -> Measured:
     if lines:
         method = against.method if against else comparison_method()
         lines = ["## Accuracy by language", "", _about(method, compared=bool(tasks)), "", *lines]
-    measured = run.metrics.get(PERPLEXITY, {})
-    lines += _perplexity(measured, (against.perplexity if against else None) or {})
+    perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
+    lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
     accuracy = {
         task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}
         for task, scored in run.scored.items()
     }
+    if note := overlap_note(run.metrics.get(PERPLEXITY, {})):
+        lines += [note, ""]
     return Measured(lines, accuracy)
 
 
@@ -122,10 +124,9 @@ def _compared_row(name: str, figure: LanguageComparison | MeanComparison) -> lis
 
 
 def _perplexity(
-    measured: MetricsFile, compared: Mapping[str, PerplexityComparison]
+    measured: Mapping[str, LanguageFigures], compared: Mapping[str, PerplexityComparison]
 ) -> Iterator[str]:
-    figures = measured.get("languages", {})
-    known = {code: figure for code, figure in figures.items() if "perplexity" in figure}
+    known = {code: figure for code, figure in measured.items() if "perplexity" in figure}
     if not known:
         return
     if compared:
@@ -138,5 +139,3 @@ def _perplexity(
             for code, figure in known.items()
         ]
     yield from ("## Perplexity by language", "", *pipes(header, rows), "")
-    if note := overlap_note(measured):
-        yield from (note, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -192,7 +193,8 @@ class Runner:
     def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, str]) -> bool:
         """Whether metrics.json has figures of some languages, on the content that these have now, with these values."""
         metrics, content = read_metrics(folder), self._content[folder.name]
-        written = content_digests(metrics.get("identity", {}))  # none in older sweeps
+        identity: Any = metrics.get("identity", {})  # older sweeps wrote none
+        written = content_digests(identity)
         return (
             {*codes} <= {*metrics.get("languages", {})}
             and about.items() <= metrics.items()
