@@ -41,6 +41,11 @@ class Field:
     meaning: str = ""
     required: bool = False
 
+    @property
+    def may_be_unset(self) -> bool:
+        """Whether None is a value."""
+        return self.default is None and not self.required
+
 
 # In a record a rule stands in place of the default, so it and the functions below are typed as any value.
 rule: Callable[..., Any] = Field
@@ -129,6 +134,5 @@ def check(name: str, value: object, field: Field) -> None:
     Raises:
       InputError: `name`, the value and the rule.
     """
-    may_be_unset = field.default is None and not field.required
-    if not (field.passes(value) or (may_be_unset and value is None)):
+    if not (field.passes(value) or (field.may_be_unset and value is None)):
         raise refusal(name, value, field.allowed, choices=field.choices)

@@ -20,11 +20,14 @@ from jaxprune.calibration.config import check_calibration as check_calibration
 from jaxprune.calibration.demonstrations import demonstrations as demonstrations
 from jaxprune.calibration.demonstrations import prompts as prompts
 from jaxprune.calibration.demonstrations import sample_lines as sample_lines
+from jaxprune.calibration.demonstrations import sampled_lines as sampled_lines
 from jaxprune.calibration.demonstrations import token_batches as token_batches
 from jaxprune.calibration.grouping import from_arrays as from_arrays
 from jaxprune.calibration.grouping import group_by_length as group_by_length
 from jaxprune.calibration.grouping import share_shapes as share_shapes
 from jaxprune.calibration.kinds import KINDS as KINDS
+from jaxprune.calibration.languages import MIX as MIX
+from jaxprune.calibration.languages import joined as joined
 from jaxprune.calibration.languages import language as language
 from jaxprune.calibration.languages import languages_field as languages_field
 from jaxprune.calibration.line_range import line_range as line_range
@@ -34,4 +37,5 @@ from jaxprune.calibration.texts import aligned as aligned
 from jaxprune.calibration.texts import chosen_languages as chosen_languages
 from jaxprune.calibration.texts import hub_data_sets as hub_data_sets
 from jaxprune.calibration.texts import hub_id as hub_id
+from jaxprune.calibration.texts import line_digests as line_digests
 from jaxprune.calibration.texts import sentences as sentences

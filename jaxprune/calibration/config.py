@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jaxprune.calibration.combinations import COMBINATIONS, SUM
 from jaxprune.calibration.kinds import KINDS
-from jaxprune.calibration.languages import LANGUAGES, language
+from jaxprune.calibration.languages import LANGUAGES, joined, language
 from jaxprune.calibration.line_range import line_range
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, open_regular
@@ -34,11 +34,11 @@ class CalibrationFields:
 
     kind: str = choice(KINDS, "translation", "what is fed through the model")
     source: str = rule(
-        "a language code such as fr, or several with commas, each once, as fr,ru,sw",
-        lambda value: are_names(value, _CODES),
+        "a language code such as fr, or several, each once, as fr,ru,sw or fr+ru+sw",
+        lambda value: isinstance(value, str) and are_names(",".join(joined(value)), _CODES),
         "fr",
         _CODES,
-        meaning="language (ISO 639-1, or 639-3 where that has none), or several with commas, which take turns: "
+        meaning="language (ISO 639-1, or 639-3 where that has none), or several with + or commas, which take turns: "
         "sample i is of language i mod n",
     )
     target: str = rule(
@@ -74,7 +74,7 @@ def check_texts(kind: str, source: str, target: str, samples: int, code: object)
     """Refuses an unknown kind or language, one source twice or without a sample, a translation into a source, no code.
 
     Args:
-      source: codes with commas.
+      source: codes with + or commas.
       samples: of all of them together.
 
     Raises:
@@ -82,7 +82,7 @@ def check_texts(kind: str, source: str, target: str, samples: int, code: object)
     """
     check("calibration.kind", kind, FIELDS["kind"])
     check("calibration.source", source, FIELDS["source"])
-    codes = source.split(",")
+    codes = joined(source)
     for one, other in itertools.combinations(codes, 2):
         if _same_text(one, other):
             raise InputError(

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from jaxprune.calibration.batches import Batch
-from jaxprune.calibration.config import COMPAT, FIELDS, SEED, check_texts
+from jaxprune.calibration.config import COMPAT, FIELDS, SEED, CalibrationFields, check_texts
 from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
-from jaxprune.calibration.languages import language
-from jaxprune.calibration.texts import aligned, code_samples
+from jaxprune.calibration.languages import joined, language
+from jaxprune.calibration.texts import aligned, code_samples, line_digests
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import read_npz
 from jaxprune.schema import PATH, check
@@ -57,8 +57,8 @@ def demonstrations(
       tokenizer: of transformers; called with its default special tokens, cut at `max_length`.
       data: where the sentences are; see `texts.sentences`.
       kind: "translation", "monolingual" (of `source`) or "translation_vs_code".
-      source, target: ISO 639-1 codes; "monolingual" does not use `target`. `source` may be several with commas,
-        as "fr,ru,sw".
+      source, target: ISO 639-1 codes; "monolingual" does not use `target`. `source` may be several,
+        as "fr+ru+sw" or "fr,ru,sw".
       code: for "translation_vs_code", where to take `samples` files; see `texts.code_samples`.
       lines: of the sentences those that samples are made of, the first and the last from 0, as "0-299"; all by
         default.
@@ -92,15 +92,11 @@ def demonstrations(
     chosen_kind = KINDS[kind]
     tokenizer = _usable(tokenizer, chosen_kind)
     role = chosen_kind.role
-    sources = source.split(",")
+    sources = joined(source)
     by_language: dict[str, list[str]] = {}
     for each in sources:
         codes = [each, target] if chosen_kind.translates else [each]
-        sentences = aligned(data, codes, lines)
-        try:
-            chosen = sample_lines(len(sentences[0]), role, shots, samples, seed, compat)
-        except InputError as error:
-            raise InputError(f"{data}: {error}") from None
+        sentences, chosen = _samples(data, codes, lines, (role, shots, samples, seed, compat))
         by_language[each] = prompts(sentences, codes, chosen, str(tokenizer.eos_token))
     turns = tuple(sources[i % len(sources)] for i in range(samples))
     texts = [by_language[each][i] for i, each in enumerate(turns)]
@@ -120,6 +116,29 @@ def demonstrations(
                 max_shapes=max_shapes, max_length=max_length,
             )  # fmt: skip
     return batches
+
+
+def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str]:
+    """`line_digests` of the sentences that `demonstrations` makes samples of by these fields, each once."""
+    kind, sources = KINDS[fields.kind], joined(fields.source)
+    how = (kind.role, fields.shots, fields.samples, seed, compat)
+    sampled: set[str] = set()
+    for turn, each in enumerate(sources if kind.reads_text else []):
+        codes = [each, fields.target] if kind.translates else [each]
+        texts, chosen = _samples(fields.data, codes, fields.lines, how)
+        sampled |= {text[line] for text in texts for line in chosen[turn :: len(sources)].flat}
+    return sorted({*line_digests(sampled)})
+
+
+def _samples(
+    data: str | Path, codes: Sequence[str], lines: str | None, how: tuple[str, int, int, int, str]
+) -> tuple[list[Sequence[str]], Int[np.ndarray, "samples shots"]]:
+    """The sentences in each language, and the lines of each sample; `how` are the arguments of `sample_lines`."""
+    sentences = aligned(data, codes, lines)
+    try:
+        return sentences, sample_lines(len(sentences[0]), *how)
+    except InputError as error:
+        raise InputError(f"{data}: {error}") from None
 
 
 def _usable(

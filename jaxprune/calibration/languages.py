@@ -9,6 +9,9 @@ from typing import Any
 from jaxprune.errors import InputError
 from jaxprune.schema import are_names, rule
 
+# Between languages of one calibration set; commas are between the items of a list.
+MIX = "+"
+
 
 @dataclass(frozen=True)
 class Language:
@@ -55,6 +58,11 @@ def language(code: str) -> Language:
     close = difflib.get_close_matches(str(code).lower(), [*spelled, *LANGUAGES], n=1)
     hint = f" (did you mean {spelled.get(close[0], close[0])}?)" if close else ""
     raise InputError(f"language {code!r} is not known; allowed: a code such as fr{hint}")
+
+
+def joined(languages: str) -> list[str]:
+    """The languages of one calibration set, which + joins; commas, which otherwise part a list, are read as well."""
+    return languages.replace(MIX, ",").split(",")
 
 
 def languages_field(meaning: str) -> Any:

@@ -1,9 +1,10 @@
 """Folders, FLORES releases and hub data sets → sentences and code."""
 
 import contextlib
+import hashlib
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,12 @@ def sentences(data: str | Path, code: str, lines: str | None = None) -> Sequence
       OSError: the hub cannot be reached.
     """
     return lines_of(_all_sentences(data, code), lines, "calibration.lines", f"{data}: {code}")
+
+
+def line_digests(lines: Iterable[str]) -> Iterator[str]:
+    """16 hexadecimal digits of the SHA-256 of each line, without white space at its ends."""
+    for line in lines:
+        yield hashlib.sha256(line.strip().encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _all_sentences(data: str | Path, code: str) -> list[str]:

@@ -143,7 +143,7 @@ def parse(
     Raises:
       InputError: a flag that is missing, unknown or has a bad value.
     """
-    argv = _with_files(argv)
+    argv, unset = _without_unset(_with_files(argv))
     config_flags.DEFINE_config_file(
         "config", None, "config file, or a ready config as bloom:3b", flag_values, sys_argv=argv
     )
@@ -159,7 +159,20 @@ def parse(
             raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
     workdir = Path(flag_values.workdir).expanduser()
     check_folder("--workdir", workdir)
+    with flag_values.config.unlocked(), flag_values.config.ignore_type():
+        flag_values.config.update_from_flattened_dict(dict.fromkeys(unset))
     return validate(flag_values.config, prunes=prunes), workdir
+
+
+def _without_unset(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without the fields that `--config.FIELD=` unsets, and these fields."""
+    last = dict(argument.partition("=")[::2] for argument in argv)
+    unset = {
+        flag: path
+        for path, field in FIELDS.items()
+        if field.may_be_unset and f"{(flag := f'--config.{path}')}=" in argv and not last[flag]
+    }
+    return [one for one in argv if one.partition("=")[0] not in unset], [*unset.values()]
 
 
 def _with_files(argv: Sequence[str]) -> list[str]:

@@ -5,7 +5,6 @@ from jaxprune.config.help import as_text as as_text
 from jaxprune.config.record import DENSE as DENSE
 from jaxprune.config.record import FIELDS as FIELDS
 from jaxprune.config.record import LRP2 as LRP2
-from jaxprune.config.record import MIX as MIX
 from jaxprune.config.record import Config as Config
 from jaxprune.config.record import SweepFields as SweepFields
 from jaxprune.config.validate import base_config as base_config

@@ -6,15 +6,13 @@ import re
 from collections.abc import Mapping
 
 from jaxprune.analysis import AnalyzeConfig
-from jaxprune.calibration import KINDS, CalibrationFields, languages_field
+from jaxprune.calibration import KINDS, MIX, CalibrationFields, languages_field
 from jaxprune.evaluation import EvaluateConfig
 from jaxprune.pruning import METHODS
 from jaxprune.schema import Field, are_names, choice, config_record, fields_of, rule
 
 # Variants of a sweep that are not pruned: the model as it is, and the one whose hidden states are moved.
 DENSE, LRP2 = "dense", "lrp2"
-# Between the languages of a mixture, where commas stand between mixtures.
-MIX = "+"
 SWEEP_CALIBRATIONS = (
     DENSE,
     *(name for name, method in METHODS.items() if not method.needs),
@@ -34,7 +32,7 @@ def _are_sparsities(value: object) -> bool:
 
 def _are_mixtures(value: object) -> bool:
     parts = value.split(",") if isinstance(value, str) else []
-    are_sources = all(MIX in part and _SOURCE.passes(part.replace(MIX, ",")) for part in parts)
+    are_sources = all(MIX in part and _SOURCE.passes(part) for part in parts)
     return 0 < len(parts) == len({*parts}) and are_sources
 
 

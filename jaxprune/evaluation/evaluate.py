@@ -17,6 +17,7 @@ from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.folders import TAKEN, clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
 from jaxprune.evaluation.identity import IDENTITY, Identity, Workload, identities, row_digest
+from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
@@ -130,6 +131,7 @@ def evaluate_all(
         results[found.task] = found
     if workload.texts:
         about_text = about_folder(PERPLEXITY, {"data": fields.perplexity})
+        about_text |= calibration_overlap(scorer.model, workload.texts, workdir)
         measured = measure_perplexity(scorer, workload.texts, about_text)
         write_folder(workdir, PERPLEXITY, measured.json(), {})
         results[PERPLEXITY] = measured

@@ -63,6 +63,7 @@ class MetricsFile(ScoreOrigin, total=False):
     languages: dict[str, LanguageFigures]
     protocol: str | TranslationAbout | None
     labels: list[str] | None
+    calibration_overlap: dict[str, Count]
     task: str
     data: str | None
     model: str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TranslationResult, translation_lines
@@ -58,4 +59,5 @@ def _perplexity_lines(result: PerplexityResult) -> list[str]:
         for code, figure in result.languages.items()
     ]
     title = f"{PERPLEXITY}, {seconds(result.seconds)} seconds"
-    return [title, *columns(["", "tokens", "perplexity"], rows)]
+    note = overlap_note(result.about)
+    return [title, *columns(["", "tokens", "perplexity"], rows), *([note] if note else [])]

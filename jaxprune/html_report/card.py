@@ -18,6 +18,7 @@ from jaxprune.evaluation.comparison import (
     perplexity_rows,
 )
 from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
+from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
 from jaxprune.html_report.files import RunFiles
@@ -76,6 +77,8 @@ def _measured(run: RunFiles, against: Comparison | None) -> Measured:
         task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}
         for task, scored in run.scored.items()
     }
+    if note := overlap_note(run.metrics.get(PERPLEXITY, {})):
+        lines += [note, ""]
     return Measured(lines, accuracy)
 
 

@@ -22,7 +22,7 @@ BEFORE, AFTER = "before", "after"
 # Keys of metrics.json that tell how it was measured, not what.
 ABOUT = (
     "task", "model", "model_sha256", "revision", "dtype", "seed", "data", "protocol", "labels", "seconds",
-    "environment", "identity",
+    "environment", "identity", "calibration_overlap",
 )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from jaxprune.evaluation.comparison import (
     dtype_notes,
     open_run,
 )
+from jaxprune.evaluation.overlap import overlap_note
+from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning, settings
 from jaxprune.html_report.card import refresh_card
@@ -77,7 +79,7 @@ def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
         sections.insert(0, Section("accuracy", "Accuracy", accuracy.task_lines(run.scored)))
     sections += [*_model_sections(run), settings.settings_section({"value": run}, defaults)]
     [name] = short_names([run.folder])
-    return page(name, _facts(run), sections)
+    return page(name, join(_facts(run), *_overlaps(run)), sections)
 
 
 def comparison_page(
@@ -111,6 +113,7 @@ def comparison_page(
             f"{AFTER}: ", tag("code", run.folder)),
         _facts(run),
         *(tag("p", note, class_="note") for note in _left_out(comparison)),
+        *_overlaps(before, run),
     )  # fmt: skip
     return page(f"{names[1]} against {names[0]}", lead, sections)
 
@@ -148,6 +151,11 @@ def _left_out(comparison: Comparison) -> list[str]:
         for side, missing in sides.items()
         if missing
     ]
+
+
+def _overlaps(*runs: RunFiles) -> list[Markup]:
+    notes = (overlap_note(run.metrics.get(PERPLEXITY, {})) for run in runs)
+    return [tag("p", note, class_="note") for note in notes if note]
 
 
 def _model_sections(run: RunFiles) -> list[Section | None]:

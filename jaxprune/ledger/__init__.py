@@ -2,6 +2,7 @@
 
 from jaxprune.ledger.identity import agree as agree
 from jaxprune.ledger.identity import difference as difference
+from jaxprune.ledger.identity import job_difference as job_difference
 from jaxprune.ledger.identity import run_identity as run_identity
 from jaxprune.ledger.identity import shortened as shortened
 from jaxprune.ledger.json_files import CONFIG as CONFIG
@@ -15,6 +16,7 @@ from jaxprune.ledger.json_files import ScoreOrigin as ScoreOrigin
 from jaxprune.ledger.json_files import Sparsity as Sparsity
 from jaxprune.ledger.progress import PROGRESS as PROGRESS
 from jaxprune.ledger.progress import begun_with as begun_with
+from jaxprune.ledger.progress import locked as locked
 from jaxprune.ledger.progress import unfinished_run as unfinished_run
 from jaxprune.ledger.publish import check_workdir as check_workdir
 from jaxprune.ledger.publish import publish as publish

@@ -26,6 +26,8 @@ from jaxprune.models import attention_path
 # Fields of the config that decide bits, apart from those that decide the calibration set's tokens.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
+# The names of values that come from the user, not from the package or the machine.
+_JOB = ("config.", "file ", "calibration")
 # Folders of the package whose code decides which weights stay.
 _NUMERIC = ("calibration/combinations", "devices", "hf", "models", "passes", "pruning")
 
@@ -67,6 +69,12 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
         if before.get(name) != now.get(name):
             return f"{name} {shortened(before.get(name))}, now {shortened(now.get(name))}"
     return None
+
+
+def job_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """As `difference`, of config, model and calibration set, as far as both records have them; code may be another."""
+    job = [name for name in now if name in before and name.startswith(_JOB)]
+    return difference({name: before[name] for name in job}, {name: now[name] for name in job})
 
 
 def agree(now: Mapping[str, Any]) -> None:

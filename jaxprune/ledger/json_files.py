@@ -59,6 +59,7 @@ class Report(TypedDict, total=False):
     digests: Digests
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]
+    calibration_lines: list[Hexadecimal]
     models: Models
     origin: Origin
     files: dict[str, tuple[int, str]]
@@ -104,9 +105,10 @@ class Begun(TypedDict, total=False):
 
 
 class ScoreOrigin(TypedDict, total=False):
-    """The keys of a metrics.json that say which model was scored on which data."""
+    """The keys of a metrics.json that say which model was scored on which data, and for which variant of a sweep."""
 
     model_sha256: Hexadecimal | None
+    variant: str
     identity: dict[str, Scalar]
 
 

@@ -45,7 +45,7 @@ def unfinished_run(
     folder = workdir / PROGRESS
     with contextlib.ExitStack() as stack:
         if hosts.is_first():
-            stack.enter_context(_locked(workdir))
+            stack.enter_context(locked(workdir))
             begun = {"identity": identity, "samples_per_device": samples_per_device}
             _begin(workdir, begun, overwrite)
             _clear_outputs(folder, outputs)
@@ -57,8 +57,12 @@ def unfinished_run(
 
 
 @contextlib.contextmanager
-def _locked(workdir: Path) -> Iterator[None]:
-    """Holds the lock of the folder, which is made if missing."""
+def locked(workdir: Path) -> Iterator[None]:
+    """Locks a workdir, which is made if missing, for one job; `progress/` is removed with the lock if it is empty.
+
+    Raises:
+      InputError: another job has the lock.
+    """
     lock = workdir / PROGRESS / _LOCK
     lock.parent.mkdir(parents=True, exist_ok=True)
     if lock.exists():
@@ -70,7 +74,12 @@ def _locked(workdir: Path) -> Iterator[None]:
             raise InputError(
                 f"--workdir: another run is writing to {workdir}; allowed: another folder"
             ) from None
-        yield
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it is not empty
+                lock.parent.rmdir()
 
 
 def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
@@ -87,15 +96,13 @@ def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
 
 
 def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
-    """Removes the folder, or only its outputs if a run can go on from its layers; files of others stay."""
+    """Removes the files of the run, or only its outputs if a run can go on from its layers; files of others stay."""
     _clear_outputs(folder, outputs)
     if any(folder.glob(_LAYERS)) and not is_complete:
         return
     _clear_layers(folder)
-    for name in (_LOCK, *((REPORT, CONFIG) if is_complete else ())):
+    for name in (REPORT, CONFIG) if is_complete else ():
         (folder / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it is not empty
-        folder.rmdir()
 
 
 def _clear_layers(folder: Path) -> None:

@@ -34,6 +34,11 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str]) -> None:
         sealed.check_replaceable(folder, overwrite=True, where="--workdir: ")
     config = workdir / CONFIG
     if config.exists() and not _is_of_a_run(config):
+        if not (workdir / REPORT).exists() and any((f / sealed.TABLE).exists() for f in folders):
+            raise InputError(
+                f"--workdir: {workdir} holds the outputs of a run without its {REPORT}; allowed: to put it back, to "
+                f"move {config} away (a new run replaces the outputs), or another folder"
+            )
         raise InputError(
             f"--workdir: {config} is there, which jaxprune did not write; allowed: to move it away, or another folder"
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.calibration import COMBINATIONS, KINDS, SUM, language
+from jaxprune.calibration import COMBINATIONS, KINDS, SUM, joined, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
 from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM
@@ -138,7 +138,7 @@ def _languages(fields: Mapping[str, Any]) -> list[str]:
     if not (kind.reads_text and _measures(fields)):
         return []
     target = [fields["calibration.target"]] if kind.translates else []
-    return [*dict.fromkeys([*fields["calibration.source"].split(","), *target])]
+    return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
 
 
 def _plain(text: str) -> str:
@@ -220,7 +220,7 @@ def _calibration(fields: Mapping[str, Any]) -> str:
     shown = as_code(data if re.fullmatch(_SHORT, data) else PurePath(data).name)
     if not kind.reads_text:
         return f"{kind.meaning}, {shown}"
-    source = ", ".join(map(_language, fields["calibration.source"].split(",")))
+    source = ", ".join(map(_language, joined(fields["calibration.source"])))
     pair = f"{source} → {_language(fields['calibration.target'])}" if kind.translates else source
     samples, shots = fields["calibration.samples"], fields["calibration.shots"]
     return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}"

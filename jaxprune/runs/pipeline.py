@@ -89,6 +89,8 @@ def prune_to_workdir(
             print(f"{workdir} is complete; --overwrite makes it anew")
         return dict(complete)
     begun = None if overwrite else ledger.begun_with(workdir)
+    how = (config.calibration, config.seed, config.compat)
+    lines = calibration.sampled_lines(*how) if batches else []
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
     samples = plan.samples_per_device
@@ -96,6 +98,8 @@ def prune_to_workdir(
         ledger.unfinished_run(workdir, identity, samples, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
+        if not overwrite:  # a run that ended since
+            ledger.complete_run(workdir, identity)
         finished = finished_layers(folder)
         if hosts.is_first() and finished:
             print(f"going on at layer {finished} of {model.config.n_layers}")
@@ -117,6 +121,7 @@ def prune_to_workdir(
         report["compilation"] = compilation.rounded()
         report["peak_memory_bytes"] = peak_memory()
         report["identity"] = identity
+        report["calibration_lines"] = lines
         report["models"] = {"dense": model.source.fingerprint.digest}
         if (folder / "hf").is_dir():
             report["models"]["hf"] = exported_digest(sealed.table(folder / "hf"))

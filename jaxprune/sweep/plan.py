@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from jaxprune.calibration import KINDS, chosen_languages
-from jaxprune.config import DENSE, FIELDS, LRP2, MIX, Config, SweepFields, consistent
+from jaxprune.calibration import KINDS, MIX, chosen_languages
+from jaxprune.config import DENSE, FIELDS, LRP2, Config, SweepFields, consistent
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import named_tasks, protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -31,11 +32,14 @@ from jaxprune.ledger import (
     REPORT,
     check_workdir,
     is_complete,
+    job_difference,
+    locked,
     pruned_digest,
     read_report,
+    run_identity,
 )
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
-from jaxprune.sweep.calibration import CalibrationSets, set_names
+from jaxprune.sweep.calibration import CalibrationSets
 from jaxprune.sweep.plan import (
     LRP2,
     Variant,
@@ -77,56 +81,18 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
         check_data(config.evaluation.data)
     # a hub id is no folder, and passes
     check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
-    check_same_sweep(config, workdir)
     model = load(config.model, config.revision)
-    digests = {"model": model.source.fingerprint.digest, "tokenizer": model.tokenizer_digest}
-    left = [one for one in planned if not is_whole(one, model, workdir, jobs(one, config))]
-    if left:
-        runner = Runner(config, model, workdir, left)
+    with locked(workdir):
+        check_same_sweep(config, workdir)
+        runner = Runner(config, model, workdir)
         # once nothing more can be wrong with it
-        write_sweep(config, workdir, digests | runner.digests())
-        with tqdm(left, bar_format=_BAR) as bar:
+        write_sweep(config, workdir, runner.digests())
+        left = [variant for variant in planned if not runner.is_whole(variant)]
+        with tqdm(left, bar_format=_BAR, disable=not left) as bar:
             for number, variant in enumerate(bar, start=len(planned) - len(left) + 1):
                 bar.set_description_str(f"{variant.name} ({number} of {len(planned)})")
                 runner.make(variant)
-    else:
-        write_sweep(config, workdir, digests)
-    return write_tables_and_page(config, workdir)
-
-
-def is_whole(variant: Variant, model: Model, workdir: Path, jobs_of_variant: Jobs) -> bool:
-    """Whether a variant of a model is pruned and evaluated, and every file of it is as it was written."""
-    folder, scored = workdir / variant.name, None
-    if variant.sparsity is None:
-        scored = model.source.fingerprint.digest
-    elif _is_pruned(folder):
-        scored = pruned_digest(read_report(folder) or {})
-    return scored is not None and not _missing(folder, jobs_of_variant, scored)
-
-
-def _is_pruned(folder: Path) -> bool:
-    """Whether a run is complete there. If its report is broken it is not, and the next run reports that."""
-    try:
-        return is_complete(folder)
-    except InputError:
-        return False
-
-
-def _missing(folder: Path, evaluations: Jobs, model_digest: str) -> Jobs:
-    """The evaluations that are not there in all their languages, damaged, or of other weights than these."""
-    return {
-        name: codes
-        for name, codes in evaluations.items()
-        if not (folder / name / sealed.TABLE).is_file()
-        or any(sealed.faults(folder / name))  # before they are read
-        or not _has(folder / name, codes, model_digest)
-    }
-
-
-def _has(folder: Path, codes: Sequence[str], model_digest: str) -> bool:
-    """Whether metrics.json has figures of some languages, of the model of this digest."""
-    metrics = read_metrics(folder)
-    return {*codes} <= {*metrics.get("languages", {})} and metrics.get(MODEL_DIGEST) == model_digest
+        return write_tables_and_page(config, workdir)
 
 
 class Runner:
@@ -136,12 +102,9 @@ class Runner:
       config: of the sweep.
       model: that all are made of.
       workdir: of the sweep.
-      left: the variants that are to be made.
     """
 
-    def __init__(
-        self, config: Config, model: Model, workdir: Path, left: Sequence[Variant]
-    ) -> None:
+    def __init__(self, config: Config, model: Model, workdir: Path) -> None:
         self._config, self._model, self._workdir = config, model, workdir
         fields, tasks = config.evaluation, []
         by_task = task_languages(config).values()
@@ -155,37 +118,93 @@ class Runner:
             plain_texts(config, perplexity_languages(config)),
             translations(config, evaluation_languages(config)),
         )
-        reads_text = any(set_names(one) and not _is_pruned(workdir / one.name) for one in left)
-        self._calibration_sets = CalibrationSets(config, model, workdir) if reads_text else None
+        asked = identities(self._workload, model, config.dtype, config.evaluation.beams)
+        self._content = {name: content_digests(identity) for name, identity in asked.items()}
+        self._sets = CalibrationSets(config, model, workdir)
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of what was read: sets of samples, and what each task asks in each language."""
-        asked = identities(self._workload, self._model, self._config.dtype)
-        sets = self._calibration_sets
-        return (sets.digests() if sets else {}) | {
-            f"{name} {code}": digest
-            for name, identity in asked.items()
-            for code, digest in content_digests(identity).items()
+        """SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language."""
+        return {
+            "model": self._model.source.fingerprint.digest,
+            "tokenizer": self._model.tokenizer_digest,
+            **self._sets.digests(),
+            **{
+                f"{name} {code}": digest
+                for name, by_language in self._content.items()
+                for code, digest in by_language.items()
+            },
         }
+
+    def is_whole(self, variant: Variant) -> bool:
+        """Whether a variant is pruned and evaluated, and every file of it is as it was written.
+
+        Raises:
+          InputError: its folder has the complete run of another variant, model or text.
+        """
+        digest: str | None = self._model.source.fingerprint.digest
+        if variant.sparsity is not None:
+            if not self._is_pruned(variant):
+                return False
+            digest = pruned_digest(read_report(self._workdir / variant.name) or {})
+        return digest is not None and not self._missing(variant, digest)
 
     def make(self, variant: Variant) -> None:
         """Prunes and evaluates, as far as that is not done."""
         folder, model = self._workdir / variant.name, self._model
         if variant.sparsity is not None:
-            if not _is_pruned(folder):
+            if not self._is_pruned(variant):
                 self._prune(variant, folder)
             model = pruned_model(model, folder)
-        wanted = jobs(variant, self._config)
-        missing = _missing(folder, wanted, model.source.fingerprint.digest)
+        missing = self._missing(variant, model.source.fingerprint.digest)
         clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
         if missing:
             self._evaluate(variant, model, folder, missing)
 
+    def _is_pruned(self, variant: Variant) -> bool:
+        """Whether its run is complete. If the report is broken it is not, and the next run reports that."""
+        folder = self._workdir / variant.name
+        try:
+            if not is_complete(folder):
+                return False
+        except InputError:
+            return False
+        fields, batches = variant_config(self._config, variant).json(), self._sets.batches(variant)
+        identity = run_identity(self._model, fields, batches)
+        before = (read_report(folder) or {}).get("identity", {})
+        if differs := job_difference(before, identity):
+            raise InputError(
+                f"--workdir: {folder} holds a complete run with {differs}; allowed: the run of this "
+                "variant there, or another --workdir"
+            )
+        return True
+
+    def _missing(self, variant: Variant, model_digest: str) -> Jobs:
+        """The evaluations that are not there in all their languages, are damaged, or of other weights or rows."""
+        folder = self._workdir / variant.name
+        about = {MODEL_DIGEST: model_digest, "variant": variant.name}
+        return {
+            name: codes
+            for name, codes in jobs(variant, self._config).items()
+            if not (folder / name / sealed.TABLE).is_file()
+            or any(sealed.faults(folder / name))  # before they are read
+            or not self._has(folder / name, codes, about)
+        }
+
+    def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, str]) -> bool:
+        """Whether metrics.json has figures of some languages, on the content that these have now, with these values."""
+        metrics, content = read_metrics(folder), self._content[folder.name]
+        identity: Any = metrics.get("identity", {})  # older sweeps wrote none
+        written = content_digests(identity)
+        return (
+            {*codes} <= {*metrics.get("languages", {})}
+            and about.items() <= metrics.items()
+            and all(written.get(code, content[code]) == content[code] for code in codes)
+        )
+
     def _prune(self, variant: Variant, folder: Path) -> None:
-        sets = self._calibration_sets
-        batches, stats = (sets.batches(variant), sets.stats(variant)) if sets else ([], None)
         prune_to_workdir(
-            self._model, batches, variant_config(self._config, variant), folder, stats=stats,
+            self._model, self._sets.batches(variant), variant_config(self._config, variant), folder,
+            stats=self._sets.stats(variant),
             overwrite=(folder / REPORT).is_file(),  # it is damaged, and goes when the new one is whole
         )  # fmt: skip
 
@@ -196,4 +215,6 @@ class Runner:
         if variant.calibration == LRP2:
             steering = Steering(config, scorer, workload.tasks, folder)
             score, about = steering.scores, about | {"layers": steering.pairs}
-        evaluate_all(scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS)
+        evaluate_all(
+            scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS
+        )  # fmt: skip

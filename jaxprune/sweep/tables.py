@@ -28,7 +28,7 @@ from jaxprune.evaluation.comparison import (
     shared_rows,
 )
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
-from jaxprune.evaluation.scoring import ALPHA, Scored, holm, task_metrics
+from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, Scored, holm, task_metrics
 from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
 from jaxprune.sweep import tables_json
@@ -55,7 +55,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
     Raises:
       InputError: as `open_run` and `comparison_of`.
     """
-    runs = {variant: open_run(workdir / variant.name) for variant in variants(config)}
+    runs = {variant: _open(workdir, variant) for variant in variants(config)}
     codes = evaluation_languages(config)
     dense = next(iter(runs.values()))
     comparisons = {
@@ -77,7 +77,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
             for task in task_names(config)
         },
         translation=_translation_tables(workdir / DENSE, comparisons, codes),
-        perplexity=_perplexity_tables(config, dense, comparisons, codes),
+        perplexity=_perplexity_tables(config, workdir, dense.perplexity, comparisons, codes),
         seconds=_seconds([workdir / variant.name for variant in runs]),
         method=tables_json.SweepMethod(
             ALPHA,
@@ -85,6 +85,17 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
             "variant; in the table: over all its cells",
         ),
     )  # fmt: skip
+
+
+def _open(workdir: Path, variant: Variant) -> EvaluatedRun:
+    """The evaluation of a variant; refuses scores of another one in its folder."""
+    folder = workdir / variant.name
+    for file in folder.glob(f"*/{METRICS}"):
+        if (scored := read_metrics(file.parent).get("variant", variant.name)) != variant.name:
+            raise InputError(
+                f"{file}: scores of the variant {scored}; expected those of {variant.name}"
+            )
+    return open_run(folder)
 
 
 def _task_tables(
@@ -257,10 +268,11 @@ def _translation_cell(
 
 
 def _perplexity_tables(
-    config: Config, dense: EvaluatedRun, comparisons: Comparisons, codes: Sequence[str]
-) -> tables_json.PerplexityTables | None:
+    config: Config, workdir: Path, found: Mapping[str, Perplexity], comparisons: Comparisons,
+    codes: Sequence[str],
+) -> tables_json.PerplexityTables | None:  # fmt: skip
     """A row for each variant, on the same text; None where perplexity was not measured."""
-    fields, found = config.evaluation, dense.perplexity
+    fields = config.evaluation
     if not found or fields.perplexity is None:
         return None
     rows = []
@@ -271,7 +283,9 @@ def _perplexity_tables(
             if (one := (comparison.perplexity or {}).get(code))
         }
         if cells:
-            rows.append(tables_json.PerplexityRow(**variant.facts, languages=cells))
+            overlap = read_metrics(workdir / variant.name / PERPLEXITY).get("calibration_overlap")
+            row = {**variant.facts, "languages": cells, "calibration_overlap": overlap}
+            rows.append(tables_json.PerplexityRow(**row))
     return tables_json.PerplexityTables(
         data=fields.perplexity,
         lines=fields.perplexity_lines,

@@ -243,9 +243,14 @@ class PerplexityCell:
 
 @dataclass(frozen=True, kw_only=True)
 class PerplexityRow(_OneVariant):
-    """A variant on the text of every language that it was evaluated in."""
+    """A variant on the text of every language that it was evaluated in.
+
+    Attributes:
+      calibration_overlap: by language, the number of lines of the text that its calibration set contains.
+    """
 
     languages: Mapping[str, PerplexityCell]
+    calibration_overlap: Mapping[str, int] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)

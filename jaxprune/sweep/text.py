@@ -219,9 +219,12 @@ def perplexity_note(found: PerplexityTables) -> str:
     """The text that was measured, and how ratios are shown."""
     lines = f" lines {found.lines} of" if found.lines else ""
     tokens = count_range(cell.tokens for cell in found.dense.values())
+    shared = [(one.variant, one.calibration_overlap) for one in found.variants]
+    names = ", ".join(f"{name} ({' '.join(codes)})" for name, codes in shared if codes)
+    note = f" Calibration sets that contain lines of this text: {names}." if names else ""
     return (
         f"On{lines} {found.data}, {tokens} tokens a language; in brackets times the dense model's, with the 95% "
-        "interval over windows of the text."
+        f"interval over windows of the text.{note}"
     )
 
 

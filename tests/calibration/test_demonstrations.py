@@ -114,6 +114,7 @@ def test_sources_take_turns_and_each_has_the_samples_that_it_has_alone(data, kin
     }
     batches = demonstrations(tokenizer, data, source="sw,fr,de", **how)
     mixed = texts_of(tokenizer, batches)
+    assert mixed == texts_of(tokenizer, demonstrations(tokenizer, data, source="sw+fr+de", **how))
     assert mixed == [alone[("sw", "fr", "de")[i % 3]][i] for i in range(10)]
     assert [sum("Swahili" in text for text in mixed), sum("French" in text for text in mixed)] == [
         4, 3,

@@ -42,6 +42,23 @@ def test_flags_are_read_into_a_validated_config(tmp_path):
     assert workdir == tmp_path / "new"
 
 
+def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
+    arguments = (f"--config={ROOT / 'configs' / 'sweep_nano.py'}", f"--workdir={tmp_path}")
+    assert read(*arguments)[0].evaluation.rows == 1000
+    unset = (
+        "--config.evaluation.rows=",
+        "--config.sweep.mixtures=fr+sw",
+        "--config.sweep.mixtures=",
+    )
+    config, _ = read(*arguments, *unset)
+    assert (config.evaluation.rows, config.sweep.mixtures) == (None, None)
+    config, _ = read(*arguments, *unset, "--config.sweep.mixtures=fr+sw")
+    assert config.sweep.mixtures == "fr+sw"
+    for field in ("model", "sweep.sparsities"):
+        with pytest.raises(InputError, match=f"^{field}: got ''"):
+            read(*arguments, f"--config.{field}=")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

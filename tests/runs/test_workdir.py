@@ -12,6 +12,7 @@ import pytest
 from kills import Killed, killed_after
 
 import jaxprune as jp
+from jaxprune import ledger
 from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json
 from jaxprune.ledger import check_workdir, file_faults, publish
@@ -187,6 +188,37 @@ def test_a_config_of_others_stays(place):
     with pytest.raises(jp.InputError, match=r"config\.json is there, which jaxprune did not write"):
         prune_from_config(job(place), place / "mine")
     assert (place / "mine" / "config.json").read_text() == "{}"
+
+
+def test_outputs_without_their_report_are_not_said_to_be_of_others(place):
+    (place / "run" / "report.json").unlink()
+    before = contents(place / "run")
+    with pytest.raises(
+        jp.InputError, match=r"run holds the outputs of a run without its report\.json"
+    ):
+        prune_from_config(job(place), place / "run", overwrite=True)
+    assert contents(place / "run") == before
+    (place / "run" / "config.json").unlink()  # as the message says
+    prune_from_config(job(place), place / "run")
+    assert verify(place / "run", progress=False) == []
+
+
+def test_a_run_that_ended_while_another_prepared_is_not_replaced(place, monkeypatch):
+    workdir, whole = place / "new", ledger.begun_with
+
+    def begun_with(folder):
+        monkeypatch.setattr(ledger, "begun_with", whole)
+        prune_from_config(job(place), folder)
+        return whole(folder)
+
+    monkeypatch.setattr(ledger, "begun_with", begun_with)
+    with pytest.raises(
+        jp.InputError, match=r"complete run with config\.pruning\.sparsity 0\.3, now"
+    ):
+        prune_from_config(other_sparsity(place), workdir)
+    assert json.loads((workdir / "config.json").read_text())["pruning"]["sparsity"] == 0.3
+    assert verify(workdir, progress=False) == []
+    assert not (workdir / "progress").exists()
 
 
 def test_what_others_put_into_progress_stays(place, monkeypatch):

@@ -287,7 +287,7 @@ def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
     def refuse(*_):
         raise AssertionError("makes variants")
 
-    monkeypatch.setattr(run, "Runner", refuse)
+    monkeypatch.setattr(run.Runner, "make", refuse)
     assert sweep_from_config(job(), workdir) == found
     assert contents(workdir) == before
     assert "translation 50%" in capsys.readouterr().out
@@ -302,12 +302,9 @@ def test_scores_of_other_weights_and_a_broken_report_are_made_again(done, tmp_pa
         metrics = json.loads((folder / "metrics.json").read_text())
         (folder / "metrics.json").write_text(json.dumps(metrics | {"model_sha256": "7" * 64}))
         sealed.seal(folder)
-    config, model = job(), jp.load(NANO)
-    whole = {
-        name: run.is_whole(one, model, workdir, run.jobs(one, config))
-        for one in run.variants(config)
-        if (name := one.name)
-    }
+    config = job()
+    runner = run.Runner(config, jp.load(NANO), workdir)
+    whole = {one.name: runner.is_whole(one) for one in run.variants(config)}
     assert whole == {**dict.fromkeys(NAMES, True), "random-0.5": False, "dense": False}
     sweep_from_config(config, workdir)
     assert contents(workdir) == contents(done[0])
@@ -368,6 +365,89 @@ def test_a_model_or_text_that_changed_since_is_refused(name, done, tmp_path):
     )
     with pytest.raises(jp.InputError, match=message):
         sweep_from_config(job(), tmp_path)
+
+
+@pytest.fixture
+def finished(done, tmp_path):
+    """A copy of the finished sweep, of a model that may be changed."""
+    shutil.copytree(NANO, tmp_path / "model")
+    workdir = tmp_path / "sweep"
+    shutil.copytree(done[0], workdir)
+    return workdir
+
+
+def told(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "name", ["calibration translation/fr", "nano_nli en", "nano_reviews fr", "translation fr"]
+)
+def test_a_finished_sweep_is_not_shown_for_texts_that_changed(name, finished):
+    about = json.loads((finished / sweep_json.CONFIG).read_text())
+    told(finished / sweep_json.CONFIG, digests=about["digests"] | {name: "7" * 64})
+    with pytest.raises(InputError, match=f"{name}: has changed since the sweep in"):
+        sweep_from_config(job(), finished)
+
+
+def test_a_finished_sweep_is_not_shown_for_a_tokenizer_that_changed(finished, tmp_path):
+    config = job(model=str(tmp_path / "model"))
+    about = json.loads((finished / sweep_json.CONFIG).read_text())["config"]
+    told(finished / sweep_json.CONFIG, config=about | {"model": config.model})
+    sweep_from_config(config, finished)
+    tokenizer = tmp_path / "model" / "tokenizer.json"
+    told(tokenizer, normalizer={"type": "Lowercase"})
+    with pytest.raises(InputError, match="tokenizer: has changed since the sweep in"):
+        sweep_from_config(config, finished)
+
+
+def swap(workdir, one, other):
+    (workdir / one).rename(workdir / "kept")
+    (workdir / other).rename(workdir / one)
+    (workdir / "kept").rename(workdir / other)
+
+
+@pytest.mark.parametrize("pair", [("random-0.5", "translation-fr-0.5"), ("dense", "lrp2")])
+def test_tables_are_not_made_of_folders_that_were_swapped(pair, finished):
+    swap(finished, *pair)
+    message = "/metrics.json: scores of the variant {}; expected those of {}"
+    with pytest.raises(InputError, match="|".join(message.format(*p) for p in (pair, pair[::-1]))):
+        sweep_json.rebuild(finished)
+    runner = run.Runner(job(), jp.load(NANO), finished)
+    if pair[0] == "dense":
+        assert not any(runner.is_whole(Variant(name)) for name in pair)
+        return
+    with pytest.raises(InputError, match=r"criterion 'wanda', now 'random'; allowed: the run of"):
+        sweep_from_config(job(), finished)
+
+
+def test_masks_of_another_language_are_not_those_of_a_variant(own, tmp_path):
+    shutil.copytree(own[0], tmp_path / "sweep")
+    swap(tmp_path / "sweep", "translation-fr-0.5", "translation-sw-0.5")
+    with pytest.raises(
+        InputError, match=r"fr-0\.5 holds a complete run with calibration '.*, now '"
+    ):
+        sweep_from_config(job(**OWN), tmp_path / "sweep")
+
+
+def test_scores_of_other_rows_are_not_those_of_a_variant(finished):
+    folder = finished / "dense" / "nano_nli"
+    identity = json.loads((folder / "metrics.json").read_text())["identity"]
+    told(folder / "metrics.json", identity=identity | {"content fr": "7" * 64})
+    sealed.seal(folder)
+    assert not run.Runner(job(), jp.load(NANO), finished).is_whole(Variant("dense"))
+
+
+def test_a_sweep_locks_its_workdir_before_it_reads_it(tmp_path, monkeypatch):
+    def read(*_, **__):
+        with pytest.raises(InputError, match="--workdir: another run is writing to"):
+            sweep_from_config(job(seed=1), tmp_path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "read_tasks", read)
+    with pytest.raises(KeyboardInterrupt):
+        sweep_from_config(job(), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -550,6 +630,19 @@ def test_probabilities_and_perplexities_in_the_tables(own):
     assert shown in (workdir / "tables.md").read_text()
 
 
+def test_variants_calibrated_on_the_text_that_is_measured_are_named(own, tmp_path):
+    shutil.copytree(own[0], tmp_path / "sweep")
+    folder = tmp_path / "sweep" / "translation-fr-0.5" / "perplexity"
+    told(folder / "metrics.json", calibration_overlap={"en": 3, "fr": 7})
+    sealed.seal(folder)
+    found = sweep_json.rebuild(tmp_path / "sweep")
+    note = "Calibration sets that contain lines of this text: translation-fr-0.5 (en fr)."
+    for name in ("tables.md", "report.html"):
+        assert note in (tmp_path / "sweep" / name).read_text(encoding="utf-8")
+        assert "Calibration sets that contain" not in (own[0] / name).read_text(encoding="utf-8")
+    assert read_record(SweepTables, tmp_path / "sweep" / "tables.json") == found
+
+
 def test_a_page_of_the_dense_model_alone(own):
     _, found = own
     task = dataclasses.replace(found.tasks["nano_nli"], rows=(), variants=())
@@ -609,7 +702,7 @@ def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch,
     sweep_json.check_same_sweep(only, tmp_path / "sweep")
     sweep_json.write_sweep(only, tmp_path / "sweep", {})
     left = [Variant("translation", "fr", 0.5), Variant("translation", "fr+sw", 0.5)]
-    runner = run.Runner(only, jp.load(NANO), tmp_path / "sweep", left)
+    runner = run.Runner(only, jp.load(NANO), tmp_path / "sweep")
     for variant in left:
         runner.make(variant)
     assert asked == [("translation-fr-0.5", ["en", "fr", "sw"])] * 2

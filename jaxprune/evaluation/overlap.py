@@ -1,0 +1,51 @@
+"""Plain text, and the run that made a model → how many lines of the text the model was calibrated on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxprune.calibration import line_digests
+from jaxprune.errors import InputError
+from jaxprune.hf import Model
+from jaxprune.ledger import pruned_digest, read_report
+from jaxprune.tables import count
+
+
+def calibration_overlap(
+    model: Model, texts: Mapping[str, str], workdir: Path
+) -> dict[str, dict[str, int]]:
+    """The key `calibration_overlap` of the metrics.json of perplexity, if a text has lines of the calibration set.
+
+    Args:
+      model: that is evaluated, as a run pruned it.
+      texts: by language.
+      workdir: where that run may be, beside the folder that holds the model's.
+
+    Returns:
+      By language the number of such lines, each counted once.
+    """
+    digest, calibrated = model.source.fingerprint.digest, set[str]()
+    for place in (workdir, model.folder.parent):
+        with contextlib.suppress(InputError, OSError):  # another program's report.json
+            report = read_report(place) or {}
+            if digest in (report.get("models", {}).get("hf"), pruned_digest(report)):
+                calibrated |= {*report.get("calibration_lines", ())}
+    shared = {
+        code: len(found)
+        for code, text in (texts.items() if calibrated else ())
+        if (found := calibrated.intersection(line_digests(text.split("\n"))))
+    }
+    return {"calibration_overlap": shared} if shared else {}
+
+
+def overlap_note(metrics: Mapping[str, Any]) -> str | None:
+    """A sentence on the overlap in a metrics.json; None where there is none."""
+    if not (shared := metrics.get("calibration_overlap")):
+        return None
+    lines = ", ".join(f"{count(number)} ({code})" for code, number in shared.items())
+    return (
+        f"The calibration set contains lines of the text that perplexity is measured on: {lines}."
+    )

@@ -1,0 +1,93 @@
+"""Lines that a model was calibrated on and evaluated on are named, in numbers that a plain search finds."""
+
+import json
+
+import pytest
+
+import jaxprune as jp
+from jaxprune.calibration import sentences
+from jaxprune.config.validate import base_config, validate
+from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.evaluation.overlap import calibration_overlap
+from jaxprune.html_report import write_report
+from jaxprune.nano import CHECKPOINTS
+from jaxprune.runs import calibration_batches, pruned_model
+from jaxprune.runs.pipeline import prune_from_config
+
+NOTE = "The calibration set contains lines of the text that perplexity is measured on: "
+
+
+def job(folder, **fields):
+    config = base_config()
+    given = {
+        "model": CHECKPOINTS["bloom"], "calibration.data": str(folder / "text"),
+        "calibration.source": "fr+sw", "calibration.shots": 3, "calibration.samples": 6,
+        "evaluation.tasks": "", "evaluation.perplexity": str(folder / "text"),
+    }  # fmt: skip
+    with config.ignore_type():
+        config.update_from_flattened_dict(given | fields)
+    return validate(config, prunes="model" not in fields)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A pruned run, and texts in three languages, some of whose lines it was calibrated on."""
+    folder = tmp_path_factory.mktemp("overlap")
+    (folder / "text").mkdir()
+    for code in ("en", "fr", "sw"):
+        lines = sentences("nano", code)[:60]
+        (folder / "text" / f"{code}.txt").write_text("".join(f"{line} \n" for line in lines))
+    prune_from_config(job(folder), folder / "run")
+    return folder
+
+
+def calibrated(folder):
+    """By language the lines of the text that are in the samples, in which a line ends with </s>."""
+    model = jp.load(CHECKPOINTS["bloom"])
+    batches = calibration_batches(job(folder), model)
+    samples = "".join(model.tokenizer.decode(row) for batch in batches for row in batch.tokens)
+    texts = {file.stem: file.read_text() for file in (folder / "text").iterdir()}
+    lines = {code: {line.strip() for line in text.splitlines()} for code, text in texts.items()}
+    return texts, {
+        code: found
+        for code in lines
+        if (found := sum(f": {one}</s>" in samples for one in lines[code]))
+    }
+
+
+def perplexity(workdir):
+    return json.loads((workdir / "perplexity" / "metrics.json").read_text())
+
+
+def test_the_overlap_is_named_in_output_metrics_page_and_card(place, capsys):
+    run, (_, expected) = place / "run", calibrated(place)
+    assert expected.keys() == {"en", "fr", "sw"}
+    assert 0 < expected["fr"] < 60
+    evaluate_from_config(job(place, model=str(run / "hf")), run)
+    assert perplexity(run)["calibration_overlap"] == expected
+    note = NOTE + ", ".join(f"{expected[code]} ({code})" for code in perplexity(run)["languages"])
+    assert note in capsys.readouterr().out
+    write_report(run)
+    for file in (run / "report.html", run / "hf" / "README.md"):
+        assert note in file.read_text(encoding="utf-8")
+    evaluate_from_config(job(place, model=str(run / "hf")), place / "elsewhere")
+    assert perplexity(place / "elsewhere")["calibration_overlap"] == expected
+
+
+def test_a_variant_of_a_sweep_has_the_overlap_of_its_own_run(place):
+    texts, expected = calibrated(place)
+    dense = jp.load(CHECKPOINTS["bloom"])
+    pruned = pruned_model(dense, place / "run")
+    assert calibration_overlap(pruned, texts, place / "run") == {"calibration_overlap": expected}
+    assert calibration_overlap(dense, texts, place / "run") == {}
+
+
+def test_other_lines_and_unknown_runs_have_none(place, capsys):
+    other = {
+        "model": str(place / "run" / "hf"),
+        "evaluation.perplexity": "nano",
+        "evaluation.rows": 20,
+    }
+    evaluate_from_config(job(place, **other), place / "other")
+    assert "calibration_overlap" not in perplexity(place / "other")
+    assert NOTE not in capsys.readouterr().out
