@@ -31,6 +31,7 @@ class Field:
       kind: type of the value.
       meaning: purpose of the value, for `--help` and the README.
       required: the value has no default and must be set; a key of a file must be there.
+      hint: the end of a message for a wrong value, where the closest choice is not what is meant.
     """
 
     allowed: str
@@ -40,6 +41,7 @@ class Field:
     kind: type = str
     meaning: str = ""
     required: bool = False
+    hint: Callable[[object], str] | None = None
 
 
 # In a record a rule stands in place of the default, so it and the functions below are typed as any value.
@@ -131,4 +133,5 @@ def check(name: str, value: object, field: Field) -> None:
     """
     may_be_unset = field.default is None and not field.required
     if not (field.passes(value) or (may_be_unset and value is None)):
-        raise refusal(name, value, field.allowed, choices=field.choices)
+        hint = field.hint(value) if field.hint else ""
+        raise refusal(name, value, field.allowed + hint, choices=field.choices)

@@ -6,12 +6,13 @@ from jaxprune.config.record import DENSE as DENSE
 from jaxprune.config.record import FIELDS as FIELDS
 from jaxprune.config.record import LRP2 as LRP2
 from jaxprune.config.record import MIX as MIX
+from jaxprune.config.record import READ_BY as READ_BY
 from jaxprune.config.record import Config as Config
 from jaxprune.config.record import SweepFields as SweepFields
 from jaxprune.config.validate import base_config as base_config
+from jaxprune.config.validate import check_read as check_read
 from jaxprune.config.validate import config_of as config_of
 from jaxprune.config.validate import consistent as consistent
 from jaxprune.config.validate import paper_sweep as paper_sweep
 from jaxprune.config.validate import pick as pick
-from jaxprune.config.validate import unknown_field as unknown_field
 from jaxprune.config.validate import validate as validate

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from jaxprune.calibration import check_calibration
-from jaxprune.config.record import FIELDS, Config
+from jaxprune.config.record import FIELDS, READ_BY, Config
 from jaxprune.errors import InputError, refusal, unusable
 from jaxprune.schema import check
 
@@ -50,7 +50,18 @@ def pick(argument: str | None, sizes: Mapping[str, str], default: str) -> str:
     return sizes[name]
 
 
-def unknown_field(path: str) -> InputError:
+def check_read(path: str, command: str) -> None:
+    """Refuses a field that does not exist, or that a command does not read."""
+    if path not in FIELDS:
+        raise _unknown_field(path)
+    if path not in READ_BY[command]:
+        readers = [name for name, paths in READ_BY.items() if path in paths]
+        raise InputError(
+            f"{path}: {command} does not read it; allowed: with {' or '.join(readers)}"
+        )
+
+
+def _unknown_field(path: str) -> InputError:
     """The error for a field that does not exist; hints at the closest one that does."""
     names = {name.rpartition(".")[2]: name for name in FIELDS}
     close = difflib.get_close_matches(path, FIELDS, n=1) or [
@@ -80,7 +91,7 @@ def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
     """`validate` for values by path, such as `calibration.kind`."""
     for path in given:
         if path not in FIELDS:
-            raise unknown_field(path)
+            raise _unknown_field(path)
     for path in FIELDS:
         if path not in given:
             raise InputError(f"{path}: missing; begin with jaxprune.config.base_config()")
