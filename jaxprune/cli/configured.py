@@ -14,10 +14,11 @@ from ml_collections import config_flags
 
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
-from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of
+from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of, unknown_field
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 
+_FIELD = re.compile(r"--?(?:no)?config\.([^=]*)(?:=.*)?", re.DOTALL)
 _HELP = {"--help", "-help", "-h"}
 
 
@@ -155,19 +156,21 @@ def parse(
             raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
     workdir = Path(flag_values.workdir).expanduser()
     check_folder("--workdir", workdir)
-    return config_of(given, prunes=command == "prune"), workdir
+    config = config_of(given, prunes=command == "prune")
+    for field in filter(None, map(_FIELD.fullmatch, argv)):
+        check_read(field[1], command)
+    return config, workdir
 
 
 def _given(
     argv: Sequence[str], flag_values: flags.FlagValues, command: str
 ) -> Mapping[str, object]:
     """The values of the config by path, as the file and the arguments set them; empty where there is no config."""
-    argv = _with_files(argv, command)
-    config_flags.DEFINE_config_file(
-        "config", None, "config file, or a ready config as bloom:3b", flag_values, sys_argv=argv
-    )
+    argv = _with_files(argv)
     flags.DEFINE_string("workdir", None, "folder to write to", flag_values)
-    try:
+    about = "config file, or a ready config as bloom:3b"
+    try:  # the first one reads flag files
+        config_flags.DEFINE_config_file("config", None, about, flag_values, sys_argv=argv)
         rest = flag_values(argv)
     except flags.Error as error:
         raise _explain(error, command) from error
@@ -176,16 +179,16 @@ def _given(
     return flatten_dict(flag_values.config.to_dict(), sep=".") if flag_values.config else {}
 
 
-def _with_files(argv: Sequence[str], command: str) -> list[str]:
+def _with_files(argv: Sequence[str]) -> list[str]:
     """The arguments with the files of ready configs in the place of their names.
 
-    Refuses fields that the command does not read, and configs that do not exist, before ml_collections trips over them.
+    Refuses fields and configs that do not exist, before ml_collections trips over them.
     """
     read = list(argv)
     for place, argument in enumerate(argv):
-        field = re.fullmatch(r"--?(?:no)?config\.([^=]+)(?:=.*)?", argument, re.DOTALL)
-        if field:
-            check_read(field[1], command)
+        field = _FIELD.fullmatch(argument)
+        if field and field[1] not in FIELDS:
+            raise unknown_field(field[1])
         if file := re.fullmatch(r"(--?config=)(.*)", argument, re.DOTALL):
             read[place] = file[1] + config_file(file[2])
         elif argument in ("--config", "-config") and place + 1 < len(argv):

@@ -15,4 +15,5 @@ from jaxprune.config.validate import config_of as config_of
 from jaxprune.config.validate import consistent as consistent
 from jaxprune.config.validate import paper_sweep as paper_sweep
 from jaxprune.config.validate import pick as pick
+from jaxprune.config.validate import unknown_field as unknown_field
 from jaxprune.config.validate import validate as validate

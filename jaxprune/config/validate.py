@@ -51,9 +51,7 @@ def pick(argument: str | None, sizes: Mapping[str, str], default: str) -> str:
 
 
 def check_read(path: str, command: str) -> None:
-    """Refuses a field that does not exist, or that a command does not read."""
-    if path not in FIELDS:
-        raise _unknown_field(path)
+    """Refuses a field that a command does not read; names those that do."""
     if path not in READ_BY[command]:
         readers = [name for name, paths in READ_BY.items() if path in paths]
         raise InputError(
@@ -61,7 +59,7 @@ def check_read(path: str, command: str) -> None:
         )
 
 
-def _unknown_field(path: str) -> InputError:
+def unknown_field(path: str) -> InputError:
     """The error for a field that does not exist; hints at the closest one that does."""
     names = {name.rpartition(".")[2]: name for name in FIELDS}
     close = difflib.get_close_matches(path, FIELDS, n=1) or [
@@ -91,7 +89,7 @@ def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
     """`validate` for values by path, such as `calibration.kind`."""
     for path in given:
         if path not in FIELDS:
-            raise _unknown_field(path)
+            raise unknown_field(path)
     for path in FIELDS:
         if path not in given:
             raise InputError(f"{path}: missing; begin with jaxprune.config.base_config()")

@@ -71,7 +71,8 @@ def block_scores(
         and the shape.
 
     Raises:
-      InputError: unknown criterion, compat or seed, norms that are missing or do not fit their kernel, scores that do not.
+      InputError: unknown criterion, compat or seed, norms that are missing or do not fit their kernel, scores that do
+        not.
     """
     chosen = _criterion_of(criterion)
     check("compat", compat, COMPAT)

@@ -64,6 +64,8 @@ def test_flags_are_read_into_a_validated_config(tmp_path):
         (["--config.calibration.source=french"], r"^calibration.source: .*\(did you mean fr\?\)$"),
         (["--config.calibration.source=de,Swahilli"], r"source: .*\(did you mean sw\?\)$"),
         (["--config.calibration.target=eng_Latn"], r"^calibration.target: .*did you mean en\?\)$"),
+        (["--config.=3"], "^: no such field"),
+        (["--flagfile=/no/such"], "Unable to open flagfile: .*'/no/such'"),
         (["--wrkdir=x"], "Unknown command line flag 'wrkdir'. Did you mean: workdir"),
         (["x"], "^x: not a flag; fields are set as"),
     ],

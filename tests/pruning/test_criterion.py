@@ -1,6 +1,7 @@
 """A criterion of the user's own, a function or a record: against Wanda's bits and plain numpy, and never stale."""
 
 import dataclasses
+import traceback
 
 import jax
 import jax.numpy as jnp
@@ -264,8 +265,11 @@ def test_scores_that_fit_square_kernels_alone_are_refused(score, message, tiny_f
 
 def test_an_operation_that_does_not_fit_is_refused_in_one_line(model):
     stats = jp.probe(model, [batch()], progress=False)
-    with pytest.raises(jp.InputError, match=r"^criterion own: .*/kernel: .*shapes for broad"):
+    with pytest.raises(
+        jp.InputError, match=r"^criterion own: .*/kernel: .*shapes for broad"
+    ) as caught:
         jp.scores.tree_scores(unfit(lambda k, n: abs(k) * n), model.params, stats)
+    assert len(traceback.format_exception_only(caught.value)) == 1  # no notes of JAX
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
