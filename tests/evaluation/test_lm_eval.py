@@ -245,7 +245,8 @@ def test_what_cannot_be_asked_is_refused():
             jp.InputError, match=r"text '.*\\udcff dog.*': holds half a surrogate pair"
         ):
             getattr(ours, ask)(requests(ask, [args]), disable_tqdm=True)
-    assert ours.loglikelihood_rolling(requests("loglikelihood_rolling", [("",)])) == [0.0]
+    bare = JaxpruneLM(str(NANO / "bloom"))  # of an empty text it makes no token
+    assert bare.loglikelihood_rolling(requests("loglikelihood_rolling", [("",)])) == [0.0]
     assert ours.loglikelihood([]) == ours.loglikelihood_rolling([]) == ours.generate_until([]) == []
     for settings, said in (
         ({"do_sample": True}, "got sampling"),
