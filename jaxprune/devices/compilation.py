@@ -57,7 +57,7 @@ def keep_compiled() -> None:
         if name.upper() not in os.environ:
             jax.config.update(name, value)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    compilation_cache.LRUCache = CheckedCache  # type: ignore[attr-defined]
+    compilation_cache.LRUCache = CheckedCache  # type: ignore[misc]
     # A program that cannot be read or kept is compiled, and nobody need do anything about it.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
     warnings.filterwarnings("ignore", "Cache value for key .* exceeds the maximum cache size")

@@ -41,9 +41,9 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark; InputError names a line that is not, or too long."""
     lines: list[bytes] = []
     with open_regular(path) as file:
-        while line := file.readline(_LONGEST_LINE + 1):
-            lines.append(line)
-            if len(line) > _LONGEST_LINE:
+        while part := file.readline(_LONGEST_LINE + 1):
+            lines.append(part)
+            if len(part) > _LONGEST_LINE:
                 raise InputError(
                     f"{path}:{len(lines)}: a line of more than {_LONGEST_LINE >> 20} MiB; expected text in lines"
                 )
