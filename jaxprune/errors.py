@@ -32,6 +32,9 @@ class InputError(ValueError):
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
+    def add_note(self, note: str) -> None:
+        """Adds nothing: JAX would add two lines about its own frames."""
+
 
 def one_line(message: str) -> str:
     """A message that a terminal can show, whatever names of files and values are in it.

@@ -31,6 +31,7 @@ class Field:
       kind: type of the value.
       meaning: purpose of the value, for `--help` and the page of settings.
       required: the value has no default and must be set; a key of a file must be there.
+      hint: the end of a message for a wrong value, where the closest choice is not what is meant.
     """
 
     allowed: str
@@ -40,6 +41,7 @@ class Field:
     kind: type = str
     meaning: str = ""
     required: bool = False
+    hint: Callable[[object], str] | None = None
 
     @property
     def may_be_unset(self) -> bool:
@@ -135,4 +137,5 @@ def check(name: str, value: object, field: Field) -> None:
       InputError: `name`, the value and the rule.
     """
     if not (field.passes(value) or (field.may_be_unset and value is None)):
-        raise refusal(name, value, field.allowed, choices=field.choices)
+        hint = field.hint(value) if field.hint else ""
+        raise refusal(name, value, field.allowed + hint, choices=field.choices)

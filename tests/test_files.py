@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, read_npz
+from jaxprune.files import read_json, read_npz, read_text
 
 PLAIN = b"{'descr': '|i1', 'fortran_order': False, 'shape': (4,), }\n"
 BROKEN = "damaged, or no .npz of plain arrays"
@@ -138,3 +138,16 @@ def test_json_of_any_depth_is_refused(tmp_path):
         ):
             read_json(path)
     assert read_json(tmp_path / "nothing.json") == {}
+
+
+def test_a_line_without_end_is_refused_before_it_takes_memory(tmp_path):
+    path = tmp_path / "fr.txt"
+    path.write_bytes(b"un\ndeux\n")
+    assert read_text(path) == "un\ndeux\n"
+    with path.open("r+b") as file:
+        file.truncate(8 << 30)  # takes no space
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"fr\.txt:3: a line of more than 64 MiB; expected text"):
+        read_text(path)
+    assert tracemalloc.get_traced_memory()[1] < 300 << 20
+    tracemalloc.stop()

@@ -61,9 +61,17 @@ CALLS = {
     "rows justified on the right": (
         lambda m: jp.probe(m, changed(valid=np.arange(16).reshape(2, 8) % 8 > 3)), "row 0 is not left-j"
     ),
+    "a seed of 70 bits": (
+        lambda m: jp.scores.random(m.params, seed=2**70), "seed: got 1180591620717411303424; allowed: an int"
+    ),
+    "a seed below 0, compare": (lambda m: jp.compare("a", "b", seed=-1), "seed: got -1; allowed: an int"),
+    "a seed of a text, evaluate": (lambda m: jp.evaluate(m, "nano_nli", seed="x"), "seed: got 'x'; allowed"),
     "scores of one axis": (lambda m: jp.masks.keep({"a": np.ones(4)}, 0.5), "a has shape .*allowed: .in"),
     "complex scores": (
         lambda m: jp.masks.keep({"a": np.ones((4, 4), np.complex64)}, 0.5), "scores: a is complex64"
+    ),
+    "scores of integers": (
+        lambda m: jp.masks.keep({"a": np.ones((4, 4), np.int64)}, 0.5), "scores: a is int64; allowed: floats"
     ),
     "scores of text": (lambda m: jp.masks.keep({"a": np.array([["a"]])}, 0.5), "scores: a is <U1"),
     "floats as masks": (

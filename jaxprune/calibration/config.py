@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jaxprune.calibration.combinations import COMBINATIONS, SUM
 from jaxprune.calibration.kinds import KINDS
-from jaxprune.calibration.languages import LANGUAGES, joined, language
+from jaxprune.calibration.languages import LANGUAGES, code_hint, joined, language
 from jaxprune.calibration.line_range import line_range
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, open_regular
@@ -37,7 +37,7 @@ class CalibrationFields:
         "a language code such as fr, or several, each once, as fr,ru,sw or fr+ru+sw",
         lambda value: isinstance(value, str) and are_names(",".join(joined(value)), _CODES),
         "fr",
-        _CODES,
+        hint=code_hint,
         meaning="language (ISO 639-1, or 639-3 where that has none), or several with + or commas, which take turns: "
         "sample i is of language i mod n",
     )
@@ -45,7 +45,7 @@ class CalibrationFields:
         "a language code such as fr",
         lambda value: value in _CODES,
         "en",
-        _CODES,
+        hint=code_hint,
         meaning="language that is translated into",
     )
     # The paper's 100 samples of 4 pairs, cut at 512 tokens.

@@ -50,14 +50,20 @@ def language(code: str) -> Language:
     """
     if code in LANGUAGES:
         return LANGUAGES[code]
+    hint = code_hint(code)
+    raise InputError(f"language {code!r} is not known; allowed: a code such as fr{hint}")
+
+
+def code_hint(codes: object) -> str:
+    """The end of a message that names the code meant by the first unknown one of codes with commas, or by a name."""
+    unknown = next((code for code in joined(str(codes)) if code not in LANGUAGES), "")
     spelled = {
         spelling.lower(): known.code
         for known in LANGUAGES.values()
         for spelling in (known.name, *known.flores)
     }
-    close = difflib.get_close_matches(str(code).lower(), [*spelled, *LANGUAGES], n=1)
-    hint = f" (did you mean {spelled.get(close[0], close[0])}?)" if close else ""
-    raise InputError(f"language {code!r} is not known; allowed: a code such as fr{hint}")
+    close = difflib.get_close_matches(unknown[:100].lower(), [*spelled, *LANGUAGES], n=1)
+    return f" (did you mean {spelled.get(close[0], close[0])}?)" if close else ""
 
 
 def joined(languages: str) -> list[str]:
@@ -68,4 +74,5 @@ def joined(languages: str) -> list[str]:
 def languages_field(meaning: str) -> Any:
     """Codes of LANGUAGES with commas; not set: those of the data (`texts.chosen_languages`)."""
     allowed = "codes such as fr,de,sw, each once"
-    return rule(allowed, lambda value: are_names(value, LANGUAGES), meaning=meaning)
+    passes = lambda value: are_names(value, LANGUAGES)  # noqa: E731
+    return rule(allowed, passes, meaning=meaning, hint=code_hint)

@@ -157,8 +157,7 @@ def hub_data_sets(name: str) -> Iterator[Any]:
         datasets = importlib.import_module("datasets")
     except ImportError:
         raise InputError(
-            f"{name}: no such folder; to read it from the hub install the extra: "
-            'pip install "jaxprune[datasets]"'
+            f"{name}: no such folder; to read it from the hub: pip install datasets"
         ) from None
     try:
         yield datasets

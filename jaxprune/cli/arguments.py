@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import NoReturn
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 
 # The longest path of Linux in bytes, and a bound for the names of files in a workdir.
 _LONGEST_PATH, _LONGEST_NAME = 4096, 512
@@ -19,11 +20,14 @@ def path(text: str) -> Path:
 
 
 def check_folder(flag: str, folder: Path) -> None:
-    """Refuses a place where no folder can be, or whose files could have no names.
+    """Refuses a place where no folder can be, as an address such as gs://…, or whose files could have no names.
 
     Raises:
       InputError: names the flag and what is there.
     """
+    if re.fullmatch(r"[a-z]\w+:", folder.parts[0] if folder.parts else ""):
+        address = str(folder).replace(":/", "://", 1)
+        raise refusal(flag, address, "a folder of this machine or of a mounted file system")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{flag}: {folder} is a file; allowed: a folder")
     if folder.is_symlink() and not folder.exists():

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
+from flax.traverse_util import flatten_dict
 from ml_collections import config_flags
 
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
-from jaxprune.config import FIELDS, Config, as_text, unknown_field, validate
+from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of, unknown_field
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
+
+_FIELD = re.compile(r"--?(?:no)?config\.([^=]*)(?:=.*)?", re.DOTALL)
+_HELP = {"--help", "-help", "-h"}
 
 
 def run_configured(
@@ -25,9 +29,9 @@ def run_configured(
     *,
     about: str | None,
     define: Callable[[], None] = lambda: None,
-    prunes: bool = True,
+    command: str = "prune",
 ) -> None:
-    """Runs a command: `main(config, workdir)` with a config validated for a job that `prunes` or not.
+    """Runs a command: `main(config, workdir)` with a validated config.
 
     Args:
       main: does the job.
@@ -35,17 +39,19 @@ def run_configured(
       arguments: flags and fields.
       about: the command's docstring, with which its help begins.
       define: defines the flags that it has beside `--config` and `--workdir`.
-      prunes: see `validate`.
+      command: its name.
     """
 
     def read(argv: Sequence[str]) -> tuple[Config, Path]:
         known = {*flags.FLAGS}
         define()
-        if not {"--help", "-help", "-h"}.isdisjoint(argv[1:]):
+        if not _HELP.isdisjoint(argv[1:]):
             own = [flags.FLAGS[name] for name in flags.FLAGS if name not in known]
-            print(usage(described(about, program), own))
+            rest = [argument for argument in argv if argument not in _HELP]
+            fields = as_text(READ_BY[command], _given(rest, flags.FLAGS, command))
+            print(usage(described(about, program), own, fields))
             sys.exit(0)
-        read_arguments = parse(argv, flags.FLAGS, prunes=prunes)
+        read_arguments = parse(argv, flags.FLAGS, command)
         if flags.FLAGS["verbosity"].using_default_value:
             # absl would go to INFO, where JAX tells which backends this machine lacks.
             logging.set_verbosity(logging.WARNING)
@@ -109,12 +115,13 @@ def join_processes() -> None:
         failure.listen()
 
 
-def usage(about: str, own: Sequence[flags.Flag]) -> str:
-    """The text of `--help`: the job of the command, its own flags, and every field of a config.
+def usage(about: str, own: Sequence[flags.Flag], fields: str) -> str:
+    """The text of `--help`: the job of the command, its own flags, and its fields.
 
     Args:
       about: with examples.
       own: its flags beside `--config` and `--workdir`.
+      fields: see `as_text`.
     """
     lines = [
         about,
@@ -125,15 +132,15 @@ def usage(about: str, own: Sequence[flags.Flag]) -> str:
         *(f"  --{flag.name}: {flag.help}" for flag in own),
         "  --debug: the traceback of an error, above its line",
         "",
-        "fields, set as --config.FIELD=VALUE:",
+        "fields, set as --config.FIELD=VALUE (with --config NAME --help also those that the config sets):",
         "",
-        as_text(),
+        fields,
     ]
     return "\n".join(lines)
 
 
 def parse(
-    argv: Sequence[str], flag_values: flags.FlagValues, *, prunes: bool = True
+    argv: Sequence[str], flag_values: flags.FlagValues, command: str = "prune"
 ) -> tuple[Config, Path]:
     """Defines and reads `--config NAME|FILE.py[:ARGUMENT]`, `--config.FIELD=VALUE` and `--workdir`.
 
@@ -141,27 +148,36 @@ def parse(
       The validated config and the folder to write to, which need not exist.
 
     Raises:
-      InputError: a flag that is missing, unknown or has a bad value.
+      InputError: a flag that is missing, unknown or has a bad value; a field that the command does not read.
     """
-    argv, unset = _without_unset(_with_files(argv))
-    config_flags.DEFINE_config_file(
-        "config", None, "config file, or a ready config as bloom:3b", flag_values, sys_argv=argv
-    )
-    flags.DEFINE_string("workdir", None, "folder to write to", flag_values)
-    try:
-        rest = flag_values(argv)
-    except flags.Error as error:
-        raise _explain(error) from error
-    if len(rest) > 1:
-        raise InputError(f"{rest[1]}: not a flag; fields are set as --config.FIELD=VALUE")
+    given = _given(argv, flag_values, command)
     for name in ("config", "workdir"):
         if flag_values[name].value is None:
             raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
     workdir = Path(flag_values.workdir).expanduser()
     check_folder("--workdir", workdir)
-    with flag_values.config.unlocked(), flag_values.config.ignore_type():
-        flag_values.config.update_from_flattened_dict(dict.fromkeys(unset))
-    return validate(flag_values.config, prunes=prunes), workdir
+    config = config_of(given, prunes=command == "prune")
+    for field in filter(None, map(_FIELD.fullmatch, argv)):
+        check_read(field[1], command)
+    return config, workdir
+
+
+def _given(
+    argv: Sequence[str], flag_values: flags.FlagValues, command: str
+) -> Mapping[str, object]:
+    """The values of the config by path, as the file and the arguments set them; empty where there is no config."""
+    argv, unset = _without_unset(_with_files(argv))
+    flags.DEFINE_string("workdir", None, "folder to write to", flag_values)
+    about = "config file, or a ready config as bloom:3b"
+    try:  # the first one reads flag files
+        config_flags.DEFINE_config_file("config", None, about, flag_values, sys_argv=argv)
+        rest = flag_values(argv)
+    except flags.Error as error:
+        raise _explain(error, command) from error
+    if len(rest) > 1:
+        raise InputError(f"{rest[1]}: not a flag; fields are set as --config.FIELD=VALUE")
+    values = flatten_dict(flag_values.config.to_dict(), sep=".") if flag_values.config else {}
+    return {**values, **dict.fromkeys(unset)}
 
 
 def _without_unset(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -182,7 +198,7 @@ def _with_files(argv: Sequence[str]) -> list[str]:
     """
     read = list(argv)
     for place, argument in enumerate(argv):
-        field = re.fullmatch(r"--?(?:no)?config\.([^=]+)(?:=.*)?", argument, re.DOTALL)
+        field = _FIELD.fullmatch(argument)
         if field and field[1] not in FIELDS:
             raise unknown_field(field[1])
         if file := re.fullmatch(r"(--?config=)(.*)", argument, re.DOTALL):
@@ -192,7 +208,7 @@ def _with_files(argv: Sequence[str]) -> list[str]:
     return read
 
 
-def _explain(error: flags.Error) -> InputError:
+def _explain(error: flags.Error, command: str) -> InputError:
     """The error of a flag in the words of its field, or the InputError that a config raised."""
     cause: BaseException | None = error
     innermost = None
@@ -201,6 +217,12 @@ def _explain(error: flags.Error) -> InputError:
         cause = cause.__context__
     if innermost is not None:
         return innermost
+    if isinstance(error, flags.UnrecognizedFlagError):
+        name = error.flagname
+        meant = [path for path in READ_BY[command] if name in (path, path.rpartition(".")[2])]
+        if meant:
+            fields = " or ".join(f"--config.{path}" for path in meant)
+            return InputError(f"--{name}: no such flag; did you mean {fields}?")
     value = re.match(r"flag --(?:no)?config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
     if value and value[1] in FIELDS:
         return refusal(value[1], value[2], FIELDS[value[1]].allowed)

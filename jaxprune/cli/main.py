@@ -27,6 +27,8 @@ def main() -> None:
     """`jaxprune COMMAND …`, as the console script and `python -m jaxprune` call it."""
     with errors_in_one_line():
         arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
+        if arguments[:1] == ["help"]:
+            arguments = [*arguments[1:], "--help"]
         name = arguments[0] if arguments else None
         if name in ("--help", "-h", "--version"):
             print(__version__ if name == "--version" else overview())

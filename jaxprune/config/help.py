@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Mapping
 
 from jaxprune.config.record import FIELDS, GROUPS
 from jaxprune.schema import Field
@@ -28,16 +29,23 @@ def _told(field: Field) -> str:
     return f"{', '.join(names)}: {field.meaning}"
 
 
-def as_text() -> str:
-    """The same for a terminal, in groups: what `--help` says of `--config.FIELD=VALUE`."""
+def as_text(paths: Iterable[str] = FIELDS, given: Mapping[str, object] | None = None) -> str:
+    """The same for a terminal, in groups: the part of `--help` about `--config.FIELD=VALUE`.
+
+    Args:
+      paths: the fields to list.
+      given: values of a config; those that differ from the default are shown as set.
+    """
     lines = []
     for group, about in GROUPS.items():
-        lines += ["", f"{group or 'model'}: {about}"]
-        for path, field in FIELDS.items():
-            if path.rpartition(".")[0] == group:
-                default = "" if field.default is None else f" (default: {field.default})".lower()
-                lines.append(f"  --config.{path}: {field.allowed}{default}")
-                lines += textwrap.wrap(
-                    field.meaning, _WIDTH, initial_indent=_IN, subsequent_indent=_IN
-                )
+        fields = [path for path in paths if path.rpartition(".")[0] == group]
+        lines += ["", f"{group or 'model'}: {about}"] if fields else []
+        for path in fields:
+            field = FIELDS[path]
+            default = "" if field.default is None else f" (default: {field.default})".lower()
+            value = (given or {}).get(path, field.default)
+            shown = str(value).lower() if isinstance(value, bool) else value
+            now = "" if value == field.default else f" (set to {shown})"
+            lines.append(f"  --config.{path}: {field.allowed}{default}{now}")
+            lines += textwrap.wrap(field.meaning, _WIDTH, initial_indent=_IN, subsequent_indent=_IN)
     return "\n".join(lines[1:]).replace("`", "") + "\n"

@@ -89,3 +89,22 @@ _RULES = fields_of(Config)
 FIELDS: Mapping[str, Field] = {
     path: _RULES[path] for group in GROUPS for path in _RULES if path.rpartition(".")[0] == group
 }
+
+
+def _of(*groups: str) -> list[str]:
+    return [path for path in FIELDS if path.rpartition(".")[0] in groups]
+
+
+_SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "shots")]
+_DEMONSTRATIONS = [f"calibration.{name}" for name in ("kind", "samples", "max_length")]
+# Command → the fields that it reads. A sweep sets source and sparsity of each variant itself.
+READ_BY: Mapping[str, list[str]] = {
+    "prune": _of("", "mesh", "calibration", "pruning", "output"),
+    "evaluate": [*_of("", "mesh", "evaluation"), *_SENTENCES],
+    "analyze": [*_of("", "mesh", "analysis"), *_SENTENCES, *_DEMONSTRATIONS],
+    "sweep": [
+        path
+        for path in FIELDS
+        if path not in (*_of("analysis"), "calibration.source", "pruning.sparsity")
+    ],
+}

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from jaxprune.calibration import check_calibration
-from jaxprune.config.record import FIELDS, Config
+from jaxprune.config.record import FIELDS, READ_BY, Config
 from jaxprune.errors import InputError, refusal, unusable
 from jaxprune.schema import check
 
@@ -48,6 +48,15 @@ def pick(argument: str | None, sizes: Mapping[str, str], default: str) -> str:
     if name not in sizes:
         raise refusal("config argument", name, sizes)
     return sizes[name]
+
+
+def check_read(path: str, command: str) -> None:
+    """Refuses a field that a command does not read; names those that do."""
+    if path not in READ_BY[command]:
+        readers = [name for name, paths in READ_BY.items() if path in paths]
+        raise InputError(
+            f"{path}: {command} does not read it; allowed: with {' or '.join(readers)}"
+        )
 
 
 def unknown_field(path: str) -> InputError:

@@ -2,12 +2,14 @@
 
 JAX's persistent cache does it. Its key is a program's text, the compiler with its version and options, and the devices;
 of a CPU also which instructions it has, so what another CPU compiled is compiled anew. A program that was kept is the
-machine code that the compiler made, and computes the same bits.
+machine code that the compiler made, and computes the same bits: each entry ends with its SHA-256, as JAX would load
+damaged code, and that may crash the process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import warnings
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ from typing import Any
 import filelock
 import jax
 import jaxlib.version
+from jax._src import compilation_cache
+from jax._src.lru_cache import LRUCache
 
 from jaxprune.files import user_cache
 
@@ -53,9 +57,33 @@ def keep_compiled() -> None:
         if name.upper() not in os.environ:
             jax.config.update(name, value)
     jax.config.update("jax_compilation_cache_dir", str(folder))
+    compilation_cache.LRUCache = CheckedCache  # type: ignore[misc]
     # A program that cannot be read or kept is compiled, and nobody need do anything about it.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
     warnings.filterwarnings("ignore", "Cache value for key .* exceeds the maximum cache size")
+
+
+class CheckedCache(LRUCache):
+    """JAX's cache, in which a damaged entry is removed and counts as missing."""
+
+    def get(self, key: str) -> bytes | None:
+        """The entry of a key, if it is there and as it was written."""
+        entry = super().get(key)
+        if entry is None:
+            return None
+        value = entry[: -hashlib.sha256().digest_size]
+        if entry == _sealed(key, value):
+            return value
+        (self.path / f"{key}-cache").unlink(missing_ok=True)
+        return None
+
+    def put(self, key: str, value: bytes) -> None:
+        """Adds an entry."""
+        super().put(key, _sealed(key, value))
+
+
+def _sealed(key: str, value: bytes) -> bytes:
+    return value + hashlib.sha256(key.encode() + value).digest()
 
 
 def _is_usable(folder: Path) -> bool:

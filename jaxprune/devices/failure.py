@@ -73,7 +73,12 @@ def _hear_signals() -> socket.socket:
 def _listen(over: threading.Event, heard: socket.socket) -> None:
     client, peers = _client(), _Peers()
     while not over.is_set():
+        # a process 0 that is stopped answers nobody, for 100 s until JAX ends the others
+        unanswered = threading.Timer(_SILENCE, _leave_the_silent)
+        unanswered.daemon = True
+        unanswered.start()
         peers.check(client)
+        unanswered.cancel()
         with contextlib.suppress(TimeoutError):
             _end_at(signal.Signals(heard.recv(1)[0]))
         try:
@@ -83,6 +88,12 @@ def _listen(over: threading.Event, heard: socket.socket) -> None:
         with _ending:
             say(line)
             _leave(int(status))
+
+
+def _leave_the_silent() -> None:
+    with _ending:
+        say("error: process 0 is gone")
+        _leave(1)
 
 
 def _mine() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
+from jaxprune.calibration import SEED
 from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.comparison import (
@@ -83,6 +84,7 @@ def evaluate(
     for name, value in given.items():
         check(name, value, fields_of(EvaluationFields)[name])
     check("dtype", dtype, DTYPE)
+    check("seed", seed, SEED)
     codes = None if languages is None else _names("languages", languages)
     place = None if data is None else _path("data", data)
     asked = read_tasks(
@@ -137,6 +139,7 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
       >>> low <= french.difference <= high
       True
     """
+    check("seed", seed, SEED)
     return comparison_of(Sides(_run("a", a), _run("b", b)), seed)
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError, refusal, shown
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.lm_eval_requests import (
     BATCH_SIZE,
@@ -40,7 +40,7 @@ try:
     from lm_eval.api.registry import register_model
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 except ImportError as error:
-    raise ImportError(f'{error}; install the extra: pip install "jaxprune[lm_eval]"') from error
+    raise ImportError(f"{error}; pip install lm_eval") from error
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -130,7 +130,15 @@ class JaxpruneLM(TemplateLM):
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
     ) -> list[int]:
-        """Token ids; with the tokenizer's special tokens, unless the text begins with the prefix token's."""
+        """Token ids; with the tokenizer's special tokens, unless the text begins with the prefix token's.
+
+        Raises:
+          InputError: half a surrogate pair, which no tokenizer takes.
+        """
+        try:
+            string.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"text {shown(string)}: holds half a surrogate pair") from None
         if add_special_tokens is None:
             add_special_tokens = not string.startswith(self._text([self.prefix_token_id]))
         return self.tokenizer.encode(string, add_special_tokens=add_special_tokens, verbose=False)
@@ -162,6 +170,16 @@ class JaxpruneLM(TemplateLM):
         return {**self._about, "model_num_parameters": size, "model_dtype": dtype}
 
     # Scores.
+
+    def loglikelihood(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """See `_loglikelihood_tokens`; InputError where a continuation is empty."""
+        for number, request in enumerate(requests):
+            if not request.args[1]:
+                raise InputError(f"request {number}: a continuation of 0 tokens; allowed: a text")
+        answers: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm)
+        return answers
 
     def _loglikelihood_tokens(
         self, requests: Sequence[TokenRequest], disable_tqdm: bool = False, **kwargs: Any
@@ -274,7 +292,7 @@ class JaxpruneLM(TemplateLM):
         """Texts of `until` that are one token, whatever stands before: generation need not go on after them."""
         tokens = set()
         for text in filter(None, until):
-            ids = self.tokenizer.encode(f"a{text}", add_special_tokens=False)
+            ids = self.tok_encode(f"a{text}", add_special_tokens=False)
             # alone too: some tokenizers drop a space where a text begins
             if [self._text(part) for part in (ids, ids[-1:])] == [f"a{text}", text]:
                 tokens.add(ids[-1])

@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 from jaxprune.errors import InputError
 
+_LONGEST_LINE = 64 << 20  # bytes; a file without line breaks may be larger than the memory
+
 
 def check_regular(path: Path) -> os.stat_result:
     """The status of a regular file, links followed.
@@ -36,8 +38,16 @@ def read_regular(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark; InputError names the line that is not UTF-8."""
-    raw = read_regular(path)
+    """The text of a UTF-8 file, without a byte order mark; InputError names a line that is not, or too long."""
+    lines: list[bytes] = []
+    with open_regular(path) as file:
+        while part := file.readline(_LONGEST_LINE + 1):
+            lines.append(part)
+            if len(part) > _LONGEST_LINE:
+                raise InputError(
+                    f"{path}:{len(lines)}: a line of more than {_LONGEST_LINE >> 20} MiB; expected text in lines"
+                )
+    raw = b"".join(lines)
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -15,8 +15,9 @@ def write_text(path: Path, text: str) -> None:
     try:
         unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, path)
-    except OSError:
+    except OSError as error:
         unfinished.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)  # a full disk does not say where it is
         raise
 
 

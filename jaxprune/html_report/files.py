@@ -89,8 +89,8 @@ def read_files(folder: Path) -> RunFiles:
     analysis = _analysis(folder / "analysis")
     if not (metrics or report or analysis.summary):
         raise InputError(
-            f"{folder}: nothing to report; expected report.json (scripts/prune.py), "
-            "<task>/metrics.json (scripts/evaluate.py) or analysis/ (scripts/analyze.py)"
+            f"{folder}: nothing to report; expected report.json (jaxprune prune), "
+            "<task>/metrics.json (jaxprune evaluate) or analysis/ (jaxprune analyze)"
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
     config = read_as(RunConfig, folder / "config.json") or {}

@@ -124,7 +124,7 @@ def _compare(run: RunFiles, before: RunFiles) -> Comparison:
         if not files.metrics:
             raise InputError(
                 f"{files.folder}: not evaluated; expected <task>/metrics.json, which "
-                "scripts/evaluate.py writes"
+                "jaxprune evaluate writes"
             )
     scored = run.scored and before.scored
     if not scored and run.metrics.keys() & before.metrics.keys():

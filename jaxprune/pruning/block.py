@@ -70,15 +70,19 @@ def prune_kernels(
         inputs[path] = Inputs(norms, path, np.int32(layer), seed_key, settings.compat, stats)
     # By way of the host, which wants the masks anyway: no collective, and so none for the CPU
     # backend to wait in, whose few threads run the collectives as well as the products.
-    pruned = jax.device_get(
-        prune_compiled(
-            weights,
-            inputs,
-            {path: Drop.of(settings, path, leaf.shape[0], share) for path, leaf in weights.items()},
-            method=settings.method,
-            mesh=mesh,
+    drops = {path: Drop.of(settings, path, leaf.shape[0], share) for path, leaf in weights.items()}
+    try:
+        pruned, finite = jax.device_get(
+            prune_compiled(weights, inputs, drops, method=settings.method, mesh=mesh)
         )
-    )
+    except InputError as error:  # the user's function, which is traced for the first layer
+        raise InputError(f"layer {layer}, {error}") from error
+    for path, columns in finite.items():
+        if not columns.all():
+            raise InputError(
+                f"layer {layer}, criterion {settings.method.name}: {path}: got NaN or infinity in "
+                f"{np.sum(~columns)} of {columns.size} columns; allowed: finite scores"
+            )
     keep = {path: one.keep for path, one in pruned.items()}
     changed = {
         path: _without_dropped(aligned_cast(one.kernel, stored[path].dtype), one.keep)
@@ -123,23 +127,31 @@ def prune_compiled(
     *,
     method: Method | Criterion,
     mesh: Mesh,
-) -> dict[str, Pruned]:
+) -> tuple[dict[str, Pruned], dict[str, Any]]:
     """Prunes kernels of a block; one program for every layer, seed and sparsity.
 
     Args:
       kernels: [in, out] by path, as `inputs` and `drops`.
+
+    Returns:
+      By path: the pruned kernels, and which columns have finite scores, bool [1, out], where they must.
     """
     if isinstance(method, Method):
-        return {
+        pruned = {
             path: _by_method(method, kernel, inputs[path], drops[path], mesh)
             for path, kernel in kernels.items()
         }
+        return pruned, {}
+    must_be_finite = method.finite
 
     def score(kernels: Mapping[str, Any], inputs: Mapping[str, Inputs]) -> dict[str, Any]:
         return {p: kernel_scores(method, kernel, inputs[p]) for p, kernel in kernels.items()}
 
-    def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> dict[str, Pruned]:
-        return {path: Pruned(drops[path].keep(scores[path])) for path in scores}
+    def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> tuple[Any, Any]:
+        pruned = {path: Pruned(drops[path].keep(scores[path])) for path in scores}
+        checked = scores if must_be_finite else {}
+        finite = {p: jnp.isfinite(one).all(axis=0, keepdims=True) for p, one in checked.items()}
+        return pruned, finite
 
     if not method.by_column:  # no sum over columns may be cut into parts
         score = _on_devices(score, mesh, WHOLE)

@@ -89,6 +89,7 @@ class Criterion(Measures):
       options: which of "role", "compat" and "seed" its function in `jaxprune.scores` takes.
       by_column: whether the scores of a column depend on no other column. Then devices may share the columns of a
         kernel out; otherwise each scores all of it, as sums over columns must not depend on the number of devices.
+      finite: whether NaN and infinity are rejected; otherwise they are ranked as in `masks.keep`.
 
     Raises:
       InputError: a set to measure that is none, or a score that cannot be called.
@@ -100,6 +101,7 @@ class Criterion(Measures):
     measures: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     by_column: bool = False
+    finite: bool = True
     updates_weights: ClassVar[bool] = False
 
     @property
@@ -142,6 +144,15 @@ def of_function(function: Function) -> Criterion:
         ) from None
 
     def score(kernel: Array, inputs: Inputs) -> Any:  # `kernel_scores` checks the result
-        return function(kernel.astype(jnp.float32), inputs.norms[DEMONSTRATIONS])
+        given, norm = kernel.astype(jnp.float32), inputs.norms[DEMONSTRATIONS]
+        scores = function(given, norm)
+        *layers, rows, columns = kernel.shape
+        if rows == columns and getattr(scores, "shape", None) == kernel.shape:
+            # an axis that is missing or exchanged fits square kernels alone
+            wide = (*layers, rows, 2 * columns)
+            found = jax.eval_shape(function, jax.ShapeDtypeStruct(wide, given.dtype), norm).shape
+            if found != wide:
+                raise ValueError(f"got scores of shape {found} of a kernel of shape {wide}")
+        return scores
 
     return Criterion(name, "a function of kernel and norm", score, measures=(DEMONSTRATIONS,))

@@ -81,7 +81,7 @@ def keep(
     """
     how = Selection(sparsity, pattern, threshold, drop)
     for name, leaf in named_leaves("scores", scores).items():
-        if not jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.kind not in "iu":
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):  # integers would be cut to 32 bits
             raise InputError(f"scores: {name} is {leaf.dtype}; allowed: floats")
         if leaf.ndim not in (2, 3):
             raise InputError(

@@ -29,7 +29,7 @@ import numpy as np
 from flax import traverse_util
 from jaxtyping import Array, Float
 
-from jaxprune.calibration import COMPAT
+from jaxprune.calibration import COMPAT, SEED
 from jaxprune.devices import pinned
 from jaxprune.errors import InputError, refusal
 from jaxprune.models import Params
@@ -71,10 +71,12 @@ def block_scores(
         and the shape.
 
     Raises:
-      InputError: unknown criterion or compat, norms that are missing or do not fit their kernel, scores that do not.
+      InputError: unknown criterion, compat or seed, norms that are missing or do not fit their kernel, scores that do
+        not.
     """
     chosen = _criterion_of(criterion)
     check("compat", compat, COMPAT)
+    check("seed", seed, SEED)
     return {
         path: kernel_scores(
             chosen,
@@ -101,10 +103,10 @@ def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
     where = f"criterion {chosen.name}: {inputs.path}"
     try:
         scores = chosen.score(kernel, inputs)
-    except jax.errors.JAXTypeError as error:
+    except (TypeError, ValueError) as error:  # JAX's own are TypeErrors
         reason = str(error).split("\n")[0]
         raise InputError(
-            f"{where}: {reason}; allowed: what can be compiled, as jax.numpy"
+            f"{where}: {reason}; allowed: what can be compiled, as jnp.abs(kernel) * norm[:, None]"
         ) from error
     allowed = f"an array of scores of shape {kernel.shape}, [in, out]"
     if not isinstance(scores, Array | np.ndarray):

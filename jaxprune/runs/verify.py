@@ -35,7 +35,7 @@ def verify(run: Path, progress: bool = True) -> list[str]:
     report = read_report(run)
     if report is None or not {"digests", "sparsity"} <= report.keys():
         raise InputError(
-            f"{run}: no complete pruning run; expected report.json, which scripts/prune.py writes last"
+            f"{run}: no complete pruning run; expected report.json, which jaxprune prune writes last"
         )
     return [one_line(fault) for fault in _faults(run, report, progress)]
 

@@ -73,6 +73,16 @@ def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
         (["--config.sparsity=0.5"], r"^sparsity: no such field; did you mean pruning.sparsity\?"),
         (["--config.pruning={}"], "^pruning: no such field; its fields are pruning.criterion, "),
         (["--config.seed"], "Missing value for flag --config.seed"),
+        (
+            ["--sparsity", "0.5"],
+            r"^--sparsity: no such .* did you mean --config.pruning.sparsity\?",
+        ),
+        (["--pruning.drop=highest"], r"^--pruning.drop: .* did you mean --config.pruning.drop\?"),
+        (["--config.calibration.source=french"], r"^calibration.source: .*\(did you mean fr\?\)$"),
+        (["--config.calibration.source=de,Swahilli"], r"source: .*\(did you mean sw\?\)$"),
+        (["--config.calibration.target=eng_Latn"], r"^calibration.target: .*did you mean en\?\)$"),
+        (["--config.=3"], "^: no such field"),
+        (["--flagfile=/no/such"], "Unable to open flagfile: .*'/no/such'"),
         (["--wrkdir=x"], "Unknown command line flag 'wrkdir'. Did you mean: workdir"),
         (["x"], "^x: not a flag; fields are set as"),
     ],
@@ -80,6 +90,32 @@ def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
 def test_flags_that_are_refused(tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
         read(XGLM, f"--workdir={tmp_path}", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("command", "argument", "readers"),
+    [
+        ("evaluate", "pruning.sparsity=0.9", "prune"),
+        ("evaluate", "calibration.source=sw", "prune"),
+        ("evaluate", "sweep.sparsities=0.9", "sweep"),
+        ("evaluate", "output.hf=false", "prune or sweep"),
+        ("prune", "evaluation.rows=4", "evaluate or sweep"),
+        ("analyze", "calibration.code=lib", "prune or sweep"),
+        ("sweep", "pruning.sparsity=0.9", "prune"),
+    ],
+)
+def test_a_field_that_a_command_does_not_read_is_refused(command, argument, readers, tmp_path):
+    path = argument.partition("=")[0]
+    arguments = ["x.py", XGLM, f"--workdir={tmp_path}", f"--config.{argument}"]
+    with pytest.raises(InputError) as error:
+        parse(arguments, flags.FlagValues(), command)
+    assert str(error.value) == f"{path}: {command} does not read it; allowed: with {readers}"
+
+
+def test_a_config_may_set_fields_that_a_command_does_not_read(tmp_path):
+    arguments = ["x.py", "--config=bloom", f"--workdir={tmp_path}"]
+    config, _ = parse(arguments, flags.FlagValues(), "evaluate")
+    assert config.pruning.criterion == "refined"
 
 
 @pytest.mark.parametrize("name", ["processes", "process"])
@@ -105,6 +141,7 @@ def test_config_file_and_workdir_that_are_refused(tmp_path):
         (["--config=blom:3b", workdir], r"--config: got 'blom'; .*did you mean bloom\?"),
         ([f"{XGLM}:2.9b", workdir], r"^config argument: got '2.9b'; .*did you mean 2.9B\?"),
         ([XGLM, f"--workdir={__file__}"], "is a file; allowed: a folder"),
+        ([XGLM, "--workdir=gs://b/x"], "^--workdir: got 'gs://b/x'; allowed: a folder of this"),
     ):
         with pytest.raises(InputError, match=message):
             read(*arguments)

@@ -40,6 +40,8 @@ def test_help_and_version(monkeypatch, capsys):
     assert (code, err) == (0, "")
     assert all(f"\n  {name} " in out for name in COMMANDS)
     assert "sweep_nano" in out
+    assert run(monkeypatch, capsys, "help") == (0, out, "")
+    assert run(monkeypatch, capsys, "help", "report") == run(monkeypatch, capsys, "report", "-h")
     assert run(monkeypatch, capsys, "--version") == (0, f"{jp.__version__}\n", "")
 
 

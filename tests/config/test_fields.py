@@ -1,5 +1,6 @@
 """The fields as people read them: the table of settings and --help say what the records say, of every field."""
 
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import get_type_hints
 
@@ -7,8 +8,10 @@ import pytest
 from run_scripts import run_alone, run_here
 
 from jaxprune.calibration import KINDS
-from jaxprune.config import FIELDS, Config, as_markdown, as_text
+from jaxprune.config import FIELDS, READ_BY, Config, as_markdown, as_text, base_config, validate
+from jaxprune.evaluation import evaluate_from_config
 from jaxprune.evaluation.tasks import PROTOCOLS
+from jaxprune.nano import CHECKPOINTS
 from jaxprune.pruning import CRITERIA, PROPAGATIONS
 
 
@@ -61,8 +64,47 @@ def test_help_lists_flags_and_fields(monkeypatch, capfd):
     for script, done in helped.items():
         assert (done.returncode, done.stderr) == (0, "")
         assert f"python scripts/{script}.py --config" in done.stdout
-        assert all(
-            f"  --config.{path}: {field.allowed}" in done.stdout for path, field in FIELDS.items()
-        )
+        for path, field in FIELDS.items():
+            is_listed = f"  --config.{path}: {field.allowed}" in done.stdout
+            assert is_listed == (path in READ_BY[script]), path
+    assert "\nanalysis: " not in helped["sweep"].stdout
     assert "  --overwrite: start afresh" in helped["prune"].stdout
     assert "--overwrite" not in helped["sweep"].stdout  # it has none
+
+
+def test_help_shows_what_the_config_and_the_arguments_set(monkeypatch, capfd):
+    arguments = "--config=sweep_nano:bloom", "--config.dtype=bfloat16", "--help"
+    done = run_here(monkeypatch, capfd, "sweep", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = {line.split(":")[0]: line for line in done.stdout.splitlines()}
+    assert lines["  --config.dtype"].endswith("(default: float32) (set to bfloat16)")
+    assert lines["  --config.sweep.sparsities"].endswith("(default: 0.3) (set to 0.3,0.5)")
+    assert lines["  --config.model"].endswith("/nano/checkpoints/bloom)")
+    assert lines["  --config.output.hf"].endswith("(default: true) (set to false)")
+    assert "set to" not in lines["  --config.seed"]
+
+
+def test_evaluate_reads_the_fields_that_it_is_said_to_read(tmp_path, monkeypatch):
+    """Notes each value of a config that an evaluation of everything takes."""
+    config = base_config()
+    config.model, config.calibration.data = str(CHECKPOINTS["bloom"]), "nano"
+    config.evaluation.tasks = "nano_nli"
+    config.evaluation.languages = "en,fr"
+    config.evaluation.rows = config.evaluation.translation_rows = 2
+    config.evaluation.perplexity = config.evaluation.translation = "nano"
+    checked = validate(config, prunes=False)
+    groups = {id(checked): ""} | {
+        id(value): f"{name}." for name, value in vars(checked).items() if is_dataclass(value)
+    }
+    read = set()
+
+    def noted(record, name):
+        if id(record) in groups:
+            read.add(groups[id(record)] + name)
+        return object.__getattribute__(record, name)
+
+    for record in (checked, *vars(checked).values()):
+        if is_dataclass(record):
+            monkeypatch.setattr(type(record), "__getattribute__", noted, raising=False)
+    evaluate_from_config(checked, tmp_path)
+    assert read & {*FIELDS} == {*READ_BY["evaluate"]}

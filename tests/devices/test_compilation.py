@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import warnings
 
 import jax
@@ -28,6 +30,7 @@ def updates(tmp_path, monkeypatch):
     for name in OURS:
         monkeypatch.delenv(name)
     monkeypatch.setattr(jax.config, "update", made.__setitem__)
+    monkeypatch.setattr(compilation.compilation_cache, "LRUCache", None)
     told(monkeypatch)
     with warnings.catch_warnings():
         yield made
@@ -98,6 +101,67 @@ def test_what_a_killed_process_left_half_written_goes(updates, tmp_path):
         "whole-cache",
         "whole-atime",
     }
+
+
+def test_an_entry_that_is_damaged_or_of_another_program_goes(tmp_path):
+    cache = compilation.CheckedCache(str(tmp_path), max_size=1 << 20)
+    code = bytes(range(40))
+    cache.put("a", code)
+    file = tmp_path / "a-cache"
+    whole = file.read_bytes()
+    cut = [whole[:size] for size in (0, 1, 31, 32, len(whole) - 1)]
+    flipped = [
+        whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :] for at in range(len(whole))
+    ]
+    for damaged in (*cut, *flipped, whole + b"x", code):
+        assert cache.get("a") == code
+        file.write_bytes(damaged)
+        assert cache.get("a") is None
+        assert not file.exists()
+        cache.put("a", code)
+    file.rename(tmp_path / "b-cache")
+    assert cache.get("b") is cache.get("c") is None
+
+
+# As `zstandard` without a checksum; zlib has one of its own.
+ZSTANDARD = """
+class ZstdCompressor:
+    def compress(self, data): return data
+class ZstdDecompressor:
+    def decompress(self, data): return data
+"""
+PROGRAM = """
+import jax, jax.numpy as jnp
+from jaxprune.devices import compiling, keep_compiled
+keep_compiled()
+x = jnp.arange(64.0)
+with compiling() as counts:
+    y = jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x[:, None] * x))(x)
+print(counts.programs, counts.kept, float(y.sum()))
+"""
+
+
+def test_damaged_code_is_not_loaded_where_nothing_else_checks_it(tmp_path):
+    (tmp_path / "zstandard.py").write_text(ZSTANDARD)
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    path = os.pathsep.join(filter(None, (str(tmp_path), kept.get("PYTHONPATH"))))
+    said = []
+    for run in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False,
+            env=kept | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(tmp_path),
+                        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+        if run == 0:
+            for program in (tmp_path / "jaxprune" / "compiled").glob("*-cache"):
+                code = bytearray(program.read_bytes())
+                code[len(code) // 2 :: 64] = bytes(len(code[len(code) // 2 :: 64]))
+                program.write_bytes(code)
+    first, damaged, after = said
+    assert damaged == first
+    assert after == first.replace(" 0 ", " 1 ", 1)
 
 
 def test_counts_programs_and_seconds():

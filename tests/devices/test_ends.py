@@ -90,6 +90,19 @@ def test_one_that_is_killed_ends_the_other(killed):
         assert re.match(r"error: (another process|process 1) is gone", said[0])
 
 
+def test_a_coordinator_that_is_stopped_ends_the_other():
+    processes = started(0, 1)
+    wait_for("joined", processes)
+    processes[0].send_signal(signal.SIGSTOP)
+    try:
+        [(code, said)] = ends(processes[1:])
+    finally:
+        processes[0].send_signal(signal.SIGCONT)
+    assert (code, said) == (1, ["error: process 0 is gone"])
+    (code, said) = ends(processes[:1])[0]
+    assert code != 0
+
+
 def test_a_signal_before_all_have_joined():
     [alone] = started(1)
     wait_for("joining", [alone])

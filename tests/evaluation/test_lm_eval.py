@@ -231,6 +231,23 @@ def test_what_cannot_be_asked_is_refused():
     for wrong in ("", " the dog" * 40):
         with pytest.raises(jp.InputError, match=r"request 0: a continuation of \d+ tokens; allow"):
             ours.loglikelihood(requests("loglikelihood", [("a", wrong)]), disable_tqdm=True)
+    with pytest.raises(jp.InputError, match=r"request 1: a continuation of 0 tokens; allowed"):
+        ours.loglikelihood(requests("loglikelihood", [("", "a"), ("", "")]), disable_tqdm=True)
+    half = "the \udcff dog"
+    for ask, args in (
+        ("loglikelihood", (half, " a")),
+        ("loglikelihood", ("a", half)),
+        ("loglikelihood_rolling", (half,)),
+        ("generate_until", (half, {"max_gen_toks": 2})),
+        ("generate_until", ("a", {"until": [half], "max_gen_toks": 2})),
+    ):
+        with pytest.raises(
+            jp.InputError, match=r"text '.*\\udcff dog.*': holds half a surrogate pair"
+        ):
+            getattr(ours, ask)(requests(ask, [args]), disable_tqdm=True)
+    bare = JaxpruneLM(str(NANO / "bloom"))  # of an empty text it makes no token
+    assert bare.loglikelihood_rolling(requests("loglikelihood_rolling", [("",)])) == [0.0]
+    assert ours.loglikelihood([]) == ours.loglikelihood_rolling([]) == ours.generate_until([]) == []
     for settings, said in (
         ({"do_sample": True}, "got sampling"),
         ({"temperature": 0.7}, "got sampling"),

@@ -50,7 +50,8 @@ def passes(mesh):
     given = (kernels, inputs, drops)
     selected = prune_compiled.lower(*given, method=settings.method, mesh=mesh).compile()
     texts["select"] = selected.as_text()
-    keep = {path: one.keep for path, one in jax.device_get(selected(*given)).items()}
+    pruned, _ = jax.device_get(selected(*given))
+    keep = {path: one.keep for path, one in pruned.items()}
     keep = jax.device_put(keep, {path: kernel.sharding for path, kernel in kernels.items()})
     texts["drop"] = drop_weights.lower(kernels, keep).compile().as_text()
     held = sum(kernel.addressable_shards[0].data.nbytes for kernel in kernels.values())

@@ -1,6 +1,7 @@
 """A criterion of the user's own, a function or a record: against Wanda's bits and plain numpy, and never stale."""
 
 import dataclasses
+import traceback
 
 import jax
 import jax.numpy as jnp
@@ -214,7 +215,7 @@ def test_a_callable_object_that_does_not_hash_prunes(prune):
     assert_masks(prune(Power(1)), prune("wanda"))
 
 
-HERE = r"^criterion \w+: attention/out/kernel: "
+HERE = r"^layer 0, criterion \w+: attention/out/kernel: "
 SCORES = r"; allowed: an array of scores of shape \(48, 48\), \[in, out\]"
 
 
@@ -243,6 +244,54 @@ def test_what_is_no_scores_is_refused(score, message, prune):
         with pytest.raises(jp.InputError, match=message) as caught:
             prune(criterion)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (
+            lambda kernel, norm: abs(kernel) * norm,
+            r".*ncompatible shapes for broadcasting.*allowed: .*norm\[:, None\]$",
+        ),
+        (lambda kernel, norm: abs(kernel.T) * norm, r"got scores of shape \(96, 48\) of a k"),
+    ],
+)
+def test_scores_that_fit_square_kernels_alone_are_refused(score, message, tiny_folder):
+    """The first kernels that are pruned are square, those of queries, keys and values."""
+    model, where = jp.load(tiny_folder("xglm")), r"^layer 0, criterion own: attention/\w+/kernel: "
+    with pytest.raises(jp.InputError, match=where + message):
+        jp.prune(model, [batch()], criterion=unfit(score), propagate="site", progress=False)
+
+
+def test_an_operation_that_does_not_fit_is_refused_in_one_line(model):
+    stats = jp.probe(model, [batch()], progress=False)
+    with pytest.raises(
+        jp.InputError, match=r"^criterion own: .*/kernel: .*shapes for broad"
+    ) as caught:
+        jp.scores.tree_scores(unfit(lambda k, n: abs(k) * n), model.params, stats)
+    assert len(traceback.format_exception_only(caught.value)) == 1  # no notes of JAX
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("how", ["block", "pattern", "variant"])
+def test_scores_that_are_not_finite_are_refused(value, how, model, prune):
+    """One score of one kernel, in the last layer."""
+    worst = float(np.asarray(model.params["blocks"]["mlp"]["up"]["kernel"])[2, 5, 7])
+
+    def score(kernel, norm):
+        return jnp.where(kernel == worst, value, abs(kernel))
+
+    message = "^layer 2, criterion score: mlp/up/kernel: got NaN or infinity in 1 of 192 columns; "
+    with pytest.raises(jp.InputError, match=message):
+        prune(score, **SETTINGS[how])
+
+
+def test_the_refined_metric_may_divide_by_zero_as_the_authors_code_does(prune):
+    own = jp.Criterion("own", "", lambda kernel, _: kernel / 0, by_column=True)
+    with pytest.raises(jp.InputError, match=r"layer 0, criterion own: .* NaN or infinity"):
+        prune(own)
+    prune(dataclasses.replace(own, finite=False))
+    assert not CRITERIA["refined"].finite
 
 
 @pytest.mark.parametrize(

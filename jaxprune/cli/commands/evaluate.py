@@ -19,7 +19,7 @@ from jaxprune.evaluation import evaluate_from_config
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune evaluate`."""
-    run_configured(evaluate, program, arguments, about=__doc__, define=define, prunes=False)
+    run_configured(evaluate, program, arguments, about=__doc__, define=define, command="evaluate")
 
 
 def define() -> None:

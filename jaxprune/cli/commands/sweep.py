@@ -13,4 +13,4 @@ from jaxprune.sweep import sweep_from_config
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune sweep`: runs what is left of the sweep in the workdir and writes its tables."""
-    run_configured(sweep_from_config, program, arguments, about=__doc__, prunes=False)
+    run_configured(sweep_from_config, program, arguments, about=__doc__, command="sweep")

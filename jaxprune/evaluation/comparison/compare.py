@@ -113,7 +113,7 @@ def _left_out(runs: Sides[EvaluatedRun]) -> LeftOut:
         if not evaluated:
             raise InputError(
                 f"{run.name}: not evaluated; expected <task>/<language>.npz, which "
-                "scripts/evaluate.py writes"
+                "jaxprune evaluate writes"
             )
     if not {*names.a} & {*names.b}:
         has = (f"{run.name} has {listed(n, ' ')}" for run, n in zip(runs, names, strict=True))

@@ -86,9 +86,7 @@ def import_sacrebleu(module: str) -> Any:
     try:
         return importlib.import_module(f"sacrebleu.{module}")
     except ImportError:
-        raise InputError(
-            'translation: sacrebleu is not installed; pip install "jaxprune[evaluation]"'
-        ) from None
+        raise InputError("translation: sacrebleu is not installed; pip install sacrebleu") from None
 
 
 def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[str]) -> None:

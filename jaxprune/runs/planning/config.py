@@ -23,7 +23,7 @@ class OutputFields:
     hf: bool = flag(True, "the pruned model as a Hugging Face folder, written block by block")
     card: bool = flag(
         True,
-        "a model card in `hf/`, in the place of the model's own README: what was pruned and how; `scripts/report.py` "
+        "a model card in `hf/`, in the place of the model's own README: what was pruned and how; `jaxprune report` "
         "puts accuracies into it",
     )
     figures: bool = flag(False, "pictures of what was dropped and of feature magnitudes")

@@ -149,11 +149,11 @@ def plan_from_config(run: PruneConfig, *, chip: str | None = None, processes: in
 
     Args:
       run: validated.
-      chip: a name in `chips.CHIPS`; this machine's devices without it.
+      chip: a name in `chips.CHIPS`, and of a mesh of -1 one device; this machine's devices without it.
       processes: how many hosts there will be, each with the mesh of the config.
 
     Raises:
-      InputError: a chip that is not known, or with one a mesh of -1.
+      InputError: a chip that is not known.
     """
     folder = hub.config_folder(run.model, run.revision)
     config, stored = load_config(folder), _stored(folder)
@@ -163,11 +163,8 @@ def plan_from_config(run: PruneConfig, *, chip: str | None = None, processes: in
         return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
     if chip not in CHIPS:
         raise refusal("--chip", chip, ", ".join(CHIPS))
-    if run.mesh.data < 1 or run.mesh.model < 1:
-        raise InputError(
-            f"mesh.data={run.mesh.data}, mesh.model={run.mesh.model}: allowed with --chip: numbers of devices"
-        )
-    machines = Machines(run.mesh.data, run.mesh.model, processes, CHIPS[chip].platform)
+    data, model = (max(1, number) for number in (run.mesh.data, run.mesh.model))  # -1: one
+    machines = Machines(data, model, processes, CHIPS[chip].platform)
     return planned(work, machines, (CHIPS[chip].memory, None), CHIPS[chip])
 
 

@@ -334,10 +334,15 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path, monkeypatch, capf
     ("chip", "fields", "message"),
     [
         ("h900", {}, f"--chip: got 'h900'; allowed: {', '.join(CHIPS)}"),
-        ("h100", {}, "mesh.data=-1, mesh.model=1: allowed with --chip: numbers of devices"),
     ],
 )
 def test_what_cannot_be_planned(chip, fields, message, tokens):
     with pytest.raises(jp.InputError) as error:
         plan.plan_from_config(job(BLOOM, tokens, **fields), chip=chip)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("fields", [{}, {"mesh__data": 1, "mesh__model": -1}])
+def test_a_mesh_of_any_size_is_one_device_of_a_chip(fields, tokens):
+    machines = plan.plan_from_config(job(BLOOM, tokens, **fields), chip="h100").machines
+    assert (machines.data, machines.model) == (1, 1)
