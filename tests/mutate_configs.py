@@ -43,7 +43,8 @@ BASES = {**conftest.TINY, "gemma3-seeing": conftest.seeing_config}
 OUTCOMES = ("equal", "rejected", "rejected by transformers", "too large", "finding")
 LARGEST = 20_000_000  # parameters: an absent size is that of a real model
 LENGTH = 23  # tokens, more than any window
-TOLERANCE = 1e-4  # that of the families' tests, whose logits are below 10
+TOLERANCE = 1e-4  # that of the families' tests
+ROUNDINGS = 10  # and of what one rounding error in each weight changes: wide models amplify it
 KEPT = 500  # cases until JAX forgets what it compiled
 
 compiled = jax.jit(jp.forward, static_argnums=0)
@@ -138,11 +139,12 @@ def outcome(config: Mapping[str, Any], folder: Path) -> tuple[str, str]:
         if parameters(theirs) > LARGEST:
             return "too large", ""
         model = conftest.random_torch(theirs)
+        save(model, folder)
         tokens, want = logits_of_torch(model)
+        rounding = np.abs(logits_of_torch(nudged(model))[1] - want).max()
     except Exception as error:
         return "rejected by transformers", f"{type(error).__name__}: {error}"
-    save(model, folder)
-    return compare(folder, tokens, want)
+    return compare(folder, tokens, want, max(TOLERANCE, ROUNDINGS * rounding))
 
 
 def parameters(config: transformers.PreTrainedConfig) -> int:
@@ -162,6 +164,14 @@ def logits_of_torch(model: transformers.PreTrainedModel) -> tuple[np.ndarray, np
     return tokens.astype(np.int32), logits.numpy()
 
 
+def nudged(model: transformers.PreTrainedModel) -> transformers.PreTrainedModel:
+    """The model, each of its weights one rounding error up or down."""
+    with torch.no_grad():
+        for value in model.parameters():
+            value.mul_(1 + torch.finfo(value.dtype).eps * (2 * torch.randint_like(value, 2) - 1))
+    return model
+
+
 def save(model: transformers.PreTrainedModel, folder: Path) -> None:
     """Writes model.safetensors as transformers does, a tied head left out."""
     is_tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
@@ -173,7 +183,9 @@ def save(model: transformers.PreTrainedModel, folder: Path) -> None:
     save_file(state, folder / "model.safetensors", {"format": "pt"})
 
 
-def compare(folder: Path, tokens: np.ndarray, want: np.ndarray) -> tuple[str, str]:
+def compare(
+    folder: Path, tokens: np.ndarray, want: np.ndarray, tolerance: float
+) -> tuple[str, str]:
     """The outcome of the model in a folder, whose logits should be `want`."""
     try:
         model = jp.load(folder)
@@ -184,10 +196,13 @@ def compare(folder: Path, tokens: np.ndarray, want: np.ndarray) -> tuple[str, st
         return "finding", f"{type(error).__name__}: {error}"
     if got.shape != want.shape:
         return "finding", f"logits are {got.shape}, not {want.shape}"
-    size = np.abs(want).max()
-    if np.allclose(got, want, 0, TOLERANCE * max(1.0, size / 10), equal_nan=True):
+    if np.allclose(got, want, 0, tolerance, equal_nan=True):
         return "equal", ""
-    return "finding", f"logits differ by {np.abs(got - want).max():.3g}; the largest is {size:.3g}"
+    apart, size = np.abs(got - want).max(), np.abs(want).max()
+    return (
+        "finding",
+        f"logits differ by {apart:.3g}, more than {tolerance:.3g}; the largest is {size:.3g}",
+    )
 
 
 def smallest(mutant: Mutant, folder: Path) -> tuple[Mutant, str]:
