@@ -197,14 +197,32 @@ TINY = {
 }  # fmt: skip
 
 
+def seeing_config():
+    """A tiny Gemma 3 with a vision tower, which is no member of TINY because only its text part is read."""
+    text = TINY["gemma3"]()
+    text.tie_word_embeddings = True
+    return transformers.Gemma3Config(
+        text_config=text.to_dict(), image_token_index=130, boi_token_index=1, eoi_token_index=2,
+        mm_tokens_per_image=4,
+        vision_config={
+            "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+        },
+    )  # fmt: skip
+
+
 def tiny_torch(name, seed=0):
-    """A tiny torch model with every parameter non-trivial: norms away from 1, biases away from 0."""
+    """A tiny torch model of TINY."""
+    return random_torch(TINY[name](), seed)
+
+
+def random_torch(config, seed=0):
+    """A torch model with every parameter non-trivial: norms away from 1, biases away from 0."""
     import torch
 
     torch.manual_seed(seed)
-    config = TINY[name]()
     config._attn_implementation = "eager"
-    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
         for path, value in model.named_parameters():
             if value.ndim == 1:

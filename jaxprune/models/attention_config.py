@@ -101,11 +101,7 @@ def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> dict[str, Any
                 f"num_hidden_layers is {layers}; with windows in some, at most {MOST_LAYERS:,}"
             )
         slides = tuple(layer >= first for layer in range(layers)) if first else (True,)
-    if any(slides) and window is None:
-        raise hf.refuse(
-            "layer_types has sliding_attention, but there is no sliding_window that is used"
-        )
-    return distinct([LayerKind(window if slide else None, rope) for slide in slides])
+    return with_windows(hf, slides, window, [LayerKind(rope=rope)] * len(slides))
 
 
 def sliding_pattern(hf: Attributes, layers: int, default: int) -> tuple[bool, ...]:
@@ -131,10 +127,23 @@ def sliding_kinds(
 ) -> dict[str, Any]:
     """Layers of the kind `local`, with a window of `sliding_window` keys, and of the kind `full`."""
     window = hf.size("sliding_window", default=None)
+    return with_windows(hf, slides, window, [local if slide else full for slide in slides])
+
+
+def with_windows(
+    hf: Attributes, slides: Sequence[bool], window: int | None, by_layer: Sequence[LayerKind]
+) -> dict[str, Any]:
+    """Layers of the kinds `by_layer`; those that slide have a window."""
     if window is None and any(slides):
-        raise hf.refuse("sliding_window is null, but there are layers of type sliding_attention")
-    local = dataclasses.replace(local, window=window)
-    return distinct([local if slide else full for slide in slides])
+        raise hf.refuse(
+            "layer_types has sliding_attention, but there is no sliding_window that is used"
+        )
+    return distinct(
+        [
+            dataclasses.replace(kind, window=window) if slide else kind
+            for slide, kind in zip(slides, by_layer, strict=True)
+        ]
+    )
 
 
 def distinct(by_layer: Sequence[LayerKind]) -> dict[str, Any]:

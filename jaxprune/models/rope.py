@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+from collections.abc import Mapping
 from typing import Any
 
 from jaxprune.errors import listed, shown
@@ -11,20 +13,24 @@ from jaxprune.models.config import RopeConfig
 HANDLED = ("default", "dynamic", "linear", "llama3")
 
 
-def parse_rope(hf: Attributes, theta: float = 10000.0) -> RopeConfig:
+def parse_rope(
+    hf: Attributes, theta: float = 10000.0, default: Mapping[str, Any] = types.MappingProxyType({})
+) -> RopeConfig:
     """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of the releases before.
 
     Args:
       hf: a config that has these attributes.
       theta: the base where the config names none: the default of its class.
+      default: the table where the config has none; an empty `rope_parameters` is one, an empty `rope_scaling` is not.
 
     Raises:
       InputError: for stretches other than linear, dynamic and that of Llama 3; where both tables are there and say
         different things (transformers takes `rope_scaling`), or a number stands inside and outside a table and
         differs.
     """
-    tables = [hf.take(name, dict, default={}) for name in ("rope_scaling", "rope_parameters")]
-    ropes = [_parse_table(hf, table, theta) for table in filter(None, tables)]
+    scaling = hf.take("rope_scaling", dict, default={})
+    table = hf.take("rope_parameters", dict, default={} if scaling else dict(default))
+    ropes = [_parse_table(hf, one, theta) for one in filter(None, (scaling, table))]
     if not ropes:
         return _parse_table(hf, {}, theta)
     if ropes[0] != ropes[-1]:

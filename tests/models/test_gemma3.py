@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import TINY
+from conftest import seeing_config
 
 import jaxprune as jp
 from jaxprune.hf.tensor_index import find_tensors
@@ -21,17 +21,7 @@ TOKENS = np.random.default_rng(2).integers(5, 131, (2, 21))
 def seeing(tmp_path_factory):
     """(folder, torch model) of a tiny Gemma 3 with a vision tower."""
     torch.manual_seed(0)
-    text = TINY["gemma3"]()
-    text.tie_word_embeddings = True
-    config = transformers.Gemma3Config(
-        text_config=text.to_dict(), image_token_index=130, boi_token_index=1, eoi_token_index=2,
-        mm_tokens_per_image=4,
-        vision_config={
-            "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
-            "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
-        },
-    )  # fmt: skip
-    model = transformers.Gemma3ForConditionalGeneration(config).eval()
+    model = transformers.Gemma3ForConditionalGeneration(seeing_config()).eval()
     with torch.no_grad():
         for value in model.parameters():
             value.normal_(0, 0.3)

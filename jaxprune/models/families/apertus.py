@@ -10,12 +10,20 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxprune.models.attributes import Attributes
-from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
 from jaxprune.models.layers import MLP, Linear
 from jaxprune.models.rope import parse_rope
 
-ROPE = RopeConfig(12e6, 8.0, 1.0, 4.0, 8192)
+# rope_parameters where there are none
+ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 12e6,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
 
 DEFAULTS = {
     "vocab_size": 131072,
@@ -33,12 +41,10 @@ DEFAULTS = {
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of an Apertus config.json."""
-    tables = [hf.take(name, dict, default=None) for name in ("rope_parameters", "rope_scaling")]
-    rope = parse_rope(hf, ROPE.theta)
     return ModelConfig(
         family=model_type,
         qk_norm=True,
-        kinds=(LayerKind(rope=rope if any(tables) else ROPE),),
+        kinds=(LayerKind(rope=parse_rope(hf, ROPE["rope_theta"], ROPE)),),
         **llama.parse_common(hf, activations=("xielu",)),
     )
 

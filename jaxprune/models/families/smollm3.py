@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from jaxprune.errors import shown
-from jaxprune.models.attention_config import all_but_every, distinct, parse_layer_types
+from jaxprune.models.attention_config import all_but_every, parse_layer_types, with_windows
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
@@ -37,11 +37,13 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 
 def _kinds(hf: Attributes, layers: int) -> dict[str, Any]:
-    """`no_rope_layers` (1: turned), else each `no_rope_layer_interval`-th layer is not; windows by `layer_types`."""
+    """`no_rope_layers` (1: turned), else each `no_rope_layer_interval`-th layer is not; windows by `layer_types`.
+
+    Without `layer_types`, `use_sliding_window` gives a window to layers that are not turned.
+    """
     rope = parse_rope(hf, theta=2e6)
     window = hf.size("sliding_window", default=None)
-    if not hf.take("use_sliding_window", bool):
-        window = None
+    is_used = hf.take("use_sliding_window", bool) and window is not None
     turned = hf.take("no_rope_layers", list, default=None)
     name = "no_rope_layer_interval"
     interval = hf.size(name)
@@ -52,13 +54,10 @@ def _kinds(hf: Attributes, layers: int) -> dict[str, Any]:
             f"no_rope_layers={shown(turned)} is not supported, only 0 or 1 for each of {layers} layers"
         )
     slides = parse_layer_types(hf, layers)
-    if slides is None:  # those that are not turned
-        pairs = [(one, not one) for one in turned[:layers]]
-    else:
-        pairs = [(turned[i % len(turned)], slide) for i, slide in enumerate(slides)]
-    return distinct(
-        [LayerKind(window if slide else None, rope if one else None) for one, slide in pairs]
-    )
+    if slides is None:
+        slides = tuple(is_used and not one for one in turned[:layers])
+    ropes = [rope if turned[layer % len(turned)] else None for layer in range(len(slides))]
+    return with_windows(hf, slides, window, [LayerKind(rope=one) for one in ropes])
 
 
 FAMILY = dataclasses.replace(

@@ -1,0 +1,40 @@
+"""A sample of mutated config.json files of every family, and those that once gave other logits than transformers."""
+
+import mutate_configs
+import pytest
+from config_mutations import ABSENT, Mutant
+
+from jaxprune.models import FAMILIES
+
+FOUND = [
+    (
+        "smollm3",
+        {
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+            "sliding_window": 5, "use_sliding_window": ABSENT,
+        },
+        "equal",
+    ),
+    ("apertus", {"rope_parameters": {}}, "equal"),
+    (
+        "apertus",
+        {"rope_parameters": ABSENT, "original_max_position_embeddings": 16},
+        "rejected",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "changed", "outcome"), FOUND)
+def test_logits_that_once_differed(name, changed, outcome, tmp_path):
+    config = Mutant(mutate_configs.tables(name)[""].raw, changed).config
+    found, details = mutate_configs.outcome(config, tmp_path)
+    assert found == outcome, details
+    assert outcome == "equal" or any(attribute in details for attribute in changed)
+
+
+@pytest.mark.wrong_types
+def test_mutated_configs_give_equal_logits_or_are_rejected():
+    assert {base().model_type for base in mutate_configs.BASES.values()} == set(FAMILIES)
+    cases = list(mutate_configs.results(0, range(2 * len(mutate_configs.BASES))))
+    assert not [details for _, found, details in cases if found == "finding"]
+    assert sum(found == "equal" for _, found, _ in cases) > 5
