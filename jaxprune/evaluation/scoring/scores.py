@@ -23,16 +23,28 @@ class Scored(NamedTuple):
         scores, the lowest index, as numpy has it. -inf stands for an option that cannot be.
       labels: [R] index of the right option.
       rows: [R] number of each row in its source.
+      groups: [R] number of the first row of each row's group, as the premises of XNLI are; None where the task names
+        no groups.
     """
 
     scores: Float[np.ndarray, "R C"]
     labels: Int[np.ndarray, " R"]
     rows: Int[np.ndarray, " R"]
+    groups: Int[np.ndarray, " R"] | None = None
 
     @property
     def correct(self) -> Bool[np.ndarray, " R"]:
         """Whether the prediction is the label."""
         return self.scores.argmax(axis=1) == self.labels
+
+    def at(self, places: Int[np.ndarray, " _"] | slice) -> Scored:
+        """The rows at these places."""
+        return Scored(*(None if array is None else array[places] for array in self))
+
+    @property
+    def clusters(self) -> Int[np.ndarray, " R"]:
+        """The groups, or the rows where there are none: what a bootstrap draws."""
+        return self.rows if self.groups is None else self.groups
 
     @property
     def probability(self) -> Float[np.ndarray, " R"]:
@@ -75,7 +87,11 @@ class LanguageMetrics:
       interval: Wilson's, 95%.
       f1: weighted by label.
       probability: mean of `Scored.probability`, that of the right option.
+      chosen: by option, share of the rows in which it is the prediction.
+      accuracy_without_prior: with each option's mean score taken off, see `priors.right_without_prior`.
       rankc: None in English and where rows have no English counterpart.
+      discrimination, contrast: means of `priors.within_groups`; None where no two rows of a group have other labels.
+      discrimination_interval: 95%, by the bootstrap over groups.
     """
 
     rows: int
@@ -83,7 +99,12 @@ class LanguageMetrics:
     interval: Interval
     f1: float
     probability: float
+    chosen: tuple[float, ...]
+    accuracy_without_prior: float
     rankc: RankC | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    discrimination: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    discrimination_interval: Interval | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    contrast: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True)
@@ -123,7 +144,7 @@ def check_scores(scored: Scored, where: str) -> None:
       InputError: no rows, arrays that do not fit each other, a row that occurs twice, a label that is no
         column of the scores, a score that is NaN or +inf. The message names the place and the row.
     """
-    scores, labels, rows = (np.asarray(array) for array in scored)
+    scores, labels, rows = (np.asarray(array) for array in scored[:3])
     size = len(labels) if labels.ndim == 1 else -1
     if scores.dtype.kind != "f" or labels.dtype.kind not in "iu" or rows.dtype.kind not in "iu":
         raise InputError(
@@ -134,6 +155,11 @@ def check_scores(scored: Scored, where: str) -> None:
         raise InputError(
             f"{where}: scores, labels and rows are {list(scores.shape)}, {list(labels.shape)} and "
             f"{list(rows.shape)}; expected [rows, options], [rows] and [rows]"
+        )
+    groups = scored.groups
+    if groups is not None and (groups.shape != rows.shape or groups.dtype.kind not in "iu"):
+        raise InputError(
+            f"{where}: groups are {list(groups.shape)} {groups.dtype}; expected [{size}] integers"
         )
     if not size:
         raise InputError(f"{where}: no rows")
