@@ -106,8 +106,9 @@ def evaluate_all(
       scorer: of the model.
       workload: tasks, texts and sentences.
       config: says how sentences are translated, and where texts and sentences are from.
-      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32 and
-        `rows` [rows] int32 (the place of each in its source), and `<task>/metrics.json`.
+      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32,
+        `rows` [rows] int32 (the place of each in its source) and, where the task has groups, `groups` [rows] int32
+        (the place of the first row of each row's group), and `<task>/metrics.json`.
       about: facts for every metrics.json, such as the model.
       asked: identities for the metrics.json of all folders.
       score: see `score_task`.
@@ -271,6 +272,9 @@ def score_task(
             else question_scores(scorer, rows, protocol, name),
             np.array([question.label for question in rows], np.int32),
             np.array([question.row for question in rows], np.int32),
+            None
+            if task.group is None
+            else np.array([question.group for question in rows], np.int32),
         )
     result = TaskResult(
         task=task.name,

@@ -84,5 +84,6 @@ def write_folder(
         return
     with sealed.whole_folder(workdir / name) as folder:
         for code, arrays in scored.items():
-            np.savez(folder / f"{code}.npz", **arrays._asdict())
+            there = {name: array for name, array in arrays._asdict().items() if array is not None}
+            np.savez(folder / f"{code}.npz", **there)
         write_json(folder / METRICS, metrics)

@@ -39,7 +39,7 @@ def read(folder):
     scored = {}
     for file in sorted(folder.glob("*.npz")):
         with np.load(file) as arrays:
-            scored[file.stem] = Scored(*(arrays[name] for name in ("scores", "labels", "rows")))
+            scored[file.stem] = Scored(**arrays)
     return scored
 
 
@@ -56,10 +56,16 @@ def test_scores_of_every_language_and_their_figures(run):
     for task, options in (("nano_nli", 3), ("nano_reviews", 2)):
         scored = read(workdir / task)
         assert sorted(scored) == ["de", "en", "es", "fr", "sw"]
-        for code, (scores, labels, rows) in scored.items():
+        for code, (scores, labels, rows, groups) in scored.items():
             assert (scores.dtype, scores.shape) == (np.float32, (ROWS, options))
             assert (labels.dtype, rows.dtype) == (np.int32, np.int32)
             np.testing.assert_array_equal(rows, np.arange(ROWS))
+            if (
+                task == "nano_nli"
+            ):  # each hypothesis has premises of all labels, one after the other
+                np.testing.assert_array_equal(groups, rows // 3 * 3)
+            else:
+                assert groups is None
             make = corpus.nli_rows if task == "nano_nli" else corpus.review_rows
             assert labels.tolist() == [row.label for row in make(code, "held_out", ROWS, 0)]
         written = json.loads((workdir / task / "metrics.json").read_text())
@@ -108,6 +114,11 @@ def test_the_table_has_every_figure(run, capsys):
             cells = f"{code} {ROWS} {100 * figure.accuracy:.1f} [{low:.1f}, {high:.1f}]".split()
             rows = [line.split() for line in out.splitlines()]
             assert any(row[:5] == cells for row in rows)
+            shares = "/".join(f"{100 * share:.0f}" for share in figure.chosen)
+            cells = [code, shares, f"{100 * figure.accuracy_without_prior:.1f}"]
+            if task == "nano_nli":
+                cells.append(f"{100 * figure.discrimination:.1f}")
+            assert any(row[: len(cells)] == cells for row in rows)
         worst = figures.worst
         assert f"worst language {worst.language}, {100 * worst.accuracy:.1f}" in out
     assert str(run[0] / "perplexity") in out

@@ -49,7 +49,7 @@ def _read_scores(file: Path) -> Scored | None:
     if missing:
         raise InputError(f"{file}: no {missing.pop()}; expected scores, labels and rows")
     rows = arrays.get("rows", np.arange(np.size(arrays["labels"])))
-    scored = Scored(arrays["scores"], arrays["labels"], rows)
+    scored = Scored(arrays["scores"], arrays["labels"], rows, arrays.get("groups"))
     check_scores(scored, str(file))
     return scored
 
