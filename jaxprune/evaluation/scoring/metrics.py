@@ -157,14 +157,6 @@ def cluster_values(
     return total / len(by_language)
 
 
-def known(
-    clusters: Int[np.ndarray, " R"], values: Float[np.ndarray, " R"]
-) -> tuple[Int[np.ndarray, " _"], Float[np.ndarray, " _"]]:
-    """The rows whose value is not NaN, for `cluster_values`."""
-    is_known = ~np.isnan(values)
-    return clusters[is_known], values[is_known]
-
-
 def ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None:
     """Interval of the ratio of two perplexities, B's over A's, of the same text in windows of one length.
 
@@ -234,10 +226,10 @@ def language_metrics(scored: Scored, language: str) -> LanguageMetrics:
 def _within_groups(scored: Scored) -> dict[str, Any]:
     """Discrimination, its interval and the contrast; empty where there are none."""
     found = within_groups(scored)
-    clusters, preferred = known(scored.clusters, found.preferred)
-    if not len(preferred):
+    known = ~np.isnan(found.preferred)
+    if not known.any():
         return {}
-    values = cluster_values([(clusters, preferred)])
+    values = cluster_values([(scored.clusters[known], found.preferred[known])])
     drawn = paired_bootstrap(np.zeros(len(values)), values)
     return {
         "discrimination": drawn.difference,

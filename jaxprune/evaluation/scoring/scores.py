@@ -37,9 +37,14 @@ class Scored(NamedTuple):
         """Whether the prediction is the label."""
         return self.scores.argmax(axis=1) == self.labels
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Those that there are, by name."""
+        return {name: array for name, array in self._asdict().items() if array is not None}
+
     def at(self, places: Int[np.ndarray, " _"] | slice) -> Scored:
         """The rows at these places."""
-        return Scored(*(None if array is None else array[places] for array in self))
+        return self._replace(**{name: array[places] for name, array in self.arrays.items()})
 
     @property
     def clusters(self) -> Int[np.ndarray, " R"]:
