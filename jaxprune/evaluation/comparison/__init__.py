@@ -22,6 +22,7 @@ from jaxprune.evaluation.comparison.compare_json import (
 )
 from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
 from jaxprune.evaluation.comparison.reading import open_run as open_run
+from jaxprune.evaluation.comparison.table import MEASURES as MEASURES
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
 from jaxprune.evaluation.comparison.table import measure_tables as measure_tables
 from jaxprune.evaluation.comparison.table import percent_cells as percent_cells

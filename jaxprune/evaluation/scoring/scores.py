@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -38,7 +38,7 @@ class Scored(NamedTuple):
         return self.scores.argmax(axis=1) == self.labels
 
     @property
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Any]:
         """Those that there are, by name."""
         return {name: array for name, array in self._asdict().items() if array is not None}
 
