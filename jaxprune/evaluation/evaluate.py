@@ -144,7 +144,7 @@ def evaluate_all(
     return results
 
 
-def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> dict[str, str]:
+def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> Mapping[str, str]:
     """The text by language whose perplexity `config.evaluation` has measured; empty where it has none."""
     fields = config.evaluation
     if fields.perplexity is None:

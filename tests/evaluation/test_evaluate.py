@@ -98,7 +98,8 @@ def test_perplexity_by_language(run):
     written = json.loads((run[0] / "perplexity" / "metrics.json").read_text())
     assert written == found.json()
     assert list(written)[-3:] == ["data", "identity", "seconds"]
-    assert list(written["languages"]["fr"]) == ["perplexity", "tokens", "windows", "by_window"]
+    keys = ["perplexity", "tokens", "windows", "by_window", "by_part"]
+    assert list(written["languages"]["fr"]) == keys
     assert list(found.languages) == ["en", "fr", "es", "de", "sw"]
     # held-out sentences of the world that the model was trained on, after their language's name
     assert all(1 < figure.perplexity < 60 for figure in found.languages.values())

@@ -211,8 +211,8 @@ class PerplexityComparison:
     """Perplexities of the same tokens, and B's over A's.
 
     Attributes:
-      interval: of the ratio, 95%, by the paired differences of windows (`scoring.ratio_interval`); None where the
-        runs tell too little.
+      interval: of the ratio, 95%, by the paired differences of documents or runs of ten lines, of older runs by those
+        of windows (`scoring.ratio_interval`); None where the runs tell too little.
     """
 
     tokens: int

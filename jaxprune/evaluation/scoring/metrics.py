@@ -157,17 +157,20 @@ def cluster_values(
     return total / len(by_language)
 
 
-def ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None:
-    """Interval of the ratio of two perplexities, B's over A's, of the same text in windows of one length.
+def ratio_interval(
+    a: Sequence[float] | Float[np.ndarray, " _"], b: Sequence[float] | Float[np.ndarray, " _"]
+) -> tuple[float, float] | None:
+    """Interval of the ratio of two perplexities, B's over A's, of the same text in parts, or in windows of one length.
 
-    The logarithm of the ratio is the mean over windows of A's mean log-probability minus B's; its interval is that of
-    Student's t for paired differences. It says how much the ratio would vary with other text of the kind.
+    The logarithm of the ratio is the mean of the differences, A's minus B's; its interval is that of Student's t for
+    paired differences, which is wider than a bootstrap's where there are few. It says how much the ratio would vary
+    with other text of the kind.
 
     Args:
-      a, b: mean log-probability of each window, the same windows in both.
+      a, b: mean log-probability of each window, or `Perplexity.part_values`; the same windows or parts in both.
 
     Returns:
-      The bounds; None of a single window.
+      The bounds; None of a single window or part.
     """
     differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     if len(differences) < 2:
