@@ -247,7 +247,7 @@ def perplexity_note(found: PerplexityTables) -> str:
     tokens = count_range(cell.tokens for cell in found.dense.values())
     return (
         f"On{lines} {found.data}, {tokens} tokens a language; in brackets times the dense model's, with the 95% "
-        "interval over its documents or runs of ten lines."
+        "interval over parts of the text."
     )
 
 
