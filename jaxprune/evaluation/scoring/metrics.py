@@ -151,10 +151,11 @@ def cluster_values(
     keys = np.unique(np.concatenate([clusters for clusters, _ in by_language]))
     total = np.zeros(len(keys))
     for clusters, values in by_language:
-        place, scale = np.searchsorted(keys, clusters), len(keys) / len(values)
+        place, rows = np.searchsorted(keys, clusters), len(values)
         sums, sizes = (np.bincount(place, each, len(keys)) for each in (values, None))
-        total += sums * scale + values.mean() * (1 - sizes * scale)
-    return total / len(by_language)
+        total += sums / rows * len(keys) / len(by_language)
+        total += values.mean() * (1 - sizes * len(keys) / rows) / len(by_language)
+    return total
 
 
 def ratio_interval(
