@@ -107,9 +107,7 @@ def evaluate_all(
       scorer: of the model.
       workload: tasks, texts and sentences.
       config: says how sentences are translated, and where texts and sentences are from.
-      workdir: gets `<task>/<language>.npz` with `scores` [rows, options] float32, `labels` [rows] int32, `rows`
-        [rows] int32 (the place of each in its source) and `digests` [rows] uint64 (see `row_digest`), and
-        `<task>/metrics.json`.
+      workdir: gets `<task>/<language>.npz` with the arrays of `Scored`, and `<task>/metrics.json`.
       about: facts for every metrics.json, such as the model.
       asked: identities for the metrics.json of all folders; made here by default.
       score: see `score_task`.
@@ -147,7 +145,7 @@ def evaluate_all(
     return results
 
 
-def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> dict[str, str]:
+def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> Mapping[str, str]:
     """The text by language whose perplexity `config.evaluation` has measured; empty where it has none."""
     fields = config.evaluation
     if fields.perplexity is None:
@@ -275,6 +273,9 @@ def score_task(
             else question_scores(scorer, rows, protocol, name),
             np.array([question.label for question in rows], np.int32),
             np.array([question.row for question in rows], np.int32),
+            None
+            if task.group is None
+            else np.array([question.group for question in rows], np.int32),
             np.array([row_digest(question, protocol) for question in rows], np.uint64),
         )
     result = TaskResult(

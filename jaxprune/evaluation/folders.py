@@ -83,6 +83,6 @@ def write_folder(
     if not hosts.is_first():
         return
     with sealed.whole_folder(workdir / name) as folder:
-        for code, arrays in scored.items():
-            np.savez(folder / f"{code}.npz", **arrays._asdict())
+        for code, of_language in scored.items():
+            np.savez(folder / f"{code}.npz", **of_language.arrays)
         write_json(folder / METRICS, metrics)

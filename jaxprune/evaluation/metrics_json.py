@@ -34,6 +34,11 @@ class LanguageFigures(TypedDict, total=False):
     interval: tuple[Finite, Finite]
     f1: Share
     probability: Share | None
+    chosen: tuple[Share, ...]
+    accuracy_without_prior: Share
+    discrimination: Share
+    discrimination_interval: tuple[Finite, Finite]
+    contrast: Finite
     rankc: RankCFigures | None
     perplexity: Annotated[float, Meta(ge=0, le=1e308)]
     tokens: Count

@@ -9,7 +9,16 @@ from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TranslationResult, translation_lines
-from jaxprune.tables import NONE, columns, count, fraction, interval, percent, seconds
+from jaxprune.tables import (
+    NONE,
+    columns,
+    count,
+    fraction,
+    interval,
+    option_shares,
+    percent,
+    seconds,
+)
 
 Result = TaskResult | PerplexityResult | TranslationResult
 
@@ -42,6 +51,16 @@ def _task_lines(result: TaskResult) -> list[str]:
         for code, figure in metrics.languages.items()
     ]
     header = ["", "rows", "accuracy %", "95% interval", "behind en", "RankC"]
+    without = [
+        [
+            code,
+            option_shares(figure.chosen),
+            percent(figure.accuracy_without_prior),
+            percent(figure.discrimination),
+            interval(figure.discrimination_interval),
+        ]
+        for code, figure in metrics.languages.items()
+    ]
     means = f"mean {percent(metrics.mean)}"
     if metrics.mean_non_english is not None:
         means += f", without English {percent(metrics.mean_non_english)}"
@@ -50,6 +69,8 @@ def _task_lines(result: TaskResult) -> list[str]:
         f"{result.task}, protocol {result.protocol}, {seconds(result.seconds)} seconds",
         *columns(header, rows),
         f"{means}; worst language {worst.language}, {percent(worst.accuracy)}",
+        "without the options' priors (chance within groups is 50%):",
+        *columns(["", "chosen %", "accuracy %", "within groups %", "95% interval"], without),
     ]
 
 

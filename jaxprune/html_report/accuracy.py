@@ -22,17 +22,27 @@ from jaxprune.evaluation.comparison import (
     PerplexityComparison,
     TaskComparison,
     change_cells,
+    measure_tables,
     percent_cells,
-    probability_table,
     rankc_cells,
+    vanished,
 )
-from jaxprune.evaluation.metrics_json import MetricsFile
+from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.html_report.figure import charts_row, verdict_mark
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import AFTER, BEFORE
 from jaxprune.html_report.tables import table
-from jaxprune.tables import count, fraction, interval, number, p_value, percent, points
+from jaxprune.tables import (
+    count,
+    fraction,
+    interval,
+    number,
+    option_shares,
+    p_value,
+    percent,
+    points,
+)
 
 _TESTED = ("better", "worse", "unclear")
 
@@ -52,7 +62,8 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
     known = {c: Estimate(one["corrected"]) for c, one in rankc.items() if "corrected" in one}
     charts = _charts([Series("accuracy", accuracy)], [Series("RankC", known)], options)
     header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
-    header += ["RankC official", "probability, %"]
+    header += ["RankC official", "probability, %", "chosen, %", "without prior, %"]
+    header += ["within groups, %", "within groups, 95%"]
     gaps = metrics.get("gap_to_english") or {}
     rows = [
         [
@@ -65,6 +76,7 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
             fraction(rankc[code].get("corrected")),
             fraction(rankc[code].get("official")),
             percent(figure.get("probability"), 2),
+            *cells_without_prior(figure),
         ]
         for code, figure in figures.items()
     ]
@@ -76,10 +88,23 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
     return Section(f"task-{task}", task, body)
 
 
+def cells_without_prior(figure: LanguageFigures) -> list[str]:
+    """Options chosen, accuracy without their priors, discrimination within groups and its interval."""
+    return [
+        option_shares(figure.get("chosen")),
+        percent(figure.get("accuracy_without_prior")),
+        percent(figure.get("discrimination")),
+        interval(figure.get("discrimination_interval")),
+    ]
+
+
 _ABOUT = (
     "Intervals of accuracy are Wilson's, 95%. F1 is weighted by label. Behind en: points behind English. "
     "RankC: consistency with English, the likeliest label ranked first; official: as the authors' code "
-    "ranks, the least likely first. Probability: of the right option, softmax of the scores of a row's options."
+    "ranks, the least likely first. Probability: of the right option, softmax of the scores of a row's options. "
+    "Chosen: share of the rows by option. Without prior: accuracy with the mean score of each option taken off. Within "
+    "groups, as the hypotheses of a premise: how often the right option of a row is preferred to the same option in "
+    "the other rows; chance is 50%."
 )
 
 
@@ -140,8 +165,8 @@ def comparison_section(task: str, comparison: TaskComparison, options: int | Non
         _about_task(comparison.protocol, options),
         charts_row(change, *_charts(accuracy, rankc, options)),
         _comparison_table(task, comparison),
-        _probability_table(task, comparison),
-        *(tag("p", note, class_="note") for note in _partial(figures)),
+        *_measure_tables(task, comparison),
+        *(tag("p", note, class_="note") for note in (*_partial(figures), *vanished(comparison))),
     )
     return Section(f"task-{task}", task, body)
 
@@ -156,14 +181,15 @@ def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
     return table(header, rows, caption=f"{task}: what changed by language", groups=groups)
 
 
-def _probability_table(task: str, comparison: TaskComparison) -> Markup | None:
-    found = probability_table(comparison)
-    if found is None:
-        return None
-    title = tag("h3", f"P{found.title[1:]}")
+def _measure_tables(task: str, comparison: TaskComparison) -> list[Markup]:
     # the page's own words for the two runs, which the terminal calls A and B
-    header = ["language", BEFORE, AFTER, "points", "95% interval", "p, bootstrap"]
-    return join(title, table(header, found.rows, caption=f"{task}: {found.title}"))
+    return [
+        join(
+            tag("h3", f"{title[:1].upper()}{title[1:]}"),
+            table(["language", *header[1:]], rows, caption=f"{task}: {title}"),
+        )
+        for title, header, rows in measure_tables(comparison, (BEFORE, AFTER), "points")
+    ]
 
 
 def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> list[object]:
@@ -191,9 +217,9 @@ def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> l
 def _about(method: ComparisonMethod) -> str:
     return (
         f"Better and worse are significant: {method.significant}, p at most {method.alpha}. The "
-        f"interval and the bootstrap's p of a change: paired bootstrap over rows, "
-        f"{count(method.resamples)} resamples, {method.confidence:.0%}; for means a row is drawn in "
-        "all languages at once, and nothing is corrected. Points are percentage points. "
+        "interval and the bootstrap's p of a change: paired bootstrap over rows, or groups of rows where the task has "
+        f"them, {count(method.resamples)} resamples, {method.confidence:.0%}, each drawn in all languages of a mean "
+        "at once; of means nothing is corrected. Points are percentage points. "
     )
 
 

@@ -15,12 +15,15 @@ from jaxprune.evaluation.comparison import (
     change_cells,
     comparison_method,
     dtype_notes,
+    measure_tables,
     perplexity_rows,
+    vanished,
 )
 from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
+from jaxprune.html_report.accuracy import cells_without_prior
 from jaxprune.html_report.files import RunFiles
 from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs import Measured, model_card
@@ -83,15 +86,19 @@ def _measured(run: RunFiles, against: Comparison | None) -> Measured:
 
 
 def _about(method: ComparisonMethod, *, compared: bool) -> str:
-    wilson = f"In percent of the rows; intervals of {method.confidence:.0%} are Wilson's."
+    wilson = (
+        f"In percent of the rows; intervals of {method.confidence:.0%} are Wilson's. Chosen: share of the rows by "
+        "option. Without prior: with the mean score of each option taken off. Within groups, as the hypotheses of a "
+        "premise: how often the right option of a row is preferred to the same option in the other rows; chance is 50."
+    )
     if not compared:
         return (
             f"{wilson} The dense model's accuracy, and so what pruning changed, is not known here."
         )
     return (
-        f"{wilson} The change is in points, its interval by a paired bootstrap over the rows. A star: significant by "
-        f"McNemar's exact test, p at most {method.alpha:g} after Holm's correction over the languages; without one the "
-        "change may be chance."
+        f"{wilson} The change is in points, its interval by a paired bootstrap over the rows, or groups of them. A "
+        f"star: significant by McNemar's exact test, p at most {method.alpha:g} after Holm's correction over the "
+        "languages; without one the change may be chance."
     )
 
 
@@ -106,8 +113,15 @@ def _task(
         yield from (" ".join(facts), "")
     if compared is None:
         header = ["language", "rows", "pruned", "95% interval"]
+        header += ["chosen", "without prior", "within groups", "95% interval"]
         rows = [
-            [code, count(one.get("rows", 0)), percent(one["accuracy"]), interval(one["interval"])]
+            [
+                code,
+                count(one.get("rows", 0)),
+                percent(one["accuracy"]),
+                interval(one["interval"]),
+                *cells_without_prior(one),
+            ]
             for code, one in scored["languages"].items()
         ]
     else:
@@ -115,6 +129,11 @@ def _task(
         header = ["language", "rows", *sides, "change", "interval", ""]
         rows = [_compared_row(*one) for one in compared.figures.items()]
     yield from (*pipes(header, rows), "")
+    if compared is not None:
+        yield from (f"- {note}." for note in vanished(compared))
+        for title, header, rows in measure_tables(compared, ("dense", "pruned"), "change"):
+            yield from ("", f"{title[:1].upper()}{title[1:]}:", "", *pipes(header, rows))
+        yield ""
 
 
 def _compared_row(name: str, figure: LanguageComparison | MeanComparison) -> list[str]:

@@ -14,12 +14,12 @@ from typing import Any
 from jaxprune.config import Config
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
+    MEASURES,
     Comparison,
     Evaluated,
     EvaluatedRun,
     LanguageComparison,
     MeanComparison,
-    MeanDifference,
     Sides,
     TranslationLanguage,
     compare_means,
@@ -162,6 +162,9 @@ def _dense(dense: Evaluated, codes: Sequence[str]) -> tables_json.DenseRow:
             interval=figure.interval,
             rankc=figure.rankc.corrected if figure.rankc else None,
             probability=figure.probability,
+            chosen=figure.chosen,
+            without_prior=figure.accuracy_without_prior,
+            discrimination=figure.discrimination,
         )
         for code, figure in metrics.languages.items()
     }
@@ -192,7 +195,8 @@ def _cell(figure: LanguageComparison, p_table: float | None = None) -> dict[str,
         "p": tables_json.CellP(mcnemar=figure.p.mcnemar, holm=figure.p.holm, holm_table=p_table),
         "significant": figure.significant,
         "rankc": figure.rankc.b.corrected if figure.rankc else None,
-        "probability": _probability(figure.probability),
+        "chosen": figure.chosen and figure.chosen.b,
+        **_measures(figure),
         "significant_table": None if p_table is None else p_table <= ALPHA,
     }
 
@@ -205,13 +209,18 @@ def _mean(mean: MeanComparison | None) -> tables_json.Mean | None:
         difference=mean.difference,
         difference_interval=mean.interval,
         p=mean.p.bootstrap,
-        probability=_probability(mean.probability),
+        **_measures(mean),
     )
 
 
-def _probability(found: MeanDifference | None) -> tables_json.ProbabilityCell:
-    assert found is not None  # in a comparison that this version makes
-    return tables_json.ProbabilityCell(**{**vars(found), "mean": found.mean.b})
+def _measures(figure: LanguageComparison | MeanComparison) -> dict[str, tables_json.MeasureCell]:
+    """The measures besides accuracy that there are."""
+    found = {name: getattr(figure, name) for name, _, _ in MEASURES}
+    return {
+        name: tables_json.MeasureCell(**{**vars(one), "mean": one.mean.b})
+        for name, one in found.items()
+        if one is not None
+    }
 
 
 def _translation_tables(

@@ -23,6 +23,9 @@ class DenseCell:
     interval: Interval
     rankc: float | None
     probability: float
+    chosen: tuple[float, ...]
+    without_prior: float
+    discrimination: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,8 @@ class CellP:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbabilityCell:
-    """Mean probability of the right option, `Scored.probability`, and its difference by the paired bootstrap."""
+class MeasureCell:
+    """The mean of a measure over rows, and its difference by the paired bootstrap; see `MeanDifference`."""
 
     mean: float
     difference: float
@@ -60,6 +63,7 @@ class Cell:
       difference: of accuracy, with the `difference_interval` of the paired bootstrap and its `p`.
       significant: whether p.holm is at most ALPHA.
       rankc: corrected; None where there is none.
+      probability, chosen, without_prior, discrimination: see `LanguageComparison`.
       significant_table: whether p.holm_table is; None of a cell that is in no row.
     """
 
@@ -71,7 +75,10 @@ class Cell:
     p: CellP
     significant: bool
     rankc: float | None
-    probability: ProbabilityCell
+    probability: MeasureCell
+    chosen: tuple[float, ...]
+    without_prior: MeasureCell
+    discrimination: MeasureCell | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
     significant_table: bool | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
@@ -99,7 +106,9 @@ class Mean:
     difference: float
     difference_interval: Interval
     p: float
-    probability: ProbabilityCell
+    probability: MeasureCell
+    without_prior: MeasureCell
+    discrimination: MeasureCell | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True)

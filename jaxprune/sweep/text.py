@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from jaxprune.evaluation.comparison import MEASURES
+from jaxprune.evaluation.scoring import ALPHA
 from jaxprune.sweep.plan import Group, Variant, by_row
 from jaxprune.sweep.tables_json import (
     CalibrationRow,
     Cell,
     DenseCell,
     Mean,
+    MeasureCell,
     PerplexityCell,
     PerplexityTables,
     SweepTables,
@@ -26,6 +30,7 @@ from jaxprune.tables import (
     count_range,
     fraction,
     interval,
+    option_shares,
     percent,
     point_interval,
     points,
@@ -72,10 +77,17 @@ def short_change(cell: Cell | Mean) -> str:
     return points(cell.difference) + stars(cell)
 
 
-def probability(cell: Cell | Mean) -> str:
-    """As "34.12 (−0.31 [−0.40, −0.22])"."""
-    found = cell.probability
-    return f"{percent(found.mean, 2)} ({points(found.difference, 2)} {point_interval(found.interval, 2)})"
+def _measure(name: str, digits: int) -> Callable[[Cell | Mean], str]:
+    """Shows a measure as "34.12 (−0.31 [−0.40, −0.22])"."""
+
+    def show(cell: Cell | Mean) -> str:
+        found: MeasureCell | None = getattr(cell, name)
+        if found is None:
+            return NONE
+        bounds = point_interval(found.interval, digits)
+        return f"{percent(found.mean, digits)} ({points(found.difference, digits)} {bounds})"
+
+    return show
 
 
 def _perplexity(cell: PerplexityCell) -> str:
@@ -123,20 +135,28 @@ def about(sweep: SweepTables) -> list[str]:
         "change without a star may be noise. Means are over the languages other than English and have no "
         "star: their interval tells.",
         "A row of several languages (as fr+ru) is one model that was calibrated on all of them. Probability of the "
-        "right option: softmax of the scores of a row's options, mean over rows, in percent; in brackets points "
-        "against dense, 95% interval of the paired bootstrap, nothing corrected. An empty cell (–) was not asked.",
+        "right option: softmax of the scores of a row's options, mean over rows. Without the options' priors: the mean "
+        "score of each option is taken off. Within groups, as the hypotheses of a premise: how often the right option "
+        "of a row is preferred to the same option in the other rows. In percent; in brackets points against dense, 95% "
+        "interval of the paired bootstrap, over groups where there are any, nothing corrected. An empty cell (–) was "
+        "not asked.",
     ]
 
 
 def helped(task: TaskTables) -> str:
-    """One line: where a calibration made a language significantly better."""
-    better = [
-        f"{row_name(row)}: {code} {short_change(cell)}"
+    """Where a calibration made a language significantly better, and which changes are those of the options' priors."""
+    changed = {
+        f"{row_name(row)}: {code} {short_change(cell)}": cell
         for row in task.rows
         for code, cell in row.languages.items()
-        if cell.significant and cell.difference > 0
-    ]
-    return f"Significantly better than dense: {', '.join(better) or 'none'}."
+        if cell.significant
+    }
+    better = [name for name, cell in changed.items() if cell.difference > 0]
+    vanished = [name for name, cell in changed.items() if cell.without_prior.p > ALPHA]
+    return (
+        f"Significantly better than dense: {', '.join(better) or 'none'}. Significant, but not without the options' "
+        f"priors: {', '.join(vanished) or 'none'}."
+    )
 
 
 def row_count(tables: TaskTables | TranslationTables) -> str:
@@ -145,21 +165,27 @@ def row_count(tables: TaskTables | TranslationTables) -> str:
 
 
 def task_tables(task: TaskTables) -> list[TextTable]:
-    """Accuracy, change, probability and, where the task is parallel, RankC."""
+    """Accuracy, change, the options chosen, other measures and, where the task is parallel, RankC."""
     dense, cells = task.dense, task.dense.languages.values()
     columns, rows = [*task.codes, MEAN], named_cells(task)
-    probabilities = [percent(cell.probability, 2) for cell in cells]
+    every: list[tuple[str, Mapping[str, Cell | DenseCell]]] = [("dense", dense.languages)]
+    every += [(row_name(row), row.languages) for row in task.rows]
     accuracies = ["dense", *map(accuracy, cells), percent(dense.mean_non_english)]
-    probabilities = ["dense", *probabilities, percent(dense.mean_probability, 2)]
     tables = [
         _table("Accuracy", columns, [accuracies], rows, accuracy),
         _table("Change", columns, [], rows, change),
-        _table(_PROBABILITY, columns, [probabilities], rows, probability),
+        _table("Options chosen, %", task.codes, [], every, lambda cell: option_shares(cell.chosen)),
     ]
+    for name, title, digits in MEASURES:
+        known = {code: getattr(cell, name) for code, cell in dense.languages.items()}
+        others = [share for code, share in known.items() if code != "en" and share is not None]
+        mean = math.fsum(others) / len(others) if others else None
+        if {*known.values()} != {None}:
+            first = ["dense", *(percent(share, digits) for share in [*known.values(), mean])]
+            title = f"{title[:1].upper()}{title[1:]}"
+            tables.append(_table(title, columns, [first], rows, _measure(name, digits)))
     ranked = [code for code, cell in dense.languages.items() if cell.rankc is not None]
     if ranked:
-        every: list[tuple[str, Mapping[str, Cell | DenseCell]]] = [("dense", dense.languages)]
-        every += [(row_name(row), row.languages) for row in task.rows]
         tables.append(_table("RankC with English", ranked, [], every, _rankc))
     return tables
 
@@ -180,7 +206,7 @@ def variant_tables(task: TaskTables) -> list[TextTable]:
         _table(title, [*task.codes, MEAN], [], rows, show)
         for title, show in (
             ("Every variant in every language, points against dense", short_change),
-            (f"{_PROBABILITY}, every variant in every language", probability),
+            (f"{_PROBABILITY}, every variant in every language", _measure("probability", 2)),
         )
     ]
 
@@ -224,7 +250,7 @@ def perplexity_note(found: PerplexityTables) -> str:
     note = f" Calibration sets that contain lines of this text: {names}." if names else ""
     return (
         f"On{lines} {found.data}, {tokens} tokens a language; in brackets times the dense model's, with the 95% "
-        f"interval over windows of the text.{note}"
+        f"interval over parts of the text.{note}"
     )
 
 

@@ -17,6 +17,7 @@ from jaxprune.tables.numbers import count_range as count_range
 from jaxprune.tables.numbers import fraction as fraction
 from jaxprune.tables.numbers import interval as interval
 from jaxprune.tables.numbers import number as number
+from jaxprune.tables.numbers import option_shares as option_shares
 from jaxprune.tables.numbers import p_value as p_value
 from jaxprune.tables.numbers import percent as percent
 from jaxprune.tables.numbers import point_interval as point_interval

@@ -16,6 +16,11 @@ def percent(share: float | None, digits: int = 1) -> str:
     return NONE if share is None else _with_minus(f"{100 * share:.{digits}f}")
 
 
+def option_shares(shares: Sequence[float] | None) -> str:
+    """Shares of the options in percent: 73/1/26."""
+    return NONE if shares is None else "/".join(percent(share, 0) for share in shares)
+
+
 def points(share: float | None, digits: int = 1) -> str:
     """A difference of shares in percentage points: +1.2, −0.4, 0.0."""
     return NONE if share is None else signed(100 * share, digits)

@@ -39,7 +39,7 @@ def read(folder):
     scored = {}
     for file in sorted(folder.glob("*.npz")):
         with np.load(file) as arrays:
-            scored[file.stem] = Scored(*(arrays[name] for name in Scored._fields))
+            scored[file.stem] = Scored(**arrays)
     return scored
 
 
@@ -56,13 +56,17 @@ def test_scores_of_every_language_and_their_figures(run):
     for task, options in (("nano_nli", 3), ("nano_reviews", 2)):
         scored = read(workdir / task)
         assert sorted(scored) == ["de", "en", "es", "fr", "sw"]
-        for code, (scores, labels, rows, digests) in scored.items():
-            assert (scores.dtype, scores.shape) == (np.float32, (ROWS, options))
-            assert (labels.dtype, rows.dtype) == (np.int32, np.int32)
-            np.testing.assert_array_equal(rows, np.arange(ROWS))
-            assert (digests.dtype, len(np.unique(digests))) == (np.uint64, ROWS)
+        for code, one in scored.items():
+            assert (one.scores.dtype, one.scores.shape) == (np.float32, (ROWS, options))
+            assert (one.labels.dtype, one.rows.dtype) == (np.int32, np.int32)
+            np.testing.assert_array_equal(one.rows, np.arange(ROWS))
+            assert (one.digests.dtype, len(np.unique(one.digests))) == (np.uint64, ROWS)
+            if task == "nano_nli":  # each hypothesis has premises of all labels in succession
+                np.testing.assert_array_equal(one.groups, one.rows // 3 * 3)
+            else:
+                assert one.groups is None
             make = corpus.nli_rows if task == "nano_nli" else corpus.review_rows
-            assert labels.tolist() == [row.label for row in make(code, "held_out", ROWS, 0)]
+            assert one.labels.tolist() == [row.label for row in make(code, "held_out", ROWS, 0)]
         written = json.loads((workdir / task / "metrics.json").read_text())
         assert written == found[task].json()
         assert (written["task"], written["protocol"]) == (task, "paper")
@@ -93,7 +97,8 @@ def test_perplexity_by_language(run):
     written = json.loads((run[0] / "perplexity" / "metrics.json").read_text())
     assert written == found.json()
     assert list(written)[-3:] == ["data", "identity", "seconds"]
-    assert list(written["languages"]["fr"]) == ["perplexity", "tokens", "windows", "by_window"]
+    keys = ["perplexity", "tokens", "windows", "by_window", "by_part"]
+    assert list(written["languages"]["fr"]) == keys
     assert list(found.languages) == ["en", "fr", "es", "de", "sw"]
     # held-out sentences of the world that the model was trained on, after their language's name
     assert all(1 < figure.perplexity < 60 for figure in found.languages.values())
@@ -109,6 +114,11 @@ def test_the_table_has_every_figure(run, capsys):
             cells = f"{code} {ROWS} {100 * figure.accuracy:.1f} [{low:.1f}, {high:.1f}]".split()
             rows = [line.split() for line in out.splitlines()]
             assert any(row[:5] == cells for row in rows)
+            shares = "/".join(f"{100 * share:.0f}" for share in figure.chosen)
+            cells = [code, shares, f"{100 * figure.accuracy_without_prior:.1f}"]
+            if task == "nano_nli":
+                cells.append(f"{100 * figure.discrimination:.1f}")
+            assert any(row[: len(cells)] == cells for row in rows)
         worst = figures.worst
         assert f"worst language {worst.language}, {100 * worst.accuracy:.1f}" in out
     assert str(run[0] / "perplexity") in out

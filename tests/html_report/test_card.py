@@ -87,6 +87,10 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
         ]
         assert float(shown[5].replace("\N{MINUS SIGN}", "-")) == pytest.approx(change, abs=0.051)
         assert (shown[7] == r"\*") == figure.significant
+    header, apart = table(card.text, "Right option preferred within groups")
+    assert header == ["dense", "pruned", "change", "95% interval", "p boot"]
+    kept = compared.languages["sw"].discrimination.mean
+    assert apart["sw"][:2] == [f"{100 * kept.a:.1f}", f"{100 * kept.b:.1f}"]
     assert {rows["fr"][7], rows["sw"][7], rows["es"][7]} == {r"\*", ""}
     found = {one.dataset_config: one.metric_value for one in card.data.eval_results}
     assert found == {c: round(f.accuracy.b, 4) for c, f in compared.languages.items()}
@@ -119,7 +123,8 @@ def test_of_another_model_nothing_is_told(runs, monkeypatch, capfd):
         assert run_here(monkeypatch, capfd, "report", pruned, *arguments).returncode == 0
         text = (pruned / "hf" / "README.md").read_text()
         header, rows = table(text, "### `xnli`")
-        assert header == ["rows", "pruned", "95% interval"]
+        without_prior = ["chosen", "without prior", "within groups", "95% interval"]
+        assert header == ["rows", "pruned", "95% interval", *without_prior]
         assert {*WEIGHTS} <= rows.keys()
         assert "dense model's accuracy, and so what pruning changed, is not known here" in text
         assert table(text, "## Perplexity by language")[0] == ["tokens", "pruned"]

@@ -24,6 +24,7 @@ from run_scripts import run_alone, run_here
 
 from jaxprune.config import FIELDS
 from jaxprune.errors import InputError
+from jaxprune.evaluation.comparison import compare_runs
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.html_report import write_report
 
@@ -128,7 +129,7 @@ def test_html_closes_the_same_elements_as_xml(pages):
 # Figures.
 
 
-def test_the_table_of_a_comparison_has_the_figures_of_the_scores(pages):
+def test_the_table_of_a_comparison_has_the_figures_of_the_scores(runs, pages):
     header, rows = tables(parsed(pages["compare"]))["xnli: what changed by language"]
     assert header[:9] == [
         "language", "before", "after", "points", "95% interval", "", "Holm", "McNemar", "bootstrap",
@@ -139,7 +140,8 @@ def test_the_table_of_a_comparison_has_the_figures_of_the_scores(pages):
     for code, mcnemar, holm in zip(WEIGHTS, p, metrics.holm(p), strict=True):
         before, after = (right(code, side).mean() for side in (0, 1))
         shares[code] = before, after
-        tested = metrics.paired_bootstrap(right(code, 0), right(code, 1))
+        change = right(code, 1) * 1.0 - right(code, 0)
+        tested = metrics.paired_bootstrap(np.zeros(100), change.reshape(100, 4).mean(1))
         sign = "better" if after > before else "worse"
         assert rows[code][:8] == [
             f"{100 * before:.1f}", f"{100 * after:.1f}", points(after - before),
@@ -151,6 +153,16 @@ def test_the_table_of_a_comparison_has_the_figures_of_the_scores(pages):
         shown = [f"{value:.3f}" for value in consistency] if code != "en" else ["–", "–"]
         assert rows[code][8:10] == shown
         assert rows[code][-1] == "400"
+    measures = compare_runs(*runs).tasks["xnli"].figures
+    for name, caption in (
+        ("without_prior", "accuracy without the options' priors, %"),
+        ("discrimination", "right option preferred within groups, % (chance 50)"),
+    ):
+        _, shown = tables(parsed(pages["compare"]))[f"xnli: {caption}"]
+        for row, figure in measures.items():
+            one = getattr(figure, name)
+            means = [f"{100 * mean:.1f}" for mean in one.mean]
+            assert shown[row][:3] == [*means, points(one.difference)]
     means = np.mean([shares[code] for code in WEIGHTS], axis=0)
     assert rows["mean"][:2] == [f"{100 * mean:.1f}" for mean in means]
     assert (rows["fr"][4], rows["sw"][4]) == ("better", "worse")
@@ -180,6 +192,8 @@ def test_the_page_of_a_run_has_the_figures_of_its_metrics(runs, pages):
         low, high = figure["interval"]
         assert row["accuracy, %"] == f"{100 * right(code, 1).mean():.1f}"
         assert row["95% interval"] == f"[{100 * low:.1f}, {100 * high:.1f}]"
+        assert row["within groups, %"] == f"{100 * figure['discrimination']:.1f}"
+        assert row["without prior, %"] == f"{100 * figure['accuracy_without_prior']:.1f}"
         if code != "en":
             assert row["RankC"] == f"{figure['rankc']['corrected']:.3f}"
             assert row["RankC official"] == f"{figure['rankc']['official']:.3f}"

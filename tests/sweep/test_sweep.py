@@ -24,6 +24,7 @@ import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluate
+from jaxprune.evaluation.comparison import compare_runs
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.evaluation.translation.bleu import translation_scores
@@ -203,23 +204,28 @@ TABLES_JSON = {
     "calibration": ["data", "target", "shots", "samples"],
     "tasks.nano_nli": ["protocol", "dense", "rows", "variants"],
     "tasks.nano_nli.dense": ["languages", "mean_non_english", "mean_probability"],
-    "tasks.nano_nli.dense.languages.fr": ["rows", "accuracy", "interval", "rankc", "probability"],
+    "tasks.nano_nli.dense.languages.fr": [
+        "rows", "accuracy", "interval", "rankc", "probability", "chosen", "without_prior",
+        "discrimination",
+    ],
     "tasks.nano_nli.rows.0": ["calibration", "sparsity", "languages", "mean_non_english"],
     "tasks.nano_nli.rows.0.languages.fr": [
         "variant", "language", "rows", "accuracy", "interval", "difference", "difference_interval",
-        "p", "significant", "rankc", "probability", "significant_table",
+        "p", "significant", "rankc", "probability", "chosen", "without_prior", "discrimination",
+        "significant_table",
     ],
     "tasks.nano_nli.rows.0.languages.fr.probability": ["mean", "difference", "interval", "p"],
     "tasks.nano_nli.rows.0.languages.fr.p": ["mcnemar", "holm", "holm_table"],
     "tasks.nano_nli.rows.0.mean_non_english": [
         "accuracy", "difference", "difference_interval", "p", "probability",
+        "without_prior", "discrimination",
     ],
     "tasks.nano_nli.variants.0": [
         "variant", "calibration", "language", "sparsity", "languages", "mean_non_english",
     ],
     "tasks.nano_nli.variants.0.languages.fr": [
         "rows", "accuracy", "interval", "difference", "difference_interval", "p", "significant",
-        "rankc", "probability",
+        "rankc", "probability", "chosen", "without_prior", "discrimination",
     ],
     "tasks.nano_nli.variants.0.languages.fr.p": ["mcnemar", "holm"],
     "translation": ["target", "shots", "data", "signatures", "dense", "rows"],
@@ -615,6 +621,16 @@ def test_probabilities_and_perplexities_in_the_tables(own):
         changes.append(softmax(np.float64(scored), axis=1)[np.arange(ROWS), labels])
     assert cell.probability.mean == pytest.approx(changes[1].mean())
     assert cell.probability.difference == pytest.approx((changes[1] - changes[0]).mean())
+    text = (workdir / "tables.md").read_text()
+    for name, title in (
+        ("without_prior", "Accuracy without the options' priors, %"),
+        ("discrimination", "Right option preferred within groups, % (chance 50)"),
+    ):
+        measure = getattr(cell, name)
+        compared = compare_runs(workdir / "dense", workdir / "translation-fr-0.5")
+        expected = getattr(compared.tasks["nano_nli"].languages["fr"], name)
+        assert (measure.mean, measure.interval) == (expected.mean.b, expected.interval)
+        assert f"{100 * measure.mean:.1f} (" in text[text.index(title) :]
     kept = {one.variant: one.languages for one in found.perplexity.variants}
     for name in ("translation-fr-0.5", "translation-fr+sw-0.5"):
         before, after = (

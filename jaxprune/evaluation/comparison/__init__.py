@@ -23,13 +23,15 @@ from jaxprune.evaluation.comparison.compare_json import (
 from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
 from jaxprune.evaluation.comparison.reading import open_run as open_run
 from jaxprune.evaluation.comparison.same_evaluation import differing_dtypes as differing_dtypes
+from jaxprune.evaluation.comparison.table import MEASURES as MEASURES
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
 from jaxprune.evaluation.comparison.table import dtype_notes as dtype_notes
+from jaxprune.evaluation.comparison.table import measure_tables as measure_tables
 from jaxprune.evaluation.comparison.table import percent_cells as percent_cells
 from jaxprune.evaluation.comparison.table import perplexity_rows as perplexity_rows
-from jaxprune.evaluation.comparison.table import probability_table as probability_table
 from jaxprune.evaluation.comparison.table import rankc_cells as rankc_cells
 from jaxprune.evaluation.comparison.table import translation_rows as translation_rows
+from jaxprune.evaluation.comparison.table import vanished as vanished
 from jaxprune.evaluation.comparison.texts import compare_perplexity as compare_perplexity
 from jaxprune.evaluation.comparison.texts import compare_translations as compare_translations
 from jaxprune.evaluation.comparison.write import comparison_text as comparison_text

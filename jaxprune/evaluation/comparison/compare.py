@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from jaxprune.errors import InputError, listed
 from jaxprune.evaluation.comparison.compare_json import (
     Comparison,
     ComparisonMethod,
+    ContrastComparison,
     Evaluated,
     EvaluatedRun,
     LanguageComparison,
@@ -36,10 +38,13 @@ from jaxprune.evaluation.scoring import (
     PERPLEXITY,
     RESAMPLES,
     Scored,
+    cluster_values,
     holm,
     mcnemar,
     paired_bootstrap,
+    right_without_prior,
     task_metrics,
+    within_groups,
 )
 from jaxprune.evaluation.translation import TRANSLATION
 
@@ -151,21 +156,22 @@ def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int
     for (code, pair), test, adjusted in zip(pairs.items(), tests, holm(tests), strict=True):
         a, b = (figure.languages[code] for figure in figures)
         gaps = [f.gap_to_english[code] for f in figures if code in f.gap_to_english]
-        change = paired_bootstrap(pair.a.correct, pair.b.correct, seed=seed)
+        change = _compare_mean(_values({code: pair}, lambda scored: scored.correct), seed)
         languages[code] = LanguageComparison(
             rows=a.rows,
             accuracy=Sides(a.accuracy, b.accuracy),
             f1=Sides(a.f1, b.f1),
             accuracy_interval=Sides(a.interval, b.interval),
             difference=change.difference,
-            interval=(change.low, change.high),
+            interval=change.interval,
             p=PValues(change.p, test, adjusted),
             gap_to_english=Sides(*gaps) if gaps else None,
             rankc=Sides(a.rankc, b.rankc) if a.rankc and b.rankc else None,
             rows_a=len(runs.a.languages[code].rows),
             rows_b=len(runs.b.languages[code].rows),
             significant=adjusted <= ALPHA,
-            probability=_compare_mean({code: pair}, lambda scored: scored.probability, seed),
+            chosen=Sides(a.chosen, b.chosen),
+            **_measures({code: pair}, seed),
         )
     others = {code: pair for code, pair in pairs.items() if code != "en"}
     return TaskComparison(
@@ -202,10 +208,7 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
             f"{where}: {a.scores.shape[1]} scores a row in A and {b.scores.shape[1]} in B; "
             "expected the same options in both"
         )
-    one, two = (
-        Scored(*(array[at] if array.size else array for array in scored))
-        for scored, at in ((a, in_a), (b, in_b))
-    )
+    one, two = a.at(in_a), b.at(in_b)
     differ = np.flatnonzero(one.labels != two.labels)
     if differ.size:
         row = differ[0]
@@ -213,45 +216,76 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
             f"{where}: row {shared[row]} has label {one.labels[row]} in A and {two.labels[row]} in "
             "B; expected runs on the same data"
         )
-    if one.digests.size and two.digests.size and (one.digests != two.digests).any():
-        row = shared[np.flatnonzero(one.digests != two.digests)[0]]
-        raise InputError(
-            f"{where}: row {row} has other text in A than in B; expected runs on the same data"
-        )
-    return Sides(one, two)
+    if one.digests is not None and two.digests is not None:
+        differ = np.flatnonzero(one.digests != two.digests)
+        if differ.size:
+            raise InputError(
+                f"{where}: row {shared[differ[0]]} has other text in A than in B; expected runs on the same data"
+            )
+    groups = two.groups if one.groups is None else one.groups  # older runs have none
+    return Sides(one._replace(groups=groups), two._replace(groups=groups))
 
 
 def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparison:
-    """Means over languages. A row of the bootstrap is a row in all the languages that have it.
+    """Means over languages. A row, or a group of rows, of the bootstrap is one in all the languages that have it.
 
     The translations of a row are right or wrong together, and drawn one by one they would pass for
     more evidence than they are. Where rows of equal number have nothing in common this does no harm.
     """
-    accuracy = _compare_mean(pairs, lambda scored: scored.correct, seed)
+    accuracy = _compare_mean(_values(pairs, lambda scored: scored.correct), seed)
     return MeanComparison(
         accuracy=accuracy.mean,
         difference=accuracy.difference,
         interval=accuracy.interval,
         p=PValues(accuracy.p),
-        probability=_compare_mean(pairs, lambda scored: scored.probability, seed),
+        **_measures(pairs, seed),
     )
 
 
-def _compare_mean(
-    pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray], seed: int
-) -> MeanDifference:
-    """The mean over languages of a value that each row has, in both runs, and the bootstrap of its difference."""
-    rows = np.unique(np.concatenate([pair.a.rows for pair in pairs.values()]))
-    change = np.zeros(len(rows))  # of each row, so that their mean is the mean over languages
-    means = []
+# Of each language the cluster, and the values of A and B, of each row that has them.
+_Values = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _measures(pairs: Mapping[str, Sides[Scored]], seed: int) -> dict[str, Any]:
+    """The measures besides accuracy, which languages and means both have."""
+    preferred = _values(pairs, lambda scored: within_groups(scored).preferred)
+    contrasts = _values(pairs, lambda scored: within_groups(scored).contrast)
+    return {
+        "probability": _compare_mean(_values(pairs, lambda scored: scored.probability), seed),
+        "without_prior": _compare_mean(_values(pairs, right_without_prior), seed),
+        "discrimination": _compare_mean(preferred, seed) if preferred else None,
+        "contrast": _compare_contrast(contrasts, seed) if contrasts else None,
+    }
+
+
+def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray]) -> _Values:
+    found = []
     for pair in pairs.values():
         a, b = (value(scored).astype(np.float64) for scored in pair)
-        change[np.searchsorted(rows, pair.a.rows)] += (b - a) / len(a) * len(rows) / len(pairs)
-        means.append((a.mean(), b.mean()))
-    drawn = paired_bootstrap(np.zeros(len(rows)), change, seed=seed)
+        if (known := ~np.isnan(a + b)).any():
+            found.append((pair.a.clusters[known], a[known], b[known]))
+    return found
+
+
+def _compare_mean(values: _Values, seed: int) -> MeanDifference:
+    """The mean over languages of a value that each row has, in both runs, and the bootstrap of its difference."""
+    change = cluster_values([(clusters, b - a) for clusters, a, b in values])
+    drawn = paired_bootstrap(np.zeros(len(change)), change, seed=seed)
+    means = ([side.mean() for side in sides] for sides in list(zip(*values, strict=True))[1:])
     return MeanDifference(
-        mean=Sides(*(float(np.mean(side)) for side in zip(*means, strict=True))),
+        mean=Sides(*(float(np.mean(of_side)) for of_side in means)),
         difference=drawn.difference,
         interval=(drawn.low, drawn.high),
         p=drawn.p,
     )
+
+
+def _compare_contrast(values: _Values, seed: int) -> ContrastComparison:
+    """B's contrast over A's; to first order, B's is as a resample has it minus the share of A's."""
+    a, b = (cluster_values([(one[0], one[side]) for one in values]) for side in (1, 2))
+    mean = Sides(float(a.mean()), float(b.mean()))
+    if paired_bootstrap(np.zeros(len(a)), a, seed=seed).low <= 0:
+        return ContrastComparison(mean)
+    share = mean.b / mean.a
+    drawn = paired_bootstrap(a * share / mean.a, b / mean.a, seed=seed)
+    return ContrastComparison(mean, share, (share + drawn.low, share + drawn.high))

@@ -75,7 +75,7 @@ class PValues:
     """Two-sided p-values of no difference.
 
     Attributes:
-      bootstrap: paired bootstrap over rows.
+      bootstrap: paired bootstrap over rows, or over groups of rows.
       mcnemar: McNemar's exact test; None of means.
       holm: the same after Holm's correction over the languages of a task; None of means.
     """
@@ -91,13 +91,28 @@ class MeanDifference:
 
     Attributes:
       mean: of each run.
-      difference, interval, p: by the paired bootstrap over rows; nothing is corrected.
+      difference, interval, p: by the paired bootstrap over rows, or over groups of rows; nothing is corrected.
     """
 
     mean: Sides[float]
     difference: float
     interval: Interval
     p: float
+
+
+@dataclass(frozen=True)
+class ContrastComparison:
+    """Mean contrast within groups, `priors.within_groups`.
+
+    Attributes:
+      mean: of each run.
+      share: B's over A's; None where the interval of A's holds 0, so that there is nothing to keep.
+      interval: of the share, 95%, by the paired bootstrap over groups.
+    """
+
+    mean: Sides[float]
+    share: float | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +131,10 @@ class LanguageComparison:
       rows_a, rows_b: that a run has.
       significant: whether Holm's p is at most ALPHA.
       probability: of the right option, `Scored.probability`; None in a compare.json that an older version wrote.
+      chosen: by option, share of the rows in which it is the prediction; None as of `probability`.
+      without_prior: accuracy with each option's mean taken off (`priors.right_without_prior`), which resamples do not
+        take again; None as of `probability`.
+      discrimination, contrast: within groups (`priors.within_groups`); None without groups.
     """
 
     rows: int
@@ -131,6 +150,10 @@ class LanguageComparison:
     rows_b: int
     significant: bool
     probability: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    chosen: Sides[tuple[float, ...]] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    without_prior: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    discrimination: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    contrast: ContrastComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +168,15 @@ class MeanComparison:
     gap_to_english: ClassVar[None] = None
     rankc: ClassVar[None] = None
     significant: ClassVar[None] = None
+    chosen: ClassVar[None] = None
     accuracy: Sides[float]
     difference: float
     interval: Interval
     p: PValues
     probability: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    without_prior: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    discrimination: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    contrast: ContrastComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,8 +213,8 @@ class PerplexityComparison:
     """Perplexities of the same tokens, and B's over A's.
 
     Attributes:
-      interval: of the ratio, 95%, by the paired differences of windows (`scoring.ratio_interval`); None where the
-        runs tell too little.
+      interval: of the ratio, 95%, by the paired differences of documents or runs of ten lines, of older runs by those
+        of windows (`scoring.ratio_interval`); None where the runs tell too little.
     """
 
     tokens: int

@@ -10,11 +10,13 @@ from jaxprune.evaluation.comparison.compare_json import (
     ComparisonMethod,
     LanguageComparison,
     MeanComparison,
+    MeanDifference,
     PerplexityComparison,
     Sides,
     TaskComparison,
     TranslationComparison,
 )
+from jaxprune.evaluation.scoring import ALPHA
 from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.tables import (
     NONE,
@@ -25,6 +27,7 @@ from jaxprune.tables import (
     fraction,
     interval,
     number,
+    option_shares,
     p_value,
     percent,
     point_interval,
@@ -42,7 +45,12 @@ GROUPS = (
     Group("gap to en", ("A", "B")),
     Group("RankC", ("A", "B")),
 )
-
+# Means over rows: the attribute of a comparison, the title of its table, decimals.
+MEASURES = (
+    ("probability", "probability of the right option, %", 2),
+    ("without_prior", "accuracy without the options' priors, %", 1),
+    ("discrimination", "right option preferred within groups, % (chance 50)", 1),
+)
 
 Figures = LanguageComparison | MeanComparison
 
@@ -88,21 +96,56 @@ def _star(significant: bool | None) -> str:
     return " *" if significant else "  "
 
 
-def probability_table(task: TaskComparison) -> TextTable | None:
-    """Mean probability of the right option by language, and the means; None where none is known."""
-    rows = [
-        [
-            name,
-            *(percent(mean, 2) for mean in one.mean),
-            points(one.difference, 2),
-            point_interval(one.interval, 2),
-            p_value(one.p),
-        ]
-        for name, figure in task.figures.items()
-        if (one := figure.probability) is not None
+def measure_tables(
+    task: TaskComparison, sides: Sequence[str] = ("A", "B"), change: str = "B−A"
+) -> Iterator[TextTable]:
+    """The measures besides accuracy by language, and their means, as far as they are known."""
+    interval_of_change = [change, "95% interval", "p boot"]
+    tables = [
+        ("options chosen, %", _chosen, []),
+        *((title, _mean_of(name, digits), interval_of_change) for name, title, digits in MEASURES),
+        ("contrast within groups", _contrast, ["share, %", "95% interval"]),
     ]
-    header = ["", "A", "B", "B−A", "95% interval", "p boot"]
-    return TextTable("probability of the right option, %", header, rows) if rows else None
+    for title, cells, header in tables:
+        rows = [[name, *cells(figure)] for name, figure in task.figures.items() if cells(figure)]
+        if rows:
+            yield TextTable(title, ["", *sides, *header], rows)
+
+
+def _chosen(figure: Figures) -> list[str]:
+    return [*map(option_shares, figure.chosen or ())]
+
+
+def _contrast(figure: Figures) -> list[str]:
+    if (one := figure.contrast) is None:
+        return []
+    return [*map(number, one.mean), percent(one.share, 0), interval(one.interval, _whole_percent)]
+
+
+def _whole_percent(share: float) -> str:
+    return percent(share, 0)
+
+
+def _mean_of(name: str, digits: int) -> Callable[[Figures], list[str]]:
+    def cells(figure: Figures) -> list[str]:
+        one: MeanDifference | None = getattr(figure, name)
+        if one is None:
+            return []
+        means = [percent(mean, digits) for mean in one.mean]
+        bounds = point_interval(one.interval, digits)
+        return [*means, points(one.difference, digits), bounds, p_value(one.p)]
+
+    return cells
+
+
+def vanished(task: TaskComparison) -> list[str]:
+    """Notes on the languages whose significant change is none without the options' priors."""
+    return [
+        f"{name}: the significant change of {points(figure.difference)} points is not one without the options' "
+        f"priors: {points(one.difference)} {point_interval(one.interval)}"
+        for name, figure in task.languages.items()
+        if figure.significant and (one := figure.without_prior) and one.p > ALPHA
+    ]
 
 
 def text_tables(comparison: Comparison) -> Iterator[TextTable]:
@@ -159,12 +202,14 @@ def _score_cells(score: ScoreComparison) -> list[str]:
 def legend(method: ComparisonMethod) -> str:
     """Explains the columns of GROUPS."""
     return (
-        f"B−A, its {method.confidence:.0%} interval and p boot: paired bootstrap over rows "
-        f"({count(method.resamples)} resamples; for means a row is drawn in all languages at once). "
+        f"B−A, its {method.confidence:.0%} interval and p boot: paired bootstrap over rows, or groups of rows where "
+        f"the task has them ({count(method.resamples)} resamples, each drawn in all languages of a mean at once). "
         "p McN: McNemar's exact test. p Holm: p McN after Holm's correction over the languages of the "
         f"task; * significant: at most {method.alpha}. Gap to en: points behind English. RankC: "
         "consistency with English (corrected). Probability of the right option: softmax of the scores of a "
-        "row's options, mean over rows; nothing is corrected."
+        "row's options, mean over rows. Without the options' priors: the mean score of each option is taken off. "
+        "Within groups, as the hypotheses of a premise: how often the right option of a row is preferred to the same "
+        "option in the other rows; contrast: by how much. Nothing of these is corrected."
     )
 
 
@@ -186,7 +231,7 @@ def notes(task: TaskComparison) -> list[str]:
         sizes = (figure.rows, figure.rows_a, figure.rows_b)
         if len(set(sizes)) > 1:
             partial.setdefault(sizes, []).append(code)
-    return [f"worst language: {', '.join(worst)}"] + [
+    return [f"worst language: {', '.join(worst)}", *vanished(task)] + [
         f"{' '.join(codes)}: {count(rows)} rows are in both runs and count "
         f"(A has {count(a)}, B has {count(b)})"
         for (rows, a, b), codes in partial.items()

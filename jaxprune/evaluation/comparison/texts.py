@@ -51,6 +51,9 @@ def compare_perplexities(
             )
         sides = Sides(a.perplexity, b.perplexity)
         interval = ratio_interval(a.by_window, b.by_window) if known else None
+        sizes = [[tokens for _, tokens in one.by_part] for one in (a, b)]
+        if sizes[0] and sizes[0] == sizes[1]:
+            interval = ratio_interval(a.part_values, b.part_values)
         languages[code] = PerplexityComparison(a.tokens, sides, sides.b / sides.a, interval)
     return languages or None
 

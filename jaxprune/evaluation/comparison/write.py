@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxprune.evaluation.comparison.compare_json import Comparison, Sides
+from jaxprune.evaluation.comparison.compare_json import Comparison, MeanDifference, Sides
 from jaxprune.evaluation.comparison.table import (
     GROUPS,
+    MEASURES,
     dtype_notes,
     figure_rows,
     left_out_notes,
     legend,
     mask_note,
     mask_parts,
+    measure_tables,
     notes,
-    probability_table,
     text_tables,
     title_of,
 )
@@ -26,8 +27,7 @@ _CSV = (
     "task", "protocol", "language", "rows", "accuracy_a", "accuracy_b", "difference", "low", "high",
     "p_bootstrap", "p_mcnemar", "p_holm", "significant", "gap_to_english_a", "gap_to_english_b",
     "f1_a", "f1_b", "rankc_a", "rankc_b", "rankc_official_a", "rankc_official_b",
-    "probability_a", "probability_b", "probability_difference", "probability_low",
-    "probability_high", "probability_p",
+    *(f"{name}_{part}" for name, _, _ in MEASURES for part in ("a", "b", "difference", "low", "high", "p")),
 )  # fmt: skip
 _NONE = Sides(None, None)
 
@@ -50,8 +50,8 @@ def comparison_text(comparison: Comparison) -> str:
         table = grouped_columns(GROUPS, figure_rows(task.languages), figure_rows(task.means))
         lines += ["", title_of(name, task), *table]
         lines += [line for note in notes(task) for line in wrapped(note)]
-        if probability := probability_table(task):
-            lines += ["", probability.title, *columns(probability.header, probability.rows)]
+        for title, header, rows in measure_tables(task):
+            lines += ["", title, *columns(header, rows)]
     for title, header, rows in text_tables(comparison):
         lines += ["", title, *columns(header, rows)]
     lines += [""] + [line for note in left_out_notes(comparison) for line in wrapped(note)]
@@ -75,9 +75,8 @@ def comparison_markdown(comparison: Comparison) -> str:
         table = pipes(titles, figure_rows(task.figures))
         lines += ["", f"## {title_of(name, task)}", "", *table, ""]
         lines += [f"- {note}" for note in notes(task)]
-        if probability := probability_table(task):
-            title = f"P{probability.title[1:]}:"
-            lines += ["", title, "", *pipes(probability.header, probability.rows)]
+        for title, header, rows in measure_tables(task):
+            lines += ["", f"{title[:1].upper()}{title[1:]}:", "", *pipes(header, rows)]
     for title, header, rows in text_tables(comparison):
         lines += ["", f"## {title}", "", *pipes(header, rows)]
     lines += ["", "## Masks", "", mask_note(comparison)]
@@ -96,11 +95,16 @@ def comparison_csv(comparison: Comparison) -> str:
 def _csv_rows(comparison: Comparison) -> Iterator[list[object]]:
     for name, task in comparison.tasks.items():
         for code, figure in task.languages.items():
-            p, rankc, found = figure.p, figure.rankc or _NONE, figure.probability
+            p, rankc = figure.p, figure.rankc or _NONE
+            measures = [getattr(figure, name) for name, _, _ in MEASURES]
             yield [
                 name, task.protocol, code, figure.rows, *figure.accuracy, figure.difference,
                 *figure.interval, p.bootstrap, p.mcnemar, p.holm, figure.significant,
                 *(figure.gap_to_english or _NONE), *figure.f1,
                 *(one and one.corrected for one in rankc), *(one and one.official for one in rankc),
-                *([*found.mean, found.difference, *found.interval, found.p] if found else [None] * 6),
+                *(cell for one in measures for cell in _mean_cells(one)),
             ]  # fmt: skip
+
+
+def _mean_cells(one: MeanDifference | None) -> list[object]:
+    return [None] * 6 if one is None else [*one.mean, one.difference, *one.interval, one.p]

@@ -5,6 +5,7 @@ from jaxprune.evaluation.scoring.forest import pack_forests as pack_forests
 from jaxprune.evaluation.scoring.metrics import ALPHA as ALPHA
 from jaxprune.evaluation.scoring.metrics import CONFIDENCE as CONFIDENCE
 from jaxprune.evaluation.scoring.metrics import RESAMPLES as RESAMPLES
+from jaxprune.evaluation.scoring.metrics import cluster_values as cluster_values
 from jaxprune.evaluation.scoring.metrics import holm as holm
 from jaxprune.evaluation.scoring.metrics import mcnemar as mcnemar
 from jaxprune.evaluation.scoring.metrics import paired_bootstrap as paired_bootstrap
@@ -19,6 +20,8 @@ from jaxprune.evaluation.scoring.perplexity import Perplexity as Perplexity
 from jaxprune.evaluation.scoring.perplexity import perplexity as perplexity
 from jaxprune.evaluation.scoring.perplexity import text_languages as text_languages
 from jaxprune.evaluation.scoring.perplexity import texts as texts
+from jaxprune.evaluation.scoring.priors import right_without_prior as right_without_prior
+from jaxprune.evaluation.scoring.priors import within_groups as within_groups
 from jaxprune.evaluation.scoring.scorer import Scorer as Scorer
 from jaxprune.evaluation.scoring.scorer import TokenScores as TokenScores
 from jaxprune.evaluation.scoring.scores import Difference as Difference

@@ -1,7 +1,7 @@
 """Scores → figures: accuracy, F1, RankC, intervals, tests of a difference. Knows no model.
 
-All figures are shares in [0, 1]; only tables show percent and points. Rows are taken to be independent
-of each other.
+All figures are shares in [0, 1]; only tables show percent and points. The bootstrap draws groups of rows, where a task
+has them; the other tests take rows to be independent of each other.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from jaxprune.evaluation.scoring.priors import right_without_prior, within_groups
 from jaxprune.evaluation.scoring.scores import (
     Difference,
     LanguageAccuracy,
@@ -134,17 +135,43 @@ def paired_bootstrap(
     return Difference(difference, float(low), float(high), p)
 
 
-def ratio_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None:
-    """Interval of the ratio of two perplexities, B's over A's, of the same text in windows of one length.
+def cluster_values(
+    by_language: Sequence[tuple[Int[np.ndarray, " _"], Float[np.ndarray, " _"]]],
+) -> Float[np.ndarray, " G"]:
+    """A value for each cluster, for `paired_bootstrap` to draw clusters in all languages at once.
 
-    The logarithm of the ratio is the mean over windows of A's mean log-probability minus B's; its interval is that of
-    Student's t for paired differences. It says how much the ratio would vary with other text of the kind.
+    The mean of the values is the mean over languages of the mean over rows. A resample's is, to first order, the same
+    with the rows of the clusters that were drawn, however many these are: in a language with R rows of mean m a
+    cluster of n rows has m + G/R · Σ(value - m), with G clusters in all. Where each cluster is one row of each
+    language, that is the mean of the row over languages.
 
     Args:
-      a, b: mean log-probability of each window, the same windows in both.
+      by_language: the cluster and the value of each row.
+    """
+    keys = np.unique(np.concatenate([clusters for clusters, _ in by_language]))
+    total = np.zeros(len(keys))
+    for clusters, values in by_language:
+        place, rows = np.searchsorted(keys, clusters), len(values)
+        sums, sizes = (np.bincount(place, each, len(keys)) for each in (values, None))
+        total += sums / rows * len(keys) / len(by_language)
+        total += values.mean() * (1 - sizes * len(keys) / rows) / len(by_language)
+    return total
+
+
+def ratio_interval(
+    a: Sequence[float] | Float[np.ndarray, " _"], b: Sequence[float] | Float[np.ndarray, " _"]
+) -> tuple[float, float] | None:
+    """Interval of the ratio of two perplexities, B's over A's, of the same text in parts, or in windows of one length.
+
+    The logarithm of the ratio is the mean of the differences, A's minus B's; its interval is that of Student's t for
+    paired differences, which is wider than a bootstrap's where there are few. It says how much the ratio would vary
+    with other text of the kind.
+
+    Args:
+      a, b: mean log-probability of each window, or `Perplexity.part_values`; the same windows or parts in both.
 
     Returns:
-      The bounds; None of a single window.
+      The bounds; None of a single window or part.
     """
     differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     if len(differences) < 2:
@@ -185,15 +212,34 @@ def language_metrics(scored: Scored, language: str) -> LanguageMetrics:
       InputError: as `check_scores`; names the language.
     """
     check_scores(scored, language)
-    scores, labels = scored.scores, scored.labels
+    labels, predictions = scored.labels, scored.scores.argmax(axis=1)
     right = int(scored.correct.sum())
+    chosen = np.bincount(predictions, minlength=scored.scores.shape[1]) / len(labels)
     return LanguageMetrics(
         rows=len(labels),
         accuracy=right / len(labels),
         interval=wilson_interval(right, len(labels)),
-        f1=weighted_f1(scores.argmax(axis=1), labels),
+        f1=weighted_f1(predictions, labels),
         probability=float(scored.probability.mean()),
+        chosen=tuple(chosen.tolist()),
+        accuracy_without_prior=float(right_without_prior(scored).mean()),
+        **_within_groups(scored),
     )
+
+
+def _within_groups(scored: Scored) -> dict[str, Any]:
+    """Discrimination, its interval and the contrast; empty where there are none."""
+    found = within_groups(scored)
+    known = ~np.isnan(found.preferred)
+    if not known.any():
+        return {}
+    values = cluster_values([(scored.clusters[known], found.preferred[known])])
+    drawn = paired_bootstrap(np.zeros(len(values)), values)
+    return {
+        "discrimination": drawn.difference,
+        "discrimination_interval": (drawn.low, drawn.high),
+        "contrast": float(np.nanmean(found.contrast)),
+    }
 
 
 def task_metrics(by_language: Mapping[str, Scored], *, parallel: bool = True) -> TaskMetrics:

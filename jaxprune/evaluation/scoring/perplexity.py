@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+from jaxtyping import Float
 from msgspec import Meta
 
 from jaxprune.calibration import lines_of, text_place
@@ -29,12 +32,45 @@ class Perplexity:
       tokens: number of tokens with a prediction, over which the mean is taken.
       windows: how many the text was cut into; 0 in a metrics.json without that number.
       by_window: mean log-probability of each, in order; all have as many tokens. Empty in older files.
+      by_part: log-probability and tokens of each part of the text, a document or ten lines (`PlainText`). Empty in
+        older files, and where the tokenizer does not say which characters a token has.
     """
 
     perplexity: Annotated[float, Meta(gt=0, le=1e308)]
     tokens: Count
     windows: Count = 0
     by_window: tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], ...] = ()
+    by_part: tuple[tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], Count], ...] = ()
+
+    @property
+    def part_values(self) -> Float[np.ndarray, " P"]:
+        """A value for each part, whose mean is the mean log-probability, and whose deviation is that of the mean.
+
+        Parts have different numbers of tokens: with the mean m over all tokens, a part of n tokens and the
+        log-probability s has m + (parts / tokens)(s - m n), as `metrics.cluster_values` has it.
+        """
+        sums, sizes = np.array(self.by_part).T
+        mean = sums.sum() / sizes.sum()
+        return mean + len(sums) / sizes.sum() * (sums - mean * sizes)
+
+
+class PlainText(str):
+    """A text that knows its parts: what intervals of its perplexity take to be independent of each other.
+
+    Attributes:
+      starts: place of the first character of each.
+    """
+
+    starts: tuple[int, ...] = ()
+
+    @classmethod
+    def joined(cls, lines: Sequence[str], parts: Sequence[Any], *, between: str) -> PlainText:
+        """The lines with `between` between them; a part begins where the next line names another one."""
+        text = cls(between.join(lines))
+        places = accumulate((len(line) + len(between) for line in lines), initial=0)
+        firsts = zip(parts, (None, *parts), places, strict=False)
+        text.starts = tuple(place for part, before, place in firsts if part != before)
+        return text
 
 
 def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexity:
@@ -53,10 +89,13 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     """
     config = scorer.model.config
     width = min(WINDOW, config.max_positions or WINDOW)
-    tokens = scorer.model.tokenizer(text, verbose=False)["input_ids"]
+    tokenizer, starts = scorer.model.tokenizer, text.starts if isinstance(text, PlainText) else ()
+    wanted = {"return_offsets_mapping": True} if starts and tokenizer.is_fast else {}
+    encoded = tokenizer(text, verbose=False, **wanted)
+    tokens = encoded["input_ids"]
     if len(tokens) < 2:
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
-    windows = _windows(tokens, width, scorer.model.tokenizer.bos_token_id)
+    windows = _windows(tokens, width, tokenizer.bos_token_id)
     scores = [one.log_probabilities for one in scorer(windows, name=name)]
     mean = np.concatenate(scores).mean(dtype=np.float64)
     if math.isnan(mean):
@@ -64,7 +103,18 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     # of a destroyed model too it is a number that JSON can hold
     by_window = tuple(float(one.mean(dtype=np.float64)) for one in scores)
     tokens_scored = sum(map(len, scores))
-    return Perplexity(math.exp(min(-mean, 700.0)), tokens_scored, len(windows), by_window)
+    by_part: tuple[tuple[float, int], ...] = ()
+    if wanted:
+        begins = [begin for begin, _ in encoded["offset_mapping"]]
+        part = (np.searchsorted(starts, begins, side="right") - 1).tolist()
+        if tokens[0] == tokenizer.bos_token_id:
+            part[0] = -1
+        of_token = np.concatenate([one[1:] for one in _windows(part, width, -1)])
+        sizes = np.bincount(of_token)
+        sums = np.bincount(of_token, np.concatenate(scores))
+        by_part = tuple((float(s), int(n)) for s, n in zip(sums, sizes, strict=True) if n)
+    mean_loss = min(-mean, 700.0)
+    return Perplexity(math.exp(mean_loss), tokens_scored, len(windows), by_window, by_part)
 
 
 def _windows(tokens: list[int], width: int, bos: int | None) -> list[list[int]]:
@@ -76,8 +126,11 @@ def _windows(tokens: list[int], width: int, bos: int | None) -> list[list[int]]:
 
 def texts(
     data: str, languages: list[str] | None, first: int | None, lines: str | None = None
-) -> dict[str, str]:
+) -> dict[str, PlainText]:
     """Plain text by language.
+
+    Its parts are documents where the folder has an `index.tsv` with a column `document`, which names the document of
+    each line, and runs of ten lines where it has none.
 
     Args:
       data: a folder of `<language>.txt`, whose lines are joined by line breaks; a folder or pattern of
@@ -89,17 +142,18 @@ def texts(
 
     Raises:
       InputError: no such folder or language (lists those there are), no UTF-8 (names the line), a row
-        without text, fewer lines than `lines` names.
+        without text, fewer lines than `lines` names, an index of other lines.
     """
     there, folder = text_languages(data), _folder(data)
-    by_language = {}
+    by_language: dict[str, PlainText] = {}
     for code in languages or there:
         if code not in there:
             raise InputError(f"{folder}: no language {code!r}; there are {listed(there, ' ')}")
-        parts, between = _parts(folder, code)
+        read, between = _parts(folder, code)
+        parts = [*zip(read, _documents(folder, len(read)), strict=True)]
         field, where = "evaluation.perplexity_lines", f"{folder}: {code}"
         chosen = parts[:first] if lines is None else lines_of(parts, lines, field, where)
-        by_language[code] = between.join(chosen)
+        by_language[code] = PlainText.joined(*zip(*chosen, strict=True), between=between)
     return by_language
 
 
@@ -129,3 +183,18 @@ def _parts(folder: Path, code: str) -> tuple[list[str], str]:
     if file.exists():
         return read_text(file).removesuffix("\n").split("\n"), "\n"
     return [row.text("text") for row in Source(str(folder)).read(code)], ""
+
+
+def _documents(folder: Path, lines: int) -> list[Any]:
+    """The document of each line; without an index, the number of its run of ten lines."""
+    file = folder / "index.tsv"
+    text = read_text(file).removesuffix("\n") if file.is_file() else ""
+    header, *rows = (line.split("\t") for line in text.split("\n"))
+    if "document" not in header:
+        return [line // 10 for line in range(lines)]
+    if len(rows) != lines or any(len(row) != len(header) for row in rows):
+        raise InputError(
+            f"{file}: {len(rows)} lines under the header; expected {lines}, one for each line of the texts, with "
+            f"{len(header)} columns"
+        )
+    return [row[header.index("document")] for row in rows]

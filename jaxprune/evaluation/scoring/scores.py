@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
@@ -23,18 +23,35 @@ class Scored(NamedTuple):
         scores, the lowest index, as numpy has it. -inf stands for an option that cannot be.
       labels: [R] index of the right option.
       rows: [R] number of each row in its source.
-      digests: [R] of what each row has the model score, by content (`identity.row_digest`); empty in older files.
+      groups: [R] number of the first row of each row's group, as the premises of XNLI are; None where the task names
+        no groups.
+      digests: [R] uint64 of the content of each row, see `identity.row_digest`; None in older files.
     """
 
     scores: Float[np.ndarray, "R C"]
     labels: Int[np.ndarray, " R"]
     rows: Int[np.ndarray, " R"]
-    digests: UInt64[np.ndarray, " D"] = np.zeros(0, np.uint64)
+    groups: Int[np.ndarray, " R"] | None = None
+    digests: UInt64[np.ndarray, " R"] | None = None
 
     @property
     def correct(self) -> Bool[np.ndarray, " R"]:
         """Whether the prediction is the label."""
         return self.scores.argmax(axis=1) == self.labels
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """Those that there are, by name."""
+        return {name: array for name, array in self._asdict().items() if array is not None}
+
+    def at(self, places: Int[np.ndarray, " _"] | slice) -> Scored:
+        """The rows at these places."""
+        return self._replace(**{name: array[places] for name, array in self.arrays.items()})
+
+    @property
+    def clusters(self) -> Int[np.ndarray, " R"]:
+        """The groups, or the rows where there are none: what a bootstrap draws."""
+        return self.rows if self.groups is None else self.groups
 
     @property
     def probability(self) -> Float[np.ndarray, " R"]:
@@ -77,7 +94,11 @@ class LanguageMetrics:
       interval: Wilson's, 95%.
       f1: weighted by label.
       probability: mean of `Scored.probability`, that of the right option.
+      chosen: by option, share of the rows in which it is the prediction.
+      accuracy_without_prior: with each option's mean score taken off, see `priors.right_without_prior`.
       rankc: None in English and where rows have no English counterpart.
+      discrimination, contrast: means of `priors.within_groups`; None where no two rows of a group have other labels.
+      discrimination_interval: 95%, by the bootstrap over groups.
     """
 
     rows: int
@@ -85,7 +106,12 @@ class LanguageMetrics:
     interval: Interval
     f1: float
     probability: float
+    chosen: tuple[float, ...]
+    accuracy_without_prior: float
     rankc: RankC | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    discrimination: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    discrimination_interval: Interval | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    contrast: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True)
@@ -125,7 +151,7 @@ def check_scores(scored: Scored, where: str) -> None:
       InputError: no rows, arrays that do not fit each other, a row that occurs twice, a label that is no
         column of the scores, a score that is NaN or +inf. The message names the place and the row.
     """
-    scores, labels, rows, digests = (np.asarray(array) for array in scored)
+    scores, labels, rows = (np.asarray(array) for array in scored[:3])
     size = len(labels) if labels.ndim == 1 else -1
     if scores.dtype.kind != "f" or labels.dtype.kind not in "iu" or rows.dtype.kind not in "iu":
         raise InputError(
@@ -139,8 +165,12 @@ def check_scores(scored: Scored, where: str) -> None:
         )
     if not size:
         raise InputError(f"{where}: no rows")
-    if digests.shape not in ((0,), (size,)):
-        raise InputError(f"{where}: digests are {list(digests.shape)}; expected [rows]")
+    for name, kinds in (("groups", "iu"), ("digests", "u")):
+        array = scored.arrays.get(name, rows.astype(np.uint64))
+        if array.shape != rows.shape or array.dtype.kind not in kinds:
+            raise InputError(
+                f"{where}: {name} are {list(array.shape)} {array.dtype}; expected [{size}] integers"
+            )
     ordered = np.sort(rows)
     if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
         raise InputError(f"{where}: row {twice[0]} stands there twice; expected each row once")

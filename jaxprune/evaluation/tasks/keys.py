@@ -51,6 +51,10 @@ def _are_scalars(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(v, str | int) for v in value)
 
 
+def _are_groups(value: object) -> bool:
+    return _is_text(value) or (type(value) is int and value > 1)
+
+
 _TEXT = Field("a text that is not empty", _is_text)
 _PLACE = Field("a text, in which {lang} and {split} may stand", _is_text)
 _OPTIONS = Field(
@@ -68,6 +72,7 @@ TASK_KEYS = {
         "a list of different codes, or a table of codes", _are_languages, required=True
     ),
     "parallel": flag(False),
+    "group": Field("the name of a field, or how many successive rows belong together", _are_groups),
     "labels": _OPTIONS,
     "label": Field("a table with field, and if need be values and drop", _is_table, required=True),
     "empty": choice(("error", "drop"), "error"),

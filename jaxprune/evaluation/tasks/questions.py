@@ -44,11 +44,13 @@ class Question:
       options: one for each label.
       label: index of the right one.
       row: its place in the file or split, from 0.
+      group: that of the first row of its group; None where the task names no groups.
     """
 
     options: tuple[Option, ...]
     label: int
     row: int
+    group: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,13 +120,17 @@ def questions(
     prompts = task.prompts(protocol)
     prompt = _prompt(task, prompts, protocol, language, data)
     source, name = _source(task, prompts, language, data)
-    asked = _asked(task, prompt, source.read(name))
+    read = source.read(name)
+    asked, groups = _asked(task, prompt, read), _groups(task, read)
     if not asked:
         raise InputError(f"{source.data}: {language} has no rows but those that the task drops")
     if (shuffled := PROTOCOLS[protocol].rows) is not None:
         asked = [asked[i] for i in np.random.default_rng(seed).permutation(len(asked))]
         rows = shuffled if rows is None else rows
-    return [Question(prompt.render(row), label, row.number) for row, label in asked[:rows]]
+    return [
+        Question(prompt.render(row), label, row.number, groups.get(row.number))
+        for row, label in asked[:rows]
+    ]
 
 
 def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None) -> list[str]:
@@ -170,6 +176,16 @@ def _source(task: Task, prompts: Prompts, language: str, data: str | None) -> tu
     config = None if "{lang}" in data else task.source.config or "{lang}"
     source = Source(data, config=config, split=split)
     return source, language if source.is_files else task.names.get(language, language)
+
+
+def _groups(task: Task, rows: list[Row]) -> dict[int, int]:
+    """The number of the first row of its group, by that of each row; empty where the task names no groups."""
+    if task.group is None:
+        return {}
+    if isinstance(task.group, int):
+        return {row.number: row.number - row.number % task.group for row in rows}
+    first: dict[str, int] = {}
+    return {row.number: first.setdefault(str(row.value(task.group)), row.number) for row in rows}
 
 
 def _asked(task: Task, prompt: Prompt, rows: list[Row]) -> list[tuple[Row, int]]:

@@ -76,6 +76,8 @@ class Task:
       source: where its rows are.
       names: its languages → what the data set calls them.
       parallel: whether row i is the same question in every language.
+      group: the field that is equal in rows that belong together, as the premise is in XNLI, or how many successive
+        rows do; None: each row is apart.
       labels: names of the options, where they are the same in every row.
       label: how a row's label is found.
       drops_empty: whether a row with an empty text is left out; otherwise it is an error.
@@ -86,6 +88,7 @@ class Task:
     source: Source
     names: Mapping[str, str]
     parallel: bool
+    group: str | int | None
     labels: tuple[str, ...] | None
     label: LabelRule
     drops_empty: bool
@@ -131,6 +134,7 @@ def read_task(path: Path) -> Task:
         source=_source(path, table, names),
         names=names,
         parallel=table.get("parallel", False),
+        group=table.get("group"),
         labels=labels,
         label=_label_rule(path, table["label"], labels or range(options)),
         drops_empty=table.get("empty") == "drop",

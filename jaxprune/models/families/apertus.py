@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from jaxprune.models.layers import MLP, Linear
 from jaxprune.models.rope import parse_rope
 
 # rope_parameters where there are none
-ROPE = {
+ROPE: dict[str, Any] = {
     "rope_type": "llama3",
     "rope_theta": 12e6,
     "factor": 8.0,

@@ -14,14 +14,14 @@ from scipy.stats import bootstrap
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.comparison.compare_json import Comparison, LeftOut, Sides
-from jaxprune.evaluation.comparison.table import probability_table
+from jaxprune.evaluation.comparison.table import measure_tables
 from jaxprune.evaluation.comparison.write import (
     comparison_csv,
     comparison_markdown,
     comparison_text,
     write_comparison,
 )
-from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.scoring import Scored, metrics, within_groups
 from jaxprune.runs import checkpoint
 from jaxprune.tables.lines import WIDTH
 
@@ -210,6 +210,109 @@ def test_means_draw_the_rows_of_all_languages_at_once(runs):
     half = 1.96 * changes.std() / len(changes) ** 0.5
     expected = [changes.mean() - half, changes.mean() + half]
     assert mean.interval == pytest.approx(expected, abs=0.1 * half)
+
+
+# Groups and priors.
+
+
+GROUPS = (np.arange(300) // 3 * 3).astype(np.int32)
+
+
+def test_groups_are_drawn_whole_and_in_all_languages_at_once(runs):
+    rng = np.random.default_rng(8)
+    alike = rng.normal(size=(100, 1, 1)).repeat(3, axis=1).reshape(300, 1)
+    for code in ("fr", "sw"):  # B's rows of a group are right or wrong together
+        scores = B[code] + 3 * alike * np.eye(3)[LABELS]
+        save(runs[0], "xnli", code, A[code], groups=GROUPS)
+        save(runs[1], "xnli", code, scores, groups=GROUPS)
+    task = compare_runs(*runs).tasks["xnli"]
+    changes = {}
+    for code in ("fr", "sw"):
+        after = right(np.float32(B[code] + 3 * alike * np.eye(3)[LABELS]))
+        changes[code] = after * 1.0 - right(A[code])
+        by_group = changes[code].reshape(100, 3).mean(1)
+        found = task.languages[code]
+        drawn = bootstrap((by_group,), np.mean, method="percentile", rng=0).confidence_interval
+        assert found.difference == pytest.approx(by_group.mean())
+        np.testing.assert_allclose(found.interval, drawn, atol=4e-3)
+        rows = bootstrap((changes[code],), np.mean, rng=0).confidence_interval
+        assert np.diff(found.interval) > 1.2 * np.diff(rows)
+    of_both = np.mean([*changes.values()], axis=0).reshape(100, 3).mean(1)
+    drawn = bootstrap((of_both,), np.mean, method="percentile", rng=0).confidence_interval
+    np.testing.assert_allclose(task.mean_non_english.interval, drawn, atol=4e-3)
+    assert task.languages["en"].discrimination is None  # its file has no groups
+
+
+def test_discrimination_and_contrast_within_groups(runs):
+    for code in A:  # an older run has no groups; they are those of the other one
+        save(runs[0], "xnli", code, A[code])
+        save(runs[1], "xnli", code, B[code], groups=GROUPS)
+    found = compare_runs(*runs)
+    task = found.tasks["xnli"]
+    for code, figure in task.languages.items():
+        values = []
+        for scores in (np.float32(A[code]).astype(float), np.float32(B[code]).astype(float)):
+            by_group = []
+            for start in range(0, 300, 3):
+                pairs = [
+                    scores[i, LABELS[i]] - scores[i, LABELS[j]]
+                    - scores[j, LABELS[i]] + scores[j, LABELS[j]]
+                    for i in range(start, start + 3)
+                    for j in range(start, start + 3)
+                    if LABELS[i] != LABELS[j]
+                ]  # fmt: skip
+                by_group.append(pairs)
+            values.append(by_group)
+        # a row counts once, however many rows of its group have other labels
+        assert figure.discrimination.mean.a == pytest.approx(
+            np.nanmean(within_groups(Scored(np.float32(A[code]), LABELS, GROUPS)).preferred)
+        )
+        assert figure.contrast.mean.a == pytest.approx(
+            np.nanmean(within_groups(Scored(np.float32(A[code]), LABELS, GROUPS)).contrast)
+        )
+        share, (low, high) = figure.contrast.share, figure.contrast.interval
+        assert share == pytest.approx(figure.contrast.mean.b / figure.contrast.mean.a)
+        assert low <= share <= high
+        drawn = np.random.default_rng(0).integers(0, 100, (2000, 100))
+        sums, sizes = (
+            np.array([[f(pairs) for pairs in of_run] for of_run in values]) for f in (sum, len)
+        )
+        ratios = [
+            (sums[1][at].sum() / sizes[1][at].sum()) / (sums[0][at].sum() / sizes[0][at].sum())
+            for at in drawn
+        ]
+        np.testing.assert_allclose((low, high), np.quantile(ratios, [0.025, 0.975]), atol=0.06)
+    assert task.languages["sw"].discrimination.interval[1] < 0
+    text = comparison_text(found)
+    assert "right option preferred within groups, % (chance 50)" in text
+    table = text[text.index("contrast within groups") :].splitlines()
+    row = next(line.split() for line in table if line.startswith("sw"))
+    assert row[3] == f"{100 * task.languages['sw'].contrast.share:.0f}"
+
+
+def test_of_a_model_that_tells_nothing_apart_there_is_nothing_to_keep(runs):
+    for run in runs:
+        save(run, "xnli", "fr", made_scores(11, 0.0), groups=GROUPS)
+    contrast = compare_runs(*runs).tasks["xnli"].languages["fr"].contrast
+    assert (contrast.share, contrast.interval) == (None, None)
+
+
+def test_a_change_that_is_one_of_the_priors_alone_is_named(runs):
+    """A says each option as often as it is right, B nearly always the first one."""
+    save(runs[1], "xnli", "fr", A["fr"] + np.array([4.0, 0.0, 0.0]))
+    found = compare_runs(*runs)
+    figure = found.tasks["xnli"].languages["fr"]
+    assert figure.significant
+    assert figure.chosen.b[0] > 0.9 > 0.5 > figure.chosen.a[0]
+    assert figure.without_prior.difference == pytest.approx(0, abs=0.01)
+    text = comparison_text(found)
+    note = "fr: the significant change of"
+    assert note in text
+    assert f"sw{note[2:]}" not in text  # sw says less of everything: that change stays
+    assert note in comparison_markdown(found)
+    table = text[text.index("options chosen, %") :].splitlines()
+    shares = ["/".join(f"{100 * share:.0f}" for share in side) for side in figure.chosen]
+    assert next(line.split() for line in table if line.startswith("fr"))[1:] == shares
 
 
 # Pairs.
@@ -476,13 +579,14 @@ COMPARE_JSON = {
     "tasks.xnli": ["protocol", "languages", "mean", "mean_non_english", "worst"],
     "tasks.xnli.languages.fr": [
         "rows", "accuracy", "f1", "accuracy_interval", "difference", "interval", "p",
-        "gap_to_english", "rankc", "rows_a", "rows_b", "significant", "probability",
+        "gap_to_english", "rankc", "rows_a", "rows_b", "significant", "probability", "chosen",
+        "without_prior",
     ],
     "tasks.xnli.languages.fr.probability": ["mean", "difference", "interval", "p"],
     "tasks.xnli.languages.fr.p": ["bootstrap", "mcnemar", "holm"],
     "tasks.xnli.languages.fr.rankc": ["a", "b"],
     "tasks.xnli.languages.fr.rankc.b": ["corrected", "official"],
-    "tasks.xnli.mean": ["accuracy", "difference", "interval", "p", "probability"],
+    "tasks.xnli.mean": ["accuracy", "difference", "interval", "p", "probability", "without_prior"],
     "tasks.xnli.mean.p": ["bootstrap"],
     "tasks.xnli.worst.a": ["language", "accuracy"],
     "left_out": ["only_a", "only_b"],
@@ -509,7 +613,8 @@ def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
     (tmp_path / "out" / "compare.json").write_text(json.dumps(written))
     task = read_record(Comparison, tmp_path / "out" / "compare.json").tasks["xnli"]
     assert task.languages["en"].probability is None
-    assert [row[0] for row in probability_table(task).rows] == ["fr", "sw", "mean", "mean non-en"]
+    probability = next(one for one in measure_tables(task) if "probability" in one.title)
+    assert [row[0] for row in probability.rows] == ["fr", "sw", "mean", "mean non-en"]
     for file, message in (
         ({}, "a: missing"),
         ({**written, "method": {"seed": 0}}, r"method\.confidence: missing"),

@@ -86,6 +86,26 @@ def test_the_interval_of_a_ratio_is_students_of_the_windows(tmp_path):
     expected = scipy.stats.ttest_rel(a, b).confidence_interval(0.95)
     np.testing.assert_allclose(np.log(found.interval), [expected.low, expected.high], rtol=1e-9)
     assert found.interval[0] < found.ratio < found.interval[1]
+    # by documents, whatever windows say: each is a mean of its tokens
+    for run, means in (("a", a), ("b", b)):
+        ppl = {"fr": float(np.exp(-means.mean()))}
+        parts = [[100 * mean, 100] for mean in means]
+        write_perplexity(tmp_path / run, ppl, by_window=[-3.0, -3.5], by_part=parts)
+    by_document = compare_runs(tmp_path / "a", tmp_path / "b").perplexity["fr"]
+    np.testing.assert_allclose(by_document.interval, found.interval)
+    # of unequal documents: the ratio of sums, with its linearised standard error
+    sizes = rng.integers(20, 400, 12)
+    for run, means in (("a", a), ("b", b)):
+        parts = [[float(n * mean), int(n)] for n, mean in zip(sizes, means, strict=True)]
+        write_perplexity(tmp_path / run, {"fr": 20.0}, by_window=[-3.0, -3.5], by_part=parts)
+    uneven = compare_runs(tmp_path / "a", tmp_path / "b").perplexity["fr"].interval
+    drawn = rng.integers(0, 12, (20000, 12))
+    ratios = ((a - b) * sizes)[drawn].sum(1) / sizes[drawn].sum(1)
+    centre = ((a - b) * sizes).sum() / sizes.sum()
+    assert np.log(uneven).mean() == pytest.approx(centre)
+    reach = scipy.stats.t(11).ppf(0.975) * ratios.std() * (12 / 11) ** 0.5
+    assert np.log(uneven)[1] - centre == pytest.approx(reach, rel=0.15)
+    write_perplexity(tmp_path / "a", {"fr": 20.0}, by_window=[*a])
     write_perplexity(tmp_path / "b", {"fr": 20.0}, by_window=[*b[:3]])
     with pytest.raises(InputError, match="expected the same text"):
         compare_runs(tmp_path / "a", tmp_path / "b")

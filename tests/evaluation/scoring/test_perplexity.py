@@ -107,6 +107,47 @@ def test_each_window_begins_with_the_bos_that_the_text_begins_with():
     assert scorer.windows == [tokens[:512], [1, *tokens[512:1023]]]
 
 
+def test_log_probabilities_by_part_of_the_text(scorer):
+    """Each token belongs to the line in which its first character is."""
+    text = texts("nano", ["fr"], 45)["fr"]
+    found = perplexity(scorer, text)
+    offsets = scorer.model.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+    tokens = scorer.model.tokenizer(text)["input_ids"]
+    width = min(512, scorer.model.config.max_positions)
+    lines = [f"{line}</s>" for line in text.removesuffix("</s>").split("</s>")]
+    line_of = np.repeat(np.arange(45), [len(line) for line in lines])  # of each character
+    network = AutoModelForCausalLM.from_pretrained(scorer.model.folder, dtype=torch.float32).eval()
+    expected = np.zeros((5, 2))
+    for start in range(0, len(tokens) // width * width, width):
+        window = tokens[start : start + width]
+        with torch.no_grad():
+            out = torch.log_softmax(network(torch.tensor([window])).logits[0], dim=-1)
+        for i in range(1, width):
+            run = line_of[offsets[start + i][0]] // 10
+            expected[run] += [float(out[i - 1, window[i]]), 1]
+    expected = expected[expected[:, 1] > 0]
+    np.testing.assert_allclose(found.by_part, expected, rtol=1e-4)
+    assert sum(size for _, size in found.by_part) == found.tokens
+    assert found.part_values.mean() == pytest.approx(-math.log(found.perplexity))
+    assert perplexity(scorer, str(text)).by_part == ()
+
+
+def test_parts_are_the_documents_of_an_index(tmp_path):
+    (tmp_path / "fr.txt").write_text("un\ndeux\ntrois\nquatre\n")
+    assert texts(str(tmp_path), None, None)["fr"].starts == (0,)
+    index = tmp_path / "index.tsv"
+    index.write_text("line\tdocument\n0\tbbc.1\n1\tbbc.1\n2\tzeit.2\n3\tbbc.1\n")
+    text = texts(str(tmp_path), None, None)["fr"]
+    assert [text[start:].split("\n")[0] for start in text.starts] == ["un", "trois", "quatre"]
+    assert texts(str(tmp_path), None, None, "1-2")["fr"].starts == (0, len("deux\n"))
+    for broken in ("document\na\nb\nc\n", "line\tdocument\n0\ta\n1\n2\tb\n3\tb\n"):
+        index.write_text(broken)
+        with pytest.raises(InputError, match=r"index.tsv: . lines under the header; expected 4, o"):
+            texts(str(tmp_path), None, None)
+    index.write_text("line\tdomain\n0\tnews\n")  # names no documents
+    assert texts(str(tmp_path), None, None)["fr"].starts == (0,)
+
+
 @pytest.mark.parametrize("text", ["", "a"])
 def test_a_text_without_a_prediction_is_refused(scorer, text):
     with pytest.raises(InputError, match=r"fr: a text of [01] tokens; allowed: at least 2"):

@@ -191,8 +191,9 @@ def write(folder, language, rows):
 def test_ready_tasks_render_rows_of_their_data_sets(case, tmp_path):
     (name, protocol, language, row, label), *options = case
     folder = write(tmp_path, language, [row])
-    expected = [Question(tuple(Option(*option) for option in options), label, 0)]
     task = load_task(name)
+    group = None if task.group is None else 0
+    expected = [Question(tuple(Option(*option) for option in options), label, 0, group)]
     assert language in task.languages
     assert questions(task, language, protocol=protocol, data=folder) == expected
     if protocol == "paper":
@@ -289,6 +290,25 @@ def test_reviews_are_cut_at_128_words(tmp_path):
     )
     expected = " ".join(f"w{i}" for i in range(128)) + " It is negative"
     assert question.options[0].continuation == expected
+
+
+def test_groups_are_numbered_by_their_first_row(tmp_path):
+    premises = ["Il dort.", "Elle lit.", "Il dort.", "Il dort.", "Elle lit."]
+    rows = [NLI | {"premise": premise} for premise in premises]
+    folder, task = write(tmp_path, "fr", rows), load_task("xnli")
+    assert task.group == "premise"
+
+    def groups(group, **of_rows):
+        asked = questions(dataclasses.replace(task, group=group), "fr", data=folder, **of_rows)
+        return [(one.row, one.group) for one in asked]
+
+    assert groups("premise") == [(0, 0), (1, 1), (2, 0), (3, 0), (4, 1)]
+    assert groups(2, rows=4) == [(0, 0), (1, 0), (2, 2), (3, 2)]
+    assert groups(None, rows=2) == [(0, None), (1, None)]
+    shuffled = groups("premise", protocol="official", rows=5)
+    assert sorted(shuffled) == groups("premise") != shuffled
+    with pytest.raises(InputError, match=r"fr.jsonl:1: no field 'story'; there are premise"):
+        groups("story")
 
 
 def test_paws_x_leaves_rows_with_an_empty_sentence_out(tmp_path):
@@ -661,6 +681,8 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
         ('name = "sentiment"', 'nam = "x"', r"nam: no such key; .*\(did you mean name\?\)"),
         ('name = "sentiment"', 'name = "x', "not TOML in UTF-8: "),
         ('split = "test"\n', "split = 1\n", "split: got 1; allowed: a text"),
+        ('split = "test"\n', "group = 1\n", "group: got 1; allowed: the name of a field, or how"),
+        ('split = "test"\n', "group = true\n", "group: got True; allowed: the name of a field"),
         ('["en", "sw"]', '["en", "en"]', r"languages: got \['en', 'en'\]; allowed: a list of diff"),
         ('["en", "sw"]', "[]", r"languages: got \[\]; allowed"),
         ('["negative", "positive"]\n', '["a", "a"]\n', r"labels: got \['a', 'a'\]; .*no two the"),

@@ -1,0 +1,68 @@
+"""Scores of options → what a model tells apart, without its preference for an option as such."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from jaxprune.evaluation.scoring.scores import Scored
+
+
+class WithinGroups(NamedTuple):
+    """Comparisons of each row with the rows of its group that have another label; NaN where there are none.
+
+    Attributes:
+      preferred: share of these rows against which the contrast is positive; a contrast of 0 counts half.
+      contrast: mean of the contrasts.
+    """
+
+    preferred: Float[np.ndarray, " R"]
+    contrast: Float[np.ndarray, " R"]
+
+
+def right_without_prior(scored: Scored) -> Bool[np.ndarray, " R"]:
+    """Whether the prediction is the label once the mean score of each option over all rows is taken off.
+
+    A constant that a model adds to an option in every row, its prior of that option, then changes nothing (Zhou et
+    al., ICLR 2024, arXiv 2309.17249, call this batch calibration). The mean of an option is over the rows in which
+    its score is not -inf. Where labels are far from equally frequent, it is due to them in part.
+    """
+    scores = scored.scores.astype(np.float64)
+    can_be = scores > -np.inf
+    means = np.where(can_be, scores, 0.0).sum(axis=0) / np.maximum(can_be.sum(axis=0), 1)
+    return (scores - means).argmax(axis=1) == scored.labels
+
+
+def within_groups(scored: Scored) -> WithinGroups:
+    """How far a model prefers the right option of a row to the same option in the other rows of its group.
+
+    Rows i and j of a group have the labels a and b, which differ. With s the scores, their contrast is
+
+        (s_i(a) - s_i(b)) - (s_j(a) - s_j(b)),
+
+    the logarithm of the odds ratio of the two options in the two rows. What a model adds to an option in every row,
+    or to every option of a row, cancels. Contrasts are as often positive as negative where a model tells nothing
+    apart, so that the chance of `preferred` is 1/2. Pairs with a score of -inf are left out.
+
+    Returns:
+      A mean over the partners of each row; all NaN where the rows have no groups.
+    """
+    scores, labels = scored.scores.astype(np.float64), scored.labels
+    partners, preferred, contrast = np.zeros((3, len(labels)))
+    order = np.argsort(scored.clusters, kind="stable")
+    groups = scored.clusters[order]
+    for step in range(1, np.unique(groups, return_counts=True)[1].max()):
+        i, j = order[:-step], order[step:]
+        a, b = labels[i], labels[j]
+        with np.errstate(invalid="ignore"):
+            found = (scores[i, a] - scores[i, b]) - (scores[j, a] - scores[j, b])
+        counts = (groups[:-step] == groups[step:]) & (a != b) & np.isfinite(found)
+        found = found[counts]
+        for rows in (i[counts], j[counts]):  # in each of which a row occurs once
+            partners[rows] += 1
+            preferred[rows] += np.heaviside(found, 0.5)
+            contrast[rows] += found
+    number = np.where(partners, partners, np.nan)
+    return WithinGroups(preferred / number, contrast / number)

@@ -1,0 +1,152 @@
+"""Measures without the options' priors, and resampling of groups, against plain loops."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.scoring.priors import right_without_prior, within_groups
+from jaxprune.evaluation.scoring.scores import Scored
+
+# few distinct values, so that there are ties
+SCORES = hnp.arrays(np.float32, (9, 3), elements=st.sampled_from([-np.inf, -3.0, -2.5, -0.5, 0.0]))
+FINITE = hnp.arrays(np.float32, (9, 3), elements=st.sampled_from([-3.0, -2.5, -0.5, 0.0]))
+LABELS = hnp.arrays(np.int32, 9, elements=st.integers(0, 2))
+GROUPS = hnp.arrays(np.int32, 9, elements=st.integers(0, 3))
+
+
+def scored(scores, labels, groups=None):
+    rows = np.arange(len(labels), dtype=np.int32)
+    return Scored(np.asarray(scores, np.float32), np.asarray(labels, np.int32), rows, groups)
+
+
+def within_groups_loop(scores, labels, groups):
+    """By row: [preferred, contrast], or None where the group has no row of another label."""
+    found = []
+    for i in range(len(labels)):
+        wins, contrasts = [], []
+        for j in range(len(labels)):
+            a, b = labels[i], labels[j]
+            if groups[i] != groups[j] or a == b:
+                continue
+            four = [float(scores[r][o]) for r in (i, j) for o in (a, b)]
+            if -np.inf in four:
+                continue
+            contrast = (four[0] - four[1]) - (four[2] - four[3])
+            contrasts.append(contrast)
+            wins.append(1.0 if contrast > 0 else 0.5 if contrast == 0 else 0.0)
+        found.append([np.mean(wins), np.mean(contrasts)] if wins else None)
+    return found
+
+
+@given(SCORES, LABELS, GROUPS)
+@settings(deadline=None)
+def test_within_groups_is_the_loop_over_pairs(scores, labels, groups):
+    found = within_groups(scored(scores, labels, groups))
+    for place, expected in enumerate(within_groups_loop(scores, labels, groups)):
+        of_row = [found.preferred[place], found.contrast[place]]
+        np.testing.assert_allclose(of_row, [np.nan, np.nan] if expected is None else expected)
+
+
+@given(FINITE, LABELS, GROUPS)
+@settings(deadline=None)
+def test_a_prior_of_the_options_and_what_a_row_adds_to_all_of_them_cancel(scores, labels, groups):
+    one = within_groups(scored(scores, labels, groups))
+    moved = scores + np.float32([4.0, -2.0, 0.5]) + np.arange(9, dtype=np.float32)[:, None]
+    other = within_groups(scored(moved, labels, groups))
+    np.testing.assert_array_equal(other.preferred, one.preferred)
+    np.testing.assert_allclose(other.contrast, one.contrast, atol=1e-5)
+
+
+def test_within_groups_by_hand():
+    # A premise with three hypotheses. "Yes" is always likeliest; its margin is widest where it is right.
+    scores = [[3.0, 0.0, 1.0], [2.0, 0.5, 1.0], [2.5, 0.0, 1.25]]
+    found = within_groups(scored(scores, [0, 1, 2], np.zeros(3, np.int32)))
+    # rows 0 and 1: (3 - 0) - (2 - 0.5); rows 0 and 2: (3 - 1) - (2.5 - 1.25); rows 1 and 2: (0.5 - 1) - (0 - 1.25)
+    np.testing.assert_allclose(found.contrast, [(1.5 + 0.75) / 2, (1.5 + 0.75) / 2, 0.75])
+    assert found.preferred.tolist() == [1.0, 1.0, 1.0]
+    assert np.isnan(within_groups(scored(scores, [0, 1, 2])).preferred).all()
+
+
+def test_scores_that_tell_nothing_apart_are_at_chance_whatever_the_prior():
+    rng, rows = np.random.default_rng(0), 6000
+    labels, groups = np.tile([0, 1, 2], rows // 3), np.arange(rows) // 3 * 3
+    scores = rng.normal([5.0, 0.0, 1.0], size=(rows, 3)) + rng.normal(size=(rows, 1))
+    figures = metrics.language_metrics(scored(scores, labels, groups), "fr")
+    assert figures.chosen[0] > 0.95
+    low, high = figures.discrimination_interval
+    assert low < 0.5 < high
+    assert high - low < 0.04
+    assert figures.accuracy_without_prior == pytest.approx(1 / 3, abs=0.02)
+    knows = metrics.language_metrics(scored(scores + np.eye(3)[labels], labels, groups), "fr")
+    assert knows.discrimination_interval[0] > 0.7
+    assert knows.accuracy < 0.4 < 0.5 < knows.accuracy_without_prior
+
+
+@given(FINITE, LABELS)
+@settings(deadline=None)
+def test_accuracy_without_the_prior_is_the_loop(scores, labels):
+    right = 0
+    means = [sum(float(row[option]) for row in scores) / len(scores) for option in range(3)]
+    for row, label in zip(scores, labels, strict=True):
+        left = [float(score) - mean for score, mean in zip(row, means, strict=True)]
+        right += left.index(max(left)) == label
+    found = right_without_prior(scored(scores, labels))
+    assert found.sum() == right
+    chosen = metrics.language_metrics(scored(scores, labels), "fr").chosen
+    assert chosen == tuple(sum(int(np.argmax(row)) == o for row in scores) / 9 for o in range(3))
+
+
+def test_an_option_that_cannot_be_is_not_chosen_without_the_prior_either():
+    scores = np.float32([[-np.inf, -1.0, -2.0], [-np.inf, -3.0, -1.0], [-np.inf, -2.0, -3.0]])
+    assert right_without_prior(scored(scores, [1, 2, 0])).tolist() == [True, True, False]
+    figures = metrics.language_metrics(scored(scores, [1, 2, 0], np.zeros(3, np.int32)), "fr")
+    assert figures.contrast == pytest.approx((-1 + 2) - (-3 + 1))
+
+
+def test_values_of_clusters_have_the_mean_over_rows_and_languages():
+    rng = np.random.default_rng(1)
+    by_language = [(rng.integers(0, 9, size), rng.normal(size=size)) for size in (40, 25)]
+    found = metrics.cluster_values(by_language)
+    expected = np.mean([values.mean() for _, values in by_language])
+    assert len(found) == 9
+    assert found.mean() == pytest.approx(expected)
+    alone = rng.normal(size=30)  # each row a cluster: nothing changes
+    np.testing.assert_allclose(metrics.cluster_values([(np.arange(30), alone)]), alone)
+
+
+def test_clusters_are_drawn_whole_in_all_languages_at_once(monkeypatch):
+    """Against resamples in which the rows of the clusters that were drawn are put together one by one."""
+    monkeypatch.setattr(metrics, "RESAMPLES", 4000)
+    rng, groups = np.random.default_rng(2), 60
+    by_language = []
+    for _ in range(2):
+        clusters = np.repeat(np.arange(groups), rng.integers(1, 6, groups))
+        shared = rng.normal(size=groups)[clusters]  # rows of a cluster are alike
+        by_language.append((clusters, 3.0 + shared + rng.normal(size=len(clusters))))
+    means = []
+    for _ in range(4000):
+        drawn = rng.integers(0, groups, groups)
+        by = [
+            np.concatenate([values[clusters == one] for one in drawn]).mean()
+            for clusters, values in by_language
+        ]
+        means.append(np.mean(by))
+    values = metrics.cluster_values(by_language)
+    found = metrics.paired_bootstrap(np.zeros(groups), values)
+    width = found.high - found.low
+    np.testing.assert_allclose(
+        [found.low, found.high], np.quantile(means, [0.025, 0.975]), atol=0.08 * width
+    )
+    rows = np.concatenate([values for _, values in by_language])  # as if all were independent
+    alone = metrics.paired_bootstrap(np.zeros(len(rows)), rows)
+    assert width > 1.3 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("groups", [np.zeros(2, int), np.zeros(3)])
+def test_groups_that_do_not_fit_are_refused(groups):
+    with pytest.raises(InputError, match=r"fr: groups are .*expected \[3\] integers"):
+        metrics.language_metrics(scored(np.zeros((3, 2)), [0, 1, 0], groups), "fr")
