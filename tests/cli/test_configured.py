@@ -2,8 +2,8 @@
 
 import functools
 from pathlib import Path
+from types import SimpleNamespace
 
-import Path
 import pytest
 from absl import flags
 from run_scripts import run_here
