@@ -72,5 +72,8 @@ def on_page_content(html: str, **_: Any) -> str:
     """Marks for site.css: words of code that lines may not break at a hyphen, and formulas that may scroll."""
     html = re.sub(r"<code>.*?</code>", _code, html, flags=re.DOTALL)
     return re.sub(
-        r'<math display="block".*?</math>', r'<div class="formula">\g<0></div>', html, flags=re.DOTALL
+        r'<math display="block".*?</math>',
+        r'<div class="formula">\g<0></div>',
+        html,
+        flags=re.DOTALL,
     )
