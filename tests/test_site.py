@@ -29,6 +29,13 @@ def test_the_programs_of_a_page_run_one_after_another(page, tmp_path, monkeypatc
     assert all(0.2 < float(share) < 1 for share in capsys.readouterr().out.split())
 
 
+def test_docstrings_have_the_heading_of_examples_that_the_site_renders():
+    files = sorted((ROOT / "jaxprune").rglob("*.py"))
+    assert [
+        file for file in files if re.search(r"^ *Example:$", file.read_text("utf-8"), re.M)
+    ] == []
+
+
 def test_the_reference_has_every_name_that_the_package_offers():
     directives = re.findall(r"^::: (\S+)", PYTHON, re.MULTILINE)
     modules = re.findall(r"^## .*`jp\.(\w+)`", PYTHON, re.MULTILINE)

@@ -58,3 +58,22 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     for name, write in GENERATED.items():
         markdown = markdown.replace(f"<!-- generated: {name} -->", write())
     return markdown
+
+
+def _word(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith("<") else f'<span class="word">{found[0]}</span>'
+
+
+def _code(found: re.Match[str]) -> str:
+    return re.sub(r"<[^>]+>|[\w.:-]*-[\w.:-]*", _word, found[0])
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Marks for site.css: words of code that lines may not break at a hyphen, and formulas that may scroll."""
+    html = re.sub(r"<code>.*?</code>", _code, html, flags=re.DOTALL)
+    return re.sub(
+        r'<math display="block".*?</math>',
+        r'<div class="formula">\g<0></div>',
+        html,
+        flags=re.DOTALL,
+    )

@@ -57,12 +57,13 @@ def demonstrations(
       tokenizer: of transformers; called with its default special tokens, cut at `max_length`.
       data: where the sentences are; see `texts.sentences`.
       kind: "translation", "monolingual" (of `source`) or "translation_vs_code".
-      source, target: ISO 639-1 codes; "monolingual" does not use `target`. `source` may be several,
-        as "fr+ru+sw" or "fr,ru,sw".
+      source: ISO 639-1 code, or several as "fr,ru,sw" or "fr+ru+sw".
+      target: ISO 639-1 code; not used by "monolingual".
       code: for "translation_vs_code", where to take `samples` files; see `texts.code_samples`.
       lines: of the sentences those that samples are made of, the first and the last from 0, as "0-299"; all by
         default.
-      micro_batch, max_shapes: samples of a micro-batch and static shapes of a set; see `group_by_length`.
+      micro_batch: samples of a micro-batch; see `group_by_length`.
+      max_shapes: static shapes of a set; see `group_by_length`.
 
     Returns:
       Batches with role "translation" or "monolingual", then those with role "code".
@@ -72,7 +73,7 @@ def demonstrations(
         or one without eos, a sample without tokens.
       OSError: the hub cannot be reached.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", source="fr,sw", samples=8)
@@ -243,7 +244,7 @@ def token_batches(
     Raises:
       InputError: not such a file; unknown arrays; see `from_arrays`.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp, numpy as np
       >>> np.savez("ids.npz", input_ids=np.arange(24).reshape(2, 12))
       >>> [batch] = jp.token_batches("ids.npz")

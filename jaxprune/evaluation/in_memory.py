@@ -69,7 +69,7 @@ def evaluate(
         tokenizer, scores that are no numbers.
       OSError: the hub cannot be reached.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> found = jp.evaluate(model, "nano_nli", languages="en,fr", rows=20, progress=False)
@@ -114,8 +114,9 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
     McNemar's exact p after Holm's correction over the languages of a task, at most 0.05.
 
     Args:
-      a, b: what `evaluate` returned, or workdirs of `scripts/evaluate.py`. Translations and masks are compared where
+      a: result of `evaluate`, or a workdir of `scripts/evaluate.py`. Translations and masks are compared where
         both are workdirs that have them.
+      b: result of `evaluate`, or a workdir.
       seed: of the bootstrap.
 
     Returns:
@@ -125,7 +126,7 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
       InputError: nothing in common, other questions, protocols, texts, tokenizers or settings of translation; a workdir
         without evaluation or with broken files.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.6)

@@ -90,7 +90,7 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
       InputError: the folder holds something else, or is the one that the model is read from; parameters of another
         model, or that hold NaN or infinity.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)

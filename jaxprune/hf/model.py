@@ -130,7 +130,7 @@ class Model:
         Raises:
           InputError: they are of another model; names the first path that differs.
 
-        Example:
+        Examples:
           >>> import jax, jaxprune as jp
           >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
           >>> halved = model.replace(jax.tree.map(lambda leaf: leaf / 2, model.params))
@@ -158,7 +158,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
       InputError: no such folder or id; a config, tensor name or shape that does not fit.
       OSError: the hub cannot be reached.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> model.config.family, model.config.n_layers, model.dtype

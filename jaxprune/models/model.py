@@ -141,7 +141,7 @@ def forward(
       InputError: tokens that are no matrix of integers, beyond the vocabulary (which inside jit nobody can see), or
         rows longer than the model has positions.
 
-    Example:
+    Examples:
       >>> import jax, jaxprune as jp, numpy as np
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> tokens = np.array([[11, 12, 13, 14]])

@@ -59,7 +59,7 @@ def probe(
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter holds NaN or
         infinity; a sequence is too long; no batches, or something else than batches; an unknown statistic.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)

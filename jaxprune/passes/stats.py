@@ -115,7 +115,7 @@ class ActivationStats:
         Raises:
           InputError: the two are of different models; names a kernel or site that differs.
 
-        Example:
+        Examples:
           >>> import jaxprune as jp
           >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
           >>> def probe(code):

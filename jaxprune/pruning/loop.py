@@ -102,7 +102,7 @@ def prune(
         infinity, settings that do not fit, scores that are no array of the kernel's shape, batches that are none, an
         argument that there is not.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
@@ -171,7 +171,7 @@ def prune_blocks(
       InputError: statistics with another propagate, which depends on what was pruned below, or of another depth;
         recovery without samples.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> settings = jp.Settings(criterion="magnitude", pattern="2:4")

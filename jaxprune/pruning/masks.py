@@ -69,7 +69,7 @@ def keep(
         InputError: a value that is not allowed, values that contradict each other, leaves of another
             number of axes, or a kernel whose input size M does not divide.
 
-    Example:
+    Examples:
         >>> import jaxprune as jp, numpy as np
         >>> scores = {"kernel": np.array([[1.0, 8.0], [2.0, 7.0], [3.0, 6.0], [4.0, 5.0]])}
         >>> jp.masks.keep(scores, sparsity=0.5)["kernel"].astype(int).T
@@ -104,7 +104,7 @@ def intersect(masks: MaskTree, other: MaskTree) -> MaskTree:
     Raises:
         InputError: the trees differ in a path or shape.
 
-    Example:
+    Examples:
         >>> import jaxprune as jp, numpy as np
         >>> a, b = ({"kernel": np.array([bits], bool)} for bits in ([1, 1, 0, 0], [1, 0, 1, 0]))
         >>> for combined in (jp.masks.intersect, jp.masks.union, jp.masks.difference):
@@ -139,7 +139,7 @@ def invert(masks: MaskTree) -> MaskTree:
 def density(masks: MaskTree) -> Shares:
     """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights.
 
-    Example:
+    Examples:
         >>> import jaxprune as jp, numpy as np
         >>> jp.masks.density({"kernel": np.array([[True, False, False, False]])}).overall
         0.25
@@ -155,7 +155,7 @@ def overlap(masks: MaskTree, other: MaskTree) -> Shares:
     Raises:
         InputError: the trees differ in a path or shape.
 
-    Example:
+    Examples:
         >>> import jaxprune as jp, numpy as np
         >>> a, b = ({"kernel": np.array([bits], bool)} for bits in ([1, 1, 0, 0], [1, 0, 1, 0]))
         >>> round(jp.masks.overlap(a, b).overall, 3)
@@ -174,7 +174,7 @@ def apply(params: Params, masks: MaskTree) -> Params:
         InputError: a mask without a parameter, of another shape, or not bool; a kernel of
             `params["blocks"]` without a mask.
 
-    Example:
+    Examples:
         >>> import jaxprune as jp
         >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
         >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.5)
@@ -222,7 +222,7 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
     Raises:
         InputError: from `init`, as `apply`: masks that do not fit the parameters.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp, jaxprune as jp, optax
         >>> params = {"kernel": jnp.array([[0.0, 2.0]])}
         >>> masks = {"kernel": jnp.array([[False, True]])}
@@ -262,7 +262,7 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
 def pack(masks: MaskTree) -> PackedMasks:
     """Masks {"blocks": …} as one bit a weight, on the host; InputError where it is none.
 
-    Example:
+    Examples:
         >>> import jaxprune as jp, numpy as np
         >>> masks = {"blocks": {"kernel": np.eye(24, dtype=bool)[None]}}
         >>> packed = jp.masks.pack(masks)

@@ -7,7 +7,7 @@ float32, whatever the dtype of the kernels. Pure array maths that knows no model
 `kernel_scores` is the one code path: the loop over blocks calls it with the kernels of a block, and these functions
 map it over the stacked layers. `prune(criterion=...)` takes functions of your own.
 
-Example:
+Examples:
   >>> import jaxprune as jp
   >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
   >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)

@@ -67,7 +67,7 @@ class Settings(Selection):
       InputError: as `Selection`; an unknown criterion, propagation, allocation, combination, compat or dtype; an
         allocation for an N:M pattern, which drops the same everywhere.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> jp.Settings().sparsity, jp.Settings(pattern="2:4").implied_sparsity
       (0.3, 0.5)

@@ -87,7 +87,7 @@ def save(
       InputError: the folder holds something else.
       OSError: it cannot be written, as on a full disk.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
@@ -121,7 +121,7 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     Raises:
       InputError: there is no whole checkpoint, or a damaged one; a sharding that a parameter lacks or cannot have.
 
-    Example:
+    Examples:
       >>> import jax, jaxprune as jp
       >>> from jax.sharding import NamedSharding, PartitionSpec
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
@@ -178,7 +178,7 @@ def save_stats(path: str | Path, stats: ActivationStats) -> None:
 def restore_stats(path: str | Path) -> ActivationStats:
     """Reads the statistics of `save_stats` onto the host; InputError where there is no whole checkpoint.
 
-    Example:
+    Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
