@@ -37,13 +37,13 @@ def evaluate_translation(
     Args:
       generator: of the model.
       languages: by code; see `translation.read_sentences`.
-      workdir: gets `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} a line, and
-        `translation/metrics.json`. The folder appears, in place of an earlier one, when it is whole.
-      about: facts for metrics.json, such as the model.
+      workdir: `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} per line, and
+        `translation/metrics.json` are written there. The complete folder replaces an earlier one.
+      about: entries for metrics.json, such as the model.
       beams, max_new_tokens: see `Generator`.
 
     Raises:
-      InputError: as `hypothesise`; sacrebleu is not installed; the model changed meanwhile.
+      InputError: as `hypothesise`; sacrebleu is not installed; the model was changed during the evaluation.
     """
     began = time.perf_counter()
     hypotheses, figures, signatures = {}, {}, {}
@@ -85,7 +85,7 @@ def _write_rows(path: Path, sentences: Sentences, hypotheses: Sequence[str]) -> 
 
 
 def translation_lines(result: TranslationResult) -> list[str]:
-    """The table of a run, for the terminal."""
+    """The lines of a run's table on the terminal."""
     protocol = result.protocol
     title = f"translation into {protocol.target}, {protocol.shots} shots, {protocol.beams} beams"
     rows = [
