@@ -361,7 +361,7 @@ LABELS = "0, 1, 2, entailment, neutral, contradiction"
         ),
         (
             b'{"premise": "\\ud800", "hypothesis": "b", "label": 1}',
-            "premise holds half a surrogate",
+            "premise contains half a surrogate",
         ),
         (b'{"premise": "a", "hypothesis"', "every line must be a JSON object"),
         (b"", "every line must be a JSON object"),
