@@ -88,18 +88,17 @@ def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOv
     Raises:
       InputError: masks of different models, or of another family than that of `sites`.
     """
-    first = next(iter(runs))
-    shapes = {name: dict(run.shapes) for name, run in runs.items()}
-    for other in runs:
-        if shapes[other] != shapes[first] or not shapes[other].keys() <= sites.keys():
+    first, shapes = next((name, run.shapes) for name, run in runs.items())
+    for other, run in runs.items():
+        if run.shapes != shapes or not shapes.keys() <= sites.keys():
             raise InputError(
                 f"analysis.masks: the masks of {other} do not fit the model or those of {first}; "
                 "allowed: runs of the same model"
             )
-    layers = next(iter(shapes[first].values()))[0]
+    layers = next(iter(shapes.values()))[0]
     both = np.zeros((len(runs), len(runs), layers, len(SITES)), np.int64)
     size = np.zeros((layers, len(SITES)), np.int64)
-    for path, shape in shapes[first].items():
+    for path, shape in shapes.items():
         site = SITES.index(sites[path])
         size[:, site] += np.prod(shape[1:], dtype=np.int64)
         bits = [run.bits[path] for run in runs.values()]

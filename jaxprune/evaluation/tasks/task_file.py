@@ -103,7 +103,7 @@ class Task:
         """The prompts of a protocol; InputError if the task has none."""
         names = [name for name, one in PROTOCOLS.items() if one.section in self.sections]
         if protocol not in names:
-            raise refusal("protocol", protocol, f"{', '.join(names)} (what task {self.name} has)")
+            raise refusal("protocol", protocol, f"{', '.join(names)} (those of task {self.name})")
         return self.sections[PROTOCOLS[protocol].section]
 
 
