@@ -93,13 +93,13 @@ def demonstrations(
     tokenizer = _usable(tokenizer, chosen_kind)
     role = chosen_kind.role
     sources = joined(source)
-    by_language: dict[str, list[str]] = {}
-    for each in sources:
+    texts = [""] * samples
+    for turn, each in enumerate(sources):
         codes = [each, target] if chosen_kind.translates else [each]
         sentences, chosen = _samples(data, codes, lines, (role, shots, samples, seed, compat))
-        by_language[each] = prompts(sentences, codes, chosen, str(tokenizer.eos_token))
+        own = slice(turn, None, len(sources))
+        texts[own] = prompts(sentences, codes, chosen[own], str(tokenizer.eos_token))
     turns = tuple(sources[i % len(sources)] for i in range(samples))
-    texts = [by_language[each][i] for i, each in enumerate(turns)]
     sets: dict[str, tuple[list[str], tuple[str, ...]]] = {role: (texts, turns)}
     if chosen_kind.may_hold_code:
         sets["code"] = (code_samples(str(code), samples, seed), ())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 _MOST_TICKS = 9
 _AIR = 0.06  # of the range, added at both ends
 
@@ -56,6 +58,5 @@ def even_steps(low: float, high: float, count: int, *, log: bool = False) -> lis
     """`count` values from low to high, evenly spaced; on a log scale by equal ratios. One if low equals high."""
     if high <= low:
         return [low]
-    shares = [place / (count - 1) for place in range(1, count - 1)]
-    between = [low * (high / low) ** s if log else low + (high - low) * s for s in shares]
-    return [low, *between, high]
+    steps: list[float] = (np.geomspace if log else np.linspace)(low, high, count).tolist()
+    return steps
