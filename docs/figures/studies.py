@@ -84,7 +84,9 @@ def _estimate(row: PerplexityRow, code: str) -> Estimate:
 
 
 def _chart(series: list[Series], title: str) -> Chart:
-    return interval_chart(series, title=title, unit="times the dense model's", chance=1.0)
+    return interval_chart(
+        series, title=title, unit="perplexity ÷ that of the dense model", chance=1.0
+    )
 
 
 def numbers(study: Path, found: SweepTables) -> dict[str, str]:

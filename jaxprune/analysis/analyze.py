@@ -1,4 +1,4 @@
-"""From a config to `<workdir>/analysis`: which features each kind of demonstration makes large, and where."""
+"""A config → `<workdir>/analysis`: the largest features of each kind of demonstration, by layer."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from jaxprune.tables import columns, count, fraction, percent
 
 
 def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
-    """Measures the dense model on demonstrations of every language, and compares masks of runs.
+    """Measures the features of the dense model on demonstrations of every language, and compares masks of runs.
 
     Args:
-      config: validated. `calibration` says how demonstrations are made; its kind and source do not
-        matter here: each of `analysis.languages` is taken alone and translated into
+      config: validated. `calibration` defines the demonstrations, but its kind and source are not used:
+        demonstrations of each of `analysis.languages` are monolingual, and translations into
         `calibration.target`.
-      workdir: gets analysis/ in place of an earlier one. analysis.json comes last: an analysis that
-        has it is complete.
+      workdir: analysis/ is written there and replaces an earlier one. analysis.json is written last, so
+        an analysis that contains it is complete.
 
     Returns:
-      What analysis.json holds.
+      The content of analysis.json.
 
     Raises:
-      InputError: anything in config, model, data or runs that does not fit.
+      InputError: config, model, data or runs are invalid or do not match.
     """
     began = time.perf_counter()
     options, calibration = config.analysis, config.calibration
@@ -56,7 +56,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
         raise refusal(
             "calibration.kind",
             calibration.kind,
-            "any other, as the analysis makes demonstrations from sentences in calibration.data",
+            "a kind that reads sentences, as the analysis makes demonstrations of calibration.data",
         )
     folder = workdir / "analysis"
     sealed.check_replaceable(folder, overwrite=True)
@@ -102,7 +102,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
 
 
 def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
-    """The masks of the runs that `analysis.masks` names, and of the workdir's own if it has any."""
+    """The masks of the runs in `analysis.masks`, and those of the workdir if it has any."""
     if runs_named is None:
         return None
     runs = [Path(name).expanduser() for name in runs_named.split(",")]
@@ -115,7 +115,7 @@ def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap |
 def compare_sets(
     stats: ActivationStats, share: float, halves: ActivationStats | None = None
 ) -> dict[str, Overlap]:
-    """Site → overlaps of all sets of `stats`, in the order of its roles, and of their `halves` if there are any."""
+    """Site → overlaps of all sets of `stats`, in the order of its roles, and of their `halves` if given."""
     norms = [stats.norms(role) for role in stats.roles]
     found = {site: overlaps(np.stack([n[site] for n in norms]), share) for site in norms[0]}
     if halves is None or not halves.roles:
@@ -167,14 +167,14 @@ def analysis_summary(
 
 
 def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
-    """The table at the end of a run."""
+    """Prints the table at the end of an analysis."""
     hidden = summary["overlap"][HIDDEN]
     top = f"{100 * summary['top']['used']:g}%"
     tokens = summary["tokens"]
     print(f"\n  {model}: {len(tokens)} sets, {count(sum(tokens.values()))} tokens")
     print(
-        f"  the largest {top} of the blocks' outputs ({hidden['features']} features) of one kind of\n"
-        f"  set among the largest and smallest {top} of another, mean over languages and layers:\n"
+        f"  blocks' outputs: % of the largest {top} ({hidden['features']} features) of one set that are among\n"
+        f"  the largest and the smallest {top} of another, mean over languages and layers\n"
     )
     halves = hidden["halves"]
     rows = [
@@ -183,10 +183,10 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
         for name, share in found["top_in_top"].items()
     ]
     rows.append(["unrelated", *[percent(hidden["chance"])] * 2])
-    for line in columns(["percent", "largest", "smallest"], rows):
+    for line in columns(["", "largest", "smallest"], rows):
         print(f"  {line}")
     if not halves["top_in_top"]:
-        print("  no halves to compare: one sample in a set")
+        print("  halves are not compared: a set has only one sample")
     print()
     for pair in summary.get("masks", []):
         names, unrelated = " and ".join(pair["runs"]), fraction(pair["chance"])

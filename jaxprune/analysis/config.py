@@ -1,4 +1,4 @@
-"""The config of an analysis: a run's, and the fields `analysis.*`."""
+"""The config of an analysis: the fields of a run and `analysis.*`."""
 
 from jaxprune.analysis.overlap import TOP
 from jaxprune.calibration import languages_field
@@ -11,13 +11,13 @@ class AnalysisFields:
     """The fields `analysis.*`."""
 
     languages: str | None = languages_field(
-        "codes with commas; not set: all of a folder, of FLORES the paper's (docs/analysis.md)"
+        "codes with commas; default: all languages of a folder; for FLORES the paper's (docs/analysis.md)"
     )
     top: float = TOP
     masks: str | None = text(
         None,
         "workdirs of pruning runs, as runs/fr,runs/sw",
-        "workdirs of pruning runs with commas, whose masks are compared",
+        "workdirs of pruning runs with commas; their masks are compared",
     )
 
 

@@ -1,7 +1,7 @@
 """The magnitude of each feature on demonstrations of each language (the paper's section 3, figure 2).
 
-A *set* is a kind of demonstrations in a language, named "monolingual/fr" or "translation/fr"
-(French → target): the role of its batches, and of its statistics.
+A *set* is a kind of demonstrations in a language. Its name, "monolingual/fr" or "translation/fr"
+(French → target), is the role of its batches and statistics.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KINDS = ("monolingual", "translation")
 
-# Hidden states of all samples that one pass may hold at once; more sets than that take more passes.
+# Limit on the hidden states of one pass; sets beyond it take more passes.
 PASS_BYTES = 4 * 2**30
 
 
@@ -35,14 +35,14 @@ def demonstration_sets(
     target: str,
     **options: Any,
 ) -> list[Batch]:
-    """Monolingual demonstrations of each language, and translations of each other one into `target`.
+    """Monolingual demonstrations of each language, and translations of each other language into `target`.
 
     Args:
       tokenizer, data, options: as in `jaxprune.demonstrations`.
       languages: ISO 639-1 codes.
 
     Returns:
-      Batches whose role is the name of their set: first all monolingual sets, then all translations.
+      Batches with the name of their set as role: first all monolingual sets, then all translations.
 
     Raises:
       InputError: as `jaxprune.demonstrations`.
@@ -62,11 +62,10 @@ def demonstration_sets(
 def measure(
     model: Model, batches: Sequence[Batch], *, pass_bytes: int = PASS_BYTES, **options: Any
 ) -> ActivationStats:
-    """`jaxprune.probe` with the blocks' outputs, of any number of sets, which their roles tell apart.
+    """`jaxprune.probe` with the blocks' outputs, for any number of sets; each role is a set.
 
     Args:
-      batches: sets share one pass over the blocks as long as their hidden states take up no more
-        than `pass_bytes` together.
+      batches: sets share a pass over the blocks while their hidden states fit in `pass_bytes`.
       options: as of `jaxprune.probe`.
 
     Raises:
@@ -87,19 +86,19 @@ def measure(
 
 
 def split_halves(stats: ActivationStats) -> tuple[ActivationStats, ActivationStats]:
-    """Statistics of `measure(halves=True)` → those of whole sets, and those of their halves."""
+    """Statistics of `measure(halves=True)` → those of the sets, and those of their halves."""
     halves = [role for role in stats.roles if role.endswith(HALVES)]
     return stats.of(role for role in stats.roles if role not in halves), stats.of(halves)
 
 
 def rms(stats: ActivationStats, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
-    """Root mean square over tokens of every site, float32 [L, D_site]: comparable between sets of any size."""
+    """Root mean square over tokens by site, float32 [L, D_site]: comparable between sets of any size."""
     root = np.float32(np.sqrt(stats.count[role]))
     return {site: norms / root for site, norms in stats.norms(role).items()}
 
 
 def over_median(norms: Float[np.ndarray, "*dims D"]) -> Float[np.ndarray, "*dims D"]:
-    """Each feature over the median feature; where the median is 0, infinity, or 0 for 0."""
+    """Each feature over the median feature; for a median of 0, infinity, or 0 if the feature is 0."""
     median = np.broadcast_to(np.median(norms, axis=-1, keepdims=True), norms.shape)
     none = np.where(norms > 0, np.inf, 0).astype(norms.dtype)
     return np.divide(norms, median, out=none, where=median > 0)

@@ -1,6 +1,6 @@
 """The overlap of the masks of several runs, by layer and site.
 
-Masks are compared as bits, so those of R runs take R bits a weight.
+Masks are compared as packed bits: those of R runs take R bits per weight.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from jaxprune.runs import checkpoint
 
 @dataclasses.dataclass(frozen=True)
 class MaskOverlap:
-    """Weights that two runs both keep; numbers add up over layers and sites.
+    """Numbers of weights that two runs both keep; they can be summed over layers and sites.
 
     Attributes:
       runs: names of the R runs.
-      both: int64 [R, R, L, site], sites in the order of `SITES`; the diagonal is what a run keeps.
+      both: int64 [R, R, L, site], sites in the order of `SITES`; the diagonal counts the weights that a run keeps.
       size: int64 [L, site], all weights.
     """
 
@@ -40,7 +40,7 @@ class MaskOverlap:
 
 
 def iou(both: Int[np.ndarray, "R R *dims"]) -> Float[np.ndarray, "R R *dims"]:
-    """Intersection over union of the kept weights, as `masks.overlap`; 1 where neither run keeps any."""
+    """Intersection over union of the kept weights, as `masks.overlap`; 1 if neither run keeps any."""
     kept = np.einsum("rr...->r...", both)
     return _share(both, kept[:, None] + kept - both)
 
@@ -48,7 +48,7 @@ def iou(both: Int[np.ndarray, "R R *dims"]) -> Float[np.ndarray, "R R *dims"]:
 def chance(
     both: Int[np.ndarray, "R R *dims"], size: Int[np.ndarray, "*dims"] | np.integer
 ) -> Float[np.ndarray, "R R *dims"]:
-    """The IoU if each run kept as many, chosen at random: pq / (p + q - pq) of the shares p, q kept."""
+    """The expected IoU of random masks with these densities p, q: pq / (p + q - pq)."""
     kept = np.einsum("rr...->r...", both) / size
     product = kept[:, None] * kept
     return _share(product, kept[:, None] + kept - product)
@@ -59,21 +59,21 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def read_runs(folders: Sequence[Path], sites: Mapping[str, str]) -> MaskOverlap:
-    """Compares the masks that pruning runs left in `<folder>/checkpoint`, named by what tells their paths apart.
+    """Compares the masks in `<folder>/checkpoint` of pruning runs, named by the distinct parts of their paths.
 
     Args:
       folders: two or more workdirs.
       sites: kernel path → site, of the model's family (`Family.sites`).
 
     Raises:
-      InputError: fewer than two runs, one named twice, a folder without masks, or masks of
+      InputError: fewer than two runs, a run given twice, a folder without masks, or masks of
         different models.
     """
     resolved = [folder.resolve() for folder in folders]
     if len(resolved) < 2:
-        raise InputError("analysis.masks: one run; allowed: two or more, with the workdir's own")
+        raise InputError("analysis.masks: one run; allowed: two or more, including the workdir")
     if len(set(resolved)) < len(resolved):
-        raise InputError("analysis.masks: a run is there twice; allowed: each once")
+        raise InputError("analysis.masks: a run is given twice; allowed: each once")
     runs = {}
     for name, folder in zip(short_names(resolved), folders, strict=True):
         if not folder.is_dir():
@@ -83,23 +83,22 @@ def read_runs(folders: Sequence[Path], sites: Mapping[str, str]) -> MaskOverlap:
 
 
 def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOverlap:
-    """Counts what each pair of runs keeps.
+    """Counts the weights that both runs of each pair keep.
 
     Raises:
-      InputError: masks of different models, or of another family than `sites` is of.
+      InputError: masks of different models, or of another family than that of `sites`.
     """
-    first = next(iter(runs))
-    shapes = {name: dict(run.shapes) for name, run in runs.items()}
-    for other in runs:
-        if shapes[other] != shapes[first] or not shapes[other].keys() <= sites.keys():
+    first, shapes = next((name, run.shapes) for name, run in runs.items())
+    for other, run in runs.items():
+        if run.shapes != shapes or not shapes.keys() <= sites.keys():
             raise InputError(
                 f"analysis.masks: the masks of {other} do not fit the model or those of {first}; "
                 "allowed: runs of the same model"
             )
-    layers = next(iter(shapes[first].values()))[0]
+    layers = next(iter(shapes.values()))[0]
     both = np.zeros((len(runs), len(runs), layers, len(SITES)), np.int64)
     size = np.zeros((layers, len(SITES)), np.int64)
-    for path, shape in shapes[first].items():
+    for path, shape in shapes.items():
         site = SITES.index(sites[path])
         size[:, site] += np.prod(shape[1:], dtype=np.int64)
         bits = [run.bits[path] for run in runs.values()]

@@ -1,6 +1,6 @@
 """Overlap of the largest features of one set with the largest and the smallest of another (figures 1 and 3).
 
-Pure numpy that knows no model. Sets S, layers L, features D.
+Pure numpy, independent of the model. Sets S, layers L, features D.
 
     magnitudes   9 1 7 2 | 1 8 7 3      share 0.5 → 2 features
     largest of a 0   2   | of b   1 2      top:    {0, 2} ∩ {1, 2} = {2}, 1 of 2
@@ -21,9 +21,9 @@ TOP = rule(
     "a share s with 0 < s <= 1",
     lambda value: is_number(value) and 0 < value <= 1,
     0.3,
-    meaning="share of features that count as largest and as smallest; `compat=official` takes 0.4 always",
+    meaning="share of features that count as largest and as smallest; `compat=official` always uses 0.4",
 )
-# The ratio of the authors' figures, computed whatever other ratio is set.
+# The ratio of the authors' figures; their code ignores the ratio that is set.
 OFFICIAL_SHARE = 0.4
 
 
@@ -34,10 +34,10 @@ class Overlap:
     Attributes:
       top: [L, S, S] share of the largest features of a that are among the largest of b.
       bottom: [L, S, S] share of the largest features of a that are among the smallest of b.
-      features: k, how many are called largest and smallest.
-      chance: what either would be for unrelated sets: k / D.
-      halves_top, halves_bottom: [L, S] what `top` and `bottom` are between the two halves of a set, the mean of
-        both orders; None where sets have no halves.
+      features: k, the number of features that count as largest and as smallest.
+      chance: the expected value of both for unrelated sets: k / D.
+      halves_top, halves_bottom: [L, S] `top` and `bottom` between the two halves of a set, mean of both
+        orders; None if sets have no halves.
     """
 
     top: Float[np.ndarray, "L S S"]
@@ -49,12 +49,12 @@ class Overlap:
 
 
 def used_share(share: float, compat: str) -> float:
-    """The share that is taken where `share` is asked for: `compat="official"` takes 40% always."""
+    """The share that is used for a configured `share`: always 40% with `compat="official"`."""
     return OFFICIAL_SHARE if compat == "official" else share
 
 
 def largest(magnitudes: Shaped[np.ndarray, "*dims D"], count: int) -> Int[np.ndarray, "*dims k"]:
-    """Indices of the `count` largest along the last axis, largest first; of equal ones the lower first."""
+    """Indices of the `count` largest along the last axis, in descending order; ties by lower index."""
     return np.argsort(-magnitudes, axis=-1, kind="stable")[..., :count]
 
 
@@ -62,8 +62,8 @@ def overlaps(magnitudes: Float[np.ndarray, "S L D"], share: float) -> Overlap:
     """Overlaps of every set with every set.
 
     Args:
-      magnitudes: of one site. Only their order inside a layer of a set counts, so norms and root
-        mean squares give the same.
+      magnitudes: of one site. Only their order within a layer of a set matters, so norms and root
+        mean squares give the same result.
       share: of the D features; k is the nearest integer, at least 1.
 
     Raises:
@@ -80,12 +80,12 @@ def overlaps(magnitudes: Float[np.ndarray, "S L D"], share: float) -> Overlap:
 def with_halves(
     overlap: Overlap, magnitudes: Float[np.ndarray, "S two L D"], share: float
 ) -> Overlap:
-    """The overlap, with that of two halves of each of its sets beside it.
+    """The overlap, with that of the two halves of each of its sets.
 
     Args:
-      overlap: of whole sets.
-      magnitudes: of both halves of each, of the same site.
-      share: as of `overlaps`.
+      overlap: of the sets.
+      magnitudes: of both halves of each set, at the same site.
+      share: as for `overlaps`.
     """
     found = [overlaps(both, share) for both in magnitudes]
     top, bottom = (
@@ -104,7 +104,7 @@ def _members(indices: Int[np.ndarray, "S L k"], size: int) -> Bool[np.ndarray, "
 def _shared(
     first: Bool[np.ndarray, "S L D"], second: Bool[np.ndarray, "S L D"]
 ) -> Float[np.ndarray, "L S S"]:
-    """|a ∩ b| / |a| of every a of the first and b of the second."""
+    """|a ∩ b| / |a| for every a of the first and b of the second."""
     # counts below 2**24, so exact in float32, in which numpy multiplies matrices fast
     counts = first.transpose(1, 0, 2).astype(np.float32) @ second.transpose(1, 2, 0)
     return counts / first.sum(axis=-1, dtype=np.float32).T[..., None]
@@ -113,14 +113,14 @@ def _shared(
 def by_kind(
     shares: Float[np.ndarray, "L S S"], kinds: Sequence[str]
 ) -> dict[str, Float[np.ndarray, " L"]]:
-    """Means over the pairs of sets of each pair of kinds, by layer.
+    """Means over the pairs of sets by pair of kinds and layer.
 
     Args:
       shares: an attribute of `Overlap`.
       kinds: [S] of every set.
 
     Returns:
-      "<kind of a> in <kind of b>" → [L]. A set is not paired with itself; kinds without a pair are left out.
+      "<kind of a> in <kind of b>" → [L]. A set is not paired with itself; kinds without a pair are omitted.
     """
     other = ~np.eye(len(kinds), dtype=bool)
     of = np.array(kinds)
@@ -136,14 +136,14 @@ def by_kind(
 def halves_by_kind(
     shares: Float[np.ndarray, "L S"] | None, kinds: Sequence[str]
 ) -> dict[str, Float[np.ndarray, " L"]]:
-    """Means over the sets of each kind, by layer.
+    """Means over the sets by kind and layer.
 
     Args:
       shares: `Overlap.halves_top` or `halves_bottom`.
       kinds: [S] of every set.
 
     Returns:
-      "two halves of <kind>" → [L]; nothing without halves.
+      "two halves of <kind>" → [L]; empty if sets have no halves.
     """
     if shares is None:
         return {}

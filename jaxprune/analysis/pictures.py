@@ -1,12 +1,13 @@
-"""Numbers of an analysis → its pictures, by the name of their file.
+"""Numbers of an analysis → its pictures, by file name.
 
-Languages appear as codes. What a picture has room for is chosen so that its text stays legible: bars
-show a few layers, heatmaps by layer come in pages; the tables hold everything.
+Languages appear as codes. To stay legible, bars show a few layers, and heatmaps by layer are split into pages;
+the tables contain everything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -20,10 +21,11 @@ from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
 from jaxprune.tables import times, whole
 
-BAR_LAYERS = 6  # of a picture of bars
-_ACROSS = 1300  # pixels, about, that heatmaps side by side take
-_CURVE = 200  # pixels of a site's width
-_LOG_ENDS = 1e4  # dead features are not drawn, small ones not to scale: the largest over this
+BAR_LAYERS = 6  # in a picture of bars
+_ACROSS = 1300  # approximate width of heatmaps side by side, in pixels
+_CURVE = 200  # width of a site's panel, in pixels
+_OVER_MEDIAN = "feature ÷ median"
+_LOG_ENDS = 1e4  # the largest feature over the lower end of the axis; smaller ones are not drawn
 Named = Iterator[tuple[str, Chart]]
 
 
@@ -35,14 +37,14 @@ def charts(
     target: str,
     share: float,
 ) -> Named:
-    """Each picture with the name of its file.
+    """The pictures with their file names.
 
     Args:
       stats: of all sets.
       overlaps: by site, of the sets of `stats`.
       masks: of several runs.
-      target: of the translations.
-      share: that the overlaps are of.
+      target: language of the translations.
+      share: of the features that count as largest and as smallest.
     """
     names = [_label(role, target) for role in stats.roles]
     yield from _bars(stats)
@@ -70,14 +72,14 @@ def _bars(stats: ActivationStats) -> Named:
 
 
 def spread(layers: int, most: int) -> list[int]:
-    """At most `most` of the layers, the first and the last among them, as evenly as they go."""
+    """At most `most` layers, evenly spaced, with the first and the last."""
     return sorted({round(x) for x in np.linspace(0, layers - 1, min(layers, most))})
 
 
 def _top_bars(language: str, magnitudes: Mapping[str, Float[np.ndarray, "L D"]]) -> Chart:
-    """The largest features of some layers, one column of bars for each kind, on one log axis.
+    """The largest features of some layers, a column of panels for each kind, on one log axis.
 
-    Features that are among the `TOP` largest of all kinds are drawn dark, those of one kind alone pale.
+    Features among the `TOP` largest of all kinds are dark, those of one kind only are pale.
     """
     layers = spread(len(next(iter(magnitudes.values()))), BAR_LAYERS)
     tops = {
@@ -88,6 +90,7 @@ def _top_bars(language: str, magnitudes: Mapping[str, Float[np.ndarray, "L D"]])
     drawn = np.concatenate([magnitudes[kind][layer, top] for (layer, kind), top in tops.items()])
     ends = limits(np.maximum(drawn, drawn.max() / _LOG_ENDS).tolist(), log=True)
     panels = []
+    draw = partial(column_chart, x_title="feature", y_title="RMS over tokens", limits=ends)
     for (layer, kind), top in tops.items():
         shared = set.intersection(*(set(tops[layer, other].tolist()) for other in magnitudes))
         columns = [
@@ -95,38 +98,40 @@ def _top_bars(language: str, magnitudes: Mapping[str, Float[np.ndarray, "L D"]])
             for feature in top.tolist()
         ]
         title, colour = f"{kind}, layer {layer}", list(magnitudes).index(kind)
-        panels.append(column_chart(columns, title=title, limits=ends, colour=colour))
-    title = f"{language}: the largest features of the blocks' outputs, root mean square over tokens"
+        panels.append(draw(columns, title=title, colour=colour))
+    title = f"{language}: largest features of the blocks' outputs, root mean square over tokens"
     if len(magnitudes) > 1:
         title += f"\npale: among the {TOP} largest of one kind only"
     return grid(panels, title=title, columns=len(magnitudes))
 
 
 def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
-    """Draws how far the largest feature of each set stands out, and which features do so in which layers."""
+    """The largest feature of each set over the median, and the features that are largest in any layer."""
     norms = [stats.norms(role) for role in stats.roles]
     quotients = {site: over_median(np.stack([n[site] for n in norms])) for site in norms[0]}
     peaks_by_site = {site: values.max(axis=-1) for site, values in quotients.items()}
-    title = "the largest feature of each set and layer, times the median"
-    yield "largest_by_layer", _by_layer(names, peaks_by_site, title, log=True)
+    title = "largest feature of each set and layer, over the median feature"
+    yield "largest_by_layer", _by_layer(names, peaks_by_site, title, "set", _OVER_MEDIAN, log=True)
     kinds = np.array([role.partition("/")[0] for role in stats.roles])
     for site, values in quotients.items():
         peaks = values.mean(axis=0).max(axis=0)  # over sets, then layers
         features = np.sort(largest(peaks, TOP))
-        title = f"{site}: the features that stand out most in any layer, times the median"
+        title = f"{site}: features that are largest in any layer, over the median feature"
         by_kinds = {k: values[kinds == k].mean(axis=0)[:, features].T for k in dict.fromkeys(kinds)}
         rows = [str(feature) for feature in features]
-        yield f"largest_{site}", _by_layer(rows, by_kinds, title, log=True)
+        yield f"largest_{site}", _by_layer(rows, by_kinds, title, "feature", _OVER_MEDIAN, log=True)
 
 
 def _by_layer(
     names: Sequence[str],
     panels: Mapping[str, Float[np.ndarray, "N L"]],
     title: str,
+    y_title: str,
+    unit: str,
     *,
     log: bool = False,
 ) -> Chart:
-    """A row for each name, a panel for each site or kind, one scale of colours; a log one begins at 1."""
+    """A row per name, a panel per site or kind, one colour scale; a logarithmic one starts at 1."""
     layers = [str(layer) for layer in range(next(iter(panels.values())).shape[1])]
     values = np.concatenate([panel.ravel() for panel in panels.values()])
     values = values[np.isfinite(values)]
@@ -135,8 +140,9 @@ def _by_layer(
     width = max(12, 120 // len(layers))
     maps = [
         heatmap(
-            panel, names, layers, title=name, x_title="layer", limits=(low, high), log=log,
-            show=times if log else whole, cell=(width, 18), row_names=place == 0,
+            panel, names, layers, title=name, x_title="layer", y_title=y_title, unit=unit,
+            limits=(low, high), log=log, show=times if log else whole, cell=(width, 18),
+            row_names=place == 0,
         )
         for place, (name, panel) in enumerate(panels.items())
     ]  # fmt: skip
@@ -147,22 +153,22 @@ def _by_layer(
 
 
 def _heatmaps(names: Sequence[str], overlaps: Mapping[str, Overlap], share: float) -> Named:
-    """Means over layers of every site; of the blocks' outputs, every layer too, in pages."""
+    """Means over layers for every site, and every layer of the blocks' outputs, in pages."""
     percent = f"{100 * share:g}%"
     low, high = (f"among the column's {which} {percent}" for which in ("smallest", "largest"))
     for site, overlap in overlaps.items():
         of = f"{site}: % of the row's largest {percent} ({overlap.features} features)"
-        unrelated = f"unrelated sets: {whole(100 * overlap.chance)}"
+        unrelated = f"unrelated sets: {whole(100 * overlap.chance)}%"
         panels = {low: overlap.bottom.mean(axis=0), high: overlap.top.mean(axis=0)}
         scales = [_scale(shares, overlap.chance) for shares in panels.values()]
         title = f"{of}\nmean over layers; {unrelated}"
-        yield f"overlap_{site}", _pairs(names, panels, scales, title)
+        yield f"overlap_{site}", _pairs(names, panels, scales, title, "set")
         if site == HIDDEN:
             yield from _pages(names, overlap, f"{of}\n{low}; {unrelated}")
 
 
 def _pages(names: Sequence[str], overlap: Overlap, title: str) -> Named:
-    """Every layer, as many to a page as fit; no page where all sets agree, as there is nothing to see."""
+    """Every layer, in pages; pages on which all values are equal are left out."""
     scale = _scale(overlap.bottom, overlap.chance)
     most = panels_of_page(len(names))
     for first in range(0, len(overlap.bottom), most):
@@ -170,11 +176,11 @@ def _pages(names: Sequence[str], overlap: Overlap, title: str) -> Named:
         if len({whole(100 * share) for share in _between(page).ravel()}) > 1:
             panels = {f"layer {first + i}": shares for i, shares in enumerate(page)}
             name = f"overlap_layers_{first:02d}-{first + len(page) - 1:02d}"
-            yield name, _pairs(names, panels, [scale] * len(page), title)
+            yield name, _pairs(names, panels, [scale] * len(page), title, "set")
 
 
 def panels_of_page(names: int) -> int:
-    """The number of heatmaps of so many names on one picture."""
+    """The number of heatmaps with so many rows that fit one picture."""
     across = _panels_across(names)
     return across * min(across, 3)
 
@@ -188,25 +194,30 @@ def _pairs(
     panels: Mapping[str, Float[np.ndarray, "S S"]],
     scales: Sequence[tuple[float, float]],
     title: str,
+    axis: str,
 ) -> Chart:
-    """Matrices of shares of every set or run with every other: a panel each, percent in every cell.
+    """Shares of every set or run with every other, in percent: a panel for each matrix.
 
     Args:
-      names: of the sets, along both axes.
+      names: of the sets or runs, along both axes.
       panels: title → shares; up to `panels_of_page`.
-      scales: of each panel, the shares at the ends of its colours.
+      scales: by panel, the shares of the first and the last colour.
       title: of the picture.
+      axis: title of both axes.
     """
     maps = [
-        heatmap(100 * shares, names, names, title=name, limits=(100 * low, 100 * high), show=whole)
+        heatmap(
+            100 * shares, names, names, title=name, x_title=axis, y_title=axis, unit="%",
+            limits=(100 * low, 100 * high), show=whole,
+        )
         for (name, shares), (low, high) in zip(panels.items(), scales, strict=True)
-    ]
+    ]  # fmt: skip
     across = min(_panels_across(len(names)), len(panels))
     return grid(maps, title=title, columns=across, one_legend=len(set(scales)) == 1)
 
 
 def _scale(shares: np.ndarray, chance: float) -> tuple[float, float]:
-    """The ends of a colour scale: what there is between different sets, and unrelated ones."""
+    """The limits of a colour scale: the values of different sets, and that of unrelated ones."""
     seen = np.append(_between(shares), chance)
     return float(seen.min()), float(seen.max())
 
@@ -217,15 +228,15 @@ def _between(shares: np.ndarray) -> np.ndarray:
 
 
 def _curves(roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float) -> Chart:
-    """Mean overlaps between kinds and between halves of sets over the layers: a column a site, chance dotted."""
+    """Mean overlaps of kinds, and of halves of sets, by layer: a column per site; chance is dotted."""
     kinds = [role.partition("/")[0] for role in roles]
     panels = []
     for end, which in (("bottom", "smallest"), ("top", "largest")):
         lines = {site: _lines(overlap, end, kinds) for site, overlap in overlaps.items()}
         _, high = limits([value for of in lines.values() for one in of for value in one.values])
-        for site, of in lines.items():
-            title, ends = f"{site}, among {which}, %", (0, high)
-            panels.append(line_chart(of, title=title, x_title="layer", limits=ends, width=_CURVE))
+        draw = partial(line_chart, x_title="layer", limits=(0, high), width=_CURVE)
+        y_title = f"% among the {which}"
+        panels += [draw(of, title=site, y_title=y_title) for site, of in lines.items()]
     title = (
         f"the largest {100 * share:g}% of one set among the smallest and the largest {100 * share:g}% of another, "
         "mean over languages"
@@ -234,7 +245,7 @@ def _curves(roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float)
 
 
 def _lines(overlap: Overlap, end: str, kinds: Sequence[str]) -> list[Line]:
-    """Pairs of kinds have the colour of the first, dashed between two; halves have colours of their own."""
+    """Pairs of kinds have the colour of the first and are dashed if the kinds differ; halves have their own colours."""
     shares, halves = getattr(overlap, end), getattr(overlap, f"halves_{end}")
     lines = []
     for pair, means in by_kind(shares, kinds).items():
@@ -255,14 +266,14 @@ def _masks(masks: MaskOverlap) -> Named:
     all_sites = masks.both.sum((-2, -1))
     unrelated = chance(all_sites, masks.size.sum())[first, second].mean()
     title = "weights that both runs keep, % of those that either keeps"
-    title += f"; unrelated masks as dense: {whole(100 * unrelated)}"
+    title += f"; unrelated masks of these densities: {whole(100 * unrelated)}%"
     panels = {"all sites": iou(all_sites)} | {
         site: iou(masks.both[..., i].sum(-1)) for i, site in enumerate(SITES)
     }
     between = np.concatenate([_between(shares) for shares in panels.values()])
     scale = (float(between.min()) - 0.02, float(between.max()))  # apart where all are equal
-    yield "masks", _pairs(masks.runs, panels, [scale] * len(panels), title)
+    yield "masks", _pairs(masks.runs, panels, [scale] * len(panels), title, "run")
     by_layer = 100 * iou(masks.both)[first, second]  # [pairs, L, site]
     names = [f"{masks.runs[a]} | {masks.runs[b]}" for a, b in masks.pairs]
     by_site = {site: by_layer[..., i] for i, site in enumerate(SITES)}
-    yield "masks_by_layer", _by_layer(names, by_site, title)
+    yield "masks_by_layer", _by_layer(names, by_site, title, "runs", "%")

@@ -1,4 +1,4 @@
-"""The tables of an analysis: CSV for people and spreadsheets, npz for programs."""
+"""The tables of an analysis: CSV for spreadsheets, npz for programs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
 from jaxprune.tables import csv_text
 
-TOP = 20  # rows a layer and site in largest.csv, bars in the pictures
+TOP = 20  # rows per layer and site in largest.csv, bars in the pictures
 
 
 def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
     """Writes magnitudes.npz, magnitudes.csv and largest.csv.
 
-    The npz has of every set and site `<kind>/<language>/<site>`: ‖X_j‖₂, float32 [L, D]. magnitudes.csv has
-    the same of the blocks' outputs, a row a layer; largest.csv the `TOP` largest features of every site.
+    The npz contains ‖X_j‖₂ as `<kind>/<language>/<site>`, float32 [L, D]. magnitudes.csv contains those of the
+    blocks' outputs, a row per layer; largest.csv contains the `TOP` largest features of every site.
     """
     arrays, rows, tops = {}, [], []
     for role in stats.roles:
@@ -49,8 +49,8 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
 def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
     """Writes overlap.npz and overlap.csv.
 
-    The npz has `sets` [S] and of every site `<site>/top` and `<site>/bottom` [L, S, S], `<site>/halves_top` and
-    `<site>/halves_bottom` [L, S] where sets have halves; see `Overlap`. In the CSV the rows of halves come last.
+    The npz contains `sets` [S] and, by site, `<site>/top` and `<site>/bottom` [L, S, S], and `<site>/halves_top` and
+    `<site>/halves_bottom` [L, S] if sets have halves; see `Overlap`. In the CSV the rows of halves are last.
     """
     arrays, rows = {"sets": np.array(sets)}, []
     for prefix, compared in (("", "sets"), ("halves_", "halves")):
@@ -71,10 +71,10 @@ def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Ove
 
 
 def write_masks(folder: Path, masks: MaskOverlap) -> None:
-    """Writes masks.npz and masks.csv: IoU of every pair of runs by layer and site, and "all" of either.
+    """Writes masks.npz and masks.csv: IoU of every pair of runs by layer and site, and over all of them ("all").
 
-    The npz has `runs`, `sites`, `both` and `size`; see `MaskOverlap`. In the CSV `chance` is the IoU of
-    unrelated masks as dense as these.
+    The npz contains `runs`, `sites`, `both` and `size`; see `MaskOverlap`. In the CSV `chance` is the expected IoU
+    of unrelated masks with these densities.
     """
     arrays: dict[str, Any] = {"runs": masks.runs, "sites": SITES, "both": masks.both}
     np.savez(folder / "masks.npz", size=masks.size, **arrays)
@@ -91,7 +91,7 @@ def write_masks(folder: Path, masks: MaskOverlap) -> None:
 
 
 def _with_totals(counts: np.ndarray) -> np.ndarray:
-    """[..., L, sites] with the sums over layers and over sites after them."""
+    """[..., L, sites] with the sums over layers and over sites appended."""
     counts = np.concatenate([counts, counts.sum(-2, keepdims=True)], axis=-2)
     return np.concatenate([counts, counts.sum(-1, keepdims=True)], axis=-1)
 

@@ -1,6 +1,7 @@
-"""Batches of token rows: their checks, counts and digest. Knows no tokenizer and no model."""
+"""Batches of token rows: checks, counts and digest. Independent of tokenizer and model."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -12,11 +13,11 @@ from jaxprune.errors import InputError, shown
 
 
 class SetKey(NamedTuple):
-    """A set of samples whose statistics stay apart.
+    """A set of samples with statistics of its own.
 
     Attributes:
       kind: the role of its batches, such as "translation" or "code".
-      language: its language, of translations the source; empty where samples have none.
+      language: its language (the source of translations); empty if samples have none.
     """
 
     kind: str
@@ -28,13 +29,13 @@ class Batch:
     """Rows of one static length.
 
     Attributes:
-      tokens: [B, T] int32, left-justified: the real tokens of a row come first, zeros after.
-      valid: [B, T] bool, True at real tokens. Only these take part in attention and statistics.
+      tokens: [B, T] int32, left-justified: the real tokens of a row are followed by zeros.
+      valid: [B, T] bool, True at real tokens. Only these enter attention and statistics.
       role: "translation", "monolingual", "code" or "tokens".
-      samples: [B] int32, the index of each row in its set: sums over samples can run in one order
-        however the rows were grouped.
-      languages: code of each row's language, of a translation that of its source; empty where rows have none, as code
-        and token ids.
+      samples: [B] int32, the index of each row in its set. Sums over samples follow this order, independent of
+        the grouping of rows.
+      languages: language code of each row (the source of a translation); empty if rows have none, as code and
+        token ids.
     """
 
     tokens: Int32[np.ndarray, "B T"]
@@ -50,28 +51,23 @@ class Batch:
 
 
 def check_batches(batches: object) -> None:
-    """Refuses anything but a list of batches; an empty list passes.
+    """Rejects anything but a list of valid batches; an empty list is valid.
 
     Raises:
       InputError: names the type or the fault.
     """
+    allowed = "allowed: a list of Batch, as jaxprune.demonstrations returns"
     if isinstance(batches, str) or not isinstance(batches, Sequence):
-        got = type(batches).__name__
-    else:
-        strange = (type(one).__name__ for one in batches if not isinstance(one, Batch))
-        got = next((f"a list with {name}" for name in strange), "")
-    if got:
-        raise InputError(
-            f"batches: got {got}; allowed: a list of Batch, as jaxprune.demonstrations makes"
-        )
-    assert isinstance(batches, Sequence)
+        raise InputError(f"batches: got {type(batches).__name__}; {allowed}")
     for number, batch in enumerate(batches):
+        if not isinstance(batch, Batch):
+            raise InputError(f"batches: got a list with {type(batch).__name__}; {allowed}")
         if wrong := _fault(batch):
             raise InputError(f"batches[{number}]: {wrong}")
 
 
 def _fault(batch: Batch) -> str | None:
-    """The first fault of a batch, in words; None if it has none."""
+    """A message on the first fault of a batch; None if it has none."""
     for name, kinds, rank in (("tokens", "iu", 2), ("valid", "b", 2), ("samples", "iu", 1)):
         array = getattr(batch, name)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != rank:
@@ -93,26 +89,25 @@ def _fault(batch: Batch) -> str | None:
 
 
 def set_tokens(batches: Sequence[Batch]) -> dict[SetKey, int]:
-    """Real tokens of each set, in the order in which the batches have them."""
-    counts: dict[SetKey, int] = {}
+    """Number of real tokens by set, in the order of the batches."""
+    counts: Counter[SetKey] = Counter()
     for batch in batches:
         languages = batch.languages or [""] * len(batch.tokens)
         for language, tokens in zip(languages, batch.valid.sum(axis=1), strict=True):
-            key = SetKey(batch.role, language)
-            counts[key] = counts.get(key, 0) + int(tokens)
-    return counts
+            counts[SetKey(batch.role, language)] += int(tokens)
+    return dict(counts)
 
 
 def by_kind(tokens: Mapping[SetKey, int]) -> dict[str, int]:
-    """Real tokens by kind."""
-    return {
-        kind: sum(number for key, number in tokens.items() if key.kind == kind)
-        for kind in dict.fromkeys(key.kind for key in tokens)
-    }
+    """Number of real tokens by kind."""
+    counts: Counter[str] = Counter()
+    for key, number in tokens.items():
+        counts[key.kind] += number
+    return dict(counts)
 
 
 def by_language(tokens: Mapping[SetKey, int]) -> dict[str, dict[str, int]]:
-    """Real tokens by kind and language, of the sets that have one."""
+    """Number of real tokens by kind and language, for sets with a language."""
     counts: dict[str, dict[str, int]] = {}
     for (kind, language), number in tokens.items():
         if language:
@@ -121,7 +116,7 @@ def by_language(tokens: Mapping[SetKey, int]) -> dict[str, dict[str, int]]:
 
 
 def cut_pads(batch: Batch, length: int) -> Batch:
-    """The batch cut to `length` columns, or to as many as its real tokens need if these are more."""
+    """The batch cut to `length` columns, or to its longest row if that is longer."""
     needed = max(length, int(batch.valid.sum(axis=1).max()))
     if batch.tokens.shape[1] <= needed:
         return batch
@@ -129,10 +124,10 @@ def cut_pads(batch: Batch, length: int) -> Batch:
 
 
 def check_ids(batches: Iterable[Batch], vocab_size: int) -> None:
-    """Refuses token ids that the embedding table does not have; a gather would clamp them.
+    """Rejects token ids outside the embedding table; a gather would clamp them.
 
     Raises:
-      InputError: an id is negative, or vocab_size or more; names the set, the sample and the id.
+      InputError: an id is negative or not below vocab_size; names the set, the sample and the id.
     """
     for batch in batches:
         for sample, tokens in zip(batch.samples, batch.tokens, strict=True):
@@ -142,8 +137,8 @@ def check_ids(batches: Iterable[Batch], vocab_size: int) -> None:
 def check_tokens(
     where: str, tokens: Sequence[int] | Int[np.ndarray, " T"], vocab_size: int
 ) -> None:
-    """Refuses token ids beyond the vocabulary, in a message that begins with `where`."""
-    if not 0 <= min(tokens) <= max(tokens) < vocab_size:
+    """Rejects token ids outside the vocabulary, with a message that starts with `where`."""
+    if len(tokens) and not 0 <= min(tokens) <= max(tokens) < vocab_size:
         wrong = next(token for token in tokens if not 0 <= token < vocab_size)
         raise InputError(
             f"{where} has token id {wrong}; allowed: 0 to {vocab_size - 1}, the model's vocabulary"
@@ -151,7 +146,7 @@ def check_tokens(
 
 
 def digest(batches: Iterable[Batch]) -> str:
-    """SHA-256 of the real tokens of every set, sample by sample, however they are grouped."""
+    """SHA-256 of the real tokens of every set, sample by sample, independent of their grouping."""
     samples = {
         (batch.role, int(sample)): tokens[valid]
         for batch in batches

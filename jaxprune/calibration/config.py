@@ -1,4 +1,4 @@
-"""The fields `calibration.*`, and which of them go together; `seed` and `compat`, which samples depend on too."""
+"""The fields `calibration.*` and their dependencies; also `seed` and `compat`, which determine the samples too."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, open_regular
 from jaxprune.schema import are_names, check, choice, config_record, fields_of, integer, rule, text
 
-# JAX makes a key of the last 32 bits: a larger seed would give the masks of a smaller one.
+# JAX makes a key of the last 32 bits, so a larger seed would give the masks of a smaller one.
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
 COMPAT = choice(
     ("corrected", "official"),
     "corrected",
-    "`official` reproduces what the authors' code does differently from their paper: pads as tokens, the rows it "
-    "skips, the unguarded division",
+    "`official` reproduces the differences between the authors' code and their paper: pads count as tokens, skipped "
+    "rows, an unguarded division",
 )
 
 
@@ -32,37 +32,39 @@ _CODES = tuple(LANGUAGES)
 class CalibrationFields:
     """The fields `calibration.*`."""
 
-    kind: str = choice(KINDS, "translation", "what is fed through the model")
+    kind: str = choice(KINDS, "translation", "kind of the samples")
     source: str = rule(
         "a language code such as fr, or several, each once, as fr,ru,sw or fr+ru+sw",
         lambda value: isinstance(value, str) and are_names(",".join(joined(value)), _CODES),
         "fr",
         hint=code_hint,
-        meaning="language (ISO 639-1, or 639-3 where that has none), or several with + or commas, which take turns: "
-        "sample i is of language i mod n",
+        meaning="language (ISO 639-1, or 639-3 if it has no such code), or several with + or commas, in alternation: "
+        "sample i is in language i mod n",
     )
     target: str = rule(
         "a language code such as fr",
         lambda value: value in _CODES,
         "en",
         hint=code_hint,
-        meaning="language that is translated into",
+        meaning="target language of translations",
     )
     # The paper's 100 samples of 4 pairs, cut at 512 tokens.
-    shots: int = integer(4, 1, "pairs, or sentences, of a sample")
-    samples: int = integer(100, 1, "how many samples")
-    max_length: int = integer(512, 2, "tokens at which a sample is cut")
+    shots: int = integer(4, 1, "pairs, or sentences, per sample")
+    samples: int = integer(100, 1, "number of samples")
+    max_length: int = integer(512, 2, "tokens at which a sample is truncated")
     data: str = text(
         "openlanguagedata/flores_plus",
         "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
-        "where the sentences are, or the token ids",
+        "location of the sentences or token ids",
     )
-    lines: str | None = line_range("of the sentences only these, counted from 0, as `0-299`")
-    code: str | None = text(None, "a folder of .py files or a hub data set id", "where the code is")
+    lines: str | None = line_range("range of the sentences to use, counted from 0, as `0-299`")
+    code: str | None = text(
+        None, "a folder of .py files or a hub data set id", "location of the code"
+    )
     combine: str = choice(
         COMBINATIONS,
         SUM.name,
-        "what a criterion sees of several languages, whose statistics are measured apart: "
+        "how the statistics of several languages, which are measured separately, are combined: "
         + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
     )
 
@@ -71,14 +73,14 @@ FIELDS = fields_of(CalibrationFields)
 
 
 def check_texts(kind: str, source: str, target: str, samples: int, code: object) -> None:
-    """Refuses an unknown kind or language, one source twice or without a sample, a translation into a source, no code.
+    """Rejects an unknown kind or language, a source twice or without a sample, a source as target, missing code.
 
     Args:
       source: codes with + or commas.
-      samples: of all of them together.
+      samples: total over all sources.
 
     Raises:
-      InputError: names the field and what it got.
+      InputError: names the field and its value.
     """
     check("calibration.kind", kind, FIELDS["kind"])
     check("calibration.source", source, FIELDS["source"])
@@ -86,13 +88,11 @@ def check_texts(kind: str, source: str, target: str, samples: int, code: object)
     for one, other in itertools.combinations(codes, 2):
         if _same_text(one, other):
             raise InputError(
-                f"calibration.source: got {source!r}, of which {one} and {other} are the same text; "
+                f"calibration.source: got {source!r}; {one} and {other} are the same text; "
                 "allowed: each language once"
             )
     if len(codes) > samples:
-        raise InputError(
-            f"calibration.samples: got {samples} for {source}; allowed: one of each language, {len(codes)} or more"
-        )
+        raise refusal("calibration.samples", samples, f"{len(codes)} or more for {source}")
     if not KINDS[kind].translates:
         return
     check("calibration.target", target, FIELDS["target"])
@@ -112,12 +112,12 @@ def _same_text(one: str, other: str) -> bool:
 def check_calibration(
     calibration: CalibrationFields, criterion: str, roles: Collection[str]
 ) -> None:
-    """Refuses a calibration set that lacks what a criterion measures, or fields that do not make one.
+    """Rejects fields that define no calibration set, or one without a set that the criterion needs.
 
     Args:
       calibration: the group of fields.
-      criterion: its name, for messages.
-      roles: the sets that it compares, such as ("demonstrations", "code").
+      criterion: name of the criterion, for messages.
+      roles: the sets that the criterion compares, such as ("demonstrations", "code").
 
     Raises:
       InputError: names the field.
@@ -129,14 +129,14 @@ def check_calibration(
         raise refusal(
             "calibration.kind",
             kind.name,
-            f"{able}, as pruning.criterion {criterion} compares with code",
+            f"{able}, as pruning.criterion {criterion} needs code",
         )
     if not kind.reads_text:
         arrays = _npz_names(calibration.data, kind.name)
         if with_code and "code_ids" not in arrays:
             raise InputError(
-                f"calibration.data: {calibration.data} holds {listed(sorted(arrays), ' ')}; "
-                f"pruning.criterion {criterion} needs code_ids as well"
+                f"calibration.data: {calibration.data} contains {listed(sorted(arrays), ' ')}; "
+                f"pruning.criterion {criterion} also needs code_ids"
             )
         return
     source, target = calibration.source, calibration.target

@@ -1,7 +1,7 @@
 """Few-shot demonstrations: sentences → prompts → tokens → batches (the paper's calibration data).
 
-A translation sample is `shots` pairs, "French: …</s>English: …</s>French: …</s>English: …</s>",
-a monolingual one `shots` sentences, "French: …</s>French: …</s>"; `</s>` is the tokenizer's eos.
+A translation sample is `shots` pairs, "French: …</s>English: …</s>French: …</s>English: …</s>". A monolingual
+sample is `shots` sentences, "French: …</s>French: …</s>". `</s>` is the tokenizer's eos.
 """
 
 from collections.abc import Sequence
@@ -44,24 +44,24 @@ def demonstrations(
 ) -> list[Batch]:
     """Calibration batches of demonstrations.
 
-    Under `compat="corrected"` a permutation of the aligned lines (by `seed`, 0 as any other) is
-    taken `shots` at a time without gaps, samples are grouped by length, and pads are not valid.
-    `"official"` is what the authors' code does: `sample_lines` with its gaps, and every sample
-    padded to `max_length` on the tokenizer's side with pads that count as real tokens.
+    With `compat="corrected"` a permutation of the aligned lines (by `seed`) is divided into samples of `shots`
+    lines without gaps, samples are grouped by length, and pads are not valid. `"official"` reproduces the
+    authors' code: `sample_lines` with its gaps, and every sample padded to `max_length` on the tokenizer's side
+    with pads that count as real tokens.
 
-    Several sources take turns, in the order in which they are named: sample i is the sample i that language
-    i mod n has alone. So 100 samples of three languages are 34, 33 and 33, and no line is used in two languages
-    that have as many lines.
+    Several sources alternate in the order given: sample i equals sample i of language i mod n alone. So 100
+    samples of three languages are 34, 33 and 33, and no line is used in two languages with equal numbers of
+    lines.
 
     Args:
-      tokenizer: of transformers; called with its default special tokens, cut at `max_length`.
-      data: where the sentences are; see `texts.sentences`.
+      tokenizer: of transformers; called with its default special tokens and truncation at `max_length`.
+      data: location of the sentences; see `texts.sentences`.
       kind: "translation", "monolingual" (of `source`) or "translation_vs_code".
-      source: ISO 639-1 code, or several as "fr,ru,sw" or "fr+ru+sw".
-      target: ISO 639-1 code; not used by "monolingual".
-      code: for "translation_vs_code", where to take `samples` files; see `texts.code_samples`.
-      lines: of the sentences those that samples are made of, the first and the last from 0, as "0-299"; all by
-        default.
+      source: ISO 639-1 code, or several as "fr+ru+sw" or "fr,ru,sw".
+      target: ISO 639-1 code; "monolingual" does not use it.
+      code: for "translation_vs_code", the location of source files, of which `samples` are used; see
+        `texts.code_samples`.
+      lines: range of the sentences to use, from 0, as "0-299"; by default all.
       micro_batch: samples of a micro-batch; see `group_by_length`.
       max_shapes: static shapes of a set; see `group_by_length`.
 
@@ -69,8 +69,8 @@ def demonstrations(
       Batches with role "translation" or "monolingual", then those with role "code".
 
     Raises:
-      InputError: an argument out of range, texts that cannot be read or are too few, no tokenizer
-        or one without eos, a sample without tokens.
+      InputError: an argument out of range, unreadable or too few texts, no tokenizer or one without eos, a
+        sample without tokens.
       OSError: the hub cannot be reached.
 
     Examples:
@@ -94,13 +94,13 @@ def demonstrations(
     tokenizer = _usable(tokenizer, chosen_kind)
     role = chosen_kind.role
     sources = joined(source)
-    by_language: dict[str, list[str]] = {}
-    for each in sources:
+    texts = [""] * samples
+    for turn, each in enumerate(sources):
         codes = [each, target] if chosen_kind.translates else [each]
         sentences, chosen = _samples(data, codes, lines, (role, shots, samples, seed, compat))
-        by_language[each] = prompts(sentences, codes, chosen, str(tokenizer.eos_token))
+        own = slice(turn, None, len(sources))
+        texts[own] = prompts(sentences, codes, chosen[own], str(tokenizer.eos_token))
     turns = tuple(sources[i % len(sources)] for i in range(samples))
-    texts = [by_language[each][i] for i, each in enumerate(turns)]
     sets: dict[str, tuple[list[str], tuple[str, ...]]] = {role: (texts, turns)}
     if chosen_kind.may_hold_code:
         sets["code"] = (code_samples(str(code), samples, seed), ())
@@ -120,7 +120,7 @@ def demonstrations(
 
 
 def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str]:
-    """`line_digests` of the sentences that `demonstrations` makes samples of by these fields, each once."""
+    """`line_digests` of the sentences in the samples that `demonstrations` makes for these fields, each once."""
     kind, sources = KINDS[fields.kind], joined(fields.source)
     how = (kind.role, fields.shots, fields.samples, seed, compat)
     sampled: set[str] = set()
@@ -134,7 +134,7 @@ def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str
 def _samples(
     data: str | Path, codes: Sequence[str], lines: str | None, how: tuple[str, int, int, int, str]
 ) -> tuple[list[Sequence[str]], Int[np.ndarray, "samples shots"]]:
-    """The sentences in each language, and the lines of each sample; `how` are the arguments of `sample_lines`."""
+    """The sentences by language, and the lines of each sample; `how` are the arguments of `sample_lines`."""
     sentences = aligned(data, codes, lines)
     try:
         return sentences, sample_lines(len(sentences[0]), *how)
@@ -147,7 +147,7 @@ def _usable(
 ) -> "PreTrainedTokenizerBase":
     if not kind.reads_text:
         raise InputError(
-            f"calibration.kind: token_batches reads {kind.name!r}, without a tokenizer"
+            f"calibration.kind: got {kind.name!r}; allowed: a kind of text (token_batches reads token ids)"
         )
     if tokenizer is None:
         raise InputError(f"the model has no tokenizer, which {kind.name} demonstrations need")
@@ -164,13 +164,13 @@ def sample_lines(
     """The lines of each sample.
 
         shots 4, official translation    0 1 2 3 | 5 6 7 8 | 10 11 12 13 | …   line 4, 9, … unused
-        everything else                  0 1 2 3 | 4 5 6 7 |  8  9 10 11 | …   of a permutation
+        otherwise                        0 1 2 3 | 4 5 6 7 |  8  9 10 11 | …   of a permutation
 
-    The permutation is `np.random.default_rng(seed).permutation(lines)`, which is also how the data
-    set library shuffles the authors' monolingual sentences.
+    The permutation is `np.random.default_rng(seed).permutation(lines)`, as in the library `datasets`, which
+    shuffles the authors' monolingual sentences.
 
     Raises:
-      InputError: too few lines; says how many samples they make.
+      InputError: too few lines; reports how many samples they make.
     """
     gap = 1 if compat == "official" and role == "translation" else 0
     order = np.arange(lines) if gap else np.random.default_rng(seed).permutation(lines)
@@ -190,7 +190,7 @@ def prompts(
     samples: Int[np.ndarray, "samples shots"],
     eos: str,
 ) -> list[str]:
-    """The text of each sample: for every shot one "{Language}: {sentence}{eos}" per language."""
+    """The text of each sample: "{Language}: {sentence}{eos}" for every shot and language."""
     named = [(language(code).name, texts) for code, texts in zip(codes, lines, strict=True)]
     return [
         "".join(f"{name}: {texts[line]}{eos}" for line in sample for name, texts in named)
@@ -203,10 +203,10 @@ def _pads_as_tokens(
     sequences: Sequence[Int32[np.ndarray, " _"]],
     max_length: int,
 ) -> Int32[np.ndarray, "B T"]:
-    """Rows of max_length tokens in which the pads are real tokens, as in the authors' code.
+    """Rows of max_length tokens with pads as real tokens, as in the authors' code.
 
-    A tokenizer without a pad token pads with eos: the authors add a "[PAD]" whose embedding is
-    random, which nothing can reproduce.
+    Without a pad token, eos is used: the authors add a "[PAD]" with a random embedding, which cannot be
+    reproduced.
     """
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     tokens = np.full((len(sequences), max_length), pad, dtype=np.int32)
@@ -219,7 +219,7 @@ def _pads_as_tokens(
 def _all_real(
     tokens: Int32[np.ndarray, "B T"], role: str, languages: tuple[str, ...] = ()
 ) -> Batch:
-    """One batch of all rows, whose tokens are all real."""
+    """One batch of all rows, with all tokens real."""
     valid = np.ones(tokens.shape, dtype=bool)
     return Batch(tokens, valid, role, np.arange(len(tokens), dtype=np.int32), languages)
 
@@ -235,14 +235,14 @@ def token_batches(
 
     Args:
       path: an `.npz` with `input_ids` [N, T] and, optionally, `attention_mask` [N, T] and
-        `code_ids` [M, T]. All rows are used, at the length that they have.
-      compat: "official" leaves the rows as they are and counts pads as real tokens.
+        `code_ids` [M, T]. All rows are used, at their length.
+      compat: "official" keeps the rows as they are and counts pads as real tokens.
 
     Returns:
       Batches with role "tokens", then those with role "code".
 
     Raises:
-      InputError: not such a file; unknown arrays; see `from_arrays`.
+      InputError: no such file, not an .npz, unknown arrays; see `from_arrays`.
 
     Examples:
       >>> import jaxprune as jp, numpy as np
@@ -274,14 +274,13 @@ def token_batches(
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    known = ("input_ids", "attention_mask", "code_ids")
     try:
         arrays = read_npz(path)
     except FileNotFoundError:
         raise InputError(f"calibration.data: no file {str(path)!r}") from None
-    if "input_ids" not in arrays or not set(arrays) <= set(known):
+    if not {"input_ids"} <= arrays.keys() <= {"input_ids", "attention_mask", "code_ids"}:
         raise InputError(
-            f"{path}: holds {listed(sorted(arrays)) or 'nothing'}; "
-            f"allowed: input_ids, and optionally {known[1]} and {known[2]}"
+            f"{path}: contains {listed(sorted(arrays)) or 'nothing'}; "
+            "allowed: input_ids, and optionally attention_mask and code_ids"
         )
     return arrays

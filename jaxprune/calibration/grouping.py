@@ -1,4 +1,4 @@
-"""Token rows of many lengths → a few batches of static shape. Knows no tokenizer and no model."""
+"""Token rows of many lengths → a few batches of static shape. Independent of tokenizer and model."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from jaxtyping import Bool, Int, Int32
 from jaxprune.calibration.batches import Batch
 from jaxprune.errors import InputError
 
-# Padded tokens that one more static shape has to save: each is compiled once per run.
+# Padded tokens that an additional static shape must save, as each is compiled once per run.
 SHAPE_COST = 128
-# Groups are filled up to a multiple of so many samples: two for each of two devices. Masks must not depend on the
-# number of devices, so groups do not either.
+# Groups are padded to a multiple of this number of samples: two for each of two devices. It is fixed, as masks must
+# not depend on the number of devices.
 MICRO_BATCH = 4
 
 
@@ -26,27 +26,27 @@ def group_by_length(
     multiple: int = 16,
     max_length: int | None = None,
 ) -> list[Batch]:
-    """Sorts sequences into at most `max_shapes` batches so that little padding is computed.
+    """Groups sequences into at most `max_shapes` batches with little padding.
 
-    A batch is as long as its longest sequence rounded up to `multiple`, at most `max_length`.
-    The bounds minimise the padded tokens over all cuts of the sorted sequences, by a dynamic
-    programme. What counts is what is computed: a batch runs in micro-batches, the
-    last one filled up, and a shape costs SHAPE_COST tokens, so that none is made for a few rows.
+    The length of a batch is that of its longest sequence rounded up to `multiple`, at most `max_length`.
+    A dynamic programme minimises the computed tokens over all cuts of the sorted sequences: a batch runs
+    in micro-batches, the last of which is padded, and each shape costs SHAPE_COST tokens, so that no shape
+    is made for a few rows.
 
         lengths  31 33 60 61 90 95, micro_batch=2      T=64: 31 33 60 61      T=96: 90 95
 
     Args:
       sequences: int32 token ids [length] of each sample.
-      role: of all of them; see `Batch`.
-      languages: of each, or none; see `Batch`.
-      micro_batch: samples of a micro-batch.
-      max_length: no sequence is longer.
+      role: of all batches; see `Batch`.
+      languages: of each sequence, or empty; see `Batch`.
+      micro_batch: samples per micro-batch.
+      max_length: limit on the length of a sequence.
 
     Returns:
-      Batches by rising length; inside one, rows stand in the order of their samples.
+      Batches in ascending order of length; within a batch, rows are in the order of their samples.
 
     Raises:
-      InputError: there is no sequence, or one is empty or longer than max_length; no shape or row is allowed.
+      InputError: no sequence, an empty one or one longer than max_length; micro_batch or max_shapes below 1.
     """
     for name, most in (("micro_batch", micro_batch), ("max_shapes", max_shapes)):
         if most < 1:
@@ -75,10 +75,10 @@ def group_by_length(
 
 
 def _cheapest_bounds(shapes: Int[np.ndarray, " N"], micro_batch: int, max_shapes: int) -> list[int]:
-    """Cuts 0 = b0 < b1 < … = N of the ascending shapes into the groups that cost least.
+    """Cuts 0 = b0 < b1 < … = N of the ascending shapes into the groups of the least cost.
 
-    A cut costs least where the shape changes or fewer than `micro_batch` before, whence an odd sample moves up to the
-    longer ones: cost[g, j] is the least cost of what stands before the j-th such place in exactly g groups.
+    The best cut is at a change of shape or fewer than `micro_batch` samples before one, as samples that do not fill a
+    micro-batch move to the longer group. cost[g, j] is the least cost of g groups before the j-th such place.
     """
     changes = np.append(np.flatnonzero(np.diff(shapes)) + 1, len(shapes))
     near = (changes[:, None] - np.arange(micro_batch)).ravel()
@@ -116,30 +116,27 @@ def _pad(
 
 
 def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
-    """The same samples of the same roles in at most `max_shapes` static lengths in all.
+    """The same samples and roles in at most `max_shapes` static lengths in total.
 
-    Sets cut apart from each other have lengths of their own, and a block is compiled for each.
+    Sets that were grouped separately have different lengths, and a block is compiled for each length.
     """
-    roles = list(dict.fromkeys(batch.role for batch in batches))
-    owners = np.concatenate([np.full(len(b.tokens), roles.index(b.role)) for b in batches])
+    roles = np.array([batch.role for batch in batches for _ in batch.tokens])
     samples = np.concatenate([batch.samples for batch in batches])
     sequences = [t[v] for batch in batches for t, v in zip(batch.tokens, batch.valid, strict=True)]
     languages = [code for batch in batches for code in batch.languages or [""] * len(batch.tokens)]
     longest = max(batch.tokens.shape[1] for batch in batches)
-    grouped = group_by_length(sequences, "analysis", max_shapes=max_shapes, max_length=longest)
+    grouped = group_by_length(
+        sequences, "analysis", languages=languages, max_shapes=max_shapes, max_length=longest
+    )
     shared = []
-    for owner, role in enumerate(roles):
+    for role in dict.fromkeys(roles.tolist()):
         for group in grouped:
-            rows = np.flatnonzero(owners[group.samples] == owner)
+            rows = np.flatnonzero(roles[group.samples] == role)
             if rows.size:
-                members = group.samples[rows]
-                of_rows = tuple(languages[member] for member in members)
-                shared.append(
-                    Batch(
-                        group.tokens[rows], group.valid[rows], role, samples[members],
-                        of_rows if all(of_rows) else (),
-                    )
-                )  # fmt: skip
+                tokens, valid = group.tokens[rows], group.valid[rows]
+                members = samples[group.samples[rows]]
+                codes = tuple(group.languages[row] for row in rows)
+                shared.append(Batch(tokens, valid, role, members, codes if all(codes) else ()))
     return shared
 
 
@@ -155,10 +152,10 @@ def from_arrays(
 
     Args:
       input_ids: [N, T] of any integer type; row i is sample i.
-      attention_mask: [N, T], 1 at real tokens; without one every token is real.
+      attention_mask: [N, T], 1 at real tokens; by default all tokens are real.
 
     Raises:
-      InputError: not a matrix of token ids, a mask of another shape or with other values than 0
+      InputError: not a matrix of token ids, a mask of another shape or with values other than 0
         and 1, or a row without real tokens or with pads between them.
     """
     ids = token_ids(input_ids, "input_ids")
@@ -174,7 +171,7 @@ def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
     """The array as int32 token ids.
 
     Raises:
-      InputError: it is not a non-empty integer matrix, or an id is negative or beyond int32.
+      InputError: not a non-empty integer matrix, or an id is negative or exceeds int32.
     """
     array = np.asarray(array)
     if array.ndim != 2 or not array.size or not np.issubdtype(array.dtype, np.integer):
@@ -184,7 +181,7 @@ def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
     if array.min() < 0 or array.max() > np.iinfo(np.int32).max:
         row = int(np.flatnonzero((array < 0) | (array > np.iinfo(np.int32).max))[0])
         raise InputError(
-            f"{name}: row {row // array.shape[1]} holds {array.flat[row]}; "
+            f"{name}: row {row // array.shape[1]} contains {array.flat[row]}; "
             "allowed: ids from 0 to 2**31 - 1 (mark pads in attention_mask)"
         )
     return array.astype(np.int32)
@@ -195,7 +192,7 @@ def _mask(attention_mask: np.ndarray, shape: tuple[int, ...]) -> Bool[np.ndarray
     if mask.shape != shape:
         raise InputError(f"attention_mask: shape {mask.shape}; input_ids has {shape}")
     if not np.isin(mask, (0, 1)).all():
-        raise InputError("attention_mask: holds other values than 0 and 1")
+        raise InputError("attention_mask: has values other than 0 and 1")
     return mask.astype(bool)
 
 

@@ -1,4 +1,4 @@
-"""Kinds of calibration sets: one record each, from which allowed values, messages and needs follow."""
+"""Kinds of calibration sets: one record each, which determines allowed values, messages and requirements."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class CalibrationKind:
 
     Attributes:
       name: value of `calibration.kind`.
-      meaning: the samples in words.
-      role: of its batches, see `Batch`.
-      reads_text: samples are made of sentences, with a tokenizer; otherwise they are ready token ids.
-      translates: a shot is a sentence and its translation.
-      may_hold_code: a second set, with the role "code", is made or may be given.
+      meaning: description of the samples.
+      role: of its batches; see `Batch`.
+      reads_text: whether samples are made of sentences, with a tokenizer; otherwise they are token ids.
+      translates: whether a shot is a sentence and its translation.
+      may_hold_code: whether there can be a second set, with the role "code".
     """
 
     name: str
@@ -34,7 +34,7 @@ _ALL = (
     CalibrationKind("monolingual", "sentences of one language", "monolingual"),
     CalibrationKind(
         "translation_vs_code",
-        "translations, and files of Python to compare with",
+        "translations, and Python files to compare them with",
         "translation",
         translates=True,
         may_hold_code=True,

@@ -1,4 +1,4 @@
-"""Languages: ISO 639-1 code, FLORES codes and the English name that a demonstration spells out."""
+"""Languages: ISO 639-1 code, FLORES codes and English name, as used in demonstrations."""
 
 import csv
 import difflib
@@ -9,7 +9,7 @@ from typing import Any
 from jaxprune.errors import InputError
 from jaxprune.schema import are_names, rule
 
-# Between languages of one calibration set; commas are between the items of a list.
+# Joins the languages of one calibration set; commas separate the items of a list.
 MIX = "+"
 
 
@@ -18,8 +18,8 @@ class Language:
     """A language of the demonstrations.
 
     Attributes:
-      code: ISO 639-1, or 639-3 where there is no two-letter code.
-      flores: its codes in FLORES-200 and, where it was renamed there, FLORES+; empty if in neither.
+      code: ISO 639-1, or 639-3 if the language has no two-letter code.
+      flores: codes in FLORES-200 and, if renamed there, FLORES+; empty if in neither.
       name: English name, as in the prompt "French: …".
     """
 
@@ -29,16 +29,15 @@ class Language:
 
 
 def _read_table(file: Path) -> dict[str, Language]:
-    """The languages of the table by code; `flores` holds codes with spaces between, or nothing."""
+    """The languages of the table by code; `flores` contains codes separated by spaces, or is empty."""
     with file.open(encoding="utf-8", newline="") as table:
-        rows = list(csv.DictReader(table, delimiter="\t"))
-    return {
-        row["code"]: Language(row["code"], tuple(row["flores"].split()), row["name"])
-        for row in rows
-    }
+        return {
+            row["code"]: Language(row["code"], tuple(row["flores"].split()), row["name"])
+            for row in csv.DictReader(table, delimiter="\t")
+        }
 
 
-# Every FLORES language with a two-letter code, and those that XGLM, BLOOM and mGPT read beyond these.
+# Every FLORES language with a two-letter code, and the other languages of XGLM, BLOOM and mGPT.
 LANGUAGES = _read_table(Path(__file__).with_name("languages.tsv"))
 
 
@@ -46,7 +45,7 @@ def language(code: str) -> Language:
     """The language of an ISO 639-1 code.
 
     Raises:
-      InputError: the table has no such code; the message names the closest ones.
+      InputError: the table has no such code; the message suggests the closest one.
     """
     if code in LANGUAGES:
         return LANGUAGES[code]
@@ -55,7 +54,7 @@ def language(code: str) -> Language:
 
 
 def code_hint(codes: object) -> str:
-    """The end of a message that names the code meant by the first unknown one of codes with commas, or by a name."""
+    """The end of a message: the code closest to the first unknown one of codes with commas, or to a name."""
     unknown = next((code for code in joined(str(codes)) if code not in LANGUAGES), "")
     spelled = {
         spelling.lower(): known.code
@@ -67,12 +66,12 @@ def code_hint(codes: object) -> str:
 
 
 def joined(languages: str) -> list[str]:
-    """The languages of one calibration set, which + joins; commas, which otherwise part a list, are read as well."""
+    """The languages of one calibration set, separated by + or commas."""
     return languages.replace(MIX, ",").split(",")
 
 
 def languages_field(meaning: str) -> Any:
-    """Codes of LANGUAGES with commas; not set: those of the data (`texts.chosen_languages`)."""
+    """A field of codes of LANGUAGES with commas; by default those of the data (`texts.chosen_languages`)."""
     allowed = "codes such as fr,de,sw, each once"
     passes = lambda value: are_names(value, LANGUAGES)  # noqa: E731
     return rule(allowed, passes, meaning=meaning, hint=code_hint)

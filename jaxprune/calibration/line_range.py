@@ -1,4 +1,4 @@
-"""Ranges of lines, as 300-499: the rule of a field, and the lines that one names."""
+"""Ranges of lines, as 300-499: the rule of a field, and the lines of a range."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Line = TypeVar("_Line")
 
 
 def line_range(meaning: str = "") -> Any:
-    """A field for the first and the last of some lines, as 300-499, counted from 0."""
+    """A field for the first and the last line of a range, as 300-499, counted from 0."""
     return rule(
         "the first and the last line, counted from 0, as 0-299",
         lambda value: isinstance(value, str) and operator.le(*_bounds(value)),
@@ -25,14 +25,14 @@ def line_range(meaning: str = "") -> Any:
 def lines_of(
     texts: Sequence[_Line], lines: str | None, field: str, where: object
 ) -> Sequence[_Line]:
-    """The lines that a `line_range` names; all where it is not set.
+    """The lines of a `line_range`; all if it is None.
 
     Args:
-      field: its name, for messages.
+      field: name of the field, for messages.
       where: the source of the lines, for messages.
 
     Raises:
-      InputError: no such range, or it ends behind the last line.
+      InputError: not a range, or its end is beyond the last line.
     """
     check(field, lines, line_range())
     if lines is None:

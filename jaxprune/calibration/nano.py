@@ -1,4 +1,4 @@
-"""The short name "nano" in a field → the folder of the package with the bundled models' text, by what it is for."""
+"""The short name "nano" in a field → the bundled folder of texts, by use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 NANO = "nano"
-# The order in tables and charts, which the names of files cannot give.
+# The order in tables and charts.
 LANGUAGES = ("en", "fr", "es", "de", "sw")
 _BUNDLED = Path(__file__).parents[1] / "nano"
 
@@ -19,7 +19,7 @@ class TextPlace(NamedTuple):
 
     Attributes:
       data: a folder or a hub data set id.
-      languages: codes, where their order is fixed; empty where the names of the files give them.
+      languages: codes in a fixed order; empty if the names of the files determine them.
     """
 
     data: str | Path
@@ -27,11 +27,11 @@ class TextPlace(NamedTuple):
 
 
 def text_place(data: str | Path, use: Use) -> TextPlace:
-    """The place of the text that a field names: "nano" is a folder of the package, anything else stays as it is.
+    """The place of the text of a field: "nano" is a folder of the package; any other value is kept.
 
     Args:
       data: value of a field such as `calibration.data`.
-      use: the purpose of the text; nano has a folder for each.
+      use: of the text; "nano" has a folder for each.
     """
     if str(data) == NANO:
         return TextPlace(_BUNDLED / use, LANGUAGES)

@@ -20,7 +20,7 @@ from jaxprune.files import read_text
 _SENTENCE_COLUMNS = ("text", "sentence")
 _CODE_COLUMN = "content"
 _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
-# The languages of the paper's figures 1 and 3, taken where the data has too many to look at.
+# The languages of the paper's figures 1 and 3, used if the data has too many.
 PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
 
 
@@ -28,10 +28,10 @@ def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[s
     """The languages of `analysis.languages`, or those of the data.
 
     Args:
-      codes: codes with commas between them, or None.
-      data: `calibration.data`. A folder of `<language>.txt` files or "nano" has a few languages,
-        which are all taken; from releases, which have hundreds, the paper's are taken.
-      target: comes first where `codes` is None.
+      codes: codes with commas, or None.
+      data: `calibration.data`. All languages of a folder of `<language>.txt` files or of "nano" are used;
+        of releases, which have hundreds, those of the paper.
+      target: is the first if `codes` is None.
     """
     if codes is not None:
         return codes.split(",")
@@ -44,7 +44,7 @@ def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[s
 def aligned(
     data: str | Path, codes: Sequence[str], lines: str | None = None
 ) -> list[Sequence[str]]:
-    """Sentences of several languages; line i says the same in all of them.
+    """Sentences of several languages; line i has the same meaning in all of them.
 
     Args:
       data, lines: as in `sentences`.
@@ -57,32 +57,32 @@ def aligned(
         if len(of_code) != len(texts[0]):
             raise InputError(
                 f"{data}: {codes[0]} has {len(texts[0])} lines and {code} has {len(of_code)}; "
-                "they are aligned by line and must have as many"
+                "aligned texts must have equal numbers of lines"
             )
     return [lines_of(of_code, lines, "calibration.lines", data) for of_code in texts]
 
 
 def sentences(data: str | Path, code: str, lines: str | None = None) -> Sequence[str]:
-    """The sentences of one language, in the order of the source, without white space at the ends.
+    """The sentences of one language, in the order of the source, without surrounding white space.
 
     Args:
-      data: a folder of `<code>.txt` with one sentence a line; a FLORES-200 release folder
+      data: a folder of `<code>.txt` with one sentence per line; a FLORES-200 release folder
         (`dev/fra_Latn.dev`); a hub data set id, or a local copy of one, with one configuration
         per language and a split `dev` (`openlanguagedata/flores_plus`; needs the extra
-        `datasets`); or "nano", sentences that the bundled models may have read.
+        `datasets`); or "nano", sentences that may be in the training text of the bundled models.
       code: ISO 639-1.
-      lines: the first and the last that count, from 0, as "0-299"; all by default.
+      lines: range of the sentences to use, from 0, as "0-299"; by default all.
 
     Raises:
-      InputError: no such folder, data set or language (lists those there), a file that is not
-        UTF-8 (names the byte) or an empty line (names the line); fewer lines than `lines` names.
+      InputError: no such folder, data set or language (lists those available), a file that is not
+        UTF-8 (names the byte), an empty line (names the line), or fewer lines than `lines` requires.
       OSError: the hub cannot be reached.
     """
     return lines_of(_all_sentences(data, code), lines, "calibration.lines", f"{data}: {code}")
 
 
 def line_digests(lines: Iterable[str]) -> Iterator[str]:
-    """16 hexadecimal digits of the SHA-256 of each line, without white space at its ends."""
+    """16 hexadecimal digits of the SHA-256 of each line, without surrounding white space."""
     for line in lines:
         yield hashlib.sha256(line.strip().encode(errors="surrogatepass")).hexdigest()[:16]
 
@@ -99,7 +99,7 @@ def _all_sentences(data: str | Path, code: str) -> list[str]:
     if any(folder.rglob("*.parquet")):
         return _hub_sentences(str(folder), code)
     raise InputError(
-        f"calibration.data: {data} holds neither <language>.txt nor dev/<FLORES code>.dev files"
+        f"calibration.data: {data} contains neither <language>.txt nor dev/<FLORES code>.dev files"
     )
 
 
@@ -119,7 +119,7 @@ def _pick_flores(folder: Path, code: str) -> Path:
 
 
 def _codes(flores: Sequence[str]) -> list[str]:
-    """ISO codes of FLORES codes; those outside the table stay as they are."""
+    """ISO codes of FLORES codes; codes outside the table are kept."""
     known = {name: entry.code for entry in LANGUAGES.values() for name in entry.flores}
     return [known.get(name, name) for name in flores]
 
@@ -130,16 +130,16 @@ def _missing(data: str | Path, code: str, there: Sequence[str]) -> InputError:
 
 def _read_lines(path: Path) -> list[str]:
     text = read_text(path)
-    # Not splitlines(): sentences may hold U+2028 and the like.
+    # Not splitlines(): sentences may contain U+2028 and the like.
     lines = [line.strip() for line in text.removesuffix("\n").split("\n")] if text else []
     for number, line in enumerate(lines, start=1):
         if not line:
-            raise InputError(f"{path}:{number}: empty line; every line must hold a sentence")
+            raise InputError(f"{path}:{number}: empty line; every line must be a sentence")
     return lines
 
 
 def hub_id(name: str | Path, field: str) -> str:
-    """The name, if a data set of the hub can have it; InputError, in the name of `field`, if not."""
+    """The name, if it is a valid hub id; otherwise an InputError that starts with `field`."""
     if not re.fullmatch(_HUB_ID, str(name)):
         raise InputError(f"{field}: no folder {str(name)!r}, and it is no hub id (owner/name)")
     return str(name)
@@ -147,10 +147,10 @@ def hub_id(name: str | Path, field: str) -> str:
 
 @contextlib.contextmanager
 def hub_data_sets(name: str) -> Iterator[Any]:
-    """The library `datasets`, whose errors while the data set `name` is read become one line.
+    """The library `datasets`; its errors on reading the data set `name` become one line.
 
     Raises:
-      InputError: it is not installed, or refuses; a gated set looks as if it were not there.
+      InputError: it is not installed, or reports an error; a gated data set appears not to exist.
       ConnectionError: the hub cannot be reached.
     """
     try:
@@ -173,7 +173,7 @@ def hub_data_sets(name: str) -> Iterator[Any]:
 def _hub_sentences(name: str, code: str) -> list[str]:
     with hub_data_sets(name) as datasets:
         configurations = datasets.get_dataset_config_names(name)
-        # FLORES+ renamed some languages: its own code is the last one of the table.
+        # FLORES+ renamed some languages: its code is the last one of the table.
         spellings = [*reversed(language(code).flores), code]
         chosen = next((one for one in spellings if one in configurations), None)
         rows = datasets.load_dataset(name, chosen, split="dev") if chosen else None
@@ -192,15 +192,15 @@ def _hub_sentences(name: str, code: str) -> list[str]:
 
 
 def code_samples(source: str | Path, samples: int, seed: int) -> list[str]:
-    """Source files of Python, whole, chosen by a seeded permutation.
+    """Complete Python source files, chosen by a seeded permutation.
 
     Args:
-      source: a folder, searched for `*.py` to any depth and sorted by path, or a hub data set id
+      source: a folder, searched recursively for `*.py` and sorted by path, or a hub data set id
         with a split `train` and a column `content` (`thomwolf/github-python`). Files that are
-        blank or not UTF-8 are passed over.
+        blank or not UTF-8 are skipped.
 
     Raises:
-      InputError: no such folder or data set, or too few files (says how many).
+      InputError: no such folder or data set, or too few files (reports how many).
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -218,7 +218,7 @@ def code_samples(source: str | Path, samples: int, seed: int) -> list[str]:
             chosen.append(text)
     if len(chosen) < samples:
         raise InputError(
-            f"{source}: holds {count} files of Python, {len(chosen)} of them in UTF-8 and not "
+            f"{source}: contains {count} Python files, {len(chosen)} of them in UTF-8 and not "
             f"blank; calibration.samples is {samples}"
         )
     return chosen

@@ -1,7 +1,7 @@
 """Names and numbers → charts; a chart → SVG text for a page, or a PNG file.
 
-Values are in the units to be shown (percent, not shares). What is not finite is not drawn. Each kind of chart
-has a module, which makes a Vega-Lite view; `render` draws it.
+Values are in the units shown (percent, not shares). Values that are not finite are not drawn. Each kind of chart
+is a module that makes a Vega-Lite view; `render` draws it.
 """
 
 from jaxprune.charts.bars import bar_chart as bar_chart

@@ -1,4 +1,4 @@
-"""Named values → bars: across, with their values, or upright on a log axis."""
+"""Named values → horizontal bars with their values, or vertical bars on a log axis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PALE = 0.4
 
 
 def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> Chart:
-    """Named bars with their values; `most` is what fills the width."""
+    """Horizontal bars with their values; a bar of `most` fills the width."""
     finite = [(name, value) for name, value in bars if math.isfinite(value)]
     rows = [
         {"name": name, "value": max(value, 0.0), "shown": tenths(value), "all": most}
@@ -37,16 +37,20 @@ def column_chart(
     columns: Sequence[tuple[str, float, bool]],
     *,
     title: str,
+    x_title: str,
+    y_title: str,
     limits: tuple[float, float],
     colour: int = 0,
 ) -> Chart:
-    """Upright bars on a log axis.
+    """Vertical bars on a log axis.
 
     Args:
-      columns: (name, value, whether it is pale) of each, in order; names are unique.
+      columns: (name, value, whether it is pale), in the order shown; names are unique.
       title: of the chart.
-      limits: of the axis; bars begin at the first.
-      colour: number of the series' colour, from 0.
+      x_title: of the horizontal axis.
+      y_title: of the vertical axis, with its unit.
+      limits: of the vertical axis; bars start at the first.
+      colour: index of the series' colour.
     """
     low, _ = limits
     rows = [
@@ -54,10 +58,10 @@ def column_chart(
         for name, value, pale in columns
         if math.isfinite(value) and value > low
     ]
-    names = theme.name_axis(labelAngle=-90, labelColor=theme.COLOURS["faint"])
+    names = theme.name_axis(x_title, labelAngle=-90, labelColor=theme.COLOURS["faint"])
     encoding = {
         "x": theme.nominal("name", [name for name, *_ in columns], names, padding=0.1),
-        "y": theme.number_axis("value", limits, title=None, log=True),
+        "y": theme.number_axis("value", limits, title=y_title, log=True),
         "y2": {"field": "low"},
         "opacity": {"field": "opacity", "type": "quantitative", "scale": None, "legend": None},
     }

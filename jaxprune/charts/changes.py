@@ -1,4 +1,4 @@
-"""Differences with intervals → rows of marks around zero, which show whether they are significant."""
+"""Differences with intervals → rows of marks around zero that show significance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROW_COLOUR = {"field": "colour", "type": "nominal", "scale": None}
 
 
 class Change(NamedTuple):
-    """The change of a row, positive where it became better; `significant` is None where it was not tested."""
+    """The change of a row: positive is better. `significant` is None if the change was not tested."""
 
     name: str
     difference: float
@@ -34,7 +34,7 @@ def change_in_points(
 
 
 class Verdict(NamedTuple):
-    """The look of a change: a word, the shape of a chart's mark, a character, and two colours of the theme."""
+    """The appearance of a change: a word, the shape of its mark, a character, and two colours of the theme."""
 
     word: str
     shape: str
@@ -64,7 +64,7 @@ def change_chart(changes: Sequence[Change], *, title: str, unit: str) -> Chart:
     """Rows of differences with whiskers around zero; colour and shape show whether they are significant.
 
     Args:
-      changes: in the order in which they are shown.
+      changes: in the order shown.
       title: of the chart.
       unit: of the horizontal axis, such as "points, after − before".
     """
@@ -87,10 +87,8 @@ def change_chart(changes: Sequence[Change], *, title: str, unit: str) -> Chart:
 
 
 def _row(change: Change) -> dict[str, Any]:
-    kind, shown = (
-        VERDICTS[verdict(change.difference, change.significant)],
-        signed(change.difference),
-    )
+    kind = VERDICTS[verdict(change.difference, change.significant)]
+    shown = signed(change.difference)
     said = f"{change.name}: {shown} [{signed(change.low)}, {signed(change.high)}], {kind.word}"
     looks = {"kind": kind.word, "colour": theme.COLOURS[kind.stroke]}
     return change._asdict() | looks | {"shown": shown, "said": said}

@@ -1,4 +1,4 @@
-"""The record that every kind of chart makes and `render` draws."""
+"""The record that every kind of chart returns and `render` draws."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 
 class Chart(NamedTuple):
-    """A chart that is not drawn yet.
+    """A chart before rendering.
 
     Attributes:
-      title: what it shows, in words. A page writes it above the chart, a PNG file has it inside.
+      title: the subject of the chart. Pages show it above the chart; PNG files contain it.
       view: a Vega-Lite view or concatenation of views, without title.
-      width: pixels of the whole chart, axes included; None where the plot alone has a width.
+      width: of the chart with its axes, in pixels; None if the view sets the width of the plot only.
     """
 
     title: str

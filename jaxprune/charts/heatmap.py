@@ -1,4 +1,4 @@
-"""A matrix → cells of colours, with their values as far as they have room."""
+"""A matrix → coloured cells, with their values if they fit."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from jaxprune.charts.chart import Chart
 from jaxprune.charts.scales import drawable, even_steps
 from jaxprune.tables import number
 
-_WIDE = 680  # pixels: wider maps give up the text in their cells, and then scroll
-_CELL = (14, 24)  # least height, and that of a cell with text
+_WIDE = 680  # pixels: wider maps have no text in their cells, and pages scroll them
+_CELL = (14, 24)  # pixels: least height, and the height of a cell with text
 _STEPS = (3, 5)  # colours in the legend of a map narrower than _NARROW, and of a wider one
 _NARROW = 180
 
 
 class Scheme(NamedTuple):
-    """A colour scheme of Vega; on colours between the shares `dark` of its range black text is easier to read."""
+    """A colour scheme of Vega; `dark` is the part of its range on which black text has the higher contrast."""
 
     name: str
     dark: tuple[float, float]
 
 
-# Grows evenly in lightness for every kind of colour vision.
+# Perceptually uniform, also with colour-vision deficiencies.
 SEQUENTIAL = Scheme("viridis", (0.431, 1.0))
 # For changes: pink is worse, white is unchanged, green is better.
 DIVERGING = Scheme("pinkyellowgreen", (0.132, 0.927))
@@ -39,6 +39,8 @@ def heatmap(
     *,
     title: str,
     x_title: str | None = None,
+    y_title: str | None = None,
+    unit: str | None = None,
     limits: tuple[float, float] | None = None,
     log: bool = False,
     scheme: Scheme = SEQUENTIAL,
@@ -46,19 +48,20 @@ def heatmap(
     cell: tuple[int, int] | None = None,
     row_names: bool = True,
 ) -> Chart:
-    """Cells with their values, as far as they have room, and a legend that tells the colours.
+    """Coloured cells, with their values if they fit, and a legend of the colours.
 
     Args:
-      values: in the units to be shown; what is not finite is left empty.
-      rows, columns: their names, unique.
+      values: in the units shown; cells without a finite value are empty.
+      rows, columns: unique names.
       title: of the map.
-      x_title: what the columns are.
-      limits: values of the first and the last colour, which those beyond get too; the least and the
-        largest value by default.
-      log: colours follow the logarithm, for positive values.
-      scheme: of the colours. With `DIVERGING` the limits are made symmetric around 0.
+      x_title, y_title: of the axes.
+      unit: title of the legend.
+      limits: values of the first and the last colour; values beyond them are clamped. By default the
+        smallest and the largest value.
+      log: whether the colour scale is logarithmic; only positive values are drawn.
+      scheme: of the colours; `DIVERGING` makes the limits symmetric around 0.
       show: value → text, in cells, titles and the legend.
-      cell: width and height in pixels of cells without text; by default as there is room.
+      cell: width and height in pixels of cells without text; by default, the size follows from the values.
       row_names: whether the rows have an axis.
     """
     values = np.asarray(values, np.float64)
@@ -66,7 +69,7 @@ def heatmap(
     width, height, has_text = _cell_size(values, show, theme.text_width(rows), cell)
     size = {"width": width * len(columns), "height": height * len(rows)}
     legend = {
-        **{"orient": "bottom", "direction": "horizontal", "title": None},
+        **{"orient": "bottom", "direction": "horizontal", "title": theme.scale_title(unit, log)},
         **{"type": "symbol", "symbolType": "square", "symbolSize": 150, "symbolStrokeWidth": 0},
         **theme.labelled(even_steps(low, high, _STEPS[size["width"] >= _NARROW], log=log), show),
     }
@@ -76,7 +79,7 @@ def heatmap(
     colour = theme.quantitative("value", (low, high), None, **kind) | {"legend": legend}
     at = {
         "x": _column_axis(columns, width, x_title),
-        "y": theme.nominal("row", rows, theme.name_axis() if row_names else None),
+        "y": theme.nominal("row", rows, theme.name_axis(y_title) if row_names else None),
     }
     cells = [
         {
@@ -115,7 +118,7 @@ def _ends(
 def _cell_size(
     values: np.ndarray, show: Callable[[float], str], left: float, cell: tuple[int, int] | None
 ) -> tuple[int, int, bool]:
-    """Width and height of a cell, and whether its value stands in it."""
+    """Width and height of a cell, and whether it contains its value."""
     if cell:
         return *cell, False
     count = values.shape[1]
@@ -129,18 +132,18 @@ def _cell_size(
 
 
 def _ink(value: float, ends: tuple[float, float], log: bool, scheme: Scheme) -> str:
-    """The ink that is easier to read on the colour of a value."""
+    """The text colour with the higher contrast on the colour of a value."""
     place, *places = np.log([value, *ends]) if log else (value, *ends)
     low, high = scheme.dark
     return "black" if low < np.interp(place, places, (0, 1)) <= high else "white"
 
 
 def _column_axis(columns: Sequence[str], width: int, title: str | None) -> dict[str, Any]:
-    """Names of the columns, turned where they are long; numbers are thinned out instead."""
+    """The axis of the columns: long names are rotated; of many numbers only some are shown."""
     numbered = all(name.isdigit() for name in columns)
     turned = not numbered and any(theme.CHARACTER * len(name) > width - 4 for name in columns)
     axis = theme.name_axis(
-        title=title, orient="bottom" if title else "top", labelAngle=-90 if turned else 0
+        title, orient="bottom" if title else "top", labelAngle=-90 if turned else 0
     )
     if numbered:
         longest = max((len(name) for name in columns), default=1)

@@ -15,7 +15,7 @@ _STEP = 13  # pixels between the dots of a row
 
 
 class Estimate(NamedTuple):
-    """A value and, where it has one, its interval."""
+    """A value, with its interval if it has one."""
 
     value: float
     low: float | None = None
@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The estimates of one system (a run, a calibration) in each row (language)."""
+    """The estimates of one system (a run, a calibration) by row (language)."""
 
     name: str
     values: Mapping[str, Estimate]
@@ -32,13 +32,13 @@ class Series(NamedTuple):
 def interval_chart(
     series: Sequence[Series], *, title: str, unit: str, chance: float | None = None
 ) -> Chart:
-    """Rows of dots with whiskers, a colour and shape for each series.
+    """Rows of dots with whiskers; each series has its colour and shape.
 
     Args:
-      series: rows are shown in the order in which the series name them.
+      series: rows are in the order of their first occurrence in the series.
       title: of the chart.
       unit: of the horizontal axis, such as "accuracy, %".
-      chance: a value that guessing reaches, drawn as a dashed line.
+      chance: the expected value of guessing, or another reference; a dashed line.
     """
     names = list(dict.fromkeys(name for one in series for name in one.values))
     bounds = [b for one in series for e in one.values.values() for b in e if b is not None]
@@ -60,7 +60,7 @@ def _chance(value: float) -> dict[str, Any]:
 
 
 def _dots(series: Sequence[Series], place: int, at: dict[str, Any]) -> list[dict[str, Any]]:
-    """Whiskers and dots of one of the series; those of all series lie around the middle of a row."""
+    """Whiskers and dots of one series; the series of a row are spread around its middle."""
     names = [one.name for one in series]
     rows = _rows(series[place])
     whiskers = [row for row in rows if "high" in row]

@@ -11,7 +11,12 @@ from jaxprune.charts.chart import Chart
 from jaxprune.tables import number
 
 _HEIGHT = 170
-_DASHES = {"solid": [1, 0], "dashed": [4, 3], "dotted": [1, 3]}
+# Of even and of odd colours: where two lines coincide, the upper one has gaps that show the lower one.
+_DASHES = {
+    "solid": ([1, 0], [10, 6]),
+    "dashed": ([6, 4], [3, 7]),
+    "dotted": ([1, 3], [1, 3]),
+}
 
 
 class Line(NamedTuple):
@@ -19,8 +24,8 @@ class Line(NamedTuple):
 
     Attributes:
       name: in the legend.
-      values: what the axis has no place for leaves a gap.
-      colour: a number from 0, as that of a series.
+      values: those that the axis cannot show leave gaps.
+      colour: index of a series' colour.
       dash: solid, dashed or dotted.
     """
 
@@ -35,6 +40,7 @@ def line_chart(
     *,
     title: str,
     x_title: str,
+    y_title: str | None = None,
     log: bool = False,
     limits: tuple[float, float] | None = None,
     width: int = theme.WIDTH,
@@ -43,20 +49,22 @@ def line_chart(
 
     Args:
       lines: of equal length.
-      title: of the chart, with the unit of the vertical axis.
+      title: of the chart.
       x_title: of the horizontal axis.
-      log: a logarithmic vertical axis; values of 0 or less are not drawn.
-      limits: of the vertical axis; around the values by default.
+      y_title: of the vertical axis, with its unit.
+      log: whether the vertical axis is logarithmic; values of 0 or less are not drawn.
+      limits: of the vertical axis; by default, the range of the values with a margin.
       width: pixels of the whole chart.
     """
     ends = limits or scales.limits((v for one in lines for v in one.values), log=log)
     last = max((len(one.values) for one in lines), default=1) - 1
-    at = {"x": _x(last, x_title), "y": theme.number_axis("value", ends, title=None, log=log)}
+    at = {"x": _x(last, x_title), "y": theme.number_axis("value", ends, title=y_title, log=log)}
     names = [one.name for one in lines]
     colours = [theme.colour(one.colour) for one in lines]
     legend = theme.legend(names, width, symbolType="stroke", symbolSize=300)
     stroke = theme.coded("name", names, colours, legend if len(lines) > 1 else None)
-    dash = theme.coded("name", names, [_DASHES[one.dash] for one in lines], stroke["legend"])
+    dashes = [_DASHES[one.dash][one.colour % 2] for one in lines]
+    dash = theme.coded("name", names, dashes, stroke["legend"])
     rows = [row for one in lines for row in _rows(one, log)]
     drawn = [row for row in rows if row["value"] is not None]
     line = {"type": "line", "strokeWidth": 2}

@@ -12,13 +12,13 @@ _TOLD = ("color", "stroke", "strokeDash", "fill")
 
 
 def grid(charts: Sequence[Chart], *, title: str, columns: int, one_legend: bool = True) -> Chart:
-    """Charts in rows of `columns`, each under its own title.
+    """Charts in rows of `columns`, each with its title above.
 
     Args:
       charts: of equal size.
-      title: of the whole; lines of it end in newlines.
-      columns: beside each other.
-      one_legend: the charts have the same colours with the same meaning, and one legend tells them.
+      title: of the picture; newlines separate its lines.
+      columns: number of charts in a row.
+      one_legend: whether colours mean the same in all charts, so that one legend explains them.
     """
     panels = [
         {**_panel(chart.view, place), "title": {"text": chart.title, "fontWeight": "normal"}}
@@ -29,7 +29,7 @@ def grid(charts: Sequence[Chart], *, title: str, columns: int, one_legend: bool 
 
 
 def _panel(value: Any, place: int) -> Any:
-    """The view with layers of other names, as those of one name share their data, and legends in one row."""
+    """The view with unique layer names, as layers of one name share their data, and legends in one row."""
     if isinstance(value, list):
         return [_panel(item, place) for item in value]
     if not isinstance(value, Mapping):

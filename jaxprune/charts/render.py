@@ -1,6 +1,6 @@
-"""A chart → SVG text for a page, or a PNG file. Draws by vl-convert: no browser, no network, own fonts.
+"""A chart → SVG text for a page, or a PNG file. vl-convert draws it: no browser, no network, own fonts.
 
-Vega writes what a mark stands for as aria-label; a page shows it on hovering as <title>. The page's SVG has
+Vega writes the description of a mark as aria-label; pages show it on hover as <title>. The SVG of a page has
 no ids, no fonts and no scripts, and its colours are CSS variables (`theme.COLOURS`).
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
 
-# V8, which vl-convert draws with, reserves addresses for a cage and ends the process where it gets none.
+# V8, the engine of vl-convert, reserves address space for a cage and aborts the process if it gets none.
 _ADDRESSES = 80 << 30
-_PIXELS = 2  # of a PNG file, for each of the chart's
+_PIXELS = 2  # of a PNG file, per pixel of the chart
 _SVG = "{http://www.w3.org/2000/svg}"
-# Neither XML nor HTML has these, and lone surrogates cannot be encoded.
+# Characters that XML and HTML do not allow, and lone surrogates, which cannot be encoded.
 _IMPOSSIBLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 _KEPT = frozenset(
@@ -38,12 +38,11 @@ _VARIABLES = {value: f"var(--{name})" for name, value in theme.COLOURS.items()}
 
 
 def page_svg(chart: Chart) -> str:
-    """An <svg> element without namespace, as HTML has it, titled by the chart's title; OSError as `check_system`."""
+    """The chart as an <svg> element for HTML, without namespace; OSError as `check_system`."""
     check_system()
-    import vl_convert  # late: only what draws needs it
+    import vl_convert  # imported late: only drawing needs it
 
-    drawn = ET.fromstring(vl_convert.vegalite_to_svg(_spec(chart)))
-    svg = _tidy(drawn)
+    svg = _tidy(ET.fromstring(vl_convert.vegalite_to_svg(_spec(chart))))
     title = ET.Element("title")
     title.text = legal_text(chart.title)
     svg.insert(0, title)
@@ -52,7 +51,7 @@ def page_svg(chart: Chart) -> str:
 
 
 def write_png(chart: Chart, path: Path) -> None:
-    """Writes the chart with its title on white; OSError as `check_system`."""
+    """Writes the chart and its title on a white background; OSError as `check_system`."""
     check_system()
     import vl_convert
 
@@ -62,7 +61,7 @@ def write_png(chart: Chart, path: Path) -> None:
 
 
 def check_system() -> None:
-    """Refuses to draw in a process that may not have the addresses that the renderer reserves, whose memory it is not.
+    """Rejects a limit on address space below the renderer's reservation (which is not memory in use).
 
     Raises:
       OSError: names the limit.
@@ -81,12 +80,12 @@ def _spec(chart: Chart) -> dict[str, Any]:
 
 
 def legal_text(text: str) -> str:
-    """The text with only characters that XML and HTML may have."""
+    """The text, with U+FFFD for each character that XML or HTML does not allow."""
     return _IMPOSSIBLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _clean(value: Any) -> Any:
-    """The same value with `legal_text` in place of every text."""
+    """The value, with `legal_text` applied to every string."""
     if isinstance(value, str):
         return legal_text(value)
     if isinstance(value, dict):
@@ -95,7 +94,7 @@ def _clean(value: Any) -> Any:
 
 
 def _tidy(element: ET.Element) -> ET.Element:
-    """The element and those below it that are to be seen, with the attributes that a page needs."""
+    """The element and its visible descendants, with the attributes that a page needs."""
     name = element.tag.removeprefix(_SVG)
     tidy = ET.Element(name, _attributes(element))
     tidy.text = element.text
@@ -138,14 +137,14 @@ def _attributes(element: ET.Element) -> dict[str, str]:
 
 
 def _colour(value: str) -> str:
-    """The variable of a colour of the theme; any other one as #rrggbb."""
+    """The CSS variable of a colour of the theme; any other colour as #rrggbb."""
     if value.startswith("rgb("):
         value = "#" + "".join(f"{int(channel):02x}" for channel in re.findall(r"\d+", value))
     return _VARIABLES.get(value, value)
 
 
 def _class(value: str) -> str:
-    """The name of the layer of a group of marks; for axes and legends, which part they are."""
+    """The layer name of a group of marks; for axes and legends, their role."""
     words = value.split()
     named = [word.removesuffix("_marks") for word in words if word.endswith("_marks")]
     roles = [word for word in words if word.startswith(("role-axis", "role-legend", "role-title"))]

@@ -1,21 +1,23 @@
-"""Values → the ends of an axis and the round numbers along it."""
+"""Values → the limits and the ticks of an axis."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 _MOST_TICKS = 9
-_AIR = 0.06  # of the range, at both ends
+_AIR = 0.06  # of the range, added at both ends
 
 
 def drawable(value: float, log: bool) -> bool:
-    """Whether an axis has a place for the value."""
+    """Whether an axis can show the value."""
     return math.isfinite(value) and (value > 0 or not log)
 
 
 def limits(values: Iterable[float], *, log: bool = False) -> tuple[float, float]:
-    """The ends of an axis over all values that it has a place for, with some air at both ends."""
+    """The limits of an axis: the range of the values that it can show, with a margin at both ends."""
     shown = [value for value in values if drawable(value, log)] or [1.0]
     low, high = min(shown), max(shown)
     if log:
@@ -36,7 +38,7 @@ def ticks(low: float, high: float, *, log: bool = False) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """The finest of 1, 2, 5, 10, …; powers of ten; every n-th power of ten, that is not too many."""
+    """The finest series of at most _MOST_TICKS values: 1, 2, 5, 10, …; powers of ten; every n-th power of ten."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for step, digits in [(1, (1, 2, 5)), *((step, (1,)) for step in range(1, last - first + 2))]:
         powers = range(first, last + 1, step)
@@ -53,9 +55,8 @@ def _round_step(least: float) -> float:
 
 
 def even_steps(low: float, high: float, count: int, *, log: bool = False) -> list[float]:
-    """`count` values from low to high, evenly spaced; on a log scale by equal quotients. One if equal."""
+    """`count` values from low to high, evenly spaced; on a log scale by equal ratios. One if low equals high."""
     if high <= low:
         return [low]
-    shares = [place / (count - 1) for place in range(1, count - 1)]
-    between = [low * (high / low) ** s if log else low + (high - low) * s for s in shares]
-    return [low, *between, high]
+    steps: list[float] = (np.geomspace if log else np.linspace)(low, high, count).tolist()
+    return steps

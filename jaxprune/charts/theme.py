@@ -1,7 +1,7 @@
-"""The look of all charts: colours, sizes, and the axes, legends and layers that they share.
+"""The appearance of all charts: colours, sizes, and the axes, legends and layers that they share.
 
-A page draws each of `COLOURS` as the CSS variable of its name, which style.css gives for both schemes; the
-values here are those of the light one, and of PNG files.
+Pages draw each of `COLOURS` as the CSS variable of its name, which style.css defines for the light and the dark
+scheme. The values here are those of the light scheme and of PNG files.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from jaxprune.tables import number
 
 WIDTH = 328  # pixels: a phone of 360 without the page's margins
 FONT_SIZE = 12
-CHARACTER = 6.2  # mean pixels of a character; Liberation Sans, which the renderer brings along
-ROW = 24  # pixels of a row that has a name
+CHARACTER = 6.2  # mean pixels of a character in Liberation Sans, which the renderer contains
+ROW = 24  # pixels of a named row
 COLOURS = {
     "paper": "#ffffff",
     "wash": "#f4f6f8",
@@ -34,16 +34,16 @@ COLOURS = {
     "worse": "#c2185b",
 }
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
-SAID = {"description": {"field": "said"}}  # what a mark tells on hovering
+SAID = {"description": {"field": "said"}}  # text of a mark on hover
 _MOST_CHARACTERS = 26
-_TINT = 0.05  # opacity of every other row, so that grid lines are seen through it
+_TINT = 0.05  # opacity of every other row; grid lines stay visible
 _TEXT = {
     "labelFontSize": FONT_SIZE,
     "titleFontSize": FONT_SIZE,
     "titleFontWeight": "normal",
     "labelColor": COLOURS["faint"],
     "titleColor": COLOURS["faint"],
-    "labelLimit": 0,  # to look for a limit is slow, and names are shortened
+    "labelLimit": 0,  # a limit makes every label slow; `name_axis` truncates names
 }
 _AXIS = {"domain": False, "ticks": False, "grid": False, "labelPadding": 5}
 CONFIG = {
@@ -64,35 +64,35 @@ CONFIG = {
 
 
 def colour(place: int) -> str:
-    """The colour of the series of that number; they begin again after six."""
+    """The colour of a series by its index; colours repeat after six."""
     return COLOURS[f"s{place % len(SHAPES)}"]
 
 
 def shape(place: int) -> str:
-    """The mark of the series of that number."""
+    """The shape of the marks of a series by its index."""
     return SHAPES[place % len(SHAPES)]
 
 
 def text_width(names: Sequence[str]) -> float:
-    """About the pixels of the longest of the names, as axes show them."""
+    """The approximate width in pixels of the longest name, as axes show it."""
     return CHARACTER * max((min(len(name), _MOST_CHARACTERS) for name in names), default=0)
 
 
-def name_axis(**more: Any) -> dict[str, Any]:
-    """An axis of names; of long ones the middle is left out."""
+def name_axis(title: str | None = None, **more: Any) -> dict[str, Any]:
+    """An axis of names; long names are truncated in the middle."""
     label = f"truncate(datum.label, {_MOST_CHARACTERS}, 'center', '…')"
-    return {"title": None, "labelColor": COLOURS["ink"], "labelExpr": label} | more
+    return {"title": title, "labelColor": COLOURS["ink"], "labelExpr": label} | more
 
 
 def labelled(values: Sequence[float], show: Callable[[float], str]) -> dict[str, Any]:
-    """The values of an axis or a legend and how Python writes them."""
+    """The values of an axis or a legend, with labels written by Python."""
     texts = [show(value) for value in values]
     place = f"indexof({json.dumps(list(values))}, datum.value)"
     return {"values": list(values), "labelExpr": f"{json.dumps(texts)}[{place}]"}
 
 
 def legend(names: Sequence[str], width: float = WIDTH, **more: Any) -> dict[str, Any]:
-    """A legend above the chart, in as many columns as the width has room for."""
+    """A legend above the chart, in as many columns as fit the width."""
     entry = CHARACTER * max(map(len, names), default=1) + 34
     columns = max(1, min(len(names), int(width / entry)))
     return {"orient": "top", "direction": "horizontal", "title": None, "columns": columns} | more
@@ -101,16 +101,23 @@ def legend(names: Sequence[str], width: float = WIDTH, **more: Any) -> dict[str,
 def quantitative(
     field: str, ends: tuple[float, float], axis: dict[str, Any] | None, **scale: Any
 ) -> dict[str, Any]:
-    """A position that is a number of the data, between two ends."""
+    """A position by a numeric field, on a scale between two ends."""
     scale = {"domain": list(ends), "nice": False, "zero": False, **scale}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
+
+
+def scale_title(title: str | None, log: bool) -> str | None:
+    """The title of an axis or of a legend of colours; names a logarithmic scale."""
+    if not log:
+        return title
+    return f"{title} (log)" if title else "log scale"
 
 
 def number_axis(
     field: str, ends: tuple[float, float], *, title: str | None, log: bool = False
 ) -> dict[str, Any]:
-    """A position between two ends, with grid lines and labels at round numbers."""
-    axis = {"grid": True, "labelFlush": False, "title": title}
+    """A position by a numeric field, with grid lines and labels at round numbers."""
+    axis = {"grid": True, "labelFlush": False, "title": scale_title(title, log)}
     axis |= labelled(ticks(*ends, log=log), number)
     return quantitative(field, ends, axis, type="log" if log else "linear")
 
@@ -118,7 +125,7 @@ def number_axis(
 def nominal(
     field: str, names: Sequence[str], axis: dict[str, Any] | None, **scale: Any
 ) -> dict[str, Any]:
-    """A position that is one of some names."""
+    """A position by a field of names."""
     scale = {"domain": list(names), **scale}
     return {"field": field, "type": "nominal", "scale": scale, "axis": axis}
 
@@ -126,7 +133,7 @@ def nominal(
 def coded(
     field: str, names: Sequence[str], looks: Sequence[Any], legend: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """A look, such as a colour, for each of some names."""
+    """An appearance, such as a colour, for each name."""
     scale = {"domain": list(names), "range": list(looks)}
     return {"field": field, "type": "nominal", "title": None, "scale": scale, "legend": legend}
 
@@ -134,7 +141,7 @@ def coded(
 def layer(
     name: str, mark: dict[str, Any], encoding: dict[str, Any], rows: Sequence[Any]
 ) -> dict[str, Any]:
-    """A layer of a chart with its data; without `SAID` its marks have no text on hovering."""
+    """A layer of a chart with its data; without `SAID` its marks have no text on hover."""
     mark = {**mark, "aria": "description" in encoding}
     return {"name": name, "data": {"values": rows}, "mark": mark, "encoding": encoding}
 
@@ -148,20 +155,20 @@ def row_axis(names: Sequence[str]) -> dict[str, Any]:
 
 
 def stripes(y: dict[str, Any]) -> dict[str, Any]:
-    """A layer behind the rows of an axis, every other one tinted."""
+    """A background layer that tints every other row of an axis."""
     rows = [{"name": name} for name in y["scale"]["domain"][::2]]
     mark = {"type": "rect", "color": COLOURS["ink"], "fillOpacity": _TINT}
     return layer("stripes", mark, {"y": y}, rows)
 
 
 def row_values(y: dict[str, Any], rows: Sequence[Any], **more: Any) -> dict[str, Any]:
-    """A layer of what is `shown` of each row, right of the plot."""
+    """A layer of the field `shown` of each row, right of the plot."""
     mark = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold"}
     encoding = {"x": {"value": "width"}, "y": y, "text": {"field": "shown"}, **more}
     return layer("values", mark, encoding, rows)
 
 
 def row_chart(title: str, layers: list[dict[str, Any]], height: int, count: int) -> Chart:
-    """A chart of as many rows, each of that height."""
+    """A chart of `count` rows, each `height` pixels high."""
     view = {"width": WIDTH, "height": height * max(count, 1), "layer": layers}
     return Chart(title, view, WIDTH)

@@ -1,4 +1,4 @@
-"""The bundled micro-models and their text, all of it files; the repository's `nano/` made them."""
+"""The bundled micro-models and their texts, as files; `nano/` in the repository makes them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Numbers as text, and rows of text as tables: for a terminal, Markdown and CSV. Knows nothing of what they mean."""
+"""Numbers as text, and rows of text as tables for a terminal, Markdown and CSV. Independent of their meaning."""
 
 from jaxprune.tables.lines import JOINED as JOINED
 from jaxprune.tables.lines import Group as Group

@@ -1,6 +1,6 @@
 """A header and rows of text → lines of a table: columns on a terminal, Markdown pipes, CSV.
 
-The first column names the rows and is aligned to the left, the others hold numbers and are aligned to the right.
+The first column contains the names of the rows, aligned left; the others contain numbers, aligned right.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GAP = "  "  # between columns
 
 
 class Group(NamedTuple):
-    """Neighbouring columns: a title above them, which may be empty, and theirs."""
+    """Neighbouring columns: a common title, which may be empty, and their own titles."""
 
     title: str
     columns: tuple[str, ...]
@@ -43,11 +43,11 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -> list[str]:
-    """A table on a terminal with a line of group titles; a rule stands above each of the bodies.
+    """A table on a terminal with a line of group titles and a rule above each body.
 
     Args:
-      groups: of all columns, the first included.
-      bodies: rows of each.
+      groups: of all columns, including the first.
+      bodies: rows of each body.
     """
     header = [name for group in groups for name in group.columns]
     widths = _widths([header, *(row for rows in bodies for row in rows)])
@@ -63,7 +63,7 @@ def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -
 
 
 def pipes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown; cells lose the spaces around them, and their stars and bars are text."""
+    """A table in Markdown; cells are stripped, and their stars and bars are escaped."""
     aligned = ["---", *["---:"] * (len(header) - 1)]
     lines = [[_escaped(cell) for cell in row] for row in (header, *rows)]
     return [f"| {' | '.join(row)} |" for row in (lines[0], aligned, *lines[1:])]
@@ -74,12 +74,12 @@ def _escaped(cell: str) -> str:
 
 
 def as_code(name: str) -> str:
-    """A name as code in Markdown, on one line, whatever is in it."""
+    """Any name as code in Markdown, on one line."""
     return f"`{one_line(name).replace('`', chr(39))}`"
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table as CSV: all digits of numbers, nothing for None."""
+    """A table as CSV: numbers with all digits, None as an empty cell."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
@@ -88,13 +88,13 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def named_values(values: Mapping[str, str]) -> list[str]:
-    """Names and, in a second column aligned to the left, what they are; two spaces in front."""
+    """Lines of names and values in two columns, aligned left and indented by two spaces."""
     width = max(map(len, values))
     return [f"  {name:<{width}}  {value}" for name, value in values.items()]
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
-    """A paragraph in lines of WIDTH at most, all but the first two spaces further in."""
+    """A paragraph in lines of at most WIDTH; all but the first are indented by two more spaces."""
     lines = textwrap.wrap(
         text,
         WIDTH,

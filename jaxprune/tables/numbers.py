@@ -1,6 +1,6 @@
-"""Numbers → text, in one form everywhere: a true minus, an en dash for none, <0.001, GB of 10^9 bytes.
+"""Numbers → text in a uniform format: a true minus, an en dash for None, <0.001, GB of 10^9 bytes.
 
-Shares are in [0, 1]; percent and points are 100 times as much.
+Shares are in [0, 1]; percent and points are shares times 100.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def interval(bounds: Sequence[float] | None, show: Callable[[float], str] = percent) -> str:
-    """Bounds, each as `show` writes it; by default those of a share, as percent: [69.1, 73.5]."""
+    """Bounds, each formatted by `show`; by default those of a share, as percent: [69.1, 73.5]."""
     return NONE if bounds is None else f"[{', '.join(map(show, bounds))}]"
 
 
@@ -43,7 +43,7 @@ def point_interval(bounds: Sequence[float] | None, digits: int = 1) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Three decimals; <0.001 where these would be zeros, or nearly."""
+    """Three decimals, or <0.001."""
     if p is None:
         return NONE
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
@@ -60,7 +60,7 @@ def tenths(value: float | None) -> str:
 
 
 def whole(value: float) -> str:
-    """No decimals, thousands apart, as in cells of maps: 62, 1,250."""
+    """No decimals, with thousands separators, as in cells of maps: 62, 1,250."""
     return _with_minus(f"{value:,.0f}")
 
 
@@ -72,23 +72,23 @@ def times(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """One decimal, thousands apart: 1,234.5."""
+    """One decimal, with thousands separators: 1,234.5."""
     return f"{value:,.1f}"
 
 
 def count(items: int) -> str:
-    """A whole number, thousands apart: 1,000."""
+    """An integer with thousands separators: 1,000."""
     return _with_minus(f"{items:,}")
 
 
 def count_range(wholes: Iterable[int]) -> str:
-    """The one number that all are, or the least and the largest: 260 to 1,000."""
+    """The smallest and the largest number: 260 to 1,000; one number if they are equal."""
     least, *others = sorted(set(wholes))
     return f"{count(least)} to {count(others[-1])}" if others else count(least)
 
 
 def byte_size(size: float) -> str:
-    """MB of 10^6 bytes, GB of 10^9 from a tenth of one on: 12.5 MB, 0.81 GB."""
+    """MB of 10^6 bytes below 0.1 GB, otherwise GB of 10^9 bytes: 12.5 MB, 0.81 GB."""
     return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 

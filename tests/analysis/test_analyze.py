@@ -171,7 +171,7 @@ def test_sets_of_one_sample_have_no_halves(tmp_path, capsys, monkeypatch):
     summary = analyze_from_config(ready(**fields), tmp_path)
     assert summary["overlap"][HIDDEN]["halves"] == {"top_in_top": {}, "top_in_bottom": {}}
     printed = capsys.readouterr().out
-    assert "no halves to compare: one sample in a set" in printed
+    assert "halves are not compared: a set has only one sample" in printed
     assert "two halves" not in printed
     assert {row["compared"] for row in table(tmp_path / "analysis" / "overlap.csv")} == {"sets"}
 
@@ -217,7 +217,7 @@ def test_official_takes_its_own_share(tmp_path, capsys, monkeypatch):
     assert summary["overlap"][HIDDEN]["features"] == round(0.4 * 128)
     assert summary["tokens"] == {"monolingual/sw": 128, "translation/sw": 128}  # pads are tokens
     printed = capsys.readouterr()
-    assert "largest 40% of the blocks' outputs (51 features)" in printed.out
+    assert "% of the largest 40% (51 features)" in printed.out
 
 
 def test_languages_where_none_are_named(tmp_path):

@@ -244,9 +244,12 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
         ({"source": "fr,sw,fr"}, "calibration.source: got 'fr,sw,fr'; .*, each once"),
         (
             {"source": "nb,no"},
-            "calibration.source: got 'nb,no', of which nb and no are the same text",
+            "calibration.source: got 'nb,no'; nb and no are the same text",
         ),
-        ({"source": "fr,sw", "samples": 1}, "calibration.samples: got 1 for fr,sw; .* 2 or more"),
+        (
+            {"source": "fr,sw", "samples": 1},
+            "calibration.samples: got 1; allowed: 2 or more for fr,sw",
+        ),
         ({"max_shapes": 0}, "max_shapes: got 0; allowed: 1 or more"),
         ({"micro_batch": 0}, "micro_batch: got 0; allowed: 1 or more"),
         ({"source": "fr,en"}, "calibration.target: got 'en', one of the sources fr,en"),
@@ -309,8 +312,8 @@ def test_official_token_files_stay_as_they_are_and_pads_count(tmp_path):
 def test_token_files_that_are_refused(tmp_path):
     ids = np.ones((2, 3), dtype=np.int32)
     for arrays, message in (
-        ({"tokens": ids}, "holds tokens; allowed: input_ids"),
-        ({"input_ids": ids, "attention_masks": ids}, "holds attention_masks, input_ids"),
+        ({"tokens": ids}, "contains tokens; allowed: input_ids"),
+        ({"input_ids": ids, "attention_masks": ids}, "contains attention_masks, input_ids"),
         ({"input_ids": ids * 0.5}, "t.npz: input_ids: got float64"),
         ({"input_ids": ids, "code_ids": ids[0]}, r"t.npz: code_ids: got int32 of shape \(3,\)"),
         ({"input_ids": np.array([[{}]], dtype=object)}, "damaged, or no .npz of plain arrays"),
@@ -365,7 +368,7 @@ def test_nano_is_a_source_with_as_many_lines_as_flores_has():
 
 
 def test_places_that_hold_no_texts(tmp_path):
-    with pytest.raises(InputError, match=r"holds neither <language>.txt nor"):
+    with pytest.raises(InputError, match=r"contains neither <language>.txt nor"):
         sentences(tmp_path, "fr")
     for missing in (tmp_path / "nothing" / "there", "./owner/name", "nothing"):
         with pytest.raises(InputError, match="no folder"):
@@ -455,7 +458,7 @@ def test_code_files_that_are_blank_or_not_utf8_are_passed_over(tmp_path):
     for seed in range(5):
         assert sorted(code_samples(tmp_path, 2, seed)) == ["a = 1", "f = 1"]
     with pytest.raises(
-        InputError, match=r"holds 4 files of Python, 2 of them .*calibration.samples is 3"
+        InputError, match=r"contains 4 Python files, 2 of them .*calibration.samples is 3"
     ):
         code_samples(tmp_path, 3, 0)
 

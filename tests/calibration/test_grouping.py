@@ -137,12 +137,12 @@ IDS = np.ones((3, 4), dtype=np.int32)
         (IDS, [[1, 1, 0, 0], [1, 0, 1, 1], [1, 1, 1, 1]], "row 1 has pads between"),
         (IDS, [[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]], "row 2 has no real token"),
         (IDS, [[1, 1, 0, 0]], r"shape \(1, 4\); input_ids has \(3, 4\)"),
-        (IDS, IDS * 2, "other values than 0 and 1"),
+        (IDS, IDS * 2, "values other than 0 and 1"),
         (IDS.astype(np.float32), None, "input_ids: got float32"),
         (IDS[0], None, r"shape \(4,\)"),
         (IDS[:0], None, r"shape \(0, 4\)"),
-        (IDS - 2, None, "row 0 holds -1"),
-        (IDS.astype(np.int64) << 40, None, "row 0 holds 1099511627776"),
+        (IDS - 2, None, "row 0 contains -1"),
+        (IDS.astype(np.int64) << 40, None, "row 0 contains 1099511627776"),
     ],
 )
 def test_arrays_that_are_refused(ids, mask, message):

@@ -114,7 +114,7 @@ def test_changes_are_coloured_by_what_they_mean():
 
 def test_lines_leave_out_what_a_log_axis_has_not():
     lines = [Line("a", [1.0, 10.0, 100.0]), Line("b", [0.0, 5.0, NAN, 50.0], 1, "dashed")]
-    svg = page_svg(line_chart(lines, title="RMS", x_title="layer", log=True))
+    svg = page_svg(line_chart(lines, title="t", x_title="layer", y_title="RMS", log=True))
     points = {point.find("title").text: (x, y) for point, x, y in drawn(svg, "points")}
     assert list(points) == ["a, 0: 1", "a, 1: 10", "a, 2: 100", "b, 1: 5", "b, 3: 50"]
     values = (1, 10, 100, 5, 50)
@@ -122,9 +122,23 @@ def test_lines_leave_out_what_a_log_axis_has_not():
     check_axis(zip(np.log(values), (y for _, y in points.values()), strict=True), upright)
     check_axis(zip((0, 1, 2, 1, 3), (x for x, _ in points.values()), strict=True), axis(svg))
     (solid, *_), (dashed, *_) = drawn(svg, "curves")
-    assert dashed.get("stroke-dasharray") == "4,3"
+    assert dashed.get("stroke-dasharray") == "3,7"
+    titles = [text.text for text, _, _ in drawn(svg, "role-axis-title")]
+    assert sorted(titles) == ["RMS (log)", "layer"]
     assert re.sub(r"[^ML]", "", solid.get("d")) == "MLL"
     assert "L" not in dashed.get("d").replace("l0,0", "")  # 5 and 50 are no neighbours
+
+
+@pytest.mark.parametrize("dash", ["solid", "dashed"])
+def test_lines_that_coincide_are_both_seen(dash):
+    lines = [Line(name, [1.0, 1.0], colour, dash) for colour, name in enumerate("ab")]
+    svg = page_svg(line_chart(lines, title="t", x_title="x", y_title="y"))
+    shown = []
+    for path, _, _ in drawn(svg, "curves"):
+        on, off = map(int, (path.get("stroke-dasharray") or "1,0").split(","))
+        shown.append({pixel for pixel in range(80) if pixel % (on + off) < on})
+    below, above = shown
+    assert len(below - above) >= 20
 
 
 def test_a_log_axis_over_two_decades_has_ticks_in_both():
@@ -165,7 +179,10 @@ def test_bars_are_as_long_as_their_values():
 
 def test_columns_end_at_the_logarithm_of_their_values():
     columns = [("7", 100.0, False), ("3", 10.0, True), ("5", 0.5, False)]
-    svg = page_svg(column_chart(columns, title="t", limits=(1, 1000)))
+    chart = column_chart(columns, title="t", x_title="feature", y_title="RMS", limits=(1, 1000))
+    svg = page_svg(chart)
+    titles = [text.text for text, _, _ in drawn(svg, "role-axis-title")]
+    assert sorted(titles) == ["RMS (log)", "feature"]
     bars = drawn(svg, "columns")  # what is below the axis is not drawn
     heights = [box(path)[3] for path, _, _ in bars]
     assert heights == pytest.approx([130 * 2 / 3, 130 / 3], abs=0.02)
@@ -217,6 +234,8 @@ def test_a_log_map_spaces_colours_by_quotients():
     even = heatmap(np.array([[0.0, 0.5, 1.0]]), ["a"], list("xyz"), title="t")
     fills = [[fill for _, _, fill in cells(page_svg(chart)).values()] for chart in (log, even)]
     assert fills[0] == fills[1]
+    titles = [[t.text for t, _, _ in drawn(page_svg(c), "role-legend-title")] for c in (log, even)]
+    assert titles == [["log scale"], []]
 
 
 def test_signed_changes_are_white_at_zero():

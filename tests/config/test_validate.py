@@ -173,7 +173,7 @@ def test_refined_on_tokens_needs_code_ids(tmp_path):
     }
     np.savez(tmp_path / "t.npz", input_ids=ids)
     with pytest.raises(
-        InputError, match=r"holds input_ids; pruning.criterion refined needs code_ids"
+        InputError, match=r"contains input_ids; pruning.criterion refined also needs code_ids"
     ):
         validate(ready(**fields))
     np.savez(tmp_path / "t.npz", input_ids=ids, code_ids=ids)

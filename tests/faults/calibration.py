@@ -21,7 +21,7 @@ def token_file(says, make, *fields):
 
 ROWS = {
     "no such texts": text(r"calibration\.data: no folder '.*nothing'", lambda p: p.folder / "nothing"),
-    "texts of nothing": text(r"calibration\.data: .*texts holds neither", lambda p: p.texts()),
+    "texts of nothing": text(r"calibration\.data: .*texts contains neither", lambda p: p.texts()),
     "texts of no network": Fault(
         lambda p: p.wanda("jaxprune-tests/is-in-no-cache"), r"is-in-no-cache: .*reached", 1
     ),
@@ -45,7 +45,7 @@ ROWS = {
             "nano", f"calibration.code={p.texts()}",
             "pruning.criterion=refined", "calibration.kind=translation_vs_code",
         ),
-        r"texts: holds 0 files of Python",
+        r"texts: contains 0 Python files",
     ),
     "no tokenizer": Fault(
         lambda p: p.wanda("nano", model=p.without_tokenizer()), r"model: no tokenizer"
@@ -69,7 +69,7 @@ ROWS = {
     "mask of another shape": token_file(
         r"tokens\.npz: attention_mask: shape", lambda p: p.npz(input_ids=IDS, attention_mask=IDS[:1])
     ),
-    "unknown arrays": token_file(r"tokens\.npz: holds ids", lambda p: p.npz(ids=IDS)),
+    "unknown arrays": token_file(r"tokens\.npz: contains ids", lambda p: p.npz(ids=IDS)),
     "no such tokens": token_file(r"calibration\.data: .*none\.npz", lambda p: p.folder / "none.npz"),
     "npz of objects": token_file(r"tokens\.npz: ", lambda p: p.npz_attack()),
     "npz cut": token_file(r"tokens\.npz", lambda p: both(halve(f := p.npz(input_ids=IDS)), f)),

@@ -82,7 +82,7 @@ ROWS = {
     ),
     "refined on tokens without code": Fault(
         lambda p: p.on_tokens(p.npz(input_ids=IDS), "pruning.criterion=refined"),
-        r"tokens\.npz holds input_ids; .*code_ids",
+        r"tokens\.npz contains input_ids; .*code_ids",
     ),
     "unknown flag": Fault(lambda p: [*p.prune(), "--wrkdir=x"], r"wrkdir"),
     "an argument too many": Fault(lambda p: [*p.prune(), "extra"], r"extra: not a flag"),

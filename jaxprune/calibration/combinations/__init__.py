@@ -1,4 +1,4 @@
-"""Statistics of several sets → what a method sees. A file each, which declares a `Combination` as COMBINATION."""
+"""Statistics of several sets → one statistic. Each file declares a `Combination` as COMBINATION."""
 
 import sys
 from collections.abc import Mapping

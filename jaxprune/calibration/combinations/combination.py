@@ -1,4 +1,4 @@
-"""The record of a combination: statistics of several sets → the one that a method sees."""
+"""The record of a combination: statistics of several sets → the one that a method receives."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jaxtyping import Float
 
 @dataclasses.dataclass(frozen=True)
 class Combination:
-    """A way to make one statistic of several languages'. A file in `combinations/` that declares one adds it.
+    """A way to combine the statistics of several languages; each is a file in `combinations/`.
 
     Attributes:
       name: value of `calibration.combine`.
-      meaning: in words, for `--help` and the page of settings.
-      combine: (a statistic of each set, sums over its tokens; the number of tokens of each set) → the
-        statistic that replaces them, of the same shape. On the host; sums of squares are float64.
+      meaning: description, for `--help` and the page of settings.
+      combine: (the statistic of each set, a sum over its tokens; the number of tokens of each set) → the
+        combined statistic, of the same shape. On the host; sums of squares are float64.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The sum: every token counts alike, whatever its language."""
+"""The sum: all tokens have equal weight, whatever their language."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def combine(
     return functools.reduce(np.add, sums)
 
 
-COMBINATION = Combination("sum", "of all tokens alike", combine)
+COMBINATION = Combination("sum", "all tokens have equal weight", combine)

@@ -1,4 +1,4 @@
-"""Prompts → the tokens that a model writes after them, greedily or by beam search."""
+"""Prompts → generated tokens, by greedy decoding or beam search."""
 
 from jaxprune.evaluation.generation.generator import BATCH as BATCH
 from jaxprune.evaluation.generation.generator import Generator as Generator

@@ -1,13 +1,13 @@
-"""A block's parameters and states → its output, with keys and values kept: of prompts, then token by token.
+"""A block's parameters and states → its output, and a cache of keys and values, for prompts and then token by token.
 
-A query sees three stretches of keys, each of which is stored once:
+A query sees three stretches of keys, each stored once:
 
-    shared    [1, K, P, H]     what all prompts begin with, once a device
-    prompt    [B, K, T, H]     the rest of each prompt, left-justified; never written again
-    generated [B, M, K, S, H]  what each of a prompt's M beams generated, from slot 0 on in every row
+    shared    [1, K, P, H]     the common prefix of all prompts, once per device
+    prompt    [B, K, T, H]     the rest of each prompt, left-justified, written once
+    generated [B, M, K, S, H]  the tokens of each of a prompt's M beams, from slot 0 in every row
 
-So no row is padded on the left, a long prompt is neither copied nor reordered at any step, and all beams
-of a prompt read its keys in one product.
+No row is padded on the left, a long prompt is neither copied nor reordered at any step, and all beams of a prompt
+read its keys in one product.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from jaxprune.models import (
     modules,
 )
 
-# The score of a key that is not there.
+# The score of a masked key.
 MASKED_SCORE = -1e30
 
 
@@ -49,7 +49,7 @@ class KeyValues(NamedTuple):
 
 
 class Stretches(NamedTuple):
-    """All keys and values of one block that a new token sees besides its own; shapes as above."""
+    """All keys and values of one block that a new token sees, except its own; shapes as above."""
 
     shared: KeyValues
     prompt: KeyValues
@@ -83,12 +83,12 @@ def prefill(
 
     Args:
       x: the block's input.
-      shared: the keys and values before every row.
+      shared: keys and values of the tokens before every row.
       params: of the block.
       kind: of the block's layer.
       count: real tokens in `shared`.
       config: of the model.
-      limit: all positions are below.
+      limit: upper bound of all positions, exclusive.
     """
     block = nnx.merge(modules(config).block[0], params)
     residual, u = block.enter(x)
@@ -119,14 +119,14 @@ def decode_step(
 
     Args:
       x: the block's input.
-      lengths: tokens of each prompt, the shared ones included.
-      stretches: the keys and values that the token sees besides its own.
+      lengths: tokens of each prompt, including the shared ones.
+      stretches: the keys and values that the token sees, except its own.
       params: of the block.
       kind: of the block's layer.
       count: real tokens in the shared stretch.
-      slot: number of the step, from 0.
+      slot: index of the step, from 0.
       config: of the model.
-      limit: all positions are below.
+      limit: upper bound of all positions, exclusive.
     """
     block = nnx.merge(modules(config).block[0], params)
     residual, u = block.enter(x)
@@ -141,7 +141,7 @@ def decode_step(
 
 
 class _PartialAttention(NamedTuple):
-    """Attention to some of the keys: Σ w v and Σ w with w = exp(score - largest).
+    """Attention to a part of the keys: Σ w v and Σ w with w = exp(score - largest).
 
     Attributes:
       out: [B, M, K, G, H].
@@ -165,8 +165,7 @@ def attend_step(
 ) -> Float[Array, "B M NH"]:
     """Attention of each beam's new token to the three stretches and to itself; float32.
 
-    `q` is scaled already. Each stretch is attended to in the order of axes in which its product comes,
-    then all are joined.
+    `q` is already scaled. Each stretch is computed in the axis order of its product; then all are joined.
     """
     B, M, N, H = q.shape
     K = new.keys.shape[2]
@@ -182,7 +181,7 @@ def attend_step(
     if (window := _window(scoring, kind)) is not None:
         first = lengths[:, None] + slot - window + 1
         visible = tuple(y & (place >= first) for y, place in zip(visible, places, strict=True))
-    # One row stands for all in the shared stretch: the queries of all rows meet it in one product.
+    # The shared stretch is equal in all rows: the queries of all rows are multiplied with it in one product.
     shared = jax.tree.map(lambda y: y[0], stretches.shared)
     arrays = (shared, stretches.prompt, stretches.generated)
     axes = (("kbmg", "ksh"), ("bkmg", "bksh"), ("bmkg", "bmksh"))
@@ -198,7 +197,7 @@ def attend_step(
 
 
 def _window(scoring: Scoring, kind: Kind) -> Int[Array, ""] | int | None:
-    """The number of keys that a query of this layer sees; None where no layer has a window."""
+    """The number of keys that a query of this layer sees; None if no layer has a window."""
     windows = scoring.windows
     if len({*windows}) == 1:
         return windows[0]
@@ -220,10 +219,10 @@ def _attend_stretch(
 
     Args:
       q: [B, M, K, G, H].
-      names: axes of the scores without that of the keys, and of the keys and values.
-      visible, places: [S] or [B, S], which keys are there and their positions.
+      names: axes of the scores without that of the keys; axes of the keys and values.
+      visible, places: [S] or [B, S], whether a key is visible, and its position.
       slope: [K, G].
-      scoring: its softcap and whether weights are rounded.
+      scoring: for its softcap and the rounding of weights.
     """
     axes, stretch = names
     if "b" in stretch:
@@ -242,7 +241,7 @@ def _attend_stretch(
     if slope is not None:
         position = spread(places.astype(jnp.float32), "bs"[-places.ndim :])
         scores += spread(slope, "kg") * position
-    # Finite, as a stretch may have none; when all are joined, it then has the weight 0.
+    # Finite, as all keys of a stretch may be masked; its weight is then 0 when the stretches are joined.
     scores = jnp.where(spread(visible, "bs"[-visible.ndim :]), scores, MASKED_SCORE)
     largest = jnp.max(scores, axis=-1)
     weights = jnp.exp(scores - largest[..., None])
@@ -269,7 +268,7 @@ def _attend_self(
 def write_token(generated: KeyValues, new: KeyValues, *, slot: Int[Array, ""]) -> KeyValues:
     """Writes one token's keys and values [B, M, K, H] to their slot, in place.
 
-    A program of its own: XLA on CPUs copies an array before writing to it where it is also read.
+    This is a separate program, as XLA on CPUs copies an array that a program both reads and writes.
     """
 
     def write(old: Array, y: Array) -> Array:
@@ -280,6 +279,6 @@ def write_token(generated: KeyValues, new: KeyValues, *, slot: Int[Array, ""]) -
 
 @compiled_by_rows
 def reorder(generated: KeyValues, parents: Int[Array, "B M"]) -> KeyValues:
-    """Keys and values by beam, after each beam went on from its parent."""
+    """Keys and values by beam, each copied from the parent of the beam."""
     index = parents[:, :, None, None, None]
     return jax.tree.map(lambda y: jnp.take_along_axis(y, index, axis=1), generated)

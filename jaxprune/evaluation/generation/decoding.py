@@ -1,8 +1,8 @@
-"""States after the last block → the next tokens, greedily or by beam search, and the sequences that they make.
+"""States after the last block → the next tokens, by greedy decoding or beam search, and the generated sequences.
 
-A strategy knows rows, not prompts: it chooses the next tokens of all rows at once, and rows can be dropped. Rows
-that are not `open` have their sequence, and their next tokens do not matter. Rows of `lost` have logits without a
-largest one: NaN, or infinity.
+A strategy works on rows: it chooses the next tokens of all rows at once, and rows can be dropped. Rows that are not
+`open` have their final sequence, and their next tokens are ignored. Rows of `lost` have logits without a finite
+maximum.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class NextTokens(NamedTuple):
 
     Attributes:
       tokens: [B, M] int32, on the devices.
-      parents: [B, M] int32, the beam that each of them goes on from; None where there is one beam.
+      parents: [B, M] int32, the beam that each of them extends; None for one beam.
     """
 
     tokens: Int[Array, "B M"]
@@ -42,9 +42,9 @@ def likeliest(
     table: Float[Array, "V D"],
     config: ModelConfig,
 ) -> tuple[Int[Array, "B M"], Bool[Array, "B M"]]:
-    """The token of the largest logit, the lowest of equal ones, and whether that logit is finite.
+    """The token of the largest logit (of equal ones, the lowest id), and whether that logit is finite.
 
-    `table` holds the embeddings.
+    `table` contains the embeddings.
     """
     logits = nnx.merge(modules(config).head[0], head)(x, table)
     chosen = jnp.argmax(logits, axis=-1)  # the first of NaNs
@@ -53,7 +53,7 @@ def likeliest(
 
 
 class GreedyDecoding:
-    """The likeliest token each time, up to one of `stop` or `limit` tokens."""
+    """The likeliest token at each step, until one of `stop` or for `limit` tokens."""
 
     def __init__(
         self, model: Resident, is_row: Bool[np.ndarray, " B"], limit: int, stop: Collection[int]
@@ -76,7 +76,7 @@ class GreedyDecoding:
         return NextTokens(chosen, None)
 
     def sequence(self, row: int) -> list[int]:
-        """The tokens chosen for a row, without a stop token."""
+        """The tokens of a row, without a stop token."""
         return self._sequences[row]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:
@@ -102,14 +102,14 @@ def continuations(
     stops: Bool[Array, " V"],
     config: ModelConfig,
 ) -> tuple[Candidates, Candidates]:
-    """The M best continuations of the M beams, and the M best of those that do not stop.
+    """The M best continuations of the M beams, and the M best without a stop token.
 
     Args:
       x: output of the last block.
       scores: log-probability of each beam so far.
       head: parameters.
       table: embeddings.
-      stops: whether a token stops.
+      stops: whether a token ends a sequence.
       config: of the model.
     """
     logits = nnx.merge(modules(config).head[0], head)(x, table)
@@ -125,10 +125,10 @@ def continuations(
 class BeamSearch:
     """Beam search as in transformers' `generate(num_beams=…, early_stopping=False)`.
 
-    Of the M likeliest continuations of a row, those that end are kept with the score (sum of
-    log-probabilities) / length, where the stop token counts. The M likeliest that do not end go on. A row is
-    done when M sequences have ended and the best beam, at its present length, is no better than the worst of
-    them.
+    Among the M likeliest continuations of a row, those that end are kept with the score (sum of
+    log-probabilities) / length, including the stop token. The M likeliest without a stop token are extended. A
+    row is done when M sequences have ended and the best beam, at its current length, does not score higher than
+    the worst of them.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class BeamSearch:
         self._model, self._limit, self._beams = model, limit, beams
         rows = len(is_row)
         self._length = 0
-        # At first all beams are the same: only one may go on.
+        # All beams are equal at the start: only one of them may be extended.
         self._scores = np.full((rows, beams), -1e9, np.float32)
         self._scores[:, 0] = 0
         self._running = np.zeros((rows, beams, 0), np.int32)
@@ -178,7 +178,7 @@ class BeamSearch:
         return NextTokens(jax.device_put(tokens, share), jax.device_put(parents, share))
 
     def _end(self, row: int, scores: np.ndarray, parents: np.ndarray, tokens: np.ndarray) -> None:
-        """Adds the continuations that end, and keeps the best M of all that have ended, best first."""
+        """Adds the continuations that end, and keeps the best M of all ended ones, in descending order."""
         finished = self._finished[row]
         for score, parent, token in zip(scores, parents, tokens, strict=True):
             stops = self._stops[token]
@@ -189,7 +189,7 @@ class BeamSearch:
         del finished[self._beams :]
 
     def sequence(self, row: int) -> list[int]:
-        """The best sequence of a row that ended, without its stop token."""
+        """The best ended sequence of a row, without its stop token."""
         return self._finished[row][0][1]
 
     def keep(self, rows: Int[np.ndarray, " b"]) -> None:

@@ -1,7 +1,7 @@
-"""Prompts → what the model writes after them, with keys and values kept; greedy or by beam search.
+"""Prompts → generated tokens, with a cache of keys and values; greedy decoding or beam search.
 
-One block is compiled, for a micro-batch of prompts and for one token, and called layer by layer with the weights
-where they lie: in a loop over stacked layers inside one program, XLA on CPUs copies every kernel at every step.
+One block is compiled, for a micro-batch of prompts and for one token, and called layer by layer on the weights in
+place: in a loop over stacked layers inside one program, XLA on CPUs copies every kernel at every step.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from jaxprune.models import ModelConfig
 from jaxprune.passes import DTYPE
 from jaxprune.schema import check, integer
 
-# Sequences that are generated at once, on all devices together.
+# Sequences generated at once, over all devices.
 BATCH = 64
-# Fills the rest of a row where processes exchange sequences.
+# Fills the rest of a row when processes exchange sequences.
 PADDING = -1
 
 
 class Generator:
-    """A model ready to generate: all its weights lie on the devices.
+    """A model for generation, with all its weights on the devices.
 
     Args:
       model: on disk or loaded.
       dtype: "float32" or "bfloat16", of the weights, keys and values on the devices.
       mesh: devices; all by default. Prompts are spread over them.
-      progress: show a bar that counts prompts.
+      progress: whether to show a bar that counts prompts.
 
-    With several processes each takes its share of the batches, and all get all sequences.
+    Several processes share the batches, and all receive all sequences.
     """
 
     def __init__(
@@ -66,21 +66,21 @@ class Generator:
         batch: int = BATCH,
         name: str = "generate",
     ) -> list[list[int]]:
-        """The tokens that follow each prompt, without the one of `stop` that ends them.
+        """The generated tokens of each prompt, without the final one of `stop`.
 
-        Prompts of one call that begin alike are cheaper: what all of them share is computed once.
+        The common prefix of all prompts of a call is computed once.
 
         Args:
           prompts: token ids, at least one each.
-          max_new_tokens: no sequence gets longer.
-          stop: token ids, each of which ends a sequence.
-          beams: 1 takes the likeliest token each time; more is a beam search, see `BeamSearch`.
-          batch: sequences that are generated at once: prompts times beams.
-          name: on the progress bar and in messages.
+          max_new_tokens: limit on the length of a sequence.
+          stop: token ids that end a sequence.
+          beams: 1 for greedy decoding; more for beam search, see `BeamSearch`.
+          batch: sequences generated at once: prompts times beams.
+          name: shown on the progress bar and in messages.
 
         Raises:
-          InputError: an empty prompt, an id beyond the vocabulary, more tokens than the model has positions,
-            a number out of range, or logits that are none.
+          InputError: an empty prompt, an id outside the vocabulary, more tokens than the model has positions,
+            a number out of range, or logits that are not finite.
         """
         numbers = {"max_new_tokens": max_new_tokens, "beams": beams, "batch": batch}
         _check(self._model.config, prompts, stop, numbers)
@@ -95,8 +95,7 @@ class Generator:
         counts = [sum(map(len, share)) for share in shares]
         sequences: dict[int, list[int]] = {}
         own = jax.process_index()
-        quiet = not self.progress
-        with tqdm(total=counts[own], desc=name, unit="prompt", disable=quiet) as bar:
+        with tqdm(total=counts[own], desc=name, unit="prompt", disable=not self.progress) as bar:
             for members in shares[own]:
                 prompt_batch = PromptBatch(
                     self._model,
@@ -123,14 +122,14 @@ class Generator:
 def _sequences(
     prompt_batch: PromptBatch, strategy: GreedyDecoding | BeamSearch, name: str
 ) -> Iterator[tuple[int, list[int]]]:
-    """(prompt, sequence) of each row as soon as it is done."""
+    """(prompt, sequence) of each row when it is done."""
     while True:
         was_open = strategy.open.copy()
         following = strategy.choose(prompt_batch.x)
         if strategy.lost.any():
             first = prompt_batch.prompts[strategy.lost].min()
             raise InputError(
-                f"{name}: after prompt {first} the model says NaN, which comes of overflow in it"
+                f"{name}: after prompt {first} the logits are NaN or infinite, from overflow in the model"
             )
         for row in np.flatnonzero(was_open & ~strategy.open).tolist():
             yield int(prompt_batch.prompts[row]), strategy.sequence(row)
@@ -142,7 +141,7 @@ def _sequences(
 
 
 def check_beams(config: ModelConfig, beams: int) -> None:
-    """Refuses more beams than a model has tokens: the first one could not tell them apart.
+    """Rejects more beams than a model has tokens: the first step has no more continuations.
 
     Raises:
       InputError: names both.
@@ -163,9 +162,7 @@ def _check(
         check(name, value, integer(1, 1))
     check_beams(config, numbers["beams"])
     size, positions, new = config.vocab_size, config.max_positions, numbers["max_new_tokens"]
-    for token in stop:
-        if not 0 <= token < size:
-            raise InputError(f"stop: got {token}; allowed: 0 to {size - 1}, the model's vocabulary")
+    check_tokens("stop", list(stop), size)
     for i, prompt in enumerate(prompts):
         if not len(prompt):
             raise InputError(f"prompt {i} is empty; allowed: 1 token or more")

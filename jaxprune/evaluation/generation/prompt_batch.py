@@ -1,7 +1,7 @@
-"""A batch of prompts → their keys and values, and the states that their next tokens come from.
+"""A batch of prompts → their keys and values, and the states before their next tokens.
 
-Rows are left-justified and sorted by length. A device takes a micro-batch of them at a time through each
-block, as wide as its longest row. Rows whose sequence is done are dropped when half of them are.
+Rows are left-justified and sorted by length. A device passes one micro-batch at a time through each block, at the
+length of its longest row. Finished rows are dropped when they are half of the rows.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.models import Positions, layer_kind
 from jaxprune.passes import embed_tokens
 
-# Lengths are rounded up to a multiple of this or more, as each length is compiled for.
+# Lengths are rounded up to a multiple of at least this, as each length is compiled.
 MULTIPLE = 16
 # Tokens of a micro-batch.
 MICRO_BATCH_TOKENS = 1024
-# Fewer rows make a device no faster, except for a single one: a step reads all weights.
+# Fewer rows are not faster, except for a single one: a step reads all weights.
 LEAST_ROWS = 8
 # A prefix of all prompts is computed once if it has this many tokens or more.
 LEAST_SHARED = 16
@@ -44,7 +44,7 @@ class SharedPrefix(NamedTuple):
     """The prefix of all prompts.
 
     Attributes:
-      tokens: how many.
+      tokens: number of tokens.
       layers: keys and values of each block, [devices, K, P, H] with P ≥ tokens.
     """
 
@@ -53,14 +53,14 @@ class SharedPrefix(NamedTuple):
 
 
 def rounded(length: int) -> int:
-    """The static length for this number of tokens: one of at most 8 between two powers of two."""
+    """The static length for a number of tokens: one of at most 8 between two powers of two."""
     multiple = max(MULTIPLE, 1 << max(length.bit_length() - 4, 0))
     return -(-length // multiple) * multiple
 
 
 @functools.partial(compiled_by_rows, static_argnames=("width",))
 def _joined(*micro_batches: KeyValues, width: int) -> KeyValues:
-    """Micro-batches [b, K, T, H] of each device as its rows [B, K, width, H]."""
+    """Micro-batches [b, K, T, H] → rows [B, K, width, H], on each device."""
 
     def pad(array: Array) -> Array:
         return jnp.pad(array, ((0, 0), (0, 0), (0, width - array.shape[2]), (0, 0)))
@@ -73,7 +73,7 @@ def _joined(*micro_batches: KeyValues, width: int) -> KeyValues:
 
 @compiled_by_rows
 def _last(places: Int[Array, " B"], *states: Array) -> Float[Array, "B 1 D"]:
-    """The state at one place of every row, from micro-batches [b, T, D]."""
+    """The state at one position of every row, from micro-batches [b, T, D]."""
     cuts = np.cumsum([len(x) for x in states])[:-1]
     return jnp.concatenate(
         [
@@ -85,7 +85,7 @@ def _last(places: Int[Array, " B"], *states: Array) -> Float[Array, "B 1 D"]:
 
 @compiled_by_rows
 def _take_rows(rows: Int[Array, " b"], arrays: Any) -> Any:
-    """Rows of all arrays, which each device counts from its first."""
+    """Rows of all arrays; `rows` are indices on each device."""
     return jax.tree.map(lambda array: array[rows], arrays)
 
 
@@ -107,7 +107,7 @@ def _on_all(shared: KeyValues, mesh: Mesh) -> KeyValues:
 
 
 def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> SharedPrefix:
-    """Computes the prefix of all prompts if it is long; at least one token of each prompt is left."""
+    """Computes the common prefix of all prompts if it is long; at least one token of each prompt is left over."""
     count = 0
     if len(prompts) > 1:
         first, last = min(map(list, prompts)), max(map(list, prompts))
@@ -128,7 +128,7 @@ def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int
 def _through_blocks(
     model: Resident, micro_batches: Sequence[np.ndarray], shared: SharedPrefix, limit: int
 ) -> Iterator[tuple[list[Array], list[KeyValues]]]:
-    """The states after each block, and its keys and values, of all micro-batches of tokens behind `shared`."""
+    """The states after each block, and its keys and values, for all micro-batches of tokens after `shared`."""
     config, mesh = model.config, model.mesh
     count = _scalar(shared.tokens, mesh)
     states = [
@@ -150,20 +150,20 @@ def _through_blocks(
 
 
 class PromptBatch:
-    """Prompts on the devices, and what was generated from them.
+    """Prompts on the devices, and their generated keys and values.
 
     Args:
-      model: on the devices that read the prompts.
-      steps: on those that take new tokens through the blocks.
+      model: on the devices for the prompts.
+      steps: on the devices for new tokens.
       prompts: sorted by length.
-      shared: the prefix of all of them.
-      beams: of each prompt.
-      new_tokens: the most that are generated.
-      limit: all positions are below.
+      shared: the common prefix.
+      beams: per prompt.
+      new_tokens: limit on the generated tokens.
+      limit: upper bound of all positions, exclusive.
 
     Attributes:
       prompts: [B] the prompt of each row, -1 for a row that pads the batch.
-      x: [B, M, D] output of the last block, from which the next tokens come.
+      x: [B, M, D] output of the last block, for the next tokens.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class PromptBatch:
     def _prefill(
         self, model: Resident, micro_batches: Sequence[np.ndarray], places: np.ndarray
     ) -> Float[Array, "B 1 D"]:
-        """Takes the prompts through all blocks, and keeps their keys and values."""
+        """Passes the prompts through all blocks, and stores their keys and values."""
         mesh, width = model.mesh, max(tokens.shape[1] for tokens in micro_batches)
         self._prompt: list[KeyValues] = []
         for outputs, kept in _through_blocks(model, micro_batches, self._shared, self._limit):
@@ -206,7 +206,7 @@ class PromptBatch:
         return jax.device_put(last, self._share)
 
     def advance(self, following: NextTokens) -> None:
-        """Takes the next tokens through all blocks."""
+        """Passes the next tokens through all blocks."""
         model, mesh, limit = self._steps, self._steps.mesh, self._limit
         slot = _scalar(self._slot, mesh)
         x = _embedded(model, following.tokens, self._lengths[:, None] + self._slot, limit)
@@ -226,10 +226,10 @@ class PromptBatch:
     def drop_done(
         self, is_open: Bool[np.ndarray, " B"], following: NextTokens
     ) -> tuple[Int[np.ndarray, " b"], NextTokens]:
-        """Drops rows that are done, if that leaves half of them or fewer on every device.
+        """Drops finished rows, if at most half of the rows are left on every device.
 
         Returns:
-          Which rows are left, and their next tokens.
+          The rows that are left, and their next tokens.
         """
         devices = self._steps.mesh.size
         by_device = is_open.reshape(devices, -1)
@@ -278,21 +278,21 @@ def _deal(
 def _embedded(
     model: Resident, tokens: Int[Array | np.ndarray, "B T"], places: np.ndarray, limit: int
 ) -> Float[Array, "B T D"]:
-    """The input of the first block, from tokens at `places`, which are broadcast and below `limit`."""
+    """The input of the first block, for tokens at `places` (broadcast, below `limit`)."""
     index = np.broadcast_to(places, tokens.shape).astype(np.int32)
     positions = Positions(index, limit)
     return embed_tokens(model.embed, tokens, positions, config=model.config, mesh=model.mesh)
 
 
 def _whole(rows: int) -> int:
-    """`rows` rounded up to a power of two or a multiple of LEAST_ROWS, so that few numbers are compiled for."""
+    """`rows` rounded up to a power of two or a multiple of LEAST_ROWS, so that few shapes are compiled."""
     if rows > LEAST_ROWS:
         return -(-rows // LEAST_ROWS) * LEAST_ROWS
     return 1 << (rows - 1).bit_length()
 
 
 def _fewer(rows: int, needed: int) -> int:
-    """The rows that a device goes on with: one, or `rows` halved as long as LEAST_ROWS and all `needed` remain."""
+    """The new number of rows of a device: one, or `rows` halved while LEAST_ROWS and all `needed` rows remain."""
     while rows % 2 == 0 and rows // 2 >= max(LEAST_ROWS, needed):
         rows //= 2
     return 1 if needed == 1 else rows

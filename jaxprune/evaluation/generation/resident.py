@@ -1,4 +1,4 @@
-"""A model on disk or loaded → all its weights on the devices, to generate with."""
+"""A model on disk or in memory → all its weights on the devices, for generation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from jaxprune.passes import to_device
 
 
 class Resident(NamedTuple):
-    """A model on the devices, each of which has all parameters.
+    """A model with all parameters on every device.
 
     Attributes:
-      config: of the model as it is computed, see `ModelConfig.in_dtype`.
+      config: of the model in the dtype of its computation, see `ModelConfig.in_dtype`.
       mesh: the devices.
       embed: parameters of the embedding.
       head: parameters of the head, and the embedding table.
@@ -41,10 +41,10 @@ def put_on_devices(model: Model, dtype: str, mesh: Mesh) -> Resident:
 
 
 def for_decoding(model: Resident) -> Resident:
-    """The devices that take new tokens through the blocks: those of the model, but of several CPU devices one.
+    """The model on the devices for new tokens: all devices, or the first of several CPU devices.
 
-    A step with few rows takes as long as it takes to read all weights. CPU devices share the memory that they
-    are read from, and the products of one device run on all cores. Nothing is copied.
+    The time of a step with few rows is that of reading all weights. CPU devices share their memory, and the
+    products of one device run on all cores. Nothing is copied.
     """
     first = model.mesh.devices.flat[0]
     if first.platform != "cpu" or model.mesh.size == 1:

@@ -1,4 +1,4 @@
-"""Rows of a task: files by language, hub data sets. Knows no template."""
+"""Rows of a task, from files by language or hub data sets. Independent of templates."""
 
 import csv
 import dataclasses
@@ -21,8 +21,8 @@ class Row:
     """A row of a data set.
 
     Attributes:
-      number: its place in the file or split, from 0.
-      where: its place for messages: file and line, or data set and row.
+      number: index in the file or split, from 0.
+      where: location for messages: file and line, or data set and row.
       fields: values by name.
     """
 
@@ -31,41 +31,41 @@ class Row:
     fields: Mapping[str, Any]
 
     def value(self, name: str) -> Any:
-        """The field, which must be there."""
+        """The value of a field; InputError if the row has no such field."""
         if name not in self.fields:
             raise InputError(f"{self.where}: no field {name!r}; there are {listed(self.fields)}")
         return self.fields[name]
 
     def is_empty(self, name: str) -> bool:
-        """Whether the field holds nothing but white space."""
+        """Whether the field is None or only white space."""
         value = self.value(name)
         return value is None or (isinstance(value, str) and not value.strip())
 
     def text(self, name: str) -> str:
-        """The field as it is, which must be a text and not empty."""
+        """The value of a field, unchanged; InputError if it is not a text or empty."""
         value = self.value(name)
         if self.is_empty(name):
             raise InputError(f"{self.where}: {name} is empty; allowed: a text")
         if not isinstance(value, str):
             raise InputError(f"{self.where}: {name} is {shown(value)}; allowed: a text")
         try:
-            value.encode()  # JSON can spell half a character, which no tokenizer takes
+            value.encode()  # JSON can contain lone surrogates, which tokenizers reject
         except UnicodeEncodeError:
-            raise InputError(f"{self.where}: {name} holds half a surrogate pair") from None
+            raise InputError(f"{self.where}: {name} contains half a surrogate pair") from None
         return value
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The place of rows. `{lang}` and `{split}` stand for a language and the split.
+    """The location of rows; `{lang}` and `{split}` are placeholders for a language and the split.
 
     Attributes:
       data: a pattern of .jsonl or .csv files; a folder of `<lang>.jsonl` or `<lang>.csv`; a hub data
-        set id, or a folder of parquet files laid out like one.
+        set id, or a folder of parquet files with its layout.
       config: configuration of a hub data set.
-      split: of a hub data set, or what stands for `{split}` in a pattern.
+      split: of a hub data set, or the value of `{split}` in a pattern.
       revision: of a hub data set.
-      files: pattern of the files of one language and split in a hub data set, read in place of a
+      files: pattern of the files of one language and split in a hub data set, instead of a
         configuration. The branch refs/convert/parquet has no configurations.
     """
 
@@ -88,23 +88,23 @@ class Source:
 
     @property
     def is_files(self) -> bool:
-        """Whether rows are in files of their language, not in a hub data set."""
+        """Whether rows are in one file per language, not in a hub data set."""
         return self.is_pattern or self.is_folder
 
     def languages(self) -> list[str] | None:
-        """The languages that have files; None for a hub data set."""
+        """The languages with files; None for a hub data set."""
         if not self.is_files:
             return None
         return [code for pattern in self._patterns() for code in _languages_of(pattern)]
 
     def read(self, language: str) -> list[Row]:
-        """All rows of a language, in their order.
+        """All rows of a language, in order.
 
         Args:
-          language: what `{lang}` stands for.
+          language: the value of `{lang}`.
 
         Raises:
-          InputError: no such data or language (lists those there), no rows, a broken row.
+          InputError: no such data or language (lists those available), no rows, an invalid row.
           OSError: the hub cannot be reached.
         """
         if self.is_files:
@@ -120,11 +120,11 @@ class Source:
     def _fill(self, pattern: str, language: str) -> str:
         filled = pattern.replace("{lang}", language)
         if "{split}" in filled and self.split is None:
-            raise InputError(f"{pattern}: {{split}} stands for nothing; the task names no split")
+            raise InputError(f"{pattern}: {{split}} has no value; the task names no split")
         return filled.replace("{split}", self.split or "")
 
     def _patterns(self) -> list[str]:
-        """The patterns of files, in which only `{lang}` is still to be filled in."""
+        """The patterns of files, with only `{lang}` left as a placeholder."""
         if self.is_pattern:
             return [str(Path(self._fill(self.data, "{lang}")).expanduser())]
         folder = Path(self.data).expanduser()
@@ -139,7 +139,7 @@ class Source:
         path, *others = existing
         if others:
             raise InputError(
-                f"{path.parent}: holds {path.name} and {others[0].name}; allowed: one of them"
+                f"{path.parent}: contains {path.name} and {others[0].name}; allowed: one of them"
             )
         return path
 
@@ -150,7 +150,7 @@ class Source:
             hub_id(name, "data")
         elif not any(folder.rglob("*.parquet")):
             raise InputError(
-                f"data: {name} holds neither <language>.jsonl, <language>.csv nor .parquet files"
+                f"data: {name} contains neither <language>.jsonl, <language>.csv nor .parquet files"
             )
         if self.split is None:
             raise InputError(f'{name}: the task names no split; allowed: such as split = "test"')
@@ -166,7 +166,7 @@ class Source:
 
 
 def _languages_of(pattern: str) -> list[str]:
-    """The values of `{lang}` for which there are files."""
+    """The values of `{lang}` with existing files."""
     parts = pattern.split("{lang}")
     files = glob.glob("*".join(map(glob.escape, parts)))
     before, *after = map(re.escape, parts)
@@ -175,7 +175,7 @@ def _languages_of(pattern: str) -> list[str]:
 
 
 def _jsonl(path: Path, text: str) -> Iterator[Row]:
-    # Not splitlines(): texts may hold U+2028 and the like.
+    # Not splitlines(): texts may contain U+2028 and the like.
     lines = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines):
         where = f"{path}:{number + 1}"
@@ -193,7 +193,9 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
         if len(set(header)) < len(header):
             raise InputError(f"{path}:1: two columns have one name: {listed(header)}")
         for number, values in enumerate(reader):
-            where = f"{path}:{reader.line_num}"  # the last line, where a text has line breaks
+            where = (
+                f"{path}:{reader.line_num}"  # the last line of a row whose texts have line breaks
+            )
             if len(values) != len(header):
                 raise InputError(f"{where}: {len(values)} values; the header has {len(header)}")
             yield Row(number, where, dict(zip(header, values, strict=True)))

@@ -1,4 +1,4 @@
-"""The keys of a task file, table by table: which there are and what they may hold."""
+"""The keys of a task file by table, and their allowed values."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -56,11 +56,11 @@ def _are_groups(value: object) -> bool:
 
 
 _TEXT = Field("a text that is not empty", _is_text)
-_PLACE = Field("a text, in which {lang} and {split} may stand", _is_text)
+_PLACE = Field("a text, in which {lang} and {split} are placeholders", _is_text)
 _OPTIONS = Field(
     "two texts or more, no two the same", lambda value: _are_different(value, _is_text, 2)
 )
-_WORDS = Field("texts by name, or texts by what a field says, by name", _are_words)
+_WORDS = Field("by name, a text or a table of texts by value of a field", _are_words)
 TASK_KEYS = {
     "name": Field("letters, digits, _ and -", _is_name, required=True),
     "data": Field("a pattern of .jsonl or .csv files, a folder, a hub id", _is_text, required=True),
@@ -72,16 +72,16 @@ TASK_KEYS = {
         "a list of different codes, or a table of codes", _are_languages, required=True
     ),
     "parallel": flag(False),
-    "group": Field("the name of a field, or how many successive rows belong together", _are_groups),
+    "group": Field("the name of a field, or the number of successive rows in a group", _are_groups),
     "labels": _OPTIONS,
-    "label": Field("a table with field, and if need be values and drop", _is_table, required=True),
+    "label": Field("a table with field and, optionally, values and drop", _is_table, required=True),
     "empty": choice(("error", "drop"), "error"),
     **{name: Field("a table with template and options", _is_table) for name in SECTIONS},
 }
 LABEL_KEYS = {
     "field": Field("the name of a field", _is_text, required=True),
-    "values": Field("a table from what the field says to a label", _is_table),
-    "drop": Field("a list of what the field says in rows to leave out", _are_scalars),
+    "values": Field("a table from values of the field to labels", _is_table),
+    "drop": Field("a list of values of the field in rows to skip", _are_scalars),
 }
 PROMPT_KEYS = {
     "context": _TEXT,
@@ -92,18 +92,18 @@ PROMPT_KEYS = {
 SECTION_KEYS = {
     "split": _TEXT,
     **PROMPT_KEYS,
-    "languages": Field("a table of languages, each with what it says otherwise", _are_tables),
+    "languages": Field("a table of languages, each with a table of its own keys", _are_tables),
 }
 
 
 def check_table(where: str, table: Mapping[str, Any], fields: Mapping[str, Field]) -> None:
-    """Refuses a table of a file with a key that is unknown, missing or holds what it may not.
+    """Rejects a table with an unknown key, a missing key or an invalid value.
 
     Args:
       where: the file and the table, for messages, such as "nli.toml: label.".
 
     Raises:
-      InputError: one line with the file, the key and what is allowed.
+      InputError: one line with the file, the key and the allowed values.
     """
     for key in table:
         if key not in fields:

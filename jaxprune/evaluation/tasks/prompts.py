@@ -1,10 +1,10 @@
-"""Prompts: templates over the fields of a row, and the options that they render to.
+"""Prompts: templates over the fields of a row, and the rendered options.
 
 {premise}               a field of the row
-{text|words:128}        … changed by filters, from left to right
-{option}                the option: a verbaliser, or a text made of fields
-{question}              a word that the task gives for the language
-{connector[question]}   … for the language and what the row's field `question` says
+{text|words:128}        … after filters, applied from left to right
+{option}                the option: a verbaliser, or a text with fields
+{question}              a word of the task for the language
+{connector[question]}   … for the language and the value of the row's field `question`
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Option:
     """A text of `context` and `continuation`; the continuation is scored, given the context.
 
     Attributes:
-      row_spans: from which character to which the text is the row's own and not the template's.
+      row_spans: (start, end) of the characters that are from the row, not from the template.
     """
 
     context: str
@@ -39,7 +39,7 @@ def _first_words(count: int, text: str) -> str:
 
 
 def _detokenise(text: str) -> str:
-    """Undoes the spaces that the Penn Treebank's tokenizer puts around English punctuation."""
+    """Removes the spaces that the Penn Treebank's tokenizer inserts around English punctuation."""
     for spaced, joined in ((" n't", "n't"), (" )", ")"), ("( ", "("), ('" ', '"'), (' "', '"')):
         text = text.replace(spaced, joined)
     return re.sub(r" (?=['.,])", "", text)
@@ -58,7 +58,7 @@ FILTERS: Mapping[str, Callable[[str], str]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """A place of a template: the name of a field or word, and how its text is changed."""
+    """A placeholder of a template: the name of a field or word, and its filters."""
 
     name: str
     key: str | None
@@ -76,7 +76,7 @@ class Template:
         """The template of a text.
 
         Raises:
-          InputError: a brace that belongs to no slot, or an unknown filter; begins with `where`.
+          InputError: a brace outside a slot, or an unknown filter; the message starts with `where`.
         """
         parts: list[str | Slot] = []
         end = 0
@@ -109,7 +109,7 @@ def _filter(name: str, where: str) -> Callable[[str], str]:
 
 
 class _Text(NamedTuple):
-    """A rendered template, and which of its characters are the row's."""
+    """A rendered template, and the spans of its characters that are from the row."""
 
     text: str
     row_spans: tuple[tuple[int, int], ...]
@@ -120,10 +120,10 @@ class Prompt:
     """The prompts of one protocol in one language.
 
     Attributes:
-      context: what stands before the scored text; empty where all of it is scored.
+      context: the text before the scored text; empty if all of it is scored.
       template: the scored text.
-      options: one for each label, in their order; what `{option}` stands for in the other two.
-      words: what the language says, by name.
+      options: one per label, in order; the values of `{option}` in the other two.
+      words: of the language, by name.
     """
 
     context: Template
@@ -138,7 +138,7 @@ class Prompt:
 
     @functools.cached_property
     def fields(self) -> frozenset[str]:
-        """The fields of a row that are needed."""
+        """The fields of a row that the prompts use."""
         names = {slot.key if slot.name in self.words else slot.name for slot in self.slots()}
         return frozenset(name for name in names if name is not None and name != OPTION)
 
@@ -146,8 +146,8 @@ class Prompt:
         """The options of a row.
 
         Raises:
-          InputError: a field that is missing, empty or no text; no blank where one is to be filled;
-            nothing to score.
+          InputError: a field that is missing, empty or not a text; no blank for a filter of blanks; an
+            empty scored text.
         """
         rendered = []
         for template in self.options:
@@ -189,7 +189,7 @@ class Prompt:
         word = self.words[slot.name]
         if isinstance(word, str):
             return word
-        assert slot.key is not None  # checked where the task was read
+        assert slot.key is not None  # checked when the task is read
         chosen = row.text(slot.key)
         if chosen not in word:
             raise InputError(

@@ -1,7 +1,7 @@
-"""Protocols: how a task is asked and its options come to a number each; a record each.
+"""Protocols: one record each for the prompts of a task and the score of an option.
 
-"paper" and "official" see what `tokenizer(text)` gives, special tokens included: XGLM's "</s>" in
-front is then the token without a prediction.
+"paper" and "official" score the tokens of `tokenizer(text)`, with special tokens: XGLM's leading "</s>" is then
+the token without a prediction.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """A way to ask.
+    """A way to prompt and to score.
 
     Attributes:
       name: value of `evaluation.protocol`.
-      meaning: which tokens are scored, and what their log-probabilities are divided by.
-      section: the table of a task file that says the prompts.
-      divisor: tokens of a whole option → what the sum of its log-probabilities is divided by.
-      after_context: only the continuation is scored, given its context; otherwise the whole text but its first token,
+      meaning: the scored tokens, and the divisor of their log-probabilities.
+      section: the table of a task file with the prompts.
+      divisor: number of tokens of an option → divisor of the sum of its log-probabilities.
+      after_context: whether only the continuation is scored, given its context; otherwise all tokens but the first,
         which has no prediction.
-      rows: of a language, chosen by a seeded shuffle; None: all, in their order.
+      rows: number of rows per language, chosen by a seeded shuffle; None: all, in order.
     """
 
     name: str
@@ -35,20 +35,20 @@ class Protocol:
 _ALL = (
     Protocol(
         "paper",
-        "mean log-probability of the tokens of the whole text but the first, which has no prediction",
+        "mean log-probability of all tokens but the first, which has no prediction",
         section="paper",
         divisor=lambda tokens: tokens - 1,
     ),
     Protocol(
         "official",
-        "the same sum over the number of all tokens, as the authors' code divides, of 1,000 shuffled rows",
+        "the same sum divided by the number of all tokens, as in the authors' code, for 1,000 shuffled rows",
         section="paper",
         divisor=lambda tokens: tokens,
         rows=1000,
     ),
     Protocol(
         "lm_eval",
-        "sum over the tokens of the continuation given its context, as EleutherAI's harness has it",
+        "sum over the tokens of the continuation given its context, as in EleutherAI's harness",
         section="lm_eval",
         divisor=lambda tokens: 1,
         after_context=True,

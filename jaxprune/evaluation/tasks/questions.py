@@ -1,10 +1,10 @@
-"""Tasks: what is asked of a model, read from TOML, and the questions of a language.
+"""Tasks in TOML files, and the questions of a language.
 
-A task file names a data set, how a row's label is found, and how each protocol asks:
+A task file defines a data set, the label of a row, and the prompts of each protocol:
 
     name = "sentiment"
     data = "data/{lang}.jsonl"            # or a folder, a hub data set id
-    languages = ["en", "sw"]              # or a table, where the data set has other names for them
+    languages = ["en", "sw"]              # or a table, if the data set has other names for them
     labels = ["negative", "positive"]
 
     [label]
@@ -16,8 +16,8 @@ A task file names a data set, how a row's label is found, and how each protocol 
     template = "{review|words:128} It is {option}"
     options = ["negative", "positive"]
 
-`prompts.py` says what a template may hold, `keys.py` lists all keys, the `.toml` files beside them are the
-ready tasks.
+`prompts.py` describes templates, `keys.py` lists all keys, and the `.toml` files of this folder are the ready
+tasks.
 """
 
 import dataclasses
@@ -41,10 +41,10 @@ class Question:
     """A row of a task.
 
     Attributes:
-      options: one for each label.
-      label: index of the right one.
-      row: its place in the file or split, from 0.
-      group: that of the first row of its group; None where the task names no groups.
+      options: one per label.
+      label: index of the right option.
+      row: index in the file or split, from 0.
+      group: index of the first row of its group; None if the task has no groups.
     """
 
     options: tuple[Option, ...]
@@ -55,7 +55,7 @@ class Question:
 
 @dataclasses.dataclass(frozen=True)
 class TaskQuestions:
-    """A task, its questions by language under one protocol, and where their rows are from."""
+    """A task, its questions by language under one protocol, and the location of their rows."""
 
     task: Task
     protocol: str
@@ -63,13 +63,13 @@ class TaskQuestions:
     languages: Mapping[str, Sequence[Question]]
 
     def of(self, codes: Sequence[str]) -> "TaskQuestions":
-        """The questions of some of its languages."""
+        """The questions of some of the languages."""
         chosen = {code: self.languages[code] for code in codes}
         return dataclasses.replace(self, languages=chosen)
 
 
 def ready_tasks() -> tuple[str, ...]:
-    """Names of the tasks that come with the package."""
+    """Names of the tasks in the package."""
     return tuple(sorted(path.stem for path in _READY.glob("*.toml")))
 
 
@@ -77,7 +77,7 @@ def load_task(name_or_path: str) -> Task:
     """A task by the name of a ready one or the path of a .toml file.
 
     Raises:
-      InputError: there is no such task, or its file says something that it may not.
+      InputError: no such task, or its file is invalid.
     """
     ready = ready_tasks()
     if name_or_path in ready:
@@ -103,17 +103,17 @@ def questions(
     Args:
       task: see `load_task`. Another split: `dataclasses.replace` its source.
       language: ISO 639-1.
-      protocol: `paper`; `official`, which asks the same of shuffled rows; or `lm_eval`, with the
+      protocol: `paper`; `official`, with the same prompts and shuffled rows; or `lm_eval`, with the
         prompts and splits of EleutherAI's harness.
-      data: in place of the task's data: a folder of `<language>.jsonl` or `.csv`, a pattern of such
-        files, or a hub data set id (with a configuration for each language, or `{lang}` in it).
-      rows: how many, the first ones; all by default, and 1,000 under `official`.
-      seed: of the shuffle under `official`. The authors' is 0: `datasets`' shuffle of the rows
+      data: replaces the task's data: a folder of `<language>.jsonl` or `.csv`, a pattern of such
+        files, or a hub data set id (with a configuration per language, or with `{lang}`).
+      rows: number of rows, from the first; by default all, or 1,000 for `official`.
+      seed: of the shuffle of `official`. The authors' is 0: the shuffle of `datasets` over the rows
         that are not dropped, which is numpy's `default_rng(seed).permutation`.
 
     Raises:
-      InputError: an unknown protocol or language (lists those there are), a broken row (file and
-        line), an empty or unknown label, a field that is missing or empty, no UTF-8, no rows.
+      InputError: an unknown protocol or language (lists those available), an invalid row (file and
+        line), an empty or unknown label, a missing or empty field, not UTF-8, no rows.
       OSError: the hub cannot be reached.
     """
     check("rows", rows, integer(None, 1))
@@ -123,7 +123,7 @@ def questions(
     read = source.read(name)
     asked, groups = _asked(task, prompt, read), _groups(task, read)
     if not asked:
-        raise InputError(f"{source.data}: {language} has no rows but those that the task drops")
+        raise InputError(f"{source.data}: {language} has only rows that the task drops")
     if (shuffled := PROTOCOLS[protocol].rows) is not None:
         asked = [asked[i] for i in np.random.default_rng(seed).permutation(len(asked))]
         rows = shuffled if rows is None else rows
@@ -134,10 +134,10 @@ def questions(
 
 
 def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None) -> list[str]:
-    """The languages that a task is asked in: all of its own, or those that `data` has files of.
+    """The languages in which a task is evaluated: all of the task, or those with files in `data`.
 
     Raises:
-      InputError: an unknown protocol, or none of the task's languages in `data` (lists those there).
+      InputError: an unknown protocol, or none of the task's languages in `data` (lists those available).
     """
     source, _ = _source(task, task.prompts(protocol), task.languages[0], data)
     available = source.languages()
@@ -152,7 +152,7 @@ def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None
 
 
 def _prompt(task: Task, prompts: Prompts, protocol: str, language: str, data: str | None) -> Prompt:
-    # Other data may have languages that the task's own have not.
+    # Other data may have languages that the task's data does not have.
     if data is None and language not in task.names:
         raise InputError(
             f"{task.name}: no language {language!r}; there are {' '.join(task.languages)}"
@@ -167,19 +167,19 @@ def _prompt(task: Task, prompts: Prompts, protocol: str, language: str, data: st
 
 
 def _source(task: Task, prompts: Prompts, language: str, data: str | None) -> tuple[Source, str]:
-    """The place of the rows, and the language's name there."""
+    """The location of the rows, and the name of the language there."""
     split = prompts.split or task.source.split
     if data is None:
         return dataclasses.replace(task.source, split=split), task.names[language]
-    # Branch and files are those of the data set that is replaced; without a place for the language
-    # in its name, another one has a configuration for each.
+    # Revision and files belong to the replaced data set. A data set without {lang} in its name has a configuration
+    # per language.
     config = None if "{lang}" in data else task.source.config or "{lang}"
     source = Source(data, config=config, split=split)
     return source, language if source.is_files else task.names.get(language, language)
 
 
 def _groups(task: Task, rows: list[Row]) -> dict[int, int]:
-    """The number of the first row of its group, by that of each row; empty where the task names no groups."""
+    """Row → the first row of its group, as indices; empty if the task has no groups."""
     if task.group is None:
         return {}
     if isinstance(task.group, int):
@@ -189,7 +189,7 @@ def _groups(task: Task, rows: list[Row]) -> dict[int, int]:
 
 
 def _asked(task: Task, prompt: Prompt, rows: list[Row]) -> list[tuple[Row, int]]:
-    """Rows that are asked, with their labels."""
+    """The rows that the task does not drop, with their labels."""
     asked = []
     for row in rows:
         label = task.label.index(row)

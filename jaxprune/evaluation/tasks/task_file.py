@@ -23,12 +23,12 @@ from jaxprune.files import read_regular
 
 @dataclasses.dataclass(frozen=True)
 class LabelRule:
-    """The rule by which a row's label is found.
+    """The rule for the label of a row.
 
     Attributes:
       field: of the row.
-      indices: what the field may hold, as text → index of the option.
-      dropped: what it may hold in rows that are not asked.
+      indices: value of the field, as text → index of the option.
+      dropped: values of the field in rows that are skipped.
     """
 
     field: str
@@ -36,7 +36,7 @@ class LabelRule:
     dropped: frozenset[str]
 
     def index(self, row: Row) -> int | None:
-        """The index of the right option; None where the row is not asked.
+        """The index of the right option; None if the row is skipped.
 
         Raises:
           InputError: no label, or an unknown one.
@@ -60,7 +60,7 @@ class LabelRule:
 
 @dataclasses.dataclass(frozen=True)
 class Prompts:
-    """One section of a task file: its prompts, and its split where it has its own."""
+    """One section of a task file: its prompts, and its split if it has its own."""
 
     split: str | None
     default: Prompt | None
@@ -72,15 +72,15 @@ class Task:
     """A task for a model.
 
     Attributes:
-      name: also of the folder that holds its scores.
-      source: where its rows are.
-      names: its languages → what the data set calls them.
+      name: of the task and of the folder of its scores.
+      source: location of the rows.
+      names: language → its name in the data set.
       parallel: whether row i is the same question in every language.
-      group: the field that is equal in rows that belong together, as the premise is in XNLI, or how many successive
-        rows do; None: each row is apart.
-      labels: names of the options, where they are the same in every row.
-      label: how a row's label is found.
-      drops_empty: whether a row with an empty text is left out; otherwise it is an error.
+      group: the field that is equal within a group of rows, as the premise in XNLI, or the number of successive rows
+        in a group; None: no groups.
+      labels: names of the options, if they are equal in every row.
+      label: the rule for the label of a row.
+      drops_empty: whether rows with an empty text are skipped; otherwise they are errors.
       sections: by the name of their table in the file.
     """
 
@@ -96,14 +96,14 @@ class Task:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Its languages, in the order of the file."""
+        """The languages, in the order of the file."""
         return tuple(self.names)
 
     def prompts(self, protocol: str) -> Prompts:
-        """The prompts of a protocol; InputError where the task has none."""
+        """The prompts of a protocol; InputError if the task has none."""
         names = [name for name, one in PROTOCOLS.items() if one.section in self.sections]
         if protocol not in names:
-            raise refusal("protocol", protocol, f"{', '.join(names)} (what task {self.name} has)")
+            raise refusal("protocol", protocol, f"{', '.join(names)} (those of task {self.name})")
         return self.sections[PROTOCOLS[protocol].section]
 
 
@@ -111,13 +111,13 @@ def read_task(path: Path) -> Task:
     """The task of a TOML file.
 
     Raises:
-      InputError: no TOML, or a key that is unknown, missing or has a bad value; one line with the
-        file, the key and what is allowed.
+      InputError: not TOML, or a key that is unknown, missing or has an invalid value; one line with the
+        file, the key and the allowed values.
     """
     content = read_regular(path)
     try:
         table = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # of TOML, UTF-8 and numbers of 5,000 digits
+    except (ValueError, RecursionError) as error:  # TOML, UTF-8, numbers of 5,000 digits
         raise InputError(f"{path}: not TOML in UTF-8: {error}") from None
     check_table(f"{path}: ", table, TASK_KEYS)
     languages = table["languages"]
@@ -127,7 +127,7 @@ def read_task(path: Path) -> Task:
         name: _prompts(path, name, table[name], tuple(names)) for name in SECTIONS if name in table
     }
     if not sections:
-        raise InputError(f"{path}: paper: missing; there must be {' or '.join(SECTIONS)}")
+        raise InputError(f"{path}: paper: missing; allowed: {' or '.join(SECTIONS)}, or both")
     options = _number_of_options(path, sections, labels)
     return Task(
         name=table["name"],
@@ -174,7 +174,7 @@ def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int
         return LabelRule(table["field"], by_number | by_label, dropped)
     indices = {}
     for value, label in table["values"].items():
-        known = type(label) in (str, int) and label in labels  # True is no 1
+        known = type(label) in (str, int) and label in labels  # True equals 1
         if not known or value in dropped:
             allowed = f"{', '.join(map(str, labels))}, for values that are not in label.drop"
             raise refusal(f"{path}: label.values.{value}", label, allowed)
@@ -252,7 +252,7 @@ def _prompt(path: Path, where: str, table: Mapping[str, Any], words: set[str]) -
 def _check_slots(where: str, prompt: Prompt) -> None:
     slot_names = {slot.name for slot in (*prompt.context.slots, *prompt.template.slots)}
     if OPTION not in slot_names:
-        raise InputError(f"{where}.template: no {{option}}; allowed: {{option}} where it stands")
+        raise InputError(f"{where}.template: no {{option}}; allowed: {{option}} at its place")
     for slot in prompt.slots():
         word = prompt.words.get(slot.name)
         if slot.key is None and isinstance(word, dict):

@@ -1,4 +1,4 @@
-"""BLEU and chrF by sacrebleu, with their signatures: of one system, and of two compared."""
+"""BLEU and chrF by sacrebleu, with their signatures, for one system and for a comparison of two."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from jaxprune.errors import InputError
 from jaxprune.evaluation.translation.results import ScoreComparison, TranslationScores
 
-# Draws of the sentences, with the seed that the signature names.
+# Resamples of the sentences; the signature contains the seed.
 RESAMPLES = 1000
 
 
@@ -19,7 +19,7 @@ def translation_scores(
     """Corpus BLEU and chrF, 0 to 100, with sacrebleu's defaults for the target language.
 
     Raises:
-      InputError: nothing to score, or not as many references; sacrebleu is not installed.
+      InputError: no hypotheses, or another number of references; sacrebleu is not installed.
     """
     _check_lines({"hypotheses": hypotheses}, references)
     scores, signatures = {}, {}
@@ -40,7 +40,7 @@ def compare_systems(
       target: language of all three.
 
     Returns:
-      The scores by name, "bleu" and "chrf".
+      The comparisons by name, "bleu" and "chrf".
 
     Raises:
       InputError: as `translation_scores`.
@@ -68,7 +68,7 @@ def _score_comparison(first: Any, second: Any, signature: str) -> ScoreCompariso
         a=float(first.score),
         b=float(second.score),
         difference=float(second.score - first.score),
-        # sacrebleu's p of two equal systems would be its smallest
+        # for equal systems, sacrebleu's p would be its minimum
         p=float(second.p_value) if second.score != first.score else 1.0,
         interval_a=(float(first.mean - first.ci), float(first.mean + first.ci)),
         interval_b=(float(second.mean - second.ci), float(second.mean + second.ci)),
@@ -82,7 +82,7 @@ def _metrics(target: str) -> dict[str, Any]:
 
 
 def import_sacrebleu(module: str) -> Any:
-    """A module of sacrebleu; InputError where it is not installed."""
+    """A module of sacrebleu; InputError if it is not installed."""
     try:
         return importlib.import_module(f"sacrebleu.{module}")
     except ImportError:
@@ -94,5 +94,5 @@ def _check_lines(systems: Mapping[str, Sequence[str]], references: Sequence[str]
         if len(hypotheses) != len(references) or not references:
             raise InputError(
                 f"{name}: {len(hypotheses)} lines; there are {len(references)} references, "
-                "allowed: as many, and at least one"
+                "allowed: equal numbers, at least one"
             )

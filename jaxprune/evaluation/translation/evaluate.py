@@ -18,7 +18,7 @@ from jaxprune.evaluation.translation.results import (
     TranslationProtocol,
     TranslationResult,
 )
-from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Sentences, hypothesise
+from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Pair, Sentences, hypothesise
 from jaxprune.files import sealed, write_json
 from jaxprune.tables import columns, count, tenths
 
@@ -37,13 +37,13 @@ def evaluate_translation(
     Args:
       generator: of the model.
       languages: by code; see `translation.read_sentences`.
-      workdir: gets `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} a line, and
-        `translation/metrics.json`. The folder appears, in place of an earlier one, when it is whole.
-      about: facts for metrics.json, such as the model.
+      workdir: `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} per line, and
+        `translation/metrics.json` are written there. The complete folder replaces an earlier one.
+      about: entries for metrics.json, such as the model.
       beams, max_new_tokens: see `Generator`.
 
     Raises:
-      InputError: as `hypothesise`; sacrebleu is not installed; the model changed meanwhile.
+      InputError: as `hypothesise`; sacrebleu is not installed; the model was changed during the evaluation.
     """
     began = time.perf_counter()
     hypotheses, figures, signatures = {}, {}, {}
@@ -70,22 +70,20 @@ def evaluate_translation(
     if hosts.is_first():
         with sealed.whole_folder(workdir / TRANSLATION) as folder:
             for code, sentences in languages.items():
-                _write_rows(folder / f"{code}.jsonl", sentences, hypotheses[code])
+                _write_rows(folder / f"{code}.jsonl", sentences.pairs, hypotheses[code])
             write_json(folder / METRICS, result.json())
     return result
 
 
-def _write_rows(path: Path, sentences: Sentences, hypotheses: Sequence[str]) -> None:
-    rows = (
-        {"source": pair.source, "hypothesis": hypothesis, "reference": pair.target}
-        for pair, hypothesis in zip(sentences.pairs, hypotheses, strict=True)
-    )
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text(text, encoding="utf-8")
+def _write_rows(path: Path, pairs: Sequence[Pair], hypotheses: Sequence[str]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for (source, reference), hypothesis in zip(pairs, hypotheses, strict=True):
+            row = {"source": source, "hypothesis": hypothesis, "reference": reference}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def translation_lines(result: TranslationResult) -> list[str]:
-    """The table of a run, for the terminal."""
+    """The lines of a run's table on the terminal."""
     protocol = result.protocol
     title = f"translation into {protocol.target}, {protocol.shots} shots, {protocol.beams} beams"
     rows = [

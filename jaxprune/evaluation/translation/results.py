@@ -1,4 +1,4 @@
-"""Scores of translations: of one system, as `translation/metrics.json` has them, and of two compared."""
+"""Scores of translations: of one system (`translation/metrics.json`), and of a comparison of two."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRANSLATION = "translation"
 
 @dataclass(frozen=True)
 class TranslationScores:
-    """Corpus BLEU and chrF, 0 to 100; `signatures` say by metric how each was computed."""
+    """Corpus BLEU and chrF, 0 to 100; `signatures` are sacrebleu's, by metric."""
 
     bleu: float
     chrf: float
@@ -30,9 +30,9 @@ class ScoreComparison:
     Attributes:
       a, b: the score of each.
       difference: b minus a.
-      p: two-sided, of sacrebleu's paired bootstrap.
-      interval_a, interval_b: 95%.
-      signature: how it was computed and tested.
+      p: two-sided p-value of sacrebleu's paired bootstrap.
+      interval_a, interval_b: 95% intervals.
+      signature: of sacrebleu, for the score and the test.
     """
 
     a: float
@@ -55,7 +55,7 @@ class LanguageScores:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationProtocol:
-    """The protocol of a translation; `stop` names in words what ends one."""
+    """The protocol of a translation; `stop` describes the end of a hypothesis."""
 
     target: str
     shots: int
@@ -72,9 +72,9 @@ class TranslationResult:
     Attributes:
       languages: by source language.
       signatures: by metric.
-      protocol: how sentences were translated.
-      about: facts on the run, as JSON values.
-      seconds: of wall time.
+      protocol: of the translations.
+      about: entries on the run, as JSON values.
+      seconds: wall time.
     """
 
     languages: Mapping[str, LanguageScores]
@@ -90,10 +90,10 @@ class TranslationResult:
 
     @classmethod
     def read(cls, run: Path) -> TranslationResult | None:
-        """Reads that of a run; None where it has no translations.
+        """Reads the result of a run; None if it has no translations.
 
         Raises:
-          InputError: the file is broken or lacks a key.
+          InputError: the file is invalid or lacks a key.
         """
         file = run / TRANSLATION / METRICS
         values = read_json(file)

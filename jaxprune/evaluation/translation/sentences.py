@@ -1,8 +1,8 @@
-"""Few-shot translation into English: sentences → prompts → hypotheses, as the paper translates XNLI.
+"""Few-shot translation into English: sentences → prompts → hypotheses, as for XNLI in the paper.
 
-A prompt is a calibration sample with an open end, the same demonstrations for every sentence:
-"French: …</s>English: …</s> … French: {sentence}</s>English:". What follows, up to eos or a line break, is the
-hypothesis.
+A prompt is a calibration sample with an open end and the same demonstrations for every sentence:
+"French: …</s>English: …</s> … French: {sentence}</s>English:". The hypothesis is the generated text up to eos or a
+line break.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Pair(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:
-    """Sentences of one language, and the demonstrations that they are translated with.
+    """Sentences of one language, and the demonstrations of their prompts.
 
     Attributes:
       source, target: ISO 639-1 codes.
-      demonstrations: what every prompt begins with.
-      pairs: what is translated, and the references.
+      demonstrations: at the start of every prompt.
+      pairs: sentences to translate, and their references.
     """
 
     source: str
@@ -68,22 +68,22 @@ def read_sentences(
     rows: int | None = None,
     seed: int = 0,
 ) -> Sentences:
-    """Reads demonstrations and sentences of one language; none is both.
+    """Reads demonstrations and sentences of one language, without overlap.
 
     Args:
       data: sentences to translate. A folder or pattern of XNLI's .jsonl or .csv, or "xnli" for the hub's:
         its premises and hypotheses, each once. Otherwise as in `texts.sentences`: a folder of
-        `<language>.txt`, FLORES-200, a hub data set id; "nano" is 1,000 sentences that the bundled models
-        have not read.
+        `<language>.txt`, FLORES-200, a hub data set id; "nano": 1,000 sentences outside the training text
+        of the bundled models.
       source, target: ISO 639-1 codes.
-      shots: demonstrations.
-      shots_data: where they come from, as in `texts.sentences`; by default from `data`, if that is no XNLI.
-      shots_lines: which of these lines, as in `texts.sentences`; all by default.
-      rows: sentences to translate, the first ones that are no demonstrations; all by default.
-      seed: which lines are demonstrations.
+      shots: number of demonstrations.
+      shots_data: source of the demonstrations, as in `texts.sentences`; by default `data`, if it is not XNLI.
+      shots_lines: range of its lines, as in `texts.sentences`; by default all.
+      rows: number of sentences to translate, from the first that is not a demonstration; by default all.
+      seed: of the choice of demonstrations.
 
     Raises:
-      InputError: data that cannot be read or are too few.
+      InputError: unreadable or too few data.
       OSError: the hub cannot be reached.
     """
     if language(source) == language(target):
@@ -122,18 +122,18 @@ def _pairs(data: str | Path, source: str, target: str) -> list[Pair]:
     if len(theirs) != len(ours):
         raise InputError(
             f"{data}: {source} has {len(theirs)} rows and {target} has {len(ours)}; "
-            "row i must say the same in both"
+            "row i must have the same meaning in both"
         )
     pairs = [
         Pair(row.text(field).strip(), right.text(field).strip())
         for row, right in zip(theirs, ours, strict=True)
         for field in ("premise", "hypothesis")
     ]
-    return list(dict.fromkeys(pairs))  # three rows share a premise
+    return list(dict.fromkeys(pairs))  # three rows have the same premise
 
 
 def _nli_source(data: str | Path) -> Source | None:
-    """The rows of an NLI set, or None where `data` holds plain sentences."""
+    """The rows of an NLI data set; None if `data` contains plain sentences."""
     if str(data) in XNLI:
         return load_task("xnli").source
     source = Source(str(data))
@@ -141,7 +141,7 @@ def _nli_source(data: str | Path) -> Source | None:
 
 
 def languages(data: str | Path, target: str = "en") -> list[str]:
-    """The languages that `data` can be translated from: those of XNLI or its files, or as `chosen_languages`."""
+    """The source languages of `data`: those of XNLI or of its files, otherwise as `chosen_languages`."""
     source = _nli_source(data)
     if str(data) in XNLI:
         codes = list(load_task("xnli").languages)
@@ -162,9 +162,9 @@ def translation_prompts(
     return [f"{beginning}{names[0]}: {query}{eos}{names[1]}:" for query in queries]
 
 
-@functools.lru_cache(maxsize=1)  # decodes each token of the vocabulary, and languages ask in turn
+@functools.lru_cache(maxsize=1)  # decodes each token of the vocabulary, for all languages
 def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokens that end a translation: eos, and every token whose text holds a line break."""
+    """Tokens that end a translation: eos, and every token with a line break."""
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
     breaks = {token for token, text in enumerate(texts) if "\n" in text}
     return sorted(breaks | {int(tokenizer.eos_token_id)})
@@ -173,10 +173,10 @@ def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 def hypothesise(
     generator: Generator, sentences: Sentences, *, beams: int = 1, max_new_tokens: int = NEW_TOKENS
 ) -> list[str]:
-    """The model's translation of each sentence, without white space at the ends.
+    """The model's translation of each sentence, without surrounding white space.
 
     Raises:
-      InputError: no tokenizer, or one without eos; prompts that are too long for the model.
+      InputError: no tokenizer, or one without eos; prompts too long for the model.
     """
     tokenizer = generator.model.tokenizer
     if not tokenizer.eos_token:

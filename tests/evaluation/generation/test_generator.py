@@ -193,7 +193,11 @@ def test_equal_prompts_keep_a_token_of_their_own(generator):
         ([[1]], {"max_new_tokens": 0}, "max_new_tokens: got 0; allowed: an integer of at least 1"),
         ([[1]], {"beams": 1.5}, "beams: got 1.5; allowed: an integer of at least 1"),
         ([[1]], {"batch": 0}, "batch: got 0; allowed: an integer of at least 1"),
-        ([[1]], {"stop": [131]}, "stop: got 131; allowed: 0 to 130, the model's vocabulary"),
+        (
+            [[1]],
+            {"stop": [131]},
+            "stop has token id 131; allowed: 0 to 130, the model's vocabulary",
+        ),
     ],
 )
 def test_what_cannot_be_generated_from_is_refused(prompts, settings, message, generator):

@@ -140,7 +140,9 @@ def test_premises_and_hypotheses_each_once(tmp_path):
     assert found.pairs == want
     assert languages(tmp_path) == ["sw"]
     xnli(tmp_path, "en", [("E1", "g1")])
-    with pytest.raises(jp.InputError, match="sw has 3 rows and en has 1; row i must say the same"):
+    with pytest.raises(
+        jp.InputError, match="sw has 3 rows and en has 1; row i must have the same meaning"
+    ):
         read_sentences(tmp_path, "sw", shots=0)
 
 
