@@ -76,7 +76,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
             for task in task_names(config)
         },
         translation=_translation_tables(workdir / DENSE, comparisons, codes),
-        perplexity=_perplexity_tables(config, workdir, dense, comparisons, codes),
+        perplexity=_perplexity_tables(config, workdir, dense, comparisons),
         seconds=_seconds([workdir / variant.name for variant in runs]),
         method=tables_json.SweepMethod(
             ALPHA,
@@ -274,14 +274,10 @@ def _translation_cell(
 
 
 def _perplexity_tables(
-    config: Config,
-    workdir: Path,
-    dense: EvaluatedRun,
-    comparisons: Comparisons,
-    codes: Sequence[str],
+    config: Config, workdir: Path, dense: EvaluatedRun, comparisons: Comparisons
 ) -> tables_json.PerplexityTables | None:
     """A row for each variant, on the same text; None without perplexities."""
-    fields, found = config.evaluation, dense.perplexity
+    fields, codes, found = config.evaluation, evaluation_languages(config), dense.perplexity
     if not found or fields.perplexity is None:
         return None
     rows = []

@@ -197,16 +197,12 @@ def variant_tables(task: tables_json.TaskTables) -> list[TextTable]:
     ]
 
 
-def named_cells(
-    task: tables_json.TaskTables,
-) -> list[tuple[str, dict[str, Changed]]]:
+def named_cells(task: tables_json.TaskTables) -> list[tuple[str, dict[str, Changed]]]:
     """The name and the cells by column of every row."""
     return [(row_name(row), _cells(row)) for row in task.rows]
 
 
-def _cells(
-    row: tables_json.CalibrationRow | tables_json.VariantRow,
-) -> dict[str, Changed]:
+def _cells(row: tables_json.CalibrationRow | tables_json.VariantRow) -> dict[str, Changed]:
     """The cells of a row by column, the mean last."""
     mean = {MEAN: row.mean_non_english} if row.mean_non_english else {}
     return {**row.languages, **mean}

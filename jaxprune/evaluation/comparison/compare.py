@@ -143,8 +143,8 @@ def _names(run: EvaluatedRun) -> list[str]:
 
 
 def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int) -> TaskComparison:
-    settings = [{"protocol": run.protocol, "labels": run.labels} for run in runs]
-    check_equal(task, *settings, settings[0])
+    ours, theirs = ({"protocol": run.protocol, "labels": run.labels} for run in runs)
+    check_equal(task, ours, theirs, ours)
     pairs = {
         code: shared_rows(f"{task}/{code}", *(run.languages[code] for run in runs))
         for code in codes

@@ -106,8 +106,8 @@ def measure_tables(
         ("chosen", "options chosen, %", [], lambda shares: [*map(option_shares, shares)])
     ]
     for name, title, digits, _ in MEASURES:
-        cells = functools.partial(_mean_cells, digits=digits)
-        tables.append((name, title, [change, "95% interval", "p boot"], cells))
+        show = functools.partial(_mean_cells, digits=digits)
+        tables.append((name, title, [change, "95% interval", "p boot"], show))
     header = ["share, %", "95% interval"]
     tables.append(("contrast", "contrast within groups", header, _contrast_cells))
     for name, title, header, cells in tables:
