@@ -5,51 +5,51 @@ from jaxprune.evaluation.tasks import PROTOCOLS
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import are_names, choice, config_record, integer, rule, text
 
-# How long the weights stay on the devices: None where it is decided by whether they fit.
+# Whether the weights stay on the devices; None: if they fit.
 RESIDENT = {"auto": None, "resident": True, "streamed": False}
 
 
 @config_record
 class EvaluationFields:
-    """The fields `evaluation.*`. The languages of tasks and plain text need not be in LANGUAGES."""
+    """The fields `evaluation.*`. Languages of tasks and plain text may be absent from LANGUAGES."""
 
     tasks: str = rule(
-        "names of ready tasks or .toml files with commas between, or nothing",
+        "names of ready tasks or .toml files, separated by commas, or nothing",
         lambda value: isinstance(value, str),
         "xnli",
-        meaning="ready tasks or `.toml` files with commas (docs/evaluation.md)",
+        meaning="ready tasks or `.toml` files, separated by commas (docs/evaluation.md)",
     )
     languages: str | None = rule(
         "codes such as fr,de,sw, each once",
         are_names,
-        meaning="codes with commas; not set: those of the task",
+        meaning="codes separated by commas; not set: those of the task",
     )
     protocol: str | None = choice(
-        PROTOCOLS, None, "which tokens of an option count; not set: what `compat` says"
+        PROTOCOLS, None, "which tokens of an option count; not set: by `compat`"
     )
-    rows: int | None = integer(None, 1, "the first so many rows of each language")
+    rows: int | None = integer(None, 1, "number of rows of each language, from the beginning")
     data: str | None = text(
         None,
         "a folder or pattern of .jsonl or .csv files, or a hub data set id",
-        "in place of the task's own data",
+        "replaces the task's own data",
     )
     perplexity: str | None = text(
-        None, "a folder of <language>.txt or .jsonl, or nano", "plain text to measure perplexity on"
+        None, "a folder of <language>.txt or .jsonl, or nano", "plain text for perplexity"
     )
     perplexity_lines: str | None = line_range(
-        "of it only these, counted from 0, as `300-499`; not set: the first `evaluation.rows`"
+        "only these lines of it, counted from 0, as `300-499`; not set: the first `evaluation.rows`"
     )
     translation: str | None = text(
         None,
         "xnli, nano, or a folder or hub data set id of sentences",
         "sentences to translate into `calibration.target`",
     )
-    translation_rows: int | None = integer(None, 1, "how many of each language")
+    translation_rows: int | None = integer(None, 1, "number of sentences of each language")
     beams: int = integer(1, 1, "of a translation")
     weights: str = choice(
         RESIDENT,
         "auto",
-        "`resident` on the devices, or `streamed` from disk for each pass; `auto`: resident where they fit",
+        "`resident` on the devices, or `streamed` from disk for each pass; `auto`: resident if they fit",
     )
 
 

@@ -1,4 +1,4 @@
-"""The folders of an evaluation: those of another one are refused or removed, and each appears when it is whole."""
+"""The folders of an evaluation: those of another one are rejected or removed; each appears when it is complete."""
 
 from __future__ import annotations
 
@@ -15,30 +15,26 @@ from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
-from jaxprune.ledger import MODEL_DIGEST, PROGRESS, difference, read_score_origin
-from jaxprune.runs import OUTPUTS
-
-# Names in a workdir that other commands write, so no task may have them.
-TAKEN = (*OUTPUTS, PROGRESS, "analysis", "compare")
+from jaxprune.ledger import MODEL_DIGEST, difference, read_score_origin
 
 
 def clear_folders(
-    workdir: Path, asked: Mapping[str, Identity | None], model: Model, overwrite: bool
+    workdir: Path, wanted: Mapping[str, Identity | None], model: Model, overwrite: bool
 ) -> None:
-    """Removes the scores of another evaluation, which would pass for this one's; scores of the same one stay.
+    """Removes the scores of another evaluation; those of the same one stay.
 
     Args:
       workdir: of the evaluation.
-      asked: identities by folder; None matches no scores.
+      wanted: identities by folder; None matches no scores.
       model: the model to evaluate.
-      overwrite: remove the scores of another model, questions or settings instead of refusing them.
+      overwrite: remove the scores of another model, of other questions or settings; by default they are rejected.
 
     Raises:
-      InputError: the scores of another model are there, or of other questions (names what differs), or files that
-        this package did not write.
+      InputError: a folder has the scores of another model or of other questions (names the difference), or files
+        that this package did not write.
     """
     others = []
-    for name, identity in asked.items():
+    for name, identity in wanted.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         file = workdir / name / METRICS
         written = _read(file, overwrite)
@@ -59,11 +55,11 @@ def clear_folders(
 
 
 def _read(file: Path, overwrite: bool) -> Mapping[str, Any]:
-    """Model and identity in a metrics.json; empty for a broken one that will be overwritten."""
+    """Model and identity in a metrics.json; empty if it is broken and will be overwritten."""
     folder = file.parent
     if (folder / sealed.TABLE).is_file() and METRICS not in sealed.table(folder):
         raise InputError(
-            f"--workdir: {folder} holds no scores, and would be replaced by those of a task of this name; "
+            f"--workdir: {folder} contains no scores, and would be replaced by those of a task of this name; "
             "allowed: a task of another name, or another folder"
         )
     try:

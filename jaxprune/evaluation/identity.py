@@ -1,4 +1,4 @@
-"""The identity of an evaluation: everything that decides its scores besides the model, by name."""
+"""The identity of an evaluation: all inputs besides the model that determine its scores, by name."""
 
 from __future__ import annotations
 
@@ -6,35 +6,18 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.tasks import Option, Question, TaskQuestions
-from jaxprune.evaluation.translation import TRANSLATION, Sentences
+from jaxprune.evaluation.tasks import Option, Question
+from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.evaluation.workload import Workload
 from jaxprune.hf import Model
 
 Identity = dict[str, str | int]
 # The key of the identity in metrics.json.
 IDENTITY = "identity"
 _CONTENT = "content "
-
-
-@dataclass(frozen=True)
-class Workload:
-    """The data of an evaluation: tasks, and by language texts and sentences to translate; any may be empty."""
-
-    tasks: Sequence[TaskQuestions]
-    texts: Mapping[str, str]
-    sentences: Mapping[str, Sentences]
-
-    def of(self, languages: Mapping[str, Sequence[str]]) -> Workload:
-        """The part with these languages, given by the folder of their scores."""
-        return Workload(
-            [one.of(languages[one.task.name]) for one in self.tasks if one.task.name in languages],
-            {code: self.texts[code] for code in languages.get(PERPLEXITY, ())},
-            {code: self.sentences[code] for code in languages.get(TRANSLATION, ())},
-        )
 
 
 def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> dict[str, Identity]:
@@ -51,8 +34,8 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
     by_language = functools.partial(_by_language, settings)
     for task in workload.tasks:
         rows = {
-            code: [[one.row, one.label, *map(_option, one.options)] for one in asked]
-            for code, asked in task.languages.items()
+            code: [[one.row, one.label, *map(_option, one.options)] for one in questions]
+            for code, questions in task.languages.items()
         }
         found[task.task.name] = {"protocol": task.protocol, **by_language("rows", rows)}
     if workload.texts:
@@ -71,7 +54,7 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
 
 
 def row_digest(question: Question, protocol: str) -> int:
-    """64 bits of the SHA-256 of what a row has the model score: the texts of its options, under a protocol."""
+    """64 bits of the SHA-256 of the texts of a row's options and the protocol."""
     content = json.dumps([protocol, *map(_option, question.options)])
     return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8])
 

@@ -1,4 +1,4 @@
-"""A model → an `Evaluation`, two of them → a `Comparison`: what scripts/evaluate.py and compare.py do, for programs."""
+"""A model → an `Evaluation`; two evaluations → a `Comparison`. The Python API of the commands evaluate and compare."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from jaxprune.evaluation.comparison import (
     open_run,
 )
 from jaxprune.evaluation.config import EvaluationFields
-from jaxprune.evaluation.evaluate import measure_perplexity, read_tasks, score_task
-from jaxprune.evaluation.identity import IDENTITY, Workload, identities
+from jaxprune.evaluation.evaluate import measure_perplexity, score_task
+from jaxprune.evaluation.identity import IDENTITY, identities
+from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.results import Evaluation, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY, Scorer, texts
 from jaxprune.evaluation.summary import Result
+from jaxprune.evaluation.workload import Workload, read_tasks
 from jaxprune.files import to_json
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
@@ -45,28 +47,28 @@ def evaluate(
     mesh: Mesh | None = None,
     progress: bool = True,
 ) -> Evaluation:
-    """Zero-shot accuracy on tasks and perplexity on texts, in every language; writes nothing.
+    """Zero-shot accuracy on tasks and perplexity on texts, in every language; writes no files.
 
-    The figures are those of `scripts/evaluate.py`, which also translates.
+    The figures are those of `jaxprune evaluate`, which also translates.
 
     Args:
-      model: any, such as `model.replace(result.params)`, which was pruned. Weights that do not fit on the devices are
-        read block by block for each pass.
-      tasks: names of ready tasks or .toml files, in a list or with commas between.
-      languages: codes in a list or with commas between, of tasks and texts; by default those that there are.
+      model: any, such as the pruned `model.replace(result.params)`. Weights that do not fit on the devices are read
+        block by block for each pass.
+      tasks: names of ready tasks or .toml files, in a list or separated by commas.
+      languages: codes of tasks and texts, in a list or separated by commas; by default all available ones.
       protocol: which tokens of an option count: "paper", "official" or "lm_eval".
-      data: in place of the tasks' own: a folder or pattern of .jsonl or .csv files, or a hub data set id.
-      rows: of each language the first so many rows and lines; all by default.
+      data: replaces the tasks' own data: a folder or pattern of .jsonl or .csv files, or a hub data set id.
+      rows: number of rows and lines of each language, from the beginning; all by default.
       perplexity: plain text: a folder of <language>.txt or .jsonl, or "nano".
-      perplexity_lines: of it only these, counted from 0, as "300-499".
-      seed: of the order in which tasks draw rows, where they do.
+      perplexity_lines: only these lines of it, counted from 0, as "300-499".
+      seed: of tasks that draw their rows at random.
       dtype: "float32" or "bfloat16", of the weights on the devices.
       mesh: devices; all by default.
       progress: show bars.
 
     Raises:
-      InputError: nothing to evaluate on, a task, language or file that is not there or broken, a model without
-        tokenizer, scores that are no numbers.
+      InputError: no data to evaluate on; a task, language or file that does not exist or is broken; a model without
+        tokenizer; a score that is no number.
       OSError: the hub cannot be reached.
 
     Examples:
@@ -87,22 +89,24 @@ def evaluate(
     check("seed", seed, SEED)
     codes = None if languages is None else _names("languages", languages)
     place = None if data is None else _path("data", data)
-    asked = read_tasks(
-        _names("tasks", tasks), protocol=protocol, languages=codes, data=place, rows=rows, seed=seed
+    read = read_tasks(
+        _names("tasks", tasks), lambda _: codes, protocol=protocol, data=place, rows=rows, seed=seed
     )
     plain = {}
     if perplexity is not None:
         plain = texts(_path("perplexity", perplexity), codes, rows, perplexity_lines)
-    if not asked and not plain:
+    if not read and not plain:
         raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()
     scorer = Scorer(model, dtype=dtype, mesh=given_mesh(mesh), progress=shows)
     facts = {"model": str(model.folder), "dtype": dtype, "seed": seed}
-    identity = identities(Workload(asked, plain, {}), model, dtype)
+    identity = identities(Workload(read, plain, {}), model, dtype)
     about = {name: {**facts, IDENTITY: one} for name, one in identity.items()}
+    if plain:
+        about[PERPLEXITY] |= calibration_overlap(model, plain, model.folder.parent)
     return Evaluation(
         model=str(model.folder),
-        tasks={one.task.name: score_task(scorer, one, about[one.task.name]) for one in asked},
+        tasks={one.task.name: score_task(scorer, one, about[one.task.name]) for one in read},
         perplexity=measure_perplexity(scorer, plain, about[PERPLEXITY]) if plain else None,
     )
 
@@ -110,29 +114,29 @@ def evaluate(
 def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int = 0) -> Comparison:
     """The changes from A to B in every language, with significance tests.
 
-    Rows are paired by their number in the data; figures of both are of the rows that both have. `significant` is
-    McNemar's exact p after Holm's correction over the languages of a task, at most 0.05.
+    Rows are paired by their number in the data, and figures are of the rows that both have. A change is `significant`
+    if McNemar's exact p, after Holm's correction over the languages of a task, is at most 0.05.
 
     Args:
-      a: result of `evaluate`, or a workdir of `scripts/evaluate.py`. Translations and masks are compared where
+      a: return value of `evaluate`, or a workdir of `jaxprune evaluate`. Translations and masks are compared if
         both are workdirs that have them.
-      b: result of `evaluate`, or a workdir.
+      b: return value of `evaluate`, or a workdir.
       seed: of the bootstrap.
 
     Returns:
-      The record that `scripts/compare.py` writes as compare.json.
+      The record that `jaxprune compare` writes as compare.json.
 
     Raises:
-      InputError: nothing in common, other questions, protocols, texts, tokenizers or settings of translation; a workdir
-        without evaluation or with broken files.
+      InputError: no evaluation in common; other questions, protocols, texts, tokenizers or settings of translation; a
+        workdir without evaluation or with broken files.
 
     Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.6)
       >>> pruned = model.replace(jp.masks.apply(model.params, masks))
-      >>> asked = {"tasks": "nano_nli", "languages": "en,fr", "rows": 10, "progress": False}
-      >>> comparison = jp.compare(jp.evaluate(model, **asked), jp.evaluate(pruned, **asked))
+      >>> settings = {"tasks": "nano_nli", "languages": "en,fr", "rows": 10, "progress": False}
+      >>> comparison = jp.compare(jp.evaluate(model, **settings), jp.evaluate(pruned, **settings))
       >>> french = comparison.tasks["nano_nli"].languages["fr"]
       >>> french.rows, french.accuracy.a >= french.accuracy.b  # dense, pruned
       (10, True)
@@ -145,13 +149,13 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
 
 
 def _names(what: str, value: str | Sequence[str]) -> list[str]:
-    """Names in a list, or with commas between."""
+    """Names in a list, or separated by commas."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise refusal(what, value, "names in a list, or with commas between")
+        raise refusal(what, value, "names in a list, or separated by commas")
     stripped = [name.strip() for name in names]
     if not all(stripped) or len({*stripped}) < len(stripped):
-        raise refusal(what, value, "names in a list, or with commas between, each once")
+        raise refusal(what, value, "names in a list, or separated by commas, each once")
     return stripped
 
 
@@ -161,10 +165,10 @@ def _path(what: str, value: str | Path) -> str:
 
 
 def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
-    """An evaluation in memory or in a workdir, as it is compared."""
+    """The compared parts of an evaluation in memory or in a workdir."""
     if not isinstance(given, Evaluation):
         if not isinstance(given, str | Path):
-            raise refusal(side, given, "what jaxprune.evaluate returned, or a workdir")
+            raise refusal(side, given, "a return value of jaxprune.evaluate, or a workdir")
         return open_run(Path(given).expanduser())
     results: dict[str, Result | None] = {**given.tasks, PERPLEXITY: given.perplexity}
     return EvaluatedRun(
@@ -177,7 +181,7 @@ def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
 
 
 def _evaluated(result: TaskResult) -> Evaluated:
-    """As it would be read from the folder that has it."""
+    """The same record as from the task's folder."""
     figures = result.metrics.languages.values()
     return Evaluated(
         result.scored,

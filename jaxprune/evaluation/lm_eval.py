@@ -1,14 +1,14 @@
-"""Requests of EleutherAI's lm-evaluation-harness → answers by a model of this package, `model="jaxprune"`.
+"""Requests of EleutherAI's lm-evaluation-harness → responses of a model of this package, `model="jaxprune"`.
 
     import jaxprune.evaluation.lm_eval  # registers the name
     lm_eval.simple_evaluate(model="jaxprune", model_args="pretrained=FOLDER,dtype=float32", tasks=[…])
 
-The harness has no entry points for models, so the module must be imported; on the command line
+The harness has no entry points for models, so the module must be imported. The command line
 
     python -m jaxprune.evaluation.lm_eval run --model jaxprune --model_args pretrained=FOLDER --tasks …
 
-is `lm_eval` with the name registered. Requests are tokenised, cut and answered as by the harness's own
-Hugging Face class (`hf`); what requests share is computed once, whatever their order.
+is `lm_eval` with the name registered. Requests are tokenised, truncated and answered like in the harness's own Hugging
+Face class (`hf`). Shared prefixes of requests are computed once, in any order of the requests.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ except ImportError as error:
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
-# The harness's own default for models that set none.
+# The default of the harness for models without a limit.
 MAX_LENGTH = 2048
-# Tokenizers without a limit say a number with thirty digits.
+# Tokenizers without a limit return a number with thirty digits.
 _NO_LIMIT = 10**20
 
 # ((context, continuation) or None, tokens of the context, tokens of the continuation)
@@ -56,20 +56,20 @@ TokenRequest = tuple[tuple[str, str] | None, list[int], list[int]]
 
 @register_model("jaxprune")
 class JaxpruneLM(TemplateLM):
-    """A model of this package under the harness's interface.
+    """A model of this package with the harness's interface.
 
     Args:
       pretrained: folder or hub id, as for `jaxprune.load`.
       revision: of a hub id.
       dtype: "float32" or "bfloat16", of the weights on the devices.
-      max_length: tokens that a prediction may see, by default the model's positions; where it has no
-        limit, the tokenizer's, or 2,048. Longer requests lose tokens on the left.
-      batch_size: sequences that are generated at once; "auto" is 64. Scoring packs its rows itself.
-      max_batch_size, device: the harness hands them to every class; JAX takes the devices there are.
+      max_length: the most tokens before a predicted one; by default the model's positions, or without a limit the
+        tokenizer's, or 2,048. Longer requests lose tokens on the left.
+      batch_size: sequences that are generated at once; "auto" is 64. It has no effect on scoring.
+      max_batch_size, device: ignored arguments of the harness; JAX uses all devices.
 
     Raises:
-      InputError: a model that does not load, an unknown dtype, more than the model's positions, a batch_size that
-        is none.
+      InputError: a model that does not load, an unknown dtype, a max_length beyond the model's positions, an invalid
+        batch_size.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class JaxpruneLM(TemplateLM):
 
     @cached_property
     def _generator(self) -> Generator:
-        """Made when something is generated: it puts all weights on the devices."""
+        """Created at the first generation, as it puts all weights on the devices."""
         return Generator(self._scorer.model, dtype=self._scorer.dtype)
 
     # Tokens.
@@ -117,28 +117,28 @@ class JaxpruneLM(TemplateLM):
 
     @property
     def prefix_token_id(self) -> int:
-        """The token in place of an empty context: BOS, or EOS where there is none.
+        """The token that replaces an empty context: BOS, or EOS if the tokenizer has no BOS.
 
         Raises:
           InputError: the tokenizer has neither.
         """
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         if bos is None and eos is None:
-            raise InputError("the tokenizer has neither BOS nor EOS to put in place of no context")
+            raise InputError("the tokenizer has neither BOS nor EOS to replace an empty context")
         return eos if bos is None else bos
 
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
     ) -> list[int]:
-        """Token ids; with the tokenizer's special tokens, unless the text begins with the prefix token's.
+        """Token ids; with the tokenizer's special tokens, unless the text begins with the prefix token.
 
         Raises:
-          InputError: half a surrogate pair, which no tokenizer takes.
+          InputError: half a surrogate pair, which no tokenizer accepts.
         """
         try:
             string.encode()
         except UnicodeEncodeError:
-            raise InputError(f"text {shown(string)}: holds half a surrogate pair") from None
+            raise InputError(f"text {shown(string)}: contains half a surrogate pair") from None
         if add_special_tokens is None:
             add_special_tokens = not string.startswith(self._text([self.prefix_token_id]))
         return self.tokenizer.encode(string, add_special_tokens=add_special_tokens, verbose=False)
@@ -150,7 +150,7 @@ class JaxpruneLM(TemplateLM):
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
-        """The messages as one text, by the tokenizer's template."""
+        """The messages as one text, by the chat template of the tokenizer."""
         text = self.tokenizer.apply_chat_template(
             chat_history,
             tokenize=False,
@@ -165,7 +165,7 @@ class JaxpruneLM(TemplateLM):
         return str(self.tokenizer.name_or_path).replace("/", "__")
 
     def get_model_info(self) -> dict[str, Any]:
-        """Facts on the model, which the harness writes into its results."""
+        """Facts on the model for the harness's results."""
         size, dtype = self._scorer.model.size, self._scorer.dtype
         return {**self._about, "model_num_parameters": size, "model_dtype": dtype}
 
@@ -174,7 +174,7 @@ class JaxpruneLM(TemplateLM):
     def loglikelihood(
         self, requests: list[Instance], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
-        """See `_loglikelihood_tokens`; InputError where a continuation is empty."""
+        """See `_loglikelihood_tokens`; an empty continuation raises InputError."""
         for number, request in enumerate(requests):
             if not request.args[1]:
                 raise InputError(f"request {number}: a continuation of 0 tokens; allowed: a text")
@@ -184,10 +184,10 @@ class JaxpruneLM(TemplateLM):
     def _loglikelihood_tokens(
         self, requests: Sequence[TokenRequest], disable_tqdm: bool = False, **kwargs: Any
     ) -> list[tuple[float, bool]]:
-        """(sum of log-probabilities, are all of them the argmax) of each continuation.
+        """(sum of log-probabilities, whether all tokens are the argmax) of each continuation.
 
         Raises:
-          InputError: a continuation without tokens, or longer than `max_length`; a model that says NaN.
+          InputError: a continuation without tokens, or longer than `max_length`; a model that returns NaN.
         """
         sequences, starts = [], []
         for number, (_, context, continuation) in enumerate(requests):
@@ -196,10 +196,10 @@ class JaxpruneLM(TemplateLM):
                     f"request {number}: a continuation of {len(continuation)} tokens; allowed: 1 to "
                     f"{self.max_length}, max_length"
                 )
-            # the last token is only predicted, so one more than the model sees
-            whole = [*context, *continuation][-(self.max_length + 1) :]
-            sequences.append(whole)
-            starts.append(len(whole) - len(continuation))
+            # the last token is only predicted, so one more fits
+            tokens = [*context, *continuation][-(self.max_length + 1) :]
+            sequences.append(tokens)
+            starts.append(len(tokens) - len(continuation))
         self._scorer.progress = not disable_tqdm
         answers = [
             (float(scores.log_probabilities.sum(dtype=np.float64)), bool(scores.is_argmax.all()))
@@ -207,9 +207,7 @@ class JaxpruneLM(TemplateLM):
         ]
         for number, ((texts, _, _), answer) in enumerate(zip(requests, answers, strict=True)):
             if math.isnan(answer[0]):
-                raise InputError(
-                    f"request {number}: the model says NaN, which comes of overflow in it"
-                )
+                raise InputError(f"request {number}: the model returns NaN, a sign of overflow")
             if texts is not None:
                 self.cache_hook.add_partial("loglikelihood", texts, answer)
         return answers
@@ -242,7 +240,7 @@ class JaxpruneLM(TemplateLM):
         """Generates a text after each context, greedily or by beam search, up to a text of `until`.
 
         Raises:
-          InputError: settings of sampling, unknown ones or such of another kind; no room for a context.
+          InputError: sampling, an unknown setting or a value of another kind; no room for a context.
         """
         groups: defaultdict[GenerationSettings, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
@@ -281,7 +279,7 @@ class JaxpruneLM(TemplateLM):
         folder = self._scorer.model.folder
         try:
             settings = GenerationConfig.from_pretrained(folder)
-        except OSError:  # there are none
+        except OSError:  # no such file
             settings = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         ids = settings.eos_token_id
         ids = ids if isinstance(ids, list) else [ids]
@@ -289,11 +287,11 @@ class JaxpruneLM(TemplateLM):
         return {id for id in (*ids, self.eot_token_id) if id is not None and id < size}
 
     def _tokens_of(self, until: Sequence[str]) -> set[int]:
-        """Texts of `until` that are one token, whatever stands before: generation need not go on after them."""
+        """Tokens of texts of `until` that are one token in any context, so that generation can stop at them."""
         tokens = set()
         for text in filter(None, until):
             ids = self.tok_encode(f"a{text}", add_special_tokens=False)
-            # alone too: some tokenizers drop a space where a text begins
+            # also alone, as some tokenizers drop a space at the beginning of a text
             if [self._text(part) for part in (ids, ids[-1:])] == [f"a{text}", text]:
                 tokens.add(ids[-1])
         return tokens

@@ -1,4 +1,4 @@
-"""A request's settings → how its text is generated, or what of them is refused."""
+"""The settings of a request → checked settings of generation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from jaxprune.schema import Field, check, flag, integer, is_int, is_number
 
 # The harness's own default for requests that set none.
 MAX_NEW_TOKENS = 256
-# How requests name the number of tokens to generate; the first one that is there counts.
+# Names of the number of tokens to generate; the first one that is set counts.
 _NEW_TOKENS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 _NUMBER = Field("a number of at least 0", lambda value: is_number(value) and value >= 0)
-# Options that a request may set, also to None; those of sampling do not affect greedy and beam search.
+# Options that a request may set, also to None. Options of sampling have no effect on greedy and beam search.
 _SETTINGS: Mapping[str, Field] = {
     "until": Field(
         "a text or a list of texts",
@@ -48,7 +48,7 @@ def read_settings(kwargs: object) -> GenerationSettings:
     """The settings of a request.
 
     Raises:
-      InputError: sampling, a setting that is not known, or a value of another kind.
+      InputError: sampling, an unknown setting, or a value of another kind.
     """
     if not isinstance(kwargs, Mapping):
         raise refusal("generation_kwargs", kwargs, "a dict")

@@ -1,21 +1,21 @@
-"""Questions and language vectors → option scores under LRP2, which moves hidden states instead of pruning weights.
+"""Questions and language vectors → option scores under LRP2, which shifts hidden states instead of pruning weights.
 
-LRP2, language representation projection, is the baseline that prunes nothing. Xu, Li and Xiong (EMNLP 2023,
-arXiv 2311.03788) move the states of a sentence towards English after one block and back after a
-later one, h the output of a block and v the language's mean of such outputs:
+LRP2, language representation projection, is a baseline without pruning. Xu, Li and Xiong (EMNLP 2023,
+arXiv 2311.03788) shift the states of a sentence towards English after one block and back after a later one. With h the
+output of a block and v the language's mean of such outputs:
 
     after block i:      h ← h - v_language^i + v_English^i
     after block j > i:  h ← h - v_English^j + v_language^j
 
-The paper of this project chooses (i, j) for each language by accuracy on the validation set of XNLI. Details
-that both papers leave open are those of the second one's code:
-  - a language's vector is the mean over sentences of each sentence's mean over tokens (100 of FLORES dev);
-  - the tokens of the row's texts are moved, those of the template are not: they are English;
-  - all pairs i < j are tried, the first of equally good ones counts (500 shuffled rows there).
-Three things differ from that code. It counts the embeddings as a layer, for which it then leaves the first
-projection out; here layers are blocks, 0 … L-1. After the last block it subtracts vectors that have
-been through the final norm from states that have not; here no vector is normed. It finds the row's tokens by
-counting words, which fails without spaces between them; here characters decide.
+The paper of this project chooses (i, j) for each language by accuracy on the validation set of XNLI. Both papers leave
+details open; they follow the code of the second paper:
+  - a language's vector is the mean over sentences (100 of FLORES dev) of each sentence's mean over tokens;
+  - the tokens of the row's texts are shifted; those of the template, which is English, are not;
+  - all pairs i < j are evaluated (on 500 shuffled rows), and the first of equally good ones is chosen.
+Three details differ from that code. It counts the embeddings as a layer, and leaves the first projection out for
+it; here layers are blocks, 0 … L-1. After the last block it subtracts normed vectors from states before the final norm;
+here no vector is normed. It finds the row's tokens by counting words, which fails in scripts without spaces; here
+characters determine them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from jaxprune.passes import MicroBatches, calibration_states, sum_samples
 from jaxprune.progress import progress_bar
 
 PROTOCOLS = ("paper", "official")
-# Sentences that a device takes at a time.
+# Sentences that a device processes at a time.
 SAMPLES_PER_DEVICE = 8
 
 Vectors = Mapping[str, Float[np.ndarray, "L D"]]
@@ -60,7 +60,7 @@ def language_vectors(
 
     Args:
       scorer: has the model, its dtype and the devices.
-      sentences: by language, tokenised as the tokenizer does by default.
+      sentences: by language, tokenised with the tokenizer's defaults.
 
     Raises:
       InputError: no sentences, or one with no tokens or more than the model has positions.
@@ -103,9 +103,9 @@ def search(
     protocol: str = "paper",
     name: str = "lrp2 search",
 ) -> dict[LayerPair, float]:
-    """Accuracy under every pair of layers i < j, in rising order.
+    """Accuracy under every pair of layers i < j, in ascending order.
 
-    Arguments and errors are those of `projected_scores`; and InputError for a model with fewer than two layers.
+    Arguments and errors are those of `projected_scores`; a model with fewer than two layers also raises InputError.
     Questions are of a validation split, see `tasks.questions`.
     """
     pairs = list(itertools.combinations(range(scorer.model.config.n_layers), 2))
@@ -132,18 +132,18 @@ def projected_scores(
 ) -> Float[np.ndarray, "P R C"]:
     """Scores of the options of every question under pairs of projections, float32; higher is likelier.
 
-    A pair takes one pass over the model that starts where pairs differ: states below the first projection are
-    kept for all pairs, those between the two for all pairs with that first layer. Each pair alone needs the
-    blocks above its second layer, and the vocabulary.
+    Pairs share computation: states below the first projection are computed once for all pairs, states between the two
+    once for all pairs with the same first layer. Only the blocks above the second layer and the vocabulary are computed
+    for each pair.
 
     Args:
-      scorer: `resident=True` keeps the weights, which each pair passes through, on the devices.
+      scorer: `resident=True` keeps the weights on the devices for all pairs.
       questions: see `tasks.questions`.
       vectors: of `language` and `target`, see `language_vectors`.
       language: of the questions.
-      pairs: layers (i, j), in rising order.
-      target: the language whose representations the states are moved to.
-      protocol: paper or official; how labels are scored.
+      pairs: layers (i, j), in ascending order.
+      target: the language towards which states are shifted.
+      protocol: paper or official.
       name: on the progress bar and in messages.
 
     Raises:
@@ -158,7 +158,7 @@ def projected_scores(
     shift = vectors[target] - vectors[language]
     encoded = encode_questions(scorer.model, questions, protocol, name)
     is_moved = _is_moved(scorer, questions, encoded, name)
-    # A token and whether it is moved as one number: sequences share a prefix where both are the same.
+    # A token and its flag as one number, so that shared prefixes are equal in both.
     coded = [
         [2 * token + flag for token, flag in zip(tokens, flags, strict=True)]
         for tokens, flags in zip(encoded.sequences, is_moved, strict=True)
@@ -188,10 +188,12 @@ def _token_sums(x: Float[Array, "B T D"], valid: Bool[Array, "B T"]) -> Float[Ar
 def _is_moved(
     scorer: Scorer, questions: Sequence[Question], encoded: Encoded, name: str
 ) -> list[list[bool]]:
-    """The tokens of each option to move: those with a character of the row's own text."""
+    """For each option, whether a token is shifted: it has a character of the row's own text."""
     tokenizer = scorer.model.tokenizer
     if not tokenizer.is_fast:
-        raise InputError(f"{name}: the tokenizer does not say which characters a token stands for")
+        raise InputError(
+            f"{name}: the tokenizer has no character offsets of tokens; allowed: a fast tokenizer"
+        )
     options = [option for question in questions for option in question.options]
     texts = [option.context + option.continuation for option in options]
     tokenized = tokenizer(texts, return_offsets_mapping=True, verbose=False)
@@ -232,7 +234,7 @@ def _moved(
     moved: Sequence[Float[np.ndarray, "B T"]],
     by: Float[np.ndarray, " D"],
 ) -> MicroBatches:
-    """A copy of `micro_batches` with the vector `by` added to the states of the moved tokens."""
+    """A copy of `micro_batches` with the vector `by` added to the states of the flagged tokens."""
     shifted = copy.copy(micro_batches)
     shifted.states = [
         state + flags[..., None] * by
@@ -242,7 +244,7 @@ def _moved(
 
 
 def _steps(scorer: Scorer, pairs: Sequence[LayerPair]) -> int:
-    """The number of blocks and slices of the vocabulary that a forest passes through."""
+    """The number of blocks and slices of the vocabulary for one forest."""
     layers = scorer.model.config.n_layers
     last = dict(pairs)  # the highest second layer of each first one
     shared = max(last) + 1 + sum(second - first for first, second in last.items())

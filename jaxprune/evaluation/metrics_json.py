@@ -1,6 +1,6 @@
-"""metrics.json of a task, perplexity or translation: its keys, for those who write and for those who read it.
+"""The keys of metrics.json of a task, of perplexity or of translation.
 
-An older version may have written it, or somebody else: a key may be missing, one that is there fits.
+Files of older versions, or of other programs, may lack keys; the values of present keys are checked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _Gap = Annotated[float, Meta(ge=-1 - 1e-9, le=1 + 1e-9)]
 
 
 class RankCFigures(TypedDict, total=False):
-    """RankC of either kind."""
+    """RankC of both kinds."""
 
     corrected: Share
     official: Share
@@ -55,15 +55,16 @@ class Worst(TypedDict):
 
 
 class TranslationAbout(TypedDict):
-    """The part of a translation's protocol that is compared."""
+    """The compared part of a translation's protocol."""
 
     target: str
     shots: NotRequired[Count]
     beams: NotRequired[Count]
+    max_new_tokens: NotRequired[Count]
 
 
 class MetricsFile(ScoreOrigin, total=False):
-    """metrics.json; a page shows other keys too, such as `environment`."""
+    """metrics.json; pages also show other keys, such as `environment`."""
 
     languages: dict[str, LanguageFigures]
     protocol: str | TranslationAbout | None
@@ -83,23 +84,23 @@ class MetricsFile(ScoreOrigin, total=False):
 
 
 class PerplexityFile(TypedDict, total=False):
-    """metrics.json of perplexity, to be compared."""
+    """The compared keys of perplexity's metrics.json."""
 
     languages: dict[str, Perplexity]
     seconds: Seconds
 
 
 class TranslationFile(TypedDict):
-    """metrics.json of translation, to be compared."""
+    """The compared keys of translation's metrics.json."""
 
     protocol: TranslationAbout
 
 
 def read_metrics(folder: Path) -> MetricsFile:
-    """The metrics.json of a folder; empty where there is none.
+    """The metrics.json of a folder; empty if absent.
 
     Raises:
-      InputError: it is broken, or a value is not what it should be; names it.
+      InputError: it is broken, or a value has another type (names the value).
     """
     return read_as(MetricsFile, folder / METRICS) or {}
 

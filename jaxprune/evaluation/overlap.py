@@ -1,4 +1,4 @@
-"""Plain text, and the run that made a model → how many lines of the text the model was calibrated on."""
+"""Plain text and a pruned model → the number of lines of the text in its calibration set."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from jaxprune.tables import count
 def calibration_overlap(
     model: Model, texts: Mapping[str, str], workdir: Path
 ) -> dict[str, dict[str, int]]:
-    """The key `calibration_overlap` of the metrics.json of perplexity, if a text has lines of the calibration set.
+    """The key `calibration_overlap` of perplexity's metrics.json, if a text has lines of the calibration set.
 
     Args:
-      model: that is evaluated, as a run pruned it.
+      model: from a run.
       texts: by language.
-      workdir: where that run may be, beside the folder that holds the model's.
+      workdir: searched for this run, as is the parent of the model's folder.
 
     Returns:
-      By language the number of such lines, each counted once.
+      The number of distinct shared lines by language; empty without any.
     """
     digest, calibrated = model.source.fingerprint.digest, set[str]()
     for place in (workdir, model.folder.parent):
@@ -42,7 +42,7 @@ def calibration_overlap(
 
 
 def overlap_note(metrics: Mapping[str, Any]) -> str | None:
-    """A sentence on the overlap in a metrics.json; None where there is none."""
+    """A sentence on the overlap in a metrics.json; None without overlap."""
     if not (shared := metrics.get("calibration_overlap")):
         return None
     lines = ", ".join(f"{count(number)} ({code})" for code, number in shared.items())

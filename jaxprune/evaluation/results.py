@@ -1,4 +1,4 @@
-"""The results of an evaluation: what `jaxprune.evaluate` returns, and the metrics.json of tasks and perplexity."""
+"""The results of an evaluation: the return value of `jaxprune.evaluate`, and metrics.json of tasks and perplexity."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class TaskResult:
     """The result on one task: `<task>/metrics.json`.
 
     Attributes:
-      task, protocol, data: the task's name, the protocol and where rows are from, as in `TaskQuestions`.
-      labels: names of the options, where they are the same in every row.
+      task, protocol, data: the task's name, the protocol and the source of the rows, as in `TaskQuestions`.
+      labels: names of the options, if they are the same in every row.
       metrics: the figures.
       about: facts on the run, as JSON values.
       seconds: of wall time.
-      scored: the scores of every row by language, which `<language>.npz` holds.
+      scored: the scores of every row by language, the contents of `<language>.npz`.
     """
 
     task: str
@@ -63,9 +63,10 @@ class Evaluation:
     """The results of one model, as `jaxprune.evaluate` returns them.
 
     Attributes:
-      model: folder of the model that was evaluated, by which tables call it.
+      model: folder of the evaluated model, its name in tables.
       tasks: by name, with figures in `.metrics` and the scores of every row in `.scored`.
-      perplexity: with `.languages`, each with perplexity, tokens and windows; None where it was not asked for.
+      perplexity: with `.languages`, each with perplexity, tokens and windows; None if it was not evaluated.
+        `.about["calibration_overlap"]` has the number of lines of the calibration set, for a model in a run's folder.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""Results of an evaluation → the tables at its end, on the terminal."""
+"""Results of an evaluation → tables on the terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Result = TaskResult | PerplexityResult | TranslationResult
 
 
 def print_summary(results: Mapping[str, Result], workdir: Path) -> None:
-    """The tables of all results, by the name of their folder, and where they are written."""
+    """Prints the tables of all results, which are given by the name of their folder, and the written folders."""
     for result in results.values():
         print()
         if isinstance(result, TaskResult):

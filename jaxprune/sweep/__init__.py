@@ -1,9 +1,9 @@
-"""A config → many variants of one model, each pruned and evaluated, and the paper's tables of them.
+"""A config → many variants of one model, each pruned and evaluated, and the paper's tables.
 
-`plan` says which variants there are, `calibration` makes their samples, `run` prunes and evaluates one after the other,
-each in a folder as `scripts/prune.py` and `scripts/evaluate.py` would write it. `tables` reads those folders again,
-without a model, into the records of `tables_json`; `text`, `write` and `page` show them. `sweep_json` refuses to go on
-with another config, and makes the tables of a sweep again.
+`plan` lists the variants, `calibration` makes their samples, and `run` prunes and evaluates them one after the other,
+each in a folder like those of `jaxprune prune` and `jaxprune evaluate`. `tables` reads these folders, without a model,
+into the records of `tables_json`; `text`, `write` and `page` present them. `sweep_json` rejects another config, and
+rebuilds the tables of a sweep.
 """
 
 from jaxprune.sweep.run import sweep_from_config as sweep_from_config

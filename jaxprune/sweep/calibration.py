@@ -1,4 +1,4 @@
-"""Calibration samples of all variants: tokenised once, in shapes that they share, probed once where possible."""
+"""Calibration samples of all variants: tokenised once, in shared shapes, and probed once if possible."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from jaxprune.sweep.plan import Variant, variant_config, variants
 
 
 class CalibrationSets:
-    """The *sets* of samples that variants are calibrated with: "monolingual/fr", "translation/fr+sw", "code".
+    """The *sets* of samples for calibration: "monolingual/fr", "translation/fr+sw", "code".
 
-    Sets share their static lengths, so that a block is compiled once for all variants. They are made of all
-    variants of the sweep, whichever are left to do: a sweep that was stopped goes on with the same bits.
+    Sets share their static lengths, so a block is compiled once for all variants. The lengths depend on all variants of
+    the sweep, complete or not, so a resumed sweep has the same bits.
 
     Args:
       config: of the sweep.
-      model: gives the tokenizer.
-      workdir: of the sweep; statistics of the dense model go to `stats/<set>`.
+      model: has the tokenizer.
+      workdir: of the sweep; statistics of the dense model are stored in `stats/<set>`.
     """
 
     def __init__(self, config: Config, model: Model, workdir: Path) -> None:
@@ -41,7 +41,7 @@ class CalibrationSets:
             self._batches[batch.role].append(batch)
 
     def batches(self, variant: Variant) -> list[Batch]:
-        """The samples of a variant, under the roles that pruning knows."""
+        """The samples of a variant, with the roles of pruning."""
         return [batch for name in set_names(variant) for batch in self._of(name)]
 
     def digests(self) -> dict[str, str]:
@@ -51,15 +51,14 @@ class CalibrationSets:
     def stats(self, variant: Variant) -> ActivationStats | None:
         """Statistics of the dense model on the samples of a variant, probed once for each set.
 
-        With another `pruning.propagate` than dense they depend on what is pruned in the blocks below, and
-        so on the sparsity: None.
+        None if `pruning.propagate` is not dense: statistics then depend on the pruned blocks below, so on the sparsity.
         """
         if self._config.pruning.propagate != "dense" or not set_names(variant):
             return None
         return functools.reduce(ActivationStats.merge, map(self._probed, set_names(variant)))
 
     def _demonstrations(self, variant: Variant) -> dict[str, list[Batch]]:
-        """The sets of a variant, whose batches have the set's name as their role."""
+        """The sets of a variant; the role of a batch is the name of its set."""
         batches = calibration_batches(variant_config(self._config, variant), self._model)
         by_set: dict[str, list[Batch]] = {}
         for batch in batches:
@@ -82,7 +81,7 @@ class CalibrationSets:
 
 
 def set_names(variant: Variant) -> tuple[str, ...]:
-    """Names of the sets that a variant needs."""
+    """Names of the sets of a variant."""
     if variant.language is None:
         return ()
     kind = KINDS[variant.calibration]

@@ -1,4 +1,4 @@
-"""report.html of a sweep: which calibration helped which language, and whether that is significant."""
+"""report.html of a sweep: the effect of each calibration on each language, with its significance."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from jaxprune.tables import TextTable, signed
 from jaxprune.tables import seconds as in_seconds
 
 _UNIT = "points against dense"
-# A share of rows: changes beyond it are told in numbers, not drawn to scale.
+# A share of rows: larger changes are reported as numbers and not drawn to scale.
 _FAR = 0.25
-# Times the dense model's perplexity from which on all are of one colour.
+# Ratio to the dense model's perplexity at which the colour scale ends.
 _FAR_RATIO = 2.0
 
 
 def document(sweep: tables_json.SweepTables) -> Markup:
-    """The whole page."""
+    """The page."""
     sections = [_task_section(task, of_task) for task, of_task in sweep.tasks.items()]
     if sweep.perplexity:
         sections.append(_perplexity_section(sweep.perplexity))
     if sweep.translation:
         sections.append(_translation_section(sweep.translation))
-    first = Section("helped", "What helped", _overview(sweep))
+    first = Section("helped", "Changes by calibration", _overview(sweep))
     lead = _facts(sweep)
     last = Section("time", "Time", _time(sweep.seconds))
-    return page("What each calibration changed", lead, [first, *sections, last])
+    return page("Effects of each calibration", lead, [first, *sections, last])
 
 
 def _facts(sweep: tables_json.SweepTables) -> Markup:
@@ -101,13 +101,13 @@ def _task_section(task: str, of_task: tables_json.TaskTables) -> Section:
             charts.append(change_chart(changes, title=title, unit=_UNIT))
     protocol = tag("code", of_task.protocol)
     tables = [one for one in text.task_tables(of_task) if one.title != "Change"]
-    note = f"Not drawn, as it would dwarf the rest: {', '.join(left_out)}."
+    note = f"Not drawn, as the scale would hide the others: {', '.join(left_out)}."
     body = join(
         tag("p", f"{text.row_count(of_task)} rows a language, protocol ", protocol, class_="note"),
         charts_row(*charts),
         tag("p", note, class_="note") if left_out else None,
         *_titled(task, tables),
-        _elsewhere(of_task) if of_task.variants else None,
+        _elsewhere(task, of_task) if of_task.variants else None,
     )
     return Section(f"task-{task}", task, body)
 
@@ -119,7 +119,7 @@ def _perplexity_section(found: tables_json.PerplexityTables) -> Section:
             found.variants,
             list(found.dense),
             lambda cell: cell.ratio,
-            title="Perplexity, times the dense model's",
+            title="Perplexity, ratio to the dense model's",
             x_title="text in",
             limits=(1.0, _FAR_RATIO),
             log=True,
@@ -135,7 +135,7 @@ def _translation_section(translation: tables_json.TranslationTables) -> Section:
     note = (
         f"Into {translation.target}, {translation.shots} shots, {text.row_count(translation)} sentences a language, "
         "each model from the language of its calibration. In brackets the change against dense; stars: "
-        "BLEU, sacrebleu's paired bootstrap, Holm's correction as above."
+        "sacrebleu's paired bootstrap of BLEU, with Holm's correction as above."
     )
     return Section("translation", "Translation", join(tag("p", note, class_="note"), *tables))
 
@@ -148,12 +148,12 @@ def _titled(about: str, tables: Iterable[TextTable]) -> list[Markup]:
 
 
 def _is_destroyed(row: tables_json.CalibrationRow) -> bool:
-    """Whether no language is left within `_FAR` of dense, as with random masks."""
+    """Whether every language lost more than `_FAR`, as with random masks."""
     return all(cell.difference < -_FAR for cell in row.languages.values())
 
 
-def _elsewhere(of_task: tables_json.TaskTables) -> Markup:
-    """Every variant in every language; colours end at `_FAR`."""
+def _elsewhere(task: str, of_task: tables_json.TaskTables) -> Markup:
+    """Every variant in every language; the colour scale ends at `_FAR`."""
     changes = [abs(cell.difference) for one in of_task.variants for cell in one.languages.values()]
     far = 100 * min(max(changes, default=0.0), _FAR)
     drawn = _variant_map(
@@ -166,15 +166,9 @@ def _elsewhere(of_task: tables_json.TaskTables) -> Markup:
         scheme=DIVERGING,
         show=signed,
     )
-    note = "What a calibration in one language (in the name) does to the others."
-    title, header, rows = text.variant_tables(of_task)[1]
-    return join(
-        tag("h3", "Elsewhere"),
-        tag("p", note, class_="note"),
-        charts_row(drawn),
-        tag("h3", title),
-        table(header, rows, caption=title),
-    )
+    note = "The effect of a calibration in one language (in the name) on the others."
+    heading, about = tag("h3", "Elsewhere"), tag("p", note, class_="note")
+    return join(heading, about, charts_row(drawn), *_titled(task, text.variant_tables(of_task)[1:]))
 
 
 def _variant_map(

@@ -1,4 +1,4 @@
-"""The variants of a model that a sweep makes, and the config of each."""
+"""The variants of a sweep, and the config of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.pruning import CODE, METHODS
 
-# The criterion of each calibration on text: the paper's, or the one that compares with code.
+# The criterion of each calibration on text: the paper's, or refined with code.
 _CRITERION_BY_KIND = {
     name: "refined" if kind.may_hold_code else "wanda"
     for name, kind in KINDS.items()
@@ -25,11 +25,11 @@ _CRITERION_BY_KIND = {
 
 
 class Group(NamedTuple):
-    """The variants that one row of the tables shows: those that differ in nothing but the language.
+    """The variants of one row of the tables, which differ in the language only.
 
     Attributes:
-      calibration, sparsity: of all of them.
-      mixture: languages of the only one, where it is calibrated on several at once.
+      calibration, sparsity: of all variants.
+      mixture: languages of the only variant, if it is calibrated on several.
     """
 
     calibration: str
@@ -39,12 +39,12 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class Variant:
-    """A model that is evaluated.
+    """A model to evaluate.
 
     Attributes:
       calibration: one of `config.SWEEP_CALIBRATIONS`.
-      language: of the calibration text, or those of a mixture, as "fr+ru+sw"; None where the variant belongs to none.
-      sparsity: None where nothing is pruned.
+      language: of the calibration text, or those of a mixture, as "fr+ru+sw"; None without calibration text.
+      sparsity: None without pruning.
     """
 
     calibration: str
@@ -64,11 +64,11 @@ class Variant:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Its name and attributes, as tables.json has them."""
+        """Its name and attributes, for tables.json."""
         return {"variant": self.name, **vars(self)}
 
     def serves(self, code: str) -> bool:
-        """Whether the paper's tables show this variant for a language: its own, or any if it has none."""
+        """Whether the paper's tables show this variant in a language: its own, or any if it has none."""
         return not self.languages or code in self.languages
 
 
@@ -80,7 +80,7 @@ Shown = Mapping[str, tuple[Variant, Figure]]
 def by_row(
     figures: Mapping[Variant, Mapping[str, Figure]], codes: Sequence[str]
 ) -> dict[Group, Shown[Figure]]:
-    """The rows, those of what is not pruned last; `figures` are those of each variant by language."""
+    """The rows, those without pruning last; `figures` are those of each variant by language."""
     groups: dict[Group, list[Variant]] = {}
     for one in figures:
         mixture = one.language if len(one.languages) > 1 else None
@@ -98,7 +98,7 @@ def by_row(
 
 
 def variants(config: Config) -> list[Variant]:
-    """All variants, the dense one first: what others are compared with."""
+    """All variants; the first is the dense model, with which the others are compared."""
     target = config.calibration.target
     sources = [*calibration_languages(config), *mixtures(config)]
     sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
@@ -119,28 +119,28 @@ def variants(config: Config) -> list[Variant]:
 
 
 def _place(calibration: str) -> tuple[int, ...]:
-    """The place of a calibration in the tables, by how much data it sees; LRP2 last."""
+    """The place of a calibration in the tables, by its amount of data; LRP2 last."""
     if calibration in (DENSE, LRP2):
         return (0,) if calibration == DENSE else (3,)
     if calibration in _CRITERION_BY_KIND:
         kind = KINDS[calibration]
         return (2, kind.may_hold_code, kind.translates)
-    return (1, "seed" not in METHODS[calibration].options)  # what is drawn, then what is computed
+    return (1, "seed" not in METHODS[calibration].options)  # random methods first
 
 
 def calibration_languages(config: Config) -> list[str]:
-    """Languages that are calibrated with: `sweep.languages`, or those of the calibration data."""
+    """Languages of the calibrations: `sweep.languages`, or those of the calibration data."""
     calibration = config.calibration
     return chosen_languages(config.sweep.languages, calibration.data, calibration.target)
 
 
 def mixtures(config: Config) -> list[str]:
-    """Languages that are calibrated with together, each as "fr+ru+sw"."""
+    """Mixtures of languages for calibration, each as "fr+ru+sw"."""
     return config.sweep.mixtures.split(",") if config.sweep.mixtures else []
 
 
 def evaluation_languages(config: Config) -> list[str]:
-    """Languages that are evaluated: `evaluation.languages`, or the target and those of the calibrations."""
+    """Languages of the evaluation: `evaluation.languages`, or the target and those of the calibrations."""
     if config.evaluation.languages:
         return list(config.evaluation.languages.split(","))
     mixed = [code for mixture in mixtures(config) for code in mixture.split(MIX)]
@@ -149,20 +149,17 @@ def evaluation_languages(config: Config) -> list[str]:
 
 
 def task_languages(config: Config) -> dict[str, list[str]]:
-    """By task, in the order of `evaluation.tasks`: those languages to be evaluated that it has.
+    """The evaluated languages of each task, in the order of `evaluation.tasks`.
 
     Raises:
-      InputError: no such task, none named, one named twice, or none of the languages in it.
+      InputError: no such task, none named, or none of the languages in it.
     """
     fields = config.evaluation
     by_task: dict[str, list[str]] = {}
     for name in named_tasks(config):
         task = load_task(name)
         available = languages_of(task, protocol=protocol_of(config), data=fields.data)
-        codes = _evaluated_of(available, config, f"task {task.name}")
-        if task.name in (*by_task, TRANSLATION):
-            raise InputError(f"evaluation.tasks: {task.name!r} is there twice; allowed: once")
-        by_task[task.name] = codes
+        by_task[task.name] = _evaluated_of(available, config, f"task {task.name}")
     if not by_task:
         raise InputError("evaluation.tasks: got ''; allowed: tasks, on which variants are compared")
     return by_task
@@ -174,10 +171,10 @@ def task_names(config: Config) -> list[str]:
 
 
 def perplexity_languages(config: Config) -> list[str]:
-    """The languages to evaluate that have plain text.
+    """The evaluated languages of plain text.
 
     Raises:
-      InputError: no such text, or in none of them.
+      InputError: no such text, or none of the languages in it.
     """
     if not config.evaluation.perplexity:
         return []
@@ -186,7 +183,7 @@ def perplexity_languages(config: Config) -> list[str]:
 
 
 def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[str]:
-    """The languages to evaluate that are available `where`; refuses an empty list."""
+    """The evaluated languages that are available `where`; rejects an empty list."""
     wanted = evaluation_languages(config)
     codes = [code for code in wanted if code in available]
     if not codes:
@@ -197,10 +194,10 @@ def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[
 
 
 def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
-    """The languages that a variant is evaluated in, by folder.
+    """The languages in which a variant is evaluated, by folder.
 
-    Tasks and perplexity in the languages that `sweep.evaluate` says; translation from those languages only that the
-    tables show it for. LRP2 changes the hidden states of questions, and is evaluated on nothing else.
+    Tasks and perplexity: the languages of `sweep.evaluate`. Translation: only the languages in which the tables show
+    the variant. LRP2, which shifts the hidden states of questions, is evaluated on tasks only.
     """
     by_folder = task_languages(config)
     if variant.calibration != LRP2:
@@ -216,7 +213,7 @@ def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
 
 
 def variant_config(config: Config, variant: Variant) -> Config:
-    """The config with which scripts/prune.py would make this variant.
+    """The config with which `jaxprune prune` makes this variant.
 
     Raises:
       InputError: fields that contradict each other, such as a sparsity and an N:M pattern.
@@ -234,7 +231,7 @@ def variant_config(config: Config, variant: Variant) -> Config:
 
 
 def _criterion(chosen: str, calibration: str) -> str:
-    """The criterion of a variant: the config's, where it needs the sets that the calibration makes."""
+    """The criterion of a variant: the config's, if it needs the sets of this calibration."""
     if calibration not in _CRITERION_BY_KIND:
         return calibration
     sets = METHODS[chosen].sets
@@ -243,7 +240,7 @@ def _criterion(chosen: str, calibration: str) -> str:
 
 
 def check_sweep(config: Config) -> None:
-    """Refuses a config that no sweep can be made of.
+    """Rejects a config that is invalid for a sweep.
 
     Raises:
       InputError: names the field.
@@ -266,5 +263,5 @@ def check_sweep(config: Config) -> None:
 
 
 def flat(config: Config) -> dict[str, Any]:
-    """The fields by path, as JSON has them."""
+    """The fields by path, for JSON."""
     return {path: functools.reduce(getattr, path.split("."), config) for path in FIELDS}

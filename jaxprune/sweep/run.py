@@ -1,4 +1,4 @@
-"""The sweep: prunes and evaluates one variant after the other; those that are whole are kept."""
+"""The sweep: prunes and evaluates one variant after the other; complete ones are kept."""
 
 from __future__ import annotations
 
@@ -11,20 +11,17 @@ from tqdm import tqdm
 from jaxprune.config import Config
 from jaxprune.errors import InputError
 from jaxprune.evaluation import (
-    Workload,
     clear_folders,
     content_digests,
     evaluate_all,
     facts,
     identities,
-    named_tasks,
-    plain_texts,
-    protocol_of,
-    read_tasks,
+    read_workload,
     scorer_of,
-    translations,
 )
 from jaxprune.evaluation.metrics_json import read_metrics
+from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.ledger import (
@@ -62,18 +59,18 @@ Jobs = Mapping[str, list[str]]  # folder of scores → languages
 
 
 def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
-    """Runs what is left of a sweep and writes its tables.
+    """Runs the missing parts of a sweep and writes its tables.
 
     Args:
       config: validated.
       workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), tables.md, tables.csv,
-        tables.json and report.html. A variant that is whole is not made again; what of one is damaged is.
+        tables.json and report.html. Complete variants are kept, damaged parts are repeated.
 
     Returns:
-      What tables.json holds.
+      The contents of tables.json.
 
     Raises:
-      InputError: anything in config, model or data that does not fit; a workdir of another sweep.
+      InputError: config, model or data do not fit; the workdir has another sweep.
     """
     check_sweep(config)
     planned = variants(config)
@@ -85,8 +82,8 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     with locked(workdir):
         check_same_sweep(config, workdir)
         runner = Runner(config, model, workdir)
-        # once nothing more can be wrong with it
-        write_sweep(config, workdir, runner.digests())
+        # after all inputs were checked
+        write_sweep(config, workdir, runner.digests)
         left = [variant for variant in planned if not runner.is_whole(variant)]
         with tqdm(left, bar_format=_BAR, disable=not left) as bar:
             for number, variant in enumerate(bar, start=len(planned) - len(left) + 1):
@@ -96,73 +93,74 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
 
 
 class Runner:
-    """Makes variants of one model, one at a time; rows and texts are read first, as what is wrong shows then.
+    """Makes variants of one model, one at a time; rows and texts are read first, to find faults in them early.
 
     Args:
       config: of the sweep.
-      model: that all are made of.
+      model: the dense model.
       workdir: of the sweep.
+
+    Attributes:
+      digests: SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language.
     """
 
     def __init__(self, config: Config, model: Model, workdir: Path) -> None:
         self._config, self._model, self._workdir = config, model, workdir
-        fields, tasks = config.evaluation, []
-        by_task = task_languages(config).values()
-        for name, codes in zip(named_tasks(config), by_task, strict=True):
-            tasks += read_tasks(
-                [name], protocol=protocol_of(config), languages=codes, data=fields.data,
-                rows=fields.rows, seed=config.seed,
-            )  # fmt: skip
-        self._workload = Workload(
-            tasks,
-            plain_texts(config, perplexity_languages(config)),
-            translations(config, evaluation_languages(config)),
-        )
-        asked = identities(self._workload, model, config.dtype, config.evaluation.beams)
-        self._content = {name: content_digests(identity) for name, identity in asked.items()}
+        languages = {
+            **task_languages(config),
+            PERPLEXITY: perplexity_languages(config),
+            TRANSLATION: evaluation_languages(config),
+        }
+        self._workload = read_workload(config, languages.get)
         self._sets = CalibrationSets(config, model, workdir)
-
-    def digests(self) -> dict[str, str]:
-        """SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language."""
-        return {
-            "model": self._model.source.fingerprint.digest,
-            "tokenizer": self._model.tokenizer_digest,
+        self.digests = {
+            "model": model.source.fingerprint.digest,
+            "tokenizer": model.tokenizer_digest,
             **self._sets.digests(),
             **{
                 f"{name} {code}": digest
-                for name, by_language in self._content.items()
-                for code, digest in by_language.items()
+                for name, identity in identities(self._workload, model, config.dtype).items()
+                for code, digest in content_digests(identity).items()
             },
         }
 
     def is_whole(self, variant: Variant) -> bool:
-        """Whether a variant is pruned and evaluated, and every file of it is as it was written.
+        """Whether a variant is pruned and evaluated, and all its files are as they were written.
 
         Raises:
           InputError: its folder has the complete run of another variant, model or text.
         """
-        digest: str | None = self._model.source.fingerprint.digest
-        if variant.sparsity is not None:
-            if not self._is_pruned(variant):
-                return False
-            digest = pruned_digest(read_report(self._workdir / variant.name) or {})
-        return digest is not None and not self._missing(variant, digest)
+        return self._is_pruned(variant) and not self._missing(variant)
 
     def make(self, variant: Variant) -> None:
         """Prunes and evaluates, as far as that is not done."""
-        folder, model = self._workdir / variant.name, self._model
+        config, model, folder = self._config, self._model, self._workdir / variant.name
+        if not self._is_pruned(variant):
+            prune_to_workdir(
+                model, self._sets.batches(variant), variant_config(config, variant), folder,
+                stats=self._sets.stats(variant),
+                overwrite=(folder / REPORT).is_file(),  # it is damaged
+            )  # fmt: skip
+        if not (missing := self._missing(variant)):
+            return
         if variant.sparsity is not None:
-            if not self._is_pruned(variant):
-                self._prune(variant, folder)
             model = pruned_model(model, folder)
-        missing = self._missing(variant, model.source.fingerprint.digest)
         clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
-        if missing:
-            self._evaluate(variant, model, folder, missing)
+        scorer, workload, score = scorer_of(model, config), self._workload.of(missing), None
+        about = facts(config, model) | {"variant": variant.name}
+        if variant.calibration == LRP2:
+            steering = Steering(config, scorer, workload.tasks, folder)
+            score, about = steering.scores, about | {"layers": steering.pairs}
+        known = identities(workload, model, config.dtype, config.evaluation.beams)
+        evaluate_all(
+            scorer, workload, config, folder, about, known, score=score, new_tokens=NEW_TOKENS
+        )
 
     def _is_pruned(self, variant: Variant) -> bool:
-        """Whether its run is complete. If the report is broken it is not, and the next run reports that."""
+        """Whether its run is complete, if it needs one. A broken report counts as none; the next run reports it."""
         folder = self._workdir / variant.name
+        if variant.sparsity is None:
+            return True
         try:
             if not is_complete(folder):
                 return False
@@ -173,15 +171,18 @@ class Runner:
         before = (read_report(folder) or {}).get("identity", {})
         if differs := job_difference(before, identity):
             raise InputError(
-                f"--workdir: {folder} holds a complete run with {differs}; allowed: the run of this "
+                f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
                 "variant there, or another --workdir"
             )
         return True
 
-    def _missing(self, variant: Variant, model_digest: str) -> Jobs:
-        """The evaluations that are not there in all their languages, are damaged, or of other weights or rows."""
+    def _missing(self, variant: Variant) -> Jobs:
+        """The evaluations of a pruned variant that lack a language, are damaged, or are of other weights or rows."""
         folder = self._workdir / variant.name
-        about = {MODEL_DIGEST: model_digest, "variant": variant.name}
+        digest: str | None = self.digests["model"]
+        if variant.sparsity is not None:
+            digest = pruned_digest(read_report(folder) or {})
+        about = {MODEL_DIGEST: digest, "variant": variant.name}
         return {
             name: codes
             for name, codes in jobs(variant, self._config).items()
@@ -190,31 +191,13 @@ class Runner:
             or not self._has(folder / name, codes, about)
         }
 
-    def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, str]) -> bool:
-        """Whether metrics.json has figures of some languages, on the content that these have now, with these values."""
-        metrics, content = read_metrics(folder), self._content[folder.name]
+    def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, Any]) -> bool:
+        """Whether metrics.json has these values, and figures of these languages on their present content."""
+        metrics = read_metrics(folder)
         identity: Any = metrics.get("identity", {})  # older sweeps wrote none
-        written = content_digests(identity)
+        now = {code: self.digests[f"{folder.name} {code}"] for code in codes}
         return (
             {*codes} <= {*metrics.get("languages", {})}
             and about.items() <= metrics.items()
-            and all(written.get(code, content[code]) == content[code] for code in codes)
+            and {**now, **content_digests(identity)}.items() >= now.items()
         )
-
-    def _prune(self, variant: Variant, folder: Path) -> None:
-        prune_to_workdir(
-            self._model, self._sets.batches(variant), variant_config(self._config, variant), folder,
-            stats=self._sets.stats(variant),
-            overwrite=(folder / REPORT).is_file(),  # it is damaged, and goes when the new one is whole
-        )  # fmt: skip
-
-    def _evaluate(self, variant: Variant, model: Model, folder: Path, missing: Jobs) -> None:
-        config, score = self._config, None
-        scorer, workload = scorer_of(model, config), self._workload.of(missing)
-        about = facts(config, model) | {"variant": variant.name}
-        if variant.calibration == LRP2:
-            steering = Steering(config, scorer, workload.tasks, folder)
-            score, about = steering.scores, about | {"layers": steering.pairs}
-        evaluate_all(
-            scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS
-        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""LRP2 in a sweep: nothing is pruned; one pair of layers for each language, chosen on rows that are not evaluated."""
+"""LRP2 in a sweep: no pruning, but a pair of layers for each language, chosen on validation rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, questions
 from jaxprune.files import Count, Share, read_as, write_json
 
-# Validation rows that a pair of layers is chosen on, as many as in the authors' code.
+# Validation rows for the choice of a pair of layers, as many as in the authors' code.
 ROWS = 500
 PAIRS = "layers.json"
 
 
 class _Choice(TypedDict):
-    """A pair of layers, and how it was chosen."""
+    """A pair of layers, and the data of its choice."""
 
     pair: tuple[Count, Count]
     task: str
@@ -33,7 +33,7 @@ class _Choice(TypedDict):
 
 
 def check_data(data: str | None) -> None:
-    """Refuses data that does not say which rows are for validation.
+    """Rejects data without a validation split.
 
     Raises:
       InputError: files without `{split}` in their name.
@@ -47,13 +47,13 @@ def check_data(data: str | None) -> None:
 
 
 class Steering:
-    """Vectors of all languages and the pairs of layers found for them.
+    """Vectors of all languages, and their pairs of layers.
 
     Args:
       config: of the sweep. Vectors are means over `calibration.samples` sentences of `calibration.data`.
       scorer: of the dense model.
-      tasks: the questions. A language's pair is chosen on the first one that has it, and used in all.
-      folder: where the pairs are kept.
+      tasks: the questions. A language's pair is chosen on the first task that has it, and used in all.
+      folder: gets the pairs.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Steering:
     def scores(
         self, code: str, rows: Sequence[Question], protocol: str, name: str
     ) -> Float[np.ndarray, "R C"]:
-        """The scores of questions, for `evaluate_all`; the target language stays as it is."""
+        """The scores of questions, for `evaluate_all`; the target language is not shifted."""
         target = self._config.calibration.target
         if code == target:
             return question_scores(self._scorer, rows, protocol, name)
@@ -80,7 +80,7 @@ class Steering:
         )[0]  # fmt: skip
 
     def _chosen(self, tasks: Sequence[TaskQuestions], file: Path) -> dict[str, tuple[int, int]]:
-        """From the file, and by search for languages that it lacks."""
+        """The pairs in the file, and found by search for other languages."""
         choices = read_as(dict[str, _Choice], file) or {}
         for one in tasks:
             for code in one.languages:
@@ -107,7 +107,7 @@ class Steering:
 def validation_rows(
     task: Task, code: str, protocol: str, data: str | None, seed: int
 ) -> list[Question]:
-    """ROWS questions, or all there are, of the validation split, drawn by `seed`."""
+    """ROWS questions of the validation split, or all if it has fewer, drawn by `seed`."""
     source = dataclasses.replace(task.source, split="validation")
     other = dataclasses.replace(task, source=source)
     rows = questions(other, code, protocol=protocol, data=data, seed=seed)

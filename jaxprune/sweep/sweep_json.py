@@ -1,4 +1,4 @@
-"""sweep.json: config and inputs of a sweep, which may not change while it goes on; its tables made again from it."""
+"""sweep.json: config and inputs of a sweep, which must not change until it is complete; rebuilding its tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jaxprune.sweep.tables_json import SweepTables
 from jaxprune.sweep.write import print_tables, write_tables
 
 CONFIG = "sweep.json"
-# Fields that may change from one start to the next: variants are added, or run elsewhere. Finished ones stay.
+# Fields that may change between starts, as they only add variants or change devices. Complete variants stay.
 _FREE = (
     "sweep.sparsities", "sweep.calibrations", "sweep.languages", "sweep.mixtures", "sweep.evaluate",
     "evaluation.languages", "evaluation.weights", "mesh.data",
@@ -32,7 +32,7 @@ class _Sweep(TypedDict):
 
 
 def read_sweep(file: Path) -> _Sweep | None:
-    """The contents of sweep.json; None where there is none."""
+    """The contents of sweep.json; None if absent."""
     try:
         return read_as(_Sweep, file)
     except InputError as error:
@@ -40,10 +40,10 @@ def read_sweep(file: Path) -> _Sweep | None:
 
 
 def check_same_sweep(config: Config, workdir: Path) -> None:
-    """Refuses a workdir that holds variants of another config.
+    """Rejects a workdir with variants of another config.
 
     Raises:
-      InputError: names the first field that differs.
+      InputError: names the first different field.
     """
     now = {path: value for path, value in flat(config).items() if path not in _FREE}
     sweep = read_sweep(workdir / CONFIG)
@@ -51,25 +51,25 @@ def check_same_sweep(config: Config, workdir: Path) -> None:
         return
     before = sweep["config"]
     for path in now:
-        # a field that was added since has its default in what is there
+        # older sweeps lack newer fields, whose default they used
         old = before.get(path, FIELDS[path].default)
         if old != now[path] and not _joins(path, before):
             raise InputError(
-                f"{path}: got {now[path]!r}; {workdir} holds a sweep with {old!r}; "
+                f"{path}: got {now[path]!r}; {workdir} contains a sweep with {old!r}; "
                 "allowed: the same, with other sparsities, calibrations or languages, or "
                 "another --workdir"
             )
 
 
 def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> None:
-    """Writes sweep.json, with digests of all inputs; refuses inputs that have changed.
+    """Writes sweep.json, with digests of all inputs; rejects inputs that have changed.
 
     Args:
       config: accepted by `check_same_sweep`.
       digests: SHA-256 by name of the model, sets of samples, and rows and texts by language.
 
     Raises:
-      InputError: names what has changed.
+      InputError: names the changed input.
     """
     sweep = read_sweep(workdir / CONFIG)
     before = sweep.get("digests", {}) if sweep else {}
@@ -89,10 +89,10 @@ def is_sweep(workdir: Path) -> bool:
 
 
 def rebuild(workdir: Path) -> SweepTables:
-    """Tables and page of a sweep again, from its scores alone.
+    """Rebuilds tables and page of a sweep from its scores alone.
 
     Args:
-      workdir: has sweep.json and of each variant the folders of scores; no model, text or masks are read.
+      workdir: has sweep.json and the folders of scores of each variant; no model, text or masks are read.
 
     Raises:
       InputError: a variant or a task is missing, or a file is damaged.
@@ -106,7 +106,7 @@ def rebuild(workdir: Path) -> SweepTables:
 
 
 def write_tables_and_page(config: Config, workdir: Path) -> SweepTables:
-    """Writes and prints the tables of a sweep whose variants are whole, and writes its page."""
+    """Writes and prints the tables of a complete sweep, and writes its page."""
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)
     write_page(document(sweep), workdir / "report.html")
@@ -115,7 +115,7 @@ def write_tables_and_page(config: Config, workdir: Path) -> SweepTables:
 
 
 def _joins(path: str, before: Mapping[str, Any]) -> bool:
-    """Whether no result so far depends on a field, as what reads it was not asked for."""
+    """Whether no result so far depends on a field, as the evaluation that reads it was not requested."""
     if path in ("evaluation.translation", "evaluation.translation_rows", "evaluation.beams"):
         return before.get("evaluation.translation") is None
     if path in ("evaluation.perplexity", "evaluation.perplexity_lines"):

@@ -1,7 +1,7 @@
 """The folders of a sweep → the paper's tables, as the records of `tables_json`. Needs no model.
 
-A *row* is a calibration at a sparsity. In each language it shows the variant that was calibrated on text of
-that language (the paper's tables 2 to 4), or the only one where the calibration has no language.
+A *row* is a calibration at a sparsity. In each language it shows the variant that was calibrated on text of that
+language (the paper's tables 2 to 4), or the only variant if the calibration has no language.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from jaxprune.config import Config
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
-    MEASURES,
     Comparison,
     Evaluated,
     EvaluatedRun,
@@ -28,7 +27,7 @@ from jaxprune.evaluation.comparison import (
     shared_rows,
 )
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
-from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, Scored, holm, task_metrics
+from jaxprune.evaluation.scoring import ALPHA, MEASURES, PERPLEXITY, Scored, holm, task_metrics
 from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
 from jaxprune.sweep import tables_json
@@ -50,7 +49,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
 
     Args:
       config: of the sweep.
-      workdir: all its variants are whole.
+      workdir: with all variants complete.
 
     Raises:
       InputError: as `open_run` and `comparison_of`.
@@ -77,7 +76,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
             for task in task_names(config)
         },
         translation=_translation_tables(workdir / DENSE, comparisons, codes),
-        perplexity=_perplexity_tables(config, workdir, dense.perplexity, comparisons, codes),
+        perplexity=_perplexity_tables(config, workdir, dense, comparisons),
         seconds=_seconds([workdir / variant.name for variant in runs]),
         method=tables_json.SweepMethod(
             ALPHA,
@@ -88,7 +87,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
 
 
 def _open(workdir: Path, variant: Variant) -> EvaluatedRun:
-    """The evaluation of a variant; refuses scores of another one in its folder."""
+    """The evaluation of a variant; rejects scores of another variant in its folder."""
     folder = workdir / variant.name
     for file in folder.glob(f"*/{METRICS}"):
         if (scored := read_metrics(file.parent).get("variant", variant.name)) != variant.name:
@@ -101,7 +100,7 @@ def _open(workdir: Path, variant: Variant) -> EvaluatedRun:
 def _task_tables(
     task: str, codes: Sequence[str], runs: Runs, comparisons: Comparisons, seed: int
 ) -> tables_json.TaskTables:
-    """The tables in the languages that the task was evaluated in; a variant may have only some of them."""
+    """The tables in the evaluated languages of the task; a variant may have only some of them."""
     first, run = next(iter(runs.items()))
     if task not in run.tasks:
         raise InputError(f"{first.name}: no scores of {task}; expected those of every task")
@@ -121,8 +120,7 @@ def _task_tables(
             **group._asdict(),
             languages={
                 code: tables_json.RowCell(
-                    variant=variant.name,
-                    language=variant.language,
+                    variant=variant.name, language=variant.language,
                     **_cell(figure, next(adjusted)),
                 )
                 for code, (variant, figure) in row.items()
@@ -176,7 +174,7 @@ def _dense(dense: Evaluated, codes: Sequence[str]) -> tables_json.DenseRow:
 def _row_mean(
     row: Mapping[str, Scored], codes: Sequence[str], dense: Evaluated, seed: int
 ) -> tables_json.Mean | None:
-    """The mean of the scores that a row shows by language; None where one of `codes` is missing."""
+    """The mean over the languages of a row; None if one of `codes` is missing."""
     others = [code for code in codes if code != "en"]
     if not others or not {*others} <= row.keys():
         return None
@@ -214,19 +212,18 @@ def _mean(mean: MeanComparison | None) -> tables_json.Mean | None:
 
 
 def _measures(figure: LanguageComparison | MeanComparison) -> dict[str, tables_json.MeasureCell]:
-    """The measures besides accuracy that there are."""
-    found = {name: getattr(figure, name) for name, _, _ in MEASURES}
+    """The known measures besides accuracy."""
     return {
-        name: tables_json.MeasureCell(**{**vars(one), "mean": one.mean.b})
-        for name, one in found.items()
-        if one is not None
+        measure.name: tables_json.MeasureCell(**{**vars(one), "mean": one.mean.b})
+        for measure in MEASURES
+        if (one := getattr(figure, measure.name)) is not None
     }
 
 
 def _translation_tables(
     dense: Path, comparisons: Comparisons, codes: Sequence[str]
 ) -> tables_json.TranslationTables | None:
-    """The paper's table 1: rows as of a task, BLEU and chrF on the same sentences; None where nothing was translated.
+    """The paper's table 1: BLEU and chrF on the same sentences, in the rows of a task; None without translations.
 
     Args:
       dense: folder of the dense model.
@@ -277,11 +274,10 @@ def _translation_cell(
 
 
 def _perplexity_tables(
-    config: Config, workdir: Path, found: Mapping[str, Perplexity], comparisons: Comparisons,
-    codes: Sequence[str],
-) -> tables_json.PerplexityTables | None:  # fmt: skip
-    """A row for each variant, on the same text; None where perplexity was not measured."""
-    fields = config.evaluation
+    config: Config, workdir: Path, dense: EvaluatedRun, comparisons: Comparisons
+) -> tables_json.PerplexityTables | None:
+    """A row for each variant, on the same text; None without perplexities."""
+    fields, codes, found = config.evaluation, evaluation_languages(config), dense.perplexity
     if not found or fields.perplexity is None:
         return None
     rows = []
@@ -293,8 +289,11 @@ def _perplexity_tables(
         }
         if cells:
             overlap = read_metrics(workdir / variant.name / PERPLEXITY).get("calibration_overlap")
-            row = {**variant.facts, "languages": cells, "calibration_overlap": overlap}
-            rows.append(tables_json.PerplexityRow(**row))
+            rows.append(
+                tables_json.PerplexityRow(
+                    **variant.facts, languages=cells, calibration_overlap=overlap
+                )
+            )
     return tables_json.PerplexityTables(
         data=fields.perplexity,
         lines=fields.perplexity_lines,
@@ -308,7 +307,7 @@ def _perplexity_tables(
 
 
 def _seconds(folders: Sequence[Path]) -> dict[str, float]:
-    """The seconds of each stage, over all variants, by their own files."""
+    """The seconds of each stage over all variants, from their files."""
     stages: dict[str, float] = {}
     for folder in folders:
         report = read_report(folder)

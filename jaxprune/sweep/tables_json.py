@@ -1,4 +1,4 @@
-"""The records of tables.json, in the order of its keys.
+"""The records of tables.json, with fields in the order of its keys.
 
 Shares are in [0, 1], BLEU and chrF from 0 to 100; differences are against the dense model.
 """
@@ -34,8 +34,8 @@ class CellP:
 
     Attributes:
       mcnemar: exact test against dense.
-      holm: after Holm's correction over the languages of the variant, as scripts/compare.py has it.
-      holm_table: over all cells of a task's rows; None of a cell that is in none of them.
+      holm: after Holm's correction over the languages of the variant, as in `jaxprune compare`.
+      holm_table: after Holm's correction over all cells of a task's rows; None for a cell outside of the rows.
     """
 
     mcnemar: float | None
@@ -58,13 +58,13 @@ class Cell:
     """A variant in one language.
 
     Attributes:
-      rows: how many.
+      rows: number of rows.
       accuracy: with Wilson's `interval`.
       difference: of accuracy, with the `difference_interval` of the paired bootstrap and its `p`.
       significant: whether p.holm is at most ALPHA.
-      rankc: corrected; None where there is none.
+      rankc: corrected; None without the same rows in English.
       probability, chosen, without_prior, discrimination: see `LanguageComparison`.
-      significant_table: whether p.holm_table is; None of a cell that is in no row.
+      significant_table: whether p.holm_table is at most ALPHA; None for a cell outside of the rows.
     """
 
     rows: int
@@ -84,7 +84,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class _ShownVariant:
-    """The variant that a row shows in a language, and the language of its calibration."""
+    """The variant of a row in a language, and the language of its calibration."""
 
     variant: str
     language: str | None
@@ -97,7 +97,7 @@ class RowCell(Cell, _ShownVariant):  # the fields of the last base come first
 
 @dataclass(frozen=True, kw_only=True)
 class Mean:
-    """The mean over the languages other than English; p is the bootstrap's. It has no verdict."""
+    """The mean over the languages other than English, with p of the bootstrap and no test of significance."""
 
     interval: ClassVar[None] = None
     significant: ClassVar[None] = None
@@ -113,7 +113,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class DenseRow:
-    """The dense model in every language, and its means over those other than English."""
+    """The dense model in every language, and its means over the languages other than English."""
 
     languages: Mapping[str, DenseCell]
     mean_non_english: float | None
@@ -122,14 +122,13 @@ class DenseRow:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationRow:
-    """A calibration at a sparsity (None where nothing is pruned).
+    """A calibration at a sparsity (None without pruning).
 
     Attributes:
       calibration, sparsity: of all its variants.
-      mixture: languages that its only variant was calibrated on together, as "fr+ru+sw"; None where variants were
-        calibrated on one each.
-      languages: in each, the variant that was calibrated on text of it, or the only one there is.
-      mean_non_english: None where a language is missing.
+      mixture: languages of the calibration of its only variant, as "fr+ru+sw"; None if variants have one each.
+      languages: by language, the variant that was calibrated on its text, or the only variant.
+      mean_non_english: None if a language is missing.
     """
 
     calibration: str
@@ -151,7 +150,7 @@ class _OneVariant:
 
 @dataclass(frozen=True, kw_only=True)
 class VariantRow(_OneVariant):
-    """A variant in every language that it was evaluated in; its mean is None where that is not all of them."""
+    """A variant in every evaluated language; its mean is None if a language is missing."""
 
     languages: Mapping[str, Cell]
     mean_non_english: Mean | None
@@ -182,7 +181,7 @@ class ScorePair:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationP:
-    """p-values of translations: of sacrebleu's paired bootstrap, and BLEU's corrected as in `CellP`."""
+    """p-values of translations: sacrebleu's paired bootstrap, and for BLEU corrected as in `CellP`."""
 
     bleu: float
     chrf: float
@@ -192,7 +191,7 @@ class TranslationP:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationCell(_ShownVariant):
-    """The translations of the sentences of one language by the variant that a row shows."""
+    """The translations from one language by the variant of a row."""
 
     rows: int
     bleu: float
@@ -223,7 +222,7 @@ class DenseTranslations:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationTables:
-    """The tables of translation; `data` is where the sentences are from."""
+    """The tables of translation; `data` is the source of the sentences."""
 
     target: str
     shots: int
@@ -235,7 +234,7 @@ class TranslationTables:
 
 @dataclass(frozen=True)
 class DensePerplexity:
-    """The dense model on the text of a language, and how many of its tokens have a prediction."""
+    """The dense model on the text of a language, and the number of predicted tokens."""
 
     perplexity: float
     tokens: int
@@ -243,7 +242,7 @@ class DensePerplexity:
 
 @dataclass(frozen=True)
 class PerplexityCell:
-    """A variant on the text of a language, and its perplexity over the dense model's with the interval of that."""
+    """A variant on the text of a language, and the ratio of its perplexity to the dense model's, with its interval."""
 
     perplexity: float
     ratio: float
@@ -252,7 +251,7 @@ class PerplexityCell:
 
 @dataclass(frozen=True, kw_only=True)
 class PerplexityRow(_OneVariant):
-    """A variant on the text of every language that it was evaluated in.
+    """A variant on the text of every evaluated language.
 
     Attributes:
       calibration_overlap: by language, the number of lines of the text that its calibration set contains.
@@ -264,7 +263,7 @@ class PerplexityRow(_OneVariant):
 
 @dataclass(frozen=True, kw_only=True)
 class PerplexityTables:
-    """The tables of perplexity; `data` is where the text is from, `lines` which of its lines."""
+    """The tables of perplexity; `data` is the source of the text, `lines` the range of its lines."""
 
     data: str | None
     lines: str | None
@@ -297,10 +296,10 @@ class SweepTables:
     Attributes:
       model, revision, propagate, calibration: of its config.
       tasks: by name.
-      translation: None where nothing is translated.
-      perplexity: None where it is not measured.
+      translation: None without translations.
+      perplexity: None without perplexities.
       seconds: by stage, over all variants.
-      method: how differences were tested.
+      method: of the tests of differences.
     """
 
     model: str

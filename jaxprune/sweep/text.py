@@ -1,29 +1,15 @@
-"""Records of a sweep → titles, headers and rows of text, the same for Markdown, the terminal and the page."""
+"""Records of a sweep → titles, headers and rows of text, for Markdown, the terminal and the page."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from jaxprune.evaluation.comparison import MEASURES
-from jaxprune.evaluation.scoring import ALPHA
+from jaxprune.evaluation.scoring import ALPHA, MEASURES
+from jaxprune.sweep import tables_json
 from jaxprune.sweep.plan import Group, Variant, by_row
-from jaxprune.sweep.tables_json import (
-    CalibrationRow,
-    Cell,
-    DenseCell,
-    Mean,
-    MeasureCell,
-    PerplexityCell,
-    PerplexityTables,
-    SweepTables,
-    TaskTables,
-    TranslationCell,
-    TranslationRow,
-    TranslationTables,
-    VariantRow,
-)
 from jaxprune.tables import (
     NONE,
     TextTable,
@@ -41,56 +27,52 @@ from jaxprune.tables import (
 from jaxprune.tables import seconds as in_seconds
 
 Shown = TypeVar("Shown")
+Changed = tables_json.Cell | tables_json.Mean
 MEAN = "mean non-en"
-_PROBABILITY = "Probability of the right option"
 
 
 # Cells.
 
 
-def row_name(row: CalibrationRow | TranslationRow | Group) -> str:
+def row_name(row: tables_json.CalibrationRow | tables_json.TranslationRow | Group) -> str:
     """As "translation 30%", "translation fr+sw 30%" or "lrp2"."""
     dropped = None if row.sparsity is None else f"{100 * row.sparsity:g}%"
     return " ".join(filter(None, (row.calibration.replace("_", " "), row.mixture, dropped)))
 
 
-def stars(cell: Cell | Mean | TranslationCell) -> str:
-    """`*` significant over the languages, `**` over the table as well."""
+def stars(cell: Changed | tables_json.TranslationCell) -> str:
+    """`*`: significant over the languages; `**`: also over the table."""
     if not cell.significant:
         return ""
     return "**" if cell.significant_table else "*"
 
 
-def accuracy(cell: Cell | DenseCell | Mean) -> str:
-    """As "74.1 [71.3, 76.7]"; of a mean without the interval."""
+def accuracy(cell: Changed | tables_json.DenseCell) -> str:
+    """As "74.1 [71.3, 76.7]"; a mean has no interval."""
     bounds = f" {interval(cell.interval)}" if cell.interval else ""
     return percent(cell.accuracy) + bounds
 
 
-def change(cell: Cell | Mean) -> str:
+def change(cell: Changed) -> str:
     """As "+0.9 [−0.4, +2.2]*"."""
     return f"{points(cell.difference)} {point_interval(cell.difference_interval)}{stars(cell)}"
 
 
-def short_change(cell: Cell | Mean) -> str:
+def short_change(cell: Changed) -> str:
     """As "+0.9*"."""
     return points(cell.difference) + stars(cell)
 
 
-def _measure(name: str, digits: int) -> Callable[[Cell | Mean], str]:
-    """Shows a measure as "34.12 (−0.31 [−0.40, −0.22])"."""
-
-    def show(cell: Cell | Mean) -> str:
-        found: MeasureCell | None = getattr(cell, name)
-        if found is None:
-            return NONE
-        bounds = point_interval(found.interval, digits)
-        return f"{percent(found.mean, digits)} ({points(found.difference, digits)} {bounds})"
-
-    return show
+def _measure(cell: Changed, name: str, digits: int) -> str:
+    """As "34.12 (−0.31 [−0.40, −0.22])"."""
+    found: tables_json.MeasureCell | None = getattr(cell, name)
+    if found is None:
+        return NONE
+    bounds = point_interval(found.interval, digits)
+    return f"{percent(found.mean, digits)} ({points(found.difference, digits)} {bounds})"
 
 
-def _perplexity(cell: PerplexityCell) -> str:
+def _perplexity(cell: tables_json.PerplexityCell) -> str:
     """As "36.71 (×1.23 [1.20, 1.26])"."""
     bounds = f" {interval(cell.interval, ratio)}" if cell.interval else ""
     shown = f"{cell.perplexity:,.2f}" if cell.perplexity < 1e6 else f"{cell.perplexity:.0e}"
@@ -102,49 +84,48 @@ def ratio(value: float) -> str:
     return f"{value:.2f}" if value < 100 else times(value)
 
 
-def _rankc(cell: Cell | DenseCell) -> str:
+def _rankc(cell: tables_json.Cell | tables_json.DenseCell) -> str:
     return fraction(cell.rankc)
 
 
-def _bleu(cell: TranslationCell) -> str:
+def _bleu(cell: tables_json.TranslationCell) -> str:
     """As "12.3 (+0.4)*"."""
     return f"{tenths(cell.bleu)} ({signed(cell.difference.bleu)}){stars(cell)}"
 
 
-def _chrf(cell: TranslationCell) -> str:
-    """As "45.6 (+0.4)"; its change has no verdict."""
+def _chrf(cell: tables_json.TranslationCell) -> str:
+    """As "45.6 (+0.4)"; its change is not tested."""
     return f"{tenths(cell.chrf)} ({signed(cell.difference.chrf)})"
 
 
 # Lines and tables.
 
 
-def seconds(sweep: SweepTables) -> str:
+def seconds(sweep: tables_json.SweepTables) -> str:
     """The seconds of each stage, over all variants."""
     return ", ".join(f"{stage} {in_seconds(total)}" for stage, total in sweep.seconds.items())
 
 
-def about(sweep: SweepTables) -> list[str]:
+def about(sweep: tables_json.SweepTables) -> list[str]:
     """Notes that explain the tables."""
     return [
         "A row is a calibration at a sparsity. In each language it shows the model that was calibrated on "
-        "demonstrations of that language (random, magnitude and lrp2 have none: one model for all), so a "
-        "row of languages is not one model. Accuracy: percent, Wilson's 95% interval. Change: points "
-        "against dense, 95% interval of the paired bootstrap; McNemar's exact test, `*` significant after "
-        "Holm's correction over the languages of the model, `**` also over all cells of the table. A "
-        "change without a star may be noise. Means are over the languages other than English and have no "
-        "star: their interval tells.",
-        "A row of several languages (as fr+ru) is one model that was calibrated on all of them. Probability of the "
-        "right option: softmax of the scores of a row's options, mean over rows. Without the options' priors: the mean "
-        "score of each option is taken off. Within groups, as the hypotheses of a premise: how often the right option "
-        "of a row is preferred to the same option in the other rows. In percent; in brackets points against dense, 95% "
-        "interval of the paired bootstrap, over groups where there are any, nothing corrected. An empty cell (–) was "
-        "not asked.",
+        "demonstrations of that language (random, magnitude and lrp2 have none: one model for all languages), so the "
+        "cells of a row may be of different models. Accuracy: percent, Wilson's 95% interval. Change: points against "
+        "dense, 95% interval of the paired bootstrap. McNemar's exact test: `*` significant after Holm's correction "
+        "over the languages of the model, `**` also over all cells of the table. A change without a star may be "
+        "noise. Means are over the languages other than English; they have an interval and no star.",
+        "A row of several languages (such as fr+ru) is one model that was calibrated on all of them. Probability of "
+        "the right option: softmax of the scores of a row's options, mean over rows. Without the options' priors: the "
+        "mean score of each option is subtracted. Within groups, such as the hypotheses of a premise: how often the "
+        "right option of a row is preferred to the same option in the other rows. All in percent; in brackets points "
+        "against dense and the 95% interval of the paired bootstrap (over groups if the task has groups), not "
+        "corrected for multiple tests. – = not evaluated.",
     ]
 
 
-def helped(task: TaskTables) -> str:
-    """Where a calibration made a language significantly better, and which changes are those of the options' priors."""
+def helped(task: tables_json.TaskTables) -> str:
+    """The significant gains, and the significant changes that vanish without the options' priors."""
     changed = {
         f"{row_name(row)}: {code} {short_change(cell)}": cell
         for row in task.rows
@@ -159,16 +140,18 @@ def helped(task: TaskTables) -> str:
     )
 
 
-def row_count(tables: TaskTables | TranslationTables) -> str:
-    """Rows of a language, or their range."""
+def row_count(tables: tables_json.TaskTables | tables_json.TranslationTables) -> str:
+    """The number of rows of a language, or the range of this number."""
     return count_range(cell.rows for cell in tables.dense.languages.values())
 
 
-def task_tables(task: TaskTables) -> list[TextTable]:
-    """Accuracy, change, the options chosen, other measures and, where the task is parallel, RankC."""
+def task_tables(task: tables_json.TaskTables) -> list[TextTable]:
+    """Accuracy, change, chosen options, other measures and, for parallel tasks, RankC."""
     dense, cells = task.dense, task.dense.languages.values()
     columns, rows = [*task.codes, MEAN], named_cells(task)
-    every: list[tuple[str, Mapping[str, Cell | DenseCell]]] = [("dense", dense.languages)]
+    every: list[tuple[str, Mapping[str, tables_json.Cell | tables_json.DenseCell]]] = [
+        ("dense", dense.languages)
+    ]
     every += [(row_name(row), row.languages) for row in task.rows]
     accuracies = ["dense", *map(accuracy, cells), percent(dense.mean_non_english)]
     tables = [
@@ -176,14 +159,15 @@ def task_tables(task: TaskTables) -> list[TextTable]:
         _table("Change", columns, [], rows, change),
         _table("Options chosen, %", task.codes, [], every, lambda cell: option_shares(cell.chosen)),
     ]
-    for name, title, digits in MEASURES:
+    for name, title, digits, _ in MEASURES:
         known = {code: getattr(cell, name) for code, cell in dense.languages.items()}
         others = [share for code, share in known.items() if code != "en" and share is not None]
         mean = math.fsum(others) / len(others) if others else None
         if {*known.values()} != {None}:
             first = ["dense", *(percent(share, digits) for share in [*known.values(), mean])]
             title = f"{title[:1].upper()}{title[1:]}"
-            tables.append(_table(title, columns, [first], rows, _measure(name, digits)))
+            show = functools.partial(_measure, name=name, digits=digits)
+            tables.append(_table(title, columns, [first], rows, show))
     ranked = [code for code, cell in dense.languages.items() if cell.rankc is not None]
     if ranked:
         tables.append(_table("RankC with English", ranked, [], every, _rankc))
@@ -191,39 +175,41 @@ def task_tables(task: TaskTables) -> list[TextTable]:
 
 
 def change_table(
-    task: TaskTables, show: Callable[[Cell | Mean], str] = short_change, dense: str = "dense"
+    task: tables_json.TaskTables,
+    show: Callable[[Changed], str] = short_change,
+    dense: str = "dense",
 ) -> TextTable:
-    """Accuracy of the dense model, in a row of the name `dense`, then changes as `show` gives them."""
+    """Accuracy of the dense model in a row named `dense`, then changes as text by `show`."""
     accuracies = [percent(cell.accuracy) for cell in task.dense.languages.values()]
     first = [dense, *accuracies, percent(task.dense.mean_non_english)]
     return _table("", [*task.codes, MEAN], [first], named_cells(task), show)
 
 
-def variant_tables(task: TaskTables) -> list[TextTable]:
-    """Changes and probabilities of every variant in every language: what a calibration costs the others."""
-    rows = [(one.variant, _cells(one)) for one in task.variants]
+def variant_tables(task: tables_json.TaskTables) -> list[TextTable]:
+    """Changes and probabilities of every variant in every language: the effect on other languages too."""
+    columns, rows = [*task.codes, MEAN], [(one.variant, _cells(one)) for one in task.variants]
+    probability = functools.partial(_measure, name="probability", digits=2)
+    title = "Every variant in every language, points against dense"
+    other = "Probability of the right option, every variant in every language"
     return [
-        _table(title, [*task.codes, MEAN], [], rows, show)
-        for title, show in (
-            ("Every variant in every language, points against dense", short_change),
-            (f"{_PROBABILITY}, every variant in every language", _measure("probability", 2)),
-        )
+        _table(title, columns, [], rows, short_change),
+        _table(other, columns, [], rows, probability),
     ]
 
 
-def named_cells(task: TaskTables) -> list[tuple[str, dict[str, Cell | Mean]]]:
-    """The name of every row, and its cells by column."""
+def named_cells(task: tables_json.TaskTables) -> list[tuple[str, dict[str, Changed]]]:
+    """The name and the cells by column of every row."""
     return [(row_name(row), _cells(row)) for row in task.rows]
 
 
-def _cells(row: CalibrationRow | VariantRow) -> dict[str, Cell | Mean]:
-    """The cells of a row by column; their mean is the last."""
+def _cells(row: tables_json.CalibrationRow | tables_json.VariantRow) -> dict[str, Changed]:
+    """The cells of a row by column, the mean last."""
     mean = {MEAN: row.mean_non_english} if row.mean_non_english else {}
     return {**row.languages, **mean}
 
 
-def perplexity_tables(found: PerplexityTables) -> list[TextTable]:
-    """Perplexities, each with its ratio to dense: rows as of a task, and every variant in every language."""
+def perplexity_tables(found: tables_json.PerplexityTables) -> list[TextTable]:
+    """Perplexities with their ratio to dense: in the rows of a task, and every variant in every language."""
     codes = list(found.dense)
     dense = ["dense", *(f"{cell.perplexity:,.2f}" for cell in found.dense.values())]
     by_variant = {
@@ -241,21 +227,21 @@ def perplexity_tables(found: PerplexityTables) -> list[TextTable]:
     ]
 
 
-def perplexity_note(found: PerplexityTables) -> str:
-    """The text that was measured, and how ratios are shown."""
+def perplexity_note(found: tables_json.PerplexityTables) -> str:
+    """The text, the form of the ratios, and overlaps with calibration sets."""
     lines = f" lines {found.lines} of" if found.lines else ""
     tokens = count_range(cell.tokens for cell in found.dense.values())
     shared = [(one.variant, one.calibration_overlap) for one in found.variants]
     names = ", ".join(f"{name} ({' '.join(codes)})" for name, codes in shared if codes)
     note = f" Calibration sets that contain lines of this text: {names}." if names else ""
     return (
-        f"On{lines} {found.data}, {tokens} tokens a language; in brackets times the dense model's, with the 95% "
-        f"interval over parts of the text.{note}"
+        f"On{lines} {found.data}, {tokens} tokens a language; in brackets the ratio to the dense model's, with "
+        f"its 95% interval over parts of the text.{note}"
     )
 
 
-def translation_tables(translation: TranslationTables) -> list[TextTable]:
-    """BLEU and chrF, each with its change against dense."""
+def translation_tables(translation: tables_json.TranslationTables) -> list[TextTable]:
+    """BLEU and chrF with their change against dense."""
     codes, dense = list(translation.dense.languages), translation.dense.languages.values()
     rows = [(row_name(row), row.languages) for row in translation.rows]
     bleu = ["dense", *(tenths(scores.bleu) for scores in dense)]
@@ -270,7 +256,7 @@ def _table(
     rows: Iterable[tuple[str, Mapping[str, Shown]]],
     show: Callable[[Shown], str],
 ) -> TextTable:
-    """The `first` rows as they are, then named `rows` of cells by column; NONE stands for a missing one."""
+    """The `first` rows unchanged, then named `rows` of cells by column; NONE for a missing cell."""
     shown = [
         [name, *(show(cells[column]) if column in cells else NONE for column in columns)]
         for name, cells in rows

@@ -20,7 +20,7 @@ _CSV = (
 
 
 def write_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
-    """Writes tables.csv, tables.md and, last, tables.json; each is whole or not there."""
+    """Writes tables.csv, tables.md and, last, tables.json, each atomically."""
     write_text(workdir / "tables.csv", sweep_csv(sweep))
     write_text(workdir / "tables.md", sweep_markdown(sweep))
     write_json(workdir / "tables.json", to_json(sweep))
@@ -28,7 +28,7 @@ def write_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
 
 def sweep_markdown(sweep: tables_json.SweepTables) -> str:
     """All tables as a document."""
-    lines = [f"# {sweep.model}: what each calibration changed", "", *text.about(sweep), ""]
+    lines = [f"# {sweep.model}: effects of each calibration", "", *text.about(sweep), ""]
     for name, task in sweep.tasks.items():
         rows = text.row_count(task)
         lines += [f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
@@ -42,8 +42,8 @@ def sweep_markdown(sweep: tables_json.SweepTables) -> str:
         signatures = ", ".join(f"{name} `{said}`" for name, said in translation.signatures.items())
         lines += [
             f"## Translation into {translation.target}, {shots} shots, {rows} sentences", "",
-            "Only what the tables show is translated: each model from the language of its calibration. Change "
-            "in BLEU with stars: sacrebleu's paired bootstrap against dense, Holm's correction as above.", "",
+            "Each model translates only from the language of its calibration. Stars: the change in BLEU against dense "
+            "is significant by sacrebleu's paired bootstrap, with Holm's correction as above.", "",
             *_titled(text.translation_tables(translation)),
             f"Signatures: {signatures}.", "",
         ]  # fmt: skip
@@ -56,7 +56,7 @@ def _titled(tables: Iterable[TextTable]) -> Iterator[str]:
 
 
 def sweep_csv(sweep: tables_json.SweepTables) -> str:
-    """A line for each cell, all digits, shares in [0, 1]. Table "own" is the rows, "all" every variant.
+    """A line for each cell; all digits, shares in [0, 1]. Table "own": the rows; "all": every variant.
 
     Perplexity, whose rows are tokens, is only in table "all".
     """
@@ -102,7 +102,7 @@ def _csv_cells(cell: tables_json.Cell | tables_json.DenseCell) -> list[object]:
 
 
 def print_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
-    """Changes by row and language, and where everything is written."""
+    """Prints changes by row and language, and the written files."""
     for name, task in sweep.tasks.items():
         title = f"{name}, {text.row_count(task)} rows a language: percent, then points against it"
         _print_table(title, text.change_table(task))

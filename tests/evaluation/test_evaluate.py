@@ -136,7 +136,7 @@ def test_two_runs_compare_and_other_protocols_do_not(run, tmp_path):
     )  # fmt: skip
     other = job(languages="en", protocol="official")
     evaluate_from_config(other, tmp_path / "b", overwrite=True)
-    with pytest.raises(InputError, match="protocol paper in A and official in B"):
+    with pytest.raises(InputError, match="protocol 'paper' in A and 'official' in B"):
         compare_runs(run[0], tmp_path / "b")
 
 
@@ -268,10 +268,10 @@ def test_a_task_called_like_an_output_of_pruning_is_refused_and_takes_nothing_aw
         with pytest.raises(InputError, match=rf"evaluation.tasks: name = '{name}' .*; allowed: "):
             evaluate_from_config(job(tasks=str(tmp_path / "own.toml")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    # nor does any task go in the place of what holds no scores
+    # nor does any task go in the place of a folder without scores
     with sealed.whole_folder(tmp_path / "run" / "nano_nli") as folder:
         (folder / "model.safetensors").touch()
-    with pytest.raises(InputError, match=r"nano_nli holds no scores, and would be replaced"):
+    with pytest.raises(InputError, match=r"nano_nli contains no scores, and would be replaced"):
         evaluate_from_config(job(languages="en"), tmp_path / "run", overwrite=True)
     assert (tmp_path / "run" / "nano_nli" / "model.safetensors").exists()
 

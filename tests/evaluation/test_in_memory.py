@@ -112,7 +112,7 @@ BAD = {
     "no such task": ({"tasks": ["nano_nil"]}, "task: got 'nano_nil'; .*did you mean nano_nli"),
     "twice": ({"tasks": "nano_nli,nano_nli"}, "tasks: got .*; allowed: names .* each once"),
     "no name": ({"tasks": "nano_nli,"}, "tasks: got .*; allowed: names .* each once"),
-    "no names": ({"tasks": 3}, "tasks: got 3; allowed: names in a list, or with commas"),
+    "no names": ({"tasks": 3}, "tasks: got 3; allowed: names in a list, or separated by"),
     "language": ({"languages": "th"}, "nano_nli: no language 'th'; there are en fr es de sw"),
     "rows": ({"rows": 0}, "rows: got 0; allowed: an integer of at least 1"),
     "protocol": ({"protocol": "Paper"}, "protocol: got 'Paper'; allowed: paper"),
@@ -140,7 +140,7 @@ def test_what_cannot_be_compared_is_refused(pair, tmp_path):
     other = dataclasses.replace(found[0].tasks["nano_nli"], protocol="official")
     (tmp_path / "empty").mkdir()
     cases = {
-        "nano_nli: protocol paper in A and official in B": dataclasses.replace(
+        "nano_nli: protocol 'paper' in A and 'official' in B": dataclasses.replace(
             found[0], tasks={"nano_nli": other}
         ),
         "no task and language in both runs": dataclasses.replace(
@@ -148,7 +148,7 @@ def test_what_cannot_be_compared_is_refused(pair, tmp_path):
         ),
         ".*empty: not evaluated; expected": tmp_path / "empty",
         ".*nowhere: no such folder": Path("nowhere"),
-        "b: got 3; allowed: what jaxprune.evaluate returned, or a workdir": 3,
+        "b: got 3; allowed: a return value of jaxprune.evaluate, or a workdir": 3,
     }
     for message, b in cases.items():
         for a in (found[0], folders[0]):

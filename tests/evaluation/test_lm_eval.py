@@ -242,7 +242,7 @@ def test_what_cannot_be_asked_is_refused():
         ("generate_until", ("a", {"until": [half], "max_gen_toks": 2})),
     ):
         with pytest.raises(
-            jp.InputError, match=r"text '.*\\udcff dog.*': holds half a surrogate pair"
+            jp.InputError, match=r"text '.*\\udcff dog.*': contains half a surrogate pair"
         ):
             getattr(ours, ask)(requests(ask, [args]), disable_tqdm=True)
     bare = JaxpruneLM(str(NANO / "bloom"))  # of an empty text it makes no token

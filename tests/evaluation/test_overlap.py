@@ -72,6 +72,8 @@ def test_the_overlap_is_named_in_output_metrics_page_and_card(place, capsys):
         assert note in file.read_text(encoding="utf-8")
     evaluate_from_config(job(place, model=str(run / "hf")), place / "elsewhere")
     assert perplexity(place / "elsewhere")["calibration_overlap"] == expected
+    found = jp.evaluate(jp.load(run / "hf"), perplexity=place / "text", progress=False)
+    assert found.perplexity.about["calibration_overlap"] == expected
 
 
 def test_a_variant_of_a_sweep_has_the_overlap_of_its_own_run(place):

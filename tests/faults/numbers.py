@@ -111,7 +111,7 @@ ROWS = {
         r"embed/tokens: holds numbers of 7e\+16 or more", r"word_embeddings\.weight", LARGE
     ),
     "overflow, scored": scored(r"en: row 0 has the score nan", *OVERFLOW),
-    "overflow, perplexity": read(r"perplexity fr: the model says NaN", *OVERFLOW, PERPLEXITY),
+    "overflow, perplexity": read(r"perplexity fr: the model returns NaN", *OVERFLOW, PERPLEXITY),
     "overflow, translated": read(
         r"translate fr-en: after prompt 0 the logits are NaN", *OVERFLOW, *TRANSLATION
     ),

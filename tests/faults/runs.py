@@ -107,6 +107,6 @@ ROWS = {
                 "sweep.calibrations=dense,random",
             ),
         ),
-        r"model: got .*bloom.*holds a sweep with 'x'",
+        r"model: got .*bloom.*contains a sweep with 'x'",
     ),
 }  # fmt: skip

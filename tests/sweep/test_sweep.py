@@ -431,7 +431,7 @@ def test_masks_of_another_language_are_not_those_of_a_variant(own, tmp_path):
     shutil.copytree(own[0], tmp_path / "sweep")
     swap(tmp_path / "sweep", "translation-fr-0.5", "translation-sw-0.5")
     with pytest.raises(
-        InputError, match=r"fr-0\.5 holds a complete run with calibration '.*, now '"
+        InputError, match=r"fr-0\.5 contains a complete run with calibration '.*, now '"
     ):
         sweep_from_config(job(**OWN), tmp_path / "sweep")
 
@@ -450,7 +450,7 @@ def test_a_sweep_locks_its_workdir_before_it_reads_it(tmp_path, monkeypatch):
             sweep_from_config(job(seed=1), tmp_path)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "read_tasks", read)
+    monkeypatch.setattr(run, "read_workload", read)
     with pytest.raises(KeyboardInterrupt):
         sweep_from_config(job(), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -459,7 +459,7 @@ def test_a_sweep_locks_its_workdir_before_it_reads_it(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"seed": 1}, "seed: got 1; .* holds a sweep with 0"),
+        ({"seed": 1}, "seed: got 1; .* contains a sweep with 0"),
         ({"calibration.shots": 2}, "calibration.shots: got 2"),
         ({"evaluation.translation_rows": 7}, "evaluation.translation_rows: got 7"),
     ],

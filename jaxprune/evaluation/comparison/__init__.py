@@ -1,4 +1,4 @@
-"""Two evaluated runs → what changed in each language, whether it is significant, and tables of it."""
+"""Two evaluated runs → the change in each language, its significance, and tables."""
 
 from jaxprune.evaluation.comparison.compare import compare_means as compare_means
 from jaxprune.evaluation.comparison.compare import compare_runs as compare_runs
@@ -7,8 +7,6 @@ from jaxprune.evaluation.comparison.compare import comparison_of as comparison_o
 from jaxprune.evaluation.comparison.compare import shared_rows as shared_rows
 from jaxprune.evaluation.comparison.compare_json import Comparison as Comparison
 from jaxprune.evaluation.comparison.compare_json import ComparisonMethod as ComparisonMethod
-from jaxprune.evaluation.comparison.compare_json import Evaluated as Evaluated
-from jaxprune.evaluation.comparison.compare_json import EvaluatedRun as EvaluatedRun
 from jaxprune.evaluation.comparison.compare_json import LanguageComparison as LanguageComparison
 from jaxprune.evaluation.comparison.compare_json import LeftOut as LeftOut
 from jaxprune.evaluation.comparison.compare_json import MaskComparison as MaskComparison
@@ -21,9 +19,10 @@ from jaxprune.evaluation.comparison.compare_json import (
     TranslationComparison as TranslationComparison,
 )
 from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
+from jaxprune.evaluation.comparison.evaluated import Evaluated as Evaluated
+from jaxprune.evaluation.comparison.evaluated import EvaluatedRun as EvaluatedRun
 from jaxprune.evaluation.comparison.reading import open_run as open_run
 from jaxprune.evaluation.comparison.same_evaluation import differing_dtypes as differing_dtypes
-from jaxprune.evaluation.comparison.table import MEASURES as MEASURES
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
 from jaxprune.evaluation.comparison.table import dtype_notes as dtype_notes
 from jaxprune.evaluation.comparison.table import measure_tables as measure_tables

@@ -1,4 +1,4 @@
-"""Two evaluated runs → the change in each language, and whether it is significant."""
+"""Two evaluated runs → the change in each language and its significance."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from jaxprune.evaluation.comparison.compare_json import (
     Comparison,
     ComparisonMethod,
     ContrastComparison,
-    Evaluated,
-    EvaluatedRun,
     LanguageComparison,
     LeftOut,
     MeanComparison,
@@ -23,18 +21,21 @@ from jaxprune.evaluation.comparison.compare_json import (
     Sides,
     TaskComparison,
 )
+from jaxprune.evaluation.comparison.evaluated import Evaluated, EvaluatedRun
 from jaxprune.evaluation.comparison.masks import compare_masks
 from jaxprune.evaluation.comparison.reading import open_run
-from jaxprune.evaluation.comparison.same_evaluation import differing_dtypes
+from jaxprune.evaluation.comparison.same_evaluation import check_equal, differing_dtypes
 from jaxprune.evaluation.comparison.texts import (
     compare_perplexities,
     compare_translations,
     order,
     translated,
+    translation_note,
 )
 from jaxprune.evaluation.scoring import (
     ALPHA,
     CONFIDENCE,
+    MEASURES,
     PERPLEXITY,
     RESAMPLES,
     Scored,
@@ -42,7 +43,6 @@ from jaxprune.evaluation.scoring import (
     holm,
     mcnemar,
     paired_bootstrap,
-    right_without_prior,
     task_metrics,
     within_groups,
 )
@@ -58,7 +58,7 @@ def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> Comparison:
       seed: of the bootstrap.
 
     Raises:
-      InputError: a run without evaluation, nothing in common, files that are broken or of other data.
+      InputError: a run without evaluation; nothing in common; a file that is broken or of other data.
     """
     return comparison_of(Sides(open_run(run_a), open_run(run_b)), seed)
 
@@ -66,11 +66,11 @@ def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> Comparison:
 def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
     """Compares two runs on the rows that both have.
 
-    Rows are paired by number; figures of both runs are of the shared rows. `significant` is McNemar's exact
-    p after Holm's correction over the languages of a task, at most ALPHA.
+    Rows are paired by number. The figures of both runs are of the shared rows. A change is significant if McNemar's
+    exact p, after Holm's correction over the languages of a task, is at most ALPHA.
 
     Raises:
-      InputError: a run without evaluation, nothing in common, runs that evaluated different things.
+      InputError: a run without evaluation; nothing in common; an evaluation whose inputs differ.
     """
     tasks = Sides(*(run.tasks for run in runs))
     shared = {
@@ -92,6 +92,7 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
         },
         perplexity=compare_perplexities(Sides(runs.a.perplexity, runs.b.perplexity)),
         translation=compare_translations(*folders) if in_folders else None,
+        translation_note=translation_note(*folders) if in_folders else None,
         left_out=left_out,
         masks=overlap,
         masks_note=note,
@@ -112,7 +113,7 @@ def comparison_method(seed: int = 0) -> ComparisonMethod:
 
 
 def _left_out(runs: Sides[EvaluatedRun]) -> LeftOut:
-    """Names what only one run has; refuses runs that have nothing, or nothing in common."""
+    """The evaluations that only one run has; rejects runs without any, or without any in common."""
     names = Sides(*(_names(run) for run in runs))
     for run, evaluated in zip(runs, names, strict=True):
         if not evaluated:
@@ -142,7 +143,8 @@ def _names(run: EvaluatedRun) -> list[str]:
 
 
 def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int) -> TaskComparison:
-    _check_same_questions(task, runs)
+    ours, theirs = ({"protocol": run.protocol, "labels": run.labels} for run in runs)
+    check_equal(task, ours, theirs, ours)
     pairs = {
         code: shared_rows(f"{task}/{code}", *(run.languages[code] for run in runs))
         for code in codes
@@ -183,22 +185,11 @@ def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int
     )
 
 
-def _check_same_questions(task: str, runs: Sides[Evaluated]) -> None:
-    for meaning, (of_a, of_b) in (
-        ("protocol", [run.protocol for run in runs]),
-        ("label names", [run.labels for run in runs]),
-    ):
-        if None not in (of_a, of_b) and of_a != of_b:
-            raise InputError(
-                f"{task}: {meaning} {of_a} in A and {of_b} in B; expected the same in both"
-            )
-
-
 def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
     """The rows that both have, in the order of their numbers.
 
     Raises:
-      InputError: there are none, or they have other options, labels or texts; begins with `where`.
+      InputError: no shared rows, or other options, labels or texts in them; begins with `where`.
     """
     shared, in_a, in_b = np.intersect1d(a.rows, b.rows, assume_unique=True, return_indices=True)
     if not shared.size:
@@ -220,17 +211,18 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
         differ = np.flatnonzero(one.digests != two.digests)
         if differ.size:
             raise InputError(
-                f"{where}: row {shared[differ[0]]} has other text in A than in B; expected runs on the same data"
+                f"{where}: row {shared[differ[0]]} has other text in A than in B; "
+                "expected runs on the same data"
             )
     groups = two.groups if one.groups is None else one.groups  # older runs have none
     return Sides(one._replace(groups=groups), two._replace(groups=groups))
 
 
 def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparison:
-    """Means over languages. A row, or a group of rows, of the bootstrap is one in all the languages that have it.
+    """Means over languages; the bootstrap draws a row, or a group of rows, in all languages at once.
 
-    The translations of a row are right or wrong together, and drawn one by one they would pass for
-    more evidence than they are. Where rows of equal number have nothing in common this does no harm.
+    Translations of a row tend to be right or wrong together; independent draws would give too narrow intervals. For
+    unrelated rows of equal number, joint draws are valid too.
     """
     accuracy = _compare_mean(_values(pairs, lambda scored: scored.correct), seed)
     return MeanComparison(
@@ -242,20 +234,20 @@ def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparis
     )
 
 
-# Of each language the cluster, and the values of A and B, of each row that has them.
+# By language: the cluster, and the values of A and B, of each row that has them.
 _Values = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def _measures(pairs: Mapping[str, Sides[Scored]], seed: int) -> dict[str, Any]:
-    """The measures besides accuracy, which languages and means both have."""
-    preferred = _values(pairs, lambda scored: within_groups(scored).preferred)
-    contrasts = _values(pairs, lambda scored: within_groups(scored).contrast)
-    return {
-        "probability": _compare_mean(_values(pairs, lambda scored: scored.probability), seed),
-        "without_prior": _compare_mean(_values(pairs, right_without_prior), seed),
-        "discrimination": _compare_mean(preferred, seed) if preferred else None,
-        "contrast": _compare_contrast(contrasts, seed) if contrasts else None,
+    """The measures besides accuracy that at least one row has."""
+    found: dict[str, Any] = {
+        one.name: _compare_mean(values, seed)
+        for one in MEASURES
+        if (values := _values(pairs, one.values))
     }
+    if contrasts := _values(pairs, lambda scored: within_groups(scored).contrast):
+        found["contrast"] = _compare_contrast(contrasts, seed)
+    return found
 
 
 def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray]) -> _Values:
@@ -268,7 +260,7 @@ def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.nda
 
 
 def _compare_mean(values: _Values, seed: int) -> MeanDifference:
-    """The mean over languages of a value that each row has, in both runs, and the bootstrap of its difference."""
+    """Means over languages of a value of each row, and the bootstrap of their difference."""
     change = cluster_values([(clusters, b - a) for clusters, a, b in values])
     drawn = paired_bootstrap(np.zeros(len(change)), change, seed=seed)
     means = ([side.mean() for side in sides] for sides in list(zip(*values, strict=True))[1:])
@@ -281,7 +273,7 @@ def _compare_mean(values: _Values, seed: int) -> MeanDifference:
 
 
 def _compare_contrast(values: _Values, seed: int) -> ContrastComparison:
-    """B's contrast over A's; to first order, B's is as a resample has it minus the share of A's."""
+    """B's contrast over A's; the interval is of the ratio's first-order expansion."""
     a, b = (cluster_values([(one[0], one[side]) for one in values]) for side in (1, 2))
     mean = Sides(float(a.mean()), float(b.mean()))
     if paired_bootstrap(np.zeros(len(a)), a, seed=seed).low <= 0:

@@ -1,4 +1,4 @@
-"""The records of compare.json, which hold a comparison of two runs, in the order of its keys.
+"""The records of compare.json, a comparison of two runs, with fields in the order of its keys.
 
 Shares are in [0, 1], differences are B minus A.
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
-from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, Perplexity, RankC, Scored
+from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, RankC
 from jaxprune.evaluation.translation import ScoreComparison
-from jaxprune.files import LEFT_OUT_IF_NONE, Scalar
+from jaxprune.files import LEFT_OUT_IF_NONE
 
 Value = TypeVar("Value")
-# `Comparison.masks_note` for runs that were not pruned, by whether A and B have masks.
+# `Comparison.masks_note` of runs without masks, by whether A and B have masks.
 NO_MASKS: Mapping[tuple[bool, ...], str] = {
     (False, True): "A has none",
     (True, False): "B has none",
@@ -25,7 +24,7 @@ NO_MASKS: Mapping[tuple[bool, ...], str] = {
 
 @dataclass(frozen=True)
 class Sides(Generic[Value]):
-    """The same of run A and of run B."""
+    """A value of run A and the same of run B."""
 
     a: Value
     b: Value
@@ -35,49 +34,13 @@ class Sides(Generic[Value]):
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """A task of a run, as far as it is compared.
-
-    Attributes:
-      languages: scores by code.
-      protocol, labels: as metrics.json has them; None where it has none.
-      parallel: whether rows are the same question in all languages: evaluation gave RankC, or there is no
-        metrics.json to say.
-    """
-
-    languages: Mapping[str, Scored]
-    protocol: Any = None
-    labels: Any = None
-    parallel: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluatedRun:
-    """A run, as far as it is compared.
-
-    Attributes:
-      name: what tables call it.
-      identities: what was evaluated, by folder, as metrics.json has it under `identity`; empty in older files.
-      tasks: by name.
-      perplexity: by language.
-      folder: where its translations and masks are; None where it is nowhere but in memory, without such.
-    """
-
-    name: str
-    identities: Mapping[str, Mapping[str, Scalar]]
-    tasks: Mapping[str, Evaluated]
-    perplexity: Mapping[str, Perplexity]
-    folder: Path | None
-
-
-@dataclass(frozen=True)
 class PValues:
     """Two-sided p-values of no difference.
 
     Attributes:
       bootstrap: paired bootstrap over rows, or over groups of rows.
-      mcnemar: McNemar's exact test; None of means.
-      holm: the same after Holm's correction over the languages of a task; None of means.
+      mcnemar: McNemar's exact test; None for means.
+      holm: `mcnemar` after Holm's correction over the languages of a task; None for means.
     """
 
     bootstrap: float
@@ -87,11 +50,11 @@ class PValues:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanDifference:
-    """The mean over rows that both runs have, and over languages, of a value that each row has.
+    """The mean of a value over shared rows and over languages.
 
     Attributes:
       mean: of each run.
-      difference, interval, p: by the paired bootstrap over rows, or over groups of rows; nothing is corrected.
+      difference, interval, p: of the paired bootstrap over rows or groups of rows; p is not corrected.
     """
 
     mean: Sides[float]
@@ -106,7 +69,7 @@ class ContrastComparison:
 
     Attributes:
       mean: of each run.
-      share: B's over A's; None where the interval of A's holds 0, so that there is nothing to keep.
+      share: B's over A's; None if the interval of A's contains 0.
       interval: of the share, 95%, by the paired bootstrap over groups.
     """
 
@@ -117,23 +80,23 @@ class ContrastComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageComparison:
-    """A task in one language, over the rows that both runs have.
+    """A task in one language, over shared rows; fields that older versions did not write may be None.
 
     Attributes:
-      rows: that both have.
+      rows: number of shared rows.
       accuracy, f1: of each run.
       accuracy_interval: Wilson's, of each run.
       difference: of the accuracies.
       interval: of the difference, by the bootstrap.
       p: all three.
-      gap_to_english: how much higher accuracy is in English; None in English and without it.
-      rankc: None where either run has none.
-      rows_a, rows_b: that a run has.
+      gap_to_english: accuracy in English minus that in this language; None in English or without it.
+      rankc: None if either run has none.
+      rows_a, rows_b: number of rows of a run.
       significant: whether Holm's p is at most ALPHA.
-      probability: of the right option, `Scored.probability`; None in a compare.json that an older version wrote.
-      chosen: by option, share of the rows in which it is the prediction; None as of `probability`.
-      without_prior: accuracy with each option's mean taken off (`priors.right_without_prior`), which resamples do not
-        take again; None as of `probability`.
+      probability: of the right option, `Scored.probability`.
+      chosen: by option, share of the rows in which it is the prediction.
+      without_prior: accuracy after each option's mean is subtracted (`priors.right_without_prior`); the bootstrap
+        keeps these means fixed.
       discrimination, contrast: within groups (`priors.within_groups`); None without groups.
     """
 
@@ -158,9 +121,9 @@ class LanguageComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanComparison:
-    """The mean over languages; p has the bootstrap only, and nothing is corrected.
+    """The mean over languages; `p` has the bootstrap only and is not corrected.
 
-    The attributes of a `LanguageComparison` that a mean does not have are None.
+    Attributes of `LanguageComparison` that means lack are None.
     """
 
     rows: ClassVar[None] = None
@@ -181,12 +144,12 @@ class MeanComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskComparison:
-    """A task in all languages that both runs have.
+    """A task in the shared languages.
 
     Attributes:
-      protocol: of the runs; None where neither metrics.json says it.
+      protocol: of the runs; None if neither metrics.json has it.
       languages: by code, English first.
-      mean, mean_non_english: over all languages; over all but English, None where there are none.
+      mean, mean_non_english: over all languages; over all but English, None if only English is shared.
       worst: the language with the lowest accuracy in each run.
     """
 
@@ -198,23 +161,23 @@ class TaskComparison:
 
     @property
     def means(self) -> Mapping[str, MeanComparison]:
-        """The means that there are, by a short name."""
+        """The means by short name."""
         means = {"mean": self.mean, "mean non-en": self.mean_non_english}
         return {name: mean for name, mean in means.items() if mean is not None}
 
     @property
     def figures(self) -> Mapping[str, LanguageComparison | MeanComparison]:
-        """Languages by code, and the means after them."""
+        """Languages by code, then the means."""
         return {**self.languages, **self.means}
 
 
 @dataclass(frozen=True)
 class PerplexityComparison:
-    """Perplexities of the same tokens, and B's over A's.
+    """Perplexities of the same tokens, and their ratio B/A.
 
     Attributes:
-      interval: of the ratio, 95%, by the paired differences of documents or runs of ten lines, of older runs by those
-        of windows (`scoring.ratio_interval`); None where the runs tell too little.
+      interval: of the ratio, 95%, by paired differences of documents or runs of ten lines, for older runs by those of
+        windows (`scoring.ratio_interval`); None with fewer than two.
     """
 
     tokens: int
@@ -228,10 +191,10 @@ class TranslationLanguage:
     """Translations of the same sentences.
 
     Attributes:
-      rows: sentences.
+      rows: number of sentences.
       bleu, chrf: of both runs, with sacrebleu's test.
       holm: p of BLEU after Holm's correction over the languages.
-      significant: whether that is at most ALPHA.
+      significant: whether `holm` is at most ALPHA.
     """
 
     rows: int
@@ -263,10 +226,10 @@ class MaskComparison:
 
     Attributes:
       overall: of all weights.
-      independent: what masks of these densities would have that know nothing of each other.
+      independent: expected for independent masks of these densities.
       layers: of each block.
       kernels: by path.
-      density: share of weights that a run keeps.
+      density: share of kept weights of a run.
     """
 
     overall: float
@@ -286,7 +249,7 @@ class MaskComparison:
 
 @dataclass(frozen=True)
 class ComparisonMethod:
-    """The tests of differences; `significant` explains in words what a star means."""
+    """The tests of differences; `significant` explains the star in words."""
 
     confidence: float
     resamples: int
@@ -300,13 +263,14 @@ class Comparison:
     """The changes from run A to run B.
 
     Attributes:
-      a, b: what the runs are called: their folders, or the model's where a run is nowhere but in memory.
+      a, b: names of the runs: their folders, or the model's folder for a run in memory.
       tasks: by name.
-      perplexity, translation: None where not both runs have a language of it.
-      left_out: what only one run has.
-      masks: None where they cannot be compared, and then `masks_note` says why.
-      method: how it was tested.
-      dtypes: of both runs, by folder, where they differ; None where they do nowhere.
+      perplexity, translation: None without a shared language.
+      left_out: evaluations of one run only.
+      masks: None if they cannot be compared; `masks_note` is the reason.
+      method: of the tests.
+      dtypes: of both runs by folder, where they differ; None if they are the same everywhere.
+      translation_note: the reason why shared translations are not compared; None if they are.
     """
 
     a: str
@@ -319,3 +283,4 @@ class Comparison:
     masks_note: str | None
     method: ComparisonMethod
     dtypes: Mapping[str, Sides[str]] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    translation_note: str | None = field(default=None, metadata=LEFT_OUT_IF_NONE)

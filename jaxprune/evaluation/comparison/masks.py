@@ -1,4 +1,4 @@
-"""Checkpoints of two runs → the overlap of the weights that they keep."""
+"""Checkpoints of two runs → the overlap of their kept weights."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jaxprune.runs import checkpoint
 
 
 def compare_masks(run_a: Path, run_b: Path) -> tuple[MaskComparison | None, str | None]:
-    """The overlap of two runs' masks, or None and why there is none.
+    """The overlap of two runs' masks, or None and the reason.
 
     Raises:
-      DamagedError: a checkpoint is there whose bytes are not those that were written.
+      DamagedError: the bytes of a checkpoint changed after it was written.
     """
     has_masks = tuple((run / "checkpoint").exists() for run in (run_a, run_b))
-    if not all(has_masks):  # as of a dense model
+    if not all(has_masks):  # a dense model has none
         return None, NO_MASKS[has_masks]
     try:
         folders = (run / "checkpoint" for run in (run_a, run_b))

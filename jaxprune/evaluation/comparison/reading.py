@@ -1,4 +1,4 @@
-"""A workdir → what of its evaluation is compared."""
+"""A workdir → its evaluation, for comparisons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison.compare_json import Evaluated, EvaluatedRun
+from jaxprune.evaluation.comparison.evaluated import Evaluated, EvaluatedRun
 from jaxprune.evaluation.comparison.texts import perplexities
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import Scored, check_scores
@@ -19,8 +19,7 @@ from jaxprune.ledger import check_scored_model, read_score_origin
 def open_run(folder: Path) -> EvaluatedRun:
     """The evaluation in a workdir.
 
-    A file of scores without `rows` has them numbered from 0. Files that hold neither scores nor labels are of another
-    kind and passed over.
+    The rows of a file without `rows` are numbered from 0. Files with neither scores nor labels are ignored.
 
     Raises:
       InputError: no such folder, or a broken file.
@@ -57,7 +56,7 @@ def _read_scores(file: Path) -> Scored | None:
 
 
 def _evaluated(folder: Path, languages: Mapping[str, Scored]) -> Evaluated:
-    """Scores, and from metrics.json how the task was scored; any of that may be missing."""
+    """Scores, and the settings in metrics.json, each of which may be missing."""
     metrics = read_metrics(folder)
     figures = metrics.get("languages", {})
     return Evaluated(

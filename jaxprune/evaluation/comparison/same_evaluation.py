@@ -1,20 +1,21 @@
-"""Two runs → did they evaluate the same, as far as both say what they evaluated?"""
+"""Two runs → check that they evaluated the same inputs, as far as both recorded them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison.compare_json import EvaluatedRun, Sides
+from jaxprune.evaluation.comparison.compare_json import Sides
+from jaxprune.evaluation.comparison.evaluated import EvaluatedRun
 from jaxprune.ledger import shortened
 
 
 def differing_dtypes(runs: Sides[EvaluatedRun]) -> dict[str, Sides[str]] | None:
-    """The dtypes of the evaluations that the runs made in different ones, by folder; None where there are none.
+    """The dtypes of both runs by folder, where they differ; None if they are the same everywhere.
 
     Raises:
-      InputError: an evaluation that both have differs in anything else, such as the tokenizer or a language's text.
-        `compare` checks the protocols of tasks, and each row by itself, as runs may have different ones.
+      InputError: an evaluation differs in another input, such as the tokenizer or a language's text. Of tasks only
+        the tokenizer is checked: runs may have different rows, and `compare` checks the protocol and each shared row.
     """
     dtypes = {}
     for name in sorted(runs.a.identities.keys() & runs.b.identities.keys()):
@@ -29,13 +30,14 @@ def differing_dtypes(runs: Sides[EvaluatedRun]) -> dict[str, Sides[str]] | None:
 def check_equal(
     evaluation: str, a: Mapping[str, object], b: Mapping[str, object], keys: Iterable[str]
 ) -> None:
-    """Refuses a value that both have and that differs; a key such as "content fr" is of one language.
+    """Rejects different values of a key that both have; a key such as "content fr" is of one language.
 
     Raises:
       InputError: names the evaluation, the language and the value.
     """
     for key in keys:
-        if key in a and key in b and a[key] != b[key]:
+        values = a.get(key), b.get(key)
+        if None not in values and a[key] != b[key]:
             what, _, code = key.partition(" ")
             raise InputError(
                 f"{evaluation}{code and f'/{code}'}: {what} {shortened(a[key])} in A and {shortened(b[key])} in B; "

@@ -1,13 +1,16 @@
-"""A comparison of two runs → titles, headers and rows of text, the same for the terminal and for Markdown."""
+"""A comparison of two runs → titles, headers and rows of text, for the terminal, Markdown and pages."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from jaxprune.evaluation.comparison.compare_json import (
     NO_MASKS,
     Comparison,
     ComparisonMethod,
+    ContrastComparison,
     LanguageComparison,
     MeanComparison,
     MeanDifference,
@@ -16,7 +19,7 @@ from jaxprune.evaluation.comparison.compare_json import (
     TaskComparison,
     TranslationComparison,
 )
-from jaxprune.evaluation.scoring import ALPHA
+from jaxprune.evaluation.scoring import ALPHA, MEASURES
 from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.tables import (
     NONE,
@@ -45,18 +48,11 @@ GROUPS = (
     Group("gap to en", ("A", "B")),
     Group("RankC", ("A", "B")),
 )
-# Means over rows: the attribute of a comparison, the title of its table, decimals.
-MEASURES = (
-    ("probability", "probability of the right option, %", 2),
-    ("without_prior", "accuracy without the options' priors, %", 1),
-    ("discrimination", "right option preferred within groups, % (chance 50)", 1),
-)
-
 Figures = LanguageComparison | MeanComparison
 
 
 def figure_rows(figures: Mapping[str, Figures]) -> list[list[str]]:
-    """The cells of languages and means by name, in the order of GROUPS; the name is short."""
+    """The cells of languages and means by short name, in the order of GROUPS."""
     return [
         [
             name.removeprefix("mean "),
@@ -71,7 +67,7 @@ def figure_rows(figures: Mapping[str, Figures]) -> list[list[str]]:
 
 
 def change_cells(figure: Figures) -> list[str]:
-    """Accuracy of both runs, the change in points, its interval, and p of the bootstrap."""
+    """Accuracy of both runs; the change in points, its interval and p of the bootstrap."""
     return [
         *percent_cells(figure.accuracy),
         points(figure.difference),
@@ -99,57 +95,51 @@ def _star(significant: bool | None) -> str:
 def measure_tables(
     task: TaskComparison, sides: Sequence[str] = ("A", "B"), change: str = "B−A"
 ) -> Iterator[TextTable]:
-    """The measures besides accuracy by language, and their means, as far as they are known."""
-    interval_of_change = [change, "95% interval", "p boot"]
-    tables = [
-        ("options chosen, %", _chosen, []),
-        *((title, _mean_of(name, digits), interval_of_change) for name, title, digits in MEASURES),
-        ("contrast within groups", _contrast, ["share, %", "95% interval"]),
+    """The known measures besides accuracy, by language and as means.
+
+    Args:
+      task: of a comparison.
+      sides: names of the two runs.
+      change: name of the change.
+    """
+    tables: list[tuple[str, str, list[str], Callable[[Any], list[str]]]] = [
+        ("chosen", "options chosen, %", [], lambda shares: [*map(option_shares, shares)])
     ]
-    for title, cells, header in tables:
-        rows = [[name, *cells(figure)] for name, figure in task.figures.items() if cells(figure)]
+    for name, title, digits, _ in MEASURES:
+        show = functools.partial(_mean_cells, digits=digits)
+        tables.append((name, title, [change, "95% interval", "p boot"], show))
+    header = ["share, %", "95% interval"]
+    tables.append(("contrast", "contrast within groups", header, _contrast_cells))
+    for name, title, header, cells in tables:
+        found = {where: getattr(figure, name) for where, figure in task.figures.items()}
+        rows = [[where, *cells(one)] for where, one in found.items() if one is not None]
         if rows:
             yield TextTable(title, ["", *sides, *header], rows)
 
 
-def _chosen(figure: Figures) -> list[str]:
-    return [*map(option_shares, figure.chosen or ())]
+def _mean_cells(one: MeanDifference, digits: int) -> list[str]:
+    means = [percent(mean, digits) for mean in one.mean]
+    bounds = point_interval(one.interval, digits)
+    return [*means, points(one.difference, digits), bounds, p_value(one.p)]
 
 
-def _contrast(figure: Figures) -> list[str]:
-    if (one := figure.contrast) is None:
-        return []
-    return [*map(number, one.mean), percent(one.share, 0), interval(one.interval, _whole_percent)]
-
-
-def _whole_percent(share: float) -> str:
-    return percent(share, 0)
-
-
-def _mean_of(name: str, digits: int) -> Callable[[Figures], list[str]]:
-    def cells(figure: Figures) -> list[str]:
-        one: MeanDifference | None = getattr(figure, name)
-        if one is None:
-            return []
-        means = [percent(mean, digits) for mean in one.mean]
-        bounds = point_interval(one.interval, digits)
-        return [*means, points(one.difference, digits), bounds, p_value(one.p)]
-
-    return cells
+def _contrast_cells(one: ContrastComparison) -> list[str]:
+    show = functools.partial(percent, digits=0)
+    return [*map(number, one.mean), show(one.share), interval(one.interval, show)]
 
 
 def vanished(task: TaskComparison) -> list[str]:
-    """Notes on the languages whose significant change is none without the options' priors."""
+    """Notes on significant changes that are not significant without the options' priors."""
     return [
-        f"{name}: the significant change of {points(figure.difference)} points is not one without the options' "
-        f"priors: {points(one.difference)} {point_interval(one.interval)}"
+        f"{name}: the significant change of {points(figure.difference)} points is not significant without the "
+        f"options' priors: {points(one.difference)} {point_interval(one.interval)}"
         for name, figure in task.languages.items()
         if figure.significant and (one := figure.without_prior) and one.p > ALPHA
     ]
 
 
 def text_tables(comparison: Comparison) -> Iterator[TextTable]:
-    """Tables of perplexity and translation, as far as both runs have them."""
+    """Tables of perplexity and translation, if both runs have them."""
     if comparison.perplexity:
         rows = perplexity_rows(comparison.perplexity, "{:.2f}".format)
         yield TextTable("perplexity", ["language", "tokens", "A", "B", "B/A", "95%"], rows)
@@ -163,7 +153,7 @@ def text_tables(comparison: Comparison) -> Iterator[TextTable]:
 def perplexity_rows(
     languages: Mapping[str, PerplexityComparison], show: Callable[[float], str] = number
 ) -> list[list[str]]:
-    """Language, tokens, the perplexity of both runs, B's over A's and its interval."""
+    """Language, tokens, perplexity of both runs, their ratio B/A and its interval."""
     return [
         [
             code,
@@ -179,7 +169,7 @@ def perplexity_rows(
 def translation_rows(
     translation: TranslationComparison, star: Callable[[bool], str] = lambda _: ""
 ) -> list[list[str]]:
-    """Language, sentences, BLEU, its corrected p and chrF; a score is of both runs, with change and p."""
+    """Language, sentences, BLEU with its corrected p, chrF; of each score both runs, change and p."""
     return [
         [
             code,
@@ -202,26 +192,26 @@ def _score_cells(score: ScoreComparison) -> list[str]:
 def legend(method: ComparisonMethod) -> str:
     """Explains the columns of GROUPS."""
     return (
-        f"B−A, its {method.confidence:.0%} interval and p boot: paired bootstrap over rows, or groups of rows where "
-        f"the task has them ({count(method.resamples)} resamples, each drawn in all languages of a mean at once). "
+        f"B−A, its {method.confidence:.0%} interval and p boot: paired bootstrap over rows, or over groups of rows "
+        f"if the task has groups ({count(method.resamples)} resamples, drawn jointly in all languages of a mean). "
         "p McN: McNemar's exact test. p Holm: p McN after Holm's correction over the languages of the "
         f"task; * significant: at most {method.alpha}. Gap to en: points behind English. RankC: "
         "consistency with English (corrected). Probability of the right option: softmax of the scores of a "
-        "row's options, mean over rows. Without the options' priors: the mean score of each option is taken off. "
-        "Within groups, as the hypotheses of a premise: how often the right option of a row is preferred to the same "
-        "option in the other rows; contrast: by how much. Nothing of these is corrected."
+        "row's options, mean over rows. Without the options' priors: the mean score of each option is subtracted. "
+        "Within groups, such as the hypotheses of a premise: how often the right option of a row is preferred to the "
+        "same option in the other rows; contrast: by how much. These measures are not corrected for multiple tests."
     )
 
 
 def title_of(name: str, task: TaskComparison) -> str:
-    """The task, its protocol and how many rows it has."""
+    """The task, its protocol and its number of rows."""
     protocol = f", protocol {task.protocol}" if task.protocol else ""
     rows = count_range(figure.rows for figure in task.languages.values())
     return f"{name}{protocol}, {rows} rows a language"
 
 
 def notes(task: TaskComparison) -> list[str]:
-    """The worst language of each run, and the languages of which only some rows count."""
+    """The worst language of each run, vanished changes, and languages of which only some rows count."""
     worst = (
         f"{side} {one.language} {percent(one.accuracy)}%"
         for side, one in zip("AB", task.worst, strict=True)
@@ -239,7 +229,7 @@ def notes(task: TaskComparison) -> list[str]:
 
 
 def dtype_notes(comparison: Comparison, a: str = "A", b: str = "B") -> list[str]:
-    """Says in which dtypes the runs, called `a` and `b`, were evaluated, where these differ."""
+    """Notes on evaluations whose dtypes differ; `a` and `b` are the names of the runs."""
     return [
         f"{name}: {a} was evaluated in {dtypes.a}, {b} in {dtypes.b}; the changes include the effect of rounding."
         for name, dtypes in (comparison.dtypes or {}).items()
@@ -247,9 +237,10 @@ def dtype_notes(comparison: Comparison, a: str = "A", b: str = "B") -> list[str]
 
 
 def left_out_notes(comparison: Comparison) -> list[str]:
-    """Names the tasks and languages that only one run has."""
-    left_out = comparison.left_out
-    return [
+    """Names the evaluations that only one run has, and the reason why translations are not compared."""
+    left_out, reason = comparison.left_out, comparison.translation_note
+    notes = [f"translation: not compared ({reason})"] if reason else []
+    return notes + [
         f"only in {side}, left out: {', '.join(names)}"
         for side, names in (("A", left_out.only_a), ("B", left_out.only_b))
         if names
@@ -257,7 +248,7 @@ def left_out_notes(comparison: Comparison) -> list[str]:
 
 
 def mask_note(comparison: Comparison) -> str:
-    """The overlap of the masks, or the reason why it is not reported."""
+    """The overlap of the masks, or the reason for its absence."""
     masks, note = comparison.masks, comparison.masks_note
     if masks is None:
         return f"masks: {note}" if note in NO_MASKS.values() else f"masks: not compared ({note})"
@@ -269,7 +260,7 @@ def mask_note(comparison: Comparison) -> str:
 
 
 def mask_parts(comparison: Comparison) -> list[tuple[str, Sequence[tuple[str, str]]]]:
-    """("layer", (number, IoU) of each) and ("kernel", (name, IoU) of each), where masks are compared."""
+    """("layer", (number, IoU) of each) and ("kernel", (name, IoU) of each); empty if masks are not compared."""
     masks = comparison.masks
     if masks is None:
         return []

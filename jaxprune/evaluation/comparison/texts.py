@@ -1,4 +1,4 @@
-"""Two runs compared where there are no options to choose from: perplexity and translation."""
+"""Two runs → comparisons of perplexity and translation."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from jaxprune.files import from_json, parse_json, read_as, read_json, read_text
 
 
 class TranslatedRow(TypedDict):
-    """A line of a translation's .jsonl, as far as it is compared."""
+    """The compared fields of a line of a translation's .jsonl."""
 
     hypothesis: str
     reference: str
 
 
 def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparison] | None:
-    """Perplexities by language that both runs have; None if there are none.
+    """Perplexities in the languages that both runs have; None without such a language.
 
     Raises:
-      InputError: other tokens in the two runs, whose perplexities say nothing of each other; broken files.
+      InputError: other tokens in the two runs; a broken file.
     """
     return compare_perplexities(Sides(perplexities(run_a), perplexities(run_b)))
 
@@ -39,7 +39,7 @@ def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparis
 def compare_perplexities(
     runs: Sides[Mapping[str, Perplexity]],
 ) -> dict[str, PerplexityComparison] | None:
-    """As `compare_perplexity`, of perplexities that were read before."""
+    """As `compare_perplexity`, for perplexities in memory."""
     languages = {}
     for code in sorted(runs.a.keys() & runs.b.keys(), key=order):
         a, b = runs.a[code], runs.b[code]
@@ -59,13 +59,13 @@ def compare_perplexities(
 
 
 def compare_translations(run_a: Path, run_b: Path) -> TranslationComparison | None:
-    """BLEU and chrF of the languages that both runs translate; None if there are none.
+    """BLEU and chrF of the languages that both runs translate; None without such a language or with `translation_note`.
 
     Raises:
-      InputError: other sentences or another protocol in the two runs; broken files; sacrebleu is not installed.
+      InputError: other sentences or another protocol in the two runs; a broken file; sacrebleu is not installed.
     """
     codes = sorted(translated(run_a) & translated(run_b), key=order)
-    if not codes:
+    if not codes or translation_note(run_a, run_b):
         return None
     protocol, other = (_metrics(run)["protocol"] for run in (run_a, run_b))
     check_equal(TRANSLATION, protocol, other, protocol)
@@ -89,13 +89,21 @@ def compare_translations(run_a: Path, run_b: Path) -> TranslationComparison | No
     return TranslationComparison(target, languages)
 
 
+def translation_note(run_a: Path, run_b: Path) -> str | None:
+    """The reason why translations that both runs have are not compared: another limit of their length, or None."""
+    if not translated(run_a) & translated(run_b):
+        return None
+    a, b = (_metrics(run)["protocol"].get("max_new_tokens") for run in (run_a, run_b))
+    return f"max_new_tokens {a} in A and {b} in B" if a != b and None not in (a, b) else None
+
+
 def order(code: str) -> tuple[bool, str]:
-    """Sorts languages, English first."""
+    """A key that sorts languages, English first."""
     return code != "en", code
 
 
 def translated(run: Path) -> set[str]:
-    """Languages whose translations a run has."""
+    """The languages that a run has translations of."""
     return {file.stem for file in (run / TRANSLATION).glob("*.jsonl")}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from jaxprune.evaluation.comparison.compare_json import Comparison, MeanDifference, Sides
 from jaxprune.evaluation.comparison.table import (
     GROUPS,
-    MEASURES,
     dtype_notes,
     figure_rows,
     left_out_notes,
@@ -20,6 +19,7 @@ from jaxprune.evaluation.comparison.table import (
     text_tables,
     title_of,
 )
+from jaxprune.evaluation.scoring import MEASURES
 from jaxprune.files import to_json, write_json, write_text
 from jaxprune.tables import JOINED, columns, csv_text, grouped_columns, pipes, wrapped
 
@@ -27,13 +27,13 @@ _CSV = (
     "task", "protocol", "language", "rows", "accuracy_a", "accuracy_b", "difference", "low", "high",
     "p_bootstrap", "p_mcnemar", "p_holm", "significant", "gap_to_english_a", "gap_to_english_b",
     "f1_a", "f1_b", "rankc_a", "rankc_b", "rankc_official_a", "rankc_official_b",
-    *(f"{name}_{part}" for name, _, _ in MEASURES for part in ("a", "b", "difference", "low", "high", "p")),
+    *(f"{measure.name}_{part}" for measure in MEASURES for part in ("a", "b", "difference", "low", "high", "p")),
 )  # fmt: skip
 _NONE = Sides(None, None)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
-    """Writes compare.csv, compare.md and, last, compare.json; each is whole or not there."""
+    """Writes compare.csv, compare.md and, last, compare.json, each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "compare.csv", comparison_csv(comparison))
     write_text(folder / "compare.md", comparison_markdown(comparison))
@@ -88,7 +88,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 
 def comparison_csv(comparison: Comparison) -> str:
-    """A line for each task with options and language, all digits, shares in [0, 1]; empty where there is none."""
+    """A line for each task and language; all digits, shares in [0, 1], empty cells for missing values."""
     return csv_text(_CSV, _csv_rows(comparison))
 
 
@@ -96,7 +96,7 @@ def _csv_rows(comparison: Comparison) -> Iterator[list[object]]:
     for name, task in comparison.tasks.items():
         for code, figure in task.languages.items():
             p, rankc = figure.p, figure.rankc or _NONE
-            measures = [getattr(figure, name) for name, _, _ in MEASURES]
+            measures = [getattr(figure, measure.name) for measure in MEASURES]
             yield [
                 name, task.protocol, code, figure.rows, *figure.accuracy, figure.difference,
                 *figure.interval, p.bootstrap, p.mcnemar, p.holm, figure.significant,

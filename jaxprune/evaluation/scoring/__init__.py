@@ -20,11 +20,10 @@ from jaxprune.evaluation.scoring.perplexity import Perplexity as Perplexity
 from jaxprune.evaluation.scoring.perplexity import perplexity as perplexity
 from jaxprune.evaluation.scoring.perplexity import text_languages as text_languages
 from jaxprune.evaluation.scoring.perplexity import texts as texts
-from jaxprune.evaluation.scoring.priors import right_without_prior as right_without_prior
+from jaxprune.evaluation.scoring.priors import MEASURES as MEASURES
 from jaxprune.evaluation.scoring.priors import within_groups as within_groups
 from jaxprune.evaluation.scoring.scorer import Scorer as Scorer
 from jaxprune.evaluation.scoring.scorer import TokenScores as TokenScores
-from jaxprune.evaluation.scoring.scores import Difference as Difference
 from jaxprune.evaluation.scoring.scores import Interval as Interval
 from jaxprune.evaluation.scoring.scores import LanguageAccuracy as LanguageAccuracy
 from jaxprune.evaluation.scoring.scores import RankC as RankC

@@ -1,14 +1,14 @@
-"""Token sequences → rows of tokens in which a shared prefix stands once. Knows no model.
+"""Token sequences → rows of tokens that contain a shared prefix once. Independent of the model.
 
-The options of a question share their beginning, and so do questions with the same premise. Sorted,
-they are the leaves of a tree; a row holds a forest of such trees in depth-first order:
+The options of a question share their beginning, and so do questions with the same premise. Sorted, they are the
+leaves of a tree. A row contains a forest of such trees in depth-first order:
 
-    a b c        tokens     a b c d e      a token is seen by the tokens i that follow it
-    a b d        positions  0 1 2 2 1      and lie in its subtree: j <= i < ends[j]
+    a b c        tokens     a b c d e      a token j is seen by itself and by the later
+    a b d        positions  0 1 2 2 1      tokens i of its subtree: j <= i < ends[j]
     a e          ends       5 4 3 4 5
 
-The last token of a row is only predicted: nothing stands behind it, so the model need not see it. Windows of
-one token more than a power of two, as texts are cut into, so fill rows of that power.
+The last token of a row is only predicted, so the model does not process it. Windows of one token more than a power of
+two, as those of texts, therefore fill rows of that power.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-# The shortest row. Attention over a row costs its square, a sequence cut off from its siblings
-# costs their common prefix again: at this length both are small.
+# The shortest row. The cost of attention is quadratic in the length; a sequence in another row than its siblings
+# repeats their common prefix. At this length both costs are small.
 MIN_LENGTH = 256
 
 _ARRAYS = ("tokens", "positions", "ends")
@@ -29,16 +29,16 @@ _ARRAYS = ("tokens", "positions", "ends")
 
 @dataclasses.dataclass(frozen=True)
 class Forest:
-    """Rows of one static length T, of which the model sees T - 1.
+    """Rows of one static length T, of which the model processes T - 1 tokens.
 
     Attributes:
-      tokens: [R, T] int32, zeros behind the last tree.
-      positions: [R, T] int32, the depth of each token: its place in its sequences.
-      ends: [R, T] int32, where the subtree of each token ends; pads see and are seen by themselves.
-      sequences: [S] which sequences stand here.
-      starts: [S] the first token of each that is scored.
-      rows: [S] the row of each.
-      paths: [S] the places of its tokens, int32 [length].
+      tokens: [R, T] int32, zeros after the last tree.
+      positions: [R, T] int32, the depth of each token: its index in its sequences.
+      ends: [R, T] int32, the end of the subtree of each token; a pad sees only itself.
+      sequences: [S] indices of the sequences in these rows.
+      starts: [S] index of the first scored token of each sequence.
+      rows: [S] row of each sequence.
+      paths: [S] places of the tokens of each sequence in its row, int32 [length].
     """
 
     tokens: Int32[np.ndarray, "R T"]
@@ -51,11 +51,11 @@ class Forest:
 
     @property
     def seen(self) -> int:
-        """The number of places of a row that the model sees: all but the last."""
+        """The number of places of a row that the model processes: all but the last."""
         return self.tokens.shape[1] - 1
 
     def cut(self, start: int, stop: int) -> Forest:
-        """Rows start…stop-1 and the sequences in them."""
+        """Rows start…stop-1 and their sequences."""
         inside = [i for i, row in enumerate(self.rows) if start <= row < stop]
         arrays = {name: getattr(self, name)[start:stop] for name in _ARRAYS}
         return Forest(
@@ -70,11 +70,11 @@ class Forest:
 def pack_forests(
     sequences: Sequence[Sequence[int]], starts: Sequence[int] | None = None
 ) -> Iterator[Forest]:
-    """Packs sequences into forests of few lengths that the model sees: MIN_LENGTH and its doubles.
+    """Packs sequences into forests of few lengths `seen`: MIN_LENGTH times powers of two.
 
     Args:
       sequences: token ids of each, at least one.
-      starts: the first token of each that is scored; 1 by default, as the first token has no log-probability.
+      starts: index of the first scored token of each; 1 by default, as the first token has no log-probability.
     """
     seen = np.array([len(sequence) - 1 for sequence in sequences])
     widths = MIN_LENGTH * 2 ** np.ceil(np.log2(np.maximum(seen / MIN_LENGTH, 1))).astype(int)
@@ -86,7 +86,7 @@ def pack_forests(
 def _pack(
     sequences: Sequence[Sequence[int]], members: list[int], starts: Sequence[int], width: int
 ) -> Forest:
-    """Sorted sequences share their longest prefixes with their neighbours; a row takes as many as fit."""
+    """Fills rows with sequences in sorted order, in which neighbours share their longest prefixes."""
     order = sorted(members, key=lambda s: tuple(sequences[s]))
     packed: list[_Row] = []
     rows, paths = [], []
@@ -106,7 +106,7 @@ def _pack(
 
 
 class _Row:
-    """A row that is being filled, and the path of the sequence that came last."""
+    """A row during filling, with the path of its last sequence."""
 
     def __init__(self, width: int) -> None:
         self.tokens = np.zeros(width, np.int32)
@@ -125,12 +125,12 @@ class _Row:
         return self._used + len(sequence) - self._shared(sequence) <= len(self.tokens)
 
     def add(self, sequence: Sequence[int]) -> np.ndarray:
-        """Appends what the last sequence does not share; the places of all tokens."""
+        """Appends the tokens that the last sequence does not share; returns the places of all tokens."""
         shared, size = self._shared(sequence), len(sequence)
         begin, end = self._used, self._used + size - shared
         path = np.concatenate([self._last[:shared], np.arange(begin, end, dtype=np.int32)])
         self.tokens[begin:end] = sequence[shared:]
         self.positions[begin:end] = np.arange(shared, size)
-        self.ends[path] = end  # grows as long as descendants come
+        self.ends[path] = end  # each descendant moves the ends of its ancestors
         self._last, self._used = path, end
         return path

@@ -1,7 +1,7 @@
-"""Scores → figures: accuracy, F1, RankC, intervals, tests of a difference. Knows no model.
+"""Scores → figures: accuracy, F1, RankC, intervals, tests of a difference. Independent of the model.
 
-All figures are shares in [0, 1]; only tables show percent and points. The bootstrap draws groups of rows, where a task
-has them; the other tests take rows to be independent of each other.
+All figures are shares in [0, 1]; only tables show percent and points. The bootstrap draws groups of rows if the task
+has groups; the other tests assume that rows are independent.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ ALPHA = 0.05
 RESAMPLES = 10_000
 RANKC_KINDS = ("corrected", "official")
 
-# Entries of one draw of the bootstrap: it bounds the memory, whatever the number of rows.
+# Entries of one draw of the bootstrap, which bounds the memory for any number of rows.
 _DRAWN_AT_ONCE = 1 << 22
-# Share of rows whose differences are distinct from which on they are drawn one by one.
+# From this share of distinct differences on, rows are drawn one by one.
 _NEARLY_ALL = 0.9
 
 
 def weighted_f1(predictions: Int[np.ndarray, " R"], labels: Int[np.ndarray, " R"]) -> float:
-    """Mean of the F1 of every label, weighted by how many rows have it.
+    """Mean of the F1 of every label, weighted by its number of rows.
 
-    F1 = 2 TP / (rows with the label + rows predicted to have it), and 0 where a label never
-    occurs; scikit-learn calls this average="weighted", zero_division=0.
+    F1 = 2 TP / (rows with the label + rows predicted to have it), and 0 for a label that never occurs; in
+    scikit-learn average="weighted", zero_division=0.
     """
     size = int(max(predictions.max(), labels.max())) + 1
     given, support = np.bincount(predictions, minlength=size), np.bincount(labels, minlength=size)
@@ -54,20 +54,19 @@ def rankc(
 ) -> float:
     """Cross-lingual consistency RankC of the same rows and options in two languages.
 
-    Qi, Fernández and Bisazza (EMNLP 2023, arXiv 2310.10378, section 3): options are ranked in each
-    language, P@j is the share of the first j that both have among their first j, and a row's
-    consistency is Σ_j w_j P@j with w_j = e^(C-j) / Σ_k e^(C-k). RankC is the mean over rows.
-    With three options the weights are 0.665, 0.245, 0.090.
+    Qi, Fernández and Bisazza (EMNLP 2023, arXiv 2310.10378, section 3): options are ranked in each language, P@j is
+    the share of options that are among the first j in both languages, and a row's consistency is Σ_j w_j P@j with
+    w_j = e^(C-j) / Σ_k e^(C-k). RankC is the mean over rows. With three options the weights are 0.665, 0.245, 0.090.
 
     Args:
-      scores_a, scores_b: row and column i mean the same in both.
-      kind: "corrected" ranks the likeliest option first, as that paper and its RankC.py
-        (Betswish/Cross-Lingual-Consistency) do. "official" ranks the least likely one first, as
-        evaluate_consistency.py of hwichan0720/pruning_for_multilinguality does by an ascending argsort. Of
-        equal scores the lower index comes first in both.
+      scores_a, scores_b: of the same rows and options, in the same order.
+      kind: "corrected" ranks the likeliest option first, like that paper and its RankC.py
+        (Betswish/Cross-Lingual-Consistency). "official" ranks the least likely option first, like
+        evaluate_consistency.py of hwichan0720/pruning_for_multilinguality with its ascending argsort. Both rank equal
+        scores by index.
     """
     sign = -1 if kind == "corrected" else 1
-    # an option is among the first j of both from the worse of its two ranks on
+    # an option is among the first j of both if j is at least the worse of its two ranks
     worse = np.maximum(_ranks(sign * scores_a), _ranks(sign * scores_b))
     places = np.arange(1, scores_a.shape[1] + 1)
     weights = np.exp(1.0 - places)
@@ -77,23 +76,23 @@ def rankc(
 
 
 def _ranks(keys: Float[np.ndarray, "R C"]) -> Int[np.ndarray, "R C"]:
-    """Place of every entry in its row, from 0 for the smallest."""
+    """Rank of every entry in its row; 0 for the smallest."""
     return np.argsort(np.argsort(keys, axis=1, kind="stable"), axis=1)
 
 
 def wilson_interval(right: int, rows: int) -> tuple[float, float]:
     """Wilson's score interval of an accuracy of right/rows, rows > 0.
 
-    It needs no resampling and no seed, stays within [0, 1] and keeps its width at accuracies of 0
-    and 1, where bootstrap percentiles have none (Brown, Cai and DasGupta 2001).
+    It needs no resampling and no seed, stays within [0, 1], and has a positive width at accuracies of 0 and 1, where
+    bootstrap percentiles have none (Brown, Cai and DasGupta 2001).
     """
     interval = _binomial(right, rows).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def _binomial(successes: int, trials: int) -> Any:
-    """The exact, two-sided test of so many successes in trials > 0 against 1/2, as scipy returns it."""
-    # takes a second, which only figures have to wait for
+    """Scipy's exact two-sided binomial test against 1/2; trials > 0."""
+    # this import takes a second, and only figures need it
     from scipy.stats import binomtest
 
     return binomtest(successes, trials)
@@ -104,14 +103,13 @@ def paired_bootstrap(
 ) -> Difference:
     """Paired bootstrap over rows of mean(b) - mean(a).
 
-    The interval runs between percentiles of the resampled differences. The p-value is the share of
-    resamples that lie at least as far from the difference as the difference lies from 0 (two-sided,
-    Efron and Tibshirani 1993, section 16.4, with the one resample that was observed added, so that it is
-    never 0).
+    The interval is between percentiles of the resampled differences. The p-value is the share of resamples whose
+    distance from the difference is at least the distance of the difference from 0 (two-sided, Efron and Tibshirani
+    1993, section 16.4; the observed sample is added as a resample, so p is never 0).
 
-    A resample is summed up by how often each distinct difference of a row occurs in it: a multinomial draw. For
-    rows that are right or wrong there are three, so time and memory do not depend on the rows. Where nearly all
-    rows differ, as probabilities do, rows are drawn one by one, which then is ten times as fast.
+    A resample is a multinomial draw of how often each distinct difference of a row occurs. Rows that are right or
+    wrong have three distinct differences, so time and memory do not depend on the number of rows. If nearly all rows
+    differ, as with probabilities, rows are drawn one by one, which is then ten times as fast.
 
     Args:
       a, b: bool or number for each row, the same rows in both; R > 0.
@@ -128,7 +126,7 @@ def paired_bootstrap(
         sums = [rng.multinomial(rows, counts / rows, size=size) @ values for size in sizes]
     means = np.concatenate(sums) / rows
     difference = float(values @ counts) / rows
-    # a resample exactly as far counts, whatever its rounding
+    # a resample at exactly this distance counts in spite of rounding
     as_far = np.abs(means - difference) >= abs(difference) - 1e-12
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     p = (1 + int(as_far.sum())) / (1 + RESAMPLES)
@@ -138,12 +136,12 @@ def paired_bootstrap(
 def cluster_values(
     by_language: Sequence[tuple[Int[np.ndarray, " _"], Float[np.ndarray, " _"]]],
 ) -> Float[np.ndarray, " G"]:
-    """A value for each cluster, for `paired_bootstrap` to draw clusters in all languages at once.
+    """A value for each cluster, so that `paired_bootstrap` draws clusters jointly in all languages.
 
-    The mean of the values is the mean over languages of the mean over rows. A resample's is, to first order, the same
-    with the rows of the clusters that were drawn, however many these are: in a language with R rows of mean m a
-    cluster of n rows has m + G/R · Σ(value - m), with G clusters in all. Where each cluster is one row of each
-    language, that is the mean of the row over languages.
+    The mean of the values is the mean over languages of the mean over rows. The mean of a resample is, to first order,
+    the same for the rows of the drawn clusters: in a language with R rows of mean m, a cluster of n rows has the value
+    m + G/R · Σ(value - m), with G clusters in total. If each cluster is one row of each language, this is the mean of
+    the row over languages.
 
     Args:
       by_language: the cluster and the value of each row.
@@ -161,17 +159,17 @@ def cluster_values(
 def ratio_interval(
     a: Sequence[float] | Float[np.ndarray, " _"], b: Sequence[float] | Float[np.ndarray, " _"]
 ) -> tuple[float, float] | None:
-    """Interval of the ratio of two perplexities, B's over A's, of the same text in parts, or in windows of one length.
+    """Interval of the ratio of two perplexities, B's over A's, of the same text in parts or in windows of one length.
 
-    The logarithm of the ratio is the mean of the differences, A's minus B's; its interval is that of Student's t for
-    paired differences, which is wider than a bootstrap's where there are few. It says how much the ratio would vary
-    with other text of the kind.
+    The logarithm of the ratio is the mean of the differences, A's minus B's. Its interval is Student's t interval for
+    paired differences, which is wider than a bootstrap's for few differences. It estimates the variation of the ratio
+    over other texts of the same kind.
 
     Args:
       a, b: mean log-probability of each window, or `Perplexity.part_values`; the same windows or parts in both.
 
     Returns:
-      The bounds; None of a single window or part.
+      The bounds; None for a single window or part.
     """
     differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     if len(differences) < 2:
@@ -187,7 +185,7 @@ def ratio_interval(
 def mcnemar(a: Bool[np.ndarray, " R"], b: Bool[np.ndarray, " R"]) -> float:
     """Exact two-sided p-value of McNemar's test that a and b are right equally often.
 
-    Of the rows that only one of them has right, the number that a has is binomial with 1/2.
+    Among the rows that only one of them has right, the number of a's is binomial with 1/2.
     """
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
     return float(_binomial(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
@@ -196,7 +194,7 @@ def mcnemar(a: Bool[np.ndarray, " R"], b: Bool[np.ndarray, " R"]) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted for their number (Holm 1979): reject those at most alpha.
 
-    The chance to reject any true hypothesis is then at most alpha, however the tests depend on each other.
+    The probability to reject any true hypothesis is then at most alpha, for any dependence of the tests.
     """
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")
@@ -228,7 +226,7 @@ def language_metrics(scored: Scored, language: str) -> LanguageMetrics:
 
 
 def _within_groups(scored: Scored) -> dict[str, Any]:
-    """Discrimination, its interval and the contrast; empty where there are none."""
+    """Discrimination, its interval and the contrast; empty without groups."""
     found = within_groups(scored)
     known = ~np.isnan(found.preferred)
     if not known.any():
@@ -246,9 +244,9 @@ def task_metrics(by_language: Mapping[str, Scored], *, parallel: bool = True) ->
     """Figures of a task.
 
     Args:
-      by_language: scores of at least one.
-      parallel: row i is the same question in every language. Then a language has `rankc` against
-        English, unless it is English or its rows, labels or options are not those of the English data.
+      by_language: scores of at least one language.
+      parallel: whether row i is the same question in every language. Then a language has `rankc` against English,
+        except English itself and languages whose rows, labels or options differ from the English data.
 
     Raises:
       InputError: as `check_scores`.

@@ -1,4 +1,4 @@
-"""Questions → token ids of their options → a score each, as a protocol says (`tasks/protocols.py`)."""
+"""Questions → token ids of their options → scores, by a protocol (`tasks/protocols.py`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Encoded(NamedTuple):
-    """Token ids of each option, and the first one that is scored."""
+    """Token ids of each option, and the index of the first scored one."""
 
     sequences: list[list[int]]
     starts: list[int]
@@ -30,13 +30,12 @@ def question_scores(
     """Scores of the options of every question, float32; higher is likelier.
 
     Args:
-      questions: at least one, all with as many options.
+      questions: at least one, all with the same number of options.
       protocol: paper, official or lm_eval.
-      name: of the task and language: on the progress bar, and in messages before the row.
+      name: of the task and language, for the progress bar and messages.
 
     Raises:
-      InputError: an option without a token that has a prediction, or with more tokens than the
-        model has positions. One line with the row.
+      InputError: an option without a scored token, or with more tokens than the model has positions; names the row.
     """
     encoded = encode_questions(scorer.model, questions, protocol, name)
     scores = scorer(*encoded, name)
@@ -47,7 +46,7 @@ def question_scores(
 def encode_questions(
     model: Model, questions: Sequence[Question], protocol: str, name: str
 ) -> Encoded:
-    """The options of all questions, one after the other; arguments and errors as of `question_scores`."""
+    """The options of all questions in order; arguments and errors as for `question_scores`."""
     options = [option for question in questions for option in question.options]
     if PROTOCOLS[protocol].after_context:
         encoded = encode_pairs(model.tokenizer, [(o.context, o.continuation) for o in options])
@@ -82,11 +81,11 @@ def option_scores(
 
 
 def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]]) -> Encoded:
-    """(context, continuation) as lm-evaluation-harness 0.4.13 tokenises them for a causal model.
+    """Tokenises (context, continuation) like lm-evaluation-harness 0.4.13 for a causal model.
 
-    White space at the end of the context goes to the continuation. Both are tokenised as one text, which is
-    split where the context alone would end. In place of an empty context stands the tokenizer's BOS, or EOS
-    where it has none, and the continuation is tokenised without special tokens.
+    White space at the end of the context is part of the continuation. Both are tokenised as one text, which is split
+    at the number of tokens of the context alone. An empty context is replaced by the tokenizer's BOS, or by EOS if it
+    has no BOS, and the continuation is tokenised without special tokens.
     """
     texts = [context + continuation for context, continuation in pairs]
     given = [i for i, (context, _) in enumerate(pairs) if context.strip()]
@@ -94,8 +93,8 @@ def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, 
     sequences: list[list[int]] = [[] for _ in pairs]
     starts = [1] * len(pairs)
     if given:
-        whole = [texts[i] for i in given] + [pairs[i][0].rstrip() for i in given]
-        tokens, count = tokenizer(whole, verbose=False)["input_ids"], len(given)
+        both = [texts[i] for i in given] + [pairs[i][0].rstrip() for i in given]
+        tokens, count = tokenizer(both, verbose=False)["input_ids"], len(given)
         for i, sequence, context in zip(given, tokens[:count], tokens[count:], strict=True):
             sequences[i], starts[i] = sequence, len(context)
     if alone:
@@ -110,7 +109,7 @@ def _after_prefix(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> list
     prefix = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if prefix is None:
         raise InputError(
-            "the tokenizer has neither BOS nor EOS, which lm_eval puts in place of an empty "
-            "context; allowed: protocol paper"
+            "the tokenizer has neither BOS nor EOS, which replace an empty context in lm_eval; "
+            "allowed: protocol paper"
         )
     return tokens if tokens[:1] == [prefix] else [prefix, *tokens]

@@ -1,4 +1,4 @@
-"""A model on disk or loaded → the parts that every pass of scoring needs, held on the devices or read for each pass."""
+"""A model on disk or in memory → the parts of every pass of scoring, resident on the devices or read for each pass."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from jaxprune.hf import Model
 from jaxprune.models import BlockParams, HeadParams
 from jaxprune.passes import blocks, converted, prefetch, to_device
 
-# On CPUs the page cache holds the file; a copy on every device pays off only where it is small.
+# On CPUs the page cache contains the file; a copy on every device pays off only if it is small.
 RESIDENT_ON_CPU = 64 << 20
 
 
 class Parts:
-    """Blocks and slices of the vocabulary; several processes each read a share of each.
+    """Blocks and slices of the vocabulary.
 
-    So all processes must take the same ones in the same order.
+    Each of several processes reads a share of each part, so all must request the same parts in the same order.
 
     Args:
-      model: on disk or loaded.
+      model: on disk or in memory.
       dtype: of the weights on the devices.
       mesh: devices.
-      resident: whether what was read stays on the devices; by default where it fits.
+      resident: whether parts stay on the devices after the first use; by default if they fit.
     """
 
     def __init__(self, model: Model, dtype: str, mesh: Mesh, resident: bool | None) -> None:
@@ -60,7 +60,7 @@ class Parts:
         return self._on_devices(read, range(len(self._ids)), self._held_slices)
 
     def read_along(self) -> None:
-        """Reads all parts for a pass in which this process has no rows: the others need its share of them."""
+        """Reads all parts for a pass in which this process has no rows, as the others need its share."""
         layers = range(self._model.config.n_layers)
         for _ in itertools.chain(self.blocks(layers), self.vocabulary()):
             pass
@@ -80,7 +80,7 @@ class Parts:
     def _on_devices(
         self, read: Callable[[range], Iterator[Any]], numbers: range, held: dict[int, Any]
     ) -> Iterator[Any]:
-        """Parts on the devices: held since they were read first, or read ahead one by one."""
+        """Parts on the devices: resident since their first use, or read ahead one by one."""
         if not self._resident:
             yield from read(numbers)
             return
@@ -91,7 +91,7 @@ class Parts:
 
 
 def fits(model: Model, dtype: str, mesh: Mesh) -> bool:
-    """Whether weights may stay on the devices: in 60% of an accelerator's memory; on CPUs if they are small."""
+    """Whether weights may stay on the devices: up to 60% of an accelerator's memory; on CPUs if they are small."""
     size = model.size * jax.numpy.dtype(product_dtype(dtype)).itemsize
     limit, _ = room(mesh)
     return size <= (RESIDENT_ON_CPU if limit is None else 0.6 * limit)

@@ -1,4 +1,4 @@
-"""Plain text by language → perplexity of each."""
+"""Plain text by language → its perplexity."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from jaxprune.evaluation.tasks import Source
 from jaxprune.files import Count, read_text
 
 WINDOW = 512
-PERPLEXITY = "perplexity"  # the folder of its figures
+PERPLEXITY = "perplexity"  # the folder of the figures
 
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Perplexity of a text, as metrics.json has it too.
+    """Perplexity of a text, also in metrics.json.
 
     Attributes:
       perplexity: exp of minus the mean log-probability.
-      tokens: number of tokens with a prediction, over which the mean is taken.
-      windows: how many the text was cut into; 0 in a metrics.json without that number.
-      by_window: mean log-probability of each, in order; all have as many tokens. Empty in older files.
+      tokens: number of predicted tokens, over which the mean is taken.
+      windows: number of windows of the text; 0 in a metrics.json without this number.
+      by_window: mean log-probability of each window, in order; all have the same number of tokens. Empty in older
+        files.
       by_part: log-probability and tokens of each part of the text, a document or ten lines (`PlainText`). Empty in
-        older files, and where the tokenizer does not say which characters a token has.
+        older files, and for tokenizers without character offsets.
     """
 
     perplexity: Annotated[float, Meta(gt=0, le=1e308)]
@@ -47,7 +48,7 @@ class Perplexity:
         """A value for each part, whose mean is the mean log-probability, and whose deviation is that of the mean.
 
         Parts have different numbers of tokens: with the mean m over all tokens, a part of n tokens and the
-        log-probability s has m + (parts / tokens)(s - m n), as `metrics.cluster_values` has it.
+        log-probability s has m + (parts / tokens)(s - m n), as in `metrics.cluster_values`.
         """
         sums, sizes = np.array(self.by_part).T
         mean = sums.sum() / sizes.sum()
@@ -55,17 +56,17 @@ class Perplexity:
 
 
 class PlainText(str):
-    """A text that knows its parts: what intervals of its perplexity take to be independent of each other.
+    """A text with its parts, which the intervals of its perplexity assume to be independent.
 
     Attributes:
-      starts: place of the first character of each.
+      starts: index of the first character of each part.
     """
 
     starts: tuple[int, ...] = ()
 
     @classmethod
     def joined(cls, lines: Sequence[str], parts: Sequence[Any], *, between: str) -> PlainText:
-        """The lines with `between` between them; a part begins where the next line names another one."""
+        """The lines joined by `between`; `parts` names the part of each line."""
         text = cls(between.join(lines))
         places = accumulate((len(line) + len(between) for line in lines), initial=0)
         firsts = zip(parts, (None, *parts), places, strict=False)
@@ -74,15 +75,14 @@ class PlainText(str):
 
 
 def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexity:
-    """Perplexity of a text that is tokenised as one and cut into windows, each scored alone.
+    """Perplexity of a text that is tokenised as a unit and scored in independent windows.
 
-    A window has WINDOW tokens, or as many as the model has positions if these are fewer; its first token
-    has no prediction. Where the tokenizer puts a BOS in front of the text, each window begins with one, as models
-    such as Gemma were trained on no text without it. Tokens after the last whole window do not count, unless there
-    is no whole window.
+    A window has WINDOW tokens, or as many as the model has positions if these are fewer; its first token has no
+    prediction. If the tokenizer begins the text with a BOS, each window begins with one, as models such as Gemma were
+    trained only on text after a BOS. An incomplete last window does not count, unless it is the only one.
 
     Args:
-      name: on the progress bar and in messages.
+      name: for the progress bar and messages.
 
     Raises:
       InputError: a text of fewer than two tokens.
@@ -99,8 +99,8 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     scores = [one.log_probabilities for one in scorer(windows, name=name)]
     mean = np.concatenate(scores).mean(dtype=np.float64)
     if math.isnan(mean):
-        raise InputError(f"{name}: the model says NaN, which comes of overflow in it")
-    # of a destroyed model too it is a number that JSON can hold
+        raise InputError(f"{name}: the model returns NaN, a sign of overflow")
+    # finite also for a destroyed model, as JSON has no infinity
     by_window = tuple(float(one.mean(dtype=np.float64)) for one in scores)
     tokens_scored = sum(map(len, scores))
     by_part: tuple[tuple[float, int], ...] = ()
@@ -125,24 +125,24 @@ def _windows(tokens: list[int], width: int, bos: int | None) -> list[list[int]]:
 
 
 def texts(
-    data: str, languages: list[str] | None, first: int | None, lines: str | None = None
+    data: str, languages: Sequence[str] | None, first: int | None, lines: str | None = None
 ) -> dict[str, PlainText]:
     """Plain text by language.
 
-    Its parts are documents where the folder has an `index.tsv` with a column `document`, which names the document of
-    each line, and runs of ten lines where it has none.
+    Its parts are documents if the folder has an `index.tsv` with a column `document`, the document of each line, and
+    runs of ten lines otherwise.
 
     Args:
-      data: a folder of `<language>.txt`, whose lines are joined by line breaks; a folder or pattern of
-        .jsonl or .csv files, whose field `text` is joined without anything between; or "nano", 1,000
-        held-out sentences in the form of the bundled models' training text, "French: le chat dort</s>".
-      languages: all that there are by default, English first.
-      first: how many lines or rows, the first ones; all by default.
-      lines: the first and the last line or row, from 0, as "300-499", in place of `first`.
+      data: a folder of `<language>.txt`, whose lines are joined by line breaks; a folder or pattern of .jsonl or .csv
+        files, whose fields `text` are concatenated; or "nano", 1,000 held-out sentences in the form of the bundled
+        models' training text, "French: le chat dort</s>".
+      languages: all available ones by default, English first.
+      first: number of lines or rows from the beginning; all by default.
+      lines: the first and the last line or row, counted from 0, as "300-499"; replaces `first`.
 
     Raises:
-      InputError: no such folder or language (lists those there are), no UTF-8 (names the line), a row
-        without text, fewer lines than `lines` names, an index of other lines.
+      InputError: no such folder or language (lists the available ones), no UTF-8 (names the line), a row without text,
+        fewer lines than `lines` requires, an index with another number of lines.
     """
     there, folder = text_languages(data), _folder(data)
     by_language: dict[str, PlainText] = {}
@@ -158,7 +158,7 @@ def texts(
 
 
 def text_languages(data: str) -> list[str]:
-    """The languages that there is plain text of, English first; `data` as in `texts`.
+    """The languages of plain text, English first; `data` as in `texts`.
 
     Raises:
       InputError: no such folder.
@@ -178,7 +178,7 @@ def _folder(data: str) -> Path:
 
 
 def _parts(folder: Path, code: str) -> tuple[list[str], str]:
-    """Lines or rows, and what stands between them."""
+    """Lines or rows, and their separator."""
     file = folder / f"{code}.txt"
     if file.exists():
         return read_text(file).removesuffix("\n").split("\n"), "\n"
@@ -186,7 +186,7 @@ def _parts(folder: Path, code: str) -> tuple[list[str], str]:
 
 
 def _documents(folder: Path, lines: int) -> list[Any]:
-    """The document of each line; without an index, the number of its run of ten lines."""
+    """The document of each line, or the number of its run of ten lines if the folder has no index."""
     file = folder / "index.tsv"
     text = read_text(file).removesuffix("\n") if file.is_file() else ""
     header, *rows = (line.split("\t") for line in text.split("\n"))

@@ -1,7 +1,8 @@
-"""Scores of options → what a model tells apart, without its preference for an option as such."""
+"""Scores of options → measures that do not depend on a model's preference for an option as such."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxprune.evaluation.scoring.scores import Scored
 
 
 class WithinGroups(NamedTuple):
-    """Comparisons of each row with the rows of its group that have another label; NaN where there are none.
+    """Comparisons of each row with the rows of its group that have another label; NaN if there are no such rows.
 
     Attributes:
       preferred: share of these rows against which the contrast is positive; a contrast of 0 counts half.
@@ -23,11 +24,11 @@ class WithinGroups(NamedTuple):
 
 
 def right_without_prior(scored: Scored) -> Bool[np.ndarray, " R"]:
-    """Whether the prediction is the label once the mean score of each option over all rows is taken off.
+    """Whether the prediction is the label after the mean score of each option over all rows is subtracted.
 
-    A constant that a model adds to an option in every row, its prior of that option, then changes nothing (Zhou et
-    al., ICLR 2024, arXiv 2309.17249, call this batch calibration). The mean of an option is over the rows in which
-    its score is not -inf. Where labels are far from equally frequent, it is due to them in part.
+    A constant that a model adds to an option in every row, its prior of that option, has no effect on this (Zhou et
+    al., ICLR 2024, arXiv 2309.17249, call the method batch calibration). The mean of an option is over the rows in
+    which its score is not -inf. If labels are far from equally frequent, the mean is in part due to them.
     """
     scores = scored.scores.astype(np.float64)
     can_be = scores > -np.inf
@@ -42,12 +43,12 @@ def within_groups(scored: Scored) -> WithinGroups:
 
         (s_i(a) - s_i(b)) - (s_j(a) - s_j(b)),
 
-    the logarithm of the odds ratio of the two options in the two rows. What a model adds to an option in every row,
-    or to every option of a row, cancels. Contrasts are as often positive as negative where a model tells nothing
-    apart, so that the chance of `preferred` is 1/2. Pairs with a score of -inf are left out.
+    the logarithm of the odds ratio of the two options in the two rows. Constants that a model adds to an option in
+    every row, or to every option of a row, cancel. A model that does not distinguish the rows has as many positive as
+    negative contrasts, so `preferred` is 1/2 by chance. Pairs with a score of -inf are left out.
 
     Returns:
-      A mean over the partners of each row; all NaN where the rows have no groups.
+      A mean over the partners of each row; all NaN if the rows have no groups.
     """
     scores, labels = scored.scores.astype(np.float64), scored.labels
     partners, preferred, contrast = np.zeros((3, len(labels)))
@@ -60,9 +61,35 @@ def within_groups(scored: Scored) -> WithinGroups:
             found = (scores[i, a] - scores[i, b]) - (scores[j, a] - scores[j, b])
         counts = (groups[:-step] == groups[step:]) & (a != b) & np.isfinite(found)
         found = found[counts]
-        for rows in (i[counts], j[counts]):  # in each of which a row occurs once
+        for rows in (i[counts], j[counts]):  # a row occurs once in each
             partners[rows] += 1
             preferred[rows] += np.heaviside(found, 0.5)
             contrast[rows] += found
     number = np.where(partners, partners, np.nan)
     return WithinGroups(preferred / number, contrast / number)
+
+
+class Measure(NamedTuple):
+    """A measure besides accuracy: a value in [0, 1] of each row, reported as the mean over rows.
+
+    Attributes:
+      name: its attribute in the records of comparisons and sweeps, and in the header of compare.csv.
+      title: of its tables, in percent.
+      digits: decimals in tables.
+      values: of each row; NaN if undefined.
+    """
+
+    name: str
+    title: str
+    digits: int
+    values: Callable[[Scored], Bool[np.ndarray, " R"] | Float[np.ndarray, " R"]]
+
+
+MEASURES = (
+    Measure("probability", "probability of the right option, %", 2, lambda scored: scored.probability),
+    Measure("without_prior", "accuracy without the options' priors, %", 1, right_without_prior),
+    Measure(
+        "discrimination", "right option preferred within groups, % (chance 50)", 1,
+        lambda scored: within_groups(scored).preferred,
+    ),
+)  # fmt: skip

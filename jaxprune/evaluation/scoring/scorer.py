@@ -1,8 +1,8 @@
-"""Token sequences → log-probabilities of their tokens, in the same pass over blocks that pruning makes.
+"""Token sequences → log-probabilities of their tokens, by the same pass over blocks as pruning.
 
-Rows hold trees of tokens (`forest.py`), so that what sequences share is computed once. The vocabulary
-follows the blocks slice by slice (`vocabulary.py`). Blocks and slices stay on the devices where they fit;
-otherwise they are read for each pass, and a model of any size is scored (`parts.py`).
+Rows contain trees of tokens (`forest.py`), so shared prefixes are computed once. After the blocks, the vocabulary is
+processed in slices (`vocabulary.py`). Blocks and slices stay on the devices if they fit; otherwise they are read for
+each pass, so models of any size can be scored (`parts.py`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from jaxprune.models import Tree, layer_kind
 from jaxprune.passes import WHOLE_BLOCK, Context, MicroBatches, embed, run_segment, to_device
 from jaxprune.progress import progress_bar
 
-# Tokens that one device takes at a time: enough to fill its products.
+# Tokens that a device processes at a time, enough for efficient products.
 CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192
-# Hidden states of one pass: what a pass reads or looks up is read once for all its rows.
+# Size of the hidden states of one pass, which reads weights and embeddings once for all its rows.
 PASS_BYTES = 1 << 30
 
 
@@ -38,7 +38,7 @@ class TokenScores(NamedTuple):
 
     Attributes:
       log_probabilities: [n] float32, natural logarithms.
-      is_argmax: [n] bool, no other token is likelier (of equal ones the lowest id counts).
+      is_argmax: [n] bool, whether the token is the likeliest; of equal ones the lowest id is.
     """
 
     log_probabilities: Float[np.ndarray, " n"]
@@ -46,16 +46,16 @@ class TokenScores(NamedTuple):
 
 
 class Scorer:
-    """A model ready to score sequences.
+    """Scores sequences by a model.
+
+    Each of several processes scores its share of the rows, and all get all scores.
 
     Args:
-      model: on disk or loaded.
+      model: on disk or in memory.
       dtype: "float32" or "bfloat16", of the weights on the devices.
-      mesh: devices; all by default. Rows are spread over them.
-      resident: whether the weights stay on the devices; by default where they fit.
-      progress: show a bar with tokens a second and time left.
-
-    Of several processes each scores its share of the rows, and all get all scores.
+      mesh: devices over which rows are distributed; all by default.
+      resident: whether the weights stay on the devices; by default if they fit.
+      progress: show a bar with tokens per second and remaining time.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Scorer:
     ) -> list[TokenScores]:
         """Scores the tokens `starts[i]:` of each sequence, by default all but the first, which has no prediction.
 
-        What sequences share is computed once: give all of them at once.
+        Shared prefixes are computed once per call, so pass all sequences in one call.
 
         Args:
           sequences: token ids, at least one each.
@@ -92,8 +92,8 @@ class Scorer:
           name: on the progress bar.
 
         Raises:
-          InputError: an empty sequence, a start below 1, an id beyond the vocabulary, or more tokens than
-            the model has positions and one that is only predicted.
+          InputError: an empty sequence, a start below 1, an id beyond the vocabulary, or more tokens than the model's
+            positions plus one (the last token is only predicted).
         """
         starts = [1] * len(sequences) if starts is None else starts
         check_sequences(self.model, sequences, starts)
@@ -119,7 +119,7 @@ class Scorer:
         return _gathered(results, counts, shares)
 
     def passes(self, forest: Forest) -> Iterator[Forest]:
-        """The rows of a forest in as few passes as `PASS_BYTES` allows."""
+        """The rows of a forest in the fewest passes that `PASS_BYTES` allows."""
         rows = self._rows(forest) * self.mesh.size
         room = PASS_BYTES // (4 * forest.seen * self.model.config.d_model)
         step = max(rows, room // rows * rows)
@@ -135,7 +135,7 @@ class Scorer:
         params, indices = self.model.source.embed_rows(tokens)
         params["tokens"] = _filled(params["tokens"], self.model.config.vocab_size)
         limit = self.model.config.max_positions
-        if limit is not None:  # one token beyond them is only predicted, and nothing sees it
+        if limit is not None:  # one more token is only predicted, and no token sees it
             positions = np.minimum(positions, limit - 1)
         micro_batches.add(indices, Context(tree=Tree(positions, ends)))
         embed(self._config, to_device(params, "float32", self.mesh), micro_batches)
@@ -144,7 +144,7 @@ class Scorer:
     def run_blocks(
         self, micro_batches: MicroBatches, layers: range, on_step: Callable[[], None]
     ) -> None:
-        """Takes the states through some blocks; `on_step` is called after each."""
+        """Runs the states through some blocks; `on_step` is called after each."""
         config = self._config
         for i, params in zip(layers, self._parts.blocks(layers), strict=True):
             layer = (params, layer_kind(config, i))
@@ -190,10 +190,10 @@ class Scorer:
 
 
 def rows_per_device(rows: int, usual: int) -> int:
-    """Rows that a device takes at a time: about as many as usual.
+    """The number of rows that a device processes at a time, about `usual`.
 
-    Of few rows a number that leaves few places empty in the last micro-batches of two devices; it does not depend
-    on how many devices there are, so neither do the shapes of products, and with them the bits of scores.
+    For few rows, a number that leaves few places of the last micro-batches of two devices empty. It does not depend on
+    the number of devices, so neither do the shapes of products and the bits of scores.
     """
     if rows >= 16 * usual:
         return usual
@@ -213,7 +213,7 @@ def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:
 def _gathered(
     results: list[Any], counts: Sequence[int], shares: Sequence[Sequence[Forest]]
 ) -> list[TokenScores]:
-    """The scores of all processes; `results` holds those of this one, `counts` how many a sequence has."""
+    """The scores of all processes; `results` has those of this one, `counts` the number of scores of each sequence."""
     by_process = [[s for forest in share for s in forest.sequences] for share in shares]
     if len(by_process) == 1:
         return results
@@ -233,12 +233,12 @@ def _gathered(
 def check_sequences(
     model: Model, sequences: Sequence[Sequence[int]], starts: Sequence[int]
 ) -> None:
-    """Refuses what cannot be scored; see `Scorer.__call__`."""
+    """Rejects sequences that cannot be scored; see `Scorer.__call__`."""
     positions = model.config.max_positions
     for i, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
         if not len(sequence) or start < 1:
-            what = f"is asked from token {start}" if len(sequence) else "is empty"
-            raise InputError(f"sequence {i} {what}; allowed: tokens, asked from 1 or later")
+            fault = f"starts at token {start}" if len(sequence) else "is empty"
+            raise InputError(f"sequence {i} {fault}; allowed: tokens, with a start of at least 1")
         check_tokens(f"sequence {i}", sequence, model.config.vocab_size)
         if positions is not None and len(sequence) > positions + 1:
             raise InputError(
@@ -248,6 +248,6 @@ def check_sequences(
 
 
 def _filled(table: Float[np.ndarray, "N D"], vocab_size: int) -> Float[np.ndarray, "M D"]:
-    """The rows of the tokens that occur, filled up to a power of two: each number of rows is compiled for."""
+    """The rows of the tokens that occur, padded to a power of two, as each number of rows is compiled."""
     count = min(vocab_size, max(1024, 1 << (len(table) - 1).bit_length()))
     return np.pad(table, ((0, count - len(table)), (0, 0)))

@@ -1,4 +1,4 @@
-"""Scores of options by a model, and the figures made of them: the contents of `<language>.npz` and metrics.json."""
+"""Scores of options and their figures: the contents of `<language>.npz` and metrics.json."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ Interval = tuple[float, float]
 
 
 class Scored(NamedTuple):
-    """The scores of a task in one language, as `<task>/<language>.npz` has them.
+    """The scores of a task in one language, in `<task>/<language>.npz`.
 
     Attributes:
-      scores: [R, C] of each option, higher is likelier; the prediction is the argmax and, of equal
-        scores, the lowest index, as numpy has it. -inf stands for an option that cannot be.
+      scores: [R, C] of each option, higher is likelier; the prediction is the argmax, the lowest index of equal
+        scores; -inf for an impossible option.
       labels: [R] index of the right option.
       rows: [R] number of each row in its source.
-      groups: [R] number of the first row of each row's group, as the premises of XNLI are; None where the task names
-        no groups.
+      groups: [R] number of the first row of each row's group, such as an XNLI premise; None if the task has no groups.
       digests: [R] uint64 of the content of each row, see `identity.row_digest`; None in older files.
     """
 
@@ -41,7 +40,7 @@ class Scored(NamedTuple):
 
     @property
     def arrays(self) -> dict[str, Any]:
-        """Those that there are, by name."""
+        """The arrays that are present, by name."""
         return {name: array for name, array in self._asdict().items() if array is not None}
 
     def at(self, places: Int[np.ndarray, " _"] | slice) -> Scored:
@@ -50,16 +49,16 @@ class Scored(NamedTuple):
 
     @property
     def clusters(self) -> Int[np.ndarray, " R"]:
-        """The groups, or the rows where there are none: what a bootstrap draws."""
+        """The groups, or the rows without groups: the units that a bootstrap draws."""
         return self.rows if self.groups is None else self.groups
 
     @property
     def probability(self) -> Float[np.ndarray, " R"]:
         """Probability of the right option among those of its row: softmax of the row's scores at the label, float64.
 
-        p = e^(s_label) / Σ_c e^(s_c), with s the scores that decide the prediction, as the protocol defines them: of
-        `paper` the mean log-probability of a token, so that its probabilities lie near 1 / C; of `lm_eval` the
-        log-probability of the continuation. Where no option can be, all are equally likely.
+        p = e^(s_label) / Σ_c e^(s_c), with the scores s of the protocol, which also determine the prediction: for
+        `paper` the mean log-probability of a token, so probabilities are near 1 / C; for `lm_eval` the log-probability
+        of the continuation. If all options are impossible, they are equally likely.
         """
         scores = self.scores.astype(np.float64)
         scores[(scores == -np.inf).all(axis=1)] = 0.0
@@ -89,15 +88,15 @@ class LanguageMetrics:
     """Figures of one language; shares in [0, 1].
 
     Attributes:
-      rows: how many.
+      rows: number of rows.
       accuracy: share of right predictions.
       interval: Wilson's, 95%.
       f1: weighted by label.
       probability: mean of `Scored.probability`, that of the right option.
       chosen: by option, share of the rows in which it is the prediction.
-      accuracy_without_prior: with each option's mean score taken off, see `priors.right_without_prior`.
-      rankc: None in English and where rows have no English counterpart.
-      discrimination, contrast: means of `priors.within_groups`; None where no two rows of a group have other labels.
+      accuracy_without_prior: after each option's mean score is subtracted, see `priors.right_without_prior`.
+      rankc: None in English and without the same rows in English.
+      discrimination, contrast: means of `priors.within_groups`; None if no group has rows of different labels.
       discrimination_interval: 95%, by the bootstrap over groups.
     """
 
@@ -129,9 +128,9 @@ class TaskMetrics:
     Attributes:
       languages: by code.
       worst: the language with the lowest accuracy; of equal ones the first.
-      gap_to_english: by language, accuracy in English minus that in it; empty where English is missing.
+      gap_to_english: by language, accuracy in English minus accuracy in the language; empty without English.
       mean: accuracy over all languages.
-      mean_non_english: over all languages but English; None where there are none.
+      mean_non_english: accuracy over all languages but English; None without such languages.
     """
 
     languages: Mapping[str, LanguageMetrics]
@@ -142,14 +141,14 @@ class TaskMetrics:
 
 
 def check_scores(scored: Scored, where: str) -> None:
-    """Refuses scores from which no figure can be computed.
+    """Rejects scores from which no figure can be computed.
 
     Args:
       where: language or file, for the message.
 
     Raises:
-      InputError: no rows, arrays that do not fit each other, a row that occurs twice, a label that is no
-        column of the scores, a score that is NaN or +inf. The message names the place and the row.
+      InputError: no rows, arrays of different lengths, a repeated row, a label without a column of scores, a score
+        that is NaN or +inf; names the place and the row.
     """
     scores, labels, rows = (np.asarray(array) for array in scored[:3])
     size = len(labels) if labels.ndim == 1 else -1
@@ -173,7 +172,7 @@ def check_scores(scored: Scored, where: str) -> None:
             )
     ordered = np.sort(rows)
     if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
-        raise InputError(f"{where}: row {twice[0]} stands there twice; expected each row once")
+        raise InputError(f"{where}: row {twice[0]} occurs twice; expected each row once")
     options = scores.shape[1]
     if (wrong := np.flatnonzero((labels < 0) | (labels >= options))).size:
         row = wrong[0]
@@ -186,5 +185,5 @@ def check_scores(scored: Scored, where: str) -> None:
         row, option = np.argwhere(bad)[0]
         raise InputError(
             f"{where}: row {rows[row]} has the score {scores[row, option]} for option {option}; "
-            "expected a number (NaN and inf come of overflow in the model)"
+            "expected a number (NaN and inf are signs of overflow in the model)"
         )

@@ -1,6 +1,6 @@
 """The last block's output → log-probabilities, one slice of the vocabulary at a time.
 
-[B, T, V] is never there: each slice updates the largest logit, its token and Σ exp of what came before.
+[B, T, V] is never stored: each slice updates the largest logit, its token and Σ exp of the earlier slices.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, logits_of,
 
 # Tokens in a slice.
 SLICE = 8192
-# On CPUs, logits of so many positions and tokens at once: they and the rows of the table stay in a core's cache.
+# On CPUs, numbers of positions and tokens per product, so that logits and the rows of the table fit a core's cache.
 CPU_POSITIONS = 640
 CPU_TOKENS = 256
-# Counts of positions are rounded up to this, so that few shapes are compiled.
+# Numbers of positions are rounded up to a multiple of this, so that few shapes are compiled.
 MULTIPLE = 64
 
 # The first token id of a slice, and its rows of the head's table.
@@ -37,8 +37,8 @@ class Predictions(NamedTuple):
     """The places that predict a forest's scored tokens.
 
     Attributes:
-      places: [R, P] int32, places whose next token is scored; filled up with places whose is not.
-      slots: [R, T] int32, for each token the index in `places` of the token before it; 0 where not scored.
+      places: [R, P] int32, places whose next token is scored; padded with other places.
+      slots: [R, T] int32, for each token the index in `places` of the token before it; 0 if it is not scored.
     """
 
     places: Int[Array | np.ndarray, "R P"]
@@ -63,10 +63,10 @@ def predictions(forest: Forest) -> Predictions:
 
 
 class RunningSoftmax(NamedTuple):
-    """The softmax over the slices so far of the next token at each place of `Predictions`.
+    """The softmax of the next token at each place of `Predictions`, over the slices so far.
 
     Attributes:
-      h: [B, P, D] normed states, as they enter the products.
+      h: [B, P, D] normed states, the inputs of the products.
       largest: [B, P] float32, the largest logit.
       total: [B, P] float32, Σ exp(logit - largest).
       argmax: [B, P] int32, the token of the largest logit; the lowest of equal ones.
@@ -79,7 +79,7 @@ class RunningSoftmax(NamedTuple):
 
 
 def slices(config: ModelConfig) -> list[range]:
-    """The vocabulary cut into token ids of equal number; the last range may be shorter."""
+    """The vocabulary in ranges of SLICE token ids; the last one may be shorter."""
     ids = range(config.vocab_size)
     return [ids[start : start + SLICE] for start in ids[::SLICE]]
 
@@ -158,11 +158,11 @@ def _update(config: ModelConfig, state: RunningSoftmax, params: VocabularySlice)
     ids = start + jnp.arange(table.shape[0])
     logits = jnp.einsum("...d,cd->...c", state.h, table, preferred_element_type=jnp.float32)
     logits = logits_of(config, logits)
-    if config.vocab_size % len(slices(config)[0]):  # the last slice is filled up
+    if config.vocab_size % len(slices(config)[0]):  # the last slice is padded
         logits = jnp.where(ids < config.vocab_size, logits, -jnp.inf)
     highest = jnp.max(logits, axis=-1)
     largest = jnp.maximum(state.largest, highest)
-    # one reading of the logits for both; XLA's own argmax takes as long on CPUs as a third of the product
+    # both in one reduction: XLA's own argmax takes a third of the product's time on CPUs
     total, best = jax.lax.reduce(
         (
             jnp.exp(logits - largest[..., None]),
@@ -189,7 +189,7 @@ def finish(
     """(log-probability, is argmax) of the scored tokens, from the state after the last slice.
 
     Args:
-      logits: of every token, as `start_softmax` gives them.
+      logits: of every token, from `start_softmax`.
       states: of each micro-batch.
     """
     largest, total, argmax = (

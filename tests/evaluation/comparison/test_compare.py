@@ -417,10 +417,10 @@ def test_other_data_is_refused(runs):
 
 def test_protocols_and_labels_are_never_mixed(runs):
     save_metrics(runs[1], "xnli", protocol="lm_eval")
-    refused(runs, "xnli: protocol paper in A and lm_eval in B; expected the same in both")
+    refused(runs, "xnli: protocol 'paper' in A and 'lm_eval' in B; expected the same in both")
     save_metrics(runs[0], "xnli", protocol="paper", labels=["yes", "maybe", "no"])
     save_metrics(runs[1], "xnli", protocol="paper", labels=["no", "maybe", "yes"])
-    refused(runs, r"xnli: label names \['yes', 'maybe', 'no'\] in A and \['no', 'maybe', 'yes'\]")
+    refused(runs, r"xnli: labels \['yes', 'maybe', 'no'\] in A and \['no', 'maybe', 'yes'\]")
     (runs[1] / "xnli" / "metrics.json").unlink()
     assert compare_runs(*runs).tasks["xnli"].protocol == "paper"
 

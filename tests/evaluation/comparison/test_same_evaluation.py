@@ -15,9 +15,10 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import compare_runs, comparison_text
 from jaxprune.evaluation.comparison.write import comparison_markdown
 from jaxprune.evaluation.evaluate import evaluate_from_config
-from jaxprune.evaluation.identity import Workload, identities
+from jaxprune.evaluation.identity import identities
 from jaxprune.evaluation.translation import Sentences
 from jaxprune.evaluation.translation.sentences import Pair
+from jaxprune.evaluation.workload import Workload
 from jaxprune.files import sealed
 from jaxprune.html_report import write_report
 from jaxprune.nano import CHECKPOINTS
@@ -187,8 +188,22 @@ def test_translations_with_other_demonstrations_or_beams(tmp_path):
     refused(run, other, rf"translation/fr: demonstrations {SHA} in A and {SHA} in B; {SAME}")
     other = write_translation(tmp_path / "c", shown, beams=4)
     refused(run, other, rf"translation: beams \d in A and \d in B; {SAME}")
-    other = write_translation(tmp_path / "d", shown, tokens=64)
-    refused(run, other, rf"translation: max_new_tokens \d+ in A and \d+ in B; {SAME}")
+
+
+def test_translations_of_another_length_are_left_out_with_the_reason(data, run, tmp_path):
+    """As those of a sweep, which end after 64 tokens; all else is compared."""
+    pytest.importorskip("sacrebleu")
+    a, b = (shutil.copytree(run, tmp_path / name) for name in "ab")
+    shown = [Pair("la femme lit", "the woman reads")]
+    write_translation(a, shown)
+    write_translation(b, shown, tokens=64)
+    found = compare_runs(a, b)
+    assert found.translation is None
+    assert found.tasks["xnli"].languages["fr"].rows == len(ROWS)
+    note = "translation: not compared (max_new_tokens 128 in A and 64 in B)"
+    assert note in comparison_text(found)
+    assert note in comparison_markdown(found)
+    write_report(b, a, tmp_path / "page.html")
 
 
 def test_another_dtype_is_said_first(data, run, tmp_path):

@@ -348,7 +348,7 @@ GOOD = np.zeros((3, 2), np.float32)
         (scored([[0, 0], [0, 0], [np.inf, 0]], [0, 1, 0], [7, 9, 11]), "row 11 has the score inf"),
         (scored(GOOD, [0, 2, 1], [7, 9, 11]), "fr: row 9 has label 2; expected 0 to 1, as there are 2"),
         (scored(GOOD, [0, 1, -1]), "fr: row 2 has label -1"),
-        (scored(GOOD, [0, 1, 1], [4, 8, 4]), "fr: row 4 stands there twice"),
+        (scored(GOOD, [0, 1, 1], [4, 8, 4]), "fr: row 4 occurs twice"),
         (scored(GOOD, [0, 1]), r"\[3, 2\], \[2\] and \[2\]; expected \[rows, options\]"),
         (scored(GOOD[0], [0, 1]), r"fr: scores, labels and rows are \[2\]"),
         (scored(np.zeros((0, 2)), []), "fr: no rows"),

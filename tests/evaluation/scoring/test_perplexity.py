@@ -156,7 +156,7 @@ def test_a_text_without_a_prediction_is_refused(scorer, text):
 
 @pytest.mark.wrong_types
 def test_a_broken_model_is_told_and_a_hopeless_one_has_a_number():
-    with pytest.raises(InputError, match="the model says NaN"):
+    with pytest.raises(InputError, match="the model returns NaN"):
         perplexity(Saying("gpt2", np.nan), "le chat")
     assert math.isfinite(perplexity(Saying("gpt2", -1e6), "le chat").perplexity)
 

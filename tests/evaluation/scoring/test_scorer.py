@@ -171,8 +171,8 @@ def test_equal_logits_make_the_lowest_id_the_argmax(model):
 @pytest.mark.parametrize(
     ("sequences", "starts", "message"),
     [
-        ([[1, 2], []], None, "sequence 1 is empty; allowed: tokens, asked from 1 or later"),
-        ([[1, 2]], [0], "sequence 0 is asked from token 0; allowed: tokens, asked from 1"),
+        ([[1, 2], []], None, "sequence 1 is empty; allowed: tokens, with a start of at least 1"),
+        ([[1, 2]], [0], "sequence 0 starts at token 0; allowed: tokens, with a start"),
         ([[1, 131]], None, "sequence 0 has token id 131; allowed: 0 to 130, the model's"),
         ([[1, -2]], None, "sequence 0 has token id -2; allowed: 0 to 130"),
         ([[1] * 66], None, "sequence 0 has 66 tokens; allowed: 65, the model's positions and a"),

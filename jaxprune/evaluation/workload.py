@@ -1,0 +1,145 @@
+"""A config → the questions, texts and sentences that it evaluates, read before any model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.config import EvaluateConfig
+from jaxprune.evaluation.scoring import PERPLEXITY, texts
+from jaxprune.evaluation.tasks import TaskQuestions, languages_of, load_task, questions
+from jaxprune.evaluation.translation import (
+    TRANSLATION,
+    Sentences,
+    import_sacrebleu,
+    languages,
+    read_sentences,
+)
+from jaxprune.ledger import PROGRESS
+from jaxprune.runs import OUTPUTS
+
+# Names in a workdir that other commands write, so no task may have them.
+TAKEN = (*OUTPUTS, PROGRESS, "analysis", "compare")
+# The name of a task, PERPLEXITY or TRANSLATION → language codes; None: all available ones.
+Languages = Callable[[str], Sequence[str] | None]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The data of an evaluation.
+
+    Attributes:
+      tasks: questions of each task.
+      texts: plain text by language.
+      sentences: sentences to translate by language.
+    """
+
+    tasks: Sequence[TaskQuestions]
+    texts: Mapping[str, str]
+    sentences: Mapping[str, Sentences]
+
+    def of(self, languages: Mapping[str, Sequence[str]]) -> Workload:
+        """The part in these languages, which are given by the folder of their scores."""
+        return Workload(
+            [one.of(languages[one.task.name]) for one in self.tasks if one.task.name in languages],
+            {code: self.texts[code] for code in languages.get(PERPLEXITY, ())},
+            {code: self.sentences[code] for code in languages.get(TRANSLATION, ())},
+        )
+
+
+def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workload:
+    """Reads all data that `config.evaluation` names.
+
+    Raises:
+      InputError: a task, language or file that does not exist or is broken; sacrebleu is not installed.
+    """
+    fields = config.evaluation
+    tasks = read_tasks(
+        named_tasks(config),
+        languages_by_name,
+        protocol=protocol_of(config), data=fields.data, rows=fields.rows, seed=config.seed,
+    )  # fmt: skip
+    plain: Mapping[str, str] = {}
+    if fields.perplexity is not None:
+        codes = languages_by_name(PERPLEXITY)
+        plain = texts(fields.perplexity, codes, fields.rows, fields.perplexity_lines)
+    sentences = {}
+    if fields.translation is not None:
+        sentences = _sentences(config, fields.translation, languages_by_name(TRANSLATION))
+    return Workload(tasks, plain, sentences)
+
+
+def named_tasks(config: EvaluateConfig) -> list[str]:
+    """The names in `evaluation.tasks`: of ready tasks, or .toml files."""
+    names = config.evaluation.tasks.split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
+def protocol_of(config: EvaluateConfig) -> str:
+    """The protocol of a config; by default that of its `compat`."""
+    by_compat = "official" if config.compat == "official" else "paper"
+    return config.evaluation.protocol or by_compat
+
+
+def read_tasks(
+    names: Sequence[str],
+    languages_by_name: Languages,
+    *,
+    protocol: str = "paper",
+    data: str | None = None,
+    rows: int | None = None,
+    seed: int = 0,
+) -> list[TaskQuestions]:
+    """The questions of several tasks.
+
+    Args:
+      names: of ready tasks, or .toml files.
+      languages_by_name: by the name of a task; None: those of `tasks.languages_of`.
+      protocol, data, rows, seed: see `tasks.questions`.
+
+    Raises:
+      InputError: as `tasks.load_task` and `tasks.questions`; two tasks of one name; a name in `TAKEN`.
+    """
+    tasks = [load_task(name) for name in names]
+    for task in tasks:
+        if task.name in TAKEN:
+            raise InputError(
+                f"evaluation.tasks: name = {task.name!r} in a task; allowed: none of {', '.join(TAKEN)}, which "
+                "are other files of a workdir"
+            )
+    names_taken = Counter([PERPLEXITY, TRANSLATION, *(task.name for task in tasks)])
+    name, count = names_taken.most_common(1)[0]
+    if count > 1:
+        raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
+    read = []
+    for task in tasks:
+        codes = languages_by_name(task.name) or languages_of(task, protocol=protocol, data=data)
+        by_language = {
+            code: questions(task, code, protocol=protocol, data=data, rows=rows, seed=seed)
+            for code in codes
+        }
+        read.append(TaskQuestions(task, protocol, data or task.source.data, by_language))
+    return read
+
+
+def _sentences(
+    config: EvaluateConfig, data: str, codes: Sequence[str] | None
+) -> dict[str, Sentences]:
+    import_sacrebleu("metrics")  # fails now, not after hours of work
+    calibration = config.calibration
+    return {
+        code: read_sentences(
+            data,
+            code,
+            calibration.target,
+            shots=calibration.shots,
+            shots_data=calibration.data,
+            shots_lines=calibration.lines,
+            rows=config.evaluation.translation_rows,
+            seed=config.seed,
+        )
+        for code in codes or languages(data, calibration.target)
+        if code != calibration.target
+    }
