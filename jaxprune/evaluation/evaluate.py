@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from jaxtyping import Float
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
+from jaxprune.evaluation.continuations import continue_lines
 from jaxprune.evaluation.folders import TAKEN, clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
 from jaxprune.evaluation.identity import IDENTITY, Identity, Workload, identities, row_digest
@@ -21,6 +23,7 @@ from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
+    PlainText,
     Scored,
     Scorer,
     perplexity,
@@ -84,7 +87,9 @@ def evaluate_from_config(
     asked = identities(workload, model, config.dtype, fields.beams)
     if hosts.is_first():
         clear_folders(workdir, asked, model, overwrite)
-    results = evaluate_all(scorer, workload, config, workdir, facts(config, model), asked)
+    beginnings = {code: text.lines for code, text in workload.texts.items()}
+    about = facts(config, model)
+    results = evaluate_all(scorer, workload, config, workdir, about, asked, beginnings=beginnings)
     if hosts.is_first():
         print_summary(results, workdir)
     return results
@@ -100,6 +105,7 @@ def evaluate_all(
     *,
     score: Scoring | None = None,
     new_tokens: int = NEW_TOKENS,
+    beginnings: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Result]:
     """Evaluates a model and writes a folder for each task, for perplexity and for translation.
 
@@ -112,6 +118,7 @@ def evaluate_all(
       asked: identities for the metrics.json of all folders; made here by default.
       score: see `score_task`.
       new_tokens: of a translation at most.
+      beginnings: lines by language, the first of which the model continues if its weights stay on the devices.
 
     Returns:
       The results by folder.
@@ -131,6 +138,9 @@ def evaluate_all(
         about_text = about_folder(PERPLEXITY, {"data": fields.perplexity})
         about_text |= calibration_overlap(scorer.model, workload.texts, workdir)
         measured = measure_perplexity(scorer, workload.texts, about_text)
+        if beginnings:
+            continued = continue_lines(scorer, beginnings)
+            measured = dataclasses.replace(measured, continuations=continued)
         write_folder(workdir, PERPLEXITY, measured.json(), {})
         results[PERPLEXITY] = measured
     if workload.sentences:
@@ -145,7 +155,7 @@ def evaluate_all(
     return results
 
 
-def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> Mapping[str, str]:
+def plain_texts(config: EvaluateConfig, codes: list[str] | None) -> Mapping[str, PlainText]:
     """The text by language whose perplexity `config.evaluation` has measured; empty where it has none."""
     fields = config.evaluation
     if fields.perplexity is None:

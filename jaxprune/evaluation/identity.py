@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.scoring import PERPLEXITY, PlainText
 from jaxprune.evaluation.tasks import Option, Question, TaskQuestions
 from jaxprune.evaluation.translation import TRANSLATION, Sentences
 from jaxprune.hf import Model
@@ -25,7 +25,7 @@ class Workload:
     """The data of an evaluation: tasks, and by language texts and sentences to translate; any may be empty."""
 
     tasks: Sequence[TaskQuestions]
-    texts: Mapping[str, str]
+    texts: Mapping[str, PlainText]
     sentences: Mapping[str, Sentences]
 
     def of(self, languages: Mapping[str, Sequence[str]]) -> Workload:

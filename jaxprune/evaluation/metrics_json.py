@@ -62,6 +62,13 @@ class TranslationAbout(TypedDict):
     beams: NotRequired[Count]
 
 
+class ContinuedLine(TypedDict):
+    """A `Continuation`."""
+
+    beginning: str
+    text: str
+
+
 class MetricsFile(ScoreOrigin, total=False):
     """metrics.json; a page shows other keys too, such as `environment`."""
 
@@ -69,6 +76,7 @@ class MetricsFile(ScoreOrigin, total=False):
     protocol: str | TranslationAbout | None
     labels: list[str] | None
     calibration_overlap: dict[str, Count]
+    continuations: dict[str, list[ContinuedLine]]
     task: str
     data: str | None
     model: str | None

@@ -1,4 +1,4 @@
-"""Figures and settings that have no charts of their own: all that a JSON file says, as tables."""
+"""Figures and settings without charts of their own: the content of a JSON file as tables."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ from jaxprune.evaluation.comparison import (
     perplexity_rows,
     translation_rows,
 )
+from jaxprune.html_report import verdicts
 from jaxprune.html_report.markup import Markup, escape, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
+from jaxprune.runs.card import last_part
 from jaxprune.tables import number
 
 BEFORE, AFTER = "before", "after"
-# Keys of metrics.json that tell how it was measured, not what.
+# Keys of metrics.json on the method of an evaluation.
 ABOUT = (
     "task", "model", "model_sha256", "revision", "dtype", "seed", "data", "protocol", "labels", "seconds",
     "environment", "identity", "calibration_overlap",
 )  # fmt: skip
+_ELSEWHERE = ("languages", "continuations")  # keys with tables of their own
+_LONG = ("by_window", "by_part")  # keys of a language with a number for each part of its text
 
 
 def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
-    """A metrics.json that this page has no charts for (translation, perplexity): all it says, as tables.
+    """A metrics.json without charts (translation, perplexity): its content as tables.
 
     Args:
       task: its name.
@@ -35,9 +39,9 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
     """
     languages = {name: metrics.get("languages", {}) for name, metrics in sides.items()}
     has_languages = any(languages.values())
-    told = (*ABOUT, "languages") if has_languages else ABOUT
+    shown = (*ABOUT, *_ELSEWHERE) if has_languages else ABOUT
     others = {
-        name: {key: value for key, value in metrics.items() if key not in told}
+        name: {key: value for key, value in metrics.items() if key not in shown}
         for name, metrics in sides.items()
     }
     parts = [
@@ -50,7 +54,10 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
 def _language_table(task: str, sides: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Markup:
     """A row for each language of any side, a column for each key and side."""
     flat = {
-        name: {code: flatten(figure) for code, figure in languages.items()}
+        name: {
+            code: flatten({key: v for key, v in figure.items() if key not in _LONG})
+            for code, figure in languages.items()
+        }
         for name, languages in sides.items()
     }
     codes = dict.fromkeys(code for languages in flat.values() for code in languages)
@@ -69,8 +76,12 @@ def text_sections(comparison: Comparison) -> list[Section]:
     """Perplexity and translation of two runs, each with the name of its folder."""
     sections = []
     if comparison.perplexity:
-        rows = perplexity_rows(comparison.perplexity)
-        header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval"]
+        figures = comparison.perplexity
+        rows = [
+            [*row, verdicts.word(verdicts.of_perplexity(figures[row[0]]))]
+            for row in perplexity_rows(figures)
+        ]
+        header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval", ""]
         body = table(header, rows, caption="perplexity by language")
         sections.append(Section("perplexity", "Perplexity", body))
     if comparison.translation:
@@ -92,10 +103,10 @@ def _translation(translation: TranslationComparison) -> Markup:
 
 
 def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Markup | None:
-    """Nested JSON by dotted key, a column for each side; what is not the same in all is bold.
+    """Nested JSON by dotted key, a column for each side; values that differ are bold.
 
     Args:
-      sides: by name; those that are empty have no column.
+      sides: by name; empty ones have no column.
       caption: of the table.
     """
     flat = {name: flatten(values) for name, values in sides.items() if values}
@@ -114,10 +125,15 @@ def _setting(key: str, values: Sequence[object]) -> list[object]:
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, object]:
-    """Nested JSON → dotted key → number or text. Lists are written out, intervals in brackets."""
+    """Nested JSON → dotted key → number or text. Lists are in brackets, paths are reduced to their last part."""
     flat = flatten_dict(dict(values), sep=".")
-    return {key: _listed(v) if isinstance(v, list) else v for key, v in flat.items()}
+    return {key: _shown(value) for key, value in flat.items()}
 
 
-def _listed(values: Sequence[object]) -> str:
-    return f"[{', '.join(number(v) if isinstance(v, float) else str(v) for v in values)}]"
+def _shown(value: object) -> object:
+    if isinstance(value, list):
+        parts = (number(v) if isinstance(v, float) else str(_shown(v)) for v in value)
+        return f"[{', '.join(parts)}]"
+    if isinstance(value, str) and value.startswith(("/", "~", "..")):
+        return ",".join(map(last_part, value.split(",")))
+    return value

@@ -56,6 +56,8 @@ class Report(TypedDict, total=False):
     seconds: dict[str, Seconds]
     compilation: Compiled
     peak_memory_bytes: dict[str, Count]
+    parameters: dict[str, Count]
+    weight_bytes: dict[str, Count]
     digests: Digests
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]

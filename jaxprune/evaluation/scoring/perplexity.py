@@ -58,15 +58,18 @@ class PlainText(str):
     """A text that knows its parts: what intervals of its perplexity take to be independent of each other.
 
     Attributes:
-      starts: place of the first character of each.
+      starts: place of the first character of each part.
+      lines: of the text, or rows.
     """
 
     starts: tuple[int, ...] = ()
+    lines: Sequence[str] = ()
 
     @classmethod
     def joined(cls, lines: Sequence[str], parts: Sequence[Any], *, between: str) -> PlainText:
         """The lines with `between` between them; a part begins where the next line names another one."""
         text = cls(between.join(lines))
+        text.lines = lines
         places = accumulate((len(line) + len(between) for line in lines), initial=0)
         firsts = zip(parts, (None, *parts), places, strict=False)
         text.starts = tuple(place for part, before, place in firsts if part != before)
