@@ -14,6 +14,7 @@ from jaxprune.evaluation.comparison import (
     TaskComparison,
     change_cells,
     measure_tables,
+    partial_notes,
     percent_cells,
     rankc_cells,
     vanished,
@@ -165,7 +166,10 @@ def comparison_section(task: str, comparison: TaskComparison, options: int | Non
         charts_row(change, *_charts(accuracy, rankc, options)),
         _comparison_table(task, comparison, options),
         *_measure_tables(task, comparison),
-        *(tag("p", note, class_="note") for note in (*_partial(figures), *vanished(comparison))),
+        *(
+            tag("p", note, class_="note")
+            for note in (*partial_notes(comparison, BEFORE, AFTER), *vanished(comparison))
+        ),
     )
     return Section(f"task-{task}", task, body)
 
@@ -229,16 +233,6 @@ def _about(method: ComparisonMethod) -> str:
         f"them, {count(method.resamples)} resamples, {method.confidence:.0%}, each drawn in all languages of a mean "
         "at once; p values of means are not corrected. Points are percentage points. "
     )
-
-
-def _partial(figures: Mapping[str, LanguageComparison]) -> list[str]:
-    """Notes on the languages in which the runs have different rows."""
-    return [
-        f"{code}: compared on the {count(figure.rows)} rows of both runs ({BEFORE}: "
-        f"{count(figure.rows_a)}, {AFTER}: {count(figure.rows_b)})."
-        for code, figure in figures.items()
-        if {figure.rows_a, figure.rows_b} != {figure.rows}
-    ]
 
 
 def changes(comparison: Comparison, options: Mapping[str, int]) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jaxprune.evaluation.continuations import NEW_TOKENS
-from jaxprune.evaluation.metrics_json import ContinuedLine, MetricsFile
+from jaxprune.evaluation.metrics_json import MetricsFile
 from jaxprune.html_report.markup import join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
@@ -20,14 +20,13 @@ ABOUT = (
 def continued_rows(sides: Sequence[MetricsFile], code: str) -> list[list[str | None]]:
     """Beginnings in a language that the last of the metrics has, and their continuations in each."""
     texts = [
-        {one["beginning"]: one["text"] or "(end of text)" for one in _lines(side, code)}
+        {
+            one["beginning"]: one["text"] or "(end of text)"
+            for one in side.get("continuations", {}).get(code, ())
+        }
         for side in sides
     ]
     return [[beginning, *(side.get(beginning) for side in texts)] for beginning in texts[-1]]
-
-
-def _lines(metrics: MetricsFile, code: str) -> Sequence[ContinuedLine]:
-    return metrics.get("continuations", {}).get(code, ())
 
 
 def continuation_section(sides: Mapping[str, MetricsFile]) -> Section | None:

@@ -12,8 +12,9 @@ from jaxprune.files import short_names
 from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import fact_list
+from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
-from jaxprune.runs.card import UNSTRUCTURED, command_line, file_sizes, last_part, share_of_all
+from jaxprune.runs.card import UNSTRUCTURED, command_line, file_sizes, share_of_all
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import fields_of
 from jaxprune.tables import count, percent
@@ -34,10 +35,10 @@ def lead(run: RunFiles, before: RunFiles | None = None) -> Markup:
     return join(fact_list(facts) if facts else None, _commands(run, before), *notes)
 
 
-def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, str | None]:
+def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
     config, report = run.config, run.report
     models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]
-    facts: dict[str, str | None] = {"model": last_part(next(filter(None, models), ""))}
+    facts: dict[str, object] = {"model": shown_value(next(filter(None, models), None))}
     if report:
         how = config.get("pruning", {})
         facts["pruned by"] = ", ".join(filter(None, (how.get("criterion"), how.get("pattern"))))

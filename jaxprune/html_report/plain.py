@@ -125,14 +125,15 @@ def _setting(key: str, values: Sequence[object]) -> list[object]:
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, object]:
-    """Nested JSON → dotted key → number or text. Lists are in brackets, paths are reduced to their last part."""
+    """Nested JSON → dotted key → number or text. Values as in `shown_value`."""
     flat = flatten_dict(dict(values), sep=".")
-    return {key: _shown(value) for key, value in flat.items()}
+    return {key: shown_value(value) for key, value in flat.items()}
 
 
-def _shown(value: object) -> object:
+def shown_value(value: object) -> object:
+    """A value of a JSON file, for a cell; paths that leave the folder are reduced to their last part."""
     if isinstance(value, list):
-        parts = (number(v) if isinstance(v, float) else str(_shown(v)) for v in value)
+        parts = (number(v) if isinstance(v, float) else str(shown_value(v)) for v in value)
         return f"[{', '.join(parts)}]"
     if isinstance(value, str) and value.startswith(("/", "~", "..")):
         return ",".join(map(last_part, value.split(",")))

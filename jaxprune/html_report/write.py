@@ -16,6 +16,7 @@ from jaxprune.evaluation.comparison import (
     comparison_method,
     differing_dtypes,
     dtype_notes,
+    left_out_notes,
     open_run,
 )
 from jaxprune.evaluation.scoring import PERPLEXITY
@@ -115,7 +116,7 @@ def comparison_page(
         *(tag("p", note, class_="note") for note in dtype_notes(comparison, BEFORE, AFTER)),
         tag("p", f"{BEFORE}: ", tag("code", names[0]), f", {AFTER}: ", tag("code", names[1])),
         lead(run, before),
-        *(tag("p", note, class_="note") for note in _left_out(comparison)),
+        *(tag("p", note, class_="note") for note in left_out_notes(comparison, BEFORE, AFTER)),
     )
     return page(f"{names[1]} against {names[0]}", top, sections)
 
@@ -144,15 +145,6 @@ def _compare(run: RunFiles, before: RunFiles) -> Comparison:
             dtypes=differing_dtypes(Sides(*map(open_run, folders))),
         )
     return compare_runs(before.folder, run.folder)
-
-
-def _left_out(comparison: Comparison) -> list[str]:
-    sides = {BEFORE: comparison.left_out.only_a, AFTER: comparison.left_out.only_b}
-    return [
-        f"Not compared, evaluated only {side}: {', '.join(missing)}."
-        for side, missing in sides.items()
-        if missing
-    ]
 
 
 def _model_sections(run: RunFiles) -> list[Section | None]:
