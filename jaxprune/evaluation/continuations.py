@@ -33,28 +33,29 @@ def continue_lines(
       by_language: lines by code; blank ones are skipped.
 
     Returns:
-      By language; empty if the weights are streamed or split over devices.
+      By language; empty if the weights are streamed or split over devices, or the model has too few positions.
 
     Raises:
-      InputError: the model has fewer positions than BEGINNING + NEW_TOKENS, or its logits are not finite.
+      InputError: the model's logits are not finite.
     """
-    if (blocks := scorer.resident_blocks) is None:
+    positions = scorer.model.config.max_positions or BEGINNING + NEW_TOKENS
+    if (blocks := scorer.resident_blocks) is None or positions < BEGINNING + NEW_TOKENS:
         return {}
-    where = {"mesh": scorer.mesh, "progress": scorer.progress}
-    generator = Generator(scorer.model, dtype=scorer.dtype, blocks=blocks, **where)
-    tokenizer = scorer.model.tokenizer
-    first = [
-        (code, line)
-        for code, lines in by_language.items()
-        for line in [line for line in lines if line.strip()][:LINES]
-    ]
-    encoded = [tokenizer(line)["input_ids"] for _, line in first]
-    prompts = [tokens[: min(BEGINNING, -(-len(tokens) // 2))] for tokens in encoded]
-    generated = generator(
-        prompts, max_new_tokens=NEW_TOKENS, batch=max(1, len(prompts)), name="continuations"
+    generator = Generator(
+        scorer.model, dtype=scorer.dtype, mesh=scorer.mesh, progress=scorer.progress, blocks=blocks
     )
+    tokenizer = scorer.model.tokenizer
+    codes: list[str] = []
+    prompts: list[list[int]] = []
+    for code, lines in by_language.items():
+        for line in [line for line in lines if line.strip()][:LINES]:
+            tokens = tokenizer(line)["input_ids"]
+            codes.append(code)
+            prompts.append(tokens[: min(BEGINNING, -(-len(tokens) // 2))])
+    batch = max(1, len(prompts))
+    generated = generator(prompts, max_new_tokens=NEW_TOKENS, batch=batch, name="continuations")
     continued: dict[str, list[Continuation]] = {code: [] for code in by_language}
-    for (code, _), prompt, tokens in zip(first, prompts, generated, strict=True):
+    for code, prompt, tokens in zip(codes, prompts, generated, strict=True):
         eos = tokenizer.eos_token_id
         ended = tokens[: tokens.index(eos)] if eos in tokens else tokens
         beginning, both = (

@@ -26,9 +26,9 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
 from jaxprune.html_report import verdicts
 from jaxprune.html_report.accuracy import cells_without_prior
-from jaxprune.html_report.continuations import ABOUT, continued_rows
 from jaxprune.html_report.facts import measured_speed
 from jaxprune.html_report.files import RunFiles
+from jaxprune.html_report.plain import ABOUT_CONTINUATIONS, continued_rows
 from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs.card import Measured, folded, model_card
 from jaxprune.tables import as_code, count, interval, number, percent, pipes
@@ -190,4 +190,10 @@ def _continuations(run: RunFiles, dense: RunFiles | None) -> Iterator[str]:
         lines += [
             f"  - {name}: {as_code(text)}" for name, text in zip(sides, texts, strict=True) if text
         ]
-    yield from (f"## Continuations, {code}", "", ABOUT, "", *folded("Before and after", lines))
+    yield from (
+        f"## Continuations, {code}",
+        "",
+        ABOUT_CONTINUATIONS,
+        "",
+        *folded("Before and after", lines),
+    )

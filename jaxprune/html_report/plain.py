@@ -13,6 +13,8 @@ from jaxprune.evaluation.comparison import (
     perplexity_rows,
     translation_rows,
 )
+from jaxprune.evaluation.continuations import NEW_TOKENS
+from jaxprune.evaluation.metrics_json import MetricsFile
 from jaxprune.html_report import verdicts
 from jaxprune.html_report.markup import Markup, escape, join, tag
 from jaxprune.html_report.page import Section
@@ -28,6 +30,10 @@ ABOUT = (
 )  # fmt: skip
 _ELSEWHERE = ("languages", "continuations")  # keys with tables of their own
 _LONG = ("by_window", "by_part")  # keys of a language with a number for each part of its text
+ABOUT_CONTINUATIONS = (
+    f"Greedy continuations of the beginnings of a text's first lines, up to {NEW_TOKENS} tokens. "
+    "They illustrate the model's output and measure nothing."
+)
 
 
 def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
@@ -100,6 +106,36 @@ def _translation(translation: TranslationComparison) -> Markup:
     )
     note = f"Into {translation.target}. p: sacrebleu's paired bootstrap; Holm: corrected over the languages."
     return join(body, tag("p", note, class_="note"))
+
+
+def continued_rows(sides: Sequence[MetricsFile], code: str) -> list[list[str | None]]:
+    """Beginnings in a language that the last of the metrics has, and their continuations in each."""
+    texts = [
+        {
+            one["beginning"]: one["text"] or "(end of text)"
+            for one in side.get("continuations", {}).get(code, ())
+        }
+        for side in sides
+    ]
+    return [[beginning, *(side.get(beginning) for side in texts)] for beginning in texts[-1]]
+
+
+def continuation_section(sides: Mapping[str, MetricsFile]) -> Section | None:
+    """A folded table for each language; `sides` are the metrics of perplexity by the names of their columns."""
+    *_, last = sides.values()
+    header = ["beginning", *sides]
+    tables = [
+        tag("details", tag("summary", code), table(header, rows, caption=f"{code}, continued", wrap=True))
+        for code in last.get("continuations", {})
+        if (rows := continued_rows([*sides.values()], code))
+    ]  # fmt: skip
+    if not tables:
+        return None
+    return Section(
+        "continuations",
+        "Continuations",
+        join(tag("p", ABOUT_CONTINUATIONS, class_="note"), *tables),
+    )
 
 
 def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Markup | None:

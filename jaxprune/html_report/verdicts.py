@@ -21,7 +21,7 @@ WORDS = {
 
 def is_at_chance(interval: Sequence[float], options: int | None) -> bool:
     """Whether an interval of accuracy contains 1 / options."""
-    return bool(options) and interval[0] <= 1 / options <= interval[1]
+    return options is not None and interval[0] <= 1 / options <= interval[1]
 
 
 def of_accuracy(figure: LanguageComparison | MeanComparison, options: int | None) -> str:

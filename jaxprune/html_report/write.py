@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
     Comparison,
-    LeftOut,
-    Sides,
-    compare_perplexity,
     compare_runs,
-    compare_translations,
-    comparison_method,
-    differing_dtypes,
     dtype_notes,
     left_out_notes,
-    open_run,
 )
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning, settings
 from jaxprune.html_report.card import refresh_card
-from jaxprune.html_report.continuations import continuation_section
 from jaxprune.html_report.facts import lead
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, tag
@@ -57,7 +48,7 @@ def write_report(
     files = read_files(run)
     before = read_files(against) if against else None
     usual = defaults or {}
-    comparison = _compare(files, before) if before else None
+    comparison = compare_runs(before.folder, run) if before else None
     document = (
         comparison_page(files, before, comparison, usual)
         if before and comparison
@@ -78,7 +69,7 @@ def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
     if run.scored:
         sections.insert(0, Section("accuracy", "Accuracy", accuracy.task_lines(run.scored)))
     continued = {"continuation": run.metrics.get(PERPLEXITY, {})}
-    sections += [continuation_section(continued), *_model_sections(run)]
+    sections += [plain.continuation_section(continued), *_model_sections(run)]
     sections.append(settings.settings_section({"value": run}, defaults))
     [name] = short_names([run.folder])
     return page(name, lead(run), sections)
@@ -106,7 +97,7 @@ def comparison_page(
     }
     sections += [plain.plain_section(*one) for one in sides.items() if one[0] not in shown]
     if PERPLEXITY in sides:
-        sections.append(continuation_section(sides[PERPLEXITY]))
+        sections.append(plain.continuation_section(sides[PERPLEXITY]))
     sections += _model_sections(run)
     if comparison.masks:
         sections.append(pruning.mask_section(comparison.masks))
@@ -119,32 +110,6 @@ def comparison_page(
         *(tag("p", note, class_="note") for note in left_out_notes(comparison, BEFORE, AFTER)),
     )
     return page(f"{names[1]} against {names[0]}", top, sections)
-
-
-def _compare(run: RunFiles, before: RunFiles) -> Comparison:
-    """Compares two runs; unless both have scores of options, only perplexity and translation."""
-    for files in (run, before):
-        if not files.metrics:
-            raise InputError(
-                f"{files.folder}: not evaluated; expected <task>/metrics.json, which "
-                "jaxprune evaluate writes"
-            )
-    scored = run.scored and before.scored
-    if not scored and run.metrics.keys() & before.metrics.keys():
-        folders = before.folder, run.folder
-        return Comparison(
-            a=str(before.folder),
-            b=str(run.folder),
-            tasks={},
-            perplexity=compare_perplexity(*folders),
-            translation=compare_translations(*folders),
-            left_out=LeftOut(),
-            masks=None,
-            masks_note=None,
-            method=comparison_method(),
-            dtypes=differing_dtypes(Sides(*map(open_run, folders))),
-        )
-    return compare_runs(before.folder, run.folder)
 
 
 def _model_sections(run: RunFiles) -> list[Section | None]:

@@ -20,7 +20,7 @@ from jaxprune.schema import Field, check, fields_of
 from jaxprune.tables import as_code, byte_size, count, percent, pipes
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
-# The hub knows adapter, merge, quantized and finetune; the last stands for changed weights of the same shapes.
+# Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
 _RELATION = "finetune"
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _TAGS = ("jaxprune", "pruned", "sparse")
@@ -85,17 +85,15 @@ def model_card(
             raise InputError(f"report.json: {name}: missing")
     origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
     facts = (f"- {name}: {value}" for name, value in _facts(fields, report))
-    details = (f"- {name}: {value}" for name, value in _details(fields, report))
+    listed = (f"- {name}: {value}" for name, value in _details(fields, report))
+    details = folded("Command, versions and hashes", listed)
     zeros = percent(sparsity["overall"])
     kernels = sparsity["kernels"].items()
     shares = [[as_code(name.removesuffix("/kernel")), percent(share)] for name, share in kernels]
     table = pipes(["kernel", "zeros, %"], [*shares, ["all", zeros]])
     body = [
         *_lead(fields, report, zeros),
-        *_section(
-            "How it was pruned",
-            [*facts, "", *folded("Command, versions and hashes", details), _ABOUT],
-        ),
+        *_section("How it was pruned", [*facts, "", *details, _ABOUT]),
         *_section("Sparsity", table),
         *(results.lines or _section("Accuracy by language", [_NOT_EVALUATED])),
         *_section("How to load it", _loading(origin.get("has_tokenizer", False))),
@@ -199,11 +197,9 @@ def share_of_all(report: Mapping[str, Any]) -> float | None:
 def file_sizes(report: Mapping[str, Any]) -> str | None:
     """The sizes of the weights' files, dense and pruned; None in older reports and without an export."""
     sizes = [byte_size(size) for size in report.get("weight_bytes", {}).values() if size]
-    if len(sizes) < 2:
-        return None
-    return (
-        f"{sizes[0]}, unchanged" if sizes[0] == sizes[1] else f"{sizes[0]} before, {sizes[1]} after"
-    )
+    if len(sizes) < 2 or sizes[0] == sizes[1]:
+        return f"{sizes[0]}, unchanged" if len(sizes) > 1 else None
+    return f"{sizes[0]} before, {sizes[1]} after"
 
 
 def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> list[str]:
@@ -256,11 +252,8 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
         yield "calibration set", _calibration(fields)
         if (name := fields["calibration.combine"]) != SUM.name:
             yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}"
-        tokens = report["tokens"].items()
-        yield (
-            "calibration tokens",
-            ", ".join(f"{count(number)} ({role})" for role, number in tokens),
-        )
+        tokens = (f"{count(number)} ({role})" for role, number in report["tokens"].items())
+        yield "calibration tokens", ", ".join(tokens)
     else:
         yield "calibration set", "none, the criterion needs no data"
     yield "computed in", as_code(fields["dtype"])

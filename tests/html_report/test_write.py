@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import sacrebleu
 from report_runs import (
     BLEU,
     LABELS,
@@ -476,11 +477,17 @@ def test_metrics_that_lack_figures_are_shown_without_them(tmp_path):
 
 
 def test_runs_with_translations_only_are_compared(tmp_path):
-    for side in (0, 1):
-        languages = {code: {"bleu": pair[side]} for code, pair in BLEU.items()}
-        write_json(tmp_path / str(side) / "translation" / "metrics.json", {"languages": languages})
+    references = [f"the small cat number {i} sleeps in the garden" for i in range(20)]
+    hypotheses = [references, [line.replace("sleeps", "is") for line in references]]
+    for side, lines in enumerate(hypotheses):
+        pairs = zip(lines, references, strict=True)
+        rows = [{"hypothesis": line, "reference": reference} for line, reference in pairs]
+        folder = tmp_path / str(side) / "translation"
+        write_json(folder / "metrics.json", {"protocol": {"target": "en"}})
+        (folder / "fr.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     _, rows = tables(made(tmp_path / "1", against=tmp_path / "0"))["translation by language"]
-    assert rows == {code: [f"{a:.4g}", f"{b:.4g}"] for code, (a, b) in BLEU.items()}
+    bleu = [sacrebleu.corpus_bleu(lines, [references]).score for lines in hypotheses]
+    assert rows["fr"][:3] == ["20", *(f"{score:.1f}" for score in bleu)]
 
 
 def refused(message, run, against=None, out=None):
@@ -494,7 +501,7 @@ def test_refusals(runs, tmp_path):
     refused("nothing to report; expected report.json", tmp_path)
     refused("a folder; allowed: a file", dense, None, tmp_path)
     prune(tmp_path / "pruned")
-    refused("pruned: not evaluated; expected <task>/metrics.json", tmp_path / "pruned", dense)
+    refused("pruned: not evaluated; expected <task>/<language>.npz", tmp_path / "pruned", dense)
     refused("pruned: not evaluated", dense, tmp_path / "pruned")
     evaluate(tmp_path / "other", 0, task="marc2")
     (tmp_path / "other" / "translation" / "metrics.json").unlink()
