@@ -20,9 +20,5 @@ def charts_row(*charts: Chart) -> Markup:
 
 def verdict_mark(kind: str) -> Markup:
     """The mark of a verdict in charts, as a character; that of a change that is not significant for other verdicts."""
-    return tag(
-        "span",
-        VERDICTS.get(kind, VERDICTS["unclear"]).glyph,
-        class_=f"glyph {kind}",
-        aria_hidden="true",
-    )
+    glyph = VERDICTS.get(kind, VERDICTS["unclear"]).glyph
+    return tag("span", glyph, class_=f"glyph {kind}", aria_hidden="true")
