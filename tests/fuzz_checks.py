@@ -19,10 +19,10 @@ from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor
+from jaxprune.html_report.facts import lead
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
-from jaxprune.html_report.write import _facts
 from jaxprune.ledger import begun_with
 from jaxprune.ledger.identity import difference
 from jaxprune.models import load_config
@@ -102,7 +102,7 @@ def read_run(path: Path) -> None:
     folder = path.parent if (path.parent / "xnli").is_dir() else path.parent.parent
     run = read_files(folder)
     sections = [settings_section({"value": run}, {}), *(plain_section(*one) for one in _sides(run))]
-    texts = [str(section) for section in (*sections, _facts(run), *run.scored.values())]
+    texts = [str(section) for section in (*sections, lead(run), *run.scored.values())]
     assert all(text.encode() for text in texts)
     if "sparsity" in run.report:
         parts = run.report["sparsity"]

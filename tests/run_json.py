@@ -14,6 +14,8 @@ FIGURES = {
 }
 REPORT = {
     "sparsity": {"overall": 0.3, "layers": [0.3, 0.3], "kernels": {"mlp/up/kernel": 0.3, "b": 0.3}},
+    "parameters": {"all": 1000, "dropped": 300},
+    "weight_bytes": {"dense": 5_000_000, "hf": 5_000_000},
     "tokens": {"translation": 8874},
     "seconds": {"prepare": 0.1, "total": 2},
     "compilation": {"seconds": 1.5, "programs": 18, "kept": 17},
@@ -30,6 +32,7 @@ METRICS = {
     "languages": {"en": FIGURES, "fr": FIGURES}, "worst": {"language": "fr", "accuracy": 0.75},
     "gap_to_english": {"fr": 0.0}, "mean": 0.75, "mean_non_english": 0.75,
     "model_sha256": SHA, "revision": "main", "dtype": "float32", "seed": 0, "seconds": 1.5,
+    "continuations": {"fr": [{"beginning": "a", "text": "b"}]},
 }  # fmt: skip
 CONFIG = {
     "model": "bloom",

@@ -37,15 +37,15 @@ NULL = re.compile(
     r"|languages \w+ rankc"
 )
 EMPTY = re.compile(
-    r"tokens|seconds|peak_memory_bytes|environment|identity|files|languages( (en|fr))?( rankc)?|labels|gap_to_english"
-    r"|pruning|calibration|config|origin base_model|origin language"
+    r"tokens|seconds|weight_bytes|continuations( fr)?|peak_memory_bytes|environment|identity|files"
+    r"|languages( (en|fr))?( rankc)?|labels|gap_to_english|pruning|calibration|config|origin base_model|origin language"
 )
 SIZE = r"seed|files config.json 0|[ab].npz 0"  # a size that is none is that of no file
 NEGATIVE = re.compile(rf"gap_to_english fr|languages \w+ interval \d|{SIZE}")
 HUGE = re.compile(SIZE)
 NEEDED = re.compile(
     r"sparsity \w+|compilation \w+|digests masks|models dense|origin name|worst \w+|config"
-    r"|languages de (perplexity|tokens)"
+    r"|languages de (perplexity|tokens)|parameters \w+|continuations fr 0 \w+"
 )
 WRONG = (None, "text", -1, [], {}, float("inf"), 10**400, True, ...)
 

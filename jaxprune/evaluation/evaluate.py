@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
+from jaxprune.evaluation.continuations import continue_lines
 from jaxprune.evaluation.folders import clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
 from jaxprune.evaluation.identity import IDENTITY, Identity, identities, row_digest
@@ -70,7 +72,8 @@ def evaluate_from_config(
     known = identities(workload, model, config.dtype, fields.beams)
     if hosts.is_first():
         clear_folders(workdir, known, model, overwrite)
-    results = evaluate_all(scorer, workload, config, workdir, facts(config, model), known)
+    about = facts(config, model)
+    results = evaluate_all(scorer, workload, config, workdir, about, known, continuations=True)
     if hosts.is_first():
         print_summary(results, workdir)
     return results
@@ -86,6 +89,7 @@ def evaluate_all(
     *,
     score: Scoring | None = None,
     new_tokens: int = NEW_TOKENS,
+    continuations: bool = False,
 ) -> dict[str, Result]:
     """Evaluates a model and writes a folder for each task, for perplexity and for translation.
 
@@ -98,6 +102,7 @@ def evaluate_all(
       known: identities of the workload.
       score: see `score_task`.
       new_tokens: the most of a translation.
+      continuations: whether to continue the first lines of each text, see `continue_lines`.
 
     Returns:
       The results by folder.
@@ -112,6 +117,9 @@ def evaluate_all(
         about_text = {**about, "data": fields.perplexity, IDENTITY: known[PERPLEXITY]}
         about_text |= calibration_overlap(scorer.model, workload.texts, workdir)
         measured = measure_perplexity(scorer, workload.texts, about_text)
+        if continuations:
+            continued = continue_lines(scorer, workload.texts)
+            measured = dataclasses.replace(measured, continuations=continued)
         write_folder(workdir, PERPLEXITY, measured.json(), {})
         results[PERPLEXITY] = measured
     if workload.sentences:

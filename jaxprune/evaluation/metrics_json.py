@@ -63,6 +63,13 @@ class TranslationAbout(TypedDict):
     max_new_tokens: NotRequired[Count]
 
 
+class ContinuedLine(TypedDict):
+    """A `Continuation`."""
+
+    beginning: str
+    text: str
+
+
 class MetricsFile(ScoreOrigin, total=False):
     """metrics.json; pages also show other keys, such as `environment`."""
 
@@ -70,6 +77,7 @@ class MetricsFile(ScoreOrigin, total=False):
     protocol: str | TranslationAbout | None
     labels: list[str] | None
     calibration_overlap: dict[str, Count]
+    continuations: dict[str, list[ContinuedLine]]
     task: str
     data: str | None
     model: str | None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jaxprune.evaluation.continuations import Continuation
 from jaxprune.evaluation.scoring import Perplexity, Scored, TaskMetrics
 from jaxprune.files import to_json
 
@@ -47,15 +48,21 @@ class TaskResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PerplexityResult:
-    """Perplexity by language: `perplexity/metrics.json`; `about` and `seconds` as in `TaskResult`."""
+    """Perplexity by language: `perplexity/metrics.json`; `about` and `seconds` as in `TaskResult`.
+
+    Attributes:
+      continuations: of the first lines of each text by language; empty if none were made.
+    """
 
     languages: Mapping[str, Perplexity]
     about: Mapping[str, Any]
     seconds: float
+    continuations: Mapping[str, Sequence[Continuation]] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """The object of metrics.json."""
-        return {"languages": to_json(self.languages), **self.about, "seconds": self.seconds}
+        made = {"continuations": to_json(self.continuations)} if self.continuations else {}
+        return {"languages": to_json(self.languages), **made, **self.about, "seconds": self.seconds}
 
 
 @dataclass(frozen=True, kw_only=True)

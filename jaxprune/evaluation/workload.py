@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.config import EvaluateConfig
-from jaxprune.evaluation.scoring import PERPLEXITY, texts
+from jaxprune.evaluation.scoring import PERPLEXITY, PlainText, texts
 from jaxprune.evaluation.tasks import TaskQuestions, languages_of, load_task, questions
 from jaxprune.evaluation.translation import (
     TRANSLATION,
@@ -37,7 +37,7 @@ class Workload:
     """
 
     tasks: Sequence[TaskQuestions]
-    texts: Mapping[str, str]
+    texts: Mapping[str, PlainText]
     sentences: Mapping[str, Sentences]
 
     def of(self, languages: Mapping[str, Sequence[str]]) -> Workload:
@@ -61,7 +61,7 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
         languages_by_name,
         protocol=protocol_of(config), data=fields.data, rows=fields.rows, seed=config.seed,
     )  # fmt: skip
-    plain: Mapping[str, str] = {}
+    plain: Mapping[str, PlainText] = {}
     if fields.perplexity is not None:
         codes = languages_by_name(PERPLEXITY)
         plain = texts(fields.perplexity, codes, fields.rows, fields.perplexity_lines)

@@ -1,4 +1,4 @@
-"""Workdirs → one HTML page that needs nothing else, no network, no script; and what was measured → the model card."""
+"""Workdirs → one HTML page without network or script; evaluations → the model card."""
 
 from jaxprune.html_report.figure import charts_row as charts_row
 from jaxprune.html_report.figure import verdict_mark as verdict_mark

@@ -1,19 +1,10 @@
-"""Sections on a task: accuracy by language with intervals, and what changed between two runs."""
+"""Sections on a task: accuracy by language with intervals, and the changes between two runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jaxprune.charts import (
-    VERDICTS,
-    Chart,
-    Estimate,
-    Series,
-    change_chart,
-    change_in_points,
-    interval_chart,
-    verdict,
-)
+from jaxprune.charts import Chart, Estimate, Series, change_chart, change_in_points, interval_chart
 from jaxprune.evaluation.comparison import (
     Comparison,
     ComparisonMethod,
@@ -23,12 +14,14 @@ from jaxprune.evaluation.comparison import (
     TaskComparison,
     change_cells,
     measure_tables,
+    partial_notes,
     percent_cells,
     rankc_cells,
     vanished,
 )
 from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
-from jaxprune.html_report.figure import charts_row, verdict_mark
+from jaxprune.html_report import verdicts
+from jaxprune.html_report.figure import charts_row
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import AFTER, BEFORE
@@ -44,8 +37,6 @@ from jaxprune.tables import (
     points,
 )
 
-_TESTED = ("better", "worse", "unclear")
-
 
 def _percents(value: float, bounds: Sequence[float]) -> Estimate:
     return Estimate(100 * value, 100 * bounds[0], 100 * bounds[1])
@@ -55,13 +46,13 @@ def _percents(value: float, bounds: Sequence[float]) -> Estimate:
 
 
 def task_section(task: str, metrics: MetricsFile, options: int | None) -> Section:
-    """Accuracy and RankC of a task that is scored, whose rows have so many options."""
+    """Accuracy and RankC of a task whose options are scored; `options` is their number in a row."""
     figures = metrics["languages"]
     accuracy = {c: _percents(one["accuracy"], one["interval"]) for c, one in figures.items()}
     rankc = {code: one.get("rankc") or {} for code, one in figures.items()}
     known = {c: Estimate(one["corrected"]) for c, one in rankc.items() if "corrected" in one}
     charts = _charts([Series("accuracy", accuracy)], [Series("RankC", known)], options)
-    header = ["language", "rows", "accuracy, %", "95% interval", "F1, %", "behind en", "RankC"]
+    header = ["language", "rows", "accuracy, %", "95% interval", "", "F1, %", "behind en", "RankC"]
     header += ["RankC official", "probability, %", "chosen, %", "without prior, %"]
     header += ["within groups, %", "within groups, 95%"]
     gaps = metrics.get("gap_to_english") or {}
@@ -71,6 +62,7 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
             figure.get("rows"),
             percent(figure["accuracy"]),
             interval(figure["interval"]),
+            "at chance" if verdicts.is_at_chance(figure["interval"], options) else None,
             percent(figure.get("f1")),
             percent(gaps.get(code)),
             fraction(rankc[code].get("corrected")),
@@ -89,7 +81,7 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
 
 
 def cells_without_prior(figure: LanguageFigures) -> list[str]:
-    """Options chosen, accuracy without their priors, discrimination within groups and its interval."""
+    """Options chosen, accuracy without the options' priors, discrimination within groups and its interval."""
     return [
         option_shares(figure.get("chosen")),
         percent(figure.get("accuracy_without_prior")),
@@ -99,27 +91,35 @@ def cells_without_prior(figure: LanguageFigures) -> list[str]:
 
 
 _ABOUT = (
-    "Intervals of accuracy are Wilson's, 95%. F1 is weighted by label. Behind en: points behind English. "
-    "RankC: consistency with English, the likeliest label ranked first; official: as the authors' code "
-    "ranks, the least likely first. Probability: of the right option, softmax of the scores of a row's options. "
-    "Chosen: share of the rows by option. Without prior: accuracy with the mean score of each option taken off. Within "
-    "groups, as the hypotheses of a premise: how often the right option of a row is preferred to the same option in "
-    "the other rows; chance is 50%."
+    "Intervals of accuracy are Wilson's, 95%. At chance: the interval (of the run before) contains 1/options. "
+    "F1 is weighted by label. "
+    "Behind en: points behind English. RankC: consistency with English, the likeliest label ranked first; official: "
+    "the least likely first, as in the authors' code. A rise of RankC by itself is not an improvement: a model may "
+    "agree with English and be wrong in both. Probability: of the right option, softmax of the scores of a row's "
+    "options. Chosen: share of the rows by option. Without prior: accuracy after the mean score of each option is "
+    "subtracted. Within groups, such as the hypotheses of a premise: how often the right option of a row is preferred "
+    "to the same option in the other rows; chance is 50%."
 )
 
 
+def _terms(*first: str) -> Markup:
+    """The method and the columns of the tables, folded."""
+    text = tag("p", *first, _ABOUT, class_="note")
+    return tag("details", tag("summary", "method and terms"), text)
+
+
 def _about_task(protocol: object, options: int | None) -> Markup | None:
-    """The protocol of the task, and the accuracy of guessing."""
+    """The protocol of the task, and chance."""
     parts: list[object] = ["Protocol ", tag("code", protocol), ". "] if protocol else []
     if options:
-        parts.append(f"Chance, one of {options} options: {percent(1 / options)}%, the dashed line.")
+        parts.append(f"Chance with {options} options: {percent(1 / options)}% (dashed line).")
     return tag("p", *parts, class_="note") if parts else None
 
 
 def _charts(
     accuracy: Sequence[Series], rankc: Sequence[Series], options: int | None
 ) -> list[Chart]:
-    """Accuracy, and RankC where a language has a value."""
+    """Accuracy, and RankC if a language has a value."""
     chance = 100 / options if options else None
     charts = [interval_chart(accuracy, title="Accuracy", unit="accuracy, %", chance=chance)]
     if any(one.values for one in rankc):
@@ -136,14 +136,14 @@ def task_lines(scored: Mapping[str, MetricsFile]) -> Markup:
         lowest = f"{worst['language']} {percent(worst['accuracy'])}" if worst else None
         rows.append([task, *means, lowest])
     header = ["task", "mean accuracy, %", "mean non-en, %", "worst language, %"]
-    return join(table(header, rows, caption="means of every task"), tag("p", _ABOUT, class_="note"))
+    return join(table(header, rows, caption="means of every task"), _terms())
 
 
 # Two runs.
 
 
 def comparison_section(task: str, comparison: TaskComparison, options: int | None) -> Section:
-    """A task of a comparison, whose rows have so many options."""
+    """A task of a comparison; `options` is the number of options of a row."""
     figures = comparison.languages
     accuracy, rankc = [], []
     for name, side in ((BEFORE, "a"), (AFTER, "b")):
@@ -156,7 +156,7 @@ def comparison_section(task: str, comparison: TaskComparison, options: int | Non
         accuracy.append(Series(name, shares))
         rankc.append(Series(name, known))
     changes = [
-        change_in_points(name, figure.difference, figure.interval, figure.significant)
+        change_in_points(name, figure.difference, figure.interval, _significant(figure, options))
         for name, figure in comparison.figures.items()
     ]
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
@@ -164,25 +164,36 @@ def comparison_section(task: str, comparison: TaskComparison, options: int | Non
     body = join(
         _about_task(comparison.protocol, options),
         charts_row(change, *_charts(accuracy, rankc, options)),
-        _comparison_table(task, comparison),
+        _comparison_table(task, comparison, options),
         *_measure_tables(task, comparison),
-        *(tag("p", note, class_="note") for note in (*_partial(figures), *vanished(comparison))),
+        *(
+            tag("p", note, class_="note")
+            for note in (*partial_notes(comparison, BEFORE, AFTER), *vanished(comparison))
+        ),
     )
     return Section(f"task-{task}", task, body)
 
 
-def _comparison_table(task: str, comparison: TaskComparison) -> Markup:
+def _significant(figure: LanguageComparison | MeanComparison, options: int | None) -> bool | None:
+    """Whether a change is significant; False for a model that was at chance, None for a mean."""
+    return figure.significant and verdicts.of_accuracy(figure, options) != "chance"
+
+
+def _comparison_table(task: str, comparison: TaskComparison, options: int | None) -> Markup:
     two = [BEFORE, AFTER]
     header = ["language", *two, "points", "95% interval", "", "Holm", "McNemar", "bootstrap"]
     header += [*two, *two, *two, *two, "rows"]
     groups = [("", 1), ("accuracy, %", 2), ("change", 3), ("p", 3), ("RankC", 2)]
     groups += [("behind en", 2), ("F1, %", 2), ("RankC official", 2), ("", 1)]
-    rows = [_comparison_row(*one) for one in comparison.figures.items()]
-    return table(header, rows, caption=f"{task}: what changed by language", groups=groups)
+    rows = [
+        _comparison_row(name, figure, verdicts.of_accuracy(figure, options))
+        for name, figure in comparison.figures.items()
+    ]
+    return table(header, rows, caption=f"{task}: changes by language", groups=groups)
 
 
 def _measure_tables(task: str, comparison: TaskComparison) -> list[Markup]:
-    # the page's own words for the two runs, which the terminal calls A and B
+    # the terminal names the runs A and B
     return [
         join(
             tag("h3", f"{title[:1].upper()}{title[1:]}"),
@@ -192,8 +203,9 @@ def _measure_tables(task: str, comparison: TaskComparison) -> list[Markup]:
     ]
 
 
-def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> list[object]:
-    kind = verdict(figure.difference, figure.significant)
+def _comparison_row(
+    name: str, figure: LanguageComparison | MeanComparison, kind: str
+) -> list[object]:
     before, after, change, bounds, bootstrap = change_cells(figure)
     corrected, official = rankc_cells(figure)
     return [
@@ -202,7 +214,7 @@ def _comparison_row(name: str, figure: LanguageComparison | MeanComparison) -> l
         after,
         tag("span", change, class_=kind),
         bounds,
-        tag("span", VERDICTS[kind].word, class_=kind) if kind in _TESTED else None,
+        verdicts.word(kind) if isinstance(figure, LanguageComparison) else None,
         p_value(figure.p.holm),
         p_value(figure.p.mcnemar),
         bootstrap,
@@ -219,63 +231,50 @@ def _about(method: ComparisonMethod) -> str:
         f"Better and worse are significant: {method.significant}, p at most {method.alpha}. The "
         "interval and the bootstrap's p of a change: paired bootstrap over rows, or groups of rows where the task has "
         f"them, {count(method.resamples)} resamples, {method.confidence:.0%}, each drawn in all languages of a mean "
-        "at once; of means nothing is corrected. Points are percentage points. "
+        "at once; p values of means are not corrected. Points are percentage points. "
     )
 
 
-def _partial(figures: Mapping[str, LanguageComparison]) -> list[str]:
-    """Notes on the languages in which the runs do not have the same rows."""
-    return [
-        f"{code}: {count(figure.rows)} rows are in both runs and count ({BEFORE} has "
-        f"{count(figure.rows_a)}, {AFTER} {count(figure.rows_b)})."
-        for code, figure in figures.items()
-        if {figure.rows_a, figure.rows_b} != {figure.rows}
-    ]
-
-
-def verdicts(comparison: Comparison, options: Mapping[str, int]) -> Markup:
-    """The languages of every task that got better, worse, or neither.
+def changes(comparison: Comparison, options: Mapping[str, int]) -> Markup:
+    """The languages of every task by verdict.
 
     Args:
       comparison: of two runs.
-      options: of a row, by task, where they are known.
+      options: number of options of a row by task, where known.
     """
     parts = [
         _verdict(task, compared, options.get(task)) for task, compared in comparison.tasks.items()
     ]
     if comparison.perplexity:
         parts.append(_perplexities(comparison.perplexity))
-    about = tag("p", _about(comparison.method), _ABOUT, class_="note") if comparison.tasks else None
+    about = _terms(_about(comparison.method)) if comparison.tasks else None
     return join(tag("div", *parts, class_="verdicts"), about)
 
 
 def _perplexities(by_language: Mapping[str, PerplexityComparison]) -> Markup:
-    """Perplexity of every language after over before, the greatest first."""
+    """Perplexity of every language after over before by verdict, the greatest ratio first."""
     chips = []
     for code in sorted(by_language, key=lambda code: -by_language[code].ratio):
         figure = by_language[code]
         ratio = f" × {fraction(figure.ratio)}"
+        ratio += f" {interval(figure.interval, fraction)}" if figure.interval else ""
         title = " → ".join(map(number, figure.perplexity))
-        title += f", ratio {interval(figure.interval, fraction)}" if figure.interval else ""
-        chips += [tag("span", tag("b", code), ratio, class_="chip", title=title), " "]
+        chip = tag("span", tag("b", code), ratio, class_="chip", title=title)
+        chips.append((verdicts.of_perplexity(figure), chip))
     title = tag("a", "Perplexity", href="#perplexity")
-    note = tag("p", f"{AFTER} over {BEFORE}: above 1 the texts became less likely", class_="note")
-    return tag("div", tag("h3", title), tag("p", *chips), note)
+    note = f"{AFTER} over {BEFORE} with its 95% interval; lower is better"
+    return tag("div", tag("h3", title), verdicts.by_verdict(chips), tag("p", note, class_="note"))
 
 
 def _verdict(task: str, comparison: TaskComparison, options: int | None) -> Markup:
-    by_kind: dict[str, list[object]] = {kind: [] for kind in _TESTED}
+    chips = []
     figures = comparison.languages
     for code in sorted(figures, key=lambda code: -figures[code].difference):
         figure = figures[code]
-        change = tag("span", tag("b", code), " ", points(figure.difference), class_="chip")
-        by_kind[verdict(figure.difference, figure.significant)] += [change, " "]
-    lines = []
-    for kind, chips in by_kind.items():
-        lines.append(tag("dt", verdict_mark(kind), VERDICTS[kind].word, class_=kind))
-        lines.append(tag("dd", *(chips or [tag("span", "none", class_="faint")])))
+        chip = tag("span", tag("b", code), " ", points(figure.difference), class_="chip")
+        chips.append((verdicts.of_accuracy(figure, options), chip))
     means = ", ".join(f"{name} {points(m.difference)}" for name, m in comparison.means.items())
     chance = f"; chance is {percent(1 / options)}%" if options else ""
     note = f"{means} points{chance}"
     title = tag("a", task, href=f"#task-{task}")
-    return tag("div", tag("h3", title), tag("dl", *lines), tag("p", note, class_="note"))
+    return tag("div", tag("h3", title), verdicts.by_verdict(chips), tag("p", note, class_="note"))

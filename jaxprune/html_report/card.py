@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
+from jaxprune.calibration import joined
 from jaxprune.evaluation.comparison import (
     Comparison,
     ComparisonMethod,
@@ -23,47 +24,50 @@ from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
+from jaxprune.html_report import verdicts
 from jaxprune.html_report.accuracy import cells_without_prior
+from jaxprune.html_report.facts import measured_speed
 from jaxprune.html_report.files import RunFiles
+from jaxprune.html_report.plain import ABOUT_CONTINUATIONS, continued_rows
 from jaxprune.ledger import MODEL_DIGEST, has_card
-from jaxprune.runs import Measured, model_card
+from jaxprune.runs.card import Measured, folded, model_card
 from jaxprune.tables import as_code, count, interval, number, percent, pipes
 
 
 def refresh_card(
     run: RunFiles, before: RunFiles | None, comparison: Comparison | None
 ) -> str | None:
-    """Writes the card of a run anew, with the results of its evaluations.
+    """Updates the card of a run with the results of its evaluations.
 
     Args:
-      run: that was pruned.
-      before, comparison: the run that it is compared with; counts where that is the dense model's.
+      run: of the pruned model.
+      before, comparison: another run and the comparison with it; used if all its scores are of the dense model.
 
     Returns:
-      A line to tell; None where the run has no card.
+      A line for the terminal; None if the run has no card.
     """
     if not has_card(run.folder, run.config, run.report):
         return None
     hf = run.folder / "hf"
     file = hf / sealed.CARD
     if not (os.access(run.folder, os.W_OK) and os.access(hf, os.W_OK)):
-        return f"left as it is: {file}: its folder may not be written"
-    against = comparison if before is not None and _is_dense(run, before) else None
-    text = model_card(run.config, run.report, _measured(run, against))
+        return f"unchanged: {file}: its folder is read-only"
+    dense = before if before is not None and _is_dense(run, before) else None
+    text = model_card(run.config, run.report, _measured(run, dense, comparison if dense else None))
     if not sealed.replace_card(hf, text):
-        return f"left as it is: {file}: not as jaxprune wrote it"
+        return f"unchanged: {file}: edited since jaxprune wrote it"
     return f"written: {file}"
 
 
 def _is_dense(run: RunFiles, before: RunFiles) -> bool:
-    """Whether a run's scores are all of the model that another one was pruned from."""
+    """Whether all scores of `before` are of the model that `run` pruned."""
     dense = run.report.get("models", {}).get("dense")
     return dense is not None and all(
         metrics.get(MODEL_DIGEST) == dense for metrics in before.metrics.values()
     )
 
 
-def _measured(run: RunFiles, against: Comparison | None) -> Measured:
+def _measured(run: RunFiles, dense: RunFiles | None, against: Comparison | None) -> Measured:
     tasks = against.tasks if against else {}
     lines: list[str] = []
     for task, scored in run.scored.items():
@@ -82,23 +86,25 @@ def _measured(run: RunFiles, against: Comparison | None) -> Measured:
     }
     if note := overlap_note(run.metrics.get(PERPLEXITY, {})):
         lines += [note, ""]
+    if dense and (speed := measured_speed(dense, run)):
+        lines += ["## Speed", "", f"{speed[:1].upper()}{speed[1:]}.", ""]
+    lines += _continuations(run, dense)
     return Measured(lines, accuracy)
 
 
 def _about(method: ComparisonMethod, *, compared: bool) -> str:
     wilson = (
         f"In percent of the rows; intervals of {method.confidence:.0%} are Wilson's. Chosen: share of the rows by "
-        "option. Without prior: with the mean score of each option taken off. Within groups, as the hypotheses of a "
-        "premise: how often the right option of a row is preferred to the same option in the other rows; chance is 50."
+        "option. Without prior: after the mean score of each option is subtracted. Within groups, such as the "
+        "hypotheses of a premise: how often the right option of a row is preferred to the same option in the other "
+        "rows; chance is 50. At chance: the interval contains 1/options."
     )
     if not compared:
-        return (
-            f"{wilson} The dense model's accuracy, and so what pruning changed, is not known here."
-        )
+        return f"{wilson} The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."
     return (
-        f"{wilson} The change is in points, its interval by a paired bootstrap over the rows, or groups of them. A "
-        f"star: significant by McNemar's exact test, p at most {method.alpha:g} after Holm's correction over the "
-        "languages; without one the change may be chance."
+        f"{wilson} The change is in points, its interval by a paired bootstrap over the rows, or groups of them. "
+        f"Better and worse: significant by McNemar's exact test, p at most {method.alpha:g} after Holm's correction "
+        "over the languages."
     )
 
 
@@ -108,11 +114,11 @@ def _task(
     yield from (f"### {as_code(task)}", "")
     protocol = scored.get("protocol")
     facts = [f"Protocol {as_code(str(protocol))}."] if protocol else []
-    facts += [f"Guessing reaches {percent(1 / options)}%."] if options else []
+    facts += [f"Chance is {percent(1 / options)}%."] if options else []
     if facts:
         yield from (" ".join(facts), "")
     if compared is None:
-        header = ["language", "rows", "pruned", "95% interval"]
+        header = ["language", "rows", "pruned", "95% interval", ""]
         header += ["chosen", "without prior", "within groups", "95% interval"]
         rows = [
             [
@@ -120,6 +126,7 @@ def _task(
                 count(one.get("rows", 0)),
                 percent(one["accuracy"]),
                 interval(one["interval"]),
+                "at chance" if verdicts.is_at_chance(one["interval"], options) else "",
                 *cells_without_prior(one),
             ]
             for code, one in scored["languages"].items()
@@ -127,7 +134,7 @@ def _task(
     else:
         sides = ["dense", "interval", "pruned", "interval"]
         header = ["language", "rows", *sides, "change", "interval", ""]
-        rows = [_compared_row(*one) for one in compared.figures.items()]
+        rows = [_compared_row(*one, options) for one in compared.figures.items()]
     yield from (*pipes(header, rows), "")
     if compared is not None:
         yield from (f"- {note}." for note in vanished(compared))
@@ -136,14 +143,15 @@ def _task(
         yield ""
 
 
-def _compared_row(name: str, figure: LanguageComparison | MeanComparison) -> list[str]:
+def _compared_row(
+    name: str, figure: LanguageComparison | MeanComparison, options: int | None
+) -> list[str]:
     dense, pruned, change, bounds, _ = change_cells(figure)
-    star = "*" if figure.significant else ""
     if isinstance(figure, MeanComparison):
-        return [name, "", dense, "", pruned, "", change, bounds, star]
+        return [name, "", dense, "", pruned, "", change, bounds, ""]
     of_dense, of_pruned = map(interval, figure.accuracy_interval)
-    rows = count(figure.rows)
-    return [name, rows, dense, of_dense, pruned, of_pruned, change, bounds, star]
+    word = verdicts.WORDS[verdicts.of_accuracy(figure, options)]
+    return [name, count(figure.rows), dense, of_dense, pruned, of_pruned, change, bounds, word]
 
 
 def _perplexity(
@@ -153,8 +161,11 @@ def _perplexity(
     if not known:
         return
     if compared:
-        header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval"]
-        rows = perplexity_rows(compared)
+        header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval", ""]
+        rows = [
+            [*row, verdicts.WORDS[verdicts.of_perplexity(compared[row[0]])]]
+            for row in perplexity_rows(compared)
+        ]
     else:
         header = ["language", "tokens", "pruned"]
         rows = [
@@ -162,3 +173,27 @@ def _perplexity(
             for code, figure in known.items()
         ]
     yield from ("## Perplexity by language", "", *pipes(header, rows), "")
+
+
+def _continuations(run: RunFiles, dense: RunFiles | None) -> Iterator[str]:
+    """Those in the calibration's first language, or else in the text's first."""
+    named = {"dense": dense, "pruned": run} if dense else {"pruned": run}
+    sides = {name: one.metrics.get(PERPLEXITY, {}) for name, one in named.items()}
+    codes = [*sides["pruned"].get("continuations", {})]
+    if not codes:
+        return
+    own = joined(run.config.get("calibration", {}).get("source", ""))[0]
+    code = own if own in codes else codes[0]
+    lines: list[str] = []
+    for beginning, *texts in continued_rows([*sides.values()], code):
+        lines.append(f"- {as_code(str(beginning))}")
+        lines += [
+            f"  - {name}: {as_code(text)}" for name, text in zip(sides, texts, strict=True) if text
+        ]
+    yield from (
+        f"## Continuations, {code}",
+        "",
+        ABOUT_CONTINUATIONS,
+        "",
+        *folded("Before and after", lines),
+    )

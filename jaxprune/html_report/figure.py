@@ -1,4 +1,4 @@
-"""Charts → figures of the page: title, and the drawing in a box of its own that scrolls where it is too wide."""
+"""Charts → figures of the page: a title, and a drawing that scrolls in its own box if it is too wide."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ def figure(chart: Chart) -> Markup:
 
 
 def charts_row(*charts: Chart) -> Markup:
-    """Charts side by side, as far as the window has room; nothing without charts."""
+    """Charts side by side, as many as fit into the window; empty without charts."""
     return tag("div", *map(figure, charts), class_="charts") if charts else Markup()
 
 
 def verdict_mark(kind: str) -> Markup:
-    """The mark of a verdict as it stands in charts, as a character in the text."""
-    return tag("span", VERDICTS[kind].glyph, class_=f"glyph {kind}", aria_hidden="true")
+    """The mark of a verdict in charts, as a character; that of a change that is not significant for other verdicts."""
+    glyph = VERDICTS.get(kind, VERDICTS["unclear"]).glyph
+    return tag("span", glyph, class_=f"glyph {kind}", aria_hidden="true")

@@ -1,4 +1,4 @@
-"""The contents of a workdir. Any part may be missing; a part that is there must be whole."""
+"""The contents of a workdir. Any part may be missing; an existing part must be intact."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Arrays = dict[str, np.ndarray]
 
 
 class Top(TypedDict, total=False):
-    """The share of features that counts as the largest."""
+    """The share of features that count as the largest."""
 
     used: Share
 
 
 class Summary(TypedDict, total=False):
-    """analysis.json, as far as a page tells of it."""
+    """The keys of analysis.json that a page shows."""
 
     top: Top
 
 
 class Analysis(NamedTuple):
-    """The tables of `<workdir>/analysis`, as `jaxprune/analysis/tables.py` writes them; empty without.
+    """The tables of `<workdir>/analysis`, as `jaxprune/analysis/tables.py` writes them; empty if absent.
 
     Attributes:
       summary: analysis.json.
@@ -51,11 +51,11 @@ class RunFiles(NamedTuple):
 
     Attributes:
       folder: the workdir.
-      config: config.json, empty without.
-      report: report.json, empty without.
+      config: config.json, empty if absent.
+      report: report.json, empty if absent.
       metrics: task → its metrics.json, as JSON values.
-      options: task → options of a row, of those that are scored.
-      stats: of the calibration, None without.
+      options: task → number of options of a row, for tasks with scores.
+      stats: of the calibration, None if absent.
       analysis: the tables of an analysis.
     """
 
@@ -69,7 +69,7 @@ class RunFiles(NamedTuple):
 
     @property
     def scored(self) -> dict[str, MetricsFile]:
-        """The metrics of the tasks whose options were scored."""
+        """The metrics of the tasks with scored options."""
         return {task: metrics for task, metrics in self.metrics.items() if is_scored(metrics)}
 
 
@@ -77,7 +77,7 @@ def read_files(folder: Path) -> RunFiles:
     """Reads a workdir.
 
     Raises:
-      InputError: no such folder, nothing in it to report, or a broken file.
+      InputError: the folder does not exist, has nothing to report, or has a broken file.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
@@ -98,7 +98,7 @@ def read_files(folder: Path) -> RunFiles:
 
 
 def _options(folder: Path, metrics: Iterable[str]) -> dict[str, int]:
-    """Task → columns of its scores."""
+    """Task → number of columns of its scores."""
     options = {}
     for task in metrics:
         for file in sorted((folder / task).glob("*.npz"))[:1]:

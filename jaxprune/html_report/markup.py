@@ -1,6 +1,6 @@
-"""HTML as text. Whatever is not `Markup` is escaped when it becomes a child or an attribute.
+"""HTML as text. Children and attributes are escaped unless they are `Markup`.
 
-The output is well-formed XML too, so a test can parse the whole page.
+The output is also well-formed XML, so a test can parse a page.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ _EMPTY = frozenset(("br", "link", "meta", "wbr"))  # elements that HTML does not
 
 
 class Markup(str):
-    """Text that may stand in a page as it is."""
+    """Text that is HTML already."""
 
     __slots__ = ()
 
 
 def escape(value: object) -> Markup:
-    """The text of a value, for content and for attributes; `Markup` stays as it is."""
+    """The escaped text of a value, for content and attributes; `Markup` is returned unchanged."""
     if isinstance(value, Markup):
         return value
     return Markup(html.escape(legal_text(str(value))))
@@ -44,5 +44,5 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def join(*parts: object) -> Markup:
-    """Parts one after the other, escaped; None is left out."""
+    """The escaped parts, concatenated; None is left out."""
     return Markup("".join(escape(part) for part in parts if part is not None))

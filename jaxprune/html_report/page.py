@@ -1,4 +1,4 @@
-"""Sections → one document that holds all it needs."""
+"""Sections → one self-contained document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxprune.errors import InputError
 from jaxprune.files import write_text
 from jaxprune.html_report.markup import Markup, tag
 
-# A browser then refuses to fetch or to run anything, whatever a string of a file smuggled in.
+# Browsers then neither fetch nor run anything, whatever the strings of a file contain.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -28,8 +28,8 @@ def page(title: str, lead: Markup | None, sections: Iterable[Section | None]) ->
 
     Args:
       title: of the document and its first heading.
-      lead: what stands under it, if anything.
-      sections: with a heading and a link at the top for each; None is left out.
+      lead: the content below it, if any.
+      sections: each gets a heading and a link at the top; None is left out.
     """
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     head = tag(
@@ -38,7 +38,7 @@ def page(title: str, lead: Markup | None, sections: Iterable[Section | None]) ->
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),  # so that no server is asked for one
+        tag("link", rel="icon", href="data:,"),  # else browsers request one
         tag("title", title),
         tag("style", Markup(style)),
     )
@@ -54,13 +54,13 @@ def page(title: str, lead: Markup | None, sections: Iterable[Section | None]) ->
 
 
 def fact_list(facts: Mapping[str, object]) -> Markup:
-    """Names and values that stand at the top of a page."""
+    """Names and values at the top of a page."""
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
     return tag("dl", *items, class_="facts")
 
 
 def write_page(document: Markup, out: Path) -> None:
-    """Writes a file that is either whole or not there, and its folder.
+    """Writes the file atomically, and makes its folder.
 
     Raises:
       InputError: out is a folder.

@@ -1,4 +1,4 @@
-"""Figures and settings that have no charts of their own: all that a JSON file says, as tables."""
+"""Figures and settings without charts of their own: the content of a JSON file as tables."""
 
 from __future__ import annotations
 
@@ -13,21 +13,31 @@ from jaxprune.evaluation.comparison import (
     perplexity_rows,
     translation_rows,
 )
+from jaxprune.evaluation.continuations import NEW_TOKENS
+from jaxprune.evaluation.metrics_json import MetricsFile
+from jaxprune.html_report import verdicts
 from jaxprune.html_report.markup import Markup, escape, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
+from jaxprune.runs.card import last_part
 from jaxprune.tables import number
 
 BEFORE, AFTER = "before", "after"
-# Keys of metrics.json that tell how it was measured, not what.
+# Keys of metrics.json on the method of an evaluation.
 ABOUT = (
     "task", "model", "model_sha256", "revision", "dtype", "seed", "data", "protocol", "labels", "seconds",
     "environment", "identity", "calibration_overlap",
 )  # fmt: skip
+_ELSEWHERE = ("languages", "continuations")  # keys with tables of their own
+_LONG = ("by_window", "by_part")  # keys of a language with a number for each part of its text
+ABOUT_CONTINUATIONS = (
+    f"Greedy continuations of the beginnings of a text's first lines, up to {NEW_TOKENS} tokens. "
+    "They illustrate the output and are not a measurement."
+)
 
 
 def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
-    """A metrics.json that this page has no charts for (translation, perplexity): all it says, as tables.
+    """A metrics.json without charts (translation, perplexity): its content as tables.
 
     Args:
       task: its name.
@@ -35,9 +45,9 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
     """
     languages = {name: metrics.get("languages", {}) for name, metrics in sides.items()}
     has_languages = any(languages.values())
-    told = (*ABOUT, "languages") if has_languages else ABOUT
+    shown = (*ABOUT, *_ELSEWHERE) if has_languages else ABOUT
     others = {
-        name: {key: value for key, value in metrics.items() if key not in told}
+        name: {key: value for key, value in metrics.items() if key not in shown}
         for name, metrics in sides.items()
     }
     parts = [
@@ -50,7 +60,10 @@ def plain_section(task: str, sides: Mapping[str, Mapping[str, Any]]) -> Section:
 def _language_table(task: str, sides: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Markup:
     """A row for each language of any side, a column for each key and side."""
     flat = {
-        name: {code: flatten(figure) for code, figure in languages.items()}
+        name: {
+            code: flatten({key: v for key, v in figure.items() if key not in _LONG})
+            for code, figure in languages.items()
+        }
         for name, languages in sides.items()
     }
     codes = dict.fromkeys(code for languages in flat.values() for code in languages)
@@ -69,8 +82,12 @@ def text_sections(comparison: Comparison) -> list[Section]:
     """Perplexity and translation of two runs, each with the name of its folder."""
     sections = []
     if comparison.perplexity:
-        rows = perplexity_rows(comparison.perplexity)
-        header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval"]
+        figures = comparison.perplexity
+        rows = [
+            [*row, verdicts.word(verdicts.of_perplexity(figures[row[0]]))]
+            for row in perplexity_rows(figures)
+        ]
+        header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval", ""]
         body = table(header, rows, caption="perplexity by language")
         sections.append(Section("perplexity", "Perplexity", body))
     if comparison.translation:
@@ -91,11 +108,41 @@ def _translation(translation: TranslationComparison) -> Markup:
     return join(body, tag("p", note, class_="note"))
 
 
+def continued_rows(sides: Sequence[MetricsFile], code: str) -> list[list[str | None]]:
+    """Beginnings in a language that the last of the metrics has, and their continuations in each."""
+    texts = [
+        {
+            one["beginning"]: one["text"] or "(end of text)"
+            for one in side.get("continuations", {}).get(code, ())
+        }
+        for side in sides
+    ]
+    return [[beginning, *(side.get(beginning) for side in texts)] for beginning in texts[-1]]
+
+
+def continuation_section(sides: Mapping[str, MetricsFile]) -> Section | None:
+    """A folded table for each language; `sides` are the metrics of perplexity by the names of their columns."""
+    *_, last = sides.values()
+    header = ["beginning", *sides]
+    tables = [
+        tag("details", tag("summary", code), table(header, rows, caption=f"{code}, continued", wrap=True))
+        for code in last.get("continuations", {})
+        if (rows := continued_rows([*sides.values()], code))
+    ]  # fmt: skip
+    if not tables:
+        return None
+    return Section(
+        "continuations",
+        "Continuations",
+        join(tag("p", ABOUT_CONTINUATIONS, class_="note"), *tables),
+    )
+
+
 def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Markup | None:
-    """Nested JSON by dotted key, a column for each side; what is not the same in all is bold.
+    """Nested JSON by dotted key, a column for each side; values that differ are bold.
 
     Args:
-      sides: by name; those that are empty have no column.
+      sides: by name; empty ones have no column.
       caption: of the table.
     """
     flat = {name: flatten(values) for name, values in sides.items() if values}
@@ -114,10 +161,16 @@ def _setting(key: str, values: Sequence[object]) -> list[object]:
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, object]:
-    """Nested JSON → dotted key → number or text. Lists are written out, intervals in brackets."""
+    """Nested JSON → dotted key → number or text. Values as in `shown_value`."""
     flat = flatten_dict(dict(values), sep=".")
-    return {key: _listed(v) if isinstance(v, list) else v for key, v in flat.items()}
+    return {key: shown_value(value) for key, value in flat.items()}
 
 
-def _listed(values: Sequence[object]) -> str:
-    return f"[{', '.join(number(v) if isinstance(v, float) else str(v) for v in values)}]"
+def shown_value(value: object) -> object:
+    """A value of a JSON file, for a cell; paths that leave the folder are reduced to their last part."""
+    if isinstance(value, list):
+        parts = (number(v) if isinstance(v, float) else str(shown_value(v)) for v in value)
+        return f"[{', '.join(parts)}]"
+    if isinstance(value, str) and value.startswith(("/", "~", "..")):
+        return ",".join(map(last_part, value.split(",")))
+    return value

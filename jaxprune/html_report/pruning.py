@@ -1,4 +1,4 @@
-"""Sections on the model: what was dropped, how large its features are, how sets and masks overlap."""
+"""Sections on the model: dropped weights, magnitudes of features, overlaps of sets and masks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from jaxprune.html_report.figure import charts_row
 from jaxprune.html_report.files import Analysis, Arrays
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
-from jaxprune.ledger import Sparsity
+from jaxprune.ledger import Report
 from jaxprune.passes import ActivationStats
+from jaxprune.runs.card import share_of_all
 from jaxprune.runs.figures import magnitude_lines
 from jaxprune.tables import fraction, percent, tenths, times, whole
 
-# A cell of a map takes about 200 bytes, and a page of many megabytes nobody reads.
+# A cell of a map takes about 200 bytes, and a page should have at most a few megabytes.
 _MOST_SETS = 40  # of a map of all pairs
 _MOST_PAIRS = 3000  # of the maps of all sites
 _ALL = (0.0, 100.0)  # limits of percent
 
 
-def sparsity_section(sparsity: Sparsity) -> Section:
-    """Share of weights dropped, by layer and by kernel; `sparsity` is that of report.json."""
+def sparsity_section(report: Report) -> Section:
+    """Share of dropped weights overall, by layer and by kernel; `report` is report.json."""
+    sparsity, share = report["sparsity"], share_of_all(report)
     layers = [100 * share for share in sparsity["layers"]]
     kernels = {
         name.removesuffix("/kernel"): 100 * share for name, share in sparsity["kernels"].items()
@@ -34,8 +36,10 @@ def sparsity_section(sparsity: Sparsity) -> Section:
     by_layer = line_chart([line], title=title, x_title="layer", limits=_ALL)
     by_kernel = bar_chart(kernels.items(), title="Dropped by kernel, %", most=100)
     parts = {"layer": (layers, by_layer), "kernel": (kernels.values(), by_kernel)}
-    overall = percent(sparsity["overall"])
-    texts, charts = [f"{overall}% of the weights in the blocks' linear kernels were dropped"], []
+    texts = [
+        f"{percent(sparsity['overall'])}% of the weights in the blocks' linear kernels were dropped"
+    ]
+    charts = []
     for part, (shares, chart) in parts.items():
         least, most = f"{tenths(min(shares))}%", f"{tenths(max(shares))}%"
         if least == most:
@@ -43,7 +47,10 @@ def sparsity_section(sparsity: Sparsity) -> Section:
         else:
             texts.append(f"by {part} {least} to {most}")
             charts.append(chart)
-    body = join(tag("p", ", ".join(texts), "."), charts_row(*charts))
+    text = f"{', '.join(texts)}."
+    if share is not None:
+        text += f" These are {percent(share)}% of all parameters; embeddings, norms, biases and the head are unchanged."
+    body = join(tag("p", text), charts_row(*charts))
     return Section("sparsity", "Sparsity", body)
 
 
@@ -51,7 +58,7 @@ def mask_section(masks: MaskComparison) -> Section:
     """The overlap of the masks of two runs."""
     text = (
         f"Intersection over union of the kept weights: {fraction(masks.overall)} "
-        f"({fraction(masks.independent)} if the masks knew nothing of each other). Kept: before "
+        f"({fraction(masks.independent)} for independent masks). Kept: before "
         f"{percent(masks.density.a)}%, after {percent(masks.density.b)}%."
     )
     kernels = [(name, 100 * share) for name, share in masks.by_kernel.items()]
@@ -64,7 +71,7 @@ def mask_section(masks: MaskComparison) -> Section:
 
 
 def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Section | None:
-    """The largest and the median feature by site and layer; by set, where there is an analysis."""
+    """The largest and the median feature by site and layer; also by set if the run has an analysis."""
     parts = []
     if stats is not None:
         text = (
@@ -79,7 +86,7 @@ def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Sect
     if maps := _set_magnitudes(analysis):
         text = (
             "The largest feature over the median one, by demonstrations and layer, in the dense model. "
-            "Where this is large, few features carry much."
+            "A large ratio means that a few features dominate."
         )
         parts += [tag("p", text), *_first_and_others(map(charts_row, maps))]
     return Section("magnitudes", "Magnitudes of features", join(*parts)) if parts else None
@@ -108,13 +115,13 @@ def _hidden_first(sites: Iterable[str]) -> list[str]:
 
 
 def _first_and_others(drawn: Iterable[Markup]) -> list[Markup]:
-    """The first site that was drawn, and the others folded away."""
+    """The first site, and the others folded."""
     first, *others = drawn
     return [first, tag("details", tag("summary", "other sites"), *others)] if others else [first]
 
 
 def overlap_section(analysis: Analysis) -> Section | None:
-    """Heatmaps of an analysis: largest features of sets against each other, masks of runs."""
+    """Heatmaps of an analysis: overlap of the largest features of sets, and of the masks of runs."""
     parts: list[Markup] = []
     if "sets" in analysis.overlap:
         parts += _feature_overlap(analysis)
@@ -135,14 +142,14 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
     used = analysis.summary.get("top", {}).get("used")
     share = "k%" if used is None else f"{100 * used:g}%"
     text = (
-        f"Of the {share} largest features of the demonstrations of a row, how many percent are among the "
-        f"{share} largest (or smallest) of those of a column; unrelated sets would give {share}. "
-        "\u201chidden\u201d is what leaves a block."
+        f"Percentage of the {share} largest features of a row's demonstrations that are among the "
+        f"{share} largest (or smallest) of a column's; {share} is expected of unrelated sets. "
+        "\u201chidden\u201d is the output of a block."
     )
     means = (_kinds(analysis.overlap, sets, sites[0], end) for end in _ENDS)
     parts = [tag("p", text), _side_by_side(*means)]
     if len(sets) > _MOST_SETS:
-        note = f"{len(sets)} sets are too many for a map of their pairs: see analysis/overlap.npz."
+        note = f"The map of all pairs of {len(sets)} sets is too large for the page: see analysis/overlap.npz."
         return [*parts, tag("p", note, class_="note")]
     shown = sites if len(sites) * len(sets) ** 2 <= _MOST_PAIRS else sites[:1]
     maps = ((_pairs(analysis.overlap, sets, site, end) for end in _ENDS) for site in shown)
@@ -157,7 +164,7 @@ _ENDS = {"top": "largest in largest", "bottom": "largest in smallest"}
 
 
 def _side_by_side(*drawn: Chart | Markup) -> Markup:
-    """Charts in a row, and below them the sentences."""
+    """Charts in a row, sentences below."""
     charts = [one for one in drawn if isinstance(one, Chart)]
     return join(charts_row(*charts), *(one for one in drawn if isinstance(one, Markup)))
 
@@ -185,8 +192,8 @@ def _map(
     columns: Sequence[str],
     x: str | None = None,
 ) -> Chart | Markup:
-    """A map of percents; a sentence where all cells show the same."""
+    """A map of percentages; a sentence if all cells show the same."""
     shown = {whole(value) for value in values[np.isfinite(values)].tolist()}
     if len(shown) > 1:
         return heatmap(values, rows, columns, title=title, x_title=x, limits=_ALL, show=whole)
-    return tag("p", f"{title}: {' '.join(shown) or 'nothing'} everywhere.")
+    return tag("p", f"{title}: {' '.join(shown) or 'no value'} in every cell.")

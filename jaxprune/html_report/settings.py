@@ -1,4 +1,4 @@
-"""The section on settings: config, what report.json tells besides sparsity, how each task was measured."""
+"""The section on settings, folded: config, report.json without sparsity, method of each evaluation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Sides = Mapping[str, Mapping[str, Any]]
 def settings_section(
     runs: Mapping[str, RunFiles], defaults: Mapping[str, object]
 ) -> Section | None:
-    """A column for each run; fields with their default in all of them are folded away.
+    """A column for each run; fields with their default in all runs have a table of their own.
 
     Args:
       runs: by name.
@@ -29,20 +29,15 @@ def settings_section(
         name: {key: value for key, value in run.report.items() if key != "sparsity"}
         for name, run in runs.items()
     }
-    if table := settings_table(reports, "Run"):
-        parts += [tag("h3", "Run"), table]
-    folded = [
-        tag("details", tag("summary", task), table)
-        for task in dict.fromkeys(task for run in runs.values() for task in run.metrics)
-        if (table := settings_table(_measured(runs, task), task))
-    ]
-    if folded:
-        parts += [tag("h3", "Evaluation"), *folded]
+    tasks = dict.fromkeys(task for run in runs.values() for task in run.metrics)
+    tables = {"Run": settings_table(reports, "Run")}
+    tables |= {f"Evaluation: {task}": settings_table(_measured(runs, task), task) for task in tasks}
+    parts += [tag("details", tag("summary", name), one) for name, one in tables.items() if one]
     return Section("settings", "Settings", join(*parts)) if parts else None
 
 
 def _config(sides: Sides, defaults: Mapping[str, object]) -> list[Markup | None]:
-    """Fields that differ from their defaults or between the runs, and the others folded away."""
+    """Fields that differ from their defaults or between the runs, and a table of the others."""
     flat = {name: flatten(config) for name, config in sides.items()}
     configs = [values for values in flat.values() if values]
     usual = {

@@ -1,4 +1,4 @@
-"""Cells → tables that scroll in a box of their own."""
+"""Cells → tables that scroll in their own box."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def table(
     groups: Sequence[tuple[str, int]] = (),
     wrap: bool = False,
 ) -> Markup:
-    """A table whose first column names the rows and stays in sight; columns without a value are left out.
+    """A table whose first column names the rows and stays visible; columns without a value are left out.
 
     Args:
       header: titles of all columns.
-      rows: cells: text, `Markup`, numbers, None or `tables.NONE` for none. A column whose first value begins like a
-        number is aligned to the right.
-      caption: what it is, for who cannot see the heading above; not shown.
-      groups: (title, columns) of a line above the header; together as many as there are columns.
+      rows: cells: text, `Markup`, numbers, None or `tables.NONE` for none. A column is right-aligned if its first
+        value begins like a number.
+      caption: for screen readers; not visible.
+      groups: (title, number of columns) of a line above the header; the numbers add up to all columns.
       wrap: long text breaks inside its cell, and nothing is aligned as numbers.
     """
     shown = [

@@ -39,6 +39,13 @@ class Models(TypedDict):
     hf: NotRequired[Hexadecimal]
 
 
+class Parameters(TypedDict):
+    """Numbers of the dense model's parameters, and of those that were dropped."""
+
+    all: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    dropped: Count
+
+
 class Compiled(TypedDict):
     """Seconds to compile programs or read them from the cache; their number, and how many came from the cache."""
 
@@ -56,6 +63,8 @@ class Report(TypedDict, total=False):
     seconds: dict[str, Seconds]
     compilation: Compiled
     peak_memory_bytes: dict[str, Count]
+    parameters: Parameters
+    weight_bytes: dict[str, Count]
     digests: Digests
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]

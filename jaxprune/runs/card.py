@@ -1,9 +1,10 @@
-"""A run's config and report, and what was measured since → the model card of its Hugging Face folder, Markdown."""
+"""Config, report and evaluations of a run → the model card of its Hugging Face folder, in Markdown."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -15,27 +16,34 @@ from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
 from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM
 from jaxprune.runs.planning import PruneConfig
-from jaxprune.schema import check, fields_of
-from jaxprune.tables import as_code, count, percent, pipes
+from jaxprune.schema import Field, check, fields_of
+from jaxprune.tables import as_code, byte_size, count, percent, pipes
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
-# The hub knows adapter, merge, quantized and finetune; the last stands for changed weights of the same shapes.
+# Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
 _RELATION = "finetune"
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _TAGS = ("jaxprune", "pruned", "sparse")
-_UNSTRUCTURED = "unstructured"
-_SHORT = r"\w[\w.-]*(/\w[\w.-]*)?"  # an id of the hub or a name; of other paths only the last part is told
-# The parts of a config and of a report that a card tells.
+UNSTRUCTURED = "unstructured"
+_SHORT = (
+    r"\w[\w.-]*(/\w[\w.-]*)?"  # a hub id or a name; other paths are private but for their last part
+)
+# The parts of a config and of a report that a card shows.
+_ALL_FIELDS = fields_of(PruneConfig)
 _FIELDS = {
     path: field
-    for path, field in fields_of(PruneConfig).items()
+    for path, field in _ALL_FIELDS.items()
     if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
 }
-# Fields that older configs have not, with the values that those runs went by.
+# Fields that older configs lack, with the values of those runs.
 _NEW = {"pruning.allocation": UNIFORM.name, "calibration.combine": SUM.name}
 _ABOUT = (
     f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
     "Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024) and is not by the authors of that paper."
+)
+_NOT_EVALUATED = (
+    "Not evaluated yet. `jaxprune evaluate --config base --workdir RUN --config.model=RUN/hf` evaluates this model, "
+    "`jaxprune report RUN` adds the results here."
 )
 _REPORTED = ("origin", "sparsity", "tokens", "digests", "environment")
 
@@ -59,12 +67,12 @@ def model_card(
     """The text of a README.md with the front matter that the Hugging Face hub reads.
 
     Args:
-      config: as config.json has it.
-      report: as report.json has it, with `origin`.
-      measured: none before the model was evaluated.
+      config: the content of config.json.
+      report: the content of report.json, with `origin`.
+      measured: the evaluations, if any.
 
     Raises:
-      InputError: a value that a card tells is missing or not what it should be.
+      InputError: a value that a card shows is missing or wrong.
     """
     from huggingface_hub import ModelCard  # late, for it takes as long as a tenth of JAX
 
@@ -77,20 +85,27 @@ def model_card(
             raise InputError(f"report.json: {name}: missing")
     origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
     facts = (f"- {name}: {value}" for name, value in _facts(fields, report))
+    listed = (f"- {name}: {value}" for name, value in _details(fields, report))
+    details = folded("Command, versions and hashes", listed)
     zeros = percent(sparsity["overall"])
     kernels = sparsity["kernels"].items()
     shares = [[as_code(name.removesuffix("/kernel")), percent(share)] for name, share in kernels]
     table = pipes(["kernel", "zeros, %"], [*shares, ["all", zeros]])
     body = [
-        *_lead(fields, origin, zeros, "changed" in report["digests"]),
-        *_section("How it was pruned", [*facts, "", _ABOUT]),
+        *_lead(fields, report, zeros),
+        *_section("How it was pruned", [*facts, "", *details, _ABOUT]),
         *_section("Sparsity", table),
-        *(results.lines or _section("Accuracy by language", ["Not measured yet."])),
+        *(results.lines or _section("Accuracy by language", [_NOT_EVALUATED])),
         *_section("How to load it", _loading(origin.get("has_tokenizer", False))),
         *_section("Licence", [_terms(origin)]),
     ]
     metadata = _metadata(fields, origin, results.accuracy)
     return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
+
+
+def folded(title: str, lines: Iterable[str]) -> list[str]:
+    """Markdown that the hub shows on a click."""
+    return [f"<details><summary>{title}</summary>", "", *lines, "", "</details>", ""]
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
@@ -100,7 +115,7 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
 def _metadata(
     fields: Mapping[str, Any], origin: Origin, accuracy: Mapping[str, Mapping[str, float]]
 ) -> str:
-    """Front matter; what is not known is not in it."""
+    """Front matter, without unknown values."""
     from huggingface_hub import EvalResult, ModelCardData
 
     base = origin.get("base_model")
@@ -142,18 +157,53 @@ def _languages(fields: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """A text from outside, none of whose characters is Markdown."""
+    """A text from outside, with its Markdown characters escaped."""
     return re.sub(r"[*`\[\]<>|\\]", r"\\\g<0>", one_line(text))
 
 
 def _title(fields: Mapping[str, Any], origin: Origin) -> str:
     how = fields["pruning.pattern"]
-    if how == _UNSTRUCTURED:
+    if how == UNSTRUCTURED:
         how = f"{100 * fields['pruning.sparsity']:g}%"
     return f"{PurePath(origin['name']).name}, pruned ({fields['pruning.criterion']}, {how})"
 
 
-def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: bool) -> list[str]:
+def last_part(path: str) -> str:
+    """The last part of a path; a hub id or a name as it is."""
+    return path if re.fullmatch(_SHORT, path) else PurePath(path).name or path
+
+
+def command_line(
+    command: str, config: Mapping[str, Any], fields: Mapping[str, Field], workdir: str
+) -> str:
+    """A command with the fields of a config that differ from their defaults; paths are reduced to their last part."""
+    flat = flatten_dict(dict(config), sep=".")
+    parts = ["jaxprune", command, "--config", "base", "--workdir", workdir]
+    for path, field in fields.items():
+        value = flat.get(path, field.default)
+        implied = path == "pruning.sparsity" and flat.get("pruning.pattern") != UNSTRUCTURED
+        if value != field.default and not implied:
+            shown = last_part(value) if isinstance(value, str) and "/" in value else value
+            parts.append(f"--config.{path}={shown}")
+    return shlex.join(parts)
+
+
+def share_of_all(report: Mapping[str, Any]) -> float | None:
+    """The share of all parameters that were dropped; None in older reports."""
+    counts = report.get("parameters")
+    return counts and counts["dropped"] / counts["all"]
+
+
+def file_sizes(report: Mapping[str, Any]) -> str | None:
+    """The sizes of the weights' files, dense and pruned; None in older reports and without an export."""
+    sizes = [byte_size(size) for size in report.get("weight_bytes", {}).values() if size]
+    if len(sizes) < 2 or sizes[0] == sizes[1]:
+        return f"{sizes[0]}, unchanged" if len(sizes) > 1 else None
+    return f"{sizes[0]} before, {sizes[1]} after"
+
+
+def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> list[str]:
+    origin = report["origin"]
     named, base = as_code(origin["name"]), origin.get("base_model", [])
     if origin["name"] in base:
         named = f"[{origin['name']}](https://huggingface.co/{origin['name']})"
@@ -161,20 +211,23 @@ def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: boo
         cards = ", ".join(map(as_code, base))
         named += f", a local folder whose card names {cards} as its base model,"
     else:
-        named += ", a local folder of which no hub id is known,"
+        named += ", a local folder without a known hub id,"
     pattern, where, kernels = fields["pruning.pattern"], "", ""
-    if pattern != _UNSTRUCTURED:
+    if pattern != UNSTRUCTURED:
         where, kernels = f", in the pattern {pattern}", " without kernels that use the pattern"
-    others = "Nothing was trained: every other weight has the bits that it had."
-    if is_changed:
-        others = f"The method {as_code(fields['pruning.criterion'])} gave new values to other weights there."
+    others = "Nothing was trained: all other weights are bit-identical to the dense model's."
+    if "changed" in report["digests"]:
+        others = f"The method {as_code(fields['pruning.criterion'])} changed other weights of these layers."
+    share, sizes = share_of_all(report), file_sizes(report)
+    of_all = "" if share is None else f", {percent(share)}% of all parameters,"
     return [
         f"# {_plain(_title(fields, origin))}",
         "",
-        f"{named} with {zeros}% of the weights in the linear layers of its blocks set to zero. {others} "
+        f"{named} with {zeros}% of the weights in the linear layers of its blocks{of_all} set to zero. {others} "
         "Embeddings, norms, biases and the head are those of the dense model.",
         "",
-        f"Zeros stay where the weights were{where}: this model is as large as the dense one, and as fast{kernels}.",
+        f"Zeros are stored and multiplied like other numbers{where}: size and speed are unchanged{kernels}."
+        + (f" Files of the weights: {sizes}." if sizes else ""),
         "",
     ]
 
@@ -182,11 +235,11 @@ def _lead(fields: Mapping[str, Any], origin: Origin, zeros: str, is_changed: boo
 def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     criterion = METHODS[fields["pruning.criterion"]]
     yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
-    if fields["pruning.pattern"] == _UNSTRUCTURED:
-        yield "asked for", f"{percent(fields['pruning.sparsity'])}% of the inputs of each output"
+    if fields["pruning.pattern"] == UNSTRUCTURED:
+        yield "requested", f"{percent(fields['pruning.sparsity'])}% of the inputs of each output"
     else:
         kept, group = fields["pruning.pattern"].split(":")
-        yield "asked for", f"{kept}:{group}, of every {group} inputs of an output {kept} are kept"
+        yield "requested", f"{kept}:{group}, {kept} of every {group} inputs of an output are kept"
     if fields["pruning.threshold"] != "row":
         yield "threshold", as_code(fields["pruning.threshold"])
     if fields["pruning.drop"] != "lowest":
@@ -199,14 +252,19 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
         yield "calibration set", _calibration(fields)
         if (name := fields["calibration.combine"]) != SUM.name:
             yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}"
-        tokens = report["tokens"].items()
-        yield "tokens in it", ", ".join(f"{count(number)} ({role})" for role, number in tokens)
+        tokens = (f"{count(number)} ({role})" for role, number in report["tokens"].items())
+        yield "calibration tokens", ", ".join(tokens)
     else:
-        yield "calibration set", "none, this criterion needs no data"
+        yield "calibration set", "none, the criterion needs no data"
     yield "computed in", as_code(fields["dtype"])
     yield "seed", str(fields["seed"])
     if fields["compat"] != "corrected":
-        yield "compat", f"{as_code(fields['compat'])}: as the code of the paper's authors does it"
+        yield "compat", f"{as_code(fields['compat'])}: as in the code of the paper's authors"
+
+
+def _details(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    config = {**fields, "model": report["origin"]["name"]}
+    yield "command", as_code(command_line("prune", config, _ALL_FIELDS, "RUN"))
     found = report["environment"]
     yield "versions", ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
     yield "SHA-256 of the masks", as_code(report["digests"]["masks"])
@@ -217,7 +275,7 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
 def _calibration(fields: Mapping[str, Any]) -> str:
     kind = KINDS[fields["calibration.kind"]]
     data = fields["calibration.data"]
-    shown = as_code(data if re.fullmatch(_SHORT, data) else PurePath(data).name)
+    shown = as_code(last_part(data))
     if not kind.reads_text:
         return f"{kind.meaning}, {shown}"
     source = ", ".join(map(_language, joined(fields["calibration.source"])))
@@ -235,7 +293,7 @@ def _loading(has_tokenizer: bool) -> Iterator[str]:
         "```python",
         f"from transformers import AutoModelForCausalLM{', AutoTokenizer' if has_tokenizer else ''}",
         "",
-        'name = "."  # this folder, or the id that it has on the hub',
+        'name = "."  # this folder, or its id on the hub',
         "model = AutoModelForCausalLM.from_pretrained(name)",
     )
     if has_tokenizer:
@@ -247,7 +305,7 @@ def _loading(has_tokenizer: bool) -> Iterator[str]:
 
 def _terms(origin: Origin) -> str:
     if "license" not in origin:
-        return "That of the dense model. It came without a card that names it: look there before you use or share this."
+        return "That of the dense model, whose card does not name it: read its terms before use."
     name = origin.get("license_name")
     licence = as_code(origin["license"]) + (f" ({as_code(name)})" if name else "")
-    return f"That of the dense model, as its card says: {licence}. jaxprune adds no terms."
+    return f"That of the dense model, according to its card: {licence}. jaxprune adds no terms."

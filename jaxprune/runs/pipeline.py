@@ -123,8 +123,14 @@ def prune_to_workdir(
         report["identity"] = identity
         report["calibration_lines"] = lines
         report["models"] = {"dense": model.source.fingerprint.digest}
+        states = model.source.fingerprint.states.items()
+        weights = [state.size for path, state in states if path.suffix in (".safetensors", ".bin")]
+        report["weight_bytes"] = {"dense": sum(weights)}
         if (folder / "hf").is_dir():
-            report["models"]["hf"] = exported_digest(sealed.table(folder / "hf"))
+            table = sealed.table(folder / "hf")
+            report["models"]["hf"] = exported_digest(table)
+            exported = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
+            report["weight_bytes"]["hf"] = sum(exported)
         if hosts.is_first():
             report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
     return report
@@ -150,6 +156,9 @@ def _write_blocks(
         digests = outputs.digests() | {"calibration": calibration.digest(batches)}
         tokens = calibration.set_tokens(batches)
         report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(tokens))
+        counts = [pair for layer in outputs.kept for pair in layer.values()]
+        dropped = sum(total - kept for kept, total in counts)
+        report["parameters"] = {"all": model.size, "dropped": dropped}
         if languages := calibration.by_language(tokens):
             report["languages"] = languages
         report["digests"] = digests

@@ -96,12 +96,38 @@ def test_perplexity_by_language(run):
     found = run[1]["perplexity"]
     written = json.loads((run[0] / "perplexity" / "metrics.json").read_text())
     assert written == found.json()
+    assert list(written)[:2] == ["languages", "continuations"]
     assert list(written)[-3:] == ["data", "identity", "seconds"]
     keys = ["perplexity", "tokens", "windows", "by_window", "by_part"]
     assert list(written["languages"]["fr"]) == keys
     assert list(found.languages) == ["en", "fr", "es", "de", "sw"]
     # held-out sentences of the world that the model was trained on, after their language's name
     assert all(1 < figure.perplexity < 60 for figure in found.languages.values())
+
+
+def test_lines_are_continued_as_torch_does(run):
+    model = AutoModelForCausalLM.from_pretrained(NANO / "bloom", dtype=torch.float32).eval()
+    tokenizer = evaluate.load(NANO / "bloom").tokenizer
+    written = json.loads((run[0] / "perplexity" / "metrics.json").read_text())["continuations"]
+    folder = files("jaxprune").joinpath("nano", "perplexity")
+    assert list(written) == ["en", "fr", "es", "de", "sw"]
+    for code, made in written.items():
+        lines = folder.joinpath(f"{code}.jsonl").read_text(encoding="utf-8").splitlines()[:3]
+        assert len(made) == 3
+        for line, one in zip(lines, made, strict=True):
+            tokens = tokenizer(json.loads(line)["text"])["input_ids"]
+            prompt = torch.tensor([tokens[: min(12, (len(tokens) + 1) // 2)]])
+            with torch.no_grad():
+                both = model.generate(prompt, do_sample=False, max_new_tokens=24, num_beams=1)[0]
+            assert one["beginning"] == tokenizer.decode(prompt[0], skip_special_tokens=True)
+            assert one["beginning"] + one["text"] == tokenizer.decode(
+                both, skip_special_tokens=True
+            )
+
+
+def test_streamed_weights_continue_no_lines(tmp_path):
+    config = job(tasks="", languages="fr", perplexity="nano", weights="streamed")
+    assert "continuations" not in evaluate_from_config(config, tmp_path)["perplexity"].json()
 
 
 def test_the_table_has_every_figure(run, capsys):

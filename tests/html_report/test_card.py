@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import shutil
+from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
@@ -71,6 +72,13 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     done = run_here(monkeypatch, capfd, "report", pruned, "--against", dense)
     file = pruned / "hf" / "README.md"
     assert done.stdout == f"written: {pruned / 'report.html'}\nwritten: {file}\n"
+    page = (pruned / "report.html").read_text()
+    for text in (page, file.read_text()):  # neither names a folder of this machine
+        assert str(pruned.parent) not in text
+        assert str(Path(CHECKPOINTS["bloom"]).parent) not in text
+    size = sum(file.stat().st_size for file in (pruned / "hf").glob("*.safetensors"))
+    assert f"Files of the weights: {size / 1e6:.1f} MB, unchanged." in file.read_text()
+    assert f"<dd>{size / 1e6:.1f} MB, unchanged</dd>" in page
     assert verify(pruned, progress=False) == []
     card = ModelCard.load(file)
     compared = compare_runs(dense, pruned).tasks["xnli"]
@@ -86,20 +94,24 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
             f"[{100 * low:.1f}, {100 * high:.1f}]",
         ]
         assert float(shown[5].replace("\N{MINUS SIGN}", "-")) == pytest.approx(change, abs=0.051)
-        assert (shown[7] == r"\*") == figure.significant
+        sign = "better" if change > 0 else "worse"
+        assert shown[7] == (sign if figure.significant else "no significant change")
     header, apart = table(card.text, "Right option preferred within groups")
     assert header == ["dense", "pruned", "change", "95% interval", "p boot"]
     kept = compared.languages["sw"].discrimination.mean
     assert apart["sw"][:2] == [f"{100 * kept.a:.1f}", f"{100 * kept.b:.1f}"]
-    assert {rows["fr"][7], rows["sw"][7], rows["es"][7]} == {r"\*", ""}
+    assert {rows[code][7] for code in ("fr", "sw", "es")} == {
+        "better", "worse", "no significant change",
+    }  # fmt: skip
     found = {one.dataset_config: one.metric_value for one in card.data.eval_results}
     assert found == {c: round(f.accuracy.b, 4) for c, f in compared.languages.items()}
     _, perplexities = table(card.text, "## Perplexity by language")
     before, after = PERPLEXITY["sw"]
     reach = math.exp(12.7062 * 0.01)  # Student's t of two windows
     bounds = f"[{after / before / reach:.3f}, {after / before * reach:.3f}]"
-    assert perplexities["sw"] == ["9,000", "66.5", "1,234", "18.556", bounds]
-    assert "Guessing reaches 33.3%" in card.text
+    assert perplexities["sw"] == ["9,000", "66.5", "1,234", "18.556", bounds, "worse"]
+    assert perplexities["en"][-1] == "worse"
+    assert "Chance is 33.3%" in card.text
 
 
 def test_a_card_says_that_the_dense_model_was_evaluated_in_another_dtype(runs, monkeypatch, capfd):
@@ -124,9 +136,9 @@ def test_of_another_model_nothing_is_told(runs, monkeypatch, capfd):
         text = (pruned / "hf" / "README.md").read_text()
         header, rows = table(text, "### `xnli`")
         without_prior = ["chosen", "without prior", "within groups", "95% interval"]
-        assert header == ["rows", "pruned", "95% interval", *without_prior]
+        assert header == ["rows", "pruned", "95% interval", "", *without_prior]
         assert {*WEIGHTS} <= rows.keys()
-        assert "dense model's accuracy, and so what pruning changed, is not known here" in text
+        assert "The dense model is not evaluated here" in text
         assert table(text, "## Perplexity by language")[0] == ["tokens", "pruned"]
 
 
@@ -136,7 +148,7 @@ def test_a_card_that_is_not_ours_is_left_and_that_is_said(runs, monkeypatch, cap
     file.write_text("mine")
     done = run_here(monkeypatch, capfd, "report", pruned)
     assert done.returncode == 0
-    assert done.stdout.endswith(f"left as it is: {file}: not as jaxprune wrote it\n")
+    assert done.stdout.endswith(f"unchanged: {file}: edited since jaxprune wrote it\n")
     assert file.read_text() == "mine"
     shutil.rmtree(pruned / "hf")  # it was moved away: there is a page of the run all the same
     done = run_here(monkeypatch, capfd, "report", pruned)

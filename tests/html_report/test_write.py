@@ -1,12 +1,14 @@
 """The page of a run and of a comparison: its figures are those of the inputs, and nothing else gets in."""
 
 import json
+import math
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import sacrebleu
 from report_runs import (
     BLEU,
     LABELS,
@@ -25,7 +27,8 @@ from run_scripts import run_alone, run_here
 from jaxprune.config import FIELDS
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import compare_runs
-from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.scoring import Scored, metrics
+from jaxprune.files import to_json
 from jaxprune.html_report import write_report
 
 MINUS = "\N{MINUS SIGN}"
@@ -130,7 +133,7 @@ def test_html_closes_the_same_elements_as_xml(pages):
 
 
 def test_the_table_of_a_comparison_has_the_figures_of_the_scores(runs, pages):
-    header, rows = tables(parsed(pages["compare"]))["xnli: what changed by language"]
+    header, rows = tables(parsed(pages["compare"]))["xnli: changes by language"]
     assert header[:9] == [
         "language", "before", "after", "points", "95% interval", "", "Holm", "McNemar", "bootstrap",
     ]  # fmt: skip
@@ -146,7 +149,7 @@ def test_the_table_of_a_comparison_has_the_figures_of_the_scores(runs, pages):
         assert rows[code][:8] == [
             f"{100 * before:.1f}", f"{100 * after:.1f}", points(after - before),
             f"[{points(tested.low)}, {points(tested.high)}]",
-            sign if holm <= 0.05 else "not significant",
+            sign if holm <= 0.05 else "no significant change",
             *(f"{value:.3f}" if value >= 0.001 else "<0.001" for value in (holm, mcnemar, tested.p)),
         ]  # fmt: skip
         consistency = [metrics.rankc(scores("en", side), scores(code, side)) for side in (0, 1)]
@@ -166,7 +169,7 @@ def test_the_table_of_a_comparison_has_the_figures_of_the_scores(runs, pages):
     means = np.mean([shares[code] for code in WEIGHTS], axis=0)
     assert rows["mean"][:2] == [f"{100 * mean:.1f}" for mean in means]
     assert (rows["fr"][4], rows["sw"][4]) == ("better", "worse")
-    assert rows["es"][4] == "not significant"
+    assert rows["es"][4] == "no significant change"
 
 
 def test_what_got_better_and_what_worse_stands_first(pages):
@@ -177,7 +180,7 @@ def test_what_got_better_and_what_worse_stands_first(pages):
     assert said == {
         "▲better": f"fr {change['fr']}",
         "▼worse": f"sw {change['sw']}",
-        "○not significant": f"es {change['es']} en {change['en']}",
+        "○no significant change": f"es {change['es']} en {change['en']}",
     }
     assert "points; chance is 33.3%" in "".join(first.itertext())
 
@@ -223,6 +226,94 @@ def test_perplexity_stands_with_what_changed(tmp_path):
     assert (first.get("id"), second.get("id")) == ("changes", "perplexity")
     chips = [(c.get("title"), *texts([c])) for c in first.iter("span") if c.get("class") == "chip"]
     assert chips == [("12.5 → 50", "sw × 4.000"), ("10 → 9", "en × 0.900")]
+    assert verdicts_of(first)["◆not tested"] == "sw × 4.000 en × 0.900"
+
+
+def verdicts_of(section):
+    """Verdict → the languages that have it."""
+    return dict(zip(texts(section.iter("dt")), texts(section.iter("dd")), strict=True))
+
+
+def test_perplexity_is_worse_above_an_interval_that_contains_1(tmp_path):
+    rng = np.random.default_rng(0)
+    shifts, sizes = {"de": 0.0, "fr": 0.3, "sw": -0.3}, rng.integers(80, 120, 30)
+    parts = {
+        code: (rng.normal(-2.5, 0.3, 30), rng.normal(s, 0.2, 30)) for code, s in shifts.items()
+    }
+    for name, side in (("a", 0), ("b", 1)):
+        languages = {}
+        for code, (before, rise) in parts.items():
+            sums = (before - side * rise) * sizes
+            languages[code] = {
+                "perplexity": math.exp(-sums.sum() / sizes.sum()),
+                "tokens": int(sizes.sum()),
+                "by_part": [[s, int(n)] for s, n in zip(sums.tolist(), sizes, strict=True)],
+            }
+        write_json(tmp_path / name / "perplexity" / "metrics.json", {"languages": languages})
+    root = made(tmp_path / "b", against=tmp_path / "a")
+    shown, found = (
+        tables(root)["perplexity by language"][1],
+        verdicts_of(root.find("body/main/section")),
+    )
+    words = {"fr": "worse", "sw": "better", "de": "no significant change"}
+    for code, (_, rise) in parts.items():
+        mean = (rise * sizes).sum() / sizes.sum()
+        reach = 2.0452 * np.std(30 / sizes.sum() * sizes * (rise - mean), ddof=1) / math.sqrt(30)
+        bounds = [math.exp(mean - reach), math.exp(mean + reach)]  # Student's t of 30 parts
+        assert shown[code][-1] == words[code]
+        expected = f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
+        assert shown[code][-2] == expected
+        [line] = [text for verdict, text in found.items() if verdict.endswith(words[code])]
+        assert line == f"{code} × {math.exp(mean):.3f} {expected}"
+        assert words[code] == (
+            "worse" if bounds[0] > 1 else "better" if bounds[1] < 1 else words["de"]
+        )
+
+
+def test_a_model_at_chance_gives_no_verdict(tmp_path):
+    """Wilson's interval of the dense accuracy contains a third; pruned, the model is significantly better."""
+    for side, share in ((0, 0.33), (1, 0.9)):
+        right = np.arange(400) < 400 * share
+        options = np.where(right[:, None], np.eye(3)[LABELS], np.eye(3)[(LABELS + 1) % 3])
+        of_language = Scored(options.astype(np.float32), LABELS, np.arange(400, dtype=np.int32))
+        folder = tmp_path / str(side) / "xnli"
+        write_json(folder / "metrics.json", to_json(metrics.task_metrics({"fr": of_language})))
+        np.savez(folder / "fr.npz", **of_language.arrays)
+    root = made(tmp_path / "1", against=tmp_path / "0")
+    _, rows = tables(root)["xnli: changes by language"]
+    assert rows["fr"][2:5] == ["+57.0", rows["fr"][3], "at chance: cannot tell"]
+    assert verdicts_of(root.find("body/main/section"))["○at chance: cannot tell"] == "fr +57.0"
+    assert any(told.endswith(", not significant") for told in titles(root, "Change in accuracy"))
+    for side, said in (("0", "at chance"), ("1", "–")):
+        header, rows = tables(made(tmp_path / side))["xnli by language"]
+        assert (rows["fr"][3] if "" in header else "–") == said
+
+
+def test_continuations_stand_side_by_side_and_folded(tmp_path):
+    for name, text in (("a", " sings"), ("b", " <b>ate")):
+        said = {"fr": [{"beginning": "the bird", "text": text}, {"beginning": "a", "text": ""}]}
+        figures = {"languages": {"fr": {"perplexity": 9.0, "tokens": 9}}, "continuations": said}
+        write_json(tmp_path / name / "perplexity" / "metrics.json", figures)
+    root = made(tmp_path / "b", against=tmp_path / "a")
+    [folded] = root.find(".//section[@id='continuations']").iter("details")
+    assert folded.find("summary").text == "fr"
+    rows = {"the bird": ["sings", "<b>ate"], "a": ["(end of text)"] * 2}
+    assert tables(folded)["fr, continued"] == (["beginning", "before", "after"], rows)
+    alone = tables(made(tmp_path / "b"))["fr, continued"]
+    assert alone == (["beginning", "continuation"], {one: row[1:] for one, row in rows.items()})
+
+
+def test_measured_rates_are_shown_for_equal_environments(tmp_path):
+    for name, seconds in (("a", 2.0), ("b", 4.0)):
+        figures = {"languages": {"fr": {"perplexity": 9.0, "tokens": 5000}}, "seconds": seconds}
+        figures["environment"] = {"devices": "2 x cpu"}
+        write_json(tmp_path / name / "perplexity" / "metrics.json", figures)
+    prune(tmp_path / "b")
+    root = made(tmp_path / "b", against=tmp_path / "a")
+    assert "; 2,500 and 1,250 tokens/s before and after" in verdicts_of(root)["speed"]
+    figures["environment"] = {"devices": "1 x gpu"}
+    write_json(tmp_path / "b" / "perplexity" / "metrics.json", figures)
+    assert "tokens/s" not in verdicts_of(made(tmp_path / "b", against=tmp_path / "a"))["speed"]
 
 
 def test_chance_is_drawn_where_accuracy_is(pages):
@@ -249,7 +340,7 @@ def test_where_there_is_nothing_to_see_a_sentence_says_so(tmp_path):
     said = ["".join(p.itertext()) for p in root.iter("p")]
     assert not any("Dropped" in name or "in smallest" in name for name in drawn)
     assert "hidden, largest in largest, % over layers" in drawn
-    assert "hidden, largest in smallest, % over layers: 0 everywhere." in said
+    assert "hidden, largest in smallest, % over layers: 0 in every cell." in said
     assert any(
         s.endswith("dropped, the same in every layer, the same in every kernel.") for s in said
     )
@@ -289,7 +380,7 @@ def test_figures_of_pruning_and_analysis(runs, pages, tmp_path):
     assert told[4] == f"monolingual/fr, 1: {norms.max() / np.median(norms):.1f}"
     assert titles(root, "IoU of masks, %") == ["a, b: 33.3", "b, a: 33.3"]
     facts = dict(zip(texts(root.iter("dt")), texts(root.iter("dd")), strict=True))
-    assert facts["weights dropped"] == "29.8% (asked: 30%)"
+    assert facts["weights dropped"] == "29.8% of the pruned kernels (requested: 30%)"
     assert facts["calibrated on"] == "fr → en; translation: 8,874 tokens"
 
 
@@ -386,11 +477,17 @@ def test_metrics_that_lack_figures_are_shown_without_them(tmp_path):
 
 
 def test_runs_with_translations_only_are_compared(tmp_path):
-    for side in (0, 1):
-        languages = {code: {"bleu": pair[side]} for code, pair in BLEU.items()}
-        write_json(tmp_path / str(side) / "translation" / "metrics.json", {"languages": languages})
+    references = [f"the small cat number {i} sleeps in the garden" for i in range(20)]
+    hypotheses = [references, [line.replace("sleeps", "is") for line in references]]
+    for side, lines in enumerate(hypotheses):
+        pairs = zip(lines, references, strict=True)
+        rows = [{"hypothesis": line, "reference": reference} for line, reference in pairs]
+        folder = tmp_path / str(side) / "translation"
+        write_json(folder / "metrics.json", {"protocol": {"target": "en"}})
+        (folder / "fr.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     _, rows = tables(made(tmp_path / "1", against=tmp_path / "0"))["translation by language"]
-    assert rows == {code: [f"{a:.4g}", f"{b:.4g}"] for code, (a, b) in BLEU.items()}
+    bleu = [sacrebleu.corpus_bleu(lines, [references]).score for lines in hypotheses]
+    assert rows["fr"][:3] == ["20", *(f"{score:.1f}" for score in bleu)]
 
 
 def refused(message, run, against=None, out=None):
@@ -404,7 +501,7 @@ def test_refusals(runs, tmp_path):
     refused("nothing to report; expected report.json", tmp_path)
     refused("a folder; allowed: a file", dense, None, tmp_path)
     prune(tmp_path / "pruned")
-    refused("pruned: not evaluated; expected <task>/metrics.json", tmp_path / "pruned", dense)
+    refused("pruned: not evaluated; expected <task>/<language>.npz", tmp_path / "pruned", dense)
     refused("pruned: not evaluated", dense, tmp_path / "pruned")
     evaluate(tmp_path / "other", 0, task="marc2")
     (tmp_path / "other" / "translation" / "metrics.json").unlink()

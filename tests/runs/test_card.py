@@ -7,10 +7,12 @@ import huggingface_hub
 import numpy as np
 import pytest
 import transformers
+from absl import flags
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 
 import jaxprune as jp
+from jaxprune.cli.configured import parse
 from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import load, origin_of
 from jaxprune.nano import CHECKPOINTS
@@ -95,6 +97,14 @@ def test_a_run_writes_a_card_in_place_of_the_models_own(folder, tmp_path):
                 zeros, whole = zeros + np.sum(tensor == 0), whole + tensor.size
     assert f"with {100 * zeros / whole:.1f}% of the weights" in card.text
     assert re.search(rf"\| all \| {100 * zeros / whole:.1f} \|", card.text)
+    weights = [load_file(file) for file in hf.glob("*.safetensors")]
+    size = sum(tensor.size for tensors in weights for tensor in tensors.values())
+    assert f", {100 * zeros / size:.1f}% of all parameters, set to zero." in card.text
+    # the command in it, for a folder instead of its name, is that of this run
+    [command] = re.findall(r"- command: `(jaxprune prune .*)`", card.text)
+    words = command.replace("--config.model=mine", f"--config.model={folder}").split()[2:]
+    again, workdir = parse(["prune", *words], flags.FlagValues())
+    assert (again.json(), str(workdir)) == (validate(config).json(), "RUN")
     # the program in it loads the folder
     [program] = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
     names = {}
@@ -141,10 +151,10 @@ def test_what_is_not_known_is_not_in_it():
     card = ModelCard(model_card(config_of(pruning__criterion="random"), report))
     assert set(card.data.to_dict()) == {"library_name", "pipeline_tag", "tags"}
     assert "AutoTokenizer" not in card.text
-    assert "none, this criterion needs no data" in card.text
-    assert "a local folder of which no hub id is known" in card.text
-    assert "Not measured yet." in card.text
-    assert "without a card that names it" in card.text
+    assert "none, the criterion needs no data" in card.text
+    assert "a local folder without a known hub id" in card.text
+    assert "Not evaluated yet." in card.text
+    assert "whose card does not name it" in card.text
 
 
 def test_how_it_was_pruned_is_told():
@@ -155,10 +165,10 @@ def test_how_it_was_pruned_is_told():
     for said in (
         "[owner/dense](https://huggingface.co/owner/dense) with 29.8% of the weights",
         "- criterion: `wanda`: size of the weight times the norm of its input\n",
-        "- asked for: 50.0% of the inputs of each output\n",
+        "- requested: 50.0% of the inputs of each output\n",
         "- statistics from: `block`: outputs of pruned blocks",
         "100 samples of 4 sentences and their translations, Swahili (sw) → English (en), from `nano`\n",
-        "- tokens in it: 8,874 (translation)\n",
+        "- calibration tokens: 8,874 (translation)\n",
         "- computed in: `bfloat16`\n",
         "- versions: jaxprune 0.1.0, jax 0.9\n",
         "| `mlp/up` | 29.7 |\n",
@@ -212,7 +222,7 @@ def test_accuracies_are_results_that_the_hub_reads():
     fine = config_of(**{"pruning.sparsity": 0.375})
     assert card_of(fine, measured).data.model_name == "dense, pruned (wanda, 37.5%)"
     assert "## Accuracy by language\n\nhere\n" in card.text
-    assert "Not measured" not in card.text
+    assert "Not evaluated" not in card.text
 
 
 def test_what_no_config_says_is_refused():

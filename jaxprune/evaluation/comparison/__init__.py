@@ -25,7 +25,9 @@ from jaxprune.evaluation.comparison.reading import open_run as open_run
 from jaxprune.evaluation.comparison.same_evaluation import differing_dtypes as differing_dtypes
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
 from jaxprune.evaluation.comparison.table import dtype_notes as dtype_notes
+from jaxprune.evaluation.comparison.table import left_out_notes as left_out_notes
 from jaxprune.evaluation.comparison.table import measure_tables as measure_tables
+from jaxprune.evaluation.comparison.table import partial_notes as partial_notes
 from jaxprune.evaluation.comparison.table import percent_cells as percent_cells
 from jaxprune.evaluation.comparison.table import perplexity_rows as perplexity_rows
 from jaxprune.evaluation.comparison.table import rankc_cells as rankc_cells

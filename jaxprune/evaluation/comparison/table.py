@@ -216,15 +216,20 @@ def notes(task: TaskComparison) -> list[str]:
         f"{side} {one.language} {percent(one.accuracy)}%"
         for side, one in zip("AB", task.worst, strict=True)
     )
+    return [f"worst language: {', '.join(worst)}", *vanished(task), *partial_notes(task)]
+
+
+def partial_notes(task: TaskComparison, a: str = "A", b: str = "B") -> list[str]:
+    """Names the languages in which the runs, called `a` and `b`, have different rows."""
     partial: dict[tuple[int, int, int], list[str]] = {}
     for code, figure in task.languages.items():
         sizes = (figure.rows, figure.rows_a, figure.rows_b)
         if len(set(sizes)) > 1:
             partial.setdefault(sizes, []).append(code)
-    return [f"worst language: {', '.join(worst)}", *vanished(task)] + [
+    return [
         f"{' '.join(codes)}: {count(rows)} rows are in both runs and count "
-        f"(A has {count(a)}, B has {count(b)})"
-        for (rows, a, b), codes in partial.items()
+        f"({a} has {count(in_a)}, {b} has {count(in_b)})"
+        for (rows, in_a, in_b), codes in partial.items()
     ]
 
 
@@ -236,13 +241,13 @@ def dtype_notes(comparison: Comparison, a: str = "A", b: str = "B") -> list[str]
     ]
 
 
-def left_out_notes(comparison: Comparison) -> list[str]:
-    """Names the evaluations that only one run has, and the reason why translations are not compared."""
+def left_out_notes(comparison: Comparison, a: str = "A", b: str = "B") -> list[str]:
+    """Names the evaluations of only one of the runs, called `a` and `b`, and why translations are not compared."""
     left_out, reason = comparison.left_out, comparison.translation_note
     notes = [f"translation: not compared ({reason})"] if reason else []
     return notes + [
         f"only in {side}, left out: {', '.join(names)}"
-        for side, names in (("A", left_out.only_a), ("B", left_out.only_b))
+        for side, names in ((a, left_out.only_a), (b, left_out.only_b))
         if names
     ]
 

@@ -17,6 +17,7 @@ from jaxprune.evaluation.scoring.options import option_scores as option_scores
 from jaxprune.evaluation.scoring.options import question_scores as question_scores
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY as PERPLEXITY
 from jaxprune.evaluation.scoring.perplexity import Perplexity as Perplexity
+from jaxprune.evaluation.scoring.perplexity import PlainText as PlainText
 from jaxprune.evaluation.scoring.perplexity import perplexity as perplexity
 from jaxprune.evaluation.scoring.perplexity import text_languages as text_languages
 from jaxprune.evaluation.scoring.perplexity import texts as texts

@@ -37,7 +37,7 @@ class Parts:
         self._model = model
         self._dtype = dtype
         self._mesh = mesh
-        self._resident = fits(model, dtype, mesh) if resident is None else resident
+        self.resident = fits(model, dtype, mesh) if resident is None else resident
         self._ids = slices(model.config)
         self._held_blocks: dict[int, BlockParams] = {}
         self._held_slices: dict[int, VocabularySlice] = {}
@@ -81,7 +81,7 @@ class Parts:
         self, read: Callable[[range], Iterator[Any]], numbers: range, held: dict[int, Any]
     ) -> Iterator[Any]:
         """Parts on the devices: resident since their first use, or read ahead one by one."""
-        if not self._resident:
+        if not self.resident:
             yield from read(numbers)
             return
         for number in numbers:

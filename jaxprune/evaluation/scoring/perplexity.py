@@ -60,14 +60,17 @@ class PlainText(str):
 
     Attributes:
       starts: index of the first character of each part.
+      lines: lines of the text, or rows.
     """
 
     starts: tuple[int, ...] = ()
+    lines: Sequence[str] = ()
 
     @classmethod
     def joined(cls, lines: Sequence[str], parts: Sequence[Any], *, between: str) -> PlainText:
         """The lines joined by `between`; `parts` names the part of each line."""
         text = cls(between.join(lines))
+        text.lines = lines
         places = accumulate((len(line) + len(between) for line in lines), initial=0)
         firsts = zip(parts, (None, *parts), places, strict=False)
         text.starts = tuple(place for part, before, place in firsts if part != before)

@@ -1,0 +1,65 @@
+"""First lines of a text → how a model continues them, to be read beside the continuations of another model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxprune.evaluation.generation import Generator
+from jaxprune.evaluation.scoring import PlainText, Scorer
+
+LINES, BEGINNING, NEW_TOKENS = 3, 12, 24  # lines of a language; tokens of each
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """The beginning of a line, and the text that a model writes after it."""
+
+    beginning: str
+    text: str
+
+
+def continue_lines(
+    scorer: Scorer, by_language: Mapping[str, PlainText]
+) -> dict[str, list[Continuation]]:
+    """Continues the beginnings of the first LINES lines of each language greedily.
+
+    A beginning is the first BEGINNING tokens of a line, at most half of its tokens. All beginnings are one batch.
+    NEW_TOKENS tokens are generated for each, without a stop token, so that the shape of the batch is compiled once;
+    a continuation ends before the first EOS.
+
+    Args:
+      scorer: of the model.
+      by_language: texts by code; blank lines are skipped.
+
+    Returns:
+      By language; empty if the weights are streamed or split over devices, or the model has too few positions.
+
+    Raises:
+      InputError: the model's logits are not finite.
+    """
+    positions = scorer.model.config.max_positions or BEGINNING + NEW_TOKENS
+    if (blocks := scorer.resident_blocks) is None or positions < BEGINNING + NEW_TOKENS:
+        return {}
+    generator = Generator(
+        scorer.model, dtype=scorer.dtype, mesh=scorer.mesh, progress=scorer.progress, blocks=blocks
+    )
+    tokenizer = scorer.model.tokenizer
+    codes: list[str] = []
+    prompts: list[list[int]] = []
+    for code, text in by_language.items():
+        for line in [line for line in text.lines if line.strip()][:LINES]:
+            tokens = tokenizer(line)["input_ids"]
+            codes.append(code)
+            prompts.append(tokens[: min(BEGINNING, -(-len(tokens) // 2))])
+    batch = max(1, len(prompts))
+    generated = generator(prompts, max_new_tokens=NEW_TOKENS, batch=batch, name="continuations")
+    continued: dict[str, list[Continuation]] = {code: [] for code in by_language}
+    for code, prompt, tokens in zip(codes, prompts, generated, strict=True):
+        eos = tokenizer.eos_token_id
+        ended = tokens[: tokens.index(eos)] if eos in tokens else tokens
+        beginning, both = (
+            str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in (prompt, prompt + ended)
+        )
+        continued[code].append(Continuation(beginning, both[len(beginning) :]))
+    return continued

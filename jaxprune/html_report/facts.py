@@ -1,0 +1,118 @@
+"""A run → the top of its page: model, share of zeros, size, speed, and the commands before and after."""
+
+from __future__ import annotations
+
+import shlex
+
+from jaxprune.evaluation.config import EvaluateConfig
+from jaxprune.evaluation.metrics_json import MetricsFile
+from jaxprune.evaluation.overlap import overlap_note
+from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.files import short_names
+from jaxprune.html_report.files import RunFiles
+from jaxprune.html_report.markup import Markup, join, tag
+from jaxprune.html_report.page import fact_list
+from jaxprune.html_report.plain import shown_value
+from jaxprune.ledger import CalibrationSettings, Report
+from jaxprune.runs.card import UNSTRUCTURED, command_line, file_sizes, share_of_all
+from jaxprune.runs.planning import PruneConfig
+from jaxprune.schema import fields_of
+from jaxprune.tables import count, percent
+
+_PRUNE = fields_of(PruneConfig)
+_EVALUATE = {
+    path: field
+    for path, field in fields_of(EvaluateConfig).items()
+    if path in ("model", "dtype") or path.startswith("evaluation.")
+}
+
+
+def lead(run: RunFiles, before: RunFiles | None = None) -> Markup:
+    """Facts, commands and notes on a run, and on the run before where the page compares them."""
+    facts = {name: value for name, value in _facts(run, before).items() if value}
+    metrics = [one.metrics.get(PERPLEXITY, {}) for one in (before, run) if one]
+    notes = [tag("p", note, class_="note") for note in map(overlap_note, metrics) if note]
+    return join(fact_list(facts) if facts else None, _commands(run, before), *notes)
+
+
+def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
+    config, report = run.config, run.report
+    models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]
+    facts: dict[str, object] = {"model": shown_value(next(filter(None, models), None))}
+    if report:
+        how = config.get("pruning", {})
+        facts["pruned by"] = ", ".join(filter(None, (how.get("criterion"), how.get("pattern"))))
+        facts["weights dropped"] = _dropped(run)
+        facts["calibrated on"] = _calibration(report, config.get("calibration", {}))
+        facts["files of the weights"] = file_sizes(report)
+        facts["speed"] = _speed(run, before)
+    return facts
+
+
+def _dropped(run: RunFiles) -> str | None:
+    report, requested = run.report, run.config.get("pruning", {}).get("sparsity")
+    if "sparsity" not in report:
+        return None
+    text = f"{percent(report['sparsity']['overall'])}% of the pruned kernels"
+    text += "" if requested is None else f" (requested: {100 * requested:g}%)"
+    share = share_of_all(report)
+    return text if share is None else f"{text}, {percent(share)}% of all parameters"
+
+
+def _calibration(report: Report, settings: CalibrationSettings) -> str | None:
+    counts = report.get("tokens")
+    if not counts:
+        return None
+    tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
+    known = {"source", "target"} <= settings.keys()
+    return f"{settings['source']} → {settings['target']}; {tokens}" if known else tokens
+
+
+def _speed(run: RunFiles, before: RunFiles | None) -> str:
+    pattern = run.config.get("pruning", {}).get("pattern", UNSTRUCTURED)
+    kernels = "" if pattern == UNSTRUCTURED else f" without kernels for the pattern {pattern}"
+    text = f"unchanged{kernels}: zeros are stored and multiplied like other numbers"
+    measured = before and measured_speed(before, run)
+    return f"{text}; {measured}" if measured else text
+
+
+def measured_speed(before: RunFiles, after: RunFiles) -> str | None:
+    """Tokens a second of both runs in the evaluation of perplexity; None if they ran on other devices or versions."""
+    sides = [run.metrics.get(PERPLEXITY, {}) for run in (before, after)]
+    rates = [rate for rate in map(_rate, sides) if rate]
+    environments = [side.get("environment") for side in sides]
+    if len(rates) < 2 or None in environments or environments[0] != environments[1]:
+        return None
+    shown = " and ".join(f"{rate:,.0f}" for rate in rates)
+    return (
+        f"{shown} tokens/s before and after in the evaluation of perplexity, which includes compilation and depends on "
+        "the load of the machine"
+    )
+
+
+def _rate(metrics: MetricsFile) -> float | None:
+    tokens = sum(one.get("tokens", 0) for one in metrics.get("languages", {}).values())
+    seconds = metrics.get("seconds")
+    return tokens / seconds if seconds else None
+
+
+def _commands(run: RunFiles, before: RunFiles | None) -> Markup:
+    """The command that pruned, and the next one, in the folder above the run."""
+    here, *others = short_names([one.folder for one in (run, before) if one])
+    lines = {}
+    if run.report and run.config:
+        lines["Pruned by"] = command_line("prune", run.config, _PRUNE, here)
+    if before:
+        lines["Next"] = shlex.join(["jaxprune", "compare", *others, here])
+    elif run.metrics:
+        sides = [here, "--against", "DENSE"] if run.report else ["PRUNED", "--against", here]
+        lines["Next"] = shlex.join(["jaxprune", "report", *sides])
+    elif (run.folder / "hf").is_dir():
+        config = {**run.config, "model": f"{here}/hf"}
+        lines["Next"] = command_line("evaluate", config, _EVALUATE, here)
+    return join(*(_command(title, line) for title, line in lines.items()))
+
+
+def _command(title: str, line: str) -> Markup:
+    words = [part for word in line.split(" ") for part in (tag("span", word), " ")]
+    return tag("p", f"{title}: ", tag("code", *words), class_="command")

@@ -1,0 +1,55 @@
+"""Changes of accuracy and perplexity → better, worse, no significant change, or no verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxprune.charts import verdict
+from jaxprune.evaluation.comparison import LanguageComparison, MeanComparison, PerplexityComparison
+from jaxprune.html_report.figure import verdict_mark
+from jaxprune.html_report.markup import Markup, tag
+
+# By class of style.css.
+WORDS = {
+    "better": "better",
+    "worse": "worse",
+    "unclear": "no significant change",
+    "chance": "at chance: cannot tell",
+    "untested": "not tested",
+}
+
+
+def is_at_chance(interval: Sequence[float], options: int | None) -> bool:
+    """Whether an interval of accuracy contains 1 / options."""
+    return options is not None and interval[0] <= 1 / options <= interval[1]
+
+
+def of_accuracy(figure: LanguageComparison | MeanComparison, options: int | None) -> str:
+    """The key of WORDS for a change; "chance" if the model before is at chance, "untested" for a mean."""
+    if isinstance(figure, LanguageComparison) and is_at_chance(figure.accuracy_interval.a, options):
+        return "chance"
+    return verdict(figure.difference, figure.significant)
+
+
+def of_perplexity(figure: PerplexityComparison) -> str:
+    """The key of WORDS: worse if the interval of the ratio is above 1, better if it is below."""
+    if figure.interval is None:
+        return "untested"
+    low, high = figure.interval
+    return "worse" if low > 1 else "better" if high < 1 else "unclear"
+
+
+def word(kind: str) -> Markup:
+    """The word of a verdict in its colour."""
+    return tag("span", WORDS[kind], class_=kind)
+
+
+def by_verdict(chips: Sequence[tuple[str, Markup]]) -> Markup:
+    """Chips under their verdicts; the first three verdicts are shown in any case."""
+    lines = []
+    for place, kind in enumerate(WORDS):
+        shown = [part for of, chip in chips if of == kind for part in (chip, " ")]
+        if shown or place < 3:
+            lines.append(tag("dt", verdict_mark(kind), WORDS[kind], class_=kind))
+            lines.append(tag("dd", *(shown or [tag("span", "none", class_="faint")])))
+    return tag("dl", *lines)
