@@ -40,7 +40,7 @@ def line_chart(
     *,
     title: str,
     x_title: str,
-    y_title: str | None = None,
+    y_title: str,
     log: bool = False,
     limits: tuple[float, float] | None = None,
     width: int = theme.WIDTH,

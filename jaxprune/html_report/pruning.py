@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def sparsity_section(report: Report) -> Section:
         name.removesuffix("/kernel"): 100 * share for name, share in sparsity["kernels"].items()
     }
     line, title = Line("dropped", layers), "Dropped by layer, %"
-    by_layer = line_chart([line], title=title, x_title="layer", limits=_ALL)
+    by_layer = line_chart([line], title=title, x_title="layer", y_title="dropped, %", limits=_ALL)
     by_kernel = bar_chart(kernels.items(), title="Dropped by kernel, %", most=100)
     parts = {"layer": (layers, by_layer), "kernel": (kernels.values(), by_kernel)}
     texts = [
@@ -64,7 +65,7 @@ def mask_section(masks: MaskComparison) -> Section:
     kernels = [(name, 100 * share) for name, share in masks.by_kernel.items()]
     line = Line("IoU", [100 * share for share in masks.layers])
     charts = charts_row(
-        line_chart([line], title="IoU by layer, %", x_title="layer"),
+        line_chart([line], title="IoU by layer, %", x_title="layer", y_title="IoU, %"),
         bar_chart(kernels, title="IoU by kernel, %", most=100),
     )
     return Section("masks", "Masks before and after", join(tag("p", text), charts))
@@ -79,7 +80,7 @@ def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Sect
             "calibration set: the largest feature and the median one."
         )
         charts = [
-            line_chart(lines, title=f"{site}, RMS", x_title="layer", log=True)
+            line_chart(lines, title=f"{site}, RMS", x_title="layer", y_title="RMS", log=True)
             for site, lines in magnitude_lines(stats).items()
         ]
         parts += [tag("p", text), charts_row(*charts)]
@@ -99,14 +100,12 @@ def _set_magnitudes(analysis: Analysis) -> list[Chart]:
         role, _, site = name.rpartition("/")
         by_site.setdefault(site, {})[role] = norms
     maps = []
+    draw = partial(heatmap, x_title="layer", unit="largest ÷ median", log=True, show=times)
     for site in _hidden_first(by_site):
         of = by_site[site]
         ratio = over_median(np.stack([*of.values()])).max(axis=-1)
         layers = [str(layer) for layer in range(ratio.shape[1])]
-        title = f"{site}, largest over median"
-        maps.append(
-            heatmap(ratio, list(of), layers, title=title, x_title="layer", log=True, show=times)
-        )
+        maps.append(draw(ratio, list(of), layers, title=f"{site}, largest over median"))
     return maps
 
 

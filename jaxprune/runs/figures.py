@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,9 @@ def _sparsity(kernels: Sequence[str], shares: np.ndarray) -> Chart:
     names = [name.removesuffix("/kernel") for name in kernels]
     layers = [str(layer) for layer in range(shares.shape[1])]
     title = "weights dropped, %"
-    return heatmap(shares, names, layers, title=title, x_title="layer", show=tenths)
+    return heatmap(
+        shares, names, layers, title=title, x_title="layer", y_title="kernel", show=tenths
+    )
 
 
 def _magnitudes(stats: ActivationStats) -> Chart:
@@ -55,10 +58,8 @@ def _magnitudes(stats: ActivationStats) -> Chart:
     by_site = magnitude_lines(stats)
     values = [value for lines in by_site.values() for line in lines for value in line.values]
     ends = limits(values, log=True)
-    panels = [
-        line_chart(lines, title=site, x_title="layer", log=True, limits=ends, width=_PANEL)
-        for site, lines in by_site.items()
-    ]
+    draw = partial(line_chart, x_title="layer", y_title="RMS over tokens", width=_PANEL)
+    panels = [draw(lines, title=site, log=True, limits=ends) for site, lines in by_site.items()]
     title = "features of each site, root mean square over tokens"
     return grid(panels, title=title, columns=len(panels))
 

@@ -121,6 +121,7 @@ def _perplexity_section(found: tables_json.PerplexityTables) -> Section:
             lambda cell: cell.ratio,
             title="Perplexity, ratio to the dense model's",
             x_title="text in",
+            unit="perplexity ÷ dense",
             limits=(1.0, _FAR_RATIO),
             log=True,
             show=text.ratio,

@@ -142,7 +142,8 @@ def test_lines_that_coincide_are_both_seen(dash):
 
 
 def test_a_log_axis_over_two_decades_has_ticks_in_both():
-    chart = line_chart([Line("a", [2.0, 50.0])], title="t", x_title="x", log=True, limits=(1.1, 90))
+    lines, limits = [Line("a", [2.0, 50.0])], (1.1, 90)
+    chart = line_chart(lines, title="t", x_title="x", y_title="y", log=True, limits=limits)
     svg = page_svg(chart)
     assert sorted(axis(svg, sideways=False)) == [2, 5, 10, 20, 50]
 
@@ -152,7 +153,7 @@ def test_little_data_gives_a_chart_all_the_same(values):
     charts = []
     names = [str(i) for i in range(len(values))]
     for log in (False, True):
-        charts.append(line_chart([Line("a", values)], title="t", x_title="x", log=log))
+        charts.append(line_chart([Line("a", values)], title="t", x_title="x", y_title="y", log=log))
         charts.append(heatmap(np.array([values]).reshape(1, -1), ["r"], names, title="t", log=log))
     one = {str(i): Estimate(value) for i, value in enumerate(values)}
     charts += [
