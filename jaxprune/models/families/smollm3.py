@@ -1,4 +1,4 @@
-"""SmolLM3: Llama in which some layers do not turn queries and keys."""
+"""SmolLM3: Llama in which some layers have no rotary positions."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 
 def _kinds(hf: Attributes, layers: int) -> dict[str, Any]:
-    """`no_rope_layers` (1: turned), else each `no_rope_layer_interval`-th layer is not; windows by `layer_types`.
+    """Rotary positions by `no_rope_layers` (1: rotated), by default in all but each `no_rope_layer_interval`-th layer.
 
-    Without `layer_types`, `use_sliding_window` gives a window to layers that are not turned.
+    Windows by `layer_types`. If absent, `use_sliding_window` gives a window to layers without rotary positions.
     """
     rope = parse_rope(hf, theta=2e6)
     window = hf.size("sliding_window", default=None)
