@@ -109,13 +109,13 @@ def sliding_pattern(hf: Attributes, layers: int, default: int) -> tuple[bool, ..
     `layer_types` defines it if present. Otherwise every `sliding_window_pattern`-th layer, by default every
     `default`-th, has no window.
     """
-    name = "sliding_window_pattern"
+    pattern = all_but_every(hf, layers, "sliding_window_pattern", default)
+    return parse_layer_types(hf, layers) or pattern
+
+
+def all_but_every(hf: Attributes, layers: int, name: str, default: Any = ...) -> tuple[bool, ...]:
+    """A repeating pattern of layers, False for every n-th; `name` is the attribute of n, with its `default`."""
     interval = hf.size(name, default=default)
-    return parse_layer_types(hf, layers) or all_but_every(hf, layers, name, interval)
-
-
-def all_but_every(hf: Attributes, layers: int, name: str, interval: int) -> tuple[bool, ...]:
-    """A repeating pattern of layers, False for every `interval`-th; `name` is the attribute of the interval."""
     if interval > MOST_LAYERS:
         raise hf.refuse(f"{name} is {interval}, expected at most {MOST_LAYERS:,}")
     return tuple((layer + 1) % interval != 0 for layer in range(min(interval, layers)))

@@ -174,8 +174,11 @@ def rotate(
     """
     # Constant tables by numpy: in the graph, XLA would compute the sine for every row and head.
     count = x.shape[1] if positions is None else positions.limit
-    cos, sin = (_of_kind(tables, kind) for tables in _rotations(count, x.shape[-1], ropes))
-    cos, sin = at_positions(cos, positions), at_positions(sin, positions)
+    angles = [_angles(count, x.shape[-1], rope) for rope in ropes]
+    cos, sin = (
+        at_positions(_of_kind([table(one)[:, None] for one in angles], kind), positions)
+        for table in (np.cos, np.sin)
+    )
     if any(rope is not None and rope.interleaved for rope in ropes):
         first, second = x[..., ::2], x[..., 1::2]
         turned = (first * cos - second * sin, second * cos + first * sin)
@@ -184,18 +187,11 @@ def rotate(
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
-def _rotations(
-    count: int, head_dim: int, ropes: Sequence[RopeConfig | None]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Cosines and sines [P, 1, H/2] of each kind of layer; 1 and 0 without rotation."""
-    cos, sin = [], []
-    for rope in ropes:
-        none = np.zeros(head_dim // 2, np.float32)
-        frequencies = none if rope is None else rope_frequencies(head_dim, rope)
-        angles = np.arange(count, dtype=np.float32)[:, None] * frequencies
-        cos.append(np.cos(angles)[:, None])
-        sin.append(np.sin(angles)[:, None])
-    return cos, sin
+def _angles(count: int, head_dim: int, rope: RopeConfig | None) -> np.ndarray:
+    """Angles [P, H/2] float32 of the positions 0…P-1; 0 without rotation."""
+    none = np.zeros(head_dim // 2, np.float32)
+    frequencies = none if rope is None else rope_frequencies(head_dim, rope)
+    return np.arange(count, dtype=np.float32)[:, None] * frequencies
 
 
 def _of_kind(tables: Sequence[np.ndarray], kind: Kind) -> Array | np.ndarray:

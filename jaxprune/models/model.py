@@ -185,9 +185,8 @@ def _check_tokens(config: ModelConfig, tokens: Array | np.ndarray) -> None:
         )
     if isinstance(tokens, jax.core.Tracer) or not tokens.size:
         return
-    least, most = int(tokens.min()), int(tokens.max())
-    if least < 0 or most >= config.vocab_size:
-        wrong = least if least < 0 else most
-        raise InputError(
-            f"tokens: got {wrong}; allowed: 0 to {config.vocab_size - 1}, the model's vocabulary"
-        )
+    for token in (int(tokens.min()), int(tokens.max())):
+        if not 0 <= token < config.vocab_size:
+            raise InputError(
+                f"tokens: got {token}; allowed: 0 to {config.vocab_size - 1}, the model's vocabulary"
+            )

@@ -35,7 +35,7 @@ def blocks(
 
     def finish(layer: int, share: Any) -> tuple[dict[str, Any], Any]:
         host = model.source.joined("blocks", share, layer)
-        return host, jax.device_put(_converted(host, dtype), block_shares(host, mesh))
+        return host, jax.device_put(converted(host, dtype), block_shares(host, mesh))
 
     layers = range(model.config.n_layers) if layers is None else layers
     return prefetch(functools.partial(model.source.share, "blocks"), finish, layers)
@@ -65,14 +65,10 @@ def prefetch(
 
 def to_device(params: Params | np.ndarray, dtype: str, mesh: Mesh) -> Any:
     """Parameters in `dtype`, replicated on every device of the mesh."""
-    return jax.device_put(_converted(params, dtype), replicated(mesh))
+    return jax.device_put(converted(params, dtype), replicated(mesh))
 
 
-def converted(array: np.ndarray, dtype: str) -> np.ndarray:
-    """An array as stored on the devices: rounded to `dtype`, in the dtype of their products, C-contiguous."""
-    rounded = aligned_cast(array, jax.numpy.dtype(dtype))
-    return aligned_cast(rounded, jax.numpy.dtype(product_dtype(dtype)))
-
-
-def _converted(params: Params | np.ndarray, dtype: str) -> Any:
-    return jax.tree.map(lambda leaf: converted(leaf, dtype), params)
+def converted(params: Params | np.ndarray, dtype: str) -> Any:
+    """Parameters as stored on the devices: rounded to `dtype`, in the dtype of their products, C-contiguous."""
+    rounded, stored = jax.numpy.dtype(dtype), jax.numpy.dtype(product_dtype(dtype))
+    return jax.tree.map(lambda leaf: aligned_cast(aligned_cast(leaf, rounded), stored), params)

@@ -142,16 +142,14 @@ def prune_compiled(
             for path, kernel in kernels.items()
         }
         return pruned, {}
-    must_be_finite = method.finite
 
     def score(kernels: Mapping[str, Any], inputs: Mapping[str, Inputs]) -> dict[str, Any]:
         return {p: kernel_scores(method, kernel, inputs[p]) for p, kernel in kernels.items()}
 
     def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> tuple[Any, Any]:
-        pruned = {path: Pruned(drops[path].keep(scores[path])) for path in scores}
-        checked = scores if must_be_finite else {}
-        finite = {p: jnp.isfinite(one).all(axis=0, keepdims=True) for p, one in checked.items()}
-        return pruned, finite
+        pruned = {path: Pruned(drops[path].keep(one)) for path, one in scores.items()}
+        finite = {p: jnp.isfinite(one).all(axis=0, keepdims=True) for p, one in scores.items()}
+        return pruned, finite if method.finite else {}
 
     if not method.by_column:  # sums over columns need all of them
         score = _on_devices(score, mesh, WHOLE)

@@ -10,7 +10,7 @@ from jaxprune.errors import InputError
 from jaxprune.passes import DTYPE
 from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
-from jaxprune.pruning.drop import DROP, PATTERN, THRESHOLD, Selection, group_sizes
+from jaxprune.pruning.drop import DROP, PATTERN, THRESHOLD, UNSTRUCTURED, Selection, group_sizes
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
@@ -88,14 +88,12 @@ class Settings(Selection):
     method: Method | Criterion = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check("pattern", self.pattern, PATTERN)
-        groups = group_sizes(self.pattern)
-        if self.sparsity is None and groups is None:
+        if self.sparsity is None and self.pattern == UNSTRUCTURED:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
         object.__setattr__(self, "method", method_of(self.criterion))
         chosen = allocation_of(self.allocation)
-        if groups and chosen is not UNIFORM:
+        if group_sizes(self.pattern) and chosen is not UNIFORM:
             raise InputError(
                 f"allocation: got {chosen.name!r}; allowed: {UNIFORM.name}, with pattern {self.pattern}"
             )

@@ -45,10 +45,9 @@ def _kinds(hf: Attributes, layers: int) -> dict[str, Any]:
     window = hf.size("sliding_window", default=None)
     is_used = hf.take("use_sliding_window", bool) and window is not None
     turned = hf.take("no_rope_layers", list, default=None)
-    name = "no_rope_layer_interval"
-    interval = hf.size(name)
+    pattern = all_but_every(hf, layers, "no_rope_layer_interval")
     if turned is None:
-        turned = all_but_every(hf, layers, name, interval)
+        turned = pattern
     elif len(turned) < layers or any(one not in (0, 1) for one in turned):
         raise hf.refuse(
             f"no_rope_layers={shown(turned)} is not supported, only 0 or 1 for each of {layers} layers"
