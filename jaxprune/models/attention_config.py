@@ -10,7 +10,7 @@ from jaxprune.errors import shown
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, RopeConfig
 
-# The most layers that may be listed one by one: a config must not make a list as long as the number it claims.
+# Limit on the number of layers that are listed one by one, so that a config cannot claim a list of any length.
 MOST_LAYERS = 10_000
 _LEGACY = {"attention": "full_attention"}
 
@@ -30,7 +30,7 @@ def parse_grouped_heads(hf: Attributes, d_model: int) -> dict[str, Any]:
 
 
 def parse_full_heads(hf: Attributes, width: Sequence[str], number: Sequence[str]) -> dict[str, Any]:
-    """d_model and heads of a model whose heads share it evenly, each with keys and values of its own.
+    """d_model and heads of a model without grouped heads, whose head size is d_model / heads.
 
     Args:
       width, number: spellings of the attributes for d_model and the number of heads.
@@ -51,7 +51,7 @@ def _head_fields(heads: int, kv_heads: int, head_dim: int) -> dict[str, Any]:
 
 
 def parse_layer_types(hf: Attributes, layers: int) -> tuple[bool, ...] | None:
-    """`layer_types`: whether each layer's attention has a window [L]; None where the config does not say."""
+    """`layer_types`: whether each layer's attention has a window [L]; None if absent."""
     names = hf.take("layer_types", list, default=None)
     if names is None:
         return None
@@ -67,9 +67,9 @@ def parse_layer_types(hf: Attributes, layers: int) -> tuple[bool, ...] | None:
 def without_windows(
     hf: Attributes, layers: int, positions: int, rope: RopeConfig | None
 ) -> dict[str, Any]:
-    """All layers alike, of a model type whose code has no windows.
+    """Equal layers, for a model type whose code has no windows.
 
-    Where its config names a window all the same, transformers' cache forgets keys that its attention would see.
+    If its config has a window all the same, transformers' cache drops keys that its attention would see.
     """
     if any(parse_layer_types(hf, layers) or ()):
         raise hf.refuse("layer_types has sliding_attention; expected full_attention in every layer")
@@ -82,16 +82,15 @@ def without_windows(
 
 
 def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> dict[str, Any]:
-    """Qwen's layers: those from `max_window_layers` on, or those that `layer_types` names, have a window.
+    """Qwen's layers: a window from layer `max_window_layers` on, or in the layers that `layer_types` lists.
 
-    The window has `sliding_window` keys, and exists only with `use_sliding_window`.
+    The window has `sliding_window` keys and requires `use_sliding_window`.
     """
     window = hf.take("sliding_window", int, default=None)
     first = hf.size("max_window_layers", least=0)
-    if not hf.take("use_sliding_window", bool):
-        window = None
-    elif window is not None:
-        window = hf.size("sliding_window")
+    window = (
+        hf.size("sliding_window", default=None) if hf.take("use_sliding_window", bool) else None
+    )
     slides = parse_layer_types(hf, layers)
     if slides is None:
         if window is None or first >= layers:
@@ -107,16 +106,16 @@ def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> dict[str, Any
 def sliding_pattern(hf: Attributes, layers: int, default: int) -> tuple[bool, ...]:
     """A repeating pattern of layers, True where attention has a window.
 
-    It follows `layer_types` where given. Otherwise every `sliding_window_pattern`-th layer, by default every
-    `default`-th, has none.
+    `layer_types` defines it if present. Otherwise every `sliding_window_pattern`-th layer, by default every
+    `default`-th, has no window.
     """
-    name = "sliding_window_pattern"
+    pattern = all_but_every(hf, layers, "sliding_window_pattern", default)
+    return parse_layer_types(hf, layers) or pattern
+
+
+def all_but_every(hf: Attributes, layers: int, name: str, default: Any = ...) -> tuple[bool, ...]:
+    """A repeating pattern of layers, False for every n-th; `name` is the attribute of n, with its `default`."""
     interval = hf.size(name, default=default)
-    return parse_layer_types(hf, layers) or all_but_every(hf, layers, name, interval)
-
-
-def all_but_every(hf: Attributes, layers: int, name: str, interval: int) -> tuple[bool, ...]:
-    """A repeating pattern of layers, False for every `interval`-th; `name` is the attribute that gave the interval."""
     if interval > MOST_LAYERS:
         raise hf.refuse(f"{name} is {interval}, expected at most {MOST_LAYERS:,}")
     return tuple((layer + 1) % interval != 0 for layer in range(min(interval, layers)))
@@ -133,7 +132,7 @@ def sliding_kinds(
 def with_windows(
     hf: Attributes, slides: Sequence[bool], window: int | None, by_layer: Sequence[LayerKind]
 ) -> dict[str, Any]:
-    """Layers of the kinds `by_layer`; those that slide have a window."""
+    """Layers of the kinds `by_layer`; those in `slides` get the window."""
     if window is None and any(slides):
         raise hf.refuse(
             "layer_types has sliding_attention, but there is no sliding_window that is used"

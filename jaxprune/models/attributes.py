@@ -1,4 +1,4 @@
-"""config.json of a Hugging Face folder → its attributes, each to be read, required to have a value, or refused."""
+"""config.json of a Hugging Face folder → its attributes, each read, required to have a value, ignored or rejected."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from jaxprune.errors import InputError, listed, named, shown
 from jaxprune.files import parse_json, read_regular
 from jaxprune.models.reference import known_attributes
 
-# Attributes that transformers knows and that leave the logits of a causal language model as they are: bookkeeping,
-# training, generation, how a product is computed. Attributes that transformers does not know need no entry.
+# Attributes that transformers knows and that do not change the logits of a causal language model: bookkeeping,
+# training, generation, implementation. Attributes that transformers does not know need no entry.
 IRRELEVANT = frozenset(
     Path(__file__).with_name("irrelevant_attributes.txt").read_text("utf-8").split()
 )
-# Attributes that mean quantised weights: transformers' name, that of its early compressed tensors, and MLX's.
+# Attributes of models with quantised weights: of transformers, of its early compressed tensors, and of MLX.
 QUANTISED = ("quantization_config", "compression_config", "quantization")
 
 
 class Attributes:
-    """The attributes of one config.json, each to be read, required to have a value, refused or let pass.
+    """The attributes of one config.json, each read, required to have a value, ignored or rejected.
 
-    Null is absent. An attribute that no family reads is let pass where transformers neither knows nor reads it for
-    this model type, or where it leaves logits alone; else it is refused by name.
+    Null counts as absent. An attribute that the family does not read is ignored if transformers neither knows nor
+    reads it for this model type, or if it does not change logits; otherwise it is rejected by name.
 
     Args:
-      raw: the table as the file has it.
+      raw: the table of the file.
       where: its name in errors.
-      model_type: whose attributes they are.
-      defaults: what transformers' config class of that type gives an attribute that is absent.
+      model_type: the model type of the config.
+      defaults: the defaults of transformers' config class of that type.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Attributes:
         """The value of `name`, checked to be a `kind`.
 
         Args:
-          name: as the attributes of this type call it first.
+          name: the first spelling for this model type.
           kind: a float is finite and above 0, and may be written as an int.
-          aliases: other spellings; refused where they say another value.
-          default: of what is absent or null, where transformers' class has none. A number that is null is not
-            what its class gives to an absent one (there null is refused, or has a meaning): it is this default.
+          aliases: other spellings; rejected if their values differ.
+          default: for absent or null attributes, if transformers' class has no default. An int that is null gets
+            this default, never that of the class: transformers rejects the null or gives it a meaning.
         """
         self._seen.update((name, *aliases))
         value = self._spelled(name, aliases)
@@ -76,16 +76,16 @@ class Attributes:
         return float(value)
 
     def has_default(self, name: str) -> bool:
-        """True if transformers' class gives `name` a value where it is absent."""
+        """True if transformers' class has a default for `name`."""
         return name in self._defaults
 
     def is_null(self, name: str) -> bool:
-        """True if `name` is present and null, which for some attributes differs from absence."""
+        """True if `name` is present and null, which for some attributes differs from absent."""
         self._seen.add(name)
         return name in self._raw and self._raw[name] is None
 
     def _spelled(self, name: str, aliases: Sequence[str]) -> Any:
-        """The one value of all spellings."""
+        """The value that all present spellings have."""
         spelled = [(n, v) for n in (name, *aliases) if (v := self._raw.get(n)) is not None]
         for other, value in spelled[1:]:
             first, wanted = spelled[0]
@@ -97,7 +97,7 @@ class Attributes:
         return spelled[0][1] if spelled else None
 
     def size(self, name: str, *aliases: str, default: Any = ..., least: int = 1) -> Any:
-        """A whole number from `least` to 2**31 - 1; None only as the `default`."""
+        """An integer from `least` to 2**31 - 1; None only as the `default`."""
         value = self.take(name, int, *aliases, default=default)
         if value is not None and not least <= value < 2**31:
             bound = f"{least} or more" if value < least else "less than 2**31"
@@ -105,7 +105,7 @@ class Attributes:
         return value
 
     def require(self, name: str, allowed: Sequence[Any]) -> None:
-        """Refuses by name any value of `name` other than those handled; absent and null are handled."""
+        """Rejects by name any value of `name` other than those allowed, absent and null."""
         self._seen.add(name)
         value = self._raw.get(name)
         if value is not None and value not in allowed:
@@ -114,7 +114,7 @@ class Attributes:
             )
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Attributes:
-        """The same attributes, none read yet, with the defaults of transformers' class."""
+        """The same attributes, unread, with the defaults of transformers' class."""
         return Attributes(self._raw, self._where, self.model_type, defaults)
 
     def part(
@@ -123,19 +123,19 @@ class Attributes:
         raw: Mapping[str, Any],
         defaults: Mapping[str, Any] = types.MappingProxyType({}),
     ) -> Attributes:
-        """The attributes of a table inside the config; the caller also calls its `finish`."""
+        """The attributes of a table in the config; the caller must also call its `finish`."""
         return Attributes(raw, f"{self._where}: {name}", self.model_type, defaults)
 
     def refuse(self, message: str) -> InputError:
-        """An error that begins with the file."""
+        """An error whose message begins with the file."""
         return InputError(f"{self._where}: {message}")
 
     def require_causal(self) -> None:
-        """Refuses all but causal language models with plain weights that transformers' own code runs."""
+        """Rejects models other than causal language models with plain weights and transformers' own code."""
         if self._raw.get("auto_map") is not None:
             raise self.refuse(
-                "auto_map: the model needs code of others, which is not run; "
-                "expected a model that transformers runs by itself"
+                "auto_map: the model needs custom code, which is never run; "
+                "expected a model of transformers' own code"
             )
         for name in QUANTISED:
             if (table := self._raw.get(name)) is not None:
@@ -146,12 +146,12 @@ class Attributes:
         names = self.take("architectures", list, default=[])
         if names and not any(self._has_head(name) for name in names):
             raise self.refuse(
-                f"architectures={shown(names)} is no causal language model; "
+                f"architectures={shown(names)} is not a causal language model; "
                 "expected …ForCausalLM, …LMHeadModel, or a base model with a tied head"
             )
 
     def _has_head(self, architecture: object) -> bool:
-        """True if checkpoints of a class hold a language model's head. Those of a base model do if the head is tied."""
+        """True if checkpoints of a class contain a language model's head; those of a base model do if it is tied."""
         name = str(architecture)
         if name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
             return True
@@ -159,14 +159,14 @@ class Attributes:
         return base and self.take("tie_word_embeddings", bool, default=True)
 
     def finish(self) -> None:
-        """Raises if an attribute was not read that may change the logits of transformers."""
+        """Rejects unread attributes that may change the logits of transformers."""
         names = [name for name, value in self._raw.items() if value is not None]
         left = set(names) - self._seen - IRRELEVANT
         if not left:
             return
         known = known_attributes(self.model_type)
         if refused := sorted(left if known is None else left & known):
-            raise InputError(f"{self._where}: attributes that are not handled: {listed(refused)}")
+            raise InputError(f"{self._where}: unsupported attributes: {listed(refused)}")
 
 
 def _method(quantised: object) -> str:
@@ -183,7 +183,7 @@ def _method(quantised: object) -> str:
 
 
 def read_config(folder: Path) -> Attributes:
-    """The attributes of a folder's `config.json`; InputError where it is none."""
+    """The attributes of a folder's `config.json`; InputError if it is missing or malformed."""
     path = folder / "config.json"
     try:
         content = read_regular(path)

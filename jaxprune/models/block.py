@@ -11,21 +11,21 @@ from jaxtyping import Array, Float
 
 from jaxprune.models.attention import Scoring, causal_attention
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.layers import LayerNorm, Linear, OffsetRMSNorm, RMSNorm, ScaleNorm
+from jaxprune.models.layers import Linear, OffsetRMSNorm, RMSNorm, ScaleNorm
 from jaxprune.models.positions import Kind, Positions, Tree
 from jaxprune.models.products import cast_for_matmul
 
 if TYPE_CHECKING:
     from jaxprune.models.family import Family
 
-# The inputs of a block's linear layers, in the order in which data meets them.
+# The inputs of a block's linear layers, in the order of the data flow.
 SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
 
-Norm = LayerNorm | ScaleNorm | RMSNorm | OffsetRMSNorm
+Norm = ScaleNorm | RMSNorm | OffsetRMSNorm
 
 
 class Attention(nnx.Module):
-    """Queries, keys, values and the attention between them; `out` is the layer that follows."""
+    """Queries, keys, values and attention; `out` is the linear layer after it."""
 
     config: ModelConfig
     out: Linear
@@ -43,7 +43,7 @@ class Attention(nnx.Module):
 
     @property
     def scoring(self) -> Scoring:
-        """Settings by which queries score keys."""
+        """Settings of the scores of keys."""
         config = self.config
         return Scoring(
             scale=config.attention_scale,
@@ -54,7 +54,7 @@ class Attention(nnx.Module):
         )
 
     def cast_for_matmul(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """`x` as it enters products of this block."""
+        """`x` as input of products of this block."""
         return cast_for_matmul(x, self.out.dtype, self.config.rounded_inputs)
 
     def attend(
@@ -68,12 +68,12 @@ class Attention(nnx.Module):
 class Block(nnx.Module):
     """Norm, attention, add; norm, MLP, add.
 
-    Written as steps from site to site, because pruning stops between them: `enter` gives the input of
-    the first site, `leave` applies the kernels of a site and gives the input of the next one. What
-    passes between two steps is always (residual [B, T, D], site input [B, T, ·]), the input as the kernels meet it.
+    Pruning stops between sites, so a block consists of steps: `enter` returns the input of the first site, `leave`
+    applies the kernels of a site and returns the input of the next one. The state between two steps is always
+    (residual [B, T, D], site input [B, T, ·]), the input in the dtype of the products.
     """
 
-    residual_from_norm = False  # what is added to is the normed input
+    residual_from_norm = False  # the normed input is the residual
 
     def __init__(self, family: Family, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.attention_norm = family.new_norm(config, rngs)
@@ -91,7 +91,7 @@ class Block(nnx.Module):
     ) -> tuple[Array, Array]:
         """(residual, input of the next site); after the last site, the block's output twice.
 
-        Rows are one sequence each, or hold a `tree`. The layer is of a `kind`.
+        Rows are one sequence each, or a `tree`.
         """
         match site:
             case "qkv":
@@ -113,11 +113,11 @@ class Block(nnx.Module):
         return residual
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
-        """(residual, input of "mlp_in"), from what attention adds."""
+        """(residual, input of "mlp_in"), from the output of attention."""
         return self._normed(self.mlp_norm, residual + attended)
 
     def add_mlp(self, residual: Array, y: Array) -> Array:
-        """The block's output, from what the MLP adds."""
+        """The block's output, from the output of the MLP."""
         return residual + y
 
     def _cast(self, residual: Array, u: Array) -> tuple[Array, Array]:
@@ -129,7 +129,7 @@ class Block(nnx.Module):
 
 
 class SandwichBlock(Block):
-    """A block that norms what attention and MLP add, too, as in Gemma 2 and 3."""
+    """A block that also norms the outputs of attention and MLP, as in Gemma 2 and 3."""
 
     def __init__(self, family: Family, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.attention_norm = family.new_norm(config, rngs)
@@ -140,16 +140,16 @@ class SandwichBlock(Block):
         self.mlp_post_norm = family.new_norm(config, rngs)
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
-        """(residual, input of "mlp_in"), from what attention adds when it is normed."""
+        """(residual, input of "mlp_in"), from the normed output of attention."""
         return super().enter_mlp(residual, self.attention_post_norm(attended))
 
     def add_mlp(self, residual: Array, y: Array) -> Array:
-        """The block's output, from what the MLP adds when it is normed."""
+        """The block's output, from the normed output of the MLP."""
         return super().add_mlp(residual, self.mlp_post_norm(y))
 
 
 class ParallelBlock(Block):
-    """A block whose attention and MLP stand side by side behind one norm, as in Cohere's models.
+    """A block with attention and MLP in parallel after one norm, as in Cohere's models.
 
     "mlp_in" is the same input as "qkv", so both have the same statistics.
     """
@@ -160,7 +160,7 @@ class ParallelBlock(Block):
         self.mlp = family.mlp(config, rngs)
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
-        """(residual, input of "mlp_in"): `residual` is still the block's input."""
+        """(residual, input of "mlp_in"): `residual` is the block's input."""
         return residual + attended, self.attention_norm(residual)
 
 

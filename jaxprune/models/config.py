@@ -1,4 +1,4 @@
-"""A causal language model in the project's names: what `config.json` comes to."""
+"""The config of a causal language model, parsed from `config.json`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from jaxprune.devices import product_dtype
 
 @dataclasses.dataclass(frozen=True)
 class RopeConfig:
-    """Rotary positions: base `theta`, and how its frequencies are stretched.
+    """Rotary positions: base `theta` and scaling of the frequencies.
 
     Attributes:
       theta: the base.
-      factor: what long wavelengths are stretched by as in Llama 3; None where they are not.
-      low_freq_factor, high_freq_factor, original_max_positions: which wavelengths these are.
-      linear_factor: what all wavelengths are stretched by.
-      interleaved: the two coordinates of a pair are neighbours; else they are a half apart.
+      factor: scales long wavelengths as in Llama 3; None: no such scaling.
+      low_freq_factor, high_freq_factor, original_max_positions: bounds of these wavelengths.
+      linear_factor: scales all wavelengths.
+      interleaved: the two coordinates of a pair are adjacent; otherwise they are half a head apart.
     """
 
     theta: float
@@ -36,8 +36,8 @@ class LayerKind:
     """Settings of attention that differ between layers.
 
     Attributes:
-      window: how many keys a query sees, itself and those right before it; None: all before it.
-      rope: rotary positions; None where queries and keys are not turned.
+      window: number of keys that a query sees, its own included; None: all up to its own.
+      rope: rotary positions; None: queries and keys are not rotated.
     """
 
     window: int | None = None
@@ -46,7 +46,7 @@ class LayerKind:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """Sizes and switches of one causal language model, in the project's names."""
+    """Sizes and options of a causal language model, with names that do not depend on its family."""
 
     family: str
     vocab_size: int
@@ -70,17 +70,17 @@ class ModelConfig:
     mlp_bias: bool = True
     qk_norm: bool = False
     residual_from_norm: bool = False  # BLOOM's apply_residual_connection_post_layernorm
-    attention_softcap: float | None = None  # scores become c·tanh(score / c)
-    logit_softcap: float | None = None  # and logits so
+    attention_softcap: float | None = None  # c: scores become c·tanh(score / c)
+    logit_softcap: float | None = None  # the same for logits
     logit_scale: float = 1.0
     kinds: tuple[LayerKind, ...] = (LayerKind(),)
     pattern: tuple[int, ...] = (0,)  # layer i is of kinds[pattern[i % len(pattern)]]
 
     def in_dtype(self, dtype: str) -> ModelConfig:
-        """The config of the model as it is computed in `dtype`, "float32" or "bfloat16".
+        """The config of the model computed in `dtype`, "float32" or "bfloat16".
 
-        What is rounded with the weights is: a family's scale of embeddings, and inputs of products where bfloat16 is
-        multiplied as float32. Of several processes all must call, see `devices.product_dtype`.
+        A family may round its scale of embeddings to `dtype`. Inputs of products are rounded if bfloat16 is
+        multiplied as float32. All processes must call it, see `devices.product_dtype`.
         """
         scale = self.embed_scale
         if self.embed_scale_rounded:

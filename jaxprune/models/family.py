@@ -17,7 +17,7 @@ from jaxprune.models.layers import MLP
 
 
 def with_biases(weights: Mapping[str, str]) -> dict[str, str]:
-    """Names of weights in the tree (`…/kernel`, `…/scale`) → in a checkpoint (`….weight`), with biases beside them."""
+    """Weights in the tree (`…/kernel`, `…/scale`) → in a checkpoint (`….weight`), with their biases added."""
     biases = {
         f"{path.rpartition('/')[0]}/bias": f"{name.removesuffix('weight')}bias"
         for path, name in weights.items()
@@ -30,21 +30,21 @@ class Family:
     """One model family: its config reader, its modules and its names on the Hugging Face side.
 
     Attributes:
-      model_types: what config.json calls its members.
+      model_types: its values of `model_type` in config.json.
       parse: attributes of a config.json → the config.
-      embed, norm, attention, mlp: the classes that its modules are built from. `norm` is that of both
-        norms of a block and of the head's.
+      embed, norm, attention, mlp: the classes of its modules. `norm` is the class of both norms of a block and of
+        the head's.
       tensors: every path that a member of the family may have → the tensor's name in a checkpoint,
-        without the base model's `prefix`; block names hold `{i}`. Which paths a config really has
-        follows from its modules.
+        without the base model's `prefix`; names in blocks contain `{i}`. The modules of a config determine
+        the paths that it has.
       prefix: of the base model, with its dot; exports have it.
-      other_prefixes: what checkpoints may have in its place.
-      defaults: model_type → what transformers' config class gives to each attribute that `parse` reads and a
-        config.json leaves out; those that the class leaves None are not in it.
-      ignored: patterns that match the whole names of tensors that old checkpoints hold and no model needs.
+      other_prefixes: prefixes that checkpoints may have instead.
+      defaults: model_type → the defaults of transformers' config class, except None, of the attributes that `parse`
+        reads.
+      ignored: patterns of full names of tensors that old checkpoints contain and no model needs.
       transposed: kernels are stored [out, in].
-      exported: attributes of a model's config.json → those of an export's.
-      block_class: of its blocks.
+      exported: attributes of a model's config.json → those of its export's.
+      block_class: the class of its blocks.
     """
 
     model_types: tuple[str, ...]
@@ -76,7 +76,7 @@ class Family:
 
     @functools.cached_property
     def sites(self) -> Mapping[str, str]:
-        """Each pruned kernel of a block → the site that it reads; `out` reads the second one of its part."""
+        """Each prunable kernel of a block → the site that it reads; `out` reads the second site of its part."""
         first = {"attention": "qkv", "mlp": "mlp_in"}
         of_blocks = [path.split("/")[1:] for path in self.tensors if path.startswith("blocks/")]
         return {

@@ -14,7 +14,7 @@ from jaxprune.models.products import cast_for_matmul
 
 
 class Head(nnx.Module):
-    """Final norm, then logits by the head's own kernel [D, V] or by the embedding [V, D] where they are tied."""
+    """Final norm, then logits by the head's kernel [D, V] or, if tied, by the embedding [V, D]."""
 
     def __init__(self, config: ModelConfig, norm: Norm, rngs: nnx.Rngs) -> None:
         self.norm = norm

@@ -51,7 +51,7 @@ class Linear(nnx.Module):
 
 
 class Embed(nnx.Module):
-    """Rows of a table of tokens, scaled, in float32; families whose positions come in here add them."""
+    """Rows of a table of tokens, scaled, in float32; families with positions in the embedding add them."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.tokens = param(rngs, (config.vocab_size, config.d_model), 0.02)
@@ -64,22 +64,10 @@ class Embed(nnx.Module):
         return x if self.config.embed_scale == 1.0 else x * self.config.embed_scale
 
 
-class LayerNorm(nnx.Module):
-    """Layer normalisation over the last axis, in float32."""
-
-    def __init__(self, features: int, eps: float, rngs: nnx.Rngs) -> None:
-        self.scale = param(rngs, (features,))
-        self.bias = param(rngs, (features,), 0.0)
-        self.eps = eps
-
-    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return _standardised(x, self.eps) * self.scale + self.bias
-
-
 class ScaleNorm(nnx.Module):
     """Layer normalisation without a bias, in float32.
 
-    With `heads`, x is [..., heads, features] and each head has a scale of its own, [heads, features].
+    With `heads`, x is [..., heads, features] and the scale is [heads, features].
     """
 
     def __init__(self, features: int, eps: float, rngs: nnx.Rngs, heads: int | None = None) -> None:
@@ -87,13 +75,20 @@ class ScaleNorm(nnx.Module):
         self.eps = eps
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return _standardised(x, self.eps) * self.scale
+        centred = x - jnp.mean(x, axis=-1, keepdims=True)
+        variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+        return centred * jax.lax.rsqrt(variance + self.eps) * self.scale
 
 
-def _standardised(x: Float[Array, "... D"], eps: float) -> Float[Array, "... D"]:
-    centred = x - jnp.mean(x, axis=-1, keepdims=True)
-    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
-    return centred * jax.lax.rsqrt(variance + eps)
+class LayerNorm(ScaleNorm):
+    """Layer normalisation over the last axis, in float32."""
+
+    def __init__(self, features: int, eps: float, rngs: nnx.Rngs) -> None:
+        super().__init__(features, eps, rngs)
+        self.bias = param(rngs, (features,), 0.0)
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return super().__call__(x) + self.bias
 
 
 class RMSNorm(nnx.Module):
@@ -108,7 +103,7 @@ class RMSNorm(nnx.Module):
 
 
 class OffsetRMSNorm(nnx.Module):
-    """RMS normalisation whose stored scale is the difference from 1, in float32, as in Gemma."""
+    """RMS normalisation by 1 + the stored scale, in float32, as in Gemma."""
 
     def __init__(self, features: int, eps: float, rngs: nnx.Rngs) -> None:
         self.scale = param(rngs, (features,), 0.0)
@@ -174,13 +169,16 @@ def rotate(
 
     Args:
       x: queries or keys.
-      ropes: of each kind of layer; all of them pair coordinates alike.
-      kind: which of them this layer has.
+      ropes: of each kind of layer; all pair coordinates in the same way.
+      kind: the kind of this layer.
     """
-    # Tables made once by numpy: in the graph, XLA would take the sine anew for every row and head.
+    # Constant tables by numpy: in the graph, XLA would compute the sine for every row and head.
     count = x.shape[1] if positions is None else positions.limit
-    cos, sin = (_of_kind(tables, kind) for tables in _rotations(count, x.shape[-1], ropes))
-    cos, sin = at_positions(cos, positions), at_positions(sin, positions)
+    angles = [_angles(count, x.shape[-1], rope) for rope in ropes]
+    cos, sin = (
+        at_positions(_of_kind([table(one)[:, None] for one in angles], kind), positions)
+        for table in (np.cos, np.sin)
+    )
     if any(rope is not None and rope.interleaved for rope in ropes):
         first, second = x[..., ::2], x[..., 1::2]
         turned = (first * cos - second * sin, second * cos + first * sin)
@@ -189,22 +187,15 @@ def rotate(
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
-def _rotations(
-    count: int, head_dim: int, ropes: Sequence[RopeConfig | None]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Cosines and sines [P, 1, H/2] of each kind of layer; without rotation 1 and 0."""
-    cos, sin = [], []
-    for rope in ropes:
-        none = np.zeros(head_dim // 2, np.float32)
-        frequencies = none if rope is None else rope_frequencies(head_dim, rope)
-        angles = np.arange(count, dtype=np.float32)[:, None] * frequencies
-        cos.append(np.cos(angles)[:, None])
-        sin.append(np.sin(angles)[:, None])
-    return cos, sin
+def _angles(count: int, head_dim: int, rope: RopeConfig | None) -> np.ndarray:
+    """Angles [P, H/2] float32 of the positions 0…P-1; 0 without rotation."""
+    none = np.zeros(head_dim // 2, np.float32)
+    frequencies = none if rope is None else rope_frequencies(head_dim, rope)
+    return np.arange(count, dtype=np.float32)[:, None] * frequencies
 
 
 def _of_kind(tables: Sequence[np.ndarray], kind: Kind) -> Array | np.ndarray:
-    """The table of a layer's kind; where all are equal, the one that they are."""
+    """The table of a layer's kind; the first one if all are equal."""
     if all(np.array_equal(table, tables[0]) for table in tables[1:]):
         return tables[0]
     return jnp.asarray(np.stack(tables))[checked_kind(kind)]
@@ -213,11 +204,11 @@ def _of_kind(tables: Sequence[np.ndarray], kind: Kind) -> Array | np.ndarray:
 def alibi_slopes(n_heads: int) -> np.ndarray:
     """ALiBi's slope of each head [N] float32.
 
-    Where N is no power of two, every other slope of the next power of two fills up.
+    If N is not a power of two, every second slope of the next power of two completes them.
     """
-    whole = 2 ** math.floor(math.log2(n_heads))
-    slopes = [2.0 ** (-8.0 * (i + 1) / whole) for i in range(whole)]
-    slopes += [2.0 ** (-4.0 * (i + 1) / whole) for i in range(0, 2 * (n_heads - whole), 2)]
+    power = 2 ** math.floor(math.log2(n_heads))
+    slopes = [2.0 ** (-8.0 * (i + 1) / power) for i in range(power)]
+    slopes += [2.0 ** (-4.0 * (i + 1) / power) for i in range(0, 2 * (n_heads - power), 2)]
     return np.asarray(slopes, np.float32)
 
 

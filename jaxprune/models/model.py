@@ -41,7 +41,7 @@ def family_of(config: ModelConfig) -> Family:
 
 
 def load_config(folder: Path) -> ModelConfig:
-    """Reads `config.json`; InputError names each attribute that changes the mathematics and is not handled."""
+    """Reads `config.json`; InputError names each unsupported attribute."""
     attributes = read_config(folder)
     model_type = attributes.model_type
     if model_type not in FAMILIES:
@@ -69,31 +69,31 @@ def modules(config: ModelConfig) -> Modules:
 
 
 def kernel_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """(in, out) of each kernel of a block that may be pruned, by path."""
+    """(in, out) of each prunable kernel of a block, by path."""
     flat = flatten_dict(modules(config).block[1], sep="/")
     return {path: flat[path].shape for path in family_of(config).sites}
 
 
 def site_widths(config: ModelConfig) -> dict[str, int]:
-    """Features of each site, in the order in which data meets them."""
+    """Number of features of each site, in the order of the data flow."""
     reads = family_of(config).sites
     widths = {reads[path]: shape[0] for path, shape in kernel_shapes(config).items()}
     return {site: widths[site] for site in SITES}
 
 
 def attention_path(config: ModelConfig, dtype: str, platform: str) -> AttentionPath:
-    """The path of attention in rows that are one sequence each, as in pruning.
+    """The path of attention for rows of one sequence each, as in pruning.
 
     Args:
       dtype: of the products.
-      platform: as `devices.platform` has it.
+      platform: as `devices.platform` returns it.
     """
     block = nnx.merge(*modules(config).block)  # of shapes, without memory
     return path_for(platform, dtype, config.head_dim, block.attention.scoring)
 
 
 def layer_kind(config: ModelConfig, layer: int) -> Int[np.ndarray, ""] | None:
-    """The index of a layer's kind in `config.kinds`, int32; None where there is one kind."""
+    """The index of a layer's kind in `config.kinds`, int32; None if the config has one kind."""
     if len(config.kinds) == 1:
         return None
     return np.asarray(config.pattern[layer % len(config.pattern)], np.int32)
@@ -123,23 +123,23 @@ def forward(
 ) -> Float[Array, "B T V"]:
     """A model's logits at every position.
 
-    Pure and differentiable; `jax.jit(jaxprune.forward, static_argnums=0)` compiles it. It holds [B, T, V], so it is
-    for training, small batches and tests; scoring and pruning never hold that.
+    Pure and differentiable; `jax.jit(jaxprune.forward, static_argnums=0)` compiles it. It stores [B, T, V], so
+    it is for training, small batches and tests; scoring and pruning never store that array.
 
     Args:
       config: of the model, `Model.config`.
-      params: {"embed", "blocks" [L, …], "head"} of JAX or numpy, `Model.params` or what has taken their place; products
-        are in their dtype.
+      params: {"embed", "blocks" [L, …], "head"} of JAX or numpy, such as `Model.params`; products are in
+        their dtype.
       tokens: [B, T] token ids of any integer type.
-      valid: [B, T], True at real tokens; pads may stand on either side, positions count real tokens only, and logits
-        of pads mean nothing. All are real without it.
+      valid: [B, T], True at real tokens; by default all are real. Pads may be on either side, positions count real
+        tokens only, and logits of pads are undefined.
 
     Returns:
-      [B, T, V] float32. Those at t are of the token at t + 1.
+      [B, T, V] float32. The logits at t predict the token at t + 1.
 
     Raises:
-      InputError: tokens that are no matrix of integers, beyond the vocabulary (which inside jit nobody can see), or
-        rows longer than the model has positions.
+      InputError: tokens are not a matrix of integers or are beyond the vocabulary (not checked inside jit), or rows
+        are longer than the model's number of positions.
 
     Examples:
       >>> import jax, jaxprune as jp, numpy as np
@@ -155,7 +155,7 @@ def forward(
     _check_tokens(config, tokens)
     params = jax.tree.map(jnp.asarray, params)
     order, tokens = None, jnp.asarray(tokens)
-    if valid is not None:  # left-justify, so that causality alone keeps pads away from real tokens
+    if valid is not None:  # left-justify, so that the causal mask alone hides pads from real tokens
         order = jnp.argsort(~valid, axis=1, stable=True)
         tokens = jnp.take_along_axis(tokens, order, axis=1)
     parts = modules(config)
@@ -175,7 +175,7 @@ def forward(
 
 
 def _check_tokens(config: ModelConfig, tokens: Array | np.ndarray) -> None:
-    """Refuses tokens that a gather would take for others."""
+    """Rejects tokens that a gather would clip or wrap."""
     allowed = "integers [B, T]"
     if not hasattr(tokens, "dtype") or tokens.dtype.kind not in "iu" or tokens.ndim != 2:
         raise refusal("tokens", tokens, allowed)
@@ -185,9 +185,8 @@ def _check_tokens(config: ModelConfig, tokens: Array | np.ndarray) -> None:
         )
     if isinstance(tokens, jax.core.Tracer) or not tokens.size:
         return
-    least, most = int(tokens.min()), int(tokens.max())
-    if least < 0 or most >= config.vocab_size:
-        wrong = least if least < 0 else most
-        raise InputError(
-            f"tokens: got {wrong}; allowed: 0 to {config.vocab_size - 1}, the model's vocabulary"
-        )
+    for token in (int(tokens.min()), int(tokens.max())):
+        if not 0 <= token < config.vocab_size:
+            raise InputError(
+                f"tokens: got {token}; allowed: 0 to {config.vocab_size - 1}, the model's vocabulary"
+            )

@@ -1,4 +1,4 @@
-"""Positions of tokens in rows that are more than one sequence (trees, caches), and the kind of a layer."""
+"""Positions of tokens in rows of more than one sequence (trees, caches), and the kind of a layer."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-# The index of a layer's kind in `ModelConfig.kinds`, as an array, so that one program serves all layers. None where
-# there is one kind.
+# The index of a layer's kind in `ModelConfig.kinds`, as an array, so that one program serves all layers. None if the
+# model has one kind.
 Kind = Int[Array | np.ndarray, ""] | None
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Positions:
-    """Positions that do not count 0…T-1.
+    """Positions other than 0…T-1.
 
     Attributes:
       index: [B, T] int32.
-      limit: all of them are below; it bounds the tables that are made.
+      limit: above all of them; the length of position tables.
     """
 
     index: Int[Array | np.ndarray, "B T"]
@@ -31,12 +31,12 @@ class Positions:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Tree:
-    """Rows that hold trees of tokens in depth-first order: sequences whose shared beginnings stand once.
+    """Rows of trees of tokens in depth-first order: sequences whose shared beginnings occur once.
 
     Attributes:
       depth: [B, T] int32, the position of each token in its sequences.
-      ends: [B, T] int32, where the subtree of each token ends: token j is seen by itself and by the
-        tokens i with j < i < ends[j].
+      ends: [B, T] int32, where the subtree of each token ends: token j is visible to the tokens i with
+        j <= i < ends[j].
     """
 
     depth: Int[Array | np.ndarray, "B T"]
@@ -56,7 +56,7 @@ def at_positions(
 
 
 def checked_kind(kind: Kind) -> Int[Array | np.ndarray, ""]:
-    """The kind of a layer of a model that has several."""
+    """The kind of a layer, which models with several kinds require."""
     if kind is None:
-        raise ValueError("layers of this model are of several kinds: which is this one?")
+        raise ValueError("layers of this model are of several kinds; `kind` is missing")
     return kind

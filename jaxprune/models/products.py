@@ -1,4 +1,4 @@
-"""Numbers on their way into products."""
+"""Casts of the inputs of products."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 def cast_for_matmul(
     x: Float[Array, "*shape"], dtype: DTypeLike, rounded: bool
 ) -> Float[Array, "*shape"]:
-    """`x` as it enters a product of `dtype`; with `rounded` its values are those of bfloat16, see `ModelConfig`."""
+    """`x` as input of a product in `dtype`; with `rounded` its values are rounded to bfloat16, see `ModelConfig`."""
     x = x.astype(dtype)
-    # not to bfloat16 and back, which XLA is free to leave out
+    # not by a cast to bfloat16 and back, which XLA may remove
     return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7) if rounded else x

@@ -1,9 +1,8 @@
 """model_type → the names of attributes that transformers knows or reads for it, looked up in its source.
 
-An attribute that is not among them cannot change what transformers computes. The source is read as text, not
-imported: importing one config class takes 2 s of CPU and 300 MB, for it imports torch where there is one; reading
-takes 10 ms. The installed release decides, not a table of our own, so that an attribute that a later release begins to
-read is refused from then on.
+No other attribute can change the logits of transformers. The source is read as text, which takes 10 ms. Importing one
+config class would take 2 s of CPU and 300 MB, because it imports torch if installed. The names come from the installed
+release, so an attribute that a later release begins to read is rejected from then on.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-# Code that all models share. Generation is left out: its settings change which token is chosen, not the logits.
+# Code that all models share, without generation, whose settings select tokens and leave the logits unchanged.
 _SHARED = (
     "cache_utils.py",
     "integrations/heterogeneity/configuration_utils.py",
@@ -22,7 +21,7 @@ _SHARED = (
     "modeling_utils.py",
 )
 # config.NAME, getattr(config, "NAME"), hasattr(self, "NAME"), kwargs.pop("NAME"), and fields of classes.
-# More than attributes match: a name too many is refused where it could pass, never the other way round.
+# The expression also matches names of other things. An extra name can only cause a rejection, never a wrong result.
 _READS = re.compile(
     r"""config\.(\w+)
     | attr\( [^"',]{0,40} (?:config|self) [^"',]{0,40}, \s* ["'](\w+)["']
@@ -30,12 +29,12 @@ _READS = re.compile(
     | ^[ ]{4}(\w+):[ ]""",
     re.MULTILINE | re.VERBOSE,
 )
-_QUOTED = re.compile(r"""["'](\w+)["']""")  # how config classes tell other names for an attribute
+_QUOTED = re.compile(r"""["'](\w+)["']""")  # config classes quote other names of an attribute
 
 
 @functools.lru_cache
 def known_attributes(model_type: str) -> frozenset[str] | None:
-    """Names that transformers knows or reads in a config of this type; None where its source cannot be read."""
+    """Names that transformers knows or reads in a config of this type; None if its source cannot be read."""
     package = importlib.util.find_spec("transformers")
     if package is None or not package.submodule_search_locations:
         return None

@@ -16,17 +16,16 @@ HANDLED = ("default", "dynamic", "linear", "llama3")
 def parse_rope(
     hf: Attributes, theta: float = 10000.0, default: Mapping[str, Any] = types.MappingProxyType({})
 ) -> RopeConfig:
-    """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of the releases before.
+    """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of earlier releases.
 
     Args:
-      hf: a config that has these attributes.
-      theta: the base where the config names none: the default of its class.
-      default: the table where the config has none; an empty `rope_parameters` is one, an empty `rope_scaling` is not.
+      hf: a config with these attributes.
+      theta: the base if absent: the default of the config's class.
+      default: the table if absent. An empty `rope_parameters` counts as a table, an empty `rope_scaling` as absent.
 
     Raises:
-      InputError: for stretches other than linear, dynamic and that of Llama 3; where both tables are there and say
-        different things (transformers takes `rope_scaling`), or a number stands inside and outside a table and
-        differs.
+      InputError: a type of scaling other than linear, dynamic and Llama 3's; two tables that differ (transformers takes
+        `rope_scaling`); a number that differs inside and outside a table.
     """
     scaling = hf.take("rope_scaling", dict, default={})
     table = hf.take("rope_parameters", dict, default={} if scaling else dict(default))
@@ -41,19 +40,14 @@ def parse_rope(
 
 
 def _parse_table(hf: Attributes, table: dict[str, Any], theta: float) -> RopeConfig:
-    """One table, with what stands beside it."""
+    """One table, with the numbers beside it."""
     rope = hf.part("rope", table)
     if nested := [name for name, value in table.items() if isinstance(value, dict)]:
         raise rope.refuse(f"a table for each kind of layer is not supported: {listed(nested)}")
-    names = {name: table[name] for name in ("rope_type", "type") if table.get(name) is not None}
-    kind = next(iter(names.values()), "default")
-    if any(other != kind for other in names.values()):
-        raise rope.refuse(f"rope_type={shown(kind)} and type={shown(table['type'])} disagree")
+    kind = rope.take("rope_type", str, "type", default="default")
     if kind not in HANDLED:
         allowed = ", ".join(map(shown, HANDLED))
         raise hf.refuse(f"rope_type={shown(kind)} is not supported, only {allowed}")
-    for name in ("rope_type", "type"):
-        rope.require(name, [kind])
     numbers = {
         name: _one_of(
             hf, name, rope.take(name, float, default=None), hf.take(name, float, default=None)
@@ -66,29 +60,21 @@ def _parse_table(hf: Attributes, table: dict[str, Any], theta: float) -> RopeCon
     original = _one_of(hf, name, rope.size(name, default=None), hf.size(name, default=None))
     scaling: dict[str, Any] = {}
     if kind == "llama3":
-        scaling = _llama3(hf, rope, table) | {"original_max_positions": original}
-        if original is None:
-            scaling["original_max_positions"] = hf.size("max_position_embeddings")
+        names = ("factor", "low_freq_factor", "high_freq_factor")
+        scaling = {name: rope.take(name, float) for name in names}
+        if scaling["low_freq_factor"] >= scaling["high_freq_factor"]:
+            raise rope.refuse("low_freq_factor must be below high_freq_factor")
+        scaling["original_max_positions"] = original or hf.size("max_position_embeddings")
     elif kind == "linear":
         scaling["linear_factor"] = rope.take("factor", float)
-    else:  # dynamic stretches only what lies beyond max_position_embeddings, which no text here does
+    else:  # dynamic scaling starts beyond max_position_embeddings, and all rows are shorter
         rope.take("factor", float, default=... if kind == "dynamic" else None)
     rope.finish()
     return RopeConfig(numbers["rope_theta"] or theta, **scaling)
 
 
-def _llama3(hf: Attributes, rope: Attributes, table: dict[str, Any]) -> dict[str, float]:
-    names = ("factor", "low_freq_factor", "high_freq_factor")
-    if missing := [name for name in names if name not in table]:
-        raise hf.refuse(f"rope_type llama3 needs {', '.join(missing)}")
-    scaling = {name: rope.take(name, float) for name in names}
-    if scaling["low_freq_factor"] >= scaling["high_freq_factor"]:
-        raise rope.refuse("low_freq_factor must be below high_freq_factor")
-    return scaling
-
-
 def _one_of(hf: Attributes, name: str, inside: Any, outside: Any) -> Any:
-    """A number that stands inside the table of rotary positions or beside it."""
+    """A number inside the table of rotary positions or beside it."""
     if None not in (inside, outside) and inside != outside:
         raise hf.refuse(
             f"{name}={shown(outside)} and {name}={shown(inside)} in the table of rotary positions disagree"

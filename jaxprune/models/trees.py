@@ -8,22 +8,22 @@ from flax import nnx
 
 from jaxprune.errors import InputError
 
-# A whole model: {"embed", "blocks", "head"}; leaves of "blocks" are stacked, [L, …].
+# A model: {"embed", "blocks", "head"}; leaves of "blocks" are stacked, [L, …].
 Params = Mapping[str, Any]
 # One part of a model. Kernels of a block are [in, out]; the embedding has "tokens" [V, D].
 EmbedParams = Mapping[str, Any]
 BlockParams = Mapping[str, Any]
 HeadParams = Mapping[str, Any]
-# The pruned kernels alone: a subtree of Params, {"blocks": …}, with a bool (True = keep) or a float32 score for each
-# weight, [L, in, out] or of one block [in, out].
+# A subtree of Params with the pruned kernels only, {"blocks": …}: a bool (True = keep) or a float32 score for each
+# weight, [L, in, out], or [in, out] for one block.
 MaskTree = Mapping[str, Any]
 ScoreTree = Mapping[str, Any]
-# A module without its parameters, and these as shapes.
+# A module without its parameters, and their shapes.
 AbstractModule = tuple[nnx.GraphDef, Mapping[str, Any]]
 
 
 def path_name(path: Any) -> str:
-    """A leaf's path as JAX has it in one word, such as "blocks/mlp/up/kernel"."""
+    """A leaf's path of JAX as one string, such as "blocks/mlp/up/kernel"."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
@@ -31,10 +31,10 @@ def named_leaves(what: str, tree: Any) -> dict[str, Any]:
     """The arrays of a nested dict by their paths, in the order of its leaves.
 
     Args:
-      what: the argument that the tree is, for messages.
+      what: name of the argument, for messages.
 
     Raises:
-      InputError: it is no dict, or a leaf no array.
+      InputError: the tree is not a dict, or a leaf is not an array.
     """
     if not isinstance(tree, Mapping):
         raise InputError(f"{what}: got {type(tree).__name__}; allowed: a nested dict of arrays")

@@ -1,4 +1,4 @@
-"""A model's blocks and batches → statistics of every site's features, one block on the devices at a time."""
+"""A model's blocks and batches → statistics of every site's features, with one block on the devices at a time."""
 
 from jaxprune.passes.blocks import DTYPE as DTYPE
 from jaxprune.passes.blocks import blocks as blocks

@@ -1,4 +1,4 @@
-"""Blocks on their way from disk to the devices, one ahead of the work."""
+"""Blocks from disk to the devices, the next one prefetched."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from jaxprune.schema import choice
 DTYPE = choice(
     ("float32", "bfloat16"),
     "float32",
-    "of the weights on the devices and what enters their products; CPUs without instructions for bfloat16 hold and "
-    "multiply the rounded numbers as float32",
+    "of the weights on the devices and of the inputs of their products; CPUs without instructions for bfloat16 store "
+    "and multiply the rounded numbers as float32",
 )
 
 
 def blocks(
     model: Model, dtype: str, mesh: Mesh, layers: range | None = None
 ) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Blocks, by default all, one after another: on the host as stored, and on the devices.
+    """Blocks, by default all, in order: on the host as stored, and on the devices.
 
-    Of several processes each reads its share of a block's bytes, and all must take the same blocks.
+    Each of several processes reads its share of a block's bytes; all must iterate over the same blocks.
     """
 
     def finish(layer: int, share: Any) -> tuple[dict[str, Any], Any]:
         host = model.source.joined("blocks", share, layer)
-        return host, jax.device_put(_converted(host, dtype), block_shares(host, mesh))
+        return host, jax.device_put(converted(host, dtype), block_shares(host, mesh))
 
     layers = range(model.config.n_layers) if layers is None else layers
     return prefetch(functools.partial(model.source.share, "blocks"), finish, layers)
@@ -44,10 +44,10 @@ def blocks(
 def prefetch(
     read: Callable[[int], Any], finish: Callable[[int, Any], Any], numbers: range
 ) -> Iterator[Any]:
-    """finish(i, read(i)) for each number: read on a thread while its predecessor is worked on.
+    """finish(i, read(i)) for each number: a thread reads the next one while the caller uses the current one.
 
-    `finish` too, if this process is alone. Of several, it exchanges what they read; that must have its place
-    among all else that they exchange, so it runs where this is called.
+    A single process also calls `finish` on the thread. With several processes `finish` communicates, in an order that
+    all must share, so it runs on the caller's thread.
     """
     alone = jax.process_count() == 1
 
@@ -64,15 +64,11 @@ def prefetch(
 
 
 def to_device(params: Params | np.ndarray, dtype: str, mesh: Mesh) -> Any:
-    """Parameters in `dtype`, whole on every device of the mesh."""
-    return jax.device_put(_converted(params, dtype), replicated(mesh))
+    """Parameters in `dtype`, replicated on every device of the mesh."""
+    return jax.device_put(converted(params, dtype), replicated(mesh))
 
 
-def converted(array: np.ndarray, dtype: str) -> np.ndarray:
-    """An array as the devices hold it: rounded to `dtype`, in the dtype of their products; a C array."""
-    rounded = aligned_cast(array, jax.numpy.dtype(dtype))
-    return aligned_cast(rounded, jax.numpy.dtype(product_dtype(dtype)))
-
-
-def _converted(params: Params | np.ndarray, dtype: str) -> Any:
-    return jax.tree.map(lambda leaf: converted(leaf, dtype), params)
+def converted(params: Params | np.ndarray, dtype: str) -> Any:
+    """Parameters as stored on the devices: rounded to `dtype`, in the dtype of their products, C-contiguous."""
+    rounded, stored = jax.numpy.dtype(dtype), jax.numpy.dtype(product_dtype(dtype))
+    return jax.tree.map(lambda leaf: aligned_cast(aligned_cast(leaf, rounded), stored), params)

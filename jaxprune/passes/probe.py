@@ -21,8 +21,8 @@ from jaxprune.passes.walk import INPUT, OUTPUT, Segment
 from jaxprune.progress import progress_bar
 from jaxprune.schema import check, integer
 
-# Samples that one device takes at a time. Two of 512 tokens keep a core busy; more would only make the last,
-# half-empty micro-batch more expensive.
+# Samples of a micro-batch per device. Two of 512 tokens keep a core busy; more only make the last, partly empty
+# micro-batch more expensive.
 SAMPLES_PER_DEVICE = 2
 _COUNT = integer(SAMPLES_PER_DEVICE, 1)
 
@@ -43,21 +43,21 @@ def probe(
 
     Args:
       model: its blocks are read one at a time.
-      batches: left-justified samples; their roles and languages stay apart in the result.
+      batches: left-justified samples; the result separates their roles and languages.
       dtype: "float32" or "bfloat16", of the weights on the device.
       mesh: devices; all by default. The bits of the result do not depend on it.
-      samples_per_device: how many a device takes at a time.
-      progress: show a bar with tokens a second and time left.
-      statistics: names of those to measure at every site: "squares", Σ X_j², and "gram", Σ x xᵀ, float32 [L, D, D],
-        which is large.
-      hidden: one more site, "hidden": the output of each block, [L, D]. The last one is without the
-        model's final norm, which Hugging Face's last hidden state has.
-      halves: two more roles for each role with samples of even and of odd numbers, "<role>/even" and
-        "<role>/odd": the statistics of these samples alone. Those of the whole role do not change by a bit.
+      samples_per_device: samples of a micro-batch per device.
+      progress: show a bar with tokens per second and remaining time.
+      statistics: names of the statistics of every site: "squares", Σ X_j², and "gram", Σ x xᵀ, float32 [L, D, D], which
+        is large.
+      hidden: adds the site "hidden": the output of each block, [L, D]. The last one is without the model's final
+        norm, unlike Hugging Face's last hidden state.
+      halves: adds the roles "<role>/even" and "<role>/odd" for each role: the statistics of samples with even and
+        with odd numbers. Those of the full role keep their bits.
 
     Raises:
-      InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter holds NaN or
-        infinity; a sequence is too long; no batches, or something else than batches; an unknown statistic.
+      InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter is NaN or
+        infinite; a sequence is too long; `batches` is empty or of another type; a statistic is unknown.
 
     Examples:
       >>> import jaxprune as jp
@@ -93,7 +93,7 @@ def probe(
 
 
 def check_samples(batches: object, samples_per_device: object) -> None:
-    """Refuses anything but a list of batches and a number of samples of at least 1."""
+    """Rejects anything but a list of batches and an integer of at least 1."""
     check_batches(batches)
     check("samples_per_device", samples_per_device, _COUNT)
 
@@ -104,10 +104,10 @@ def stack(
     """Sums of all layers as one record, [L, ...] each.
 
     Args:
-      tokens: real ones of each set.
+      tokens: number of real tokens of each set.
     """
 
-    def stacked(*trees: Any) -> Any:  # in the order of the keys, which JAX would sort
+    def stacked(*trees: Any) -> Any:  # keeps the order of keys, which JAX would sort
         if isinstance(trees[0], Mapping):
             return {key: stacked(*(tree[key] for tree in trees)) for key in trees[0]}
         return np.stack(trees)

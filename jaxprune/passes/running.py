@@ -1,9 +1,9 @@
-"""Running sums: statistics that the devices add up as micro-batches pass, in an order that many meshes share.
+"""Running sums: statistics that the devices accumulate over micro-batches, in an order that many meshes share.
 
-A sum of floats depends on its order. So the units of a micro-batch (the rows that one device takes of it) are dealt
-into `LANES` lanes, the lanes are dealt onto the devices, and each lane adds its units one after another; the host adds
-the lanes. With 1, 2, 4 or 8 devices a lane is whole on one of them, and the bits are the same. Other numbers of devices
-have a lane each; several processes have lanes of their own, which are added in the order of the processes.
+A sum of floats depends on its order. Therefore the units of a micro-batch (the rows of one device) are distributed over
+`LANES` lanes, and the lanes over the devices. Each lane adds its units in order, and the host adds the lanes. With 1,
+2, 4 or 8 devices each lane is on one device, and the bits are the same. With other numbers of devices each device has
+one lane. Each of several processes has its own lanes, which are added in the order of the processes.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from jaxprune.passes.statistics import RUNNING, Statistic
 
 LANES = 8
 
-# Site → statistic → float32 [devices, sets, lanes of a device, ...], each device with its own.
+# Site → statistic → float32 [devices, sets, lanes of a device, ...], sharded by device.
 Buffers = dict[str, dict[str, Array]]
 
 
 def lanes_per_device(mesh: Mesh) -> int:
-    """Lanes of this process that one device adds up."""
+    """Number of lanes of one device of this process."""
     return LANES // mesh.size if LANES % mesh.size == 0 else 1
 
 
 def has_running(statistics: Sequence[Statistic]) -> bool:
-    """Whether one of the statistics is added up on the devices."""
+    """Whether one of the statistics is a running sum."""
     return any(one.reduction == RUNNING for one in statistics)
 
 
 def order_of_sums(statistics: Sequence[Statistic], mesh: Mesh) -> str | None:
-    """The order of running sums in words, as their bits depend on it; None without such a statistic."""
+    """The order of running sums, which determines their bits, in words; None without such a statistic."""
     if not has_running(statistics):
         return None
     return f"{lanes_per_device(mesh) * mesh.size} lanes, {jax.process_count()} processes"
@@ -51,7 +51,7 @@ def add_rows(
     valid: Bool[Array, "B T"],
     place: Int32[Array, "B 2"],
 ) -> Float[Array, "1 S lanes ..."]:
-    """One device's sums with the values of its rows added, row after row.
+    """One device's sums with the values of its rows added in order.
 
     Args:
       place: (set, lane of this device) of each row.
@@ -72,7 +72,7 @@ def zero_buffers(
     config: ModelConfig,
     mesh: Mesh,
 ) -> Buffers:
-    """Zeros for those of the statistics that are running sums, at each of `sites`."""
+    """Zeros for the statistics that are running sums, at each of `sites`."""
 
     def zeros(statistic: Statistic, width: int) -> Array:
         rows = jax.ShapeDtypeStruct((1, 1, width), jnp.float32), jax.ShapeDtypeStruct((1, 1), bool)
@@ -89,8 +89,8 @@ def zero_buffers(
 
 
 def sum_lanes(buffer: Array) -> Float[np.ndarray, "*dims"]:
-    """The sum of each set [sets, ...] over all samples of all processes, float32, on the host: lane after lane."""
-    lanes = np.moveaxis(np.asarray(buffer), 2, 0)  # the units go onto the devices first
+    """The sum of each set over the samples of all processes, float32 [sets, ...], on the host, in lane order."""
+    lanes = np.moveaxis(np.asarray(buffer), 2, 0)  # consecutive units are on consecutive devices
     ours = np.add.reduce(lanes.reshape(-1, *lanes.shape[2:]), axis=0)
     everyone = hosts.gather(ours[None], [1] * jax.process_count())
     return np.add.reduce(everyone, axis=0)

@@ -21,7 +21,7 @@ from jaxprune.passes.statistics import SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
 from jaxprune.passes.walk import Context, MicroBatches, Segment, embed, overflows, run_segment
 
-# The ends of the kinds of half sets: of the samples 0, 2, …, and of 1, 3, ….
+# Suffixes of the kinds of half sets: of the samples 0, 2, …, and of 1, 3, ….
 HALVES = ("/even", "/odd")
 
 
@@ -29,14 +29,14 @@ class CalibrationStates(MicroBatches):
     """The hidden states of this process's share of a calibration set, in micro-batches.
 
     Args:
-      running: whether contexts say where running sums take each row.
+      running: whether contexts have a `place` for running sums.
 
     Attributes:
       keys: the set of each sample of all processes, in the order of `gather`.
-      samples: their numbers within their kind.
-      tokens: how many real ones each has.
-      sets: which samples the sums of a set are over, [N]; a sample may be in several.
-      partition: the sets that each sample is in exactly one of.
+      samples: its number within its kind.
+      tokens: its number of real tokens.
+      sets: set → bool [N], its samples; a sample may be in several sets.
+      partition: disjoint sets that contain all samples.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class CalibrationStates(MicroBatches):
                 f"calibration.samples: {len(self.samples)} samples are too few for {len(shares)} "
                 f"processes; allowed: at least {samples_per_device} for each"
             )
-        self._is_real: list[np.ndarray] = []  # rows of each micro-batch that do not fill it up
+        self._is_real: list[np.ndarray] = []  # False at rows that pad a micro-batch
         firsts = np.cumsum([0, *(len(batch.tokens) for batch in batches)])
         local = shares[jax.process_index()]
         for number in sorted({number for number, _, _ in local}):
@@ -79,7 +79,7 @@ class CalibrationStates(MicroBatches):
         return {key: int(self.tokens[members].sum()) for key, members in self.sets.items()}
 
     def add_halves(self) -> None:
-        """Adds the samples of even and of odd numbers of each set whose kind has both, as sets of their own."""
+        """Adds sets of the samples with even and with odd numbers, for each set whose kind has both."""
         odd = self.samples % 2 == 1
         kinds = np.array([key.kind for key in self.keys])
         for key, members in [*self.sets.items()]:
@@ -90,15 +90,15 @@ class CalibrationStates(MicroBatches):
                         self.sets[SetKey(key.kind + half, key.language)] = members & part
 
     def gather(self, results: Sequence[Shaped[np.ndarray, "b ..."]]) -> Shaped[np.ndarray, "N ..."]:
-        """The results of each micro-batch, for all samples of all processes, without rows that fill up."""
+        """The results of all micro-batches, for all samples of all processes, without padding rows."""
         is_real = np.concatenate(self._is_real)
         return hosts.gather(np.concatenate(results)[is_real], self._counts)
 
 
 def _shares(batches: Sequence[Batch], samples_per_device: int) -> list[list[tuple[int, int, int]]]:
-    """For each process (batch, first row, end): rows that share a device's micro-batch stay together.
+    """For each process (batch, first row, end).
 
-    So no bit depends on which process has them.
+    Rows that share a device's micro-batch are in the same process, so no bit depends on the number of processes.
     """
     units = [
         (number, begin, min(begin + samples_per_device, len(batch.tokens)))
@@ -117,13 +117,14 @@ def calibration_states(
     dtype: str,
     statistics: Sequence[Statistic] = (),
 ) -> CalibrationStates:
-    """A calibration set as the first block's input, reading only the embeddings that occur.
+    """A calibration set as input of the first block; reads only the embeddings of tokens that occur.
 
     Args:
-      statistics: that are going to be measured.
+      statistics: those to be measured.
 
     Raises:
-      InputError: token ids beyond the vocabulary, samples longer than the model's positions, too few for all processes.
+      InputError: token ids beyond the vocabulary, samples longer than the model's positions, fewer samples than the
+        processes need.
     """
     check_ids(batches, model.config.vocab_size)
     if (positions := model.config.max_positions) is not None:
@@ -149,7 +150,7 @@ def run_and_measure(
     config: ModelConfig,
     layer: int,
 ) -> Sums:
-    """Runs one segment of a block over a calibration set; its statistics by set and site.
+    """Runs one segment of a block over a calibration set; returns its statistics by set and site.
 
     Raises:
       InputError: a sum is not finite, or all of a site are 0; names layer and site.
@@ -172,7 +173,7 @@ def run_and_measure(
     if np.any(np.concatenate([np.atleast_1d(rows) for _, rows in results])):
         raise not_finite(layer, SITES[0])
     sums: dict[SetKey, dict[str, dict[str, np.ndarray]]] = {key: {} for key in states.sets}
-    for site in segment.measures:  # as data meets them
+    for site in segment.measures:  # in the order of the data flow
         for one in statistics:
             if one.reduction == SAMPLES:
                 rows = states.gather([values[site][one.name] for values, _ in results])

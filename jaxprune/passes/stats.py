@@ -1,4 +1,4 @@
-"""Activation statistics of sets of samples, which merge by adding."""
+"""Activation statistics of sets of samples, which merge by addition."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Sums = Mapping[SetKey, Mapping[str, Mapping[str, np.ndarray]]]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ActivationStats:
-    """Sums over the real tokens of a calibration set that say how large each input feature of each linear layer was.
+    """Sums over the real tokens of a calibration set: the sizes of the input features of each linear layer.
 
-    Each language is a set of its own. `sum_sq`, `count` and `norms` take all languages of a role together.
+    Each language is a separate set. `sum_sq`, `count` and `norms` combine all languages of a role.
 
     Attributes:
       sums: set → site → statistic → [L, ...]; "squares" is Σ_tokens X_j², float64 [L, D_site].
       tokens: set → number of real tokens (the same at every site).
-      sites: (kernel path, site) pairs: which kernel of a block reads which site.
+      sites: (kernel path, site) pairs: the site that each kernel of a block reads.
     """
 
     sums: Sums
@@ -42,7 +42,7 @@ class ActivationStats:
         count: Mapping[SetKey | str, int],
         sites: tuple[tuple[str, str], ...],
     ) -> ActivationStats:
-        """Statistics from known sums of squares, by set, or by role where languages are not known.
+        """Statistics from known sums of squares, by set, or by role if languages are unknown.
 
         Args:
           sum_sq: set → site → Σ_tokens X_j².
@@ -70,7 +70,7 @@ class ActivationStats:
 
     @property
     def languages(self) -> dict[str, dict[str, int]]:
-        """Role → language → its share of the tokens in `count`, of samples whose language is known."""
+        """Role → language → its number of the tokens in `count`, of samples with a known language."""
         return by_language(self.tokens)
 
     @functools.cached_property
@@ -86,13 +86,13 @@ class ActivationStats:
         return found
 
     def norms(self, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
-        """‖X_j‖₂ of every site, float32 [L, D_site]; KeyError names the roles there are."""
+        """‖X_j‖₂ of every site, float32 [L, D_site]; KeyError for another role lists the known ones."""
         if role not in self.roles:
             raise KeyError(f"no statistics of {role!r}, only of {', '.join(self.roles)}")
         return {site: np.sqrt(sums) for site, sums in self.sum_sq[role].items()}
 
     def of(self, roles: Iterable[str]) -> ActivationStats:
-        """The statistics of some roles only, in the order given; KeyError where there is no such role."""
+        """The statistics of these roles only, in this order; KeyError for an unknown role."""
         keys = []
         for role in roles:
             of_role = [key for key in self.sums if key.kind == role]
@@ -108,9 +108,9 @@ class ActivationStats:
         return jax.tree.map(lambda leaf: leaf[layer], dict(self.sums))
 
     def merge(self, other: ActivationStats) -> ActivationStats:
-        """The statistics of both together: the sums of a set that both have are added.
+        """The statistics of both: sums of a set that both have are added.
 
-        So statistics of several languages become those of one calibration set, in which they stay apart.
+        So statistics of several languages become those of one calibration set, which still separates them.
 
         Raises:
           InputError: the two are of different models; names a kernel or site that differs.
@@ -128,7 +128,7 @@ class ActivationStats:
           True
         """
         if not isinstance(other, ActivationStats):
-            raise refusal("merge", other, "ActivationStats, as jaxprune.probe gives")
+            raise refusal("merge", other, "ActivationStats, as jaxprune.probe returns")
         check_equal("stats", _facts(self), _facts(other), "statistics of the same model")
         sums, tokens = dict(self.sums), dict(self.tokens)
         for key, sites in other.sums.items():
@@ -151,13 +151,13 @@ def combined(
     site: str,
     statistic: str,
 ) -> Float[np.ndarray, "*dims"]:
-    """A statistic of some sets at a site as a method sees it: combined, and rounded once to float32."""
+    """A statistic of some sets at a site as input of a method: combined, then rounded to float32."""
     arrays = [np.asarray(sums[key][site][statistic]) for key in keys]
     return how.combine(arrays, [int(tokens[key]) for key in keys]).astype(np.float32)
 
 
 def _facts(stats: ActivationStats) -> dict[str, object]:
-    """The facts that all statistics of a model share: kernel → its site, site → shape of its sums."""
+    """Properties that all statistics of a model share: kernel → its site, site → shape of its sums."""
     shapes = {
         site if name == SQUARES.name else f"{site} {name}": np.shape(total)
         for by_site in stats.sums.values()
@@ -168,13 +168,13 @@ def _facts(stats: ActivationStats) -> dict[str, object]:
 
 
 def check_sums(sums: np.ndarray, layer: int, site: str, role: str, never_zero: bool) -> None:
-    """Refuses sums from which the features of a site cannot be told apart.
+    """Rejects sums that do not distinguish the features of a site.
 
     Args:
       never_zero: see `Statistic`.
 
     Raises:
-      InputError: one is not finite in float32, or all of them are 0; names layer and site.
+      InputError: a sum is not finite in float32, or all are 0; names layer and site.
     """
     with np.errstate(over="ignore"):
         single = np.asarray(sums, np.float32)
@@ -182,15 +182,15 @@ def check_sums(sums: np.ndarray, layer: int, site: str, role: str, never_zero: b
         raise not_finite(layer, site)
     if never_zero and not single.any():
         raise InputError(
-            f"layer {layer}, site {site}: no activation differs from 0 on the {role} samples; the weights are 0 up to "
-            "here, or so small that squares vanish in float32"
+            f"layer {layer}, site {site}: no activation differs from 0 on the {role} samples; the weights up to here "
+            "are 0, or so small that squares underflow in float32"
         )
 
 
 def not_finite(layer: int, site: str) -> InputError:
-    """The error to raise for a site whose input overflows, or depends on a value that did."""
+    """The error for a site whose input is not finite."""
     return InputError(
-        f"layer {layer}, site {site}: an activation is not finite; the weights hold NaN or infinity up to here, "
+        f"layer {layer}, site {site}: an activation is not finite; the weights up to here contain NaN or infinity, "
         "or overflow float32"
     )
 
@@ -200,10 +200,10 @@ def sum_samples(
 ) -> Float[np.ndarray, "*dims"]:
     """Σ over samples in sample order, in float64.
 
-    The order is that of `samples` [N], whatever batches and devices the rows came from, so that a set
-    gives the same bits on any mesh. Sums of float32 values within a factor of 2^20 of each other are exact; then
-    those of several sets add up to the sum over all of their samples in any order.
+    The order is that of `samples` [N], whatever the batches and devices of the rows, so a set has the same bits on
+    any mesh. Sums of float32 values within a factor of 2^20 of each other are exact; then sums of several sets add
+    up to the sum over all of their samples in any order.
     """
     ordered = rows[np.argsort(samples, kind="stable")].astype(np.float64)
-    # add.reduce over axis 0 of a C array adds row after row
+    # add.reduce over axis 0 of a C array adds the rows in order
     return np.add.reduce(ordered, axis=0)

@@ -47,17 +47,17 @@ INPUT, OUTPUT = 0, len(SITES) + 1
 # The site that no kernel reads: the output of a block, which the analysis measures.
 HIDDEN = "hidden"
 
-# Tokens that an accelerator takes through a segment at once: they fill its products, and what a segment holds on the
-# way does not grow with the rows of a micro-batch.
+# Tokens that an accelerator processes in a segment at a time: enough for full utilisation, and the temporaries of a
+# segment do not grow with the rows of a micro-batch.
 TOKENS_AT_ONCE = 4096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A stretch of a block, from one position to another, and the results to compute there.
+    """A part of a block, from position `start` to `stop`, and its results.
 
-    `collect`: statistics of the sites reached. `advance`: the state at `stop`; without it the
-    products that only the state needs are never computed. `hidden`: statistics of the block's output too.
+    `collect`: statistics of its sites. `advance`: the state at `stop`; otherwise products that only this state needs
+    are not computed. `hidden`: statistics of the block's output.
     """
 
     start: int
@@ -68,22 +68,22 @@ class Segment:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The sites whose statistics it collects, in the order in which data meets them."""
+        """The sites whose statistics it collects, in the order of the data flow."""
         sites = SITES[self.start : self.stop] if self.collect else ()
         return (*sites, HIDDEN) if self.hidden else sites
 
 
-# A block from its input to its output, with nothing measured.
+# A block from its input to its output, without statistics.
 WHOLE_BLOCK = Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
 
 
 class Context(NamedTuple):
-    """Facts about rows that a block needs besides their state.
+    """Properties of rows that a block needs besides their state.
 
     Attributes:
-      valid: [B, T] bool, the tokens that count in sums; None where nothing is summed.
-      tree: of rows that hold trees of tokens; None where each is one sequence.
-      place: [B, 2] int32, where running sums take each row: see `running.add_rows`; None without any.
+      valid: [B, T] bool, the tokens that count in sums; None without sums.
+      tree: the trees of tokens in the rows; None if each row is one sequence.
+      place: [B, 2] int32, the place of each row in running sums, see `running.add_rows`; None without running sums.
     """
 
     valid: Array | np.ndarray | None = None
@@ -94,23 +94,23 @@ class Context(NamedTuple):
 class MicroBatches:
     """Rows in micro-batches, with their states (hidden activations) between two segments.
 
-    A micro-batch holds `rows_per_device` rows for each device. Which rows share a device does not depend on the
-    number of devices, so neither do the bits of any result. The last micro-batch is filled up with rows of zeros.
+    A micro-batch has `rows_per_device` rows for each device. The rows that share a device do not depend on the number
+    of devices, and neither do the bits of any result. The last micro-batch is padded with rows of zeros.
     """
 
     def __init__(self, mesh: Mesh, rows_per_device: int) -> None:
         self.mesh = mesh
         self.step = rows_per_device * mesh.size
-        self.states: list[Any] = []  # one pytree a micro-batch
+        self.states: list[Any] = []  # a pytree for each micro-batch
         self.contexts: list[Context] = []
 
     def add(self, states: Any, context: Context) -> None:
-        """Cuts rows, the first axis of all leaves, into micro-batches."""
+        """Adds rows, the first axis of all leaves, in micro-batches."""
         self.states += self.cut(states)
         self.contexts += jax.device_put(self.cut(context), by_rows(self.mesh))
 
     def cut(self, tree: Any) -> list[Any]:
-        """The leaves [R, …] in micro-batches of equal size, the last one filled up with rows of zeros."""
+        """The leaves [R, …] in micro-batches of equal size, the last one padded with rows of zeros."""
 
         def part_of(start: int, leaf: np.ndarray) -> np.ndarray:
             part = leaf[start : start + self.step]
@@ -128,17 +128,17 @@ class MicroBatches:
         step: Callable[[Any, Context], tuple[Any, Any]],
         take: Callable[[Any], None] | None = None,
     ) -> None:
-        """Feeds every micro-batch through `step(state, context) -> (state or None, result)`.
+        """Runs `step(state, context) -> (state or None, result)` on every micro-batch.
 
-        One is dispatched while its predecessor runs, so that the devices hold two at most.
+        The next one is dispatched while its predecessor runs, so at most two are on the devices.
 
         Args:
-          step: a new state takes the place of the old one.
-          take: is given the results, on the host, in the order of the micro-batches. Without it none is kept.
+          step: its state, unless None, replaces the old one.
+          take: is called with each result, on the host, in the order of the micro-batches.
         """
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
-        # CPU devices that share blocks gather kernels on the threads that compute: two passes at a
-        # time could wait for each other.
+        # CPU devices that share blocks gather kernels on the threads that compute: two concurrent
+        # passes could deadlock.
         behind = 0 if on_cpu and self.mesh.shape[MODEL] > 1 else 1
         pending: collections.deque[tuple[int, Any]] = collections.deque()
 
@@ -163,7 +163,7 @@ class MicroBatches:
 
 
 def embed(config: ModelConfig, params: EmbedParams, batches: MicroBatches) -> None:
-    """Turns tokens, the first state of every micro-batch, into the input of the first block."""
+    """Replaces tokens, the first state of every micro-batch, by the input of the first block."""
 
     def step(tokens: Array, context: Context) -> tuple[Array, None]:
         positions = None if context.tree is None else context.tree.positions
@@ -209,15 +209,15 @@ def run_segment(
     """One micro-batch through one segment of one block, each device on its own rows.
 
     Args:
-      layer: (parameters of the block as `block_specs` has them, its kind, see `models.layer_kind`).
+      layer: (parameters of the block, sharded by `block_specs`; its kind, see `models.layer_kind`).
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
       context: of the micro-batch.
-      running: the running sums so far, of each site that is measured; their memory is that of the new ones.
+      running: the running sums so far of each measured site, donated to the result.
       statistics: measured at each site reached (with `collect`) and at HIDDEN (with `hidden`).
 
     Returns:
-      The state at `segment.stop` (None without `advance`), and of each measured site the statistics: (the values of
-      every sample, float32 [B, ...]; the running sums with this micro-batch in them).
+      The state at `segment.stop` (None without `advance`), and the statistics by measured site: (values of each sample,
+      float32 [B, ...]; running sums that include this micro-batch).
     """
     specs = block_specs(layer[0], mesh)
     run = functools.partial(_segment, config, segment, statistics, specs)
@@ -229,7 +229,7 @@ def run_segment(
 
 
 def rows_at_once(rows: int, length: int) -> int:
-    """The number of a micro-batch's rows that an accelerator takes through a segment at once; divides all its rows."""
+    """The number of rows that an accelerator processes in a segment at a time; divides `rows`."""
     even = (n for n in range(rows, 0, -1) if rows % n == 0)
     return next((n for n in even if n * length <= TOKENS_AT_ONCE), 1)
 
@@ -300,9 +300,9 @@ def _segment(
 
 
 def _by_tokens(u: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
-    """`u`, which off CPUs lies token by token.
+    """`u`, on accelerators in row-major layout.
 
-    For a sum over tokens XLA would lay out its operand feature by feature, and on GPUs all that leads to it.
+    For a sum over tokens XLA would choose a layout by features, on GPUs for all operations that lead to it as well.
     """
     return u if platform() == "cpu" else with_layout_constraint(u, Layout((0, 1, 2)))
 
@@ -310,17 +310,17 @@ def _by_tokens(u: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
 def _readable(
     config: ModelConfig, site: str, specs: Any, params: BlockParams, state: Any
 ) -> tuple[Any, Any]:
-    """A block's parameters in which the kernels that read `site` are whole, and the state there."""
-    flat, lie = flatten_dict(params, sep="/"), flatten_dict(specs, sep="/")
+    """A block's parameters, with the kernels that read `site` gathered, and the state there."""
+    flat, by_path = flatten_dict(params, sep="/"), flatten_dict(specs, sep="/")
     shared = {
         path: flat[path]
         for path, reads in family_of(config).sites.items()
-        if reads == site and MODEL in lie[path]
+        if reads == site and MODEL in by_path[path]
     }
     if shared:
-        # tied to the state, so that XLA cannot gather all kernels at the beginning and hold them all
+        # depends on the state, so that XLA cannot gather all kernels at the beginning
         shared, state = jax.lax.optimization_barrier((shared, state))
-        flat |= {path: whole(leaf, lie[path]) for path, leaf in shared.items()}
+        flat |= {path: whole(leaf, by_path[path]) for path, leaf in shared.items()}
     return unflatten_dict(flat, sep="/"), state
 
 
@@ -328,9 +328,9 @@ def _readable(
 def overflows(
     residual: Float[Array, "B T D"], valid: Bool[Array | np.ndarray, "B T"], *, mesh: Mesh
 ) -> Bool[Array, " B"]:
-    """Whether squares of a real token's features add up to more than float32 has: its norm would be zeros.
+    """Whether the sum of squares of a real token's features overflows float32: its norm would be zeros.
 
-    It is a program of its own: a check within the segment's program would change how that rounds.
+    It is a separate program: a check in the segment's program would change the rounding there.
     """
 
     def call(_: None, residual: Array, valid: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Kernels of one block on the devices: prune them by their method, and put the result in their place."""
+"""Kernels of one block on the devices: pruned by a method, then replaced by the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jaxprune.pruning.method import Method, Pruned
 from jaxprune.pruning.scores import kernel_scores
 from jaxprune.pruning.settings import Settings
 
-# Columns of a kernel that a method prunes at a time, where it prunes them apart.
+# Columns of a kernel that a method prunes at a time if its columns are independent.
 STRIPE = 128
 
 
@@ -45,13 +45,13 @@ def prune_kernels(
 
     Args:
       host: the block as stored.
-      params: the block on the devices, as `sharding.block_specs` has it.
-      sums: of these sites at least; empty for methods without statistics.
-      tokens: real ones of each set.
-      share: of each kernel's weights to drop.
+      params: the block on the devices, sharded by `devices.block_specs`.
+      sums: statistics of at least these sites; empty for methods without statistics.
+      tokens: number of real tokens of each set.
+      share: share of each kernel's weights to drop.
 
     Returns:
-      By path, on the host: keep masks, and new values of kernels, if the method changes weights; see `FinishedLayer`.
+      By path, on the host: keep masks, and new kernels if the method changes weights; see `FinishedLayer`.
     """
     reads = kernels(config, sites)
     stored = flatten_dict(dict(host), sep="/")
@@ -68,14 +68,14 @@ def prune_kernels(
     for path, site in reads.items():
         norms, stats = seen[site]
         inputs[path] = Inputs(norms, path, np.int32(layer), seed_key, settings.compat, stats)
-    # By way of the host, which wants the masks anyway: no collective, and so none for the CPU
-    # backend to wait in, whose few threads run the collectives as well as the products.
+    # Through the host, which needs the masks anyway, instead of a collective: the CPU backend runs
+    # collectives on the few threads that also compute, and could deadlock.
     drops = {path: Drop.of(settings, path, leaf.shape[0], share) for path, leaf in weights.items()}
     try:
         pruned, finite = jax.device_get(
             prune_compiled(weights, inputs, drops, method=settings.method, mesh=mesh)
         )
-    except InputError as error:  # the user's function, which is traced for the first layer
+    except InputError as error:  # from the user's function, which is traced for the first layer
         raise InputError(f"layer {layer}, {error}") from error
     for path, columns in finite.items():
         if not columns.all():
@@ -92,7 +92,7 @@ def prune_kernels(
     for path, kernel in changed.items():
         if not np.isfinite(kernel.astype(np.float32)).all():
             raise InputError(
-                f"layer {layer}, {path}: method {settings.method.name} gives weights that are not finite in "
+                f"layer {layer}, {path}: method {settings.method.name} returned weights that are not finite in "
                 f"{kernel.dtype}"
             )
     return keep, changed
@@ -128,13 +128,13 @@ def prune_compiled(
     method: Method | Criterion,
     mesh: Mesh,
 ) -> tuple[dict[str, Pruned], dict[str, Any]]:
-    """Prunes kernels of a block; one program for every layer, seed and sparsity.
+    """Prunes kernels of a block; one program serves every layer, seed and sparsity.
 
     Args:
-      kernels: [in, out] by path, as `inputs` and `drops`.
+      kernels: [in, out] by path, like `inputs` and `drops`.
 
     Returns:
-      By path: the pruned kernels, and which columns have finite scores, bool [1, out], where they must.
+      By path: the pruned kernels; bool [1, out], True at columns with finite scores, if the criterion requires them.
     """
     if isinstance(method, Method):
         pruned = {
@@ -142,21 +142,19 @@ def prune_compiled(
             for path, kernel in kernels.items()
         }
         return pruned, {}
-    must_be_finite = method.finite
 
     def score(kernels: Mapping[str, Any], inputs: Mapping[str, Inputs]) -> dict[str, Any]:
         return {p: kernel_scores(method, kernel, inputs[p]) for p, kernel in kernels.items()}
 
     def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> tuple[Any, Any]:
-        pruned = {path: Pruned(drops[path].keep(scores[path])) for path in scores}
-        checked = scores if must_be_finite else {}
-        finite = {p: jnp.isfinite(one).all(axis=0, keepdims=True) for p, one in checked.items()}
-        return pruned, finite
+        pruned = {path: Pruned(drops[path].keep(one)) for path, one in scores.items()}
+        finite = {p: jnp.isfinite(one).all(axis=0, keepdims=True) for p, one in scores.items()}
+        return pruned, finite if method.finite else {}
 
-    if not method.by_column:  # no sum over columns may be cut into parts
+    if not method.by_column:  # sums over columns need all of them
         score = _on_devices(score, mesh, WHOLE)
     scores = score(kernels, inputs)
-    # VARIANT searches for one alpha for a whole kernel
+    # VARIANT searches for one alpha for all columns
     by_row = all(drop.threshold == ROW for drop in drops.values())
     if by_row and all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values()):
         rank = _on_devices(rank, mesh, PartitionSpec(None, EVERY))
@@ -164,17 +162,17 @@ def prune_compiled(
 
 
 def _on_devices(function: Any, mesh: Mesh, spec: PartitionSpec) -> Any:
-    """`function(arrays, rest)` on each device: of the parts of the arrays that lie there, and of all the rest."""
-    # check_vma: the loops of the selection begin at constants, which it takes for replicated
+    """`function(arrays, rest)` on each device, with its shards of `arrays` and all of `rest`."""
+    # check_vma would take the initial constants of the selection's loops for replicated values
     return jax.shard_map(
         function, mesh=mesh, in_specs=(spec, WHOLE), out_specs=spec, check_vma=False
     )
 
 
 def _by_method(method: Method, kernel: Any, inputs: Inputs, drop: Drop, mesh: Mesh) -> Pruned:
-    """Prunes a kernel in stripes of its columns, which devices share out, or all of it on each device.
+    """Prunes a kernel in stripes of columns that are distributed over the devices, or all of it on each device.
 
-    Sums round as their shapes have it. So stripes are of one width, on whatever number of devices.
+    Rounding of sums depends on shapes, so the width of stripes does not depend on the number of devices.
     """
     rows, columns = kernel.shape
     is_cut = method.by_column and drop.threshold == ROW and columns % STRIPE == 0
@@ -189,7 +187,7 @@ def _by_method(method: Method, kernel: Any, inputs: Inputs, drop: Drop, mesh: Me
 
 
 def _checked(method: Method, kernel: Any, inputs: Inputs, drop: Drop) -> Pruned:
-    """The kernel pruned, if the method returns such arrays as `Pruned` says."""
+    """The result of the method; InputError unless it has the types and shapes of `Pruned`."""
     where, pruned = f"criterion {method.name}: {inputs.path}", method.prune(kernel, inputs, drop)
     if not isinstance(pruned, Pruned) or (pruned.kernel is not None) != method.updates_weights:
         wanted = "with" if method.updates_weights else "without"
@@ -212,7 +210,7 @@ def put_back(
     changed: Mapping[str, np.ndarray],
     dtype: str,
 ) -> BlockParams:
-    """A block on the devices without the weights that are not kept, and with those that were changed."""
+    """A block on the devices with dropped weights +0 and changed weights replaced."""
     flat = flatten_dict(params, sep="/")
     masked = {path: mask for path, mask in keep.items() if path not in changed}
     if masked:
@@ -225,14 +223,14 @@ def put_back(
 
 @functools.partial(compiled, donate_argnames="kernels")
 def drop_weights(kernels: dict[str, Any], keep: dict[str, Any]) -> dict[str, Any]:
-    """Kernels of a block with the dropped weights +0, where they were."""
+    """Kernels of a block with the dropped weights +0, with unchanged sharding."""
     return dict(mask_algebra.apply(kernels, keep))
 
 
 def pruned_params(
     block: BlockParams, keep: Mapping[str, np.ndarray], changed: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """The block as stored, dropped weights +0, with the changed ones; all others stay bit for bit."""
+    """The block as stored, with dropped weights +0 and changed weights replaced; all others keep their bits."""
     flat = flatten_dict(dict(block), sep="/")
     for path, mask in keep.items():
         if path not in changed:

@@ -1,6 +1,6 @@
 """The record of a criterion: a name, the calibration sets that it measures, and a score for every weight of a kernel.
 
-Users may give a function of (kernel, norm) in its place.
+A user's function of (kernel, norm) becomes such a record.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from jaxtyping import Array, Float, Key
 from jaxprune.errors import InputError, refusal
 from jaxprune.passes import SQUARES, STATISTICS, Statistic
 
-# The sets of samples that a criterion may compare: whatever the calibration set holds besides code, and code.
+# The sets of samples that a criterion may compare: all samples other than code, and code.
 DEMONSTRATIONS, CODE = "demonstrations", "code"
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """The values besides the kernel that a score or a method may depend on.
+    """The inputs of a score or a method besides the kernel.
 
     Attributes:
-      norms: set → ‖X_j‖₂ of the features that the kernel reads, float32 [in], of the sets in `Criterion.measures`.
+      norms: set → ‖X_j‖₂ of the kernel's input features, float32 [in], for the sets in `Criterion.measures`.
       path: of the kernel in its block, such as "attention/query/kernel".
       layer: index of the block; may be traced.
-      seed_key: of the run's seed.
+      seed_key: the random key of the run's seed.
       compat: "corrected" or "official".
       stats: set → statistic → its sum over the set's tokens at the kernel's inputs, such as "gram", float32 [in, in];
-        of those in `Method.needs`.
+        for the pairs in `Method.needs`.
     """
 
     norms: Mapping[str, Float[Array, "*layers in"]]
@@ -49,25 +49,25 @@ class Inputs:
 
     @property
     def key(self) -> Key[Array, ""]:
-        """A random key of this kernel's own: it depends on nothing but the seed, the layer and the path."""
+        """The random key of this kernel, which depends only on the seed, the layer and the path."""
         key = jax.random.fold_in(self.seed_key, self.layer)
         return jax.random.fold_in(key, zlib.crc32(self.path.encode()))
 
 
 def key_of_seed(seed: int) -> Key[Array, ""]:
-    """The random key of a seed of 32 bits, as `jax.random.key` makes it where no setting of JAX was changed."""
-    data = jax.device_put(np.array([0, seed], np.uint32))  # without a program
+    """The random key of a 32-bit seed, equal to that of `jax.random.key` with JAX's default settings."""
+    data = jax.device_put(np.array([0, seed], np.uint32))  # needs no compiled program
     return jax.random.wrap_key_data(data, impl="threefry2x32")
 
 
 class Measures:
-    """The sets and statistics that a criterion or method measures, from the (set, statistic) pairs that it `needs`."""
+    """The sets and statistics of a criterion or method, from the (set, statistic) pairs in `needs`."""
 
     needs: tuple[tuple[str, str], ...]
 
     @property
     def sets(self) -> tuple[str, ...]:
-        """The sets of samples that it measures, of "demonstrations" and "code"."""
+        """The sets of samples that it measures: "demonstrations", "code" or both."""
         return tuple(dict.fromkeys(one for one, _ in self.needs))
 
     @property
@@ -78,21 +78,21 @@ class Measures:
 
 @dataclasses.dataclass(frozen=True)
 class Criterion(Measures):
-    """A way to score weights. A file in `criteria/` that declares one as `CRITERION` adds it everywhere.
+    """A score for every weight of a kernel. A file in `criteria/` that declares one as `CRITERION` adds it everywhere.
 
     Attributes:
       name: value of `pruning.criterion`, and of the function in `jaxprune.scores`.
-      meaning: in words, for `--help` and the page of settings.
-      score: (kernel [in, out], inputs) → scores [in, out]; the lowest of a column go first. Pure, fit for jit: it is
-        compiled once and called for all kernels of all blocks.
-      measures: the sets whose norms it reads, of "demonstrations" and "code"; none for a criterion without statistics.
-      options: which of "role", "compat" and "seed" its function in `jaxprune.scores` takes.
-      by_column: whether the scores of a column depend on no other column. Then devices may share the columns of a
-        kernel out; otherwise each scores all of it, as sums over columns must not depend on the number of devices.
+      meaning: description for `--help` and the page of settings.
+      score: (kernel [in, out], inputs) → scores [in, out]; the lowest of a column are dropped first. Pure and
+        traceable: it is compiled once and called for all kernels of all blocks.
+      measures: the sets whose norms it reads: "demonstrations", "code" or both; empty without statistics.
+      options: the arguments of its function in `jaxprune.scores`: "role", "compat", "seed".
+      by_column: whether the scores of a column are independent of other columns. If so, devices may each score some of
+        the columns; otherwise each scores all, as sums over columns must not depend on the number of devices.
       finite: whether NaN and infinity are rejected; otherwise they are ranked as in `masks.keep`.
 
     Raises:
-      InputError: a set to measure that is none, or a score that cannot be called.
+      InputError: `measures` contains another set, or `score` is not callable.
     """
 
     name: str
@@ -126,17 +126,16 @@ def of_function(function: Function) -> Criterion:
     """The criterion whose scores are `function(kernel, norm)`.
 
     Args:
-      function: from a kernel, float32 [in, out], and the norms of its inputs on the demonstrations, float32 [in], to
-        scores [in, out].
+      function: (kernel, float32 [in, out]; norms of its inputs on the demonstrations, float32 [in]) → scores [in, out].
 
     Raises:
-      InputError: it takes other arguments.
+      InputError: the function takes other arguments.
     """
     name = getattr(function, "__name__", type(function).__name__)
     try:
         signature = inspect.signature(function)
         signature.bind(None, None)
-    except ValueError:  # some that are not written in Python have no signature
+    except ValueError:  # some builtin functions have no signature
         pass
     except TypeError:
         raise InputError(
@@ -148,11 +147,11 @@ def of_function(function: Function) -> Criterion:
         scores = function(given, norm)
         *layers, rows, columns = kernel.shape
         if rows == columns and getattr(scores, "shape", None) == kernel.shape:
-            # an axis that is missing or exchanged fits square kernels alone
+            # a missing or swapped axis goes unnoticed in square kernels only
             wide = (*layers, rows, 2 * columns)
             found = jax.eval_shape(function, jax.ShapeDtypeStruct(wide, given.dtype), norm).shape
             if found != wide:
-                raise ValueError(f"got scores of shape {found} of a kernel of shape {wide}")
+                raise ValueError(f"got scores of shape {found} for a kernel of shape {wide}")
         return scores
 
     return Criterion(name, "a function of kernel and norm", score, measures=(DEMONSTRATIONS,))

@@ -1,4 +1,4 @@
-"""Digests of the results of a pruning run, in layer and path order, to compare with when they are read back."""
+"""Digests of the results of a pruning run, in the order of layers and paths, for verification."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def hash_masks(digest: Any, masks: PackedMasks) -> None:
 
 
 def hash_changed(digest: Any, changed: Mapping[str, np.ndarray]) -> None:
-    """Adds the parameters of one block that have new values, in their stored dtype, to a hashlib digest."""
+    """Adds the changed parameters of one block, in their stored dtype, to a hashlib digest."""
     for path, leaf in sorted(changed.items()):
         digest.update(f"{path} {leaf.dtype} {leaf.shape}\n".encode())
         digest.update(np.ascontiguousarray(leaf).view(np.uint8).data)

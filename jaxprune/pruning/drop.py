@@ -1,4 +1,4 @@
-"""Selection of the scores of a column that stay: their number, pattern and threshold."""
+"""Selection of the scores of a column to keep: number, pattern and threshold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOWEST, HIGHEST = "lowest", "highest"
 
 
 def group_sizes(pattern: str) -> tuple[int, int] | None:
-    """(N, M) of a pattern `N:M` that keeps N of every M weights; None for any other text."""
+    """(N, M) of a pattern `N:M` that keeps N of every M weights; None for any other string."""
     match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", pattern)
     if match is None or int(match[1]) >= int(match[2]):
         return None
@@ -40,16 +40,16 @@ DROP = choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablatio
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The rule that selects the scores of a column that stay.
+    """The rule that selects the scores of a column to keep.
 
     Attributes:
-      sparsity: share to drop; None with an N:M pattern, which has its own.
+      sparsity: share to drop; None with an N:M pattern, which implies it.
       pattern: "unstructured", or "N:M" such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
       drop: "lowest", or "highest" for the ablation.
 
     Raises:
-      InputError: a value that is not allowed, or values that contradict each other.
+      InputError: an invalid value, or values that contradict each other.
     """
 
     sparsity: float | None = None
@@ -78,11 +78,11 @@ class Selection:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Drop:
-    """The number of weights of a kernel to drop, as arrays, so that one program serves every sparsity.
+    """The number of weights of a kernel to drop, as arrays, so one program serves every sparsity.
 
     Attributes:
-      count: int32 [], weights of each output column; without meaning for an N:M pattern.
-      share: float32 [], of all weights; what the threshold "variant" aims at.
+      count: int32 [], weights of each output column; not used by an N:M pattern.
+      share: float32 [], of all weights; the target of the threshold "variant".
       pattern, threshold, drop: see `Selection`; static.
     """
 
@@ -94,10 +94,10 @@ class Drop:
 
     @classmethod
     def of(cls, how: Selection, name: str, inputs: int, share: float | None = None) -> Drop:
-        """The number of weights to drop of a kernel: a share of its inputs, by default the sparsity of the selection.
+        """The number of weights of a kernel to drop: a share of its inputs, by default the sparsity of the selection.
 
         Raises:
-          InputError: a pattern N:M whose M does not divide the inputs; names the kernel.
+          InputError: the M of a pattern N:M does not divide the inputs; names the kernel.
         """
         if (groups := group_sizes(how.pattern)) and inputs % groups[1]:
             raise InputError(
@@ -109,7 +109,7 @@ class Drop:
         return cls(count, np.float32(share), how.pattern, how.threshold, how.drop)
 
     def keep(self, scores: Float[Array, "*layers in out"]) -> Bool[Array, "*layers in out"]:
-        """The mask of the weights that stay: see `masks.keep`. An N:M pattern divides the inputs."""
+        """The mask of the kept weights, see `masks.keep`; the M of a pattern divides the inputs."""
         if groups := group_sizes(self.pattern):
             return selection.keep_groups(scores, *groups, self.drop)
         if self.threshold == VARIANT:

@@ -1,4 +1,4 @@
-"""A block when it is pruned: what pruning made of it, and its parameters."""
+"""The result of pruning a block: masks, changed weights and statistics, and its parameters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from jaxprune.passes import Sums
 
 
 class FinishedLayer(NamedTuple):
-    """The result of pruning a layer; with it and the dense model the layer need not be pruned again.
+    """The result of pruning a layer, which with the dense model replaces pruning it again.
 
     Attributes:
       keep: kernel path → bool [in, out], True = kept.
-      changed: parameters with new values, by path within the block, in their stored dtype, dropped weights +0; what
-        is not in it has the values of the dense model under the masks.
-      sums: statistics that the layer was pruned by; empty for methods without.
+      changed: parameters with new values, by path within the block, in their stored dtype, dropped weights +0; all
+        others have the masked values of the dense model.
+      sums: the statistics of the layer; empty for methods without statistics.
     """
 
     keep: dict[str, np.ndarray]
@@ -29,7 +29,7 @@ class FinishedLayer(NamedTuple):
 
 @dataclasses.dataclass
 class PrunedBlock:
-    """One block when it is done.
+    """One pruned block.
 
     Attributes:
       layer: its index.

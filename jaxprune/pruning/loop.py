@@ -1,4 +1,4 @@
-"""The paper's loop (section 3.2): block by block, statistics → scores → masks → pruned block → next block's input."""
+"""The paper's loop over blocks (section 3.2): statistics → scores → masks → pruned block → next block's input."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PruneResult:
     Attributes:
       params: parallel to `model.params`, on the host, dropped weights +0.
       masks: {"blocks": {… kernel: bool [L, in, out]}}.
-      stats: statistics that the masks came from, or None.
+      stats: the statistics of the calibration set, or None.
       report: sparsity, tokens and seconds by stage.
     """
 
@@ -74,33 +74,33 @@ def prune(
     samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
 ) -> PruneResult:
-    """Prunes a model that fits into memory (section 3.2); `prune_blocks` is the same, one block at a time.
+    """Prunes a model that fits into memory (section 3.2); `prune_blocks` yields one block at a time.
 
     Args:
-      model: is left as it was.
-      batches: calibration samples; none for criteria without statistics.
-      criterion: how weights are scored: "wanda", "refined", "magnitude", "random", a function from a kernel, float32
-        [in, out], and the norms of its inputs on the samples, float32 [in], to scores [in, out], a `Criterion` or a
-        `Method`. The lowest scores of a column go first.
-      sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or what the pattern implies.
+      model: remains unchanged.
+      batches: calibration samples; empty for criteria without statistics.
+      criterion: the score of weights: "wanda", "refined", "magnitude", "random", a function (kernel, float32
+        [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], a `Criterion` or a `Method`.
+        The lowest scores of a column are dropped first.
+      sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
       drop: "lowest", or "highest" for the ablation.
-      propagate: what feeds the next statistics: outputs of pruned blocks ("block"), of the dense model ("dense"), or
-        of pruned layers ("site").
-      allocation: how sparsity is spread over the blocks: "uniform", or an `Allocation`.
-      combine: how statistics of several languages become one: "sum".
-      compat: "official" does what the authors' code does where that differs from their paper.
+      propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
+        ("dense"), or of pruned layers ("site").
+      allocation: distribution of sparsity over the blocks: "uniform", or an `Allocation`.
+      combine: combination of the statistics of several languages: "sum".
+      compat: "official" follows the authors' code where it differs from their paper.
       seed: of random masks.
-      dtype: "float32" or "bfloat16", of the weights on the device; kept weights stay bit for bit as stored.
+      dtype: "float32" or "bfloat16", of the weights on the device; kept weights have the bits of the stored ones.
       mesh: devices; all by default. Masks do not depend on it.
-      samples_per_device: how many a device takes at a time.
+      samples_per_device: samples of a micro-batch per device.
       progress: show a bar.
 
     Raises:
-      InputError: a non-finite activation or a site without any (names layer and site), a parameter that holds NaN or
-        infinity, settings that do not fit, scores that are no array of the kernel's shape, batches that are none, an
-        argument that there is not.
+      InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter is NaN or
+        infinite; settings are invalid or contradict each other; scores are not finite or not of the kernel's shape;
+        `batches` is of another type or lacks a set that the criterion needs.
 
     Examples:
       >>> import jaxprune as jp
@@ -110,7 +110,7 @@ def prune(
       >>> jp.masks.density(result.masks).overall
       0.5
 
-      With a criterion of one's own, here Wanda's with the square root of the norms:
+      A custom criterion, here Wanda's with the square root of the norms:
 
       >>> def softer(kernel, norm):
       ...     return abs(kernel) * norm[:, None] ** 0.5
@@ -155,21 +155,20 @@ def prune_blocks(
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
     recover: Recover | None = None,
 ) -> Generator[PrunedBlock, None, None]:
-    """Prunes block after block and hands each over; holds one block's weights and the hidden states.
+    """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
 
-    Arguments and errors are those of `prune`, and:
+    Arguments and errors are those of `prune`, with these additions.
 
     Args:
-      stats: what `probe` found for these batches. With propagate="dense" they take the place of the
-        pass; the masks have the same bits.
-      finished: what an earlier run kept of a layer. It is then not selected again, and only those passes run that
-        the layers above need.
-      recover: gives new values to parameters of a block once its kernels are pruned; see `PrunedAndDense`. Costs a
-        pass of the dense block and one of the recovered block.
+      stats: the result of `probe` for these batches. It replaces the pass, with propagate="dense" only; the masks
+        have the same bits.
+      finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
+        passes that later layers need are repeated.
+      recover: returns new values of parameters of a pruned block; see `PrunedAndDense`. Costs a pass of the dense
+        block and one of the recovered block.
 
     Raises:
-      InputError: statistics with another propagate, which depends on what was pruned below, or of another depth;
-        recovery without samples.
+      InputError: `stats` with another `propagate`, or of another number of layers; `recover` without batches.
 
     Examples:
       >>> import jaxprune as jp
@@ -229,7 +228,7 @@ def prune_blocks(
 
 def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> None:
     if not isinstance(stats, ActivationStats):
-        raise refusal("stats", stats, "ActivationStats, as jaxprune.probe gives")
+        raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
     if settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
     for key, sites in stats.sums.items():

@@ -1,4 +1,4 @@
-"""Mask trees by their paths, with checks of their leaves; and the devices that leaves lie on."""
+"""Checks of mask trees, as dicts of leaves by path; and the placement of leaves on devices."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from jaxprune.models import MaskTree, Params, named_leaves
 
 
 def masks_of(params: Params, masks: MaskTree) -> dict[str, Any]:
-    """The masks by their paths, which are paths of parameters.
+    """The masks by path, each with the path of its parameter.
 
     Raises:
-      InputError: a mask without a parameter, of another shape, or not bool; a kernel of `params["blocks"]` without
-        a mask.
+      InputError: a mask has no parameter, another shape or another dtype; a kernel of `params["blocks"]` has no mask.
     """
     by_path = named_leaves("masks", masks)
     weights = named_leaves("params", params)
@@ -34,24 +33,24 @@ def masks_of(params: Params, masks: MaskTree) -> dict[str, Any]:
     for path in weights:
         if path.startswith("blocks/") and path.endswith("/kernel") and path not in by_path:
             raise InputError(
-                f"masks: {path} has none; allowed: masks of all kernels of the blocks, True where nothing goes"
+                f"masks: {path} has none; allowed: masks of all kernels of the blocks, all True for kernels to keep"
             )
     return by_path
 
 
 def _is_put(leaf: Array | np.ndarray) -> TypeGuard[Array]:
-    """Whether it was put on devices by its owner; inside jit nothing is."""
+    """Whether its owner put it on devices; always False inside jit."""
     is_traced = isinstance(leaf, jax.core.Tracer)
     return isinstance(leaf, jax.Array) and not is_traced and leaf.committed
 
 
 def placed(leaf: Array | np.ndarray, like: Array | np.ndarray) -> Array | np.ndarray:
-    """The leaf on the devices of `like`, if that was put on some."""
+    """The leaf with the sharding of `like`, if its owner put that on devices."""
     return jax.device_put(leaf, like.sharding) if _is_put(like) else leaf
 
 
 def cut_by_xla(leaf: Array | np.ndarray) -> Array | np.ndarray:
-    """The leaf where it lies; of a mesh with explicit axes, which loops would refuse, by one without."""
+    """The leaf on its devices, with automatic mesh axes: loops reject explicit ones."""
     if not _is_put(leaf) or not isinstance(leaf.sharding, NamedSharding):
         return leaf
     mesh, spec = leaf.sharding.mesh, leaf.sharding.spec
@@ -59,7 +58,7 @@ def cut_by_xla(leaf: Array | np.ndarray) -> Array | np.ndarray:
 
 
 def named_masks(masks: MaskTree) -> dict[str, Any]:
-    """The masks by their paths; refuses arrays of other types, whose zeros and ones would pass for masks."""
+    """The masks by path; rejects other dtypes, whose zeros and ones could pass for masks."""
     by_path = named_leaves("masks", masks)
     for path, mask in by_path.items():
         if mask.dtype != bool or mask.ndim not in (2, 3):
@@ -70,6 +69,6 @@ def named_masks(masks: MaskTree) -> dict[str, Any]:
 
 
 def check_same(masks: MaskTree, other: MaskTree) -> None:
-    """Refuses two trees of different models, naming the first path that differs."""
+    """Rejects masks of different models; names the first path that differs."""
     ours, theirs = ({p: m.shape for p, m in named_masks(tree).items()} for tree in (masks, other))
     check_equal("masks", ours, theirs, "masks of the same model")

@@ -1,8 +1,8 @@
-"""Keep masks: from scores, their algebra, and their way onto parameters, into training and to disk.
+"""Keep masks: selection from scores, algebra, application to parameters, fine-tuning and packing.
 
-Pure array maths that knows no model. A mask tree is the subtree of the parameters that holds the
-pruned kernels, with a bool leaf of the kernel's shape, `[in, out]` or stacked `[L, in, out]`.
-True = kept, everywhere.
+Pure functions of arrays, independent of the model. A mask tree is the subtree of the parameters with
+the pruned kernels; its leaves are bool of the kernel's shape, `[in, out]` or stacked `[L, in, out]`.
+True always means kept.
 """
 
 import math
@@ -31,8 +31,8 @@ class Shares:
 
     Attributes:
         leaves: by path, over all layers of the leaf.
-        layers: by layer, over all leaves; one entry if the leaves are of a single block.
-        overall: over everything.
+        layers: by layer, over all leaves; one entry for leaves of a single block.
+        overall: over all leaves and layers.
     """
 
     leaves: dict[str, float]
@@ -47,16 +47,16 @@ def keep(
     threshold: str = "row",
     drop: str = "lowest",
 ) -> MaskTree:
-    """Masks that keep the weights with the highest scores; fit for jit.
+    """Masks that keep the weights with the highest scores; traceable by jit.
 
     Scores compete within one output column of a kernel (a row of the paper, section 3.2), along
-    axis -2. They are compared in float32, NaN above +inf and -0 equal to +0; of equal scores the
+    axis -2. They are compared in float32, with NaN above +inf and -0 equal to +0; among equal scores the
     one with the lower input index is dropped first.
 
     Args:
-        scores: float `[in, out]` or `[L, in, out]` leaves. Masks of those that lie on devices lie where they do.
+        scores: float `[in, out]` or `[L, in, out]` leaves. Masks have the sharding of their scores.
         sparsity: share to drop, 0 <= sparsity < 1: exactly int(in * sparsity) in every column; 0
-            keeps all. An N:M pattern implies it: leave it out there, or give 1 - N/M.
+            keeps all. An N:M pattern implies it: omit it, or pass 1 - N/M.
         pattern: `unstructured`, or `N:M` such as `2:4`: keep N of every M along axis -2.
         threshold: `row`, or `variant` for Wanda's cumulative threshold, which meets the sparsity
             of a matrix only within 0.001 (see `selection.keep_variant`).
@@ -66,7 +66,7 @@ def keep(
         A tree like `scores` with bool leaves, True = keep.
 
     Raises:
-        InputError: a value that is not allowed, values that contradict each other, leaves of another
+        InputError: an invalid value, values that contradict each other, leaves of integers or of another
             number of axes, or a kernel whose input size M does not divide.
 
     Examples:
@@ -81,7 +81,7 @@ def keep(
     """
     how = Selection(sparsity, pattern, threshold, drop)
     for name, leaf in named_leaves("scores", scores).items():
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):  # integers would be cut to 32 bits
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):  # JAX would truncate integers to 32 bits
             raise InputError(f"scores: {name} is {leaf.dtype}; allowed: floats")
         if leaf.ndim not in (2, 3):
             raise InputError(
@@ -99,7 +99,7 @@ _keep_leaf = compiled(Drop.keep)
 
 
 def intersect(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in both; fit for jit.
+    """Weights that both masks keep; traceable by jit.
 
     Raises:
         InputError: the trees differ in a path or shape.
@@ -120,24 +120,24 @@ def intersect(masks: MaskTree, other: MaskTree) -> MaskTree:
 
 
 def union(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in either; see `intersect`. InputError: the trees differ in a path or shape."""
+    """Weights that either mask keeps; see `intersect`. InputError: the trees differ in a path or shape."""
     check_same(masks, other)
     return jax.tree.map(jnp.logical_or, masks, other)
 
 
 def difference(masks: MaskTree, other: MaskTree) -> MaskTree:
-    """Kept in the first, dropped in the second; see `intersect`. InputError: they differ in a path or shape."""
+    """Weights that only the first mask keeps; see `intersect`. InputError: the trees differ in a path or shape."""
     return intersect(masks, invert(other))
 
 
 def invert(masks: MaskTree) -> MaskTree:
-    """Kept where it was dropped; see `intersect`."""
+    """Weights that the mask drops; see `intersect`."""
     named_masks(masks)
     return jax.tree.map(jnp.logical_not, masks)
 
 
 def density(masks: MaskTree) -> Shares:
-    """Share of kept weights, so that sparsity is 1 - density; 1 where there are no weights.
+    """Share of kept weights, 1 - sparsity; 1 for a leaf without weights.
 
     Examples:
         >>> import jaxprune as jp, numpy as np
@@ -150,7 +150,7 @@ def density(masks: MaskTree) -> Shares:
 
 
 def overlap(masks: MaskTree, other: MaskTree) -> Shares:
-    """Intersection over union of the kept weights; 1 where neither tree keeps any.
+    """Intersection over union of the kept weights; 1 if neither tree keeps any.
 
     Raises:
         InputError: the trees differ in a path or shape.
@@ -165,14 +165,14 @@ def overlap(masks: MaskTree, other: MaskTree) -> Shares:
 
 
 def apply(params: Params, masks: MaskTree) -> Params:
-    """Parameters with the dropped weights +0 and the kept ones bit for bit; fit for jit.
+    """Parameters with dropped weights +0 and the bits of kept weights unchanged; traceable by jit.
 
-    Leaves without a mask are the same objects in the result; `params` is left as it was. Pruned
-    leaves lie on the devices where they did.
+    Leaves without a mask are the same objects in the result; `params` remains unchanged. Pruned leaves
+    keep their sharding.
 
     Raises:
-        InputError: a mask without a parameter, of another shape, or not bool; a kernel of
-            `params["blocks"]` without a mask.
+        InputError: a mask has no parameter, has another shape, or is not bool; a kernel of
+            `params["blocks"]` has no mask.
 
     Examples:
         >>> import jaxprune as jp
@@ -199,28 +199,28 @@ def apply(params: Params, masks: MaskTree) -> Params:
 
 
 class FreezeState(NamedTuple):
-    """The state of `freeze`: a tree like the parameters, with the mask of each, or `optax.MaskedNode()` without one."""
+    """The state of `freeze`: a tree like the parameters, with their masks, or `optax.MaskedNode()` without one."""
 
     keep: Any
 
 
 def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
-    """An optax transformation whose updates of dropped weights are +0 to the bit.
+    """An optax transformation whose updates of dropped weights are exactly +0.
 
     Chain it last: `optax.chain(optax.adamw(1e-4), jaxprune.masks.freeze(masks))`. Weights that `apply` has set to 0
-    then stay 0, whatever stands before it does: weight decay, momentum, or gradients of NaN. Other updates pass as
-    they are. What sums over all gradients, as clipping by their norm, should see none of dropped weights: put
-    `freeze(masks)` in front of it as well.
+    then stay 0, despite weight decay, momentum or gradients of NaN before it. Other updates are unchanged. For
+    transformations that sum over all gradients, such as clipping by norm, put `freeze(masks)` before them as well, to
+    exclude the gradients of dropped weights.
 
-    The masks are in the state, a byte a weight, each where its parameter lies; so steps take them as arguments, and
-    programs hold none. In `optax.tree.map_params` give `is_leaf=lambda node: isinstance(node, optax.MaskedNode)`, as
-    for `optax.masked`.
+    The masks are in the state, a byte per weight, with the sharding of their parameters, so compiled steps take them as
+    arguments and contain no constants. `optax.tree.map_params` needs
+    `is_leaf=lambda node: isinstance(node, optax.MaskedNode)`, as for `optax.masked`.
 
     Args:
-        masks: bool trees, True = keep, or what `pack` made of them.
+        masks: a bool tree, True = keep, or the result of `pack`.
 
     Raises:
-        InputError: from `init`, as `apply`: masks that do not fit the parameters.
+        InputError: from `init`, as in `apply`: masks that do not fit the parameters.
 
     Examples:
         >>> import jax, jax.numpy as jnp, jaxprune as jp, optax
@@ -237,7 +237,7 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
 
     def init(params: Params) -> FreezeState:
         tree = unpack(masks) if isinstance(masks, PackedMasks) else masks
-        # no leaves: as optax asks where in a state parameters are
+        # no leaves: optax searches a state for parameters
         by_path = masks_of(params, tree) if jax.tree.leaves(params) else {}
 
         def leaf(path: Any, weight: Array | np.ndarray) -> Any:
@@ -260,7 +260,7 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
 
 
 def pack(masks: MaskTree) -> PackedMasks:
-    """Masks {"blocks": …} as one bit a weight, on the host; InputError where it is none.
+    """Masks {"blocks": …} as one bit per weight, on the host; InputError for other trees.
 
     Examples:
         >>> import jaxprune as jp, numpy as np
@@ -277,10 +277,10 @@ def pack(masks: MaskTree) -> PackedMasks:
 
 
 def unpack(packed: PackedMasks) -> MaskTree:
-    """The masks {"blocks": …}, as host arrays, that `pack` made bits of; see there.
+    """The masks {"blocks": …}, as host arrays, from the result of `pack`.
 
     Raises:
-      InputError: bits that do not fit their shape.
+      InputError: bits do not fit their shape.
     """
     return {"blocks": unflatten_dict(packed.unpack(), sep="/")}
 

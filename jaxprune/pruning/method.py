@@ -1,4 +1,4 @@
-"""The record of a method that does more than score weights: it may read any statistic, and may change weights."""
+"""The record of a method that does more than score weights: it may read any statistic and change weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pruned(NamedTuple):
 
     Attributes:
       keep: bool [in, out], True = kept.
-      kernel: float [in, out], new values of the weights that are kept; None where these stay as they are.
+      kernel: float [in, out], new values of the kept weights; None if they are unchanged.
     """
 
     keep: Bool[Array, "in out"]
@@ -28,24 +28,24 @@ class Pruned(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Method(Measures):
-    """A way to prune a kernel. A file in `methods/` that declares one as `METHOD` adds it everywhere.
+    """A method to prune a kernel. A file in `methods/` that declares one as `METHOD` adds it everywhere.
 
     A method that only scores weights is a `Criterion`.
 
     Attributes:
       name: value of `pruning.criterion`.
-      meaning: in words, for `--help` and the page of settings.
-      prune: (kernel [in, out], inputs, drop) → `Pruned`. Pure, fit for jit: it is compiled once and called for all
-        kernels of all blocks. `drop.keep(scores)` selects what stays.
-      needs: the (set, statistic) pairs that it reads, of the sets "demonstrations" and "code".
-      options: "seed" where it draws random numbers.
-      by_column: whether the result of an output column depends on no other one. Then `prune` is given stripes of a
-        kernel's columns, which devices share out; otherwise each device prunes all of it.
-      updates_weights: whether it gives new values to kept weights. It then sees the kernel as it is stored, in
-        float32, whatever the dtype on the devices.
+      meaning: description for `--help` and the page of settings.
+      prune: (kernel [in, out], inputs, drop) → `Pruned`. Pure and traceable: it is compiled once and called for all
+        kernels of all blocks. `drop.keep(scores)` selects the weights to keep.
+      needs: the (set, statistic) pairs that it reads, with sets "demonstrations" and "code".
+      options: ("seed",) if it draws random numbers.
+      by_column: whether the result of an output column is independent of other columns. If so, `prune` gets stripes of
+        a kernel's columns, distributed over the devices; otherwise each device prunes the full kernel.
+      updates_weights: whether it changes kept weights. If so, its kernel is the stored one in float32, whatever the
+        dtype on the devices.
 
     Raises:
-      InputError: it needs a set or a statistic that there is not, or `prune` cannot be called.
+      InputError: `needs` contains an unknown set or statistic, or `prune` is not callable.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A pruned model in memory: blocks of the dense model get their masks and changed weights as they are read."""
+"""A pruned model in memory: masks and changed weights are applied to each dense block when it is read."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Changed = Callable[[int], Mapping[str, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class Overlay:
-    """A `ParameterSource` of pruned blocks, with the bits that their export would have.
+    """A `ParameterSource` of pruned blocks, with the bits of their export.
 
     Attributes:
-      dense: where the parameters come from.
+      dense: the source of the dense model.
       masks: of all layers, by kernel path within a block.
-      changed: what pruning gave new values; None where masks are all.
+      changed: the changed weights; None if pruning changed none.
     """
 
     dense: ParameterSource
@@ -51,11 +51,11 @@ class Overlay:
         return self.dense.dtype_of(path, layer)
 
     def share(self, path: str, layer: int = 0) -> Any:
-        """The share of the dense model's part that this process reads."""
+        """See `ParameterSource`."""
         return self.dense.share(path, layer)
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
-        """The pruned block, or what is outside the blocks, where nothing is pruned."""
+        """The pruned block, or an unpruned part outside the blocks."""
         dense = self.dense.joined(path, share, layer)
         if path != "blocks":
             return dense

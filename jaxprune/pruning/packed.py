@@ -1,4 +1,4 @@
-"""Keep masks ↔ one bit a weight, as they are kept in memory, checkpoints and unfinished runs."""
+"""Keep masks ↔ one bit per weight, the form in memory, checkpoints and unfinished runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BITS, SHAPE = "bits", "shape"  # of each mask in a file
 class PackedMasks:
     """Masks of one block or of all, on the host. True = keep = 1.
 
-    Each layer begins at a byte of its own, so that the bits of stacked layers are the stacked bits.
+    Each layer starts at a byte boundary, so the bits of stacked layers are the stacked bits.
 
     Attributes:
       bits: kernel path within a block → uint8 [ceil(in · out / 8)], or [L, …] of all layers.
@@ -50,11 +50,11 @@ class PackedMasks:
 
     @property
     def layers(self) -> list[PackedMasks]:
-        """The masks of each block, out of those of all."""
+        """The masks of each block, from those of all."""
         return [self.layer(i) for i in range(next(iter(self.shapes.values()))[0])]
 
     def layer(self, layer: int) -> PackedMasks:
-        """The masks of one block, out of those of all."""
+        """The masks of one block, from those of all."""
         return PackedMasks(
             {path: bits[layer] for path, bits in self.bits.items()},
             {path: shape[1:] for path, shape in self.shapes.items()},
@@ -64,11 +64,11 @@ class PackedMasks:
         """The masks by kernel path.
 
         Raises:
-          InputError: bits that do not fit their shape.
+          InputError: bits do not fit their shape.
         """
         return {path: _unpacked(path, self.bits[path], self.shapes[path]) for path in self.bits}
 
-    # How files hold them.
+    # Conversions for files.
 
     def to_records(self) -> dict[str, dict[str, np.ndarray]]:
         """Kernel path → {"bits": uint8, "shape": int32 [ndim]}."""
@@ -79,10 +79,10 @@ class PackedMasks:
 
     @classmethod
     def from_records(cls, records: Mapping[str, Mapping[str, Any]]) -> PackedMasks:
-        """The masks that `to_records` made records of.
+        """The inverse of `to_records`.
 
         Raises:
-          KeyError: a record that lacks a part.
+          KeyError: a record lacks a part.
         """
         return cls(
             {path: np.asarray(record[BITS]) for path, record in records.items()},
@@ -95,7 +95,7 @@ class PackedMasks:
 
     @classmethod
     def from_tree(cls, tree: Mapping[str, Any]) -> PackedMasks:
-        """The masks that `to_tree` made a tree of."""
+        """The inverse of `to_tree`."""
         is_record = lambda _, node: BITS in node  # noqa: E731
         return cls.from_records(flatten_dict(tree["blocks"], is_leaf=is_record, sep="/"))
 

@@ -1,4 +1,4 @@
-"""Propagations: the inputs of the next statistics, as segments of a block and the sites pruned after each."""
+"""Propagations: sequences of segments of a block and the sites pruned after each."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Propagation:
-    """A way to run a block and prune it.
+    """An order of running and pruning a block, which determines the inputs of the next statistics.
 
     Attributes:
       name: value of `pruning.propagate`.
-      meaning: in words.
-      steps: in their order.
+      meaning: description for `--help` and the page of settings.
+      steps: in order.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The place of recovery in the loop: a pruned block, its inputs, and the outputs that the dense block has for them."""
+"""Recovery within the loop: a pruned block, its inputs, and the dense block's outputs for them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class PrunedAndDense:
     Attributes:
       layer: index of the block.
       params: of the pruned block, on the devices.
-      keep: kernel path → bool [in, out], True = kept; weights that are not kept stay 0 whatever is returned.
-      inputs: of the block, a [B, T, D] each micro-batch, with pruned blocks below it as `propagate` has them.
+      keep: kernel path → bool [in, out], True = kept; other weights stay 0 whatever recovery returns.
+      inputs: of the block, [B, T, D] for each micro-batch, from the blocks below as `propagate` defines.
       targets: outputs of the dense block for them, on the host.
       contexts: of the micro-batches; `valid` [B, T] is True at real tokens, False at pads.
       run: (params, input, context) → output [B, T, D], each device on its own rows.
@@ -39,7 +39,7 @@ class PrunedAndDense:
     run: Callable[[BlockParams, Any, Context], Float[Array, "B T D"]]
 
 
-# To new values of some parameters, by path within the block; of several processes all must return the same.
+# Returns new values of some parameters, by path within the block; equal in all processes.
 Recover = Callable[[PrunedAndDense], Mapping[str, np.ndarray]]
 
 
@@ -55,10 +55,10 @@ def runner(
 def recovered(
     recover: Recover, block: PrunedAndDense, stored: BlockParams
 ) -> dict[str, np.ndarray]:
-    """The parameters that recovery changes, in the dtypes of the stored block, dropped weights +0.
+    """The parameters that recovery changed, in the dtypes of the stored block, dropped weights +0.
 
     Raises:
-      InputError: a path that the block has not, another shape, or a value that is not finite.
+      InputError: an unknown path, another shape, or a value that is not finite.
     """
     flat, changed = flatten_dict(dict(stored), sep="/"), {}
     for path, leaf in recover(block).items():

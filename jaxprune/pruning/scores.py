@@ -1,11 +1,11 @@
-"""Importance of every weight, from kernels and the norms of their inputs; `jaxprune.scores`.
+"""Scores of every weight, from kernels and the norms of their inputs; `jaxprune.scores`.
 
-There is a function for each file in `criteria/`: `wanda(params, stats)`, `refined(params, stats)`, `magnitude(params)`,
-`random(params)`. Each returns {"blocks": {… kernel: float32 [L, in, out]}}, of the pruned kernels only; all scores are
-float32, whatever the dtype of the kernels. Pure array maths that knows no model.
+Each file in `criteria/` has a function here: `wanda(params, stats)`, `refined(params, stats)`, `magnitude(params)`,
+`random(params)`. Each returns {"blocks": {… kernel: float32 [L, in, out]}}, with the pruned kernels only. Scores are
+float32, whatever the dtype of the kernels. The functions are pure and independent of the model.
 
-`kernel_scores` is the one code path: the loop over blocks calls it with the kernels of a block, and these functions
-map it over the stacked layers. `prune(criterion=...)` takes functions of your own.
+`kernel_scores` computes all scores: the loop over blocks calls it with the kernels of a block, and these functions map
+it over the stacked layers. `prune(criterion=...)` also takes custom functions.
 
 Examples:
   >>> import jaxprune as jp
@@ -59,20 +59,21 @@ def block_scores(
     seed: int = 0,
     layer: int | Array = 0,
 ) -> dict[str, Float[Array, "... _ _"]]:
-    """Scores of the kernels of one block, by kernel path; pure, fit for jit and vmap.
+    """Scores of the kernels of one block, by kernel path; pure, traceable by jit and vmap.
 
     Args:
       kernels: `[in, out]` by path within the block, such as "attention/query/kernel".
-      criterion: name of one, a record, or a function of (kernel, norm).
-      norms: set ("demonstrations", "code") → kernel path → input feature norms `[in]`; of those that it measures.
+      criterion: a name, a record, or a function of (kernel, norm).
+      norms: set ("demonstrations", "code") → kernel path → norms of input features `[in]`, for the sets that the
+        criterion measures.
       compat: see `refined_norm`.
       seed: of random scores; static.
-      layer: index of the block; may be traced. Random scores depend on nothing but the seed, the layer, the path
-        and the shape.
+      layer: index of the block; may be traced. Random scores depend only on the seed, the layer, the path and the
+        shape.
 
     Raises:
-      InputError: unknown criterion, compat or seed, norms that are missing or do not fit their kernel, scores that do
-        not.
+      InputError: an unknown criterion or compat, an invalid seed, norms that are missing, norms or scores that do not
+        fit their kernel.
     """
     chosen = _criterion_of(criterion)
     check("compat", compat, COMPAT)
@@ -91,19 +92,19 @@ def block_scores(
 
 
 def _criterion_of(chosen: str | Criterion | Function) -> Criterion:
-    """The criterion; InputError for a method that gives no scores."""
+    """The criterion; InputError for a method without scores."""
     found = method_of(chosen)
     if not isinstance(found, Criterion):
-        raise refusal("criterion", found.name, ", ".join(CRITERIA) + ", which give scores")
+        raise refusal("criterion", found.name, ", ".join(CRITERIA) + ", which have scores")
     return found
 
 
 def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
-    """The scores of one kernel as float32, if they are such."""
+    """The scores of one kernel, float32; InputError unless they are numbers of its shape."""
     where = f"criterion {chosen.name}: {inputs.path}"
     try:
         scores = chosen.score(kernel, inputs)
-    except (TypeError, ValueError) as error:  # JAX's own are TypeErrors
+    except (TypeError, ValueError) as error:  # errors of JAX are TypeErrors
         reason = str(error).split("\n")[0]
         raise InputError(
             f"{where}: {reason}; allowed: what can be compiled, as jnp.abs(kernel) * norm[:, None]"
@@ -126,13 +127,13 @@ def tree_scores(
     compat: str = "corrected",
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Scores of every kernel of a model; what the functions of this module do under the criteria's names.
+    """Scores of every kernel of a model; the functions with the criteria's names call it.
 
     Args:
-      criterion: name of one, a record, or a function of (kernel, norm).
+      criterion: a name, a record, or a function of (kernel, norm).
       params: the model's parameters, leaves of `params["blocks"]` stacked `[L, ...]`.
-      stats: activation norms by site, `[L, D]`; for criteria that measure samples.
-      role: which of several sets of demonstrations in `stats`; may be left out where there is one.
+      stats: activation statistics; for criteria that measure samples.
+      role: the set of demonstrations in `stats`; optional if it has one.
       compat: see `refined_norm`.
       seed: of random scores.
 
@@ -140,7 +141,7 @@ def tree_scores(
       {"blocks": {... kernel: float32 [L, in, out]}}, the pruned kernels only.
 
     Raises:
-      InputError: a criterion, role or kernel that is not there, a norm that does not fit its kernel.
+      InputError: an unknown criterion, role or kernel, or a norm that does not fit its kernel.
     """
     chosen = _criterion_of(criterion)
     measures = chosen.measures
@@ -167,7 +168,7 @@ def tree_scores(
 
 @functools.cache
 def __getattr__(name: str) -> Callable[..., dict[str, Any]]:
-    """The function of a criterion: (params, stats where it measures samples, its options)."""
+    """The function of a criterion: (params, stats if it measures samples, its options)."""
     if name not in CRITERIA:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     chosen = CRITERIA[name]
@@ -194,7 +195,7 @@ def __dir__() -> list[str]:
 
 
 def _kernels(params: Params) -> dict[str, Array]:
-    """Every kernel of the blocks, by path: the linear layers, which are what is pruned."""
+    """Every kernel of the blocks, by path."""
     if not isinstance(params, Mapping) or "blocks" not in params:
         kind = type(params).__name__
         raise InputError(
@@ -205,19 +206,21 @@ def _kernels(params: Params) -> dict[str, Array]:
 
 
 def _kernels_read(kernels: Mapping[str, Array], stats: ActivationStats) -> dict[str, Array]:
-    """The kernels that `stats` has inputs for."""
+    """The kernels whose inputs `stats` contains."""
     for path, site in stats.sites:
         if path not in kernels:
-            raise InputError(f"blocks/{path}: stats has its inputs ({site}), params has no such")
+            raise InputError(
+                f"blocks/{path}: missing in params; allowed: all kernels of stats, this one of {site}"
+            )
     return {path: kernels[path] for path, _ in stats.sites}
 
 
 def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:
-    """The role of the one set there is, or the one beside that of code."""
+    """The role of the only set, or of the only one besides code."""
     others = [role for role in stats.roles if not (beside_code and role == CODE)]
     if len(others) == 1:
         return others[0]
-    raise InputError(f"role: not set; allowed: {', '.join(stats.roles)}, as stats holds several")
+    raise InputError(f"role: not set; allowed: {', '.join(stats.roles)}, as stats contains several")
 
 
 def _norms(stats: ActivationStats, role: str) -> dict[str, Array]:
@@ -231,7 +234,7 @@ def _norm_of(one: str, norms: Norms | None, path: str, kernel: Array) -> Array:
     by_path = (norms or {}).get(one) or {}
     if path not in by_path:
         raise InputError(
-            f"norms: {path} has none of {one}, and the criterion needs them for every kernel"
+            f"norms: {path} has none of {one}; the criterion needs them for every kernel"
         )
     if by_path[path].shape != kernel.shape[:-1]:
         raise InputError(

@@ -1,14 +1,14 @@
-"""Exact selection of the weights that stay, along axis -2 of an array of scores.
+"""Exact selection of the weights to keep, along axis -2 of an array of scores.
 
 A score row of the paper is an output column of a kernel `[..., in, out]`, so every function here
 ranks along axis -2 and treats the other axes as independent rows.
 
 Order of scores, the same everywhere: -inf < finite < +inf < NaN (as numpy sorts), every NaN equals
-every other, and -0 equals +0. Of equal scores the one with the lower index is dropped first.
+every other, and -0 equals +0. Among equal scores the one with the lower index is dropped first.
 
-Sorting is slow in XLA on CPU (about 25 times the cost of what is here), and the order within the
-dropped part is never needed: only where it ends. A bisection over the integer image of the floats
-finds that in about 20 passes of compare and count over data that stays in cache.
+Sorting in XLA on CPUs takes about 25 times as long, and the order within the dropped part is never
+needed, only its end. A bisection over the integer representation of the floats finds it in about 20
+passes of compare and count over data that stays in cache.
 """
 
 from collections.abc import Callable
@@ -22,24 +22,24 @@ from jaxtyping import Array, Bool, Float, Int
 _SIGN = np.int32(-(2**31))  # the bits of -0.0
 _INFINITY = np.int32(0x7F800000)  # the bits of +inf
 
-# Columns that a CPU ranks at a time: those of a 7B model then stay in a core's cache through all
-# passes, which makes large kernels twice as fast.
+# Columns that a CPU ranks at a time: in a 7B model they fit a core's cache in all passes, which
+# makes large kernels twice as fast.
 STRIPE = 64
 
-# Wanda's search for alpha: starts at 0.4 in [0, 0.8], ends when the sparsity is within 0.001 or the
-# bracket is narrower than 0.001. The tenth halving reaches that, so alpha lies on a grid of 2048.
+# Wanda's search for alpha starts at 0.4 in [0, 0.8] and ends when the sparsity is within 0.001 or the
+# bracket is narrower than 0.001, which the tenth halving reaches. So alpha is on a grid of 2048.
 _ALPHA_GRID = (0.8 * np.arange(2048) / 2048).astype(np.float32)
 _SPARSITY_TOLERANCE = 0.001
 
 
 def order_key(scores: Float[Array, "*rows in out"]) -> Int[Array, "*rows in out"]:
-    """int32 keys that compare as the scores do in float32 (see the module docstring).
+    """int32 keys in the order of the scores in float32 (see the module docstring).
 
-    Integers, because float comparisons see NaN as unordered and may flush denormals to zero.
+    Comparisons of floats would leave NaN unordered and might flush denormals to zero.
     """
     bits = lax.bitcast_convert_type(scores.astype(jnp.float32), jnp.int32)
     magnitude = bits & ~_SIGN
-    # Negative floats fall as their magnitude bits grow: flipping the bits restores the order.
+    # Negative floats decrease as their magnitude bits increase: flipping the bits restores the order.
     key = jnp.where(bits < 0, ~magnitude, magnitude)
     key = jnp.where(magnitude == 0, 0, key)
     return jnp.where(magnitude > _INFINITY, _INFINITY + 1, key)
@@ -54,8 +54,8 @@ def keep_rows(
 
     Args:
         scores: any float dtype, compared in float32.
-        count: how many go in each row, 0 <= count < in; may be traced.
-        drop: `lowest` or `highest`: which end goes. Of equal scores the lower index goes first.
+        count: number to drop in each row, 0 <= count < in; may be traced.
+        drop: `lowest` or `highest`. Among equal scores the lower index is dropped first.
     """
     *rows, size, out = scores.shape
     if jax.default_backend() != "cpu" or out % STRIPE:
@@ -80,8 +80,8 @@ def _keep_rows(scores: Array, count: int | np.integer | Array, drop: str) -> Arr
     high = jnp.max(key, axis=-2, keepdims=True) + 1
     threshold, dropped = _bisect(below, low, high, jnp.zeros_like(low), count)
 
-    # Where the threshold falls inside a run of equal scores, the row still lacks some: the same
-    # search over the index says how far into the run to go. Without such ties it makes no pass.
+    # A threshold inside a run of equal scores drops too few. The same search over the index finds
+    # the end of the dropped part of the run; without such ties it makes no pass.
     index = lax.broadcasted_iota(jnp.int32, key.shape, key.ndim - 2)
 
     def before(end: Array) -> Array:
@@ -105,9 +105,9 @@ def _bisect(
 ) -> tuple[Array, Array]:
     """For every row the largest known t in [low, high) with count_at(t) <= count, and that count.
 
-    `count_at` grows with t, dropped = count_at(low) <= count. The search ends as soon as every row
-    has exactly `count` or a bracket of width 1. Rows that are done go on moving with the others;
-    from an exact t they reach only other exact ones, so the outcome does not depend on neighbours.
+    `count_at` increases with t, and dropped = count_at(low) <= count. The search ends when every row
+    has exactly `count` or a bracket of width 1. Finished rows continue with the others: from an
+    exact t they reach only other exact ones, so the result does not depend on other rows.
     """
 
     def width(low: Array, high: Array) -> Array:
@@ -139,15 +139,15 @@ def keep_groups(
 
     Args:
         scores: any float dtype, compared in float32.
-        n: how many stay in each group, 0 < n < m; static.
+        n: number to keep in each group, 0 < n < m; static.
         m: size of a group; static.
-        drop: `lowest` or `highest`: which end goes. Of equal scores the lower index goes first.
+        drop: `lowest` or `highest`. Among equal scores the lower index is dropped first.
     """
     *rows, size, out = scores.shape
     key = order_key(scores).reshape(*rows, size // m, m, out)
     if drop == "highest":
         key = ~key
-    # For so few, the rank of each is soonest had by comparing it with all of its group.
+    # In small groups, comparing all pairs is the fastest way to rank.
     index = np.arange(m)
     one, other = key[..., :, None, :], key[..., None, :, :]
     earlier = jnp.asarray(index[:, None] < index)[..., None]
@@ -161,27 +161,27 @@ def keep_variant(
     sparsity: float | np.floating | Float[Array, ""],
     drop: str = "lowest",
 ) -> Bool[Array, "*rows in out"]:
-    """Wanda's variant: drop from every row the lowest scores that add up to a share of its sum.
+    """Wanda's variant: drop from every row the lowest scores, up to a share of its sum.
 
-    A weight goes if the scores below it and its own add up to no more than alpha times the sum of
-    its row (Sun et al. 2024, the `use_variant` option of their code). Weights equal to a dropped
-    one go too. One alpha serves a whole matrix; it is found by bisection from 0.4 in [0, 0.8]
-    until the share of dropped weights is within 0.001 of `sparsity` or the bracket is narrower than
-    0.001, so a matrix whose scores are very uneven may end away from `sparsity`.
+    A weight is dropped if its score and all lower ones add up to at most alpha times the sum of its
+    row (Sun et al. 2024, the `use_variant` option of their code). Weights equal to a dropped one are
+    dropped too. All rows of a matrix have one alpha, found by bisection from 0.4 in [0, 0.8] until
+    the share of dropped weights is within 0.001 of `sparsity` or the bracket is narrower than 0.001.
+    With very uneven scores the result may differ from `sparsity`.
 
     Args:
-        scores: non-negative, any float dtype, compared in float32. What is not finite is kept and
-            not part of the sum. A row of zeros goes whole, as zeros always fit.
+        scores: non-negative, any float dtype, compared in float32. Non-finite scores are kept and
+            excluded from the sum. All of a row of zeros is dropped.
         sparsity: share of weights to drop in each matrix, 0 < sparsity < 1; may be traced.
-        drop: `lowest`, or `highest` for the same from the other end, which Wanda does not have.
+        drop: `lowest`, or `highest` for the same from the other end, which is not in Wanda.
     """
     if scores.ndim > 2:
         return jax.vmap(lambda matrix: keep_variant(matrix, sparsity, drop))(scores)
     scores = scores.astype(jnp.float32)
     finite = jnp.isfinite(scores)
     total = jnp.sum(scores, axis=-2, keepdims=True, where=finite)
-    # Integers sort much faster than floats. ~ turns the order round, and ~ again gives the bits of
-    # the score back, as those are not negative. +inf comes last and fits into no sum.
+    # Integers sort much faster than floats. ~ reverses the order, and a second ~ restores the bits of
+    # the score, which are not negative. +inf comes last and exceeds every sum.
     key = order_key(scores)
     key = jnp.where(finite, ~key if drop == "highest" else key, _INFINITY)
     ordered = jnp.sort(key, axis=-2)

@@ -1,4 +1,4 @@
-"""Settings of pruning: frozen records, checked when they are made, and the fields `pruning.*` that they come from."""
+"""Settings of pruning: a frozen record, checked on creation, and the config fields `pruning.*`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxprune.errors import InputError
 from jaxprune.passes import DTYPE
 from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
-from jaxprune.pruning.drop import DROP, PATTERN, THRESHOLD, Selection, group_sizes
+from jaxprune.pruning.drop import DROP, PATTERN, THRESHOLD, UNSTRUCTURED, Selection, group_sizes
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
@@ -32,7 +32,7 @@ class PruningFields:
         lambda value: is_number(value) and 0 <= value < 1,
         kind=float,
         meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
-        f"{DEFAULT_SPARSITY}, or what an N:M pattern makes it",
+        f"{DEFAULT_SPARSITY}, or the sparsity of an N:M pattern",
     )
     pattern: str = PATTERN
     threshold: str = THRESHOLD
@@ -40,13 +40,13 @@ class PruningFields:
     propagate: str = choice(
         PROPAGATIONS,
         "block",
-        "what feeds the next statistics. "
+        "source of the inputs of the next statistics. "
         + ", ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
     )
     allocation: str = choice(
         ALLOCATIONS,
         UNIFORM.name,
-        "how sparsity is spread over the blocks: "
+        "distribution of sparsity over the blocks: "
         + ", ".join(f"`{a.name}`, {a.meaning}" for a in ALLOCATIONS.values()),
     )
 
@@ -55,17 +55,17 @@ class PruningFields:
 class Settings(Selection):
     """Settings of pruning: the fields of `config.pruning` with `compat`, `seed` and `dtype`; `--help` explains each.
 
-    Without `sparsity`, an N:M pattern has its own and everything else the paper's 0.3. `criterion` may also be a
-    `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`. Settings are equal where
-    they prune alike; those with a criterion of the user's own are equal to themselves alone.
+    The default of `sparsity` is that of an N:M pattern, otherwise the paper's 0.3. `criterion` may also be a
+    `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`. Settings are equal if
+    they prune equally; settings with a custom criterion are equal only to themselves.
 
     Attributes:
-      combine: how statistics of several languages become one, a name in `calibration.COMBINATIONS`.
+      combine: combination of the statistics of several languages, a name in `calibration.COMBINATIONS`.
       method: the record of the criterion.
 
     Raises:
       InputError: as `Selection`; an unknown criterion, propagation, allocation, combination, compat or dtype; an
-        allocation for an N:M pattern, which drops the same everywhere.
+        allocation for an N:M pattern, which drops the same share of all blocks.
 
     Examples:
       >>> import jaxprune as jp
@@ -75,7 +75,7 @@ class Settings(Selection):
       ('demonstrations', 'code')
     """
 
-    # Compared and hashed by its record: what is compiled with these settings belongs to that, not to a name.
+    # Compared and hashed by its record, `method`, on which compiled programs depend, not by its name.
     criterion: str | Method | Criterion | Function = dataclasses.field(
         default="wanda", compare=False
     )
@@ -88,14 +88,12 @@ class Settings(Selection):
     method: Method | Criterion = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check("pattern", self.pattern, PATTERN)
-        groups = group_sizes(self.pattern)
-        if self.sparsity is None and groups is None:
+        if self.sparsity is None and self.pattern == UNSTRUCTURED:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
         object.__setattr__(self, "method", method_of(self.criterion))
         chosen = allocation_of(self.allocation)
-        if groups and chosen is not UNIFORM:
+        if group_sizes(self.pattern) and chosen is not UNIFORM:
             raise InputError(
                 f"allocation: got {chosen.name!r}; allowed: {UNIFORM.name}, with pattern {self.pattern}"
             )
@@ -107,7 +105,7 @@ class Settings(Selection):
 
     @property
     def implied_sparsity(self) -> float:
-        """The share to drop, also where the pattern implies it."""
+        """The share to drop, also if the pattern implies it."""
         groups = group_sizes(self.pattern)
         return 1 - groups[0] / groups[1] if groups else float(self.sparsity or 0.0)
 
@@ -117,7 +115,7 @@ class Settings(Selection):
         return bool(self.method.needs)
 
     def check_roles(self, roles: Collection[str]) -> None:
-        """InputError where the calibration set lacks what the criterion compares, or is ambiguous."""
+        """InputError if the calibration set lacks a set that the criterion compares, or is ambiguous."""
         name, sets = self.method.name, self.method.sets
         others = sorted(set(roles) - {CODE})
         if DEMONSTRATIONS in sets and len(others) != 1:

@@ -1,4 +1,4 @@
-"""One block through the steps of a propagation: measure, prune, recover, and on to the next block's input."""
+"""One block through the steps of a propagation: measure, prune, recover, compute the next block's input."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def pass_through(
     Args:
       host: the block as stored.
       params: the block on the devices.
-      known: what an earlier run made of it.
-      prune_sites: `prune_kernels` of this block, as it takes `params`, `sums` and `sites`.
+      known: the result of an earlier run, or None.
+      prune_sites: `prune_kernels` of this block, a function of `params`, `sums` and `sites`.
     """
     is_last = layer + 1 == config.n_layers
     inputs = [*states.states]
@@ -76,7 +76,7 @@ def pass_through(
             pruned = PrunedAndDense(layer, params, keep, inputs, targets, states.contexts, run)
             new = recovered(recover, pruned, host)
         changed |= new
-        # the pass above was not of the recovered block
+        # the output above is not that of the recovered block
         if settings.propagate != "dense" and not is_last:
             states.states = inputs
             params = put_back(params, {}, new, settings.dtype)
@@ -86,7 +86,7 @@ def pass_through(
 
 
 def _persisted(sums: Sums) -> Sums:
-    """The sums that are saved with a layer; {} where no statistic is saved."""
+    """The sums that are saved with a layer; {} if no statistic is saved."""
     kept = {
         key: {
             site: {name: total for name, total in by_name.items() if STATISTICS[name].persisted}

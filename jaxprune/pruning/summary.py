@@ -1,4 +1,4 @@
-"""Counts and seconds of all blocks → sparsity, tokens and time for report.json."""
+"""Counts and seconds of all blocks → sparsity, tokens and seconds for report.json."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ ROWS = {
     ),
     "10,000 architectures": Fault(
         lambda p: p.prune(model=p.model(architectures=[f"a{i}" for i in range(10_000)])),
-        r"architectures=\['a0', 'a1', .*\.\.\.\] is no causal language model",
+        r"architectures=\['a0', 'a1', .*\.\.\.\] is not a causal language model",
     ),
     "an architecture with escapes": Fault(
         lambda p: p.prune(model=p.model(architectures=["\x1b]0;x\x07\r\n", "\ud800"])),

@@ -216,7 +216,7 @@ def test_chunks_outside_the_window_are_not_computed(platform, keys, first):
 
 
 def test_layers_of_several_kinds_must_say_which():
-    with pytest.raises(ValueError, match="of several kinds: which"):
+    with pytest.raises(ValueError, match="of several kinds; `kind` is missing"):
         attention(*inputs(1, 40, 2, 2, 8), windows=WINDOWS)
 
 

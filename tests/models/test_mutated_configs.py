@@ -1,6 +1,8 @@
 """A sample of mutated config.json files of every family, and those that once gave other logits than transformers."""
 
+import conftest
 import mutate_configs
+import numpy as np
 import pytest
 from config_mutations import ABSENT, Mutant
 
@@ -32,6 +34,14 @@ def test_logits_that_once_differed(name, table, changed, outcome, tmp_path):
     found, details = mutate_configs.outcome(config, tmp_path)
     assert found == outcome, details
     assert outcome == "equal" or any(attribute in details for attribute in changed)
+
+
+def test_rounding_explains_small_differences_only():
+    """1e-4 as usual; at most a thousandth of the logits, however much they change with a rounding error."""
+    model = conftest.random_torch(mutate_configs.BASES["llama"]())
+    _, logits = mutate_configs.logits_of_torch(model)
+    assert mutate_configs.tolerance(model, logits) == 1e-4
+    assert mutate_configs.tolerance(model, logits + 1) == 1e-3 * np.abs(logits + 1).max()
 
 
 @pytest.mark.wrong_types

@@ -18,10 +18,10 @@ FILES = sorted(COLLECTED.glob("*.json")) if COLLECTED.is_dir() else []
 
 # Files of supported types that must not load → the reason that the error gives.
 REFUSED = {
-    "e5-mistral-7b.json": r"architectures=\['MistralModel'\] is no causal language model",
+    "e5-mistral-7b.json": r"architectures=\['MistralModel'\] is not a causal language model",
     "gpt2-pivoice-classifier.json": r"architectures=\['GPT2ForSequenceClassification'\]",
     "llama3.1-405b-fp8.json": r"quantised \(fbgemm_fp8\): dequantise first",
-    "qwen1.5-4b-chat-auto_map.json": "auto_map: the model needs code of others",
+    "qwen1.5-4b-chat-auto_map.json": "auto_map: the model needs custom code",
     "qwen3-8b-fp8.json": r"quantised \(fp8\): dequantise first",
     "tinyllama-text2sql-bnb4.json": r"quantised \(nf4\): dequantise first",
 }

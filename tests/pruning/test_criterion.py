@@ -253,7 +253,7 @@ def test_what_is_no_scores_is_refused(score, message, prune):
             lambda kernel, norm: abs(kernel) * norm,
             r".*ncompatible shapes for broadcasting.*allowed: .*norm\[:, None\]$",
         ),
-        (lambda kernel, norm: abs(kernel.T) * norm, r"got scores of shape \(96, 48\) of a k"),
+        (lambda kernel, norm: abs(kernel.T) * norm, r"got scores of shape \(96, 48\) for a k"),
     ],
 )
 def test_scores_that_fit_square_kernels_alone_are_refused(score, message, tiny_folder):

@@ -239,5 +239,8 @@ def test_refusals_name_what_is_wrong(params, stats):
     with pytest.raises(InputError, match="role: got 'code'; allowed: translation"):
         scores.refined(params, only(stats, "translation"))
     del params["blocks"]["mlp"]
-    with pytest.raises(InputError, match="blocks/mlp/up/kernel: stats has its inputs"):
+    with pytest.raises(
+        InputError,
+        match="blocks/mlp/up/kernel: missing in params; allowed: all kernels of stats",
+    ):
         scores.wanda(params, only(stats, "code"))

@@ -1,4 +1,4 @@
-"""Queries, keys and values → causal attention, on the path that `paths.PATHS` has for what it needs."""
+"""Queries, keys and values → causal attention, by the first path of `paths.PATHS` that supports it."""
 
 from jaxprune.models.attention.attend import causal_attention as causal_attention
 from jaxprune.models.attention.paths import Path as Path

@@ -1,4 +1,4 @@
-"""Queries, keys and values → causal attention, on the path of the table, with the window of the layer's kind."""
+"""Queries, keys and values → causal attention, by a path of the table, with the window of the layer's kind."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ def causal_attention(
 ) -> Float[Array, "B T NH"]:
     """softmax(scale · q kᵀ + slopes · position) v over keys j ≤ i; float32 [B, T, N·H].
 
-    Rows are left-justified, so that pads stand behind every real query and need no mask of their own.
-    Both products take `dtype` inputs and sum in float32; kernels round what comes out to `dtype`, as the
-    next product would. Query head n reads key head n // (N / K). In rows that hold a `tree` a query sees
-    its ancestors and itself only. Every query sees the whole `prefix`. With the window w of the layer's
-    `kind`, keys of positions at or below i - w are not seen.
+    Rows are left-justified, so pads follow every real query and need no mask. Both products have `dtype`
+    inputs and float32 sums; fused kernels round the result to `dtype`, as the next product would. Query head n
+    reads key head n // (N / K). In a `tree` a query sees only its ancestors and itself. Every query sees the
+    full `prefix`. With the window w of the layer's `kind`, query i sees only positions above i - w.
     """
     B, T, N, H = q.shape
     q, k, v = (cast_for_matmul(x, dtype, scoring.rounded) for x in (q * scoring.scale, k, v))
@@ -45,7 +44,7 @@ def causal_attention(
 
     S = T if prefix is None else T + prefix.size
     windows = [None if w is None or w >= S else w for w in scoring.windows]
-    # Branches, each with its own chunks: what lies outside a window that is known is not computed.
+    # A branch for each window: chunks outside a static window are not computed.
     if len({*windows}) == 1:
         out = seen(windows[0])(q, k, v, prefix)
     else:

@@ -1,6 +1,6 @@
-"""The path of CPUs: one (row, key head) at a time, in chunks of queries whose scores stay in a core's cache.
+"""The path of CPUs: one (row, key head) at a time, in chunks of queries whose scores fit a core's cache.
 
-The scores of one chunk are all that is ever held.
+Only the scores of one chunk are stored at a time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from jaxprune.models.attention.scoring import Prefix, Scoring, capped, ends_of, 
 from jaxprune.models.positions import Tree
 from jaxprune.models.products import cast_for_matmul
 
-# One step: at most so many queries, because what a chunk computes above the diagonal is lost, and so
-# few bytes of scores that they stay in a core's L2 cache.
+# Limits of one chunk: queries, because scores above the diagonal are computed in vain, and bytes of scores, which fit
+# a core's L2 cache.
 QUERIES = 64
 SCORE_BYTES = 512 * 1024
 
@@ -33,8 +33,8 @@ def by_heads(
 ) -> Float[Array, "B T N H"]:
     """One (row, key head) at a time; its G query heads share each product.
 
-    XLA on CPUs would write [B, N, T, T] to memory; here one chunk of scores stays in cache, and the
-    upper triangle and what lies before all windows is left out chunk by chunk.
+    XLA on CPUs would write [B, N, T, T] to memory; here one chunk of scores stays in cache, and
+    chunks above the diagonal or before all windows are skipped.
     """
     B, T, N, H = q.shape
     K = k.shape[2]
@@ -59,7 +59,7 @@ def by_heads(
         chunks = []
         for start in range(0, T, chunk):
             stop = min(start + chunk, T)
-            # in a tree the keys of a window may lie anywhere before the query
+            # in a tree the keys of a window may be anywhere before the query
             first = 0 if window is None or tree is not None else max(0, start + 1 - window)
             cut = functools.partial(_cut, size=P, first=first, stop=stop)
             scores = capped(product("gth,sh->gts", q[:, start:stop], cut(k)), scoring.softcap)
@@ -86,9 +86,9 @@ def _visible(
     ends: Int[Array, " T"] | None,
     prefix: Prefix | None,
 ) -> Bool[Array, "t S"]:
-    """True where a query sees a key: the prefix, and those of the row's own `keys` in whose subtree the query is.
+    """True where a query sees a key: the prefix, and those of the row's `keys` up to its own whose subtree it is in.
 
-    No query sees a key after it. S = P + s.
+    S = P + s.
     """
     visible = queries[:, None] >= jnp.arange(keys.start, keys.stop)
     if ends is not None:
@@ -101,14 +101,14 @@ def _visible(
 
 
 def _cut(keys: Shaped[Array, "S ..."], *, size: int, first: int, stop: int) -> Array:
-    """The prefix of `size` keys, then the keys first…stop-1 of those behind it."""
+    """The prefix of `size` keys, then the keys first…stop-1 after it."""
     if first == 0:
         return keys[: size + stop]
     return jnp.concatenate([keys[:size], keys[size + first : size + stop]])
 
 
 def _softmax_parts(scores: Array, visible: Array) -> tuple[Array, Array]:
-    """exp(scores - largest), 0 where not visible, and their sums over keys: the products divide afterwards."""
+    """exp(scores - largest), 0 where not visible, and their sums over keys, by which the caller divides."""
     scores = jnp.where(visible, scores, -jnp.inf)
     weights = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True))
     return weights, jnp.sum(weights, axis=-1, keepdims=True)

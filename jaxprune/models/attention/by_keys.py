@@ -1,7 +1,7 @@
-"""The path that does everything everywhere: chunk after chunk of keys, with a running softmax.
+"""The path that supports all options on all platforms: chunks of keys, with a running softmax.
 
-All rows and heads at once. The scores of one chunk of queries and one of keys are all that is ever held, so a device
-needs no memory that grows with the square of a row's length.
+All rows and heads at once. Only the scores of one chunk of queries and one of keys are stored at a time, so memory
+does not grow with the square of a row's length.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from jaxprune.models.attention.scoring import Prefix, Scoring, capped, ends_of, 
 from jaxprune.models.positions import Tree
 from jaxprune.models.products import cast_for_matmul
 
-# Queries of a chunk, and keys: the most whose scores, for all rows and heads, have room in SCORE_BYTES, which stay in
-# the cache of a GPU. Smaller chunks than the last would be more of steps than of products.
+# Queries and keys of a chunk: the largest size whose scores, for all rows and heads, fit SCORE_BYTES, and so the cache
+# of a GPU. Below the last size, the steps would take longer than the products.
 CHUNKS = (512, 256, 128)
 SCORE_BYTES = 32 * 1024 * 1024
-# The score of a key that a query does not see; finite, as a chunk may have none that it sees. What such a chunk adds
-# is multiplied by exp(_UNSEEN - largest) = 0 when the query comes to a key that it sees, itself at the latest.
+# The score of a key that a query does not see. It is finite, because a query may see no key of a chunk. The sums of
+# such a chunk are multiplied by exp(_UNSEEN - largest) = 0 at the first key that the query sees.
 _UNSEEN = -1e30
 
 
 class _Keys(NamedTuple):
-    """All keys, the prefix first, filled up to whole chunks.
+    """All keys, the prefix first, padded to full chunks.
 
     Attributes:
       keys, values: [B, S, K, H].
-      order: [S], a query sees those at or below its own place in the row.
-      ends: [B, S], and those whose subtree ends behind it; None without trees.
-      positions: [B, S], or [1, S] where rows are alike.
+      order: [S], a query sees keys of an order up to its own index in the row.
+      ends: [B, S], and only keys whose subtree ends after it; None without trees.
+      positions: [B, S], or [1, S] if equal in all rows.
     """
 
     keys: Float[Array, "B S K H"]
@@ -43,7 +43,7 @@ class _Keys(NamedTuple):
     positions: Int[Array, "rows S"]
 
     def chunk(self, number: Int[Array, ""], size: int) -> _Keys:
-        """The `size` keys that the chunk of a number has."""
+        """The chunk of this number, of `size` keys."""
 
         def cut(x: Array, axis: int = 1) -> Array:
             return jax.lax.dynamic_slice_in_dim(x, number * size, size, axis)
@@ -63,12 +63,12 @@ class _Sums(NamedTuple):
 
 
 def chunk_of(heads: int) -> int:
-    """Queries and keys of a chunk, for so many heads of all rows together."""
+    """Queries and keys of a chunk, for a number of heads over all rows."""
     return next((c for c in CHUNKS if 4 * heads * c * c <= SCORE_BYTES), CHUNKS[-1])
 
 
 def scores_of(heads: int) -> int:
-    """Bytes of a chunk's scores, for so many heads of all rows together."""
+    """Bytes of a chunk's scores, for a number of heads over all rows."""
     return 4 * heads * chunk_of(heads) ** 2
 
 
@@ -82,7 +82,7 @@ def by_keys(
     window: int | None,
     tree: Tree | None,
 ) -> Float[Array, "B T N H"]:
-    """For each chunk of queries a scan over the chunks of keys that one of them sees."""
+    """For each chunk of queries, a scan over the chunks of keys that any of them sees."""
     B, T, N, H = q.shape
     K = k.shape[2]
     P = 0 if prefix is None else prefix.size
@@ -95,7 +95,7 @@ def by_keys(
         stop = min(start + chunk, T)
         first = 0
         if window is not None and prefix is None and tree is None:
-            # else the keys of a window may lie anywhere before the query
+            # otherwise the keys of a window may be anywhere before the query
             first = max(0, start + 1 - window) // size
         step = functools.partial(
             _step, grouped[:, start:stop], jnp.arange(start, stop),
@@ -118,7 +118,7 @@ def _all_keys(k: Array, v: Array, prefix: Prefix | None, tree: Tree | None, size
             jnp.concatenate([jnp.tile(before.transpose(1, 0, 2), (B, 1, 1, 1)), after], axis=1)
             for before, after in zip(prefix[:2], (k, v), strict=True)
         )
-        # every query sees what there is of the prefix, and none the rest of the room
+        # every query sees the keys in the prefix, and none its unused room
         before = jnp.where(jnp.arange(prefix.size) < prefix.length, -1, T)
         order = jnp.concatenate([before, order])
         if ends is not None:
@@ -146,7 +146,7 @@ def _step(
     window: int | None,
     size: int,
 ) -> tuple[_Sums, None]:
-    """The sums with one more chunk of keys, of this number."""
+    """The sums with the chunk of this number added."""
     here = every.chunk(number, size)
     product = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
     scores = capped(product("btkgh,bskh->bkgts", q, here.keys), scoring.softcap)

@@ -1,7 +1,7 @@
-"""The paths of kernels that others wrote: flash attention by cuDNN on NVIDIA's GPUs, splash attention on TPUs.
+"""The paths of fused kernels: flash attention of cuDNN on NVIDIA GPUs, splash attention on TPUs.
 
-They know rows that are one sequence each, without a prefix. Neither knows ALiBi, whose bias for keys enters as more
-features of queries and keys.
+They support rows of one sequence each, without a prefix. Neither supports ALiBi, whose bias becomes additional features
+of queries and keys.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from jaxtyping import Array, Float
 from jaxprune.models.attention.scoring import Prefix, Scoring
 from jaxprune.models.positions import Tree
 
-# Features by which ALiBi enters a product: three digits of a position, three parts of a slope.
+# Additional features for ALiBi: products of three digits of a position and three parts of a slope.
 ALIBI_FEATURES = 9
 _BASE = 256
-# Both of queries and keys; lanes of a TPU, and the most of a block of the kernel.
+# For queries and for keys: lanes of a TPU, and the largest block of the kernel.
 _LANES, _BLOCK = 128, 512
 
 
@@ -32,11 +32,11 @@ def by_cudnn(
     window: int | None,
     tree: Tree | None,
 ) -> Float[Array, "B T N H"]:
-    """Flash attention by cuDNN; in the dtype of the products, which is bfloat16."""
+    """Flash attention of cuDNN; result in the dtype of the products, bfloat16."""
     del prefix, tree
     features = q.shape[-1]
     q, k = with_alibi(q, k, scoring.slopes)
-    # one number of features for all three, a multiple of 8
+    # cuDNN requires equal numbers of features, multiples of 8
     width = -(-q.shape[-1] // 8) * 8
     q, k, v = (_filled(x, 3, width) for x in (q, k, v))
     local = None if window is None else (window - 1, 0)
@@ -56,8 +56,8 @@ def by_splash(
     window: int | None,
     tree: Tree | None,
 ) -> Float[Array, "B T N H"]:
-    """Splash attention, a kernel that passes over blocks of keys that no query sees; in the dtype of the products."""
-    # imported here: Pallas takes longer to import than most of JAX, and is for TPUs only
+    """Splash attention, which skips blocks of keys that no query sees; result in the dtype of the products."""
+    # a slow import, only needed on TPUs
     from jax.experimental.pallas.ops.tpu import splash_attention as splash
 
     del prefix, tree
@@ -65,13 +65,13 @@ def by_splash(
     blocks = -(-T // _BLOCK)
     block = -(-T // (blocks * _LANES)) * _LANES
     q, k = with_alibi(q, k, scoring.slopes)
-    # what fills rows up stands behind all real queries
+    # padding follows all real queries
     q, k, v = (_filled(x, 1, blocks * block).transpose(0, 2, 1, 3) for x in (q, k, v))
     shape = (blocks * block,) * 2
     mask = (
         splash.CausalMask(shape) if window is None else splash.LocalMask(shape, (window - 1, 0), 0)
     )
-    # the same for all products of the kernel, those of its gradient too
+    # the same for all products of the kernel and its gradient
     sizes = splash.BlockSizes(
         block_q=block, block_kv=block, block_q_dkv=block, block_kv_dkv=block, block_kv_dkv_compute=block,
         block_q_dq=block, block_kv_dq=block,
@@ -79,7 +79,7 @@ def by_splash(
     kernel = splash.make_splash_mha_single_device(
         splash.MultiHeadMask([mask] * N), block_sizes=sizes, attn_logits_soft_cap=scoring.softcap
     )
-    # the compiler refuses products of bfloat16 where the precision of float32 is asked for
+    # the compiler rejects bfloat16 products at the precision of float32
     with jax.default_matmul_precision(q.dtype.name):
         out = jax.vmap(kernel)(q, k, v)
     return out[:, :, :T].transpose(0, 2, 1, 3)
@@ -90,8 +90,8 @@ def with_alibi(
 ) -> tuple[Float[Array, "B T N F"], Float[Array, "B T K F"]]:
     """Queries and keys whose products contain slope · position of the key, to float32's precision.
 
-    A position is a sum of three digits to base 256, a slope one of three numbers of bfloat16, so that products of
-    any dtype are exact.
+    A position is a sum of three digits to base 256, a slope a sum of three bfloat16 numbers, so products of any dtype
+    are exact.
     """
     if slopes is None:
         return q, k
@@ -109,7 +109,7 @@ def with_alibi(
 
 
 def _parts(numbers: np.ndarray) -> list[np.ndarray]:
-    """float32 as a sum of three numbers that bfloat16 has."""
+    """float32 numbers as a sum of three bfloat16 numbers."""
     parts = []
     for _ in range(3):
         parts.append(numbers.astype(ml_dtypes.bfloat16).astype(np.float32))

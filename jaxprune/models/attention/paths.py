@@ -1,4 +1,4 @@
-"""A table of ways to compute attention; the first row that supports platform, dtype, head size and options is taken."""
+"""A table of implementations of attention; the first that supports platform, dtype, head size and options is used."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from jaxprune.models.attention.scoring import Scoring
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Path:
-    """A way to compute causal attention, windows and grouped heads among it.
+    """An implementation of causal attention, with windows and grouped heads.
 
     Attributes:
-      name: as plans and reports tell it.
+      name: in plans and reports.
       compute: (q, k, v, prefix, scoring, window, tree) → [B, T, N, H], see `by_keys`.
-      platforms, dtypes: where it runs and what it multiplies; None: any.
-      features: of a head, at most, with those by which ALiBi enters.
-      softcap: whether it can cap scores.
-      branches: whether it knows rows that hold trees or stand behind a prefix.
-      scores: bytes of scores that it holds in the device's memory, for so many heads of all rows together.
+      platforms, dtypes: supported platforms, and dtypes of the products; None: any.
+      features: limit of a head's features, with those added for ALiBi.
+      softcap: whether it supports capped scores.
+      branches: whether it supports trees and prefixes.
+      scores: number of heads over all rows → bytes of scores that it stores in the device's memory.
     """
 
     name: str
@@ -54,8 +54,8 @@ class Path:
 CPU, CUDNN, SPLASH, KEYS = (
     "chunks of queries, head by head", "cuDNN flash attention", "splash attention", "chunks of keys"
 )  # fmt: skip
-# cuDNN's limits are those that `jax.nn.dot_product_attention` checks; where a mask or a bias is given it writes as many
-# numbers as there are scores, so it gets neither. The splash kernel takes a tree as a mask [T, T] for each row.
+# cuDNN's limits are those that `jax.nn.dot_product_attention` checks. A mask or a bias takes as much memory as all
+# scores, so it gets neither. For the splash kernel a tree would be a mask [T, T] for each row.
 PATHS = (
     Path(name=CPU, compute=by_heads, platforms=("cpu",)),
     Path(
@@ -77,9 +77,9 @@ def path_for(
     """The path of a model's attention.
 
     Args:
-      platform: as `devices.platform` has it.
+      platform: as `devices.platform` returns it.
       dtype: of the products.
       features: of a head.
-      branches: whether rows hold trees or stand behind a prefix.
+      branches: whether rows are trees or follow a prefix.
     """
     return next(path for path in PATHS if path.can(platform, dtype, features, scoring, branches))

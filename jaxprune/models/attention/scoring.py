@@ -1,4 +1,4 @@
-"""Settings by which queries score keys, and helpers that all paths share: positions, trees, prefixes, windows."""
+"""Settings of the scores of keys, and functions that the paths share: positions, trees, prefixes, windows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from jaxprune.models.positions import Tree
 
 
 class Scoring(NamedTuple):
-    """Settings by which a model's queries score keys, and how many keys they see.
+    """Settings of the scores of a model's keys, and the windows of its layers.
 
     Attributes:
       scale: multiplies q·k.
       slopes: ALiBi's slope of each head [N], or None.
-      softcap: scores become c·tanh(score / c); None: they stay as they are.
-      windows: of each kind of layer, how many keys a query sees, itself included; None: all before it.
-      rounded: what enters products is rounded to bfloat16, which is float32; on CPUs only.
+      softcap: c: scores become c·tanh(score / c); None: no cap.
+      windows: of each kind of layer, number of keys that a query sees, its own included; None: all up to its own.
+      rounded: inputs of products are float32 with values rounded to bfloat16; on CPUs only.
     """
 
     scale: float
@@ -30,11 +30,11 @@ class Scoring(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """Keys and values of tokens that stand before the first token of every row.
+    """Keys and values of tokens before the first token of every row.
 
     Attributes:
       keys, values: [K, P, H] in the dtype of the products.
-      length: [] int32, how many of the P are there, the first ones; the row's own positions begin here.
+      length: [] int32, number of valid entries, the first ones; the row's own positions begin here.
     """
 
     keys: Float[Array, "K P H"]
@@ -43,17 +43,17 @@ class Prefix(NamedTuple):
 
     @property
     def size(self) -> int:
-        """P, how many there is room for."""
+        """P, the number of entries there is memory for."""
         return self.keys.shape[1]
 
 
 def capped(scores: Float[Array, "*shape"], limit: float | None) -> Float[Array, "*shape"]:
-    """c·tanh(x / c), between -c and c; as they are without a limit."""
+    """limit·tanh(scores / limit); unchanged without a limit."""
     return scores if limit is None else limit * jnp.tanh(scores / limit)
 
 
 def positions_of(T: int, tree: Tree | None, prefix: Prefix | None) -> Int[Array, "rows S"]:
-    """The position of every key, S = P + T, in each row; one row stands for all without a tree."""
+    """The position of every key, S = P + T, in each row; one row for all without a tree."""
     positions = jnp.arange(T)[None] if tree is None else jnp.asarray(tree.depth)
     if prefix is None:
         return positions
@@ -62,9 +62,9 @@ def positions_of(T: int, tree: Tree | None, prefix: Prefix | None) -> Int[Array,
 
 
 def ends_of(tree: Tree) -> Int[Array, "B T"]:
-    """The index at which the subtree of each token ends.
+    """The index at which the subtree of each token ends, after the token itself.
 
-    Every token sees itself, in rows of pads too: a softmax over nothing would be NaN.
+    So every token sees itself, in rows of pads too: a softmax without a visible key would be NaN.
     """
     ends = tree.ends
     return jnp.maximum(ends, jnp.arange(1, ends.shape[1] + 1, dtype=ends.dtype))
@@ -73,5 +73,5 @@ def ends_of(tree: Tree) -> Int[Array, "B T"]:
 def within(
     queries: Int[Array, "*B t"], keys: Int[Array, "*B s"], window: int
 ) -> Bool[Array, "*B t s"]:
-    """True where a key lies within the window of a query, by their positions."""
+    """True where a key is within the window of a query, by their positions."""
     return queries[..., :, None] - keys[..., None, :] < window

@@ -1,4 +1,4 @@
-"""A family of models each: its config.json, its modules, its tensor names; declared as FAMILY."""
+"""Model families, one file each: its config.json, modules and tensor names, declared as FAMILY."""
 
 import sys
 from collections.abc import Mapping

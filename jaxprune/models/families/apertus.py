@@ -1,4 +1,4 @@
-"""Apertus (Swiss AI, 2025): Llama with normed queries and keys, and an ungated MLP whose activation is learned."""
+"""Apertus (Swiss AI, 2025): Llama with normed queries and keys, and an ungated MLP with a learned activation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxprune.models.families import llama
 from jaxprune.models.layers import MLP, Linear
 from jaxprune.models.rope import parse_rope
 
-# rope_parameters where there are none
+# the default of `rope_parameters`
 ROPE: dict[str, Any] = {
     "rope_type": "llama3",
     "rope_theta": 12e6,
@@ -54,7 +54,7 @@ class XieluMLP(MLP):
     """`out(xielu(up(x)))`; Huang and Schlag 2024, arXiv 2411.13010.
 
     With a⁺ = softplus(alpha_p) and a⁻ = beta + softplus(alpha_n), xielu(x) is a⁺x² + beta·x above 0, and
-    a⁻(exp(min(x, eps)) - 1 - x) + beta·x elsewhere. `beta` and `eps` stand in checkpoints, but are not learned.
+    a⁻(exp(min(x, eps)) - 1 - x) + beta·x elsewhere. `beta` and `eps` are in checkpoints, but are not learned.
     """
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:

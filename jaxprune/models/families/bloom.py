@@ -48,7 +48,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 
 class NormedEmbed(Embed):
-    """Token embeddings, then a layer norm; positions come in by ALiBi."""
+    """Token embeddings, then a layer norm; without positions, which ALiBi adds."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         super().__init__(config, rngs)
@@ -66,7 +66,7 @@ class SelfAttention(gpt2.SelfAttention):
     def heads(
         self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
-        """Positions come in by ALiBi, not here."""
+        """Queries, keys and values; `positions` have no effect, as ALiBi adds them."""
         fused = project_heads(self.qkv, x, 3 * self.config.head_dim)  # [B, T, N, 3H]
         q, k, v = jnp.split(fused, 3, axis=-1)
         return q, k, v

@@ -1,6 +1,6 @@
-"""Cohere's Command R and Aya: attention and MLP side by side behind one norm, neighbours turned in pairs.
+"""Cohere's Command R and Aya: attention and MLP in parallel after one norm, interleaved rotary positions.
 
-Cohere 2 has windows in most layers, and turns queries and keys in these alone.
+Cohere 2 has windows in most layers, and rotary positions in these alone.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _kinds(model_type: str, hf: Attributes, layers: int) -> dict[str, Any]:
 
 
 class SelfAttention(llama.SelfAttention):
-    """Each head's queries and keys may be normed with a scale of its own."""
+    """Llama's attention; norms of queries and keys have a scale for each head."""
 
     def head_norm(self, heads: int, rngs: nnx.Rngs) -> Norm:
         """The norm of queries or keys."""

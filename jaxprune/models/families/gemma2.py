@@ -1,4 +1,4 @@
-"""Gemma 2: four norms a block whose scales are stored less 1, scaled embeddings, capped scores, windows."""
+"""Gemma 2: four norms a block with scales stored minus 1, scaled embeddings, capped scores, windows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 
 def parse_common(hf: Attributes, kinds: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a config that Gemma 2 and 3 read alike, and those of the kinds of layers."""
+    """The fields that Gemma 2 and 3 share, and those of `kinds`."""
     hf.require("use_bidirectional_attention", [False])
     sizes = llama.parse_common(hf, activation="hidden_activation")
     return (
@@ -63,7 +63,7 @@ def parse_common(hf: Attributes, kinds: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_softcap(hf: Attributes, name: str) -> float | None:
-    """A limit of scores or logits; null is none, also where the class has one."""
+    """A limit of scores or logits; null means no limit, whatever the class's default."""
     return None if hf.is_null(name) else hf.take(name, float, default=None)
 
 

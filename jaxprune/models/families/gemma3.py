@@ -1,6 +1,6 @@
-"""Gemma 3: Gemma 2 with normed queries and keys, and rotary positions that differ by kind of layer.
+"""Gemma 3: Gemma 2 with normed queries and keys, and rotary positions by kind of layer.
 
-Of models that also see (`gemma3`) the text part alone is read.
+Only the text part of multimodal models (`gemma3`) is read.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         return _parse_nested(hf)
     local, full = (LayerKind(rope=rope) for rope in _ropes(hf))
     slides = sliding_pattern(hf, hf.size("num_hidden_layers"), default=6)
-    hf.require("attn_logit_softcapping", [])  # transformers knows it and does nothing with it
+    hf.require("attn_logit_softcapping", [])  # transformers knows it and ignores it
     kinds = sliding_kinds(hf, slides, local, full)
     return ModelConfig(family="gemma3_text", qk_norm=True, **gemma2.parse_common(hf, kinds))
 
 
 def _parse_nested(hf: Attributes) -> ModelConfig:
-    """The text part of a model that also sees; what is said of images is let pass."""
+    """The text part of a multimodal model; attributes of images are ignored."""
     for images in ("vision_config", "mm_tokens_per_image", "boi_token_index", "eoi_token_index",
                    "image_token_index", "image_token_id", "boi_token_id", "eoi_token_id"):  # fmt: skip
         hf.take(images, object, default=None)
@@ -59,8 +59,8 @@ def _parse_nested(hf: Attributes) -> ModelConfig:
 def _ropes(hf: Attributes) -> tuple[RopeConfig, RopeConfig]:
     """Rotary positions of layers with a window and without.
 
-    transformers 5 has `rope_parameters` by type of layer. Before, there were `rope_local_base_freq`, and
-    `rope_theta` with `rope_scaling` of layers without a window.
+    transformers 5 has `rope_parameters` by type of layer. Earlier releases had `rope_local_base_freq` for layers
+    with a window, `rope_theta` and `rope_scaling` for the others.
     """
     by_type = hf.take("rope_parameters", dict, default={})
     table = hf.part("rope_parameters", by_type)
@@ -71,7 +71,7 @@ def _ropes(hf: Attributes) -> tuple[RopeConfig, RopeConfig]:
         raise hf.refuse(
             f"rope_scaling and {FULL} of rope_parameters disagree; expected one of them"
         )
-    if not by_type:  # here transformers does not read the older `type`
+    if not by_type:  # in this case transformers ignores the older `type`
         full = {"rope_type": "default"}
     return (
         _rope(hf, SLIDING, local, "rope_local_base_freq", 1e4),
@@ -82,13 +82,13 @@ def _ropes(hf: Attributes) -> tuple[RopeConfig, RopeConfig]:
 def _rope(
     hf: Attributes, kind: str, table: dict[str, Any], theta: str, default: float
 ) -> RopeConfig:
-    """Rotary positions of one kind of layer, whose base may stand beside its table, as attribute `theta`."""
+    """Rotary positions of one kind of layer; its base may be beside its table, as attribute `theta`."""
     beside = hf.take(theta, float, default=None)
     return parse_rope(hf.part(kind, {"rope_parameters": table, "rope_theta": beside}), default)
 
 
 def text_alone(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The config.json of an export: of a model that also sees, the text part is all that is written."""
+    """The config.json of an export, which has only the text part of a multimodal model."""
     if raw.get("model_type") != "gemma3":
         return dict(raw)
     tokens = ("bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype")
@@ -101,7 +101,7 @@ def text_alone(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SelfAttention(llama.SelfAttention):
-    """Queries and keys are normed head by head with scales stored less 1."""
+    """Llama's attention; norms of queries and keys have scales stored minus 1."""
 
     def head_norm(self, heads: int, rngs: nnx.Rngs) -> Norm:
         """The norm of queries or keys, head by head."""

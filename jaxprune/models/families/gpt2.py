@@ -31,9 +31,9 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a GPT-2 config.json."""
     heads = parse_full_heads(hf, ("n_embd", "hidden_size"), ("n_head", "num_attention_heads"))
     hf.require("add_cross_attention", [False])
-    # a scale that differs from layer to layer would break "one block, compiled once"
+    # a scale by layer would need a program for each layer
     hf.require("scale_attn_by_inverse_layer_idx", [False])
-    hf.require("reorder_and_upcast_attn", [False, True])  # a question of float16 only
+    hf.require("reorder_and_upcast_attn", [False, True])  # has an effect in float16 only
     hf.require("activation_function", list(ACTIVATIONS))
     scaled = hf.take("scale_attn_weights", bool)
     return ModelConfig(
@@ -74,7 +74,7 @@ class SelfAttention(Attention):
     def heads(
         self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
-        """Positions come in by the embedding, not here."""
+        """Queries, keys and values; `positions` have no effect, as the embedding adds them."""
         heads = (*x.shape[:2], self.config.n_heads, self.config.head_dim)
         q, k, v = (part.reshape(heads) for part in jnp.split(self.qkv(x), 3, axis=-1))
         return q, k, v

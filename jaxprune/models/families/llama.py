@@ -59,7 +59,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
         kinds = without_windows(hf, layers, sizes["max_positions"], rope)
     else:
         kinds = qwen_windows(hf, layers, rope)
-    if model_type == "qwen2":  # always has these biases, without an attribute
+    if model_type == "qwen2":  # always has these biases and no attribute for them
         sizes["qkv_bias"] = True
     return ModelConfig(family=model_type, qk_norm=model_type == "qwen3", **kinds, **sizes)
 
@@ -71,11 +71,11 @@ def parse_common(
     activations: Collection[str] = ACTIVATIONS,
     norm_eps: str = "rms_norm_eps",
 ) -> dict[str, Any]:
-    """The fields of a config that Llama's relatives read alike; biases where transformers' class has their attribute.
+    """The fields that Llama's relatives share; biases only if transformers' class has their attribute.
 
     Args:
-      activation, norm_eps: what the family calls these attributes.
-      activations: that it may have.
+      activation, norm_eps: the family's names of these attributes.
+      activations: allowed values.
     """
     d_model = hf.size("hidden_size")
     hf.require(activation, list(activations))
@@ -120,7 +120,7 @@ class SelfAttention(Attention):
     def heads(
         self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
-        """Queries and keys are turned by their positions."""
+        """Queries and keys, rotated by their positions, and values."""
         config = self.config
         q, k, v = (project_heads(w, x, config.head_dim) for w in (self.query, self.key, self.value))
         if config.qk_norm:

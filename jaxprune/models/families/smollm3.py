@@ -1,4 +1,4 @@
-"""SmolLM3: Llama in which some layers do not turn queries and keys."""
+"""SmolLM3: Llama in which some layers have no rotary positions."""
 
 from __future__ import annotations
 
@@ -37,18 +37,17 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 
 def _kinds(hf: Attributes, layers: int) -> dict[str, Any]:
-    """`no_rope_layers` (1: turned), else each `no_rope_layer_interval`-th layer is not; windows by `layer_types`.
+    """Rotary positions by `no_rope_layers` (1: rotated), by default in all but each `no_rope_layer_interval`-th layer.
 
-    Without `layer_types`, `use_sliding_window` gives a window to layers that are not turned.
+    Windows by `layer_types`. If absent, `use_sliding_window` gives a window to layers without rotary positions.
     """
     rope = parse_rope(hf, theta=2e6)
     window = hf.size("sliding_window", default=None)
     is_used = hf.take("use_sliding_window", bool) and window is not None
     turned = hf.take("no_rope_layers", list, default=None)
-    name = "no_rope_layer_interval"
-    interval = hf.size(name)
+    pattern = all_but_every(hf, layers, "no_rope_layer_interval")
     if turned is None:
-        turned = all_but_every(hf, layers, name, interval)
+        turned = pattern
     elif len(turned) < layers or any(one not in (0, 1) for one in turned):
         raise hf.refuse(
             f"no_rope_layers={shown(turned)} is not supported, only 0 or 1 for each of {layers} layers"

@@ -18,7 +18,6 @@ from jaxprune.models.positions import Kind, Positions, at_positions
 POSITION_OFFSET = 2
 NORM_EPS = 1e-5  # torch's default: XGLM has no attribute for it
 
-
 DEFAULTS = {
     "vocab_size": 256008,
     "max_position_embeddings": 2048,
@@ -78,7 +77,7 @@ class SelfAttention(Attention):
     def heads(
         self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
     ) -> tuple[Array, Array, Array]:
-        """Positions come in by the embedding, not here."""
+        """Queries, keys and values; `positions` have no effect, as the embedding adds them."""
         q, k, v = (
             project_heads(w, x, self.config.head_dim) for w in (self.query, self.key, self.value)
         )

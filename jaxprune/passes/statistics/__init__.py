@@ -1,4 +1,4 @@
-"""Features of a site → their sums over tokens. A file each, which declares a `Statistic` as STATISTIC."""
+"""Statistics: features of a site → their sums over tokens. Each file declares a `Statistic` as STATISTIC."""
 
 import sys
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ from jaxprune.passes.statistics.statistic import RUNNING, Statistic
 
 
 def gram(u: Float[Array, "B T D"], valid: Bool[Array, "B T"]) -> Float[Array, "B D D"]:
-    """Σ_t u uᵀ over real tokens, float32; pads do not count. Its diagonal are the sums of squares."""
+    """Σ_t u uᵀ over real tokens, float32; pads do not count. Its diagonal contains the sums of squares."""
     kept = jnp.where(valid[..., None], u, 0).astype(jnp.float32)
     return jnp.einsum("btd,bte->bde", kept, kept)
 

@@ -9,7 +9,7 @@ from jaxprune.passes.statistics.statistic import Statistic
 
 
 def sum_of_squares(u: Float[Array, "B T D"], valid: Bool[Array, "B T"]) -> Float[Array, "B D"]:
-    """Σ_t u² over real tokens, float32; whatever pads hold, NaN too, does not count."""
+    """Σ_t u² over real tokens, float32; pads do not count, even NaN."""
     kept = jnp.where(valid[..., None], u, 0).astype(jnp.float32)
     return jnp.sum(jnp.square(kept), axis=1)
 

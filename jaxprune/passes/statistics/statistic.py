@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Bool, Float
 
-# How values of samples become those of a set.
+# Reduction of the values of samples to that of a set.
 SAMPLES, RUNNING = "samples", "running"
 
 
@@ -16,14 +16,14 @@ class Statistic:
     """A sum over the tokens of a set of samples. A file in `statistics/` that declares one as `STATISTIC` adds it.
 
     Attributes:
-      name: by which methods ask for it.
+      name: its name in `Method.needs`.
       of_rows: (features [B, T, D], real tokens bool [B, T]) → float32 [B, ...], the value of each sample. Pure: it is
-        compiled into the pass. Pads hold anything, NaN too, and must not count.
-      reduction: "samples": the values leave the devices and are added on the host in float64 in the order of the
-        samples, so that the sum has the same bits on any mesh. "running": they are added on the devices as they come,
-        in float32, for values too large to keep one a sample; see `running` for the order.
-      persisted: whether it is saved with a run, stacked over layers. What is not is there for one block at a time.
-      never_zero: whether features that are all zero are an error, as no weight could be told from another by them.
+        compiled into the pass. Pads may contain anything, even NaN, and must not count.
+      reduction: "samples": the host adds the values in float64 in the order of the samples, so the sum has the same
+        bits on any mesh. "running": the devices add them in float32, for values too large to store for each sample;
+        see `running` for the order.
+      persisted: whether it is saved with a run, stacked over layers; otherwise only one block's is in memory.
+      never_zero: whether it is an error if the statistic is 0 for all features, which would not rank any weight.
     """
 
     name: str

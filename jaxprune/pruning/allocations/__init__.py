@@ -1,4 +1,4 @@
-"""The overall sparsity → that of each block. A file each, which declares an `Allocation` as ALLOCATION."""
+"""Allocations: overall sparsity → sparsity of each block. Each file declares an `Allocation` as ALLOCATION."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ _NEAR = 1e-6  # of the overall sparsity
 
 
 def allocation_of(chosen: str | Allocation) -> Allocation:
-    """The allocation of this name, or a user's own record; InputError where there is none."""
+    """The allocation of this name, or a record; InputError for an unknown name."""
     if isinstance(chosen, Allocation):
         return chosen
     if not (isinstance(chosen, str) and chosen in ALLOCATIONS):
@@ -29,10 +29,10 @@ def layer_shares(allocation: Allocation, sizes: Sequence[int], sparsity: float) 
     """The share of each block to drop.
 
     Args:
-      sizes: weights of each block that may be pruned.
+      sizes: number of prunable weights of each block.
 
     Raises:
-      InputError: the allocation gives no share of every block, or shares of another overall sparsity.
+      InputError: the allocation returns an invalid share, another number of shares, or another overall sparsity.
     """
     found = list(allocation.shares(sizes, sparsity))
     where = f"allocation {allocation.name}"

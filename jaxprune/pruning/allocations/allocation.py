@@ -1,4 +1,4 @@
-"""The record of an allocation: the overall sparsity → that of each block."""
+"""The record of an allocation: overall sparsity → sparsity of each block."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 
 @dataclasses.dataclass(frozen=True)
 class Allocation:
-    """A way to spread sparsity over the blocks. A file in `allocations/` that declares one as `ALLOCATION` adds it.
+    """A distribution of sparsity over the blocks. A file in `allocations/` that declares one as `ALLOCATION` adds it.
 
     Attributes:
       name: value of `pruning.allocation`.
-      meaning: in words, for `--help` and the page of settings.
-      shares: (weights that may be pruned of each block, overall sparsity) → the share of each block to drop,
-        0 <= s < 1, whose mean weighted by the numbers of weights is the overall sparsity.
+      meaning: description for `--help` and the page of settings.
+      shares: (number of prunable weights of each block, overall sparsity) → the share of each block to drop,
+        0 <= s < 1; their mean weighted by the numbers of weights is the overall sparsity.
     """
 
     name: str

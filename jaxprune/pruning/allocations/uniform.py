@@ -1,4 +1,4 @@
-"""Uniform: every block loses the same share, as in the paper."""
+"""Uniform: the same share of every block, as in the paper."""
 
 from __future__ import annotations
 

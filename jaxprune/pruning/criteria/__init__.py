@@ -1,4 +1,4 @@
-"""Kernels and the norms of their inputs → scores. A file each, which declares a `Criterion` as CRITERION."""
+"""Criteria: kernels and the norms of their inputs → scores. Each file declares a `Criterion` as CRITERION."""
 
 import sys
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from jaxprune.declared import declared
 from jaxprune.pruning.criterion import Criterion
 
-# In the order of lists: those that measure a calibration set first, the simplest before the others.
+# In the order of lists: criteria that measure a calibration set first, with the fewest sets before others.
 CRITERIA: Mapping[str, Criterion] = {
     criterion.name: criterion
     for criterion in sorted(

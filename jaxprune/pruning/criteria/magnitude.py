@@ -1,4 +1,4 @@
-"""Magnitude: the size of the weight alone."""
+"""Magnitude: the absolute value of the weight."""
 
 from __future__ import annotations
 

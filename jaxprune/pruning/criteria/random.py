@@ -1,4 +1,4 @@
-"""Random: the control. The lowest share of uniform scores is a random choice of weights."""
+"""Random: a control. Dropping the lowest uniform scores is a random choice of weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's refined metric for BLOOM (section 5): features that code makes large as well count for less."""
+"""The paper's refined metric for BLOOM (section 5): lower scores for features that are also large on code."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ def refined_norm(
 ) -> Float[Array, "*layers in"]:
     """‖X_j^mt‖ · (‖X_j^mt‖ / ‖X_j^code‖), in float32.
 
-    A feature that code never excites has a code norm of 0. Under "corrected" it counts as one that
-    code excites as little as any: the denominator is at least the smallest positive code norm of
-    the same row of features (1 where there is none, which leaves the order by translation alone).
-    So the result is finite for finite norms, and 0 where the translation norm is 0. Under
-    "official" nothing guards the division: x/0 is infinite and 0/0 is NaN.
+    A feature that is always 0 on code has a code norm of 0. Under "corrected" the denominator is at
+    least the smallest positive code norm of the same row of features (1 if all are 0, so only the
+    translation norms determine the order). The result is then finite for finite norms, and 0 where
+    the translation norm is 0. Under "official" the division is unguarded: x/0 is infinite, 0/0 is NaN.
     """
     translation, code = translation.astype(jnp.float32), code.astype(jnp.float32)
     if compat == "official":

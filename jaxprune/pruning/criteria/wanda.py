@@ -1,4 +1,4 @@
-"""Wanda (Sun et al. 2024), by which the paper prunes: weights that meet large features stay."""
+"""Wanda (Sun et al. 2024), the paper's criterion: magnitudes times the norms of input features."""
 
 from __future__ import annotations
 

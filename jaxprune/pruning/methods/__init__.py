@@ -1,6 +1,6 @@
-"""Kernels and statistics of their inputs → pruned kernels: criteria, and what is more than a score, a file each here.
+"""Methods: kernels and statistics of their inputs → pruned kernels. They include all criteria.
 
-A file declares a `Method` as METHOD.
+Each file here declares a `Method` as METHOD.
 """
 
 import dataclasses
@@ -22,11 +22,11 @@ METHODS: Mapping[str, Method | Criterion] = {
 def method_of(chosen: str | Method | Criterion | Function) -> Method | Criterion:
     """The method of a name, a record, or a function of (kernel, norm).
 
-    A user's own gets a record of its own each time, so that nothing is taken for it that was compiled before: what the
-    function looks up may have changed.
+    A custom one gets a new record each time, so no earlier compiled program is used for it: the values that the
+    function closes over may have changed.
 
     Raises:
-      InputError: there is no such method, or a function of other arguments.
+      InputError: an unknown name, or a function of other arguments.
     """
     if isinstance(chosen, Criterion):
         score = chosen.score
