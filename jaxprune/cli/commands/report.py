@@ -16,7 +16,7 @@ from jaxprune.cli.arguments import Arguments, path
 from jaxprune.config import FIELDS
 from jaxprune.errors import InputError
 from jaxprune.html_report import FILE, write_report
-from jaxprune.sweep import is_sweep, rebuild
+from jaxprune.sweeps import is_sweep, rebuild
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jaxprune.cli.configured import run_configured
-from jaxprune.sweep import sweep_from_config
+from jaxprune.sweeps import sweep_from_config
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

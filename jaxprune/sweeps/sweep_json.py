@@ -10,11 +10,11 @@ from jaxprune.config import FIELDS, Config, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.html_report import write_page
-from jaxprune.sweep.page import document
-from jaxprune.sweep.plan import flat
-from jaxprune.sweep.tables import sweep_tables
-from jaxprune.sweep.tables_json import SweepTables
-from jaxprune.sweep.write import print_tables, write_tables
+from jaxprune.sweeps.page import document
+from jaxprune.sweeps.plan import flat
+from jaxprune.sweeps.tables import sweep_tables
+from jaxprune.sweeps.tables_json import SweepTables
+from jaxprune.sweeps.write import print_tables, write_tables
 
 CONFIG = "sweep.json"
 # Fields that may change from one start to the next: variants are added, or run elsewhere. Finished ones stay.

@@ -33,11 +33,11 @@ from jaxprune.ledger import is_complete
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, pruned_model
-from jaxprune.sweep import calibration, page, plan, run, steering, sweep_json
-from jaxprune.sweep.calibration import CalibrationSets
-from jaxprune.sweep.plan import Variant
-from jaxprune.sweep.run import sweep_from_config
-from jaxprune.sweep.tables_json import SweepTables
+from jaxprune.sweeps import calibration, page, plan, run, steering, sweep_json
+from jaxprune.sweeps.calibration import CalibrationSets
+from jaxprune.sweeps.plan import Variant
+from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.tables import points
 
 ROOT = Path(__file__).parents[2]

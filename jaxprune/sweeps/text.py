@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from jaxprune.evaluation.comparison import MEASURES
 from jaxprune.evaluation.scoring import ALPHA
-from jaxprune.sweep.plan import Group, Variant, by_row
-from jaxprune.sweep.tables_json import (
+from jaxprune.sweeps.plan import Group, Variant, by_row
+from jaxprune.sweeps.tables_json import (
     CalibrationRow,
     Cell,
     DenseCell,

@@ -39,8 +39,8 @@ from jaxprune.ledger import (
     run_identity,
 )
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
-from jaxprune.sweep.calibration import CalibrationSets
-from jaxprune.sweep.plan import (
+from jaxprune.sweeps.calibration import CalibrationSets
+from jaxprune.sweeps.plan import (
     LRP2,
     Variant,
     check_sweep,
@@ -51,9 +51,9 @@ from jaxprune.sweep.plan import (
     variant_config,
     variants,
 )
-from jaxprune.sweep.steering import Steering, check_data
-from jaxprune.sweep.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
-from jaxprune.sweep.tables_json import SweepTables
+from jaxprune.sweeps.steering import Steering, check_data
+from jaxprune.sweeps.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
+from jaxprune.sweeps.tables_json import SweepTables
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
