@@ -27,6 +27,7 @@ _OFFERED = {
         "masks", "prune", "prune_blocks", "scores",
     ),
     "runs": ("checkpoint",),
+    "sweeps.run": ("sweep",),
 }  # fmt: skip
 _ROOMS = {name: room for room, names in _OFFERED.items() for name in names}
 __all__ = ["InputError", "__version__", *_ROOMS]
@@ -55,6 +56,7 @@ if TYPE_CHECKING:  # the same for tools that read types, held against it by a te
     from jaxprune.pruning import prune_blocks as prune_blocks
     from jaxprune.pruning import scores as scores
     from jaxprune.runs import checkpoint as checkpoint
+    from jaxprune.sweeps.run import sweep as sweep
 else:
 
     def __getattr__(name: str) -> Any:
@@ -69,4 +71,4 @@ else:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

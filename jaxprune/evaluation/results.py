@@ -1,4 +1,4 @@
-"""The results of an evaluation: what `jaxprune.evaluate` returns, and the metrics.json of tasks and perplexity."""
+"""The results of an evaluation, and their metrics.json."""
 
 from __future__ import annotations
 
@@ -56,18 +56,3 @@ class PerplexityResult:
     def json(self) -> dict[str, Any]:
         """The object of metrics.json."""
         return {"languages": to_json(self.languages), **self.about, "seconds": self.seconds}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """The results of one model, as `jaxprune.evaluate` returns them.
-
-    Attributes:
-      model: folder of the model that was evaluated, by which tables call it.
-      tasks: by name, with figures in `.metrics` and the scores of every row in `.scored`.
-      perplexity: with `.languages`, each with perplexity, tokens and windows; None where it was not asked for.
-    """
-
-    model: str
-    tasks: Mapping[str, TaskResult]
-    perplexity: PerplexityResult | None

@@ -10,7 +10,6 @@ from jaxprune.charts import (
     Estimate,
     Series,
     change_chart,
-    change_in_points,
     interval_chart,
     verdict,
 )
@@ -155,12 +154,8 @@ def comparison_section(task: str, comparison: TaskComparison, options: int | Non
                 known[code] = Estimate(getattr(one.rankc, side).corrected)
         accuracy.append(Series(name, shares))
         rankc.append(Series(name, known))
-    changes = [
-        change_in_points(name, figure.difference, figure.interval, figure.significant)
-        for name, figure in comparison.figures.items()
-    ]
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
-    change = change_chart(changes, title="Change in accuracy", unit=unit)
+    change = change_chart(comparison.changes, title="Change in accuracy", unit=unit)
     body = join(
         _about_task(comparison.protocol, options),
         charts_row(change, *_charts(accuracy, rankc, options)),

@@ -9,3 +9,4 @@ with another config, and makes the tables of a sweep again.
 from jaxprune.sweeps.run import sweep_from_config as sweep_from_config
 from jaxprune.sweeps.sweep_json import is_sweep as is_sweep
 from jaxprune.sweeps.sweep_json import rebuild as rebuild
+from jaxprune.sweeps.write import print_tables as print_tables

@@ -14,7 +14,7 @@ from jaxprune.sweeps.page import document
 from jaxprune.sweeps.plan import flat
 from jaxprune.sweeps.tables import sweep_tables
 from jaxprune.sweeps.tables_json import SweepTables
-from jaxprune.sweeps.write import print_tables, write_tables
+from jaxprune.sweeps.write import write_tables
 
 CONFIG = "sweep.json"
 # Fields that may change from one start to the next: variants are added, or run elsewhere. Finished ones stay.
@@ -106,11 +106,10 @@ def rebuild(workdir: Path) -> SweepTables:
 
 
 def write_tables_and_page(config: Config, workdir: Path) -> SweepTables:
-    """Writes and prints the tables of a sweep whose variants are whole, and writes its page."""
+    """Writes the tables and the page of a sweep whose variants are complete."""
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)
     write_page(document(sweep), workdir / "report.html")
-    print_tables(sweep, workdir)
     return sweep
 
 

@@ -21,6 +21,7 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 import jaxprune as jp
+from jaxprune.cli.commands import sweep as sweep_command
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluate
@@ -296,6 +297,7 @@ def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
     monkeypatch.setattr(run.Runner, "make", refuse)
     assert sweep_from_config(job(), workdir) == found
     assert contents(workdir) == before
+    sweep_command.run(job(), workdir)
     assert "translation 50%" in capsys.readouterr().out
 
 
