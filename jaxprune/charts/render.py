@@ -64,7 +64,7 @@ def svg(chart: Chart) -> str:
     check_system()
     import vl_convert
 
-    font = theme.CONFIG["font"]
+    font = str(theme.CONFIG["font"])
     return vl_convert.vegalite_to_svg(_titled(chart)).replace(font, f"{font}, Arial, sans-serif")
 
 
