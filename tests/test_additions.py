@@ -164,10 +164,9 @@ def test_eight_devices_and_two_processes_make_the_same(alone, package, tmp_path)
     address = f"127.0.0.1:{free_port()}"
     pair = [started(package, two, 2, address, 2, process) for process in range(2)]
     on_eight, on_two = found_by(eight, first), found_by(two, *pair)
-    for case in CASES:
-        digests = alone[1][case]["digests"]
-        assert on_eight[case]["digests"] == digests
-        assert on_two[case]["digests"] == digests
+    assert [*on_eight] == [*on_two] == ["statistic", "allocation", "combination"]
+    for case, found in on_eight.items():
+        assert found["digests"] == on_two[case]["digests"] == alone[1][case]["digests"]
 
 
 def test_the_command_line_offers_them(package):

@@ -112,16 +112,18 @@ def main():
     workdir = Path(workdir)
     if processes:
         hosts.join(processes[0], int(processes[1]), int(processes[2]))
-    found = {}
+    found, alone = {}, not processes and jax.device_count() == 1
     for case in CASES:
+        if case == "method" and not alone:
+            continue  # the case of the allocation has the same method
         config = validate(job(model, case))
         report = prune_from_config(config, workdir / case)
         found[case] = {"digests": report["digests"], "sparsity": report["sparsity"]["layers"]}
-        if not processes and jax.device_count() == 1:
+        if alone:
             again = crashed(config, workdir / f"{case}-crashed", 10 if case == "statistic" else 2)
             found[case] |= in_use(model, case, workdir / case)
             found[case]["resumed"] = again["digests"] == report["digests"]
-    if not processes and jax.device_count() == 1:
+    if alone:
         found["sweep"] = swept(model, workdir / "sweep")
     if hosts.is_first():
         (workdir / "found.json").write_text(json.dumps(found))

@@ -1,5 +1,6 @@
 """Flags and fields → a config and a workdir, and how a command ends that goes by one."""
 
+import functools
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,8 @@ from jaxprune.process import errors_in_one_line
 ROOT = Path(__file__).parents[2]
 
 
-def read(*arguments):
-    return parse(["prune.py", *map(str, arguments)], flags.FlagValues())
+def read(*arguments, command="prune"):
+    return parse([command, *map(str, arguments)], flags.FlagValues(), command)
 
 
 XGLM = f"--config={ROOT / 'configs' / 'xglm.py'}"
@@ -44,19 +45,20 @@ def test_flags_are_read_into_a_validated_config(tmp_path):
 
 def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
     arguments = (f"--config={ROOT / 'configs' / 'sweep_nano.py'}", f"--workdir={tmp_path}")
-    assert read(*arguments)[0].evaluation.rows == 1000
+    sweep = functools.partial(read, *arguments, command="sweep")
+    assert sweep()[0].evaluation.rows == 1000
     unset = (
         "--config.evaluation.rows=",
         "--config.sweep.mixtures=fr+sw",
         "--config.sweep.mixtures=",
     )
-    config, _ = read(*arguments, *unset)
+    config, _ = sweep(*unset)
     assert (config.evaluation.rows, config.sweep.mixtures) == (None, None)
-    config, _ = read(*arguments, *unset, "--config.sweep.mixtures=fr+sw")
+    config, _ = sweep(*unset, "--config.sweep.mixtures=fr+sw")
     assert config.sweep.mixtures == "fr+sw"
     for field in ("model", "sweep.sparsities"):
         with pytest.raises(InputError, match=f"^{field}: got ''"):
-            read(*arguments, f"--config.{field}=")
+            sweep(f"--config.{field}=")
 
 
 @pytest.mark.parametrize(

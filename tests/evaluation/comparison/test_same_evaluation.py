@@ -224,5 +224,7 @@ def test_runs_of_older_versions_are_compared_as_before(run, tmp_path):
     found, usual = (compare_runs(run, other) for other in (older, run))
     assert dataclasses.replace(found, b=usual.b) == usual
     np.savez(older / "xnli" / "fr.npz", **kept, digests=np.zeros(2, np.uint64))
-    with pytest.raises(InputError, match=r"fr\.npz: digests are \[2\]; expected \[rows\]"):
+    with pytest.raises(
+        InputError, match=r"fr\.npz: digests are \[2\] uint64; expected \[6\] integers"
+    ):
         compare_runs(run, older)
