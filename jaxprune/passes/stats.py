@@ -134,7 +134,8 @@ class ActivationStats(Shown):
 
     def _shown(self) -> tuple[str, Iterator[TextTable]]:
         sets = ", ".join("/".join(filter(None, key)) for key in self.sums)
-        return f"{sets}; {', '.join(dict(self.sites).values())}", map(self._table, self.roles)
+        sites = ", ".join(dict.fromkeys(site for _, site in self.sites))
+        return f"{sets}; {sites}", map(self._table, self.roles)
 
     def _table(self, role: str) -> TextTable:
         tokens, rows = self.count[role], []
