@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from jaxprune.errors import InputError as InputError
 from jaxprune.version import __version__ as __version__
 
-# Rooms → the names of theirs that the package offers, imported when a name is first used. So what a script begins with
-# is there before JAX, whose import may fail, and who loads a model does not wait for the rooms that evaluate one.
+# Subpackages → their public names, each imported at its first use. A script can therefore handle errors before JAX is
+# imported, which may fail, and loading a model does not import the subpackages that evaluate one.
 _OFFERED = {
     "calibration": ("Batch", "demonstrations", "token_batches"),
     "evaluation.in_memory": ("compare", "evaluate"),
@@ -27,11 +27,12 @@ _OFFERED = {
         "masks", "prune", "prune_blocks", "scores",
     ),
     "runs": ("checkpoint",),
+    "sweeps.run": ("sweep",),
 }  # fmt: skip
-_ROOMS = {name: room for room, names in _OFFERED.items() for name in names}
-__all__ = ["InputError", "__version__", *_ROOMS]
+_MODULES = {name: module for module, names in _OFFERED.items() for name in names}
+__all__ = ["InputError", "__version__", *_MODULES]
 
-if TYPE_CHECKING:  # the same for tools that read types, held against it by a test
+if TYPE_CHECKING:  # the same for type checkers; a test compares the two
     from jaxprune.calibration import Batch as Batch
     from jaxprune.calibration import demonstrations as demonstrations
     from jaxprune.calibration import token_batches as token_batches
@@ -55,18 +56,19 @@ if TYPE_CHECKING:  # the same for tools that read types, held against it by a te
     from jaxprune.pruning import prune_blocks as prune_blocks
     from jaxprune.pruning import scores as scores
     from jaxprune.runs import checkpoint as checkpoint
+    from jaxprune.sweeps.run import sweep as sweep
 else:
 
     def __getattr__(name: str) -> Any:
-        if name in _ROOMS:
-            room = importlib.import_module(f"{__name__}.{_ROOMS[name]}")
-            globals()[name] = getattr(room, name)
+        if name in _MODULES:
+            module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+            globals()[name] = getattr(module, name)
             return globals()[name]
-        # a room itself; Python and its tools ask modules for many names with underscores
+        # a subpackage; Python and its tools look up many names with underscores
         if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}"):
             return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

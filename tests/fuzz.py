@@ -32,7 +32,7 @@ import run_json
 from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
-from jaxprune.sweep.sweep_json import read_sweep
+from jaxprune.sweeps.sweep_json import read_sweep
 
 EXTRA_MEMORY = 200 << 20  # bytes that a reader may map beyond what it found
 DEADLINE = 5.0  # seconds for one file

@@ -19,7 +19,7 @@ HEAVY = (
     "transformers",
     "vl_convert",
 )
-ROOMS = ("evaluation", "analysis", "charts", "config", "planning", "runs", "sweep")
+ROOMS = ("evaluation", "analysis", "charts", "config", "planning", "runs", "sweeps")
 
 
 def imported(work, *modules):

@@ -27,7 +27,7 @@ from jaxprune.files import sealed
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
 from jaxprune.ledger import begun_with
-from jaxprune.sweep.sweep_json import read_sweep
+from jaxprune.sweeps.sweep_json import read_sweep
 
 # Paths by their keys, whose values may be more than of the kind of the one that stands there.
 ANY_SCALAR = re.compile(r"(environment|identity|config) .*")

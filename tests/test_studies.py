@@ -14,8 +14,8 @@ import scipy.stats
 from run_json import read_record
 from scipy.special import softmax
 
-from jaxprune.sweep import rebuild
-from jaxprune.sweep.tables_json import SweepTables
+from jaxprune.sweeps import rebuild
+from jaxprune.sweeps.tables_json import SweepTables
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "real_models.md").read_text(encoding="utf-8")

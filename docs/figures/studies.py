@@ -13,8 +13,8 @@ import numpy as np
 
 from jaxprune.charts import Chart, Estimate, Series, grid, interval_chart, write_png
 from jaxprune.evaluation.scoring.metrics import holm
-from jaxprune.sweep import rebuild
-from jaxprune.sweep.tables_json import PerplexityRow, PerplexityTables, SweepTables
+from jaxprune.sweeps import rebuild
+from jaxprune.sweeps.tables_json import PerplexityRow, PerplexityTables, SweepTables
 
 FIGURES = Path(__file__).parent
 PAGES = [FIGURES.parent / name for name in ("real_models.md", "guide/choose.md")]

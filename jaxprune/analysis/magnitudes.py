@@ -91,12 +91,6 @@ def split_halves(stats: ActivationStats) -> tuple[ActivationStats, ActivationSta
     return stats.of(role for role in stats.roles if role not in halves), stats.of(halves)
 
 
-def rms(stats: ActivationStats, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
-    """Root mean square over tokens by site, float32 [L, D_site]: comparable between sets of any size."""
-    root = np.float32(np.sqrt(stats.count[role]))
-    return {site: norms / root for site, norms in stats.norms(role).items()}
-
-
 def over_median(norms: Float[np.ndarray, "*dims D"]) -> Float[np.ndarray, "*dims D"]:
     """Each feature over the median feature; for a median of 0, infinity, or 0 if the feature is 0."""
     median = np.broadcast_to(np.median(norms, axis=-1, keepdims=True), norms.shape)

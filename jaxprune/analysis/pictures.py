@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.analysis.magnitudes import KINDS, over_median, rms
+from jaxprune.analysis.magnitudes import KINDS, over_median
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, largest
 from jaxprune.analysis.tables import TOP
@@ -67,7 +67,7 @@ def _label(role: str, target: str) -> str:
 def _bars(stats: ActivationStats) -> Named:
     for language in dict.fromkeys(role.partition("/")[2] for role in stats.roles):
         roles = {kind: f"{kind}/{language}" for kind in KINDS}
-        hidden = {k: rms(stats, r)[HIDDEN] for k, r in roles.items() if r in stats.roles}
+        hidden = {k: stats.rms(r)[HIDDEN] for k, r in roles.items() if r in stats.roles}
         yield f"top_{language}", _top_bars(language, hidden)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.analysis.magnitudes import over_median, rms
+from jaxprune.analysis.magnitudes import over_median
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.overlap import Overlap, largest
 from jaxprune.files import write_text
@@ -28,7 +28,7 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
     arrays, rows, tops = {}, [], []
     for role in stats.roles:
         kind, _, language = role.partition("/")
-        tokens, by_token = stats.count[role], rms(stats, role)
+        tokens, by_token = stats.count[role], stats.rms(role)
         for site, norms in stats.norms(role).items():
             arrays[f"{role}/{site}"] = norms
             quotients = over_median(norms)

@@ -18,3 +18,15 @@ class Chart(NamedTuple):
     title: str
     view: Mapping[str, Any]
     width: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Chart: {self.title}>"
+
+    def svg(self) -> str:
+        """The picture as SVG, which notebooks show; for a file, `Path("chart.svg").write_text(chart.svg())`."""
+        from jaxprune.charts.render import svg  # late: it imports this file
+
+        return svg(self)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()

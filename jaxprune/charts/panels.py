@@ -8,7 +8,7 @@ from typing import Any
 from jaxprune.charts.chart import Chart
 
 # Encodings that a legend may explain; the scales of panels that share a legend have one domain.
-_TOLD = ("color", "stroke", "strokeDash", "fill")
+_TOLD = ("color", "stroke", "strokeDash", "fill", "shape")
 
 
 def grid(charts: Sequence[Chart], *, title: str, columns: int, one_legend: bool = True) -> Chart:

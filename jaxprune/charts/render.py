@@ -55,9 +55,21 @@ def write_png(chart: Chart, path: Path) -> None:
     check_system()
     import vl_convert
 
+    path.write_bytes(vl_convert.vegalite_to_png(_titled(chart), scale=_PIXELS))
+
+
+def svg(chart: Chart) -> str:
+    """The picture of `write_png` as SVG for notebooks and files; OSError as `check_system`."""
+    check_system()
+    import vl_convert
+
+    font = str(theme.CONFIG["font"])
+    return vl_convert.vegalite_to_svg(_titled(chart)).replace(font, f"{font}, Arial, sans-serif")
+
+
+def _titled(chart: Chart) -> dict[str, Any]:
     title = {"title": {"text": legal_text(chart.title).split("\n"), "offset": 14}}
-    spec = _spec(chart) | title | {"background": "white", "padding": 12}
-    path.write_bytes(vl_convert.vegalite_to_png(spec, scale=_PIXELS))
+    return _spec(chart) | title | {"background": "white", "padding": 12}
 
 
 def check_system() -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from flax.traverse_util import flatten_dict, unflatten_dict
-from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
 
 from jaxprune.calibration import check_calibration
 from jaxprune.config.record import FIELDS, READ_BY, Config
 from jaxprune.errors import InputError, refusal, unusable
 from jaxprune.schema import check
 
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
 
 def base_config() -> ConfigDict:
     """Every field with its default. `model` is not set."""
+    from ml_collections import ConfigDict  # late: the Python API needs no ConfigDict
+    from ml_collections.config_dict import placeholder
+
     values = {
         path: placeholder(field.kind) if field.default is None else field.default
         for path, field in FIELDS.items()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jax.sharding import Mesh
 
@@ -22,14 +24,48 @@ from jaxprune.evaluation.config import EvaluationFields
 from jaxprune.evaluation.evaluate import measure_perplexity, score_task
 from jaxprune.evaluation.identity import IDENTITY, identities
 from jaxprune.evaluation.overlap import calibration_overlap
-from jaxprune.evaluation.results import Evaluation, TaskResult
+from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY, Scorer, texts
-from jaxprune.evaluation.summary import Result
+from jaxprune.evaluation.summary import Result, perplexity_table, task_tables
 from jaxprune.evaluation.workload import Workload, read_tasks
 from jaxprune.files import to_json
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
 from jaxprune.schema import PATH, check, fields_of
+from jaxprune.tables import Shown, TextTable, data_frame
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evaluation(Shown):
+    """The results of one model, as `jaxprune.evaluate` returns them. Notebooks show them as tables.
+
+    Attributes:
+      model: folder of the evaluated model, its name in tables.
+      tasks: by name, with figures in `.metrics` and the scores of every row in `.scored`.
+      perplexity: with `.languages`, each with perplexity, tokens and windows; None if not evaluated.
+        `.about["calibration_overlap"]` has the number of lines of the calibration set, for a model in a run's folder.
+    """
+
+    model: str
+    tasks: Mapping[str, TaskResult]
+    perplexity: PerplexityResult | None
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with a row for each task and language, and for the perplexity of each language.
+
+        Columns are the keys of metrics.json, nested ones joined by `_`, as rankc_corrected; low and high are the
+        bounds of the 95% interval. InputError if pandas is not installed.
+        """
+        texts = {PERPLEXITY: self.perplexity.languages} if self.perplexity else {}
+        tasks = {name: result.metrics.languages for name, result in self.tasks.items()}
+        return data_frame({**tasks, **texts})
+
+    def _shown(self) -> tuple[str, list[TextTable]]:
+        tables = [table for result in self.tasks.values() for table in task_tables(result)]
+        if self.perplexity:
+            tables.append(perplexity_table(self.perplexity))
+        evaluated = ", ".join([*self.tasks, *[PERPLEXITY] * bool(self.perplexity)])
+        return f"{Path(self.model).name}: {evaluated}", tables
 
 
 def evaluate(

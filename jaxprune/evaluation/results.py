@@ -1,4 +1,4 @@
-"""The results of an evaluation: the return value of `jaxprune.evaluate`, and metrics.json of tasks and perplexity."""
+"""The results of an evaluation, and their metrics.json."""
 
 from __future__ import annotations
 
@@ -63,19 +63,3 @@ class PerplexityResult:
         """The object of metrics.json."""
         made = {"continuations": to_json(self.continuations)} if self.continuations else {}
         return {"languages": to_json(self.languages), **made, **self.about, "seconds": self.seconds}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """The results of one model, as `jaxprune.evaluate` returns them.
-
-    Attributes:
-      model: folder of the evaluated model, its name in tables.
-      tasks: by name, with figures in `.metrics` and the scores of every row in `.scored`.
-      perplexity: with `.languages`, each with perplexity, tokens and windows; None if it was not evaluated.
-        `.about["calibration_overlap"]` has the number of lines of the calibration set, for a model in a run's folder.
-    """
-
-    model: str
-    tasks: Mapping[str, TaskResult]
-    perplexity: PerplexityResult | None

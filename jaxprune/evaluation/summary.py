@@ -11,6 +11,7 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TranslationResult, translation_lines
 from jaxprune.tables import (
     NONE,
+    TextTable,
     columns,
     count,
     fraction,
@@ -30,14 +31,16 @@ def print_summary(results: Mapping[str, Result], workdir: Path) -> None:
         if isinstance(result, TaskResult):
             lines = _task_lines(result)
         elif isinstance(result, PerplexityResult):
-            lines = _perplexity_lines(result)
+            note = overlap_note(result.about)
+            lines = [*_lines(perplexity_table(result)), *([note] if note else [])]
         else:
             lines = translation_lines(result)
         print("\n".join(f"  {line}" for line in lines))
     print(f"\n  written: {', '.join(str(workdir / name) for name in results)}")
 
 
-def _task_lines(result: TaskResult) -> list[str]:
+def task_tables(result: TaskResult) -> tuple[TextTable, TextTable]:
+    """Accuracy of a task, and its measures without the priors of the options."""
     metrics = result.metrics
     rows = [
         [
@@ -50,6 +53,7 @@ def _task_lines(result: TaskResult) -> list[str]:
         ]
         for code, figure in metrics.languages.items()
     ]
+    title = f"{result.task}, protocol {result.protocol}, {seconds(result.seconds)} seconds"
     header = ["", "rows", "accuracy %", "95% interval", "behind en", "RankC"]
     without = [
         [
@@ -61,24 +65,29 @@ def _task_lines(result: TaskResult) -> list[str]:
         ]
         for code, figure in metrics.languages.items()
     ]
+    chance = "without the options' priors (chance within groups is 50%):"
+    header_without = ["", "chosen %", "accuracy %", "within groups %", "95% interval"]
+    return TextTable(title, header, rows), TextTable(chance, header_without, without)
+
+
+def _task_lines(result: TaskResult) -> list[str]:
+    metrics, (table, without) = result.metrics, task_tables(result)
     means = f"mean {percent(metrics.mean)}"
     if metrics.mean_non_english is not None:
         means += f", without English {percent(metrics.mean_non_english)}"
-    worst = metrics.worst
-    return [
-        f"{result.task}, protocol {result.protocol}, {seconds(result.seconds)} seconds",
-        *columns(header, rows),
-        f"{means}; worst language {worst.language}, {percent(worst.accuracy)}",
-        "without the options' priors (chance within groups is 50%):",
-        *columns(["", "chosen %", "accuracy %", "within groups %", "95% interval"], without),
-    ]
+    worst = f"worst language {metrics.worst.language}, {percent(metrics.worst.accuracy)}"
+    return [*_lines(table), f"{means}; {worst}", *_lines(without)]
 
 
-def _perplexity_lines(result: PerplexityResult) -> list[str]:
+def _lines(table: TextTable) -> list[str]:
+    return [table.title, *columns(table.header, table.rows)]
+
+
+def perplexity_table(result: PerplexityResult) -> TextTable:
+    """Perplexity by language."""
     rows = [
         [code, count(figure.tokens), f"{figure.perplexity:.2f}"]
         for code, figure in result.languages.items()
     ]
     title = f"{PERPLEXITY}, {seconds(result.seconds)} seconds"
-    note = overlap_note(result.about)
-    return [title, *columns(["", "tokens", "perplexity"], rows), *([note] if note else [])]
+    return TextTable(title, ["", "tokens", "perplexity"], rows)

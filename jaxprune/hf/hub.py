@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jaxprune.errors import InputError
+from jaxprune.nano import MODELS
 
 # Files that pruning reads: no code, no other framework's weights.
 CONFIG_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]
@@ -16,7 +17,7 @@ def resolve(model: str, revision: str | None = None) -> Path:
     """The folder of a model.
 
     Args:
-      model: a local folder, or a hub id such as "bigscience/bloom-560m".
+      model: a local folder, a hub id such as "bigscience/bloom-560m", or a bundled model such as "nano/bloom".
       revision: branch, tag or commit, for hub ids.
 
     Raises:
@@ -39,7 +40,7 @@ def config_folder(model: str, revision: str | None = None) -> Path:
 
 
 def _local(model: str) -> Path | None:
-    path = Path(model).expanduser()
+    path = Path(MODELS.get(model, model)).expanduser()
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
     return path if path.is_dir() else None

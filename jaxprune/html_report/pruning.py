@@ -15,9 +15,8 @@ from jaxprune.html_report.files import Analysis, Arrays
 from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.ledger import Report
-from jaxprune.passes import ActivationStats
+from jaxprune.passes import ActivationStats, magnitude_lines
 from jaxprune.runs.card import share_of_all
-from jaxprune.runs.figures import magnitude_lines
 from jaxprune.tables import fraction, percent, tenths, times, whole
 
 # A cell of a map takes about 200 bytes, and a page should have at most a few megabytes.

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from jaxprune.calibration import SUM, Combination, SetKey, by_kind, by_language
+from jaxprune.charts import Chart
 from jaxprune.errors import InputError, check_equal, refusal
+from jaxprune.passes.figures import magnitude_chart
 from jaxprune.passes.statistics import SQUARES
+from jaxprune.tables import Shown, TextTable, count, import_pandas, number
 
 # Set → site → statistic → its sum over the set's tokens. Sums over samples are float64 [D_site], of all layers [L, …].
 Sums = Mapping[SetKey, Mapping[str, Mapping[str, np.ndarray]]]
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class ActivationStats:
+@dataclasses.dataclass(frozen=True, repr=False)
+class ActivationStats(Shown):
     """Sums over the real tokens of a calibration set: the sizes of the input features of each linear layer.
 
     Each language is a separate set. `sum_sq`, `count` and `norms` combine all languages of a role.
@@ -81,15 +86,64 @@ class ActivationStats:
             keys = [key for key in self.sums if key.kind == role]
             found[role] = {
                 site: combined(SUM, self.sums, self.tokens, keys, site, SQUARES.name)
-                for site in self.sums[keys[0]]
+                for site, by_name in self.sums[keys[0]].items()
+                if SQUARES.name in by_name
             }
         return found
 
     def norms(self, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
-        """‖X_j‖₂ of every site, float32 [L, D_site]; KeyError for another role lists the known ones."""
+        """‖X_j‖₂ of every site, float32 [L, D_site].
+
+        Raises:
+          KeyError: unknown role; lists the known ones.
+          InputError: the statistics have no sums of squares.
+        """
         if role not in self.roles:
             raise KeyError(f"no statistics of {role!r}, only of {', '.join(self.roles)}")
+        if not self.sum_sq[role]:
+            raise InputError(
+                "stats: no squares; allowed: jaxprune.probe(statistics=('squares', …))"
+            )
         return {site: np.sqrt(sums) for site, sums in self.sum_sq[role].items()}
+
+    def rms(self, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
+        """Root mean square over tokens of every site, float32 [L, D_site]: comparable between sets of any size."""
+        root = math.sqrt(max(self.count[role], 1))
+        return {site: norms / root for site, norms in self.norms(role).items()}
+
+    def plot(self) -> Chart:
+        """The largest and the median feature of each site over layers, root mean square over tokens."""
+        return magnitude_chart(self)
+
+    def to_pandas(self) -> Any:
+        """‖X_j‖₂ of every feature of each set as a pandas DataFrame.
+
+        Returns:
+          Columns: role, language (empty if unknown), site, layer, feature, norm.
+
+        Raises:
+          InputError: pandas is not installed.
+        """
+        return import_pandas().DataFrame(
+            {"role": key.kind, "language": key.language, "site": site}
+            | {"layer": layer, "feature": feature, "norm": math.sqrt(square)}
+            for key, sites in self.sums.items()
+            for site in self.norms(key.kind)
+            for (layer, feature), square in np.ndenumerate(sites[site][SQUARES.name])
+        )
+
+    def _shown(self) -> tuple[str, Iterator[TextTable]]:
+        sets = ", ".join("/".join(filter(None, key)) for key in self.sums)
+        sites = ", ".join(dict.fromkeys(site for _, site in self.sites))
+        return f"{sets}; {sites}", map(self._table, self.roles)
+
+    def _table(self, role: str) -> TextTable:
+        tokens, rows = self.count[role], []
+        for site, sums in self.sum_sq[role].items():
+            rms = np.sqrt(sums / max(tokens, 1))
+            rows.append([site, *map(count, rms.shape), number(np.median(rms)), number(rms.max())])
+        title = f"{role}, {count(tokens)} tokens: root mean square over tokens"
+        return TextTable(title, ["site", "layers", "features", "median", "largest"], rows)
 
     def of(self, roles: Iterable[str]) -> ActivationStats:
         """The statistics of these roles only, in this order; KeyError for an unknown role."""

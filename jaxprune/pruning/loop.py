@@ -36,10 +36,11 @@ from jaxprune.pruning.recovery import Recover
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.steps import pass_through
 from jaxprune.pruning.summary import summarise
+from jaxprune.tables import Shown, TextTable, percent
 
 
-@dataclasses.dataclass(frozen=True)
-class PruneResult:
+@dataclasses.dataclass(frozen=True, repr=False)
+class PruneResult(Shown):
     """The result of `prune`, in memory.
 
     Attributes:
@@ -53,6 +54,12 @@ class PruneResult:
     masks: MaskTree
     stats: ActivationStats | None
     report: dict[str, Any]
+
+    def _shown(self) -> tuple[str, list[TextTable]]:
+        sparsity = self.report["sparsity"]
+        rows = [[name, percent(share)] for name, share in sparsity["kernels"].items()]
+        caption = f"{percent(sparsity['overall'])}% of the weights in kernels of the blocks are 0"
+        return caption, [TextTable("", ["kernel", "dropped, %"], rows)]
 
 
 def prune(

@@ -7,7 +7,6 @@ True always means kept.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -23,21 +22,12 @@ from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_masks, placed
 from jaxprune.pruning.packed import PackedMasks
+from jaxprune.pruning.shares import Shares
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Shares in [0, 1] of the weights that a mask tree covers.
-
-    Attributes:
-        leaves: by path, over all layers of the leaf.
-        layers: by layer, over all leaves; one entry for leaves of a single block.
-        overall: over all leaves and layers.
-    """
-
-    leaves: dict[str, float]
-    layers: tuple[float, ...]
-    overall: float
+def __dir__() -> list[str]:
+    algebra = ["intersect", "union", "difference", "invert"]
+    return ["keep", *algebra, "density", "overlap", "Shares", "apply", "freeze", "pack", "unpack"]
 
 
 def keep(

@@ -191,7 +191,7 @@ def __getattr__(name: str) -> Callable[..., dict[str, Any]]:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *CRITERIA]
+    return [*CRITERIA, "tree_scores"]
 
 
 def _kernels(params: Params) -> dict[str, Array]:

@@ -35,6 +35,11 @@ _BESIDE = 8 << 20
 _METADATA = "metadata/metadata"
 
 
+def __dir__() -> list[str]:
+    whole = ["Checkpoint", "save", "restore"]
+    return [*whole, "restore_packed_masks", "save_stats", "restore_stats"]
+
+
 class StatsAbout(TypedDict):
     """Metadata of a checkpoint of statistics; older versions wrote `count` and `languages` in place of `sets`."""
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from jaxprune.charts import Chart, Line, grid, heatmap, limits, line_chart, write_png
+from jaxprune.charts import Chart, heatmap, write_png
 from jaxprune.passes import ActivationStats
 from jaxprune.tables import tenths
-
-_PANEL = 260  # pixels of a site's width
 
 
 def draw(
@@ -40,7 +36,7 @@ def charts(
     if len({tenths(share) for share in shares.ravel()}) > 1:  # else a sentence says it all
         drawn["sparsity"] = _sparsity(list(kept[0]), shares.T)
     if stats is not None:
-        drawn["magnitudes"] = _magnitudes(stats)
+        drawn["magnitudes"] = stats.plot()
     return drawn
 
 
@@ -51,28 +47,3 @@ def _sparsity(kernels: Sequence[str], shares: np.ndarray) -> Chart:
     return heatmap(
         shares, names, layers, title=title, x_title="layer", y_title="kernel", show=tenths
     )
-
-
-def _magnitudes(stats: ActivationStats) -> Chart:
-    """Features of each site on a log axis; the gap of largest and median is what pruning leans on."""
-    by_site = magnitude_lines(stats)
-    values = [value for lines in by_site.values() for line in lines for value in line.values]
-    ends = limits(values, log=True)
-    draw = partial(line_chart, x_title="layer", y_title="RMS over tokens", width=_PANEL)
-    panels = [draw(lines, title=site, log=True, limits=ends) for site, lines in by_site.items()]
-    title = "features of each site, root mean square over tokens"
-    return grid(panels, title=title, columns=len(panels))
-
-
-def magnitude_lines(stats: ActivationStats) -> dict[str, list[Line]]:
-    """Site → a line over layers of the largest and of the median feature of each role, RMS over tokens."""
-    by_site: dict[str, list[Line]] = {}
-    for site in dict.fromkeys(site for _, site in stats.sites):
-        lines = by_site[site] = []
-        for colour, role in enumerate(stats.roles):
-            rms = stats.norms(role)[site] / math.sqrt(max(stats.count[role], 1))
-            lines += [
-                Line(f"{role}, largest", rms.max(axis=-1).tolist(), colour),
-                Line(f"{role}, median", np.median(rms, axis=-1).tolist(), colour, "dashed"),
-            ]
-    return by_site

@@ -10,6 +10,9 @@ from jaxprune.tables.lines import grouped_columns as grouped_columns
 from jaxprune.tables.lines import named_values as named_values
 from jaxprune.tables.lines import pipes as pipes
 from jaxprune.tables.lines import wrapped as wrapped
+from jaxprune.tables.notebook import Shown as Shown
+from jaxprune.tables.notebook import data_frame as data_frame
+from jaxprune.tables.notebook import import_pandas as import_pandas
 from jaxprune.tables.numbers import NONE as NONE
 from jaxprune.tables.numbers import byte_size as byte_size
 from jaxprune.tables.numbers import count as count

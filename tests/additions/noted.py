@@ -18,7 +18,7 @@ from jaxprune.devices import hosts
 from jaxprune.pruning import loop
 from jaxprune.runs import pruned_model, verify
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.sweep import sweep_from_config
+from jaxprune.sweeps import sweep_from_config
 
 CASES = {
     "method": {"pruning.criterion": "rescaled"},

@@ -12,7 +12,6 @@ from jaxprune.analysis.magnitudes import (
     demonstration_sets,
     measure,
     over_median,
-    rms,
     share_shapes,
 )
 from jaxprune.calibration.grouping import group_by_length
@@ -68,7 +67,7 @@ def test_outputs_of_blocks_equal_those_of_torch(name, tiny_folder):
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, want, rtol=2e-5, atol=1e-6)
         tokens = sum(map(len, samples))
-        np.testing.assert_allclose(rms(stats, role)[HIDDEN], np.sqrt(want / tokens), rtol=2e-5)
+        np.testing.assert_allclose(stats.rms(role)[HIDDEN], np.sqrt(want / tokens), rtol=2e-5)
 
 
 def test_several_passes_give_the_bits_of_one_and_the_sites_those_of_probe(tiny_folder):
@@ -128,4 +127,4 @@ def test_over_median_and_rms_are_what_their_names_say():
     norms = np.array([[1, 2, 4, 8, 2], [0, 0, 0, 3, 0]], np.float32)
     np.testing.assert_array_equal(over_median(norms), [[0.5, 1, 2, 4, 1], [0, 0, 0, np.inf, 0]])
     stats = ActivationStats.from_squares({"a": {"qkv": norms**2}}, {"a": 4}, ())
-    np.testing.assert_allclose(rms(stats, "a")["qkv"], norms / 2)
+    np.testing.assert_allclose(stats.rms("a")["qkv"], norms / 2)

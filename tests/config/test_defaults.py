@@ -42,7 +42,7 @@ import inspect, json
 import jaxprune as jp
 from jaxprune.config import FIELDS
 from jaxprune.config.validate import base_config, validate
-from jaxprune.sweep.plan import variant_config, variants
+from jaxprune.sweeps.plan import variant_config, variants
 
 config = base_config()
 config.model, config.calibration.data, config.calibration.code = "m", "nano", "code"

@@ -16,7 +16,7 @@ from jaxprune.cli.arguments import Arguments, path
 from jaxprune.config import FIELDS
 from jaxprune.errors import InputError
 from jaxprune.html_report import FILE, write_report
-from jaxprune.sweep import is_sweep, rebuild
+from jaxprune.sweeps import is_sweep, print_tables, rebuild
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     if is_sweep(given.run):
         if given.against or given.out:
             raise InputError(f"--against, --out: {given.run} is a sweep; allowed: neither")
-        rebuild(given.run)
+        print_tables(rebuild(given.run), given.run)
         return
     defaults = {path: field.default for path, field in FIELDS.items()}
     card = write_report(given.run, given.against, given.out, defaults=defaults)

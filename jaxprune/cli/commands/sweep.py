@@ -6,11 +6,18 @@ jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxprune.cli.configured import run_configured
-from jaxprune.sweep import sweep_from_config
+from jaxprune.config import Config
+from jaxprune.sweeps import print_tables, sweep_from_config
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune sweep`: runs what is left of the sweep in the workdir and writes its tables."""
-    run_configured(sweep_from_config, program, arguments, about=__doc__, command="sweep")
+    run_configured(run, program, arguments, about=__doc__, command="sweep")
+
+
+def run(config: Config, workdir: Path) -> None:
+    """The sweep; prints its tables."""
+    print_tables(sweep_from_config(config, workdir), workdir)

@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
 
+from jaxprune.charts import (
+    Change,
+    Chart,
+    Estimate,
+    Series,
+    change_chart,
+    change_in_points,
+    grid,
+    interval_chart,
+)
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, RankC
 from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.files import LEFT_OUT_IF_NONE
+from jaxprune.tables import Shown, TextTable, data_frame
 
 Value = TypeVar("Value")
 # `Comparison.masks_note` of runs without masks, by whether A and B have masks.
@@ -166,6 +178,14 @@ class TaskComparison:
         return {name: mean for name, mean in means.items() if mean is not None}
 
     @property
+    def changes(self) -> list[Change]:
+        """The changes in accuracy of `figures`, in points."""
+        return [
+            change_in_points(name, one.difference, one.interval, one.significant)
+            for name, one in self.figures.items()
+        ]
+
+    @property
     def figures(self) -> Mapping[str, LanguageComparison | MeanComparison]:
         """Languages by code, then the means."""
         return {**self.languages, **self.means}
@@ -258,9 +278,9 @@ class ComparisonMethod:
     significant: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """The changes from run A to run B.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison(Shown):
+    """The changes from run A to run B. Notebooks show them as tables.
 
     Attributes:
       a, b: names of the runs: their folders, or the model's folder for a run in memory.
@@ -284,3 +304,35 @@ class Comparison:
     method: ComparisonMethod
     dtypes: Mapping[str, Sides[str]] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
     translation_note: str | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+
+    def plot(self) -> Chart:
+        """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""
+        unit = "points, B \N{MINUS SIGN} A"
+        charts = [
+            change_chart(task.changes, title=name, unit=unit) for name, task in self.tasks.items()
+        ]
+        if texts := self.perplexity:
+            ratios = {
+                code: Estimate(one.ratio, *(one.interval or ())) for code, one in texts.items()
+            }
+            charts.append(interval_chart([Series("", ratios)], title="perplexity", unit="B / A"))
+        return grid(charts, title=self._shown()[0], columns=2, one_legend=False)
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with a row for each task, text or translation and language.
+
+        Columns are the keys of compare.json, nested ones joined by `_`, as accuracy_a; low and high are the bounds of
+        the interval of the difference or, for perplexity, the ratio. InputError if pandas is not installed.
+        """
+        translated = self.translation.languages if self.translation else {}
+        tasks = {name: task.languages for name, task in self.tasks.items()}
+        return data_frame({**tasks, "perplexity": self.perplexity or {}, "translation": translated})
+
+    def _shown(self) -> tuple[str, Iterator[TextTable]]:
+        from jaxprune.evaluation.comparison.table import (
+            comparison_tables,  # late: it imports this file
+        )
+
+        compared = ", ".join([*self.tasks, *["perplexity"] * bool(self.perplexity)])
+        caption = f"A {Path(self.a).name}, B {Path(self.b).name}: {compared}"
+        return caption, comparison_tables(self)

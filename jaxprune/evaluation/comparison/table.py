@@ -66,6 +66,20 @@ def figure_rows(figures: Mapping[str, Figures]) -> list[list[str]]:
     ]
 
 
+def task_table(name: str, task: TaskComparison) -> TextTable:
+    """`figure_rows` of languages and means in columns without group titles."""
+    header = [f"{group.title} {column}".strip() for group in GROUPS for column in group.columns]
+    return TextTable(title_of(name, task), ["language", *header[1:]], figure_rows(task.figures))
+
+
+def comparison_tables(comparison: Comparison) -> Iterator[TextTable]:
+    """All tables of a comparison."""
+    for name, task in comparison.tasks.items():
+        yield task_table(name, task)
+        yield from measure_tables(task)
+    yield from text_tables(comparison)
+
+
 def change_cells(figure: Figures) -> list[str]:
     """Accuracy of both runs; the change in points, its interval and p of the bootstrap."""
     return [

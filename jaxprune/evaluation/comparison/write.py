@@ -16,6 +16,7 @@ from jaxprune.evaluation.comparison.table import (
     mask_parts,
     measure_tables,
     notes,
+    task_table,
     text_tables,
     title_of,
 )
@@ -69,11 +70,9 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines += [f"- A: `{comparison.a}`", f"- B: `{comparison.b}`"]
     if comparison.tasks:
         lines += ["", legend(comparison.method)]
-    titles = [f"{group.title} {name}".strip() for group in GROUPS for name in group.columns]
-    titles[0] = "language"
     for name, task in comparison.tasks.items():
-        table = pipes(titles, figure_rows(task.figures))
-        lines += ["", f"## {title_of(name, task)}", "", *table, ""]
+        table = task_table(name, task)
+        lines += ["", f"## {table.title}", "", *pipes(table.header, table.rows), ""]
         lines += [f"- {note}" for note in notes(task)]
         for title, header, rows in measure_tables(task):
             lines += ["", f"{title[:1].upper()}{title[1:]}:", "", *pipes(header, rows)]

@@ -13,7 +13,7 @@ from jaxprune.hf import Model
 from jaxprune.passes import ActivationStats, probe
 from jaxprune.pruning import CODE
 from jaxprune.runs import calibration_batches, checkpoint
-from jaxprune.sweep.plan import Variant, variant_config, variants
+from jaxprune.sweeps.plan import Variant, variant_config, variants
 
 
 class CalibrationSets:

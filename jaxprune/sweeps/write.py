@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import to_json, write_json, write_text
-from jaxprune.sweep import tables_json, text
+from jaxprune.sweeps import tables_json, text
 from jaxprune.tables import TextTable, columns, csv_text, pipes
 
 _CSV = (

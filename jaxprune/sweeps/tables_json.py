@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from jaxprune.evaluation.scoring import Interval
 from jaxprune.evaluation.translation import LanguageScores
 from jaxprune.files import LEFT_OUT_IF_NONE
+from jaxprune.tables import Shown, TextTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,9 +291,9 @@ class SweepMethod:
     significant: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class SweepTables:
-    """All tables of a sweep.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SweepTables(Shown):
+    """All tables of a sweep. Notebooks show the changes against the dense model.
 
     Attributes:
       model, revision, propagate, calibration: of its config.
@@ -311,3 +313,9 @@ class SweepTables:
     seconds: Mapping[str, float]
     method: SweepMethod
     perplexity: PerplexityTables | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+
+    def _shown(self) -> tuple[str, list[TextTable]]:
+        from jaxprune.sweeps.text import change_table  # late: it imports this file
+
+        tables = [change_table(task)._replace(title=name) for name, task in self.tasks.items()]
+        return f"{Path(self.model).name}: points of accuracy against dense", tables

@@ -6,6 +6,7 @@ into the records of `tables_json`; `text`, `write` and `page` present them. `swe
 rebuilds the tables of a sweep.
 """
 
-from jaxprune.sweep.run import sweep_from_config as sweep_from_config
-from jaxprune.sweep.sweep_json import is_sweep as is_sweep
-from jaxprune.sweep.sweep_json import rebuild as rebuild
+from jaxprune.sweeps.run import sweep_from_config as sweep_from_config
+from jaxprune.sweeps.sweep_json import is_sweep as is_sweep
+from jaxprune.sweeps.sweep_json import rebuild as rebuild
+from jaxprune.sweeps.write import print_tables as print_tables

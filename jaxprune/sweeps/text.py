@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from jaxprune.evaluation.scoring import ALPHA, MEASURES
-from jaxprune.sweep import tables_json
-from jaxprune.sweep.plan import Group, Variant, by_row
+from jaxprune.sweeps import tables_json
+from jaxprune.sweeps.plan import Group, Variant, by_row
 from jaxprune.tables import (
     NONE,
     TextTable,

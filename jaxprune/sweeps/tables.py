@@ -30,8 +30,8 @@ from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import ALPHA, MEASURES, PERPLEXITY, Scored, holm, task_metrics
 from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
-from jaxprune.sweep import tables_json
-from jaxprune.sweep.plan import (
+from jaxprune.sweeps import tables_json
+from jaxprune.sweeps.plan import (
     DENSE,
     Variant,
     by_row,

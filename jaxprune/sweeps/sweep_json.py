@@ -10,11 +10,11 @@ from jaxprune.config import FIELDS, Config, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.html_report import write_page
-from jaxprune.sweep.page import document
-from jaxprune.sweep.plan import flat
-from jaxprune.sweep.tables import sweep_tables
-from jaxprune.sweep.tables_json import SweepTables
-from jaxprune.sweep.write import print_tables, write_tables
+from jaxprune.sweeps.page import document
+from jaxprune.sweeps.plan import flat
+from jaxprune.sweeps.tables import sweep_tables
+from jaxprune.sweeps.tables_json import SweepTables
+from jaxprune.sweeps.write import write_tables
 
 CONFIG = "sweep.json"
 # Fields that may change between starts, as they only add variants or change devices. Complete variants stay.
@@ -106,11 +106,10 @@ def rebuild(workdir: Path) -> SweepTables:
 
 
 def write_tables_and_page(config: Config, workdir: Path) -> SweepTables:
-    """Writes and prints the tables of a complete sweep, and writes its page."""
+    """Writes the tables and the page of a complete sweep."""
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)
     write_page(document(sweep), workdir / "report.html")
-    print_tables(sweep, workdir)
     return sweep
 
 

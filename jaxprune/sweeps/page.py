@@ -26,8 +26,8 @@ from jaxprune.html_report import (
     tag,
     verdict_mark,
 )
-from jaxprune.sweep import tables_json, text
-from jaxprune.sweep.text import row_name
+from jaxprune.sweeps import tables_json, text
+from jaxprune.sweeps.text import row_name
 from jaxprune.tables import TextTable, signed
 from jaxprune.tables import seconds as in_seconds
 

@@ -21,6 +21,7 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 import jaxprune as jp
+from jaxprune.cli.commands import sweep as sweep_command
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluate
@@ -33,11 +34,11 @@ from jaxprune.ledger import is_complete
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, pruned_model
-from jaxprune.sweep import calibration, page, plan, run, steering, sweep_json
-from jaxprune.sweep.calibration import CalibrationSets
-from jaxprune.sweep.plan import Variant
-from jaxprune.sweep.run import sweep_from_config
-from jaxprune.sweep.tables_json import SweepTables
+from jaxprune.sweeps import calibration, page, plan, run, steering, sweep_json
+from jaxprune.sweeps.calibration import CalibrationSets
+from jaxprune.sweeps.plan import Variant
+from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.tables import points
 
 ROOT = Path(__file__).parents[2]
@@ -296,6 +297,7 @@ def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
     monkeypatch.setattr(run.Runner, "make", refuse)
     assert sweep_from_config(job(), workdir) == found
     assert contents(workdir) == before
+    sweep_command.run(job(), workdir)
     assert "translation 50%" in capsys.readouterr().out
 
 

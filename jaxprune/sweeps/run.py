@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flax.traverse_util import flatten_dict
 from tqdm import tqdm
 
-from jaxprune.config import Config
+from jaxprune.config import FIELDS, Config, check_read, config_of
 from jaxprune.errors import InputError
 from jaxprune.evaluation import (
     clear_folders,
@@ -36,8 +37,9 @@ from jaxprune.ledger import (
     run_identity,
 )
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
-from jaxprune.sweep.calibration import CalibrationSets
-from jaxprune.sweep.plan import (
+from jaxprune.schema import PATH, check
+from jaxprune.sweeps.calibration import CalibrationSets
+from jaxprune.sweeps.plan import (
     LRP2,
     Variant,
     check_sweep,
@@ -48,14 +50,54 @@ from jaxprune.sweep.plan import (
     variant_config,
     variants,
 )
-from jaxprune.sweep.steering import Steering, check_data
-from jaxprune.sweep.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
-from jaxprune.sweep.tables_json import SweepTables
+from jaxprune.sweeps.steering import Steering, check_data
+from jaxprune.sweeps.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
+from jaxprune.sweeps.tables_json import SweepTables
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
 _BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
 Jobs = Mapping[str, list[str]]  # folder of scores → languages
+
+
+def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTables:
+    """Prunes a model by sparsities, calibrations and languages, and evaluates each variant, as `jaxprune sweep` does.
+
+    A repeated call resumes an interrupted sweep.
+
+    Args:
+      model: as in `jaxprune.load`.
+      workdir: folder for the variants, tables.md, tables.csv, tables.json and report.html.
+      settings: the settings, those of a group in a dict; a list stands for names with commas between.
+
+    Returns:
+      The content of tables.json. Notebooks show the changes against the dense model.
+
+    Raises:
+      InputError: a setting that does not exist, that sweeps do not read, or whose value is not allowed; a workdir of
+        another sweep; errors in the data.
+
+    Examples:
+      >>> import jaxprune as jp
+      >>> tables = jp.sweep(
+      ...     "nano", "runs/sweep",
+      ...     calibration={"data": "nano", "samples": 2},
+      ...     evaluation={"tasks": "nano_nli", "rows": 4},
+      ...     sweep={"sparsities": [0.3, 0.6], "calibrations": ["dense", "magnitude"]},
+      ... )
+      >>> [row.sparsity for row in tables.tasks["nano_nli"].rows]
+      [0.3, 0.6]
+    """
+    check("model", model, PATH)
+    given = flatten_dict({"model": str(model), **settings}, sep=".")
+    for path, value in given.items():
+        if path in FIELDS:
+            check_read(path, "sweep")
+        if isinstance(value, list | tuple):
+            given[path] = ",".join(map(str, value))
+    defaults = {path: field.default for path, field in FIELDS.items()}
+    config = config_of(defaults | given, prunes=False)
+    return sweep_from_config(config, Path(workdir).expanduser())
 
 
 def sweep_from_config(config: Config, workdir: Path) -> SweepTables:

@@ -1,0 +1,34 @@
+"""Shares of the weights of a mask tree, which `masks.density` and `masks.overlap` return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxprune.charts import Chart, Line, line_chart
+from jaxprune.tables import Shown, TextTable, percent
+
+
+@dataclass(frozen=True, repr=False)
+class Shares(Shown):
+    """Shares in [0, 1] of the weights that a mask tree covers.
+
+    Attributes:
+        leaves: by path, over all layers of the leaf.
+        layers: by layer, over all leaves; one entry if the leaves are of a single block.
+        overall: over everything.
+    """
+
+    leaves: dict[str, float]
+    layers: tuple[float, ...]
+    overall: float
+
+    def plot(self) -> Chart:
+        """The share of each layer, in percent."""
+        layers = Line("share", [100 * share for share in self.layers])
+        return line_chart(
+            [layers], title="share of the weights by layer", x_title="layer", y_title="%"
+        )
+
+    def _shown(self) -> tuple[str, list[TextTable]]:
+        rows = [[path, percent(share)] for path, share in self.leaves.items()]
+        return f"{percent(self.overall)}% of the weights", [TextTable("", ["kernel", "%"], rows)]

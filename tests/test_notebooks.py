@@ -1,0 +1,238 @@
+"""Records in a notebook: a short repr, a table, a DataFrame, a picture; and the notebooks of the repository."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from missing import without
+
+import jaxprune as jp
+from jaxprune.evaluation.comparison.write import comparison_csv
+
+ROOT = Path(__file__).parents[1]
+ASKED = {
+    "tasks": "nano_nli",
+    "languages": "en,fr",
+    "rows": 20,
+    "perplexity": "nano",
+    "progress": False,
+}
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """One record of each kind that notebooks show."""
+    model = jp.load("nano/bloom")
+    batches = jp.demonstrations(model.tokenizer, "nano", source="fr", samples=2)
+    stats = jp.probe(model, batches, progress=False)
+    result = jp.prune(model, batches, sparsity=0.5, progress=False)
+    evaluations = [jp.evaluate(one, **ASKED) for one in (model, model.replace(result.params))]
+    return {
+        "stats": stats,
+        "result": result,
+        "density": jp.masks.density(result.masks),
+        "evaluation": evaluations[0],
+        "comparison": jp.compare(*evaluations),
+    }
+
+
+def cells(table):
+    return [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
+
+
+def tables(record):
+    """The cells of the tables of a record; the HTML is well-formed."""
+    return [cells(one) for one in ET.fromstring(f"<p>{record._repr_html_()}</p>").iter("table")]
+
+
+KINDS = ("stats", "result", "density", "evaluation", "comparison")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_repr_is_a_line(kind, shown):
+    line = repr(shown[kind])
+    assert line.startswith(f"<{type(shown[kind]).__name__}: ")
+    assert len(line) < 120
+    assert "\n" not in line
+
+
+def test_tables_have_the_numbers(shown):
+    stats = shown["stats"]
+    squares, tokens = stats.sum_sq["translation"]["mlp_out"], stats.count["translation"]
+    rms = np.sqrt(squares / tokens)
+    row = ["mlp_out", "4", "512", f"{np.median(rms):.4g}", f"{rms.max():.4g}"]
+    assert row in tables(stats)[0]
+    assert ["mlp/up/kernel", "50.0"] in tables(shown["result"])[0]
+    assert ["blocks/mlp/up/kernel", "50.0"] in tables(shown["density"])[0]
+    evaluation, comparison = shown["evaluation"], shown["comparison"]
+    french = evaluation.tasks["nano_nli"].metrics.languages["fr"]
+    accuracy, *_, perplexity = tables(evaluation)
+    assert accuracy[2][:3] == ["fr", "20", f"{100 * french.accuracy:.1f}"]
+    measured = evaluation.perplexity.languages["fr"]
+    assert perplexity[2] == ["fr", str(measured.tokens), f"{measured.perplexity:.2f}"]
+    both = comparison.tasks["nano_nli"].languages["fr"].accuracy
+    assert tables(comparison)[0][2][:3] == ["fr", f"{100 * both.a:.1f}", f"{100 * both.b:.1f}"]
+    assert tables(comparison)[-1][2][2] == f"{measured.perplexity:.2f}"
+
+
+def test_statistics_of_other_kinds_have_a_repr_and_no_norms():
+    model = jp.load("nano")
+    batches = jp.demonstrations(model.tokenizer, "nano", samples=2)
+    stats = jp.probe(model, batches, statistics=["gram"], progress=False)
+    assert "translation" in repr(stats)
+    assert len(tables(stats)[0]) == 1
+    for use in (stats.plot, stats.to_pandas, lambda: jp.scores.wanda(model.params, stats)):
+        with pytest.raises(jp.InputError, match="stats: no squares; allowed: jaxprune"):
+            use()
+
+
+def test_frames_have_the_numbers(shown, tmp_path):
+    stats = shown["stats"]
+    frame = stats.to_pandas()
+    assert list(frame) == ["role", "language", "site", "layer", "feature", "norm"]
+    assert {*frame.role} == {"translation"}
+    assert {*frame.language} == {"fr"}
+    for site, norms in stats.norms("translation").items():
+        of = frame[frame.site == site].pivot(index="layer", columns="feature", values="norm")
+        np.testing.assert_allclose(of.to_numpy(), norms, rtol=1e-6)
+
+    evaluation = shown["evaluation"]
+    frame = evaluation.to_pandas().set_index(["task", "language"])
+    for code, figure in evaluation.tasks["nano_nli"].metrics.languages.items():
+        row = frame.loc["nano_nli", code]
+        assert (row.accuracy, row.low, row.high) == (figure.accuracy, *figure.interval)
+    perplexity = evaluation.perplexity.languages["fr"].perplexity
+    assert frame.loc["perplexity", "fr"].perplexity == perplexity
+
+    comparison = shown["comparison"]
+    (tmp_path / "compare.csv").write_text(comparison_csv(comparison))
+    written = pandas.read_csv(tmp_path / "compare.csv")
+    frame = comparison.to_pandas()
+    same = ["task", "language", "accuracy_a", "accuracy_b", "difference", "low", "high", "p_holm"]
+    tasks = frame[frame.task == "nano_nli"][same]
+    pandas.testing.assert_frame_equal(tasks, written[same], check_dtype=False)
+    ratio = frame[(frame.task == "perplexity") & (frame.language == "fr")]
+    assert ratio.ratio.item() == comparison.perplexity["fr"].ratio
+    assert (ratio.low.item(), ratio.high.item()) == comparison.perplexity["fr"].interval
+
+
+def test_perplexity_alone_has_a_frame(tmp_path):
+    (tmp_path / "fr.txt").write_text("le chat dort\nle chien mange\n")
+    found = jp.evaluate(jp.load("nano"), perplexity=tmp_path, progress=False)
+    assert found.to_pandas().perplexity.tolist() == [found.perplexity.languages["fr"].perplexity]
+
+
+PROGRAM = """
+import jaxprune as jp
+stats = jp.ActivationStats.from_squares({}, {}, ())
+try:
+    stats.to_pandas()
+except jp.InputError as error:
+    print(error)
+"""
+
+
+def test_without_pandas_the_error_says_how_to_install_it(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True,
+        env=without(tmp_path, "pandas"),
+    )  # fmt: skip
+    assert run.stdout == "to_pandas: pandas is not installed; pip install pandas\n"
+
+
+@pytest.mark.parametrize("kind", ["stats", "density", "comparison"])
+def test_plots_show_themselves(kind, shown):
+    chart = shown[kind].plot()
+    assert repr(chart).startswith("<Chart: ")
+    assert len(repr(chart)) < 150
+    drawn = ET.fromstring(chart._repr_svg_())
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    texts = " ".join(drawn.itertext())
+    assert chart.title in texts
+    for word in {
+        "stats": ["mlp_out", "layer"],
+        "density": ["layer"],
+        "comparison": ["fr", "perplexity"],
+    }[kind]:
+        assert word in texts
+
+
+def test_bundled_models_have_names():
+    assert jp.load("nano").config == jp.load("nano/xglm").config
+    assert [jp.load(f"nano/{name}").config.family for name in ("bloom", "gpt2")] == [
+        "bloom",
+        "gpt2",
+    ]
+
+
+@pytest.mark.parametrize("room", ["masks", "scores", "checkpoint"])
+def test_dir_lists_what_the_reference_lists(room):
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    names = dir(getattr(jp, room))
+    assert names
+    assert not [name for name in names if name.startswith("_")]
+    if room == "scores":
+        assert {*names} == {"wanda", "refined", "magnitude", "random", "tree_scores"}
+    else:
+        section = page.split(f"`jp.{room}`")[1].split("members: [")[1]
+        listed = {*section.split("]")[0].split(", ")}
+        assert {*names} == listed | ({"Shares"} if room == "masks" else set())
+    assert {*dir(jp)} == {*jp.__all__}
+
+
+def test_a_sweep_from_python(tmp_path):
+    asked = {
+        "calibration": {"data": "nano", "samples": 2},
+        "evaluation": {"tasks": "nano_nli", "languages": ["en", "fr"], "rows": 4},
+        "sweep": {"sparsities": [0.3, 0.6], "calibrations": ["dense", "magnitude"]},
+    }
+    found = jp.sweep("nano", tmp_path, **asked)
+    written = json.loads((tmp_path / "sweep.json").read_text())["config"]
+    assert written["sweep.sparsities"] == "0.3,0.6"
+    assert written["evaluation.rows"] == 4
+    task = json.loads((tmp_path / "tables.json").read_text())["tasks"]["nano_nli"]
+    assert [row.sparsity for row in found.tasks["nano_nli"].rows] == [0.3, 0.6]
+    assert len(task["rows"]) == 2
+    [table] = tables(found)
+    assert table[0] == ["", "en", "fr", "mean non-en"]
+    assert [row[0] for row in table[1:]] == ["dense", "magnitude 30%", "magnitude 60%"]
+    assert len(repr(found)) < 100
+    assert jp.sweep("nano", tmp_path, **asked) == found
+
+
+BAD = {
+    "no such setting": ({"sweep": {"sparsity": 0.3}}, r"sweep\.sparsity: no such field; did you mean"),
+    "not of a sweep": ({"pruning": {"sparsity": 0.3}}, r"pruning\.sparsity: sweep does not read it"),
+    "no group": ({"calibration": 3}, "calibration: no such field; its fields are"),
+    "value": ({"sweep": {"sparsities": [3]}}, r"sweep\.sparsities: got '3'; allowed"),
+    "model": ({"model": 3}, "model: got 3; allowed"),
+}  # fmt: skip
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize("case", BAD)
+def test_bad_settings_of_a_sweep_are_rejected(case, tmp_path):
+    given, message = BAD[case]
+    with pytest.raises(jp.InputError, match=f"^{message}"):
+        jp.sweep(**{"model": "nano", "workdir": tmp_path / "run", **given})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_notebooks_need_the_package_alone(path):
+    """They import nothing that the wheel does not bring, and read nothing of the repository."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = "".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code")
+    imports = {
+        line.split()[1].split(".")[0]
+        for line in code.splitlines()
+        if line.startswith(("import ", "from "))
+    }
+    assert imports <= {*sys.stdlib_module_names, "jaxprune", "IPython"}
+    assert "jaxprune/nano" not in code
+    assert "scripts/" not in code
