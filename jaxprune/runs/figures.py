@@ -1,4 +1,4 @@
-"""Counts and statistics of a run → pictures: what was dropped where, how large features were."""
+"""Counts and statistics of a run → figures: sparsity by layer and kernel, magnitudes of features."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PANEL = 260  # pixels of a site's width
 def draw(
     folder: Path, kept: Sequence[Mapping[str, tuple[int, int]]], stats: ActivationStats | None
 ) -> None:
-    """Writes sparsity.png, where layers or kernels differ, and with statistics magnitudes.png.
+    """Writes sparsity.png if layers or kernels differ, and magnitudes.png if there are statistics.
 
     Args:
-      folder: made if it is not there.
+      folder: made if missing.
       kept: of every layer, kernel path → (kept weights, all weights).
       stats: of the run.
     """
@@ -33,10 +33,10 @@ def draw(
 def charts(
     kept: Sequence[Mapping[str, tuple[int, int]]], stats: ActivationStats | None
 ) -> dict[str, Chart]:
-    """The pictures by name, as `draw` writes them."""
+    """The figures of `draw` by name."""
     shares = np.array([[100 * (1 - part / whole) for part, whole in one.values()] for one in kept])
     drawn = {}
-    if len({tenths(share) for share in shares.ravel()}) > 1:  # else a sentence says it all
+    if len({tenths(share) for share in shares.ravel()}) > 1:  # otherwise one number suffices
         drawn["sparsity"] = _sparsity(list(kept[0]), shares.T)
     if stats is not None:
         drawn["magnitudes"] = _magnitudes(stats)
@@ -51,7 +51,7 @@ def _sparsity(kernels: Sequence[str], shares: np.ndarray) -> Chart:
 
 
 def _magnitudes(stats: ActivationStats) -> Chart:
-    """Features of each site on a log axis; the gap of largest and median is what pruning leans on."""
+    """Features of each site on a log axis; pruning relies on the gap between the largest and the median."""
     by_site = magnitude_lines(stats)
     values = [value for lines in by_site.values() for line in lines for value in line.values]
     ends = limits(values, log=True)

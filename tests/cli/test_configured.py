@@ -1,5 +1,6 @@
 """Flags and fields → a config and a workdir, and how a command ends that goes by one."""
 
+import functools
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,8 @@ from jaxprune.process import errors_in_one_line
 ROOT = Path(__file__).parents[2]
 
 
-def read(*arguments):
-    return parse(["prune.py", *map(str, arguments)], flags.FlagValues())
+def read(*arguments, command="prune"):
+    return parse(["prune.py", *map(str, arguments)], flags.FlagValues(), command)
 
 
 XGLM = f"--config={ROOT / 'configs' / 'xglm.py'}"
@@ -44,19 +45,20 @@ def test_flags_are_read_into_a_validated_config(tmp_path):
 
 def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
     arguments = (f"--config={ROOT / 'configs' / 'sweep_nano.py'}", f"--workdir={tmp_path}")
-    assert read(*arguments)[0].evaluation.rows == 1000
+    read_sweep = functools.partial(read, command="sweep")
+    assert read_sweep(*arguments)[0].evaluation.rows == 1000
     unset = (
         "--config.evaluation.rows=",
         "--config.sweep.mixtures=fr+sw",
         "--config.sweep.mixtures=",
     )
-    config, _ = read(*arguments, *unset)
+    config, _ = read_sweep(*arguments, *unset)
     assert (config.evaluation.rows, config.sweep.mixtures) == (None, None)
-    config, _ = read(*arguments, *unset, "--config.sweep.mixtures=fr+sw")
+    config, _ = read_sweep(*arguments, *unset, "--config.sweep.mixtures=fr+sw")
     assert config.sweep.mixtures == "fr+sw"
     for field in ("model", "sweep.sparsities"):
         with pytest.raises(InputError, match=f"^{field}: got ''"):
-            read(*arguments, f"--config.{field}=")
+            read_sweep(*arguments, f"--config.{field}=")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_a_config_may_set_fields_that_a_command_does_not_read(tmp_path):
 def test_a_number_of_processes_that_do_not_meet_is_refused(name, monkeypatch):
     given = {"distributed": False, "coordinator": None, "processes": None, "process": None}
     monkeypatch.setattr(flags, "FLAGS", SimpleNamespace(**given | {name: 1}))
-    with pytest.raises(InputError, match=f"^--{name}: given without --coordinator"):
+    with pytest.raises(InputError, match=f"^--{name}: set without --coordinator"):
         configured.join_processes()
 
 
@@ -135,8 +137,9 @@ def test_a_ready_config_goes_by_its_name(tmp_path):
 def test_config_file_and_workdir_that_are_refused(tmp_path):
     workdir = f"--workdir={tmp_path}"
     for arguments, message in (
-        ([workdir], "--config: missing; allowed: config file"),
+        ([workdir], "--config: missing; allowed: a config file"),
         ([XGLM], "--workdir: missing"),
+        ([XGLM, "--workdir="], "--workdir: missing"),
         (["--config", tmp_path / "no.py", workdir], "--config: no file '.*no.py'"),
         (["--config=blom:3b", workdir], r"--config: got 'blom'; .*did you mean bloom\?"),
         ([f"{XGLM}:2.9b", workdir], r"^config argument: got '2.9b'; .*did you mean 2.9B\?"),
@@ -145,6 +148,25 @@ def test_config_file_and_workdir_that_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             read(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:", "SyntaxError: invalid syntax"),
+        ("import nosuch", "ModuleNotFoundError: No module named 'nosuch'"),
+        ("x = 1", "KeyError: 'get_config'"),
+        ("def get_config(): return nope", "NameError: name 'nope' is not defined"),
+        ("def get_config(): open('/no/such')", "FileNotFoundError: .*'/no/such'"),
+        ("def get_config(): raise ValueError('a\\nb')", r"ValueError: a\\nb"),
+        ("def get_config(): pass", "AttributeError: 'NoneType' object"),
+    ],
+)
+def test_a_config_file_that_fails_is_named_with_its_error(text, message, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(text)
+    with pytest.raises(InputError, match=f"^--config: .*own\\.py: {message}"):
+        read(f"--config={file}", f"--workdir={tmp_path}")
 
 
 @pytest.fixture
