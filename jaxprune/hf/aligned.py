@@ -1,7 +1,8 @@
 """Shape and dtype → fresh memory that CPU devices use without a copy.
 
-XLA needs arrays that begin at multiples of 64 bytes. All CPU devices of a process share the memory of such an array,
-and copy any other array once per device. These arrays must therefore not be modified once they are filled.
+XLA uses an array in place only if it begins at a multiple of 64 bytes. All CPU devices of a process share the memory of
+such an array, and copy any other array once per device. These arrays must therefore not be modified once they are
+filled.
 """
 
 from __future__ import annotations

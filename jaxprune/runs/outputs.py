@@ -50,7 +50,7 @@ class Filling(NamedTuple):
     """An unfinished folder.
 
     Attributes:
-      close: receives all layers and seals the folder, or removes it if there is nothing to write.
+      close: receives all layers and seals the folder; writes no folder if there is nothing to write.
       add: receives the pruned blocks one by one.
     """
 

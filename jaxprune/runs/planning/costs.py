@@ -229,7 +229,7 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
 
 
 def _exchanged(work: Work, machines: Machines, blocks: int) -> int:
-    """Bytes of one device beside `blocks`: a kernel and its shares, or at the end its shard of the checkpoint."""
+    """Bytes of one device: `blocks`, and a kernel with its shares, or at the end its shard of the checkpoint."""
     if machines.processes == 1:
         return 0
     stored = size_of(work.stored)
