@@ -21,7 +21,11 @@ from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_c
 from jaxprune.errors import InputError
 from jaxprune.schema import Field
 
-_PARSERS = {bool: flags.BooleanParser(), int: flags.IntegerParser(), float: flags.FloatParser()}
+_PARSERS: dict[type, Any] = {
+    bool: flags.BooleanParser(),
+    int: flags.IntegerParser(),
+    float: flags.FloatParser(),
+}
 _HELP = {"--help", "-help", "-h"}
 
 

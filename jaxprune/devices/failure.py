@@ -37,6 +37,11 @@ _keeps = threading.Event()  # while it is set, SIGTERM waits for the end of a la
 _ending = threading.Lock()  # its owner reports the reason and ends the process
 
 
+def _client() -> Any:
+    """The client of the key-value store that JAX keeps at process 0."""
+    return global_state.client
+
+
 def listen() -> None:
     """Makes this process end at a signal or if another process fails, even while it waits."""
     over = threading.Event()
@@ -49,7 +54,7 @@ def listen() -> None:
         over.set()
         thread.join()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
-            global_state.client.key_value_set(_mine(), _OVER, allow_overwrite=True)
+            _client().key_value_set(_mine(), _OVER, allow_overwrite=True)
 
     atexit.register(stop)  # runs before JAX disconnects, which was registered first
 
@@ -66,7 +71,7 @@ def _hear_signals() -> socket.socket:
 
 
 def _listen(over: threading.Event, heard: socket.socket) -> None:
-    client, peers = global_state.client, _Peers()
+    client, peers = _client(), _Peers()
     while not over.is_set():
         # A stopped process 0 does not answer; JAX would end the others only after 100 s.
         gone = ("error: process 0 is gone", 1)
@@ -151,7 +156,7 @@ def end(message: str, status: int) -> NoReturn:
     with _ending:
         say(f"error: {message}")
         reason = f"{status} error: process {global_state.process_id}: {message}"
-        global_state.client.key_value_set(_KEY, reason, allow_overwrite=True)
+        _client().key_value_set(_KEY, reason, allow_overwrite=True)
         _leave(status)
 
 
