@@ -1,7 +1,7 @@
 """Apertus (Swiss AI), pruned with translation demonstrations.
 
-python scripts/prune.py --config configs/apertus.py --workdir runs/apertus
-python scripts/prune.py --config configs/apertus.py:70B-2509 --workdir runs/apertus-70b
+jaxprune prune --config apertus --workdir runs/apertus
+jaxprune prune --config apertus:70B-2509 --workdir runs/apertus-70b
 """
 
 from ml_collections import ConfigDict

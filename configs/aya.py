@@ -1,7 +1,7 @@
 """Aya and Command R (Cohere, Cohere 2), pruned with translation demonstrations.
 
-python scripts/prune.py --config configs/aya.py --workdir runs/aya
-python scripts/prune.py --config configs/aya.py:command-r7b --workdir runs/command-r7b
+jaxprune prune --config aya --workdir runs/aya
+jaxprune prune --config aya:command-r7b --workdir runs/command-r7b
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,6 @@
-"""Any model of a supported family, by hub id or folder; `--help` explains the fields.
+"""Any model of a supported family, by hub id or folder; `--help` lists the fields.
 
-python scripts/prune.py --config configs/base.py:HuggingFaceTB/SmolLM2-135M --workdir runs/smollm2 \
+jaxprune prune --config base:HuggingFaceTB/SmolLM2-135M --workdir runs/smollm2 \
     --config.calibration.data=flores
 """
 

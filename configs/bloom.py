@@ -1,7 +1,7 @@
-"""BLOOM with the refined metric: translation features against code features (section 5).
+"""BLOOM with the refined metric: translation features against code features (section 5 of the paper).
 
-python scripts/prune.py --config configs/bloom.py --workdir runs/bloom
-python scripts/prune.py --config configs/bloom.py:3b --workdir runs/bloom-3b
+jaxprune prune --config bloom --workdir runs/bloom
+jaxprune prune --config bloom:3b --workdir runs/bloom-3b
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Gemma 3 and Gemma 2, pruned with translation demonstrations; a size without 2- or 3- is one of Gemma 3.
 
-python scripts/prune.py --config configs/gemma.py --workdir runs/gemma
-python scripts/prune.py --config configs/gemma.py:4b-pt --workdir runs/gemma-4b
+jaxprune prune --config gemma --workdir runs/gemma
+jaxprune prune --config gemma:4b-pt --workdir runs/gemma-4b
 """
 
 from ml_collections import ConfigDict

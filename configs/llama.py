@@ -1,7 +1,7 @@
-"""Llama and models of its shape, pruned with translation demonstrations.
+"""Llama and models of its architecture, pruned with translation demonstrations.
 
-python scripts/prune.py --config configs/llama.py --workdir runs/llama
-python scripts/prune.py --config configs/llama.py:3.1-8B --workdir runs/llama-3.1-8B
+jaxprune prune --config llama --workdir runs/llama
+jaxprune prune --config llama:3.1-8B --workdir runs/llama-3.1-8B
 """
 
 from ml_collections import ConfigDict

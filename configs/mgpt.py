@@ -1,6 +1,6 @@
 """mGPT, pruned with translation demonstrations as in the paper.
 
-python scripts/prune.py --config configs/mgpt.py --workdir runs/mgpt
+jaxprune prune --config mgpt --workdir runs/mgpt
 """
 
 from ml_collections import ConfigDict

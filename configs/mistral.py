@@ -1,7 +1,7 @@
-"""Mistral 7B and models of its shape, pruned with translation demonstrations.
+"""Mistral 7B and models of its architecture, pruned with translation demonstrations.
 
-python scripts/prune.py --config configs/mistral.py --workdir runs/mistral
-python scripts/prune.py --config configs/mistral.py:Nemo-2407 --workdir runs/nemo
+jaxprune prune --config mistral --workdir runs/mistral
+jaxprune prune --config mistral:Nemo-2407 --workdir runs/nemo
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
-"""The bundled micro-models: needs no network, takes seconds. Argument: xglm (default), bloom, gpt2.
+"""The bundled micro-models; needs no network and takes seconds. Argument: xglm (default), bloom, gpt2.
 
-python scripts/prune.py --config configs/nano.py --workdir runs/nano
-python scripts/evaluate.py --config configs/nano.py --workdir runs/nano --config.model=runs/nano/hf
+jaxprune prune --config nano --workdir runs/nano
+jaxprune evaluate --config nano --workdir runs/nano --config.model=runs/nano/hf
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Qwen2.5 and Qwen3, pruned with translation demonstrations.
 
-python scripts/prune.py --config configs/qwen.py --workdir runs/qwen
-python scripts/prune.py --config configs/qwen.py:Qwen3-0.6B --workdir runs/qwen3
+jaxprune prune --config qwen --workdir runs/qwen
+jaxprune prune --config qwen:Qwen3-0.6B --workdir runs/qwen3
 """
 
 from ml_collections import ConfigDict

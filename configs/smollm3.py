@@ -1,7 +1,7 @@
 """SmolLM3 3B, pruned with translation demonstrations.
 
-python scripts/prune.py --config configs/smollm3.py --workdir runs/smollm3
-python scripts/prune.py --config configs/smollm3.py:3B --workdir runs/smollm3-instruct
+jaxprune prune --config smollm3 --workdir runs/smollm3
+jaxprune prune --config smollm3:3B --workdir runs/smollm3-instruct
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,6 @@
-"""The sweep of a bundled micro-model; needs no network, takes minutes. Argument: xglm (default), bloom, gpt2.
+"""A sweep of a bundled micro-model; needs no network and takes minutes. Argument: xglm (default), bloom, gpt2.
 
-python scripts/sweep.py --config configs/sweep_nano.py --workdir runs/sweep_nano
+jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
 """
 
 from ml_collections import ConfigDict

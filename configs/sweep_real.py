@@ -1,10 +1,10 @@
-"""What calibration does to a real multilingual model: hours on two cores. See docs/sweep.md.
+"""The effect of the calibration language on a real multilingual model; hours on two cores. See docs/sweep.md.
 
-The argument is the model, a folder or hub id, and after a comma a folder with flores/<language>.txt (500 aligned lines)
-and xnli/<language>.jsonl; "google/gemma-3-270m,data" by default. Models of code ("coder" in the name) are pruned by the
-refined metric too, against Python's standard library in code/. Stopped and started again, it goes on.
+The argument is MODEL,DATA: a model by folder or hub id, and a folder with flores/<language>.txt (500 aligned lines) and
+xnli/<language>.jsonl; by default google/gemma-3-270m,data. For models of code ("coder" in the name) the sweep includes
+the refined metric, against the Python files in code/.
 
-python scripts/sweep.py --config configs/sweep_real.py:MODEL,DATA --workdir runs/sweep_real
+jaxprune sweep --config sweep_real:MODEL,DATA --workdir runs/sweep_real
 """
 
 from ml_collections import ConfigDict
@@ -20,7 +20,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config = base_config()
     config.model = model
     config.output.hf = False
-    # 75 samples of 4 lines; what is calibrated on is not what perplexity is measured on
+    # 75 samples of 4 lines; perplexity is measured on other lines than those of the calibration
     config.calibration.data = config.evaluation.perplexity = f"{data}/flores"
     config.calibration.lines = "0-299"
     config.calibration.samples = 75

@@ -1,7 +1,7 @@
-"""XGLM, pruned with translation demonstrations as in the paper (which has 2.9B and 7.5B).
+"""XGLM, pruned with translation demonstrations as in the paper (which uses 2.9B and 7.5B).
 
-python scripts/prune.py --config configs/xglm.py --workdir runs/xglm
-python scripts/prune.py --config configs/xglm.py:2.9B --workdir runs/xglm-2.9B
+jaxprune prune --config xglm --workdir runs/xglm
+jaxprune prune --config xglm:2.9B --workdir runs/xglm-2.9B
 """
 
 from ml_collections import ConfigDict

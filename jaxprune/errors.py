@@ -14,10 +14,10 @@ _LONGEST_HINTED = 100
 
 
 class _Short(reprlib.Repr):
-    """Short texts of any values, made without failing or taking long."""
+    """Short texts of any values; never fails and never takes long."""
 
     def repr_int(self, x: int, level: int) -> str:
-        # Python refuses to write out what has more than 4,300 digits
+        # Python raises ValueError for more than 4,300 digits.
         return super().repr_int(x, level) if x.bit_length() < 10_000 else "a number without end"
 
 
@@ -27,7 +27,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 
 class InputError(ValueError):
-    """Bad input. The message says in one line where and what is wrong, and what is allowed."""
+    """Bad input. The message is one line: where it is, what is wrong, and what is allowed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -37,10 +37,10 @@ class InputError(ValueError):
 
 
 def one_line(message: str) -> str:
-    """A message that a terminal can show, whatever names of files and values are in it.
+    """A message that a terminal can display, whatever file names and values it contains.
 
     Characters that are not printable are escaped: line breaks, control characters, changes of writing direction,
-    halves of surrogate pairs. A long message loses its middle.
+    lone surrogates. The middle of a long message is omitted.
     """
     shorter = _without_middle(message)
     return _without_middle("".join(c if c.isprintable() else repr(c)[1:-1] for c in shorter))
@@ -53,7 +53,7 @@ def _without_middle(message: str) -> str:
 
 
 class TerminatedError(Exception):
-    """SIGTERM came, and finished work is kept. The message says how far the run went."""
+    """SIGTERM ended the run; finished work is kept. The message gives the last finished layer."""
 
 
 def refusal(
@@ -63,8 +63,8 @@ def refusal(
 
     Args:
       where: field, argument or file.
-      got: the value as it is; the message says "not set" for None.
-      allowed: the rule in words, or all allowed values, which are then the choices too.
+      got: the value; for None the message is "not set".
+      allowed: the rule in words, or all allowed values, which then are also `choices`.
       choices: allowed values; the message suggests the one closest to `got`.
     """
     if not isinstance(allowed, str):
@@ -78,7 +78,7 @@ def refusal(
 def check_equal(
     where: str, first: Mapping[str, object], second: Mapping[str, object], allowed: str
 ) -> None:
-    """Refuses two records of facts by name that are not equal, with the first name that differs."""
+    """Rejects two records that are not equal; the message has the first name whose values differ."""
     for name in [*first, *second]:
         one, two = first.get(name, "missing"), second.get(name, "missing")
         if one != two:
@@ -88,41 +88,41 @@ def check_equal(
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
-    """The end of a message that names the choice closest to the value; empty where none is close."""
+    """The end of a message: the choice closest to the value; empty if none is close."""
     text = value[:_LONGEST_HINTED] if isinstance(value, str) else shown(value)
     close = difflib.get_close_matches(text, list(choices), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def shown(value: object) -> str:
-    """A value from a file for an error message: on one line and short, however deep it is."""
+    """A value from a file, for an error message: one short line, whatever its depth."""
     return _SHORT.repr(value)
 
 
 def named(name: object) -> str:
-    """A name from a file for an error message: in quotes, unless it is a plain word."""
+    """A name from a file, for an error message: in quotes unless it is a plain word."""
     text = str(name)
     return text if re.fullmatch(r"[\w/-]{1,60}", text) else shown(text)
 
 
 def listed(names: Iterable[object], between: str = ", ") -> str:
-    """Names from a file for an error message: a few, and how many more there are."""
+    """Names from a file, for an error message: the first few, and the number of the rest."""
     every = list(names)
     first = between.join(map(named, every[:_MOST_NAMES]))
     return first + (f" and {left:,} more" if (left := len(every) - _MOST_NAMES) > 0 else "")
 
 
 def unusable(name: str) -> str | None:
-    """Why a text from outside cannot name a file, in words that end a message; None if it can.
+    """The reason why a text from outside cannot name a file, as the end of a message; None if it can.
 
-    Python passes on names that are not UTF-8, and libraries then fail when the result is written.
+    Python accepts names that are not UTF-8; libraries then fail when they write the result.
     """
     try:
         name.encode()
     except UnicodeEncodeError:
-        return "not UTF-8; allowed: another name, or PYTHONUTF8=1 where the locale is C"
+        return "not UTF-8; allowed: another name, or PYTHONUTF8=1 if the locale is C"
     if "\0" in name:
-        return "holds a NUL; allowed: another name"
+        return "contains a NUL; allowed: another name"
     if name.startswith("~") and os.path.expanduser(name) == name:
         return "no such user; allowed: another name, or ./ before it"
     return None

@@ -1,6 +1,6 @@
 """Rules for values: the fields of a config, the keys of a task file, the arguments of functions.
 
-Each folder of the package declares the fields of the config that it reads as a `config_record`: a rule for each.
+Each subpackage declares the config fields that it reads as a `config_record`, with a rule for each field.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Field:
     Attributes:
       allowed: the rule in words, for messages.
       passes: tests a value that is not None.
-      default: None if it may be unset; a config then holds a placeholder of type `kind`.
+      default: None if it may be unset; a config then has a placeholder of type `kind`.
       choices: all allowed values, if they can be listed.
       kind: type of the value.
       meaning: purpose of the value, for `--help` and the page of settings.
-      required: the value has no default and must be set; a key of a file must be there.
-      hint: the end of a message for a wrong value, where the closest choice is not what is meant.
+      required: the value has no default and must be set; a key of a file must be present.
+      hint: the end of the message for a wrong value, if the closest choice would mislead.
     """
 
     allowed: str
@@ -49,7 +49,7 @@ class Field:
         return self.default is None and not self.required
 
 
-# In a record a rule stands in place of the default, so it and the functions below are typed as any value.
+# In a record a rule takes the place of the default, so it and the functions below are typed as Any.
 rule: Callable[..., Any] = Field
 
 
@@ -65,17 +65,17 @@ def flag(default: bool, meaning: str = "") -> Any:
 
 
 def is_int(value: object) -> TypeGuard[int]:
-    """Whether the value is a whole number of Python or numpy; True is none."""
+    """Whether the value is an integer of Python or numpy; bools are not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether the value is a real number of Python or numpy; True is none."""
+    """Whether the value is a real number of Python or numpy; bools are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def integer(default: int | None, least: int, meaning: str = "", *, below: float = math.inf) -> Any:
-    """A whole number of at least `least` and below `below`."""
+    """An integer of at least `least` and below `below`."""
     allowed = f"an integer of at least {least}" + (f", below {below}" if below < math.inf else "")
 
     def passes(value: object) -> bool:
@@ -85,17 +85,17 @@ def integer(default: int | None, least: int, meaning: str = "", *, below: float 
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether the value is a text that is not empty."""
+    """Whether the value is a non-empty string."""
     return isinstance(value, str) and bool(value)
 
 
 def text(default: str | None, allowed: str, meaning: str = "") -> Any:
-    """A text that is not empty."""
+    """A non-empty string."""
     return Field(allowed, is_text, default, meaning=meaning)
 
 
 def are_names(value: object, among: Iterable[str] | None = None) -> bool:
-    """Whether the value is a text of plain words with commas between, each once and, if given, each of `among`."""
+    """Whether the value is a comma-separated list of distinct plain words, each in `among` if that is given."""
     parts = value.split(",") if isinstance(value, str) else []
     if among is not None and not {*parts} <= {*among}:
         return False
@@ -110,7 +110,7 @@ PATH = Field(
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def config_record(declared: type[_T]) -> type[_T]:
-    """A frozen dataclass whose fields take their defaults from rules; groups of fields are such records themselves."""
+    """A frozen dataclass whose fields take their defaults from rules; groups of fields are such records too."""
     for name, rule in list(vars(declared).items()):
         if isinstance(rule, Field):
             field = dataclasses.field(default=rule.default, metadata={"rule": rule})
@@ -119,7 +119,7 @@ def config_record(declared: type[_T]) -> type[_T]:
 
 
 def fields_of(record: Any) -> dict[str, Field]:
-    """The rules of a record's fields by name; those of its groups by path, such as `calibration.kind`."""
+    """The rules of a record's fields by name; those of its groups by path, for example `calibration.kind`."""
     rules = {}
     for field in dataclasses.fields(record):
         if "rule" in field.metadata:
@@ -131,7 +131,7 @@ def fields_of(record: Any) -> dict[str, Field]:
 
 
 def check(name: str, value: object, field: Field) -> None:
-    """Refuses a value that a field does not allow; None passes if the default is None.
+    """Rejects a value that a field does not allow; None passes if the field may be unset.
 
     Raises:
       InputError: `name`, the value and the rule.

@@ -1,4 +1,4 @@
-"""Prints what changed in every language between two evaluated runs, and writes it to a folder.
+"""Prints the changes between two evaluated runs in every language, and writes them to a folder.
 
 python scripts/compare.py runs/dense runs/pruned --out runs/dense_pruned
 

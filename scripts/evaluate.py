@@ -1,4 +1,4 @@
-"""Scores a model on tasks in every language, and its perplexity; see docs/evaluation.md.
+"""Evaluates a model on tasks in every language, its perplexity and its translations; see docs/evaluation.md.
 
 python scripts/evaluate.py --config configs/nano.py --workdir runs/nano --config.model=runs/nano/hf
 

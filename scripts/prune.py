@@ -1,4 +1,4 @@
-"""Prunes a model with a few hundred demonstrations; see docs/guide/files.md for its files.
+"""Prunes a model with a few hundred demonstrations; docs/guide/files.md lists the files of a run.
 
 python scripts/prune.py --config configs/nano.py --workdir runs/nano
 

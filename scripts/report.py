@@ -1,4 +1,4 @@
-"""Writes one self-contained HTML page about a run, or about what changed against another; a sweep's tables again.
+"""Writes one self-contained HTML page about a run, or about its changes against another; rewrites a sweep's tables.
 
 python scripts/report.py runs/pruned --against runs/dense
 

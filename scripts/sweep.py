@@ -1,4 +1,4 @@
-"""Prunes and evaluates one model by sparsities, calibrations and languages; see docs/sweep.md.
+"""Prunes and evaluates one model for all sparsities, calibrations and languages of a config; see docs/sweep.md.
 
 python scripts/sweep.py --config configs/sweep_nano.py --workdir runs/sweep_nano
 

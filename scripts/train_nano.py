@@ -1,14 +1,14 @@
-"""Trains one of the bundled micro-models and scores it: about 12 minutes on two idle cores.
+"""Trains one of the bundled micro-models and evaluates it; about 12 minutes on two idle cores.
 
 python scripts/train_nano.py --architecture xglm --workdir runs/train_nano/xglm
-python scripts/train_nano.py --text          # writes the data files of jaxprune/nano anew
+python scripts/train_nano.py --text          # rewrites the data files of jaxprune/nano
 """
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the folder `nano` is no part of the installed package
+sys.path.insert(0, str(ROOT))  # `nano` is not part of the installed package
 
 from jaxprune.process import errors_in_one_line, starting  # noqa: E402
 
@@ -20,13 +20,15 @@ with starting():
     from nano import evaluate, files, train, vocabulary
 
 _ARCHITECTURE = flags.DEFINE_enum(
-    "architecture", "xglm", train.ARCHITECTURES, "which architecture to train"
+    "architecture", "xglm", train.ARCHITECTURES, "architecture to train"
 )
 _WORKDIR = flags.DEFINE_string("workdir", "", "folder for the model")
-_SEED = flags.DEFINE_integer("seed", 0, "of weights and documents")
+_SEED = flags.DEFINE_integer("seed", 0, "seed of weights and documents")
 _STEPS = flags.DEFINE_integer("steps", train.Recipe.steps, "optimizer steps", lower_bound=1)
-_TRAIN = flags.DEFINE_bool("train", True, "no: only score the model that is in workdir")
-_TEXT = flags.DEFINE_bool("text", False, "write the data files of jaxprune/nano, train nothing")
+_TRAIN = flags.DEFINE_bool(
+    "train", True, "train the model; otherwise only evaluate the one in workdir"
+)
+_TEXT = flags.DEFINE_bool("text", False, "only write the data files of jaxprune/nano")
 flags.register_multi_flags_validator(
     ["workdir", "text"],
     lambda values: values["text"] or values["workdir"],
@@ -35,7 +37,7 @@ flags.register_multi_flags_validator(
 
 
 def main(argv: list[str]) -> None:
-    """Trains, saves, scores; or writes the data files."""
+    """Trains, saves and evaluates a model, or writes the data files."""
     del argv
     keep_compiled()
     if _TEXT.value:

@@ -1,4 +1,4 @@
-"""Reads back what a pruning run wrote and compares it with its report; exit code 1 if anything differs.
+"""Compares the files of a pruning run with its report; exit code 1 if anything differs.
 
 python scripts/verify.py runs/nano
 

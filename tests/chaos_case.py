@@ -15,11 +15,11 @@ from chaos_process import NONE, Running, Trouble
 from chaos_world import Outcome, Reference, World, look, prune
 from ports import free_port
 
-STOPPED = re.compile(r"terminated after layer \d+ of \d+; the same command goes on from there")
+STOPPED = re.compile(r"terminated after layer \d+ of \d+; the same command resumes from there")
 # What a run without trouble may say of a workdir in which there was trouble before.
 REFUSALS = re.compile(
-    r"error: .*(holds an unfinished run with|damaged[^;]*; allowed: --overwrite|holds a complete run with|"
-    r"broken[,;]|which jaxprune did not write)"
+    r"error: .*(contains an unfinished run with|damaged[^;]*; allowed: --overwrite|contains a complete run with|"
+    r"broken[,;]|exists and was not written by jaxprune)"
 )
 
 
@@ -210,7 +210,9 @@ class Case:
                 self.find(f"the last run, without trouble, is not complete: {last.code} {said}")
             elif "--overwrite" not in more:
                 self.end(
-                    "--overwrite", *more, may_refuse="did not write" in said or "broken" in said
+                    "--overwrite",
+                    *more,
+                    may_refuse="exists and was not written" in said or "broken" in said,
                 )
 
     def end_damaged(self) -> None:

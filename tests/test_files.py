@@ -109,7 +109,7 @@ def test_zips_that_numpy_would_not_write_are_refused(tmp_path):
     assert read_npz(npz(tmp_path, [("a.npy", good)]))["a"].shape == (4,)
     refused(npz(tmp_path, [("a.npy", good)], zipfile.ZIP_BZIP2), BROKEN)
     refused(npz(tmp_path, [("a.npy", good)], zipfile.ZIP_LZMA), BROKEN)
-    refused(npz(tmp_path, [("a.npy", good), ("a", good)]), "two of its arrays have one name")
+    refused(npz(tmp_path, [("a.npy", good), ("a", good)]), "two of its arrays have the same name")
     path = npz(tmp_path, [("a.npy", good)])
     whole = path.read_bytes()
     directory = whole.index(b"PK\x01\x02")

@@ -60,7 +60,7 @@ def ended(shell, start="pass", work="pass", **environment):
         ),
         ("ulimit -v 1000000; $RUN", {}, 1, "memory: RLIMIT_AS (ulimit -v) in bytes is 1024000000; expected"),
         ("PYTHONIOENCODING=ascii $RUN", {"work": "print('\\u2013')"}, 0, ""),
-        ("$RUN $'\\xff'", {}, 2, "'\\udcff': not UTF-8; allowed: another name, or PYTHONUTF8=1 where the locale is C"),
+        ("$RUN $'\\xff'", {}, 2, "'\\udcff': not UTF-8; allowed: another name, or PYTHONUTF8=1 if the locale is C"),
         ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $RUN \u00fc", {}, 2, "'\\udcc3\\udcbc': not UTF-8"),
     ],
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Tables 1 to 4 of the paper for BLOOM-3B, on a machine with a TPU or GPU; see docs/sweep.md.
 
-python scripts/sweep.py --config configs/paper/bloom_3b.py --workdir runs/paper/bloom_3b
+jaxprune sweep --config paper/bloom_3b --workdir runs/paper/bloom_3b
 """
 
 from ml_collections import ConfigDict

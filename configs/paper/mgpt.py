@@ -1,6 +1,6 @@
 """Tables 1 to 4 of the paper for mGPT, on a machine with a TPU or GPU; see docs/sweep.md.
 
-python scripts/sweep.py --config configs/paper/mgpt.py --workdir runs/paper/mgpt
+jaxprune sweep --config paper/mgpt --workdir runs/paper/mgpt
 """
 
 from ml_collections import ConfigDict

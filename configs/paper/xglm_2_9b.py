@@ -1,6 +1,6 @@
 """Tables 1 to 4 of the paper for XGLM-2.9B, on a machine with a TPU or GPU; see docs/sweep.md.
 
-python scripts/sweep.py --config configs/paper/xglm_2_9b.py --workdir runs/paper/xglm_2_9b
+jaxprune sweep --config paper/xglm_2_9b --workdir runs/paper/xglm_2_9b
 """
 
 from ml_collections import ConfigDict

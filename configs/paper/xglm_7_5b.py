@@ -1,6 +1,6 @@
 """Tables 1 to 4 of the paper for XGLM-7.5B, on a machine with a TPU or GPU; see docs/sweep.md.
 
-python scripts/sweep.py --config configs/paper/xglm_7_5b.py --workdir runs/paper/xglm_7_5b
+jaxprune sweep --config paper/xglm_7_5b --workdir runs/paper/xglm_7_5b
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""Arguments that name paths → paths, checked; the command line of a command without config."""
+"""Arguments that name paths → checked paths; the command line of a command without config."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _LONGEST_PATH, _LONGEST_NAME = 4096, 512
 
 
 def path(text: str) -> Path:
-    """The path that an argument names; `~` is a home, though the shell leaves it after `--out=`."""
+    """The path that an argument names. Expands `~`, which the shell does not expand after `--out=`."""
     return Path(text).expanduser()
 
 
 def check_folder(flag: str, folder: Path) -> None:
-    """Refuses a place where no folder can be, as an address such as gs://…, or whose files could have no names.
+    """Rejects a path that cannot be a folder, such as gs://…, or that is too long for the names of its files.
 
     Raises:
-      InputError: names the flag and what is there.
+      InputError: names the flag and the path.
     """
     if re.fullmatch(r"[a-z]\w+:", folder.parts[0] if folder.parts else ""):
         address = str(folder).replace(":/", "://", 1)
@@ -31,20 +31,20 @@ def check_folder(flag: str, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{flag}: {folder} is a file; allowed: a folder")
     if folder.is_symlink() and not folder.exists():
-        raise InputError(f"{flag}: {folder} is a link to nothing; allowed: a folder")
+        raise InputError(f"{flag}: {folder} is a broken link; allowed: a folder")
     if (size := len(os.fsencode(folder.absolute()))) > _LONGEST_PATH - _LONGEST_NAME:
         raise InputError(
-            f"{flag}: got a path of {size} bytes; allowed: {_LONGEST_PATH - _LONGEST_NAME}, as the files in it may "
-            f"have {_LONGEST_PATH}"
+            f"{flag}: got a path of {size} bytes; allowed: {_LONGEST_PATH - _LONGEST_NAME}, as paths of its files "
+            f"may have {_LONGEST_PATH}"
         )
 
 
 class Arguments(argparse.ArgumentParser):
-    """The command line of a command without config; bad arguments are an `InputError` with the usage.
+    """The command line of a command without config; bad arguments raise `InputError` with the usage.
 
     Args:
       program: the words that the user typed.
-      takes: the arguments that may follow, for the usage.
+      takes: the arguments, for the usage.
       about: the command's docstring.
     """
 
@@ -60,7 +60,7 @@ class Arguments(argparse.ArgumentParser):
 
 
 def described(about: str | None, program: str) -> str:
-    """A command's docstring, whose examples begin with `jaxprune COMMAND`, for a user who types the program."""
+    """A command's docstring with the user's program in place of `jaxprune COMMAND` in its examples."""
     words = program.split()
     name = Path(words[-1]).stem
     return (about or "").strip().replace(f"jaxprune {name} ", f"{program} ")

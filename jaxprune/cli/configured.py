@@ -1,24 +1,31 @@
-"""The command line of a command with a config: flags and fields → a config, checked. Knows no command."""
+"""The command line of a command with a config: flags and fields → a checked config."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import runpy
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 from flax.traverse_util import flatten_dict
-from ml_collections import config_flags
 
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
 from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of, unknown_field
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError
+from jaxprune.schema import Field
 
-_FIELD = re.compile(r"--?(?:no)?config\.([^=]*)(?:=.*)?", re.DOTALL)
+_PARSERS: dict[type, Any] = {
+    bool: flags.BooleanParser(),
+    int: flags.IntegerParser(),
+    float: flags.FloatParser(),
+}
 _HELP = {"--help", "-help", "-h"}
 
 
@@ -34,11 +41,11 @@ def run_configured(
     """Runs a command: `main(config, workdir)` with a validated config.
 
     Args:
-      main: does the job.
+      main: runs the job.
       program: the words that the user typed before the arguments.
       arguments: flags and fields.
       about: the command's docstring, with which its help begins.
-      define: defines the flags that it has beside `--config` and `--workdir`.
+      define: defines its flags besides `--config` and `--workdir`.
       command: its name.
     """
 
@@ -53,7 +60,7 @@ def run_configured(
             sys.exit(0)
         read_arguments = parse(argv, flags.FLAGS, command)
         if flags.FLAGS["verbosity"].using_default_value:
-            # absl would go to INFO, where JAX tells which backends this machine lacks.
+            # absl defaults to INFO, at which JAX lists the backends that this machine lacks.
             logging.set_verbosity(logging.WARNING)
         return read_arguments
 
@@ -64,7 +71,7 @@ def run_configured(
         try:
             main(*read_arguments)
         except OSError as error:
-            if error.errno and error.filename is None:  # a full disk does not say where it is
+            if error.errno and error.filename is None:  # the error of a full disk has no path
                 error.filename = str(read_arguments[1])
             raise
 
@@ -73,10 +80,10 @@ def run_configured(
 
 
 def leave_torch_alone() -> None:
-    """Has transformers find no torch in this process, unless it is loaded already.
+    """Hides torch from transformers in this process, unless it is loaded already.
 
-    It would import torch for a tokenizer where it is installed, which takes seconds and 240 MB, and advise to install
-    it where it is not; no command uses it. It looks once and remembers; later imports of torch are free to succeed.
+    transformers imports an installed torch for a tokenizer, which takes seconds and 240 MB, and otherwise advises to
+    install it; no command uses it. transformers searches once and caches the result, so later imports of torch work.
     """
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     if "torch" in sys.modules:
@@ -89,25 +96,27 @@ def leave_torch_alone() -> None:
 
 
 def define_processes() -> None:
-    """Defines the flags that make a command's process one of several."""
+    """Defines the flags for one of several processes."""
     flags.DEFINE_boolean(
         "distributed",
         False,
-        "one of several processes, which a TPU slice, Slurm or GKE tells of each other",
+        "run as one of several processes that a TPU slice, Slurm or GKE connects",
     )
-    flags.DEFINE_string("coordinator", None, "or host:port of process 0, on each of")
-    flags.DEFINE_integer("processes", None, "so many processes,")
-    flags.DEFINE_integer("process", None, "of which this one has this number, from 0")
+    flags.DEFINE_string(
+        "coordinator", None, "run as one of several processes; HOST:PORT of process 0"
+    )
+    flags.DEFINE_integer("processes", None, "number of processes, with --coordinator or --plan")
+    flags.DEFINE_integer("process", None, "number of this process, from 0, with --coordinator")
 
 
 def join_processes() -> None:
-    """Makes this process one of several if the flags say so; to be called before JAX finds its devices."""
+    """Makes this process one of several if the flags are set; must be called before JAX initialises its devices."""
     given = flags.FLAGS
     if not given.distributed and not given.coordinator:
         for name in ("processes", "process"):
             if getattr(given, name) is not None:
                 raise InputError(
-                    f"--{name}: given without --coordinator=HOST:PORT or --distributed; allowed: with one of them"
+                    f"--{name}: set without --coordinator=HOST:PORT or --distributed; allowed: with one of them"
                 )
     else:
         address = (given.coordinator, given.processes, given.process)
@@ -116,23 +125,23 @@ def join_processes() -> None:
 
 
 def usage(about: str, own: Sequence[flags.Flag], fields: str) -> str:
-    """The text of `--help`: the job of the command, its own flags, and its fields.
+    """The text of `--help`: description, flags and fields of a command.
 
     Args:
-      about: with examples.
-      own: its flags beside `--config` and `--workdir`.
+      about: its description, with examples.
+      own: its flags besides `--config` and `--workdir`.
       fields: see `as_text`.
     """
     lines = [
         about,
         "",
         "flags:",
-        "  --config: a ready config, as bloom:3b (jaxprune --help lists them), or a config file, as FILE.py:ARGUMENT",
-        "  --workdir: folder to write to",
+        "  --config: a ready config such as bloom:3b (jaxprune --help lists them), or a config file, FILE.py:ARGUMENT",
+        "  --workdir: output folder",
         *(f"  --{flag.name}: {flag.help}" for flag in own),
-        "  --debug: the traceback of an error, above its line",
+        "  --debug: print the traceback of an error",
         "",
-        "fields, set as --config.FIELD=VALUE (with --config NAME --help also those that the config sets):",
+        "fields, set as --config.FIELD=VALUE (--config NAME --help also lists the values that a config sets):",
         "",
         fields,
     ]
@@ -145,85 +154,87 @@ def parse(
     """Defines and reads `--config NAME|FILE.py[:ARGUMENT]`, `--config.FIELD=VALUE` and `--workdir`.
 
     Returns:
-      The validated config and the folder to write to, which need not exist.
+      The validated config and the output folder, which need not exist.
 
     Raises:
-      InputError: a flag that is missing, unknown or has a bad value; a field that the command does not read.
+      InputError: a flag that is missing or unknown, or has a bad value; a field that the command does not read; a
+        config file that fails.
     """
     given = _given(argv, flag_values, command)
     for name in ("config", "workdir"):
-        if flag_values[name].value is None:
+        if not flag_values[name].value:
             raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
     workdir = Path(flag_values.workdir).expanduser()
     check_folder("--workdir", workdir)
     config = config_of(given, prunes=command == "prune")
-    for field in filter(None, map(_FIELD.fullmatch, argv)):
-        check_read(field[1], command)
+    for path in _overrides(flag_values):
+        check_read(path, command)
     return config, workdir
 
 
 def _given(
     argv: Sequence[str], flag_values: flags.FlagValues, command: str
 ) -> Mapping[str, object]:
-    """The values of the config by path, as the file and the arguments set them; empty where there is no config."""
-    argv, unset = _without_unset(_with_files(argv))
-    flags.DEFINE_string("workdir", None, "folder to write to", flag_values)
-    about = "config file, or a ready config as bloom:3b"
-    try:  # the first one reads flag files
-        config_flags.DEFINE_config_file("config", None, about, flag_values, sys_argv=argv)
+    """The values of the config by path, as set by the file and the arguments; no file without `--config`."""
+    about = "a config file, or a ready config such as bloom:3b"
+    flags.DEFINE_string("config", None, about, flag_values)
+    flags.DEFINE_string("workdir", None, "output folder", flag_values)
+    for path, field in FIELDS.items():
+        value, is_flag = _Value(field), isinstance(field.default, bool)
+        one = flags.Flag(value, None, f"config.{path}", None, field.meaning, boolean=is_flag)
+        flags.DEFINE_flag(one, flag_values)
+    try:
         rest = flag_values(argv)
     except flags.Error as error:
         raise _explain(error, command) from error
     if len(rest) > 1:
         raise InputError(f"{rest[1]}: not a flag; fields are set as --config.FIELD=VALUE")
-    values = flatten_dict(flag_values.config.to_dict(), sep=".") if flag_values.config else {}
-    return {**values, **dict.fromkeys(unset)}
+    config = {} if flag_values.config is None else _loaded(flag_values.config)
+    return {**config, **_overrides(flag_values)}
 
 
-def _without_unset(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments without the fields that `--config.FIELD=` unsets, and these fields."""
-    last = dict(argument.partition("=")[::2] for argument in argv)
-    unset = {
-        flag: path
-        for path, field in FIELDS.items()
-        if field.may_be_unset and f"{(flag := f'--config.{path}')}=" in argv and not last[flag]
-    }
-    return [one for one in argv if one.partition("=")[0] not in unset], [*unset.values()]
+class _Value(flags.ArgumentParser[Any]):
+    """The text of a field → its value. Text of another type is returned as it is; the rule of the field rejects it."""
+
+    def __init__(self, field: Field) -> None:
+        self._field = field
+
+    def parse(self, argument: str) -> Any:
+        if not argument and self._field.may_be_unset:
+            return None
+        default = self._field.default
+        parser = _PARSERS.get(self._field.kind if default is None else type(default))
+        with contextlib.suppress(ValueError):
+            return parser.parse(argument) if parser else argument
+        return argument
 
 
-def _with_files(argv: Sequence[str]) -> list[str]:
-    """The arguments with the files of ready configs in the place of their names.
+def _overrides(flag_values: flags.FlagValues) -> dict[str, object]:
+    """The fields that arguments set, by path, and their values."""
+    every = {path: flag_values[f"config.{path}"] for path in FIELDS}
+    return {path: flag.value for path, flag in every.items() if flag.present}
 
-    Refuses fields and configs that do not exist, before ml_collections trips over them.
-    """
-    read = list(argv)
-    for place, argument in enumerate(argv):
-        field = _FIELD.fullmatch(argument)
-        if field and field[1] not in FIELDS:
-            raise unknown_field(field[1])
-        if file := re.fullmatch(r"(--?config=)(.*)", argument, re.DOTALL):
-            read[place] = file[1] + config_file(file[2])
-        elif argument in ("--config", "-config") and place + 1 < len(argv):
-            read[place + 1] = config_file(argv[place + 1])
-    return read
+
+def _loaded(given: str) -> dict[str, object]:
+    """The values by path of the config that `--config` names."""
+    file, *argument = config_file(given).split(":", 1)
+    try:
+        config = runpy.run_path(file)["get_config"](*argument)
+        return flatten_dict(config.to_dict(), sep=".")
+    except InputError:
+        raise
+    except Exception as error:  # a file of the user's may raise any
+        raise InputError(f"--config: {file}: {type(error).__name__}: {error}") from error
 
 
 def _explain(error: flags.Error, command: str) -> InputError:
-    """The error of a flag in the words of its field, or the InputError that a config raised."""
-    cause: BaseException | None = error
-    innermost = None
-    while cause is not None:
-        innermost = cause if isinstance(cause, InputError) else innermost
-        cause = cause.__context__
-    if innermost is not None:
-        return innermost
+    """The error of a flag; for an unknown one with the field that is meant."""
     if isinstance(error, flags.UnrecognizedFlagError):
         name = error.flagname
+        if field := re.fullmatch(r"(?:no)?config\.(.*)", name, re.DOTALL):
+            return unknown_field(field[1])
         meant = [path for path in READ_BY[command] if name in (path, path.rpartition(".")[2])]
         if meant:
             fields = " or ".join(f"--config.{path}" for path in meant)
             return InputError(f"--{name}: no such flag; did you mean {fields}?")
-    value = re.match(r"flag --(?:no)?config\.([\w.]+)=(.*?): ", str(error), re.DOTALL)
-    if value and value[1] in FIELDS:
-        return refusal(value[1], value[2], FIELDS[value[1]].allowed)
     return InputError(" ".join(str(error).split()))

@@ -1,4 +1,4 @@
-"""Words of the command line → the command that they name. Imports nothing of JAX, so that help and typos are quick."""
+"""The command line → its command. Does not import JAX, so help and typing errors return at once."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from jaxprune.version import __version__
 # Each is a module in commands/.
 COMMANDS = {
     "prune": "prune a model: a config → a workdir with the pruned model, its masks and a report",
-    "evaluate": "score a model on tasks in every language, its perplexity and its translations",
-    "compare": "say what changed between two evaluated runs, and whether it is real",
+    "evaluate": "evaluate a model on tasks in every language, its perplexity and its translations",
+    "compare": "report the changes between two evaluated runs and their significance",
     "analyze": "measure a model's features in every language, and compare masks",
-    "sweep": "prune and evaluate one model by sparsities, calibrations and languages",
+    "sweep": "prune and evaluate one model for many sparsities, calibrations and languages",
     "report": "write one HTML page about a run, a comparison or a sweep",
-    "verify": "read a finished run back and compare every file with its digest",
+    "verify": "compare every file of a finished run with its digest",
 }
 
 
 def main() -> None:
-    """`jaxprune COMMAND …`, as the console script and `python -m jaxprune` call it."""
+    """`jaxprune COMMAND …`: the entry point of the console script and of `python -m jaxprune`."""
     with errors_in_one_line():
         arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
         if arguments[:1] == ["help"]:
@@ -39,12 +39,12 @@ def main() -> None:
 
 
 def run(name: str, program: str, arguments: list[str] | None = None) -> None:
-    """Runs a command, and ends the process as `errors_in_one_line` does.
+    """Runs a command; ends the process as `errors_in_one_line` does.
 
     Args:
       name: of the command.
-      program: as its user typed it, for its help.
-      arguments: those of this process by default.
+      program: the words that the user typed, for help.
+      arguments: of the command; by default those of this process.
     """
     given = sys.argv[1:] if arguments is None else arguments
     with starting():
@@ -65,10 +65,10 @@ def overview() -> str:
         *commands,
         "",
         "flags of every command:",
-        "  --help    its own flags, and the fields of a config",
-        f"  {DEBUG}   the traceback of an error, above its line",
+        "  --help    list the flags of the command and the fields of its config",
+        f"  {DEBUG}   print the traceback of an error",
         "",
-        "ready configs, for --config NAME or NAME:ARGUMENT, as bloom:3b:",
+        "ready configs, for --config NAME or NAME:ARGUMENT, for example bloom:3b:",
         *textwrap.wrap(
             ", ".join(ready_configs()), 100, initial_indent="  ", subsequent_indent="  "
         ),

@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def ready_configs() -> dict[str, Path]:
-    """The configs that come with the package: in it where it was installed, beside it in a clone."""
+    """The configs of the package: inside it if installed, beside it in a clone."""
     installed = _PACKAGE / "configs"
     folder = installed if installed.is_dir() else _PACKAGE.parent / "configs"
     files = {file.relative_to(folder).with_suffix(""): file for file in folder.rglob("*.py")}
@@ -18,10 +18,10 @@ def ready_configs() -> dict[str, Path]:
 
 
 def config_file(given: str) -> str:
-    """The value of `--config`, NAME or FILE.py with an optional `:ARGUMENT`, with the file in place of a name.
+    """The value of `--config` (NAME or FILE.py, with an optional `:ARGUMENT`) with the file in place of the name.
 
     Raises:
-      InputError: there is neither; hints at the closest name.
+      InputError: no such name or file; suggests the closest name.
     """
     name, colon, argument = given.partition(":")
     known = ready_configs()

@@ -1,4 +1,4 @@
-"""Fields and their values → the config of a run, checked; or one line that says which field is wrong."""
+"""Fields and their values → the checked config of a run, or an error that names the field."""
 
 from jaxprune.config.help import as_markdown as as_markdown
 from jaxprune.config.help import as_text as as_text

@@ -1,4 +1,4 @@
-"""The config of all jobs: the fields of each room, and those of sweeps."""
+"""The config of all jobs: the fields of each subpackage, and those of sweeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxprune.evaluation import EvaluateConfig
 from jaxprune.pruning import METHODS
 from jaxprune.schema import Field, are_names, choice, config_record, fields_of, rule
 
-# Variants of a sweep that are not pruned: the model as it is, and the one whose hidden states are moved.
+# Variants of a sweep that are not pruned: the dense model, and the one whose hidden states are shifted.
 DENSE, LRP2 = "dense", "lrp2"
 SWEEP_CALIBRATIONS = (
     DENSE,
@@ -41,29 +41,29 @@ class SweepFields:
     """The fields `sweep.*`."""
 
     sparsities: str = rule(
-        "numbers between 0 and 1, each once, as 0.3,0.5",
+        "distinct numbers between 0 and 1, such as 0.3,0.5",
         _are_sparsities,
         "0.3",
-        meaning="with commas (docs/sweep.md)",
+        meaning="shares of weights to drop, comma-separated (docs/sweep.md)",
     )
     calibrations: str = rule(
-        f"some of {', '.join(SWEEP_CALIBRATIONS)}, with commas between, each once",
+        f"a comma-separated list of {', '.join(SWEEP_CALIBRATIONS)}, each at most once",
         lambda value: are_names(value, SWEEP_CALIBRATIONS),
         "dense,random,monolingual,translation,lrp2",
-        meaning=f"some of {', '.join(f'`{name}`' for name in SWEEP_CALIBRATIONS)}",
+        meaning=f"variants to run, of {', '.join(f'`{name}`' for name in SWEEP_CALIBRATIONS)}",
     )
     languages: str | None = languages_field(
         "languages of the calibrations; not set: those of the data"
     )
     mixtures: str | None = rule(
-        "languages with + between, each once, as fr+ru+sw; several with commas",
+        "distinct languages joined by +, such as fr+ru+sw; several separated by commas",
         _are_mixtures,
-        meaning="calibrations on several languages at once, as `fr+ru+sw,fr+sw`",
+        meaning="calibrations on several languages at once, such as `fr+ru+sw,fr+sw`",
     )
     evaluate: str = choice(
         ("all", "own"),
         "all",
-        "`all`: every variant is evaluated in all languages; `own`: in English and those of its calibration, if any",
+        "`all`: evaluate every variant in all languages; `own`: only in English and the languages of its calibration",
     )
 
 
@@ -76,13 +76,13 @@ class Config(AnalyzeConfig, EvaluateConfig):
 
 # Groups of fields and their titles, in the order of --help.
 GROUPS = {
-    "": "which one, and how it is computed with",
-    "calibration": "what is fed through the model",
-    "pruning": "which weights are dropped",
-    "output": "what a pruning run writes",
-    "analysis": "read by analyze",
-    "evaluation": "read by evaluate and sweep",
-    "sweep": "read by sweep",
+    "": "which model, and its dtype and seed",
+    "calibration": "the data of the statistics",
+    "pruning": "which weights to drop",
+    "output": "files of a pruning run",
+    "analysis": "for analyze",
+    "evaluation": "for evaluate and sweep",
+    "sweep": "for sweep",
     "mesh": "how devices share the work",
 }
 _RULES = fields_of(Config)

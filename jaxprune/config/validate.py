@@ -1,4 +1,4 @@
-"""A config: every field with its default, checked, and which fields go together."""
+"""A user's config → the checked record: every field, and the combinations of fields."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def base_config() -> ConfigDict:
 
 
 def paper_sweep(model: str) -> ConfigDict:
-    """The sweep that makes the paper's tables 1 to 4 for a model, with the languages of its figures."""
+    """The sweep of the paper's tables 1 to 4 for a model, with the languages of its figures."""
     config = base_config()
     config.model = model
     config.output.hf = False
@@ -44,10 +44,10 @@ def paper_sweep(model: str) -> ConfigDict:
 
 
 def pick(argument: str | None, sizes: Mapping[str, str], default: str) -> str:
-    """The model that a config file's argument names, as 3b in `configs/bloom.py:3b`.
+    """The model that a config file's argument names, such as 3b in `configs/bloom.py:3b`.
 
     Raises:
-      InputError: there is no such size; lists those there are.
+      InputError: no such size; lists all sizes.
     """
     name = default if argument is None else argument
     if name not in sizes:
@@ -56,7 +56,7 @@ def pick(argument: str | None, sizes: Mapping[str, str], default: str) -> str:
 
 
 def check_read(path: str, command: str) -> None:
-    """Refuses a field that a command does not read; names those that do."""
+    """Rejects a field that a command does not read; names the commands that do."""
     if path not in READ_BY[command]:
         readers = [name for name, paths in READ_BY.items() if path in paths]
         raise InputError(
@@ -65,7 +65,7 @@ def check_read(path: str, command: str) -> None:
 
 
 def unknown_field(path: str) -> InputError:
-    """The error for a field that does not exist; hints at the closest one that does."""
+    """The error for an unknown field; suggests the closest field."""
     names = {name.rpartition(".")[2]: name for name in FIELDS}
     close = difflib.get_close_matches(path, FIELDS, n=1) or [
         names[name] for name in difflib.get_close_matches(path.rpartition(".")[2], names, n=1)
@@ -78,14 +78,14 @@ def unknown_field(path: str) -> InputError:
 
 
 def validate(config: ConfigDict, *, prunes: bool = True) -> Config:
-    """The record of a user's config: checked, `pruning.sparsity` filled in.
+    """The checked record of a user's config, with `pruning.sparsity` filled in.
 
     Args:
-      prunes: whether the run prunes; only then have `calibration` and the criterion to go together.
+      prunes: whether the run prunes; only then is `calibration` checked against the criterion.
 
     Raises:
       InputError: a field that is unknown, missing or out of range, or fields that contradict each
-        other. One line that names the field, what it got and what is allowed.
+        other. One line with the field, its value and the rule.
     """
     return config_of(flatten_dict(config.to_dict(), sep="."), prunes=prunes)
 
@@ -112,10 +112,10 @@ def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
 
 
 def consistent(config: Config, *, prunes: bool) -> Config:
-    """The config with `pruning.sparsity` filled in, if its fields go together; as `validate` otherwise."""
+    """The config with `pruning.sparsity` filled in, if its fields are consistent; raises as `validate`."""
     try:
         settings = config.settings
-    except InputError as error:  # of fields that are allowed each for itself
+    except InputError as error:  # each field is allowed, their combination is not
         raise InputError(f"pruning.{error}") from None
     if prunes and settings.needs_statistics:
         method = settings.method

@@ -1,4 +1,4 @@
-"""Devices and processes: the mesh, where arrays lie on it, what several hosts share, and how they end together."""
+"""Devices and processes: the mesh, the layout of arrays on it, exchange between hosts, and their joint end."""
 
 from jaxprune.devices.compilation import compiling as compiling
 from jaxprune.devices.compilation import keep_compiled as keep_compiled

@@ -1,9 +1,9 @@
-"""Compilation: kept in the user's cache, so that the same programs are compiled once, and counted for reports.
+"""Compilation: compiled programs are stored in the user's cache, and counted for reports.
 
-JAX's persistent cache does it. Its key is a program's text, the compiler with its version and options, and the devices;
-of a CPU also which instructions it has, so what another CPU compiled is compiled anew. A program that was kept is the
-machine code that the compiler made, and computes the same bits: each entry ends with its SHA-256, as JAX would load
-damaged code, and that may crash the process.
+This is JAX's persistent cache. Its key contains the program, the compiler with its version and options, and the
+devices, for a CPU including its instructions, so each kind of CPU compiles its own programs. A cached program is the
+machine code that the compiler made and computes the same bits. Each entry ends with its SHA-256, as JAX would load
+damaged code, which may crash the process.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from jax._src.lru_cache import LRUCache
 
 from jaxprune.files import user_cache
 
-# JAX's own variables, which have the names of these settings in capitals, come first.
+# JAX's own environment variables, the names in capitals, have precedence.
 _SETTINGS = {
-    # All files are looked at when one is added: 0.1 ms each. Programs of CPUs have about 40 kB.
+    # Adding an entry checks all files, 0.1 ms each. A program for a CPU has about 40 kB.
     "jax_compilation_cache_max_size": 128 << 20,
     "jax_persistent_cache_min_compile_time_secs": 0.05,
-    "jax_persistent_cache_enable_xla_caches": "none",  # of GPUs, which have no bound
+    "jax_persistent_cache_enable_xla_caches": "none",  # those of GPUs have no size limit
 }
-# Older ones say of every program for AVX-512 that this CPU may not run it (openxla/xla issue 44565).
+# Older versions warn for every program with AVX-512 that this CPU may not run it (openxla/xla issue 44565).
 _LEAST_JAXLIB = (0, 10, 2)
-_PATIENCE = 2.0  # seconds for the lock; it is held for milliseconds
+_PATIENCE = 2.0  # seconds to wait for the lock, which others keep for milliseconds
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _WAS_KEPT = "/jax/compilation_cache/cache_hits"
 
 
 def keep_compiled() -> None:
-    """Has JAX keep what it compiles from here on, in `compiled` in the user's cache.
+    """Makes JAX store the programs that it compiles from now on in `compiled` in the user's cache.
 
-    JAXPRUNE_CACHE=off keeps nothing, and where JAX was told of a cache, or of none, that stays. A folder that cannot be
-    used, or is others' to write (machine code is loaded from it), is not used.
+    Does nothing if JAXPRUNE_CACHE is off or if JAX's own settings name a cache or disable it. A folder that cannot be
+    used, or that other users may write to (machine code is loaded from it), is not used.
     """
-    told = jax.config.values
-    is_told = told["jax_compilation_cache_dir"] or not told["jax_enable_compilation_cache"]
+    settings = jax.config.values
+    is_set = settings["jax_compilation_cache_dir"] or not settings["jax_enable_compilation_cache"]
     is_off = os.environ.get("JAXPRUNE_CACHE") == "off"
-    if is_told or is_off or jaxlib.version.__version_info__ < _LEAST_JAXLIB:
+    if is_set or is_off or jaxlib.version.__version_info__ < _LEAST_JAXLIB:
         return
     folder = user_cache("compiled")
     if not _is_usable(folder):
@@ -58,16 +58,16 @@ def keep_compiled() -> None:
             jax.config.update(name, value)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     compilation_cache.LRUCache = CheckedCache  # type: ignore[misc]
-    # A program that cannot be read or kept is compiled, and nobody need do anything about it.
+    # A program that cannot be read or stored is compiled; the user need not act.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
     warnings.filterwarnings("ignore", "Cache value for key .* exceeds the maximum cache size")
 
 
 class CheckedCache(LRUCache):
-    """JAX's cache, in which a damaged entry is removed and counts as missing."""
+    """JAX's cache with verified entries: a damaged one is removed and counts as missing."""
 
     def get(self, key: str) -> bytes | None:
-        """The entry of a key, if it is there and as it was written."""
+        """The entry of a key; None if it is missing or damaged."""
         entry = super().get(key)
         if entry is None:
             return None
@@ -89,8 +89,8 @@ def _sealed(key: str, value: bytes) -> bytes:
 def _is_usable(folder: Path) -> bool:
     """Makes the folder and removes leftovers of killed processes; False if it cannot be locked, or others may write.
 
-    JAX writes a program, and then the time of its use in a file beside it. If the second file is missing, it caches
-    nothing more until that is mended.
+    JAX writes a program, then a second file with the time of its use. If the second file is missing, JAX caches nothing
+    more.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -111,9 +111,9 @@ class Compilation:
     """The cost of compiling.
 
     Attributes:
-      seconds: of the compiler, or of reading programs that were kept.
-      programs: how many there were.
-      kept: how many of them had been compiled before, by other processes.
+      seconds: of compiling, or of reading cached programs.
+      programs: their number.
+      kept: the number of them that came from the cache.
     """
 
     seconds: float = 0.0
@@ -121,13 +121,13 @@ class Compilation:
     kept: int = 0
 
     def rounded(self) -> dict[str, float | int]:
-        """The counts for reports, seconds to a millisecond."""
+        """The counts for reports, seconds rounded to milliseconds."""
         return {"seconds": round(self.seconds, 3), "programs": self.programs, "kept": self.kept}
 
 
 @contextlib.contextmanager
 def compiling() -> Iterator[Compilation]:
-    """Counts what is compiled inside the block, by any thread."""
+    """Counts the programs that any thread compiles inside the block."""
     counts = Compilation()
 
     def add(event: str, duration_secs: float, **_: Any) -> None:

@@ -1,8 +1,7 @@
-"""Functions → compiled ones that no setting of the user's JAX changes.
+"""Functions → compiled functions that are independent of the user's JAX settings.
 
-JAX has settings that change bits: of random numbers, of the types that operations give, of the precision of
-products. Masks must not depend on what a notebook or an environment variable set, so each compiled function is traced
-under the same ones.
+Some settings of JAX change bits: those of random numbers, of result types, of the precision of products. Masks must not
+depend on the settings of a notebook or the environment, so every compiled function is traced under the same settings.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from typing import Any
 
 import jax
 
-# Settings that XLA reads when it starts, and of how it optimises, are not pinned: a resumed run must have the same.
+# Settings that XLA reads at its start, and those of optimisation, are not pinned: a resumed run must have the same.
 _OF_XLA = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 _OF_JAX = ("jax_disable_most_optimizations", "jax_optimization_level", "jax_disable_jit")
-# Flags for the number of devices, and for what is printed or dumped.
+# Flags for the number of devices and for dumps.
 _HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump", "--xla_gpu_dump")
 
 
 @contextlib.contextmanager
 def pinned() -> Iterator[None]:
-    """JAX as it comes, whatever it was set to; also a decorator."""
+    """JAX with its default settings, whatever the user set; also a decorator."""
     with (
         jax.threefry_partitionable(True),
         jax.default_prng_impl("threefry2x32"),
@@ -37,7 +36,7 @@ def pinned() -> Iterator[None]:
 
 
 def compiled(function: Callable[..., Any], **how: Any) -> Any:
-    """`jax.jit(function, **how)`, which is always called, traced and lowered with JAX `pinned`."""
+    """`jax.jit(function, **how)`, always called, traced and lowered with JAX `pinned`."""
     jitted = jax.jit(function, **how)
 
     @functools.wraps(function)
@@ -51,7 +50,7 @@ def compiled(function: Callable[..., Any], **how: Any) -> Any:
 
 
 def compiler_settings() -> dict[str, str]:
-    """The settings from outside that can change the bits of compiled functions, by name."""
+    """The user's settings that can change the bits of compiled functions, by name."""
     of_xla = {name: " ".join(_flags(os.environ.get(name, ""))) for name in _OF_XLA}
     of_jax = {name: jax.config.values.get(name) for name in _OF_JAX}
     return {name: str(value) for name, value in {**of_xla, **of_jax}.items()}

@@ -1,7 +1,7 @@
-"""Ends processes: at SIGTERM with finished work kept, and all of several when one of them fails, with its reason.
+"""Ends processes: at SIGTERM with finished work kept, and all of them if one fails, with its reason.
 
-Left alone they would wait for it: for two minutes where devices meet, without end where they exchange sums. There
-Python runs no handler of a signal either, so a thread of its own hears of signals.
+Otherwise they would wait for the failed one: for two minutes while devices connect, without end while they exchange
+sums. Python runs no signal handlers during these waits, so a separate thread receives signals.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import jax
 
-# jax.process_index() waits until all processes have met their devices, which they may never do.
+# jax.process_index() waits until all processes have initialised their devices, which may never happen.
 from jax._src.distributed import global_state
 
 from jaxprune import process
@@ -29,12 +29,12 @@ from jaxprune.progress import say
 
 _KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
 _POLL = 0.5  # seconds
-_OVER = "over"  # said by a process that comes to its end
-_SILENCE = 8.0  # seconds; a process that says nothing for so long is gone
-_PATIENCE = 5.0  # seconds for what others may still do before all have joined
+_OVER = "over"  # the count of a process that ends normally
+_SILENCE = 8.0  # seconds without a new count after which a process counts as gone
+_PATIENCE = 5.0  # seconds to wait for other processes before all have joined
 _FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _keeps = threading.Event()  # while it is set, SIGTERM waits for the end of a layer
-_ending = threading.Lock()  # whoever holds it tells the reason, and ends the process
+_ending = threading.Lock()  # its owner reports the reason and ends the process
 
 
 def _client() -> Any:
@@ -43,29 +43,29 @@ def _client() -> Any:
 
 
 def listen() -> None:
-    """Has this process end at a signal, or when another one fails, wherever it is waiting by then."""
+    """Makes this process end at a signal or if another process fails, even while it waits."""
     over = threading.Event()
     heard = _hear_signals()
     thread = threading.Thread(target=_listen, args=(over, heard), name="failures", daemon=True)
     thread.start()
 
     def stop() -> None:
-        signal.set_wakeup_fd(-1)  # nobody reads there any more, which Python would complain of
+        signal.set_wakeup_fd(-1)  # otherwise Python warns that nothing reads from it
         over.set()
         thread.join()
         with contextlib.suppress(jax.errors.JaxRuntimeError):
             _client().key_value_set(_mine(), _OVER, allow_overwrite=True)
 
-    atexit.register(stop)  # runs before JAX takes leave of the others, which was registered first
+    atexit.register(stop)  # runs before JAX disconnects, which was registered first
 
 
 def _hear_signals() -> socket.socket:
-    """A socket that receives the number of each signal as a byte, whatever the main thread waits for."""
-    heard, told = socket.socketpair()
-    told.setblocking(False)
+    """A socket that receives the number of each signal as a byte, even while the main thread waits."""
+    heard, sender = socket.socketpair()
+    sender.setblocking(False)
     for number in _FATAL:
         signal.signal(number, lambda *_: None)  # in place of ending this process alone
-    signal.set_wakeup_fd(told.detach(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
     heard.settimeout(_POLL)
     return heard
 
@@ -73,8 +73,9 @@ def _hear_signals() -> socket.socket:
 def _listen(over: threading.Event, heard: socket.socket) -> None:
     client, peers = _client(), _Peers()
     while not over.is_set():
-        # a process 0 that is stopped answers nobody, for 100 s until JAX ends the others
-        unanswered = threading.Timer(_SILENCE, _leave_the_silent)
+        # A stopped process 0 does not answer; JAX would end the others only after 100 s.
+        gone = ("error: process 0 is gone", 1)
+        unanswered = threading.Timer(_SILENCE, _report_and_leave, gone)
         unanswered.daemon = True
         unanswered.start()
         peers.check(client)
@@ -84,16 +85,14 @@ def _listen(over: threading.Event, heard: socket.socket) -> None:
         try:
             status, line = client.key_value_try_get(_KEY).split(" ", 1)
         except jax.errors.JaxRuntimeError:
-            continue  # none has failed
-        with _ending:
-            say(line)
-            _leave(int(status))
+            continue  # no process has failed
+        _report_and_leave(line, int(status))
 
 
-def _leave_the_silent() -> None:
+def _report_and_leave(line: str, status: int) -> None:
     with _ending:
-        say("error: process 0 is gone")
-        _leave(1)
+        say(line)
+        _leave(status)
 
 
 def _mine() -> str:
@@ -101,7 +100,7 @@ def _mine() -> str:
 
 
 class _Peers:
-    """The last count of each other process, and its time; each process raises its count twice a second."""
+    """The last count of each process, and its time; each process increments its count twice a second."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -109,14 +108,14 @@ class _Peers:
         self._heard = dict.fromkeys(names, ("", time.monotonic()))  # all have joined
 
     def check(self, client: Any) -> None:
-        """Says that this process is there, and ends it where another one was and is silent."""
+        """Increments the count of this process; ends it if the count of another one has stopped."""
         now = time.monotonic()
         self._count += 1
         try:
             client.key_value_set(_mine(), str(self._count), allow_overwrite=True)
             said = dict(client.key_value_dir_get(_ALIVE))
         except jax.errors.JaxRuntimeError:
-            return  # JAX ends this process itself when the first one is gone
+            return  # JAX ends this process itself if process 0 is gone
         for name, (before, when) in self._heard.items():
             count = said.get(name, "")
             if count != before:
@@ -132,7 +131,7 @@ def _end_at(number: signal.Signals) -> None:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Ends all processes with the error that ends this one, if it is one of several by then."""
+    """Ends all processes with the error that ends this one, if they are several."""
     try:
         yield
     except (SystemExit, TerminatedError):
@@ -143,7 +142,7 @@ def together() -> Iterator[None]:
         if known := process.ending(error):
             process.show_traceback()
             end(*known)
-        # another process, over whose failure this one may have stumbled, has time to say why
+        # The error may result from the failure of another process, which gets time to report its reason.
         time.sleep(4 * _POLL)
         said = " ".join(str(error).split())[:200]
         if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in said:
@@ -153,18 +152,18 @@ def together() -> Iterator[None]:
 
 
 def end(message: str, status: int) -> NoReturn:
-    """Ends this process, which is one of several, and the others, with one line on stderr and a status."""
+    """Ends this process and all others with one line on stderr and an exit status."""
     with _ending:
         say(f"error: {message}")
-        told = f"{status} error: process {global_state.process_id}: {message}"
-        _client().key_value_set(_KEY, told, allow_overwrite=True)
+        reason = f"{status} error: process {global_state.process_id}: {message}"
+        _client().key_value_set(_KEY, reason, allow_overwrite=True)
         _leave(status)
 
 
 def joined(join: Callable[[], None]) -> None:
-    """Calls what waits for the other processes, on a thread, so that this one can end meanwhile.
+    """Calls `join`, which waits for the other processes, on a thread, so that this process can end meanwhile.
 
-    After a signal it goes on joining for some seconds, to tell the others; they would wait for minutes.
+    After a signal it continues to join for some seconds to inform the others, which would wait for minutes.
     """
     raised: list[BaseException] = []
 
@@ -200,13 +199,13 @@ def _leave_before(message: str, status: int) -> NoReturn:
 
 
 class _Coordinator:
-    """Notices when process 0 stops answering after it had answered; JAX would go on trying for minutes."""
+    """Detects that process 0 no longer answers; JAX would retry for minutes."""
 
     def __init__(self) -> None:
         self._heard: float | None = None
 
     def is_gone(self) -> bool:
-        """Connects to it, if it is another process and its address is known by now."""
+        """Whether process 0, once reached, has not answered for `_PATIENCE`; False while its address is unknown."""
         address = global_state.coordinator_address
         if address is None or global_state.process_id == 0:
             return False
@@ -221,7 +220,7 @@ class _Coordinator:
 
 
 def _leave(status: int) -> NoReturn:
-    """Without taking leave: that would wait for processes that hang. The first one, which holds the word, goes last."""
+    """Exits without disconnecting, which would wait for hanging processes. Process 0 has the store and exits last."""
     time.sleep((6 if global_state.process_id == 0 else 3) * _POLL)
     sys.stdout.flush()
     os._exit(status)
@@ -229,7 +228,7 @@ def _leave(status: int) -> NoReturn:
 
 @contextlib.contextmanager
 def termination() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets inside the block, in place of ending the process.
+    """An event that SIGTERM sets inside the block instead of ending the process.
 
     Only the main thread can catch signals; elsewhere nothing sets the event.
     """

@@ -1,8 +1,8 @@
-"""Several processes, one a host: each has its own devices and its own share of the samples.
+"""Several processes, one per host: each has its own devices and its own share of the samples.
 
-Every process compiles for its own devices alone, so no pass over a block has a collective in it. What travels
-are bytes of blocks, of which each process reads its share, and sums of features, a few megabytes a layer, gathered when
-a pass is done; all processes then select the same masks.
+Every process compiles for its own devices only, so no pass over a block contains a collective. The processes exchange
+the bytes of blocks, of which each reads a share, and sums of features, a few megabytes per layer, which are gathered
+after a pass; all processes then select the same masks.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from jaxprune.errors import InputError
 def join(
     coordinator: str | None = None, processes: int | None = None, process: int | None = None
 ) -> None:
-    """Makes this process one of several, before JAX meets its devices.
+    """Makes this process one of several; must be called before JAX initialises its devices.
 
     Args:
-      coordinator: address and port of process 0. TPU slices, Slurm and GKE tell all three themselves.
-      processes: how many there are.
+      coordinator: address and port of process 0. On TPU slices, Slurm and GKE all three arguments are detected.
+      processes: their number.
       process: the number of this one.
 
     Raises:
-      InputError: there is nothing that tells the processes of each other.
+      InputError: the processes cannot be detected.
     """
-    # Its handler of SIGTERM would take the signal and do nothing.
+    # Its handler would consume SIGTERM and do nothing.
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(coordinator, processes, process)
@@ -46,12 +46,12 @@ def join(
 
 
 def is_first() -> bool:
-    """True for the process that writes what only one may write."""
+    """True for process 0, the only one that writes shared files."""
     return jax.process_index() == 0
 
 
 def shares(costs: Shaped[np.ndarray, " N"]) -> list[range]:
-    """Contiguous shares of N units of work, of about equal cost, one a process."""
+    """Contiguous shares of N units of work, of about equal cost, one per process."""
     ends = np.cumsum(costs)
     owners = ((ends - costs / 2) * jax.process_count() / ends[-1]).astype(int)
     bounds = np.searchsorted(owners, np.arange(jax.process_count() + 1)).tolist()
@@ -64,7 +64,7 @@ def share(count: int) -> range:
 
 
 def gather_shares(rows: Shaped[np.ndarray, "n ..."], count: int) -> Shaped[np.ndarray, "N ..."]:
-    """All `count` rows, of which each process has its `share`."""
+    """All `count` rows, from the `share` of each process."""
     return gather(rows, [len(theirs) for theirs in shares(np.ones(count))])
 
 
@@ -73,7 +73,7 @@ def gather(rows: Shaped[np.ndarray, "n ..."], counts: list[int]) -> Shaped[np.nd
 
     Args:
       rows: of this process.
-      counts: how many each process has, the same everywhere.
+      counts: number of rows of each process, the same in all processes.
     """
     if jax.process_count() == 1:
         return rows
@@ -95,10 +95,10 @@ def gather_json(value: Any) -> list[Any]:
 
 
 def spread(tree: Any) -> Any:
-    """Host arrays that all processes hold, as arrays of which every device holds a part; one process's as they are.
+    """Host arrays that are equal in all processes → arrays sharded over all devices; unchanged for one process.
 
-    They are cut along the first axis that all devices share evenly; those without one are whole everywhere. Those of
-    types that JAX would narrow stay as they are.
+    Each is sharded along the first axis that divides evenly over all devices, or replicated if no axis does. Arrays of
+    dtypes that JAX would narrow are unchanged.
     """
     if jax.process_count() == 1:
         return tree
@@ -120,9 +120,7 @@ def spread(tree: Any) -> Any:
 
 def any_of(flag: bool) -> bool:
     """True if it is true in any process; all must call."""
-    if jax.process_count() == 1:
-        return flag
-    return bool(multihost_utils.process_allgather(np.array(flag)).any())
+    return any(gather_json(flag))
 
 
 def wait(name: str) -> None:

@@ -1,6 +1,6 @@
-"""Available memory: of a device, and of this host for this process; with several processes, the least of all.
+"""Available memory of a device and of this host; with several processes, the minimum over them.
 
-What depends on free memory, such as the size of a micro-batch, changes bits, so all processes must see the same.
+The size of a micro-batch depends on free memory and changes bits, so all processes must use the same values.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from jax.sharding import Mesh
 
 from jaxprune.devices import hosts
 
-# cgroup v1 says "no limit" with a number about as large as there are addresses.
+# cgroup v1 represents "no limit" by a number close to the size of the address space.
 _UNLIMITED = 1 << 60
 
 
 def room(mesh: Mesh) -> tuple[int | None, int | None]:
-    """Bytes of a device, on CPUs None, and of a host; the least of all processes, which all must ask."""
+    """Bytes of a device (None for CPUs) and of a host: the minimum over all processes, which all must call."""
     device = mesh.devices.flat[0]
     limit = None if device.platform == "cpu" else (device.memory_stats() or {}).get("bytes_limit")
     of_all = hosts.gather_json([limit, available_memory()])
@@ -29,13 +29,12 @@ def room(mesh: Mesh) -> tuple[int | None, int | None]:
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process can still take, where Linux tells.
+    """Bytes that this process can still allocate; None if unknown, as on systems other than Linux.
 
-    The least of what the host has free, what the process's cgroups (of version 1 or 2) leave, and what is left of
-    its address space.
+    The minimum of the free memory of the host, of the process's cgroups (version 1 or 2), and of its address space.
 
     Args:
-      root: where `proc` and `sys` lie.
+      root: the folder that contains `proc` and `sys`.
     """
     free = _field(root / "proc/meminfo", r"MemAvailable:\s+(\d+) kB", 1024)
     known = (free, *_of_cgroups(root), _of_addresses(root))
@@ -49,7 +48,7 @@ def _of_addresses(root: Path) -> int | None:
 
 
 def _of_cgroups(root: Path) -> list[int]:
-    """Bytes left by each cgroup that this process is in, and by the groups around it."""
+    """Free bytes of each cgroup of this process and of their parents."""
     listed = root / "proc/self/cgroup"
     left = []
     for line in listed.read_text().splitlines() if listed.is_file() else ():
@@ -62,7 +61,7 @@ def _of_cgroups(root: Path) -> list[int]:
         else:
             continue
         group = top / path.strip("/")
-        # in a container the path may be that of the host, and the mount the container's own group
+        # In a container the path may be the host's, while the mount is the container's own group.
         groups = [group, *group.parents] if group.is_dir() else [top]
         for folder in groups[: groups.index(top) + 1]:
             left += _left_of(folder, *names)
@@ -74,7 +73,7 @@ def _left_of(group: Path, limit: str, usage: str, cache: str) -> list[int]:
     used = _field(group / usage, r"(\d+)")
     if allowed is None or used is None or allowed >= _UNLIMITED:
         return []
-    # pages of files that nobody reads are counted, and go when memory is wanted
+    # Usage includes cached pages of files, which the kernel drops on demand.
     cached = _field(group / "memory.stat", rf"(?m)^{cache} (\d+)") or 0
     return [max(0, allowed - used + cached)]
 
@@ -82,6 +81,6 @@ def _left_of(group: Path, limit: str, usage: str, cache: str) -> list[int]:
 def _field(file: Path, pattern: str, unit: int = 1) -> int | None:
     try:
         match = re.search(pattern, file.read_text())
-    except OSError:  # not there, or not for us
+    except OSError:  # missing, or not readable
         return None
     return int(match[1]) * unit if match else None

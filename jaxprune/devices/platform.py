@@ -1,4 +1,4 @@
-"""The kind of devices, as far as programs differ by it."""
+"""The kind of devices, as far as programs depend on it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 
 import jax
 
-# Compute capabilities of NVIDIA's GPUs from which on cuDNN has more kernels for attention: of the H100 and the A100.
+# Compute capabilities of NVIDIA's GPUs that add kernels for attention in cuDNN: those of the H100 and the A100.
 _GENERATIONS = (90, 80)
 
 
 def platform() -> str:
-    """JAX's name, "cpu", "tpu" or "gpu"; for NVIDIA's GPUs of at least that compute capability "sm90" or "sm80"."""
+    """JAX's name, "cpu", "tpu" or "gpu"; for NVIDIA's GPUs from compute capability 9.0 or 8.0 "sm90" or "sm80"."""
     name = jax.default_backend()
     if name != "gpu":
         return name
-    # AMD's are letters and numbers
+    # AMD's contain letters.
     capability = str(getattr(jax.local_devices()[0], "compute_capability", ""))
     version = re.fullmatch(r"(\d+)\.(\d)", capability)
     number = 0 if version is None else 10 * int(version[1]) + int(version[2])

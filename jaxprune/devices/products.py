@@ -1,8 +1,8 @@
-"""The dtype in which weights lie on the devices and are multiplied.
+"""The dtype in which weights are stored on the devices and multiplied.
 
-CPUs without instructions for bfloat16 take longer for a product of bfloat16 than for one of float32. There numbers are
-rounded to bfloat16 and multiplied as float32: the factors are the same, and so is each product of two numbers, which
-float32 holds exactly. Sums, which are float32 everywhere, may round in another order.
+CPUs without instructions for bfloat16 multiply bfloat16 more slowly than float32. On these, numbers are rounded to
+bfloat16 and multiplied as float32: the factors are the same, and so is each product of two numbers, which float32
+represents exactly. Sums, which are float32 everywhere, may round in another order.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def product_dtype(dtype: str) -> str:
-    """The dtype in which numbers that are rounded to `dtype` are held on the devices and multiplied.
+    """The dtype in which numbers rounded to `dtype` are stored on the devices and multiplied.
 
-    The same in all processes, of which all must ask: float32 for bfloat16 where one of them has a CPU without
-    instructions for bfloat16.
+    The same in all processes, which all must call: float32 for bfloat16 if any of them has a CPU without instructions
+    for bfloat16.
 
     Args:
       dtype: "float32" or "bfloat16".
@@ -39,13 +39,13 @@ def _every_process_multiplies_bfloat16() -> bool:
 
 
 def cpu_multiplies_bfloat16(root: Path = Path("/")) -> bool:
-    """True if Linux lists instructions that multiply bfloat16; False without Linux, as on macOS.
+    """True if Linux lists instructions that multiply bfloat16; False on other systems.
 
-    Where nothing is known, float32 is the safe side: it is never slower than `dtype=float32`. XLA's flag
-    `xla_cpu_max_isa` does not count, as the library that computes XLA's products checks the CPU itself.
+    float32 is the safe default: it is never slower than `dtype=float32`. XLA's flag `xla_cpu_max_isa` has no effect, as
+    the library that computes XLA's products checks the CPU itself.
 
     Args:
-      root: where `proc` lies.
+      root: the folder that contains `proc`.
     """
     try:
         text = (root / "proc/cpuinfo").read_text()

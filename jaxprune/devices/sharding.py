@@ -1,4 +1,4 @@
-"""The device mesh and where arrays lie on it."""
+"""The device mesh and the layout of arrays on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jaxprune.devices.compiled import compiled
 from jaxprune.errors import InputError, refusal
 from jaxprune.schema import config_record, is_int, rule
 
-# More host devices than this gain nothing: micro-batches already fill a core.
+# More host devices gain nothing: micro-batches already fill a core.
 _MAX_CPU_DEVICES = 8
 
 DATA, MODEL = "data", "model"
@@ -30,30 +30,30 @@ class MeshFields:
     """The fields `mesh.*`: devices along each axis."""
 
     data: int = rule(
-        "a number of groups of devices, or -1 for as many as there are",
+        "a number of groups of devices, or -1 for all",
         _is_count,
         -1,
-        meaning="groups of devices; -1: as many as there are",
+        meaning="groups of devices; -1: all",
     )
     model: int = rule(
         "a number of devices that share a block, or -1 for all",
         _is_count,
         1,
-        meaning="devices of a group, which share a block; -1: all",
+        meaning="devices in a group, which share a block; -1: all",
     )
 
 
 WHOLE = PartitionSpec()
-# Samples and, where masks are selected, output columns are spread over all devices. MODEL comes first, so that
-# the columns that a device ranks are among those that it holds.
+# Samples, and for the selection of masks output columns, are sharded over all devices. MODEL comes first, so that a
+# device ranks columns of its own share of the kernel.
 EVERY = (MODEL, DATA)
 
 
 def given_mesh(mesh: Mesh | None) -> Mesh:
-    """The mesh, or one of all devices where there is none.
+    """The mesh; one of all devices for None.
 
     Raises:
-      InputError: it is no mesh, or one of other axes than `device_mesh` makes.
+      InputError: not a mesh, or one with other axes than those of `device_mesh`.
     """
     if mesh is None:
         return device_mesh()
@@ -65,8 +65,7 @@ def given_mesh(mesh: Mesh | None) -> Mesh:
 def one_cpu_device_per_core() -> None:
     """Gives JAX one CPU device per core, before its backend starts.
 
-    Without effect where the number is already set (XLA_FLAGS, JAX_NUM_CPU_DEVICES) or the default
-    platform is not the CPU.
+    No effect if the number is already set (XLA_FLAGS, JAX_NUM_CPU_DEVICES) or the default platform is not the CPU.
     """
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if forced or "JAX_NUM_CPU_DEVICES" in os.environ:
@@ -79,11 +78,11 @@ def device_mesh(data: int = -1, model: int = 1) -> Mesh:
     """A mesh of two axes over devices of this process.
 
     Args:
-      data: groups of devices (-1: as many as there are); each group holds a block.
-      model: devices of a group (-1: all that there are, or are left by `data`); each holds a share of every kernel.
+      data: groups of devices (-1: all); each group has the parameters of a block.
+      model: devices in a group (-1: all that `data` leaves); each has a share of every kernel.
 
     Raises:
-      InputError: more devices are asked for than there are.
+      InputError: more devices than available.
     """
     count = jax.local_device_count()
     across = count // max(data, 1) if model == -1 else model
@@ -91,7 +90,7 @@ def device_mesh(data: int = -1, model: int = 1) -> Mesh:
     if not (groups >= 1 and across >= 1 and groups * across <= count):
         raise InputError(
             f"mesh.data={data}, mesh.model={model}: expected -1 or numbers whose product is 1 to {count}, "
-            "the devices there are"
+            "the number of devices"
         )
     return mesh_of(jax.local_devices()[: groups * across], across)
 
@@ -103,19 +102,19 @@ def mesh_of(devices: Sequence[jax.Device], model: int = 1) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Whole on every device."""
+    """Replicated: a copy on every device."""
     return NamedSharding(mesh, WHOLE)
 
 
 def by_rows(mesh: Mesh) -> NamedSharding:
-    """Cut along the first axis: samples."""
+    """Sharded along the first axis: samples."""
     return NamedSharding(mesh, PartitionSpec(EVERY))
 
 
 def block_specs(block: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
-    """The layout of a block's parameters: kernels [in, out] in shares of their columns over MODEL, the rest whole.
+    """The layout of a block's parameters: kernels [in, out] sharded by columns over MODEL, the rest replicated.
 
-    A kernel whose columns cannot be shared out evenly is whole too.
+    A kernel whose columns do not divide evenly is replicated too.
     """
 
     def spec(path: str, leaf: Any) -> PartitionSpec:
@@ -132,7 +131,7 @@ def block_shares(block: Mapping[str, Any], mesh: Mesh) -> Any:
 
 
 def whole(leaf: Any, spec: PartitionSpec) -> Any:
-    """Inside `on_own_rows`: a parameter that lies as `spec` says, gathered from the devices of the group."""
+    """Inside `on_own_rows`: a parameter with layout `spec`, gathered from the devices of the group."""
     return jax.lax.all_gather(leaf, MODEL, axis=1, tiled=True) if MODEL in spec else leaf
 
 
@@ -140,17 +139,17 @@ def on_own_rows(function: Callable[..., Any], mesh: Mesh, specs: Any = WHOLE) ->
     """`function(params, *rows)`, run by each device on its share of the rows.
 
     Args:
-      specs: the layout of params, a tree that is a prefix of theirs; by default whole on every device.
+      specs: the layout of params, a prefix of their tree; by default replicated.
     """
 
     def call(params: Any, *rows: Any) -> Any:
         share = PartitionSpec(EVERY)
         in_specs = (specs, *[share] * len(rows))
-        # check_vma: kernels and loops do not say what of theirs differs between devices
+        # check_vma: kernels and loops do not declare which values differ between devices
         sharded = jax.shard_map(
             function, mesh=mesh, in_specs=in_specs, out_specs=share, check_vma=False
         )
-        # without it TPUs round float32 factors to bfloat16, and GPUs to TF32
+        # by default TPUs round float32 factors to bfloat16, and GPUs to TF32
         with jax.default_matmul_precision("float32"):
             return sharded(params, *rows)
 
@@ -160,9 +159,9 @@ def on_own_rows(function: Callable[..., Any], mesh: Mesh, specs: Any = WHOLE) ->
 def compiled_by_rows(
     function: Callable[..., Any], static_argnames: Sequence[str] = (), **how: Any
 ) -> Any:
-    """`function(*rows, **named)` compiled, which each device runs on its share of the rows.
+    """`function(*rows, **named)`, compiled; each device runs it on its share of the rows.
 
-    Named arguments are whole on every device. The compiled function also takes a `mesh` by name.
+    Named arguments are replicated. The compiled function also takes a `mesh` by name.
     """
 
     def call(*rows: Any, mesh: Mesh, **named: Any) -> Any:
@@ -174,5 +173,5 @@ def compiled_by_rows(
         return on_own_rows(on_device, mesh)(named, *rows)
 
     functools.update_wrapper(call, function)
-    del vars(call)["__wrapped__"]  # whose signature has no mesh
+    del vars(call)["__wrapped__"]  # its signature has no mesh
     return compiled(call, static_argnames=(*static_argnames, "mesh"), **how)

@@ -1,4 +1,4 @@
-"""Files of a workdir and from outside: written so that they are whole or not there, read so that faults are named."""
+"""Files of a workdir and from outside: written atomically, read with errors that name file and fault."""
 
 from jaxprune.files import sealed as sealed
 from jaxprune.files.arrays import BROKEN_ZIP as BROKEN_ZIP

@@ -1,4 +1,4 @@
-"""An .npz file → plain arrays; pickles in it are never run."""
+"""An .npz file → plain arrays; never unpickles."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from jaxprune.errors import InputError
 from jaxprune.files.regular import check_regular
 
 # The most bytes that the arrays of an .npz may have, or this many times its size if that is more:
-# a few thousand bytes of deflated zeros can stand for any amount of memory.
+# a few thousand bytes of deflated zeros can inflate to any size.
 _INFLATED = 64 << 20
 _RATIO = 20
-# Errors of zipfile for a file that is broken or no zip.
+# Errors of zipfile for a file that is damaged or not a zip.
 BROKEN_ZIP = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(TypeError, ValueError, OverflowError),
-    RuntimeError,  # encrypted; NotImplementedError: a method that zipfile does not know
+    RuntimeError,  # encrypted; NotImplementedError: a compression that zipfile does not support
 )
-# The header as np.save writes it. No other reaches numpy's parser, which evaluates it as Python.
+# The header that np.save writes. Only such headers reach numpy's parser, which evaluates them as Python.
 _NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '(?P<dtype>[<>|=]?[biufcUSV][1-9]\d{0,8})', ?"
     rb"'fortran_order': (?:True|False), ?"
@@ -34,16 +34,16 @@ _NPY_HEADER = re.compile(
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file; never runs a pickle.
+    """All arrays of an .npz file; never unpickles.
 
     Raises:
-      InputError: the file is damaged, holds other things than plain arrays, or would inflate to more
-        than 64 MiB and 20 times its size.
+      InputError: the file is damaged, contains anything but plain arrays, or would inflate to more than 64 MiB and
+        20 times its size.
     """
     allowed = max(_INFLATED, _RATIO * check_regular(path).st_size)
     with path.open("rb") as file:
         try:
-            if file.read(2) != b"PK":  # zipfile would find a zip behind anything else
+            if file.read(2) != b"PK":  # zipfile would find a zip after other content
                 raise ValueError("no zip file")
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
@@ -59,7 +59,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         except BROKEN_ZIP as error:
             raise InputError(f"{path}: damaged, or no .npz of plain arrays") from error
     if len(arrays) < len(members):
-        raise InputError(f"{path}: two of its arrays have one name")
+        raise InputError(f"{path}: two of its arrays have the same name")
     return arrays
 
 

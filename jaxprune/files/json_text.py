@@ -1,4 +1,4 @@
-"""JSON from outside → plain values, or an error of one line."""
+"""JSON from outside → plain values, or an error in one line."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from jaxprune.errors import InputError, shown
 def parse_json(
     text: str | bytes, where: str, *, broken: str = "no valid JSON ({})", strict: bool = True
 ) -> Any:
-    """The value of a JSON text. An object that has a key twice is refused, as readers differ in which one counts.
+    """The value of a JSON text. Duplicate keys are rejected, as readers differ in which one counts.
 
     Args:
       text: bytes are UTF-8.
-      where: file, or file and line; opens the message.
-      broken: the rest of the message, with the parser's words in place of {}.
-      strict: also refuse NaN, Infinity and halves of surrogate pairs, which Python reads.
+      where: file, or file and line; the message begins with it.
+      broken: the rest of the message, with the parser's message in place of {}.
+      strict: also reject NaN, Infinity and lone surrogates, which Python accepts.
 
     Raises:
-      InputError: the text is no JSON, is nested too deep, or is refused as above.
+      InputError: the text is not JSON, is nested too deeply, or is rejected as above.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) < len(pairs):
             ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-            raise InputError(f"{where}: key {shown(twice)} stands there twice")
+            raise InputError(f"{where}: duplicate key {shown(twice)}")
         return table
 
     def refuse(constant: str) -> NoReturn:
@@ -38,7 +38,7 @@ def parse_json(
         plain = text.decode("utf-8") if isinstance(text, bytes) else text
         constant = refuse if strict else None
         value = json.loads(plain, object_pairs_hook=unique, parse_constant=constant)
-        if strict and "\\u" in plain:  # JSON can spell half a character, which no name holds
+        if strict and "\\u" in plain:  # JSON can escape a lone surrogate, which UTF-8 cannot encode
             json.dumps(value, ensure_ascii=False).encode()
     except InputError:
         raise

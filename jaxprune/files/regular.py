@@ -1,4 +1,4 @@
-"""Files from outside, opened only if they are regular: a pipe may never give a byte, and a device never end."""
+"""Files from outside, opened only if they are regular: reading a pipe may block, reading a device may never end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from jaxprune.errors import InputError
 
-_LONGEST_LINE = 64 << 20  # bytes; a file without line breaks may be larger than the memory
+_LONGEST_LINE = 64 << 20  # bytes; a file without line breaks may be larger than memory
 
 
 def check_regular(path: Path) -> os.stat_result:
@@ -38,7 +38,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark; InputError names a line that is not, or too long."""
+    """The text of a UTF-8 file, without byte order mark; InputError names a line that is not UTF-8 or is too long."""
     lines: list[bytes] = []
     with open_regular(path) as file:
         while part := file.readline(_LONGEST_LINE + 1):

@@ -1,8 +1,8 @@
-"""Folders that this package writes. Each holds a table of its files: which are ours, and are they as written?
+"""Folders that this package writes. Each contains a table of its files, which shows their owner and any change.
 
-The table, `files.json`, has size and SHA-256 of every other file. One file may change later and is in no table, the
-model card: its last line has the SHA-256 of the text above it, which shows whether this package wrote it. Only files in
-a table, and cards with the right last line, are ever replaced or removed.
+The table, `files.json`, has size and SHA-256 of every other file. Only the model card may change later and is in no
+table: its last line has the SHA-256 of the text above it, which shows whether this package wrote it. Only files in a
+table, and cards with a matching last line, are ever replaced or removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TABLE = "files.json"
 CARD = "README.md"
 UNFINISHED = ".jaxprune-unfinished"
 _LONGEST_NAME, _LONGEST_PATH = 255, 2000  # bytes
-_MOST = 12  # lines about files of others
+_MOST = 12  # lines about files that are not from this package
 DAMAGED = "damaged, its bytes are not those that were written"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
@@ -35,13 +35,13 @@ def file_facts(path: Path) -> FileFacts:
 
 
 def signed(text: str) -> str:
-    """A card with a last line added, a comment with the SHA-256 of the text above it."""
+    """A card with an additional last line: a comment with the SHA-256 of the text above it."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     return f"{text}<!-- SHA-256 of the text above, as jaxprune wrote it: {digest} -->\n"
 
 
 def _is_signed_card(folder: Path, name: str) -> bool:
-    """Whether a file of a folder is a card that still is as `signed` made it."""
+    """Whether a file of a folder is a card with a matching signature, see `signed`."""
     if name != CARD or not (folder / CARD).is_file():
         return False
     content = (folder / CARD).read_bytes()
@@ -50,7 +50,7 @@ def _is_signed_card(folder: Path, name: str) -> bool:
 
 
 def seal(folder: Path) -> None:
-    """Completes a folder: writes the table of all its files, without a signed card."""
+    """Completes a folder: writes the table of all its files except a signed card."""
     write_json(folder / TABLE, {name: file_facts(folder / name) for name in _foreign(folder, {})})
 
 
@@ -58,7 +58,7 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
     """Path within a folder → size and SHA-256 of each file when the folder was sealed.
 
     Raises:
-      InputError: it was not sealed, or the table is broken.
+      InputError: the folder was not sealed, or the table is broken.
     """
     file = folder / TABLE
     if not file.is_file():
@@ -69,7 +69,7 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
 
 
 def check_names(names: Iterable[str], file: Path) -> None:
-    """Refuses names from a file that no file in its folder can have.
+    """Rejects names that cannot be files in the folder of the file that lists them.
 
     Raises:
       InputError: names the first one.
@@ -93,7 +93,7 @@ def fault(path: Path, facts: FileFacts, *, by_size: bool = False) -> str | None:
     """The difference of a file from these facts, in words; None if there is none.
 
     Args:
-      by_size: compare sizes only; to read the file takes a second for a gigabyte.
+      by_size: compare sizes only; reading takes a second per gigabyte.
     """
     if not path.is_file():
         return "missing"
@@ -116,7 +116,7 @@ def faults(folder: Path, *, by_size: bool = False) -> Iterator[str]:
 
 
 def check_whole(folder: Path) -> None:
-    """Refuses a sealed folder that is not as it was written; one without a table passes.
+    """Rejects a sealed folder whose files differ from its table; a folder without table passes.
 
     Raises:
       InputError: names the first file.
@@ -126,32 +126,32 @@ def check_whole(folder: Path) -> None:
 
 
 def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
-    """Refuses a folder with files that this package did not write, and without `overwrite` any that is not empty.
+    """Rejects a folder with files that this package did not write, and without `overwrite` any non-empty folder.
 
     Args:
-      where: begins the messages, such as the flag that named the folder.
+      where: begins the messages, for example the flag that named the folder.
 
     Raises:
-      InputError: names what is there.
+      InputError: names the file or folder.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"{where}{folder}: no folder; allowed: a new or empty one")
+        raise InputError(f"{where}{folder}: not a folder; allowed: a new or empty one")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     ours = table(folder) if (folder / TABLE).is_file() else {}
     for foreign in _foreign(folder, ours):
         raise InputError(
-            f"{where}{folder / foreign} is there, which jaxprune did not write; allowed: to move it away, "
+            f"{where}{folder / foreign} exists and was not written by jaxprune; allowed: to move it away, "
             "or another folder"
         )
     if not overwrite:
         raise InputError(
-            f"{where}{folder}: already there; allowed: another folder, or to overwrite it"
+            f"{where}{folder}: already exists; allowed: another folder, or to overwrite it"
         )
 
 
 def remove(folder: Path) -> None:
-    """Removes the table of a sealed folder, the files in it and a signed card, then the folder if it is empty."""
+    """Removes a sealed folder: its table, the files in the table and a signed card, then the folder if it is empty."""
     if not folder.is_dir():
         return
     ours = table(folder) if (folder / TABLE).is_file() else {}
@@ -167,19 +167,19 @@ def remove(folder: Path) -> None:
 
 
 def unfinished(folder: Path) -> Path:
-    """The place where a folder is filled until it is whole, cleared of what a killed process left there."""
+    """The path at which a folder is filled until it is complete; removes leftovers of a killed process."""
     discard(folder)
     unfinished_name(folder).parent.mkdir(parents=True, exist_ok=True)
     return unfinished_name(folder)
 
 
 def unfinished_name(folder: Path) -> Path:
-    """A level deeper than whole folders, so that it does not look like one, under a name that nobody else uses."""
+    """One level below complete folders, so that it cannot be taken for one, in a folder with a unique name."""
     return folder.parent / UNFINISHED / folder.name
 
 
 def discard(folder: Path) -> None:
-    """Removes an unfinished folder, also under the temporary name that Orbax gives it."""
+    """Removes an unfinished folder, and its temporary copies by Orbax."""
     place = unfinished_name(folder)
     for left in (place, *place.parent.glob(f"{place.name}.orbax-checkpoint-tmp*")):
         shutil.rmtree(left, ignore_errors=True)
@@ -187,7 +187,7 @@ def discard(folder: Path) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Seals a filled folder and gives it its name, in place of an older one; see `remove`."""
+    """Seals a filled folder and renames it to its final name; an older one is removed, see `remove`."""
     filled = unfinished_name(folder)
     seal(filled)
     remove(folder)
@@ -196,12 +196,14 @@ def finish(folder: Path) -> None:
 
 
 def replace_card(folder: Path, text: str) -> bool:
-    """Replaces the card of a sealed folder by a signed one, at once; returns False if the user changed that card."""
+    """Replaces the card of a sealed folder by a signed one, atomically; returns False if the user changed the card."""
     before = table(folder).get(CARD)
     is_ours = before is not None and fault(folder / CARD, before) is None
     if not (is_ours or _is_signed_card(folder, CARD)):
         return False
-    filled = unfinished(folder)  # beside the folder: a part of a file in it would be nobody's
+    filled = unfinished(
+        folder
+    )  # outside the folder, in which an incomplete file would be in no table
     filled.mkdir()
     (filled / CARD).write_text(signed(text), encoding="utf-8")
     (filled / CARD).replace(folder / CARD)
@@ -211,7 +213,7 @@ def replace_card(folder: Path, text: str) -> bool:
 
 @contextlib.contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which is sealed and gets its name when the block ends without an error."""
+    """A folder to fill; it is sealed and gets its final name if the block ends without an error."""
     filled = unfinished(folder)
     filled.mkdir()
     yield filled
@@ -219,12 +221,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _foreign(folder: Path, files: Mapping[str, FileFacts]) -> list[str]:
-    """The files of a folder, links among them, that are neither its table, in the table nor a signed card."""
+    """The files and links of a folder other than its table, the files in the table and a signed card."""
     found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = {path.relative_to(folder).as_posix() for path in found} - {TABLE, *files}
     return sorted(name for name in names if not _is_signed_card(folder, name))
 
 
 def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # it is not, and stays
+    with contextlib.suppress(OSError):  # not empty
         folder.rmdir()

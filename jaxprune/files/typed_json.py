@@ -1,4 +1,4 @@
-"""JSON files → objects and records; a broken file is named, with the place and the value."""
+"""JSON files → objects and records; errors name the file, the key and the value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jaxprune.files.json_text import parse_json
 from jaxprune.files.regular import read_regular
 
 Record = TypeVar("Record")
-# Levels of objects and lists that a file may hold, as recursion over a value goes as deep.
+# The most levels of objects and lists in a file, as it is processed recursively.
 _DEEPEST = 50
 
 
@@ -27,7 +27,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty without a file.
 
     Raises:
-      InputError: no regular file, no JSON, or no object.
+      InputError: not a regular file, not JSON, or not an object.
     """
     if not path.exists():
         return {}
@@ -41,10 +41,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_as(kind: type[Record] | GenericAlias, path: Path) -> Record | None:
-    """The object in a JSON file, unchanged, after its values are checked against `kind`; None without a file.
+    """The object in a JSON file, unchanged, with its values checked against `kind`; None without a file.
 
     Args:
-      kind: a TypedDict, or a dict of one kind of values. Keys that a TypedDict does not name may hold anything.
+      kind: a TypedDict, or a dict of one type of values. Keys that a TypedDict does not name may have any value.
 
     Raises:
       InputError: as `read_json` and `from_json`.
@@ -92,8 +92,8 @@ def from_json(kind: type[Record] | GenericAlias, value: object, where: str) -> R
       where: the file, for messages.
 
     Raises:
-      InputError: a key is missing or holds something else, "report.json: sparsity.layers[3]: expected float, got
-        'x'". Or text holds half a surrogate pair, which JSON can escape and UTF-8 cannot hold.
+      InputError: a key is missing or its value does not fit, "report.json: sparsity.layers[3]: expected float, got
+        'x'". Or text contains a lone surrogate, which JSON can escape and UTF-8 cannot encode.
     """
     try:
         return msgspec.convert(value, kind)
@@ -109,7 +109,7 @@ _MISSING = "Object missing required field `"
 
 
 def _explained(kind: Any, value: Any, message: str) -> str:
-    """A message of msgspec, completed by the value and the keys of objects."""
+    """A message of msgspec with the value and the keys of objects added."""
     problem, _, path = message.partition(" - at `$")
     keys: list[str | int] = []
     for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
@@ -126,7 +126,7 @@ def _explained(kind: Any, value: Any, message: str) -> str:
 
 
 def _failing_key(kind: Any, value: Any, keys: Sequence[str | int], message: str) -> str:
-    """The key whose value is wrong in the object at `keys`: msgspec gives this message if the others are left out."""
+    """The key whose value is wrong in the object at `keys`: alone, it gives the same message of msgspec."""
     copy = deepcopy(value)
     inner: Any = reduce(getitem, keys, copy)
     for key, content in inner.copy().items():

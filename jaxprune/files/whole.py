@@ -1,4 +1,4 @@
-"""Text and JSON files that are written whole or not at all; short names of folders."""
+"""Atomically written text and JSON files; short names of folders."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file that is either whole or not there."""
+    """Writes a file atomically."""
     unfinished = path.with_name(path.name + ".new")
     try:
         unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)  # a full disk does not say where it is
+        error.filename = error.filename or str(path)  # the error of a full disk has no path
         raise
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a JSON file that is either whole or not there."""
+    """Writes a JSON file atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """The last parts of each path, as many as distinguish the folders."""
+    """The last parts of each path, as many as needed to distinguish the folders."""
     resolved = [folder.expanduser().resolve() for folder in folders]
     parts, most = 1, max(len(folder.parts) for folder in resolved)
     while len({folder.parts[-parts:] for folder in resolved}) < len(resolved) and parts < most:

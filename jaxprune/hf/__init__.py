@@ -1,4 +1,4 @@
-"""Hugging Face folders and hub ids → models that are read part by part; pruned parameters → Hugging Face folders."""
+"""Hugging Face folders and hub ids → models, read part by part; pruned parameters → Hugging Face folders."""
 
 from jaxprune.hf.aligned import aligned_cast as aligned_cast
 from jaxprune.hf.export import HfWriter as HfWriter

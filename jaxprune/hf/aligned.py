@@ -1,7 +1,8 @@
 """Shape and dtype → fresh memory that CPU devices use without a copy.
 
-XLA reads and writes arrays at multiples of 64 bytes. All CPU devices of a process share the memory of an array that
-begins at such a multiple, and copy any other once for each device. So nobody may write to these arrays after reading.
+XLA uses an array in place only if it begins at a multiple of 64 bytes. All CPU devices of a process share the memory of
+such an array, and copy any other array once per device. These arrays must therefore not be modified once they are
+filled.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import math
 import numpy as np
 
 _BOUNDARY = 64
-_STRIPE = 256  # columns that stay in a core's cache
+_STRIPE = 256  # columns that fit a core's cache
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
-    """`np.empty(shape, dtype)` that begins at a multiple of 64 bytes."""
+    """`np.empty(shape, dtype)` aligned to 64 bytes."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + _BOUNDARY, np.uint8)
@@ -24,7 +25,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndar
 
 
 def aligned_cast(array: np.ndarray, dtype: np.typing.DTypeLike) -> np.ndarray:
-    """An array in C order and this dtype: itself, or a copy that begins at a multiple of 64 bytes."""
+    """The array in C order and this dtype: itself, or a copy aligned to 64 bytes."""
     if array.dtype == dtype and array.flags.c_contiguous:
         return array
     out = aligned_empty(array.shape, dtype)
@@ -33,7 +34,7 @@ def aligned_cast(array: np.ndarray, dtype: np.typing.DTypeLike) -> np.ndarray:
 
 
 def aligned_copy(array: np.ndarray) -> np.ndarray:
-    """A copy in C order of two axes or more; in stripes, which makes that of a transpose twice as fast."""
+    """A copy in C order of an array with at least two axes; by stripes, which is twice as fast for a transpose."""
     out = aligned_empty(array.shape, array.dtype)
     for start in range(0, array.shape[1], _STRIPE):
         out[:, start : start + _STRIPE] = array[:, start : start + _STRIPE]

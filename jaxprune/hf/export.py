@@ -1,4 +1,4 @@
-"""Hugging Face folders out of pruned parameters, block by block or all at once."""
+"""Pruned parameters → Hugging Face folders, block by block or all at once."""
 
 from __future__ import annotations
 
@@ -10,48 +10,45 @@ from pathlib import Path
 from jaxprune.errors import InputError
 from jaxprune.files import sealed, write_json, write_text
 from jaxprune.hf.fingerprint import Fingerprint, files_in
-from jaxprune.hf.hub import CONFIG_FILES, TERMS
+from jaxprune.hf.hub import BESIDE, CONFIG_FILES
 from jaxprune.hf.model import Model, check_model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import exported_specs, to_stored
 from jaxprune.models import Params, family_of
 from jaxprune.schema import PATH, check
 
-# The files beside the weights that an export copies: config, tokenizer, licence; no code.
-BESIDE = (*CONFIG_FILES, *TERMS)
-
 
 class HfWriter:
-    """A Hugging Face folder in the making: it is filled part by part and gets its name when it is whole.
+    """Writes a Hugging Face folder part by part; the folder gets its final name when it is complete.
 
     Args:
-      model: gives config, tokenizer and names.
-      folder: one of this package's is replaced with `overwrite`; any other must not be there, or be empty.
+      model: source of config, tokenizer and names.
+      folder: new or empty, or with `overwrite` one that this package wrote.
 
     Raises:
-      InputError: the folder holds other things, or is the model's own.
+      InputError: the folder contains other files, or is the model's own.
     """
 
     def __init__(self, model: Model, folder: Path, overwrite: bool = False) -> None:
         self._model = model
         self._folder = folder.absolute()
         if self._folder.resolve() == model.folder.resolve():
-            raise InputError(f"{folder}: the model is read from there; allowed: another folder")
+            raise InputError(f"{folder}: the folder of the model; allowed: another folder")
         sealed.check_replaceable(self._folder, overwrite)
         self._unfinished = sealed.unfinished(self._folder)
         specs = exported_specs(model.config, model.source.dtype_of)
         self._shards = ShardWriter(self._unfinished, specs)
 
     def write_block(self, params: Params, layer: int) -> None:
-        """Writes a block from memory, in the dtypes that the model has."""
+        """Writes a block from memory, in the dtypes of the model."""
         self._shards.write(to_stored(self._model.config, params, "blocks", layer))
 
     def copy_unpruned(self) -> None:
-        """Embedding and head, from where the model has them."""
+        """Copies embedding and head from the model's source."""
         self._model.source.copy_unpruned(self._shards)
 
     def close(self, card: str | None = None) -> None:
-        """Writes config (of what is exported), tokenizer and the card in place of the model's; names the folder."""
+        """Writes config, tokenizer and optionally the card in place of the model's README; renames the folder."""
         self._shards.close()
         for file in _beside(self._model.folder, BESIDE):
             shutil.copyfile(file, self._unfinished / file.name)
@@ -65,12 +62,12 @@ class HfWriter:
 
 
 def exported_beside(model: Model) -> Mapping[str, str]:
-    """SHA-256, by name, of the files that an export copies and that a tokenizer may be read from."""
+    """SHA-256, by name, of the files that an export copies and that a tokenizer may depend on."""
     return Fingerprint.of(_beside(model.folder, CONFIG_FILES)).digests
 
 
 def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    """Files beside the weights, without the tables of files, which an export makes anew."""
+    """Files beside the weights, without the tables of files, which an export rewrites."""
     found = files_in(folder, patterns)
     return [file for file in found if not file.name.endswith((".index.json", sealed.TABLE))]
 
@@ -78,17 +75,17 @@ def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:
     """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
 
-    It gets no model card, as nothing here says how the parameters were made; `scripts/prune.py` writes one. A README
-    of the model's folder is copied as it is, and is still about that model.
+    No model card is written, as the origin of the parameters is unknown; `jaxprune prune` writes one. The README of the
+    model's folder is copied unchanged and still describes that model.
 
     Args:
-      model: gives config, tokenizer and names.
+      model: source of config, tokenizer and names.
       params: {"embed", "blocks" [L, …], "head"}; written in their own dtype.
       folder: new or empty, or with `overwrite` one that this package wrote.
 
     Raises:
-      InputError: the folder holds something else, or is the one that the model is read from; parameters of another
-        model, or that hold NaN or infinity.
+      InputError: the folder contains other files, or is the model's own; parameters of another model, or with NaN or
+        infinity.
 
     Examples:
       >>> import jaxprune as jp

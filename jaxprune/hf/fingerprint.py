@@ -1,8 +1,7 @@
-"""A model's files → a digest of their content, by which two models are the same or not.
+"""A model's files → a digest of their content, which identifies the model.
 
-Names, sizes and times can be equal where bytes are not, so bytes are hashed. The user's cache keeps the digest of a
-file while its inode and the time of its last change stay the same. No program can set that time, unlike the time of
-the last modification.
+Names, sizes and times can be equal for different bytes, so bytes are hashed. The user's cache keeps the digest of a
+file while its inode and change time (ctime) stay the same; unlike the modification time, no program can set it.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ from jaxprune.files import (
     write_json,
 )
 
-# A file may change twice within one tick of the clock that stamps it; younger ones are not kept.
+# A file may change twice within one tick of the file system's clock; digests of newer files are not cached.
 _TICK = 2.0  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
 class FileState:
-    """The status of a file, which stays equal until somebody writes to it."""
+    """The status of a file, which changes with every write to it."""
 
     device: int
     inode: int
@@ -46,11 +45,11 @@ class FileState:
 
     @classmethod
     def of(cls, path: Path) -> FileState:
-        """InputError where there is no regular file."""
+        """The state of a file; InputError if it is missing or not regular."""
         try:
             found = check_regular(path)
         except FileNotFoundError:
-            raise InputError(f"{path}: it was there and is gone") from None
+            raise InputError(f"{path}: removed since the model was opened") from None
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
@@ -64,11 +63,11 @@ class _Kept:
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprint:
-    """The content of a model's files when it was taken.
+    """The content of a model's files at one time.
 
     Attributes:
-      digests: SHA-256 of each file by name, or of a model in memory under a word for it.
-      states: of the files, by path, and of others that must not change either.
+      digests: SHA-256 of each file by name; of a model in memory under the key "parameters".
+      states: of these files, by path, and of others that must not change.
     """
 
     digests: Mapping[str, str]
@@ -82,10 +81,10 @@ class Fingerprint:
 
         Args:
           files: of the parameters and their config.
-          opened: `states_in` their folder, taken before the first of them was opened.
+          opened: `states_in` their folder, taken before any file was opened.
 
         Raises:
-          InputError: a file changes meanwhile, or is no regular file.
+          InputError: a file changes meanwhile, or is not a regular file.
         """
         paths = sorted(files, key=lambda path: path.name)
         states = {path: FileState.of(path) for path in paths}
@@ -96,38 +95,40 @@ class Fingerprint:
 
     @property
     def digest(self) -> str:
-        """One SHA-256 of all."""
+        """SHA-256 over all digests."""
         return combined(self.digests)
 
     def check_unchanged(self) -> None:
-        """Refuses files that changed: reads since then may be of two models.
+        """Rejects files that changed: reads since then may mix two models.
 
         Raises:
           InputError: names the file.
         """
         for path, state in self.states.items():
             if FileState.of(path) != state:
-                raise InputError(f"{path}: changed while it was read; allowed: to start again")
+                raise InputError(
+                    f"{path}: changed while it was read; allowed: to repeat the command"
+                )
 
 
 def files_in(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    """The files in a folder whose names match one of the patterns, each once."""
+    """The files in a folder whose names match any of the patterns."""
     return sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_file()})
 
 
 def states_in(folder: Path, patterns: Iterable[str]) -> dict[Path, FileState]:
-    """The states of files in a folder, without reading any."""
+    """The states of files in a folder; reads no content."""
     return {path: FileState.of(path) for path in files_in(folder, patterns)}
 
 
 def combined(digests: Mapping[str, str]) -> str:
-    """One digest made of several."""
+    """One digest of several, by name."""
     lines = (f"{digest} {name}\n" for name, digest in sorted(digests.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def exported_digest(files: Mapping[str, tuple[int, str]]) -> str:
-    """The `Fingerprint.digest` of a folder that this package wrote, from the table of its files."""
+    """The `Fingerprint.digest` of a folder that this package wrote, from its table of files."""
     names = (name for name in files if name == "config.json" or name.endswith(".safetensors"))
     return combined({name: files[name][1] for name in names})
 
@@ -144,14 +145,14 @@ def digest_of_arrays(tree: Any) -> str:
 
 def _file_digest(path: Path, state: FileState) -> str:
     entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
-    # an entry that is damaged or cannot be read counts as missing
+    # A damaged or unreadable entry counts as missing.
     with contextlib.suppress(InputError, OSError):
         kept = read_json(entry)
         if kept and (known := from_json(_Kept, kept, str(entry))).state == state:
             return known.sha256
     sha256 = sealed.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:
-        with contextlib.suppress(OSError):  # a cache that cannot be written is only slower
+        with contextlib.suppress(OSError):  # without a cache, digests are recomputed
             entry.parent.mkdir(parents=True, exist_ok=True)
             write_json(entry, to_json(_Kept(state, sha256)))
     return sha256

@@ -1,4 +1,4 @@
-"""Parameters as they are read → refused if they hold NaN, infinity or absurdly large numbers."""
+"""Rejects parameters with NaN, infinity or extremely large values when they are read."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from jaxprune.errors import InputError
 
-# The squares of 2**16 larger features may overflow float32 when they are added; norms would then return zeros.
+# The sum of the squares of 2**16 larger features may overflow float32; norms would then return zeros.
 _LIMIT = 2.0**56
-_CHUNK = 1 << 18  # elements that stay in a core's cache between two looks at them
+_CHUNK = 1 << 18  # elements that fit a core's cache
 
 
 def check_finite(array: np.ndarray, path: str, layer: int = 0) -> np.ndarray:
-    """The array of a parameter, unless it holds NaN, infinity or absurd numbers.
+    """The array of a parameter, unless it contains NaN, infinity or extremely large values.
 
     Adds less than half to the time of a read.
 
@@ -29,16 +29,16 @@ def check_finite(array: np.ndarray, path: str, layer: int = 0) -> np.ndarray:
     name = path if in_block == path else f"layer {layer}, {in_block}"
     if _is_below(np.inf, array):
         raise InputError(
-            f"{name}: holds numbers of {_LIMIT:.0e} or more; expected less, as squares overflow float32"
+            f"{name}: contains values of {_LIMIT:.0e} or more; expected less, as squares overflow float32"
         )
-    raise InputError(f"{name}: holds NaN or infinity; expected finite weights")
+    raise InputError(f"{name}: contains NaN or infinity; expected finite weights")
 
 
 def _is_below(limit: float, array: np.ndarray) -> bool:
     """Whether all magnitudes are below the limit and none is NaN. Compares the bits as integers.
 
-    Among floats of one sign these integers grow with the magnitude, then come infinity and NaN.
-    numpy has fast loops for the maximum of integers; for float16 and bfloat16 it has none.
+    For floats of one sign these integers increase with the magnitude, followed by infinity and NaN. numpy has fast
+    loops for the maximum of integers, but not of float16 and bfloat16.
     """
     signed, unsigned = f"i{array.itemsize}", f"u{array.itemsize}"
     with np.errstate(over="ignore"):  # in float16 the limit is infinity

@@ -7,10 +7,10 @@ from pathlib import Path
 from jaxprune.errors import InputError
 from jaxprune.nano import MODELS
 
-# Files that pruning reads: no code, no other framework's weights.
+# Files of config and tokenizer; no code, no weights of other frameworks.
 CONFIG_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]
-# Files with a model's authors and licence; they are copied with every model made from it.
-TERMS = ["LICENSE*", "README*"]
+# All files beside the weights that an export copies, among them licence and authors.
+BESIDE = [*CONFIG_FILES, "LICENSE*", "README*"]
 
 
 def resolve(model: str, revision: str | None = None) -> Path:
@@ -26,11 +26,10 @@ def resolve(model: str, revision: str | None = None) -> Path:
     """
     folder = _local(model)
     if folder is None:
-        # safetensors first; .bin only where a repository has nothing else (XGLM, mGPT)
-        beside = [*CONFIG_FILES, *TERMS]
-        folder = _snapshot(model, revision, [*beside, "*.safetensors"])
+        # safetensors first; .bin only if a repository has nothing else (XGLM, mGPT)
+        folder = _snapshot(model, revision, [*BESIDE, "*.safetensors"])
         if not any(folder.glob("*.safetensors")):
-            folder = _snapshot(model, revision, [*beside, "pytorch_model*.bin"])
+            folder = _snapshot(model, revision, [*BESIDE, "pytorch_model*.bin"])
     return folder
 
 
@@ -47,7 +46,7 @@ def _local(model: str) -> Path | None:
 
 
 def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
-    import huggingface_hub  # late, for it takes as long as a tenth of JAX
+    import huggingface_hub  # late, as its import takes a tenth of the time of JAX
     from huggingface_hub import errors
 
     try:
@@ -55,7 +54,7 @@ def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
             model,
             revision=revision,
             allow_patterns=patterns,
-            # original/* holds a second copy of the weights in some repositories
+            # In some repositories original/* is a second copy of the weights.
             ignore_patterns=["original/*", "*.msgpack"],
         )
     except errors.LocalEntryNotFoundError:

@@ -1,4 +1,4 @@
-"""A model: its config, its weights (on disk until asked for) and its tokenizer."""
+"""A model: its config, its weights (read on demand) and its tokenizer."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Model:
 
     Attributes:
       config: sizes and switches.
-      folder: where the Hugging Face files lie.
-      source: where its parameters come from: files that are read part by part, or memory.
+      folder: the folder of the Hugging Face files.
+      source: of its parameters: files, read part by part, or memory.
     """
 
     config: ModelConfig
@@ -41,7 +41,7 @@ class Model:
 
     @functools.cached_property
     def params(self) -> Params:
-        """All parameters {"embed", "blocks" [L, …], "head"} in their stored dtype, on the host."""
+        """All parameters {"embed", "blocks" [L, …], "head"} in their stored dtypes, on the host."""
         if isinstance(self.source, InMemory):
             return self.source.params
         return {
@@ -52,24 +52,23 @@ class Model:
 
     @functools.cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The folder's tokenizer; InputError where there is none or it has ids beyond the vocabulary."""
+        """The folder's tokenizer; InputError if it is missing or has ids beyond the vocabulary."""
         from transformers import AutoTokenizer  # late: takes seconds, with torch installed
 
-        # transformers makes up an empty XGLM, GPT-2 or Qwen tokenizer if there is none
+        # Without files, transformers returns an empty XGLM, GPT-2 or Qwen tokenizer.
         if not self.has_tokenizer:
             raise InputError(
                 f"{self.folder}: no tokenizer; expected {' or '.join(TOKENIZER_FILES)}"
             )
         for file in (file for pattern in CONFIG_FILES for file in self.folder.glob(pattern)):
-            if file.exists():  # a broken link does not
+            if file.exists():  # False for a broken link
                 check_regular(file)
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
-        # transformers raises a dozen kinds for a folder without tokenizer
+        # transformers raises a dozen types of exceptions for a folder without tokenizer
         except Exception as error:
-            raise InputError(
-                f"{self.folder}: no usable tokenizer ({_first_line(error)})"
-            ) from error
+            reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+            raise InputError(f"{self.folder}: no usable tokenizer ({reason})") from error
         largest = max(tokenizer.get_vocab().values())
         if largest >= self.config.vocab_size:
             raise InputError(
@@ -79,29 +78,29 @@ class Model:
 
     @functools.cached_property
     def tokenizer_digest(self) -> str:
-        """SHA-256 of the tokenizer's rules, which are the same after it is saved again; raises as `tokenizer`."""
+        """SHA-256 of the tokenizer's rules, independent of the format of its files; raises as `tokenizer`."""
         tokenizer = self.tokenizer
         rules: dict[str, Any] = tokenizer.get_vocab()
         if tokenizer.is_fast:
             rules = json.loads(tokenizer.backend_tokenizer.to_str())
-            rules |= {"truncation": None, "padding": None}  # they are of the last call
+            rules |= {"truncation": None, "padding": None}  # state of the last call
         content = json.dumps([rules, tokenizer.special_tokens_map], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
     def has_tokenizer(self) -> bool:
-        """Whether the folder has a file that a vocabulary may be in."""
+        """Whether the folder has a file with a vocabulary."""
         return any(file for pattern in TOKENIZER_FILES for file in self.folder.glob(pattern))
 
     @property
     def dtype(self) -> str:
-        """The dtype in which the first of the pruned kernels is stored."""
+        """The stored dtype of the first pruned kernel."""
         path = next(iter(family_of(self.config).sites))
         return str(self.source.dtype_of(f"blocks/{path}").name)
 
     @property
     def mixed(self) -> str | None:
-        """A parameter whose dtype differs between layers, and its dtypes, in words; None if there is none."""
+        """A parameter whose dtype differs between layers, and its dtypes, in words; None if none differs."""
         for path in (path for path in shapes(self.config) if path.startswith("blocks/")):
             dtypes = {self.source.dtype_of(path, i).name for i in range(self.config.n_layers)}
             if len(dtypes) > 1:
@@ -114,21 +113,21 @@ class Model:
         return size(self.config)
 
     def block(self, layer: int) -> dict[str, Any]:
-        """Parameters of one block on the host, without reading the others.
+        """Parameters of one block on the host; reads no other block.
 
         Each of several processes reads its share, so all must call.
         """
         return self.part("blocks", layer)
 
     def part(self, path: str, layer: int = 0) -> dict[str, Any]:
-        """Parameters below a path, such as "embed" or "head/norm", as `block` returns those of one."""
+        """Parameters below a path such as "embed" or "head/norm", on the host; all processes must call, see `block`."""
         return self.source.joined(path, self.source.share(path, layer), layer)
 
     def replace(self, params: Params) -> Model:
         """The same model with other parameters {"embed", "blocks" [L, …], "head"}, arrays of JAX or numpy.
 
         Raises:
-          InputError: they are of another model; names the first path that differs.
+          InputError: parameters of another model; names the first path that differs.
 
         Examples:
           >>> import jax, jaxprune as jp
@@ -142,13 +141,13 @@ class Model:
 
 
 def check_model(model: object) -> None:
-    """Refuses anything but an open model, such as its name; InputError."""
+    """Rejects anything but an open model, for example its name; raises InputError."""
     if not isinstance(model, Model):
         raise refusal("model", model, "a Model, as jaxprune.load opens it")
 
 
 def load(model: str | Path, revision: str | None = None) -> Model:
-    """Opens a model from a local Hugging Face folder or a hub id; reads no tensor yet.
+    """Opens a model from a local Hugging Face folder or a hub id; reads no tensor.
 
     Args:
       model: folder, id such as "bigscience/bloom-560m", or a bundled micro-model: "nano/xglm" (short: "nano"),
@@ -156,7 +155,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
       revision: branch, tag or commit on the hub.
 
     Raises:
-      InputError: no such folder or id; a config, tensor name or shape that does not fit.
+      InputError: no such folder or id; an unsupported config; tensor names or shapes that do not fit it.
       OSError: the hub cannot be reached.
 
     Examples:
@@ -169,11 +168,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     """
     check("model", model, PATH)
     folder = resolve(str(model), revision)
-    # config, headers and tokenizer are read before the files have a fingerprint, and copied after it
+    # Config, headers and tokenizer are read before the fingerprint is taken, and copied after it.
     opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)
     return Model(config, folder, Weights(config, folder, opened))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__

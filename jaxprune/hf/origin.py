@@ -1,4 +1,4 @@
-"""A model's name, folder and model card → what the card of a pruned model says of it: hub id, licence, languages."""
+"""A model's name, folder and model card → its hub id, licence and languages, for the card of a pruned model."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, NotRequired, TypedDict
 from jaxprune.files import read_regular, sealed
 from jaxprune.hf.model import Model
 
-_LONGEST = 200_000  # bytes of a card that are read; its front matter comes first
+_LONGEST = 200_000  # bytes of a card to search for the front matter
 _WORD = re.compile(r"[\w.+:-]{1,80}")
 _HUB_ID = re.compile(r"[\w.-]{1,100}(/[\w.-]{1,100})?")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
 
 
 class Origin(TypedDict):
-    """The model that was pruned, as far as it is known; keys but the first and last are those of front matter.
+    """The known facts about the dense model; keys except the first and last are those of front matter.
 
-    Licence and languages come from its own card; `base_model` is its hub id, or for a local folder the `base_model` of
-    its card. `name` is the hub id or the last part of the folder's path, `has_tokenizer` whether there is one.
+    Licence and languages come from its card; `base_model` is its hub id, or for a local folder the `base_model` of its
+    card. `name` is the hub id or the last part of the folder's path.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Origin(TypedDict):
 
 
 def origin_of(model: Model, name: str) -> Origin:
-    """The origin of a model that was opened by a name: a folder or a hub id."""
+    """The origin of a model that was opened by a name, a folder or a hub id."""
     card = _front_matter(model.folder / sealed.CARD)
     hub_id = _hub_id(model.folder, name)
     # the rest of a path is private
@@ -53,7 +53,7 @@ def origin_of(model: Model, name: str) -> Origin:
 
 
 def _hub_id(folder: Path, name: str) -> str | None:
-    """The id of a repository: the given name if it is no folder, or the one whose snapshot the hub's client keeps."""
+    """The hub id: the name if it is not a folder, or the repository of a snapshot in the hub's cache; else None."""
     if not Path(name).expanduser().is_dir():
         return name
     parts = folder.resolve().parts
@@ -62,24 +62,24 @@ def _hub_id(folder: Path, name: str) -> str | None:
 
 
 def _front_matter(file: Path) -> dict[str, Any]:
-    """The metadata at the top of a card; empty where there is none that can be read."""
+    """The metadata at the top of a card; empty if missing or broken."""
     if not file.is_file():
         return {}
-    import yaml  # late, as the hub's client, which brings it
+    import yaml  # late, as the hub's client, which depends on it
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
     text = read_regular(file)[:_LONGEST].decode("utf-8", errors="replace").removeprefix("\ufeff")
     block = REGEX_YAML_BLOCK.search(text)
     try:
         metadata = yaml.safe_load(block[2]) if block else None
-    except (yaml.YAMLError, ValueError, RecursionError):  # a broken card says nothing
+    except (yaml.YAMLError, ValueError, RecursionError):  # broken
         return {}
     return metadata if isinstance(metadata, dict) else {}
 
 
 def _texts(value: object, allowed: re.Pattern[str]) -> list[str]:
-    """A value of front matter, one or a list, as far as it is text of such a form."""
+    """A value of front matter, one or a list, restricted to texts that match a pattern."""
     values = value if isinstance(value, list) else [value]
-    # YAML reads the code of Norwegian, no, as false
+    # YAML parses the code of Norwegian, no, as false.
     texts = ["no" if one is False else one for one in values]
     return [text for text in texts if isinstance(text, str) and allowed.fullmatch(text)]

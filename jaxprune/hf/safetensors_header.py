@@ -1,7 +1,7 @@
-"""A safetensors file → where each of its tensors lies; shapes and dtypes → the header of a file.
+"""A safetensors file → offset, shape and dtype of its tensors; shapes and dtypes → the header of a file.
 
-A file is an unsigned 64-bit length n, n bytes of JSON `{name: {dtype, shape, data_offsets}}`, and
-the tensors one after another without gaps. The library maps a file to check its header, which touches no tensor.
+A file is an unsigned 64-bit length n, n bytes of JSON `{name: {dtype, shape, data_offsets}}`, and the contiguous
+tensors. The library maps a file to check its header, which reads no tensor.
 """
 
 import json
@@ -45,11 +45,11 @@ def checked_nbytes(shape: object, dtype: np.dtype, where: str) -> int:
     """Bytes of a tensor of that shape (a list or tuple of int), without overflow.
 
     Raises:
-      InputError: the shape is no list of non-negative int, or too large for any memory.
+      InputError: the shape is not a list of non-negative int, or too large for any memory.
     """
     if not isinstance(shape, list | tuple) or not all(is_size(n) for n in shape):
         raise InputError(f"{where}: its shape must be a list of non-negative whole numbers")
-    # Axes of size 0 count as 1: numpy refuses [2**62, 8, 0] although it holds nothing.
+    # Axes of size 0 count as 1: numpy rejects [2**62, 8, 0] although it is empty.
     if len(shape) > _MAX_RANK or math.prod(max(n, 1) for n in shape) * dtype.itemsize >= 2**62:
         raise InputError(
             f"{where}: absurd shape (rank {len(shape)}, largest axis {max(shape)}); "
@@ -59,12 +59,12 @@ def checked_nbytes(shape: object, dtype: np.dtype, where: str) -> int:
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
-    """The tensors of one safetensors file, in the order of its header. No tensor is read.
+    """The tensors of one safetensors file, in the order of its header. Reads no tensor.
 
-    `safetensors` checks the header first: it accounts for every byte of the file, without gap or overlap.
+    `safetensors` checks first that the header accounts for every byte of the file, without gap or overlap.
 
     Raises:
-      InputError: the library refuses the file, a name stands twice in it, or numpy holds no such tensor.
+      InputError: the library rejects the file, a name occurs twice, or numpy has no such dtype or shape.
     """
     where, size = f"{path}: safetensors header", path.stat().st_size
     try:
@@ -75,7 +75,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         raise InputError(f"{where}: truncated or damaged, of {size} bytes: {reason}") from error
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        # the library takes the last of two equal names
+        # The library uses the last of two equal names.
         header = parse_json(file.read(length), where)
     header.pop("__metadata__", None)
     tensors = {}
@@ -90,7 +90,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
 
 
 def header_bytes(specs: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> bytes:
-    """The length and header of a file that holds tensors of these shapes and dtypes in this order.
+    """The length and header of a file with tensors of these shapes and dtypes in this order.
 
     Padded with spaces so that the first tensor begins at a multiple of 64 bytes.
 
@@ -110,6 +110,6 @@ def header_bytes(specs: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> bytes
 
 
 def is_size(value: object) -> bool:
-    """Whether a foreign value can count something: an int from 0 to 2**62 - 1, and no bool."""
-    # Beyond that no file or memory reaches, and str() of far longer integers fails in a message.
+    """Whether a foreign value is a valid count: an int from 0 to 2**62 - 1, not a bool."""
+    # No file or memory is larger, and str() of much longer integers fails in a message.
     return type(value) is int and 0 <= value < 2**62

@@ -1,7 +1,7 @@
-"""Tensors → model.safetensors, or shards and their index. Knows no model.
+"""Tensors → model.safetensors, or shards and their index. Independent of models.
 
-Names, shapes and dtypes are known before the first tensor. So the headers are written first, and every tensor goes to
-its place in its file when it comes, in any order and in bounded memory: nothing is written twice or joined.
+Names, shapes and dtypes are known in advance. So the headers are written first, and every tensor is written at its
+offset, in any order, in bounded memory and only once.
 """
 
 import json
@@ -18,25 +18,25 @@ from jaxprune.hf.tensor_index import INDEX, SINGLE
 
 # Name → shape and dtype of each tensor.
 Specs = Mapping[str, tuple[tuple[int, ...], np.dtype]]
-# Bytes of tensors in a file, as on the hub; a larger tensor has a file of its own.
+# Bytes of tensors in a file, as on the hub; a larger tensor has its own file.
 LARGEST_SHARD = 5 * 10**9
 
-_CHUNK = 16 << 20  # bytes held at once where a tensor is laid out anew
+_CHUNK = 16 << 20  # bytes in memory while a tensor is copied to C order
 
 
 class ShardWriter:
-    """Writes a Hugging Face checkpoint whose tensors come one after another.
+    """Writes a Hugging Face checkpoint tensor by tensor.
 
-    Files carry temporary names until `close`: a folder without model.safetensors or an index is unfinished. The caller
+    Files have temporary names until `close`: a folder without model.safetensors or an index is unfinished. The caller
     replaces an older folder by this one.
 
     Args:
-      folder: is made if missing.
-      specs: of all tensors that will be written, in the order in which shards hold them.
-      largest: bytes of tensors in a shard; what fits into one becomes model.safetensors, without an index.
+      folder: made if missing.
+      specs: of all tensors to write, in the order of the shards.
+      largest: bytes of tensors in a shard; a single shard becomes model.safetensors, without an index.
 
     Raises:
-      InputError: the folder holds weights already, or safetensors has no such dtype.
+      InputError: the folder already contains weights, or safetensors has no such dtype.
     """
 
     def __init__(self, folder: Path, specs: Specs, largest: int = LARGEST_SHARD) -> None:
@@ -46,7 +46,7 @@ class ShardWriter:
             raise InputError(f"{stale[0]}: already there; export into an empty folder")
         self._specs = specs
         self._shards = _shards(specs, largest)
-        self._places: dict[str, tuple[Path, int]] = {}  # which file, and from which byte on
+        self._places: dict[str, tuple[Path, int]] = {}  # file and offset
         self._missing = set(specs)
         for file, names in self._shards.items():
             header = header_bytes({name: specs[name] for name in names})
@@ -57,27 +57,27 @@ class ShardWriter:
                 end += _nbytes(specs, name)
 
     def write(self, tensors: Mapping[str, np.ndarray | np.generic]) -> None:
-        """Puts these arrays in their places, see `write_chunks`; other than C order is laid out in small pieces."""
+        """Writes these arrays, see `write_chunks`; arrays not in C order are copied in small pieces."""
         for name, array in tensors.items():
             self.write_chunks(name, array.shape, array.dtype, _flat_chunks(array))
 
     def write_chunks(
         self, name: str, shape: tuple[int, ...], dtype: np.dtype, chunks: Iterable[np.ndarray]
     ) -> None:
-        """Puts a tensor in its place, piece by piece.
+        """Writes a tensor at its offset, piece by piece.
 
         Args:
           chunks: its elements in C order, as flat arrays.
 
         Raises:
-          ValueError: it is not in `specs`, has another shape or dtype there, or was written before.
+          ValueError: the tensor is not in `specs`, has another shape or dtype there, or was written before.
         """
         if name not in self._missing:
-            was = "already written" if name in self._specs else "not told of"
-            raise ValueError(f"tensor {shown(name)} was {was}")
-        told = self._specs[name]
-        if (tuple(shape), dtype) != told:
-            raise ValueError(f"tensor {shown(name)} is {dtype} {shape}, told was {told}")
+            fault = "was already written" if name in self._specs else "is not in specs"
+            raise ValueError(f"tensor {shown(name)} {fault}")
+        expected = self._specs[name]
+        if (tuple(shape), dtype) != expected:
+            raise ValueError(f"tensor {shown(name)} is {dtype} {shape}; expected {expected}")
         path, offset = self._places[name]
         with path.open("rb+") as file:
             file.seek(offset)
@@ -86,10 +86,10 @@ class ShardWriter:
         self._missing.remove(name)
 
     def close(self) -> None:
-        """Gives the files their names, and shards their index, last and at once.
+        """Gives the files their final names, then writes the index of shards atomically.
 
         Raises:
-          ValueError: a tensor is missing, or there is none.
+          ValueError: a tensor is missing, or `specs` is empty.
         """
         if self._missing or not self._shards:
             missing = f"tensor {shown(min(self._missing))}" if self._missing else "any tensor"
@@ -116,7 +116,7 @@ def _nbytes(specs: Specs, name: str) -> int:
 
 
 def _shards(specs: Specs, largest: int) -> dict[str, list[str]]:
-    """The names of the tensors of each file, in its order, by the file's name."""
+    """File → the names of its tensors, in their order."""
     cut: list[list[str]] = []
     size = 0
     for name in specs:
@@ -125,7 +125,7 @@ def _shards(specs: Specs, largest: int) -> dict[str, list[str]]:
             cut.append([])
             size = _nbytes(specs, name)
         cut[-1].append(name)
-    # Wide dtypes first, so that every tensor is aligned to its element.
+    # Wide dtypes first, so that every tensor is aligned to its element size.
     ordered = [sorted(names, key=lambda name: -specs[name][1].itemsize) for names in cut]
     total = len(ordered)
     if total == 1:
@@ -134,14 +134,14 @@ def _shards(specs: Specs, largest: int) -> dict[str, list[str]]:
 
 
 def _settle(unfinished: Path, final: Path) -> None:
-    """Renames a file once its bytes are durable: a power cut could keep the name and lose them."""
+    """Renames a file once its bytes are on disk: a power failure could keep the name and lose the bytes."""
     with unfinished.open("rb+") as file:
         os.fsync(file.fileno())
     unfinished.rename(final)
 
 
 def _flat_chunks(array: np.ndarray | np.generic) -> Iterator[np.ndarray]:
-    """An array's elements in C order, as flat arrays; few bytes at once if they must be copied."""
+    """An array's elements in C order, as flat arrays; in small pieces if they must be copied."""
     if array.flags.c_contiguous:
         yield array.reshape(-1)
         return

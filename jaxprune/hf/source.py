@@ -1,4 +1,4 @@
-"""Sources of a model's parameters: the protocol that all reads go through, and arrays in memory behind it."""
+"""Sources of a model's parameters: the protocol of all reads, and arrays in memory as a source."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from jaxprune.models import ModelConfig, Params, named_leaves
 class ParameterSource(Protocol):
     """A model's parameters on the host, part by part, in their stored dtype, kernels as [in, out].
 
-    Each of several processes reads its share of a part, so all must read the same parts in the same order.
-    Reading raises InputError for NaN and infinity; it names layer and parameter.
+    Each of several processes reads its share of a part, so all must read the same parts in the same order. For NaN and
+    infinity reads raise InputError with layer and parameter.
     """
 
     @property
@@ -31,26 +31,26 @@ class ParameterSource(Protocol):
         """The digest of all parameters, by their content."""
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
-        """The stored dtype of a parameter, such as "blocks/mlp/up/kernel" of a layer; reads no tensor."""
+        """The stored dtype of a parameter such as "blocks/mlp/up/kernel" of a layer; reads no tensor."""
 
     def share(self, path: str, layer: int = 0) -> Any:
-        """The share that a process reads of a layer (path "blocks"), or of all below a path such as "head/norm"."""
+        """The own share of a layer (path "blocks"), or of all parameters below a path such as "head/norm"."""
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
-        """All below a path, joined from the shares of all processes, which must all call."""
+        """All parameters below a path, joined from the shares of all processes, which must all call."""
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-        """Embedding parameters with the rows of these tokens at least, and the tokens as indices of those rows."""
+        """Embedding parameters with at least the rows of these tokens, and the tokens as indices of those rows."""
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """LM-head rows of these tokens, [N, D]."""
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """Writes embedding and head, which are never pruned, under their checkpoint names."""
+        """Writes embedding and head, which are never pruned, with their names in a checkpoint."""
 
 
 def check_params(config: ModelConfig, params: Params) -> None:
-    """Refuses parameters that are not of this model: other depth or width, paths that are missing or too many.
+    """Rejects parameters of another model: other depth or width, missing or additional paths.
 
     Raises:
       InputError: names the first path that differs.
@@ -74,7 +74,7 @@ def check_params(config: ModelConfig, params: Params) -> None:
 
 
 class InMemory:
-    """Parameters that are in memory.
+    """Parameters in memory.
 
     Args:
       config: of the model.
@@ -91,7 +91,7 @@ class InMemory:
         return Fingerprint({"parameters": digest_of_arrays(self.params)}, {})
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
-        """An array of all layers has one dtype."""
+        """The dtype of a parameter, the same in all layers."""
         del layer
         return np.dtype(self._below(path).dtype)
 
@@ -99,7 +99,7 @@ class InMemory:
         return functools.reduce(operator.getitem, path.split("/"), self.params)
 
     def share(self, path: str, layer: int = 0) -> Any:
-        """All of the part, as numpy arrays: every process has all parameters."""
+        """The complete part, as numpy arrays: every process has all parameters."""
         leaves = {}
         for name, leaf in flatten_dict(dict(self._below(path))).items():
             array = np.asarray(leaf[layer] if path == "blocks" else leaf)
@@ -107,12 +107,12 @@ class InMemory:
         return unflatten_dict(leaves)
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
-        """The share, which is all."""
+        """The share, which is complete."""
         del path, layer
         return share
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-        """The whole table."""
+        """The complete table."""
         return self.share("embed"), tokens
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
@@ -123,6 +123,6 @@ class InMemory:
         return check_finite(rows, path)
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """Writes them from the arrays."""
+        """Writes embedding and head from the arrays."""
         for name in ("embed", "head"):
             shards.write(to_stored(self._config, self.share(name), name))

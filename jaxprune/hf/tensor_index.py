@@ -1,4 +1,4 @@
-"""The tensors of a Hugging Face folder and the files that hold them."""
+"""The tensors of a Hugging Face folder and their files."""
 
 import os
 import re
@@ -20,8 +20,7 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Reads the headers of model.safetensors, its shards, pytorch_model.bin or its shards.
 
     Raises:
-      InputError: no such file, one that is damaged or leaves the folder, or an index that does not
-        agree with its shards.
+      InputError: no such file, a damaged one, a link out of the folder, or an index that contradicts its shards.
     """
     layout = next((name for name in _LAYOUTS if os.path.lexists(folder / name)), None)
     if layout is None:
@@ -31,9 +30,9 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 
 def _file_inside(folder: Path, name: str) -> Path:
-    """The path of a file in a checkpoint folder; refuses what is no regular file, and links that leave the folder.
+    """The path of a file in a checkpoint folder; rejects other than regular files, and links out of the folder.
 
-    In a snapshot of the hub's cache links may also end in that model's `blobs`.
+    In a snapshot of the hub's cache, links may also lead to that model's `blobs`.
     """
     path = folder / name
     if not path.is_file():
@@ -44,7 +43,9 @@ def _file_inside(folder: Path, name: str) -> Path:
         roots.append(home.parent.parent / "blobs")
     target = path.resolve()
     if not any(target.is_relative_to(root) for root in roots):
-        raise InputError(f"{path} leads out of its folder, to {target}; put the file itself there")
+        raise InputError(
+            f"{path} is a link out of its folder, to {target}; allowed: the file itself"
+        )
     return path
 
 
@@ -78,7 +79,7 @@ def _read_shards(index: Path) -> dict[str, StoredTensor]:
 
 
 def _weight_map(index: Path) -> Mapping[str, str]:
-    """An index's map from tensors to the names of shards, which are plain names of this folder."""
+    """An index's map from tensors to shards, which are plain names of files in this folder."""
     size = index.stat().st_size
     if size > _MAX_INDEX:
         raise InputError(f"{index}: {size} bytes, at most {_MAX_INDEX} allowed")

@@ -1,7 +1,7 @@
-"""A tensor of a Hugging Face file, read piece by piece. Knows no model.
+"""A tensor of a Hugging Face file, read piece by piece. Independent of models.
 
-Tensors come by plain reads at an offset into fresh memory, never from a mapped file, whose touched pages would count
-as resident: a 14 GB checkpoint passes through a machine that holds one piece of it.
+Tensors are read at an offset into fresh memory, never through a mapped file, whose touched pages would count as
+resident: a 14 GB checkpoint is processed with one piece of it in memory.
 """
 
 import math
@@ -15,19 +15,19 @@ from jaxtyping import Int, Shaped
 from jaxprune.errors import InputError
 from jaxprune.hf.aligned import aligned_empty
 
-_CHUNK = 16 << 20  # bytes held at once where a tensor is copied
+_CHUNK = 16 << 20  # bytes in memory while a tensor is copied
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """One tensor of a file: its place, shape and dtype.
+    """One tensor of a file: its offset, shape and dtype.
 
-    Reading raises InputError if the file is shorter than it was on opening.
+    Reads raise InputError if the file has become shorter since it was opened.
 
     Attributes:
       offset: bytes from the start of `file`.
       nbytes: bytes of its elements.
-      strides: in elements; None for the usual case, one run of `nbytes` bytes in C order. Only `.bin` has others.
+      strides: in elements; None for C order. Only `.bin` files have other orders.
     """
 
     shape: tuple[int, ...]
@@ -51,11 +51,11 @@ class StoredTensor:
         return view.copy(order="C")
 
     def rows(self, indices: Int[np.ndarray, " N"]) -> Shaped[np.ndarray, "N ..."]:
-        """`read()[indices]`, reading those rows of axis 0 only and each of them once.
+        """`read()[indices]`; reads only those rows of axis 0, each of them once.
 
-        A tensor that is not stored in C order (see `strides`) is read whole.
+        A tensor that is not stored in C order (see `strides`) is read completely.
         """
-        indices = np.asarray(indices, np.int64)  # an empty range comes as floats
+        indices = np.asarray(indices, np.int64)  # an empty range has dtype float
         if indices.size and not 0 <= indices.min() <= indices.max() < self.shape[0]:
             raise IndexError(f"rows {indices.min()} to {indices.max()} of {self.shape[0]}")
         if self.strides is not None:
@@ -68,13 +68,13 @@ class StoredTensor:
         runs = zip(starts, stops, strict=True) if len(distinct) else ()
         spans = ((self.offset + int(distinct[a]) * row_bytes, out[a:b]) for a, b in runs)
         _fill(self.file, spans)
-        # Already in order: out[inverse] would only double the memory.
+        # For sorted indices out[inverse] would only double the memory.
         return out if np.array_equal(distinct, indices) else out[inverse]
 
     def chunks(self) -> Iterator[Shaped[np.ndarray, " N"]]:
         """The elements in C order, as flat arrays of at most 16 MiB.
 
-        A tensor that is not stored in C order is read whole.
+        A tensor that is not stored in C order is read completely.
         """
         if self.strides is not None:
             yield self.read().reshape(-1)
@@ -87,7 +87,7 @@ class StoredTensor:
 
 
 def _fill(path: Path, spans: Iterable[tuple[int, np.ndarray]]) -> None:
-    """Reads a file from given offsets into C-ordered arrays. All data comes through here."""
+    """Reads a file from given offsets into arrays in C order. The only place that reads tensors."""
     with path.open("rb", buffering=0) as file:
         for offset, out in spans:
             file.seek(offset)

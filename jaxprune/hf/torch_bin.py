@@ -1,6 +1,6 @@
 """Torch's `.bin` files: a zip of uncompressed entries, read without torch and without unpickling.
 
-`data.pkl` describes the tensors (see torch_pickle), `data/<key>` holds their storages.
+`data.pkl` describes the tensors (see torch_pickle), `data/<key>` are their storages.
 """
 
 import math
@@ -21,8 +21,8 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     """The tensors of one `.bin` file, in the order of its dict. Reads no storage.
 
     Raises:
-      InputError: the file is truncated, is not in torch's zip format, holds anything but a dict of
-        tensors, or names anything that such a dict does not need.
+      InputError: the file is truncated, is not in torch's zip format, contains anything but a dict of tensors, or names
+        anything that such a dict does not need.
     """
     with path.open("rb") as file:
         _check_format(path, file.read(262))
@@ -54,8 +54,8 @@ def _check_format(path: Path, start: bytes) -> None:
     if start.startswith(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."):
         raise InputError(f"{path}: torch's format from before version 1.6; {how}")
     if start[257:262] == b"ustar":
-        raise InputError(f"{path}: torch's tar format from before version 0.4; save it anew")
-    raise InputError(f"{path}: no torch file: it must begin as a zip file does")
+        raise InputError(f"{path}: torch's tar format from before version 0.4; save it again")
+    raise InputError(f"{path}: not a torch file: it must begin as a zip file does")
 
 
 def _entries(path: Path, file: BinaryIO) -> dict[str, zipfile.ZipInfo]:
@@ -126,8 +126,7 @@ def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> St
         raise InputError(f"{where}: strides and offset must be non-negative whole numbers")
     count = math.prod(shape)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    # More elements than the storage has come of strides of 0: a few bytes that would stand for any
-    # amount of memory.
+    # Strides of 0 could give a tensor more elements than its storage, of any size in memory.
     if count > storage.count or (count and last >= storage.count):
         raise InputError(
             f"{where}: shape {list(shape)} with strides {list(strides)} from {tensor.offset} does "

@@ -1,8 +1,7 @@
-"""The tensors that a pickle of torch.save describes, read without running it.
+"""The tensors that a pickle of torch.save describes, without unpickling.
 
-`pickle.Unpickler` is not involved. A small interpreter walks over the opcodes, builds dicts, lists
-and tuples, and knows a dozen names as inert markers; any other name ends the reading before
-anything could happen.
+`pickle.Unpickler` is not used. A small interpreter of the opcodes builds dicts, lists and tuples, and treats a dozen
+names as inert markers; any other name is an error before it could be used.
 """
 
 import pickletools
@@ -43,7 +42,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class StridedTensor:
-    """A view of a storage, in elements. The numbers are as the file has them, unchecked."""
+    """A view of a storage, in elements. The numbers are those of the file, unchecked."""
 
     storage: Storage
     offset: Any
@@ -52,26 +51,26 @@ class StridedTensor:
 
 
 def state_dict(data: bytes, where: str) -> dict[str, StridedTensor]:
-    """The tensors of a pickled state dict, in its order. `where` opens the messages.
+    """The tensors of a pickled state dict, in its order. Messages begin with `where`.
 
     Raises:
-      InputError: the pickle is damaged, names anything that a dict of tensors does not need, or
-        holds anything else.
+      InputError: the pickle is damaged, contains anything but a dict of tensors, or names anything that such a dict
+        does not need.
     """
     try:
         table = _Interpreter(where).run(data)
     except InputError:
         raise
     except (ValueError, IndexError, KeyError, TypeError) as error:
-        # pickletools' complaints, an empty stack, an unknown memo, a value of an unexpected kind
+        # errors of pickletools, an empty stack, an unknown memo, a value of an unexpected type
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         raise InputError(f"{where}: damaged pickle ({reason})") from error
     if not isinstance(table, dict):
-        raise InputError(f"{where}: must hold a dict of tensors, holds one {type(table).__name__}")
+        raise InputError(f"{where}: expected a dict of tensors, got {type(table).__name__}")
     for name, value in table.items():
         if not isinstance(value, StridedTensor):
             raise InputError(
-                f"{where}: {shown(name)} is of type {type(value).__name__}; a dict of tensors is needed"
+                f"{where}: {shown(name)} is of type {type(value).__name__}; expected a dict of tensors"
             )
     return table
 
@@ -92,8 +91,8 @@ _EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 class _Interpreter:
     """A pickle machine for the opcodes that torch.save writes.
 
-    The memo is a dict, so that an index of 2**31 costs one entry, and dict keys are strings, so
-    that nobody hashes nested tuples: time and memory stay in proportion to the pickle's length.
+    The memo is a dict, so that an index of 2**31 costs one entry, and dict keys must be strings, so that no nested
+    tuple is hashed: time and memory are proportional to the length of the pickle.
     """
 
     def __init__(self, where: str) -> None:
@@ -143,14 +142,14 @@ class _Interpreter:
             case "BUILD", _:  # an OrderedDict's attributes, such as a state dict's _metadata
                 self.pop()
                 if not isinstance(self.stack[-1], dict):
-                    raise TypeError("attributes for something else than a dict")
+                    raise TypeError("attributes of something other than a dict")
             case "SETITEM" | "SETITEMS", _:
                 self.set_items(self.pop_last(2) if opcode == "SETITEM" else self.pop_to_mark())
             case "APPEND" | "APPENDS", _:
                 items = self.pop_last(1) if opcode == "APPEND" else self.pop_to_mark()
                 target = self.stack[-1]
                 if not isinstance(target, list):
-                    raise TypeError("items for something else than a list")
+                    raise TypeError("items of something other than a list")
                 target.extend(items)
             case _:
                 raise InputError(
@@ -183,10 +182,10 @@ class _Interpreter:
     def set_items(self, items: list[object]) -> None:
         target = self.stack[-1]
         if not isinstance(target, dict):
-            raise TypeError("items for something else than a dict")
+            raise TypeError("items of something other than a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if _text(key) in target:
-                raise InputError(f"{self.where}: key {shown(_text(key))} stands there twice")
+                raise InputError(f"{self.where}: duplicate key {shown(_text(key))}")
             target[key] = value
 
 

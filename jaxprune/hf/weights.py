@@ -29,7 +29,7 @@ STORED = ("float32", "float16", "bfloat16")  # dtypes of a checkpoint
 
 
 def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of every parameter by path; those of blocks are of one block, without L."""
+    """Shape of every parameter by path; for blocks the shapes of one block, without L."""
     embed, block, head = (abstract for _, abstract in modules(config))
     tree = flatten_dict({"embed": embed, "blocks": block, "head": head}, sep="/")
     return {path: leaf.shape for path, leaf in tree.items()}
@@ -44,7 +44,7 @@ def size(config: ModelConfig) -> int:
 
 
 def entries(config: ModelConfig) -> Iterator[tuple[str, int]]:
-    """Path and layer of every parameter, in the order in which data passes them; layer 0 outside the blocks."""
+    """Path and layer of every parameter, in the order of the forward pass; layer 0 outside the blocks."""
     for part, of_part in itertools.groupby(shapes(config), lambda path: path.split("/", 1)[0]):
         paths = list(of_part)
         for layer in range(config.n_layers if part == "blocks" else 1):
@@ -59,7 +59,7 @@ def stored_name(config: ModelConfig, path: str, layer: int = 0) -> str:
 
 
 def exported_name(config: ModelConfig, path: str, layer: int = 0) -> str:
-    """Its name in a checkpoint as transformers saves it, with the base model's prefix."""
+    """Name of a parameter in a checkpoint of transformers, with the base model's prefix."""
     name = stored_name(config, path, layer)
     return name if name == HEAD_TENSOR else family_of(config).prefix + name
 
@@ -68,7 +68,7 @@ def exported_specs(config: ModelConfig, dtype_of: Callable[[str, int], np.dtype]
     """Names, shapes and dtypes of a checkpoint of the model.
 
     Args:
-      dtype_of: path and layer → the dtype that the parameter will be written in.
+      dtype_of: path and layer → the dtype of the parameter in the checkpoint.
     """
     by_path = stored_shapes(config)
     return {
@@ -78,12 +78,12 @@ def exported_specs(config: ModelConfig, dtype_of: Callable[[str, int], np.dtype]
 
 
 def is_transposed(config: ModelConfig, path: str) -> bool:
-    """Whether a checkpoint holds this parameter as [out, in]."""
+    """Whether a checkpoint stores this parameter as [out, in]."""
     return path == "head/kernel" or (path.endswith("/kernel") and family_of(config).transposed)
 
 
 def stored_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """`shapes` as a checkpoint has them."""
+    """`shapes` in a checkpoint, with some kernels as [out, in]."""
     return {
         path: shape[::-1] if is_transposed(config, path) else shape
         for path, shape in shapes(config).items()
@@ -91,13 +91,13 @@ def stored_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 class Weights:
-    """A checkpoint of a config's model. Opening checks every name and shape and reads no tensor.
+    """The parameters in a Hugging Face folder. Opening checks every name and shape and reads no tensor.
 
-    Later reads refuse NaN and infinity.
+    Reads reject NaN and infinity.
 
     Args:
       config: of the model.
-      folder: holds config.json and the tensor files.
+      folder: contains config.json and the tensor files.
       opened: states of the model's files before any was opened, see `Fingerprint.of`.
 
     Raises:
@@ -124,12 +124,12 @@ class Weights:
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
-        """The fingerprint of config.json and the files that hold the tensors, taken at the first use."""
+        """The fingerprint of config.json and the files of the tensors, taken at the first use."""
         files = {tensor.file for tensor in self._tensors.values()}
         return Fingerprint.of({*files, self._folder / "config.json"}, self._opened)
 
     def share(self, path: str, layer: int = 0) -> dict[str, np.ndarray]:
-        """The share of the rows of every tensor that a process reads, as stored; scalars whole."""
+        """The share of this process of the rows of every tensor, as stored; scalars completely."""
         arrays = {}
         for below in self._below(path):
             tensor = self._tensor(below, layer)
@@ -160,9 +160,9 @@ class Weights:
         return check_finite(self._tensor(path).rows(tokens), path)
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-        """Embedding parameters that hold the rows of these tokens only, and the tokens as indices of those rows.
+        """Embedding parameters with only the rows of these tokens, and the tokens as indices of those rows.
 
-        A calibration set meets a few thousand of BLOOM's 250,880 tokens; the table is half of its bytes.
+        A calibration set has a few thousand of BLOOM's 250,880 tokens; the table is half of the model's bytes.
         """
         ids, indices = np.unique(tokens, return_inverse=True)
         leaves = {}
@@ -180,16 +180,16 @@ class Weights:
             shards.write_chunks(name, tensor.shape, tensor.dtype, chunks)
 
     def _bare(self, name: str) -> str:
-        """A tensor's name without the prefix that it has."""
+        """A tensor's name without its prefix."""
         family = family_of(self.config)
         prefixes = (*family.other_prefixes, family.prefix)
         return name.removeprefix(next((p for p in prefixes if name.startswith(p)), ""))
 
     def _check_tensors(self) -> None:
-        if self.config.n_layers > len(self._tensors):  # before names are made for all of them
+        if self.config.n_layers > len(self._tensors):  # before a name is made for each
             raise InputError(
-                f"{self._folder}: config.json asks for {self.config.n_layers} layers, there are "
-                f"{len(self._tensors)} tensors in all"
+                f"{self._folder}: config.json requires {self.config.n_layers} layers, the files have "
+                f"{len(self._tensors)} tensors"
             )
         expected = {
             stored_name(self.config, path, layer): path for path, layer in entries(self.config)
@@ -197,7 +197,7 @@ class Weights:
         held = self._held
         if len(held) < len(self._tensors):
             twice = next(n for n in self._tensors if held[self._bare(n)] != n)
-            raise InputError(f"{self._folder}: tensor {twice} is there with and without prefix")
+            raise InputError(f"{self._folder}: tensor {twice} exists with and without prefix")
         if missing := [name for name in expected if name not in held]:
             raise InputError(f"{self._folder}: {_several(missing)} missing")
         ignored = [*family_of(self.config).ignored]
@@ -218,7 +218,7 @@ class Weights:
             tensor = self._tensors[name]
             if tensor.shape != shape:
                 raise InputError(
-                    f"{tensor.file}: tensor {name} has shape {list(tensor.shape)}, config.json asks for {list(shape)}"
+                    f"{tensor.file}: tensor {name} has shape {list(tensor.shape)}, config.json requires {list(shape)}"
                 )
             if tensor.dtype.name not in STORED:
                 raise InputError(
@@ -234,7 +234,7 @@ def _several(names: list[str]) -> str:
 def to_stored(
     config: ModelConfig, params: Params, part: str, layer: int = 0
 ) -> dict[str, np.ndarray]:
-    """A part's parameters by their checkpoint names with the base model's prefix, kernels as stored."""
+    """A part's parameters by their names in a checkpoint of transformers, kernels as stored."""
     out = {}
     for path, leaf in flatten_dict(dict(params), sep="/").items():
         full = f"{part}/{path}"
@@ -245,10 +245,10 @@ def to_stored(
 
 
 def stack_layers(layers: list[Any]) -> dict[str, Any]:
-    """The parameters of all blocks as leaves [L, …]; layers of different dtypes get one that holds all values.
+    """The parameters of all blocks as leaves [L, …]; different dtypes are promoted to one that represents all values.
 
     Args:
-      layers: a nested dict for each block; the list is emptied, so that no parameter is in memory twice.
+      layers: a nested dict per block; the list is emptied, so that no parameter is in memory twice.
     """
     flat = [flatten_dict(layer) for layer in layers]
     layers.clear()

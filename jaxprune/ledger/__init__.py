@@ -1,4 +1,4 @@
-"""A workdir → whose files it holds, of which run, and whether all are as they were written."""
+"""A workdir → the owner of its files, their run, and their integrity."""
 
 from jaxprune.ledger.identity import agree as agree
 from jaxprune.ledger.identity import difference as difference

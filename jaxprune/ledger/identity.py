@@ -1,9 +1,9 @@
-"""Everything that decides the bits of a run → one record: two runs with equal records make equal masks.
+"""Everything that determines the bits of a run → one record: runs with equal records make equal masks.
 
-The record holds the content of the model's files, not their times, and of files that are copied into the Hugging Face
-folder, such as the tokenizer; the calibration set's tokens, not the place of the texts; the fields of the config that
-matter; the code of the package that computes; the versions and settings of the libraries that it computes with.
-Devices, hosts, free memory and reports are not in it, as they cannot change a bit.
+The record has the content of the model's files and of the files that are copied into the Hugging Face folder, such as
+the tokenizer; the tokens of the calibration set, not the paths of its texts; the relevant fields of the config; the
+package's numerical code; the versions and settings of the libraries that compute. It has no devices, hosts, free memory
+or reports, which cannot change bits.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
 from jaxprune.models import attention_path
 
-# Fields of the config that decide bits, apart from those that decide the calibration set's tokens.
+# Fields of the config that determine bits, except those that determine the tokens of the calibration set.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
-# The names of values that come from the user, not from the package or the machine.
+# Prefixes of values that come from the user, not from the package or the machine.
 _JOB = ("config.", "file ", "calibration")
-# Folders of the package whose code decides which weights stay.
+# Subpackages whose code determines the masks.
 _NUMERIC = ("calibration/combinations", "devices", "hf", "models", "passes", "pruning")
 
 
 def run_identity(
     model: Model, config: Mapping[str, Any], batches: Sequence[Batch], running: str | None = None
 ) -> dict[str, str | int | float | bool | None]:
-    """The values, by name, that must be the same for two runs to be one job.
+    """The values, by name, that are equal for two runs of the same job.
 
     Args:
-      model: its files are read here unless the user's cache has their digests.
+      model: its files are read unless the user's cache has their digests.
       config: the content of config.json.
       batches: the calibration set.
-      running: see `passes.order_of_sums`, of methods with running statistics.
+      running: see `passes.order_of_sums`; for methods with running statistics.
     """
     products = product_dtype(config["dtype"])
     fields = {name: config[name] for name in _FIELDS}
@@ -72,16 +72,16 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
 
 
 def job_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """As `difference`, of config, model and calibration set, as far as both records have them; code may be another."""
+    """As `difference`, restricted to config, model and calibration set and to names that both records have."""
     job = [name for name in now if name in before and name.startswith(_JOB)]
     return difference({name: before[name] for name in job}, {name: now[name] for name in job})
 
 
 def agree(now: Mapping[str, Any]) -> None:
-    """Refuses processes of different jobs; all processes must call it.
+    """Rejects processes with different jobs; all processes must call it.
 
     Raises:
-      InputError: names the process and what differs.
+      InputError: names the process and the difference.
     """
     first, *others = hosts.gather_json(now)
     for process, theirs in enumerate(others, start=1):
@@ -93,16 +93,16 @@ def agree(now: Mapping[str, Any]) -> None:
 
 
 def shortened(value: Any) -> str:
-    """A value for a message; of a digest the first digits."""
+    """A value for a message; only the first digits of a digest."""
     text = repr(value)
     return f"{text[:13]}…'" if isinstance(value, str) and len(value) == 64 else text
 
 
 def _code() -> str:
-    """A digest of the package's source that computes."""
+    """A digest of the package's numerical source."""
     sha = hashlib.sha256()
     root = Path(__file__).parents[1]
-    for room in _NUMERIC:
-        for file in sorted((root / room).rglob("*.py")):
+    for subpackage in _NUMERIC:
+        for file in sorted((root / subpackage).rglob("*.py")):
             sha.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
     return sha.hexdigest()

@@ -1,4 +1,4 @@
-"""The JSON files of a workdir as types that readers check: keys may be missing, values must fit."""
+"""Types of the JSON files of a workdir, which readers check: keys may be missing, values must fit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Digests(TypedDict):
 
 
 class Models(TypedDict):
-    """`Fingerprint.digest` of the model that was pruned, and of the exported one."""
+    """`Fingerprint.digest` of the dense model and of the exported one."""
 
     dense: Hexadecimal
     hf: NotRequired[Hexadecimal]
@@ -47,7 +47,7 @@ class Parameters(TypedDict):
 
 
 class Compiled(TypedDict):
-    """Seconds to compile programs or read them from the cache; their number, and how many came from the cache."""
+    """Seconds to compile programs or read them from the cache; their number, and the number from the cache."""
 
     seconds: Seconds
     programs: Count
@@ -76,7 +76,7 @@ class Report(TypedDict, total=False):
 
 
 class PruningSettings(TypedDict, total=False):
-    """The group `pruning` of config.json, as far as readers use it."""
+    """The keys of the group `pruning` of config.json that readers use."""
 
     criterion: str
     pattern: str
@@ -84,14 +84,14 @@ class PruningSettings(TypedDict, total=False):
 
 
 class CalibrationSettings(TypedDict, total=False):
-    """The group `calibration` of config.json, as far as readers use it."""
+    """The keys of the group `calibration` of config.json that readers use."""
 
     source: str
     target: str
 
 
 class OutputSettings(TypedDict, total=False):
-    """The group `output` of config.json, as far as readers use it."""
+    """The keys of the group `output` of config.json that readers use."""
 
     card: bool
 
@@ -114,7 +114,7 @@ class Begun(TypedDict, total=False):
 
 
 class ScoreOrigin(TypedDict, total=False):
-    """The keys of a metrics.json that say which model was scored on which data, and for which variant of a sweep."""
+    """The keys of a metrics.json that identify the scored model, the data and the variant of a sweep."""
 
     model_sha256: Hexadecimal | None
     variant: str
@@ -122,6 +122,6 @@ class ScoreOrigin(TypedDict, total=False):
 
 
 def content_digest(record: Mapping[str, Any]) -> str:
-    """SHA-256 of the content of a record, without its key `sha256`, which holds this digest."""
+    """SHA-256 of the content of a record without its key `sha256`, which has this digest."""
     content = {name: value for name, value in record.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

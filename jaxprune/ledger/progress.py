@@ -1,4 +1,4 @@
-"""`<workdir>/progress`: one run at a time keeps its finished layers there, and its outputs until all are whole."""
+"""`<workdir>/progress`: finished layers of one run at a time, and its outputs until all are complete."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def unfinished_run(
     outputs: Iterable[str],
     overwrite: bool = False,
 ) -> Iterator[Path]:
-    """The folder of a run that begins or goes on; it locks out other runs.
+    """The folder of a run that starts or resumes; other runs are locked out.
 
-    All processes must see the folder; the first one writes. It is removed when the block ends; after an error its
-    finished layers stay, if there are any.
+    All processes must share the folder; process 0 writes. The folder is removed when the block ends; after an error its
+    finished layers are kept, if any.
 
     Args:
       workdir: of the run.
       identity: of the run, see `run_identity`.
-      samples_per_device: how many a device takes at a time; a run that goes on keeps this number.
+      samples_per_device: samples of a device per micro-batch; a resumed run keeps this number.
       outputs: names of the folders that the run fills.
-      overwrite: start afresh, whatever is there.
+      overwrite: discard an unfinished run.
 
     Raises:
-      InputError: another run writes there, or left an unfinished run of another identity (names the difference).
+      InputError: another run writes to the folder, or an unfinished run has another identity (names the difference).
     """
     folder = workdir / PROGRESS
     with contextlib.ExitStack() as stack:
@@ -58,7 +58,7 @@ def unfinished_run(
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Locks a workdir, which is made if missing, for one job; `progress/` is removed with the lock if it is empty.
+    """Locks a workdir for one job, and makes it if missing; an empty `progress/` is removed with the lock.
 
     Raises:
       InputError: another job has the lock.
@@ -78,7 +78,7 @@ def locked(workdir: Path) -> Iterator[None]:
             yield
         finally:
             lock.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # it is not empty
+            with contextlib.suppress(OSError):  # not empty
                 lock.parent.rmdir()
 
 
@@ -90,13 +90,13 @@ def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
         write_json(workdir / PROGRESS / _RUN, {**begun, "sha256": content_digest(begun)})
     elif differs := difference(before.get("identity", {}), begun["identity"]):
         raise InputError(
-            f"--workdir: {workdir} holds an unfinished run with {differs}; "
-            "allowed: the same command, --overwrite (starts afresh), or another folder"
+            f"--workdir: {workdir} contains an unfinished run with {differs}; "
+            "allowed: the same command, --overwrite (starts over), or another folder"
         )
 
 
 def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
-    """Removes the files of the run, or only its outputs if a run can go on from its layers; files of others stay."""
+    """Removes the files of the run, or only its outputs if it can be resumed from its layers; keeps all other files."""
     _clear_outputs(folder, outputs)
     if any(folder.glob(_LAYERS)) and not is_complete:
         return
@@ -130,5 +130,5 @@ def _begun(workdir: Path) -> Begun | None:
         if begun and "sha256" in begun and begun["sha256"] != content_digest(begun):
             raise InputError(f"{file}: {sealed.DAMAGED}")
     except InputError as error:
-        raise InputError(f"{error}; allowed: --overwrite, which starts afresh") from None
+        raise InputError(f"{error}; allowed: --overwrite, which starts over") from None
     return begun

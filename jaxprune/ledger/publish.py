@@ -1,4 +1,4 @@
-"""Finished outputs → their places in a workdir, where an older run's may be, and report.json last."""
+"""Finished outputs → their final names in a workdir, in place of those of an older run; report.json last."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from jaxprune.ledger.workdir import read_report
 
 
 def check_workdir(workdir: Path, model: Path, outputs: Iterable[str]) -> None:
-    """Refuses a workdir that is the model, holds it in an output, or holds files of others under the names of outputs.
+    """Rejects a workdir that is the model, contains it in an output, or has other files under the names of outputs.
 
     Args:
       outputs: names of the folders that a run may fill.
 
     Raises:
-      InputError: names what is there.
+      InputError: names the file or folder.
     """
     if model.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is the model itself; allowed: another folder")
     folders = [workdir / name for name in outputs]
     if any(model.resolve().is_relative_to(folder.resolve()) for folder in folders):
         raise InputError(
-            f"--workdir: {workdir} holds the model itself, {model}, and what is there is replaced; "
+            f"--workdir: {workdir} contains the model itself, {model}, which the run would replace; "
             "allowed: another folder"
         )
     for folder in folders:
@@ -36,19 +36,19 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str]) -> None:
     if config.exists() and not _is_of_a_run(config):
         if not (workdir / REPORT).exists() and any((f / sealed.TABLE).exists() for f in folders):
             raise InputError(
-                f"--workdir: {workdir} holds the outputs of a run without its {REPORT}; allowed: to put it back, to "
+                f"--workdir: {workdir} contains the outputs of a run without its {REPORT}; allowed: to restore it, to "
                 f"move {config} away (a new run replaces the outputs), or another folder"
             )
         raise InputError(
-            f"--workdir: {config} is there, which jaxprune did not write; allowed: to move it away, or another folder"
+            f"--workdir: {config} exists and was not written by jaxprune; allowed: to move it away, or another folder"
         )
 
 
 def _is_of_a_run(config: Path) -> bool:
-    """Whether a config.json is named by a report, or equals the one that a killed `publish` left in progress/.
+    """Whether a config.json is listed in a report, or equals the one that a killed `publish` left in progress/.
 
     Raises:
-      InputError: a report is broken, so nobody can say whose config.json it is; the message says what to do.
+      InputError: a report is broken, so the owner of config.json is unknown.
     """
     facts, workdir = sealed.file_facts(config), config.parent
     for folder in (workdir, workdir / PROGRESS):
@@ -71,13 +71,13 @@ def publish(
     config: Mapping[str, Any],
     report: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Puts the outputs of a finished run in the place of an older one's, and report.json last.
+    """Replaces the outputs of an older run by those of a finished one; writes report.json last.
 
-    A process may be killed at any line. So for any config.json that is there, a file in `unfinished` shows that it is
-    ours: the older run's report, then the new config; see `check_workdir`.
+    A process may be killed at any line. So at any time a file in `unfinished` shows that config.json is ours: the older
+    run's report, then the new config; see `check_workdir`.
 
     Args:
-      unfinished: the folder that holds the outputs, each sealed.
+      unfinished: the folder with the outputs, each sealed.
       outputs: names of the folders that a run may fill; those of an older run are removed.
 
     Returns:

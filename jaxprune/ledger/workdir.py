@@ -1,7 +1,7 @@
-"""A workdir → is its run complete, which model do its scores belong to, and are all files as written?
+"""A workdir → whether its run is complete, the model of its scores, and its damaged files.
 
-report.json is written last and has digests of config.json, of each folder's table of files, and of itself. So a workdir
-with one is complete, and any file that changed can be named.
+report.json is written last and has the digests of config.json, of each folder's table of files, and of itself. So a
+workdir that contains it is complete, and every changed file can be named.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def read_report(workdir: Path) -> Report | None:
 
 
 def read_score_origin(folder: Path) -> ScoreOrigin:
-    """Model and data of the scores in a folder, from its metrics.json; empty without one.
+    """Model and data of the scores in a folder, from its metrics.json; empty without that file.
 
     Raises:
       InputError: the file is broken.
@@ -51,17 +51,17 @@ def read_score_origin(folder: Path) -> ScoreOrigin:
 
 
 def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
-    """The report of the complete run of this identity; None if no run is complete.
+    """The report of the complete run of this identity; None without a complete run.
 
     Raises:
-      InputError: the complete run has another identity; its report was changed; a file is missing or of another size.
+      InputError: the complete run has another identity; its report was changed; a file is missing or has another size.
     """
     report = read_report(workdir)
     if report is None:
         return None
     if differs := difference(report.get("identity", {}), identity):
         raise InputError(
-            f"--workdir: {workdir} holds a complete run with {differs}; "
+            f"--workdir: {workdir} contains a complete run with {differs}; "
             "allowed: --overwrite (replaces it), or another folder"
         )
     if wrong := next(file_faults(workdir, report, by_size=True), None):
@@ -70,7 +70,7 @@ def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
 
 
 def is_complete(workdir: Path) -> bool:
-    """Whether a run is complete and all its files are as they were written, by their digests.
+    """Whether a run is complete and all its files match their digests.
 
     Raises:
       InputError: report.json is broken.
@@ -80,17 +80,17 @@ def is_complete(workdir: Path) -> bool:
 
 
 def has_card(workdir: Path, config: RunConfig, report: Report) -> bool:
-    """Whether a run wrote a model card, and its hf/ is still there."""
+    """Whether a run wrote a model card and its hf/ still exists."""
     table = f"hf/{sealed.TABLE}"
-    is_asked = config.get("output", {}).get("card", False)
-    return is_asked and table in report.get("files", {}) and (workdir / table).is_file()
+    is_set = config.get("output", {}).get("card", False)
+    return is_set and table in report.get("files", {}) and (workdir / table).is_file()
 
 
 def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iterator[str]:
-    """A line for each file of a complete run that is missing, damaged or not its own.
+    """A line for each file of a complete run that is missing, damaged or not from this package.
 
     Args:
-      by_size: read only the tables of files, and compare the sizes of others.
+      by_size: read only the tables of files, and compare the sizes of all others.
     """
     if report.get("sha256") != content_digest(report):
         yield f"{REPORT}: {_CHANGED}"
@@ -101,7 +101,7 @@ def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iter
         elif path.name == sealed.TABLE:
             faults = sealed.faults(path.parent, by_size=by_size)
             yield from (f"{path.parent.name}: {fault}" for fault in faults)
-    with contextlib.suppress(InputError):  # from a changed file, which has its line already
+    with contextlib.suppress(InputError):  # of a changed file, which is listed already
         has = has_card(workdir, read_as(RunConfig, workdir / CONFIG) or {}, report)
         hf = workdir / "hf"
         if has and not (hf / sealed.CARD).is_file() and sealed.CARD not in sealed.table(hf):
@@ -109,10 +109,10 @@ def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iter
 
 
 def check_scored_model(workdir: Path) -> None:
-    """Refuses a workdir whose scores belong to another model than its pruned one, or were changed.
+    """Rejects a workdir whose scores are of another model than its pruned one, or were changed.
 
     Raises:
-      InputError: names the scores. Or report.json is broken, or it or config.json was changed since a run wrote them.
+      InputError: names the scores; or report.json is broken, or it or config.json was changed after the run.
     """
     report = read_report(workdir) or {}
     _check_unchanged(workdir, report)
@@ -127,8 +127,8 @@ def check_scored_model(workdir: Path) -> None:
         scored = read_score_origin(file.parent).get(MODEL_DIGEST)
         if scored is not None and scored not in known:
             raise InputError(
-                f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one that {workdir / REPORT} "
-                "tells of; allowed: to evaluate the pruned model again, or the other one in a folder of its own"
+                f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one in {workdir / REPORT}; "
+                "allowed: to evaluate the pruned model again, or the other one in its own folder"
             )
 
 
@@ -141,7 +141,7 @@ def _check_unchanged(workdir: Path, report: Report) -> None:
 
 
 def pruned_digest(report: Report) -> str | None:
-    """The digest of the dense model, masks and changed weights; None if the report lacks their digests."""
+    """The digest of the dense model, masks and changed weights; None if the report lacks any of their digests."""
     models, digests = report.get("models"), report.get("digests")
     if models is None or digests is None:
         return None

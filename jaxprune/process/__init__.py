@@ -1,6 +1,6 @@
-"""A script's process: the checks before its imports, and the one line and exit code at its end.
+"""The process of a command: checks before its imports, and the final line and exit code.
 
-Imports neither JAX nor anything that does: their import is among what can go wrong.
+Imports neither JAX nor anything that imports it, as that import may fail.
 """
 
 from jaxprune.process.ending import DEBUG as DEBUG

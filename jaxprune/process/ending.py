@@ -1,6 +1,6 @@
-"""The end of a script's process: one line that says what is wrong, and an exit code that says whose fault it is.
+"""The end of a command's process: one line with the error, and an exit code for its kind.
 
-Imports neither JAX nor anything that does: their import is among what can go wrong.
+Imports neither JAX nor anything that imports it, as that import may fail.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from jaxprune.errors import InputError, TerminatedError, one_line
 from jaxprune.progress import say
 
 BAD_INPUT, ENVIRONMENT = 2, 1
-DEBUG = "--debug"  # an argument of every script and command
-# The modules of JAX that read the environment: variables at import, platforms at the start.
+DEBUG = "--debug"  # an argument of every command
+# The modules of JAX that read environment variables at import, and platforms at the start.
 _OF_JAX = frozenset({"jax._src.config", "jax._src.xla_bridge"})
 _MEMORY = ("RESOURCE_EXHAUSTED", "failed to map segment", "can't start new thread")
 _LONGEST = 400
@@ -29,11 +29,11 @@ _LONGEST = 400
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Ends the process after bad input with 2 and after refusals of the environment with 1, and prints `error: …`.
+    """Prints `error: …` and ends the process, with 2 for bad input and with 1 for errors of the environment.
 
-    It ends with 130 after SIGINT and with 143 after SIGTERM, like a process that they kill; a second SIGINT ends it at
-    once. Output that does not reach its reader is an error too. Anything else is a bug and keeps its traceback; with
-    `--debug` all errors do.
+    The exit code is 130 after SIGINT and 143 after SIGTERM, as if the signal had killed the process; a second SIGINT
+    ends it at once. Output that cannot be written is an error too. Any other exception is a bug and keeps its
+    traceback; with `--debug` every error has one.
     """
     output, errors = Stream(sys.stdout), Stream(sys.stderr)
     with (
@@ -45,7 +45,7 @@ def errors_in_one_line() -> Iterator[None]:
             yield
         except TerminatedError as error:
             output.lost()
-            say(f"{error}; the same command goes on from there")
+            say(f"{error}; the same command resumes from there")
             sys.exit(128 + signal.SIGTERM)
         except SystemExit as stop:
             if output.lost() is None or stop.code:
@@ -59,7 +59,7 @@ def errors_in_one_line() -> Iterator[None]:
             message, code = end
             say(f"error: {message}")
             if isinstance(error, KeyboardInterrupt):
-                # sys.exit would wait for threads of Orbax, for minutes if they wait for what was interrupted
+                # sys.exit would wait for threads of Orbax, for minutes if they wait for the interrupted one
                 os._exit(code)
             sys.exit(code)
         if lost := output.lost():
@@ -68,9 +68,9 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 class Stream:
-    """stdout or stderr. If it is lost in the middle of a run, the run goes on and reports the loss at its end.
+    """stdout or stderr. If it fails during a run, the run continues and reports the failure at its end.
 
-    The reader of a pipe may leave, or a disk be full.
+    The reader of a pipe may exit, or a disk may be full.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -92,10 +92,10 @@ class Stream:
                 self._fault = error
 
     def lost(self) -> OSError | None:
-        """The error that kept output from its reader; None if all of it arrived."""
+        """The error of the first failed write; None if all output was written."""
         self.flush()
         if self._fault is not None:
-            # Python would try again at the end, and fail with lines of its own
+            # Python would flush again at exit, and print lines of its own
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
         return self._fault
 
@@ -104,20 +104,20 @@ class Stream:
 
 
 def show_traceback() -> None:
-    """With `--debug`, prints the traceback of the current error; otherwise it gets one line."""
+    """Prints the traceback of the current error if `--debug` is given."""
     if DEBUG in sys.argv[1:]:
         traceback.print_exc()
 
 
 def ending(error: BaseException) -> tuple[str, int] | None:
-    """The line and the exit code with which an error ends a script; None for a bug."""
+    """The line and the exit code with which an error ends a command; None for a bug."""
     said = one_line(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         return "ended by SIGINT", 128 + signal.SIGINT
     if isinstance(error, InputError):
         return said, BAD_INPUT
     if isinstance(error, OSError):
-        # the user gave the name that is too long
+        # a name that is too long comes from the user
         return _short(said), BAD_INPUT if error.errno == errno.ENAMETOOLONG else ENVIRONMENT
     if isinstance(error, MemoryError) or any(sign in said for sign in _MEMORY):
         return f"memory or threads: {_short(said)}", ENVIRONMENT
@@ -135,9 +135,9 @@ def _short(said: str) -> str:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Turns the first SIGINT into a KeyboardInterrupt; a second one, while that propagates, ends the process.
+    """Converts the first SIGINT to a KeyboardInterrupt; a second one, while that propagates, ends the process.
 
-    Callbacks of Python, such as JAX's for the garbage collector, cannot raise it: it is then sent again.
+    Callbacks of Python, such as JAX's for the garbage collector, cannot raise it; the signal is then sent again.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield  # ignored, as by nohup
@@ -158,7 +158,7 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, interrupt)
         main = threading.main_thread().ident
         assert main is not None
-        # a signal to the thread also ends what it waits for
+        # a signal to the thread also interrupts its waits
         later = threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT))
         later.daemon = True
         later.start()

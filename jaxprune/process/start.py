@@ -1,7 +1,7 @@
-"""Checks before a script starts: what the system grants its process, and its arguments and environment.
+"""Checks before a command starts: limits of the system, arguments, environment.
 
-Libraries written in C++ end a process with messages of their own if it gets too little memory, threads or files, or a
-flag that they do not know. So this is checked first. Imports neither JAX nor anything that does.
+C++ libraries end a process with messages of their own if memory, threads or files are too few, or if they do not know a
+flag. So this is checked first. Imports neither JAX nor anything that imports it.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from jaxprune.process.ending import errors_in_one_line
 _ADDRESSES, _ADDRESSES_PER_CORE = 2 << 30, 256 << 20
 _THREADS, _THREADS_PER_CORE = 16, 8
 _FILES = 64  # a checkpoint is written by several threads
-_MOST_DEVICES = 1024  # more take minutes to start
+_MOST_DEVICES = 1024  # more need minutes to start
 _FORCED_DEVICES = re.compile(r"--xla_force_host_platform_device_count=(\d+)")
 _TRY_FLAGS = "from jaxlib import xla_client; xla_client.CompileOptions()"
-_OF_XLA = re.compile(r".*\] ")  # level, time and place of a message
+_OF_XLA = re.compile(r".*\] ")  # level, time and source line of a message
 
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Around the imports of a script: checks what the system grants, and what JAX and XLA are told.
+    """Surrounds the imports of a command: checks the limits of the system and the settings of JAX and XLA first.
 
-    Anything wrong ends the process, see `errors_in_one_line`.
+    An error ends the process, see `errors_in_one_line`.
     """
-    can_tell = sys.stdout is not None
+    has_stdout = sys.stdout is not None
     _open_streams()
     with errors_in_one_line():
-        if not can_tell:
+        if not has_stdout:
             raise OSError("stdout is closed; expected a file, a terminal, a pipe or /dev/null")
         check_system()
         check_arguments(sys.argv[1:])
@@ -49,7 +49,7 @@ def starting() -> Iterator[None]:
 
 
 def _open_streams() -> None:
-    """Opens closed streams on /dev/null, so that no later file gets their numbers; escapes what stdout cannot show."""
+    """Opens closed streams on /dev/null, so that no later file gets their numbers; stdout escapes unencodable text."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -62,7 +62,7 @@ def _open_streams() -> None:
 
 
 def check_system() -> None:
-    """Refuses a process whose limits are below what every script needs.
+    """Rejects a process whose limits are too low for any command.
 
     Raises:
       OSError: names the limit.
@@ -80,7 +80,7 @@ def check_system() -> None:
 
 
 def _check_threads(count: int) -> None:
-    """Starts this many at once, as a limit on them may be the user's or a cgroup's."""
+    """Starts this many at once, as the limit may be that of the user or of a cgroup."""
     over = threading.Event()
     started: list[threading.Thread] = []
     try:
@@ -90,7 +90,7 @@ def _check_threads(count: int) -> None:
             started.append(thread)
     except RuntimeError:
         raise OSError(
-            f"threads: the system starts {len(started)}; expected at least {count} (ulimit -u, pids.max)"
+            f"threads: the system allows {len(started)}; expected at least {count} (ulimit -u, pids.max)"
         ) from None
     finally:
         over.set()
@@ -99,10 +99,10 @@ def _check_threads(count: int) -> None:
 
 
 def check_arguments(arguments: list[str]) -> None:
-    """Refuses arguments that name no file on this system, and a working directory that libraries cannot name.
+    """Rejects arguments and a working directory whose names libraries cannot use.
 
     Raises:
-      InputError: names the argument and why.
+      InputError: names the argument and the reason.
     """
     for argument in arguments:
         if why := unusable(argument.partition("=")[2] if argument[:1] == "-" else argument):
@@ -112,7 +112,7 @@ def check_arguments(arguments: list[str]) -> None:
 
 
 def check_devices(environment: Mapping[str, str]) -> None:
-    """Refuses numbers of CPU devices that take JAX minutes to make, or for which it fails in words of its own.
+    """Rejects numbers of CPU devices for which JAX needs minutes, or fails with an unclear message.
 
     Raises:
       InputError: names the variable.
@@ -126,9 +126,9 @@ def check_devices(environment: Mapping[str, str]) -> None:
 
 
 def check_cache(environment: Mapping[str, str]) -> None:
-    """Refuses unknown values of JAXPRUNE_CACHE, and a folder for compiled functions that cannot be written.
+    """Rejects unknown values of JAXPRUNE_CACHE, and a compilation cache that cannot be written.
 
-    JAX would warn at each compiled function.
+    JAX would warn for every compiled function.
 
     Raises:
       InputError: names the variable.
@@ -146,13 +146,13 @@ def check_cache(environment: Mapping[str, str]) -> None:
 
 
 def check_xla_flags(environment: Mapping[str, str]) -> None:
-    """Refuses XLA_FLAGS for which XLA would end the process. It reads them once, so another process tries them.
+    """Rejects XLA_FLAGS for which XLA would end the process. XLA reads them once, so another process tests them.
 
     Raises:
-      InputError: in XLA's words.
+      InputError: with XLA's message.
     """
     flags = environment.get("XLA_FLAGS")
-    if not flags or "jax" in sys.modules:  # it may have read them
+    if not flags or "jax" in sys.modules:  # XLA may have read them already
         return
     tried = subprocess.run([sys.executable, "-c", _TRY_FLAGS], capture_output=True, check=False)
     if tried.returncode != 0:

@@ -1,4 +1,4 @@
-"""A config → a workdir: a whole pruning run, what it writes, how it goes on after a stop, and how it is read back."""
+"""A config → a workdir: a complete pruning run, its outputs, resuming and verification."""
 
 from jaxprune.runs.card import Measured as Measured
 from jaxprune.runs.card import model_card as model_card

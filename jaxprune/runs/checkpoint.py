@@ -1,4 +1,4 @@
-"""Orbax checkpoints: parameters, masks as one bit a weight, statistics, metadata."""
+"""Orbax checkpoints: parameters, masks as one bit per weight, statistics, metadata."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.schema import PATH, check
 
-# Shardings of parameters: one for all, a tree of them like the parameters, or a function of their paths.
+# Shardings of parameters: one for all, a tree like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
-# Bytes of a checkpoint beside its arrays: indices, metadata, blocks of the file system.
+# Bytes of a checkpoint besides its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
 _METADATA = "metadata/metadata"
 
@@ -41,7 +41,7 @@ def __dir__() -> list[str]:
 
 
 class StatsAbout(TypedDict):
-    """Metadata of a checkpoint of statistics; older versions wrote `count` and `languages` in place of `sets`."""
+    """Metadata of a checkpoint of statistics; older versions wrote `count` and `languages` instead of `sets`."""
 
     sets: NotRequired[list[tuple[str, str, Count]]]  # kind, language, tokens
     sites: list[tuple[str, str]]
@@ -50,7 +50,7 @@ class StatsAbout(TypedDict):
 
 
 class DamagedError(InputError):
-    """A checkpoint that is not as it was written."""
+    """A checkpoint whose files differ from their digests."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def save(
     metadata: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Writes a checkpoint, which gets its name once it is whole.
+    """Writes a checkpoint, which gets its final name when it is complete.
 
     With several processes, all must call it.
 
@@ -85,12 +85,12 @@ def save(
       path: folder to write, new or empty, or with `overwrite` one that this package wrote.
       params: arrays of JAX or numpy.
       masks: bool trees, True = keep.
-      packed_masks: in place of `masks`, what `masks.pack` made of them.
+      packed_masks: the result of `masks.pack`, instead of `masks`.
       metadata: JSON values.
 
     Raises:
-      InputError: the folder holds something else.
-      OSError: it cannot be written, as on a full disk.
+      InputError: the folder contains other files.
+      OSError: the folder cannot be written, for example on a full disk.
 
     Examples:
       >>> import jaxprune as jp
@@ -120,11 +120,11 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
 
     Args:
       path: folder that `save` wrote.
-      sharding: where to put the parameters: one for all, a tree of them like the parameters, or a function from a
-        path such as "blocks/mlp/up/kernel" to one. Numpy arrays on the host without it.
+      sharding: of the parameters: one for all, a tree like the parameters, or a function from a path such as
+        "blocks/mlp/up/kernel" to one. By default parameters are numpy arrays on the host.
 
     Raises:
-      InputError: there is no whole checkpoint, or a damaged one; a sharding that a parameter lacks or cannot have.
+      InputError: no complete checkpoint, or a damaged one; a sharding that is missing or does not fit its parameter.
 
     Examples:
       >>> import jax, jaxprune as jp
@@ -132,7 +132,7 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
       >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
       >>> jp.checkpoint.save("runs/example/params", params=model.params)
       >>> mesh = jax.make_mesh((jax.device_count(),), ("model",))
-      >>> def spec(leaf):  # kernels [L, in, out] in shares of their columns
+      >>> def spec(leaf):  # kernels [L, in, out] sharded by columns
       ...     columns = PartitionSpec(None, None, "model")
       ...     return NamedSharding(mesh, columns if leaf.ndim == 3 else PartitionSpec())
       >>> shardings = jax.tree.map(spec, model.params)
@@ -151,19 +151,19 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
 
 
 def restore_packed_masks(path: str | Path) -> PackedMasks:
-    """The masks of a checkpoint, one bit a weight.
+    """The masks of a checkpoint, one bit per weight.
 
     Raises:
-      InputError: there are no masks, or damaged ones.
+      InputError: no masks, or damaged ones.
     """
     item = _whole(Path(path)) / "masks"
     if not item.is_dir():
-        raise InputError(f"{path}: no masks in it")
+        raise InputError(f"{path}: contains no masks")
     return PackedMasks.from_tree(_restore_tree(item, None))
 
 
 def _check_json(metadata: object) -> None:
-    """Refuses values that JSON does not have, before Orbax meets them on a thread that prints tracebacks."""
+    """Rejects values that JSON cannot represent, before Orbax fails on a thread that prints tracebacks."""
     try:
         json.dumps(metadata)
     except (TypeError, ValueError, RecursionError) as error:
@@ -173,7 +173,7 @@ def _check_json(metadata: object) -> None:
 
 
 def save_stats(path: str | Path, stats: ActivationStats) -> None:
-    """Writes the sums and tokens of each set, and the table of sites."""
+    """Writes the sums and token counts of each set, and the table of sites."""
     sets = [(key.kind, key.language, int(stats.tokens[key])) for key in stats.sums]
     metadata = {"sets": sets, "sites": [list(pair) for pair in stats.sites]}
     sums = {str(number): sites for number, sites in enumerate(stats.sums.values())}
@@ -181,7 +181,7 @@ def save_stats(path: str | Path, stats: ActivationStats) -> None:
 
 
 def restore_stats(path: str | Path) -> ActivationStats:
-    """Reads the statistics of `save_stats` onto the host; InputError where there is no whole checkpoint.
+    """Reads the statistics of `save_stats` onto the host; InputError without a complete checkpoint.
 
     Examples:
       >>> import jaxprune as jp
@@ -206,7 +206,7 @@ def restore_stats(path: str | Path) -> ActivationStats:
 def _older_stats(
     folder: Path, metadata: StatsAbout, sites: tuple[tuple[str, str], ...]
 ) -> ActivationStats:
-    """Statistics of a version that kept one sum of all languages of a role: a set each, named by their codes."""
+    """Statistics of an older version, with one sum per role over all languages: one set each, named by their codes."""
     languages, sum_sq = metadata.get("languages", {}), _restore_tree(folder / "sum_sq", None)
     keys = {role: SetKey(role, ",".join(languages.get(role, {}))) for role in sum_sq}
     return ActivationStats.from_squares(
@@ -219,9 +219,9 @@ def _older_stats(
 def _save(
     folder: Path, trees: Mapping[str, Any], metadata: Mapping[str, Any], overwrite: bool
 ) -> None:
-    """Orbax writes next to `folder`; an old one goes only when the new one is whole.
+    """Orbax writes next to `folder`; an older folder is removed only when the new one is complete.
 
-    Arrays on the hosts are spread over all devices first: Orbax has each process write the shares of its devices.
+    Host arrays are first sharded over all devices, as in Orbax each process writes the shards of its devices.
     """
     folder = folder.absolute()
     unfinished = sealed.unfinished_name(folder)
@@ -230,7 +230,7 @@ def _save(
         sealed.unfinished(folder)
         _check_space(folder, trees)
     hosts.wait(f"begin {folder.name}")
-    import orbax.checkpoint as ocp  # late, for it takes as long as a fifth of JAX
+    import orbax.checkpoint as ocp  # late, as its import takes a fifth of the time of JAX
 
     items: dict[str, Any] = {"metadata": ocp.args.JsonSave(metadata)}
     items |= {name: ocp.args.PyTreeSave(hosts.spread(tree)) for name, tree in trees.items()}
@@ -242,7 +242,7 @@ def _save(
 
 
 def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
-    """Refuses a disk or a limit of files that is too small: where TensorStore meets it, threads print tracebacks."""
+    """Rejects a disk or a file size limit that is too small, at which threads of TensorStore would print tracebacks."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees)) + _BESIDE
     free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
     allowed, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -255,7 +255,7 @@ def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Leaves nothing where writing failed, and turns TensorStore's errors of files into OSError."""
+    """Removes the folder if writing fails, and converts TensorStore's file errors to OSError."""
     try:
         yield
     except Exception as error:
@@ -268,7 +268,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _check_files(folder: Path, item: str) -> None:
-    """Refuses an item that is not as it was written, before TensorStore meets it: no read of it is checked there."""
+    """Rejects an item whose files differ from their digests; TensorStore does not verify its reads."""
     for name, facts in sealed.table(folder).items():
         if name.split("/")[0] == item and sealed.fault(folder / name, facts):
             raise DamagedError(f"{folder / name}: {sealed.DAMAGED}")
@@ -276,14 +276,14 @@ def _check_files(folder: Path, item: str) -> None:
 
 def _whole(folder: Path) -> Path:
     if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", sealed.TABLE)):
-        raise InputError(f"{folder}: no whole checkpoint; expected a folder that jaxprune saved")
+        raise InputError(f"{folder}: no complete checkpoint; expected a folder that jaxprune saved")
     return folder.absolute()
 
 
 def _restore_tree(item: Path, sharding: Placement | None) -> Any:
     import orbax.checkpoint as ocp
 
-    # Not by a Checkpointer, which warns that one item has no metadata of a whole checkpoint.
+    # A Checkpointer would warn that a single item lacks the metadata of a checkpoint.
     _check_files(item.parent, item.name)
     with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
         arrays = handler.metadata(item).tree
@@ -298,7 +298,7 @@ def _restore_tree(item: Path, sharding: Placement | None) -> Any:
 def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
     """A tree like `arrays`, the metadata of parameters, with the sharding of each.
 
-    Checked before anything is read: where one of many reads fails, the threads of the others print tracebacks.
+    Checked before any read: if one of many reads fails, the threads of the others print tracebacks.
     """
     names = named_leaves("params", arrays)
     if isinstance(sharding, Mapping):
@@ -320,16 +320,16 @@ def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
 
 
 def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
-    """The sharding, if it is one that a parameter can have."""
+    """The sharding, if it fits the parameter."""
     if not isinstance(sharding, Sharding):
         raise refusal(f"sharding: {name}", sharding, "a jax.sharding.Sharding")
-    fits = len(getattr(sharding, "spec", ())) <= len(shape)  # on one device JAX lets more axes pass
+    fits = len(getattr(sharding, "spec", ())) <= len(shape)  # on one device JAX accepts more axes
     try:
         sharding.shard_shape(shape)
     except (ValueError, IndexError):
         fits = False
     if not fits:
-        raise refusal(f"sharding: {name}", sharding, f"one that cuts the shape {shape} evenly")
+        raise refusal(f"sharding: {name}", sharding, f"one that divides the shape {shape} evenly")
     return sharding
 
 

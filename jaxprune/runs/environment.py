@@ -1,4 +1,4 @@
-"""The surroundings of a job: versions, devices, memory."""
+"""The environment of a job: versions, devices, memory."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from jax.sharding import Mesh
 
 from jaxprune.version import __version__
 
-VERSIONS = ("jax", "flax", "orbax-checkpoint", "transformers", "numpy")
-
 
 def environment(mesh: Mesh) -> dict[str, Any]:
     """Versions and devices of this run."""
     device = mesh.devices.flat[0]
+    packages = ("jax", "flax", "orbax-checkpoint", "transformers", "numpy")
     return {
         "jaxprune": __version__,
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in VERSIONS},
+        **{name: importlib.metadata.version(name) for name in packages},
         "devices": f"{mesh.size} x {device.device_kind}",
         "processes": jax.process_count(),
     }
 
 
 def peak_memory() -> dict[str, int]:
-    """Bytes: the largest resident set of this process and, where the backend tells, of each device."""
+    """Bytes: the largest resident set of this process and, if the backend reports it, of each device."""
     peaks = {"host": _peak_resident()}
     for device in jax.local_devices():
         used = (device.memory_stats() or {}).get("peak_bytes_in_use")
@@ -43,7 +42,7 @@ def peak_memory() -> dict[str, int]:
 def _peak_resident() -> int:
     status = Path("/proc/self/status")
     if status.exists():
-        # ru_maxrss would begin at the size of the process that started this one
+        # ru_maxrss would start at the size of the parent process
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts KiB, on macOS bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,4 +1,4 @@
-"""Counts and statistics of a run → pictures: what was dropped where, how large features were."""
+"""Counts and statistics of a run → figures: sparsity by layer and kernel, magnitudes of features."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from jaxprune.tables import tenths
 def draw(
     folder: Path, kept: Sequence[Mapping[str, tuple[int, int]]], stats: ActivationStats | None
 ) -> None:
-    """Writes sparsity.png, where layers or kernels differ, and with statistics magnitudes.png.
+    """Writes sparsity.png if layers or kernels differ, and magnitudes.png if there are statistics.
 
     Args:
-      folder: made if it is not there.
+      folder: made if missing.
       kept: of every layer, kernel path → (kept weights, all weights).
       stats: of the run.
     """
@@ -30,10 +30,10 @@ def draw(
 def charts(
     kept: Sequence[Mapping[str, tuple[int, int]]], stats: ActivationStats | None
 ) -> dict[str, Chart]:
-    """The pictures by name, as `draw` writes them."""
+    """The figures of `draw` by name."""
     shares = np.array([[100 * (1 - part / whole) for part, whole in one.values()] for one in kept])
     drawn = {}
-    if len({tenths(share) for share in shares.ravel()}) > 1:  # else a sentence says it all
+    if len({tenths(share) for share in shares.ravel()}) > 1:  # otherwise one number suffices
         drawn["sparsity"] = _sparsity(list(kept[0]), shares.T)
     if stats is not None:
         drawn["magnitudes"] = stats.plot()

@@ -1,8 +1,8 @@
-"""A finished layer ↔ an .npz: masks as bits, changed weights, and the sums that it was pruned by.
+"""A finished layer ↔ an .npz: masks as bits, changed weights, and the sums from which it was pruned.
 
-An unfinished run has such a file for each layer, so that the same command goes on at the next one. Other weights are
-not stored: they are the model's own under the masks. Neither are hidden states: the passes that made them run again,
-so that every bit is that of a run without interruption, on whatever number of devices.
+An unfinished run has such a file for each finished layer, so the same command resumes at the next one. Unchanged
+weights are not stored: they are those of the dense model under the masks. Hidden states are recomputed by the same
+passes, so a resumed run has the bits of an uninterrupted one on any number of devices.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from jaxprune.files import read_npz
 from jaxprune.passes import Sums
 from jaxprune.pruning import FinishedLayer, PackedMasks
 
-# The folder of a run that changes weights which keeps its layers.
+# The folder with the finished layers of a run that changes weights.
 LAYERS = "layers"
-# Between the parts of an array's name, which are kernel paths, names of dtypes, sets, sites and statistics.
+# Separates the parts of an array's name: kernel paths, names of dtypes, sets, sites and statistics.
 _BETWEEN = "|"
 
 
@@ -35,21 +34,18 @@ def layer_file(folder: Path, layer: int) -> Path:
 
 
 def finished_layers(folder: Path) -> int:
-    """The number of layers, from the first one on, that a folder has files of."""
+    """The number of consecutive layers, from layer 0, that have a file in the folder."""
     return next(layer for layer in itertools.count() if not layer_file(folder, layer).is_file())
 
 
 def write_layer(file: Path, layer: FinishedLayer) -> None:
-    """Writes a layer: on disk when this returns, whole or not at all."""
+    """Writes a layer atomically; it is on disk when this returns."""
     tree: dict[str, Any] = {"bits": PackedMasks.of(layer.keep).to_records()}
-    # numpy's files know no bfloat16, so values go as integers of their size, with the name of their dtype
-    tree["changed"] = {
-        path: {leaf.dtype.name: leaf.view(f"u{leaf.itemsize}")}
-        for path, leaf in layer.changed.items()
-    }
-    tree["sums"] = {kind: {} for kind, _ in layer.sums}
-    for (kind, language), sites in layer.sums.items():
-        tree["sums"][kind][language] = sites
+    # numpy's files have no bfloat16, so values are stored as integers with the name of their dtype
+    for path, leaf in layer.changed.items():
+        tree[_BETWEEN.join(("changed", path, leaf.dtype.name))] = leaf.view(f"u{leaf.itemsize}")
+    for key, sites in layer.sums.items():
+        tree[_BETWEEN.join(("sums", *key))] = sites
     memory = io.BytesIO()
     np.savez(memory, **flatten_dict(tree, sep=_BETWEEN))
     unfinished = file.with_suffix(".new")
@@ -58,7 +54,11 @@ def write_layer(file: Path, layer: FinishedLayer) -> None:
         out.flush()
         os.fsync(out.fileno())
     os.replace(unfinished, file)
-    _sync(file.parent)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_layer(file: Path) -> FinishedLayer:
@@ -70,15 +70,14 @@ def read_layer(file: Path) -> FinishedLayer:
     try:
         tree = unflatten_dict(read_npz(file), sep=_BETWEEN)
         keep = PackedMasks.from_records(tree["bits"]).unpack()
-        return FinishedLayer(keep, dict(_changed(tree)), _sums(tree))
+        changed = {
+            path: bits.view(np.dtype(dtype))
+            for path, record in tree.get("changed", {}).items()
+            for dtype, bits in record.items()
+        }
+        return FinishedLayer(keep, changed, _sums(tree))
     except (InputError, KeyError, ValueError, TypeError):
-        raise InputError(f"{file}: damaged; allowed: --overwrite, which starts afresh") from None
-
-
-def _changed(tree: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    for path, record in tree.get("changed", {}).items():
-        ((dtype, bits),) = record.items()
-        yield path, bits.view(np.dtype(dtype))
+        raise InputError(f"{file}: damaged; allowed: --overwrite, which starts over") from None
 
 
 def _sums(tree: dict[str, Any]) -> Sums:
@@ -87,11 +86,3 @@ def _sums(tree: dict[str, Any]) -> Sums:
         for kind, by_language in tree.get("sums", {}).items()
         for language, sites in by_language.items()
     }
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

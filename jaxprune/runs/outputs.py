@@ -1,6 +1,6 @@
-"""Pruned blocks → the folders of a workdir: a record for each, and the thread that fills them, one block behind.
+"""Pruned blocks → the folders of a workdir: a record for each, and the thread that writes them, one block behind.
 
-`OUTPUTS` is the one place that names them. Verifying, publishing, replacing and listing go through it.
+Only `OUTPUTS` names these folders. Verifying, publishing, replacing and listing use it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from jaxprune.runs.planning import PruneConfig
 
 @dataclasses.dataclass(frozen=True)
 class PrunedLayers:
-    """All layers of a run that is pruned.
+    """All layers of a pruned model.
 
     Attributes:
       kept: of every layer, kernel path → (kept weights, all weights).
       masks: of all layers.
-      stats: None for criteria that measure nothing.
-      config: as config.json has it.
-      report: as report.json has it, as far as it is known before the folders are written.
+      stats: None for criteria without statistics.
+      config: the content of config.json.
+      report: the content of report.json that is known before the folders are written.
     """
 
     kept: Sequence[Mapping[str, tuple[int, int]]]
@@ -47,11 +47,11 @@ class PrunedLayers:
 
 
 class Filling(NamedTuple):
-    """A folder in the making.
+    """An unfinished folder.
 
     Attributes:
-      close: takes all layers, and leaves the folder sealed, or none where there is nothing to write.
-      add: takes the pruned blocks, one after the other.
+      close: receives all layers and seals the folder; writes no folder if there is nothing to write.
+      add: receives the pruned blocks one by one.
     """
 
     close: Callable[[PrunedLayers], None]
@@ -64,9 +64,9 @@ class Output:
 
     Attributes:
       name: of the folder in the workdir.
-      fill: begins to fill the folder at a path; None where the config does not ask for it.
-      blocks: opens the weights of a finished folder, to be read by layer; None where there are none. All files are
-        verified by the digests of the folder's table; weights that this reads also by the masks.
+      fill: starts to fill the folder at a path; None if the config disables it.
+      blocks: opens the weights of a finished folder, read by layer; None without weights. All files are verified by
+        the digests of the folder's table; these weights also by the masks.
     """
 
     name: str
@@ -135,7 +135,7 @@ def _fill_figures(model: Model, config: PruneConfig, folder: Path) -> Filling | 
 
 
 def _fill_layers(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
-    """Finished layers, of a run that changes weights: masks alone do not tell what it made of the dense model."""
+    """Finished layers of a run that changes weights, as masks alone do not determine its result."""
     if not hosts.is_first():
         return None
 
@@ -164,14 +164,14 @@ OUTPUTS: dict[str, Output] = {
 
 
 class Outputs:
-    """Takes blocks as they are done and writes them on a thread, one behind the devices.
+    """Writes blocks as they are pruned, on a thread, one block behind the devices.
+
+    Keeps packed masks and sums of all layers; outputs take everything else from each block as it arrives.
 
     Args:
       model, config: of the run.
-      folder: of an `unfinished_run`: gets files of the finished layers, and the outputs.
-      finished: how many layers have their files.
-
-    Holds packed masks and sums of all layers; what else an output needs of a block it takes as the block comes.
+      folder: of an `unfinished_run`: receives the files of finished layers, and the outputs.
+      finished: number of layers that have a file already.
     """
 
     def __init__(self, model: Model, config: PruneConfig, folder: Path, finished: int) -> None:
@@ -184,7 +184,7 @@ class Outputs:
         self._fillings = [filling for filling in fillings if filling is not None]
         self._packed: list[PackedMasks] = []
         self._weights, self._masks, self._changed = (hashlib.sha256() for _ in range(3))
-        self._changes = False  # whether any weight that is kept has a new value
+        self._changes = False  # whether any kept weight has a new value
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._pending: Future[None] | None = None
 
@@ -195,12 +195,12 @@ class Outputs:
         self._pool.shutdown()
 
     def add(self, block: PrunedBlock) -> None:
-        """Hands a block to the writer; waits while the one before is still being written."""
+        """Queues a block for writing; waits until the previous one is written."""
         self.wait()
         self._pending = self._pool.submit(self._write, block)
 
     def wait(self) -> None:
-        """Until all that was handed over is written; raises what went wrong there."""
+        """Waits until the queued block is written; raises the error of its writing."""
         if self._pending is not None:
             self._pending.result()
 
@@ -220,7 +220,7 @@ class Outputs:
         self._sums.append(block.finished.sums)
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of the pruned blocks' parameters, of mask bits, of changed weights if any, by layer and path."""
+        """SHA-256 of the pruned blocks' parameters, of mask bits, and of changed weights if any, by layer and path."""
         self.wait()
         digests = {"weights": self._weights.hexdigest(), "masks": self._masks.hexdigest()}
         return digests | ({"changed": self._changed.hexdigest()} if self._changes else {})
@@ -228,11 +228,11 @@ class Outputs:
     def close(
         self, config: Mapping[str, Any], report: Mapping[str, Any], tokens: Mapping[SetKey, int]
     ) -> None:
-        """Writes what needs all layers.
+        """Completes the folders with all layers.
 
         Args:
           config, report: see `PrunedLayers`.
-          tokens: real ones of each set.
+          tokens: token counts of each set, without pads.
         """
         self.wait()
         stats = None

@@ -1,4 +1,4 @@
-"""From a config to a workdir: load, calibrate, prune block by block, write as it goes, report."""
+"""A config → a workdir: load, calibrate, prune and write block by block, report."""
 
 from __future__ import annotations
 
@@ -26,22 +26,21 @@ from jaxprune.runs.summary import print_summary
 def prune_from_config(
     config: PruneConfig, workdir: Path, *, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Runs a whole pruning job, or goes on with one that was interrupted.
+    """Runs a pruning job, or resumes an interrupted one.
 
     Args:
       config: validated (`jaxprune.config.validate`).
-      workdir: gets config.json, report.json and the folders of `OUTPUTS`, and while the job is unfinished
-        progress/. report.json comes last: a workdir with one is complete, and if it is of the same job, nothing
-        is done.
-      overwrite: start afresh where an unfinished run was left, and replace a complete one when this one is.
+      workdir: receives config.json, report.json and the folders of `OUTPUTS`, and progress/ until the job is complete.
+        report.json is written last: a workdir with it is complete, and repeating the same job does nothing.
+      overwrite: discard an unfinished run; replace a complete one once this one is complete.
 
     Returns:
       The content of report.json.
 
     Raises:
-      InputError: anything in config, model or data that does not fit, a run with another config, model or
-        code, or files that this package did not write.
-      TerminatedError: SIGTERM came; what is done is kept.
+      InputError: an error in config, model or data; a run with another config, model or code, or files that this
+        package did not write in the workdir.
+      TerminatedError: SIGTERM ended the run; finished layers are kept.
     """
     began = time.perf_counter()
     model = load(config.model, config.revision)
@@ -63,18 +62,18 @@ def prune_to_workdir(
     began: float | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """`prune_from_config` for a model that is open and samples that are there.
+    """`prune_from_config` for an open model and its samples.
 
     Args:
       batches: none for criteria without statistics.
       stats: see `prune_blocks`.
-      began: `time.perf_counter()` when the job began; now by default.
+      began: `time.perf_counter()` at the start of the job; by default now.
     """
     began = time.perf_counter() if began is None else began
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
     if config.output.params and model.mixed:
         raise InputError(
-            f"output.params: {model.folder}: {model.mixed}, which one array of all layers cannot be; "
+            f"output.params: {model.folder}: {model.mixed}, which one array cannot represent; "
             "allowed: output.params=false"
         )
     if config.output.figures:
@@ -86,7 +85,7 @@ def prune_to_workdir(
     ledger.agree(identity)
     if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         if hosts.is_first():
-            print(f"{workdir} is complete; --overwrite makes it anew")
+            print(f"{workdir} is complete; --overwrite repeats the run")
         return dict(complete)
     begun = None if overwrite else ledger.begun_with(workdir)
     how = (config.calibration, config.seed, config.compat)
@@ -98,11 +97,11 @@ def prune_to_workdir(
         ledger.unfinished_run(workdir, identity, samples, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
-        if not overwrite:  # a run that ended since
+        if not overwrite:  # another run may have ended meanwhile
             ledger.complete_run(workdir, identity)
         finished = finished_layers(folder)
         if hosts.is_first() and finished:
-            print(f"going on at layer {finished} of {model.config.n_layers}")
+            print(f"resuming at layer {finished} of {model.config.n_layers}")
 
         def read(layer: int) -> FinishedLayer | None:
             return read_layer(layer_file(folder, layer)) if layer < finished else None
@@ -143,8 +142,8 @@ def _write_blocks(
     blocks: Generator[PrunedBlock, None, None],
     outputs: Outputs,
 ) -> dict[str, Any]:
-    """Writes every block as it is pruned, then what needs all of them; returns the part of report.json on them."""
-    # blocks are closed at once when a write fails, so that the progress bar ends before the error is shown
+    """Writes every block as it is pruned, then completes the outputs; returns their part of report.json."""
+    # Closes the generator at once if a write fails, so that the progress bar ends before the error is printed.
     with contextlib.closing(blocks), outputs, termination() as terminated:
         for block in blocks:
             outputs.add(block)
@@ -169,7 +168,7 @@ def _write_blocks(
 
 
 def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
-    """The calibration set that `config.calibration` describes."""
+    """The calibration set of `config.calibration`."""
     fields, compat = config.calibration, config.compat
     if not calibration.KINDS[fields.kind].reads_text:
         return calibration.token_batches(fields.data, compat=compat)

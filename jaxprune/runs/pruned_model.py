@@ -11,10 +11,10 @@ from jaxprune.runs.layer_file import LAYERS, layer_file, read_layer
 
 
 def pruned_model(model: Model, run: Path) -> Model:
-    """The dense model with the masks of a run on, and with the weights that it changed; read block by block.
+    """The dense model with the masks of a run applied, and with the weights that it changed; read block by block.
 
     Raises:
-      InputError: there are no masks, or damaged ones.
+      InputError: no masks, or damaged ones.
     """
     masks, layers = restore_packed_masks(run / "checkpoint"), run / LAYERS
     if not layers.is_dir():

@@ -1,4 +1,4 @@
-"""The report of a run → a short table on the terminal."""
+"""The report of a run → a short table for the terminal."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path)
 
 def _compiled(compilation: Compiled) -> str:
     programs, kept = compilation["programs"], compilation["kept"]
-    before = f"; {count(kept)} were kept from before" if kept else ""
-    return f"{count(programs)} programs, in {seconds(compilation['seconds'])} s of these{before}"
+    before = f", {count(kept)} of them cached" if kept else ""
+    return f"{count(programs)} programs in {seconds(compilation['seconds'])} s of these{before}"

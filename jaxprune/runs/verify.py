@@ -1,4 +1,4 @@
-"""Reads back all that a pruning run wrote and compares it with its report: files, mask bits, zeros, weights."""
+"""Compares the outputs of a pruning run with its report: files, mask bits, zeros, weights."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from jaxprune.runs.outputs import OUTPUTS
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:
-    """Lists where a run is not as its report says, a line each; empty if all is.
+    """Lists the differences of a run from its report, one line each; empty without differences.
 
-    Compares every file with its digest. Recounts the zeros of every mask and of every tensor of `hf/` and of the
-    checkpoint's parameters, as far as there are any, one block at a time, and compares digests of these too.
+    Compares every file with its digest. Recounts the zeros of every mask and, if present, of every tensor of `hf/` and
+    of the checkpoint's parameters, one block at a time, and compares their digests too.
 
     Args:
       run: the workdir of a pruning run.
-      progress: show a bar.
+      progress: show a progress bar.
 
     Raises:
-      InputError: no complete run: report.json, which is written last, or its digests are not there.
+      InputError: no complete run: report.json, which is written last, or its digests are missing.
     """
     report = read_report(run)
     if report is None or not {"digests", "sparsity"} <= report.keys():
@@ -78,7 +78,7 @@ def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]
 
 
 def _changed_faults(folder: Path, layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:
-    """Faults of the finished layers, which a run keeps that changed weights."""
+    """Faults of the finished layers of a run that changed weights."""
     recorded, digest, masks = report["digests"].get("changed"), hashlib.sha256(), hashlib.sha256()
     if recorded is None:
         return
@@ -110,7 +110,7 @@ def _weight_faults(
             for path, mask in layer.unpack().items():
                 wrong = np.count_nonzero(flat[path][~mask])
                 if wrong:
-                    yield f"layer {number}, {path}: {wrong} weights are not 0 that the mask drops"
+                    yield f"layer {number}, {path}: {wrong} dropped weights are not 0"
             bar.update()
     yield from _digest_fault("weights", digest, report["digests"].get("weights"))
 

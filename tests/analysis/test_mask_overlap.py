@@ -86,9 +86,9 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path):
     for folders, message in (
         (["empty"], "one run; allowed: two or more"),
         (["empty", "empty"], "twice"),
-        (["bare", "none"], "bare.*no masks in it"),
+        (["bare", "none"], "bare.*contains no masks"),
         (["none", "bare"], "no folder '.*none'"),
-        (["empty", "bare"], "no whole checkpoint"),
+        (["empty", "bare"], "no complete checkpoint"),
     ):
         with pytest.raises(InputError, match=message):
             read_runs([tmp_path / name for name in folders], KERNELS)

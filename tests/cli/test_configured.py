@@ -124,7 +124,7 @@ def test_a_config_may_set_fields_that_a_command_does_not_read(tmp_path):
 def test_a_number_of_processes_that_do_not_meet_is_refused(name, monkeypatch):
     given = {"distributed": False, "coordinator": None, "processes": None, "process": None}
     monkeypatch.setattr(flags, "FLAGS", SimpleNamespace(**given | {name: 1}))
-    with pytest.raises(InputError, match=f"^--{name}: given without --coordinator"):
+    with pytest.raises(InputError, match=f"^--{name}: set without --coordinator"):
         configured.join_processes()
 
 
@@ -137,8 +137,9 @@ def test_a_ready_config_goes_by_its_name(tmp_path):
 def test_config_file_and_workdir_that_are_refused(tmp_path):
     workdir = f"--workdir={tmp_path}"
     for arguments, message in (
-        ([workdir], "--config: missing; allowed: config file"),
+        ([workdir], "--config: missing; allowed: a config file"),
         ([XGLM], "--workdir: missing"),
+        ([XGLM, "--workdir="], "--workdir: missing"),
         (["--config", tmp_path / "no.py", workdir], "--config: no file '.*no.py'"),
         (["--config=blom:3b", workdir], r"--config: got 'blom'; .*did you mean bloom\?"),
         ([f"{XGLM}:2.9b", workdir], r"^config argument: got '2.9b'; .*did you mean 2.9B\?"),
@@ -147,6 +148,25 @@ def test_config_file_and_workdir_that_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             read(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:", "SyntaxError: invalid syntax"),
+        ("import nosuch", "ModuleNotFoundError: No module named 'nosuch'"),
+        ("x = 1", "KeyError: 'get_config'"),
+        ("def get_config(): return nope", "NameError: name 'nope' is not defined"),
+        ("def get_config(): open('/no/such')", "FileNotFoundError: .*'/no/such'"),
+        ("def get_config(): raise ValueError('a\\nb')", r"ValueError: a\\nb"),
+        ("def get_config(): pass", "AttributeError: 'NoneType' object"),
+    ],
+)
+def test_a_config_file_that_fails_is_named_with_its_error(text, message, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(text)
+    with pytest.raises(InputError, match=f"^--config: .*own\\.py: {message}"):
+        read(f"--config={file}", f"--workdir={tmp_path}")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_every_field_says_what_it_is_for():
     for path, field in FIELDS.items():
         assert field.meaning, path
         assert field.passes(field.default) or field.default is None, path
-        assert f"--config.{path}:" in as_text()
+        assert f"--config.{path}:" in as_text(FIELDS, {})
         if field.choices:
             assert all(map(field.passes, field.choices)), path
             assert not field.passes("no such choice"), path
@@ -68,7 +68,7 @@ def test_help_lists_flags_and_fields(monkeypatch, capfd):
             is_listed = f"  --config.{path}: {field.allowed}" in done.stdout
             assert is_listed == (path in READ_BY[script]), path
     assert "\nanalysis: " not in helped["sweep"].stdout
-    assert "  --overwrite: start afresh" in helped["prune"].stdout
+    assert "  --overwrite: start over" in helped["prune"].stdout
     assert "--overwrite" not in helped["sweep"].stdout  # it has none
 
 

@@ -64,6 +64,6 @@ ROWS = {
             (p.workdir / "toy" / "thesis.tex").write_text(""),
             p.evaluate(p.task(GOOD_ROW), "evaluation.languages=en"),
         ),
-        r"--workdir: .*thesis\.tex is there",
+        r"--workdir: .*thesis\.tex exists",
     ),
 }  # fmt: skip

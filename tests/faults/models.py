@@ -96,10 +96,10 @@ ROWS = {
     "index out of the folder": broken(
         r"index\.json: places tensor .* in '\.\./outside", lambda p: p.with_index("../outside.safetensors")
     ),
-    "link out of the folder": broken(r"model\.safetensors leads out of its", lambda p: p.with_link()),
+    "link out of the folder": broken(r"model\.safetensors is a link out of its", lambda p: p.with_link()),
     "pickle that calls os.system": broken(
         r"pytorch_model\.bin.*names '(posix|nt)\.system'", lambda p: p.with_attack()
     ),
-    "NaN weights": broken(r"layer 2, mlp/up/kernel: holds NaN", lambda p: p.with_values(np.nan)),
-    "infinite weights": broken(r"layer 2, mlp/up/kernel: holds NaN", lambda p: p.with_values(np.inf)),
+    "NaN weights": broken(r"layer 2, mlp/up/kernel: contains NaN", lambda p: p.with_values(np.nan)),
+    "infinite weights": broken(r"layer 2, mlp/up/kernel: contains NaN", lambda p: p.with_values(np.inf)),
 }  # fmt: skip

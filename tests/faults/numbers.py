@@ -73,33 +73,33 @@ LARGE, TOO_LARGE, ROOT = times(1e25), times(1e15), times(3e9)
 OVERFLOW = r"h\.1\.(post_att|mlp)", TOO_LARGE
 
 ROWS = {
-    "NaN in a bias": pruned(r"layer 1, mlp/up/bias: holds NaN", r"h\.1\.mlp\.dense_h_to_4h\.bias", NAN),
+    "NaN in a bias": pruned(r"layer 1, mlp/up/bias: contains NaN", r"h\.1\.mlp\.dense_h_to_4h\.bias", NAN),
     "infinity in the last bias": pruned(
-        r"layer 3, mlp/out/bias: holds NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", one(-np.inf)
+        r"layer 3, mlp/out/bias: contains NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", one(-np.inf)
     ),
-    "NaN in a norm": pruned(r"layer 0, .*norm/scale: holds NaN", r"h\.0\.input_layernorm\.weight", NAN),
+    "NaN in a norm": pruned(r"layer 0, .*norm/scale: contains NaN", r"h\.0\.input_layernorm\.weight", NAN),
     "NaN in embeddings": pruned(
-        r"embed/tokens: holds NaN", r"word_embeddings\.weight", lambda tensor: np.nan
+        r"embed/tokens: contains NaN", r"word_embeddings\.weight", lambda tensor: np.nan
     ),
-    "NaN in positions": pruned(r"embed/positions: holds NaN", r"wpe\.weight", NAN, "gpt2"),
-    "NaN in a copied embedding": copied(r"embed/tokens: holds NaN", r"word_embeddings\.weight", NAN),
-    "NaN in a copied norm": copied(r"head/norm/bias: holds NaN", r"ln_f\.bias", NAN),
-    "NaN in the final norm, scored": scored(r"head/norm/scale: holds NaN", r"ln_f\.weight", NAN),
+    "NaN in positions": pruned(r"embed/positions: contains NaN", r"wpe\.weight", NAN, "gpt2"),
+    "NaN in a copied embedding": copied(r"embed/tokens: contains NaN", r"word_embeddings\.weight", NAN),
+    "NaN in a copied norm": copied(r"head/norm/bias: contains NaN", r"ln_f\.bias", NAN),
+    "NaN in the final norm, scored": scored(r"head/norm/scale: contains NaN", r"ln_f\.weight", NAN),
     "NaN in a row of the vocabulary, scored": scored(
-        r"embed/tokens: holds NaN", r"word_embeddings\.weight", NAN
+        r"embed/tokens: contains NaN", r"word_embeddings\.weight", NAN
     ),
     "NaN in a bias, streamed": scored(
-        r"layer 3, mlp/out/bias: holds NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", NAN,
+        r"layer 3, mlp/out/bias: contains NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", NAN,
         "evaluation.weights=streamed",
     ),
     "NaN in a bias, perplexity": read(
-        r"layer 3, mlp/out/bias: holds NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", NAN, PERPLEXITY
+        r"layer 3, mlp/out/bias: contains NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", NAN, PERPLEXITY
     ),
     "NaN in a bias, translation": read(
-        r"layer 3, mlp/out/bias: holds NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", NAN, *TRANSLATION
+        r"layer 3, mlp/out/bias: contains NaN", r"h\.3\.mlp\.dense_4h_to_h\.bias", NAN, *TRANSLATION
     ),
     "embeddings that overflow": pruned(
-        r"embed/tokens: holds numbers of 7e\+16 or more", r"word_embeddings\.weight", LARGE
+        r"embed/tokens: contains values of 7e\+16 or more", r"word_embeddings\.weight", LARGE
     ),
     "a block that overflows": pruned(
         r"layer 1, site mlp_out: an activation is not finite", r"h\.1\.(post_att|mlp)", TOO_LARGE
@@ -108,7 +108,7 @@ ROWS = {
         r"layer 2, site qkv: an activation is not finite", r"h\.1\.mlp\.dense_(4h_to_h\.weight|h_to_4h)", ROOT
     ),
     "embeddings that overflow, scored": scored(
-        r"embed/tokens: holds numbers of 7e\+16 or more", r"word_embeddings\.weight", LARGE
+        r"embed/tokens: contains values of 7e\+16 or more", r"word_embeddings\.weight", LARGE
     ),
     "overflow, scored": scored(r"en: row 0 has the score nan", *OVERFLOW),
     "overflow, perplexity": read(r"perplexity fr: the model returns NaN", *OVERFLOW, PERPLEXITY),

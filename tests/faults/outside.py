@@ -157,11 +157,11 @@ ROWS = {
         r"b/xnli/metrics\.json: not a regular file",
     ),
     "label twice": line(
-        r"en\.jsonl:2: key 'label' stands there twice", '{"text": "a", "label": 1, "label": 0}\n'
+        r"en\.jsonl:2: duplicate key 'label'", '{"text": "a", "label": 1, "label": 0}\n'
     ),
     "config.json: key twice": broken(
         "config.json", b'{"model_type": "bloom", "n_head": 4, "n_head": 2}',
-        r"config\.json: key 'n_head' stands there twice",
+        r"config\.json: duplicate key 'n_head'",
     ),
     "index.json: key twice": Fault(
         lambda p: p.prune(
@@ -170,7 +170,7 @@ ROWS = {
                 (f / f"{WEIGHTS}.index.json").write_text('{"weight_map": {}, "weight_map": {"a": "b"}}'), f,
             )
         ),
-        r"index\.json: key 'weight_map' stands there twice",
+        r"index\.json: duplicate key 'weight_map'",
     ),
     "config.json: deep": broken("config.json", DEEP, r"config\.json: not JSON .*recursion"),
     "config.json: deep attribute": Fault(

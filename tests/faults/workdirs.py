@@ -23,7 +23,7 @@ ROWS = {
     ),
     "the model is what the run replaces": Fault(
         lambda p: p.prune(model=shutil.copytree(p.model(), p.workdir / "hf")),
-        r"--workdir: .*workdir holds the model itself",
+        r"--workdir: .*workdir contains the model itself",
     ),
     "two runs in a workdir": Fault(
         lambda p: both(p.keep(unfinished_run(p.workdir, {"a": 1}, 2, OUTPUTS)), p.prune()),
@@ -35,7 +35,7 @@ ROWS = {
             (p.workdir / "progress" / "run.json").write_text('{"identity": {"code": "other"}}'),
             p.prune(),
         ),
-        r"--workdir: .*workdir holds an unfinished run with ",
+        r"--workdir: .*workdir contains an unfinished run with ",
     ),
     "workdir is the model": Fault(
         lambda p: p.prune(model=(f := p.model()), workdir=f), r"--workdir: .*model is the model itself"

@@ -194,7 +194,7 @@ def test_an_export_that_fails_leaves_nothing_new_and_the_old_one_whole(
                     jp.export_hf(model, other, tmp_path / folder, overwrite=overwrite)
         assert [path.name for path in tmp_path.iterdir()] == ["hf"]
         assert tensors(tmp_path / "hf") == before
-    with pytest.raises(jp.InputError, match="hf: already there"):
+    with pytest.raises(jp.InputError, match="hf: already exists"):
         jp.export_hf(model, other, tmp_path / "hf")
     jp.export_hf(model, other, tmp_path / "hf", overwrite=True)
     assert tensors(tmp_path / "hf") != before

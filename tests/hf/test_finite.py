@@ -34,7 +34,7 @@ def test_all_that_is_no_number_is_found_and_no_number_is(dtype):
     check_finite(array[:, :0], "x")
     if float(limits.max) > 2.0**56:
         for value in (2.0**56, -(2.0**56)):
-            with pytest.raises(jp.InputError, match=r"^up: holds numbers of 7e\+16 or more"):
+            with pytest.raises(jp.InputError, match=r"^up: contains values of 7e\+16 or more"):
                 check_finite(np.array([0, value], dtype), "up")
     for value in (np.nan, -np.nan, np.inf, -np.inf):
         for place in ((0, 0), (1, 77), (2, -1)):
@@ -42,7 +42,7 @@ def test_all_that_is_no_number_is_found_and_no_number_is(dtype):
             bad[place] = value
             for turned in (bad, bad.T, bad[::-1]):
                 with pytest.raises(
-                    jp.InputError, match=r"^layer 3, up/kernel: holds NaN or infinity"
+                    jp.InputError, match=r"^layer 3, up/kernel: contains NaN or infinity"
                 ):
                     check_finite(turned, "blocks/up/kernel", 3)
 
@@ -94,7 +94,9 @@ def test_every_parameter_is_looked_at_however_it_is_read(name, tiny_folder, tmp_
     paths = list(flatten_dict(model.params, sep="/"))
     shards = (tmp_path / str(number) for number in itertools.count())
     for path in paths:
-        refused = f"^{path.replace('blocks/', f'layer {last}, ')}: holds NaN or infinity; expected"
+        refused = (
+            f"^{path.replace('blocks/', f'layer {last}, ')}: contains NaN or infinity; expected"
+        )
         with on_disk(model, path, last) as from_files:
             for kind in (from_files, in_memory(model, path, last)):
                 of_it = [read for parts, read in reads(kind, shards) if is_below(path, parts)]
@@ -103,7 +105,7 @@ def test_every_parameter_is_looked_at_however_it_is_read(name, tiny_folder, tmp_
                     with pytest.raises(jp.InputError, match=refused):
                         read()
     for path in (paths[0], paths[-1], "blocks/mlp/out/kernel"):
-        with pytest.raises(jp.InputError, match=f"{path.replace('blocks/', '')}: holds NaN"):
+        with pytest.raises(jp.InputError, match=f"{path.replace('blocks/', '')}: contains NaN"):
             jp.export_hf(model, in_memory(model, path, last).params, tmp_path / "hf")
     assert not (tmp_path / "hf").exists()
 

@@ -169,7 +169,7 @@ BAD = {
     "misshapen": (
         put("model.layers.1.fc1.weight", torch.zeros(48, 80)),
         r"model\.safetensors: tensor model\.layers\.1\.fc1\.weight has shape \[48, 80\], "
-        r"config\.json asks for \[80, 48\]",
+        r"config\.json requires \[80, 48\]",
     ),
     "another vocabulary": (
         put("model.embed_tokens.weight", torch.zeros(130, 48)),
@@ -185,7 +185,7 @@ BAD = {
     ),
     "two of one": (
         put("layer_norm.bias", torch.zeros(48)),
-        r"tensor \S*layer_norm\.bias is there with and without prefix",
+        r"tensor \S*layer_norm\.bias exists with and without prefix",
     ),
 }
 

@@ -316,7 +316,9 @@ def test_a_non_finite_kernel_is_refused_where_no_activation_tells(how, value, mo
     """Nothing reads the output of the last block, and two criteria read no activation at all."""
     last = model("xglm").config.n_layers - 1
     broken = poisoned(model("xglm"), "blocks/mlp/out/kernel", last, value)
-    with pytest.raises(jp.InputError, match=f"layer {last}, mlp/out/kernel: holds NaN or infinity"):
+    with pytest.raises(
+        jp.InputError, match=f"layer {last}, mlp/out/kernel: contains NaN or infinity"
+    ):
         jp.prune(broken, [one_shape(sequences())], sparsity=0.5, progress=False, **how)
 
 

@@ -117,7 +117,7 @@ def five_axes():
         (lambda: "data", "sharding: got 'data'; allowed: a jax.sharding.Sharding, a tree of them,"),
         (device_mesh, r"sharding: got Mesh\(.*; allowed: a jax.sharding.Sharding, a tree of them,"),
         (PartitionSpec, "sharding: got .*; allowed: a jax.sharding.Sharding, a tree of them,"),
-        (five_axes, r"sharding: \S+: got NamedSharding.*; allowed: one that cuts the shape \("),
+        (five_axes, r"sharding: \S+: got NamedSharding.*; allowed: one that divides the shape \("),
         (lambda: lambda path: None, r"sharding: \S+: not set; allowed: a jax.sharding.Sharding"),
         (lambda: lambda path: "data", r"sharding: \S+: got 'data'; allowed: a jax.sharding.Shard"),
         (lambda: {}, r"sharding: \S+: missing; allowed: a tree like the parameters"),
@@ -169,7 +169,7 @@ def test_masks_take_one_bit_a_weight_on_disk(tmp_path):
 
 def test_a_new_checkpoint_replaces_the_old_one(tmp_path):
     checkpoint.save(tmp_path / "c", params=params(), masks=masks())
-    with pytest.raises(jp.InputError, match="c: already there"):
+    with pytest.raises(jp.InputError, match="c: already exists"):
         checkpoint.save(tmp_path / "c", masks=masks(), metadata=METADATA)
     checkpoint.save(tmp_path / "c", masks=masks(), metadata=METADATA, overwrite=True)
     restored = checkpoint.restore(tmp_path / "c")
@@ -191,7 +191,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="no space left"):
             checkpoint.save(tmp_path / "never", params=params())
     assert_bits(checkpoint.restore(tmp_path / "c").params, params())
-    with pytest.raises(jp.InputError, match="never: no whole checkpoint"):
+    with pytest.raises(jp.InputError, match="never: no complete checkpoint"):
         checkpoint.restore(tmp_path / "never")
     checkpoint.save(tmp_path / "never", params=params())  # nothing is in the way of another try
     assert_bits(checkpoint.restore(tmp_path / "never").params, params())
@@ -210,7 +210,7 @@ def test_what_is_no_whole_checkpoint(there, tmp_path):
         checkpoint.save(path, params=params())
         (path / "_CHECKPOINT_METADATA").unlink()  # Orbax writes it last
     for read in (checkpoint.restore, checkpoint.restore_stats):
-        with pytest.raises(jp.InputError, match="c: no whole checkpoint") as caught:
+        with pytest.raises(jp.InputError, match="c: no complete checkpoint") as caught:
             read(path)
         assert "\n" not in str(caught.value)
 

@@ -71,7 +71,7 @@ def test_it_is_replaced_with_the_run_and_files_of_others_are_not(run):
     assert (run / "norms" / "files.json").read_bytes() != first
     assert verify(run, progress=False) == []
     (run / "norms" / "mine").write_text("mine")
-    with pytest.raises(jp.InputError, match=r"norms/mine is there, which jaxprune did not write"):
+    with pytest.raises(jp.InputError, match=r"norms/mine exists and was not written by jaxprune"):
         prune_from_config(job(), run, overwrite=True)
     (run / "norms" / "mine").unlink()
 

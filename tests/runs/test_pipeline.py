@@ -315,7 +315,7 @@ def test_a_model_in_the_way_of_its_own_outputs_is_refused_and_left(link, run, tm
     if link:
         path = tmp_path / "link"
         path.symlink_to(workdir / "hf")
-    with pytest.raises(jp.InputError, match=r"--workdir: .* holds the model itself") as caught:
+    with pytest.raises(jp.InputError, match=r"--workdir: .* contains the model itself") as caught:
         prune_from_config(job(path, pruning__criterion="magnitude"), workdir)
     assert "\n" not in str(caught.value)
     assert names(workdir) == names(run[0])

@@ -141,7 +141,7 @@ def test_a_card_that_somebody_changed_is_not_overwritten_with_the_run(run):
     file = run / "hf" / "README.md"
     file.write_text("mine")
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
-    with pytest.raises(jp.InputError, match=r"README\.md is there, which jaxprune did not write"):
+    with pytest.raises(jp.InputError, match=r"README\.md exists and was not written by jaxprune"):
         prune_from_config(job(), run, overwrite=True)
     assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
 

@@ -175,7 +175,9 @@ def test_another_job_is_refused_and_named(unfinished, change, named, monkeypatch
     if change is change_code:
         monkeypatch.setattr("jaxprune.ledger.identity._code", lambda: "other")
     before = {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()}
-    with pytest.raises(jp.InputError, match=f"holds an unfinished run with {named}.*--overwrite"):
+    with pytest.raises(
+        jp.InputError, match=f"contains an unfinished run with {named}.*--overwrite"
+    ):
         prune_from_config(config, workdir)
     assert {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()} == before
     prune_from_config(config, workdir, overwrite=True)
@@ -298,7 +300,7 @@ def test_kills_change_no_bit(deep, tokens, tmp_path, capfd):
         process.wait()
         if process.returncode != 0:
             assert not (workdir / "report.json").exists()
-    assert "going on at layer" in gone_on(deep, tokens, workdir, capfd)
+    assert "resuming at layer" in gone_on(deep, tokens, workdir, capfd)
 
 
 def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
@@ -310,10 +312,10 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
     output, _ = process.communicate()
     assert process.returncode == 143
     done = len(list((workdir / "progress").glob("layer_*.npz")))
-    assert f"terminated after layer {done - 1} of 48; the same command goes on" in output
+    assert f"terminated after layer {done - 1} of 48; the same command resumes" in output
     assert "Traceback" not in output
     assert not list(workdir.glob("*.new"))
-    assert f"going on at layer {done} of 48" in gone_on(deep, tokens, workdir, capfd)
+    assert f"resuming at layer {done} of 48" in gone_on(deep, tokens, workdir, capfd)
 
 
 def test_two_runs_in_one_folder(unfinished):

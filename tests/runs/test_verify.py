@@ -68,7 +68,7 @@ def nudged(tensor):
 def test_dropped_weights_that_are_not_zero_are_counted(run):
     change_tensor(run, KERNEL, revived)
     _, first, second = verify(run, progress=False)
-    assert first == "hf: layer 1, mlp/up/kernel: 3 weights are not 0 that the mask drops"
+    assert first == "hf: layer 1, mlp/up/kernel: 3 dropped weights are not 0"
     assert second.startswith("hf: weights: SHA-256 ")
 
 
@@ -110,7 +110,9 @@ def test_parameters_of_the_checkpoint_are_recounted(run):
         overwrite=True,
     )
     _, first, second = verify(run, progress=False)
-    assert first.startswith("checkpoint: layer 0, attention/out/kernel: 1 weights are not 0")
+    assert first.startswith(
+        "checkpoint: layer 0, attention/out/kernel: 1 dropped weights are not 0"
+    )
     assert second.startswith("checkpoint: weights: SHA-256 ")
 
 

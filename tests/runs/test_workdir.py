@@ -60,7 +60,7 @@ def test_the_same_job_is_done_already(place, capsys):
     assert contents(place) == before
     assert report == json.loads((place / "run" / "report.json").read_text())
     said = capsys.readouterr().out
-    assert "run is complete; --overwrite makes it anew" in said
+    assert "run is complete; --overwrite repeats the run" in said
     assert "sparsity" in said
 
 
@@ -116,7 +116,7 @@ def other_sparsity(place):
 def test_another_job_is_refused_and_named_and_replaces_when_told(place, change, named):
     config = change(place)
     before = contents(place / "run")
-    with pytest.raises(jp.InputError, match=f"holds a complete run with {named}.*--overwrite"):
+    with pytest.raises(jp.InputError, match=f"contains a complete run with {named}.*--overwrite"):
         prune_from_config(config, place / "run")
     assert contents(place / "run") == before
     prune_from_config(config, place / "run", overwrite=True)
@@ -177,7 +177,7 @@ def test_files_of_others_stay(place, where):
     thesis = place / "run" / where / "thesis.tex"
     thesis.write_text("mine")
     before = contents(place / "run")
-    with pytest.raises(jp.InputError, match=r"thesis\.tex is there, which jaxprune did not write"):
+    with pytest.raises(jp.InputError, match=r"thesis\.tex exists and was not written by jaxprune"):
         prune_from_config(job(place, pruning__sparsity=0.8), place / "run", overwrite=True)
     assert contents(place / "run") == before
 
@@ -185,7 +185,7 @@ def test_files_of_others_stay(place, where):
 def test_a_config_of_others_stays(place):
     (place / "mine").mkdir()
     (place / "mine" / "config.json").write_text("{}")
-    with pytest.raises(jp.InputError, match=r"config\.json is there, which jaxprune did not write"):
+    with pytest.raises(jp.InputError, match=r"config\.json exists and was not written by jaxprune"):
         prune_from_config(job(place), place / "mine")
     assert (place / "mine" / "config.json").read_text() == "{}"
 
@@ -194,7 +194,7 @@ def test_outputs_without_their_report_are_not_said_to_be_of_others(place):
     (place / "run" / "report.json").unlink()
     before = contents(place / "run")
     with pytest.raises(
-        jp.InputError, match=r"run holds the outputs of a run without its report\.json"
+        jp.InputError, match=r"run contains the outputs of a run without its report\.json"
     ):
         prune_from_config(job(place), place / "run", overwrite=True)
     assert contents(place / "run") == before

@@ -1,1 +1,1 @@
-"""Commands of the command line, a file for each: `main(program, arguments)`, and help in its docstring."""
+"""One file per command: `main(program, arguments)`, and its help as the docstring."""

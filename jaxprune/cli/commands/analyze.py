@@ -13,5 +13,5 @@ from jaxprune.cli.configured import run_configured
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune analyze`: analyses the config's model and writes to analysis/ in the workdir."""
+    """`jaxprune analyze`: analyzes the config's model and writes to analysis/ in the workdir."""
     run_configured(analyze_from_config, program, arguments, about=__doc__, command="analyze")

@@ -1,4 +1,4 @@
-"""Prints what changed in every language between two evaluated runs, and writes it to a folder.
+"""Prints the changes between two evaluated runs in every language, and writes them to a folder.
 
 jaxprune compare runs/dense runs/pruned --out runs/dense_pruned
 """
@@ -15,12 +15,12 @@ def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune compare`: compares RUN_A with RUN_B."""
     parser = Arguments(program, "RUN_A RUN_B [--out FOLDER]", __doc__)
     parser.add_argument(
-        "run_a", metavar="RUN_A", type=path, help="workdir, such as the dense model's"
+        "run_a", metavar="RUN_A", type=path, help="workdir, for example of the dense model"
     )
-    parser.add_argument("run_b", metavar="RUN_B", type=path, help="workdir to compare with it")
+    parser.add_argument("run_b", metavar="RUN_B", type=path, help="workdir to compare with RUN_A")
     parser.add_argument(
         "--out", metavar="FOLDER", type=path,
-        help="where compare.json, compare.csv and compare.md go (default: RUN_B/compare)",
+        help="folder for compare.json, compare.csv and compare.md (default: RUN_B/compare)",
     )  # fmt: skip
     given = parser.parse_args(arguments)
     comparison = compare_runs(given.run_a, given.run_b)

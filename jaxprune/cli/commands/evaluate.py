@@ -1,8 +1,8 @@
-"""Scores a model on tasks in every language, and its perplexity; see docs/evaluation.md.
+"""Evaluates a model on tasks in every language, its perplexity and its translations; see docs/evaluation.md.
 
 jaxprune evaluate --config nano --workdir runs/nano --config.model=runs/nano/hf
 
-On several hosts give the same command on each, with --distributed.
+On several hosts, run the same command on each, with --distributed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def define() -> None:
     flags.DEFINE_boolean(
         "overwrite",
         False,
-        "replace the scores of another model, or of other questions or settings",
+        "replace scores of another model, other questions or other settings",
     )
     define_processes()
 
 
 def evaluate(config: Config, workdir: Path) -> None:
-    """Evaluates `config.model` and writes a folder for each task to `workdir`."""
+    """Evaluates `config.model` and writes one folder per task to `workdir`."""
     join_processes()
     evaluate_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

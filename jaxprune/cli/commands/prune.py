@@ -1,10 +1,10 @@
-"""Prunes a model with a few hundred demonstrations; see docs/guide/files.md for its files.
+"""Prunes a model with a few hundred demonstrations; docs/guide/files.md lists the files of a run.
 
 jaxprune prune --config nano --workdir runs/nano
 
---plan tells the memory and the operations that a run would need, on this machine or, with --chip, on others.
-A run that was interrupted goes on when the same command is given again. On several hosts give the same
-command on each, with --distributed and a workdir that all of them see.
+--plan estimates memory and operations of a run on this machine, or with --chip on others. An interrupted run
+resumes when the command is repeated. On several hosts, run the same command on each, with --distributed and a
+shared workdir.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ def define() -> None:
     flags.DEFINE_boolean(
         "overwrite",
         False,
-        "start afresh where the workdir holds an unfinished run, and replace a complete one",
+        "start over if the workdir contains an unfinished run, and replace a complete one",
     )
     flags.DEFINE_boolean(
         "plan",
         False,
-        "print what the run would need, without loading the model or writing anything",
+        "print the estimated memory and operations; loads no weights and writes nothing",
     )
     flags.DEFINE_string("chip", None, f"plan for these devices: {', '.join(CHIPS)}")
     define_processes()
 
 
 def prune(config: Config, workdir: Path) -> None:
-    """Prunes `config.model` and writes to `workdir`, or prints what that would need."""
+    """Prunes `config.model` and writes to `workdir`, or prints the plan of that."""
     given = flags.FLAGS
     if given.plan:
         processes = given.processes or 1

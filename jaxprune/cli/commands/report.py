@@ -1,11 +1,11 @@
-"""Writes one self-contained HTML page about a run, or about what changed against another; a sweep's tables again.
+"""Writes one self-contained HTML page about a run, or about its changes against another; rewrites a sweep's tables.
 
 jaxprune report runs/pruned
 jaxprune report runs/pruned --against runs/dense
 jaxprune report runs/sweep
 
-The model card in the run's hf/ is written anew, with accuracy by language; that of the dense model too, where the other
-run is its evaluation.
+Rewrites the model card in the run's hf/ with accuracy by language, and with that of the dense model if RUN_BEFORE is
+its evaluation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     parser.add_argument("run", metavar="RUN", type=path, help="workdir of a run or of a sweep")
     parser.add_argument(
         "--against", metavar="RUN_BEFORE", type=path,
-        help="workdir to compare with, such as the dense model's; both are evaluated",
+        help="workdir to compare with, for example of the dense model; both must be evaluated",
     )  # fmt: skip
     parser.add_argument("--out", metavar="FILE", type=path, help=f"default: RUN/{FILE}")
     given = parser.parse_args(arguments)

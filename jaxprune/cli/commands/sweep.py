@@ -1,4 +1,4 @@
-"""Prunes and evaluates one model by sparsities, calibrations and languages; see docs/sweep.md.
+"""Prunes and evaluates one model for all sparsities, calibrations and languages of a config; see docs/sweep.md.
 
 jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
 """
@@ -14,7 +14,7 @@ from jaxprune.sweeps import print_tables, sweep_from_config
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune sweep`: runs what is left of the sweep in the workdir and writes its tables."""
+    """`jaxprune sweep`: runs the unfinished variants of the sweep in the workdir and writes its tables."""
     run_configured(run, program, arguments, about=__doc__, command="sweep")
 
 

@@ -1,4 +1,4 @@
-"""A config → the memory, operations and time that a run needs, before anything is loaded."""
+"""A config → the estimated memory, operations and time of a run, before anything is loaded."""
 
 from jaxprune.runs.planning.config import PruneConfig as PruneConfig
 from jaxprune.runs.planning.costs import CHIPS as CHIPS

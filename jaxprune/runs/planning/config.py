@@ -18,15 +18,15 @@ class OutputFields:
     """The fields `output.*`: outputs of a run besides masks and report."""
 
     params: bool = flag(
-        False, "all parameters in the checkpoint, for which they must fit into host memory at once"
+        False, "store all parameters in the checkpoint; they must fit into host memory"
     )
-    hf: bool = flag(True, "the pruned model as a Hugging Face folder, written block by block")
+    hf: bool = flag(True, "write the pruned model as a Hugging Face folder, block by block")
     card: bool = flag(
         True,
-        "a model card in `hf/`, in the place of the model's own README: what was pruned and how; `jaxprune report` "
-        "puts accuracies into it",
+        "write a model card to `hf/` instead of the model's own README: method and settings; `jaxprune report` adds "
+        "accuracies",
     )
-    figures: bool = flag(False, "pictures of what was dropped and of feature magnitudes")
+    figures: bool = flag(False, "write figures of sparsity and of feature magnitudes")
 
 
 @config_record
@@ -64,6 +64,6 @@ class PruneConfig:
         )  # fmt: skip
 
     def json(self) -> dict[str, Any]:
-        """The fields by group, as config.json has them: in the order of their names."""
+        """The content of config.json: the fields by group, sorted by name."""
         ordered: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), sort_keys=True))
         return ordered

@@ -1,4 +1,4 @@
-"""Costs of pruning: operations, bytes and memory as formulas over a model's sizes. Reads and compiles nothing."""
+"""Costs of pruning: formulas of operations, bytes and memory over a model's sizes. Reads and compiles nothing."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from jaxprune.models import (
 )
 from jaxprune.passes import rows_at_once
 
-# Resident memory of a script that has imported its packages and compiled a model's passes, and of a tokenizer with
-# what it is imported with; measured on Linux. Outside scripts that is torch as well, where it is installed.
+# Resident memory of a command that has imported its packages and compiled a model's passes, and of a tokenizer with its
+# imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.
 PROCESS = 450_000_000
 TOKENIZER = 40_000_000
-# Share of everything else that allocators keep of freed blocks and states.
+# Share of all other memory that allocators keep of freed blocks and states.
 KEPT = 0.1
-# Bytes of one weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
+# Bytes per weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
 SELECTING = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Work:
-    """Everything that the cost of a run depends on, except the machines.
+    """All inputs of the cost of a run except the machines.
 
     Attributes:
       config: sizes of the model.
-      groups: samples, as (count, length) of each static shape; none for criteria without statistics.
+      groups: samples, as (count, length) of each static shape; empty for criteria without statistics.
       propagate: "block", "dense" or "site".
       dtype: of the weights on the devices.
       stored: dtype of the checkpoint.
-      hf: whether the pruned model is written, embedding and head included.
-      params: whether all parameters stay on the host for the Orbax checkpoint.
+      hf: whether the pruned model is written, with embedding and head.
+      params: whether all parameters are kept on the host for the Orbax checkpoint.
       text: whether samples are made from text, with a tokenizer.
     """
 
@@ -62,8 +62,8 @@ class Machines:
 
     Attributes:
       data, model: the mesh of each process, see `sharding.device_mesh`.
-      processes: one a host.
-      platform: as `devices.platform` has it.
+      processes: one per host.
+      platform: see `devices.platform`.
     """
 
     data: int = 1
@@ -78,7 +78,7 @@ class Machines:
 
     @property
     def cpu(self) -> bool:
-        """True if devices are cores, whose memory is the host's."""
+        """True if devices are cores, which share the host's memory."""
         return self.platform == "cpu"
 
 
@@ -87,11 +87,11 @@ class Chip:
     """One device.
 
     Attributes:
-      platform: as `devices.platform` has it.
-      flops: by dtype of the factors, operations a second; sums are float32.
+      platform: see `devices.platform`.
+      flops: operations per second, by dtype of the factors; sums are float32.
       memory: bytes.
-      bandwidth: of the memory, bytes a second.
-      link: from the host's memory, bytes a second.
+      bandwidth: of the memory, bytes per second.
+      link: to the host's memory, bytes per second.
     """
 
     platform: str
@@ -102,7 +102,7 @@ class Chip:
 
 
 # H100 SXM: NVIDIA's data sheet, dense; its link is PCIe 5.0 x16. v5e, v5p: cloud.google.com/tpu/docs; their links are
-# what jax-ml.github.io/scaling-book takes for PCIe. A TPU makes a float32 product of six bfloat16 ones.
+# the value of jax-ml.github.io/scaling-book for PCIe. TPUs compute a float32 product as six bfloat16 products.
 CHIPS = {
     "h100": Chip("sm90", {"bfloat16": 989e12, "float32": 67e12}, 80e9, 3.35e12, 64e9),
     "v5e": Chip("tpu", {"bfloat16": 197e12, "float32": 197e12 / 6}, 16e9, 819e9, 15e9),
@@ -132,19 +132,19 @@ def part_size(config: ModelConfig, part: str) -> int:
 
 
 def flops(work: Work) -> int:
-    """Operations of the products in all passes over all samples; attention counts only causal pairs within windows.
+    """Operations of the products in all passes over all samples; of attention only causal pairs within windows.
 
-    A statistics pass leaves out a block's last product, and nothing computes the last block's output.
+    A statistics pass omits a block's last product, and no pass computes the last block's output.
     """
     config = work.config
     kernels = sum(kernel_sizes(config).values())
     last = config.d_ff * config.d_model
     windows: collections.Counter[int | None] = collections.Counter()
     period = len(config.pattern)
-    for place, kind in enumerate(config.pattern):  # a config may claim any number of layers
+    for place, kind in enumerate(config.pattern):  # a config may have any number of layers
         windows[config.kinds[kind].window] += len(range(place, config.n_layers, period))
     final = config.kind(config.n_layers - 1).window
-    passes = 2 if work.propagate == "block" else 1  # but through the last layer one
+    passes = 2 if work.propagate == "block" else 1  # but one through the last layer
     total = 0
     for count, length in work.groups:
         products, skipped = (2 * count * length * size for size in (kernels, last))
@@ -159,18 +159,18 @@ def flops(work: Work) -> int:
 def _attention(config: ModelConfig, count: int, length: int, window: int | None) -> int:
     """Operations of attention's two products in one layer."""
     seen = length if window is None else min(window, length)
-    pairs = 2 * seen * length - seen * seen  # twice the pairs of a query and a key that it sees
+    pairs = 2 * seen * length - seen * seen  # twice the number of visible pairs of query and key
     return 2 * count * pairs * config.n_heads * config.head_dim
 
 
 def micro_batches(work: Work, machines: Machines, samples_per_device: int) -> int:
-    """Micro-batches that each device takes in one pass."""
+    """Micro-batches per device in one pass."""
     every = samples_per_device * machines.devices * machines.processes
     return sum(-(-count // every) for count, _ in work.groups)
 
 
 def bytes_read(work: Work, machines: Machines) -> int:
-    """Bytes that the first process reads: its share of what all need, and all that it copies to hf/."""
+    """Bytes that process 0 reads: its share of the common tensors, and all that it copies to hf/."""
     blocks = work.config.n_layers * part_size(work.config, "blocks")
     others = size(work.config) - blocks
     shared = (blocks + work.params * others) // machines.processes
@@ -178,10 +178,10 @@ def bytes_read(work: Work, machines: Machines) -> int:
 
 
 def bytes_written(work: Work) -> int:
-    """Bytes of masks, and of the pruned model as often as it is written."""
+    """Bytes of masks, and of every copy of the pruned model that is written."""
     masks = work.config.n_layers * sum(kernel_sizes(work.config).values()) // 8
     whole = size_of(work.stored) * size(work.config)
-    return 2 * masks + whole * (work.hf + work.params)  # of the masks progress/ holds a copy
+    return 2 * masks + whole * (work.hf + work.params)  # progress/ has a copy of the masks
 
 
 def _activations(work: Work, machines: Machines, samples: int, length: int) -> int:
@@ -191,7 +191,7 @@ def _activations(work: Work, machines: Machines, samples: int, length: int) -> i
     # the widest activation before and after its function, or queries, keys and values in two layouts
     width = 2 * max(config.d_ff, heads) + config.d_model
     if work.propagate == "dense" and work.dtype == "float32":
-        # the sums may run beside the products and read the same arrays, so hardly one is reused
+        # sums may run concurrently with products and read the same arrays, so hardly any buffer is reused
         width += 4 * config.d_model + 2 * heads
     scores = attention_path(config, work.dtype, machines.platform).scores(rows * config.n_heads)
     return 4 * length * (samples * 2 * config.d_model + rows * width) + scores
@@ -201,9 +201,9 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
     """Peak of one device by part.
 
     Returns:
-      "weights": a block and the next one; "gathered": kernels that a group of devices holds in shares, of one
-      site at a time; "activations": of a pass, with the states of two micro-batches; "selection": scores and masks,
-      in place of activations; "exchange": what several processes send each other, in place of all that.
+      "weights": a block and the next one; "gathered": kernels that a group of devices shares, of one site at a time;
+      "activations": of a pass, with the states of two micro-batches; "selection": scores and masks, beyond activations;
+      "exchange": between several processes, beyond all of these.
     """
     config, itemsize = work.config, size_of(work.dtype)
     by_site = site_sizes(config).values()
@@ -229,7 +229,7 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
 
 
 def _exchanged(work: Work, machines: Machines, blocks: int) -> int:
-    """Bytes of one device with `blocks`: shares of a kernel and all of it, or at the end its part of the checkpoint."""
+    """Bytes of one device: `blocks`, and a kernel with its shares, or at the end its shard of the checkpoint."""
     if machines.processes == 1:
         return 0
     stored = size_of(work.stored)
@@ -240,12 +240,12 @@ def _exchanged(work: Work, machines: Machines, blocks: int) -> int:
 
 
 def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict[str, int]:
-    """Peak of one process by part; on CPUs with what the devices hold.
+    """Peak of one process by part; on CPUs including the devices.
 
     Returns:
-      "process": Python, packages, compiled passes; "states": hidden states of all samples; "blocks": as
-      stored: one in work, one read ahead, one being written; "masks": of all layers as bits, of two as bools;
-      "params": with `work.params`; "devices": on CPUs; "kept": by allocators.
+      "process": Python, packages, compiled passes; "states": hidden states of all samples; "blocks": as stored: the
+      current one, one prefetched, one being written; "masks": of all layers as bits, of two as bools; "params": with
+      `work.params`; "devices": on CPUs; "kept": by allocators.
     """
     config, stored = work.config, size_of(work.stored)
     tokens = sum(count * length for count, length in work.groups) // machines.processes
@@ -272,5 +272,5 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
 
 
 def groups_of(batches: Sequence[Batch]) -> tuple[tuple[int, int], ...]:
-    """(samples, length) of each batch, as `Work` holds them."""
+    """(samples, length) of each batch, see `Work`."""
     return tuple((len(batch.tokens), batch.tokens.shape[1]) for batch in batches)

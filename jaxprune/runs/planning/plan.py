@@ -1,4 +1,4 @@
-"""Estimates what a run will need before anything is loaded, and refuses runs that cannot fit."""
+"""Estimates the costs of a run before anything is loaded, and rejects runs that cannot fit."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from jaxprune.tables import byte_size, named_values, seconds
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """An estimate of what a run needs.
+    """The estimated costs of a run.
 
     Attributes:
-      work, machines: the job and the machines that do it.
-      samples_per_device: how many a device takes at a time.
-      room: bytes of a device and of a host, where they are known; on CPUs all is the host's.
+      work, machines: the job and its machines.
+      samples_per_device: samples of a device per micro-batch.
+      room: available bytes of a device and of a host, None if unknown; CPUs use the host's.
       chip: of the devices, or None.
     """
 
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def fits(self) -> tuple[bool, bool]:
-        """True for the devices, and for the hosts, if the run has room there."""
+        """Whether the run fits the memory of the devices, and that of the hosts."""
         needs = (sum(self.device.values()), sum(self.host.values()))
         return tuple(room is None or n <= room for n, room in zip(needs, self.room, strict=True))  # type: ignore[return-value]
 
@@ -63,7 +63,7 @@ def planned(
     room: tuple[float | None, float | None],
     chip: Chip | None = None,
 ) -> Plan:
-    """The plan with the largest micro-batch that has room, or with one sample a device where none has."""
+    """The plan with the largest micro-batch that fits, or with one sample per device if none fits."""
     plans = [
         Plan(work, machines, samples, room, chip) for samples in range(SAMPLES_PER_DEVICE, 0, -1)
     ]
@@ -71,10 +71,10 @@ def planned(
 
 
 def check_fits(plan: Plan) -> None:
-    """Refuses a run that cannot fit.
+    """Rejects a run that cannot fit.
 
     Raises:
-      InputError: names what is short and the setting that would do.
+      InputError: names the memory that is too small, and a setting that fits.
     """
     if all(plan.fits):
         return
@@ -82,13 +82,13 @@ def check_fits(plan: Plan) -> None:
     needed, room = sum(getattr(plan, place).values()), plan.room[place == "host"]
     ways = (way for way, other in _others(plan) if all(other.fits))
     raise InputError(
-        f"memory: the run needs {byte_size(needed)} on each {place}, there are {byte_size(room or 0)}; "
+        f"memory: the run needs {byte_size(needed)} on each {place}, {byte_size(room or 0)} are available; "
         f"allowed: {next(ways, 'a larger machine')}"
     )
 
 
 def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
-    """Settings that need less memory, and their plans; the least harmful first."""
+    """Settings that need less memory, and their plans; those with the smallest effect first."""
     work, machines = plan.work, plan.machines
 
     def other(work: Work, machines: Machines) -> Plan:
@@ -114,7 +114,7 @@ def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
         yield settings, other(dataclasses.replace(slim, groups=fewer), machines)
 
 
-# Plans of a run that begins, and of a config alone.
+# Plans of a run at its start, and of a config alone.
 
 
 def plan_of(
@@ -125,10 +125,10 @@ def plan_of(
     mesh: Mesh,
     samples_per_device: int | None = None,
 ) -> Plan:
-    """The plan of a run whose samples are there, on the devices of its mesh; the same in all processes.
+    """The plan of a run with its samples, on the devices of its mesh; the same in all processes.
 
     Args:
-      samples_per_device: how many a device takes at a time; chosen by the memory that there is where not given.
+      samples_per_device: samples of a device per micro-batch; by default as many as memory allows.
     """
     work = _work(config, stored, costs.groups_of(batches), run, product_dtype(run.dtype))
     plan = _planned_here(work, mesh, jax.process_count())
@@ -145,15 +145,15 @@ def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
 def plan_from_config(run: PruneConfig, *, chip: str | None = None, processes: int = 1) -> Plan:
     """The plan of a run, from its config and the model's config.json.
 
-    Samples of text count as long as `calibration.max_length`, so it is an upper bound.
+    Every sample of text counts with length `calibration.max_length`, so the plan is an upper bound.
 
     Args:
       run: validated.
-      chip: a name in `chips.CHIPS`, and of a mesh of -1 one device; this machine's devices without it.
-      processes: how many hosts there will be, each with the mesh of the config.
+      chip: a name in `CHIPS`; by default the devices of this machine. With a chip, -1 in the mesh counts as 1.
+      processes: number of hosts, each with the mesh of the config.
 
     Raises:
-      InputError: a chip that is not known.
+      InputError: an unknown chip.
     """
     folder = hub.config_folder(run.model, run.revision)
     config, stored = load_config(folder), _stored(folder)
@@ -198,7 +198,7 @@ def _groups(run: PruneConfig) -> tuple[tuple[int, int], ...]:
 
 
 def _stored(folder: Path) -> str:
-    """The dtype that weights are stored in, by their files, or by config.json where there are none."""
+    """The stored dtype of the weights, from their files, or from config.json without files."""
     if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")):
         return load(folder).dtype
     raw = read_json(folder / "config.json")
@@ -221,12 +221,12 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
         f"stored as {work.stored}",
         "samples": f"{samples} tokens, propagate {work.propagate}, {computed}",
         "devices": f"{every}: {machines.processes} process(es) of {machines.data} x {machines.model}",
-        "micro-batch": f"{plan.samples_per_device} samples a device, "
-        f"{costs.micro_batches(work, machines, plan.samples_per_device)} in a pass",
+        "micro-batch": f"{plan.samples_per_device} samples per device, "
+        f"{costs.micro_batches(work, machines, plan.samples_per_device)} per pass",
         "attention": attention_path(work.config, work.dtype, machines.platform).name,
         "device": _parts(plan.device, plan.room[0]),
         "host": _parts(plan.host, plan.room[1]),
-        "operations": f"{operations:.3g}, {operations / every:.3g} a device",
+        "operations": f"{operations:.3g}, {operations / every:.3g} per device",
         "read": byte_size(costs.bytes_read(work, machines)),
         "written": byte_size(costs.bytes_written(work)),
     }
@@ -238,9 +238,9 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
 
 
 def floor(plan: Plan) -> dict[str, float]:
-    """Seconds at the chip's published rates: of products, of reading weights from the device's memory, of the link.
+    """Seconds at the chip's published rates: for products, for reading weights from the device's memory, for the link.
 
-    They can overlap: no run takes less than the longest.
+    They can overlap, so the longest is a lower bound for a run.
     """
     work, machines, chip = plan.work, plan.machines, plan.chip
     assert chip is not None

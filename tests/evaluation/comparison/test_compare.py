@@ -528,7 +528,7 @@ def test_masks_that_are_not_there_or_of_another_model(runs):
     checkpoint.save(runs[1] / "checkpoint", metadata={"a": 1})
     found = compare_runs(*runs)
     assert found.masks is None
-    assert found.masks_note == f"{runs[1] / 'checkpoint'}: no masks in it"
+    assert found.masks_note == f"{runs[1] / 'checkpoint'}: contains no masks"
     assert "masks: not compared (" in comparison_text(found)
     other = {"blocks": {"mlp": {"up": ours["blocks"]["mlp"]["up"]}}}
     checkpoint.save(runs[1] / "checkpoint", masks=other, overwrite=True)
