@@ -1,7 +1,5 @@
 """Records that are found in the files of a package, such as criteria: to add one is to add a file."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Sequence

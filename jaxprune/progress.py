@@ -1,7 +1,5 @@
 """Steps of a long pass → its progress bar, and the seconds of its stages."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

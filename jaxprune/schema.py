@@ -3,8 +3,6 @@
 Each subpackage declares the config fields that it reads as a `config_record`, with a rule for each field.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import numbers

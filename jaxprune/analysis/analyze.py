@@ -1,7 +1,5 @@
 """A config → `<workdir>/analysis`: the largest features of each kind of demonstration, by layer."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ A *set* is a kind of demonstrations in a language. Its name, "monolingual/fr" or
 (French → target), is the role of its batches and statistics.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -29,7 +27,7 @@ PASS_BYTES = 4 * 2**30
 
 
 def demonstration_sets(
-    tokenizer: PreTrainedTokenizerBase | None,
+    tokenizer: "PreTrainedTokenizerBase | None",
     data: str | Path,
     languages: Sequence[str],
     target: str,

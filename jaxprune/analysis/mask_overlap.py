@@ -3,8 +3,6 @@
 Masks are compared as packed bits: those of R runs take R bits per weight.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -7,8 +7,6 @@ Pure numpy, independent of the model. Sets S, layers L, features D.
     smallest of b 0    3 |                 bottom: {0, 2} ∩ {0, 3} = {0}, 1 of 2
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

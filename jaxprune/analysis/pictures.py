@@ -4,8 +4,6 @@ Languages appear as codes. To stay legible, bars show a few layers, and heatmaps
 the tables contain everything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 

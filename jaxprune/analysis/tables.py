@@ -1,7 +1,5 @@
 """The tables of an analysis: CSV for spreadsheets, npz for programs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

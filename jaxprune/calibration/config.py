@@ -1,7 +1,5 @@
 """The fields `calibration.*` and their dependencies; also `seed` and `compat`, which determine the samples too."""
 
-from __future__ import annotations
-
 import itertools
 import zipfile
 from collections.abc import Collection

@@ -1,7 +1,5 @@
 """Kinds of calibration sets: one record each, which determines allowed values, messages and requirements."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Ranges of lines, as 300-499: the rule of a field, and the lines of a range."""
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Sequence

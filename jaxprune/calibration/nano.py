@@ -1,7 +1,5 @@
 """The short name "nano" in a field → the bundled folder of texts, by use."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal, NamedTuple
 

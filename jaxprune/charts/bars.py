@@ -1,7 +1,5 @@
 """Named values → horizontal bars with their values, or vertical bars on a log axis."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 

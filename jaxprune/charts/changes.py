@@ -1,7 +1,5 @@
 """Differences with intervals → rows of marks around zero that show significance."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The record that every kind of chart returns and `render` draws."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 

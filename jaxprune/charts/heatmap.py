@@ -1,7 +1,5 @@
 """A matrix → coloured cells, with their values if they fit."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Estimates of several systems by language → rows of dots with whiskers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

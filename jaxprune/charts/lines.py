@@ -1,7 +1,5 @@
 """Values of every layer → lines."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple

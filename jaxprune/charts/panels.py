@@ -1,7 +1,5 @@
 """Several charts → one picture of small multiples."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Vega writes the description of a mark as aria-label; pages show it on hover as <
 no ids, no fonts and no scripts, and its colours are CSS variables (`theme.COLOURS`).
 """
 
-from __future__ import annotations
-
 import re
 import resource
 import xml.etree.ElementTree as ET

@@ -1,7 +1,5 @@
 """Values → the limits and the ticks of an axis."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

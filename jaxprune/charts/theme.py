@@ -4,8 +4,6 @@ Pages draw each of `COLOURS` as the CSS variable of its name, which style.css de
 scheme. The values here are those of the light scheme and of PNG files.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from typing import Any

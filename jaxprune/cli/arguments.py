@@ -1,7 +1,5 @@
 """Arguments that name paths → checked paths; the command line of a command without config."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

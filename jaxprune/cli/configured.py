@@ -1,7 +1,5 @@
 """The command line of a command with a config: flags and fields → a checked config."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

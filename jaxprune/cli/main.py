@@ -1,7 +1,5 @@
 """The command line → its command. Does not import JAX, so help and typing errors return at once."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 import textwrap

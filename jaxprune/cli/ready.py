@@ -1,7 +1,5 @@
 """Names of ready configs → their files: `nano`, `bloom`, `paper/mgpt`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from jaxprune.errors import InputError, did_you_mean, refusal

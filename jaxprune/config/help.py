@@ -1,7 +1,5 @@
 """The fields as text: for a terminal, and as a table of the site."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Mapping
 

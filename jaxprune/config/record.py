@@ -1,7 +1,5 @@
 """The config of all jobs: the fields of each subpackage, and those of sweeps."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

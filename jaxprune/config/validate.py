@@ -1,7 +1,5 @@
 """A user's config → the checked record: every field, and the combinations of fields."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 from collections.abc import Mapping
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 
-def base_config() -> ConfigDict:
+def base_config() -> "ConfigDict":
     """Every field with its default. `model` is not set."""
     from ml_collections import ConfigDict  # late: the Python API needs no ConfigDict
     from ml_collections.config_dict import placeholder
@@ -30,7 +28,7 @@ def base_config() -> ConfigDict:
     return ConfigDict(unflatten_dict(values, sep="."))
 
 
-def paper_sweep(model: str) -> ConfigDict:
+def paper_sweep(model: str) -> "ConfigDict":
     """The sweep of the paper's tables 1 to 4 for a model, with the languages of its figures."""
     config = base_config()
     config.model = model
@@ -77,7 +75,7 @@ def unknown_field(path: str) -> InputError:
     return InputError(f"{path}: no such field{hint}")
 
 
-def validate(config: ConfigDict, *, prunes: bool = True) -> Config:
+def validate(config: "ConfigDict", *, prunes: bool = True) -> Config:
     """The checked record of a user's config, with `pruning.sparsity` filled in.
 
     Args:

@@ -6,8 +6,6 @@ machine code that the compiler made and computes the same bits. Each entry ends 
 damaged code, which may crash the process.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -4,8 +4,6 @@ Some settings of JAX change bits: those of random numbers, of result types, of t
 depend on the settings of a notebook or the environment, so every compiled function is traced under the same settings.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

@@ -4,8 +4,6 @@ Otherwise they would wait for the failed one: for two minutes while devices conn
 sums. Python runs no signal handlers during these waits, so a separate thread receives signals.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os

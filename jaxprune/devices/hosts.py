@@ -5,8 +5,6 @@ the bytes of blocks, of which each reads a share, and sums of features, a few me
 after a pass; all processes then select the same masks.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 from typing import Any

@@ -3,8 +3,6 @@
 The size of a micro-batch depends on free memory and changes bits, so all processes must use the same values.
 """
 
-from __future__ import annotations
-
 import re
 import resource
 from pathlib import Path

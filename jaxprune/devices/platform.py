@@ -1,7 +1,5 @@
 """The kind of devices, as far as programs depend on it."""
 
-from __future__ import annotations
-
 import re
 
 import jax

@@ -5,8 +5,6 @@ bfloat16 and multiplied as float32: the factors are the same, and so is each pro
 represents exactly. Sums, which are float32 everywhere, may round in another order.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The device mesh and the layout of arrays on it."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence

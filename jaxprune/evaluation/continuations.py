@@ -1,7 +1,5 @@
 """First lines of a text → how a model continues them, to be read beside the continuations of another model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

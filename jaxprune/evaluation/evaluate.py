@@ -1,7 +1,5 @@
 """A config and a model → `<workdir>/<task>`: scores of every language, their figures, a table on the terminal."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence

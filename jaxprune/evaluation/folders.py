@@ -1,7 +1,5 @@
 """The folders of an evaluation: those of another one are rejected or removed; each appears when it is complete."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

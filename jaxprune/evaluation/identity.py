@@ -1,7 +1,5 @@
 """The identity of an evaluation: all inputs besides the model that determine its scores, by name."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A model → an `Evaluation`; two evaluations → a `Comparison`. The Python API of the commands evaluate and compare."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -11,8 +11,6 @@ is `lm_eval` with the name registered. Requests are tokenised, truncated and ans
 Face class (`hf`). Shared prefixes of requests are computed once, in any order of the requests.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -172,7 +170,7 @@ class JaxpruneLM(TemplateLM):
     # Scores.
 
     def loglikelihood(
-        self, requests: list[Instance], disable_tqdm: bool = False
+        self, requests: "list[Instance]", disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
         """See `_loglikelihood_tokens`; an empty continuation raises InputError."""
         for number, request in enumerate(requests):
@@ -213,7 +211,7 @@ class JaxpruneLM(TemplateLM):
         return answers
 
     def loglikelihood_rolling(
-        self, requests: list[Instance], disable_tqdm: bool = False
+        self, requests: "list[Instance]", disable_tqdm: bool = False
     ) -> list[float]:
         """Log-probability of each text, in windows of `max_length` tokens that predict each token once."""
         windows: list[TokenRequest] = []
@@ -236,7 +234,7 @@ class JaxpruneLM(TemplateLM):
 
     # Generation.
 
-    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+    def generate_until(self, requests: "list[Instance]", disable_tqdm: bool = False) -> list[str]:
         """Generates a text after each context, greedily or by beam search, up to a text of `until`.
 
         Raises:

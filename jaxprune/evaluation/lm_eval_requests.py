@@ -1,7 +1,5 @@
 """The settings of a request → checked settings of generation."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -18,8 +18,6 @@ here no vector is normed. It finds the row's tokens by counting words, which fai
 characters determine them.
 """
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import itertools

@@ -3,8 +3,6 @@
 Files of older versions, or of other programs, may lack keys; the values of present keys are checked.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, NotRequired, TypedDict
 

@@ -1,7 +1,5 @@
 """Plain text and a pruned model → the number of lines of the text in its calibration set."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The results of an evaluation, and their metrics.json."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Results of an evaluation → tables on the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

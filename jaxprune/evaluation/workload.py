@@ -1,7 +1,5 @@
 """A config → the questions, texts and sentences that it evaluates, read before any model."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +38,7 @@ class Workload:
     texts: Mapping[str, PlainText]
     sentences: Mapping[str, Sentences]
 
-    def of(self, languages: Mapping[str, Sequence[str]]) -> Workload:
+    def of(self, languages: Mapping[str, Sequence[str]]) -> "Workload":
         """The part in these languages, which are given by the folder of their scores."""
         return Workload(
             [one.of(languages[one.task.name]) for one in self.tasks if one.task.name in languages],

@@ -1,7 +1,5 @@
 """An .npz file → plain arrays; never unpickles."""
 
-from __future__ import annotations
-
 import math
 import re
 import struct

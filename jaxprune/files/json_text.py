@@ -1,7 +1,5 @@
 """JSON from outside → plain values, or an error in one line."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from typing import Any, NoReturn

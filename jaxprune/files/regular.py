@@ -1,7 +1,5 @@
 """Files from outside, opened only if they are regular: reading a pipe may block, reading a device may never end."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

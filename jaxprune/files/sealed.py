@@ -5,8 +5,6 @@ table: its last line has the SHA-256 of the text above it, which shows whether t
 table, and cards with a matching last line, are ever replaced or removed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

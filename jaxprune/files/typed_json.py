@@ -1,7 +1,5 @@
 """JSON files → objects and records; errors name the file, the key and the value."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The user's folder for cached results; it may be emptied at any time."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Atomically written text and JSON files; short names of folders."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ such an array, and copy any other array once per device. These arrays must there
 filled.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

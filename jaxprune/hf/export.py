@@ -1,7 +1,5 @@
 """Pruned parameters → Hugging Face folders, block by block or all at once."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterable, Mapping

@@ -4,8 +4,6 @@ Names, sizes and times can be equal for different bytes, so bytes are hashed. Th
 file while its inode and change time (ctime) stay the same; unlike the modification time, no program can set it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib
@@ -44,7 +42,7 @@ class FileState:
     changed_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> FileState:
+    def of(cls, path: Path) -> "FileState":
         """The state of a file; InputError if it is missing or not regular."""
         try:
             found = check_regular(path)
@@ -76,7 +74,7 @@ class Fingerprint:
     @classmethod
     def of(
         cls, files: Iterable[Path], opened: Mapping[Path, FileState] | None = None
-    ) -> Fingerprint:
+    ) -> "Fingerprint":
         """Reads the files, or takes their digests from the cache.
 
         Args:

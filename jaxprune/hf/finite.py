@@ -1,7 +1,5 @@
 """Rejects parameters with NaN, infinity or extremely large values when they are read."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from jaxprune.errors import InputError

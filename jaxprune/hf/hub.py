@@ -1,7 +1,5 @@
 """A local path or hub id → the folder of the model's files: that path, or a snapshot of the repository."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from jaxprune.errors import InputError

@@ -1,7 +1,5 @@
 """A model: its config, its weights (read on demand) and its tokenizer."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib
@@ -51,7 +49,7 @@ class Model:
         }
 
     @functools.cached_property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
         """The folder's tokenizer; InputError if it is missing or has ids beyond the vocabulary."""
         from transformers import AutoTokenizer  # late: takes seconds, with torch installed
 
@@ -123,7 +121,7 @@ class Model:
         """Parameters below a path such as "embed" or "head/norm", on the host; all processes must call, see `block`."""
         return self.source.joined(path, self.source.share(path, layer), layer)
 
-    def replace(self, params: Params) -> Model:
+    def replace(self, params: Params) -> "Model":
         """The same model with other parameters {"embed", "blocks" [L, …], "head"}, arrays of JAX or numpy.
 
         Raises:

@@ -1,7 +1,5 @@
 """A model's name, folder and model card → its hub id, licence and languages, for the card of a pruned model."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Sources of a model's parameters: the protocol of all reads, and arrays in memory as a source."""
 
-from __future__ import annotations
-
 import functools
 import operator
 from typing import Any, Protocol, runtime_checkable

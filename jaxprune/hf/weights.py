@@ -1,7 +1,5 @@
 """The weights of one model on disk → the package's parameter trees, part by part."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Sections on a task: accuracy by language with intervals, and the changes between two runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from jaxprune.charts import Chart, Estimate, Series, change_chart, change_in_points, interval_chart

@@ -1,7 +1,5 @@
 """Evaluations of a pruned run → the model card in its `hf/`, with accuracy by language and its intervals."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """A run → the top of its page: model, share of zeros, size, speed, and the commands before and after."""
 
-from __future__ import annotations
-
 import shlex
 
 from jaxprune.evaluation.config import EvaluateConfig

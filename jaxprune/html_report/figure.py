@@ -1,7 +1,5 @@
 """Charts → figures of the page: a title, and a drawing that scrolls in its own box if it is too wide."""
 
-from __future__ import annotations
-
 from jaxprune.charts import VERDICTS, Chart, page_svg
 from jaxprune.html_report.markup import Markup, tag
 

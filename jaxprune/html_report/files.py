@@ -1,7 +1,5 @@
 """The contents of a workdir. Any part may be missing; an existing part must be intact."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TypedDict

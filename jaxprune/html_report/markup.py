@@ -3,8 +3,6 @@
 The output is also well-formed XML, so a test can parse a page.
 """
 
-from __future__ import annotations
-
 import html
 
 from jaxprune.charts import legal_text

@@ -1,7 +1,5 @@
 """Sections → one self-contained document."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path

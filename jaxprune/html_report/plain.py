@@ -1,7 +1,5 @@
 """Figures and settings without charts of their own: the content of a JSON file as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Sections on the model: dropped weights, magnitudes of features, overlaps of sets and masks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import partial
 

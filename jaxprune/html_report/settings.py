@@ -1,7 +1,5 @@
 """The section on settings, folded: config, report.json without sparsity, method of each evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

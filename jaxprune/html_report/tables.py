@@ -1,7 +1,5 @@
 """Cells → tables that scroll in their own box."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

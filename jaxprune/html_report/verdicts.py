@@ -1,7 +1,5 @@
 """Changes of accuracy and perplexity → better, worse, no significant change, or no verdict."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from jaxprune.charts import verdict

@@ -1,7 +1,5 @@
 """A run, and another to compare it with → report.html."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

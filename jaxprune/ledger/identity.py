@@ -6,8 +6,6 @@ package's numerical code; the versions and settings of the libraries that comput
 or reports, which cannot change bits.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence

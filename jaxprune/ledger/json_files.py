@@ -1,7 +1,5 @@
 """Types of the JSON files of a workdir, which readers check: keys may be missing, values must fit."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """`<workdir>/progress`: finished layers of one run at a time, and its outputs until all are complete."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import shutil

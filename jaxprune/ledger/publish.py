@@ -1,7 +1,5 @@
 """Finished outputs → their final names in a workdir, in place of those of an older run; report.json last."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

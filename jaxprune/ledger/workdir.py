@@ -4,8 +4,6 @@ report.json is written last and has the digests of config.json, of each folder's
 workdir that contains it is complete, and every changed file can be named.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path

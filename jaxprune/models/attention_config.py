@@ -1,7 +1,5 @@
 """Attributes of attention in a config.json → sizes of heads, and kinds of layers by window and rotary positions."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """config.json of a Hugging Face folder → its attributes, each read, required to have a value, ignored or rejected."""
 
-from __future__ import annotations
-
 import sys
 import types
 from collections.abc import Mapping, Sequence
@@ -113,7 +111,7 @@ class Attributes:
                 f"{self._where}: {name}={shown(value)} is not supported, only {', '.join(map(shown, allowed))}"
             )
 
-    def with_defaults(self, defaults: Mapping[str, Any]) -> Attributes:
+    def with_defaults(self, defaults: Mapping[str, Any]) -> "Attributes":
         """The same attributes, unread, with the defaults of transformers' class."""
         return Attributes(self._raw, self._where, self.model_type, defaults)
 
@@ -122,7 +120,7 @@ class Attributes:
         name: str,
         raw: Mapping[str, Any],
         defaults: Mapping[str, Any] = types.MappingProxyType({}),
-    ) -> Attributes:
+    ) -> "Attributes":
         """The attributes of a table in the config; the caller must also call its `finish`."""
         return Attributes(raw, f"{self._where}: {name}", self.model_type, defaults)
 

@@ -1,7 +1,5 @@
 """The decoder block that all families share: four sites, one definition for every kind of pass."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -75,7 +73,7 @@ class Block(nnx.Module):
 
     residual_from_norm = False  # the normed input is the residual
 
-    def __init__(self, family: Family, config: ModelConfig, rngs: nnx.Rngs) -> None:
+    def __init__(self, family: "Family", config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.attention_norm = family.new_norm(config, rngs)
         self.attention = family.attention(config, rngs)
         self.mlp_norm = family.new_norm(config, rngs)
@@ -131,7 +129,7 @@ class Block(nnx.Module):
 class SandwichBlock(Block):
     """A block that also norms the outputs of attention and MLP, as in Gemma 2 and 3."""
 
-    def __init__(self, family: Family, config: ModelConfig, rngs: nnx.Rngs) -> None:
+    def __init__(self, family: "Family", config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.attention_norm = family.new_norm(config, rngs)
         self.attention = family.attention(config, rngs)
         self.attention_post_norm = family.new_norm(config, rngs)
@@ -154,7 +152,7 @@ class ParallelBlock(Block):
     "mlp_in" is the same input as "qkv", so both have the same statistics.
     """
 
-    def __init__(self, family: Family, config: ModelConfig, rngs: nnx.Rngs) -> None:
+    def __init__(self, family: "Family", config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.attention_norm = family.new_norm(config, rngs)
         self.attention = family.attention(config, rngs)
         self.mlp = family.mlp(config, rngs)

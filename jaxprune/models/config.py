@@ -1,7 +1,5 @@
 """The config of a causal language model, parsed from `config.json`."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import jax.numpy as jnp
@@ -76,7 +74,7 @@ class ModelConfig:
     kinds: tuple[LayerKind, ...] = (LayerKind(),)
     pattern: tuple[int, ...] = (0,)  # layer i is of kinds[pattern[i % len(pattern)]]
 
-    def in_dtype(self, dtype: str) -> ModelConfig:
+    def in_dtype(self, dtype: str) -> "ModelConfig":
         """The config of the model computed in `dtype`, "float32" or "bfloat16".
 
         A family may round its scale of embeddings to `dtype`. Inputs of products are rounded if bfloat16 is

@@ -1,7 +1,5 @@
 """The record that a model family declares, and the builders of its block and head."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The language model head that all families share."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float

@@ -1,7 +1,5 @@
 """The layers that the families are built from: linear, norms, rotary and ALiBi positions, MLPs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """A config → its family's modules, the shapes of their parameters, and the forward pass."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from pathlib import Path

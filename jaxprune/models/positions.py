@@ -1,7 +1,5 @@
 """Positions of tokens in rows of more than one sequence (trees, caches), and the kind of a layer."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import jax

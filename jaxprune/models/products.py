@@ -1,7 +1,5 @@
 """Casts of the inputs of products."""
 
-from __future__ import annotations
-
 import jax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float

@@ -5,8 +5,6 @@ config class would take 2 s of CPU and 300 MB, because it imports torch if insta
 release, so an attribute that a later release begins to read is rejected from then on.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import re

@@ -1,7 +1,5 @@
 """Rotary positions of a config.json → `RopeConfig`."""
 
-from __future__ import annotations
-
 import types
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Blocks from disk to the devices, the next one prefetched."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Statistics of the features → the picture of their magnitudes."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 _PANEL = 260  # width of a site, in pixels
 
 
-def magnitude_chart(stats: ActivationStats) -> Chart:
+def magnitude_chart(stats: "ActivationStats") -> Chart:
     """The magnitudes of each site on a log axis; the method relies on the gap of the largest and the median feature."""
     by_site = magnitude_lines(stats)
     values = [value for lines in by_site.values() for line in lines for value in line.values]
@@ -35,7 +33,7 @@ def magnitude_chart(stats: ActivationStats) -> Chart:
     return grid(panels, title=title, columns=len(panels))
 
 
-def magnitude_lines(stats: ActivationStats) -> dict[str, list[Line]]:
+def magnitude_lines(stats: "ActivationStats") -> dict[str, list[Line]]:
     """Site → a line over layers of the largest and of the median feature of each role, RMS over tokens."""
     by_site: dict[str, list[Line]] = {}
     for site in dict.fromkeys(site for _, site in stats.sites):

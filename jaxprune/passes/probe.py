@@ -1,7 +1,5 @@
 """Feature magnitudes: block + batches → ActivationStats (the paper's first step, section 3.1)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

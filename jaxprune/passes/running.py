@@ -6,8 +6,6 @@ A sum of floats depends on its order. Therefore the units of a micro-batch (the 
 one lane. Each of several processes has its own lanes, which are added in the order of the processes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import jax

@@ -1,7 +1,5 @@
 """A calibration set's hidden states → statistics of its sets, one segment of a block at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Activation statistics of sets of samples, which merge by addition."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math
@@ -46,7 +44,7 @@ class ActivationStats(Shown):
         sum_sq: Mapping[SetKey | str, Mapping[str, Float[np.ndarray, "L D"]]],
         count: Mapping[SetKey | str, int],
         sites: tuple[tuple[str, str], ...],
-    ) -> ActivationStats:
+    ) -> "ActivationStats":
         """Statistics from known sums of squares, by set, or by role if languages are unknown.
 
         Args:
@@ -145,7 +143,7 @@ class ActivationStats(Shown):
         title = f"{role}, {count(tokens)} tokens: root mean square over tokens"
         return TextTable(title, ["site", "layers", "features", "median", "largest"], rows)
 
-    def of(self, roles: Iterable[str]) -> ActivationStats:
+    def of(self, roles: Iterable[str]) -> "ActivationStats":
         """The statistics of these roles only, in this order; KeyError for an unknown role."""
         keys = []
         for role in roles:
@@ -161,7 +159,7 @@ class ActivationStats(Shown):
         """The sums of one block."""
         return jax.tree.map(lambda leaf: leaf[layer], dict(self.sums))
 
-    def merge(self, other: ActivationStats) -> ActivationStats:
+    def merge(self, other: "ActivationStats") -> "ActivationStats":
         """The statistics of both: sums of a set that both have are added.
 
         So statistics of several languages become those of one calibration set, which still separates them.

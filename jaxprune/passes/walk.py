@@ -1,7 +1,5 @@
 """The pass over blocks: samples in micro-batches of fixed shapes, one block's weights on the devices at a time."""
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import functools

@@ -3,8 +3,6 @@
 Imports neither JAX nor anything that imports it, as that import may fail.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

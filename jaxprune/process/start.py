@@ -4,8 +4,6 @@ C++ libraries end a process with messages of their own if memory, threads or fil
 flag. So this is checked first. Imports neither JAX nor anything that imports it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """Kernels of one block on the devices: pruned by a method, then replaced by the result."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 A user's function of (kernel, norm) becomes such a record.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import zlib

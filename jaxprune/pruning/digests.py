@@ -1,7 +1,5 @@
 """Digests of the results of a pruning run, in the order of layers and paths, for verification."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

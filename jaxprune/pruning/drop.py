@@ -1,7 +1,5 @@
 """Selection of the scores of a column to keep: number, pattern and threshold."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 
@@ -93,7 +91,7 @@ class Drop:
     drop: str = dataclasses.field(metadata={"static": True})
 
     @classmethod
-    def of(cls, how: Selection, name: str, inputs: int, share: float | None = None) -> Drop:
+    def of(cls, how: Selection, name: str, inputs: int, share: float | None = None) -> "Drop":
         """The number of weights of a kernel to drop: a share of its inputs, by default the sparsity of the selection.
 
         Raises:

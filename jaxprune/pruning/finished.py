@@ -1,7 +1,5 @@
 """The result of pruning a block: masks, changed weights and statistics, and its parameters."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from typing import NamedTuple

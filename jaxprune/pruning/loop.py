@@ -1,7 +1,5 @@
 """The paper's loop over blocks (section 3.2): statistics → scores → masks → pruned block → next block's input."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

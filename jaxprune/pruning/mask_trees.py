@@ -1,7 +1,5 @@
 """Checks of mask trees, as dicts of leaves by path; and the placement of leaves on devices."""
 
-from __future__ import annotations
-
 from typing import Any, TypeGuard
 
 import jax

@@ -1,7 +1,5 @@
 """The record of a method that does more than score weights: it may read any statistic and change weights."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """A pruned model in memory: masks and changed weights are applied to each dense block when it is read."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

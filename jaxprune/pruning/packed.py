@@ -1,7 +1,5 @@
 """Keep masks ↔ one bit per weight, the form in memory, checkpoints and unfinished runs."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -31,7 +29,7 @@ class PackedMasks:
     shapes: Mapping[str, tuple[int, ...]]
 
     @classmethod
-    def of(cls, keep: Mapping[str, Any]) -> PackedMasks:
+    def of(cls, keep: Mapping[str, Any]) -> "PackedMasks":
         """The masks [in, out] or [L, in, out] of kernels, by path."""
         arrays = {path: np.asarray(mask) for path, mask in keep.items()}
         return cls(
@@ -40,7 +38,7 @@ class PackedMasks:
         )
 
     @classmethod
-    def stack(cls, blocks: Sequence[PackedMasks]) -> PackedMasks:
+    def stack(cls, blocks: "Sequence[PackedMasks]") -> "PackedMasks":
         """The masks of single blocks as those of all layers."""
         first = blocks[0]
         return cls(
@@ -49,11 +47,11 @@ class PackedMasks:
         )
 
     @property
-    def layers(self) -> list[PackedMasks]:
+    def layers(self) -> "list[PackedMasks]":
         """The masks of each block, from those of all."""
         return [self.layer(i) for i in range(next(iter(self.shapes.values()))[0])]
 
-    def layer(self, layer: int) -> PackedMasks:
+    def layer(self, layer: int) -> "PackedMasks":
         """The masks of one block, from those of all."""
         return PackedMasks(
             {path: bits[layer] for path, bits in self.bits.items()},
@@ -78,7 +76,7 @@ class PackedMasks:
         }
 
     @classmethod
-    def from_records(cls, records: Mapping[str, Mapping[str, Any]]) -> PackedMasks:
+    def from_records(cls, records: Mapping[str, Mapping[str, Any]]) -> "PackedMasks":
         """The inverse of `to_records`.
 
         Raises:
@@ -94,7 +92,7 @@ class PackedMasks:
         return {"blocks": unflatten_dict(self.to_records(), sep="/")}
 
     @classmethod
-    def from_tree(cls, tree: Mapping[str, Any]) -> PackedMasks:
+    def from_tree(cls, tree: Mapping[str, Any]) -> "PackedMasks":
         """The inverse of `to_tree`."""
         is_record = lambda _, node: BITS in node  # noqa: E731
         return cls.from_records(flatten_dict(tree["blocks"], is_leaf=is_record, sep="/"))

@@ -1,7 +1,5 @@
 """Propagations: sequences of segments of a block and the sites pruned after each."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 

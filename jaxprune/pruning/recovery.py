@@ -1,7 +1,5 @@
 """Recovery within the loop: a pruned block, its inputs, and the dense block's outputs for them."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence

@@ -16,8 +16,6 @@ Examples:
   (4, 128, 512)
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Mapping

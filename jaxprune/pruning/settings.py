@@ -1,7 +1,5 @@
 """Settings of pruning: a frozen record, checked on creation, and the config fields `pruning.*`."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Collection
 

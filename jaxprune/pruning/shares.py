@@ -1,7 +1,5 @@
 """Shares of the weights of a mask tree, which `masks.density` and `masks.overlap` return."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jaxprune.charts import Chart, Line, line_chart

@@ -1,7 +1,5 @@
 """One block through the steps of a propagation: measure, prune, recover, compute the next block's input."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Counts and seconds of all blocks → sparsity, tokens and seconds for report.json."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

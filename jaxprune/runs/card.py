@@ -1,7 +1,5 @@
 """Config, report and evaluations of a run → the model card of its Hugging Face folder, in Markdown."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Orbax checkpoints: parameters, masks as one bit per weight, statistics, metadata."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import errno

@@ -1,7 +1,5 @@
 """The environment of a job: versions, devices, memory."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 import re

@@ -1,7 +1,5 @@
 """Counts and statistics of a run → figures: sparsity by layer and kernel, magnitudes of features."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

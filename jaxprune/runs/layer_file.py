@@ -5,8 +5,6 @@ weights are not stored: they are those of the dense model under the masks. Hidde
 passes, so a resumed run has the bits of an uninterrupted one on any number of devices.
 """
 
-from __future__ import annotations
-
 import io
 import itertools
 import os

@@ -3,8 +3,6 @@
 Only `OUTPUTS` names these folders. Verifying, publishing, replacing and listing use it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -188,7 +186,7 @@ class Outputs:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._pending: Future[None] | None = None
 
-    def __enter__(self) -> Outputs:
+    def __enter__(self) -> "Outputs":
         return self
 
     def __exit__(self, *error: Any) -> None:

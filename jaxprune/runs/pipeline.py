@@ -1,7 +1,5 @@
 """A config → a workdir: load, calibrate, prune and write block by block, report."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Generator, Sequence

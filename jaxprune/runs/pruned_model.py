@@ -1,7 +1,5 @@
 """A finished run and the dense model → the pruned model, in memory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from jaxprune.hf import Model

@@ -1,7 +1,5 @@
 """Compares the outputs of a pruning run with its report: files, mask bits, zeros, weights."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Calibration samples of all variants: tokenised once, in shared shapes, and probed once if possible."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from pathlib import Path

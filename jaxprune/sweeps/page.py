@@ -1,7 +1,5 @@
 """report.html of a sweep: the effect of each calibration on each language, with its significance."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 

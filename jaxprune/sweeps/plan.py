@@ -1,7 +1,5 @@
 """The variants of a sweep, and the config of each."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The sweep: prunes and evaluates one variant after the other; complete ones are kept."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """LRP2 in a sweep: no pruning, but a pair of layers for each language, chosen on validation rows."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path

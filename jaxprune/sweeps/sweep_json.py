@@ -1,7 +1,5 @@
 """sweep.json: config and inputs of a sweep, which must not change until it is complete; rebuilding its tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict

@@ -4,8 +4,6 @@ A *row* is a calibration at a sparsity. In each language it shows the variant th
 language (the paper's tables 2 to 4), or the only variant if the calibration has no language.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Shares are in [0, 1], BLEU and chrF from 0 to 100; differences are against the dense model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

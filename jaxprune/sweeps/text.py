@@ -1,7 +1,5 @@
 """Records of a sweep → titles, headers and rows of text, for Markdown, the terminal and the page."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

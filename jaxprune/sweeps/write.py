@@ -1,7 +1,5 @@
 """Records of a sweep → tables.md, tables.csv and tables.json, and the tables on the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

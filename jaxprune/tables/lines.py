@@ -3,8 +3,6 @@
 The first column contains the names of the rows, aligned left; the others contain numbers, aligned right.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import textwrap

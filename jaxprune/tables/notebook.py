@@ -1,7 +1,5 @@
 """Records → tables in a notebook, and pandas DataFrames."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any

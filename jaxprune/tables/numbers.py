@@ -3,8 +3,6 @@
 Shares are in [0, 1]; percent and points are shares times 100.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 
 NONE = "\N{EN DASH}"

@@ -1,7 +1,5 @@
 """The record of a combination: statistics of several sets → the one that a method receives."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Sequence
 

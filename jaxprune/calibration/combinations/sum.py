@@ -1,7 +1,5 @@
 """The sum: all tokens have equal weight, whatever their language."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ jaxprune analyze --config nano --workdir runs/nano
 jaxprune analyze --config nano --workdir runs/nano --config.analysis.languages=fr,sw
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from jaxprune.analysis import analyze_from_config

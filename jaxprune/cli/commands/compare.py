@@ -3,8 +3,6 @@
 jaxprune compare runs/dense runs/pruned --out runs/dense_pruned
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from jaxprune.cli.arguments import Arguments, check_folder, path

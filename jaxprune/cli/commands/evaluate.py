@@ -5,8 +5,6 @@ jaxprune evaluate --config nano --workdir runs/nano --config.model=runs/nano/hf
 On several hosts, run the same command on each, with --distributed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

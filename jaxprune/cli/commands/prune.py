@@ -7,8 +7,6 @@ resumes when the command is repeated. On several hosts, run the same command on 
 shared workdir.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

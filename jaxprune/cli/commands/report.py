@@ -8,8 +8,6 @@ Rewrites the model card in the run's hf/ with accuracy by language, and with tha
 its evaluation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from jaxprune.cli.arguments import Arguments, path

@@ -3,8 +3,6 @@
 jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 jaxprune verify runs/nano
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Two evaluated runs → the change in each language and its significance."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any

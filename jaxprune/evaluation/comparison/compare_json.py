@@ -3,8 +3,6 @@
 Shares are in [0, 1], differences are B minus A.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The records of an evaluated run, from a workdir or from memory, that is compared."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checkpoints of two runs → the overlap of their kept weights."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from jaxprune.errors import InputError

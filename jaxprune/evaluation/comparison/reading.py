@@ -1,7 +1,5 @@
 """A workdir → its evaluation, for comparisons."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

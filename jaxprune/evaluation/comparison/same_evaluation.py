@@ -1,7 +1,5 @@
 """Two runs → check that they evaluated the same inputs, as far as both recorded them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from jaxprune.errors import InputError

@@ -1,7 +1,5 @@
 """A comparison of two runs → titles, headers and rows of text, for the terminal, Markdown and pages."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

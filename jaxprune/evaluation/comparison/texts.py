@@ -1,7 +1,5 @@
 """Two runs → comparisons of perplexity and translation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict

@@ -1,7 +1,5 @@
 """A comparison of two runs → lines for the terminal, and compare.md, compare.csv and compare.json."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

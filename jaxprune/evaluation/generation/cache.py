@@ -10,8 +10,6 @@ No row is padded on the left, a long prompt is neither copied nor reordered at a
 read its keys in one product.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import NamedTuple
 

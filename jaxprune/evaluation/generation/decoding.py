@@ -5,8 +5,6 @@ A strategy works on rows: it chooses the next tokens of all rows at once, and ro
 maximum.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Collection
 from typing import NamedTuple

@@ -4,8 +4,6 @@ One block is compiled, for a micro-batch of prompts and for one token, and calle
 place: in a loop over stacked layers inside one program, XLA on CPUs copies every kernel at every step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 
 import jax

@@ -4,8 +4,6 @@ Rows are left-justified and sorted by length. A device passes one micro-batch at
 length of its longest row. Finished rows are dropped when they are half of the rows.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple

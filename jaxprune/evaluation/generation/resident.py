@@ -1,7 +1,5 @@
 """A model on disk or in memory → all its weights on the devices, for generation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -11,8 +11,6 @@ The last token of a row is only predicted, so the model does not process it. Win
 two, as those of texts, therefore fill rows of that power.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -54,7 +52,7 @@ class Forest:
         """The number of places of a row that the model processes: all but the last."""
         return self.tokens.shape[1] - 1
 
-    def cut(self, start: int, stop: int) -> Forest:
+    def cut(self, start: int, stop: int) -> "Forest":
         """Rows start…stop-1 and their sequences."""
         inside = [i for i, row in enumerate(self.rows) if start <= row < stop]
         arrays = {name: getattr(self, name)[start:stop] for name in _ARRAYS}

@@ -4,8 +4,6 @@ All figures are shares in [0, 1]; only tables show percent and points. The boots
 has groups; the other tests assume that rows are independent.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Questions → token ids of their options → scores, by a protocol (`tasks/protocols.py`)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,7 +78,7 @@ def option_scores(
     return scores.reshape(*sums.shape[:-1], -1, columns)
 
 
-def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]]) -> Encoded:
+def encode_pairs(tokenizer: "PreTrainedTokenizerBase", pairs: Sequence[tuple[str, str]]) -> Encoded:
     """Tokenises (context, continuation) like lm-evaluation-harness 0.4.13 for a causal model.
 
     White space at the end of the context is part of the continuation. Both are tokenised as one text, which is split
@@ -105,7 +103,7 @@ def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, 
     return Encoded(sequences, starts)
 
 
-def _after_prefix(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> list[int]:
+def _after_prefix(tokenizer: "PreTrainedTokenizerBase", tokens: list[int]) -> list[int]:
     prefix = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if prefix is None:
         raise InputError(

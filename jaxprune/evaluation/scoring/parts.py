@@ -1,7 +1,5 @@
 """A model on disk or in memory → the parts of every pass of scoring, resident on the devices or read for each pass."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Callable, Iterator

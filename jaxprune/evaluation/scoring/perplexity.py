@@ -1,7 +1,5 @@
 """Plain text by language → its perplexity."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +65,7 @@ class PlainText(str):
     lines: Sequence[str] = ()
 
     @classmethod
-    def joined(cls, lines: Sequence[str], parts: Sequence[Any], *, between: str) -> PlainText:
+    def joined(cls, lines: Sequence[str], parts: Sequence[Any], *, between: str) -> "PlainText":
         """The lines joined by `between`; `parts` names the part of each line."""
         text = cls(between.join(lines))
         text.lines = lines

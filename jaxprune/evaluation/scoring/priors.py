@@ -1,7 +1,5 @@
 """Scores of options → measures that do not depend on a model's preference for an option as such."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

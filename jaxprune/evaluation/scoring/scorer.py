@@ -5,8 +5,6 @@ processed in slices (`vocabulary.py`). Blocks and slices stay on the devices if 
 each pass, so models of any size can be scored (`parts.py`).
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Scores of options and their figures: the contents of `<language>.npz` and metrics.json."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -43,7 +41,7 @@ class Scored(NamedTuple):
         """The arrays that are present, by name."""
         return {name: array for name, array in self._asdict().items() if array is not None}
 
-    def at(self, places: Int[np.ndarray, " _"] | slice) -> Scored:
+    def at(self, places: Int[np.ndarray, " _"] | slice) -> "Scored":
         """The rows at these places."""
         return self._replace(**{name: array[places] for name, array in self.arrays.items()})
 

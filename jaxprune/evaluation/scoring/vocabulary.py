@@ -3,8 +3,6 @@
 [B, T, V] is never stored: each slice updates the largest logit, its token and Σ exp of the earlier slices.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Sequence

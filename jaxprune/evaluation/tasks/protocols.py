@@ -4,8 +4,6 @@
 the token without a prediction.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping
 

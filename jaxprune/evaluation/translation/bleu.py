@@ -1,7 +1,5 @@
 """BLEU and chrF by sacrebleu, with their signatures, for one system and for a comparison of two."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """A model and sentences → `<workdir>/translation`: hypotheses, their scores, a table on the terminal."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence

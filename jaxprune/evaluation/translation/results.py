@@ -1,7 +1,5 @@
 """Scores of translations: of one system (`translation/metrics.json`), and of a comparison of two."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -89,7 +87,7 @@ class TranslationResult:
         return {"task": TRANSLATION, **figures, **self.about, "seconds": self.seconds}
 
     @classmethod
-    def read(cls, run: Path) -> TranslationResult | None:
+    def read(cls, run: Path) -> "TranslationResult | None":
         """Reads the result of a run; None if it has no translations.
 
         Raises:

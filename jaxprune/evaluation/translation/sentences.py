@@ -5,8 +5,6 @@ A prompt is a calibration sample with an open end and the same demonstrations fo
 line break.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -163,7 +161,7 @@ def translation_prompts(
 
 
 @functools.lru_cache(maxsize=1)  # decodes each token of the vocabulary, for all languages
-def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def stop_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Tokens that end a translation: eos, and every token with a line break."""
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
     breaks = {token for token, text in enumerate(texts) if "\n" in text}

@@ -1,7 +1,5 @@
 """Queries, keys and values → causal attention, by a path of the table, with the window of the layer's kind."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 

@@ -3,8 +3,6 @@
 Only the scores of one chunk are stored at a time.
 """
 
-from __future__ import annotations
-
 import functools
 
 import jax

@@ -4,8 +4,6 @@ All rows and heads at once. Only the scores of one chunk of queries and one of k
 does not grow with the square of a row's length.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import NamedTuple
 
@@ -42,7 +40,7 @@ class _Keys(NamedTuple):
     ends: Int[Array, "B S"] | None
     positions: Int[Array, "rows S"]
 
-    def chunk(self, number: Int[Array, ""], size: int) -> _Keys:
+    def chunk(self, number: Int[Array, ""], size: int) -> "_Keys":
         """The chunk of this number, of `size` keys."""
 
         def cut(x: Array, axis: int = 1) -> Array:

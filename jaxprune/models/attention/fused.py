@@ -4,8 +4,6 @@ They support rows of one sequence each, without a prefix. Neither supports ALiBi
 of queries and keys.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 import ml_dtypes

@@ -1,7 +1,5 @@
 """A table of implementations of attention; the first that supports platform, dtype, head size and options is used."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Settings of the scores of keys, and functions that the paths share: positions, trees, prefixes, windows."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax.numpy as jnp

@@ -1,7 +1,5 @@
 """Apertus (Swiss AI, 2025): Llama with normed queries and keys, and an ungated MLP with a learned activation."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """BLOOM (BigScience, 2022): ALiBi, a norm after the embedding, fused QKV laid out head by head, tanh GELU."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx

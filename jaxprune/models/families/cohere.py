@@ -3,8 +3,6 @@
 Cohere 2 has windows in most layers, and rotary positions in these alone.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

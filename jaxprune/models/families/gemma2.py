@@ -1,7 +1,5 @@
 """Gemma 2: four norms a block with scales stored minus 1, scaled embeddings, capped scores, windows."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

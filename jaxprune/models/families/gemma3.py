@@ -3,8 +3,6 @@
 Only the text part of multimodal models (`gemma3`) is read.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """GPT-2 (mGPT and the like): learned positions, fused QKV in three parts, kernels stored [in, out]."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int

@@ -1,7 +1,5 @@
 """Llama, Qwen2 and Qwen3: RMS norms, rotary positions, grouped KV heads, a gated MLP."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Mistral: Llama with one window for all layers."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from jaxprune.models.attributes import Attributes

@@ -1,7 +1,5 @@
 """SmolLM3: Llama in which some layers have no rotary positions."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """XGLM (Lin et al., 2022): sinusoidal positions with offset 2, embeddings scaled by √D, exact GELU."""
 
-from __future__ import annotations
-
 import math
 
 from flax import nnx

@@ -1,7 +1,5 @@
 """The Gram matrix Σ_t x xᵀ of the features of a site, which second-order methods (OBS, SparseGPT) need."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 

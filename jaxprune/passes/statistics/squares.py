@@ -1,7 +1,5 @@
 """Sums of squares, whose roots are the paper's feature magnitudes ‖X_j‖₂ (section 3)."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 

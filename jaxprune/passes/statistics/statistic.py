@@ -1,7 +1,5 @@
 """The record of a statistic: a sum over tokens of the features at a site."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 

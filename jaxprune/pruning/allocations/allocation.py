@@ -1,7 +1,5 @@
 """The record of an allocation: overall sparsity → sparsity of each block."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """Uniform: the same share of every block, as in the paper."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from jaxprune.pruning.allocations.allocation import Allocation

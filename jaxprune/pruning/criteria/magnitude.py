@@ -1,7 +1,5 @@
 """Magnitude: the absolute value of the weight."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 

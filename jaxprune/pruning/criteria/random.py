@@ -1,7 +1,5 @@
 """Random: a control. Dropping the lowest uniform scores is a random choice of weights."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float

@@ -1,7 +1,5 @@
 """The paper's refined metric for BLOOM (section 5): lower scores for features that are also large on code."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 

@@ -1,7 +1,5 @@
 """Wanda (Sun et al. 2024), the paper's criterion: magnitudes times the norms of input features."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 

@@ -1,7 +1,5 @@
 """The config of a pruning run as a record, which the configs of other jobs extend."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from typing import Any

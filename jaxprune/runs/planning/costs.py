@@ -1,7 +1,5 @@
 """Costs of pruning: formulas of operations, bytes and memory over a model's sizes. Reads and compiles nothing."""
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import math

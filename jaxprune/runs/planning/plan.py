@@ -1,7 +1,5 @@
 """Estimates the costs of a run before anything is loaded, and rejects runs that cannot fit."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
