@@ -47,7 +47,7 @@ def test_who_loads_a_model_does_not_wait_for_the_rest():
 def test_a_config_of_ml_collections_ends_at_the_door():
     package = ROOT / "jaxprune"
     files = {file for file in package.rglob("*.py") if "ml_collections" in file.read_text()}
-    assert files == {package / "cli" / "configured.py", package / "config" / "validate.py"}
+    assert files == {package / "config" / "validate.py"}
 
 
 def test_every_name_is_there_and_listed():
@@ -55,7 +55,7 @@ def test_every_name_is_there_and_listed():
     for name in jp.__all__:
         assert getattr(jp, name) is not None, name
     for name in ("nosuch", "__nosuch__"):
-        with pytest.raises(AttributeError, match=f"no attribute '{name}'"):
+        with pytest.raises(AttributeError, match=f"attribute {name}"):
             getattr(jp, name)
 
 
@@ -63,8 +63,8 @@ def test_tools_that_read_types_see_every_name(tmp_path):
     program = tmp_path / "program.py"
     program.write_text("import jaxprune\n" + "".join(f"jaxprune.{name}\n" for name in jp.__all__))
     arguments = ["--no-implicit-reexport", "--follow-imports=skip", f"--cache-dir={tmp_path}"]
-    found, _, code = mypy.api.run([*arguments, str(program), jp.__file__])
+    found, _, code = mypy.api.run([*arguments, str(program), f"{jp.__file__}i"])
     assert code == 0, found
     program.write_text("import jaxprune\njaxprune.nosuch\n")
-    found, _, code = mypy.api.run([*arguments, str(program), jp.__file__])
+    found, _, code = mypy.api.run([*arguments, str(program), f"{jp.__file__}i"])
     assert 'has no attribute "nosuch"' in found

@@ -2,8 +2,8 @@
 
 from jaxprune.runs.card import Measured as Measured
 from jaxprune.runs.card import model_card as model_card
-from jaxprune.runs.environment import environment as environment
-from jaxprune.runs.environment import peak_memory as peak_memory
+from jaxprune.runs.machine import environment as environment
+from jaxprune.runs.machine import peak_memory as peak_memory
 from jaxprune.runs.outputs import OUTPUTS as OUTPUTS
 from jaxprune.runs.pipeline import calibration_batches as calibration_batches
 from jaxprune.runs.pipeline import prune_from_config as prune_from_config

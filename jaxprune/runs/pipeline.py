@@ -14,8 +14,8 @@ from jaxprune.files import sealed
 from jaxprune.hf import Model, exported_digest, load, origin_of
 from jaxprune.passes import ActivationStats, order_of_sums
 from jaxprune.pruning import FinishedLayer, PrunedBlock, prune_blocks, summarise
-from jaxprune.runs.environment import environment, peak_memory
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
+from jaxprune.runs.machine import environment, peak_memory
 from jaxprune.runs.outputs import OUTPUTS, Outputs
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
 from jaxprune.runs.summary import print_summary
