@@ -76,8 +76,8 @@ def test_a_run_is_whole_and_usable(alone, case):
 def test_the_card_tells_what_was_done(alone, case):
     card = alone[1][case]["card"]
     changes = case in ("method", "allocation")
-    assert ("every other weight has the bits that it had" in card) != changes
-    assert ("`rescaled` gave new values to other weights" in card) == changes
+    assert ("all other weights are bit-identical to the dense model's" in card) != changes
+    assert ("`rescaled` changed other weights of these layers" in card) == changes
     assert ("`falling`: more in the first blocks" in card) == (case == "allocation")
     assert ("`largest`: the language where a feature is largest" in card) == (case == "combination")
     assert alone[1][case]["layers"] == changes

@@ -281,7 +281,7 @@ def test_the_same_evaluation_is_made_again_and_stays_until_then(tmp_path, monkey
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     (tmp_path / "nano_nli").mkdir()
     (tmp_path / "nano_nli" / "model.safetensors").touch()
-    with pytest.raises(InputError, match=r"nano_nli/model.safetensors is there"):
+    with pytest.raises(InputError, match=r"nano_nli/model.safetensors exists and"):
         evaluate_from_config(job(languages="en"), tmp_path)
     assert (tmp_path / "nano_nli" / "model.safetensors").exists()
 

@@ -56,7 +56,8 @@ model = jp.load(json.load(open(f"{workdir}/config.json"))["model"])
 scores = jp.scores.squared(model.params, jp.checkpoint.restore_stats(f"{workdir}/stats"))
 np.savez(f"{workdir}/scores.npz", **flatten_dict(scores, sep="/"))
 json.dump({
-    "file": jp.__file__, "choices": FIELDS["pruning.criterion"].choices, "refused": refused, "help": as_text(),
+    "file": jp.__file__, "choices": FIELDS["pruning.criterion"].choices, "refused": refused,
+    "help": as_text(FIELDS, {}),
     "listed": "squared" in dir(jp.scores),
 }, open(said_by, "w"))
 """

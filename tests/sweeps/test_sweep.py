@@ -495,7 +495,10 @@ def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
             {"sweep.evaluate": "own", "evaluation.languages": "de"},
             "translation-fr-0.5 would be evaluated in no",
         ),
-        ({"sweep.mixtures": "fr+fr"}, r"sweep.mixtures: got 'fr\+fr'; allowed: languages with \+"),
+        (
+            {"sweep.mixtures": "fr+fr"},
+            r"sweep.mixtures: got 'fr\+fr'; allowed: distinct languages joined by \+",
+        ),
         ({"sweep.mixtures": "fr,de"}, "sweep.mixtures: got 'fr,de'"),
     ],
 )
@@ -837,4 +840,4 @@ def test_configs_of_the_paper_are_valid_sweeps(path):
     }  # fmt: skip
     assert plan.jobs(Variant("translation", "sw", 0.3), config)["translation"] == ["sw"]
     text = path.read_text().split('"""')[1]
-    assert f"python scripts/sweep.py --config configs/paper/{path.name}" in text
+    assert f"jaxprune sweep --config paper/{path.stem} --workdir" in text
