@@ -75,7 +75,7 @@ def demonstrations(
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", source="fr,sw", samples=8)
       >>> sum(len(batch.samples) for batch in batches)
       8

@@ -107,7 +107,7 @@ def evaluate(
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> found = jp.evaluate(model, "nano_nli", languages="en,fr", rows=20, progress=False)
       >>> french = found.tasks["nano_nli"].metrics.languages["fr"]
       >>> french.rows, 0 <= french.accuracy <= 1
@@ -166,7 +166,7 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.6)
       >>> pruned = model.replace(jp.masks.apply(model.params, masks))
       >>> settings = {"tasks": "nano_nli", "languages": "en,fr", "rows": 10, "progress": False}

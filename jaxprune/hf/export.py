@@ -87,7 +87,7 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
       >>> jp.export_hf(model, result.params, "runs/example/hf")
       >>> jp.load("runs/example/hf").size == model.size

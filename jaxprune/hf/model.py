@@ -129,7 +129,7 @@ class Model:
 
         Examples:
           >>> import jax, jaxprune as jp
-          >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+          >>> model = jp.load("nano/bloom")
           >>> halved = model.replace(jax.tree.map(lambda leaf: leaf / 2, model.params))
           >>> halved.config == model.config
           True
@@ -158,7 +158,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> model.config.family, model.config.n_layers, model.dtype
       ('bloom', 4, 'float32')
       >>> model.params["blocks"]["mlp"]["up"]["kernel"].shape  # layers, in, out

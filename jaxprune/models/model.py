@@ -141,7 +141,7 @@ def forward(
 
     Examples:
       >>> import jax, jaxprune as jp, numpy as np
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> tokens = np.array([[11, 12, 13, 14]])
       >>> logits = jp.forward(model.config, model.params, tokens)
       >>> logits.shape == (1, 4, model.config.vocab_size)

@@ -59,7 +59,7 @@ def probe(
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
       >>> stats = jp.probe(model, batches, progress=False)
       >>> stats.roles, stats.sum_sq["translation"]["qkv"].shape  # layers, features

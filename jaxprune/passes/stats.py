@@ -169,7 +169,7 @@ class ActivationStats(Shown):
 
         Examples:
           >>> import jaxprune as jp
-          >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+          >>> model = jp.load("nano/bloom")
           >>> def probe(code):
           ...     batches = jp.demonstrations(model.tokenizer, "nano", source=code, samples=4)
           ...     return jp.probe(model, batches, progress=False)

@@ -109,7 +109,7 @@ def prune(
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
       >>> result = jp.prune(model, batches, sparsity=0.5, progress=False)
       >>> jp.masks.density(result.masks).overall
@@ -177,7 +177,7 @@ def prune_blocks(
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> settings = jp.Settings(criterion="magnitude", pattern="2:4")
       >>> for block in jp.prune_blocks(model, [], settings, progress=False):
       ...     print(block.layer, block.kept["mlp/up/kernel"])  # kept, all

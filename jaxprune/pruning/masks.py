@@ -166,7 +166,7 @@ def apply(params: Params, masks: MaskTree) -> Params:
 
     Examples:
         >>> import jaxprune as jp
-        >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+        >>> model = jp.load("nano/bloom")
         >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.5)
         >>> pruned = jp.masks.apply(model.params, masks)
         >>> float((pruned["blocks"]["mlp"]["up"]["kernel"] == 0).mean())

@@ -9,7 +9,7 @@ it over the stacked layers. `prune(criterion=...)` also takes custom functions.
 
 Examples:
   >>> import jaxprune as jp
-  >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+  >>> model = jp.load("nano/bloom")
   >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
   >>> scores = jp.scores.wanda(model.params, jp.probe(model, batches, progress=False))
   >>> scores["blocks"]["mlp"]["up"]["kernel"].shape  # layers, in, out

@@ -92,7 +92,7 @@ def save(
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
       >>> jp.checkpoint.save("runs/example/masks", masks=result.masks, metadata={"sparsity": 0.5})
       >>> restored = jp.checkpoint.restore("runs/example/masks")
@@ -127,7 +127,7 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     Examples:
       >>> import jax, jaxprune as jp
       >>> from jax.sharding import NamedSharding, PartitionSpec
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> jp.checkpoint.save("runs/example/params", params=model.params)
       >>> mesh = jax.make_mesh((jax.device_count(),), ("model",))
       >>> def spec(leaf):  # kernels [L, in, out] sharded by columns
@@ -183,7 +183,7 @@ def restore_stats(path: str | Path) -> ActivationStats:
 
     Examples:
       >>> import jaxprune as jp
-      >>> model = jp.load("jaxprune/nano/checkpoints/bloom")
+      >>> model = jp.load("nano/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
       >>> stats = jp.probe(model, batches, progress=False)
       >>> jp.checkpoint.save_stats("runs/example/stats", stats)
