@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jax.numpy as jnp
+
+from jaxprune.devices import product_dtype, room
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.scoring import PlainText, Scorer
 
@@ -31,18 +34,20 @@ def continue_lines(
       by_language: texts by code; blank lines are skipped.
 
     Returns:
-      By language; empty if the weights are streamed or split over devices, or the model has too few positions.
+      By language; empty if the model has too few positions, or if two copies of its weights would not fit in 60% of
+      the memory of a device or, on CPUs, of the host.
 
     Raises:
       InputError: the model's logits are not finite.
     """
-    positions = scorer.model.config.max_positions or BEGINNING + NEW_TOKENS
-    if (blocks := scorer.resident_blocks) is None or positions < BEGINNING + NEW_TOKENS:
+    model = scorer.model
+    positions = model.config.max_positions or BEGINNING + NEW_TOKENS
+    memory = next((bytes_ for bytes_ in room(scorer.mesh) if bytes_ is not None), 0)
+    copies = 2 * model.size * jnp.dtype(product_dtype(scorer.dtype)).itemsize
+    if positions < BEGINNING + NEW_TOKENS or copies > 0.6 * memory:
         return {}
-    generator = Generator(
-        scorer.model, dtype=scorer.dtype, mesh=scorer.mesh, progress=scorer.progress, blocks=blocks
-    )
-    tokenizer = scorer.model.tokenizer
+    generator = Generator(model, dtype=scorer.dtype, mesh=scorer.mesh, progress=scorer.progress)
+    tokenizer = model.tokenizer
     codes: list[str] = []
     prompts: list[list[int]] = []
     for code, text in by_language.items():

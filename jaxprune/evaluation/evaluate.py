@@ -71,7 +71,8 @@ def evaluate_from_config(
     if hosts.is_first():
         clear_folders(workdir, known, model, overwrite)
     about = facts(config, model)
-    results = evaluate_all(scorer, workload, config, workdir, about, known, continuations=True)
+    lines = fields.weights != "streamed"
+    results = evaluate_all(scorer, workload, config, workdir, about, known, continuations=lines)
     if hosts.is_first():
         print_summary(results, workdir)
     return results

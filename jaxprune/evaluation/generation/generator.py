@@ -18,7 +18,7 @@ from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
 from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
 from jaxprune.hf import Model
-from jaxprune.models import BlockParams, ModelConfig
+from jaxprune.models import ModelConfig
 from jaxprune.passes import DTYPE
 from jaxprune.schema import check, integer
 
@@ -36,8 +36,6 @@ class Generator:
       dtype: "float32" or "bfloat16", of the weights, keys and values on the devices.
       mesh: devices; all by default. Prompts are spread over them.
       progress: whether to show a bar that counts prompts.
-      blocks: parameters of each block in `dtype`, replicated on `mesh`, if they are there already
-        (`Scorer.resident_blocks`).
 
     Several processes share the batches, and all receive all sequences.
     """
@@ -49,11 +47,10 @@ class Generator:
         dtype: str = "float32",
         mesh: Mesh | None = None,
         progress: bool = True,
-        blocks: Sequence[BlockParams] | None = None,
     ) -> None:
         check("dtype", dtype, DTYPE)
         self.model = model
-        self._model = put_on_devices(model, dtype, given_mesh(mesh), blocks)
+        self._model = put_on_devices(model, dtype, given_mesh(mesh))
         self._steps = for_decoding(self._model)
         self.progress = progress
 

@@ -1,6 +1,5 @@
 """A model on disk or in memory → all its weights on the devices, for generation."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -31,15 +30,12 @@ class Resident(NamedTuple):
     blocks: list[BlockParams]
 
 
-def put_on_devices(
-    model: Model, dtype: str, mesh: Mesh, blocks: Sequence[BlockParams] | None = None
-) -> Resident:
-    """Puts all weights of a model on the devices, in `dtype`; `blocks` are those that are there already."""
+def put_on_devices(model: Model, dtype: str, mesh: Mesh) -> Resident:
+    """Puts all weights of a model on the devices, in `dtype`."""
     config = model.config.in_dtype(dtype)
     embed, head = (to_device(model.part(name), dtype, mesh) for name in ("embed", "head"))
-    if blocks is None:
-        blocks = [to_device(model.block(i), dtype, mesh) for i in range(config.n_layers)]
-    return Resident(config, mesh, embed, (head, embed["tokens"]), [*blocks])
+    blocks = [to_device(model.block(i), dtype, mesh) for i in range(config.n_layers)]
+    return Resident(config, mesh, embed, (head, embed["tokens"]), blocks)
 
 
 def for_decoding(model: Resident) -> Resident:

@@ -35,7 +35,7 @@ class Parts:
         self._model = model
         self._dtype = dtype
         self._mesh = mesh
-        self.resident = fits(model, dtype, mesh) if resident is None else resident
+        self._resident = fits(model, dtype, mesh) if resident is None else resident
         self._ids = slices(model.config)
         self._held_blocks: dict[int, BlockParams] = {}
         self._held_slices: dict[int, VocabularySlice] = {}
@@ -79,7 +79,7 @@ class Parts:
         self, read: Callable[[range], Iterator[Any]], numbers: range, held: dict[int, Any]
     ) -> Iterator[Any]:
         """Parts on the devices: resident since their first use, or read ahead one by one."""
-        if not self.resident:
+        if not self._resident:
             yield from read(numbers)
             return
         for number in numbers:

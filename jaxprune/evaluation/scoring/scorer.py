@@ -15,13 +15,13 @@ from jax.sharding import Mesh
 from jaxtyping import Bool, Float
 
 from jaxprune.calibration import check_tokens
-from jaxprune.devices import MODEL, given_mesh, hosts
+from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.forest import Forest, pack_forests
 from jaxprune.evaluation.scoring.parts import Parts
 from jaxprune.evaluation.scoring.vocabulary import finish, predictions, run_slice, start_softmax
 from jaxprune.hf import Model
-from jaxprune.models import BlockParams, Tree, layer_kind
+from jaxprune.models import Tree, layer_kind
 from jaxprune.passes import WHOLE_BLOCK, Context, MicroBatches, embed, run_segment, to_device
 from jaxprune.progress import progress_bar
 
@@ -115,13 +115,6 @@ class Scorer:
             self._parts.read_along()
         counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
         return _gathered(results, counts, shares)
-
-    @property
-    def resident_blocks(self) -> list[BlockParams] | None:
-        """Parameters of each block, replicated on the mesh; None if they are streamed or split over devices."""
-        if not self._parts.resident or self.mesh.shape[MODEL] > 1:
-            return None
-        return [*self._parts.blocks(range(self._config.n_layers))]
 
     def passes(self, forest: Forest) -> Iterator[Forest]:
         """The rows of a forest in the fewest passes that `PASS_BYTES` allows."""
