@@ -42,7 +42,7 @@ def continue_lines(
     """
     model = scorer.model
     positions = model.config.max_positions or BEGINNING + NEW_TOKENS
-    memory = next((bytes_ for bytes_ in room(scorer.mesh) if bytes_ is not None), 0)
+    memory = next((size for size in room(scorer.mesh) if size is not None), 0)
     copies = 2 * model.size * jnp.dtype(product_dtype(scorer.dtype)).itemsize
     if positions < BEGINNING + NEW_TOKENS or copies > 0.6 * memory:
         return {}
