@@ -48,7 +48,7 @@ from jaxprune.sweeps.plan import (
     variant_config,
     variants,
 )
-from jaxprune.sweeps.steering import Steering, check_data
+from jaxprune.sweeps.steering import Steering, SteeringData, check_data
 from jaxprune.sweeps.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
 from jaxprune.sweeps.tables_json import SweepTables
 
@@ -153,10 +153,13 @@ class Runner:
         }
         self._workload = read_workload(config, languages.get)
         self._sets = CalibrationSets(config, model, workdir)
+        steered = any(variant.calibration == LRP2 for variant in variants(config))
+        self._steering = SteeringData.read(config, self._workload.tasks) if steered else None
         self.digests = {
             "model": model.source.fingerprint.digest,
             "tokenizer": model.tokenizer_digest,
             **self._sets.digests(),
+            **(self._steering.digests() if self._steering else {}),
             **{
                 f"{name} {code}": digest
                 for name, identity in identities(self._workload, model, config.dtype).items()
@@ -188,8 +191,8 @@ class Runner:
         clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
         scorer, workload, score = scorer_of(model, config), self._workload.of(missing), None
         about = facts(config, model) | {"variant": variant.name}
-        if variant.calibration == LRP2:
-            steering = Steering(config, scorer, workload.tasks, folder)
+        if self._steering and variant.calibration == LRP2:
+            steering = Steering(config, scorer, self._steering, folder)
             score, about = steering.scores, about | {"layers": steering.pairs}
         known = identities(workload, model, config.dtype, config.evaluation.beams)
         evaluate_all(

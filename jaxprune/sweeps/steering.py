@@ -1,7 +1,9 @@
 """LRP2 in a sweep: no pruning, but a pair of layers for each language, chosen on validation rows."""
 
 import dataclasses
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,6 +14,7 @@ from jaxprune.calibration import sentences
 from jaxprune.config import Config
 from jaxprune.errors import InputError
 from jaxprune.evaluation import lrp2
+from jaxprune.evaluation.identity import row_digest
 from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, questions
 from jaxprune.files import Count, Share, read_as, write_json
@@ -44,26 +47,68 @@ def check_data(data: str | None) -> None:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class SteeringData:
+    """The inputs of all languages, read before the first variant.
+
+    Attributes:
+      sentences: by language, the first `calibration.samples` of `calibration.data`, whose mean is its vector.
+      validation: by language except the target, the rows on which its pair is chosen, of the first task that has it.
+    """
+
+    sentences: Mapping[str, Sequence[str]]
+    validation: Mapping[str, TaskQuestions]
+
+    @classmethod
+    def read(cls, config: Config, tasks: Sequence[TaskQuestions]) -> "SteeringData":
+        """Reads the data of all languages of some tasks.
+
+        Raises:
+          InputError: sentences or rows that do not exist or are broken.
+        """
+        calibration, data, seed = config.calibration, config.evaluation.data, config.seed
+        first: dict[str, TaskQuestions] = {}
+        for one in tasks:
+            first |= dict.fromkeys([code for code in one.languages if code not in first], one)
+        lines = {
+            code: sentences(calibration.data, code, calibration.lines)[: calibration.samples]
+            for code in {calibration.target: None, **first}
+        }
+        validation = {
+            code: dataclasses.replace(
+                one, languages={code: validation_rows(one.task, code, one.protocol, data, seed)}
+            )
+            for code, one in first.items()
+            if code != calibration.target
+        }
+        return cls(lines, validation)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 by language."""
+        found = {}
+        for code, lines in self.sentences.items():
+            one = self.validation.get(code)
+            rows = (
+                [(row_digest(q, one.protocol), q.label) for q in one.languages[code]] if one else []
+            )
+            found[f"lrp2 {code}"] = hashlib.sha256(json.dumps([lines, rows]).encode()).hexdigest()
+        return found
+
+
 class Steering:
     """Vectors of all languages, and their pairs of layers.
 
     Args:
-      config: of the sweep. Vectors are means over `calibration.samples` sentences of `calibration.data`.
+      config: of the sweep.
       scorer: of the dense model.
-      tasks: the questions. A language's pair is chosen on the first task that has it, and used in all.
+      data: sentences and validation rows.
       folder: gets the pairs.
     """
 
-    def __init__(
-        self, config: Config, scorer: Scorer, tasks: Sequence[TaskQuestions], folder: Path
-    ) -> None:
+    def __init__(self, config: Config, scorer: Scorer, data: SteeringData, folder: Path) -> None:
         self._config, self._scorer = config, scorer
-        calibration = config.calibration
-        codes = dict.fromkeys([calibration.target, *(c for one in tasks for c in one.languages)])
-        lines = {code: sentences(calibration.data, code, calibration.lines) for code in codes}
-        first = {code: of_code[: calibration.samples] for code, of_code in lines.items()}
-        self._vectors = lrp2.language_vectors(scorer, first)
-        self.pairs = self._chosen(tasks, folder / PAIRS)
+        self._vectors = lrp2.language_vectors(scorer, data.sentences)
+        self.pairs = self._chosen(data.validation, folder / PAIRS)
 
     def scores(
         self, code: str, rows: Sequence[Question], protocol: str, name: str
@@ -77,28 +122,27 @@ class Steering:
             target=target, protocol=protocol, name=name,
         )[0]  # fmt: skip
 
-    def _chosen(self, tasks: Sequence[TaskQuestions], file: Path) -> dict[str, tuple[int, int]]:
+    def _chosen(
+        self, validation: Mapping[str, TaskQuestions], file: Path
+    ) -> dict[str, tuple[int, int]]:
         """The pairs in the file, and found by search for other languages."""
         choices = read_as(dict[str, _Choice], file) or {}
-        for one in tasks:
-            for code in one.languages:
-                if code not in choices and code != self._config.calibration.target:
-                    choices[code] = self._search(one, code)
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    write_json(file, choices)
+        for code, one in validation.items():
+            if code not in choices:
+                choices[code] = self._search(one, code)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, choices)
         return {code: (entry["pair"][0], entry["pair"][1]) for code, entry in choices.items()}
 
     def _search(self, task_questions: TaskQuestions, code: str) -> _Choice:
-        config, task = self._config, task_questions.task
-        protocol = task_questions.protocol
-        rows = validation_rows(task, code, protocol, config.evaluation.data, config.seed)
+        rows = task_questions.languages[code]
         accuracies = lrp2.search(
-            self._scorer, rows, self._vectors, code, target=config.calibration.target,
-            protocol=protocol, name=f"lrp2 search {code}",
+            self._scorer, rows, self._vectors, code, target=self._config.calibration.target,
+            protocol=task_questions.protocol, name=f"lrp2 search {code}",
         )  # fmt: skip
         best = max(accuracies, key=accuracies.__getitem__)  # the first of equally good ones
         return {
-            "pair": best, "task": task.name, "rows": len(rows), "accuracy": accuracies[best],
+            "pair": best, "task": task_questions.task.name, "rows": len(rows), "accuracy": accuracies[best],
         }  # fmt: skip
 
 

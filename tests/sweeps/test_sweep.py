@@ -389,7 +389,8 @@ def told(file, **changes):
 
 
 @pytest.mark.parametrize(
-    "name", ["calibration translation/fr", "nano_nli en", "nano_reviews fr", "translation fr"]
+    "name",
+    ["calibration translation/fr", "nano_nli en", "nano_reviews fr", "translation fr", "lrp2 fr"],
 )
 def test_a_finished_sweep_is_not_shown_for_texts_that_changed(name, finished):
     about = json.loads((finished / sweep_json.CONFIG).read_text())
