@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
-from jaxprune.devices import product_dtype, room
+from jaxprune.devices import room
 from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.scoring import PlainText, Scorer
+from jaxprune.evaluation.scoring import PlainText, Scorer, weights_size
 
 LINES, BEGINNING, NEW_TOKENS = 3, 12, 24  # lines of a language; tokens of each
 
@@ -43,7 +41,7 @@ def continue_lines(
     model = scorer.model
     positions = model.config.max_positions or BEGINNING + NEW_TOKENS
     memory = next((size for size in room(scorer.mesh) if size is not None), 0)
-    copies = 2 * model.size * jnp.dtype(product_dtype(scorer.dtype)).itemsize
+    copies = 2 * weights_size(model, scorer.dtype)
     if positions < BEGINNING + NEW_TOKENS or copies > 0.6 * memory:
         return {}
     generator = Generator(model, dtype=scorer.dtype, mesh=scorer.mesh, progress=scorer.progress)

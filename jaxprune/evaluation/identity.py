@@ -45,7 +45,9 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
             "target": first.target,
             "shots": len(first.demonstrations),
             "beams": beams,
-            **_digests("demonstrations ", {c: one.demonstrations for c, one in sentences.items()}),
+            **language_digests(
+                "demonstrations ", {c: one.demonstrations for c, one in sentences.items()}
+            ),
             **by_language("sentences", pairs),
         }
     return found
@@ -74,11 +76,11 @@ def _by_language(settings: Identity, unit: str, contents: Mapping[str, Sequence[
     """The settings, the languages, and the size and SHA-256 of the content of each."""
     sizes = {f"{unit} {code}": len(content) for code, content in contents.items()}
     languages = ",".join(sorted(contents))
-    return {**settings, "languages": languages, **sizes, **_digests(_CONTENT, contents)}
+    return {**settings, "languages": languages, **sizes, **language_digests(_CONTENT, contents)}
 
 
-def _digests(prefix: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
-    """SHA-256 by language, with a prefix."""
+def language_digests(prefix: str, contents: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    """SHA-256 of contents, which JSON can represent, by prefix and language."""
     return {
         f"{prefix}{code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()
         for code, content in contents.items()

@@ -25,6 +25,7 @@ from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import AFTER, BEFORE
 from jaxprune.html_report.tables import table
 from jaxprune.tables import (
+    capitalized,
     count,
     fraction,
     interval,
@@ -194,7 +195,7 @@ def _measure_tables(task: str, comparison: TaskComparison) -> list[Markup]:
     # the terminal names the runs A and B
     return [
         join(
-            tag("h3", f"{title[:1].upper()}{title[1:]}"),
+            tag("h3", capitalized(title)),
             table(["language", *header[1:]], rows, caption=f"{task}: {title}"),
         )
         for title, header, rows in measure_tables(comparison, (BEFORE, AFTER), "points")

@@ -29,7 +29,7 @@ from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.plain import ABOUT_CONTINUATIONS, continued_rows
 from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs.card import Measured, folded, model_card
-from jaxprune.tables import as_code, count, interval, number, percent, pipes
+from jaxprune.tables import as_code, capitalized, count, interval, number, percent, pipes
 
 
 def refresh_card(
@@ -85,7 +85,7 @@ def _measured(run: RunFiles, dense: RunFiles | None, against: Comparison | None)
     if note := overlap_note(run.metrics.get(PERPLEXITY, {})):
         lines += [note, ""]
     if dense and (speed := measured_speed(dense, run)):
-        lines += ["## Speed", "", f"{speed[:1].upper()}{speed[1:]}.", ""]
+        lines += ["## Speed", "", f"{capitalized(speed)}.", ""]
     lines += _continuations(run, dense)
     return Measured(lines, accuracy)
 
@@ -137,7 +137,7 @@ def _task(
     if compared is not None:
         yield from (f"- {note}." for note in vanished(compared))
         for title, header, rows in measure_tables(compared, ("dense", "pruned"), "change"):
-            yield from ("", f"{title[:1].upper()}{title[1:]}:", "", *pipes(header, rows))
+            yield from ("", f"{capitalized(title)}:", "", *pipes(header, rows))
         yield ""
 
 

@@ -136,11 +136,12 @@ class ActivationStats(Shown):
         return f"{sets}; {sites}", map(self._table, self.roles)
 
     def _table(self, role: str) -> TextTable:
-        tokens, rows = self.count[role], []
-        for site, sums in self.sum_sq[role].items():
-            rms = np.sqrt(sums / max(tokens, 1))
-            rows.append([site, *map(count, rms.shape), number(np.median(rms)), number(rms.max())])
-        title = f"{role}, {count(tokens)} tokens: root mean square over tokens"
+        found = self.rms(role) if self.sum_sq[role] else {}
+        rows = [
+            [site, *map(count, rms.shape), number(np.median(rms)), number(rms.max())]
+            for site, rms in found.items()
+        ]
+        title = f"{role}, {count(self.count[role])} tokens: root mean square over tokens"
         return TextTable(title, ["site", "layers", "features", "median", "largest"], rows)
 
     def of(self, roles: Iterable[str]) -> "ActivationStats":

@@ -114,7 +114,7 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     """
     check_sweep(config)
     planned = variants(config)
-    if any(variant.calibration == LRP2 for variant in planned):
+    if Variant(LRP2) in planned:
         check_data(config.evaluation.data)
     # a hub id is no folder, and passes
     check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
@@ -153,7 +153,7 @@ class Runner:
         }
         self._workload = read_workload(config, languages.get)
         self._sets = CalibrationSets(config, model, workdir)
-        steered = any(variant.calibration == LRP2 for variant in variants(config))
+        steered = Variant(LRP2) in variants(config)
         self._steering = SteeringData.read(config, self._workload.tasks) if steered else None
         self.digests = {
             "model": model.source.fingerprint.digest,

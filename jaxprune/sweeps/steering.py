@@ -1,8 +1,6 @@
 """LRP2 in a sweep: no pruning, but a pair of layers for each language, chosen on validation rows."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -14,7 +12,7 @@ from jaxprune.calibration import sentences
 from jaxprune.config import Config
 from jaxprune.errors import InputError
 from jaxprune.evaluation import lrp2
-from jaxprune.evaluation.identity import row_digest
+from jaxprune.evaluation.identity import language_digests, row_digest
 from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, questions
 from jaxprune.files import Count, Share, read_as, write_json
@@ -84,15 +82,12 @@ class SteeringData:
         return cls(lines, validation)
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 by language."""
-        found = {}
-        for code, lines in self.sentences.items():
-            one = self.validation.get(code)
-            rows = (
-                [(row_digest(q, one.protocol), q.label) for q in one.languages[code]] if one else []
-            )
-            found[f"lrp2 {code}"] = hashlib.sha256(json.dumps([lines, rows]).encode()).hexdigest()
-        return found
+        """SHA-256 of the inputs of each language."""
+        rows: dict[str, list[tuple[int, int]]] = {code: [] for code in self.sentences}
+        for code, one in self.validation.items():
+            rows[code] = [(row_digest(q, one.protocol), q.label) for q in one.languages[code]]
+        contents = {code: [lines, rows[code]] for code, lines in self.sentences.items()}
+        return language_digests("lrp2 ", contents)
 
 
 class Steering:

@@ -11,6 +11,7 @@ from jaxprune.sweeps.plan import Group, Variant, by_row
 from jaxprune.tables import (
     NONE,
     TextTable,
+    capitalized,
     count_range,
     fraction,
     interval,
@@ -163,9 +164,8 @@ def task_tables(task: tables_json.TaskTables) -> list[TextTable]:
         mean = math.fsum(others) / len(others) if others else None
         if {*known.values()} != {None}:
             first = ["dense", *(percent(share, digits) for share in [*known.values(), mean])]
-            title = f"{title[:1].upper()}{title[1:]}"
             show = functools.partial(_measure, name=name, digits=digits)
-            tables.append(_table(title, columns, [first], rows, show))
+            tables.append(_table(capitalized(title), columns, [first], rows, show))
     ranked = [code for code, cell in dense.languages.items() if cell.rankc is not None]
     if ranked:
         tables.append(_table("RankC with English", ranked, [], every, _rankc))

@@ -4,6 +4,7 @@ from jaxprune.tables.lines import JOINED as JOINED
 from jaxprune.tables.lines import Group as Group
 from jaxprune.tables.lines import TextTable as TextTable
 from jaxprune.tables.lines import as_code as as_code
+from jaxprune.tables.lines import capitalized as capitalized
 from jaxprune.tables.lines import columns as columns
 from jaxprune.tables.lines import csv_text as csv_text
 from jaxprune.tables.lines import grouped_columns as grouped_columns

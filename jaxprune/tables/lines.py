@@ -91,6 +91,11 @@ def named_values(values: Mapping[str, str]) -> list[str]:
     return [f"  {name:<{width}}  {value}" for name, value in values.items()]
 
 
+def capitalized(text: str) -> str:
+    """The text with a capital first letter."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def wrapped(text: str, indent: str = "") -> list[str]:
     """A paragraph in lines of at most WIDTH; all but the first are indented by two more spaces."""
     lines = textwrap.wrap(

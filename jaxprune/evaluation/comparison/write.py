@@ -20,7 +20,7 @@ from jaxprune.evaluation.comparison.table import (
 )
 from jaxprune.evaluation.scoring import MEASURES
 from jaxprune.files import to_json, write_json, write_text
-from jaxprune.tables import JOINED, columns, csv_text, grouped_columns, pipes, wrapped
+from jaxprune.tables import JOINED, capitalized, columns, csv_text, grouped_columns, pipes, wrapped
 
 _CSV = (
     "task", "protocol", "language", "rows", "accuracy_a", "accuracy_b", "difference", "low", "high",
@@ -73,7 +73,7 @@ def comparison_markdown(comparison: Comparison) -> str:
         lines += ["", f"## {table.title}", "", *pipes(table.header, table.rows), ""]
         lines += [f"- {note}" for note in notes(task)]
         for title, header, rows in measure_tables(task):
-            lines += ["", f"{title[:1].upper()}{title[1:]}:", "", *pipes(header, rows)]
+            lines += ["", f"{capitalized(title)}:", "", *pipes(header, rows)]
     for title, header, rows in text_tables(comparison):
         lines += ["", f"## {title}", "", *pipes(header, rows)]
     lines += ["", "## Masks", "", mask_note(comparison)]

@@ -90,6 +90,11 @@ class Parts:
 
 def fits(model: Model, dtype: str, mesh: Mesh) -> bool:
     """Whether weights may stay on the devices: up to 60% of an accelerator's memory; on CPUs if they are small."""
-    size = model.size * jax.numpy.dtype(product_dtype(dtype)).itemsize
+    size = weights_size(model, dtype)
     limit, _ = room(mesh)
     return size <= (RESIDENT_ON_CPU if limit is None else 0.6 * limit)
+
+
+def weights_size(model: Model, dtype: str) -> int:
+    """Bytes of all weights of a model on the devices."""
+    return model.size * jax.numpy.dtype(product_dtype(dtype)).itemsize
