@@ -12,7 +12,8 @@ from jaxprune.html_report.markup import Markup, join, tag
 from jaxprune.html_report.page import fact_list
 from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
-from jaxprune.runs.card import UNSTRUCTURED, command_line, file_sizes, share_of_all
+from jaxprune.pruning import UNSTRUCTURED
+from jaxprune.runs.card import command_line, file_sizes, share_of_all
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import fields_of
 from jaxprune.tables import count, percent

@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from jaxprune.calibration import COMBINATIONS, KINDS, SUM, joined, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
-from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM
+from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM, UNSTRUCTURED
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import Field, check, fields_of
 from jaxprune.tables import as_code, byte_size, count, percent, pipes
@@ -22,7 +22,6 @@ _PAPER = "https://arxiv.org/abs/2409.16911"
 _RELATION = "finetune"
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _TAGS = ("jaxprune", "pruned", "sparse")
-UNSTRUCTURED = "unstructured"
 _SHORT = (
     r"\w[\w.-]*(/\w[\w.-]*)?"  # a hub id or a name; other paths are private but for their last part
 )
