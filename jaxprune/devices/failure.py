@@ -25,7 +25,7 @@ from jaxprune import process
 from jaxprune.errors import TerminatedError
 from jaxprune.progress import say
 
-_KEY, _ALIVE = "jaxprune/failed", "jaxprune/alive"
+_FAILED, _KEY, _ALIVE = "jaxprune/failed", "jaxprune/failed/reason", "jaxprune/alive"
 _POLL = 0.5  # seconds
 _OVER = "over"  # the count of a process that ends normally
 _SILENCE = 8.0  # seconds without a new count after which a process counts as gone
@@ -77,14 +77,16 @@ def _listen(over: threading.Event, heard: socket.socket) -> None:
         unanswered.daemon = True
         unanswered.start()
         peers.check(client)
+        try:  # key_value_try_get was seen to keep the timer from running while process 0 is stopped
+            reason = dict(client.key_value_dir_get(_FAILED)).get(_KEY)
+        except jax.errors.JaxRuntimeError:
+            reason = None
         unanswered.cancel()
+        if reason:
+            status, line = reason.split(" ", 1)
+            _report_and_leave(line, int(status))
         with contextlib.suppress(TimeoutError):
             _end_at(signal.Signals(heard.recv(1)[0]))
-        try:
-            status, line = client.key_value_try_get(_KEY).split(" ", 1)
-        except jax.errors.JaxRuntimeError:
-            continue  # no process has failed
-        _report_and_leave(line, int(status))
 
 
 def _report_and_leave(line: str, status: int) -> None:
