@@ -77,7 +77,7 @@ def _listen(over: threading.Event, heard: socket.socket) -> None:
         unanswered.daemon = True
         unanswered.start()
         peers.check(client)
-        try:  # key_value_try_get was seen to keep the timer from running while process 0 is stopped
+        try:
             reason = dict(client.key_value_dir_get(_FAILED)).get(_KEY)
         except jax.errors.JaxRuntimeError:
             reason = None

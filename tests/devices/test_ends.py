@@ -39,9 +39,9 @@ with errors_in_one_line(), failure.together():
 """
 
 
-def started(*numbers, port=None, patience=1.0):
+def started(*numbers, port=None, patience=1.0, program=PROGRAM):
     coordinator = f"127.0.0.1:{port or free_port()}"
-    command = [sys.executable, "-c", PROGRAM, coordinator]
+    command = [sys.executable, "-c", program, coordinator]
     pipe = subprocess.PIPE
     return [
         subprocess.Popen(
@@ -90,8 +90,16 @@ def test_one_that_is_killed_ends_the_other(killed):
         assert re.match(r"error: (another process|process 1) is gone", said[0])
 
 
-def test_a_coordinator_that_is_stopped_ends_the_other():
-    processes = started(0, 1)
+# A round of process 1 makes two requests to process 0: either of them may be the first to remain unanswered.
+SECOND_REQUEST = PROGRAM.replace(
+    "failure.joined(join)",
+    "failure.joined(join)\n    if process == '1':\n        failure._Peers.check = lambda *_: None",
+)
+
+
+@pytest.mark.parametrize("program", [PROGRAM, SECOND_REQUEST], ids=["first", "second"])
+def test_a_coordinator_that_is_stopped_ends_the_other(program):
+    processes = started(0, 1, program=program)
     wait_for("joined", processes)
     processes[0].send_signal(signal.SIGSTOP)
     try:
