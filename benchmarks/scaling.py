@@ -104,7 +104,7 @@ def compiled(config, mesh, rows=ROWS, length=LENGTH, dtype="bfloat16"):
     for path, leaf in kernels.items():
         norm = jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
         inputs[path] = Inputs({"demonstrations": norm}, path, layer, key, settings.compat)
-    drops = {path: Drop.of(settings, path, leaf.shape[0]) for path, leaf in kernels.items()}
+    drops = {path: Drop.of(settings, path, leaf.shape) for path, leaf in kernels.items()}
     selection = prune_compiled.lower(kernels, inputs, drops, method=settings.method, mesh=mesh)
     return [lowered.compile() for lowered in (*passes, selection)]
 

@@ -64,6 +64,7 @@ class Report(TypedDict, total=False):
     parameters: Parameters
     weight_bytes: dict[str, Count]
     digests: Digests
+    damping: dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]
     calibration_lines: list[Hexadecimal]

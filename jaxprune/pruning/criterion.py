@@ -34,6 +34,7 @@ class Inputs:
       compat: "corrected" or "official".
       stats: set → statistic → its sum over the set's tokens at the kernel's inputs, such as "gram", float32 [in, in];
         for the pairs in `Method.needs`.
+      tokens: set → number of its tokens, float32 [].
     """
 
     norms: Mapping[str, Float[Array, "*layers in"]]
@@ -44,6 +45,7 @@ class Inputs:
     stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]] = dataclasses.field(
         default_factory=dict
     )
+    tokens: Mapping[str, np.floating | Float[Array, ""]] = dataclasses.field(default_factory=dict)
 
     @property
     def key(self) -> Key[Array, ""]:

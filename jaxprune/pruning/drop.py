@@ -12,7 +12,7 @@ from jaxprune.pruning import selection
 from jaxprune.schema import check, choice, is_number, rule
 
 UNSTRUCTURED = "unstructured"
-ROW, VARIANT = "row", "variant"
+ROW, VARIANT, KERNEL = "row", "variant", "kernel"
 LOWEST, HIGHEST = "lowest", "highest"
 
 
@@ -34,6 +34,13 @@ PATTERN = rule(
 )
 THRESHOLD = choice((ROW, VARIANT), ROW, "`row`, or `variant` for Wanda's cumulative threshold")
 DROP = choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation")
+GROUP = choice(
+    (ROW, KERNEL),
+    ROW,
+    "scores are compared within a `row` of the paper, an output column of a kernel, or within a `kernel`",
+)
+# Inputs of a kernel whose weights a method with `Method.selects` compares.
+BLOCK = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Selection:
       pattern: "unstructured", or "N:M" such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
       drop: "lowest", or "highest" for the ablation.
+      group: weights whose scores are compared: "row", an output column, or "kernel".
 
     Raises:
       InputError: an invalid value, or values that contradict each other.
@@ -54,13 +62,19 @@ class Selection:
     pattern: str = UNSTRUCTURED
     threshold: str = ROW
     drop: str = LOWEST
+    group: str = ROW
 
     def __post_init__(self) -> None:
-        for name, field in {"pattern": PATTERN, "threshold": THRESHOLD, "drop": DROP}.items():
+        rules = {"pattern": PATTERN, "threshold": THRESHOLD, "drop": DROP, "group": GROUP}
+        for name, field in rules.items():
             check(name, getattr(self, name), field)
         groups = group_sizes(self.pattern)
         if groups and self.threshold == VARIANT:
             raise InputError(f"threshold: got 'variant'; allowed: row, with pattern {self.pattern}")
+        if self.group == KERNEL and (groups or self.threshold == VARIANT):
+            raise InputError(
+                f"group: got 'kernel'; allowed: row, with pattern {self.pattern} and threshold {self.threshold}"
+            )
         if groups:
             implied = 1 - groups[0] / groups[1]
             fits = is_number(self.sparsity) and abs(self.sparsity - implied) < 1e-6
@@ -79,32 +93,48 @@ class Drop:
     """The number of weights of a kernel to drop, as arrays, so one program serves every sparsity.
 
     Attributes:
-      count: int32 [], weights of each output column; not used by an N:M pattern.
+      count: int32 [], weights of each output column, or of the kernel with group "kernel"; not used by an N:M pattern.
+      blocks: int32 [ceil(in / 128)], weights of each block of 128 inputs, over all outputs; see `Method.selects`.
       share: float32 [], of all weights; the target of the threshold "variant".
-      pattern, threshold, drop: see `Selection`; static.
+      pattern, threshold, drop, group: see `Selection`; static.
     """
 
     count: Int[Array, ""] | np.integer
+    blocks: Int[Array | np.ndarray, " blocks"]
     share: Float[Array, ""] | np.floating
     pattern: str = dataclasses.field(metadata={"static": True})
     threshold: str = dataclasses.field(metadata={"static": True})
     drop: str = dataclasses.field(metadata={"static": True})
+    group: str = dataclasses.field(metadata={"static": True})
 
     @classmethod
-    def of(cls, how: Selection, name: str, inputs: int, share: float | None = None) -> "Drop":
-        """The number of weights of a kernel to drop: a share of its inputs, by default the sparsity of the selection.
+    def of(
+        cls, how: Selection, name: str, shape: tuple[int, int], share: float | None = None
+    ) -> "Drop":
+        """The number of weights of a kernel [in, out] to drop: a share, by default the sparsity of the selection.
 
         Raises:
           InputError: the M of a pattern N:M does not divide the inputs; names the kernel.
         """
+        inputs, outputs = shape
         if (groups := group_sizes(how.pattern)) and inputs % groups[1]:
             raise InputError(
                 f"pattern: {name} has {inputs} inputs; allowed: a multiple of {groups[1]}, as the pattern is "
                 f"{how.pattern}"
             )
         share = (how.sparsity or 0.0) if share is None else share
-        count = np.int32(int(inputs * share))
-        return cls(count, np.float32(share), how.pattern, how.threshold, how.drop)
+        count = int(inputs * (outputs if how.group == KERNEL else 1) * share)
+        sizes = (min(BLOCK, inputs - start) * outputs for start in range(0, inputs, BLOCK))
+        blocks = np.array([int(size * share) for size in sizes], np.int32)
+        return cls(
+            np.int32(count), blocks, np.float32(share),
+            how.pattern, how.threshold, how.drop, how.group,
+        )  # fmt: skip
+
+    @property
+    def by_row(self) -> bool:
+        """Whether the selection in an output column is independent of other columns."""
+        return self.threshold == ROW and self.group == ROW
 
     def keep(self, scores: Float[Array, "*layers in out"]) -> Bool[Array, "*layers in out"]:
         """The mask of the kept weights, see `masks.keep`; the M of a pattern divides the inputs."""
@@ -113,4 +143,10 @@ class Drop:
         if self.threshold == VARIANT:
             kept = selection.keep_variant(scores, self.share, self.drop)
             return kept | (self.share == 0)
+        if self.group == KERNEL:
+            *layers, rows, columns = scores.shape
+            kept = selection.keep_rows(
+                scores.reshape(*layers, rows * columns, 1), self.count, self.drop
+            )
+            return kept.reshape(scores.shape)
         return selection.keep_rows(scores, self.count, self.drop)

@@ -18,11 +18,13 @@ class FinishedLayer(NamedTuple):
       changed: parameters with new values, by path within the block, in their stored dtype, dropped weights +0; all
         others have the masked values of the dense model.
       sums: the statistics of the layer; empty for methods without statistics.
+      damping: site → the damping of its Gram matrix, where the method had to raise it.
     """
 
     keep: dict[str, np.ndarray]
     changed: dict[str, np.ndarray]
     sums: Sums
+    damping: dict[str, float]
 
 
 @dataclasses.dataclass

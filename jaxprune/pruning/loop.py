@@ -69,6 +69,7 @@ def prune(
     pattern: str = "unstructured",
     threshold: str = "row",
     drop: str = "lowest",
+    group: str = "row",
     propagate: str = "block",
     allocation: str | Allocation = "uniform",
     combine: str = "sum",
@@ -91,6 +92,7 @@ def prune(
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
       drop: "lowest", or "highest" for the ablation.
+      group: weights whose scores are compared: "row", an output column, or "kernel".
       propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
         ("dense"), or of pruned layers ("site").
       allocation: distribution of sparsity over the blocks: "uniform", or an `Allocation`.
@@ -125,7 +127,7 @@ def prune(
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
-        propagate=propagate, allocation=allocation, combine=combine, compat=compat, seed=seed,
+        group=group, propagate=propagate, allocation=allocation, combine=combine, compat=compat, seed=seed,
         dtype=dtype,
     )  # fmt: skip
     pruned = prune_blocks(
@@ -224,7 +226,8 @@ def prune_blocks(
                 done = known
             else:
                 sums = {} if stats is None else stats.layer(layer)
-                done = FinishedLayer(*prune_sites(params=params, sums=sums, sites=SITES), sums)
+                keep, changed, damping = prune_sites(params=params, sums=sums, sites=SITES)
+                done = FinishedLayer(keep, changed, sums, damping)
                 clock.lap("select")
             pruned = pruned_params(host, done.keep, done.changed)
             yield PrunedBlock(layer, pruned, done, clock.take())

@@ -36,6 +36,7 @@ def keep(
     pattern: str = "unstructured",
     threshold: str = "row",
     drop: str = "lowest",
+    group: str = "row",
 ) -> MaskTree:
     """Masks that keep the weights with the highest scores; traceable by jit.
 
@@ -51,6 +52,8 @@ def keep(
         threshold: `row`, or `variant` for Wanda's cumulative threshold, which meets the sparsity
             of a matrix only within 0.001 (see `selection.keep_variant`).
         drop: `lowest`, or `highest` for the ablation.
+        group: weights whose scores are compared: `row`, an output column, or `kernel`: exactly
+            int(in * out * sparsity) of a kernel are dropped.
 
     Returns:
         A tree like `scores` with bool leaves, True = keep.
@@ -69,7 +72,7 @@ def keep(
         Array([[0, 1, 0, 1],
                [1, 0, 1, 0]], dtype=int32)
     """
-    how = Selection(sparsity, pattern, threshold, drop)
+    how = Selection(sparsity, pattern, threshold, drop, group)
     for name, leaf in named_leaves("scores", scores).items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating):  # JAX would truncate integers to 32 bits
             raise InputError(f"scores: {name} is {leaf.dtype}; allowed: floats")
@@ -79,7 +82,7 @@ def keep(
             )
 
     def leaf_masks(path: Any, leaf: Array | np.ndarray) -> Any:
-        dropped = Drop.of(how, path_name(path), leaf.shape[-2])
+        dropped = Drop.of(how, path_name(path), leaf.shape[-2:])
         return placed(_keep_leaf(dropped, cut_by_xla(leaf)), leaf)
 
     return jax.tree_util.tree_map_with_path(leaf_masks, scores)

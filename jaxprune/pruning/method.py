@@ -1,8 +1,8 @@
 """The record of a method that does more than score weights: it may read any statistic and change weights."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Bool, Float
 
@@ -10,6 +10,9 @@ from jaxprune.errors import refusal
 from jaxprune.passes import STATISTICS
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Inputs, Measures
 from jaxprune.pruning.drop import Drop
+
+# Share of the mean of the diagonal of a Gram matrix that is added before it is factored, as in the code of SparseGPT.
+DAMPING = 0.01
 
 
 class Pruned(NamedTuple):
@@ -22,6 +25,18 @@ class Pruned(NamedTuple):
 
     keep: Bool[Array, "in out"]
     kernel: Float[Array, "in out"] | None = None
+
+
+class Prepared(NamedTuple):
+    """Quantities of a site that all kernels share which read it.
+
+    Attributes:
+      stats: set → name → array, in place of the statistics in `Inputs.stats`.
+      damping: float32 [], at least `DAMPING`; NaN if the Gram matrix could not be factored.
+    """
+
+    stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]]
+    damping: Float[Array, ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +53,13 @@ class Method(Measures):
       needs: the (set, statistic) pairs that it reads, with sets "demonstrations" and "code".
       options: ("seed",) if it draws random numbers.
       by_column: whether the result of an output column is independent of other columns. If so, `prune` gets stripes of
-        a kernel's columns, distributed over the devices; otherwise each device prunes the full kernel.
+        a kernel's columns, distributed over the devices; otherwise each kernel is pruned by one device.
       updates_weights: whether it changes kept weights. If so, its kernel is the stored one in float32, whatever the
         dtype on the devices.
+      selects: whether it selects weights itself, by `Drop.blocks` or the pattern; then `threshold`, `drop` and `group`
+        must have their default values.
+      prepare: (statistics of a site, `Inputs.tokens`) → `Prepared`, computed once for all kernels that read the site;
+        None if they get the statistics themselves.
 
     Raises:
       InputError: `needs` contains an unknown set or statistic, or `prune` is not callable.
@@ -53,6 +72,10 @@ class Method(Measures):
     options: tuple[str, ...] = ()
     by_column: bool = False
     updates_weights: bool = False
+    selects: bool = False
+    prepare: (
+        Callable[[Mapping[str, Mapping[str, Any]], Mapping[str, Float[Array, ""]]], Prepared] | None
+    ) = None
 
     def __post_init__(self) -> None:
         if not callable(self.prune):

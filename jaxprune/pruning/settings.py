@@ -8,7 +8,17 @@ from jaxprune.errors import InputError
 from jaxprune.passes import DTYPE
 from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
-from jaxprune.pruning.drop import DROP, PATTERN, THRESHOLD, UNSTRUCTURED, Selection, group_sizes
+from jaxprune.pruning.drop import (
+    DROP,
+    GROUP,
+    LOWEST,
+    PATTERN,
+    ROW,
+    THRESHOLD,
+    UNSTRUCTURED,
+    Selection,
+    group_sizes,
+)
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
@@ -35,6 +45,7 @@ class PruningFields:
     pattern: str = PATTERN
     threshold: str = THRESHOLD
     drop: str = DROP
+    group: str = GROUP
     propagate: str = choice(
         PROPAGATIONS,
         "block",
@@ -90,6 +101,12 @@ class Settings(Selection):
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
         object.__setattr__(self, "method", method_of(self.criterion))
+        if isinstance(self.method, Method) and self.method.selects:
+            for name, only in (("threshold", ROW), ("drop", LOWEST), ("group", ROW)):
+                if (got := getattr(self, name)) != only:
+                    raise InputError(
+                        f"{name}: got {got!r}; allowed: {only}, with criterion {self.method.name}"
+                    )
         chosen = allocation_of(self.allocation)
         if group_sizes(self.pattern) and chosen is not UNIFORM:
             raise InputError(

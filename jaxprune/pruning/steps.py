@@ -22,7 +22,9 @@ def pass_through(
     host: BlockParams,
     params: BlockParams,
     known: FinishedLayer | None,
-    prune_sites: Callable[..., tuple[dict[str, np.ndarray], dict[str, np.ndarray]]],
+    prune_sites: Callable[
+        ..., tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]
+    ],
     states: CalibrationStates,
     settings: Settings,
     config: ModelConfig,
@@ -43,6 +45,7 @@ def pass_through(
     sums: dict[SetKey, dict[str, Any]] = {}
     keep: dict[str, np.ndarray] = {}
     changed: dict[str, np.ndarray] = {}
+    damping: dict[str, float] = {}
     run = runner(states, config, layer)
     if recover is not None and known is None:
         states.run(lambda state, context: (None, run(params, state, context)), targets.append)
@@ -59,7 +62,8 @@ def pass_through(
                 sums.setdefault(key, {}).update(sites)
         if step.prunes:
             if known is None:
-                masks, new = prune_sites(params=params, sums=sums, sites=step.prunes)
+                masks, new, raised = prune_sites(params=params, sums=sums, sites=step.prunes)
+                damping |= raised
             else:
                 paths = kernels(config, step.prunes)
                 masks, new = ({p: part[p] for p in paths if p in part} for part in known[:2])
@@ -80,7 +84,7 @@ def pass_through(
             params = put_back(params, {}, new, settings.dtype)
             run_and_measure(params, states, WHOLE_BLOCK, (), config, layer)
         clock.lap("recover")
-    return known or FinishedLayer(keep, changed, _persisted(sums))
+    return known or FinishedLayer(keep, changed, _persisted(sums), damping)
 
 
 def _persisted(sums: Sums) -> Sums:

@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from jaxprune.calibration import COMBINATIONS, KINDS, SUM, joined, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
-from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, UNIFORM, UNSTRUCTURED
+from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, ROW, UNIFORM, UNSTRUCTURED
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import Field, check, fields_of
 from jaxprune.tables import as_code, byte_size, count, percent, pipes
@@ -33,7 +33,11 @@ _FIELDS = {
     if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
 }
 # Fields that older configs lack, with the values of those runs.
-_NEW = {"pruning.allocation": UNIFORM.name, "calibration.combine": SUM.name}
+_NEW = {
+    "pruning.allocation": UNIFORM.name,
+    "pruning.group": ROW,
+    "calibration.combine": SUM.name,
+}
 _ABOUT = (
     f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
     "Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024) and is not by the authors of that paper."
@@ -185,6 +189,13 @@ def command_line(
     return shlex.join(parts)
 
 
+def damped_sites(report: Mapping[str, Any]) -> Iterator[str]:
+    """Layer, site and damping where a method had to raise it, as the features are nearly dependent."""
+    for layer, sites in report.get("damping", {}).items():
+        for site, added in sites.items():
+            yield f"layer {layer} {site}: {added:g}"
+
+
 def share_of_all(report: Mapping[str, Any]) -> float | None:
     """The share of all parameters that were dropped; None in older reports."""
     counts = report.get("parameters")
@@ -237,7 +248,9 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
     else:
         kept, group = fields["pruning.pattern"].split(":")
         yield "requested", f"{kept}:{group}, {kept} of every {group} inputs of an output are kept"
-    if fields["pruning.threshold"] != "row":
+    if fields["pruning.group"] != ROW:
+        yield "scores compared within", f"a {fields['pruning.group']}"
+    if fields["pruning.threshold"] != ROW:
         yield "threshold", as_code(fields["pruning.threshold"])
     if fields["pruning.drop"] != "lowest":
         yield "dropped", f"the {fields['pruning.drop']} scores"
@@ -253,6 +266,8 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
         yield "calibration tokens", ", ".join(tokens)
     else:
         yield "calibration set", "none, the criterion needs no data"
+    if raised := list(damped_sites(report)):
+        yield "damping of Gram matrices raised", ", ".join(raised)
     yield "computed in", as_code(fields["dtype"])
     yield "seed", str(fields["seed"])
     if fields["compat"] != "corrected":

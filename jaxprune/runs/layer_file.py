@@ -1,4 +1,4 @@
-"""A finished layer ↔ an .npz: masks as bits, changed weights, and the sums from which it was pruned.
+"""A finished layer ↔ an .npz: masks as bits, changed weights, the sums from which it was pruned, and raised damping.
 
 An unfinished run has such a file for each finished layer, so the same command resumes at the next one. Unchanged
 weights are not stored: they are those of the dense model under the masks. Hidden states are recomputed by the same
@@ -44,6 +44,7 @@ def write_layer(file: Path, layer: FinishedLayer) -> None:
         tree[_BETWEEN.join(("changed", path, leaf.dtype.name))] = leaf.view(f"u{leaf.itemsize}")
     for key, sites in layer.sums.items():
         tree[_BETWEEN.join(("sums", *key))] = sites
+    tree |= {_BETWEEN.join(("damping", site)): added for site, added in layer.damping.items()}
     memory = io.BytesIO()
     np.savez(memory, **flatten_dict(tree, sep=_BETWEEN))
     unfinished = file.with_suffix(".new")
@@ -73,7 +74,8 @@ def read_layer(file: Path) -> FinishedLayer:
             for path, record in tree.get("changed", {}).items()
             for dtype, bits in record.items()
         }
-        return FinishedLayer(keep, changed, _sums(tree))
+        damping = {site: float(added) for site, added in tree.get("damping", {}).items()}
+        return FinishedLayer(keep, changed, _sums(tree), damping)
     except (InputError, KeyError, ValueError, TypeError):
         raise InputError(f"{file}: damaged; allowed: --overwrite, which starts over") from None
 

@@ -175,6 +175,7 @@ class Outputs:
     def __init__(self, model: Model, config: PruneConfig, folder: Path, finished: int) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
+        self.damping: dict[str, dict[str, float]] = {}  # layer → site, where it was raised
         self._sums: list[Sums] = []
         self._model = model
         self._folder, self._finished = folder, finished
@@ -216,6 +217,8 @@ class Outputs:
         self.kept.append(block.kept)
         self.seconds.append(block.seconds)
         self._sums.append(block.finished.sums)
+        if block.finished.damping:
+            self.damping[str(block.layer)] = block.finished.damping
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the pruned blocks' parameters, of mask bits, and of changed weights if any, by layer and path."""

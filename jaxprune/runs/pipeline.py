@@ -159,6 +159,8 @@ def _write_blocks(
         if languages := calibration.by_language(tokens):
             report["languages"] = languages
         report["digests"] = digests
+        if outputs.damping:
+            report["damping"] = outputs.damping
         report["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
         report["origin"] = origin_of(model, config.model)
         outputs.close(config.json(), report, tokens)

@@ -12,7 +12,7 @@ from jaxprune.config import FIELDS, READ_BY, Config, as_markdown, as_text, base_
 from jaxprune.evaluation import evaluate_from_config
 from jaxprune.evaluation.tasks import PROTOCOLS
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.pruning import CRITERIA, PROPAGATIONS
+from jaxprune.pruning import METHODS, PROPAGATIONS
 
 
 def test_every_field_says_what_it_is_for():
@@ -44,7 +44,7 @@ def test_the_types_of_the_record_are_those_that_its_rules_allow():
 @pytest.mark.parametrize(
     ("field", "records"),
     [
-        ("pruning.criterion", CRITERIA),
+        ("pruning.criterion", METHODS),
         ("pruning.propagate", PROPAGATIONS),
         ("calibration.kind", KINDS),
         ("evaluation.protocol", PROTOCOLS),

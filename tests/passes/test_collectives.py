@@ -19,7 +19,8 @@ from flax.traverse_util import flatten_dict
 from device_jobs import parameters
 from jaxprune.models import ModelConfig
 from jaxprune.models.families.xglm import FAMILY
-from jaxprune.pruning.block import drop_weights, prune_compiled
+from jaxprune.pruning.block import drop_weights
+from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.propagation import PROPAGATIONS
@@ -46,7 +47,7 @@ def passes(mesh):
     for path, kernel in kernels.items():
         norms = {"demonstrations": np.ones(kernel.shape[0], np.float32)}
         inputs[path] = Inputs(norms, path, np.int32(0), key, settings.compat)
-    drops = {path: Drop.of(settings, path, kernel.shape[0]) for path, kernel in kernels.items()}
+    drops = {path: Drop.of(settings, path, kernel.shape) for path, kernel in kernels.items()}
     given = (kernels, inputs, drops)
     selected = prune_compiled.lower(*given, method=settings.method, mesh=mesh).compile()
     texts["select"] = selected.as_text()

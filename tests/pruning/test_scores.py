@@ -165,6 +165,7 @@ def one_block(params, stats, layer):
 def test_block_by_block_gives_the_bits_of_the_stacked_tree(params, stats, criterion):
     tree = {
         "wanda": lambda: scores.wanda(params, stats, role="translation"),
+        "ria": lambda: scores.ria(params, stats, role="translation"),
         "refined": lambda: scores.refined(params, stats),
         "magnitude": lambda: scores.magnitude(params),
         "random": lambda: scores.random(params, seed=3),
@@ -219,7 +220,7 @@ def test_random_drops_uniformly(params):
 
 def test_refusals_name_what_is_wrong(params, stats):
     kernels, norms = one_block(params, stats, 0)
-    with pytest.raises(InputError, match=r"criterion: got 'wand'; allowed: wanda, refined"):
+    with pytest.raises(InputError, match=r"criterion: got 'wand'; allowed: ria, wanda, refined"):
         scores.block_scores(kernels, "wand", norms=norms)
     with pytest.raises(
         InputError, match="norms: attention/query/kernel has none of demonstrations"

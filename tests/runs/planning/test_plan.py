@@ -23,9 +23,9 @@ from jaxprune.models import ModelConfig, family_of, load_config, modules, site_w
 from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.passes.walk import Context, run_segment
-from jaxprune.pruning.block import prune_compiled
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
+from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
@@ -100,7 +100,7 @@ def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     for path, leaf in kernels.items():
         norms = {"demonstrations": jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32)}
         inputs[path] = Inputs(norms, path, 0, key, settings.compat)
-    drops = {path: Drop.of(settings, path, leaf.shape[0]) for path, leaf in kernels.items()}
+    drops = {path: Drop.of(settings, path, leaf.shape) for path, leaf in kernels.items()}
     selected = prune_compiled.lower(
         kernels, inputs, drops, method=settings.method, mesh=device_mesh(1)
     )

@@ -1,0 +1,164 @@
+"""SparseGPT (Frantar and Alistarh 2023): drops weights in the order of the inputs, and lets the later ones compensate.
+
+For a kernel W [in, out] and its inputs X, H = 2/n Σ X Xᵀ, and U is the upper triangle with H⁻¹ = Uᵀ U. A block of 128
+inputs loses the weights with the lowest W² / diag(U)², over all its outputs. Input by input, the error W_i / U_ii of
+the dropped weights is then subtracted, times U_ij, from the weights of the inputs j > i.
+
+The official code drops one weight more per block, as it compares with `<=`, and continues with the identity if H has
+no Cholesky factor.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
+from jaxprune.pruning.drop import BLOCK, Drop, group_sizes
+from jaxprune.pruning.method import DAMPING, Method, Prepared, Pruned
+from jaxprune.pruning.selection import keep_groups, keep_rows
+
+_RAISES = 3  # times that the damping is raised tenfold at most
+_WIDTH = 16  # inputs whose errors are computed one by one before a product applies them
+_FACTOR = "factor"
+
+
+def factor(gram: Float[Array, "in in"], tokens: Float[Array, ""]) -> tuple[Array, Array]:
+    """The upper triangle U, float32 [in, in], with (H + damping)⁻¹ = Uᵀ U, and the damping.
+
+    H is 2/tokens · gram, with 1 on the diagonal for features that are always 0. The damping is raised tenfold while
+    H has no Cholesky factor, at most three times, and is then NaN.
+    """
+    hessian = gram * (2 / tokens)
+    diagonal = jnp.diag(hessian)
+    hessian += jnp.diag(jnp.where(diagonal == 0, 1.0, 0.0))
+    mean = jnp.mean(jnp.where(diagonal == 0, 1.0, diagonal))
+
+    def cholesky(damping: Array) -> Array:
+        # of the reversed matrix: H = R Rᵀ with R upper triangular, and U = R⁻¹
+        damped = hessian + damping * mean * jnp.eye(len(gram), dtype=gram.dtype)
+        return jnp.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+
+    def fails(state: tuple[Array, Array]) -> Array:
+        damping, root = state
+        return ~jnp.isfinite(root).all() & (damping < DAMPING * 10 ** (_RAISES - 0.5))
+
+    def raised(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        return state[0] * 10, cholesky(state[0] * 10)
+
+    damping = jnp.float32(DAMPING)
+    damping, root = lax.while_loop(fails, raised, (damping, cholesky(damping)))
+    inverse = jax.scipy.linalg.solve_triangular(root, jnp.eye(len(gram), dtype=gram.dtype))
+    return inverse, jnp.where(jnp.isfinite(inverse).all(), damping, jnp.nan)
+
+
+def prepare(
+    stats: Mapping[str, Mapping[str, Any]], tokens: Mapping[str, Float[Array, ""]]
+) -> Prepared:
+    """The factor U of a site, once for all kernels that read it."""
+    found, damping = factor(stats[DEMONSTRATIONS]["gram"], tokens[DEMONSTRATIONS])
+    return Prepared({DEMONSTRATIONS: {_FACTOR: found}}, damping)
+
+
+def prune(kernel: Float[Array, "in out"], inputs: Inputs, drop: Drop) -> Pruned:
+    """Drops `drop.blocks` weights of each block of inputs, or those of the pattern, and updates the others."""
+    upper = inputs.stats[DEMONSTRATIONS][_FACTOR]
+    groups, rows = group_sizes(drop.pattern), len(kernel)
+    size = BLOCK if groups is None else groups[1] * max(1, BLOCK // groups[1])
+    padding = -rows % size
+    # padding inputs have a factor of 1, and are neither counted nor updated
+    weights = jnp.pad(kernel, ((0, padding), (0, 0)))
+    upper = jnp.pad(upper, ((0, padding), (0, padding)))
+    upper += jnp.diag((jnp.arange(rows + padding) >= rows).astype(upper.dtype))
+
+    def block(number: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        weights, keep = state
+        start = number * size
+        here = lax.dynamic_slice_in_dim(weights, start, size)
+        across = lax.dynamic_slice_in_dim(upper, start, size)
+        square = lax.dynamic_slice_in_dim(across, start, size, axis=1)
+        kept = None
+        if groups is None:
+            real = (start + jnp.arange(size) < rows)[:, None]
+            kept = _lowest(here, square, real, drop.blocks[number])
+        new, kept, errors = _compensated(here, square, kept, groups)
+        later = jnp.arange(len(weights)) >= start + size
+        weights -= jnp.where(later[:, None], across.T @ errors, 0)
+        return (
+            lax.dynamic_update_slice_in_dim(weights, new, start, 0),
+            lax.dynamic_update_slice_in_dim(keep, kept, start, 0),
+        )
+
+    first = weights, jnp.ones(weights.shape, bool)
+    weights, keep = lax.fori_loop(0, len(weights) // size, block, first)
+    return Pruned(keep[:rows], weights[:rows])
+
+
+def _lowest(
+    weights: Float[Array, "block out"],
+    upper: Float[Array, "block block"],
+    real: Bool[Array, "block 1"],
+    count: Array,
+) -> Bool[Array, "block out"]:
+    """The mask without the `count` weights of a block that cost least."""
+    scores = jnp.square(weights) / jnp.square(jnp.diag(upper))[:, None]
+    scores = jnp.where(real, scores, jnp.inf)
+    return keep_rows(scores.reshape(-1, 1), count).reshape(weights.shape)
+
+
+def _compensated(
+    weights: Float[Array, "block out"],
+    upper: Float[Array, "block block"],
+    keep: Bool[Array, "block out"] | None,
+    groups: tuple[int, int] | None,
+) -> tuple[Array, Array, Array]:
+    """A block of inputs with dropped weights 0 and the later ones updated, its mask, and the errors.
+
+    Args:
+      keep: the mask; None with an N:M pattern, whose groups are selected from updated weights.
+    """
+    width = _WIDTH if groups is None else groups[1]
+
+    def step(number: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        _, kept, errors = state
+        at = number * width
+        before = lax.dynamic_slice_in_dim(upper, at, width, axis=1)
+        now = lax.dynamic_slice_in_dim(weights, at, width) - before.T @ errors
+        factors = lax.dynamic_slice_in_dim(before, at, width)
+        if groups is None:
+            mask = lax.dynamic_slice_in_dim(kept, at, width)
+        else:
+            scores = jnp.square(now) / jnp.square(jnp.diag(factors))[:, None]
+            mask = keep_groups(scores, *groups)
+
+        def one(row: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+            new, errors = state
+            value = now[row] - factors[:, row] @ errors
+            new = new.at[row].set(jnp.where(mask[row], value, 0))
+            error = jnp.where(mask[row], 0, value) / factors[row, row]
+            return new, errors.at[row].set(error)
+
+        zeros = jnp.zeros_like(now)
+        now, found = lax.fori_loop(0, width, one, (zeros, zeros))
+        return tuple(
+            lax.dynamic_update_slice_in_dim(whole, part, at, 0)
+            for whole, part in zip(state, (now, mask, found), strict=True)
+        )
+
+    zeros = jnp.zeros_like(weights)
+    first = zeros, jnp.ones(weights.shape, bool) if keep is None else keep, zeros
+    return lax.fori_loop(0, len(weights) // width, step, first)
+
+
+METHOD = Method(
+    "sparsegpt",
+    "second-order cost of each weight; the kept ones compensate the dropped",
+    prune,
+    needs=((DEMONSTRATIONS, "gram"),),
+    updates_weights=True,
+    selects=True,
+    prepare=prepare,
+)

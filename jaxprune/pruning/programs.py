@@ -1,0 +1,155 @@
+"""Compiled programs that prune the kernels of a block by a method, on all devices."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxprune.devices import EVERY, WHOLE, compiled
+from jaxprune.errors import InputError
+from jaxprune.pruning.criterion import Criterion, Inputs
+from jaxprune.pruning.drop import Drop
+from jaxprune.pruning.method import Method, Prepared, Pruned
+from jaxprune.pruning.scores import kernel_scores
+
+# Columns of a kernel that a method prunes at a time if its columns are independent.
+STRIPE = 128
+
+
+@functools.partial(compiled, static_argnames=("method", "mesh"))
+def prune_compiled(
+    kernels: Mapping[str, Any],
+    inputs: Mapping[str, Inputs],
+    drops: Mapping[str, Drop],
+    *,
+    method: Method | Criterion,
+    mesh: Mesh,
+) -> tuple[dict[str, Pruned], dict[str, Any]]:
+    """Prunes kernels of a block; one program serves every layer, seed and sparsity.
+
+    Args:
+      kernels: [in, out] by path, like `inputs` and `drops`.
+
+    Returns:
+      By path: the pruned kernels; bool [1, out], True at columns with finite scores, if the criterion requires them.
+    """
+    if isinstance(method, Method):
+        pruned = {
+            path: _in_stripes(method, kernel, inputs[path], drops[path], mesh)
+            for path, kernel in kernels.items()
+        }
+        return pruned, {}
+
+    def score(kernels: Mapping[str, Any], inputs: Mapping[str, Inputs]) -> dict[str, Any]:
+        return {p: kernel_scores(method, kernel, inputs[p]) for p, kernel in kernels.items()}
+
+    def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> tuple[Any, Any]:
+        pruned = {path: Pruned(drops[path].keep(one)) for path, one in scores.items()}
+        finite = {p: jnp.isfinite(one).all(axis=0, keepdims=True) for p, one in scores.items()}
+        return pruned, finite if method.finite else {}
+
+    if not method.by_column:  # sums over columns need all of them
+        score = _on_devices(score, mesh, WHOLE)
+    scores = score(kernels, inputs)
+    by_row = all(drop.by_row for drop in drops.values())
+    if by_row and all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values()):
+        rank = _on_devices(rank, mesh, PartitionSpec(None, EVERY))
+    return rank(scores, drops)
+
+
+def _on_devices(function: Any, mesh: Mesh, spec: PartitionSpec) -> Any:
+    """`function(arrays, rest)` on each device, with its shards of `arrays` and all of `rest`."""
+    # check_vma would take the initial constants of the selection's loops for replicated values
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=(spec, WHOLE), out_specs=spec, check_vma=False
+    )
+
+
+def _in_stripes(method: Method, kernel: Any, inputs: Inputs, drop: Drop, mesh: Mesh) -> Pruned:
+    """Prunes a kernel in stripes of columns that are distributed over the devices.
+
+    Rounding of sums depends on shapes, so the width of stripes does not depend on the number of devices.
+    """
+    rows, columns = kernel.shape
+    is_cut = drop.by_row and columns % STRIPE == 0
+    stripes = kernel.reshape(rows, -1, STRIPE if is_cut else columns).swapaxes(0, 1)
+
+    def prune(stripes: Any, given: tuple[Inputs, Drop]) -> Pruned:
+        return jax.lax.map(lambda one: _checked(method, one, *given), stripes)
+
+    spec = PartitionSpec(EVERY) if len(stripes) % mesh.size == 0 else WHOLE
+    pruned = _on_devices(prune, mesh, spec)(stripes, (inputs, drop))
+    return jax.tree.map(lambda part: part.swapaxes(0, 1).reshape(kernel.shape), pruned)
+
+
+def prune_whole(
+    kernels: Mapping[str, Any],
+    inputs: Mapping[str, Inputs],
+    drops: Mapping[str, Drop],
+    sites: Mapping[str, str],
+    *,
+    method: Method,
+    mesh: Mesh,
+) -> tuple[dict[str, Pruned], dict[str, float]]:
+    """Prunes each kernel on one device, the most expensive first, on the device with the least work.
+
+    Args:
+      kernels: [in, out] by path, like `inputs`, `drops` and `sites`.
+
+    Returns:
+      On the host, the pruned kernels by path, and the damping by site if the method prepares statistics.
+    """
+    work = dict.fromkeys(mesh.devices.flat, 0)
+    pruned: dict[str, Pruned] = {}
+    prepared: dict[str, Prepared] = {}
+
+    def cost(path: str) -> int:
+        rows, columns = kernels[path].shape
+        return rows * rows * columns
+
+    for path in sorted(kernels, key=cost, reverse=True):
+        device = min(work, key=lambda one: work[one])
+        work[device] += cost(path)
+        given, site = inputs[path], sites[path]
+        if method.prepare is not None:
+            if site not in prepared:
+                measured = jax.device_put((given.stats, given.tokens), device)
+                prepared[site] = _prepared(*measured, prepare=method.prepare)
+            given = dataclasses.replace(given, stats=prepared[site].stats)
+        on_device = jax.device_put((kernels[path], given, drops[path]), device)
+        pruned[path] = _whole(*on_device, method=method)
+    damping = {site: one.damping for site, one in prepared.items()}
+    found = jax.device_get((pruned, damping))
+    return found[0], {site: float(one) for site, one in found[1].items()}
+
+
+@functools.partial(compiled, static_argnames="prepare")
+def _prepared(stats: Any, tokens: Any, *, prepare: Callable[..., Prepared]) -> Prepared:
+    return prepare(stats, tokens)
+
+
+@functools.partial(compiled, static_argnames="method")
+def _whole(kernel: Any, inputs: Inputs, drop: Drop, *, method: Method) -> Pruned:
+    return _checked(method, kernel, inputs, drop)
+
+
+def _checked(method: Method, kernel: Any, inputs: Inputs, drop: Drop) -> Pruned:
+    """The result of the method; InputError unless it has the types and shapes of `Pruned`."""
+    where, pruned = f"criterion {method.name}: {inputs.path}", method.prune(kernel, inputs, drop)
+    if not isinstance(pruned, Pruned) or (pruned.kernel is not None) != method.updates_weights:
+        wanted = "with" if method.updates_weights else "without"
+        raise InputError(f"{where}: got {type(pruned).__name__}; allowed: Pruned {wanted} a kernel")
+    for name, kind in (("keep", jnp.bool_), ("kernel", jnp.floating)):
+        array = getattr(pruned, name)
+        if array is not None and (
+            array.shape != kernel.shape or not jnp.issubdtype(array.dtype, kind)
+        ):
+            raise InputError(
+                f"{where}: {name}: got {array.dtype} of shape {array.shape}; allowed: {kind.__name__} of shape "
+                f"{kernel.shape}"
+            )
+    return pruned
