@@ -12,7 +12,6 @@ from jaxprune.calibration.batches import digest as digest
 from jaxprune.calibration.batches import set_tokens as set_tokens
 from jaxprune.calibration.combinations import COMBINATIONS as COMBINATIONS
 from jaxprune.calibration.combinations import SUM as SUM
-from jaxprune.calibration.combinations import Combination as Combination
 from jaxprune.calibration.config import COMPAT as COMPAT
 from jaxprune.calibration.config import SEED as SEED
 from jaxprune.calibration.config import CalibrationFields as CalibrationFields
@@ -32,6 +31,8 @@ from jaxprune.calibration.languages import language as language
 from jaxprune.calibration.languages import languages_field as languages_field
 from jaxprune.calibration.line_range import line_range as line_range
 from jaxprune.calibration.line_range import lines_of as lines_of
+from jaxprune.calibration.mixture import Mixture as Mixture
+from jaxprune.calibration.mixture import weights_of as weights_of
 from jaxprune.calibration.nano import text_place as text_place
 from jaxprune.calibration.texts import aligned as aligned
 from jaxprune.calibration.texts import chosen_languages as chosen_languages

@@ -65,6 +65,11 @@ class CalibrationFields:
         "how the statistics of several languages, which are measured separately, are combined: "
         + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
     )
+    weights: str | None = text(
+        None,
+        "a weight for each language, as fr:2,sw:1, or a .json file with {language: weight}",
+        "weights of languages, as `fr:2,sw:1` or a .json file, with `calibration.combine=weights`",
+    )
 
 
 FIELDS = fields_of(CalibrationFields)

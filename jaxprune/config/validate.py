@@ -110,13 +110,16 @@ def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
 
 
 def consistent(config: Config, *, prunes: bool) -> Config:
-    """The config with `pruning.sparsity` filled in, if its fields are consistent; raises as `validate`."""
+    """The config with `pruning.sparsity` filled in and weights in place of their file; raises as `validate`."""
     try:
         settings = config.settings
     except InputError as error:  # each field is allowed, their combination is not
-        raise InputError(f"pruning.{error}") from None
+        group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
+        raise InputError(f"{group}.{error}") from None
     if prunes and settings.needs_statistics:
         method = settings.method
         check_calibration(config.calibration, method.name, method.sets)
     pruning = dataclasses.replace(config.pruning, sparsity=settings.implied_sparsity)
-    return dataclasses.replace(config, pruning=pruning)
+    weights = ",".join(f"{code}:{weight!r}" for code, weight in settings.mixture.weights)
+    calibration = dataclasses.replace(config.calibration, weights=weights or None)
+    return dataclasses.replace(config, pruning=pruning, calibration=calibration)

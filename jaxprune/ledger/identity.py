@@ -27,7 +27,10 @@ _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 # Prefixes of values that come from the user, not from the package or the machine.
 _JOB = ("config.", "file ", "calibration")
 # Subpackages whose code determines the masks.
-_NUMERIC = ("calibration/combinations", "devices", "hf", "models", "passes", "pruning")
+_NUMERIC = (
+    "calibration/combinations", "calibration/mixture.py", "devices", "hf", "models", "passes",
+    "pruning",
+)  # fmt: skip
 
 
 def run_identity(
@@ -43,7 +46,8 @@ def run_identity(
     """
     products = product_dtype(config["dtype"])
     fields = {name: config[name] for name in _FIELDS}
-    fields["calibration"] = {"combine": config["calibration"]["combine"]}
+    mixture = config["calibration"]
+    fields["calibration"] = {name: mixture[name] for name in ("combine", "weights")}
     # the model's files, and those that are copied into the Hugging Face folder
     beside = exported_beside(model) if config["output"]["hf"] else {}
     files = {**beside, **model.source.fingerprint.digests}
@@ -100,7 +104,7 @@ def _code() -> str:
     """A digest of the package's numerical source."""
     sha = hashlib.sha256()
     root = Path(__file__).parents[1]
-    for subpackage in _NUMERIC:
-        for file in sorted((root / subpackage).rglob("*.py")):
+    for part in _NUMERIC:
+        for file in [root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")):
             sha.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
     return sha.hexdigest()

@@ -48,16 +48,18 @@ def add_rows(
     u: Float[Array, "B T D"],
     valid: Bool[Array, "B T"],
     place: Int32[Array, "B 2"],
+    factor: Float[Array, " B"],
 ) -> Float[Array, "1 S lanes ..."]:
     """One device's sums with the values of its rows added in order.
 
     Args:
       place: (set, lane of this device) of each row.
+      factor: of the values of each row.
     """
 
     def add(row: Array, buffer: Array) -> Array:
         one = (lax.dynamic_slice_in_dim(x, row, 1) for x in (u, valid))
-        value = statistic.of_rows(*one)[0]
+        value = factor[row] * statistic.of_rows(*one)[0]
         return buffer.at[0, place[row, 0], place[row, 1]].add(value)
 
     return lax.fori_loop(0, len(u), add, buffer)

@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Shaped
 
-from jaxprune.calibration import Batch, SetKey, check_ids, cut_pads
+from jaxprune.calibration import Batch, Mixture, SetKey, by_kind, check_ids, cut_pads
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.hf import Model
@@ -28,6 +28,7 @@ class CalibrationStates(MicroBatches):
 
     Args:
       running: whether contexts have a `place` for running sums.
+      mixture: combines the running sums of all languages of a kind while they are added; None keeps sets separate.
 
     Attributes:
       keys: the set of each sample of all processes, in the order of `gather`.
@@ -35,10 +36,16 @@ class CalibrationStates(MicroBatches):
       tokens: its number of real tokens.
       sets: set → bool [N], its samples; a sample may be in several sets.
       partition: disjoint sets that contain all samples.
+      running: the sets of running sums: the partition, or one set for each kind, without a language.
     """
 
     def __init__(
-        self, batches: Sequence[Batch], mesh: Mesh, samples_per_device: int, running: bool = False
+        self,
+        batches: Sequence[Batch],
+        mesh: Mesh,
+        samples_per_device: int,
+        running: bool = False,
+        mixture: Mixture | None = None,
     ) -> None:
         super().__init__(mesh, samples_per_device)
         self.keys = [
@@ -51,6 +58,9 @@ class CalibrationStates(MicroBatches):
         self.partition = tuple(dict.fromkeys(self.keys))
         numbers = np.array([self.partition.index(key) for key in self.keys])
         self.sets = {key: numbers == number for number, key in enumerate(self.partition)}
+        self.running, places, factors = self.partition, numbers, np.ones(len(numbers), np.float32)
+        if running and mixture is not None:
+            self.running, places, factors = self._mixed(mixture, numbers)
         shares = _shares(batches, samples_per_device)
         self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
         if not all(self._counts):
@@ -67,10 +77,23 @@ class CalibrationStates(MicroBatches):
             context, rows = Context(batch.valid[part]), np.arange(part.stop - part.start)
             if running:
                 lanes = rows // self.step % lanes_per_device(mesh)
-                place = np.stack([numbers[firsts[number] :][part], lanes], axis=1)
-                context = context._replace(place=place.astype(np.int32))
+                ours = slice(firsts[number] + part.start, firsts[number] + part.stop)
+                place = np.stack([places[ours], lanes], axis=1).astype(np.int32)
+                context = context._replace(place=(place, factors[ours]))
             self.add(batch.tokens[part], context)
             self._is_real += self.cut(np.ones(len(rows), bool))
+
+    def _mixed(
+        self, mixture: Mixture, numbers: np.ndarray
+    ) -> tuple[tuple[SetKey, ...], np.ndarray, np.ndarray]:
+        """One set for each kind; of each sample the number of that set, and the factor of its language."""
+        sets, counts = tuple(SetKey(kind) for kind in by_kind(self.counts())), self.counts()
+        factors = np.zeros(len(self.partition), np.float32)
+        for kind, _ in sets:
+            members = [n for n, key in enumerate(self.partition) if key.kind == kind]
+            factors[members] = mixture.factors([self.partition[n] for n in members], counts)
+        kinds = np.array([sets.index(SetKey(key.kind)) for key in self.partition])
+        return sets, kinds[numbers], factors[numbers]
 
     def counts(self) -> dict[SetKey, int]:
         """Real tokens of each set."""
@@ -114,11 +137,13 @@ def calibration_states(
     samples_per_device: int,
     dtype: str,
     statistics: Sequence[Statistic] = (),
+    mixture: Mixture | None = None,
 ) -> CalibrationStates:
     """A calibration set as input of the first block; reads only the embeddings of tokens that occur.
 
     Args:
       statistics: those to be measured.
+      mixture: see `CalibrationStates`.
 
     Raises:
       InputError: token ids beyond the vocabulary, samples longer than the model's positions, fewer samples than the
@@ -130,7 +155,7 @@ def calibration_states(
         longest = max(batch.tokens.shape[1] for batch in batches)
         if longest > positions:
             raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
-    states = CalibrationStates(batches, mesh, samples_per_device, has_running(statistics))
+    states = CalibrationStates(batches, mesh, samples_per_device, has_running(statistics), mixture)
     tokens = np.concatenate([part.ravel() for part in states.states])
     table, indices = model.source.embed_rows(tokens)
     cuts = np.cumsum([part.size for part in states.states])[:-1]
@@ -154,7 +179,7 @@ def run_and_measure(
       InputError: a sum is not finite, or all of a site are 0; names layer and site.
     """
     kind, mesh = layer_kind(config, layer), states.mesh
-    buffers = zero_buffers(statistics, segment.measures, len(states.partition), config, mesh)
+    buffers = zero_buffers(statistics, segment.measures, len(states.running), config, mesh)
     results: list[Any] = []
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:
@@ -181,8 +206,8 @@ def run_and_measure(
                 }
             else:
                 by_set = sum_lanes(buffers[site][one.name])
-                totals = dict(zip(states.partition, by_set, strict=True))
+                totals = dict(zip(states.running, by_set, strict=True))
             for key, total in totals.items():
                 check_sums(total, layer, site, key.kind, one.never_zero)
-                sums[key].setdefault(site, {})[one.name] = total
+                sums.setdefault(key, {}).setdefault(site, {})[one.name] = total
     return sums

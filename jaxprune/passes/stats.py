@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.calibration import SUM, Combination, SetKey, by_kind, by_language
+from jaxprune.calibration import Mixture, SetKey, by_kind, by_language
 from jaxprune.charts import Chart
 from jaxprune.errors import InputError, check_equal, refusal
 from jaxprune.passes.figures import magnitude_chart
@@ -83,7 +83,7 @@ class ActivationStats(Shown):
         for role in self.roles:
             keys = [key for key in self.sums if key.kind == role]
             found[role] = {
-                site: combined(SUM, self.sums, self.tokens, keys, site, SQUARES.name)
+                site: combined(Mixture(), self.sums, self.tokens, keys, site, SQUARES.name)
                 for site, by_name in self.sums[keys[0]].items()
                 if SQUARES.name in by_name
             }
@@ -197,7 +197,7 @@ class ActivationStats(Shown):
 
 
 def combined(
-    how: Combination,
+    mixture: Mixture,
     sums: Sums,
     tokens: Mapping[SetKey, int],
     keys: Sequence[SetKey],
@@ -206,7 +206,7 @@ def combined(
 ) -> Float[np.ndarray, "*dims"]:
     """A statistic of some sets at a site as input of a method: combined, then rounded to float32."""
     arrays = [np.asarray(sums[key][site][statistic]) for key in keys]
-    return how.combine(arrays, [int(tokens[key]) for key in keys]).astype(np.float32)
+    return mixture.combine(keys, arrays, tokens).astype(np.float32)
 
 
 def _facts(stats: ActivationStats) -> dict[str, object]:

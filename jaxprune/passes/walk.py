@@ -81,12 +81,13 @@ class Context(NamedTuple):
     Attributes:
       valid: [B, T] bool, the tokens that count in sums; None without sums.
       tree: the trees of tokens in the rows; None if each row is one sequence.
-      place: [B, 2] int32, the place of each row in running sums, see `running.add_rows`; None without running sums.
+      place: ([B, 2] int32, [B] float32), the place and factor of each row in running sums, see `running.add_rows`; None
+        without running sums.
     """
 
     valid: Array | np.ndarray | None = None
     tree: Tree | None = None
-    place: Array | np.ndarray | None = None
+    place: tuple[Array | np.ndarray, Array | np.ndarray] | None = None
 
 
 class MicroBatches:
@@ -273,9 +274,10 @@ def _segment(
         u, values[site] = _by_tokens(u), {}
         valid = jnp.asarray(context.valid)
         for one in statistics:
-            if one.reduction == RUNNING:
-                rows = (u, valid, jnp.asarray(context.place))
-                running[site][one.name] = add_rows(one, running[site][one.name], *rows)
+            if one.reduction == RUNNING and context.place is not None:
+                running[site][one.name] = add_rows(
+                    one, running[site][one.name], u, valid, *map(jnp.asarray, context.place)
+                )
             else:
                 values[site][one.name] = one.of_rows(u, valid)
 

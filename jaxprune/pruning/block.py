@@ -10,14 +10,14 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import COMBINATIONS, SetKey
+from jaxprune.calibration import SetKey
 from jaxprune.devices import compiled, replicated
 from jaxprune.errors import InputError
 from jaxprune.hf import aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, family_of
 from jaxprune.passes import SQUARES, Sums, combined, converted
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.pruning.criterion import CODE, Inputs, key_of_seed
+from jaxprune.pruning.criterion import CODE, Criterion, Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.method import DAMPING, Method
 from jaxprune.pruning.programs import prune_compiled, prune_whole
@@ -55,8 +55,8 @@ def prune_kernels(
     as_stored = settings.method.updates_weights
     weights = {p: stored[p].astype(np.float32) if as_stored else on_devices[p] for p in reads}
     seen = {site: _seen(settings, sums, tokens, site) for site in sites}
-    on_one = isinstance(settings.method, Method) and not settings.method.by_column
-    if not on_one:  # kernels that read one site share its arrays on the devices
+    if settings.method.by_column or isinstance(settings.method, Criterion):
+        # kernels that read one site share its arrays on the devices
         seen = jax.device_put(seen, replicated(mesh))
     seed_key = key_of_seed(settings.seed)
     inputs = {}
@@ -68,9 +68,12 @@ def prune_kernels(
     # Through the host, which needs the masks anyway, instead of a collective: the CPU backend runs
     # collectives on the few threads that also compute, and could deadlock.
     drops = {path: Drop.of(settings, path, leaf.shape, share) for path, leaf in weights.items()}
-    given, damping, finite = (weights, inputs, drops), {}, {}
+    given = weights, inputs, drops
+    pruned: Any
+    damping: dict[str, float] = {}
+    finite: dict[str, Any] = {}
     try:
-        if on_one:
+        if isinstance(settings.method, Method) and not settings.method.by_column:
             pruned, damping = prune_whole(*given, reads, method=settings.method, mesh=mesh)
         else:
             pruned, finite = jax.device_get(
@@ -114,17 +117,17 @@ def _seen(
     settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], site: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]], dict[str, np.float32]]:
     """The `norms`, `stats` and `tokens` of `Inputs` at a site, each set's languages combined."""
-    how = COMBINATIONS[settings.combine]
     norms: dict[str, Any] = {}
     stats: dict[str, dict[str, Any]] = {}
     counts: dict[str, np.float32] = {}
     for one, name in settings.method.needs:
-        keys = [key for key in sums if (key.kind == CODE) == (one == CODE)]
-        total = combined(how, sums, tokens, keys, site, name)
+        of_set = [key for key in (*tokens, *sums) if (key.kind == CODE) == (one == CODE)]
+        keys = [key for key in dict.fromkeys(of_set) if name in sums.get(key, {}).get(site, {})]
+        total = combined(settings.mixture, sums, tokens, keys, site, name)
         stats.setdefault(one, {})[name] = total
         if name == SQUARES.name:
             norms[one] = np.sqrt(total)
-        counts[one] = np.float32(sum(tokens[key] for key in keys))
+        counts[one] = np.float32(sum(n for key, n in tokens.items() if key in of_set))
     return norms, stats, counts
 
 

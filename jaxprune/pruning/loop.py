@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from jaxprune.passes import (
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning.allocations import Allocation, allocation_of, layer_shares
 from jaxprune.pruning.block import prune_kernels, pruned_params
-from jaxprune.pruning.criterion import Criterion, Function
+from jaxprune.pruning.criterion import CODE, Criterion, Function
 from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.recovery import Recover
@@ -73,6 +73,7 @@ def prune(
     propagate: str = "block",
     allocation: str | Allocation = "uniform",
     combine: str = "sum",
+    weights: Mapping[str, float] | str | None = None,
     compat: str = "corrected",
     seed: int = 0,
     dtype: str = "float32",
@@ -96,7 +97,9 @@ def prune(
       propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
         ("dense"), or of pruned layers ("site").
       allocation: distribution of sparsity over the blocks: "uniform", or an `Allocation`.
-      combine: combination of the statistics of several languages: "sum".
+      combine: combination of the statistics of several languages: "sum" of all tokens, "mean" of languages, "max" of
+        languages by feature, or "weights".
+      weights: of languages, such as {"fr": 2, "sw": 1}, with combine="weights".
       compat: "official" follows the authors' code where it differs from their paper.
       seed: of random masks.
       dtype: "float32" or "bfloat16", of the weights on the device; kept weights have the bits of the stored ones.
@@ -127,8 +130,8 @@ def prune(
     """
     settings = Settings(
         criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
-        group=group, propagate=propagate, allocation=allocation, combine=combine, compat=compat, seed=seed,
-        dtype=dtype,
+        group=group, propagate=propagate, allocation=allocation, combine=combine, weights=weights, compat=compat,
+        seed=seed, dtype=dtype,
     )  # fmt: skip
     pruned = prune_blocks(
         model, batches, settings,
@@ -198,13 +201,21 @@ def prune_blocks(
         _check_stats(stats, settings, config.n_layers)
     if recover is not None and (stats is not None or not batches):
         raise InputError("recover: allowed: with batches, and without stats")
+    tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
+        of_demonstrations = [key for key in tokens if key.kind != CODE]
+        settings.mixture.check([key.language for key in of_demonstrations if key.language])
     if recover is not None or (settings.needs_statistics and stats is None):
         states = calibration_states(
-            model, batches, mesh, samples_per_device, settings.dtype, settings.method.statistics
+            model,
+            batches,
+            mesh,
+            samples_per_device,
+            settings.dtype,
+            settings.method.statistics,
+            settings.mixture,
         )
-    tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
     sizes = [sum(map(math.prod, kernel_shapes(config).values()))] * config.n_layers
     shares = layer_shares(allocation_of(settings.allocation), sizes, settings.implied_sparsity)
 

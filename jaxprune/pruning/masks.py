@@ -82,7 +82,7 @@ def keep(
             )
 
     def leaf_masks(path: Any, leaf: Array | np.ndarray) -> Any:
-        dropped = Drop.of(how, path_name(path), leaf.shape[-2:])
+        dropped = Drop.of(how, path_name(path), (leaf.shape[-2], leaf.shape[-1]))
         return placed(_keep_leaf(dropped, cut_by_xla(leaf)), leaf)
 
     return jax.tree_util.tree_map_with_path(leaf_masks, scores)

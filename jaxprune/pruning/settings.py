@@ -1,11 +1,11 @@
 """Settings of pruning: a frozen record, checked on creation, and the config fields `pruning.*`."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from jaxprune.calibration import COMBINATIONS, COMPAT, SEED, SUM
+from jaxprune.calibration import COMBINATIONS, COMPAT, SEED, SUM, Mixture, weights_of
 from jaxprune.errors import InputError
-from jaxprune.passes import DTYPE
+from jaxprune.passes import DTYPE, SQUARES
 from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
 from jaxprune.pruning.drop import (
@@ -70,7 +70,9 @@ class Settings(Selection):
 
     Attributes:
       combine: combination of the statistics of several languages, a name in `calibration.COMBINATIONS`.
+      weights: of languages, with combine="weights": a mapping, a text such as "fr:2,sw:1", or a .json file.
       method: the record of the criterion.
+      mixture: the record of `combine` and `weights`.
 
     Raises:
       InputError: as `Selection`; an unknown criterion, propagation, allocation, combination, compat or dtype; an
@@ -91,10 +93,12 @@ class Settings(Selection):
     propagate: str = "block"
     allocation: str | Allocation = UNIFORM.name
     combine: str = SUM.name
+    weights: Mapping[str, float] | str | None = dataclasses.field(default=None, compare=False)
     compat: str = "corrected"
     seed: int = 0
     dtype: str = "float32"
     method: Method | Criterion = dataclasses.field(init=False, repr=False)
+    mixture: Mixture = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.sparsity is None and self.pattern == UNSTRUCTURED:
@@ -117,6 +121,14 @@ class Settings(Selection):
         rules["combine"] = choice(COMBINATIONS, SUM.name)
         for name, field in rules.items():
             check(name, getattr(self, name), field)
+        mixture = Mixture(COMBINATIONS[self.combine], weights_of(self.weights))
+        object.__setattr__(self, "mixture", mixture)
+        only_squares = all(one is SQUARES for one in self.method.statistics)
+        if not (mixture.combination.linear or only_squares):
+            linear = ", ".join(name for name, how in COMBINATIONS.items() if how.linear)
+            raise InputError(
+                f"combine: got {self.combine!r}; allowed: {linear}, with criterion {self.method.name}"
+            )
 
     @property
     def implied_sparsity(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import flatten_dict
+from flax.traverse_util import unflatten_dict
 
 from jaxprune.calibration import SetKey
 from jaxprune.models import BlockParams, ModelConfig
@@ -88,12 +88,13 @@ def pass_through(
 
 
 def _persisted(sums: Sums) -> Sums:
-    """The sums that are saved with a layer; {} if no statistic is saved."""
+    """The sums that are saved with a layer."""
     kept = {
-        key: {
-            site: {name: total for name, total in by_name.items() if STATISTICS[name].persisted}
-            for site, by_name in sites.items()
-        }
+        (key, site, name): total
         for key, sites in sums.items()
+        for site, by_name in sites.items()
+        for name, total in by_name.items()
+        if STATISTICS[name].persisted
     }
-    return kept if any(flatten_dict(kept)) else {}
+    found: Sums = unflatten_dict(kept)
+    return found

@@ -261,7 +261,9 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
         yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
         yield "calibration set", _calibration(fields)
         if (name := fields["calibration.combine"]) != SUM.name:
-            yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}"
+            weights = fields["calibration.weights"]
+            of_each = f", {as_code(weights)}" if weights else ""
+            yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}{of_each}"
         tokens = (f"{count(number)} ({role})" for role, number in report["tokens"].items())
         yield "calibration tokens", ", ".join(tokens)
     else:

@@ -5,7 +5,7 @@ import numpy as np
 from jaxprune.calibration.combinations.combination import Combination
 
 
-def combine(sums, tokens):
+def combine(sums, tokens, weights):
     return np.max([total / count for total, count in zip(sums, tokens, strict=True)], axis=0)
 
 

@@ -6,6 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
+Combine = Callable[
+    [Sequence[Float[np.ndarray, "*dims"]], Float[np.ndarray, " sets"], Float[np.ndarray, " sets"]],
+    Float[np.ndarray, "*dims"],
+]
+
 
 @dataclasses.dataclass(frozen=True)
 class Combination:
@@ -14,12 +19,13 @@ class Combination:
     Attributes:
       name: value of `calibration.combine`.
       meaning: description, for `--help` and the page of settings.
-      combine: (the statistic of each set, a sum over its tokens; the number of tokens of each set) → the
-        combined statistic, of the same shape. On the host; sums of squares are float64.
+      combine: (the statistic of each set, a sum over its tokens; the number of tokens of each set; the weight of each
+        set, 1 unless `calibration.weights` is set) → the combined statistic, of the same shape, as a sum over the
+        tokens of all sets. On the host; sums of squares are float64.
+      linear: whether it is a weighted sum, as statistics require that contain products or signs.
     """
 
     name: str
     meaning: str
-    combine: Callable[
-        [Sequence[Float[np.ndarray, "*dims"]], Sequence[int]], Float[np.ndarray, "*dims"]
-    ]
+    combine: Combine
+    linear: bool = False

@@ -10,11 +10,13 @@ from jaxprune.calibration.combinations.combination import Combination
 
 
 def combine(
-    sums: Sequence[Float[np.ndarray, "*dims"]], tokens: Sequence[int]
+    sums: Sequence[Float[np.ndarray, "*dims"]],
+    tokens: Float[np.ndarray, " sets"],
+    weights: Float[np.ndarray, " sets"],
 ) -> Float[np.ndarray, "*dims"]:
     """Σ over sets."""
-    del tokens
+    del tokens, weights
     return functools.reduce(np.add, sums)
 
 
-COMBINATION = Combination("sum", "all tokens have equal weight", combine)
+COMBINATION = Combination("sum", "all tokens have equal weight", combine, linear=True)

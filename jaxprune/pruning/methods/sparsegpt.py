@@ -123,7 +123,7 @@ def _compensated(
     width = _WIDTH if groups is None else groups[1]
 
     def step(number: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        _, kept, errors = state
+        new, kept, errors = state
         at = number * width
         before = lax.dynamic_slice_in_dim(upper, at, width, axis=1)
         now = lax.dynamic_slice_in_dim(weights, at, width) - before.T @ errors
@@ -141,11 +141,12 @@ def _compensated(
             error = jnp.where(mask[row], 0, value) / factors[row, row]
             return new, errors.at[row].set(error)
 
-        zeros = jnp.zeros_like(now)
-        now, found = lax.fori_loop(0, width, one, (zeros, zeros))
-        return tuple(
-            lax.dynamic_update_slice_in_dim(whole, part, at, 0)
-            for whole, part in zip(state, (now, mask, found), strict=True)
+        none = jnp.zeros_like(now)
+        now, found = lax.fori_loop(0, width, one, (none, none))
+        return (
+            lax.dynamic_update_slice_in_dim(new, now, at, 0),
+            lax.dynamic_update_slice_in_dim(kept, mask, at, 0),
+            lax.dynamic_update_slice_in_dim(errors, found, at, 0),
         )
 
     zeros = jnp.zeros_like(weights)

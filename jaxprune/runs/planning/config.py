@@ -57,8 +57,8 @@ class PruneConfig:
         """
         how: dict[str, Any] = vars(self.pruning)
         return Settings(
-            **how, combine=self.calibration.combine, compat=self.compat, seed=self.seed,
-            dtype=self.dtype,
+            **how, combine=self.calibration.combine, weights=self.calibration.weights,
+            compat=self.compat, seed=self.seed, dtype=self.dtype,
         )  # fmt: skip
 
     def json(self) -> dict[str, Any]:
