@@ -47,7 +47,10 @@ def sparsity_section(report: Report) -> Section:
             charts.append(chart)
     text = f"{', '.join(texts)}."
     if share is not None:
-        text += f" These are {percent(share)}% of all parameters; embeddings, norms, biases and the head are unchanged."
+        same = "embeddings" if "pruned" in report else "embeddings, norms, biases"
+        text += (
+            f" These are {percent(share)}% of all parameters; {same} and the head are unchanged."
+        )
     body = join(tag("p", text), charts_row(*charts))
     return Section("sparsity", "Sparsity", body)
 

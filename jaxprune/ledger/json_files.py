@@ -44,6 +44,14 @@ class Parameters(TypedDict):
     dropped: Count
 
 
+class PrunedBefore(TypedDict):
+    """The run that was recovered: its config.json, tokens, and the digest of its model (`ledger.pruned_digest`)."""
+
+    config: dict[str, Any]
+    tokens: dict[str, Count]
+    sha256: Hexadecimal
+
+
 class Compiled(TypedDict):
     """Seconds to compile programs or read them from the cache; their number, and the number from the cache."""
 
@@ -65,6 +73,8 @@ class Report(TypedDict, total=False):
     weight_bytes: dict[str, Count]
     digests: Digests
     damping: dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]
+    pruned: PrunedBefore
+    losses: list[tuple[float, float]]
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]
     calibration_lines: list[Hexadecimal]

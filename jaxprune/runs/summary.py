@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.ledger import CONFIG, REPORT, Compiled
-from jaxprune.runs.card import damped_sites
+from jaxprune.runs.card import damped_sites, mean_loss
 from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.tables import byte_size, count, named_values, percent, seconds
@@ -24,12 +24,13 @@ def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path)
     )
     by_layer = f" (layers {least} to {most})" if least != most else ""
     written = [name for name in (REPORT, CONFIG, *OUTPUTS) if (workdir / name).exists()]
-    raised = list(damped_sites(report))
+    raised, loss = list(damped_sites(report)), mean_loss(report)
     rows = {
         "model": config.model,
         "pruned": how,
         "sparsity": f"{zeros} of the blocks' kernels{by_layer}",
         **({"damping": f"raised at {', '.join(raised)}"} if raised else {}),
+        **({"recovered": loss} if loss else {}),
         "tokens": tokens or "none (this criterion needs no calibration)",
         "seconds": f"{seconds(times['total'])} ({stages})",
         **({"compiled": _compiled(report["compilation"])} if "compilation" in report else {}),

@@ -1,0 +1,144 @@
+"""The blocks of a job → a workdir: resume, write block by block, report. Pruning and recovery are such jobs."""
+
+import contextlib
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxprune import calibration, charts, ledger
+from jaxprune.calibration import Batch
+from jaxprune.devices import compiling, device_mesh, hosts, termination
+from jaxprune.errors import InputError, TerminatedError
+from jaxprune.files import sealed
+from jaxprune.hf import Model, exported_digest, origin_of
+from jaxprune.pruning import FinishedLayer, PrunedBlock, summarise
+from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
+from jaxprune.runs.machine import environment, peak_memory
+from jaxprune.runs.outputs import OUTPUTS, Outputs
+from jaxprune.runs.planning import PruneConfig
+
+# Layer → its result in an interrupted run, or None.
+Finished = Callable[[int], FinishedLayer | None]
+
+
+def write_run(
+    model: Model,
+    batches: Sequence[Batch],
+    config: PruneConfig,
+    workdir: Path,
+    blocks_of: Callable[[Finished, int], Generator[PrunedBlock, None, None]],
+    samples_of: Callable[[int | None], int],
+    *,
+    identity: Mapping[str, str | int | float | None],
+    about: Mapping[str, Any] | None = None,
+    began: float | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Runs a job that changes every block, or resumes it, or returns the report of the complete one.
+
+    Args:
+      batches: the calibration set; empty for jobs without data.
+      blocks_of: the job itself: finished layers and samples per device → the changed blocks, in order.
+      samples_of: samples of a device per micro-batch, from that of an interrupted run, which has to be kept.
+      identity: the values that only this kind of job has, see `ledger.run_identity`.
+      about: additional content of report.json.
+      began: `time.perf_counter()` at the start of the job; by default now.
+      overwrite: see `prune_from_config`.
+
+    Returns:
+      The content of report.json.
+    """
+    began = time.perf_counter() if began is None else began
+    ledger.check_workdir(workdir, model.folder, OUTPUTS)
+    if config.output.params and model.mixed:
+        raise InputError(
+            f"output.params: {model.folder}: {model.mixed}, which one array cannot represent; "
+            "allowed: output.params=false"
+        )
+    if config.output.figures:
+        charts.check_system()
+    # reads the model's files once
+    whole = ledger.run_identity(model, config.json(), batches, identity)
+    ledger.agree(whole)
+    if not overwrite and (complete := ledger.complete_run(workdir, whole)):
+        if hosts.is_first():
+            print(f"{workdir} is complete; --overwrite repeats the run")
+        return dict(complete)
+    how = (config.calibration, config.seed, config.compat)
+    lines = calibration.sampled_lines(*how) if batches else []
+    samples = samples_of(None if overwrite else ledger.begun_with(workdir))
+    with (
+        ledger.unfinished_run(workdir, whole, samples, OUTPUTS, overwrite) as folder,
+        compiling() as compilation,
+    ):
+        if not overwrite:  # another run may have ended meanwhile
+            ledger.complete_run(workdir, whole)
+        finished = finished_layers(folder)
+        if hosts.is_first() and finished:
+            print(f"resuming at layer {finished} of {model.config.n_layers}")
+
+        def read(layer: int) -> FinishedLayer | None:
+            return read_layer(layer_file(folder, layer)) if layer < finished else None
+
+        prepared = time.perf_counter() - began
+        outputs = Outputs(model, config, folder, finished)
+        report = _write_blocks(model, batches, config, blocks_of(read, samples), outputs, about)
+        model.source.fingerprint.check_unchanged()
+        hosts.wait("unchanged")
+        total = round(time.perf_counter() - began, 3)
+        report["seconds"] = {"prepare": round(prepared, 3), **report["seconds"], "total": total}
+        report["compilation"] = compilation.rounded()
+        report["peak_memory_bytes"] = peak_memory()
+        report["identity"] = whole
+        report["calibration_lines"] = lines
+        report["models"] = {"dense": model.source.fingerprint.digest}
+        states = model.source.fingerprint.states.items()
+        weights = [state.size for path, state in states if path.suffix in (".safetensors", ".bin")]
+        report["weight_bytes"] = {"dense": sum(weights)}
+        if (folder / "hf").is_dir():
+            table = sealed.table(folder / "hf")
+            report["models"]["hf"] = exported_digest(table)
+            exported = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
+            report["weight_bytes"]["hf"] = sum(exported)
+        if hosts.is_first():
+            report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
+    return report
+
+
+def _write_blocks(
+    model: Model,
+    batches: Sequence[Batch],
+    config: PruneConfig,
+    blocks: Generator[PrunedBlock, None, None],
+    outputs: Outputs,
+    about: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Writes every block when it is ready, then completes the outputs; returns their part of report.json."""
+    # Closes the generator at once if a write fails, so that the progress bar ends before the error is printed.
+    with contextlib.closing(blocks), outputs, termination() as terminated:
+        for block in blocks:
+            outputs.add(block)
+            if hosts.any_of(terminated.is_set()):
+                outputs.wait()
+                raise TerminatedError(
+                    f"terminated after layer {block.layer} of {model.config.n_layers}"
+                )
+        digests = outputs.digests() | {"calibration": calibration.digest(batches)}
+        tokens = calibration.set_tokens(batches)
+        report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(tokens))
+        counts = [pair for layer in outputs.kept for pair in layer.values()]
+        dropped = sum(total - kept for kept, total in counts)
+        report["parameters"] = {"all": model.size, "dropped": dropped}
+        if languages := calibration.by_language(tokens):
+            report["languages"] = languages
+        report["digests"] = digests
+        if outputs.damping:
+            report["damping"] = outputs.damping
+        if outputs.losses:
+            report["losses"] = outputs.losses
+        report["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
+        report["origin"] = origin_of(model, config.model)
+        report |= about or {}
+        outputs.close(config.json(), report, tokens)
+    return report
