@@ -16,7 +16,7 @@ class RecoveryFields:
         lambda value: is_number(value) and 0 < value <= 1,
         2e-4,
         kind=float,
-        meaning="of AdamW, at its peak; it rises over the first tenth of the steps and falls as a cosine to 0",
+        meaning="of AdamW, at its peak; it rises over the first tenth of a block's steps and falls as a cosine to 0",
     )
     batch: int = integer(8, 1, "samples of a step")
     held_out: float = rule(

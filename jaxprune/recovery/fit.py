@@ -23,6 +23,9 @@ from jaxprune.passes import MicroBatches
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.recovery.config import RecoveryFields
 
+# Epochs without a lower loss on the held-out samples after which a block is done.
+PATIENCE = 2
+
 
 class Unit(NamedTuple):
     """The rows of one device: inputs of a block, outputs of the dense block, and which tokens are real."""
@@ -72,7 +75,7 @@ def fit(
 ) -> Fit:
     """Fits a block; the masters with the lowest loss on the held-out units are the result.
 
-    Ends after the first epoch without a lower loss.
+    Ends after `PATIENCE` epochs in a row without a lower loss.
 
     Args:
       params: of the pruned block, on the host.
@@ -114,15 +117,17 @@ def fit(
             masters, state = _step(masters, state, gradient, scale, keep, optimizer=optimizer)
         now = loss()
         show(f"loss {best.before:.4f} → {now:.4f}")
-        if not now < best.after:
+        if now < best.after:
+            best = Fit(jax.tree.map(np.array, masters), first, now, epoch)
+        elif epoch - best.epochs == PATIENCE:
             break
-        best = Fit(jax.tree.map(np.array, masters), first, now, epoch)
     return best
 
 
 @functools.lru_cache(1)  # a static argument, equal for all blocks
 def _optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:
-    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, steps // 10, steps)
+    rise = learning_rate / 10, learning_rate, steps // 10
+    schedule = optax.warmup_cosine_decay_schedule(*rise, decay_steps=steps)
     return optax.adamw(schedule)
 
 
@@ -214,7 +219,7 @@ def _step(
     masters: BlockParams,
     state: Any,
     gradient: BlockParams,
-    scale: np.float32,
+    scale: Float[Array, ""],
     keep: MaskTree,
     *,
     optimizer: optax.GradientTransformation,

@@ -249,7 +249,7 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
     others = "Nothing was trained: all other weights are bit-identical to the dense model's."
     same = "Embeddings, norms, biases and the head"
     if "pruned" in report:
-        others = "The other weights, norms and biases of its blocks were then fitted to the outputs of the dense blocks."
+        others = "Other weights, norms and biases of its blocks were then fitted to the outputs of the dense blocks."
         same = "Embeddings and the head"
     elif "changed" in report["digests"]:
         others = f"The method {as_code(fields['pruning.criterion'])} changed other weights of these layers."
