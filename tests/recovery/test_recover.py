@@ -11,6 +11,7 @@ import transformers
 from device_jobs import on_eight_devices
 from device_jobs import recovered as recovered_on
 from flax.traverse_util import flatten_dict
+from run_scripts import run_alone
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
@@ -199,6 +200,22 @@ def test_transformers_computes_the_same(runs):
     model = jp.load(done / "hf")
     found = jp.forward(model.config, model.params, ids)
     np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+def test_the_script(runs, tokens, tmp_path):
+    model, pruned, done = runs
+    fields = {
+        "model": model, "calibration.kind": "tokens", "calibration.data": tokens,
+        "recovery.run": pruned, "recovery.learning_rate": RATE,
+    }  # fmt: skip
+    given = ["--config", "base", *(f"--config.{name}={value}" for name, value in fields.items())]
+    ran = run_alone("recover", *given, "--workdir", tmp_path / "run")
+    assert ran.returncode == 0, ran.stderr
+    assert "mean loss of a block on held-out samples" in ran.stdout
+    assert report_of(tmp_path / "run")["digests"]["masks"] == report_of(done)["digests"]["masks"]
+    assert verify(tmp_path / "run", progress=False) == []
+    refused = run_alone("recover", *given, "--config.pruning.sparsity=0.4", "--workdir", tmp_path)
+    assert "pruning.sparsity: recover does not read it; allowed: with prune" in refused.stderr
 
 
 class CrashError(Exception):
