@@ -98,7 +98,7 @@ def fit(
     masters, keep = jax.device_put((masters, keep), everywhere)
     state = jax.device_put(optimizer.init(masters), everywhere)
     how: Any = {"config": config, "mesh": mesh, "dtype": product_dtype(dtype)}
-    of_variance = 1 / _variance(held_out)
+    of_variance = 1 / _variance(units)
 
     def loss() -> float:
         sums = [_errors(masters, kind, *part, **how) for part in _micro_batches(held_out, mesh)]
@@ -159,9 +159,10 @@ def _tokens(units: Sequence[Unit]) -> int:
 
 
 def _variance(units: Sequence[Unit]) -> float:
-    """The variance of the dense outputs, summed over features."""
-    real = np.concatenate([unit.targets[unit.valid] for unit in units])
-    return float(real.var(axis=0, dtype=np.float64).sum())
+    """The variance of the dense outputs over real tokens, summed over features."""
+    real = [unit.targets[unit.valid] for unit in units]
+    mean = sum(part.sum(axis=0, dtype=np.float64) for part in real) / _tokens(units)
+    return sum(float(np.square(part - mean).sum()) for part in real) / _tokens(units)
 
 
 @functools.partial(compiled, static_argnames=("config", "mesh", "dtype"))

@@ -68,7 +68,7 @@ def recover_blocks(
         )
     mesh, config = given_mesh(mesh), model.config.in_dtype(dtype)
     dense = calibration_states(model, batches, mesh, samples_per_device, dtype)
-    recovered = copy.copy(dense)
+    recovered = copy.copy(dense)  # from the same inputs of the first block
     recovered.states = [*dense.states]
     with progress_bar("recover", config.n_layers, 0, progress) as bar:
         clock = Clock()
@@ -85,6 +85,10 @@ def recover_blocks(
                     layer_kind(config, layer), fields, config, dtype, seed, mesh, bar.show,
                 )  # fmt: skip
                 loss = fitted.before, fitted.after
+                if not np.isfinite(fitted.before):
+                    raise InputError(
+                        f"layer {layer}: the loss of recovery is not finite; an activation overflows"
+                    )
                 changed = _changed(host, fitted.params)
                 done = FinishedLayer(start.keep, changed, {}, {}, loss)
                 clock.lap("recover")

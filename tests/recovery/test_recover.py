@@ -57,11 +57,10 @@ def fitted_by_torch(dense, pruned, batch, held_out=1):
     ids = torch.tensor(batch.tokens.astype(np.int64))
     order = np.random.default_rng(0).permutation(len(ids) // 2)  # in pairs of rows
     rows = [2 * unit + i for unit in sorted(order[held_out:]) for i in (0, 1)]
-    apart = [2 * unit + i for unit in order[:held_out] for i in (0, 1)]
     valid = torch.tensor(batch.valid)
     with torch.no_grad():
         target = output_of_first_block(dense, ids)[1]
-    variance = target[apart][valid[apart]].var(dim=0, correction=0).sum()
+    variance = target[valid].var(dim=0, correction=0).sum()
     block, _ = output_of_first_block(pruned, ids)
     dropped = {name: p == 0 for name, p in block.named_parameters() if p.ndim == 2}
     optimizer = torch.optim.AdamW(block.parameters(), lr=RATE, weight_decay=1e-4)
