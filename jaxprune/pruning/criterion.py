@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, Shaped
 
 from jaxprune.errors import InputError, refusal
 from jaxprune.passes import SQUARES, STATISTICS, Statistic
@@ -37,12 +37,12 @@ class Inputs:
       tokens: set → number of its tokens, float32 [].
     """
 
-    norms: Mapping[str, Float[Array, "*layers in"]]
+    norms: Mapping[str, Float[Array | np.ndarray, "*layers in"]]
     path: str = dataclasses.field(metadata={"static": True})
     layer: int | np.integer | Array
     seed_key: Key[Array, ""]
     compat: str = dataclasses.field(metadata={"static": True})
-    stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]] = dataclasses.field(
+    stats: Mapping[str, Mapping[str, Shaped[Array | np.ndarray, "*dims"]]] = dataclasses.field(
         default_factory=dict
     )
     tokens: Mapping[str, np.floating | Float[Array, ""]] = dataclasses.field(default_factory=dict)

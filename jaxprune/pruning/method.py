@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from jaxprune.errors import refusal
 from jaxprune.passes import STATISTICS
@@ -35,7 +35,7 @@ class Prepared(NamedTuple):
       damping: float32 [], at least `DAMPING`; NaN if the Gram matrix could not be factored.
     """
 
-    stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]]
+    stats: Mapping[str, Mapping[str, Shaped[Array, "*dims"]]]
     damping: Float[Array, ""]
 
 
