@@ -5,6 +5,7 @@ from jaxprune.passes.blocks import blocks as blocks
 from jaxprune.passes.blocks import converted as converted
 from jaxprune.passes.blocks import prefetch as prefetch
 from jaxprune.passes.blocks import to_device as to_device
+from jaxprune.passes.combine import mixture_of as mixture_of
 from jaxprune.passes.figures import magnitude_lines as magnitude_lines
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE as SAMPLES_PER_DEVICE
 from jaxprune.passes.probe import check_samples as check_samples

@@ -37,7 +37,7 @@ class Inputs:
       tokens: set → number of its tokens, float32 [].
     """
 
-    norms: Mapping[str, Float[Array | np.ndarray, "*layers in"]]
+    norms: Mapping[str, Float[Array, "*layers in"]]
     path: str = dataclasses.field(metadata={"static": True})
     layer: int | np.integer | Array
     seed_key: Key[Array, ""]

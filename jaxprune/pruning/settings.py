@@ -3,9 +3,9 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from jaxprune.calibration import COMBINATIONS, COMPAT, SEED, SUM, Mixture, weights_of
+from jaxprune.calibration import COMPAT, SEED, SUM, Mixture
 from jaxprune.errors import InputError
-from jaxprune.passes import DTYPE, SQUARES
+from jaxprune.passes import DTYPE, mixture_of
 from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
 from jaxprune.pruning.drop import (
@@ -118,17 +118,13 @@ class Settings(Selection):
             )
         rules = {"propagate": choice(PROPAGATIONS, "block")}
         rules |= {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
-        rules["combine"] = choice(COMBINATIONS, SUM.name)
         for name, field in rules.items():
             check(name, getattr(self, name), field)
-        mixture = Mixture(COMBINATIONS[self.combine], weights_of(self.weights))
+        read = {one.name for one in self.method.statistics}
+        mixture = mixture_of(
+            self.combine, self.weights, read, f", with criterion {self.method.name}"
+        )
         object.__setattr__(self, "mixture", mixture)
-        only_squares = all(one is SQUARES for one in self.method.statistics)
-        if not (mixture.combination.linear or only_squares):
-            linear = ", ".join(name for name, how in COMBINATIONS.items() if how.linear)
-            raise InputError(
-                f"combine: got {self.combine!r}; allowed: {linear}, with criterion {self.method.name}"
-            )
 
     @property
     def implied_sparsity(self) -> float:
