@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 from jaxtyping import Float
 
 from jaxprune.calibration import Mixture, SetKey, by_kind, by_language
@@ -167,6 +169,16 @@ class ActivationStats(Shown):
             {key: self.tokens[key] for key in keys},
             self.sites,
         )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all sets, their tokens and sums."""
+        sha = hashlib.sha256()
+        for key in sorted(self.sums):
+            sha.update(f"{key} {self.tokens[key]}\n".encode())
+            for path, leaf in sorted(flatten_dict(dict(self.sums[key]), sep=" ").items()):
+                sha.update(f"{path} {leaf.dtype} {leaf.shape}\n".encode() + leaf.tobytes())
+        return sha.hexdigest()
 
     def layer(self, layer: int) -> Sums:
         """The sums of one block."""

@@ -151,7 +151,7 @@ def _measures(fields: Mapping[str, Any]) -> bool:
 def _languages(fields: Mapping[str, Any]) -> list[str]:
     """Codes of the calibration set."""
     kind = KINDS[fields["calibration.kind"]]
-    if not (kind.reads_text and _measures(fields)):
+    if not (kind.reads_text and _measures(fields)) or fields["calibration.stats"]:
         return []
     target = [fields["calibration.target"]] if kind.translates else []
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
@@ -259,7 +259,7 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
     if _measures(fields):
         propagation = PROPAGATIONS[fields["pruning.propagate"]]
         yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
-        yield "calibration set", _calibration(fields)
+        yield "calibration set", _calibration(fields, report)
         if (name := fields["calibration.combine"]) != SUM.name:
             weights = fields["calibration.weights"]
             of_each = f", {as_code(weights)}" if weights else ""
@@ -286,7 +286,11 @@ def _details(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[t
         yield "SHA-256 of the changed weights", as_code(report["digests"]["changed"])
 
 
-def _calibration(fields: Mapping[str, Any]) -> str:
+def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    if fields["calibration.stats"] is not None:
+        sets = report.get("languages", {}).items()
+        by_role = (f"{role} ({', '.join(languages)})" for role, languages in sets)
+        return f"saved statistics of the dense model: {'; '.join(by_role) or 'no language known'}"
     kind = KINDS[fields["calibration.kind"]]
     data = fields["calibration.data"]
     shown = as_code(last_part(data))
