@@ -33,3 +33,32 @@ def sparsegpt(rows, gram, tokens, sparsity=0.5, pattern=None, damping=0.01):
         rows[:, column] = kept
         rows[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])
     return rows, keep
+
+
+def dsnot(rows, keep, sums, squares, tokens, group=None, cycles=50, threshold=0.1 / 2048):
+    """The mask [out, in] of DSnoT, from the mask of another method: one output after another."""
+    mean = sums / tokens
+    variance = squares / tokens - mean**2
+    keep = keep.copy()
+    for weights, kept in zip(rows.astype(np.float64), keep, strict=True):
+        part, size = weights * mean, np.abs(weights) * np.sqrt(squares)
+        error = part[~kept].sum()
+        for _ in range(cycles):
+            sign = np.sign(error)
+            dropped = [i for i in np.flatnonzero(~kept) if part[i] * sign > 0]
+            if abs(error) <= threshold or not dropped:
+                break
+            back = max(dropped, key=lambda i: part[i] * sign / variance[i])
+            leaves = [
+                i
+                for i in np.flatnonzero(kept)
+                if part[i] * sign < 0 and (group is None or i // group == back // group)
+            ]
+            if not leaves:
+                break
+            out = min(leaves, key=lambda i: size[i])
+            after = error - part[back] + part[out]
+            if abs(after) >= abs(error):
+                break
+            kept[back], kept[out], error = True, False, after
+    return keep

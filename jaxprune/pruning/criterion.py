@@ -119,6 +119,25 @@ class Criterion(Measures):
             )
 
 
+def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
+    """The scores of one kernel, float32; InputError unless they are numbers of its shape."""
+    where = f"criterion {chosen.name}: {inputs.path}"
+    try:
+        scores = chosen.score(kernel, inputs)
+    except (TypeError, ValueError) as error:  # errors of JAX are TypeErrors
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"{where}: {reason}; allowed: what can be compiled, as jnp.abs(kernel) * norm[:, None]"
+        ) from error
+    allowed = f"an array of scores of shape {kernel.shape}, [in, out]"
+    if not isinstance(scores, Array | np.ndarray):
+        raise InputError(f"{where}: got {type(scores).__name__}; allowed: {allowed}")
+    is_real = any(jnp.issubdtype(scores.dtype, kind) for kind in (jnp.floating, jnp.integer, bool))
+    if scores.shape != kernel.shape or not is_real:
+        raise InputError(f"{where}: got {scores.dtype} of shape {scores.shape}; allowed: {allowed}")
+    return jnp.asarray(scores, jnp.float32)
+
+
 Function = Callable[[Float[Array, "in out"], Float[Array, " in"]], Float[Array, "in out"]]
 
 

@@ -65,6 +65,7 @@ def prune(
     batches: Sequence[Batch] = (),
     *,
     criterion: str | Method | Criterion | Function = "wanda",
+    start: str | None = None,
     sparsity: float | None = None,
     pattern: str = "unstructured",
     threshold: str = "row",
@@ -89,6 +90,7 @@ def prune(
       criterion: the score of weights: "wanda", "refined", "magnitude", "random", a function (kernel, float32
         [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], a `Criterion` or a `Method`.
         The lowest scores of a column are dropped first.
+      start: for "dsnot", the criterion of the mask with which it begins; "wanda" by default.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
@@ -129,7 +131,7 @@ def prune(
       True
     """
     settings = Settings(
-        criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
+        criterion=criterion, start=start, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
         group=group, propagate=propagate, allocation=allocation, combine=combine, weights=weights, compat=compat,
         seed=seed, dtype=dtype,
     )  # fmt: skip

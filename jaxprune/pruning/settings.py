@@ -20,7 +20,7 @@ from jaxprune.pruning.drop import (
     group_sizes,
 )
 from jaxprune.pruning.method import Method
-from jaxprune.pruning.methods import METHODS, method_of
+from jaxprune.pruning.methods import METHODS, STARTS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.schema import check, choice, config_record, is_number, rule
 
@@ -41,6 +41,9 @@ class PruningFields:
         kind=float,
         meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
         f"{DEFAULT_SPARSITY}, or the sparsity of an N:M pattern",
+    )
+    start: str | None = choice(
+        STARTS, None, "criterion of the mask with which `dsnot` begins; not set: `wanda`"
     )
     pattern: str = PATTERN
     threshold: str = THRESHOLD
@@ -90,6 +93,7 @@ class Settings(Selection):
     criterion: str | Method | Criterion | Function = dataclasses.field(
         default="wanda", compare=False
     )
+    start: str | None = None
     propagate: str = "block"
     allocation: str | Allocation = UNIFORM.name
     combine: str = SUM.name
@@ -104,7 +108,7 @@ class Settings(Selection):
         if self.sparsity is None and self.pattern == UNSTRUCTURED:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
-        object.__setattr__(self, "method", method_of(self.criterion))
+        object.__setattr__(self, "method", method_of(self.criterion, self.start))
         if isinstance(self.method, Method) and self.method.selects:
             for name, only in (("threshold", ROW), ("drop", LOWEST), ("group", ROW)):
                 if (got := getattr(self, name)) != only:

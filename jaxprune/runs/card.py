@@ -243,6 +243,8 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
 def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     criterion = METHODS[fields["pruning.criterion"]]
     yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
+    if fields["pruning.start"] is not None:
+        yield "started with", f"the mask of {as_code(fields['pruning.start'])}"
     if fields["pruning.pattern"] == UNSTRUCTURED:
         yield "requested", f"{percent(fields['pruning.sparsity'])}% of the inputs of each output"
     else:
