@@ -11,6 +11,7 @@ from jaxprune.passes.probe import SAMPLES_PER_DEVICE as SAMPLES_PER_DEVICE
 from jaxprune.passes.probe import check_samples as check_samples
 from jaxprune.passes.probe import probe as probe
 from jaxprune.passes.probe import stack as stack
+from jaxprune.passes.running import lanes_of as lanes_of
 from jaxprune.passes.running import order_of_sums as order_of_sums
 from jaxprune.passes.states import HALVES as HALVES
 from jaxprune.passes.states import CalibrationStates as CalibrationStates
