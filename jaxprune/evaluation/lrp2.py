@@ -19,7 +19,6 @@ characters determine them.
 """
 
 import copy
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -171,8 +170,8 @@ def projected_scores(
         for forest in passes:
             walk = _walk(scorer, forest, shift, pairs, bar.update)
             for number, log_probabilities in enumerate(walk):
-                for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
-                    scored = log_probabilities[row, path[encoded.starts[s] :]]
+                for s, start, row, path in forest.leaves:
+                    scored = log_probabilities[row, path[start:]]
                     sums[number, s] = scored.sum(dtype=np.float64)
     return option_scores(sums, encoded, protocol, len(questions[0].options))
 
@@ -211,7 +210,7 @@ def _walk(
 ) -> Iterator[Float[np.ndarray, "R T"]]:
     """Log-probabilities of a forest of coded tokens under each pair."""
     flags = (forest.tokens[:, : forest.seen] & 1).astype(np.float32)
-    forest = dataclasses.replace(forest, tokens=forest.tokens >> 1)
+    forest = forest._replace(tokens=forest.tokens >> 1)
     below = scorer.embed(forest)
     moved = below.cut(flags)
     low = 0

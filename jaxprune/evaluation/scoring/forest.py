@@ -11,9 +11,8 @@ The last token of a row is only predicted, so the model does not process it. Win
 two, as those of texts, therefore fill rows of that power.
 """
 
-import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32
@@ -22,30 +21,37 @@ from jaxtyping import Int32
 # repeats their common prefix. At this length both costs are small.
 MIN_LENGTH = 256
 
-_ARRAYS = ("tokens", "positions", "ends")
+
+class Leaf(NamedTuple):
+    """A sequence in a forest.
+
+    Attributes:
+      sequence: its index.
+      start: index of its first scored token.
+      row: its row.
+      path: [length] int32, the places of its tokens in the row.
+    """
+
+    sequence: int
+    start: int
+    row: int
+    path: Int32[np.ndarray, " _"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Forest:
+class Forest(NamedTuple):
     """Rows of one static length T, of which the model processes T - 1 tokens.
 
     Attributes:
       tokens: [R, T] int32, zeros after the last tree.
       positions: [R, T] int32, the depth of each token: its index in its sequences.
       ends: [R, T] int32, the end of the subtree of each token; a pad sees only itself.
-      sequences: [S] indices of the sequences in these rows.
-      starts: [S] index of the first scored token of each sequence.
-      rows: [S] row of each sequence.
-      paths: [S] places of the tokens of each sequence in its row, int32 [length].
+      leaves: the sequences in these rows, in depth-first order.
     """
 
     tokens: Int32[np.ndarray, "R T"]
     positions: Int32[np.ndarray, "R T"]
     ends: Int32[np.ndarray, "R T"]
-    sequences: list[int]
-    starts: list[int]
-    rows: list[int]
-    paths: list[Int32[np.ndarray, " _"]]
+    leaves: list[Leaf]
 
     @property
     def seen(self) -> int:
@@ -54,29 +60,21 @@ class Forest:
 
     def cut(self, start: int, stop: int) -> "Forest":
         """Rows start…stop-1 and their sequences."""
-        inside = [i for i, row in enumerate(self.rows) if start <= row < stop]
-        arrays = {name: getattr(self, name)[start:stop] for name in _ARRAYS}
-        return Forest(
-            **arrays,
-            sequences=[self.sequences[i] for i in inside],
-            starts=[self.starts[i] for i in inside],
-            rows=[self.rows[i] - start for i in inside],
-            paths=[self.paths[i] for i in inside],
-        )
+        tokens, positions, ends = (array[start:stop] for array in self[:3])
+        inside = [leaf for leaf in self.leaves if start <= leaf.row < stop]
+        leaves = [leaf._replace(row=leaf.row - start) for leaf in inside]
+        return Forest(tokens, positions, ends, leaves)
 
 
-def pack_forests(
-    sequences: Sequence[Sequence[int]], starts: Sequence[int] | None = None
-) -> Iterator[Forest]:
+def pack_forests(sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> Iterator[Forest]:
     """Packs sequences into forests of few lengths `seen`: MIN_LENGTH times powers of two.
 
     Args:
       sequences: token ids of each, at least one.
-      starts: index of the first scored token of each; 1 by default, as the first token has no log-probability.
+      starts: index of the first scored token of each, at least 1, as the first token has no log-probability.
     """
     seen = np.array([len(sequence) - 1 for sequence in sequences])
     widths = MIN_LENGTH * 2 ** np.ceil(np.log2(np.maximum(seen / MIN_LENGTH, 1))).astype(int)
-    starts = [1] * len(sequences) if starts is None else starts
     for width in np.unique(widths):
         yield _pack(sequences, np.flatnonzero(widths == width).tolist(), starts, int(width) + 1)
 
@@ -86,21 +84,17 @@ def _pack(
 ) -> Forest:
     """Fills rows with sequences in sorted order, in which neighbours share their longest prefixes."""
     order = sorted(members, key=lambda s: tuple(sequences[s]))
-    packed: list[_Row] = []
-    rows, paths = [], []
-    row = _Row(width)
+    rows = [_Row(width)]
+    leaves = []
     for s in order:
-        if not row.fits(sequences[s]):
-            packed.append(row)
-            row = _Row(width)
-        rows.append(len(packed))
-        paths.append(row.add(sequences[s]))
-    packed.append(row)
-    arrays: dict[str, Any] = {
-        name: np.stack([getattr(row, name) for row in packed]) for name in _ARRAYS
-    }
-    first = [starts[s] for s in order]
-    return Forest(**arrays, sequences=order, starts=first, rows=rows, paths=paths)
+        if not rows[-1].fits(sequences[s]):
+            rows.append(_Row(width))
+        leaves.append(Leaf(s, starts[s], len(rows) - 1, rows[-1].add(sequences[s])))
+    tokens, positions, ends = (
+        np.stack(arrays)
+        for arrays in zip(*((row.tokens, row.positions, row.ends) for row in rows), strict=True)
+    )
+    return Forest(tokens, positions, ends, leaves)
 
 
 class _Row:

@@ -108,9 +108,8 @@ class Scorer:
                 micro_batches = self.embed(forest)
                 self.run_blocks(micro_batches, range(self._config.n_layers), bar.update)
                 scores = self.score_tokens(micro_batches, forest, bar.update)
-                for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
-                    places = path[starts[s] :]
-                    results[s] = TokenScores(*(array[row, places] for array in scores))
+                for s, start, row, path in forest.leaves:
+                    results[s] = TokenScores(*(array[row, path[start:]] for array in scores))
         for _ in range(max(map(len, by_process)) - len(passes)):
             self._parts.read_along()
         counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
@@ -212,7 +211,7 @@ def _gathered(
     results: list[Any], counts: Sequence[int], shares: Sequence[Sequence[Forest]]
 ) -> list[TokenScores]:
     """The scores of all processes; `results` has those of this one, `counts` the number of scores of each sequence."""
-    by_process = [[s for forest in share for s in forest.sequences] for share in shares]
+    by_process = [[s for forest in share for s, *_ in forest.leaves] for share in shares]
     if len(by_process) == 1:
         return results
     local = [results[s] for s in by_process[jax.process_index()]]
