@@ -14,7 +14,7 @@ from tqdm import tqdm
 from jaxprune.calibration import check_tokens
 from jaxprune.devices import given_mesh, hosts
 from jaxprune.errors import InputError
-from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding
+from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding, Request
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
 from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
 from jaxprune.hf import Model
@@ -85,31 +85,27 @@ class Generator:
         if not prompts:
             return []
         prompts = [[int(token) for token in prompt] for prompt in prompts]
+        stops = np.zeros(self._model.config.vocab_size, bool)
+        stops[list(stop)] = True
+        request = Request(max_new_tokens, stops, beams)
         limit = rounded(max(map(len, prompts))) + max_new_tokens
         shared = prefill_shared(self._steps, prompts, limit)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         parts = np.array_split(order, -(-len(order) // max(1, batch // beams)))
         shares = [[parts[i] for i in s] for s in hosts.shares(np.array([len(p) for p in parts]))]
-        counts = [sum(map(len, share)) for share in shares]
+        counts = [sum(map(len, each)) for each in shares]
         sequences: dict[int, list[int]] = {}
-        own = jax.process_index()
-        with tqdm(total=counts[own], desc=name, unit="prompt", disable=not self.progress) as bar:
-            for members in shares[own]:
-                prompt_batch = PromptBatch(
-                    self._model,
-                    self._steps,
-                    [prompts[i] for i in members],
-                    shared,
-                    beams=beams,
-                    new_tokens=max_new_tokens,
-                    limit=limit,
-                )
-                how = (self._steps, prompt_batch.prompts >= 0, max_new_tokens, stop)
-                strategy = GreedyDecoding(*how) if beams == 1 else BeamSearch(*how, beams)
+        share = shares[jax.process_index()]
+        local = [i for members in share for i in members]
+        with tqdm(total=len(local), desc=name, unit="prompt", disable=not self.progress) as bar:
+            for members in share:
+                own = [prompts[i] for i in members]
+                prompt_batch = PromptBatch(self._model, self._steps, own, shared, request, limit)
+                decode = GreedyDecoding if beams == 1 else BeamSearch
+                strategy = decode(self._steps, prompt_batch.prompts >= 0, request)
                 for i, sequence in _sequences(prompt_batch, strategy, name):
                     sequences[int(members[i])] = sequence
                     bar.update()
-        local = [i for part in shares[own] for i in part]
         padded = np.full((len(local), max_new_tokens), PADDING, np.int32)
         for row, i in zip(padded, local, strict=True):
             row[: len(sequences[i])] = sequences[i]

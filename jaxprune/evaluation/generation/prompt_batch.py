@@ -23,7 +23,7 @@ from jaxprune.evaluation.generation.cache import (
     reorder,
     write_token,
 )
-from jaxprune.evaluation.generation.decoding import NextTokens
+from jaxprune.evaluation.generation.decoding import NextTokens, Request
 from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.models import Positions, layer_kind
 from jaxprune.passes import embed_tokens
@@ -155,8 +155,7 @@ class PromptBatch:
       steps: on the devices for new tokens.
       prompts: sorted by length.
       shared: the common prefix.
-      beams: per prompt.
-      new_tokens: limit on the generated tokens.
+      request: the number of beams and of new tokens.
       limit: upper bound of all positions, exclusive.
 
     Attributes:
@@ -170,9 +169,7 @@ class PromptBatch:
         steps: Resident,
         prompts: Sequence[Sequence[int]],
         shared: SharedPrefix,
-        *,
-        beams: int,
-        new_tokens: int,
+        request: Request,
         limit: int,
     ) -> None:
         self._steps, self._shared, self._limit = steps, shared, limit
@@ -185,9 +182,10 @@ class PromptBatch:
         self._lengths = lengths + np.int32(shared.tokens)
         self._on_devices = jax.device_put(self._lengths, self._share)
         x = self._prefill(model, micro_batches, lengths - 1)
-        self.x = x if beams == 1 else jnp.repeat(x, beams, axis=1)
+        self.x = x if request.beams == 1 else jnp.repeat(x, request.beams, axis=1)
         config, dtype = model.config, self._prompt[0].keys.dtype
-        shape = (len(self.prompts), beams, config.n_kv_heads, new_tokens, config.head_dim)
+        heads, slots = config.n_kv_heads, request.new_tokens
+        shape = (len(self.prompts), request.beams, heads, slots, config.head_dim)
         self._generated = [_zeros(shape, dtype, steps.mesh) for _ in steps.blocks]
 
     def _prefill(
