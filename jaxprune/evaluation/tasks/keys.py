@@ -24,27 +24,24 @@ def _are_different(value: object, fits: Callable[[object], bool], least: int) ->
     )
 
 
-def _are_languages(value: object) -> bool:
-    if isinstance(value, dict):
-        return bool(value) and all(map(_is_name, value)) and all(map(_is_text, value.values()))
+def _is_table(value: object, fits: Callable[[object], bool] = lambda _: True) -> bool:
+    return isinstance(value, dict) and all(map(fits, value.values()))
+
+
+def _are_languages(value: Any) -> bool:
+    if _is_table(value, _is_text):
+        return bool(value) and all(map(_is_name, value))
     return _are_different(value, _is_name, 1)
 
 
-def _are_words(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        re.fullmatch(r"\w+", name)
-        and name != OPTION
-        and (_is_text(word) or (isinstance(word, dict) and all(map(_is_text, word.values()))))
-        for name, word in value.items()
+def _is_word(value: object) -> bool:
+    return _is_text(value) or _is_table(value, _is_text)
+
+
+def _are_words(value: Any) -> bool:
+    return _is_table(value, _is_word) and all(
+        re.fullmatch(r"\w+", name) and name != OPTION for name in value
     )
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict)
-
-
-def _are_tables(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_is_table, value.values()))
 
 
 def _are_scalars(value: object) -> bool:
@@ -92,7 +89,10 @@ PROMPT_KEYS = {
 SECTION_KEYS = {
     "split": _TEXT,
     **PROMPT_KEYS,
-    "languages": Field("a table of languages, each with a table of its own keys", _are_tables),
+    "languages": Field(
+        "a table of languages, each with a table of its own keys",
+        lambda value: _is_table(value, _is_table),
+    ),
 }
 
 

@@ -157,11 +157,11 @@ def _prompt(task: Task, prompts: Prompts, protocol: str, language: str, data: st
         raise InputError(
             f"{task.name}: no language {language!r}; there are {' '.join(task.languages)}"
         )
-    prompt = prompts.languages.get(language, prompts.default)
+    prompt = prompts.languages.get(language, prompts.languages.get(None))
     if prompt is None:
         raise InputError(
             f"{task.name}: protocol {protocol} has no prompt for language {language!r}; "
-            f"there are {' '.join(prompts.languages)}"
+            f"there are {' '.join(filter(None, prompts.languages))}"
         )
     return prompt
 
