@@ -19,16 +19,14 @@ from jaxprune.evaluation.comparison.compare_json import (
     Sides,
     TaskComparison,
 )
-from jaxprune.evaluation.comparison.evaluated import Evaluated, EvaluatedRun
 from jaxprune.evaluation.comparison.masks import compare_masks
-from jaxprune.evaluation.comparison.reading import open_run
+from jaxprune.evaluation.comparison.reading import Evaluated, EvaluatedRun, open_run
 from jaxprune.evaluation.comparison.same_evaluation import check_equal, differing_dtypes
 from jaxprune.evaluation.comparison.texts import (
     compare_perplexities,
     compare_translations,
     order,
     translated,
-    translation_note,
 )
 from jaxprune.evaluation.scoring import (
     ALPHA,
@@ -76,9 +74,12 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
         for task in sorted(tasks.a.keys() & tasks.b.keys())
     }
     left_out = _left_out(runs)
-    folders = [run.folder for run in runs if run.folder is not None]
-    in_folders = len(folders) == 2
-    overlap, note = compare_masks(*folders) if in_folders else (None, "a run is in memory only")
+    if runs.a.folder and runs.b.folder:
+        overlap, note = compare_masks(runs.a.folder, runs.b.folder)
+        translation, translation_note = compare_translations(runs.a.folder, runs.b.folder)
+    else:
+        overlap, note = None, "a run is in memory only"
+        translation, translation_note = None, None
     return Comparison(
         a=runs.a.name,
         b=runs.b.name,
@@ -88,9 +89,9 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
             for task, codes in shared.items()
             if codes
         },
-        perplexity=compare_perplexities(Sides(runs.a.perplexity, runs.b.perplexity)),
-        translation=compare_translations(*folders) if in_folders else None,
-        translation_note=translation_note(*folders) if in_folders else None,
+        perplexity=compare_perplexities(runs.a.perplexity, runs.b.perplexity),
+        translation=translation,
+        translation_note=translation_note,
         left_out=left_out,
         masks=overlap,
         masks_note=note,
@@ -260,22 +261,17 @@ def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.nda
 def _compare_mean(values: _Values, seed: int) -> MeanDifference:
     """Means over languages of a value of each row, and the bootstrap of their difference."""
     change = cluster_values([(clusters, b - a) for clusters, a, b in values])
-    drawn = paired_bootstrap(np.zeros(len(change)), change, seed=seed)
     means = ([side.mean() for side in sides] for sides in list(zip(*values, strict=True))[1:])
-    return MeanDifference(
-        mean=Sides(*(float(np.mean(of_side)) for of_side in means)),
-        difference=drawn.difference,
-        interval=(drawn.low, drawn.high),
-        p=drawn.p,
-    )
+    mean = Sides(*(float(np.mean(of_side)) for of_side in means))
+    return MeanDifference(mean=mean, **paired_bootstrap(change, seed=seed)._asdict())
 
 
 def _compare_contrast(values: _Values, seed: int) -> ContrastComparison:
     """B's contrast over A's; the interval is of the ratio's first-order expansion."""
     a, b = (cluster_values([(one[0], one[side]) for one in values]) for side in (1, 2))
     mean = Sides(float(a.mean()), float(b.mean()))
-    if paired_bootstrap(np.zeros(len(a)), a, seed=seed).low <= 0:
+    if paired_bootstrap(a, seed=seed).interval[0] <= 0:
         return ContrastComparison(mean)
     share = mean.b / mean.a
-    drawn = paired_bootstrap(a * share / mean.a, b / mean.a, seed=seed)
-    return ContrastComparison(mean, share, (share + drawn.low, share + drawn.high))
+    low, high = paired_bootstrap(b / mean.a - a * share / mean.a, seed=seed).interval
+    return ContrastComparison(mean, share, (share + low, share + high))

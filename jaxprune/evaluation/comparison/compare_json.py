@@ -327,9 +327,8 @@ class Comparison(Shown):
         return data_frame({**tasks, "perplexity": self.perplexity or {}, "translation": translated})
 
     def _shown(self) -> tuple[str, Iterator[TextTable]]:
-        from jaxprune.evaluation.comparison.table import (
-            comparison_tables,  # late: it imports this file
-        )
+        # late, as it imports this file
+        from jaxprune.evaluation.comparison.table import comparison_tables
 
         compared = ", ".join([*self.tasks, *["perplexity"] * bool(self.perplexity)])
         caption = f"A {Path(self.a).name}, B {Path(self.b).name}: {compared}"

@@ -25,7 +25,6 @@ from jaxprune.evaluation.scoring.perplexity import texts as texts
 from jaxprune.evaluation.scoring.priors import MEASURES as MEASURES
 from jaxprune.evaluation.scoring.priors import within_groups as within_groups
 from jaxprune.evaluation.scoring.scorer import Scorer as Scorer
-from jaxprune.evaluation.scoring.scorer import TokenScores as TokenScores
 from jaxprune.evaluation.scoring.scores import Interval as Interval
 from jaxprune.evaluation.scoring.scores import LanguageAccuracy as LanguageAccuracy
 from jaxprune.evaluation.scoring.scores import RankC as RankC

@@ -176,6 +176,7 @@ def test_other_text_is_refused(runs):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
+        ("translation/fr.jsonl", "", "fr.jsonl: no sentences; expected JSON lines"),
         ("translation/fr.jsonl", "{", "fr.jsonl:1: broken, .*; expected JSON lines"),
         ("translation/fr.jsonl", '{"reference": "x"}\n', "fr.jsonl:1: hypothesis: missing"),
         ("translation/metrics.json", "{}", "metrics.json: protocol: missing"),

@@ -8,9 +8,10 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.evaluation.generation.generator import Generator
+from jaxprune.evaluation.summary import translation_table
 from jaxprune.evaluation.translation.bleu import translation_scores
-from jaxprune.evaluation.translation.evaluate import evaluate_translation, translation_lines
-from jaxprune.evaluation.translation.results import LanguageScores, TranslationResult
+from jaxprune.evaluation.translation.evaluate import evaluate_translation
+from jaxprune.evaluation.translation.results import TranslationResult
 from jaxprune.evaluation.translation.sentences import (
     Pair,
     hypothesise,
@@ -67,7 +68,7 @@ def test_nano_is_translated_nearly_perfectly(generator):
     hypotheses = hypothesise(generator, held_out, max_new_tokens=40)
     right = np.mean([h == r for h, r in zip(hypotheses, references, strict=True)])
     assert right > 0.9
-    assert translation_scores(hypotheses, references).bleu > 95
+    assert translation_scores(hypotheses, references)[0].bleu > 95
 
 
 def test_what_an_evaluation_writes(generator, tmp_path):
@@ -104,11 +105,11 @@ def test_what_an_evaluation_writes(generator, tmp_path):
         again = translation_scores(
             [row["hypothesis"] for row in rows], [row["reference"] for row in rows]
         )
-        assert again.signatures == result.signatures
-        assert figure == LanguageScores(again.bleu, again.chrf, 16)
-    table = translation_lines(result)
-    assert len(table) == 4
-    assert f"{result.languages['de'].bleu:.1f}" in table[2]
+        assert again == (figure, result.signatures)
+        assert figure.rows == 16
+    table = translation_table(result)
+    assert [row[0] for row in table.rows] == ["de", "es"]
+    assert table.rows[0][2] == f"{result.languages['de'].bleu:.1f}"
 
 
 def test_demonstrations_are_not_translated(tmp_path):
