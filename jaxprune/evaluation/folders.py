@@ -71,10 +71,10 @@ def _read(file: Path, overwrite: bool) -> Mapping[str, Any]:
 
 
 def write_folder(
-    workdir: Path, name: str, metrics: Mapping[str, Any], scored: Mapping[str, Scored]
+    workdir: Path | None, name: str, metrics: Mapping[str, Any], scored: Mapping[str, Scored]
 ) -> None:
     """Writes `<workdir>/<name>`: metrics.json, and scores by language; on the first host only."""
-    if not hosts.is_first():
+    if workdir is None or not hosts.is_first():
         return
     with sealed.whole_folder(workdir / name) as folder:
         for code, of_language in scored.items():

@@ -223,11 +223,8 @@ class JaxpruneLM(TemplateLM):
             ):
                 windows.append((None, *make_disjoint_window(window)))
                 owners.append(number)
-        sums = [0.0] * len(requests)
-        for owner, (score, _) in zip(
-            owners, self._loglikelihood_tokens(windows, disable_tqdm), strict=True
-        ):
-            sums[owner] += score
+        scores = [score for score, _ in self._loglikelihood_tokens(windows, disable_tqdm)]
+        sums = np.bincount(np.array(owners, int), scores, len(requests)).tolist()
         for request, score in zip(requests, sums, strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", request.args, score)
         return sums

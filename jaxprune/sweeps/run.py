@@ -15,6 +15,7 @@ from jaxprune.evaluation import (
     evaluate_all,
     facts,
     identities,
+    named_tasks,
     read_workload,
     scorer_of,
 )
@@ -151,7 +152,7 @@ class Runner:
             PERPLEXITY: perplexity_languages(config),
             TRANSLATION: evaluation_languages(config),
         }
-        self._workload = read_workload(config, languages.get)
+        self._workload = read_workload(config, named_tasks(config), languages.get)
         self._sets = CalibrationSets(config, model, workdir)
         steered = Variant(LRP2) in variants(config)
         self._steering = SteeringData.read(config, self._workload.tasks) if steered else None
@@ -194,10 +195,7 @@ class Runner:
         if self._steering and variant.calibration == LRP2:
             steering = Steering(config, scorer, self._steering, folder)
             score, about = steering.scores, about | {"layers": steering.pairs}
-        known = identities(workload, model, config.dtype, config.evaluation.beams)
-        evaluate_all(
-            scorer, workload, config, folder, about, known, score=score, new_tokens=NEW_TOKENS
-        )
+        evaluate_all(scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS)
 
     def _is_pruned(self, variant: Variant) -> bool:
         """Whether its run is complete, if it needs one. A broken report counts as none; the next run reports it."""

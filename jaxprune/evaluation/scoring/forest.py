@@ -90,10 +90,7 @@ def _pack(
         if not rows[-1].fits(sequences[s]):
             rows.append(_Row(width))
         leaves.append(Leaf(s, starts[s], len(rows) - 1, rows[-1].add(sequences[s])))
-    tokens, positions, ends = (
-        np.stack(arrays)
-        for arrays in zip(*((row.tokens, row.positions, row.ends) for row in rows), strict=True)
-    )
+    tokens, positions, ends = np.stack([row.arrays for row in rows], axis=1)
     return Forest(tokens, positions, ends, leaves)
 
 
@@ -101,9 +98,9 @@ class _Row:
     """A row during filling, with the path of its last sequence."""
 
     def __init__(self, width: int) -> None:
-        self.tokens = np.zeros(width, np.int32)
-        self.positions = np.zeros(width, np.int32)
-        self.ends = np.arange(1, width + 1, dtype=np.int32)
+        self.arrays = np.zeros((3, width), np.int32)
+        self.tokens, self.positions, self.ends = self.arrays
+        self.ends[:] = np.arange(1, width + 1)
         self._last: np.ndarray = np.zeros(0, np.int32)
         self._used = 0
 

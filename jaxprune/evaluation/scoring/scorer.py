@@ -216,14 +216,13 @@ def _gathered(
         return results
     local = [results[s] for s in by_process[jax.process_index()]]
     totals = [sum(counts[s] for s in sequences) for sequences in by_process]
-    fields = []
-    for field, kind in enumerate((np.float32, np.bool_)):
-        flat = np.concatenate([np.zeros(0, kind), *(scores[field] for scores in local)])
-        fields.append(hosts.gather(flat, totals))
+    own = [np.zeros((0, 2), np.float32), *(np.stack(scores, axis=1) for scores in local)]
+    gathered = hosts.gather(np.concatenate(own), totals)
     order = [s for sequences in by_process for s in sequences]
     ends = np.cumsum([counts[s] for s in order])
     for s, end in zip(order, ends, strict=True):
-        results[s] = TokenScores(*(field[end - counts[s] : end] for field in fields))
+        log_probabilities, is_argmax = gathered[end - counts[s] : end].T
+        results[s] = TokenScores(log_probabilities, is_argmax.astype(bool))
     return results
 
 
