@@ -61,8 +61,7 @@ def evaluate_from_config(
     workload = read_workload(config, named_tasks(config), lambda _: codes)
     if not (workload.tasks or workload.texts or workload.sentences):
         raise InputError(
-            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or "
-            "evaluation.translation"
+            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"
         )
     model = load(config.model, config.revision)
     check_beams(model.config, fields.beams)

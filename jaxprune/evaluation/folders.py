@@ -43,8 +43,7 @@ def clear_folders(
         if written and not overwrite:
             other = f"another evaluation, with {differs}" if is_model else "another model"
             raise InputError(
-                f"--workdir: {file} has the scores of {other}; allowed: --overwrite (replaces them), "
-                "or another folder"
+                f"--workdir: {file} has the scores of {other}; allowed: --overwrite (replaces them), or another folder"
             )
         others.append(name)
     for name in others:

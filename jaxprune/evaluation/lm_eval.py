@@ -253,8 +253,7 @@ class JaxpruneLM(TemplateLM):
         room = self.max_length - settings.new_tokens
         if room < 1:
             raise InputError(
-                f"max_gen_toks: got {settings.new_tokens}; allowed: less than {self.max_length}, "
-                "max_length"
+                f"max_gen_toks: got {settings.new_tokens}; allowed: less than {self.max_length}, max_length"
             )
         prompts = [self.tok_encode(text)[-room:] or [self.prefix_token_id] for text in contexts]
         sequences = self._generator(

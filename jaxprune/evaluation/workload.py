@@ -68,8 +68,16 @@ def read_workload(
         codes = languages_by_name(PERPLEXITY)
         plain = texts(fields.perplexity, codes, fields.rows, fields.perplexity_lines)
     sentences = {}
-    if fields.translation is not None:
-        sentences = _sentences(config, fields.translation, languages_by_name(TRANSLATION))
+    if (data := fields.translation) is not None:
+        import_sacrebleu("metrics")  # fails now, not after hours of work
+        calibration = config.calibration
+        for code in languages_by_name(TRANSLATION) or languages(data, calibration.target):
+            if code != calibration.target:
+                sentences[code] = read_sentences(
+                    data, code, calibration.target,
+                    shots=calibration.shots, shots_data=calibration.data,
+                    shots_lines=calibration.lines, rows=fields.translation_rows, seed=config.seed,
+                )  # fmt: skip
     return Workload(tasks, plain, sentences)
 
 
@@ -109,24 +117,3 @@ def _tasks(
         }
         read.append(TaskQuestions(task, protocol, data or task.source.data, by_language))
     return read
-
-
-def _sentences(
-    config: EvaluateConfig, data: str, codes: Sequence[str] | None
-) -> dict[str, Sentences]:
-    import_sacrebleu("metrics")  # fails now, not after hours of work
-    calibration = config.calibration
-    return {
-        code: read_sentences(
-            data,
-            code,
-            calibration.target,
-            shots=calibration.shots,
-            shots_data=calibration.data,
-            shots_lines=calibration.lines,
-            rows=config.evaluation.translation_rows,
-            seed=config.seed,
-        )
-        for code in codes or languages(data, calibration.target)
-        if code != calibration.target
-    }

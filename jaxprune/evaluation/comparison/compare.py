@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -117,8 +116,7 @@ def _left_out(runs: Sides[EvaluatedRun]) -> LeftOut:
     for run, evaluated in zip(runs, names, strict=True):
         if not evaluated:
             raise InputError(
-                f"{run.name}: not evaluated; expected <task>/<language>.npz, which "
-                "jaxprune evaluate writes"
+                f"{run.name}: not evaluated; expected <task>/<language>.npz, which jaxprune evaluate writes"
             )
     if not {*names.a} & {*names.b}:
         has = (f"{run.name} has {listed(n, ' ')}" for run, n in zip(runs, names, strict=True))
@@ -157,22 +155,18 @@ def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int
     for (code, pair), test, adjusted in zip(pairs.items(), tests, holm(tests), strict=True):
         a, b = (figure.languages[code] for figure in figures)
         gaps = [f.gap_to_english[code] for f in figures if code in f.gap_to_english]
-        change = _compare_mean(_values({code: pair}, lambda scored: scored.correct), seed)
+        change = compare_means({code: pair}, seed)
         languages[code] = LanguageComparison(
+            **{**vars(change), "p": PValues(change.p.bootstrap, test, adjusted)},
             rows=a.rows,
-            accuracy=Sides(a.accuracy, b.accuracy),
             f1=Sides(a.f1, b.f1),
             accuracy_interval=Sides(a.interval, b.interval),
-            difference=change.difference,
-            interval=change.interval,
-            p=PValues(change.p, test, adjusted),
             gap_to_english=Sides(*gaps) if gaps else None,
             rankc=Sides(a.rankc, b.rankc) if a.rankc and b.rankc else None,
             rows_a=len(runs.a.languages[code].rows),
             rows_b=len(runs.b.languages[code].rows),
             significant=adjusted <= ALPHA,
             chosen=Sides(a.chosen, b.chosen),
-            **_measures({code: pair}, seed),
         )
     others = {code: pair for code, pair in pairs.items() if code != "en"}
     return TaskComparison(
@@ -210,43 +204,33 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
         differ = np.flatnonzero(one.digests != two.digests)
         if differ.size:
             raise InputError(
-                f"{where}: row {shared[differ[0]]} has other text in A than in B; "
-                "expected runs on the same data"
+                f"{where}: row {shared[differ[0]]} has other text in A than in B; expected runs on the same data"
             )
     groups = two.groups if one.groups is None else one.groups  # older runs have none
     return Sides(one._replace(groups=groups), two._replace(groups=groups))
 
 
 def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparison:
-    """Means over languages; the bootstrap draws a row, or a group of rows, in all languages at once.
+    """Means over one or more languages; the bootstrap draws a row, or a group of rows, in all of them at once.
 
     Translations of a row tend to be right or wrong together; independent draws would give too narrow intervals. For
     unrelated rows of equal number, joint draws are valid too.
     """
     accuracy = _compare_mean(_values(pairs, lambda scored: scored.correct), seed)
+    measures = {one.name: _values(pairs, one.values) for one in MEASURES}
+    contrasts = _values(pairs, lambda scored: within_groups(scored).contrast)
     return MeanComparison(
         accuracy=accuracy.mean,
         difference=accuracy.difference,
         interval=accuracy.interval,
         p=PValues(accuracy.p),
-        **_measures(pairs, seed),
+        contrast=_compare_contrast(contrasts, seed) if contrasts else None,
+        **{name: _compare_mean(values, seed) for name, values in measures.items() if values},
     )
 
 
 # By language: the cluster, and the values of A and B, of each row that has them.
 _Values = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
-
-
-def _measures(pairs: Mapping[str, Sides[Scored]], seed: int) -> dict[str, Any]:
-    """The measures besides accuracy that at least one row has."""
-    found: dict[str, Any] = {
-        one.name: _compare_mean(values, seed)
-        for one in MEASURES
-        if (values := _values(pairs, one.values))
-    }
-    if contrasts := _values(pairs, lambda scored: within_groups(scored).contrast):
-        found["contrast"] = _compare_contrast(contrasts, seed)
-    return found
 
 
 def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray]) -> _Values:

@@ -39,8 +39,7 @@ def compare_perplexities(
         known = bool(a.by_window and b.by_window)
         if a.tokens != b.tokens or (known and len(a.by_window) != len(b.by_window)):
             raise InputError(
-                f"{PERPLEXITY}/{code}: {a.tokens} tokens in A and {b.tokens} in B; expected the "
-                "same text and tokenizer"
+                f"{PERPLEXITY}/{code}: {a.tokens} tokens in A and {b.tokens} in B; expected the same text and tokenizer"
             )
         sides = Sides(a.perplexity, b.perplexity)
         interval = ratio_interval(a.by_window, b.by_window) if known else None

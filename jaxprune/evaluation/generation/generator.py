@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from jaxprune.calibration import check_tokens
 from jaxprune.devices import given_mesh, hosts
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding, Request
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
 from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
@@ -141,9 +141,7 @@ def check_beams(config: ModelConfig, beams: int) -> None:
       InputError: names both.
     """
     if beams > config.vocab_size:
-        raise InputError(
-            f"beams: got {beams}; allowed: 1 to {config.vocab_size}, the model's vocabulary"
-        )
+        raise refusal("beams", beams, f"1 to {config.vocab_size}, the model's vocabulary")
 
 
 def _check(

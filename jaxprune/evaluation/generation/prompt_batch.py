@@ -25,6 +25,7 @@ from jaxprune.evaluation.generation.cache import (
 )
 from jaxprune.evaluation.generation.decoding import NextTokens, Request
 from jaxprune.evaluation.generation.resident import Resident
+from jaxprune.evaluation.scoring import common_prefix
 from jaxprune.models import Positions, layer_kind
 from jaxprune.passes import embed_tokens
 
@@ -106,11 +107,9 @@ def _on_all(shared: KeyValues, mesh: Mesh) -> KeyValues:
 
 def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> SharedPrefix:
     """Computes the common prefix of all prompts if it is long; at least one token of each prompt is left over."""
-    count = 0
-    if len(prompts) > 1:
-        first, last = min(map(list, prompts)), max(map(list, prompts))
-        while count < min(map(len, prompts)) - 1 and first[count] == last[count]:
-            count += 1
+    first, last = min(map(list, prompts)), max(map(list, prompts))
+    common = common_prefix(first, last) if len(prompts) > 1 else 0
+    count = min(common, min(map(len, prompts)) - 1)
     config, mesh = model.config, model.mesh
     dtype = jax.tree.leaves(model.blocks[0]["mlp"]["out"]["kernel"])[0].dtype
     empty = _zeros((mesh.size, config.n_kv_heads, 0, config.head_dim), dtype, mesh)

@@ -11,6 +11,7 @@ The last token of a row is only predicted, so the model does not process it. Win
 two, as those of texts, therefore fill rows of that power.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -79,47 +80,35 @@ def pack_forests(sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> I
         yield _pack(sequences, np.flatnonzero(widths == width).tolist(), starts, int(width) + 1)
 
 
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """The number of tokens with which both sequences begin."""
+    same = (a == b for a, b in zip(one, other, strict=False))
+    return sum(itertools.takewhile(bool, same))
+
+
 def _pack(
     sequences: Sequence[Sequence[int]], members: list[int], starts: Sequence[int], width: int
 ) -> Forest:
     """Fills rows with sequences in sorted order, in which neighbours share their longest prefixes."""
     order = sorted(members, key=lambda s: tuple(sequences[s]))
-    rows = [_Row(width)]
-    leaves = []
+    rows: list[np.ndarray] = []
+    leaves: list[Leaf] = []
+    last: list[int] = []
+    path, used = np.zeros(0, np.int32), width  # no room, so the first sequence begins a row
     for s in order:
-        if not rows[-1].fits(sequences[s]):
-            rows.append(_Row(width))
-        leaves.append(Leaf(s, starts[s], len(rows) - 1, rows[-1].add(sequences[s])))
-    tokens, positions, ends = np.stack([row.arrays for row in rows], axis=1)
+        sequence = list(sequences[s])
+        shared = common_prefix(last, sequence)
+        if used + len(sequence) - shared > width:
+            rows.append(np.zeros((3, width), np.int32))
+            rows[-1][2] = np.arange(1, width + 1)
+            shared = used = 0
+        tokens, positions, ends = rows[-1]
+        end = used + len(sequence) - shared
+        path = np.concatenate([path[:shared], np.arange(used, end, dtype=np.int32)])
+        tokens[used:end] = sequence[shared:]
+        positions[used:end] = np.arange(shared, len(sequence))
+        ends[path] = end  # each descendant moves the ends of its ancestors
+        leaves.append(Leaf(s, starts[s], len(rows) - 1, path))
+        last, used = sequence, end
+    tokens, positions, ends = np.stack(rows, axis=1)
     return Forest(tokens, positions, ends, leaves)
-
-
-class _Row:
-    """A row during filling, with the path of its last sequence."""
-
-    def __init__(self, width: int) -> None:
-        self.arrays = np.zeros((3, width), np.int32)
-        self.tokens, self.positions, self.ends = self.arrays
-        self.ends[:] = np.arange(1, width + 1)
-        self._last: np.ndarray = np.zeros(0, np.int32)
-        self._used = 0
-
-    def _shared(self, sequence: Sequence[int]) -> int:
-        last = self.tokens[self._last]
-        shorter = min(len(last), len(sequence))
-        differ = np.flatnonzero(last[:shorter] != np.asarray(sequence[:shorter]))
-        return int(differ[0]) if differ.size else shorter
-
-    def fits(self, sequence: Sequence[int]) -> bool:
-        return self._used + len(sequence) - self._shared(sequence) <= len(self.tokens)
-
-    def add(self, sequence: Sequence[int]) -> np.ndarray:
-        """Appends the tokens that the last sequence does not share; returns the places of all tokens."""
-        shared, size = self._shared(sequence), len(sequence)
-        begin, end = self._used, self._used + size - shared
-        path = np.concatenate([self._last[:shared], np.arange(begin, end, dtype=np.int32)])
-        self.tokens[begin:end] = sequence[shared:]
-        self.positions[begin:end] = np.arange(shared, size)
-        self.ends[path] = end  # each descendant moves the ends of its ancestors
-        self._last, self._used = path, end
-        return path

@@ -104,7 +104,6 @@ def _after_prefix(tokenizer: "PreTrainedTokenizerBase", tokens: list[int]) -> li
     prefix = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if prefix is None:
         raise InputError(
-            "the tokenizer has neither BOS nor EOS, which replace an empty context in lm_eval; "
-            "allowed: protocol paper"
+            "the tokenizer has neither BOS nor EOS, which replace an empty context in lm_eval; allowed: protocol paper"
         )
     return tokens if tokens[:1] == [prefix] else [prefix, *tokens]

@@ -96,10 +96,7 @@ class Scorer:
         starts = [1] * len(sequences) if starts is None else starts
         check_sequences(self.model, sequences, starts)
         results: list[Any] = [None] * len(sequences)
-        shares = _shares(pack_forests(sequences, starts))
-        by_process = [
-            [part for forest in share for part in self.passes(forest)] for share in shares
-        ]
+        by_process = self._passes_by_process(pack_forests(sequences, starts))
         passes = by_process[jax.process_index()]
         tokens = sum(len(forest.tokens) * forest.seen for forest in passes)
         steps = len(passes) * len(self._parts)  # blocks and slices of the vocabulary
@@ -113,7 +110,16 @@ class Scorer:
         for _ in range(max(map(len, by_process)) - len(passes)):
             self._parts.read_along()
         counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
-        return _gathered(results, counts, shares)
+        return _gathered(results, counts, by_process)
+
+    def _passes_by_process(self, forests: Iterator[Forest]) -> list[list[Forest]]:
+        """The rows that each process scores."""
+        by_process: list[list[Forest]] = [[] for _ in range(jax.process_count())]
+        for forest in forests:
+            shares = hosts.shares(np.ones(len(forest.tokens)))
+            for passes, rows in zip(by_process, shares, strict=True):
+                passes.extend(self.passes(forest.cut(rows.start, rows.stop)))
+        return by_process
 
     def passes(self, forest: Forest) -> Iterator[Forest]:
         """The rows of a forest in the fewest passes that `PASS_BYTES` allows."""
@@ -198,20 +204,11 @@ def rows_per_device(rows: int, usual: int) -> int:
     return min(sizes, key=lambda size: -(-rows // (2 * size)) * size)
 
 
-def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:
-    """The rows that each process scores."""
-    shares: list[list[Forest]] = [[] for _ in range(jax.process_count())]
-    for forest in forests:
-        for share, rows in zip(shares, hosts.shares(np.ones(len(forest.tokens))), strict=True):
-            share.append(forest.cut(rows.start, rows.stop))
-    return shares
-
-
 def _gathered(
-    results: list[Any], counts: Sequence[int], shares: Sequence[Sequence[Forest]]
+    results: list[Any], counts: Sequence[int], passes: Sequence[Sequence[Forest]]
 ) -> list[TokenScores]:
     """The scores of all processes; `results` has those of this one, `counts` the number of scores of each sequence."""
-    by_process = [[s for forest in share for s, *_ in forest.leaves] for share in shares]
+    by_process = [[leaf.sequence for one in share for leaf in one.leaves] for share in passes]
     if len(by_process) == 1:
         return results
     local = [results[s] for s in by_process[jax.process_index()]]

@@ -41,21 +41,15 @@ class LabelRule:
         Raises:
           InputError: no label, or an unknown one.
         """
-        value = row.value(self.field)
-        if row.is_empty(self.field):
-            raise InputError(f"{row.where}: label {self.field} is empty; allowed: {self._allowed}")
+        value, is_empty = row.value(self.field), row.is_empty(self.field)
         said = value.strip() if isinstance(value, str) else shown(value)
-        if said in self.dropped:
+        if said in self.dropped and not is_empty:
             return None
-        if said not in self.indices:
-            raise InputError(
-                f"{row.where}: label {self.field} is {shown(value)}; allowed: {self._allowed}"
-            )
+        if said not in self.indices or is_empty:
+            found = "empty" if is_empty else shown(value)
+            allowed = ", ".join([*self.indices, *sorted(self.dropped)])
+            raise InputError(f"{row.where}: label {self.field} is {found}; allowed: {allowed}")
         return self.indices[said]
-
-    @property
-    def _allowed(self) -> str:
-        return ", ".join([*self.indices, *sorted(self.dropped)])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,8 +187,7 @@ def _number_of_options(
     for place, size in sizes.items():
         if size != expected:
             raise InputError(
-                f"{path}: {place}.options: got {size}; allowed: {expected}, "
-                "as many as there are labels"
+                f"{path}: {place}.options: got {size}; allowed: {expected}, as many as there are labels"
             )
     return expected
 
@@ -205,8 +198,7 @@ def _prompts(path: Path, name: str, table: Mapping[str, Any], languages: Sequenc
     for language, entry in by_language.items():
         if language not in languages:
             raise InputError(
-                f"{path}: {name}.languages.{language}: no language of this task; "
-                f"allowed: {', '.join(languages)}"
+                f"{path}: {name}.languages.{language}: no language of this task; allowed: {', '.join(languages)}"
             )
         check_table(f"{path}: {name}.languages.{language}.", entry, PROMPT_KEYS)
     if name == "paper" and any("context" in entry for entry in (table, *by_language.values())):

@@ -7,7 +7,6 @@ line break.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -150,14 +149,13 @@ def languages(data: str | Path, target: str = "en") -> list[str]:
     return [code for code in codes if code != target]
 
 
-def translation_prompts(
-    demonstrations: Sequence[Pair], queries: Sequence[str], source: str, target: str, eos: str
-) -> list[str]:
-    """The prompt of each query."""
-    lines = [[pair.source for pair in demonstrations], [pair.target for pair in demonstrations]]
-    beginning = prompts(lines, [source, target], np.arange(len(demonstrations))[None], eos)[0]
-    names = [language(code).name for code in (source, target)]
-    return [f"{beginning}{names[0]}: {query}{eos}{names[1]}:" for query in queries]
+def translation_prompts(sentences: Sentences, eos: str) -> list[str]:
+    """The prompt of each sentence."""
+    shown, codes = sentences.demonstrations, [sentences.source, sentences.target]
+    lines = [[pair.source for pair in shown], [pair.target for pair in shown]]
+    beginning = prompts(lines, codes, np.arange(len(shown))[None], eos)[0]
+    names = [language(code).name for code in codes]
+    return [f"{beginning}{names[0]}: {pair.source}{eos}{names[1]}:" for pair in sentences.pairs]
 
 
 @functools.lru_cache(maxsize=1)  # decodes each token of the vocabulary, for all languages
@@ -179,15 +177,12 @@ def hypothesise(
     tokenizer = generator.model.tokenizer
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
-    source, target = sentences.source, sentences.target
-    queries = [pair.source for pair in sentences.pairs]
-    eos = str(tokenizer.eos_token)
-    texts = translation_prompts(sentences.demonstrations, queries, source, target, eos)
+    texts = translation_prompts(sentences, str(tokenizer.eos_token))
     continuations = generator(
         tokenizer(texts)["input_ids"],
         max_new_tokens=max_new_tokens,
         stop=stop_tokens(tokenizer),
         beams=beams,
-        name=f"translate {source}-{target}",
+        name=f"translate {sentences.source}-{sentences.target}",
     )
     return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in continuations]

@@ -14,6 +14,7 @@ from jaxprune.evaluation.translation.evaluate import evaluate_translation
 from jaxprune.evaluation.translation.results import TranslationResult
 from jaxprune.evaluation.translation.sentences import (
     Pair,
+    Sentences,
     hypothesise,
     languages,
     read_sentences,
@@ -44,11 +45,12 @@ def sentences(count, seed=0):
 def test_prompts_are_demonstrations_with_an_open_end():
     pairs = [Pair("un chat", "a cat"), Pair("une vache", "a cow")]
     want = corpus.translation_prompt([tuple(pair) for pair in pairs], "fr", "en", "un chien")
-    assert translation_prompts(pairs, ["un chien", "x"], "fr", "en", "</s>") == [
+    asked = [Pair("un chien", ""), Pair("x", "")]
+    assert translation_prompts(Sentences("fr", "en", pairs, asked), "</s>") == [
         want,
         want.replace("un chien", "x"),
     ]
-    assert translation_prompts([], ["x"], "fr", "en", "|") == ["French: x|English:"]
+    assert translation_prompts(Sentences("fr", "en", [], asked[1:]), "|") == ["French: x|English:"]
 
 
 def test_eos_and_all_tokens_with_a_line_break_stop():
