@@ -126,7 +126,7 @@ def evaluate_all(
             workdir,
             {**about, "data": fields.translation, IDENTITY: known[TRANSLATION]},
             beams=fields.beams,
-            max_new_tokens=new_tokens,
+            new_tokens=new_tokens,
         )
     return results
 

@@ -92,10 +92,6 @@ class GreedyDecoding:
         self._sequences = [self._sequences[row] for row in rows]
 
 
-# The likeliest continuations of each row, best first: scores, and indices beam · V + token.
-Candidates = Sequence[Array]  # two, [B, M] each
-
-
 @functools.partial(compiled_by_rows, static_argnames=("config",))
 def continuations(
     x: Float[Array, "B M D"],
@@ -104,8 +100,10 @@ def continuations(
     head: Head,
     stops: Bool[Array, " V"],
     config: ModelConfig,
-) -> tuple[Candidates, Candidates]:
-    """The M best continuations of the M beams, and the M best without a stop token.
+) -> tuple[Sequence[Array], Sequence[Array]]:
+    """The M best continuations of the M beams, and the M best without a stop token, best first.
+
+    Both are a pair of scores and indices beam · V + token, [B, M] each.
 
     Args:
       x: output of the last block.

@@ -26,7 +26,7 @@ def evaluate_translation(
     about: Mapping[str, Any],
     *,
     beams: int = 1,
-    max_new_tokens: int = NEW_TOKENS,
+    new_tokens: int = NEW_TOKENS,
 ) -> TranslationResult:
     """Translates and scores every language.
 
@@ -36,7 +36,7 @@ def evaluate_translation(
       workdir: `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} per line, and
         `translation/metrics.json` are written there. The complete folder replaces an earlier one. None: no files.
       about: entries for metrics.json, such as the model.
-      beams, max_new_tokens: see `Generator`.
+      beams, new_tokens: see `hypothesise`.
 
     Raises:
       InputError: as `hypothesise`; sacrebleu is not installed; the model was changed during the evaluation.
@@ -45,20 +45,16 @@ def evaluate_translation(
     hypotheses, figures = {}, {}
     signatures: dict[str, str] = {}
     for code, sentences in languages.items():
-        hypotheses[code] = hypothesise(
-            generator, sentences, beams=beams, max_new_tokens=max_new_tokens
-        )
+        found = hypothesise(generator, sentences, beams=beams, new_tokens=new_tokens)
         references = [pair.target for pair in sentences.pairs]
-        figures[code], signatures = translation_scores(
-            hypotheses[code], references, sentences.target
-        )
+        figures[code], signatures = translation_scores(found, references, sentences.target)
+        hypotheses[code] = found
     first = next(iter(languages.values()))
     result = TranslationResult(
         languages=figures,
         signatures=signatures,
         protocol=TranslationProtocol(
-            target=first.target, shots=len(first.demonstrations), beams=beams,
-            max_new_tokens=max_new_tokens,
+            target=first.target, shots=len(first.demonstrations), beams=beams, max_new_tokens=new_tokens
         ),
         about=about,
         seconds=round(time.perf_counter() - began, 3),

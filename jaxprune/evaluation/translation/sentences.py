@@ -167,9 +167,9 @@ def stop_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def hypothesise(
-    generator: Generator, sentences: Sentences, *, beams: int = 1, max_new_tokens: int = NEW_TOKENS
+    generator: Generator, sentences: Sentences, *, beams: int = 1, new_tokens: int = NEW_TOKENS
 ) -> list[str]:
-    """The model's translation of each sentence, without surrounding white space.
+    """The model's translation of each sentence, of at most `new_tokens`, without surrounding white space.
 
     Raises:
       InputError: no tokenizer, or one without eos; prompts too long for the model.
@@ -180,7 +180,7 @@ def hypothesise(
     texts = translation_prompts(sentences, str(tokenizer.eos_token))
     continuations = generator(
         tokenizer(texts)["input_ids"],
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=new_tokens,
         stop=stop_tokens(tokenizer),
         beams=beams,
         name=f"translate {sentences.source}-{sentences.target}",

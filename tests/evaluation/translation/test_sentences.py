@@ -67,7 +67,7 @@ def test_nano_is_translated_nearly_perfectly(generator):
     sources, references = (list(lines) for lines in zip(*held_out.pairs, strict=True))
     assert references == corpus.sentences("en", "held_out", 16)
     assert sources == corpus.sentences("es", "held_out", 16)
-    hypotheses = hypothesise(generator, held_out, max_new_tokens=40)
+    hypotheses = hypothesise(generator, held_out, new_tokens=40)
     right = np.mean([h == r for h, r in zip(hypotheses, references, strict=True)])
     assert right > 0.9
     assert translation_scores(hypotheses, references)[0].bleu > 95
@@ -82,7 +82,7 @@ def test_what_an_evaluation_writes(generator, tmp_path):
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
     sealed.seal(tmp_path / "translation")
-    result = evaluate_translation(generator, data, tmp_path, {"model": "nano"}, max_new_tokens=40)
+    result = evaluate_translation(generator, data, tmp_path, {"model": "nano"}, new_tokens=40)
     folder = tmp_path / "translation"
     assert sorted(p.name for p in folder.iterdir()) == [
         "de.jsonl",
