@@ -8,7 +8,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxprune.calibration import SEED
-from jaxprune.devices import given_mesh, hosts
+from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.comparison import (
     Comparison,
@@ -129,7 +129,7 @@ def evaluate(
     if not workload.tasks and not workload.texts:
         raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()
-    scorer = Scorer(model, dtype=dtype, mesh=given_mesh(mesh), progress=shows)
+    scorer = Scorer(model, dtype=dtype, mesh=mesh, progress=shows)
     facts = {"model": str(model.folder), "dtype": dtype, "seed": seed}
     tasks_and_texts: dict[str, Any] = evaluate_all(scorer, workload, config, None, facts)
     measured = tasks_and_texts.pop(PERPLEXITY, None)

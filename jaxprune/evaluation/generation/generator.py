@@ -81,11 +81,16 @@ class Generator:
             a number out of range, or logits that are not finite.
         """
         numbers = {"max_new_tokens": max_new_tokens, "beams": beams, "batch": batch}
-        _check(self._model.config, prompts, stop, numbers)
+        for argument, value in numbers.items():
+            check(argument, value, integer(1, 1))
+        config = self._model.config
+        check_beams(config, beams)
+        check_tokens("stop", list(stop), config.vocab_size)
+        _check_prompts(config, prompts, max_new_tokens)
         if not prompts:
             return []
         prompts = [[int(token) for token in prompt] for prompt in prompts]
-        stops = np.zeros(self._model.config.vocab_size, bool)
+        stops = np.zeros(config.vocab_size, bool)
         stops[list(stop)] = True
         request = Request(max_new_tokens, stops, beams)
         limit = rounded(max(map(len, prompts))) + max_new_tokens
@@ -144,21 +149,12 @@ def check_beams(config: ModelConfig, beams: int) -> None:
         raise refusal("beams", beams, f"1 to {config.vocab_size}, the model's vocabulary")
 
 
-def _check(
-    config: ModelConfig,
-    prompts: Sequence[Sequence[int]],
-    stop: Collection[int],
-    numbers: dict[str, int],
-) -> None:
-    for name, value in numbers.items():
-        check(name, value, integer(1, 1))
-    check_beams(config, numbers["beams"])
-    size, positions, new = config.vocab_size, config.max_positions, numbers["max_new_tokens"]
-    check_tokens("stop", list(stop), size)
+def _check_prompts(config: ModelConfig, prompts: Sequence[Sequence[int]], new: int) -> None:
+    positions = config.max_positions
     for i, prompt in enumerate(prompts):
         if not len(prompt):
             raise InputError(f"prompt {i} is empty; allowed: 1 token or more")
-        check_tokens(f"prompt {i}", prompt, size)
+        check_tokens(f"prompt {i}", prompt, config.vocab_size)
         if positions is not None and len(prompt) + new > positions:
             raise InputError(
                 f"prompt {i} has {len(prompt)} tokens and max_new_tokens is {new}; allowed: "
