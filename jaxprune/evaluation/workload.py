@@ -74,10 +74,8 @@ def read_workload(
         for code in languages_by_name(TRANSLATION) or languages(data, calibration.target):
             if code != calibration.target:
                 sentences[code] = read_sentences(
-                    data, code, calibration.target,
-                    shots=calibration.shots, shots_data=calibration.data,
-                    shots_lines=calibration.lines, rows=fields.translation_rows, seed=config.seed,
-                )  # fmt: skip
+                    data, code, calibration, rows=fields.translation_rows, seed=config.seed
+                )
     return Workload(tasks, plain, sentences)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare_json import (
@@ -69,8 +69,7 @@ def compare_translations(
     if a != b and None not in (a, b):
         return None, f"max_new_tokens {a} in A and {b} in B"
     check_equal(TRANSLATION, protocol, other, protocol)
-    target = protocol["target"]
-    rows, scores = {}, {}
+    scores: dict[str, dict[str, Any]] = {}
     for code in codes:
         lines = [_read(run / TRANSLATION / f"{code}.jsonl") for run in (run_a, run_b)]
         references, others = ([line["reference"] for line in of_run] for of_run in lines)
@@ -79,14 +78,14 @@ def compare_translations(
                 f"{TRANSLATION}/{code}: B has other sentences than A; expected the same in both"
             )
         left, right = ([line["hypothesis"] for line in of_run] for of_run in lines)
-        rows[code] = len(references)
-        scores[code] = compare_systems(left, right, references, target=target)
+        found = compare_systems(left, right, references, target=protocol["target"])
+        scores[code] = {"rows": len(references), **found}
     adjusted = holm([of_language["bleu"].p for of_language in scores.values()])
     languages = {
-        code: TranslationLanguage(rows=rows[code], **scores[code], holm=p, significant=p <= ALPHA)
+        code: TranslationLanguage(**scores[code], holm=p, significant=p <= ALPHA)
         for code, p in zip(codes, adjusted, strict=True)
     }
-    return TranslationComparison(target, languages), None
+    return TranslationComparison(protocol["target"], languages), None
 
 
 def order(code: str) -> tuple[bool, str]:

@@ -57,7 +57,6 @@ _PLACE = Field("a text, in which {lang} and {split} are placeholders", _is_text)
 _OPTIONS = Field(
     "two texts or more, no two the same", lambda value: _are_different(value, _is_text, 2)
 )
-_WORDS = Field("by name, a text or a table of texts by value of a field", _are_words)
 TASK_KEYS = {
     "name": Field("letters, digits, _ and -", _is_name, required=True),
     "data": Field("a pattern of .jsonl or .csv files, a folder, a hub id", _is_text, required=True),
@@ -84,7 +83,7 @@ PROMPT_KEYS = {
     "context": _TEXT,
     "template": _TEXT,
     "options": _OPTIONS,
-    "words": _WORDS,
+    "words": Field("by name, a text or a table of texts by value of a field", _are_words),
 }
 SECTION_KEYS = {
     "split": _TEXT,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxprune.calibration import (
+    CalibrationFields,
     aligned,
     chosen_languages,
     language,
@@ -55,15 +56,7 @@ class Sentences:
 
 
 def read_sentences(
-    data: str | Path,
-    source: str,
-    target: str = "en",
-    *,
-    shots: int = 4,
-    shots_data: str | Path | None = None,
-    shots_lines: str | None = None,
-    rows: int | None = None,
-    seed: int = 0,
+    data: str, source: str, calibration: CalibrationFields, *, rows: int | None, seed: int
 ) -> Sentences:
     """Reads demonstrations and sentences of one language, without overlap.
 
@@ -72,26 +65,21 @@ def read_sentences(
         its premises and hypotheses, each once. Otherwise as in `texts.sentences`: a folder of
         `<language>.txt`, FLORES-200, a hub data set id; "nano": 1,000 sentences outside the training text
         of the bundled models.
-      source, target: ISO 639-1 codes.
-      shots: number of demonstrations.
-      shots_data: source of the demonstrations, as in `texts.sentences`; by default `data`, if it is not XNLI.
-      shots_lines: range of its lines, as in `texts.sentences`; by default all.
-      rows: number of sentences to translate, from the first that is not a demonstration; by default all.
+      source: ISO 639-1 code.
+      calibration: the target language; the location, the lines and the number of the demonstrations.
+      rows: number of sentences to translate, from the first that is not a demonstration; None: all.
       seed: of the choice of demonstrations.
 
     Raises:
       InputError: unreadable or too few data.
       OSError: the hub cannot be reached.
     """
+    target, shots = calibration.target, calibration.shots
     if language(source) == language(target):
         raise InputError(f"target: got {target!r}, the source; allowed: another language")
-    demonstrations: list[Pair] = []
-    if shots:
-        if shots_data is None and _nli_source(data) is not None:
-            raise InputError(f"shots_data: not set; {data} has no demonstrations for translation")
-        known = _lines(shots_data or data, source, target, shots_lines)
-        chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
-        demonstrations = [known[row] for row in chosen]
+    known = _lines(calibration.data, source, target, calibration.lines)
+    chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
+    demonstrations = [known[row] for row in chosen]
     shown = {sentence for pair in demonstrations for sentence in pair}
     pairs = [
         pair

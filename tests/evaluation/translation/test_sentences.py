@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
+from jaxprune.calibration import CalibrationFields
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.summary import translation_table
 from jaxprune.evaluation.translation.bleu import translation_scores
@@ -42,6 +43,12 @@ def sentences(count, seed=0):
     return [" ".join(rng.choice(WORDS, rng.integers(6, 12))) + f" {i} ." for i in range(count)]
 
 
+def read(data, source, rows=None, seed=0, demonstrations=None, **calibration):
+    """Sentences of `data`, by default with demonstrations from there too."""
+    fields = CalibrationFields(data=str(demonstrations or data), **calibration)
+    return read_sentences(str(data), source, fields, rows=rows, seed=seed)
+
+
 def test_prompts_are_demonstrations_with_an_open_end():
     pairs = [Pair("un chat", "a cat"), Pair("une vache", "a cow")]
     want = corpus.translation_prompt([tuple(pair) for pair in pairs], "fr", "en", "un chien")
@@ -63,7 +70,7 @@ def test_eos_and_all_tokens_with_a_line_break_stop():
 
 
 def test_nano_is_translated_nearly_perfectly(generator):
-    held_out = read_sentences("nano", "es", rows=16, shots=2)
+    held_out = read("nano", "es", rows=16, shots=2)
     sources, references = (list(lines) for lines in zip(*held_out.pairs, strict=True))
     assert references == corpus.sentences("en", "held_out", 16)
     assert sources == corpus.sentences("es", "held_out", 16)
@@ -75,10 +82,7 @@ def test_nano_is_translated_nearly_perfectly(generator):
 
 def test_what_an_evaluation_writes(generator, tmp_path):
     # prompts of the lengths of those above, for which all is compiled
-    data = {
-        code: read_sentences("nano", code, rows=16, shots=2, shots_data="nano")
-        for code in ("de", "es")
-    }
+    data = {code: read("nano", code, rows=16, shots=2) for code in ("de", "es")}
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
     sealed.seal(tmp_path / "translation")
@@ -118,13 +122,12 @@ def test_demonstrations_are_not_translated(tmp_path):
     french, english = [f"phrase {i}" for i in range(20)], sentences(20)
     write(tmp_path, "fr.txt", french)
     write(tmp_path, "en.txt", english)
-    found = read_sentences(tmp_path, "fr", shots=3)
+    found = read(tmp_path, "fr", shots=3)
     assert len(found.demonstrations) == 3
     assert sorted(found.demonstrations + found.pairs) == sorted(zip(french, english, strict=True))
-    assert read_sentences(tmp_path, "fr", shots=3, rows=5).pairs == found.pairs[:5]
-    other = read_sentences(tmp_path, "fr", shots=3, seed=1)
+    assert read(tmp_path, "fr", shots=3, rows=5).pairs == found.pairs[:5]
+    other = read(tmp_path, "fr", shots=3, seed=1)
     assert other.demonstrations != found.demonstrations
-    assert read_sentences(tmp_path, "fr", shots=0).demonstrations == []
     assert languages(tmp_path) == ["fr"]
     assert languages("nano", "fr") == ["en", "es", "de", "sw"]
     assert len(languages("xnli")) == 14
@@ -138,7 +141,7 @@ def xnli(folder, code, rows):
 def test_premises_and_hypotheses_each_once(tmp_path):
     xnli(tmp_path, "sw", [("P1", "h1"), ("P1", "h2 "), ("P2", "h3")])
     xnli(tmp_path, "en", [("E1", "g1"), ("E1", "g2"), ("E2", "g3")])
-    found = read_sentences(tmp_path, "sw", shots=1, shots_data="nano")
+    found = read(tmp_path, "sw", shots=1, demonstrations="nano")
     want = [("P1", "E1"), ("h1", "g1"), ("h2", "g2"), ("P2", "E2"), ("h3", "g3")]
     assert found.pairs == want
     assert languages(tmp_path) == ["sw"]
@@ -146,7 +149,7 @@ def test_premises_and_hypotheses_each_once(tmp_path):
     with pytest.raises(
         jp.InputError, match="sw has 3 rows and en has 1; row i must have the same meaning"
     ):
-        read_sentences(tmp_path, "sw", shots=0)
+        read(tmp_path, "sw", shots=1, demonstrations="nano")
 
 
 @pytest.mark.parametrize(
@@ -163,11 +166,11 @@ def test_bad_requests_are_refused(arguments, message, tmp_path):
     for code in ("fr", "en"):
         write(tmp_path, f"{code}.txt", [f"{code} {i}" for i in range(20)])
     with pytest.raises(jp.InputError, match=message):
-        read_sentences(tmp_path, **arguments)
+        read(tmp_path, **arguments)
 
 
 def test_xnli_needs_demonstrations_from_elsewhere(tmp_path):
     xnli(tmp_path, "fr", [("a", "b")])
     xnli(tmp_path, "en", [("c", "d")])
-    with pytest.raises(jp.InputError, match=r"shots_data: not set; .* has no demonstrations"):
-        read_sentences(tmp_path, "fr")
+    with pytest.raises(jp.InputError, match=r"contains neither <language>\.txt nor dev/"):
+        read(tmp_path, "fr")
