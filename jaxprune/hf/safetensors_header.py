@@ -83,9 +83,9 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         tensor, code = f"{path}: tensor {shown(name)}", entry["dtype"]
         if code not in DTYPES:
             raise InputError(f"{tensor}: unknown dtype {code}; known are {', '.join(DTYPES)}")
-        nbytes = checked_nbytes(entry["shape"], DTYPES[code], tensor)
+        checked_nbytes(entry["shape"], DTYPES[code], tensor)
         offset = 8 + length + entry["data_offsets"][0]
-        tensors[name] = StoredTensor(tuple(entry["shape"]), DTYPES[code], path, offset, nbytes)
+        tensors[name] = StoredTensor(tuple(entry["shape"]), DTYPES[code], path, offset)
     return tensors
 
 

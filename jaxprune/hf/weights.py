@@ -198,9 +198,8 @@ class Weights:
             raise InputError(f"{self._folder}: tensor {twice} exists with and without prefix")
         if missing := [name for name in expected if name not in held]:
             raise InputError(f"{self._folder}: {_several(missing)} missing")
-        ignored = [*family_of(self.config).ignored]
-        if self.config.tied_head:
-            ignored.append(re.escape(HEAD_TENSOR))
+        tied = [re.escape(HEAD_TENSOR)] if self.config.tied_head else []
+        ignored = [*family_of(self.config).ignored, *tied]
         unexpected = [
             name
             for bare, name in held.items()
