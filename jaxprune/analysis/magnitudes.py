@@ -57,13 +57,11 @@ def demonstration_sets(
     return share_shapes(batches)
 
 
-def measure(
-    model: Model, batches: Sequence[Batch], *, pass_bytes: int = PASS_BYTES, **options: Any
-) -> ActivationStats:
+def measure(model: Model, batches: Sequence[Batch], **options: Any) -> ActivationStats:
     """`jaxprune.probe` with the blocks' outputs, for any number of sets; each role is a set.
 
     Args:
-      batches: sets share a pass over the blocks while their hidden states fit in `pass_bytes`.
+      batches: sets share a pass over the blocks while their hidden states fit in `PASS_BYTES`.
       options: as of `jaxprune.probe`.
 
     Raises:
@@ -76,7 +74,7 @@ def measure(
         size = 4 * model.config.d_model * sum(batch.tokens.size for batch in of_role)
         if not passes or size > room:
             passes.append([])
-            room = pass_bytes
+            room = PASS_BYTES
         passes[-1] += of_role
         room -= size
     stats = [probe(model, some, hidden=True, **options) for some in passes]

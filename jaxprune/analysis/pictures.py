@@ -17,7 +17,7 @@ from jaxprune.analysis.tables import TOP
 from jaxprune.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
-from jaxprune.tables import times, whole
+from jaxprune.tables import count, times
 
 BAR_LAYERS = 6  # in a picture of bars
 _ACROSS = 1300  # approximate width of heatmaps side by side, in pixels
@@ -139,7 +139,7 @@ def _by_layer(
     maps = [
         heatmap(
             panel, names, layers, title=name, x_title="layer", y_title=y_title, unit=unit,
-            limits=(low, high), log=log, show=times if log else whole, cell=(width, 18),
+            limits=(low, high), log=log, show=times if log else count, cell=(width, 18),
             row_names=place == 0,
         )
         for place, (name, panel) in enumerate(panels.items())
@@ -156,7 +156,7 @@ def _heatmaps(names: Sequence[str], overlaps: Mapping[str, Overlap], share: floa
     low, high = (f"among the column's {which} {percent}" for which in ("smallest", "largest"))
     for site, overlap in overlaps.items():
         of = f"{site}: % of the row's largest {percent} ({overlap.features} features)"
-        unrelated = f"unrelated sets: {whole(100 * overlap.chance)}%"
+        unrelated = f"unrelated sets: {count(100 * overlap.chance)}%"
         panels = {low: overlap.bottom.mean(axis=0), high: overlap.top.mean(axis=0)}
         scales = [_scale(shares, overlap.chance) for shares in panels.values()]
         title = f"{of}\nmean over layers; {unrelated}"
@@ -171,7 +171,7 @@ def _pages(names: Sequence[str], overlap: Overlap, title: str) -> Named:
     most = panels_of_page(len(names))
     for first in range(0, len(overlap.bottom), most):
         page = overlap.bottom[first : first + most]
-        if len({whole(100 * share) for share in _between(page).ravel()}) > 1:
+        if len({count(100 * share) for share in _between(page).ravel()}) > 1:
             panels = {f"layer {first + i}": shares for i, shares in enumerate(page)}
             name = f"overlap_layers_{first:02d}-{first + len(page) - 1:02d}"
             yield name, _pairs(names, panels, [scale] * len(page), title, "set")
@@ -206,7 +206,7 @@ def _pairs(
     maps = [
         heatmap(
             100 * shares, names, names, title=name, x_title=axis, y_title=axis, unit="%",
-            limits=(100 * low, 100 * high), show=whole,
+            limits=(100 * low, 100 * high), show=count,
         )
         for (name, shares), (low, high) in zip(panels.items(), scales, strict=True)
     ]  # fmt: skip
@@ -264,7 +264,7 @@ def _masks(masks: MaskOverlap) -> Named:
     all_sites = masks.both.sum((-2, -1))
     unrelated = chance(all_sites, masks.size.sum())[first, second].mean()
     title = "weights that both runs keep, % of those that either keeps"
-    title += f"; unrelated masks of these densities: {whole(100 * unrelated)}%"
+    title += f"; unrelated masks of these densities: {count(100 * unrelated)}%"
     panels = {"all sites": iou(all_sites)} | {
         site: iou(masks.both[..., i].sum(-1)) for i, site in enumerate(SITES)
     }

@@ -16,16 +16,10 @@ from jaxprune.runs import checkpoint
 Arrays = dict[str, np.ndarray]
 
 
-class Top(TypedDict, total=False):
-    """The share of features that count as the largest."""
-
-    used: Share
-
-
 class Summary(TypedDict, total=False):
-    """The keys of analysis.json that a page shows."""
+    """The keys of analysis.json that a page shows; `top` has the `used` share of features that count as largest."""
 
-    top: Top
+    top: dict[str, Share]
 
 
 class Analysis(NamedTuple):

@@ -174,10 +174,8 @@ def perplexity_languages(config: Config) -> list[str]:
     Raises:
       InputError: no such text, or none of the languages in it.
     """
-    if not config.evaluation.perplexity:
-        return []
     text = config.evaluation.perplexity
-    return _evaluated_of(text_languages(text), config, text)
+    return _evaluated_of(text_languages(text), config, text) if text else []
 
 
 def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[str]:

@@ -26,7 +26,7 @@ def write_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
 
 def sweep_markdown(sweep: tables_json.SweepTables) -> str:
     """All tables as a document."""
-    lines = [f"# {sweep.model}: effects of each calibration", "", *text.about(sweep), ""]
+    lines = [f"# {sweep.model}: effects of each calibration", "", *text.ABOUT, ""]
     for name, task in sweep.tasks.items():
         rows = text.row_count(task)
         lines += [f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
