@@ -6,6 +6,7 @@ A *set* is a kind of demonstrations in a language. Its name, "monolingual/fr" or
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,14 +47,11 @@ def demonstration_sets(
       InputError: as `jaxprune.demonstrations`.
     """
     batches: list[Batch] = []
-    for kind in KINDS:
-        for code in languages:
-            if kind == "translation" and code == target:
-                continue
-            samples = demonstrations(
-                tokenizer, data, kind=kind, source=code, target=target, **options
-            )
-            batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in samples]
+    for kind, code in itertools.product(KINDS, languages):
+        if (kind, code) == ("translation", target):
+            continue
+        samples = demonstrations(tokenizer, data, kind=kind, source=code, target=target, **options)
+        batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in samples]
     return share_shapes(batches)
 
 

@@ -6,6 +6,7 @@ the tables contain everything.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +23,6 @@ from jaxprune.tables import count, times
 BAR_LAYERS = 6  # in a picture of bars
 _ACROSS = 1300  # approximate width of heatmaps side by side, in pixels
 _CURVE = 200  # width of a site's panel, in pixels
-_OVER_MEDIAN = "feature ÷ median"
 _LOG_ENDS = 1e4  # the largest feature over the lower end of the axis; smaller ones are not drawn
 Named = Iterator[tuple[str, Chart]]
 
@@ -109,7 +109,7 @@ def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
     quotients = {site: over_median(np.stack([n[site] for n in norms])) for site in norms[0]}
     peaks_by_site = {site: values.max(axis=-1) for site, values in quotients.items()}
     title = "largest feature of each set and layer, over the median feature"
-    yield "largest_by_layer", _by_layer(names, peaks_by_site, title, "set", _OVER_MEDIAN, log=True)
+    yield "largest_by_layer", _by_layer(names, peaks_by_site, title, "set")
     kinds = np.array([role.partition("/")[0] for role in stats.roles])
     for site, values in quotients.items():
         peaks = values.mean(axis=0).max(axis=0)  # over sets, then layers
@@ -117,7 +117,7 @@ def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
         title = f"{site}: features that are largest in any layer, over the median feature"
         by_kinds = {k: values[kinds == k].mean(axis=0)[:, features].T for k in dict.fromkeys(kinds)}
         rows = [str(feature) for feature in features]
-        yield f"largest_{site}", _by_layer(rows, by_kinds, title, "feature", _OVER_MEDIAN, log=True)
+        yield f"largest_{site}", _by_layer(rows, by_kinds, title, "feature")
 
 
 def _by_layer(
@@ -125,25 +125,23 @@ def _by_layer(
     panels: Mapping[str, Float[np.ndarray, "N L"]],
     title: str,
     y_title: str,
-    unit: str,
     *,
-    log: bool = False,
+    percent: bool = False,
 ) -> Chart:
-    """A row per name, a panel per site or kind, one colour scale; a logarithmic one starts at 1."""
+    """A row per name, a panel per site or kind, one colour scale: of percentages, or logarithmic of ratios from 1."""
     layers = [str(layer) for layer in range(next(iter(panels.values())).shape[1])]
-    values = np.concatenate([panel.ravel() for panel in panels.values()])
-    values = values[np.isfinite(values)]
-    high = float(values.max(initial=1.1)) if log else float(values.max())
-    low = 1.0 if log else float(values.min())
-    width = max(12, 120 // len(layers))
+    values = np.concatenate([panel[np.isfinite(panel)] for panel in panels.values()])
+    looks: dict[str, Any] = {"x_title": "layer", "y_title": y_title}
+    looks["cell"] = (max(12, 120 // len(layers)), 18)
+    if percent:
+        looks |= {"unit": "%", "limits": (float(values.min()), float(values.max())), "show": count}
+    else:
+        ends = (1.0, float(values.max(initial=1.1)))
+        looks |= {"unit": "feature ÷ median", "limits": ends, "show": times, "log": True}
     maps = [
-        heatmap(
-            panel, names, layers, title=name, x_title="layer", y_title=y_title, unit=unit,
-            limits=(low, high), log=log, show=times if log else count, cell=(width, 18),
-            row_names=place == 0,
-        )
+        heatmap(panel, names, layers, title=name, row_names=place == 0, **looks)
         for place, (name, panel) in enumerate(panels.items())
-    ]  # fmt: skip
+    ]
     return grid(maps, title=title, columns=len(maps))
 
 
@@ -274,4 +272,4 @@ def _masks(masks: MaskOverlap) -> Named:
     by_layer = 100 * iou(masks.both)[first, second]  # [pairs, L, site]
     names = [f"{masks.runs[a]} | {masks.runs[b]}" for a, b in masks.pairs]
     by_site = {site: by_layer[..., i] for i, site in enumerate(SITES)}
-    yield "masks_by_layer", _by_layer(names, by_site, title, "runs", "%")
+    yield "masks_by_layer", _by_layer(names, by_site, title, "runs", percent=True)

@@ -24,3 +24,4 @@ from jaxprune.charts.render import legal_text as legal_text
 from jaxprune.charts.render import page_svg as page_svg
 from jaxprune.charts.render import write_png as write_png
 from jaxprune.charts.scales import limits as limits
+from jaxprune.charts.theme import CSS as CSS

@@ -43,17 +43,13 @@ def interval_chart(
     at = {"x": theme.number_axis("value", ends, title=unit), "y": theme.row_axis(names)}
     layers = [theme.stripes(at["y"])]
     if chance is not None:
-        layers.append(_chance(chance))
+        reference = {"value": chance, "tooltip": f"chance: {tenths(chance)}"}
+        dashed = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
+        x = {"field": "value", "type": "quantitative"}
+        layers.append(theme.layer("chance", dashed, {"x": x, **theme.TOOLTIP}, [reference]))
     for place, (name, values) in enumerate(series.items()):
         layers += _dots(list(series), place, _rows(name, values), at)
     return theme.row_chart(title, layers, _STEP * len(series) + 10, len(names))
-
-
-def _chance(value: float) -> dict[str, Any]:
-    row = {"value": value, "said": f"chance: {tenths(value)}"}
-    mark = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
-    x = {"field": "value", "type": "quantitative"}
-    return theme.layer("chance", mark, {"x": x, **theme.SAID}, [row])
 
 
 def _dots(
@@ -72,7 +68,7 @@ def _dots(
     }
     return [
         theme.layer(f"whiskers_{place}", rule | offset, across, whiskers),
-        theme.layer(f"dots_{place}", dot | offset, at | looks | theme.SAID, rows),
+        theme.layer(f"dots_{place}", dot | offset, at | looks | theme.TOOLTIP, rows),
     ]
 
 
@@ -81,10 +77,10 @@ def _rows(series: str, values: Mapping[str, Estimate]) -> list[dict[str, Any]]:
     rows = []
     for name, (value, low, high) in values.items():
         row = {"name": name, "value": value, "series": series}
-        said = f"{name}, {series}: {number(value)}"
+        tooltip = f"{name}, {series}: {number(value)}"
         if low is not None and high is not None and math.isfinite(high - low):
             row |= {"low": low, "high": high}
-            said += f" [{number(low)}, {number(high)}]"
+            tooltip += f" [{number(low)}, {number(high)}]"
         if math.isfinite(value):
-            rows.append(row | {"said": said})
+            rows.append(row | {"tooltip": tooltip})
     return rows

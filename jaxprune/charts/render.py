@@ -113,9 +113,9 @@ def _tidy(element: ET.Element) -> ET.Element:
             tidy.extend(part)
         elif _is_seen(part):
             tidy.append(part)
-    said = element.get("aria-label")
-    if said and name != "g":
-        ET.SubElement(tidy, "title").text = said
+    label = element.get("aria-label")
+    if label and name != "g":
+        ET.SubElement(tidy, "title").text = label
     return tidy
 
 

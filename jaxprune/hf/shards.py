@@ -13,7 +13,7 @@ import numpy as np
 from jaxprune.errors import shown
 from jaxprune.files import write_json
 from jaxprune.hf.aligned import aligned_copy
-from jaxprune.hf.safetensors_header import checked_nbytes, header_bytes
+from jaxprune.hf.safetensors_header import checked_nbytes, file_header
 from jaxprune.hf.tensor_index import INDEX, SINGLE
 
 # Name → shape and dtype of each tensor.
@@ -27,8 +27,8 @@ _CHUNK = 16 << 20  # bytes in memory while a tensor is copied to C order
 class ShardWriter:
     """Writes a Hugging Face checkpoint tensor by tensor.
 
-    The caller gives the folder its final name after `close`: the headers, which are written first, are complete before
-    the tensors are.
+    Headers are written first, so the files are complete only after `close`. The caller then gives the folder its final
+    name.
 
     Args:
       folder: new or without weights.
@@ -47,12 +47,10 @@ class ShardWriter:
         self._places: dict[str, tuple[Path, int]] = {}  # file and offset
         self._missing = set(specs)
         for file, names in self._shards.items():
-            path, header = self.folder / file, header_bytes({name: specs[name] for name in names})
+            path = self.folder / file
+            header, offsets = file_header({name: specs[name] for name in names})
             path.write_bytes(header)
-            end = len(header)
-            for name in names:
-                self._places[name] = path, end
-                end += _nbytes(specs, name)
+            self._places |= {name: (path, offset) for name, offset in offsets.items()}
 
     def write(self, tensors: Mapping[str, np.ndarray | np.generic]) -> None:
         """Writes these arrays, see `write_chunks`; arrays not in C order are copied in small pieces."""
@@ -89,11 +87,10 @@ class ShardWriter:
         A power failure after the folder was renamed could otherwise keep the name and lose the bytes.
 
         Raises:
-          ValueError: a tensor is missing, or `specs` is empty.
+          ValueError: a tensor is missing.
         """
-        if self._missing or not self._shards:
-            missing = f"tensor {shown(min(self._missing))}" if self._missing else "any tensor"
-            raise ValueError(f"nothing to close: {missing} was not written")
+        if self._missing:
+            raise ValueError(f"tensor {shown(min(self._missing))} was not written")
         for file in self._shards:
             with (self.folder / file).open("rb+") as written:
                 os.fsync(written.fileno())

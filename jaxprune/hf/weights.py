@@ -236,8 +236,7 @@ def to_stored(
     for path, leaf in flatten_dict(dict(params), sep="/").items():
         full = f"{part}/{path}"
         array = np.asarray(leaf)
-        stored = array.T if is_transposed(config, full) else array
-        out[exported_name(config, full, layer)] = stored
+        out[exported_name(config, full, layer)] = array.T if is_transposed(config, full) else array
     return out
 
 

@@ -145,13 +145,20 @@ def comparison_section(
         )
         for name, one in compared.figures.items()
     ]
+    measures = [
+        join(
+            tag("h3", capitalized(title)),
+            table(["language", *header[1:]], rows, caption=f"{task}: {title}"),
+        )
+        for title, header, rows in comparison.measure_tables(compared, (BEFORE, AFTER), "points")
+    ]
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
     change = change_chart(changes, title="Change in accuracy", unit=unit)
     body = join(
         _about_task(compared.protocol, options),
         charts_row(change, *_charts(accuracy, rankc, options)),
         _comparison_table(task, compared, kinds),
-        *_measure_tables(task, compared),
+        *measures,
         *map(note, comparison.partial_notes(compared, BEFORE, AFTER)),
         *map(note, comparison.vanished(compared)),
     )
@@ -166,42 +173,27 @@ def _comparison_table(
     header += [*two, *two, *two, *two, "rows"]
     groups = [("", 1), ("accuracy, %", 2), ("change", 3), ("p", 3), ("RankC", 2)]
     groups += [("behind en", 2), ("F1, %", 2), ("RankC official", 2), ("", 1)]
-    rows = [_comparison_row(name, one, kinds[name]) for name, one in compared.figures.items()]
+    rows = []
+    for name, figure in compared.figures.items():
+        before, after, change, bounds, bootstrap = comparison.change_cells(figure)
+        corrected, official = comparison.rankc_cells(figure)
+        rows.append([
+            name,
+            before,
+            after,
+            tag("span", change, class_=kinds[name]),
+            bounds,
+            verdicts.word(kinds[name]) if name in compared.languages else None,
+            p_value(figure.p.holm),
+            p_value(figure.p.mcnemar),
+            bootstrap,
+            *corrected,
+            *comparison.percent_cells(figure.gap_to_english),
+            *comparison.percent_cells(figure.f1),
+            *official,
+            figure.rows,
+        ])  # fmt: skip
     return table(header, rows, caption=f"{task}: changes by language", groups=groups)
-
-
-def _measure_tables(task: str, compared: comparison.TaskComparison) -> list[Markup]:
-    # the terminal names the runs A and B
-    return [
-        join(
-            tag("h3", capitalized(title)),
-            table(["language", *header[1:]], rows, caption=f"{task}: {title}"),
-        )
-        for title, header, rows in comparison.measure_tables(compared, (BEFORE, AFTER), "points")
-    ]
-
-
-def _comparison_row(
-    name: str, figure: comparison.LanguageComparison | comparison.MeanComparison, kind: str
-) -> list[object]:
-    before, after, change, bounds, bootstrap = comparison.change_cells(figure)
-    corrected, official = comparison.rankc_cells(figure)
-    return [
-        name,
-        before,
-        after,
-        tag("span", change, class_=kind),
-        bounds,
-        verdicts.word(kind) if isinstance(figure, comparison.LanguageComparison) else None,
-        p_value(figure.p.holm),
-        p_value(figure.p.mcnemar),
-        bootstrap,
-        *corrected,
-        *comparison.percent_cells(figure.gap_to_english),
-        *comparison.percent_cells(figure.f1),
-        *official,
-        figure.rows,
-    ]
 
 
 def _about(method: comparison.ComparisonMethod) -> str:

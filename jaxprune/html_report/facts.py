@@ -59,8 +59,7 @@ def _dropped(run: RunFiles) -> str | None:
 
 
 def _calibration(report: Report, settings: CalibrationSettings) -> str | None:
-    counts = report.get("tokens")
-    if not counts:
+    if not (counts := report.get("tokens")):
         return None
     tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
     known = {"source", "target"} <= settings.keys()

@@ -101,9 +101,7 @@ def _options(folder: Path, metrics: Iterable[str]) -> dict[str, int]:
 
 
 def _analysis(folder: Path) -> Analysis:
-    summary = read_as(Summary, folder / "analysis.json")
-    if not summary:  # it is written last
-        return Analysis({}, {}, {}, {})
+    summary = read_as(Summary, folder / "analysis.json") or {}  # it is written last
     files = (folder / f"{name}.npz" for name in ("magnitudes", "overlap", "masks"))
-    parts = (read_npz(file) if file.is_file() else {} for file in files)
+    parts = (read_npz(file) if summary and file.is_file() else {} for file in files)
     return Analysis(summary, *parts)

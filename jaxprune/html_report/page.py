@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxprune.charts import Chart, page_svg
+from jaxprune.charts import CSS, Chart, page_svg
 from jaxprune.errors import InputError
 from jaxprune.files import write_text
 from jaxprune.html_report.markup import Markup, tag
@@ -39,7 +39,7 @@ def page(title: str, lead: Markup | None, sections: Iterable[Section | None]) ->
         tag("meta", name="color-scheme", content="light dark"),
         tag("link", rel="icon", href="data:,"),  # else browsers request one
         tag("title", title),
-        tag("style", Markup(style)),
+        tag("style", Markup(CSS + style)),
     )
     shown = [section for section in sections if section is not None]
     links = [tag("a", title, href=f"#{name}") for name, title, _ in shown]

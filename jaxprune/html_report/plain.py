@@ -84,8 +84,7 @@ def text_sections(compared: comparison.Comparison) -> list[Section]:
         body = table(header, rows, caption="perplexity by language")
         sections.append(Section("perplexity", "Perplexity", body))
     if compared.translation:
-        body = _translation(compared.translation)
-        sections.append(Section("translation", "Translation", body))
+        sections.append(Section("translation", "Translation", _translation(compared.translation)))
     return sections
 
 

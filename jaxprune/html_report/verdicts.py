@@ -48,7 +48,7 @@ def verdict_mark(kind: str) -> Markup:
 
 
 def by_verdict(title: str, section: str, chips: Sequence[tuple[str, Markup]], text: str) -> Markup:
-    """Chips under their verdicts, of which the first three are always shown, below a link to a section."""
+    """A link to a section, and the chips under their verdicts; the first three verdicts are always shown."""
     lines = []
     for place, kind in enumerate(WORDS):
         shown = [part for of, chip in chips if of == kind for part in (chip, " ")]

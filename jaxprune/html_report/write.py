@@ -40,13 +40,11 @@ def write_report(
     """
     files = read_files(run)
     before = read_files(against) if against else None
-    usual = defaults or {}
     comparison = compare_runs(before.folder, run) if before else None
-    document = (
-        comparison_page(files, before, comparison, usual)
-        if before and comparison
-        else run_page(files, usual)
-    )
+    if before and comparison:
+        document = comparison_page(files, before, comparison, defaults or {})
+    else:
+        document = run_page(files, defaults or {})
     write_page(document, run / FILE if out is None else out)
     return refresh_card(files, before, comparison)
 

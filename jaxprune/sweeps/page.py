@@ -5,19 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune import charts
-from jaxprune.html_report import (
-    Markup,
-    Section,
-    charts_row,
-    fact_list,
-    join,
-    note,
-    page,
-    table,
-    tag,
-    verdict_mark,
-)
+from jaxprune import charts, html_report
+from jaxprune.html_report import Markup, Section, charts_row, join, note, table, tag
 from jaxprune.sweeps import tables_json, text
 from jaxprune.sweeps.text import row_name
 from jaxprune.tables import TextTable, signed
@@ -40,13 +29,13 @@ def document(sweep: tables_json.SweepTables) -> Markup:
     first = Section("helped", "Changes by calibration", _overview(sweep))
     last = Section("time", "Time", _time(sweep.seconds))
     calibration = sweep.calibration
-    lead = fact_list({
+    lead = html_report.fact_list({
         "model": sweep.model,
         "demonstrations": f"{calibration.samples} samples of {calibration.shots}, {calibration.data}",
         "target": calibration.target,
         "propagate": sweep.propagate,
     })  # fmt: skip
-    return page("Effects of each calibration", lead, [first, *sections, last])
+    return html_report.page("Effects of each calibration", lead, [first, *sections, last])
 
 
 def _overview(sweep: tables_json.SweepTables) -> Markup:
@@ -60,8 +49,8 @@ def _overview(sweep: tables_json.SweepTables) -> Markup:
             table(header, rows, caption=f"{task}: change by calibration"),
         ]
     marks = [
-        tag("span", verdict_mark(kind), said)
-        for kind, said in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
+        tag("span", html_report.verdict_mark(kind), word)
+        for kind, word in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
     ]
     how = [note(line.replace("`", "")) for line in text.ABOUT]
     return join(note(tag("span", *marks, class_="legend")), *parts, *how)

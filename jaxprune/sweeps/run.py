@@ -88,7 +88,7 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     planned = plan.variants(config)
     if Variant(LRP2) in planned:
         check_data(config.evaluation.data)
-    # a hub id is no folder, and passes
+    # a hub id is not a folder and passes
     ledger.check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
     model = load(config.model, config.revision)
     with ledger.locked(workdir):

@@ -37,13 +37,13 @@ def sweep_markdown(sweep: tables_json.SweepTables) -> str:
         lines += _titled(text.perplexity_tables(sweep.perplexity))
     if translation := sweep.translation:
         rows, shots = text.row_count(translation), translation.shots
-        signatures = ", ".join(f"{name} `{said}`" for name, said in translation.signatures.items())
+        signatures = [f"{name} `{value}`" for name, value in translation.signatures.items()]
         lines += [
             f"## Translation into {translation.target}, {shots} shots, {rows} sentences", "",
             "Each model translates only from the language of its calibration. Stars: the change in BLEU against dense "
             "is significant by sacrebleu's paired bootstrap, with Holm's correction as above.", "",
             *_titled(text.translation_tables(translation)),
-            f"Signatures: {signatures}.", "",
+            f"Signatures: {', '.join(signatures)}.", "",
         ]  # fmt: skip
     return "\n".join([*lines, f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxprune.hf import shards
-from jaxprune.hf.safetensors_header import header_bytes
+from jaxprune.hf.safetensors_header import file_header
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.tensor_index import INDEX, find_tensors
 
@@ -157,7 +157,7 @@ def test_copy_keeps_every_dtype(tmp_path):
 def test_copy_takes_bounded_memory(tmp_path):
     array = random((6000, 1024))  # 24.6 MB, so two pieces of 16 MiB
     safetensors.numpy.save_file({"x": array}, tmp_path / "model.safetensors")
-    head = header_bytes({"x": ((32_000, 1024), np.dtype(np.float32))})
+    head, _ = file_header({"x": ((32_000, 1024), np.dtype(np.float32))})
     (tmp_path / "big").mkdir()
     (tmp_path / "big" / "model.safetensors").write_bytes(head)
     os.truncate(tmp_path / "big" / "model.safetensors", len(head) + 4 * 32_000 * 1024)
@@ -186,8 +186,6 @@ def test_writer_refuses_misuse(tmp_path):
             writer.write({"y": other})
     writer.write({"y": np.ones(3)})
     writer.close()
-    with pytest.raises(ValueError, match="any tensor was not written"):
-        ShardWriter(tmp_path / "none", {}).close()
 
 
 def test_reading_the_folder_that_is_written_elsewhere(tmp_path):
