@@ -37,8 +37,7 @@ def check_data(data: str | None) -> None:
     Raises:
       InputError: files without `{split}` in their name.
     """
-    source = Source(data or "")
-    if data and "{split}" not in data and source.is_files:
+    if data and "{split}" not in data and Source(data).is_files:
         raise InputError(
             f"evaluation.data: got {data!r}; allowed with lrp2: a pattern with {{split}}, as "
             "xnli/{split}/{lang}.jsonl, as layers are chosen on the validation split"

@@ -12,7 +12,6 @@ from jaxprune.charts import (
     Change,
     Chart,
     Estimate,
-    Series,
     change_chart,
     change_in_points,
     grid,
@@ -313,7 +312,7 @@ class Comparison(Shown):
             ratios = {
                 code: Estimate(one.ratio, *(one.interval or ())) for code, one in texts.items()
             }
-            charts.append(interval_chart([Series("", ratios)], title="perplexity", unit="B / A"))
+            charts.append(interval_chart({"": ratios}, title="perplexity", unit="B / A"))
         return grid(charts, title=self._shown()[0], columns=2, one_legend=False)
 
     def to_pandas(self) -> Any:

@@ -23,7 +23,7 @@ from jaxprune.evaluation.comparison.write import (
 )
 from jaxprune.evaluation.scoring import Scored, metrics, within_groups
 from jaxprune.runs import checkpoint
-from jaxprune.tables.lines import WIDTH
+from jaxprune.tables import WIDTH
 
 LABELS = np.random.default_rng(0).integers(0, 3, 300).astype(np.int32)
 
