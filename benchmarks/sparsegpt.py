@@ -45,10 +45,11 @@ def theirs(folder, tokens, attention):
 def agreement(config, blocks, weights):
     """(share of equal decisions, relative difference of the weights that both keep)."""
     same = count = 0
+    prefix = next(iter(weights)).partition("embed_tokens")[0]  # of a model with or without a head
     square = difference = 0.0
     for layer, block in enumerate(blocks):
         for path, keep in block.keep.items():
-            other = weights[stored_name(config, f"blocks/{path}", layer)].float().numpy().T
+            other = weights[prefix + stored_name(config, f"blocks/{path}", layer)].float().numpy().T
             kept = other != 0
             same, count = same + (keep == kept).sum(), count + keep.size
             both, kernel = keep & kept, block.changed[path].astype(np.float32)
