@@ -166,6 +166,7 @@ def prune_blocks(
     stats: ActivationStats | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
     recover: Recover | None = None,
+    by_site: bool = False,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
 
@@ -178,6 +179,8 @@ def prune_blocks(
         passes that later layers need are repeated.
       recover: returns new values of parameters of a pruned block; see `PrunedAndDense`. Costs a pass of the dense
         block and one of the recovered block.
+      by_site: measure one site of a block at a time, where Gram matrices of all four do not fit into memory; costs
+        passes up to each site.
 
     Raises:
       InputError: `stats` with another `propagate`, or of another number of layers; `recover` without batches.
@@ -233,7 +236,7 @@ def prune_blocks(
             if states is not None:
                 done = pass_through(
                     layer, host, params, known, prune_sites,
-                    states, settings, config, clock, recover,
+                    states, settings, config, clock, recover, by_site,
                 )  # fmt: skip
             elif known is not None:
                 done = known

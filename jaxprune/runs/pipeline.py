@@ -98,16 +98,15 @@ def prune_to_workdir(
     begun = None if overwrite else ledger.begun_with(workdir)
     how = (config.calibration, config.seed, config.compat)
     lines = calibration.sampled_lines(*how) if batches else []
-    if (
-        config.calibration.stats and not batches
-    ):  # a run lists them, a folder of statistics does not
+    if config.calibration.stats and not batches:
+        # a run lists them, a folder of statistics does not
         saved_run = ledger.read_report(Path(config.calibration.stats).expanduser()) or {}
         lines = saved_run.get("calibration_lines", [])
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
-    samples = plan.samples_per_device
+    chosen = {"samples_per_device": plan.samples_per_device, "by_site": plan.work.by_site}
     with (
-        ledger.unfinished_run(workdir, identity, samples, OUTPUTS, overwrite) as folder,
+        ledger.unfinished_run(workdir, identity, chosen, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
         if not overwrite:  # another run may have ended meanwhile
@@ -122,7 +121,8 @@ def prune_to_workdir(
         prepared = time.perf_counter() - began
         blocks = prune_blocks(
             model, batches, settings, mesh=mesh, stats=stats, finished=read,
-            samples_per_device=samples, progress=hosts.is_first(),
+            samples_per_device=plan.samples_per_device, by_site=plan.work.by_site,
+            progress=hosts.is_first(),
         )  # fmt: skip
         outputs = Outputs(model, config, folder, finished)
         tokens = calibration.set_tokens(batches) if stats is None else dict(stats.tokens)

@@ -44,6 +44,7 @@ class Work:
       params: whether all parameters are kept on the host for the Orbax checkpoint.
       text: whether samples are made from text, with a tokenizer.
       gram: whether Gram matrices are measured and factored, as for SparseGPT.
+      by_site: whether they are measured at one site at a time, as memory is short.
     """
 
     config: ModelConfig
@@ -55,6 +56,7 @@ class Work:
     params: bool = False
     text: bool = False
     gram: bool = False
+    by_site: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +173,7 @@ def _second_order(work: Work) -> int:
 def _gram_bytes(work: Work) -> int:
     """Bytes of the Gram matrices that are measured at once, for one set."""
     sizes = [4 * width**2 for width in site_widths(work.config).values()]
-    return max(sizes) if work.propagate == "site" else sum(sizes)
+    return max(sizes) if work.propagate == "site" or work.by_site else sum(sizes)
 
 
 def _attention(config: ModelConfig, count: int, length: int, window: int | None) -> int:
