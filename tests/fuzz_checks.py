@@ -13,7 +13,8 @@ import safetensors
 from jaxprune.calibration.demonstrations import token_batches
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
-from jaxprune.evaluation.comparison import compare_perplexity
+from jaxprune.evaluation.comparison.reading import perplexities
+from jaxprune.evaluation.comparison.texts import compare_perplexities
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed
@@ -116,15 +117,15 @@ def _sides(run: RunFiles) -> Iterator[tuple[str, dict]]:
 
 def read_perplexities(path: Path) -> None:
     """Ratios are those of equal numbers."""
-    folder = path.parents[1]
-    for figure in (compare_perplexity(folder, folder) or {}).values():
+    found = perplexities(path.parents[1])
+    for figure in (compare_perplexities(found, found) or {}).values():
         assert figure.ratio == 1
 
 
 def read_begun(path: Path) -> None:
     """A number of samples, and an identity that can be compared."""
-    samples = begun_with(path.parents[1])
-    assert samples is None or 0 < samples < 2**32
+    begun = begun_with(path.parents[1]) or {}
+    assert 0 < begun.get("samples_per_device", 1) < 2**32
     identity = json.loads(path.read_bytes()).get("identity", {})
     assert difference(identity, {"code": "other"})
 

@@ -97,10 +97,11 @@ def _of(*groups: str) -> list[str]:
 
 _SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "shots")]
 _DEMONSTRATIONS = [f"calibration.{name}" for name in ("kind", "samples", "max_length")]
+_TEXTS = ["calibration.source", "calibration.code"]
 # Command → the fields that it reads. A sweep sets source and sparsity of each variant itself.
 READ_BY: Mapping[str, list[str]] = {
     "prune": _of("", "mesh", "calibration", "pruning", "output"),
-    "recover": _of("", "mesh", "calibration", "recovery", "output"),
+    "recover": [*_of("", "mesh", "recovery", "output"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
     "evaluate": [*_of("", "mesh", "evaluation"), *_SENTENCES],
     "analyze": [*_of("", "mesh", "analysis"), *_SENTENCES, *_DEMONSTRATIONS],
     "sweep": [

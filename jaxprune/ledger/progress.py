@@ -21,7 +21,7 @@ _RUN, _LOCK, _LAYERS = "run.json", "lock", "layer_*.npz"
 def unfinished_run(
     workdir: Path,
     identity: Mapping[str, Any],
-    samples_per_device: int,
+    chosen: Mapping[str, Any],
     outputs: Iterable[str],
     overwrite: bool = False,
 ) -> Iterator[Path]:
@@ -33,7 +33,7 @@ def unfinished_run(
     Args:
       workdir: of the run.
       identity: of the run, see `run_identity`.
-      samples_per_device: samples of a device per micro-batch; a resumed run keeps this number.
+      chosen: choices that depend on memory, which a resumed run keeps: `samples_per_device`, `by_site`.
       outputs: names of the folders that the run fills.
       overwrite: discard an unfinished run.
 
@@ -44,7 +44,7 @@ def unfinished_run(
     with contextlib.ExitStack() as stack:
         if hosts.is_first():
             stack.enter_context(locked(workdir))
-            begun = {"identity": identity, "samples_per_device": samples_per_device}
+            begun = {"identity": identity, **chosen}
             _begin(workdir, begun, overwrite)
             _clear_outputs(folder, outputs)
             stack.push(lambda error, *_: _leave(folder, outputs, is_complete=error is None))
@@ -82,7 +82,7 @@ def locked(workdir: Path) -> Iterator[None]:
 
 def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
     """Checks that an unfinished run has this identity, or writes run.json of a new one."""
-    before = None if overwrite else _begun(workdir)
+    before = None if overwrite else begun_with(workdir)
     if before is None:
         _clear_layers(workdir / PROGRESS)
         write_json(workdir / PROGRESS / _RUN, {**begun, "sha256": content_digest(begun)})
@@ -115,13 +115,8 @@ def _clear_outputs(folder: Path, outputs: Iterable[str]) -> None:
         sealed.discard(folder / name)
 
 
-def begun_with(workdir: Path) -> int | None:
-    """`samples_per_device` of an unfinished run; None without one."""
-    return (_begun(workdir) or {}).get("samples_per_device")
-
-
-def _begun(workdir: Path) -> Begun | None:
-    """The content of run.json; None if there is no file, or an empty object."""
+def begun_with(workdir: Path) -> Begun | None:
+    """The record of an unfinished run, run.json; None if there is no file, or an empty object."""
     file = workdir / PROGRESS / _RUN
     try:
         begun = read_as(Begun, file) or None

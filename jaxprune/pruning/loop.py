@@ -64,6 +64,7 @@ def prune(
     batches: Sequence[Batch] = (),
     *,
     criterion: str | Method | Criterion | Function = "wanda",
+    start: str | None = None,
     sparsity: float | None = None,
     pattern: str = "unstructured",
     threshold: str = "row",
@@ -88,6 +89,7 @@ def prune(
       criterion: the score of weights: "wanda", "refined", "magnitude", "random", a function (kernel, float32
         [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], a `Criterion` or a `Method`.
         The lowest scores of a column are dropped first.
+      start: for "dsnot", the criterion of the mask with which it begins; "wanda" by default.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
@@ -128,7 +130,7 @@ def prune(
       True
     """
     settings = Settings(
-        criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
+        criterion=criterion, start=start, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
         group=group, propagate=propagate, allocation=allocation, combine=combine, weights=weights, compat=compat,
         seed=seed, dtype=dtype,
     )  # fmt: skip
@@ -165,6 +167,7 @@ def prune_blocks(
     progress: bool = True,
     stats: ActivationStats | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
+    by_site: bool = False,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
 
@@ -175,6 +178,8 @@ def prune_blocks(
         have the same bits.
       finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
         passes that later layers need are repeated.
+      by_site: measure one site of a block at a time, where Gram matrices of all four do not fit into memory; costs
+        passes up to each site.
 
     Raises:
       InputError: `stats` with another `propagate`, or of another number of layers.
@@ -228,7 +233,7 @@ def prune_blocks(
             if states is not None:
                 done = pass_through(
                     layer, params, known, prune_sites,
-                    states, settings, config, clock,
+                    states, settings, config, clock, by_site,
                 )  # fmt: skip
             elif known is not None:
                 done = known

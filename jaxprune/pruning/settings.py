@@ -3,9 +3,9 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from jaxprune.calibration import COMBINATIONS, COMPAT, SEED, SUM, Mixture, weights_of
+from jaxprune.calibration import COMPAT, SEED, SUM, Mixture
 from jaxprune.errors import InputError
-from jaxprune.passes import DTYPE, SQUARES
+from jaxprune.passes import DTYPE, mixture_of
 from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
 from jaxprune.pruning.drop import (
@@ -20,7 +20,7 @@ from jaxprune.pruning.drop import (
     group_sizes,
 )
 from jaxprune.pruning.method import Method
-from jaxprune.pruning.methods import METHODS, method_of
+from jaxprune.pruning.methods import METHODS, STARTS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.schema import check, choice, config_record, is_number, rule
 
@@ -41,6 +41,9 @@ class PruningFields:
         kind=float,
         meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
         f"{DEFAULT_SPARSITY}, or the sparsity of an N:M pattern",
+    )
+    start: str | None = choice(
+        STARTS, None, "criterion of the mask with which `dsnot` begins; not set: `wanda`"
     )
     pattern: str = PATTERN
     threshold: str = THRESHOLD
@@ -90,6 +93,7 @@ class Settings(Selection):
     criterion: str | Method | Criterion | Function = dataclasses.field(
         default="wanda", compare=False
     )
+    start: str | None = None
     propagate: str = "block"
     allocation: str | Allocation = UNIFORM.name
     combine: str = SUM.name
@@ -104,7 +108,7 @@ class Settings(Selection):
         if self.sparsity is None and self.pattern == UNSTRUCTURED:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
-        object.__setattr__(self, "method", method_of(self.criterion))
+        object.__setattr__(self, "method", method_of(self.criterion, self.start))
         if isinstance(self.method, Method) and self.method.selects:
             for name, only in (("threshold", ROW), ("drop", LOWEST), ("group", ROW)):
                 if (got := getattr(self, name)) != only:
@@ -118,17 +122,13 @@ class Settings(Selection):
             )
         rules = {"propagate": choice(PROPAGATIONS, "block")}
         rules |= {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
-        rules["combine"] = choice(COMBINATIONS, SUM.name)
         for name, field in rules.items():
             check(name, getattr(self, name), field)
-        mixture = Mixture(COMBINATIONS[self.combine], weights_of(self.weights))
+        read = {one.name for one in self.method.statistics}
+        mixture = mixture_of(
+            self.combine, self.weights, read, f", with criterion {self.method.name}"
+        )
         object.__setattr__(self, "mixture", mixture)
-        only_squares = all(one is SQUARES for one in self.method.statistics)
-        if not (mixture.combination.linear or only_squares):
-            linear = ", ".join(name for name, how in COMBINATIONS.items() if how.linear)
-            raise InputError(
-                f"combine: got {self.combine!r}; allowed: {linear}, with criterion {self.method.name}"
-            )
 
     @property
     def implied_sparsity(self) -> float:

@@ -32,11 +32,13 @@ _FIELDS = {
     for path, field in _ALL_FIELDS.items()
     if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
 }
-# Of the command recover: it takes those of pruning from the run.
+# Of the command recover: it takes those of pruning from the run, and uses no statistics.
+_STATISTICS = ("combine", "weights", "stats", "tokens")
 RECOVER_FIELDS = {
     path: field
     for path, field in fields_of(RecoverConfig).items()
     if path.partition(".")[0] != "pruning"
+    and path not in [f"calibration.{name}" for name in _STATISTICS]
 }
 # Fields that older configs lack, with the values of those runs.
 _NEW = {
@@ -166,7 +168,7 @@ def _measures(fields: Mapping[str, Any]) -> bool:
 def _languages(fields: Mapping[str, Any]) -> list[str]:
     """Codes of the calibration set."""
     kind = KINDS[fields["calibration.kind"]]
-    if not (kind.reads_text and _measures(fields)):
+    if not (kind.reads_text and _measures(fields)) or fields["calibration.stats"]:
         return []
     target = [fields["calibration.target"]] if kind.translates else []
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
@@ -289,6 +291,8 @@ def _facts(
 ) -> Iterator[tuple[str, str]]:
     criterion = METHODS[fields["pruning.criterion"]]
     yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
+    if fields["pruning.start"] is not None:
+        yield "started with", f"the mask of {as_code(fields['pruning.start'])}"
     if fields["pruning.pattern"] == UNSTRUCTURED:
         yield "requested", f"{percent(fields['pruning.sparsity'])}% of the inputs of each output"
     else:
@@ -305,7 +309,7 @@ def _facts(
     if _measures(fields):
         propagation = PROPAGATIONS[fields["pruning.propagate"]]
         yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
-        yield "calibration set", _calibration(fields)
+        yield "calibration set", _calibration(fields, report)
         if (name := fields["calibration.combine"]) != SUM.name:
             weights = fields["calibration.weights"]
             of_each = f", {as_code(weights)}" if weights else ""
@@ -337,7 +341,11 @@ def _details(
         yield "SHA-256 of the changed weights", as_code(report["digests"]["changed"])
 
 
-def _calibration(fields: Mapping[str, Any]) -> str:
+def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    if fields["calibration.stats"] is not None:
+        sets = report.get("languages", {}).items()
+        by_role = (f"{role} ({', '.join(languages)})" for role, languages in sets)
+        return f"saved statistics of the dense model: {'; '.join(by_role) or 'no language known'}"
     kind = KINDS[fields["calibration.kind"]]
     data = fields["calibration.data"]
     shown = as_code(last_part(data))

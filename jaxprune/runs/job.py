@@ -1,13 +1,14 @@
 """The blocks of a job → a workdir: resume, write block by block, report. Pruning and recovery are such jobs."""
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxprune import calibration, charts, ledger
-from jaxprune.calibration import Batch
+from jaxprune.calibration import SetKey
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
@@ -22,34 +23,44 @@ from jaxprune.runs.planning import PruneConfig
 Finished = Callable[[int], FinishedLayer | None]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that changes every block of a model.
+
+    Attributes:
+      model, config: the dense model, and what to do.
+      tokens: of the calibration set, by set; empty without data.
+      identity: makes its record, see `ledger.run_identity`; reads the model's files once.
+      lines: digests of the lines in the calibration set.
+      choose: choices that depend on memory, from those of an interrupted run; see `ledger.unfinished_run`.
+      blocks: finished layers and choices → the changed blocks, in order.
+      about: additional content of report.json.
+    """
+
+    model: Model
+    config: PruneConfig
+    tokens: Mapping[SetKey, int]
+    identity: Callable[[], Mapping[str, Any]]
+    lines: Callable[[], list[str]]
+    choose: Callable[[ledger.Begun | None], Mapping[str, Any]]
+    blocks: Callable[[Finished, Mapping[str, Any]], Generator[PrunedBlock, None, None]]
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
 def write_run(
-    model: Model,
-    batches: Sequence[Batch],
-    config: PruneConfig,
-    workdir: Path,
-    blocks_of: Callable[[Finished, int], Generator[PrunedBlock, None, None]],
-    samples_of: Callable[[int | None], int],
-    *,
-    identity: Mapping[str, str | int | float | None],
-    about: Mapping[str, Any] | None = None,
-    began: float | None = None,
-    overwrite: bool = False,
+    job: Job, workdir: Path, *, began: float | None = None, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Runs a job that changes every block, or resumes it, or returns the report of the complete one.
+    """Runs a job, or resumes it, or returns the report of the complete one.
 
     Args:
-      batches: the calibration set; empty for jobs without data.
-      blocks_of: the job itself: finished layers and samples per device → the changed blocks, in order.
-      samples_of: samples of a device per micro-batch, from that of an interrupted run, which has to be kept.
-      identity: the values that only this kind of job has, see `ledger.run_identity`.
-      about: additional content of report.json.
+      workdir, overwrite: see `prune_from_config`.
       began: `time.perf_counter()` at the start of the job; by default now.
-      overwrite: see `prune_from_config`.
 
     Returns:
       The content of report.json.
     """
     began = time.perf_counter() if began is None else began
+    model, config = job.model, job.config
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
     if config.output.params and model.mixed:
         raise InputError(
@@ -58,22 +69,20 @@ def write_run(
         )
     if config.output.figures:
         charts.check_system()
-    # reads the model's files once
-    whole = ledger.run_identity(model, config.json(), batches, identity)
-    ledger.agree(whole)
-    if not overwrite and (complete := ledger.complete_run(workdir, whole)):
+    identity = job.identity()
+    ledger.agree(identity)
+    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         if hosts.is_first():
             print(f"{workdir} is complete; --overwrite repeats the run")
         return dict(complete)
-    how = (config.calibration, config.seed, config.compat)
-    lines = calibration.sampled_lines(*how) if batches else []
-    samples = samples_of(None if overwrite else ledger.begun_with(workdir))
+    begun = None if overwrite else ledger.begun_with(workdir)
+    lines, chosen = job.lines(), job.choose(begun)
     with (
-        ledger.unfinished_run(workdir, whole, samples, OUTPUTS, overwrite) as folder,
+        ledger.unfinished_run(workdir, identity, chosen, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
         if not overwrite:  # another run may have ended meanwhile
-            ledger.complete_run(workdir, whole)
+            ledger.complete_run(workdir, identity)
         finished = finished_layers(folder)
         if hosts.is_first() and finished:
             print(f"resuming at layer {finished} of {model.config.n_layers}")
@@ -83,14 +92,15 @@ def write_run(
 
         prepared = time.perf_counter() - began
         outputs = Outputs(model, config, folder, finished)
-        report = _write_blocks(model, batches, config, blocks_of(read, samples), outputs, about)
+        report = _write_blocks(job, job.blocks(read, chosen), outputs)
+        report["digests"]["calibration"] = identity["calibration"]
         model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
         total = round(time.perf_counter() - began, 3)
         report["seconds"] = {"prepare": round(prepared, 3), **report["seconds"], "total": total}
         report["compilation"] = compilation.rounded()
         report["peak_memory_bytes"] = peak_memory()
-        report["identity"] = whole
+        report["identity"] = identity
         report["calibration_lines"] = lines
         report["models"] = {"dense": model.source.fingerprint.digest}
         states = model.source.fingerprint.states.items()
@@ -107,14 +117,10 @@ def write_run(
 
 
 def _write_blocks(
-    model: Model,
-    batches: Sequence[Batch],
-    config: PruneConfig,
-    blocks: Generator[PrunedBlock, None, None],
-    outputs: Outputs,
-    about: Mapping[str, Any] | None,
+    job: Job, blocks: Generator[PrunedBlock, None, None], outputs: Outputs
 ) -> dict[str, Any]:
     """Writes every block when it is ready, then completes the outputs; returns their part of report.json."""
+    model, config = job.model, job.config
     # Closes the generator at once if a write fails, so that the progress bar ends before the error is printed.
     with contextlib.closing(blocks), outputs, termination() as terminated:
         for block in blocks:
@@ -124,13 +130,12 @@ def _write_blocks(
                 raise TerminatedError(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
-        digests = outputs.digests() | {"calibration": calibration.digest(batches)}
-        tokens = calibration.set_tokens(batches)
-        report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(tokens))
+        digests = outputs.digests()
+        report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(job.tokens))
         counts = [pair for layer in outputs.kept for pair in layer.values()]
         dropped = sum(total - kept for kept, total in counts)
         report["parameters"] = {"all": model.size, "dropped": dropped}
-        if languages := calibration.by_language(tokens):
+        if languages := calibration.by_language(job.tokens):
             report["languages"] = languages
         report["digests"] = digests
         if outputs.damping:
@@ -139,6 +144,6 @@ def _write_blocks(
             report["losses"] = outputs.losses
         report["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
         report["origin"] = origin_of(model, config.model)
-        report |= about or {}
-        outputs.close(config.json(), report, tokens)
+        report |= job.about
+        outputs.close(config.json(), report, job.tokens)
     return report

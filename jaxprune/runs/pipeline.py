@@ -1,18 +1,19 @@
 """A config → a workdir: load, calibrate, prune block by block, report."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune import calibration
+from jaxprune import calibration, ledger
 from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.hf import Model, load
 from jaxprune.passes import ActivationStats, order_of_sums
-from jaxprune.pruning import PrunedBlock, prune_blocks
-from jaxprune.runs.job import Finished, write_run
+from jaxprune.pruning import prune_blocks
+from jaxprune.runs.job import Job, write_run
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
+from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
 
 
@@ -38,8 +39,16 @@ def prune_from_config(
     began = time.perf_counter()
     model = load(config.model, config.revision)
     settings = config.settings
-    batches = calibration_batches(config, model) if settings.needs_statistics else []
-    report = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
+    batches: list[Batch] = []
+    stats = None
+    if settings.needs_statistics and (place := config.calibration.stats) is not None:
+        names = [one.name for one in settings.method.statistics]
+        stats = stats_for(place, model, config.dtype, names)
+    elif settings.needs_statistics:
+        batches = calibration_batches(config, model)
+    report = prune_to_workdir(
+        model, batches, config, workdir, stats=stats, began=began, overwrite=overwrite
+    )
     if hosts.is_first():
         print_summary(config, report, workdir)
     return report
@@ -58,29 +67,43 @@ def prune_to_workdir(
     """`prune_from_config` for an open model and its samples.
 
     Args:
-      batches: none for criteria without statistics.
+      batches: none for criteria without statistics, and with saved ones.
       stats: see `prune_blocks`.
       began: `time.perf_counter()` at the start of the job; by default now.
     """
     mesh, settings = device_mesh(config.mesh.data, config.mesh.model), config.settings
     running = order_of_sums(settings.method.statistics, mesh)
+    more = {} if running is None else {"running sums": running}
+    saved = None if batches or stats is None else stats.digest
 
-    def samples_of(begun: int | None) -> int:
+    def choose(begun: ledger.Begun | None) -> dict[str, Any]:
         plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
         check_fits(plan)
-        return plan.samples_per_device
+        return {"samples_per_device": plan.samples_per_device, "by_site": plan.work.by_site}
 
-    def pruned(finished: Finished, samples: int) -> Generator[PrunedBlock, None, None]:
-        return prune_blocks(
+    job = Job(
+        model=model,
+        config=config,
+        tokens=calibration.set_tokens(batches) if stats is None else dict(stats.tokens),
+        identity=lambda: ledger.run_identity(model, config.json(), batches, more, saved),
+        lines=lambda: _lines(config, batches),
+        choose=choose,
+        blocks=lambda finished, chosen: prune_blocks(
             model, batches, settings, mesh=mesh, stats=stats, finished=finished,
-            samples_per_device=samples, progress=hosts.is_first(),
-        )  # fmt: skip
-
-    return write_run(
-        model, batches, config, workdir, pruned, samples_of,
-        identity={} if running is None else {"running sums": running},
-        began=began, overwrite=overwrite,
+            progress=hosts.is_first(), **chosen,
+        ),
     )  # fmt: skip
+    return write_run(job, workdir, began=began, overwrite=overwrite)
+
+
+def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:
+    """Digests of the lines in the calibration set."""
+    if config.calibration.stats and not batches:
+        # a run lists them, a folder of statistics does not
+        saved_run = ledger.read_report(Path(config.calibration.stats).expanduser()) or {}
+        return saved_run.get("calibration_lines", [])
+    how = (config.calibration, config.seed, config.compat)
+    return calibration.sampled_lines(*how) if batches else []
 
 
 def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:

@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.metadata
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,16 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune import ledger
-from jaxprune.calibration import SEED, Batch
+from jaxprune.calibration import SEED, Batch, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import Model, check_model, load
 from jaxprune.ledger import CONFIG, Report
 from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE
-from jaxprune.pruning import FinishedLayer, PrunedBlock, PruneResult, PruningFields, result_of
+from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
 from jaxprune.recovery import RecoveryFields, recover_blocks
-from jaxprune.runs.job import Finished, write_run
+from jaxprune.runs.job import Job, write_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
@@ -61,20 +61,23 @@ def recover_from_config(
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     digest = ledger.pruned_digest(report)
 
-    def recovered(finished: Finished, samples: int) -> Generator[PrunedBlock, None, None]:
-        return recover_blocks(
+    more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
+    more |= {"config.recovery.run": digest, "optax": importlib.metadata.version("optax")}
+    how = (config.calibration, config.seed, config.compat)
+    job = Job(
+        model=model,
+        config=config,
+        tokens=set_tokens(batches),
+        identity=lambda: ledger.run_identity(model, config.json(), batches, more),
+        lines=lambda: sorted({*sampled_lines(*how), *report.get("calibration_lines", [])}),
+        choose=lambda begun: {"samples_per_device": SAMPLES_PER_DEVICE},
+        blocks=lambda finished, chosen: recover_blocks(
             model, batches, pruned_layers(run), fields, dtype=config.dtype, seed=config.seed,
-            mesh=mesh, samples_per_device=samples, finished=finished, progress=hosts.is_first(),
-        )  # fmt: skip
-
-    settings = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
-    del settings["config.recovery.run"]  # a path
-    done = write_run(
-        model, batches, config, workdir, recovered, lambda begun: begun or SAMPLES_PER_DEVICE,
-        identity={**settings, "pruned": digest, "optax": importlib.metadata.version("optax")},
+            mesh=mesh, finished=finished, progress=hosts.is_first(), **chosen,
+        ),
         about={"pruned": {"config": before, "tokens": report["tokens"], "sha256": digest}},
-        began=began, overwrite=overwrite,
     )  # fmt: skip
+    done = write_run(job, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():
         print_summary(config, done, workdir)
     return done

@@ -17,7 +17,6 @@ import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.ledger import unfinished_run
 from jaxprune.ledger.identity import difference, run_identity
-from jaxprune.passes.probe import SAMPLES_PER_DEVICE
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs import OUTPUTS
@@ -94,6 +93,22 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
     prune_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     assert not (tmp_path / "broken" / "progress").exists()
+    assert verify(tmp_path / "broken", progress=False) == []
+
+
+@pytest.mark.parametrize("propagate", ["block", "site"])
+def test_a_method_that_changes_weights_goes_on_at_every_layer(
+    propagate, tiny_folder, tokens, tmp_path, monkeypatch
+):
+    config = job(
+        tiny_folder("qwen3"), tokens, pruning__propagate=propagate, pruning__criterion="sparsegpt"
+    )
+    prune_from_config(config, tmp_path / "whole")
+    layers = jp.load(tiny_folder("qwen3")).config.n_layers
+    for _ in range(layers - 1):
+        crash(monkeypatch, config, tmp_path / "broken", 4 if propagate == "site" else 1)
+    prune_from_config(config, tmp_path / "broken")
+    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     assert verify(tmp_path / "broken", progress=False) == []
 
 
@@ -323,7 +338,7 @@ def test_two_runs_in_one_folder(unfinished):
     config = job(model, text)
     about = run_identity(jp.load(model), config.json(), jp.token_batches(str(text)))
     with (
-        unfinished_run(workdir, about, SAMPLES_PER_DEVICE, OUTPUTS),
+        unfinished_run(workdir, about, {}, OUTPUTS),
         pytest.raises(jp.InputError, match="another run is writing to"),
     ):
         prune_from_config(config, workdir, overwrite=True)
