@@ -45,11 +45,12 @@ class Parameters(TypedDict):
 
 
 class PrunedBefore(TypedDict):
-    """The run that was recovered: its config.json, tokens, and the digest of its model (`ledger.pruned_digest`)."""
+    """The run that was recovered: its config.json, and keys of its report.json."""
 
     config: dict[str, Any]
     tokens: dict[str, Count]
-    sha256: Hexadecimal
+    languages: NotRequired[dict[str, dict[str, Count]]]
+    damping: NotRequired[dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]]
 
 
 class Compiled(TypedDict):

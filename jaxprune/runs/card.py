@@ -32,7 +32,7 @@ _FIELDS = {
     for path, field in _ALL_FIELDS.items()
     if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
 }
-# Of the command recover: it takes those of pruning from the run, and uses no statistics.
+# Of the command recover: it takes those of pruning from the run, and needs no statistics.
 _STATISTICS = ("combine", "weights", "stats", "tokens")
 RECOVER_FIELDS = {
     path: field
@@ -93,11 +93,11 @@ def model_card(
         if name not in report:
             raise InputError(f"report.json: {name}: missing")
     origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
-    recovered, recovery = report.get("pruned"), fields
-    if recovered:  # the config and the report are those of the recovery
+    recovery, pruned = fields, report
+    if recovered := report.get("pruned"):  # config and report are those of the recovery
         fields = fields | _NEW | flatten_dict(recovered["config"], sep=".")
-    tokens = recovered["tokens"] if recovered else report["tokens"]
-    facts = _listed(_facts(fields, report, tokens))
+        pruned = {**report, **recovered}
+    facts = _listed(_facts(fields, pruned))
     details = folded("Command, versions and hashes", _listed(_details(fields, recovery, report)))
     zeros = percent(sparsity["overall"])
     kernels = sparsity["kernels"].items()
@@ -274,21 +274,20 @@ def _recovery(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[
         "fitted",
         "block by block, kept weights, norms and biases to the outputs of the dense blocks",
     )
-    yield "samples", _calibration(fields)
-    yield "tokens", _token_counts(report["tokens"])
+    unmeasured = {"calibration.stats": None, "calibration.tokens": ALL}  # it needs no statistics
+    yield "samples", _calibration({**fields, **unmeasured}, report)
+    yield "tokens", _token_counts(report)
     names = ("epochs", "learning_rate", "batch", "held_out")
     settings = (f"{name} {fields[f'recovery.{name}']:g}" for name in names)
     yield "settings", as_code(", ".join(settings))
     yield "result", str(mean_loss(report))
 
 
-def _token_counts(tokens: Mapping[str, int]) -> str:
-    return ", ".join(f"{count(number)} ({role})" for role, number in tokens.items())
+def _token_counts(report: Mapping[str, Any]) -> str:
+    return ", ".join(f"{count(number)} ({role})" for role, number in report["tokens"].items())
 
 
-def _facts(
-    fields: Mapping[str, Any], report: Mapping[str, Any], tokens: Mapping[str, int]
-) -> Iterator[tuple[str, str]]:
+def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     criterion = METHODS[fields["pruning.criterion"]]
     yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
     if fields["pruning.start"] is not None:
@@ -314,7 +313,7 @@ def _facts(
             weights = fields["calibration.weights"]
             of_each = f", {as_code(weights)}" if weights else ""
             yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}{of_each}"
-        yield "calibration tokens", _token_counts(tokens)
+        yield "calibration tokens", _token_counts(report)
     else:
         yield "calibration set", "none, the criterion needs no data"
     if raised := list(damped_sites(report)):

@@ -5,7 +5,7 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from flax.traverse_util import flatten_dict
@@ -64,6 +64,7 @@ def recover_from_config(
     more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
     more |= {"config.recovery.run": digest, "optax": importlib.metadata.version("optax")}
     how = (config.calibration, config.seed, config.compat)
+    kept: tuple[Literal["tokens", "languages", "damping"], ...] = "tokens", "languages", "damping"
     job = Job(
         model=model,
         config=config,
@@ -75,7 +76,7 @@ def recover_from_config(
             model, batches, pruned_layers(run), fields, dtype=config.dtype, seed=config.seed,
             mesh=mesh, finished=finished, progress=hosts.is_first(), **chosen,
         ),
-        about={"pruned": {"config": before, "tokens": report["tokens"], "sha256": digest}},
+        about={"pruned": {name: report[name] for name in kept if name in report} | {"config": before}},
     )  # fmt: skip
     done = write_run(job, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():
