@@ -1,5 +1,7 @@
 """A model and statistics of its inputs → masks, changed weights and pruned blocks."""
 
+from jaxprune.pruning import masks as masks
+from jaxprune.pruning import scores as scores
 from jaxprune.pruning.allocations import ALLOCATIONS as ALLOCATIONS
 from jaxprune.pruning.allocations import UNIFORM as UNIFORM
 from jaxprune.pruning.allocations import Allocation as Allocation
