@@ -11,6 +11,7 @@ from jaxprune.pruning.criterion import Criterion as Criterion
 from jaxprune.pruning.digests import hash_changed as hash_changed
 from jaxprune.pruning.digests import hash_masks as hash_masks
 from jaxprune.pruning.digests import hash_weights as hash_weights
+from jaxprune.pruning.drop import BLOCK as BLOCK
 from jaxprune.pruning.drop import ROW as ROW
 from jaxprune.pruning.drop import UNSTRUCTURED as UNSTRUCTURED
 from jaxprune.pruning.finished import FinishedLayer as FinishedLayer
