@@ -123,7 +123,7 @@ def consistent(config: Config, *, prunes: bool) -> Config:
         )
     if prunes and settings.needs_statistics and saved is None:
         method = settings.method
-        check_calibration(config.calibration, method.name, method.sets)
+        check_calibration(config.calibration, method.name, method.sets, config.compat)
     pruning = dataclasses.replace(config.pruning, sparsity=settings.implied_sparsity)
     weights = ",".join(f"{code}:{weight!r}" for code, weight in settings.mixture.weights)
     calibration = dataclasses.replace(config.calibration, weights=weights or None)

@@ -86,9 +86,10 @@ def prune(
     Args:
       model: remains unchanged.
       batches: calibration samples; empty for criteria without statistics.
-      criterion: the score of weights: "wanda", "refined", "magnitude", "random", a function (kernel, float32
-        [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], a `Criterion` or a `Method`.
-        The lowest scores of a column are dropped first.
+      criterion: the score of weights: "wanda", "ria", "refined", "magnitude", "random", a function (kernel, float32
+        [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], or a `Criterion`: the lowest
+        scores of a column are dropped first. Or a method: "sparsegpt", which also updates the kept weights, "dsnot",
+        or a `Method`.
       start: for "dsnot", the criterion of the mask with which it begins; "wanda" by default.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.

@@ -18,6 +18,7 @@ from jaxprune.models import (
     site_widths,
 )
 from jaxprune.passes import lanes_of, rows_at_once
+from jaxprune.pruning import BLOCK
 
 # Resident memory of a command that has imported its packages and compiled a model's passes, and of a tokenizer with its
 # imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.
@@ -167,7 +168,8 @@ def _second_order(work: Work) -> int:
     tokens = sum(count * length for count, length in work.groups)
     # the Cholesky factor and the inverse of a triangle: a third of D³ multiplications each
     measured = sum(2 * tokens * width**2 + 4 * width**3 // 3 for width in widths)
-    return measured + sum(2 * rows**2 * out for rows, out in kernel_shapes(work.config).values())
+    kernels = kernel_shapes(work.config).values()
+    return measured + sum(2 * rows * (rows + BLOCK) * out for rows, out in kernels)
 
 
 def _gram_bytes(work: Work) -> int:
