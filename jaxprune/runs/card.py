@@ -275,8 +275,7 @@ def _recovery(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[
         "fitted",
         "block by block, kept weights, norms and biases to the outputs of the dense blocks",
     )
-    unmeasured = {"calibration.stats": None, "calibration.tokens": ALL}  # it needs no statistics
-    yield "samples", _calibration({**fields, **unmeasured}, report)
+    yield "samples", _calibration(fields, report)
     yield "tokens", _token_counts(report)
     names = ("epochs", "learning_rate", "batch", "held_out")
     settings = (f"{name} {fields[f'recovery.{name}']:g}" for name in names)

@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune import ledger
-from jaxprune.calibration import SEED, Batch, sampled_lines, set_tokens
+from jaxprune.calibration import ALL, SEED, Batch, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
@@ -56,7 +56,9 @@ def recover_from_config(
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
     before = read_json(run / CONFIG)
-    config = dataclasses.replace(config, pruning=_pruning(before["pruning"], run))
+    texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
+    pruning = _pruning(before["pruning"], run)
+    config = dataclasses.replace(config, pruning=pruning, calibration=texts)
     batches, fields = calibration_batches(config, model), config.recovery
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     digest = ledger.pruned_digest(report)
