@@ -141,7 +141,12 @@ def recover(
       1.0
     """
     check_model(model)
-    given = {"epochs": epochs, "learning_rate": learning_rate, "batch": batch, "held_out": held_out}
+    given: dict[str, Any] = {
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch": batch,
+        "held_out": held_out,
+    }
     fields = RecoveryFields(**{name: value for name, value in given.items() if value is not None})
     for name in given:
         check(name, getattr(fields, name), fields_of(RecoveryFields)[name])
