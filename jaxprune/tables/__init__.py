@@ -15,6 +15,8 @@ from jaxprune.tables.notebook import Shown as Shown
 from jaxprune.tables.notebook import data_frame as data_frame
 from jaxprune.tables.notebook import import_pandas as import_pandas
 from jaxprune.tables.numbers import NONE as NONE
+from jaxprune.tables.numbers import bars as bars
+from jaxprune.tables.numbers import by_layer as by_layer
 from jaxprune.tables.numbers import byte_size as byte_size
 from jaxprune.tables.numbers import count as count
 from jaxprune.tables.numbers import count_range as count_range
