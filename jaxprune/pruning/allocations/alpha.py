@@ -64,7 +64,7 @@ def shares(blocks: Blocks) -> list[float]:
 
     They are clipped, as the official code's may exceed 1; the same everywhere if all α are equal.
     """
-    place = from_zero_to_one(np.asarray(blocks.measured), np.asarray(blocks.sizes))
+    place = from_zero_to_one(blocks)
     if place is None:
         return [blocks.sparsity] * len(blocks.sizes)
     ratios = 1 - _RANGE + 2 * _RANGE * place

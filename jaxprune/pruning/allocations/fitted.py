@@ -14,11 +14,10 @@ _MOST = 0.99
 _HALVINGS = 100
 
 
-def from_zero_to_one(
-    measured: Float[np.ndarray, " L"], sizes: Float[np.ndarray, " L"]
-) -> np.ndarray | None:
-    """(D − min D) / (max D − min D) over blocks that lose weights; None if all D are equal."""
-    used = measured[sizes > 0]
+def from_zero_to_one(blocks: Blocks) -> Float[np.ndarray, " L"] | None:
+    """(D − min D) / (max D − min D) of the measures of blocks that lose weights; None if all are equal."""
+    measured = np.asarray(blocks.measured)
+    used = measured[np.asarray(blocks.sizes) > 0]
     least, most = used.min(), used.max()
     return None if least == most else (measured - least) / (most - least)
 
@@ -46,7 +45,7 @@ def kept_by_measure(blocks: Blocks) -> list[float]:
     1 − share is 2 λ (D − min D) / (max D − min D) plus the constant that gives the overall sparsity; the same share
     everywhere if all D are equal, where the official code divides by 0.
     """
-    density = from_zero_to_one(np.asarray(blocks.measured), np.asarray(blocks.sizes))
+    density = from_zero_to_one(blocks)
     if density is None:
         return [blocks.sparsity] * len(blocks.sizes)
     return fitted(lambda constant: constant - 2 * SPREAD * density, blocks)
