@@ -10,6 +10,7 @@ from .hf import load as load
 from .models import ModelConfig as ModelConfig
 from .models import forward as forward
 from .passes import ActivationStats as ActivationStats
+from .passes.combine import combine as combine
 from .passes.probe import probe as probe
 from .pruning import Allocation as Allocation
 from .pruning import Criterion as Criterion

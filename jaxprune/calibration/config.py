@@ -59,6 +59,11 @@ class CalibrationFields:
     code: str | None = text(
         None, "a folder of .py files or a hub data set id", "location of the code"
     )
+    stats: str | None = text(
+        None,
+        "a finished run, or a folder of jaxprune.checkpoint.save_stats",
+        "saved statistics of the dense model in place of samples and passes, with `pruning.propagate=dense`",
+    )
     combine: str = choice(
         COMBINATIONS,
         SUM.name,

@@ -120,7 +120,12 @@ def consistent(config: Config, *, prunes: bool) -> Config:
     except InputError as error:  # each field is allowed, their combination is not
         group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
         raise InputError(f"{group}.{error}") from None
-    if prunes and settings.needs_statistics:
+    saved = config.calibration.stats
+    if saved is not None and settings.propagate != "dense":
+        raise InputError(
+            f"pruning.propagate: got {settings.propagate!r}; allowed: dense, with calibration.stats"
+        )
+    if prunes and settings.needs_statistics and saved is None:
         method = settings.method
         check_calibration(config.calibration, method.name, method.sets)
     shares = text_of(settings.spread) or config.pruning.allocation

@@ -66,6 +66,9 @@ def _calibration(report: Report, settings: CalibrationSettings) -> str | None:
     if not counts:
         return None
     tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
+    if settings.get("stats"):
+        codes = {code: None for by_code in report.get("languages", {}).values() for code in by_code}
+        return f"saved statistics{''.join(f', {code}' for code in codes)}; {tokens}"
     known = {"source", "target"} <= settings.keys()
     return f"{settings['source']} → {settings['target']}; {tokens}" if known else tokens
 

@@ -34,7 +34,11 @@ _NUMERIC = (
 
 
 def run_identity(
-    model: Model, config: Mapping[str, Any], batches: Sequence[Batch], running: str | None = None
+    model: Model,
+    config: Mapping[str, Any],
+    batches: Sequence[Batch],
+    running: str | None = None,
+    stats: str | None = None,
 ) -> dict[str, str | int | float | bool | None]:
     """The values, by name, that are equal for two runs of the same job.
 
@@ -43,6 +47,7 @@ def run_identity(
       config: the content of config.json.
       batches: the calibration set.
       running: see `passes.order_of_sums`; for methods with running statistics.
+      stats: `ActivationStats.digest` of saved statistics, in place of batches.
     """
     products = product_dtype(config["dtype"])
     fields = {name: config[name] for name in _FIELDS}
@@ -54,7 +59,7 @@ def run_identity(
     return {
         **{f"config.{path}": value for path, value in flatten_dict(fields, sep=".").items()},
         **{f"file {name}": sha256 for name, sha256 in files.items()},
-        "calibration": digest(batches),
+        "calibration": digest(batches) if stats is None else stats,
         "code": _code(),
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),

@@ -97,6 +97,7 @@ class CalibrationSettings(TypedDict, total=False):
 
     source: str
     target: str
+    stats: str | None
 
 
 class OutputSettings(TypedDict, total=False):

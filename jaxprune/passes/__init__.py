@@ -5,11 +5,13 @@ from jaxprune.passes.blocks import blocks as blocks
 from jaxprune.passes.blocks import converted as converted
 from jaxprune.passes.blocks import prefetch as prefetch
 from jaxprune.passes.blocks import to_device as to_device
+from jaxprune.passes.combine import mixture_of as mixture_of
 from jaxprune.passes.figures import magnitude_lines as magnitude_lines
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE as SAMPLES_PER_DEVICE
 from jaxprune.passes.probe import check_samples as check_samples
 from jaxprune.passes.probe import probe as probe
 from jaxprune.passes.probe import stack as stack
+from jaxprune.passes.running import lanes_of as lanes_of
 from jaxprune.passes.running import order_of_sums as order_of_sums
 from jaxprune.passes.states import HALVES as HALVES
 from jaxprune.passes.states import CalibrationStates as CalibrationStates

@@ -27,7 +27,12 @@ Buffers = dict[str, dict[str, Array]]
 
 def lanes_per_device(mesh: Mesh) -> int:
     """Number of lanes of one device of this process."""
-    return LANES // mesh.size if LANES % mesh.size == 0 else 1
+    return lanes_of(mesh.size)
+
+
+def lanes_of(devices: int) -> int:
+    """Number of lanes of each of so many devices."""
+    return LANES // devices if LANES % devices == 0 else 1
 
 
 def has_running(statistics: Sequence[Statistic]) -> bool:
@@ -90,7 +95,12 @@ def zero_buffers(
 
 def sum_lanes(buffer: Array) -> Float[np.ndarray, "*dims"]:
     """The sum of each set over the samples of all processes, float32 [sets, ...], on the host, in lane order."""
-    lanes = np.moveaxis(np.asarray(buffer), 2, 0)  # consecutive units are on consecutive devices
-    ours = np.add.reduce(lanes.reshape(-1, *lanes.shape[2:]), axis=0)
+    shards = sorted(buffer.addressable_shards, key=lambda one: one.index[0].start or 0)
+    by_device = [np.asarray(one.data)[0] for one in shards]
+    # consecutive units are on consecutive devices
+    lanes = (sums[:, lane] for lane in range(by_device[0].shape[1]) for sums in by_device)
+    ours = next(lanes).copy()
+    for lane in lanes:
+        ours += lane
     everyone = hosts.gather(ours[None], [1] * jax.process_count())
     return np.add.reduce(everyone, axis=0)

@@ -205,7 +205,7 @@ def run_and_measure(
                     for key, members in states.sets.items()
                 }
             else:
-                by_set = sum_lanes(buffers[site][one.name])
+                by_set = sum_lanes(buffers[site].pop(one.name))  # frees it
                 totals = dict(zip(states.running, by_set, strict=True))
             for key, total in totals.items():
                 check_sums(total, layer, site, key.kind, one.never_zero)

@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 from jaxtyping import Float
 
 from jaxprune.calibration import Mixture, SetKey, by_kind, by_language
@@ -144,17 +146,39 @@ class ActivationStats(Shown):
         title = f"{role}, {count(self.count[role])} tokens: root mean square over tokens"
         return TextTable(title, ["site", "layers", "features", "median", "largest"], rows)
 
-    def of(self, roles: Iterable[str]) -> "ActivationStats":
-        """The statistics of these roles only, in this order; KeyError for an unknown role."""
+    def of(
+        self, roles: Iterable[str] | None = None, *, language: str | None = None
+    ) -> "ActivationStats":
+        """The statistics of some sets only.
+
+        Args:
+          roles: in this order; None for all.
+          language: None for all, "" for sets without one.
+
+        Raises:
+          KeyError: a role without such a set.
+        """
         keys = []
-        for role in roles:
-            of_role = [key for key in self.sums if key.kind == role]
-            keys += of_role or [SetKey(role)]  # the KeyError names it
+        for role in self.roles if roles is None else roles:
+            of_role = [
+                key for key in self.sums if key.kind == role and language in (None, key.language)
+            ]
+            keys += of_role or [SetKey(role, language or "")]  # the KeyError names it
         return ActivationStats(
             {key: self.sums[key] for key in keys},
             {key: self.tokens[key] for key in keys},
             self.sites,
         )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all sets, their tokens and sums."""
+        sha = hashlib.sha256()
+        for key in sorted(self.sums):
+            sha.update(f"{key} {self.tokens[key]}\n".encode())
+            for path, leaf in sorted(flatten_dict(dict(self.sums[key]), sep=" ").items()):
+                sha.update(f"{path} {leaf.dtype} {leaf.shape}\n".encode() + leaf.tobytes())
+        return sha.hexdigest()
 
     def layer(self, layer: int) -> Sums:
         """The sums of one block."""

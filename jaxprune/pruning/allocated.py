@@ -4,6 +4,7 @@ import fnmatch
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -98,7 +99,11 @@ def _norms(settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], site: s
     keys = [key for key in sums if key.kind != CODE]
     total = combined(settings.mixture, sums, tokens, keys, site, SQUARES.name)
     means = [sums[key][site][SQUARES.name] / tokens[key] for key in keys]
-    return Norms(np.sqrt(total), np.sqrt(means).astype(np.float32))
+    roots: Any = (
+        np.sqrt(total),
+        np.sqrt(means).astype(np.float32),
+    )  # on the host until they are used
+    return Norms(*roots)
 
 
 @functools.partial(compiled, static_argnames="measure")

@@ -17,7 +17,7 @@ from jaxprune.hf import aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, family_of
 from jaxprune.passes import SQUARES, Sums, combined, converted
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.pruning.criterion import CODE, Criterion, Inputs, key_of_seed
+from jaxprune.pruning.criterion import CODE, Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.method import DAMPING, Method
 from jaxprune.pruning.programs import prune_compiled, prune_whole
@@ -58,7 +58,9 @@ def prune_kernels(
     as_stored = settings.method.updates_weights
     weights = {p: stored[p].astype(np.float32) if as_stored else on_devices[p] for p in reads}
     seen = {site: _seen(settings, sums, tokens, site) for site in sites}
-    if settings.method.by_column or isinstance(settings.method, Criterion):
+    method = settings.method
+    whole = method if isinstance(method, Method) and not method.by_column else None
+    if whole is None:
         # kernels that read one site share its arrays on the devices
         seen = jax.device_put(seen, replicated(mesh))
     seed_key = key_of_seed(settings.seed)
@@ -76,24 +78,22 @@ def prune_kernels(
     damping: dict[str, float] = {}
     finite: dict[str, Any] = {}
     try:
-        if isinstance(settings.method, Method) and not settings.method.by_column:
-            pruned, damping = prune_whole(*given, reads, method=settings.method, mesh=mesh)
+        if whole is not None:
+            pruned, damping = prune_whole(*given, reads, method=whole, mesh=mesh)
         else:
-            pruned, finite = jax.device_get(
-                prune_compiled(*given, method=settings.method, mesh=mesh)
-            )
+            pruned, finite = jax.device_get(prune_compiled(*given, method=method, mesh=mesh))
     except InputError as error:  # from the user's function, which is traced for the first layer
         raise InputError(f"layer {layer}, {error}") from error
     for site, added in damping.items():
         if math.isnan(added):
             raise InputError(
                 f"layer {layer}, site {site}: the Gram matrix of the features has no Cholesky factor, even with "
-                f"damping; allowed for {settings.method.name}: more calibration samples, or another criterion"
+                f"damping; allowed for {method.name}: more calibration samples, or another criterion"
             )
     for path, columns in finite.items():
         if not columns.all():
             raise InputError(
-                f"layer {layer}, criterion {settings.method.name}: {path}: got NaN or infinity in "
+                f"layer {layer}, criterion {method.name}: {path}: got NaN or infinity in "
                 f"{np.sum(~columns)} of {columns.size} columns; allowed: finite scores"
             )
     masks = ignored | {path: one.keep for path, one in pruned.items()}
@@ -106,7 +106,7 @@ def prune_kernels(
     for path, kernel in changed.items():
         if not np.isfinite(kernel.astype(np.float32)).all():
             raise InputError(
-                f"layer {layer}, {path}: method {settings.method.name} returned weights that are not finite in "
+                f"layer {layer}, {path}: method {method.name} returned weights that are not finite in "
                 f"{kernel.dtype}"
             )
     return keep, changed, {site: added for site, added in damping.items() if added > DAMPING}
@@ -130,7 +130,7 @@ def _seen(
         total = combined(settings.mixture, sums, tokens, keys, site, name)
         stats.setdefault(one, {})[name] = total
         if name == SQUARES.name:
-            norms[one] = np.sqrt(total)
+            norms[one] = jax.device_put(np.sqrt(total))
         counts[one] = np.float32(sum(n for key, n in tokens.items() if key in of_set))
     return norms, stats, counts
 

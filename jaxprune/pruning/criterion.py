@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, Shaped
 
 from jaxprune.errors import InputError, refusal
 from jaxprune.passes import SQUARES, STATISTICS, Statistic
@@ -42,7 +42,7 @@ class Inputs:
     layer: int | np.integer | Array
     seed_key: Key[Array, ""]
     compat: str = dataclasses.field(metadata={"static": True})
-    stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]] = dataclasses.field(
+    stats: Mapping[str, Mapping[str, Shaped[Array | np.ndarray, "*dims"]]] = dataclasses.field(
         default_factory=dict
     )
     tokens: Mapping[str, np.floating | Float[Array, ""]] = dataclasses.field(default_factory=dict)
@@ -117,6 +117,25 @@ class Criterion(Measures):
             raise refusal(
                 "measures", self.measures, f"a tuple of some of {DEMONSTRATIONS!r}, {CODE!r}"
             )
+
+
+def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
+    """The scores of one kernel, float32; InputError unless they are numbers of its shape."""
+    where = f"criterion {chosen.name}: {inputs.path}"
+    try:
+        scores = chosen.score(kernel, inputs)
+    except (TypeError, ValueError) as error:  # errors of JAX are TypeErrors
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"{where}: {reason}; allowed: what can be compiled, as jnp.abs(kernel) * norm[:, None]"
+        ) from error
+    allowed = f"an array of scores of shape {kernel.shape}, [in, out]"
+    if not isinstance(scores, Array | np.ndarray):
+        raise InputError(f"{where}: got {type(scores).__name__}; allowed: {allowed}")
+    is_real = any(jnp.issubdtype(scores.dtype, kind) for kind in (jnp.floating, jnp.integer, bool))
+    if scores.shape != kernel.shape or not is_real:
+        raise InputError(f"{where}: got {scores.dtype} of shape {scores.shape}; allowed: {allowed}")
+    return jnp.asarray(scores, jnp.float32)
 
 
 Function = Callable[[Float[Array, "in out"], Float[Array, " in"]], Float[Array, "in out"]]

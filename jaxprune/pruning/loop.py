@@ -16,7 +16,6 @@ from jaxprune.hf import Model, check_model, stack_layers
 from jaxprune.models import SITES, MaskTree, Params
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
-    SQUARES,
     ActivationStats,
     blocks,
     calibration_states,
@@ -66,6 +65,7 @@ def prune(
     batches: Sequence[Batch] = (),
     *,
     criterion: str | Method | Criterion | Function = "wanda",
+    start: str | None = None,
     sparsity: float | None = None,
     pattern: str = "unstructured",
     threshold: str = "row",
@@ -92,6 +92,7 @@ def prune(
       criterion: the score of weights: "wanda", "refined", "magnitude", "random", a function (kernel, float32
         [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], a `Criterion` or a `Method`.
         The lowest scores of a column are dropped first.
+      start: for "dsnot", the criterion of the mask with which it begins; "wanda" by default.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row", or "variant" for Wanda's cumulative threshold.
@@ -137,7 +138,7 @@ def prune(
       True
     """
     settings = Settings(
-        criterion=criterion, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
+        criterion=criterion, start=start, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
         group=group, propagate=propagate, allocation=allocation, slope=slope, ignore=ignore, combine=combine,
         weights=weights, compat=compat, seed=seed, dtype=dtype,
     )  # fmt: skip
@@ -264,8 +265,7 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
     for key, sites in stats.sums.items():
         for site, by_name in sites.items():
-            of_spread = (SQUARES,) if settings.spread.reads_norms else ()
-            for one in dict.fromkeys((*settings.method.statistics, *of_spread)):
+            for one in settings.statistics:
                 if one.name not in by_name:
                     got, name = f"{', '.join(by_name)} of {site}", settings.method.name
                     if one not in settings.method.statistics:

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from jaxprune.errors import refusal
 from jaxprune.passes import STATISTICS
-from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Inputs, Measures
+from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Inputs, Measures
 from jaxprune.pruning.drop import Drop
 
 # Share of the mean of the diagonal of a Gram matrix that is added before it is factored, as in the code of SparseGPT.
@@ -35,7 +35,7 @@ class Prepared(NamedTuple):
       damping: float32 [], at least `DAMPING`; NaN if the Gram matrix could not be factored.
     """
 
-    stats: Mapping[str, Mapping[str, Float[Array, "*dims"]]]
+    stats: Mapping[str, Mapping[str, Shaped[Array, "*dims"]]]
     damping: Float[Array, ""]
 
 
@@ -60,6 +60,7 @@ class Method(Measures):
         must have their default values.
       prepare: (statistics of a site, `Inputs.tokens`) → `Prepared`, computed once for all kernels that read the site;
         None if they get the statistics themselves.
+      on: for a method that begins with the mask of another one, `pruning.start`: that one → this method; else None.
 
     Raises:
       InputError: `needs` contains an unknown set or statistic, or `prune` is not callable.
@@ -76,6 +77,7 @@ class Method(Measures):
     prepare: (
         Callable[[Mapping[str, Mapping[str, Any]], Mapping[str, Float[Array, ""]]], Prepared] | None
     ) = None
+    on: "Callable[[Method | Criterion], Method] | None" = None
 
     def __post_init__(self) -> None:
         if not callable(self.prune):

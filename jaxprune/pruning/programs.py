@@ -11,10 +11,9 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxprune.devices import EVERY, WHOLE, compiled
 from jaxprune.errors import InputError
-from jaxprune.pruning.criterion import Criterion, Inputs
+from jaxprune.pruning.criterion import Criterion, Inputs, kernel_scores
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.method import Method, Prepared, Pruned
-from jaxprune.pruning.scores import kernel_scores
 
 # Columns of a kernel that a method prunes at a time if its columns are independent.
 STRIPE = 128

@@ -23,7 +23,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import traverse_util
 from jaxtyping import Array, Float
 
@@ -39,6 +38,7 @@ from jaxprune.pruning.criterion import (
     Criterion,
     Function,
     Inputs,
+    kernel_scores,
     key_of_seed,
 )
 from jaxprune.pruning.methods import method_of
@@ -95,25 +95,6 @@ def _criterion_of(chosen: str | Criterion | Function) -> Criterion:
     if not isinstance(found, Criterion):
         raise refusal("criterion", found.name, ", ".join(CRITERIA) + ", which have scores")
     return found
-
-
-def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
-    """The scores of one kernel, float32; InputError unless they are numbers of its shape."""
-    where = f"criterion {chosen.name}: {inputs.path}"
-    try:
-        scores = chosen.score(kernel, inputs)
-    except (TypeError, ValueError) as error:  # errors of JAX are TypeErrors
-        reason = str(error).split("\n")[0]
-        raise InputError(
-            f"{where}: {reason}; allowed: what can be compiled, as jnp.abs(kernel) * norm[:, None]"
-        ) from error
-    allowed = f"an array of scores of shape {kernel.shape}, [in, out]"
-    if not isinstance(scores, Array | np.ndarray):
-        raise InputError(f"{where}: got {type(scores).__name__}; allowed: {allowed}")
-    is_real = any(jnp.issubdtype(scores.dtype, kind) for kind in (jnp.floating, jnp.integer, bool))
-    if scores.shape != kernel.shape or not is_real:
-        raise InputError(f"{where}: got {scores.dtype} of shape {scores.shape}; allowed: {allowed}")
-    return jnp.asarray(scores, jnp.float32)
 
 
 def tree_scores(

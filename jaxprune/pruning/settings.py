@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jaxprune.calibration import COMBINATIONS, COMPAT, SEED, SUM, Mixture, weights_of
+from jaxprune.calibration import COMPAT, SEED, SUM, Mixture
 from jaxprune.errors import InputError, refusal
-from jaxprune.passes import DTYPE, SQUARES
+from jaxprune.passes import DTYPE, SQUARES, Statistic, mixture_of
 from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
 from jaxprune.pruning.drop import (
@@ -21,7 +21,7 @@ from jaxprune.pruning.drop import (
     group_sizes,
 )
 from jaxprune.pruning.method import Method
-from jaxprune.pruning.methods import METHODS, method_of
+from jaxprune.pruning.methods import METHODS, STARTS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.schema import check, choice, config_record, is_number, rule, text
 
@@ -55,6 +55,9 @@ class PruningFields:
         kind=float,
         meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
         f"{DEFAULT_SPARSITY}, or the sparsity of an N:M pattern",
+    )
+    start: str | None = choice(
+        STARTS, None, "criterion of the mask with which `dsnot` begins; not set: `wanda`"
     )
     pattern: str = PATTERN
     threshold: str = THRESHOLD
@@ -103,6 +106,7 @@ class Settings(Selection):
     criterion: str | Method | Criterion | Function = dataclasses.field(
         default="wanda", compare=False
     )
+    start: str | None = None
     propagate: str = "block"
     allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = dataclasses.field(
         default=UNIFORM.name, compare=False
@@ -122,7 +126,7 @@ class Settings(Selection):
         if self.sparsity is None and self.pattern == UNSTRUCTURED:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
-        object.__setattr__(self, "method", method_of(self.criterion))
+        object.__setattr__(self, "method", method_of(self.criterion, self.start))
         if isinstance(self.method, Method) and self.method.selects:
             for name, only in (("threshold", ROW), ("drop", LOWEST), ("group", ROW)):
                 if (got := getattr(self, name)) != only:
@@ -132,17 +136,13 @@ class Settings(Selection):
         self._set_allocation()
         rules = {"propagate": choice(PROPAGATIONS, "block"), "ignore": IGNORE}
         rules |= {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
-        rules["combine"] = choice(COMBINATIONS, SUM.name)
         for name, field in rules.items():
             check(name, getattr(self, name), field)
-        mixture = Mixture(COMBINATIONS[self.combine], weights_of(self.weights))
+        read = {one.name for one in self.method.statistics}
+        mixture = mixture_of(
+            self.combine, self.weights, read, f", with criterion {self.method.name}"
+        )
         object.__setattr__(self, "mixture", mixture)
-        only_squares = all(one is SQUARES for one in self.method.statistics)
-        if not (mixture.combination.linear or only_squares):
-            linear = ", ".join(name for name, how in COMBINATIONS.items() if how.linear)
-            raise InputError(
-                f"combine: got {self.combine!r}; allowed: {linear}, with criterion {self.method.name}"
-            )
 
     def _set_allocation(self) -> None:
         chosen = allocation_of(self.allocation)
@@ -166,6 +166,12 @@ class Settings(Selection):
         """The sets of samples that the method or the allocation measures."""
         of_spread = (DEMONSTRATIONS,) if self.spread.reads_norms else ()
         return tuple(dict.fromkeys((*self.method.sets, *of_spread)))
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """The statistics that the method or the allocation reads."""
+        of_spread = (SQUARES,) if self.spread.reads_norms else ()
+        return tuple(dict.fromkeys((*self.method.statistics, *of_spread)))
 
     @property
     def implied_sparsity(self) -> float:

@@ -154,7 +154,7 @@ def _measures(fields: Mapping[str, Any]) -> bool:
 def _languages(fields: Mapping[str, Any]) -> list[str]:
     """Codes of the calibration set."""
     kind = KINDS[fields["calibration.kind"]]
-    if not (kind.reads_text and _measures(fields)):
+    if not (kind.reads_text and _measures(fields)) or fields["calibration.stats"]:
         return []
     target = [fields["calibration.target"]] if kind.translates else []
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
@@ -247,6 +247,8 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
 def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     criterion = METHODS[fields["pruning.criterion"]]
     yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
+    if fields["pruning.start"] is not None:
+        yield "started with", f"the mask of {as_code(fields['pruning.start'])}"
     if fields["pruning.pattern"] == UNSTRUCTURED:
         is_same = fields["pruning.allocation"] == UNIFORM.name
         of_each = "of the inputs of each output" if is_same else "of the weights"
@@ -271,7 +273,7 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
         if criterion.needs:
             propagation = PROPAGATIONS[fields["pruning.propagate"]]
             yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
-        yield "calibration set", _calibration(fields)
+        yield "calibration set", _calibration(fields, report)
         if (name := fields["calibration.combine"]) != SUM.name:
             weights = fields["calibration.weights"]
             of_each = f", {as_code(weights)}" if weights else ""
@@ -298,7 +300,11 @@ def _details(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[t
         yield "SHA-256 of the changed weights", as_code(report["digests"]["changed"])
 
 
-def _calibration(fields: Mapping[str, Any]) -> str:
+def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    if fields["calibration.stats"] is not None:
+        sets = report.get("languages", {}).items()
+        by_role = (f"{role} ({', '.join(languages)})" for role, languages in sets)
+        return f"saved statistics of the dense model: {'; '.join(by_role) or 'no language known'}"
     kind = KINDS[fields["calibration.kind"]]
     data = fields["calibration.data"]
     shown = as_code(last_part(data))

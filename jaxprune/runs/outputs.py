@@ -100,7 +100,9 @@ def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
 def _fill_stats(model: Model, config: PruneConfig, folder: Path) -> Filling:
     def close(pruned: PrunedLayers) -> None:
         if pruned.stats is not None:
-            checkpoint.save_stats(folder, pruned.stats)
+            checkpoint.save_stats(
+                folder, pruned.stats, model, dtype=config.dtype, propagate=config.pruning.propagate
+            )
 
     return Filling(close)
 

@@ -2,12 +2,12 @@
 
 import contextlib
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxprune import calibration, charts, ledger
-from jaxprune.calibration import Batch
+from jaxprune.calibration import Batch, SetKey
 from jaxprune.devices import compiling, device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
@@ -28,6 +28,7 @@ from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
 from jaxprune.runs.machine import environment, peak_memory
 from jaxprune.runs.outputs import OUTPUTS, Outputs
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
+from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
 
 
@@ -53,8 +54,16 @@ def prune_from_config(
     began = time.perf_counter()
     model = load(config.model, config.revision)
     settings = config.settings
-    batches = calibration_batches(config, model) if settings.needs_statistics else []
-    report = prune_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
+    batches: list[Batch] = []
+    stats = None
+    if settings.needs_statistics and (place := config.calibration.stats) is not None:
+        names = [one.name for one in settings.statistics]
+        stats = stats_for(place, model, config.dtype, names)
+    elif settings.needs_statistics:
+        batches = calibration_batches(config, model)
+    report = prune_to_workdir(
+        model, batches, config, workdir, stats=stats, began=began, overwrite=overwrite
+    )
     if hosts.is_first():
         print_summary(config, report, workdir)
     return report
@@ -73,7 +82,7 @@ def prune_to_workdir(
     """`prune_from_config` for an open model and its samples.
 
     Args:
-      batches: none for criteria without statistics.
+      batches: none for criteria without statistics, and with saved ones.
       stats: see `prune_blocks`.
       began: `time.perf_counter()` at the start of the job; by default now.
     """
@@ -89,7 +98,8 @@ def prune_to_workdir(
     mesh, settings = device_mesh(config.mesh.data, config.mesh.model), config.settings
     running = order_of_sums(settings.method.statistics, mesh)
     # reads the model's files once
-    identity = ledger.run_identity(model, config.json(), batches, running)
+    saved = None if batches or stats is None else stats.digest
+    identity = ledger.run_identity(model, config.json(), batches, running, saved)
     ledger.agree(identity)
     if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         if hosts.is_first():
@@ -98,6 +108,11 @@ def prune_to_workdir(
     begun = None if overwrite else ledger.begun_with(workdir)
     how = (config.calibration, config.seed, config.compat)
     lines = calibration.sampled_lines(*how) if batches else []
+    if (
+        config.calibration.stats and not batches
+    ):  # a run lists them, a folder of statistics does not
+        saved_run = ledger.read_report(Path(config.calibration.stats).expanduser()) or {}
+        lines = saved_run.get("calibration_lines", [])
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
     samples = plan.samples_per_device
@@ -129,8 +144,10 @@ def prune_to_workdir(
             stats=stats, measured=measured, finished=read, **where,
         )  # fmt: skip
         outputs = Outputs(model, config, folder, finished)
+        tokens = calibration.set_tokens(batches) if stats is None else dict(stats.tokens)
         known = _allocation(model, settings, measured)
-        report = _write_blocks(model, batches, config, blocks, outputs, known)
+        report = _write_blocks(model, tokens, config, blocks, outputs, known)
+        report["digests"]["calibration"] = identity["calibration"]
         model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
         total = round(time.perf_counter() - began, 3)
@@ -158,7 +175,7 @@ def prune_to_workdir(
 
 def _write_blocks(
     model: Model,
-    batches: Sequence[Batch],
+    tokens: Mapping[SetKey, int],
     config: PruneConfig,
     blocks: Generator[PrunedBlock, None, None],
     outputs: Outputs,
@@ -174,8 +191,7 @@ def _write_blocks(
                 raise TerminatedError(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
-        digests = outputs.digests() | {"calibration": calibration.digest(batches)}
-        tokens = calibration.set_tokens(batches)
+        digests = outputs.digests()
         report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(tokens)) | known
         counts = [pair for layer in outputs.kept for pair in layer.values()]
         dropped = sum(total - kept for kept, total in counts)

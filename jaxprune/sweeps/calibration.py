@@ -74,7 +74,7 @@ class CalibrationSets:
             return checkpoint.restore_stats(folder)
         mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
         stats = probe(self._model, self._of(name), dtype=self._config.dtype, mesh=mesh)
-        checkpoint.save_stats(folder, stats)
+        checkpoint.save_stats(folder, stats, self._model, dtype=self._config.dtype)
         return stats
 
 

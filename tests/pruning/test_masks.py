@@ -309,3 +309,17 @@ def test_pack_takes_device_arrays_and_unpack_refuses_what_does_not_fit():
     records["a/kernel"]["shape"] = np.array([3, 9])
     with pytest.raises(InputError, match=r"masks: a/kernel has uint8 bits of shape \(2,\)"):
         PackedMasks.from_records(records).unpack()
+
+
+def test_a_kernel_as_one_group_drops_its_lowest_scores():
+    scores = np.random.default_rng(0).normal(size=(3, 7, 11)).astype(np.float32)
+    mask = np.asarray(masks.keep({"a": scores}, 0.4, group="kernel")["a"])
+    for layer, kept in zip(scores, mask, strict=True):
+        dropped = np.sort(layer[~kept])
+        np.testing.assert_array_equal(dropped, np.sort(layer, axis=None)[: int(77 * 0.4)])
+
+
+@pytest.mark.parametrize("how", [{"pattern": "2:4"}, {"sparsity": 0.5, "threshold": "variant"}])
+def test_a_kernel_as_one_group_is_refused_with_groups_of_its_own(how):
+    with pytest.raises(InputError, match="group: got 'kernel'; allowed: row, with pattern"):
+        masks.keep({"a": np.ones((4, 4), np.float32)}, group="kernel", **how)

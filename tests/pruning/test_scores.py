@@ -245,3 +245,18 @@ def test_refusals_name_what_is_wrong(params, stats):
         match="blocks/mlp/up/kernel: missing in params; allowed: all kernels of stats",
     ):
         scores.wanda(params, only(stats, "code"))
+
+
+def test_ria_is_the_papers_formula():
+    """Equation 4, with loops; a row of zeros scores 0."""
+    rng = np.random.default_rng(0)
+    kernel, norm = rng.normal(size=(6, 4)).astype(np.float32), rng.uniform(1, 9, 6)
+    kernel[2] = 0
+    want = np.zeros((6, 4))
+    for i, j in np.ndindex(6, 4):
+        size = abs(kernel[i, j])
+        shares = size / abs(kernel[:, j]).sum() + (size / abs(kernel[i]).sum() if size else 0)
+        want[i, j] = shares * np.sqrt(norm[i])
+    norms = {"demonstrations": {"a": jnp.asarray(norm, jnp.float32)}}
+    got = scores.block_scores({"a": jnp.asarray(kernel)}, "ria", norms=norms)["a"]
+    np.testing.assert_allclose(got, want, rtol=1e-6)

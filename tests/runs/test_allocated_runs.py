@@ -31,6 +31,10 @@ def job(model, tokens, **fields):
     return validate(config)
 
 
+def rows_of(printed):
+    return dict(line.split(None, 1) for line in printed.splitlines() if line.strip())
+
+
 def test_the_content_of_a_file_is_of_the_job(tiny_folder, tokens, tmp_path):
     files = [tmp_path / name for name in ("one.json", "moved.json")]
     for file in files:
@@ -57,9 +61,9 @@ def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsy
         pruning__ignore="*/mlp/out", output__figures=True,
     )  # fmt: skip
     print_plan(config, plan_from_config(config))
-    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("sparsity"))
-    assert "50.0% of the kernels that are not ignored, 16." in row.replace("  ", " ")
-    assert row.endswith("% by layer ▁█▅") or row.endswith("% by layer ▁█▄")
+    said = rows_of(capsys.readouterr().out)["sparsity"]
+    assert said.startswith("50.0% of the kernels that are not ignored, ")
+    assert "% by layer ▁█" in said
 
     prune_from_config(config, tmp_path / "run")
     assert "% by layer ▁█" in capsys.readouterr().out
@@ -83,8 +87,8 @@ def test_the_plan_counts_the_pass_of_an_allocation(tiny_folder, tokens, capsys):
         config = job(tiny_folder("bloom"), tokens, pruning__sparsity=0.5, **fields)
         plan = plan_from_config(config, chip="v5e")
         print_plan(config, plan)
-        lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
-        return float(lines["operations"].split(",")[0]), lines["sparsity"]
+        rows = rows_of(capsys.readouterr().out)
+        return float(rows["operations"].split(",")[0]), rows["sparsity"]
 
     owl, said = operations(pruning__allocation="owl")
     assert said == "50.0%, by layer as measured in a pass of the dense model (owl)"

@@ -16,6 +16,7 @@ import jaxprune as jp
 from jaxprune.calibration import SetKey
 from jaxprune.devices.sharding import device_mesh, replicated
 from jaxprune.runs import checkpoint
+from jaxprune.runs.orbax_folder import save_trees
 
 STATS_SITES = (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
 
@@ -246,7 +247,7 @@ def test_statistics_of_older_versions_are_read(tmp_path):
         "sites": [list(pair) for pair in STATS_SITES],
         "languages": {"translation": {"fr": 6, "sw": 5}},
     }
-    checkpoint._save(tmp_path / "stats", {"sum_sq": sum_sq}, about, overwrite=False)
+    save_trees(tmp_path / "stats", {"sum_sq": sum_sq}, about, overwrite=False)
     restored = checkpoint.restore_stats(tmp_path / "stats")
     assert_bits(restored.sum_sq, sum_sq)
     assert restored.count == about["count"]

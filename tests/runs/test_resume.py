@@ -97,6 +97,22 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
     assert verify(tmp_path / "broken", progress=False) == []
 
 
+@pytest.mark.parametrize("propagate", ["block", "site"])
+def test_a_method_that_changes_weights_goes_on_at_every_layer(
+    propagate, tiny_folder, tokens, tmp_path, monkeypatch
+):
+    config = job(
+        tiny_folder("qwen3"), tokens, pruning__propagate=propagate, pruning__criterion="sparsegpt"
+    )
+    prune_from_config(config, tmp_path / "whole")
+    layers = jp.load(tiny_folder("qwen3")).config.n_layers
+    for _ in range(layers - 1):
+        crash(monkeypatch, config, tmp_path / "broken", 4 if propagate == "site" else 1)
+    prune_from_config(config, tmp_path / "broken")
+    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+    assert verify(tmp_path / "broken", progress=False) == []
+
+
 def test_what_is_done_is_not_selected_again(tiny_folder, tokens, tmp_path, monkeypatch):
     config = job(tiny_folder("bloom"), tokens)
     crash(monkeypatch, config, tmp_path / "run", 2)

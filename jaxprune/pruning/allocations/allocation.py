@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -16,8 +15,8 @@ class Norms(NamedTuple):
       languages: root mean square of X_j over the tokens of each language, float32 [languages, in].
     """
 
-    all: Float[Array | np.ndarray, " in"]
-    languages: Float[Array | np.ndarray, "languages in"]
+    all: Float[Array, " in"]
+    languages: Float[Array, "languages in"]
 
 
 class Blocks(NamedTuple):

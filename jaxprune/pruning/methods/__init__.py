@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from jaxprune.declared import declared
-from jaxprune.errors import refusal
+from jaxprune.errors import InputError, refusal
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import Criterion, Function, of_function
 from jaxprune.pruning.method import Method
@@ -19,15 +19,32 @@ METHODS: Mapping[str, Method | Criterion] = {
 }
 
 
-def method_of(chosen: str | Method | Criterion | Function) -> Method | Criterion:
+# Methods whose mask another one may begin with.
+STARTS = tuple(name for name, method in METHODS.items() if getattr(method, "on", None) is None)
+
+
+def method_of(
+    chosen: str | Method | Criterion | Function, start: str | None = None
+) -> Method | Criterion:
     """The method of a name, a record, or a function of (kernel, norm).
+
+    Args:
+      start: the method whose mask it begins with, a name in `STARTS`; for methods with `Method.on` only.
 
     A custom one gets a new record each time, so no earlier compiled program is used for it: the values that the
     function closes over may have changed.
 
     Raises:
-      InputError: an unknown name, or a function of other arguments.
+      InputError: an unknown name, a function of other arguments, or a start for a method without one.
     """
+    if start is not None:
+        base = METHODS.get(chosen) if isinstance(chosen, str) else None
+        if not (isinstance(base, Method) and base.on):
+            able = [name for name in METHODS if name not in STARTS]
+            raise InputError(f"start: got {start!r}; allowed: with criterion {' or '.join(able)}")
+        if start not in STARTS:
+            raise refusal("start", start, STARTS)
+        return base.on(METHODS[start])
     if isinstance(chosen, Criterion):
         score = chosen.score
         return dataclasses.replace(chosen, score=lambda *given: score(*given))

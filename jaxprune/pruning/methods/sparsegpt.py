@@ -23,7 +23,6 @@ from jaxprune.pruning.selection import keep_groups, keep_rows
 
 _RAISES = 3  # times that the damping is raised tenfold at most
 _WIDTH = 16  # inputs whose errors are computed one by one before a product applies them
-_FACTOR = "factor"
 
 
 def factor(gram: Float[Array, "in in"], tokens: Float[Array, ""]) -> tuple[Array, Array]:
@@ -58,19 +57,23 @@ def factor(gram: Float[Array, "in in"], tokens: Float[Array, ""]) -> tuple[Array
 def prepare(
     stats: Mapping[str, Mapping[str, Any]], tokens: Mapping[str, Float[Array, ""]]
 ) -> Prepared:
-    """The factor U of a site, once for all kernels that read it."""
-    found, damping = factor(stats[DEMONSTRATIONS]["gram"], tokens[DEMONSTRATIONS])
-    return Prepared({DEMONSTRATIONS: {_FACTOR: found}}, damping)
+    """The factor U of a site and its features that are always 0, once for all kernels that read it."""
+    gram = stats[DEMONSTRATIONS]["gram"]
+    found, damping = factor(gram, tokens[DEMONSTRATIONS])
+    return Prepared({DEMONSTRATIONS: {"factor": found, "dead": jnp.diag(gram) == 0}}, damping)
 
 
 def prune(kernel: Float[Array, "in out"], inputs: Inputs, drop: Drop) -> Pruned:
-    """Drops `drop.blocks` weights of each block of inputs, or those of the pattern, and updates the others."""
-    upper = inputs.stats[DEMONSTRATIONS][_FACTOR]
+    """Drops `drop.blocks` weights of each block of inputs, or those of the pattern, and updates the others.
+
+    Weights of features that are always 0 become 0, as in the official code.
+    """
+    upper, dead = (inputs.stats[DEMONSTRATIONS][name] for name in ("factor", "dead"))
     groups, rows = group_sizes(drop.pattern), len(kernel)
     size = BLOCK if groups is None else groups[1] * max(1, BLOCK // groups[1])
     padding = -rows % size
     # padding inputs have a factor of 1, and are neither counted nor updated
-    weights = jnp.pad(kernel, ((0, padding), (0, 0)))
+    weights = jnp.pad(jnp.where(dead[:, None], 0, kernel), ((0, padding), (0, 0)))
     upper = jnp.pad(upper, ((0, padding), (0, padding)))
     upper += jnp.diag((jnp.arange(rows + padding) >= rows).astype(upper.dtype))
 

@@ -17,12 +17,13 @@ from jaxprune.models import (
     kernel_shapes,
     site_widths,
 )
-from jaxprune.passes import rows_at_once
+from jaxprune.passes import lanes_of, rows_at_once
 
 # Resident memory of a command that has imported its packages and compiled a model's passes, and of a tokenizer with its
 # imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.
 PROCESS = 450_000_000
 TOKENIZER = 40_000_000
+TOKEN = 1_300  # of a tokenizer's vocabulary, measured with Gemma 3
 # Share of all other memory that allocators keep of freed blocks and states.
 KEPT = 0.1
 # Bytes per weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
@@ -43,6 +44,7 @@ class Work:
       hf: whether the pruned model is written, with embedding and head.
       params: whether all parameters are kept on the host for the Orbax checkpoint.
       text: whether samples are made from text, with a tokenizer.
+      gram: whether Gram matrices are measured and factored, as for SparseGPT.
     """
 
     config: ModelConfig
@@ -54,6 +56,7 @@ class Work:
     hf: bool = True
     params: bool = False
     text: bool = False
+    gram: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +157,24 @@ def flops(work: Work) -> int:
         for window, layers in windows.items():
             times = (passes + work.allocates) * layers - (passes - 1) * (window == final)
             total += times * _attention(config, count, length, window)
+    if work.gram:
+        total += config.n_layers * _second_order(work)
     return total
+
+
+def _second_order(work: Work) -> int:
+    """Operations of one layer for Gram matrices, their factors, and the updates of kernels."""
+    widths = site_widths(work.config).values()
+    tokens = sum(count * length for count, length in work.groups)
+    # the Cholesky factor and the inverse of a triangle: a third of D³ multiplications each
+    measured = sum(2 * tokens * width**2 + 4 * width**3 // 3 for width in widths)
+    return measured + sum(2 * rows**2 * out for rows, out in kernel_shapes(work.config).values())
+
+
+def _gram_bytes(work: Work) -> int:
+    """Bytes of the Gram matrices that are measured at once, for one set."""
+    sizes = [4 * width**2 for width in site_widths(work.config).values()]
+    return max(sizes) if work.propagate == "site" else sum(sizes)
 
 
 def _attention(config: ModelConfig, count: int, length: int, window: int | None) -> int:
@@ -202,9 +222,9 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
     """Peak of one device by part.
 
     Returns:
-      "weights": a block and the next one; "gathered": kernels that a group of devices shares, of one site at a time;
-      "activations": of a pass, with the states of two micro-batches; "selection": scores and masks, beyond activations;
-      "exchange": between several processes, beyond all of these.
+      "weights": a block and the next one; "sums": Gram matrices; "gathered": kernels that a group of devices shares, of
+      one site at a time; "activations": of a pass, with the states of two micro-batches; "selection": scores and masks,
+      beyond activations; "exchange": between several processes, beyond all of these.
     """
     config, itemsize = work.config, size_of(work.dtype)
     by_site = site_sizes(config).values()
@@ -219,8 +239,14 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
     ranked = max(by_site) if work.propagate == "site" else kernels  # weights at once
     # with the masks, on their way to the weights
     selecting = ranked * (SELECTING + 1) // machines.devices + ranked // machines.model
+    gram = lanes_of(machines.devices) * _gram_bytes(work) if work.gram else 0
+    if work.gram:
+        # one kernel: the matrix, its damped copy, its factor and the inverse; the weights, padded, new, and errors
+        widest = max(site_widths(config).values())
+        selecting = 4 * (5 * widest**2 + 5 * max(kernel_sizes(config).values())) - gram
     parts = {
         "weights": 2 * block,
+        "sums": gram,
         "gathered": itemsize * max(by_site) if machines.model > 1 else 0,
         "activations": busy if work.groups else 0,
         "selection": max(0, selecting - busy) if work.groups else selecting,
@@ -245,8 +271,8 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
 
     Returns:
       "process": Python, packages, compiled passes; "states": hidden states of all samples; "blocks": as stored: the
-      current one, one prefetched, one being written; "masks": of all layers as bits, of two as bools; "params": with
-      `work.params`; "devices": on CPUs; "kept": by allocators.
+      current one, one prefetched, one being written; "masks": of all layers as bits, of two as bools; "sums": Gram
+      matrices, of which some are being added; "params": with `work.params`; "devices": on CPUs; "kept": by allocators.
     """
     config, stored = work.config, size_of(work.stored)
     tokens = sum(count * length for count, length in work.groups) // machines.processes
@@ -257,11 +283,13 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
     block = part_size(config, "blocks")
     converted = 0 if work.dtype == work.stored else 2 * block * size_of(work.dtype)
     parts = {
-        "process": PROCESS + work.text * TOKENIZER,
+        "process": PROCESS + work.text * (TOKENIZER + TOKEN * config.vocab_size),
         "states": 4 * tokens * width,
         "blocks": 3 * block * stored + converted,
         "masks": config.n_layers * kernels // 8 + 2 * kernels,
     }
+    if work.gram:
+        parts["sums"] = 2 * _gram_bytes(work)
     if work.params:
         parts["params"] = stored * size(config)
     if machines.cpu:

@@ -186,6 +186,7 @@ def _work(
         hf=run.output.hf,
         params=run.output.params,
         text=bool(groups) and KINDS[run.calibration.kind].reads_text,
+        gram="gram" in {one.name for one in run.settings.method.statistics},
     )
 
 

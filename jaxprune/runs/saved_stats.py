@@ -1,0 +1,132 @@
+"""Statistics of a run or of `probe` on disk, with the model on which they were measured."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from jaxprune.calibration import SetKey
+from jaxprune.errors import InputError
+from jaxprune.files import Count, Hexadecimal, from_json
+from jaxprune.hf import Model
+from jaxprune.ledger import shortened
+from jaxprune.passes import STATISTICS, ActivationStats
+from jaxprune.runs.orbax_folder import METADATA, restore_json, restore_tree, save_trees, whole
+
+
+class MeasuredOn(TypedDict):
+    """The model whose features were measured."""
+
+    model: Hexadecimal
+    tokenizer: str  # SHA-256 of its rules; empty without a tokenizer
+    dtype: str
+    propagate: str
+
+
+class StatsAbout(TypedDict):
+    """Metadata of a checkpoint of statistics; older versions wrote `count` and `languages` instead of `sets`."""
+
+    sets: NotRequired[list[tuple[str, str, Count]]]  # kind, language, tokens
+    sites: list[tuple[str, str]]
+    measured_on: NotRequired[MeasuredOn]
+    count: NotRequired[dict[str, Count]]
+    languages: NotRequired[dict[str, dict[str, Count]]]
+
+
+def save_stats(
+    path: str | Path,
+    stats: ActivationStats,
+    model: Model | None = None,
+    *,
+    dtype: str = "float32",
+    propagate: str = "dense",
+) -> None:
+    """Writes the sums and token counts of each set, and the table of sites.
+
+    Args:
+      model: the model of `probe`; without it the statistics cannot be used for `calibration.stats`.
+      dtype: of `probe`.
+      propagate: "dense", as in `probe`, or the propagation of a run.
+    """
+    sets = [(key.kind, key.language, int(stats.tokens[key])) for key in stats.sums]
+    metadata: dict[str, Any] = {"sets": sets, "sites": [list(pair) for pair in stats.sites]}
+    if model is not None:
+        metadata["measured_on"] = measured_on(model, dtype, propagate)
+    sums = {str(number): sites for number, sites in enumerate(stats.sums.values())}
+    save_trees(Path(path), {"sums": sums}, metadata, overwrite=False)
+
+
+def measured_on(model: Model, dtype: str, propagate: str) -> MeasuredOn:
+    """The record of a model in the metadata of its statistics."""
+    tokenizer = model.tokenizer_digest if model.has_tokenizer else ""
+    digest = model.source.fingerprint.digest
+    return {"model": digest, "tokenizer": tokenizer, "dtype": dtype, "propagate": propagate}
+
+
+def stats_for(
+    place: str | Path, model: Model, dtype: str, statistics: Collection[str]
+) -> ActivationStats:
+    """Saved statistics of this dense model, for masks without a pass.
+
+    Args:
+      place: a finished run, or a folder of `save_stats`.
+      dtype: of the weights on the devices.
+      statistics: names of those that are needed.
+
+    Raises:
+      InputError: statistics of another model, tokenizer, dtype or propagation, or without one that is needed.
+    """
+    where, folder = f"calibration.stats: {place}", Path(place).expanduser()
+    if (folder / "stats").is_dir():
+        folder = folder / "stats"
+    if unsaved := [name for name in statistics if not STATISTICS[name].persisted]:
+        raise InputError(
+            f"{where}: a run saves no {unsaved[0]}, which the criterion needs; allowed: no stats"
+        )
+    found = from_json(StatsAbout, restore_json(whole(folder)), str(folder / METADATA))
+    if "measured_on" not in found:
+        raise InputError(
+            f"{where}: no record of the model; allowed: save_stats(path, stats, model)"
+        )
+    wanted, got = measured_on(model, dtype, "dense"), found["measured_on"]
+    for name, value in wanted.items():
+        if got.get(name) != value:
+            raise InputError(
+                f"{where}: measured with {name} {shortened(got.get(name))}; allowed: {shortened(value)}, as here"
+            )
+    return restore_stats(folder)
+
+
+def restore_stats(path: str | Path) -> ActivationStats:
+    """Reads the statistics of `save_stats` onto the host; InputError without a complete checkpoint.
+
+    Examples:
+      >>> import jaxprune as jp
+      >>> model = jp.load("nano/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+      >>> stats = jp.probe(model, batches, progress=False)
+      >>> jp.checkpoint.save_stats("runs/example/stats", stats)
+      >>> jp.checkpoint.restore_stats("runs/example/stats").count == stats.count
+      True
+    """
+    folder = whole(Path(path))
+    metadata = from_json(StatsAbout, restore_json(folder), str(folder / METADATA))
+    sites = tuple((kernel, site) for kernel, site in metadata["sites"])
+    if "sets" not in metadata:
+        return _older_stats(folder, metadata, sites)
+    tokens = {SetKey(kind, language): number for kind, language, number in metadata["sets"]}
+    sums = restore_tree(folder / "sums", None)
+    by_set = {key: sums[str(number)] for number, key in enumerate(tokens)}
+    return ActivationStats(by_set, tokens, sites)
+
+
+def _older_stats(
+    folder: Path, metadata: StatsAbout, sites: tuple[tuple[str, str], ...]
+) -> ActivationStats:
+    """Statistics of an older version, with one sum per role over all languages: one set each, named by their codes."""
+    languages, sum_sq = metadata.get("languages", {}), restore_tree(folder / "sum_sq", None)
+    keys = {role: SetKey(role, ",".join(languages.get(role, {}))) for role in sum_sq}
+    return ActivationStats.from_squares(
+        {keys[role]: sums for role, sums in sum_sq.items()},
+        {keys[role]: metadata["count"][role] for role in sum_sq},
+        sites,
+    )

@@ -1,0 +1,64 @@
+"""Methods that change weights, as their papers write them: one column after another, in float64, of rows [out, in]."""
+
+import numpy as np
+
+
+def sparsegpt(rows, gram, tokens, sparsity=0.5, pattern=None, damping=0.01):
+    """(new rows, keep) of SparseGPT; `gram` is Σ x xᵀ over tokens.
+
+    As the official code, but for the number of weights to drop, which is exact.
+    """
+    rows, hessian = rows.astype(np.float64), 2 / tokens * gram.astype(np.float64)
+    dead = np.diag(hessian) == 0
+    hessian[dead, dead] = 1
+    rows[:, dead] = 0
+    hessian += damping * np.diag(hessian).mean() * np.eye(len(hessian))
+    upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    keep = np.ones(rows.shape, bool)
+    for column in range(rows.shape[1]):
+        if pattern is None and column % 128 == 0:
+            scores = (rows / np.diag(upper))[:, column : column + 128] ** 2
+            # of two equal scores the one of the first input goes first
+            order = np.argsort(scores.T, axis=None, kind="stable")[: int(scores.size * sparsity)]
+            part = np.ones(scores.T.size, bool)
+            part[order] = False
+            keep[:, column : column + 128] = part.reshape(scores.T.shape).T
+        if pattern is not None and column % pattern[1] == 0:
+            n, m = pattern
+            scores = (rows / np.diag(upper))[:, column : column + m] ** 2
+            order = np.argsort(scores, axis=1, kind="stable")[:, : m - n]
+            np.put_along_axis(keep[:, column : column + m], order, False, axis=1)
+        kept = np.where(keep[:, column], rows[:, column], 0)
+        error = (rows[:, column] - kept) / upper[column, column]
+        rows[:, column] = kept
+        rows[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])
+    return rows, keep
+
+
+def dsnot(rows, keep, sums, squares, tokens, group=None, cycles=50, threshold=0.1 / 2048):
+    """The mask [out, in] of DSnoT, from the mask of another method: one output after another."""
+    mean = sums / tokens
+    variance = squares / tokens - mean**2
+    keep = keep.copy()
+    for weights, kept in zip(rows.astype(np.float64), keep, strict=True):
+        part, size = weights * mean, np.abs(weights) * np.sqrt(squares)
+        error = part[~kept].sum()
+        for _ in range(cycles):
+            sign = np.sign(error)
+            dropped = [i for i in np.flatnonzero(~kept) if part[i] * sign > 0]
+            if abs(error) <= threshold or not dropped:
+                break
+            back = max(dropped, key=lambda i: part[i] * sign / variance[i])
+            leaves = [
+                i
+                for i in np.flatnonzero(kept)
+                if part[i] * sign < 0 and (group is None or i // group == back // group)
+            ]
+            if not leaves:
+                break
+            out = min(leaves, key=lambda i: size[i])
+            after = error - part[back] + part[out]
+            if abs(after) >= abs(error):
+                break
+            kept[back], kept[out], error = True, False, after
+    return keep

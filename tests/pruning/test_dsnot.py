@@ -1,0 +1,102 @@
+"""DSnoT against a plain loop, on top of each method."""
+
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+from plain_methods import dsnot
+
+import jaxprune as jp
+from jaxprune.calibration.grouping import group_by_length
+from jaxprune.pruning.methods import METHODS, STARTS
+
+
+def batches():
+    rng = np.random.default_rng(2)
+    samples = [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(5, 25, 7)]
+    return group_by_length(samples, "translation", max_shapes=1, multiple=24)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "pattern"),
+    [
+        ("xglm", "wanda", "unstructured"),
+        ("bloom", "magnitude", "2:4"),
+        ("gpt2", "ria", "unstructured"),
+        ("qwen3", "sparsegpt", "4:8"),
+        ("gemma3", "sparsegpt", "unstructured"),
+    ],
+)
+def test_masks_are_those_of_the_plain_loop(name, start, pattern, tiny_folder):
+    """With the statistics of one dense pass; a decision within rounding of another may differ."""
+    model, how = jp.load(tiny_folder(name)), {"pattern": pattern, "sparsity": 0.5}
+    needs = {s for _, s in (*METHODS["dsnot"].needs, *METHODS[start].needs)}
+    stats = jp.probe(model, batches(), statistics=sorted(needs), progress=False)
+
+    def masks(**settings):
+        settings = jp.Settings(propagate="dense", **how, **settings)
+        blocks = jp.prune_blocks(model, [], settings, stats=stats, progress=False)
+        return [(block.keep, block.params) for block in blocks]
+
+    (key,), moved = stats.sums, 0
+    dense = flatten_dict(dict(model.params["blocks"]), sep="/")
+    sites = dict(stats.sites)
+    got, started = masks(criterion="dsnot", start=start), masks(criterion=start)
+    same, count = 0, 0
+    for layer, ((keep, params), (before, _)) in enumerate(zip(got, started, strict=True)):
+        after = flatten_dict(params, sep="/")
+        for path, mask in keep.items():
+            site = stats.sums[key][sites[path]]
+            want = dsnot(
+                np.asarray(dense[path][layer]).T, before[path].T, site["sums"][layer],
+                site["squares"][layer], stats.tokens[key],
+                group=None if pattern == "unstructured" else int(pattern[-1]),
+            ).T  # fmt: skip
+            moved += (want != before[path]).sum()
+            same, count = same + (mask == want).sum(), count + mask.size
+            np.testing.assert_array_equal(mask.sum(axis=0), before[path].sum(axis=0))
+            np.testing.assert_array_equal(after[path], np.where(mask, dense[path][layer], 0))
+    assert moved > count / 100
+    assert same / count > 0.999
+
+
+def test_mean_errors_decrease(tiny_folder):
+    """The mean output of a kernel moves less than under the mask with which it began."""
+    model = jp.load(tiny_folder("xglm"))
+    stats = jp.probe(model, batches(), statistics=["squares", "sums"], progress=False)
+    (key,) = stats.sums
+    errors = {}
+    for criterion in ("wanda", "dsnot"):
+        settings = jp.Settings(criterion=criterion, sparsity=0.5, propagate="dense")
+        block = next(jp.prune_blocks(model, [], settings, stats=stats, progress=False))
+        mean = stats.sums[key]["mlp_in"]["sums"][0] / stats.tokens[key]
+        kernel = np.asarray(model.params["blocks"]["mlp"]["up"]["kernel"][0])
+        dropped = ~block.keep["mlp/up/kernel"]
+        errors[criterion] = np.abs(mean @ (kernel * dropped)).mean()
+    assert errors["dsnot"] < errors["wanda"] / 2
+
+
+def test_one_program_serves_each_start():
+    records = [jp.Settings(criterion="dsnot", start=start).method for start in STARTS]
+    again = [jp.Settings(criterion="dsnot", start=start).method for start in STARTS]
+    assert all(one is other for one, other in zip(records, again, strict=True))
+    assert (
+        jp.Settings(criterion="dsnot").method
+        is jp.Settings(criterion="dsnot", start="wanda").method
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"criterion": "wanda", "start": "ria"}, "start: got 'ria'; allowed: with criterion dsnot"),
+        ({"criterion": "dsnot", "start": "dsnot"}, "start: got 'dsnot'; allowed: ria, wanda"),
+        (
+            {"criterion": "dsnot", "combine": "max"},
+            "combine: got 'max'; allowed: mean, sum, weights",
+        ),
+        ({"criterion": "dsnot", "start": "sparsegpt", "group": "kernel"}, "group: got 'kernel'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(jp.InputError, match=message):
+        jp.Settings(**settings)

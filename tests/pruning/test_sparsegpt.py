@@ -1,0 +1,248 @@
+"""SparseGPT against a plain loop in float64, kernel by kernel and over whole models."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import device_jobs
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import optax
+import pytest
+from conftest import tiny_torch
+from device_jobs import environment
+from flax.traverse_util import flatten_dict
+from plain_methods import sparsegpt
+from torch_loop import blocks_of, depth, input_sums, linears_of, weight_rows
+
+import jaxprune as jp
+from jaxprune.calibration.grouping import group_by_length
+from jaxprune.hf.source import InMemory
+from jaxprune.hf.weights import to_stored
+from jaxprune.pruning.criterion import Inputs, key_of_seed
+from jaxprune.pruning.drop import Drop, Selection
+from jaxprune.pruning.method import DAMPING
+from jaxprune.pruning.methods import METHODS, method_of
+
+METHOD = METHODS["sparsegpt"]
+PATTERNS = {"unstructured": None, "2:4": (2, 4), "4:8": (4, 8)}
+
+
+def sequences(count=7, seed=2):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(5, 25, count)]
+
+
+def padded(samples):
+    """All samples in one batch, with pads."""
+    (batch,) = group_by_length(samples, "translation", max_shapes=1, multiple=24)
+    return [batch]
+
+
+def selection(pattern, sparsity=0.5):
+    return Selection(sparsity if pattern == "unstructured" else None, pattern)
+
+
+def pruned(kernel, gram, tokens, how):
+    of_site = {"demonstrations": {"gram": gram}}, {"demonstrations": np.float32(tokens)}
+    stats, counts = jax.device_put(of_site)
+    prepared = METHOD.prepare(stats, counts)
+    inputs = Inputs({}, "w", 0, key_of_seed(0), "corrected", prepared.stats, counts)
+    drop = jax.device_put(Drop.of(how, "w", kernel.shape))
+    return METHOD.prune(jnp.asarray(kernel), inputs, drop), prepared
+
+
+def features(inputs, seed, dead=()):
+    """[T, in], some of them nearly dependent, of very different sizes."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(3 * inputs, inputs)) * np.exp(rng.normal(size=inputs))
+    x[:, 1] = x[:, 0] + 0.01 * x[:, 1]
+    x[:, list(dead)] = 0
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "dead"), [(304, 17, (3, 4, 200)), (128, 5, ()), (24, 40, (23,))]
+)
+def test_a_kernel_is_that_of_the_plain_loop(inputs, outputs, dead, pattern):
+    """Also with inputs that are no multiple of 128, and features that are always 0."""
+    x = features(inputs, seed=inputs, dead=dead)
+    kernel = np.random.default_rng(1).normal(size=(inputs, outputs)).astype(np.float32)
+    got, _ = pruned(kernel, x.T @ x, len(x), selection(pattern, 0.4))
+    rows, keep = sparsegpt(kernel.T, x.T @ x, len(x), 0.4, PATTERNS[pattern])
+    np.testing.assert_array_equal(got.keep, keep.T)
+    np.testing.assert_allclose(got.kernel, rows.T, rtol=1e-3, atol=1e-4)
+    assert not np.asarray(got.kernel)[~keep.T].any()
+
+
+def prune_plainly(model, samples, propagate, how):
+    """Prunes a torch model in place, with statistics of whole forward passes."""
+    tokens = sum(map(len, samples))
+    for layer in range(depth(model)):
+        sums, groups = input_sums(model, [layer], samples, of=lambda x: x.T @ x)
+        for names in groups[layer]:
+            if propagate == "site":
+                sums, _ = input_sums(model, [layer], samples, of=lambda x: x.T @ x)
+            for name in names:
+                rows = weight_rows(linears_of(blocks_of(model)[layer])[name])
+                found, _ = sparsegpt(rows.numpy(), sums[layer, name], tokens, **how)
+                rows.copy_(rows.new_tensor(found))
+
+
+@pytest.mark.parametrize(
+    ("name", "propagate", "pattern", "seed"),
+    [
+        ("xglm", "block", "unstructured", 2),
+        ("bloom", "block", "2:4", 4),
+        ("gpt2", "site", "unstructured", 2),
+        ("qwen3", "block", "4:8", 2),
+        ("gemma3", "site", "2:4", 2),
+    ],
+)
+def test_a_model_is_that_of_the_plain_loop(name, propagate, pattern, seed, tiny_folder):
+    """The seeds are those of samples for which no two scores are within rounding."""
+    model, samples = jp.load(tiny_folder(name)), sequences(seed=seed)
+    result = jp.prune(
+        model, padded(samples), criterion="sparsegpt", propagate=propagate, progress=False,
+        pattern=pattern, sparsity=0.5,
+    )  # fmt: skip
+    reference = tiny_torch(name)
+    prune_plainly(reference, samples, propagate, {"sparsity": 0.5, "pattern": PATTERNS[pattern]})
+    want = reference.state_dict()
+    for layer in range(model.config.n_layers):
+        block = jax.tree.map(lambda leaf, at=layer: leaf[at], result.params["blocks"])
+        for tensor, value in to_stored(model.config, block, "blocks", layer).items():
+            other = want[tensor].numpy()
+            np.testing.assert_array_equal(value == 0, other == 0)
+            np.testing.assert_allclose(value, other, rtol=1e-3, atol=1e-4 * np.abs(other).max())
+    zeros = 1 - jp.masks.density(result.masks).overall
+    assert zeros == pytest.approx(0.5, abs=0.01)
+
+
+def test_damping_is_raised_where_it_must_be():
+    """A matrix with the eigenvalue -0.5 of a mean of 1 needs a damping above 0.5."""
+    inputs = 16
+    q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(inputs, inputs)))
+    values = np.ones(inputs)
+    values[0] = -0.5
+    values *= inputs / values.sum()
+    gram = ((q * values) @ q.T / 2 * 100).astype(np.float32)
+    kernel = np.ones((inputs, 4), np.float32)
+    _, prepared = pruned(kernel, gram, 100, Selection(0.5))
+    assert float(prepared.damping) == pytest.approx(1)
+    _, prepared = pruned(kernel, np.eye(inputs, dtype=np.float32), 100, Selection(0.5))
+    assert float(prepared.damping) == pytest.approx(DAMPING)
+    values[0] = -1000
+    _, prepared = pruned(kernel, ((q * values) @ q.T).astype(np.float32), 100, Selection(0.5))
+    assert np.isnan(prepared.damping)
+
+
+def with_gram(tiny_folder, change):
+    """A model, and its statistics with one Gram matrix changed."""
+    model = jp.load(tiny_folder("bloom"))
+    stats = jp.probe(model, padded(sequences()), statistics=["gram"], progress=False)
+    (key,) = stats.sums
+    gram = stats.sums[key]["mlp_in"]["gram"]
+    gram[1] = change(gram[1])
+    return model, stats
+
+
+def pruned_by(model, stats):
+    settings = jp.Settings(criterion="sparsegpt", propagate="dense")
+    return list(jp.prune_blocks(model, [], settings, stats=stats, progress=False))
+
+
+def test_a_layer_without_a_factor_is_named(tiny_folder):
+    model, stats = with_gram(tiny_folder, lambda gram: gram - 1e4 * np.diag(gram).mean())
+    with pytest.raises(jp.InputError, match=r"layer 1, site mlp_in: the Gram matrix .* damping"):
+        pruned_by(model, stats)
+
+
+def test_raised_damping_is_in_the_result_of_its_layer(tiny_folder):
+    def change(gram):
+        values, vectors = np.linalg.eigh(gram)
+        values[0] = -0.5 * np.diag(gram).mean()
+        return (vectors * values) @ vectors.T
+
+    model, stats = with_gram(tiny_folder, change)
+    found = [block.finished.damping for block in pruned_by(model, stats)]
+    assert found == [{}, {"mlp_in": pytest.approx(1)}, *[{}] * (model.config.n_layers - 2)]
+
+
+def test_weights_of_bfloat16_are_those_of_float32_rounded_once(tiny_folder):
+    """With equal statistics: the update itself is in float32."""
+    model = jp.load(tiny_folder("bloom"))
+    small = jax.tree.map(lambda leaf: leaf.astype(ml_dtypes.bfloat16), model.params)
+    exact = jax.tree.map(lambda leaf: leaf.astype(np.float32), small)
+    stats = jp.probe(model, padded(sequences()), statistics=["gram"], progress=False)
+    found = [
+        pruned_by(jp.Model(model.config, Path("nowhere"), InMemory(model.config, params)), stats)
+        for params in (small, exact)
+    ]
+    for one, other in zip(*found, strict=True):
+        for path, leaf in one.finished.changed.items():
+            assert leaf.dtype == ml_dtypes.bfloat16
+            np.testing.assert_array_equal(leaf, other.finished.changed[path].astype(leaf.dtype))
+
+
+def test_updated_weights_can_be_fine_tuned_under_their_masks(tiny_folder):
+    model = jp.load(tiny_folder("bloom"))
+    result = jp.prune(model, padded(sequences()), criterion="sparsegpt", progress=False)
+    tuned = optax.chain(optax.sgd(0.1), jp.masks.freeze(result.masks))
+    state = tuned.init(result.params)
+    ones = jax.tree.map(np.ones_like, result.params)
+    updates, _ = tuned.update(ones, state, result.params)
+    moved = optax.apply_updates(result.params, updates)
+    before, after = (flatten_dict(tree["blocks"], sep="/") for tree in (result.params, moved))
+    for path, mask in flatten_dict(result.masks["blocks"], sep="/").items():
+        assert not np.asarray(after[path])[~mask].any()
+        assert (np.asarray(after[path])[mask] != before[path][mask]).all()
+
+
+# Digests of the pruned weights on meshes of several sizes.
+PROGRAM = """
+import hashlib, json, sys
+import jax
+import numpy as np
+import jaxprune as jp
+from jaxprune.calibration.grouping import group_by_length
+from jaxprune.devices import device_mesh
+
+rng = np.random.default_rng(2)
+samples = [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(3, 25, 29)]
+batches = group_by_length(samples, "translation", multiple=8, max_shapes=3)
+model, found = jp.load(sys.argv[1]), {}
+for shape in ((1,), (2,), (4,), (8,), (2, 2)):
+    result = jp.prune(model, batches, criterion="sparsegpt", mesh=device_mesh(*shape), progress=False)
+    sha = hashlib.sha256()
+    for leaf in jax.tree.leaves(result.params["blocks"]):
+        sha.update(np.asarray(leaf).tobytes())
+    found["x".join(map(str, shape))] = sha.hexdigest()
+print(json.dumps(found))
+"""
+
+
+def test_weights_do_not_depend_on_the_number_of_devices(tiny_folder):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, tiny_folder("bloom")], env=environment(8), text=True,
+        cwd=Path(device_jobs.__file__).parent, capture_output=True, check=True,
+    )  # fmt: skip
+    assert len({*json.loads(done.stdout.splitlines()[-1]).values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"group": "kernel"}, "group: got 'kernel'; allowed: row, with criterion sparsegpt"),
+        ({"drop": "highest"}, "drop: got 'highest'; allowed: lowest, with criterion sparsegpt"),
+        ({"threshold": "variant"}, "threshold: got 'variant'; allowed: row, with criterion"),
+        ({"combine": "max"}, "combine: got 'max'; allowed: mean, sum, weights, with criterion"),
+    ],
+)
+def test_settings_without_effect_are_refused(settings, message):
+    with pytest.raises(jp.InputError, match=message):
+        jp.Settings(criterion=method_of("sparsegpt"), **settings)

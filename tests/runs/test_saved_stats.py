@@ -1,0 +1,120 @@
+"""Masks from saved statistics: the bits of those from a pass, and nothing from another model."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.nano import CHECKPOINTS
+from jaxprune.passes import walk
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.verify import verify
+
+
+def job(model="nano/bloom", **fields):
+    config = base_config()
+    given = {
+        "model": str(model), "calibration.data": "nano", "calibration.samples": 8,
+        "calibration.source": "fr,sw", "pruning.sparsity": 0.5, "pruning.propagate": "dense",
+        "output.hf": False,
+    }  # fmt: skip
+    config.update_from_flattened_dict(given | fields)
+    return validate(config)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A finished run, and its report."""
+    workdir = tmp_path_factory.mktemp("measured") / "run"
+    return workdir, prune_from_config(job(), workdir)
+
+
+def masks_digest(report):
+    return report["digests"]["masks"]
+
+
+def test_a_second_mask_needs_no_pass(measured, tmp_path, monkeypatch):
+    """Of another sparsity and criterion, with the bits of a run of its own."""
+    run, report = measured
+    other = {"pruning.criterion": "ria", "pruning.sparsity": 0.3, "calibration.combine": "mean"}
+    want = prune_from_config(job(**other), tmp_path / "passed")
+
+    def fail(*_, **__):
+        raise AssertionError("a pass over a block")
+
+    monkeypatch.setattr(walk, "run_segment", fail)
+    got = prune_from_config(job(**{"calibration.stats": str(run)}, **other), tmp_path / "saved")
+    assert masks_digest(got) == masks_digest(want) != masks_digest(report)
+    assert got["tokens"] == want["tokens"]
+    assert got["languages"] == want["languages"]
+    assert got["calibration_lines"] == want["calibration_lines"]
+    assert verify(tmp_path / "saved", progress=False) == []
+
+
+def test_statistics_of_probe_do_as_well(measured, tmp_path):
+    _, report = measured
+    model = jp.load("nano/bloom")
+    batches = jp.demonstrations(model.tokenizer, "nano", source="fr,sw", samples=8)
+    stats = jp.probe(model, batches, progress=False)
+    jp.checkpoint.save_stats(tmp_path / "stats", stats, model)
+    fields = {"calibration.stats": str(tmp_path / "stats")}
+    assert masks_digest(prune_from_config(job(**fields), tmp_path / "run")) == masks_digest(report)
+
+
+def test_a_resumed_run_may_not_change_its_statistics(measured, tmp_path):
+    run, _ = measured
+    model = jp.load("nano/bloom")
+    batches = jp.demonstrations(model.tokenizer, "nano", source="fr", samples=4)
+    jp.checkpoint.save_stats(tmp_path / "stats", jp.probe(model, batches, progress=False), model)
+    prune_from_config(job(**{"calibration.stats": str(run)}), tmp_path / "run")
+    with pytest.raises(jp.InputError, match="contains a complete run with calibration"):
+        prune_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "nano/xglm"}, "measured with model '.*; allowed: '.*, as here"),
+        ({"dtype": "bfloat16"}, "measured with dtype 'float32'; allowed: 'bfloat16', as here"),
+        ({"pruning.criterion": "sparsegpt"}, "a run saves no gram, which the criterion needs"),
+    ],
+)
+def test_statistics_that_do_not_fit_are_refused(measured, fields, message, tmp_path):
+    with pytest.raises(jp.InputError, match=message):
+        prune_from_config(
+            job(**{"calibration.stats": str(measured[0])}, **fields), tmp_path / "run"
+        )
+
+
+def test_statistics_of_pruned_blocks_are_refused(measured, tmp_path):
+    prune_from_config(job(**{"pruning.propagate": "block"}), tmp_path / "block")
+    with pytest.raises(jp.InputError, match="measured with propagate 'block'; allowed: 'dense'"):
+        prune_from_config(job(**{"calibration.stats": str(tmp_path / "block")}), tmp_path / "run")
+    with pytest.raises(
+        jp.InputError, match=r"pruning\.propagate: got 'block'; allowed: dense, with"
+    ):
+        job(**{"calibration.stats": str(measured[0]), "pruning.propagate": "block"})
+
+
+def test_statistics_of_another_tokenizer_are_refused(measured, tmp_path):
+    run, _ = measured
+    shutil.copytree(CHECKPOINTS["bloom"], tmp_path / "model")
+    file = tmp_path / "model" / "tokenizer.json"
+    rules = json.loads(file.read_text())
+    rules["normalizer"] = {"type": "Lowercase"}
+    file.write_text(json.dumps(rules))
+    config = job(tmp_path / "model", **{"calibration.stats": str(run)})
+    with pytest.raises(jp.InputError, match="measured with tokenizer"):
+        prune_from_config(config, tmp_path / "run")
+
+
+def test_statistics_without_a_record_are_refused(tmp_path):
+    stats = jp.ActivationStats.from_squares(
+        {"translation": {"qkv": np.ones((1, 4))}}, {"translation": 3}, (("a", "qkv"),)
+    )
+    jp.checkpoint.save_stats(tmp_path / "stats", stats)
+    with pytest.raises(jp.InputError, match="no record of the model; allowed: save_stats"):
+        prune_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")
