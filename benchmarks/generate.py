@@ -16,7 +16,12 @@ import torch_ways
 from jaxprune.calibration import aligned
 from jaxprune.devices import device_mesh, one_cpu_device_per_core
 from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.translation.sentences import Pair, stop_tokens, translation_prompts
+from jaxprune.evaluation.translation.sentences import (
+    Pair,
+    Sentences,
+    stop_tokens,
+    translation_prompts,
+)
 from jaxprune.hf import load
 from jaxprune.runs import peak_memory
 
@@ -48,7 +53,8 @@ def prompts_of(tokenizer, flores, source, rows, shots, own_shots):
     texts = []
     for row, query in enumerate(queries):
         shown = pairs[row * shots : (row + 1) * shots] if own_shots else pairs[:shots]
-        texts += translation_prompts(shown, [query], source, "en", tokenizer.eos_token)
+        sentences = Sentences(source, "en", shown, [Pair(query, "")])
+        texts += translation_prompts(sentences, tokenizer.eos_token)
     return [tokenizer(text)["input_ids"] for text in texts]
 
 

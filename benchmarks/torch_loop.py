@@ -56,28 +56,79 @@ def layers_of(model):
     return base.layers if hasattr(base, "layers") else base.h
 
 
+class Wanda:
+    """The statistics and the mask of one linear layer, as in Wanda's published code."""
+
+    def __init__(self, linear):
+        self.linear, self.sums = (
+            linear,
+            torch.zeros(linear.in_features, device=linear.weight.device),
+        )
+
+    def add(self, x):
+        self.sums += torch.norm(x.t(), p=2, dim=1) ** 2
+
+    def prune(self, sparsity):
+        score = self.linear.weight.abs() * torch.sqrt(self.sums)
+        order = torch.sort(score, dim=-1, stable=True)[1]
+        drop = torch.zeros_like(score, dtype=torch.bool)
+        drop.scatter_(1, order[:, : int(score.shape[1] * sparsity)], True)
+        self.linear.weight[drop] = 0
+
+
+class SparseGPT:
+    """The statistics and the weights of one linear layer, one input after another, as in the published code."""
+
+    def __init__(self, linear):
+        self.linear, size = linear, linear.in_features
+        self.hessian, self.tokens = torch.zeros(size, size, device=linear.weight.device), 0
+
+    def add(self, x):
+        self.hessian += x.t() @ x
+        self.tokens += len(x)
+
+    def prune(self, sparsity):
+        weight, hessian = self.linear.weight.clone(), self.hessian * (2 / self.tokens)
+        dead = torch.diag(hessian) == 0
+        hessian[dead, dead] = 1
+        weight[:, dead] = 0
+        diagonal = torch.arange(len(hessian))
+        hessian[diagonal, diagonal] += 0.01 * torch.mean(torch.diag(hessian))
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
+        upper = torch.linalg.cholesky(inverse, upper=True)
+        for start in range(0, weight.shape[1], 128):
+            end = min(start + 128, weight.shape[1])
+            block, square = weight[:, start:end].clone(), upper[start:end, start:end]
+            scores = block**2 / torch.diag(square) ** 2
+            order = torch.sort(scores.flatten(), stable=True).indices
+            drop = torch.zeros(scores.numel(), dtype=torch.bool)
+            drop[order[: int(scores.numel() * sparsity)]] = True  # theirs drops one more
+            drop, new, errors = drop.reshape(scores.shape), block.clone(), torch.zeros_like(block)
+            for i in range(end - start):
+                new[:, i] = torch.where(drop[:, i], 0, block[:, i])
+                errors[:, i] = (block[:, i] - new[:, i]) / square[i, i]
+                block[:, i:] -= errors[:, i : i + 1] @ square[i : i + 1, i:]
+            weight[:, start:end] = new
+            weight[:, end:] -= errors @ upper[start:end, end:]
+        self.linear.weight.copy_(weight)
+
+
 @torch.no_grad()
-def prune(model, layers, tokens, sparsity, batch=1):
+def prune(model, layers, tokens, sparsity, batch=1, method=Wanda):
     """Prunes `layers` in place; tokens [N, T], every one of them counted; `batch` samples at a time, a divisor of N."""
     batches = tokens.split(batch)
     states = [_first_inputs(model, layers, part) for part in batches]
     for layer, arguments in zip(layers, _arguments(model, layers, batches[0]), strict=True):
-        linears = [m for m in layer.modules() if isinstance(m, torch.nn.Linear)]
-        sums = {m: torch.zeros(m.in_features, device=m.weight.device) for m in linears}
+        found = [method(m) for m in layer.modules() if isinstance(m, torch.nn.Linear)]
 
-        def record(linear, args, _, sums=sums):
-            x = args[0].reshape(-1, args[0].shape[-1]).float().t()
-            sums[linear] += torch.norm(x, p=2, dim=1) ** 2
+        def record(one):
+            return lambda _, args, __: one.add(args[0].reshape(-1, args[0].shape[-1]).float())
 
-        handles = [linear.register_forward_hook(record) for linear in linears]
+        handles = [one.linear.register_forward_hook(record(one)) for one in found]
         for state in states:
             _output(layer, state, arguments)
         for handle in handles:
             handle.remove()
-        for linear in linears:
-            score = linear.weight.abs() * torch.sqrt(sums[linear])
-            order = torch.sort(score, dim=-1, stable=True)[1]
-            drop = torch.zeros_like(score, dtype=torch.bool)
-            drop.scatter_(1, order[:, : int(score.shape[1] * sparsity)], True)
-            linear.weight[drop] = 0
+        for one in found:
+            one.prune(sparsity)
         states = [_output(layer, state, arguments) for state in states]

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.evaluation.scoring import Scorer, TokenScores, question_scores
+from jaxprune.evaluation.scoring import Scorer, question_scores
+from jaxprune.evaluation.scoring.scorer import TokenScores
 from jaxprune.evaluation.tasks import load_task, questions
 from jaxprune.hf import Model
 from nano import corpus, files

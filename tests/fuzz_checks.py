@@ -13,7 +13,8 @@ import safetensors
 from jaxprune.calibration.demonstrations import token_batches
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
-from jaxprune.evaluation.comparison import compare_perplexity
+from jaxprune.evaluation.comparison.reading import perplexities
+from jaxprune.evaluation.comparison.texts import compare_perplexities
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed
@@ -116,8 +117,8 @@ def _sides(run: RunFiles) -> Iterator[tuple[str, dict]]:
 
 def read_perplexities(path: Path) -> None:
     """Ratios are those of equal numbers."""
-    folder = path.parents[1]
-    for figure in (compare_perplexity(folder, folder) or {}).values():
+    found = perplexities(path.parents[1])
+    for figure in (compare_perplexities(found, found) or {}).values():
         assert figure.ratio == 1
 
 

@@ -22,7 +22,8 @@ from run_json import (
 )
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import compare_perplexity, open_run
+from jaxprune.evaluation.comparison import open_run
+from jaxprune.evaluation.comparison.reading import perplexities
 from jaxprune.files import sealed
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
@@ -82,7 +83,7 @@ FILES = {
     "report.json": (REPORT, read_all),
     "config.json": (CONFIG, read_all),
     "xnli/metrics.json": (METRICS, read_scored),
-    "perplexity/metrics.json": (PERPLEXITY, lambda folder: compare_perplexity(folder, folder)),
+    "perplexity/metrics.json": (PERPLEXITY, perplexities),
     "progress/run.json": (BEGUN, begun_with),
     "hf/files.json": (TABLE, lambda folder: sealed.table(folder / "hf")),
     "sweep.json": (SWEEP, lambda folder: read_sweep(folder / "sweep.json")),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.charts import Chart, Estimate, Series, grid, interval_chart, write_png
+from jaxprune.charts import Chart, Estimate, grid, interval_chart, write_png
 from jaxprune.evaluation.scoring.metrics import holm
 from jaxprune.sweeps import rebuild
 from jaxprune.sweeps.tables_json import PerplexityRow, PerplexityTables, SweepTables
@@ -34,6 +34,7 @@ SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")  # the inputs of linear la
 NUMBER = re.compile(r"(<!--([a-z]+ [^>]+)-->).*?(?=<!--/-->)")
 # The layers that the page compares at mlp_in, first and last.
 LAYERS = {"gemma": ((1, 2), (13, 17), (3, 12)), "qwen": ((0, 5), (21, 23), (6, 20))}
+Series = dict[str, dict[str, Estimate]]  # system → row → estimate
 
 
 def picture(name: str, found: PerplexityTables) -> Chart:
@@ -53,21 +54,21 @@ def picture(name: str, found: PerplexityTables) -> Chart:
     return grid(charts, title=f"{name}: perplexity", columns=2)
 
 
-def _own(rows: list[PerplexityRow]) -> list[Series]:
+def _own(rows: list[PerplexityRow]) -> Series:
     """In each language what was calibrated on it."""
     series = {_name(row): {} for row in rows}
     for row in rows:
         asked = [code for code in row.languages if code != "en"] if _mixed(row) else [row.language]
         series[_name(row)] |= {code: _estimate(row, code) for code in asked}
-    return [Series(name, values) for name, values in series.items()]
+    return series
 
 
-def _english(rows: list[PerplexityRow]) -> list[Series]:
+def _english(rows: list[PerplexityRow]) -> Series:
     """In English, by the language that was calibrated on."""
     series = {_name(row): {} for row in rows}
     for row in rows:
         series[_name(row)]["all four" if _mixed(row) else row.language] = _estimate(row, "en")
-    return [Series(name, values) for name, values in series.items()]
+    return series
 
 
 def _mixed(row: PerplexityRow) -> bool:
@@ -83,7 +84,7 @@ def _estimate(row: PerplexityRow, code: str) -> Estimate:
     return Estimate(cell.ratio, *(cell.interval or ()))
 
 
-def _chart(series: list[Series], title: str) -> Chart:
+def _chart(series: Series, title: str) -> Chart:
     return interval_chart(
         series, title=title, unit="perplexity ÷ that of the dense model", chance=1.0
     )

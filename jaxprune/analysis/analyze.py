@@ -12,14 +12,7 @@ from jaxprune.analysis import pictures
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
-from jaxprune.analysis.overlap import (
-    Overlap,
-    by_kind,
-    halves_by_kind,
-    overlaps,
-    used_share,
-    with_halves,
-)
+from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overlaps
 from jaxprune.calibration import KINDS, chosen_languages, digest
 from jaxprune.devices import device_mesh
@@ -30,6 +23,9 @@ from jaxprune.models import family_of
 from jaxprune.passes import HALVES, HIDDEN, ActivationStats
 from jaxprune.runs import environment
 from jaxprune.tables import columns, count, fraction, percent
+
+# The share in the authors' figures; their code ignores the share that is set.
+_OFFICIAL_TOP = 0.4
 
 
 def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
@@ -70,7 +66,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     )  # fmt: skip
     found = measure(model, batches, dtype=config.dtype, mesh=mesh, halves=True)
     stats, halves = split_halves(found)
-    share = used_share(options.top, config.compat)
+    share = _OFFICIAL_TOP if config.compat == "official" else options.top
     overlap = compare_sets(stats, share, halves)
     with sealed.whole_folder(folder) as filled:
         write_magnitudes(filled, stats)

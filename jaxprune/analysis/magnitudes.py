@@ -6,6 +6,7 @@ A *set* is a kind of demonstrations in a language. Its name, "monolingual/fr" or
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,24 +47,19 @@ def demonstration_sets(
       InputError: as `jaxprune.demonstrations`.
     """
     batches: list[Batch] = []
-    for kind in KINDS:
-        for code in languages:
-            if kind == "translation" and code == target:
-                continue
-            samples = demonstrations(
-                tokenizer, data, kind=kind, source=code, target=target, **options
-            )
-            batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in samples]
+    for kind, code in itertools.product(KINDS, languages):
+        if (kind, code) == ("translation", target):
+            continue
+        samples = demonstrations(tokenizer, data, kind=kind, source=code, target=target, **options)
+        batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in samples]
     return share_shapes(batches)
 
 
-def measure(
-    model: Model, batches: Sequence[Batch], *, pass_bytes: int = PASS_BYTES, **options: Any
-) -> ActivationStats:
+def measure(model: Model, batches: Sequence[Batch], **options: Any) -> ActivationStats:
     """`jaxprune.probe` with the blocks' outputs, for any number of sets; each role is a set.
 
     Args:
-      batches: sets share a pass over the blocks while their hidden states fit in `pass_bytes`.
+      batches: sets share a pass over the blocks while their hidden states fit in `PASS_BYTES`.
       options: as of `jaxprune.probe`.
 
     Raises:
@@ -76,7 +72,7 @@ def measure(
         size = 4 * model.config.d_model * sum(batch.tokens.size for batch in of_role)
         if not passes or size > room:
             passes.append([])
-            room = pass_bytes
+            room = PASS_BYTES
         passes[-1] += of_role
         room -= size
     stats = [probe(model, some, hidden=True, **options) for some in passes]

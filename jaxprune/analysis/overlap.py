@@ -21,8 +21,6 @@ TOP = rule(
     0.3,
     meaning="share of features that count as largest and as smallest; `compat=official` always uses 0.4",
 )
-# The ratio of the authors' figures; their code ignores the ratio that is set.
-OFFICIAL_SHARE = 0.4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +42,6 @@ class Overlap:
     chance: float
     halves_top: Float[np.ndarray, "L S"] | None = None
     halves_bottom: Float[np.ndarray, "L S"] | None = None
-
-
-def used_share(share: float, compat: str) -> float:
-    """The share that is used for a configured `share`: always 40% with `compat="official"`."""
-    return OFFICIAL_SHARE if compat == "official" else share
 
 
 def largest(magnitudes: Shaped[np.ndarray, "*dims D"], count: int) -> Int[np.ndarray, "*dims k"]:

@@ -6,6 +6,7 @@ the tables contain everything.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -17,12 +18,11 @@ from jaxprune.analysis.tables import TOP
 from jaxprune.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
-from jaxprune.tables import times, whole
+from jaxprune.tables import count, times
 
 BAR_LAYERS = 6  # in a picture of bars
 _ACROSS = 1300  # approximate width of heatmaps side by side, in pixels
 _CURVE = 200  # width of a site's panel, in pixels
-_OVER_MEDIAN = "feature ÷ median"
 _LOG_ENDS = 1e4  # the largest feature over the lower end of the axis; smaller ones are not drawn
 Named = Iterator[tuple[str, Chart]]
 
@@ -109,7 +109,7 @@ def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
     quotients = {site: over_median(np.stack([n[site] for n in norms])) for site in norms[0]}
     peaks_by_site = {site: values.max(axis=-1) for site, values in quotients.items()}
     title = "largest feature of each set and layer, over the median feature"
-    yield "largest_by_layer", _by_layer(names, peaks_by_site, title, "set", _OVER_MEDIAN, log=True)
+    yield "largest_by_layer", _by_layer(names, peaks_by_site, title, "set")
     kinds = np.array([role.partition("/")[0] for role in stats.roles])
     for site, values in quotients.items():
         peaks = values.mean(axis=0).max(axis=0)  # over sets, then layers
@@ -117,7 +117,7 @@ def _largest(names: Sequence[str], stats: ActivationStats) -> Named:
         title = f"{site}: features that are largest in any layer, over the median feature"
         by_kinds = {k: values[kinds == k].mean(axis=0)[:, features].T for k in dict.fromkeys(kinds)}
         rows = [str(feature) for feature in features]
-        yield f"largest_{site}", _by_layer(rows, by_kinds, title, "feature", _OVER_MEDIAN, log=True)
+        yield f"largest_{site}", _by_layer(rows, by_kinds, title, "feature")
 
 
 def _by_layer(
@@ -125,25 +125,23 @@ def _by_layer(
     panels: Mapping[str, Float[np.ndarray, "N L"]],
     title: str,
     y_title: str,
-    unit: str,
     *,
-    log: bool = False,
+    percent: bool = False,
 ) -> Chart:
-    """A row per name, a panel per site or kind, one colour scale; a logarithmic one starts at 1."""
+    """A row per name, a panel per site or kind, one colour scale: of percentages, or logarithmic of ratios from 1."""
     layers = [str(layer) for layer in range(next(iter(panels.values())).shape[1])]
-    values = np.concatenate([panel.ravel() for panel in panels.values()])
-    values = values[np.isfinite(values)]
-    high = float(values.max(initial=1.1)) if log else float(values.max())
-    low = 1.0 if log else float(values.min())
-    width = max(12, 120 // len(layers))
+    values = np.concatenate([panel[np.isfinite(panel)] for panel in panels.values()])
+    looks: dict[str, Any] = {"x_title": "layer", "y_title": y_title}
+    looks["cell"] = (max(12, 120 // len(layers)), 18)
+    if percent:
+        looks |= {"unit": "%", "limits": (float(values.min()), float(values.max())), "show": count}
+    else:
+        ends = (1.0, float(values.max(initial=1.1)))
+        looks |= {"unit": "feature ÷ median", "limits": ends, "show": times, "log": True}
     maps = [
-        heatmap(
-            panel, names, layers, title=name, x_title="layer", y_title=y_title, unit=unit,
-            limits=(low, high), log=log, show=times if log else whole, cell=(width, 18),
-            row_names=place == 0,
-        )
+        heatmap(panel, names, layers, title=name, row_names=place == 0, **looks)
         for place, (name, panel) in enumerate(panels.items())
-    ]  # fmt: skip
+    ]
     return grid(maps, title=title, columns=len(maps))
 
 
@@ -156,7 +154,7 @@ def _heatmaps(names: Sequence[str], overlaps: Mapping[str, Overlap], share: floa
     low, high = (f"among the column's {which} {percent}" for which in ("smallest", "largest"))
     for site, overlap in overlaps.items():
         of = f"{site}: % of the row's largest {percent} ({overlap.features} features)"
-        unrelated = f"unrelated sets: {whole(100 * overlap.chance)}%"
+        unrelated = f"unrelated sets: {count(100 * overlap.chance)}%"
         panels = {low: overlap.bottom.mean(axis=0), high: overlap.top.mean(axis=0)}
         scales = [_scale(shares, overlap.chance) for shares in panels.values()]
         title = f"{of}\nmean over layers; {unrelated}"
@@ -171,7 +169,7 @@ def _pages(names: Sequence[str], overlap: Overlap, title: str) -> Named:
     most = panels_of_page(len(names))
     for first in range(0, len(overlap.bottom), most):
         page = overlap.bottom[first : first + most]
-        if len({whole(100 * share) for share in _between(page).ravel()}) > 1:
+        if len({count(100 * share) for share in _between(page).ravel()}) > 1:
             panels = {f"layer {first + i}": shares for i, shares in enumerate(page)}
             name = f"overlap_layers_{first:02d}-{first + len(page) - 1:02d}"
             yield name, _pairs(names, panels, [scale] * len(page), title, "set")
@@ -206,7 +204,7 @@ def _pairs(
     maps = [
         heatmap(
             100 * shares, names, names, title=name, x_title=axis, y_title=axis, unit="%",
-            limits=(100 * low, 100 * high), show=whole,
+            limits=(100 * low, 100 * high), show=count,
         )
         for (name, shares), (low, high) in zip(panels.items(), scales, strict=True)
     ]  # fmt: skip
@@ -264,7 +262,7 @@ def _masks(masks: MaskOverlap) -> Named:
     all_sites = masks.both.sum((-2, -1))
     unrelated = chance(all_sites, masks.size.sum())[first, second].mean()
     title = "weights that both runs keep, % of those that either keeps"
-    title += f"; unrelated masks of these densities: {whole(100 * unrelated)}%"
+    title += f"; unrelated masks of these densities: {count(100 * unrelated)}%"
     panels = {"all sites": iou(all_sites)} | {
         site: iou(masks.both[..., i].sum(-1)) for i, site in enumerate(SITES)
     }
@@ -274,4 +272,4 @@ def _masks(masks: MaskOverlap) -> Named:
     by_layer = 100 * iou(masks.both)[first, second]  # [pairs, L, site]
     names = [f"{masks.runs[a]} | {masks.runs[b]}" for a, b in masks.pairs]
     by_site = {site: by_layer[..., i] for i, site in enumerate(SITES)}
-    yield "masks_by_layer", _by_layer(names, by_site, title, "runs", "%")
+    yield "masks_by_layer", _by_layer(names, by_site, title, "runs", percent=True)

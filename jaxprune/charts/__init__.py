@@ -15,7 +15,6 @@ from jaxprune.charts.chart import Chart as Chart
 from jaxprune.charts.heatmap import DIVERGING as DIVERGING
 from jaxprune.charts.heatmap import heatmap as heatmap
 from jaxprune.charts.intervals import Estimate as Estimate
-from jaxprune.charts.intervals import Series as Series
 from jaxprune.charts.intervals import interval_chart as interval_chart
 from jaxprune.charts.lines import Line as Line
 from jaxprune.charts.lines import line_chart as line_chart
@@ -25,3 +24,4 @@ from jaxprune.charts.render import legal_text as legal_text
 from jaxprune.charts.render import page_svg as page_svg
 from jaxprune.charts.render import write_png as write_png
 from jaxprune.charts.scales import limits as limits
+from jaxprune.charts.theme import CSS as CSS

@@ -14,13 +14,13 @@ _PALE = 0.4
 
 def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> Chart:
     """Horizontal bars with their values; a bar of `most` fills the width."""
-    finite = [(name, value) for name, value in bars if math.isfinite(value)]
     rows = [
         {"name": name, "value": max(value, 0.0), "shown": tenths(value), "all": most}
-        for name, value in finite
+        for name, value in bars
+        if math.isfinite(value)
     ]
     x = theme.quantitative("value", (0, most), None)
-    y = theme.row_axis([name for name, _ in finite])
+    y = theme.row_axis([str(row["name"]) for row in rows])
     bar = {"type": "bar", "height": 16}
     whole = bar | {"color": theme.COLOURS["wash"]}
     layers = [

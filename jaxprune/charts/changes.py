@@ -87,9 +87,9 @@ def change_chart(changes: Sequence[Change], *, title: str, unit: str) -> Chart:
 def _row(change: Change) -> dict[str, Any]:
     kind = VERDICTS[verdict(change.difference, change.significant)]
     shown = signed(change.difference)
-    said = f"{change.name}: {shown} [{signed(change.low)}, {signed(change.high)}], {kind.word}"
+    tooltip = f"{change.name}: {shown} [{signed(change.low)}, {signed(change.high)}], {kind.word}"
     looks = {"kind": kind.word, "colour": theme.COLOURS[kind.stroke]}
-    return change._asdict() | looks | {"shown": shown, "said": said}
+    return change._asdict() | looks | {"shown": shown, "tooltip": tooltip}
 
 
 def _marks(rows: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +102,6 @@ def _marks(rows: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any]) -> 
         "stroke": [theme.COLOURS[kind.stroke] for kind in kinds],
     }
     legend = theme.legend(words)
-    told = {channel: theme.coded("kind", words, look, legend) for channel, look in looks.items()}
+    channels = {name: theme.coded("kind", words, look, legend) for name, look in looks.items()}
     mark = {"type": "point", "size": 72, "opacity": 1, "strokeWidth": 2}
-    return theme.layer("marks", mark, {"x": x, "y": y, **told, **theme.SAID}, rows)
+    return theme.layer("marks", mark, {"x": x, "y": y, **channels, **theme.TOOLTIP}, rows)

@@ -85,7 +85,7 @@ def heatmap(
             "column": column,
             "value": value,
             "shown": show(value),
-            "said": f"{row}, {column}: {show(value)}",
+            "tooltip": f"{row}, {column}: {show(value)}",
             "ink": _ink(value, (low, high), log, scheme),
         }
         for row, line in zip(rows, values.tolist(), strict=True)
@@ -93,7 +93,7 @@ def heatmap(
         if drawable(value, log)
     ]
     gaps = {"stroke": theme.COLOURS["paper"], "strokeWidth": 1} if has_text else {}
-    coloured = {"color": colour, **theme.SAID}
+    coloured = {"color": colour, **theme.TOOLTIP}
     layers = [theme.layer("cells", {"type": "rect", **gaps}, coloured, cells)]
     if has_text:
         ink = {"field": "ink", "type": "nominal", "scale": None}

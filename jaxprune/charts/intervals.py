@@ -20,50 +20,45 @@ class Estimate(NamedTuple):
     high: float | None = None
 
 
-class Series(NamedTuple):
-    """The estimates of one system (a run, a calibration) by row (language)."""
-
-    name: str
-    values: Mapping[str, Estimate]
-
-
 def interval_chart(
-    series: Sequence[Series], *, title: str, unit: str, chance: float | None = None
+    series: Mapping[str, Mapping[str, Estimate]],
+    *,
+    title: str,
+    unit: str,
+    chance: float | None = None,
 ) -> Chart:
     """Rows of dots with whiskers; each series has its colour and shape.
 
     Args:
-      series: rows are in the order of their first occurrence in the series.
+      series: name of a system (a run, a calibration) → its estimates by row (language). Rows are in the order of their
+        first occurrence.
       title: of the chart.
       unit: of the horizontal axis, such as "accuracy, %".
       chance: the expected value of guessing, or another reference; a dashed line.
     """
-    names = list(dict.fromkeys(name for one in series for name in one.values))
-    bounds = [b for one in series for e in one.values.values() for b in e if b is not None]
+    names = list(dict.fromkeys(name for values in series.values() for name in values))
+    estimates = [one for values in series.values() for one in values.values()]
+    bounds = [bound for one in estimates for bound in one if bound is not None]
     ends = limits([*bounds, *([] if chance is None else [chance])])
     at = {"x": theme.number_axis("value", ends, title=unit), "y": theme.row_axis(names)}
     layers = [theme.stripes(at["y"])]
     if chance is not None:
-        layers.append(_chance(chance))
-    for place in range(len(series)):
-        layers += _dots(series, place, at)
+        reference = {"value": chance, "tooltip": f"chance: {tenths(chance)}"}
+        dashed = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
+        x = {"field": "value", "type": "quantitative"}
+        layers.append(theme.layer("chance", dashed, {"x": x, **theme.TOOLTIP}, [reference]))
+    for place, (name, values) in enumerate(series.items()):
+        layers += _dots(list(series), place, _rows(name, values), at)
     return theme.row_chart(title, layers, _STEP * len(series) + 10, len(names))
 
 
-def _chance(value: float) -> dict[str, Any]:
-    row = {"value": value, "said": f"chance: {tenths(value)}"}
-    mark = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
-    x = {"field": "value", "type": "quantitative"}
-    return theme.layer("chance", mark, {"x": x, **theme.SAID}, [row])
-
-
-def _dots(series: Sequence[Series], place: int, at: dict[str, Any]) -> list[dict[str, Any]]:
-    """Whiskers and dots of one series; the series of a row are spread around its middle."""
-    names = [one.name for one in series]
-    rows = _rows(series[place])
+def _dots(
+    names: Sequence[str], place: int, rows: list[dict[str, Any]], at: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Whiskers and dots of one of the series; the series of a row are spread around its middle."""
     whiskers = [row for row in rows if "high" in row]
     legend = theme.legend(names) if len(names) > 1 else None
-    offset = {"yOffset": _STEP * (place - (len(series) - 1) / 2)}
+    offset = {"yOffset": _STEP * (place - (len(names) - 1) / 2)}
     rule = {"type": "rule", "strokeWidth": 2, "color": theme.colour(place)}
     across = at | {"x": at["x"] | {"field": "low"}, "x2": {"field": "high"}}
     dot = {"type": "point", "filled": True, "size": 64, "opacity": 1}
@@ -73,19 +68,19 @@ def _dots(series: Sequence[Series], place: int, at: dict[str, Any]) -> list[dict
     }
     return [
         theme.layer(f"whiskers_{place}", rule | offset, across, whiskers),
-        theme.layer(f"dots_{place}", dot | offset, at | looks | theme.SAID, rows),
+        theme.layer(f"dots_{place}", dot | offset, at | looks | theme.TOOLTIP, rows),
     ]
 
 
-def _rows(one: Series) -> list[dict[str, Any]]:
+def _rows(series: str, values: Mapping[str, Estimate]) -> list[dict[str, Any]]:
     """The data of a series; only rows with an interval have `low` and `high`."""
     rows = []
-    for name, (value, low, high) in one.values.items():
-        row = {"name": name, "value": value, "series": one.name}
-        said = f"{name}, {one.name}: {number(value)}"
+    for name, (value, low, high) in values.items():
+        row = {"name": name, "value": value, "series": series}
+        tooltip = f"{name}, {series}: {number(value)}"
         if low is not None and high is not None and math.isfinite(high - low):
             row |= {"low": low, "high": high}
-            said += f" [{number(low)}, {number(high)}]"
+            tooltip += f" [{number(low)}, {number(high)}]"
         if math.isfinite(value):
-            rows.append(row | {"said": said})
+            rows.append(row | {"tooltip": tooltip})
     return rows

@@ -70,7 +70,7 @@ def line_chart(
     filled = {"fill": stroke | {"legend": None}}
     layers = [
         theme.layer("curves", line, at | {"stroke": stroke, "strokeDash": dash}, rows),
-        theme.layer("points", point, at | filled | theme.SAID, drawn),
+        theme.layer("points", point, at | filled | theme.TOOLTIP, drawn),
     ]
     return Chart(title, {"width": width, "height": _HEIGHT, "layer": layers}, width)
 
@@ -88,7 +88,7 @@ def _rows(one: Line, log: bool) -> list[dict[str, Any]]:
             "place": place,
             "name": one.name,
             "value": value if scales.drawable(value, log) else None,
-            "said": f"{one.name}, {place}: {number(value)}",
+            "tooltip": f"{one.name}, {place}: {number(value)}",
         }
         for place, value in enumerate(map(float, one.values))
     ]

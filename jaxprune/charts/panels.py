@@ -6,7 +6,7 @@ from typing import Any
 from jaxprune.charts.chart import Chart
 
 # Encodings that a legend may explain; the scales of panels that share a legend have one domain.
-_TOLD = ("color", "stroke", "strokeDash", "fill", "shape")
+_EXPLAINED = ("color", "stroke", "strokeDash", "fill", "shape")
 
 
 def grid(charts: Sequence[Chart], *, title: str, columns: int, one_legend: bool = True) -> Chart:
@@ -22,7 +22,7 @@ def grid(charts: Sequence[Chart], *, title: str, columns: int, one_legend: bool 
         {**_panel(chart.view, place), "title": {"text": chart.title, "fontWeight": "normal"}}
         for place, chart in enumerate(charts)
     ]
-    resolve = {"scale": dict.fromkeys(_TOLD, "shared" if one_legend else "independent")}
+    resolve = {"scale": dict.fromkeys(_EXPLAINED, "shared" if one_legend else "independent")}
     return Chart(title, {"concat": panels, "columns": columns, "resolve": resolve})
 
 

@@ -37,10 +37,7 @@ _VARIABLES = {value: f"var(--{name})" for name, value in theme.COLOURS.items()}
 
 def page_svg(chart: Chart) -> str:
     """The chart as an <svg> element for HTML, without namespace; OSError as `check_system`."""
-    check_system()
-    import vl_convert  # imported late: only drawing needs it
-
-    svg = _tidy(ET.fromstring(vl_convert.vegalite_to_svg(_spec(chart))))
+    svg = _tidy(ET.fromstring(_renderer().vegalite_to_svg(_spec(chart))))
     title = ET.Element("title")
     title.text = legal_text(chart.title)
     svg.insert(0, title)
@@ -50,19 +47,21 @@ def page_svg(chart: Chart) -> str:
 
 def write_png(chart: Chart, path: Path) -> None:
     """Writes the chart and its title on a white background; OSError as `check_system`."""
-    check_system()
-    import vl_convert
-
-    path.write_bytes(vl_convert.vegalite_to_png(_titled(chart), scale=_PIXELS))
+    path.write_bytes(_renderer().vegalite_to_png(_titled(chart), scale=_PIXELS))
 
 
 def svg(chart: Chart) -> str:
     """The picture of `write_png` as SVG for notebooks and files; OSError as `check_system`."""
+    font = str(theme.CONFIG["font"])
+    return _renderer().vegalite_to_svg(_titled(chart)).replace(font, f"{font}, Arial, sans-serif")
+
+
+def _renderer() -> Any:
+    """The module vl_convert, imported late as only drawing needs it; OSError as `check_system`."""
     check_system()
     import vl_convert
 
-    font = str(theme.CONFIG["font"])
-    return vl_convert.vegalite_to_svg(_titled(chart)).replace(font, f"{font}, Arial, sans-serif")
+    return vl_convert
 
 
 def _titled(chart: Chart) -> dict[str, Any]:
@@ -114,9 +113,9 @@ def _tidy(element: ET.Element) -> ET.Element:
             tidy.extend(part)
         elif _is_seen(part):
             tidy.append(part)
-    said = element.get("aria-label")
-    if said and name != "g":
-        ET.SubElement(tidy, "title").text = said
+    label = element.get("aria-label")
+    if label and name != "g":
+        ET.SubElement(tidy, "title").text = label
     return tidy
 
 

@@ -1,11 +1,13 @@
 """The appearance of all charts: colours, sizes, and the axes, legends and layers that they share.
 
-Pages draw each of `COLOURS` as the CSS variable of its name, which style.css defines for the light and the dark
-scheme. The values here are those of the light scheme and of PNG files.
+colours.css defines the colours of the light and the dark scheme. Pages draw each as the CSS variable of its name, PNG
+files as in the light scheme.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from importlib import resources
 from typing import Any
 
 from jaxprune.charts.chart import Chart
@@ -16,23 +18,10 @@ WIDTH = 328  # pixels: a phone of 360 without the page's margins
 FONT_SIZE = 12
 CHARACTER = 6.2  # mean pixels of a character in Liberation Sans, which the renderer contains
 ROW = 24  # pixels of a named row
-COLOURS = {
-    "paper": "#ffffff",
-    "wash": "#f4f6f8",
-    "ink": "#1a1f25",
-    "faint": "#56606b",
-    "rule": "#d5dbe1",
-    "s0": "#0072b2",
-    "s1": "#d55e00",
-    "s2": "#00805c",
-    "s3": "#a8487f",
-    "s4": "#8a6d00",
-    "s5": "#5a5f66",
-    "better": "#3a7d1a",
-    "worse": "#c2185b",
-}
+CSS = resources.files(__package__).joinpath("colours.css").read_text(encoding="utf-8")
+COLOURS = dict(re.findall(r"--(\w+): (#\w+);", CSS.partition("@media")[0]))  # of the light scheme
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
-SAID = {"description": {"field": "said"}}  # text of a mark on hover
+TOOLTIP = {"description": {"field": "tooltip"}}  # text of a mark on hover
 _MOST_CHARACTERS = 26
 _TINT = 0.05  # opacity of every other row; grid lines stay visible
 _TEXT = {
@@ -139,7 +128,7 @@ def coded(
 def layer(
     name: str, mark: dict[str, Any], encoding: dict[str, Any], rows: Sequence[Any]
 ) -> dict[str, Any]:
-    """A layer of a chart with its data; without `SAID` its marks have no text on hover."""
+    """A layer of a chart with its data; without `TOOLTIP` its marks have no text on hover."""
     mark = {**mark, "aria": "description" in encoding}
     return {"name": name, "data": {"values": rows}, "mark": mark, "encoding": encoding}
 

@@ -15,7 +15,7 @@ from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.continuations import continue_lines
 from jaxprune.evaluation.folders import clear_folders, write_folder
 from jaxprune.evaluation.generation import Generator, check_beams
-from jaxprune.evaluation.identity import IDENTITY, Identity, identities, row_digest
+from jaxprune.evaluation.identity import IDENTITY, identities, row_digest
 from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import (
@@ -29,7 +29,7 @@ from jaxprune.evaluation.scoring import (
 from jaxprune.evaluation.summary import Result, print_summary
 from jaxprune.evaluation.tasks import Question, TaskQuestions
 from jaxprune.evaluation.translation import NEW_TOKENS, TRANSLATION, evaluate_translation
-from jaxprune.evaluation.workload import Workload, read_workload
+from jaxprune.evaluation.workload import Workload, named_tasks, read_workload
 from jaxprune.hf import Model, load
 from jaxprune.ledger import MODEL_DIGEST
 from jaxprune.runs import environment
@@ -58,21 +58,20 @@ def evaluate_from_config(
     """
     fields = config.evaluation
     codes = fields.languages.split(",") if fields.languages else None
-    workload = read_workload(config, lambda _: codes)
+    workload = read_workload(config, named_tasks(config), lambda _: codes)
     if not (workload.tasks or workload.texts or workload.sentences):
         raise InputError(
-            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or "
-            "evaluation.translation"
+            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"
         )
     model = load(config.model, config.revision)
     check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
-    known = identities(workload, model, config.dtype, fields.beams)
     if hosts.is_first():
+        known = identities(workload, model, config.dtype, fields.beams)
         clear_folders(workdir, known, model, overwrite)
     about = facts(config, model)
     lines = fields.weights != "streamed"
-    results = evaluate_all(scorer, workload, config, workdir, about, known, continuations=lines)
+    results = evaluate_all(scorer, workload, config, workdir, about, continuations=lines)
     if hosts.is_first():
         print_summary(results, workdir)
     return results
@@ -82,23 +81,21 @@ def evaluate_all(
     scorer: Scorer,
     workload: Workload,
     config: EvaluateConfig,
-    workdir: Path,
+    workdir: Path | None,
     about: Mapping[str, Any],
-    known: Mapping[str, Identity],
     *,
     score: Scoring | None = None,
     new_tokens: int = NEW_TOKENS,
     continuations: bool = False,
 ) -> dict[str, Result]:
-    """Evaluates a model and writes a folder for each task, for perplexity and for translation.
+    """Evaluates a model, and writes a folder for each task, for perplexity and for translation.
 
     Args:
       scorer: of the model.
       workload: tasks, texts and sentences.
       config: the sources of texts and sentences, and the settings of translation.
-      workdir: gets `<task>/<language>.npz` with the arrays of `Scored`, and `<task>/metrics.json`.
+      workdir: gets `<task>/<language>.npz` with the arrays of `Scored`, and `<task>/metrics.json`. None: no files.
       about: facts for every metrics.json, such as the model.
-      known: identities of the workload.
       score: see `score_task`.
       new_tokens: the most of a translation.
       continuations: whether to continue the first lines of each text, see `continue_lines`.
@@ -107,6 +104,7 @@ def evaluate_all(
       The results by folder.
     """
     fields = config.evaluation
+    known = identities(workload, scorer.model, config.dtype, fields.beams)
     results: dict[str, Result] = {}
     for one in workload.tasks:
         found = score_task(scorer, one, {**about, IDENTITY: known[one.task.name]}, score)
@@ -128,7 +126,7 @@ def evaluate_all(
             workdir,
             {**about, "data": fields.translation, IDENTITY: known[TRANSLATION]},
             beams=fields.beams,
-            max_new_tokens=new_tokens,
+            new_tokens=new_tokens,
         )
     return results
 
@@ -167,13 +165,12 @@ def score_task(
       InputError: as `scoring.question_scores`; a score that is no number.
     """
     began = time.perf_counter()
+    score = score or (lambda _, *how: question_scores(scorer, *how))
     task, protocol, scored = task_questions.task, task_questions.protocol, {}
     for number, (code, rows) in enumerate(task_questions.languages.items(), start=1):
         name = f"{task.name} {code} {number}/{len(task_questions.languages)}"
         scored[code] = Scored(
-            score(code, rows, protocol, name)
-            if score
-            else question_scores(scorer, rows, protocol, name),
+            score(code, rows, protocol, name),
             np.array([question.label for question in rows], np.int32),
             np.array([question.row for question in rows], np.int32),
             np.array([question.group for question in rows], np.int32) if task.group else None,

@@ -43,8 +43,7 @@ def clear_folders(
         if written and not overwrite:
             other = f"another evaluation, with {differs}" if is_model else "another model"
             raise InputError(
-                f"--workdir: {file} has the scores of {other}; allowed: --overwrite (replaces them), "
-                "or another folder"
+                f"--workdir: {file} has the scores of {other}; allowed: --overwrite (replaces them), or another folder"
             )
         others.append(name)
     for name in others:
@@ -71,10 +70,10 @@ def _read(file: Path, overwrite: bool) -> Mapping[str, Any]:
 
 
 def write_folder(
-    workdir: Path, name: str, metrics: Mapping[str, Any], scored: Mapping[str, Scored]
+    workdir: Path | None, name: str, metrics: Mapping[str, Any], scored: Mapping[str, Scored]
 ) -> None:
     """Writes `<workdir>/<name>`: metrics.json, and scores by language; on the first host only."""
-    if not hosts.is_first():
+    if workdir is None or not hosts.is_first():
         return
     with sealed.whole_folder(workdir / name) as folder:
         for code, of_language in scored.items():

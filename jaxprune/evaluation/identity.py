@@ -1,6 +1,5 @@
 """The identity of an evaluation: all inputs besides the model that determine its scores, by name."""
 
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,13 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
     """
     found: dict[str, Identity] = {}
     settings: Identity = {"dtype": dtype, "tokenizer": model.tokenizer_digest}
-    by_language = functools.partial(_by_language, settings)
+
+    def by_language(unit: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
+        """The settings, the languages, and the size and SHA-256 of the content of each."""
+        sizes = {f"{unit} {code}": len(content) for code, content in contents.items()}
+        languages = ",".join(sorted(contents))
+        return {**settings, "languages": languages, **sizes, **language_digests(_CONTENT, contents)}
+
     for task in workload.tasks:
         rows = {
             code: [[one.row, one.label, *map(_option, one.options)] for one in questions]
@@ -70,13 +75,6 @@ def content_digests(identity: Identity) -> dict[str, str]:
 
 def _option(option: Option) -> list[Any]:
     return [option.context, option.continuation, option.row_spans]
-
-
-def _by_language(settings: Identity, unit: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
-    """The settings, the languages, and the size and SHA-256 of the content of each."""
-    sizes = {f"{unit} {code}": len(content) for code, content in contents.items()}
-    languages = ",".join(sorted(contents))
-    return {**settings, "languages": languages, **sizes, **language_digests(_CONTENT, contents)}
 
 
 def language_digests(prefix: str, contents: Mapping[str, Sequence[Any]]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxprune.calibration import SEED
-from jaxprune.devices import given_mesh, hosts
+from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.comparison import (
     Comparison,
@@ -18,14 +18,13 @@ from jaxprune.evaluation.comparison import (
     comparison_of,
     open_run,
 )
-from jaxprune.evaluation.config import EvaluationFields
-from jaxprune.evaluation.evaluate import measure_perplexity, score_task
-from jaxprune.evaluation.identity import IDENTITY, identities
-from jaxprune.evaluation.overlap import calibration_overlap
+from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
+from jaxprune.evaluation.evaluate import evaluate_all
+from jaxprune.evaluation.identity import IDENTITY
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
-from jaxprune.evaluation.scoring import PERPLEXITY, Scorer, texts
+from jaxprune.evaluation.scoring import PERPLEXITY, Scorer
 from jaxprune.evaluation.summary import Result, perplexity_table, task_tables
-from jaxprune.evaluation.workload import Workload, read_tasks
+from jaxprune.evaluation.workload import read_workload
 from jaxprune.files import to_json
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
@@ -116,33 +115,25 @@ def evaluate(
       (20, 3)
     """
     check_model(model)
-    given = {"rows": rows, "protocol": protocol, "perplexity_lines": perplexity_lines}
-    for name, value in given.items():
-        check(name, value, fields_of(EvaluationFields)[name])
+    fields = EvaluationFields(
+        rows=rows, protocol=protocol, perplexity_lines=perplexity_lines,
+        data=_path("data", data), perplexity=_path("perplexity", perplexity),
+    )  # fmt: skip
+    for name in ("rows", "protocol", "perplexity_lines"):
+        check(name, getattr(fields, name), fields_of(EvaluationFields)[name])
     check("dtype", dtype, DTYPE)
     check("seed", seed, SEED)
     codes = None if languages is None else _names("languages", languages)
-    place = None if data is None else _path("data", data)
-    read = read_tasks(
-        _names("tasks", tasks), lambda _: codes, protocol=protocol, data=place, rows=rows, seed=seed
-    )
-    plain = {}
-    if perplexity is not None:
-        plain = texts(_path("perplexity", perplexity), codes, rows, perplexity_lines)
-    if not read and not plain:
+    config = EvaluateConfig(dtype=dtype, seed=seed, evaluation=fields)
+    workload = read_workload(config, _names("tasks", tasks), lambda _: codes)
+    if not workload.tasks and not workload.texts:
         raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()
-    scorer = Scorer(model, dtype=dtype, mesh=given_mesh(mesh), progress=shows)
+    scorer = Scorer(model, dtype=dtype, mesh=mesh, progress=shows)
     facts = {"model": str(model.folder), "dtype": dtype, "seed": seed}
-    identity = identities(Workload(read, plain, {}), model, dtype)
-    about = {name: {**facts, IDENTITY: one} for name, one in identity.items()}
-    if plain:
-        about[PERPLEXITY] |= calibration_overlap(model, plain, model.folder.parent)
-    return Evaluation(
-        model=str(model.folder),
-        tasks={one.task.name: score_task(scorer, one, about[one.task.name]) for one in read},
-        perplexity=measure_perplexity(scorer, plain, about[PERPLEXITY]) if plain else None,
-    )
+    tasks_and_texts: dict[str, Any] = evaluate_all(scorer, workload, config, None, facts)
+    measured = tasks_and_texts.pop(PERPLEXITY, None)
+    return Evaluation(model=str(model.folder), tasks=tasks_and_texts, perplexity=measured)
 
 
 def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int = 0) -> Comparison:
@@ -193,7 +184,9 @@ def _names(what: str, value: str | Sequence[str]) -> list[str]:
     return stripped
 
 
-def _path(what: str, value: str | Path) -> str:
+def _path(what: str, value: str | Path | None) -> str | None:
+    if value is None:
+        return None
     check(what, value, PATH)
     return str(value)
 

@@ -223,11 +223,8 @@ class JaxpruneLM(TemplateLM):
             ):
                 windows.append((None, *make_disjoint_window(window)))
                 owners.append(number)
-        sums = [0.0] * len(requests)
-        for owner, (score, _) in zip(
-            owners, self._loglikelihood_tokens(windows, disable_tqdm), strict=True
-        ):
-            sums[owner] += score
+        scores = [score for score, _ in self._loglikelihood_tokens(windows, disable_tqdm)]
+        sums = np.bincount(np.array(owners, int), scores, len(requests)).tolist()
         for request, score in zip(requests, sums, strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", request.args, score)
         return sums
@@ -256,8 +253,7 @@ class JaxpruneLM(TemplateLM):
         room = self.max_length - settings.new_tokens
         if room < 1:
             raise InputError(
-                f"max_gen_toks: got {settings.new_tokens}; allowed: less than {self.max_length}, "
-                "max_length"
+                f"max_gen_toks: got {settings.new_tokens}; allowed: less than {self.max_length}, max_length"
             )
         prompts = [self.tok_encode(text)[-room:] or [self.prefix_token_id] for text in contexts]
         sequences = self._generator(

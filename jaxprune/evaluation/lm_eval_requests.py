@@ -60,8 +60,7 @@ def read_settings(kwargs: object) -> GenerationSettings:
     if samples or unknown:
         refused = listed(sorted(unknown, key=str)) or "sampling"
         raise InputError(
-            f"generation_kwargs: got {refused}; allowed: until, {_NEW_TOKENS[0]}, num_beams, and "
-            "do_sample=false"
+            f"generation_kwargs: got {refused}; allowed: until, {_NEW_TOKENS[0]}, num_beams, and do_sample=false"
         )
     ends = (until,) if isinstance(until, str) else tuple(until)
     return GenerationSettings(ends, new_tokens, given.get("num_beams", 1))

@@ -19,7 +19,6 @@ characters determine them.
 """
 
 import copy
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -47,7 +46,6 @@ PROTOCOLS = ("paper", "official")
 # Sentences that a device processes at a time.
 SAMPLES_PER_DEVICE = 8
 
-Vectors = Mapping[str, Float[np.ndarray, "L D"]]
 LayerPair = tuple[int, int]
 
 
@@ -94,12 +92,9 @@ def language_vectors(
 def search(
     scorer: Scorer,
     questions: Sequence[Question],
-    vectors: Vectors,
-    language: str,
-    *,
-    target: str = "en",
-    protocol: str = "paper",
-    name: str = "lrp2 search",
+    shift: Float[np.ndarray, "L D"],
+    protocol: str,
+    name: str,
 ) -> dict[LayerPair, float]:
     """Accuracy under every pair of layers i < j, in ascending order.
 
@@ -109,9 +104,7 @@ def search(
     pairs = list(itertools.combinations(range(scorer.model.config.n_layers), 2))
     if not pairs:
         raise InputError(f"{name}: a model of one layer; allowed: two or more, for two projections")
-    scores = projected_scores(
-        scorer, questions, vectors, language, pairs, target=target, protocol=protocol, name=name
-    )
+    scores = projected_scores(scorer, questions, shift, pairs, protocol, name)
     labels = np.array([question.label for question in questions])
     accuracies = (scores.argmax(axis=-1) == labels).mean(axis=-1)
     return dict(zip(pairs, accuracies.tolist(), strict=True))
@@ -120,13 +113,10 @@ def search(
 def projected_scores(
     scorer: Scorer,
     questions: Sequence[Question],
-    vectors: Vectors,
-    language: str,
+    shift: Float[np.ndarray, "L D"],
     pairs: Sequence[LayerPair],
-    *,
-    target: str = "en",
-    protocol: str = "paper",
-    name: str = "lrp2",
+    protocol: str,
+    name: str,
 ) -> Float[np.ndarray, "P R C"]:
     """Scores of the options of every question under pairs of projections, float32; higher is likelier.
 
@@ -137,10 +127,9 @@ def projected_scores(
     Args:
       scorer: `resident=True` keeps the weights on the devices for all pairs.
       questions: see `tasks.questions`.
-      vectors: of `language` and `target`, see `language_vectors`.
-      language: of the questions.
+      shift: vectors of the language towards which states are shifted, minus those of the questions' language; see
+        `language_vectors`.
       pairs: layers (i, j), in ascending order.
-      target: the language towards which states are shifted.
       protocol: paper or official.
       name: on the progress bar and in messages.
 
@@ -153,7 +142,6 @@ def projected_scores(
             raise InputError(f"{name}: got layers {pair}; allowed: 0 <= i < j < {layers}")
     if protocol not in PROTOCOLS:
         raise InputError(f"{name}: protocol {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
-    shift = vectors[target] - vectors[language]
     encoded = encode_questions(scorer.model, questions, protocol, name)
     is_moved = _is_moved(scorer, questions, encoded, name)
     # A token and its flag as one number, so that shared prefixes are equal in both.
@@ -171,8 +159,8 @@ def projected_scores(
         for forest in passes:
             walk = _walk(scorer, forest, shift, pairs, bar.update)
             for number, log_probabilities in enumerate(walk):
-                for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
-                    scored = log_probabilities[row, path[encoded.starts[s] :]]
+                for s, start, row, path in forest.leaves:
+                    scored = log_probabilities[row, path[start:]]
                     sums[number, s] = scored.sum(dtype=np.float64)
     return option_scores(sums, encoded, protocol, len(questions[0].options))
 
@@ -211,7 +199,7 @@ def _walk(
 ) -> Iterator[Float[np.ndarray, "R T"]]:
     """Log-probabilities of a forest of coded tokens under each pair."""
     flags = (forest.tokens[:, : forest.seen] & 1).astype(np.float32)
-    forest = dataclasses.replace(forest, tokens=forest.tokens >> 1)
+    forest = forest._replace(tokens=forest.tokens >> 1)
     below = scorer.embed(forest)
     moved = below.cut(flags)
     low = 0

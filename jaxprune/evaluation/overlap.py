@@ -13,20 +13,20 @@ from jaxprune.tables import count
 
 
 def calibration_overlap(
-    model: Model, texts: Mapping[str, str], workdir: Path
+    model: Model, texts: Mapping[str, str], workdir: Path | None
 ) -> dict[str, dict[str, int]]:
     """The key `calibration_overlap` of perplexity's metrics.json, if a text has lines of the calibration set.
 
     Args:
       model: from a run.
       texts: by language.
-      workdir: searched for this run, as is the parent of the model's folder.
+      workdir: searched for this run if it is not None, as is the parent of the model's folder.
 
     Returns:
       The number of distinct shared lines by language; empty without any.
     """
     digest, calibrated = model.source.fingerprint.digest, set[str]()
-    for place in (workdir, model.folder.parent):
+    for place in filter(None, (workdir, model.folder.parent)):
         with contextlib.suppress(InputError, OSError):  # another program's report.json
             report = read_report(place) or {}
             if digest in (report.get("models", {}).get("hf"), pruned_digest(report)):

@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.translation import TranslationResult, translation_lines
+from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.tables import (
     NONE,
     TextTable,
@@ -17,6 +17,7 @@ from jaxprune.tables import (
     option_shares,
     percent,
     seconds,
+    tenths,
 )
 
 Result = TaskResult | PerplexityResult | TranslationResult
@@ -32,7 +33,7 @@ def print_summary(results: Mapping[str, Result], workdir: Path) -> None:
             note = overlap_note(result.about)
             lines = [*_lines(perplexity_table(result)), *([note] if note else [])]
         else:
-            lines = translation_lines(result)
+            lines = _lines(translation_table(result))
         print("\n".join(f"  {line}" for line in lines))
     print(f"\n  written: {', '.join(str(workdir / name) for name in results)}")
 
@@ -89,3 +90,14 @@ def perplexity_table(result: PerplexityResult) -> TextTable:
     ]
     title = f"{PERPLEXITY}, {seconds(result.seconds)} seconds"
     return TextTable(title, ["", "tokens", "perplexity"], rows)
+
+
+def translation_table(result: TranslationResult) -> TextTable:
+    """BLEU and chrF by language."""
+    protocol = result.protocol
+    title = f"translation into {protocol.target}, {protocol.shots} shots, {protocol.beams} beams"
+    rows = [
+        [code, count(figure.rows), tenths(figure.bleu), tenths(figure.chrf)]
+        for code, figure in result.languages.items()
+    ]
+    return TextTable(title, ["", "rows", "BLEU", "chrF"], rows)

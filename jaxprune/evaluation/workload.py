@@ -47,25 +47,35 @@ class Workload:
         )
 
 
-def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workload:
-    """Reads all data that `config.evaluation` names.
+def read_workload(
+    config: EvaluateConfig, names: Sequence[str], languages_by_name: Languages
+) -> Workload:
+    """Reads all data of an evaluation.
+
+    Args:
+      config: the sources of all data, and the rows of each.
+      names: of ready tasks, or .toml files.
+      languages_by_name: by the name of a task; None: those of `tasks.languages_of`.
 
     Raises:
-      InputError: a task, language or file that does not exist or is broken; sacrebleu is not installed.
+      InputError: a task, language or file that does not exist or is broken; two tasks of one name; a name in `TAKEN`;
+        sacrebleu is not installed.
     """
     fields = config.evaluation
-    tasks = read_tasks(
-        named_tasks(config),
-        languages_by_name,
-        protocol=protocol_of(config), data=fields.data, rows=fields.rows, seed=config.seed,
-    )  # fmt: skip
+    tasks = _tasks(config, names, languages_by_name)
     plain: Mapping[str, PlainText] = {}
     if fields.perplexity is not None:
         codes = languages_by_name(PERPLEXITY)
         plain = texts(fields.perplexity, codes, fields.rows, fields.perplexity_lines)
     sentences = {}
-    if fields.translation is not None:
-        sentences = _sentences(config, fields.translation, languages_by_name(TRANSLATION))
+    if (data := fields.translation) is not None:
+        import_sacrebleu("metrics")  # fails now, not after hours of work
+        calibration = config.calibration
+        for code in languages_by_name(TRANSLATION) or languages(data, calibration.target):
+            if code != calibration.target:
+                sentences[code] = read_sentences(
+                    data, code, calibration, rows=fields.translation_rows, seed=config.seed
+                )
     return Workload(tasks, plain, sentences)
 
 
@@ -81,25 +91,10 @@ def protocol_of(config: EvaluateConfig) -> str:
     return config.evaluation.protocol or by_compat
 
 
-def read_tasks(
-    names: Sequence[str],
-    languages_by_name: Languages,
-    *,
-    protocol: str = "paper",
-    data: str | None = None,
-    rows: int | None = None,
-    seed: int = 0,
+def _tasks(
+    config: EvaluateConfig, names: Sequence[str], languages_by_name: Languages
 ) -> list[TaskQuestions]:
-    """The questions of several tasks.
-
-    Args:
-      names: of ready tasks, or .toml files.
-      languages_by_name: by the name of a task; None: those of `tasks.languages_of`.
-      protocol, data, rows, seed: see `tasks.questions`.
-
-    Raises:
-      InputError: as `tasks.load_task` and `tasks.questions`; two tasks of one name; a name in `TAKEN`.
-    """
+    protocol, data, rows = protocol_of(config), config.evaluation.data, config.evaluation.rows
     tasks = [load_task(name) for name in names]
     for task in tasks:
         if task.name in TAKEN:
@@ -115,29 +110,8 @@ def read_tasks(
     for task in tasks:
         codes = languages_by_name(task.name) or languages_of(task, protocol=protocol, data=data)
         by_language = {
-            code: questions(task, code, protocol=protocol, data=data, rows=rows, seed=seed)
+            code: questions(task, code, protocol=protocol, data=data, rows=rows, seed=config.seed)
             for code in codes
         }
         read.append(TaskQuestions(task, protocol, data or task.source.data, by_language))
     return read
-
-
-def _sentences(
-    config: EvaluateConfig, data: str, codes: Sequence[str] | None
-) -> dict[str, Sentences]:
-    import_sacrebleu("metrics")  # fails now, not after hours of work
-    calibration = config.calibration
-    return {
-        code: read_sentences(
-            data,
-            code,
-            calibration.target,
-            shots=calibration.shots,
-            shots_data=calibration.data,
-            shots_lines=calibration.lines,
-            rows=config.evaluation.translation_rows,
-            seed=config.seed,
-        )
-        for code in codes or languages(data, calibration.target)
-        if code != calibration.target
-    }

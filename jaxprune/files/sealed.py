@@ -199,9 +199,8 @@ def replace_card(folder: Path, text: str) -> bool:
     is_ours = before is not None and fault(folder / CARD, before) is None
     if not (is_ours or _is_signed_card(folder, CARD)):
         return False
-    filled = unfinished(
-        folder
-    )  # outside the folder, in which an incomplete file would be in no table
+    # outside the folder, in which an incomplete file would be in no table
+    filled = unfinished(folder)
     filled.mkdir()
     (filled / CARD).write_text(signed(text), encoding="utf-8")
     (filled / CARD).replace(folder / CARD)

@@ -2,13 +2,14 @@
 
 import dataclasses
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import reduce
 from operator import getitem
 from pathlib import Path
 from types import GenericAlias
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -17,6 +18,18 @@ from jaxprune.files.json_text import parse_json
 from jaxprune.files.regular import read_regular
 
 Record = TypeVar("Record")
+
+# Types of values in JSON files, which msgspec checks.
+Scalar = str | int | float | bool | None
+_LARGEST = sys.float_info.max
+# JSON has no other numbers.
+Finite = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
+# Sums of shares round.
+Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-9)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=_LARGEST)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Hexadecimal = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]+$", max_length=64)]  # a digest
+
 # The most levels of objects and lists in a file, as it is processed recursively.
 _DEEPEST = 50
 

@@ -1,4 +1,4 @@
-"""Atomically written text and JSON files; short names of folders."""
+"""Atomically written text and JSON files; short names of folders, and the user's folder for cached results."""
 
 import json
 import os
@@ -31,3 +31,11 @@ def short_names(folders: Sequence[Path]) -> list[str]:
     while len({folder.parts[-parts:] for folder in resolved}) < len(resolved) and parts < most:
         parts += 1
     return ["/".join(folder.parts[-parts:]).lstrip("/") or "/" for folder in resolved]
+
+
+def user_cache(name: str) -> Path:
+    """The folder of this name for cached results; it may be emptied at any time, missing or not writable."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if base == "~/.cache":  # no home: use a path that cannot be written
+        base = os.devnull
+    return Path(base) / "jaxprune" / name

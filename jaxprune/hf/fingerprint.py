@@ -11,28 +11,19 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 import jax
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.files import (
-    check_regular,
-    from_json,
-    read_json,
-    sealed,
-    to_json,
-    user_cache,
-    write_json,
-)
+from jaxprune.files import check_regular, read_as, sealed, user_cache, write_json
 
 # A file may change twice within one tick of the file system's clock; digests of newer files are not cached.
 _TICK = 2.0  # seconds
 
 
-@dataclasses.dataclass(frozen=True)
-class FileState:
+class FileState(NamedTuple):
     """The status of a file, which changes with every write to it."""
 
     device: int
@@ -41,18 +32,8 @@ class FileState:
     modified_ns: int
     changed_ns: int
 
-    @classmethod
-    def of(cls, path: Path) -> "FileState":
-        """The state of a file; InputError if it is missing or not regular."""
-        try:
-            found = check_regular(path)
-        except FileNotFoundError:
-            raise InputError(f"{path}: removed since the model was opened") from None
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
-
-@dataclasses.dataclass(frozen=True)
-class _Kept:
+class _Kept(TypedDict):
     """An entry of the cache."""
 
     state: FileState
@@ -85,7 +66,7 @@ class Fingerprint:
           InputError: a file changes meanwhile, or is not a regular file.
         """
         paths = sorted(files, key=lambda path: path.name)
-        states = {path: FileState.of(path) for path in paths}
+        states = {path: file_state(path) for path in paths}
         digests = {path.name: _file_digest(path, states[path]) for path in paths}
         made = cls(digests, {**states, **(opened or {})})
         made.check_unchanged()
@@ -103,7 +84,7 @@ class Fingerprint:
           InputError: names the file.
         """
         for path, state in self.states.items():
-            if FileState.of(path) != state:
+            if file_state(path) != state:
                 raise InputError(
                     f"{path}: changed while it was read; allowed: to repeat the command"
                 )
@@ -116,7 +97,18 @@ def files_in(folder: Path, patterns: Iterable[str]) -> list[Path]:
 
 def states_in(folder: Path, patterns: Iterable[str]) -> dict[Path, FileState]:
     """The states of files in a folder; reads no content."""
-    return {path: FileState.of(path) for path in files_in(folder, patterns)}
+    return {path: file_state(path) for path in files_in(folder, patterns)}
+
+
+def file_state(path: Path) -> FileState:
+    """The state of a file; InputError if it is missing or not regular."""
+    try:
+        found = check_regular(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: removed since the model was opened") from None
+    return FileState(
+        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    )
 
 
 def combined(digests: Mapping[str, str]) -> str:
@@ -145,12 +137,12 @@ def _file_digest(path: Path, state: FileState) -> str:
     entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
     # A damaged or unreadable entry counts as missing.
     with contextlib.suppress(InputError, OSError):
-        kept = read_json(entry)
-        if kept and (known := from_json(_Kept, kept, str(entry))).state == state:
-            return known.sha256
+        kept = read_as(_Kept, entry)
+        if kept and tuple(kept["state"]) == state:
+            return kept["sha256"]
     sha256 = sealed.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:
         with contextlib.suppress(OSError):  # without a cache, digests are recomputed
             entry.parent.mkdir(parents=True, exist_ok=True)
-            write_json(entry, to_json(_Kept(state, sha256)))
+            write_json(entry, {"state": state, "sha256": sha256})
     return sha256

@@ -83,30 +83,34 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         tensor, code = f"{path}: tensor {shown(name)}", entry["dtype"]
         if code not in DTYPES:
             raise InputError(f"{tensor}: unknown dtype {code}; known are {', '.join(DTYPES)}")
-        nbytes = checked_nbytes(entry["shape"], DTYPES[code], tensor)
+        checked_nbytes(entry["shape"], DTYPES[code], tensor)
         offset = 8 + length + entry["data_offsets"][0]
-        tensors[name] = StoredTensor(tuple(entry["shape"]), DTYPES[code], path, offset, nbytes)
+        tensors[name] = StoredTensor(tuple(entry["shape"]), DTYPES[code], path, offset)
     return tensors
 
 
-def header_bytes(specs: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> bytes:
-    """The length and header of a file with tensors of these shapes and dtypes in this order.
+def file_header(
+    specs: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+) -> tuple[bytes, dict[str, int]]:
+    """The start of a file with tensors of these shapes and dtypes in this order, and the offsets of the tensors.
 
-    Padded with spaces so that the first tensor begins at a multiple of 64 bytes.
+    The header is padded with spaces so that the first tensor begins at a multiple of 64 bytes.
 
     Raises:
       InputError: safetensors has no such dtype.
     """
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    end = 0
+    begins, end = {}, 0
     for name, (shape, dtype) in specs.items():
         if dtype not in CODES:
             raise InputError(f"tensor {shown(name)}: safetensors has no dtype for {dtype}")
-        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        begin = begins[name] = end
+        end += math.prod(shape) * dtype.itemsize
         header[name] = {"dtype": CODES[dtype], "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
-    return struct.pack("<Q", len(text)) + text
+    start = struct.pack("<Q", len(text)) + text
+    return start, {name: len(start) + begin for name, begin in begins.items()}
 
 
 def is_size(value: object) -> bool:

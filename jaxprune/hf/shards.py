@@ -4,16 +4,16 @@ Names, shapes and dtypes are known in advance. So the headers are written first,
 offset, in any order, in bounded memory and only once.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from jaxprune.errors import InputError, shown
+from jaxprune.errors import shown
+from jaxprune.files import write_json
 from jaxprune.hf.aligned import aligned_copy
-from jaxprune.hf.safetensors_header import checked_nbytes, header_bytes
+from jaxprune.hf.safetensors_header import checked_nbytes, file_header
 from jaxprune.hf.tensor_index import INDEX, SINGLE
 
 # Name → shape and dtype of each tensor.
@@ -27,34 +27,30 @@ _CHUNK = 16 << 20  # bytes in memory while a tensor is copied to C order
 class ShardWriter:
     """Writes a Hugging Face checkpoint tensor by tensor.
 
-    Files have temporary names until `close`: a folder without model.safetensors or an index is unfinished. The caller
-    replaces an older folder by this one.
+    Headers are written first, so the files are complete only after `close`. The caller then gives the folder its final
+    name.
 
     Args:
-      folder: made if missing.
+      folder: new or without weights.
       specs: of all tensors to write, in the order of the shards.
       largest: bytes of tensors in a shard; a single shard becomes model.safetensors, without an index.
 
     Raises:
-      InputError: the folder already contains weights, or safetensors has no such dtype.
+      InputError: safetensors has no such dtype.
     """
 
     def __init__(self, folder: Path, specs: Specs, largest: int = LARGEST_SHARD) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        if stale := [*self.folder.glob("*.safetensors*")]:
-            raise InputError(f"{stale[0]}: already there; export into an empty folder")
         self._specs = specs
         self._shards = _shards(specs, largest)
         self._places: dict[str, tuple[Path, int]] = {}  # file and offset
         self._missing = set(specs)
         for file, names in self._shards.items():
-            header = header_bytes({name: specs[name] for name in names})
-            self._partial(file).write_bytes(header)
-            end = len(header)
-            for name in names:
-                self._places[name] = self._partial(file), end
-                end += _nbytes(specs, name)
+            path = self.folder / file
+            header, offsets = file_header({name: specs[name] for name in names})
+            path.write_bytes(header)
+            self._places |= {name: (path, offset) for name, offset in offsets.items()}
 
     def write(self, tensors: Mapping[str, np.ndarray | np.generic]) -> None:
         """Writes these arrays, see `write_chunks`; arrays not in C order are copied in small pieces."""
@@ -86,16 +82,18 @@ class ShardWriter:
         self._missing.remove(name)
 
     def close(self) -> None:
-        """Gives the files their final names, then writes the index of shards atomically.
+        """Writes the index of shards, and waits until the tensors are on disk.
+
+        A power failure after the folder was renamed could otherwise keep the name and lose the bytes.
 
         Raises:
-          ValueError: a tensor is missing, or `specs` is empty.
+          ValueError: a tensor is missing.
         """
-        if self._missing or not self._shards:
-            missing = f"tensor {shown(min(self._missing))}" if self._missing else "any tensor"
-            raise ValueError(f"nothing to close: {missing} was not written")
+        if self._missing:
+            raise ValueError(f"tensor {shown(min(self._missing))} was not written")
         for file in self._shards:
-            _settle(self._partial(file), self.folder / file)
+            with (self.folder / file).open("rb+") as written:
+                os.fsync(written.fileno())
         if SINGLE in self._shards:
             return
         file_of = {name: file for file, names in self._shards.items() for name in names}
@@ -103,12 +101,7 @@ class ShardWriter:
             "metadata": {"total_size": sum(_nbytes(self._specs, name) for name in self._specs)},
             "weight_map": dict(sorted(file_of.items())),
         }
-        unfinished = self._partial(INDEX)
-        unfinished.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-        _settle(unfinished, self.folder / INDEX)
-
-    def _partial(self, file: str) -> Path:
-        return self.folder / f"{file}.partial"
+        write_json(self.folder / INDEX, index)
 
 
 def _nbytes(specs: Specs, name: str) -> int:
@@ -131,13 +124,6 @@ def _shards(specs: Specs, largest: int) -> dict[str, list[str]]:
     if total == 1:
         return {SINGLE: ordered[0]}
     return {f"model-{i:05d}-of-{total:05d}.safetensors": part for i, part in enumerate(ordered, 1)}
-
-
-def _settle(unfinished: Path, final: Path) -> None:
-    """Renames a file once its bytes are on disk: a power failure could keep the name and lose the bytes."""
-    with unfinished.open("rb+") as file:
-        os.fsync(file.fileno())
-    unfinished.rename(final)
 
 
 def _flat_chunks(array: np.ndarray | np.generic) -> Iterator[np.ndarray]:

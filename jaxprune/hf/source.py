@@ -65,10 +65,9 @@ def check_params(config: ModelConfig, params: Params) -> None:
         if leaf.shape != shape or not jnp.issubdtype(leaf.dtype, jnp.floating):
             got = f"{leaf.dtype} of shape {leaf.shape}"
             raise InputError(f"params: {path}: got {got}; allowed: {allowed}")
-    for path in leaves:
-        if path not in stacked:
-            allowed = "the paths of Model.params"
-            raise InputError(f"params: {path}: not in this model; allowed: {allowed}")
+    if others := [path for path in leaves if path not in stacked]:
+        allowed = "the paths of Model.params"
+        raise InputError(f"params: {others[0]}: not in this model; allowed: {allowed}")
 
 
 class InMemory:

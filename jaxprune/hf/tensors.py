@@ -26,7 +26,6 @@ class StoredTensor:
 
     Attributes:
       offset: bytes from the start of `file`.
-      nbytes: bytes of its elements.
       strides: in elements; None for C order. Only `.bin` files have other orders.
     """
 
@@ -34,7 +33,6 @@ class StoredTensor:
     dtype: np.dtype
     file: Path
     offset: int
-    nbytes: int
     strides: tuple[int, ...] | None = None
 
     def read(self) -> np.ndarray:

@@ -120,7 +120,7 @@ def _storage_offset(
 
 def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> StoredTensor:
     shape, strides, storage = tensor.shape, tensor.strides, tensor.storage
-    nbytes = checked_nbytes(shape, storage.dtype, where)
+    checked_nbytes(shape, storage.dtype, where)
     numbers = (*strides, tensor.offset, storage.count)
     if len(strides) != len(shape) or not all(is_size(number) for number in numbers):
         raise InputError(f"{where}: strides and offset must be non-negative whole numbers")
@@ -137,4 +137,4 @@ def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> St
         n == 1 or stride == step for n, stride, step in zip(shape, strides, steps, strict=True)
     )
     offset = base + tensor.offset * storage.dtype.itemsize if count else base
-    return StoredTensor(shape, storage.dtype, path, offset, nbytes, None if contiguous else strides)
+    return StoredTensor(shape, storage.dtype, path, offset, None if contiguous else strides)

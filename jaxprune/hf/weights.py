@@ -198,9 +198,8 @@ class Weights:
             raise InputError(f"{self._folder}: tensor {twice} exists with and without prefix")
         if missing := [name for name in expected if name not in held]:
             raise InputError(f"{self._folder}: {_several(missing)} missing")
-        ignored = [*family_of(self.config).ignored]
-        if self.config.tied_head:
-            ignored.append(re.escape(HEAD_TENSOR))
+        tied = [re.escape(HEAD_TENSOR)] if self.config.tied_head else []
+        ignored = [*family_of(self.config).ignored, *tied]
         unexpected = [
             name
             for bare, name in held.items()
@@ -237,8 +236,7 @@ def to_stored(
     for path, leaf in flatten_dict(dict(params), sep="/").items():
         full = f"{part}/{path}"
         array = np.asarray(leaf)
-        stored = array.T if is_transposed(config, full) else array
-        out[exported_name(config, full, layer)] = stored
+        out[exported_name(config, full, layer)] = array.T if is_transposed(config, full) else array
     return out
 
 

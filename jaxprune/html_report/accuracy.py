@@ -2,26 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from jaxprune.charts import Chart, Estimate, Series, change_chart, change_in_points, interval_chart
-from jaxprune.evaluation.comparison import (
-    Comparison,
-    ComparisonMethod,
-    LanguageComparison,
-    MeanComparison,
-    PerplexityComparison,
-    TaskComparison,
-    change_cells,
-    measure_tables,
-    partial_notes,
-    percent_cells,
-    rankc_cells,
-    vanished,
-)
+from jaxprune.charts import Chart, Estimate, change_chart, change_in_points, interval_chart
+from jaxprune.evaluation import comparison
 from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.html_report import verdicts
-from jaxprune.html_report.figure import charts_row
-from jaxprune.html_report.markup import Markup, join, tag
-from jaxprune.html_report.page import Section
+from jaxprune.html_report.markup import Markup, folded, join, note, tag
+from jaxprune.html_report.page import Section, charts_row
 from jaxprune.html_report.plain import AFTER, BEFORE
 from jaxprune.html_report.tables import table
 from jaxprune.tables import (
@@ -35,6 +21,8 @@ from jaxprune.tables import (
     percent,
     points,
 )
+
+Series = dict[str, dict[str, Estimate]]  # run → language → estimate
 
 
 def _percents(value: float, bounds: Sequence[float]) -> Estimate:
@@ -50,7 +38,7 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
     accuracy = {c: _percents(one["accuracy"], one["interval"]) for c, one in figures.items()}
     rankc = {code: one.get("rankc") or {} for code, one in figures.items()}
     known = {c: Estimate(one["corrected"]) for c, one in rankc.items() if "corrected" in one}
-    charts = _charts([Series("accuracy", accuracy)], [Series("RankC", known)], options)
+    charts = _charts({"accuracy": accuracy}, {"RankC": known}, options)
     header = ["language", "rows", "accuracy, %", "95% interval", "", "F1, %", "behind en", "RankC"]
     header += ["RankC official", "probability, %", "chosen, %", "without prior, %"]
     header += ["within groups, %", "within groups, 95%"]
@@ -103,8 +91,7 @@ _ABOUT = (
 
 def _terms(*first: str) -> Markup:
     """The method and the columns of the tables, folded."""
-    text = tag("p", *first, _ABOUT, class_="note")
-    return tag("details", tag("summary", "method and terms"), text)
+    return folded("method and terms", note(*first, _ABOUT))
 
 
 def _about_task(protocol: object, options: int | None) -> Markup | None:
@@ -112,16 +99,14 @@ def _about_task(protocol: object, options: int | None) -> Markup | None:
     parts: list[object] = ["Protocol ", tag("code", protocol), ". "] if protocol else []
     if options:
         parts.append(f"Chance with {options} options: {percent(1 / options)}% (dashed line).")
-    return tag("p", *parts, class_="note") if parts else None
+    return note(*parts) if parts else None
 
 
-def _charts(
-    accuracy: Sequence[Series], rankc: Sequence[Series], options: int | None
-) -> list[Chart]:
+def _charts(accuracy: Series, rankc: Series, options: int | None) -> list[Chart]:
     """Accuracy, and RankC if a language has a value."""
     chance = 100 / options if options else None
     charts = [interval_chart(accuracy, title="Accuracy", unit="accuracy, %", chance=chance)]
-    if any(one.values for one in rankc):
+    if any(rankc.values()):
         charts.append(interval_chart(rankc, title="Consistency with English", unit="RankC"))
     return charts
 
@@ -141,91 +126,77 @@ def task_lines(scored: Mapping[str, MetricsFile]) -> Markup:
 # Two runs.
 
 
-def comparison_section(task: str, comparison: TaskComparison, options: int | None) -> Section:
+def comparison_section(
+    task: str, compared: comparison.TaskComparison, options: int | None
+) -> Section:
     """A task of a comparison; `options` is the number of options of a row."""
-    figures = comparison.languages
-    accuracy, rankc = [], []
-    for name, side in ((BEFORE, "a"), (AFTER, "b")):
-        shares, known = {}, {}
-        for code, one in figures.items():
-            share, bounds = getattr(one.accuracy, side), getattr(one.accuracy_interval, side)
-            shares[code] = _percents(share, bounds)
-            if one.rankc:
-                known[code] = Estimate(getattr(one.rankc, side).corrected)
-        accuracy.append(Series(name, shares))
-        rankc.append(Series(name, known))
+    accuracy: Series = {BEFORE: {}, AFTER: {}}
+    rankc: Series = {BEFORE: {}, AFTER: {}}
+    for code, one in compared.languages.items():
+        for run, share, bounds in zip(accuracy, one.accuracy, one.accuracy_interval, strict=True):
+            accuracy[run][code] = _percents(share, bounds)
+        for run, side in zip(rankc, one.rankc or (), strict=False):
+            rankc[run][code] = Estimate(side.corrected)
+    kinds = {n: verdicts.of_accuracy(one, options) for n, one in compared.figures.items()}
     changes = [
-        change_in_points(name, figure.difference, figure.interval, _significant(figure, options))
-        for name, figure in comparison.figures.items()
+        # the change of a model that was at chance is not significant; that of a mean is not tested
+        change_in_points(
+            name, one.difference, one.interval, one.significant and kinds[name] != "chance"
+        )
+        for name, one in compared.figures.items()
+    ]
+    measures = [
+        join(
+            tag("h3", capitalized(title)),
+            table(["language", *header[1:]], rows, caption=f"{task}: {title}"),
+        )
+        for title, header, rows in comparison.measure_tables(compared, (BEFORE, AFTER), "points")
     ]
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
     change = change_chart(changes, title="Change in accuracy", unit=unit)
     body = join(
-        _about_task(comparison.protocol, options),
+        _about_task(compared.protocol, options),
         charts_row(change, *_charts(accuracy, rankc, options)),
-        _comparison_table(task, comparison, options),
-        *_measure_tables(task, comparison),
-        *(
-            tag("p", note, class_="note")
-            for note in (*partial_notes(comparison, BEFORE, AFTER), *vanished(comparison))
-        ),
+        _comparison_table(task, compared, kinds),
+        *measures,
+        *map(note, comparison.partial_notes(compared, BEFORE, AFTER)),
+        *map(note, comparison.vanished(compared)),
     )
     return Section(f"task-{task}", task, body)
 
 
-def _significant(figure: LanguageComparison | MeanComparison, options: int | None) -> bool | None:
-    """Whether a change is significant; False for a model that was at chance, None for a mean."""
-    return figure.significant and verdicts.of_accuracy(figure, options) != "chance"
-
-
-def _comparison_table(task: str, comparison: TaskComparison, options: int | None) -> Markup:
+def _comparison_table(
+    task: str, compared: comparison.TaskComparison, kinds: Mapping[str, str]
+) -> Markup:
     two = [BEFORE, AFTER]
     header = ["language", *two, "points", "95% interval", "", "Holm", "McNemar", "bootstrap"]
     header += [*two, *two, *two, *two, "rows"]
     groups = [("", 1), ("accuracy, %", 2), ("change", 3), ("p", 3), ("RankC", 2)]
     groups += [("behind en", 2), ("F1, %", 2), ("RankC official", 2), ("", 1)]
-    rows = [
-        _comparison_row(name, figure, verdicts.of_accuracy(figure, options))
-        for name, figure in comparison.figures.items()
-    ]
+    rows = []
+    for name, figure in compared.figures.items():
+        before, after, change, bounds, bootstrap = comparison.change_cells(figure)
+        corrected, official = comparison.rankc_cells(figure)
+        rows.append([
+            name,
+            before,
+            after,
+            tag("span", change, class_=kinds[name]),
+            bounds,
+            verdicts.word(kinds[name]) if name in compared.languages else None,
+            p_value(figure.p.holm),
+            p_value(figure.p.mcnemar),
+            bootstrap,
+            *corrected,
+            *comparison.percent_cells(figure.gap_to_english),
+            *comparison.percent_cells(figure.f1),
+            *official,
+            figure.rows,
+        ])  # fmt: skip
     return table(header, rows, caption=f"{task}: changes by language", groups=groups)
 
 
-def _measure_tables(task: str, comparison: TaskComparison) -> list[Markup]:
-    # the terminal names the runs A and B
-    return [
-        join(
-            tag("h3", capitalized(title)),
-            table(["language", *header[1:]], rows, caption=f"{task}: {title}"),
-        )
-        for title, header, rows in measure_tables(comparison, (BEFORE, AFTER), "points")
-    ]
-
-
-def _comparison_row(
-    name: str, figure: LanguageComparison | MeanComparison, kind: str
-) -> list[object]:
-    before, after, change, bounds, bootstrap = change_cells(figure)
-    corrected, official = rankc_cells(figure)
-    return [
-        name,
-        before,
-        after,
-        tag("span", change, class_=kind),
-        bounds,
-        verdicts.word(kind) if isinstance(figure, LanguageComparison) else None,
-        p_value(figure.p.holm),
-        p_value(figure.p.mcnemar),
-        bootstrap,
-        *corrected,
-        *percent_cells(figure.gap_to_english),
-        *percent_cells(figure.f1),
-        *official,
-        figure.rows,
-    ]
-
-
-def _about(method: ComparisonMethod) -> str:
+def _about(method: comparison.ComparisonMethod) -> str:
     return (
         f"Better and worse are significant: {method.significant}, p at most {method.alpha}. The "
         "interval and the bootstrap's p of a change: paired bootstrap over rows, or groups of rows where the task has "
@@ -234,23 +205,21 @@ def _about(method: ComparisonMethod) -> str:
     )
 
 
-def changes(comparison: Comparison, options: Mapping[str, int]) -> Markup:
+def changes(compared: comparison.Comparison, options: Mapping[str, int]) -> Markup:
     """The languages of every task by verdict.
 
     Args:
-      comparison: of two runs.
+      compared: of two runs.
       options: number of options of a row by task, where known.
     """
-    parts = [
-        _verdict(task, compared, options.get(task)) for task, compared in comparison.tasks.items()
-    ]
-    if comparison.perplexity:
-        parts.append(_perplexities(comparison.perplexity))
-    about = _terms(_about(comparison.method)) if comparison.tasks else None
+    parts = [_verdict(task, one, options.get(task)) for task, one in compared.tasks.items()]
+    if compared.perplexity:
+        parts.append(_perplexities(compared.perplexity))
+    about = _terms(_about(compared.method)) if compared.tasks else None
     return join(tag("div", *parts, class_="verdicts"), about)
 
 
-def _perplexities(by_language: Mapping[str, PerplexityComparison]) -> Markup:
+def _perplexities(by_language: Mapping[str, comparison.PerplexityComparison]) -> Markup:
     """Perplexity of every language after over before by verdict, the greatest ratio first."""
     chips = []
     for code in sorted(by_language, key=lambda code: -by_language[code].ratio):
@@ -260,20 +229,17 @@ def _perplexities(by_language: Mapping[str, PerplexityComparison]) -> Markup:
         title = " → ".join(map(number, figure.perplexity))
         chip = tag("span", tag("b", code), ratio, class_="chip", title=title)
         chips.append((verdicts.of_perplexity(figure), chip))
-    title = tag("a", "Perplexity", href="#perplexity")
-    note = f"{AFTER} over {BEFORE} with its 95% interval; lower is better"
-    return tag("div", tag("h3", title), verdicts.by_verdict(chips), tag("p", note, class_="note"))
+    text = f"{AFTER} over {BEFORE} with its 95% interval; lower is better"
+    return verdicts.by_verdict("Perplexity", "perplexity", chips, text)
 
 
-def _verdict(task: str, comparison: TaskComparison, options: int | None) -> Markup:
+def _verdict(task: str, compared: comparison.TaskComparison, options: int | None) -> Markup:
     chips = []
-    figures = comparison.languages
+    figures = compared.languages
     for code in sorted(figures, key=lambda code: -figures[code].difference):
         figure = figures[code]
         chip = tag("span", tag("b", code), " ", points(figure.difference), class_="chip")
         chips.append((verdicts.of_accuracy(figure, options), chip))
-    means = ", ".join(f"{name} {points(m.difference)}" for name, m in comparison.means.items())
+    means = ", ".join(f"{name} {points(m.difference)}" for name, m in compared.means.items())
     chance = f"; chance is {percent(1 / options)}%" if options else ""
-    note = f"{means} points{chance}"
-    title = tag("a", task, href=f"#task-{task}")
-    return tag("div", tag("h3", title), verdicts.by_verdict(chips), tag("p", note, class_="note"))
+    return verdicts.by_verdict(task, f"task-{task}", chips, f"{means} points{chance}")

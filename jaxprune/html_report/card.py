@@ -4,20 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from jaxprune.calibration import joined
-from jaxprune.evaluation.comparison import (
-    Comparison,
-    ComparisonMethod,
-    LanguageComparison,
-    MeanComparison,
-    PerplexityComparison,
-    TaskComparison,
-    change_cells,
-    comparison_method,
-    dtype_notes,
-    measure_tables,
-    perplexity_rows,
-    vanished,
-)
+from jaxprune.evaluation import comparison
 from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
@@ -33,13 +20,13 @@ from jaxprune.tables import as_code, capitalized, count, interval, number, perce
 
 
 def refresh_card(
-    run: RunFiles, before: RunFiles | None, comparison: Comparison | None
+    run: RunFiles, before: RunFiles | None, compared: comparison.Comparison | None
 ) -> str | None:
     """Updates the card of a run with the results of its evaluations.
 
     Args:
       run: of the pruned model.
-      before, comparison: another run and the comparison with it; used if all its scores are of the dense model.
+      before, compared: another run and the comparison with it; used if all its scores are of the dense model.
 
     Returns:
       A line for the terminal; None if the run has no card.
@@ -51,7 +38,7 @@ def refresh_card(
     if not (os.access(run.folder, os.W_OK) and os.access(hf, os.W_OK)):
         return f"unchanged: {file}: its folder is read-only"
     dense = before if before is not None and _is_dense(run, before) else None
-    text = model_card(run.config, run.report, _measured(run, dense, comparison if dense else None))
+    text = model_card(run.config, run.report, _measured(run, dense, compared if dense else None))
     if not sealed.replace_card(hf, text):
         return f"unchanged: {file}: edited since jaxprune wrote it"
     return f"written: {file}"
@@ -65,18 +52,20 @@ def _is_dense(run: RunFiles, before: RunFiles) -> bool:
     )
 
 
-def _measured(run: RunFiles, dense: RunFiles | None, against: Comparison | None) -> Measured:
+def _measured(
+    run: RunFiles, dense: RunFiles | None, against: comparison.Comparison | None
+) -> Measured:
     tasks = against.tasks if against else {}
     lines: list[str] = []
     for task, scored in run.scored.items():
         lines += _task(task, scored, tasks.get(task), run.options.get(task))
     if lines:
-        method = against.method if against else comparison_method()
+        method = against.method if against else comparison.comparison_method()
         lines = ["## Accuracy by language", "", _about(method, compared=bool(tasks)), "", *lines]
     perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
     lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
     if lines and against:  # below the first title
-        notes = dtype_notes(against, "the dense model", "the pruned one")
+        notes = comparison.dtype_notes(against, "the dense model", "the pruned one")
         lines[1:1] = [line for note in notes for line in ("", note)]
     accuracy = {
         task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}
@@ -90,7 +79,7 @@ def _measured(run: RunFiles, dense: RunFiles | None, against: Comparison | None)
     return Measured(lines, accuracy)
 
 
-def _about(method: ComparisonMethod, *, compared: bool) -> str:
+def _about(method: comparison.ComparisonMethod, *, compared: bool) -> str:
     wilson = (
         f"In percent of the rows; intervals of {method.confidence:.0%} are Wilson's. Chosen: share of the rows by "
         "option. Without prior: after the mean score of each option is subtracted. Within groups, such as the "
@@ -107,7 +96,7 @@ def _about(method: ComparisonMethod, *, compared: bool) -> str:
 
 
 def _task(
-    task: str, scored: MetricsFile, compared: TaskComparison | None, options: int | None
+    task: str, scored: MetricsFile, compared: comparison.TaskComparison | None, options: int | None
 ) -> Iterator[str]:
     yield from (f"### {as_code(task)}", "")
     protocol = scored.get("protocol")
@@ -135,17 +124,21 @@ def _task(
         rows = [_compared_row(*one, options) for one in compared.figures.items()]
     yield from (*pipes(header, rows), "")
     if compared is not None:
-        yield from (f"- {note}." for note in vanished(compared))
-        for title, header, rows in measure_tables(compared, ("dense", "pruned"), "change"):
+        yield from (f"- {note}." for note in comparison.vanished(compared))
+        for title, header, rows in comparison.measure_tables(
+            compared, ("dense", "pruned"), "change"
+        ):
             yield from ("", f"{capitalized(title)}:", "", *pipes(header, rows))
         yield ""
 
 
 def _compared_row(
-    name: str, figure: LanguageComparison | MeanComparison, options: int | None
+    name: str,
+    figure: comparison.LanguageComparison | comparison.MeanComparison,
+    options: int | None,
 ) -> list[str]:
-    dense, pruned, change, bounds, _ = change_cells(figure)
-    if isinstance(figure, MeanComparison):
+    dense, pruned, change, bounds, _ = comparison.change_cells(figure)
+    if isinstance(figure, comparison.MeanComparison):
         return [name, "", dense, "", pruned, "", change, bounds, ""]
     of_dense, of_pruned = map(interval, figure.accuracy_interval)
     word = verdicts.WORDS[verdicts.of_accuracy(figure, options)]
@@ -153,7 +146,7 @@ def _compared_row(
 
 
 def _perplexity(
-    measured: Mapping[str, LanguageFigures], compared: Mapping[str, PerplexityComparison]
+    measured: Mapping[str, LanguageFigures], compared: Mapping[str, comparison.PerplexityComparison]
 ) -> Iterator[str]:
     known = {code: figure for code, figure in measured.items() if "perplexity" in figure}
     if not known:
@@ -162,7 +155,7 @@ def _perplexity(
         header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval", ""]
         rows = [
             [*row, verdicts.WORDS[verdicts.of_perplexity(compared[row[0]])]]
-            for row in perplexity_rows(compared)
+            for row in comparison.perplexity_rows(compared)
         ]
     else:
         header = ["language", "tokens", "pruned"]
@@ -188,10 +181,5 @@ def _continuations(run: RunFiles, dense: RunFiles | None) -> Iterator[str]:
         lines += [
             f"  - {name}: {as_code(text)}" for name, text in zip(sides, texts, strict=True) if text
         ]
-    yield from (
-        f"## Continuations, {code}",
-        "",
-        ABOUT_CONTINUATIONS,
-        "",
-        *folded("Before and after", lines),
-    )
+    yield from (f"## Continuations, {code}", "", ABOUT_CONTINUATIONS, "")
+    yield from folded("Before and after", lines)

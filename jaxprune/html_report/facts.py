@@ -8,7 +8,7 @@ from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import short_names
 from jaxprune.html_report.files import RunFiles
-from jaxprune.html_report.markup import Markup, join, tag
+from jaxprune.html_report.markup import Markup, join, note, tag
 from jaxprune.html_report.page import fact_list
 from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
@@ -30,7 +30,7 @@ def lead(run: RunFiles, before: RunFiles | None = None) -> Markup:
     """Facts, commands and notes on a run, and on the run before where the page compares them."""
     facts = {name: value for name, value in _facts(run, before).items() if value}
     metrics = [one.metrics.get(PERPLEXITY, {}) for one in (before, run) if one]
-    notes = [tag("p", note, class_="note") for note in map(overlap_note, metrics) if note]
+    notes = map(note, filter(None, map(overlap_note, metrics)))
     return join(fact_list(facts) if facts else None, _commands(run, before), *notes)
 
 
@@ -62,8 +62,7 @@ def _dropped(run: RunFiles) -> str | None:
 
 
 def _calibration(report: Report, settings: CalibrationSettings) -> str | None:
-    counts = report.get("tokens")
-    if not counts:
+    if not (counts := report.get("tokens")):
         return None
     tokens = ", ".join(f"{role}: {count(total)} tokens" for role, total in counts.items())
     if settings.get("stats"):

@@ -16,16 +16,10 @@ from jaxprune.runs import checkpoint
 Arrays = dict[str, np.ndarray]
 
 
-class Top(TypedDict, total=False):
-    """The share of features that count as the largest."""
-
-    used: Share
-
-
 class Summary(TypedDict, total=False):
-    """The keys of analysis.json that a page shows."""
+    """The keys of analysis.json that a page shows; `top` has the `used` share of features that count as largest."""
 
-    top: Top
+    top: dict[str, Share]
 
 
 class Analysis(NamedTuple):
@@ -107,9 +101,7 @@ def _options(folder: Path, metrics: Iterable[str]) -> dict[str, int]:
 
 
 def _analysis(folder: Path) -> Analysis:
-    summary = read_as(Summary, folder / "analysis.json")
-    if not summary:  # it is written last
-        return Analysis({}, {}, {}, {})
+    summary = read_as(Summary, folder / "analysis.json") or {}  # it is written last
     files = (folder / f"{name}.npz" for name in ("magnitudes", "overlap", "masks"))
-    parts = (read_npz(file) if file.is_file() else {} for file in files)
+    parts = (read_npz(file) if summary and file.is_file() else {} for file in files)
     return Analysis(summary, *parts)

@@ -41,6 +41,16 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     return Markup(f"<{opening}>{join(*children)}</{name}>")
 
 
+def note(*children: object) -> Markup:
+    """A paragraph of small print."""
+    return tag("p", *children, class_="note")
+
+
+def folded(title: str, *children: object) -> Markup:
+    """Content that the reader opens by its title."""
+    return tag("details", tag("summary", title), *children)
+
+
 def join(*parts: object) -> Markup:
     """The escaped parts, concatenated; None is left out."""
     return Markup("".join(escape(part) for part in parts if part is not None))

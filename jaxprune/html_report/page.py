@@ -1,10 +1,11 @@
-"""Sections → one self-contained document."""
+"""Sections and charts → one self-contained document."""
 
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxprune.charts import CSS, Chart, page_svg
 from jaxprune.errors import InputError
 from jaxprune.files import write_text
 from jaxprune.html_report.markup import Markup, tag
@@ -38,7 +39,7 @@ def page(title: str, lead: Markup | None, sections: Iterable[Section | None]) ->
         tag("meta", name="color-scheme", content="light dark"),
         tag("link", rel="icon", href="data:,"),  # else browsers request one
         tag("title", title),
-        tag("style", Markup(style)),
+        tag("style", Markup(CSS + style)),
     )
     shown = [section for section in sections if section is not None]
     links = [tag("a", title, href=f"#{name}") for name, title, _ in shown]
@@ -55,6 +56,18 @@ def fact_list(facts: Mapping[str, object]) -> Markup:
     """Names and values at the top of a page."""
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
     return tag("dl", *items, class_="facts")
+
+
+def charts_row(*charts: Chart) -> Markup:
+    """Charts under their titles, side by side if the window is wide enough; empty without charts."""
+    return tag("div", *map(_figure, charts), class_="charts") if charts else Markup()
+
+
+def _figure(chart: Chart) -> Markup:
+    """A chart under its title; a drawing that is too wide scrolls in its own box."""
+    drawing = Markup(page_svg(chart))
+    box = tag("div", drawing, class_="scroll", tabindex=0, role="group", aria_label=chart.title)
+    return tag("figure", tag("figcaption", tag("b", chart.title)), box, class_="chart")
 
 
 def write_page(document: Markup, out: Path) -> None:

@@ -5,16 +5,11 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.evaluation.comparison import (
-    Comparison,
-    TranslationComparison,
-    perplexity_rows,
-    translation_rows,
-)
+from jaxprune.evaluation import comparison
 from jaxprune.evaluation.continuations import NEW_TOKENS
 from jaxprune.evaluation.metrics_json import MetricsFile
 from jaxprune.html_report import verdicts
-from jaxprune.html_report.markup import Markup, escape, join, tag
+from jaxprune.html_report.markup import Markup, escape, folded, join, note, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
 from jaxprune.runs.card import last_part
@@ -76,34 +71,33 @@ def _language_table(task: str, sides: Mapping[str, Mapping[str, Mapping[str, Any
     return table(["language", *titles], rows, caption=f"{task} by language", groups=groups)
 
 
-def text_sections(comparison: Comparison) -> list[Section]:
+def text_sections(compared: comparison.Comparison) -> list[Section]:
     """Perplexity and translation of two runs, each with the name of its folder."""
     sections = []
-    if comparison.perplexity:
-        figures = comparison.perplexity
+    if compared.perplexity:
+        figures = compared.perplexity
         rows = [
             [*row, verdicts.word(verdicts.of_perplexity(figures[row[0]]))]
-            for row in perplexity_rows(figures)
+            for row in comparison.perplexity_rows(figures)
         ]
         header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval", ""]
         body = table(header, rows, caption="perplexity by language")
         sections.append(Section("perplexity", "Perplexity", body))
-    if comparison.translation:
-        body = _translation(comparison.translation)
-        sections.append(Section("translation", "Translation", body))
+    if compared.translation:
+        sections.append(Section("translation", "Translation", _translation(compared.translation)))
     return sections
 
 
-def _translation(translation: TranslationComparison) -> Markup:
+def _translation(translation: comparison.TranslationComparison) -> Markup:
     columns = [BEFORE, AFTER, "change", "p"]
     body = table(
         ["language", "rows", *columns, "p, Holm", *columns],
-        translation_rows(translation),
+        comparison.translation_rows(translation),
         caption="translation by language",
         groups=[("", 2), ("BLEU", 5), ("chrF", 4)],
     )
-    note = f"Into {translation.target}. p: sacrebleu's paired bootstrap; Holm: corrected over the languages."
-    return join(body, tag("p", note, class_="note"))
+    text = f"Into {translation.target}. p: sacrebleu's paired bootstrap; Holm: corrected over the languages."
+    return join(body, note(text))
 
 
 def continued_rows(sides: Sequence[MetricsFile], code: str) -> list[list[str | None]]:
@@ -123,17 +117,14 @@ def continuation_section(sides: Mapping[str, MetricsFile]) -> Section | None:
     *_, last = sides.values()
     header = ["beginning", *sides]
     tables = [
-        tag("details", tag("summary", code), table(header, rows, caption=f"{code}, continued", wrap=True))
+        folded(code, table(header, rows, caption=f"{code}, continued", wrap=True))
         for code in last.get("continuations", {})
         if (rows := continued_rows([*sides.values()], code))
-    ]  # fmt: skip
+    ]
     if not tables:
         return None
-    return Section(
-        "continuations",
-        "Continuations",
-        join(tag("p", ABOUT_CONTINUATIONS, class_="note"), *tables),
-    )
+    body = join(note(ABOUT_CONTINUATIONS), *tables)
+    return Section("continuations", "Continuations", body)
 
 
 def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Markup | None:

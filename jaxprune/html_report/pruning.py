@@ -8,14 +8,13 @@ import numpy as np
 from jaxprune.analysis import by_kind, halves_by_kind, iou, over_median
 from jaxprune.charts import Chart, Line, bar_chart, heatmap, line_chart
 from jaxprune.evaluation.comparison import MaskComparison
-from jaxprune.html_report.figure import charts_row
 from jaxprune.html_report.files import Analysis, Arrays
-from jaxprune.html_report.markup import Markup, join, tag
-from jaxprune.html_report.page import Section
+from jaxprune.html_report.markup import Markup, folded, join, note, tag
+from jaxprune.html_report.page import Section, charts_row
 from jaxprune.ledger import Report
 from jaxprune.passes import ActivationStats, magnitude_lines
 from jaxprune.runs.card import share_of_all
-from jaxprune.tables import fraction, percent, tenths, times, whole
+from jaxprune.tables import count, fraction, percent, tenths, times
 
 # A cell of a map takes about 200 bytes, and a page should have at most a few megabytes.
 _MOST_SETS = 40  # of a map of all pairs
@@ -119,7 +118,7 @@ def _hidden_first(sites: Iterable[str]) -> list[str]:
 def _first_and_others(drawn: Iterable[Markup]) -> list[Markup]:
     """The first site, and the others folded."""
     first, *others = drawn
-    return [first, tag("details", tag("summary", "other sites"), *others)] if others else [first]
+    return [first, folded("other sites", *others)] if others else [first]
 
 
 def overlap_section(analysis: Analysis) -> Section | None:
@@ -151,14 +150,13 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
     means = (_kinds(analysis.overlap, sets, sites[0], end) for end in _ENDS)
     parts = [tag("p", text), _side_by_side(*means)]
     if len(sets) > _MOST_SETS:
-        note = f"The map of all pairs of {len(sets)} sets is too large for the page: see analysis/overlap.npz."
-        return [*parts, tag("p", note, class_="note")]
+        text = f"The map of all pairs of {len(sets)} sets is too large for the page: see analysis/overlap.npz."
+        return [*parts, note(text)]
     shown = sites if len(sites) * len(sets) ** 2 <= _MOST_PAIRS else sites[:1]
     maps = ((_pairs(analysis.overlap, sets, site, end) for end in _ENDS) for site in shown)
     parts += _first_and_others(_side_by_side(*of_site) for of_site in maps)
     if len(shown) < len(sites):
-        note = f"{', '.join(sites[1:])}: see analysis/overlap.npz."
-        parts.append(tag("p", note, class_="note"))
+        parts.append(note(f"{', '.join(sites[1:])}: see analysis/overlap.npz."))
     return parts
 
 
@@ -195,7 +193,7 @@ def _map(
     x: str | None = None,
 ) -> Chart | Markup:
     """A map of percentages; a sentence if all cells show the same."""
-    shown = {whole(value) for value in values[np.isfinite(values)].tolist()}
+    shown = {count(value) for value in values[np.isfinite(values)].tolist()}
     if len(shown) > 1:
-        return heatmap(values, rows, columns, title=title, x_title=x, limits=_ALL, show=whole)
+        return heatmap(values, rows, columns, title=title, x_title=x, limits=_ALL, show=count)
     return tag("p", f"{title}: {' '.join(shown) or 'no value'} in every cell.")

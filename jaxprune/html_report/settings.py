@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxprune.html_report.files import RunFiles
-from jaxprune.html_report.markup import Markup, join, tag
+from jaxprune.html_report.markup import Markup, folded, join, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.plain import ABOUT, flatten, settings_table
 
@@ -30,7 +30,7 @@ def settings_section(
     tasks = dict.fromkeys(task for run in runs.values() for task in run.metrics)
     tables = {"Run": settings_table(reports, "Run")}
     tables |= {f"Evaluation: {task}": settings_table(_measured(runs, task), task) for task in tasks}
-    parts += [tag("details", tag("summary", name), one) for name, one in tables.items() if one]
+    parts += [folded(name, one) for name, one in tables.items() if one]
     return Section("settings", "Settings", join(*parts)) if parts else None
 
 
@@ -43,16 +43,16 @@ def _config(sides: Sides, defaults: Mapping[str, object]) -> list[Markup | None]
         for path in configs[0]
         if path in defaults and all(values.get(path) == defaults[path] for values in configs)
     }
-    shown, folded = (
+    shown, hidden = (
         {
             name: {path: value for path, value in values.items() if (path in usual) is is_usual}
             for name, values in flat.items()
         }
         for is_usual in (False, True)
     )
-    rest = settings_table(folded, "Pruning, defaults")
-    summary = tag("summary", f"fields with their defaults: {len(usual)}")
-    return [settings_table(shown, "Pruning"), rest and tag("details", summary, rest)]
+    rest = settings_table(hidden, "Pruning, defaults")
+    title = f"fields with their defaults: {len(usual)}"
+    return [settings_table(shown, "Pruning"), rest and folded(title, rest)]
 
 
 def _measured(runs: Mapping[str, RunFiles], task: str) -> Sides:

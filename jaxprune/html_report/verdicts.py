@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from jaxprune.charts import verdict
+from jaxprune.charts import VERDICTS, verdict
 from jaxprune.evaluation.comparison import LanguageComparison, MeanComparison, PerplexityComparison
-from jaxprune.html_report.figure import verdict_mark
-from jaxprune.html_report.markup import Markup, tag
+from jaxprune.html_report.markup import Markup, note, tag
 
 # By class of style.css.
 WORDS = {
@@ -42,12 +41,19 @@ def word(kind: str) -> Markup:
     return tag("span", WORDS[kind], class_=kind)
 
 
-def by_verdict(chips: Sequence[tuple[str, Markup]]) -> Markup:
-    """Chips under their verdicts; the first three verdicts are shown in any case."""
+def verdict_mark(kind: str) -> Markup:
+    """The character of a verdict's mark in charts; verdicts without a mark have that of an insignificant change."""
+    glyph = VERDICTS.get(kind, VERDICTS["unclear"]).glyph
+    return tag("span", glyph, class_=f"glyph {kind}", aria_hidden="true")
+
+
+def by_verdict(title: str, section: str, chips: Sequence[tuple[str, Markup]], text: str) -> Markup:
+    """A link to a section, and the chips under their verdicts; the first three verdicts are always shown."""
     lines = []
     for place, kind in enumerate(WORDS):
         shown = [part for of, chip in chips if of == kind for part in (chip, " ")]
         if shown or place < 3:
             lines.append(tag("dt", verdict_mark(kind), WORDS[kind], class_=kind))
             lines.append(tag("dd", *(shown or [tag("span", "none", class_="faint")])))
-    return tag("dl", *lines)
+    heading = tag("h3", tag("a", title, href=f"#{section}"))
+    return tag("div", heading, tag("dl", *lines), note(text))

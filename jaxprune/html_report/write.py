@@ -3,19 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxprune.evaluation.comparison import (
-    Comparison,
-    compare_runs,
-    dtype_notes,
-    left_out_notes,
-)
+from jaxprune.evaluation.comparison import Comparison, compare_runs, dtype_notes, left_out_notes
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning, settings
 from jaxprune.html_report.card import refresh_card
 from jaxprune.html_report.facts import lead
 from jaxprune.html_report.files import RunFiles, read_files
-from jaxprune.html_report.markup import Markup, join, tag
+from jaxprune.html_report.markup import Markup, join, note, tag
 from jaxprune.html_report.page import Section, page, write_page
 from jaxprune.html_report.plain import AFTER, BEFORE
 
@@ -45,13 +40,11 @@ def write_report(
     """
     files = read_files(run)
     before = read_files(against) if against else None
-    usual = defaults or {}
     comparison = compare_runs(before.folder, run) if before else None
-    document = (
-        comparison_page(files, before, comparison, usual)
-        if before and comparison
-        else run_page(files, usual)
-    )
+    if before and comparison:
+        document = comparison_page(files, before, comparison, defaults or {})
+    else:
+        document = run_page(files, defaults or {})
     write_page(document, run / FILE if out is None else out)
     return refresh_card(files, before, comparison)
 
@@ -102,10 +95,10 @@ def comparison_page(
     sections.append(settings.settings_section({BEFORE: before, AFTER: run}, defaults))
     names = short_names([before.folder, run.folder])
     top = join(
-        *(tag("p", note, class_="note") for note in dtype_notes(comparison, BEFORE, AFTER)),
+        *map(note, dtype_notes(comparison, BEFORE, AFTER)),
         tag("p", f"{BEFORE}: ", tag("code", names[0]), f", {AFTER}: ", tag("code", names[1])),
         lead(run, before),
-        *(tag("p", note, class_="note") for note in left_out_notes(comparison, BEFORE, AFTER)),
+        *map(note, left_out_notes(comparison, BEFORE, AFTER)),
     )
     return page(f"{names[1]} against {names[0]}", top, sections)
 

@@ -1,5 +1,6 @@
 """A model and statistics of its inputs → masks, changed weights and pruned blocks."""
 
+from jaxprune.pruning import scores as scores
 from jaxprune.pruning.allocated import ignored_kernels as ignored_kernels
 from jaxprune.pruning.allocated import kernel_shares as kernel_shares
 from jaxprune.pruning.allocated import layer_shares as layer_shares

@@ -5,25 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.charts import (
-    DIVERGING,
-    Chart,
-    change_chart,
-    change_in_points,
-    heatmap,
-    verdict,
-)
-from jaxprune.html_report import (
-    Markup,
-    Section,
-    charts_row,
-    fact_list,
-    join,
-    page,
-    table,
-    tag,
-    verdict_mark,
-)
+from jaxprune import charts, html_report
+from jaxprune.html_report import Markup, Section, charts_row, join, note, table, tag
 from jaxprune.sweeps import tables_json, text
 from jaxprune.sweeps.text import row_name
 from jaxprune.tables import TextTable, signed
@@ -44,19 +27,15 @@ def document(sweep: tables_json.SweepTables) -> Markup:
     if sweep.translation:
         sections.append(_translation_section(sweep.translation))
     first = Section("helped", "Changes by calibration", _overview(sweep))
-    lead = _facts(sweep)
     last = Section("time", "Time", _time(sweep.seconds))
-    return page("Effects of each calibration", lead, [first, *sections, last])
-
-
-def _facts(sweep: tables_json.SweepTables) -> Markup:
     calibration = sweep.calibration
-    return fact_list({
+    lead = html_report.fact_list({
         "model": sweep.model,
         "demonstrations": f"{calibration.samples} samples of {calibration.shots}, {calibration.data}",
         "target": calibration.target,
         "propagate": sweep.propagate,
     })  # fmt: skip
+    return html_report.page("Effects of each calibration", lead, [first, *sections, last])
 
 
 def _overview(sweep: tables_json.SweepTables) -> Markup:
@@ -70,40 +49,41 @@ def _overview(sweep: tables_json.SweepTables) -> Markup:
             table(header, rows, caption=f"{task}: change by calibration"),
         ]
     marks = [
-        tag("span", verdict_mark(kind), said)
-        for kind, said in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
+        tag("span", html_report.verdict_mark(kind), word)
+        for kind, word in (("better", "better"), ("worse", "worse"), ("unclear", "may be noise"))
     ]
-    note = tag("p", tag("span", *marks, class_="legend"), class_="note")
-    how = [tag("p", line.replace("`", ""), class_="note") for line in text.about(sweep)]
-    return join(note, *parts, *how)
+    how = [note(line.replace("`", "")) for line in text.ABOUT]
+    return join(note(tag("span", *marks, class_="legend")), *parts, *how)
 
 
 def _verdict(cell: tables_json.Cell | tables_json.Mean) -> Markup:
     """A change with its stars, in the colour of its verdict."""
-    kind = verdict(cell.difference, cell.significant)
+    kind = charts.verdict(cell.difference, cell.significant)
     return tag("span", text.short_change(cell), class_=kind)
 
 
 def _task_section(task: str, of_task: tables_json.TaskTables) -> Section:
     left_out = [row_name(row) for row in of_task.rows if _is_destroyed(row)]
     drawn = [(name, cells) for name, cells in text.named_cells(of_task) if name not in left_out]
-    charts = []
+    drawings = []
     for column in (*of_task.codes, text.MEAN):
         changes = [
-            change_in_points(name, cell.difference, cell.difference_interval, cell.significant)
+            charts.change_in_points(
+                name, cell.difference, cell.difference_interval, cell.significant
+            )
             for name, cells in drawn
             if (cell := cells.get(column))
         ]
         if changes:
             title = "mean of the languages but en" if column == text.MEAN else column
-            charts.append(change_chart(changes, title=title, unit=_UNIT))
+            drawings.append(charts.change_chart(changes, title=title, unit=_UNIT))
     protocol = tag("code", of_task.protocol)
     tables = [one for one in text.task_tables(of_task) if one.title != "Change"]
-    note = f"Not drawn, as the scale would hide the others: {', '.join(left_out)}."
+    hidden = f"Not drawn, as the scale would hide the others: {', '.join(left_out)}."
     body = join(
-        tag("p", f"{text.row_count(of_task)} rows a language, protocol ", protocol, class_="note"),
-        charts_row(*charts),
-        tag("p", note, class_="note") if left_out else None,
+        note(f"{text.row_count(of_task)} rows a language, protocol ", protocol),
+        charts_row(*drawings),
+        note(hidden) if left_out else None,
         *_titled(task, tables),
         _elsewhere(task, of_task) if of_task.variants else None,
     )
@@ -111,7 +91,7 @@ def _task_section(task: str, of_task: tables_json.TaskTables) -> Section:
 
 
 def _perplexity_section(found: tables_json.PerplexityTables) -> Section:
-    parts = [tag("p", text.perplexity_note(found), class_="note")]
+    parts = [note(text.perplexity_note(found))]
     if found.variants:
         drawn = _variant_map(
             found.variants,
@@ -131,12 +111,12 @@ def _perplexity_section(found: tables_json.PerplexityTables) -> Section:
 
 def _translation_section(translation: tables_json.TranslationTables) -> Section:
     tables = _titled("translation", text.translation_tables(translation))
-    note = (
+    about = (
         f"Into {translation.target}, {translation.shots} shots, {text.row_count(translation)} sentences a language, "
         "each model from the language of its calibration. In brackets the change against dense; stars: "
         "sacrebleu's paired bootstrap of BLEU, with Holm's correction as above."
     )
-    return Section("translation", "Translation", join(tag("p", note, class_="note"), *tables))
+    return Section("translation", "Translation", join(note(about), *tables))
 
 
 def _titled(about: str, tables: Iterable[TextTable]) -> list[Markup]:
@@ -162,12 +142,12 @@ def _elsewhere(task: str, of_task: tables_json.TaskTables) -> Markup:
         title="Every variant in every language, points against dense",
         x_title="evaluated in",
         limits=(-far, far),
-        scheme=DIVERGING,
+        scheme=charts.DIVERGING,
         show=signed,
     )
-    note = "The effect of a calibration in one language (in the name) on the others."
-    heading, about = tag("h3", "Elsewhere"), tag("p", note, class_="note")
-    return join(heading, about, charts_row(drawn), *_titled(task, text.variant_tables(of_task)[1:]))
+    about = note("The effect of a calibration in one language (in the name) on the others.")
+    tables = _titled(task, text.variant_tables(of_task)[1:])
+    return join(tag("h3", "Elsewhere"), about, charts_row(drawn), *tables)
 
 
 def _variant_map(
@@ -175,13 +155,13 @@ def _variant_map(
     codes: Sequence[str],
     value: Callable[[Any], float],
     **looks: Any,
-) -> Chart:
+) -> charts.Chart:
     """A value of every variant's cell in every language; empty where it was not evaluated."""
     values = [
         [value(one.languages[code]) if code in one.languages else np.nan for code in codes]
         for one in variants
     ]
-    return heatmap(np.array(values), [one.variant for one in variants], codes, **looks)
+    return charts.heatmap(np.array(values), [one.variant for one in variants], codes, **looks)
 
 
 def _time(seconds: Mapping[str, float]) -> Markup:

@@ -98,7 +98,7 @@ def by_row(
 def variants(config: Config) -> list[Variant]:
     """All variants; the first is the dense model, with which the others are compared."""
     target = config.calibration.target
-    sources = [*calibration_languages(config), *mixtures(config)]
+    sources = calibration_sources(config)
     sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
     planned = [Variant(DENSE)]
     for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
@@ -126,24 +126,19 @@ def _place(calibration: str) -> tuple[int, ...]:
     return (1, "seed" not in METHODS[calibration].options)  # random methods first
 
 
-def calibration_languages(config: Config) -> list[str]:
-    """Languages of the calibrations: `sweep.languages`, or those of the calibration data."""
-    calibration = config.calibration
-    return chosen_languages(config.sweep.languages, calibration.data, calibration.target)
-
-
-def mixtures(config: Config) -> list[str]:
-    """Mixtures of languages for calibration, each as "fr+ru+sw"."""
-    return config.sweep.mixtures.split(",") if config.sweep.mixtures else []
+def calibration_sources(config: Config) -> list[str]:
+    """The languages of the calibrations (`sweep.languages`, or those of the data), then mixtures as "fr+ru+sw"."""
+    calibration, sweep = config.calibration, config.sweep
+    codes = chosen_languages(sweep.languages, calibration.data, calibration.target)
+    return [*codes, *(sweep.mixtures.split(",") if sweep.mixtures else [])]
 
 
 def evaluation_languages(config: Config) -> list[str]:
     """Languages of the evaluation: `evaluation.languages`, or the target and those of the calibrations."""
     if config.evaluation.languages:
         return list(config.evaluation.languages.split(","))
-    mixed = [code for mixture in mixtures(config) for code in mixture.split(MIX)]
-    codes = [config.calibration.target, *calibration_languages(config), *mixed]
-    return list(dict.fromkeys(codes))
+    codes = [code for source in calibration_sources(config) for code in source.split(MIX)]
+    return list(dict.fromkeys([config.calibration.target, *codes]))
 
 
 def task_languages(config: Config) -> dict[str, list[str]]:
@@ -174,10 +169,8 @@ def perplexity_languages(config: Config) -> list[str]:
     Raises:
       InputError: no such text, or none of the languages in it.
     """
-    if not config.evaluation.perplexity:
-        return []
     text = config.evaluation.perplexity
-    return _evaluated_of(text_languages(text), config, text)
+    return _evaluated_of(text_languages(text), config, text) if text else []
 
 
 def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[str]:

@@ -7,47 +7,19 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 from tqdm import tqdm
 
+from jaxprune import evaluation, ledger
 from jaxprune.config import FIELDS, Config, check_read, config_of
 from jaxprune.errors import InputError
-from jaxprune.evaluation import (
-    clear_folders,
-    content_digests,
-    evaluate_all,
-    facts,
-    identities,
-    read_workload,
-    scorer_of,
-)
 from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
-from jaxprune.ledger import (
-    MODEL_DIGEST,
-    REPORT,
-    check_workdir,
-    is_complete,
-    job_difference,
-    locked,
-    pruned_digest,
-    read_report,
-    run_identity,
-)
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
 from jaxprune.schema import PATH, check
+from jaxprune.sweeps import plan
 from jaxprune.sweeps.calibration import CalibrationSets
-from jaxprune.sweeps.plan import (
-    LRP2,
-    Variant,
-    check_sweep,
-    evaluation_languages,
-    jobs,
-    perplexity_languages,
-    task_languages,
-    variant_config,
-    variants,
-)
+from jaxprune.sweeps.plan import LRP2, Variant
 from jaxprune.sweeps.steering import Steering, SteeringData, check_data
 from jaxprune.sweeps.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
 from jaxprune.sweeps.tables_json import SweepTables
@@ -112,14 +84,14 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     Raises:
       InputError: config, model or data do not fit; the workdir has another sweep.
     """
-    check_sweep(config)
-    planned = variants(config)
+    plan.check_sweep(config)
+    planned = plan.variants(config)
     if Variant(LRP2) in planned:
         check_data(config.evaluation.data)
-    # a hub id is no folder, and passes
-    check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
+    # a hub id is not a folder and passes
+    ledger.check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
     model = load(config.model, config.revision)
-    with locked(workdir):
+    with ledger.locked(workdir):
         check_same_sweep(config, workdir)
         runner = Runner(config, model, workdir)
         # after all inputs were checked
@@ -147,14 +119,17 @@ class Runner:
     def __init__(self, config: Config, model: Model, workdir: Path) -> None:
         self._config, self._model, self._workdir = config, model, workdir
         languages = {
-            **task_languages(config),
-            PERPLEXITY: perplexity_languages(config),
-            TRANSLATION: evaluation_languages(config),
+            **plan.task_languages(config),
+            PERPLEXITY: plan.perplexity_languages(config),
+            TRANSLATION: plan.evaluation_languages(config),
         }
-        self._workload = read_workload(config, languages.get)
+        self._workload = evaluation.read_workload(
+            config, evaluation.named_tasks(config), languages.get
+        )
         self._sets = CalibrationSets(config, model, workdir)
-        steered = Variant(LRP2) in variants(config)
+        steered = Variant(LRP2) in plan.variants(config)
         self._steering = SteeringData.read(config, self._workload.tasks) if steered else None
+        known = evaluation.identities(self._workload, model, config.dtype)
         self.digests = {
             "model": model.source.fingerprint.digest,
             "tokenizer": model.tokenizer_digest,
@@ -162,8 +137,8 @@ class Runner:
             **(self._steering.digests() if self._steering else {}),
             **{
                 f"{name} {code}": digest
-                for name, identity in identities(self._workload, model, config.dtype).items()
-                for code, digest in content_digests(identity).items()
+                for name, identity in known.items()
+                for code, digest in evaluation.content_digests(identity).items()
             },
         }
 
@@ -180,23 +155,23 @@ class Runner:
         config, model, folder = self._config, self._model, self._workdir / variant.name
         if not self._is_pruned(variant):
             prune_to_workdir(
-                model, self._sets.batches(variant), variant_config(config, variant), folder,
+                model, self._sets.batches(variant), plan.variant_config(config, variant), folder,
                 stats=self._sets.stats(variant),
-                overwrite=(folder / REPORT).is_file(),  # it is damaged
+                overwrite=(folder / ledger.REPORT).is_file(),  # it is damaged
             )  # fmt: skip
         if not (missing := self._missing(variant)):
             return
         if variant.sparsity is not None:
             model = pruned_model(model, folder)
-        clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
-        scorer, workload, score = scorer_of(model, config), self._workload.of(missing), None
-        about = facts(config, model) | {"variant": variant.name}
+        evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
+        scorer = evaluation.scorer_of(model, config)
+        workload, score = self._workload.of(missing), None
+        about = evaluation.facts(config, model) | {"variant": variant.name}
         if self._steering and variant.calibration == LRP2:
             steering = Steering(config, scorer, self._steering, folder)
             score, about = steering.scores, about | {"layers": steering.pairs}
-        known = identities(workload, model, config.dtype, config.evaluation.beams)
-        evaluate_all(
-            scorer, workload, config, folder, about, known, score=score, new_tokens=NEW_TOKENS
+        evaluation.evaluate_all(
+            scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS
         )
 
     def _is_pruned(self, variant: Variant) -> bool:
@@ -205,14 +180,14 @@ class Runner:
         if variant.sparsity is None:
             return True
         try:
-            if not is_complete(folder):
+            if not ledger.is_complete(folder):
                 return False
         except InputError:
             return False
-        fields, batches = variant_config(self._config, variant).json(), self._sets.batches(variant)
-        identity = run_identity(self._model, fields, batches)
-        before = (read_report(folder) or {}).get("identity", {})
-        if differs := job_difference(before, identity):
+        fields = plan.variant_config(self._config, variant).json()
+        identity = ledger.run_identity(self._model, fields, self._sets.batches(variant))
+        before = (ledger.read_report(folder) or {}).get("identity", {})
+        if differs := ledger.job_difference(before, identity):
             raise InputError(
                 f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
                 "variant there, or another --workdir"
@@ -224,11 +199,11 @@ class Runner:
         folder = self._workdir / variant.name
         digest: str | None = self.digests["model"]
         if variant.sparsity is not None:
-            digest = pruned_digest(read_report(folder) or {})
-        about = {MODEL_DIGEST: digest, "variant": variant.name}
+            digest = ledger.pruned_digest(ledger.read_report(folder) or {})
+        about = {ledger.MODEL_DIGEST: digest, "variant": variant.name}
         return {
             name: codes
-            for name, codes in jobs(variant, self._config).items()
+            for name, codes in plan.jobs(variant, self._config).items()
             if not (folder / name / sealed.TABLE).is_file()
             or any(sealed.faults(folder / name))  # before they are read
             or not self._has(folder / name, codes, about)
@@ -242,5 +217,5 @@ class Runner:
         return (
             {*codes} <= {*metrics.get("languages", {})}
             and about.items() <= metrics.items()
-            and {**now, **content_digests(identity)}.items() >= now.items()
+            and {**now, **evaluation.content_digests(identity)}.items() >= now.items()
         )

@@ -37,8 +37,7 @@ def check_data(data: str | None) -> None:
     Raises:
       InputError: files without `{split}` in their name.
     """
-    source = Source(data or "")
-    if data and "{split}" not in data and source.is_files:
+    if data and "{split}" not in data and Source(data).is_files:
         raise InputError(
             f"evaluation.data: got {data!r}; allowed with lrp2: a pattern with {{split}}, as "
             "xnli/{split}/{lang}.jsonl, as layers are chosen on the validation split"
@@ -101,7 +100,7 @@ class Steering:
     """
 
     def __init__(self, config: Config, scorer: Scorer, data: SteeringData, folder: Path) -> None:
-        self._config, self._scorer = config, scorer
+        self._target, self._scorer = config.calibration.target, scorer
         self._vectors = lrp2.language_vectors(scorer, data.sentences)
         self.pairs = self._chosen(data.validation, folder / PAIRS)
 
@@ -109,13 +108,16 @@ class Steering:
         self, code: str, rows: Sequence[Question], protocol: str, name: str
     ) -> Float[np.ndarray, "R C"]:
         """The scores of questions, for `evaluate_all`; the target language is not shifted."""
-        target = self._config.calibration.target
-        if code == target:
+        if code == self._target:
             return question_scores(self._scorer, rows, protocol, name)
-        return lrp2.projected_scores(
-            self._scorer, rows, self._vectors, code, [self.pairs[code]],
-            target=target, protocol=protocol, name=name,
-        )[0]  # fmt: skip
+        pairs = [self.pairs[code]]
+        [scores] = lrp2.projected_scores(
+            self._scorer, rows, self._shift(code), pairs, protocol, name
+        )
+        return scores
+
+    def _shift(self, code: str) -> Float[np.ndarray, "L D"]:
+        return self._vectors[self._target] - self._vectors[code]
 
     def _chosen(
         self, validation: Mapping[str, TaskQuestions], file: Path
@@ -132,9 +134,8 @@ class Steering:
     def _search(self, task_questions: TaskQuestions, code: str) -> _Choice:
         rows = task_questions.languages[code]
         accuracies = lrp2.search(
-            self._scorer, rows, self._vectors, code, target=self._config.calibration.target,
-            protocol=task_questions.protocol, name=f"lrp2 search {code}",
-        )  # fmt: skip
+            self._scorer, rows, self._shift(code), task_questions.protocol, f"lrp2 search {code}"
+        )
         best = max(accuracies, key=accuracies.__getitem__)  # the first of equally good ones
         return {
             "pair": best, "task": task_questions.task.name, "rows": len(rows), "accuracy": accuracies[best],

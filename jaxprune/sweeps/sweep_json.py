@@ -43,17 +43,16 @@ def check_same_sweep(config: Config, workdir: Path) -> None:
     Raises:
       InputError: names the first different field.
     """
-    now = {path: value for path, value in flat(config).items() if path not in _FREE}
     sweep = read_sweep(workdir / CONFIG)
     if sweep is None:
         return
     before = sweep["config"]
-    for path in now:
+    for path, value in flat(config).items():
         # older sweeps lack newer fields, whose default they used
         old = before.get(path, FIELDS[path].default)
-        if old != now[path] and not _joins(path, before):
+        if old != value and path not in _FREE and not _joins(path, before):
             raise InputError(
-                f"{path}: got {now[path]!r}; {workdir} contains a sweep with {old!r}; "
+                f"{path}: got {value!r}; {workdir} contains a sweep with {old!r}; "
                 "allowed: the same, with other sparsities, calibrations or languages, or "
                 "another --workdir"
             )

@@ -11,35 +11,16 @@ from typing import Any
 
 from jaxprune.config import Config
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import (
-    Comparison,
-    Evaluated,
-    EvaluatedRun,
-    LanguageComparison,
-    MeanComparison,
-    Sides,
-    TranslationLanguage,
-    compare_means,
-    comparison_of,
-    open_run,
-    shared_rows,
-)
+from jaxprune.evaluation import comparison
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import ALPHA, MEASURES, PERPLEXITY, Scored, holm, task_metrics
 from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
-from jaxprune.sweeps import tables_json
-from jaxprune.sweeps.plan import (
-    DENSE,
-    Variant,
-    by_row,
-    evaluation_languages,
-    task_names,
-    variants,
-)
+from jaxprune.sweeps import plan, tables_json
+from jaxprune.sweeps.plan import DENSE, Variant
 
-Runs = Mapping[Variant, EvaluatedRun]
-Comparisons = Mapping[Variant, Comparison]  # of each variant with dense
+Runs = Mapping[Variant, comparison.EvaluatedRun]
+Comparisons = Mapping[Variant, comparison.Comparison]  # of each variant with dense
 
 
 def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
@@ -52,11 +33,11 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
     Raises:
       InputError: as `open_run` and `comparison_of`.
     """
-    runs = {variant: _open(workdir, variant) for variant in variants(config)}
-    codes = evaluation_languages(config)
+    runs = {variant: _open(workdir, variant) for variant in plan.variants(config)}
+    codes = plan.evaluation_languages(config)
     dense = next(iter(runs.values()))
     comparisons = {
-        variant: comparison_of(Sides(dense, run), config.seed)
+        variant: comparison.comparison_of(comparison.Sides(dense, run), config.seed)
         for variant, run in runs.items()
         if variant.calibration != DENSE
     }
@@ -71,7 +52,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
         ),
         tasks={
             task: _task_tables(task, codes, runs, comparisons, config.seed)
-            for task in task_names(config)
+            for task in plan.task_names(config)
         },
         translation=_translation_tables(workdir / DENSE, comparisons, codes),
         perplexity=_perplexity_tables(config, workdir, dense, comparisons),
@@ -84,7 +65,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
     )  # fmt: skip
 
 
-def _open(workdir: Path, variant: Variant) -> EvaluatedRun:
+def _open(workdir: Path, variant: Variant) -> comparison.EvaluatedRun:
     """The evaluation of a variant; rejects scores of another variant in its folder."""
     folder = workdir / variant.name
     for file in folder.glob(f"*/{METRICS}"):
@@ -92,7 +73,7 @@ def _open(workdir: Path, variant: Variant) -> EvaluatedRun:
             raise InputError(
                 f"{file}: scores of the variant {scored}; expected those of {variant.name}"
             )
-    return open_run(folder)
+    return comparison.open_run(folder)
 
 
 def _task_tables(
@@ -105,12 +86,10 @@ def _task_tables(
     dense = run.tasks[task]
     codes = [code for code in codes if code in dense.languages]
     compared = {
-        variant: comparison.tasks[task]
-        for variant, comparison in comparisons.items()
-        if task in comparison.tasks
+        variant: one.tasks[task] for variant, one in comparisons.items() if task in one.tasks
     }
     scored = {variant: runs[variant].tasks[task] for variant in compared}
-    shown = by_row({variant: one.languages for variant, one in compared.items()}, codes)
+    shown = plan.by_row({variant: one.languages for variant, one in compared.items()}, codes)
     figures = [figure for row in shown.values() for _, figure in row.values()]
     adjusted = iter(holm([figure.p.mcnemar or 0.0 for figure in figures]))
     rows = [
@@ -148,7 +127,7 @@ def _task_tables(
     )
 
 
-def _dense(dense: Evaluated, codes: Sequence[str]) -> tables_json.DenseRow:
+def _dense(dense: comparison.Evaluated, codes: Sequence[str]) -> tables_json.DenseRow:
     scored = {code: dense.languages[code] for code in codes}
     metrics = task_metrics(scored, parallel=dense.parallel)
     languages = {
@@ -170,17 +149,19 @@ def _dense(dense: Evaluated, codes: Sequence[str]) -> tables_json.DenseRow:
 
 
 def _row_mean(
-    row: Mapping[str, Scored], codes: Sequence[str], dense: Evaluated, seed: int
+    row: Mapping[str, Scored], codes: Sequence[str], dense: comparison.Evaluated, seed: int
 ) -> tables_json.Mean | None:
     """The mean over the languages of a row; None if one of `codes` is missing."""
     others = [code for code in codes if code != "en"]
     if not others or not {*others} <= row.keys():
         return None
-    pairs = {code: shared_rows(code, dense.languages[code], row[code]) for code in others}
-    return _mean(compare_means(pairs, seed))
+    pairs = {
+        code: comparison.shared_rows(code, dense.languages[code], row[code]) for code in others
+    }
+    return _mean(comparison.compare_means(pairs, seed))
 
 
-def _cell(figure: LanguageComparison, p_table: float | None = None) -> dict[str, Any]:
+def _cell(figure: comparison.LanguageComparison, p_table: float | None = None) -> dict[str, Any]:
     """The fields of a `Cell` from a comparison of dense with a variant."""
     return {
         "rows": figure.rows,
@@ -197,7 +178,7 @@ def _cell(figure: LanguageComparison, p_table: float | None = None) -> dict[str,
     }
 
 
-def _mean(mean: MeanComparison | None) -> tables_json.Mean | None:
+def _mean(mean: comparison.MeanComparison | None) -> tables_json.Mean | None:
     if mean is None:
         return None
     return tables_json.Mean(
@@ -209,7 +190,9 @@ def _mean(mean: MeanComparison | None) -> tables_json.Mean | None:
     )
 
 
-def _measures(figure: LanguageComparison | MeanComparison) -> dict[str, tables_json.MeasureCell]:
+def _measures(
+    figure: comparison.LanguageComparison | comparison.MeanComparison,
+) -> dict[str, tables_json.MeasureCell]:
     """The known measures besides accuracy."""
     return {
         measure.name: tables_json.MeasureCell(**{**vars(one), "mean": one.mean.b})
@@ -232,7 +215,7 @@ def _translation_tables(
     if result is None:
         return None
     codes = [code for code in codes if code in result.languages]
-    shown = by_row(
+    shown = plan.by_row(
         {v: one.translation.languages if one.translation else {} for v, one in comparisons.items()},
         codes,
     )
@@ -254,7 +237,7 @@ def _translation_tables(
 
 
 def _translation_cell(
-    variant: Variant, figure: TranslationLanguage, p_table: float
+    variant: Variant, figure: comparison.TranslationLanguage, p_table: float
 ) -> tables_json.TranslationCell:
     bleu, chrf = figure.bleu, figure.chrf
     return tables_json.TranslationCell(
@@ -272,18 +255,18 @@ def _translation_cell(
 
 
 def _perplexity_tables(
-    config: Config, workdir: Path, dense: EvaluatedRun, comparisons: Comparisons
+    config: Config, workdir: Path, dense: comparison.EvaluatedRun, comparisons: Comparisons
 ) -> tables_json.PerplexityTables | None:
     """A row for each variant, on the same text; None without perplexities."""
-    fields, codes, found = config.evaluation, evaluation_languages(config), dense.perplexity
+    fields, codes, found = config.evaluation, plan.evaluation_languages(config), dense.perplexity
     if not found or fields.perplexity is None:
         return None
     rows = []
-    for variant, comparison in comparisons.items():
+    for variant, compared in comparisons.items():
         cells = {
             code: tables_json.PerplexityCell(one.perplexity.b, one.ratio, one.interval)
             for code in codes
-            if (one := (comparison.perplexity or {}).get(code))
+            if (one := (compared.perplexity or {}).get(code))
         }
         if cells:
             overlap = read_metrics(workdir / variant.name / PERPLEXITY).get("calibration_overlap")

@@ -83,10 +83,6 @@ def ratio(value: float) -> str:
     return f"{value:.2f}" if value < 100 else times(value)
 
 
-def _rankc(cell: tables_json.Cell | tables_json.DenseCell) -> str:
-    return fraction(cell.rankc)
-
-
 def _bleu(cell: tables_json.TranslationCell) -> str:
     """As "12.3 (+0.4)*"."""
     return f"{tenths(cell.bleu)} ({signed(cell.difference.bleu)}){stars(cell)}"
@@ -105,22 +101,21 @@ def seconds(sweep: tables_json.SweepTables) -> str:
     return ", ".join(f"{stage} {in_seconds(total)}" for stage, total in sweep.seconds.items())
 
 
-def about(sweep: tables_json.SweepTables) -> list[str]:
-    """Notes that explain the tables."""
-    return [
-        "A row is a calibration at a sparsity. In each language it shows the model that was calibrated on "
-        "demonstrations of that language (random, magnitude and lrp2 have none: one model for all languages), so the "
-        "cells of a row may be of different models. Accuracy: percent, Wilson's 95% interval. Change: points against "
-        "dense, 95% interval of the paired bootstrap. McNemar's exact test: `*` significant after Holm's correction "
-        "over the languages of the model, `**` also over all cells of the table. A change without a star may be "
-        "noise. Means are over the languages other than English; they have an interval and no star.",
-        "A row of several languages (such as fr+ru) is one model that was calibrated on all of them. Probability of "
-        "the right option: softmax of the scores of a row's options, mean over rows. Without the options' priors: the "
-        "mean score of each option is subtracted. Within groups, such as the hypotheses of a premise: how often the "
-        "right option of a row is preferred to the same option in the other rows. All in percent; in brackets points "
-        "against dense and the 95% interval of the paired bootstrap (over groups if the task has groups), not "
-        "corrected for multiple tests. – = not evaluated.",
-    ]
+# Notes that explain the tables.
+ABOUT = (
+    "A row is a calibration at a sparsity. In each language it shows the model that was calibrated on "
+    "demonstrations of that language (random, magnitude and lrp2 have none: one model for all languages), so the "
+    "cells of a row may be of different models. Accuracy: percent, Wilson's 95% interval. Change: points against "
+    "dense, 95% interval of the paired bootstrap. McNemar's exact test: `*` significant after Holm's correction "
+    "over the languages of the model, `**` also over all cells of the table. A change without a star may be "
+    "noise. Means are over the languages other than English; they have an interval and no star.",
+    "A row of several languages (such as fr+ru) is one model that was calibrated on all of them. Probability of "
+    "the right option: softmax of the scores of a row's options, mean over rows. Without the options' priors: the "
+    "mean score of each option is subtracted. Within groups, such as the hypotheses of a premise: how often the "
+    "right option of a row is preferred to the same option in the other rows. All in percent; in brackets points "
+    "against dense and the 95% interval of the paired bootstrap (over groups if the task has groups), not "
+    "corrected for multiple tests. – = not evaluated.",
+)
 
 
 def helped(task: tables_json.TaskTables) -> str:
@@ -168,7 +163,9 @@ def task_tables(task: tables_json.TaskTables) -> list[TextTable]:
             tables.append(_table(capitalized(title), columns, [first], rows, show))
     ranked = [code for code, cell in dense.languages.items() if cell.rankc is not None]
     if ranked:
-        tables.append(_table("RankC with English", ranked, [], every, _rankc))
+        tables.append(
+            _table("RankC with English", ranked, [], every, lambda cell: fraction(cell.rankc))
+        )
     return tables
 
 

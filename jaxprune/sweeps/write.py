@@ -26,7 +26,7 @@ def write_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
 
 def sweep_markdown(sweep: tables_json.SweepTables) -> str:
     """All tables as a document."""
-    lines = [f"# {sweep.model}: effects of each calibration", "", *text.about(sweep), ""]
+    lines = [f"# {sweep.model}: effects of each calibration", "", *text.ABOUT, ""]
     for name, task in sweep.tasks.items():
         rows = text.row_count(task)
         lines += [f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
@@ -37,13 +37,13 @@ def sweep_markdown(sweep: tables_json.SweepTables) -> str:
         lines += _titled(text.perplexity_tables(sweep.perplexity))
     if translation := sweep.translation:
         rows, shots = text.row_count(translation), translation.shots
-        signatures = ", ".join(f"{name} `{said}`" for name, said in translation.signatures.items())
+        signatures = [f"{name} `{value}`" for name, value in translation.signatures.items()]
         lines += [
             f"## Translation into {translation.target}, {shots} shots, {rows} sentences", "",
             "Each model translates only from the language of its calibration. Stars: the change in BLEU against dense "
             "is significant by sacrebleu's paired bootstrap, with Holm's correction as above.", "",
             *_titled(text.translation_tables(translation)),
-            f"Signatures: {signatures}.", "",
+            f"Signatures: {', '.join(signatures)}.", "",
         ]  # fmt: skip
     return "\n".join([*lines, f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
 

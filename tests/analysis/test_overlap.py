@@ -8,7 +8,6 @@ from jaxprune.analysis.overlap import (
     halves_by_kind,
     largest,
     overlaps,
-    used_share,
     with_halves,
 )
 from jaxprune.errors import InputError
@@ -100,11 +99,6 @@ def test_means_by_kind_are_those_of_a_loop():
         ]
         np.testing.assert_allclose(got, np.mean(picked, axis=0))
     assert list(by_kind(shares[:, :2, :2], ["m", "t"])) == ["m in t", "t in m"]
-
-
-def test_official_takes_two_fifths_whatever_is_asked_for():
-    assert used_share(0.1, "official") == 0.4
-    assert used_share(0.1, "corrected") == 0.1
 
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.1, float("nan")])

@@ -11,7 +11,6 @@ from jaxprune.charts import (
     Change,
     Estimate,
     Line,
-    Series,
     bar_chart,
     change_chart,
     column_chart,
@@ -57,7 +56,7 @@ def test_dots_and_whiskers_are_where_their_values_are():
     values = {"fr": Estimate(61.5, 58.2, 64.1), "sw": Estimate(40.0), "de": Estimate(NAN, NAN, NAN)}
     svg = page_svg(
         interval_chart(
-            [Series("dense", values), Series("pruned", {"fr": Estimate(70.25, 67, 73)})],
+            {"dense": values, "pruned": {"fr": Estimate(70.25, 67, 73)}},
             title="Accuracy", unit="%", chance=100 / 3,
         )
     )  # fmt: skip
@@ -157,7 +156,7 @@ def test_little_data_gives_a_chart_all_the_same(values):
         charts.append(heatmap(np.array([values]).reshape(1, -1), ["r"], names, title="t", log=log))
     one = {str(i): Estimate(value) for i, value in enumerate(values)}
     charts += [
-        interval_chart([Series("a", one)], title="t", unit="u"),
+        interval_chart({"a": one}, title="t", unit="u"),
         change_chart(
             [Change(n, v, v, v, None) for n, v in zip(names, values, strict=True)],
             title="t",

@@ -49,6 +49,11 @@ def vectors(scorer):
     return {code: rng.normal(0, 2, shape).astype(np.float32) for code in ("en", "fr")}
 
 
+@pytest.fixture(scope="module")
+def shift(vectors):
+    return vectors["en"] - vectors["fr"]
+
+
 @functools.partial(jax.jit, static_argnames=("config", "part"))
 def run(config, part, params, *args):
     return nnx.merge(getattr(modules(config), part)[0], params)(*args)
@@ -113,19 +118,21 @@ def by_hand(model, option, vectors, pair, divide):
 DIVISORS = {"paper": lambda tokens: len(tokens) - 1, "official": len}
 
 
-def test_scores_of_every_pair_equal_a_plain_loop(scorer, nli_rows, vectors):
+def test_scores_of_every_pair_equal_a_plain_loop(scorer, nli_rows, vectors, shift):
     pairs = list(itertools.combinations(range(LAYERS), 2))
     plain = question_scores(scorer, nli_rows, "paper", "plain")
     # let the right answers be what one of the pairs says
-    chosen = lrp2.projected_scores(scorer, nli_rows, vectors, "fr", [(1, 2)])[0].argmax(axis=1)
+    chosen = lrp2.projected_scores(scorer, nli_rows, shift, [(1, 2)], "paper", "lrp2")[0].argmax(
+        axis=1
+    )
     nli_rows = [
         dataclasses.replace(question, label=int(label))
         for question, label in zip(nli_rows, chosen, strict=True)
     ]
-    found = lrp2.search(scorer, nli_rows, vectors, "fr")
+    found = lrp2.search(scorer, nli_rows, shift, "paper", "search")
     accuracies = {}
     for pair in pairs:
-        [got] = lrp2.projected_scores(scorer, nli_rows, vectors, "fr", [pair])
+        [got] = lrp2.projected_scores(scorer, nli_rows, shift, [pair], "paper", "lrp2")
         want = [
             [by_hand(scorer.model, o, vectors, pair, DIVISORS["paper"]) for o in question.options]
             for question in nli_rows
@@ -139,9 +146,9 @@ def test_scores_of_every_pair_equal_a_plain_loop(scorer, nli_rows, vectors):
     assert len(set(accuracies.values())) > 1
 
 
-def test_the_official_protocol_divides_by_all_tokens(scorer, nli_rows, vectors):
+def test_the_official_protocol_divides_by_all_tokens(scorer, nli_rows, vectors, shift):
     pairs = [(0, 2)]
-    [got] = lrp2.projected_scores(scorer, nli_rows[:2], vectors, "fr", pairs, protocol="official")
+    [got] = lrp2.projected_scores(scorer, nli_rows[:2], shift, pairs, "official", "lrp2")
     want = [
         [by_hand(scorer.model, o, vectors, (0, 2), DIVISORS["official"]) for o in question.options]
         for question in nli_rows[:2]
@@ -149,31 +156,31 @@ def test_the_official_protocol_divides_by_all_tokens(scorer, nli_rows, vectors):
     np.testing.assert_allclose(got, want, atol=1e-4)
 
 
-def test_a_search_shares_what_pairs_have_in_common(scorer, nli_rows, vectors, monkeypatch):
+def test_a_search_shares_what_pairs_have_in_common(scorer, nli_rows, shift, monkeypatch):
     monkeypatch.setattr(scorer, "count", 0)
-    lrp2.search(scorer, nli_rows, vectors, "fr")
+    lrp2.search(scorer, nli_rows, shift, "paper", "search")
     between = LAYERS * (LAYERS - 1) // 2  # from each first layer through all above it
     above = LAYERS * (LAYERS - 1) * (LAYERS - 2) // 6  # from each second layer to the top
     assert scorer.count == (LAYERS - 1) + between + above
     assert scorer.count < LAYERS * between  # each pair alone
 
 
-def test_nothing_changes_without_a_difference(scorer, nli_rows, vectors):
+def test_nothing_changes_without_a_difference(scorer, nli_rows, shift):
     plain = question_scores(scorer, nli_rows, "paper", "plain")
-    zeros = {code: np.zeros_like(array) for code, array in vectors.items()}
-    for args in ((zeros, "fr", [(0, 1)]), (vectors, "en", [(1, 3)])):
-        [got] = lrp2.projected_scores(scorer, nli_rows, *args)
+    for pair in ((0, 1), (1, 3)):
+        zeros = np.zeros_like(shift)
+        [got] = lrp2.projected_scores(scorer, nli_rows, zeros, [pair], "paper", "lrp2")
         np.testing.assert_array_equal(got, plain)
 
 
-def test_rows_that_begin_alike_are_kept_apart_where_other_tokens_move(scorer, vectors):
+def test_rows_that_begin_alike_are_kept_apart_where_other_tokens_move(scorer, shift):
     """One text, first wholly the row's and then wholly the template's."""
     text = "le chat dort"
     both = [
         Question((Option("", text, own), Option("", f"{text} , right?", own)), 0, row)
         for row, own in enumerate([((0, len(text)),), ()])
     ]
-    [got] = lrp2.projected_scores(scorer, both, vectors, "fr", [(0, 2)])
+    [got] = lrp2.projected_scores(scorer, both, shift, [(0, 2)], "paper", "lrp2")
     plain = question_scores(scorer, both, "paper", "plain")
     np.testing.assert_allclose(got[1], plain[1], atol=1e-6)
     assert np.abs(got[0] - plain[0]).min() > 0.01
@@ -191,11 +198,11 @@ def test_vectors_are_means_of_sentence_means(scorer):
         np.testing.assert_allclose(got[code], np.mean(means, axis=0), atol=1e-5)
 
 
-def test_what_does_not_fit_is_refused(scorer, nli_rows, vectors):
+def test_what_does_not_fit_is_refused(scorer, nli_rows, shift):
     with pytest.raises(jp.InputError, match="protocol 'lm_eval'; allowed: paper, official"):
-        lrp2.search(scorer, nli_rows, vectors, "fr", protocol="lm_eval")
+        lrp2.search(scorer, nli_rows, shift, "lm_eval", "search")
     for pair in ((1, 1), (2, 1), (0, 4), (-1, 2)):
         with pytest.raises(jp.InputError, match=r"allowed: 0 <= i < j < 4"):
-            lrp2.projected_scores(scorer, nli_rows, vectors, "fr", [pair])
+            lrp2.projected_scores(scorer, nli_rows, shift, [pair], "paper", "lrp2")
     with pytest.raises(jp.InputError, match="fr: no samples"):
         lrp2.language_vectors(scorer, {"fr": []})

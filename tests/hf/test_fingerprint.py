@@ -9,7 +9,7 @@ import pytest
 
 from jaxprune.errors import InputError
 from jaxprune.hf import fingerprint as module
-from jaxprune.hf.fingerprint import FileState, Fingerprint, states_in
+from jaxprune.hf.fingerprint import Fingerprint, file_state, states_in
 from jaxprune.hf.model import load
 
 
@@ -66,7 +66,7 @@ def test_no_way_to_the_cache_changes_nothing(why, file, monkeypatch):
         monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     else:
         refused = PermissionError(13, "Permission denied")
-        monkeypatch.setattr(module, "read_json", lambda _: (_ for _ in ()).throw(refused))
+        monkeypatch.setattr(module, "read_as", lambda *_: (_ for _ in ()).throw(refused))
         monkeypatch.setattr(module, "write_json", lambda *_: (_ for _ in ()).throw(refused))
     assert digest(file) == sha256(b"weights")
 
@@ -106,4 +106,4 @@ def test_refuses_what_changed_between_its_opening_and_its_digest(name, tiny_fold
 def test_what_is_no_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(InputError, match="fifo: not a regular file"):
-        FileState.of(tmp_path / "fifo")
+        file_state(tmp_path / "fifo")

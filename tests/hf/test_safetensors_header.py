@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
-from jaxprune.hf.safetensors_header import CODES, header_bytes, read_header
+from jaxprune.hf.safetensors_header import CODES, file_header, read_header
 from jaxprune.hf.tensor_index import find_tensors
 
 F32 = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
@@ -50,13 +50,13 @@ def test_reads_what_the_library_wrote(tmp_path, valid):
     assert set(files) == set(arrays)
     for name, array in arrays.items():
         info = files[name]
-        assert (info.shape, info.dtype, info.nbytes) == (array.shape, array.dtype, array.nbytes)
+        assert (info.shape, info.dtype) == (array.shape, array.dtype)
         np.testing.assert_array_equal(files[name].read(), array)
 
 
-def test_header_bytes_are_what_the_library_reads(tmp_path):
+def test_file_headers_are_what_the_library_reads(tmp_path):
     specs = {"a": ((2, 3), np.dtype(np.float32)), "b": ((), np.dtype(ml_dtypes.bfloat16))}
-    head = header_bytes(specs)
+    head, _ = file_header(specs)
     assert len(head) % 64 == 0
     path = tmp_path / "x.safetensors"
     path.write_bytes(head + bytes(26))
@@ -66,7 +66,7 @@ def test_header_bytes_are_what_the_library_reads(tmp_path):
         assert file.get_slice("b").get_dtype() == "BF16"
     assert [(i.shape, i.dtype) for i in read_header(path).values()] == list(specs.values())
     with pytest.raises(InputError, match="'c': safetensors has no dtype for complex64"):
-        header_bytes({"c": ((1,), np.dtype(np.complex64))})
+        file_header({"c": ((1,), np.dtype(np.complex64))})
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
 from jaxprune.hf import tensors
-from jaxprune.hf.safetensors_header import header_bytes
+from jaxprune.hf.safetensors_header import file_header
 from jaxprune.hf.tensor_index import SINGLE, find_tensors
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -118,7 +118,7 @@ def test_rows_that_are_not_there(table):
 
 def test_a_huge_file_is_opened_and_read_in_part(tmp_path):
     shape = (1 << 24, 1024)  # 64 GB, a hole on the disk
-    head = header_bytes({"table": (shape, np.dtype(np.float32))})
+    head, _ = file_header({"table": (shape, np.dtype(np.float32))})
     path = tmp_path / "model.safetensors"
     path.write_bytes(head)
     os.truncate(path, len(head) + 4 * shape[0] * shape[1])

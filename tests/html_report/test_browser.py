@@ -9,14 +9,12 @@ from jaxprune.charts import (
     Change,
     Estimate,
     Line,
-    Series,
     change_chart,
     heatmap,
     interval_chart,
     line_chart,
 )
-from jaxprune.html_report.figure import charts_row
-from jaxprune.html_report.page import Section, page, write_page
+from jaxprune.html_report.page import Section, charts_row, page, write_page
 from jaxprune.html_report.tables import table
 from jaxprune.html_report.write import write_report
 
@@ -37,10 +35,10 @@ def large_page():
     rng = np.random.default_rng(0)
     codes = ["en", "zho_Hans", *(f"l{i:02}_Latn" for i in range(30))]
     systems = ["dense", "random", "monolingual", "translation", "translation_vs_code", "LRP2"]
-    series = [
-        Series(name, {code: Estimate(v, v - 3, v + 3) for code, v in zip(codes, values, strict=True)})
+    series = {
+        name: {code: Estimate(v, v - 3, v + 3) for code, v in zip(codes, values, strict=True)}
         for name, values in zip(systems, rng.random((6, 32)) * 60 + 30, strict=True)
-    ]  # fmt: skip
+    }
     changes = [
         Change(code, v, v - 2, v + 2, bool(v > 0))
         for code, v in zip(codes, rng.normal(size=32), strict=True)

@@ -1,15 +1,13 @@
 """Colours of the page, tables and markup keep what they promise."""
 
-import importlib.resources
 import re
 import xml.etree.ElementTree as ET
 
 import pytest
 
+from jaxprune.charts import CSS
 from jaxprune.html_report.markup import escape, tag
 from jaxprune.html_report.tables import table
-
-STYLE = importlib.resources.files("jaxprune.html_report").joinpath("style.css").read_text()
 
 
 def luminance(code):
@@ -26,7 +24,7 @@ def contrast(one, other):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_can_be_told_from_the_paper(scheme):
-    blocks = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
+    blocks = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
     found = dict(re.findall(r"--(\w+): (#\w+)", blocks[scheme == "dark"]))
     assert len(found) == 14
     for name in ("ink", "faint", "link", "better", "worse"):

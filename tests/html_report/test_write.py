@@ -144,16 +144,16 @@ def test_the_table_of_a_comparison_has_the_figures_of_the_scores(runs, pages):
         before, after = (right(code, side).mean() for side in (0, 1))
         shares[code] = before, after
         change = right(code, 1) * 1.0 - right(code, 0)
-        tested = metrics.paired_bootstrap(np.zeros(100), change.reshape(100, 4).mean(1))
+        tested = metrics.paired_bootstrap(change.reshape(100, 4).mean(1))
         sign = "better" if after > before else "worse"
         assert rows[code][:8] == [
             f"{100 * before:.1f}", f"{100 * after:.1f}", points(after - before),
-            f"[{points(tested.low)}, {points(tested.high)}]",
+            f"[{', '.join(map(points, tested.interval))}]",
             sign if holm <= 0.05 else "no significant change",
             *(f"{value:.3f}" if value >= 0.001 else "<0.001" for value in (holm, mcnemar, tested.p)),
         ]  # fmt: skip
         consistency = [metrics.rankc(scores("en", side), scores(code, side)) for side in (0, 1)]
-        shown = [f"{value:.3f}" for value in consistency] if code != "en" else ["–", "–"]
+        shown = [f"{value.corrected:.3f}" for value in consistency] if code != "en" else ["–", "–"]
         assert rows[code][8:10] == shown
         assert rows[code][-1] == "400"
     measures = compare_runs(*runs).tasks["xnli"].figures

@@ -76,5 +76,7 @@ def test_a_pattern_drops_the_same_everywhere():
         jp.InputError, match="allocation: got 'falling'; allowed: uniform, with pat"
     ):
         jp.Settings(criterion="magnitude", pattern="2:4", allocation=FALLING)
-    with pytest.raises(jp.InputError, match=r"allocation: got 'unifrm'; allowed: alpha, .*did you mean uniform"):
+    with pytest.raises(
+        jp.InputError, match=r"allocation: got 'unifrm'; allowed: alpha, .*did you mean uniform"
+    ):
         jp.Settings(allocation="unifrm")

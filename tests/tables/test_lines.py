@@ -4,6 +4,7 @@ import csv
 
 from jaxprune.tables import (
     JOINED,
+    WIDTH,
     Group,
     columns,
     csv_text,
@@ -12,7 +13,6 @@ from jaxprune.tables import (
     pipes,
     wrapped,
 )
-from jaxprune.tables.lines import WIDTH
 
 ROWS = [["en", "1,000", "−2.5"], ["zho_Hans", "40", "–"]]
 

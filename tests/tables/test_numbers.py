@@ -17,7 +17,6 @@ from jaxprune.tables import (
     signed,
     tenths,
     times,
-    whole,
 )
 
 
@@ -46,9 +45,9 @@ from jaxprune.tables import (
         (tenths(23.456), "23.5"),
         (seconds(1234.56), "1,234.6"),
         (seconds(0.04), "0.0"),
-        (whole(61.5), "62"),
-        (whole(1250.4), "1,250"),
-        (whole(-2.7), "−3"),
+        (count(61.5), "62"),
+        (count(1250.4), "1,250"),
+        (count(-2.7), "−3"),
         (times(3.24), "3.2"),
         (times(1234.5), "1,234"),
         (times(234_567.0), "2e+05"),

@@ -8,10 +8,8 @@ from jaxprune.evaluation.comparison.compare import shared_rows as shared_rows
 from jaxprune.evaluation.comparison.compare_json import Comparison as Comparison
 from jaxprune.evaluation.comparison.compare_json import ComparisonMethod as ComparisonMethod
 from jaxprune.evaluation.comparison.compare_json import LanguageComparison as LanguageComparison
-from jaxprune.evaluation.comparison.compare_json import LeftOut as LeftOut
 from jaxprune.evaluation.comparison.compare_json import MaskComparison as MaskComparison
 from jaxprune.evaluation.comparison.compare_json import MeanComparison as MeanComparison
-from jaxprune.evaluation.comparison.compare_json import MeanDifference as MeanDifference
 from jaxprune.evaluation.comparison.compare_json import PerplexityComparison as PerplexityComparison
 from jaxprune.evaluation.comparison.compare_json import Sides as Sides
 from jaxprune.evaluation.comparison.compare_json import TaskComparison as TaskComparison
@@ -19,10 +17,9 @@ from jaxprune.evaluation.comparison.compare_json import (
     TranslationComparison as TranslationComparison,
 )
 from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
-from jaxprune.evaluation.comparison.evaluated import Evaluated as Evaluated
-from jaxprune.evaluation.comparison.evaluated import EvaluatedRun as EvaluatedRun
+from jaxprune.evaluation.comparison.reading import Evaluated as Evaluated
+from jaxprune.evaluation.comparison.reading import EvaluatedRun as EvaluatedRun
 from jaxprune.evaluation.comparison.reading import open_run as open_run
-from jaxprune.evaluation.comparison.same_evaluation import differing_dtypes as differing_dtypes
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
 from jaxprune.evaluation.comparison.table import dtype_notes as dtype_notes
 from jaxprune.evaluation.comparison.table import left_out_notes as left_out_notes
@@ -33,7 +30,5 @@ from jaxprune.evaluation.comparison.table import perplexity_rows as perplexity_r
 from jaxprune.evaluation.comparison.table import rankc_cells as rankc_cells
 from jaxprune.evaluation.comparison.table import translation_rows as translation_rows
 from jaxprune.evaluation.comparison.table import vanished as vanished
-from jaxprune.evaluation.comparison.texts import compare_perplexity as compare_perplexity
-from jaxprune.evaluation.comparison.texts import compare_translations as compare_translations
 from jaxprune.evaluation.comparison.write import comparison_text as comparison_text
 from jaxprune.evaluation.comparison.write import write_comparison as write_comparison

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,16 +18,14 @@ from jaxprune.evaluation.comparison.compare_json import (
     Sides,
     TaskComparison,
 )
-from jaxprune.evaluation.comparison.evaluated import Evaluated, EvaluatedRun
 from jaxprune.evaluation.comparison.masks import compare_masks
-from jaxprune.evaluation.comparison.reading import open_run
+from jaxprune.evaluation.comparison.reading import Evaluated, EvaluatedRun, open_run
 from jaxprune.evaluation.comparison.same_evaluation import check_equal, differing_dtypes
 from jaxprune.evaluation.comparison.texts import (
     compare_perplexities,
     compare_translations,
     order,
     translated,
-    translation_note,
 )
 from jaxprune.evaluation.scoring import (
     ALPHA,
@@ -76,9 +73,12 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
         for task in sorted(tasks.a.keys() & tasks.b.keys())
     }
     left_out = _left_out(runs)
-    folders = [run.folder for run in runs if run.folder is not None]
-    in_folders = len(folders) == 2
-    overlap, note = compare_masks(*folders) if in_folders else (None, "a run is in memory only")
+    if runs.a.folder and runs.b.folder:
+        overlap, note = compare_masks(runs.a.folder, runs.b.folder)
+        translation, translation_note = compare_translations(runs.a.folder, runs.b.folder)
+    else:
+        overlap, note = None, "a run is in memory only"
+        translation, translation_note = None, None
     return Comparison(
         a=runs.a.name,
         b=runs.b.name,
@@ -88,9 +88,9 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
             for task, codes in shared.items()
             if codes
         },
-        perplexity=compare_perplexities(Sides(runs.a.perplexity, runs.b.perplexity)),
-        translation=compare_translations(*folders) if in_folders else None,
-        translation_note=translation_note(*folders) if in_folders else None,
+        perplexity=compare_perplexities(runs.a.perplexity, runs.b.perplexity),
+        translation=translation,
+        translation_note=translation_note,
         left_out=left_out,
         masks=overlap,
         masks_note=note,
@@ -116,8 +116,7 @@ def _left_out(runs: Sides[EvaluatedRun]) -> LeftOut:
     for run, evaluated in zip(runs, names, strict=True):
         if not evaluated:
             raise InputError(
-                f"{run.name}: not evaluated; expected <task>/<language>.npz, which "
-                "jaxprune evaluate writes"
+                f"{run.name}: not evaluated; expected <task>/<language>.npz, which jaxprune evaluate writes"
             )
     if not {*names.a} & {*names.b}:
         has = (f"{run.name} has {listed(n, ' ')}" for run, n in zip(runs, names, strict=True))
@@ -156,22 +155,18 @@ def _compare_task(task: str, codes: list[str], runs: Sides[Evaluated], seed: int
     for (code, pair), test, adjusted in zip(pairs.items(), tests, holm(tests), strict=True):
         a, b = (figure.languages[code] for figure in figures)
         gaps = [f.gap_to_english[code] for f in figures if code in f.gap_to_english]
-        change = _compare_mean(_values({code: pair}, lambda scored: scored.correct), seed)
+        change = compare_means({code: pair}, seed)
         languages[code] = LanguageComparison(
+            **{**vars(change), "p": PValues(change.p.bootstrap, test, adjusted)},
             rows=a.rows,
-            accuracy=Sides(a.accuracy, b.accuracy),
             f1=Sides(a.f1, b.f1),
             accuracy_interval=Sides(a.interval, b.interval),
-            difference=change.difference,
-            interval=change.interval,
-            p=PValues(change.p, test, adjusted),
             gap_to_english=Sides(*gaps) if gaps else None,
             rankc=Sides(a.rankc, b.rankc) if a.rankc and b.rankc else None,
             rows_a=len(runs.a.languages[code].rows),
             rows_b=len(runs.b.languages[code].rows),
             significant=adjusted <= ALPHA,
             chosen=Sides(a.chosen, b.chosen),
-            **_measures({code: pair}, seed),
         )
     others = {code: pair for code, pair in pairs.items() if code != "en"}
     return TaskComparison(
@@ -209,43 +204,33 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
         differ = np.flatnonzero(one.digests != two.digests)
         if differ.size:
             raise InputError(
-                f"{where}: row {shared[differ[0]]} has other text in A than in B; "
-                "expected runs on the same data"
+                f"{where}: row {shared[differ[0]]} has other text in A than in B; expected runs on the same data"
             )
     groups = two.groups if one.groups is None else one.groups  # older runs have none
     return Sides(one._replace(groups=groups), two._replace(groups=groups))
 
 
 def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparison:
-    """Means over languages; the bootstrap draws a row, or a group of rows, in all languages at once.
+    """Means over one or more languages; the bootstrap draws a row, or a group of rows, in all of them at once.
 
     Translations of a row tend to be right or wrong together; independent draws would give too narrow intervals. For
     unrelated rows of equal number, joint draws are valid too.
     """
     accuracy = _compare_mean(_values(pairs, lambda scored: scored.correct), seed)
+    measures = {one.name: _values(pairs, one.values) for one in MEASURES}
+    contrasts = _values(pairs, lambda scored: within_groups(scored).contrast)
     return MeanComparison(
         accuracy=accuracy.mean,
         difference=accuracy.difference,
         interval=accuracy.interval,
         p=PValues(accuracy.p),
-        **_measures(pairs, seed),
+        contrast=_compare_contrast(contrasts, seed) if contrasts else None,
+        **{name: _compare_mean(values, seed) for name, values in measures.items() if values},
     )
 
 
 # By language: the cluster, and the values of A and B, of each row that has them.
 _Values = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
-
-
-def _measures(pairs: Mapping[str, Sides[Scored]], seed: int) -> dict[str, Any]:
-    """The measures besides accuracy that at least one row has."""
-    found: dict[str, Any] = {
-        one.name: _compare_mean(values, seed)
-        for one in MEASURES
-        if (values := _values(pairs, one.values))
-    }
-    if contrasts := _values(pairs, lambda scored: within_groups(scored).contrast):
-        found["contrast"] = _compare_contrast(contrasts, seed)
-    return found
 
 
 def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray]) -> _Values:
@@ -260,22 +245,17 @@ def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.nda
 def _compare_mean(values: _Values, seed: int) -> MeanDifference:
     """Means over languages of a value of each row, and the bootstrap of their difference."""
     change = cluster_values([(clusters, b - a) for clusters, a, b in values])
-    drawn = paired_bootstrap(np.zeros(len(change)), change, seed=seed)
     means = ([side.mean() for side in sides] for sides in list(zip(*values, strict=True))[1:])
-    return MeanDifference(
-        mean=Sides(*(float(np.mean(of_side)) for of_side in means)),
-        difference=drawn.difference,
-        interval=(drawn.low, drawn.high),
-        p=drawn.p,
-    )
+    mean = Sides(*(float(np.mean(of_side)) for of_side in means))
+    return MeanDifference(mean=mean, **paired_bootstrap(change, seed=seed)._asdict())
 
 
 def _compare_contrast(values: _Values, seed: int) -> ContrastComparison:
     """B's contrast over A's; the interval is of the ratio's first-order expansion."""
     a, b = (cluster_values([(one[0], one[side]) for one in values]) for side in (1, 2))
     mean = Sides(float(a.mean()), float(b.mean()))
-    if paired_bootstrap(np.zeros(len(a)), a, seed=seed).low <= 0:
+    if paired_bootstrap(a, seed=seed).interval[0] <= 0:
         return ContrastComparison(mean)
     share = mean.b / mean.a
-    drawn = paired_bootstrap(a * share / mean.a, b / mean.a, seed=seed)
-    return ContrastComparison(mean, share, (share + drawn.low, share + drawn.high))
+    low, high = paired_bootstrap(b / mean.a - a * share / mean.a, seed=seed).interval
+    return ContrastComparison(mean, share, (share + low, share + high))

@@ -12,7 +12,6 @@ from jaxprune.charts import (
     Change,
     Chart,
     Estimate,
-    Series,
     change_chart,
     change_in_points,
     grid,
@@ -313,7 +312,7 @@ class Comparison(Shown):
             ratios = {
                 code: Estimate(one.ratio, *(one.interval or ())) for code, one in texts.items()
             }
-            charts.append(interval_chart([Series("", ratios)], title="perplexity", unit="B / A"))
+            charts.append(interval_chart({"": ratios}, title="perplexity", unit="B / A"))
         return grid(charts, title=self._shown()[0], columns=2, one_legend=False)
 
     def to_pandas(self) -> Any:
@@ -327,9 +326,8 @@ class Comparison(Shown):
         return data_frame({**tasks, "perplexity": self.perplexity or {}, "translation": translated})
 
     def _shown(self) -> tuple[str, Iterator[TextTable]]:
-        from jaxprune.evaluation.comparison.table import (
-            comparison_tables,  # late: it imports this file
-        )
+        # late, as it imports this file
+        from jaxprune.evaluation.comparison.table import comparison_tables
 
         compared = ", ".join([*self.tasks, *["perplexity"] * bool(self.perplexity)])
         caption = f"A {Path(self.a).name}, B {Path(self.b).name}: {compared}"

@@ -1,17 +1,52 @@
-"""A workdir → its evaluation, for comparisons."""
+"""A workdir → its evaluation, for comparisons; an evaluation in memory has the same records."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison.evaluated import Evaluated, EvaluatedRun
-from jaxprune.evaluation.comparison.texts import perplexities
-from jaxprune.evaluation.metrics_json import METRICS, read_metrics
-from jaxprune.evaluation.scoring import Scored, check_scores
-from jaxprune.files import read_npz
+from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, read_metrics
+from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored, check_scores
+from jaxprune.files import Scalar, from_json, read_json, read_npz
 from jaxprune.ledger import check_scored_model, read_score_origin
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The parts of a run's task that are compared.
+
+    Attributes:
+      languages: scores by code.
+      protocol, labels: of metrics.json; None if absent.
+      parallel: whether a row is the same question in all languages: metrics.json has RankC or is absent.
+    """
+
+    languages: Mapping[str, Scored]
+    protocol: Any = None
+    labels: Any = None
+    parallel: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedRun:
+    """The parts of a run that are compared.
+
+    Attributes:
+      name: in tables.
+      identities: `identity` of each metrics.json, by folder; empty for older files.
+      tasks: by name.
+      perplexity: by language.
+      folder: of translations and masks; None for a run in memory, which has neither.
+    """
+
+    name: str
+    identities: Mapping[str, Mapping[str, Scalar]]
+    tasks: Mapping[str, Evaluated]
+    perplexity: Mapping[str, Perplexity]
+    folder: Path | None
 
 
 def open_run(folder: Path) -> EvaluatedRun:
@@ -38,6 +73,12 @@ def open_run(folder: Path) -> EvaluatedRun:
         perplexity=perplexities(folder),
         folder=folder,
     )
+
+
+def perplexities(run: Path) -> dict[str, Perplexity]:
+    """The perplexities of a run by language."""
+    file = run / PERPLEXITY / METRICS
+    return from_json(PerplexityFile, read_json(file), str(file)).get("languages", {})
 
 
 def _read_scores(file: Path) -> Scored | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare_json import Sides
-from jaxprune.evaluation.comparison.evaluated import EvaluatedRun
+from jaxprune.evaluation.comparison.reading import EvaluatedRun
 from jaxprune.ledger import shortened
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare_json import (
@@ -12,10 +12,10 @@ from jaxprune.evaluation.comparison.compare_json import (
     TranslationLanguage,
 )
 from jaxprune.evaluation.comparison.same_evaluation import check_equal
-from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, TranslationFile
+from jaxprune.evaluation.metrics_json import METRICS, TranslationAbout, TranslationFile
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, holm, ratio_interval
 from jaxprune.evaluation.translation import TRANSLATION, compare_systems
-from jaxprune.files import from_json, parse_json, read_as, read_json, read_text
+from jaxprune.files import from_json, parse_json, read_as, read_text
 
 
 class TranslatedRow(TypedDict):
@@ -25,27 +25,21 @@ class TranslatedRow(TypedDict):
     reference: str
 
 
-def compare_perplexity(run_a: Path, run_b: Path) -> dict[str, PerplexityComparison] | None:
+def compare_perplexities(
+    run_a: Mapping[str, Perplexity], run_b: Mapping[str, Perplexity]
+) -> dict[str, PerplexityComparison] | None:
     """Perplexities in the languages that both runs have; None without such a language.
 
     Raises:
-      InputError: other tokens in the two runs; a broken file.
+      InputError: other tokens in the two runs.
     """
-    return compare_perplexities(Sides(perplexities(run_a), perplexities(run_b)))
-
-
-def compare_perplexities(
-    runs: Sides[Mapping[str, Perplexity]],
-) -> dict[str, PerplexityComparison] | None:
-    """As `compare_perplexity`, for perplexities in memory."""
     languages = {}
-    for code in sorted(runs.a.keys() & runs.b.keys(), key=order):
-        a, b = runs.a[code], runs.b[code]
+    for code in sorted(run_a.keys() & run_b.keys(), key=order):
+        a, b = run_a[code], run_b[code]
         known = bool(a.by_window and b.by_window)
         if a.tokens != b.tokens or (known and len(a.by_window) != len(b.by_window)):
             raise InputError(
-                f"{PERPLEXITY}/{code}: {a.tokens} tokens in A and {b.tokens} in B; expected the "
-                "same text and tokenizer"
+                f"{PERPLEXITY}/{code}: {a.tokens} tokens in A and {b.tokens} in B; expected the same text and tokenizer"
             )
         sides = Sides(a.perplexity, b.perplexity)
         interval = ratio_interval(a.by_window, b.by_window) if known else None
@@ -56,43 +50,42 @@ def compare_perplexities(
     return languages or None
 
 
-def compare_translations(run_a: Path, run_b: Path) -> TranslationComparison | None:
-    """BLEU and chrF of the languages that both runs translate; None without such a language or with `translation_note`.
+def compare_translations(
+    run_a: Path, run_b: Path
+) -> tuple[TranslationComparison | None, str | None]:
+    """BLEU and chrF of the languages that both runs translate.
+
+    Returns:
+      The comparison, or None; the reason why shared languages are not compared, another limit of length, or None.
 
     Raises:
       InputError: other sentences or another protocol in the two runs; a broken file; sacrebleu is not installed.
     """
     codes = sorted(translated(run_a) & translated(run_b), key=order)
-    if not codes or translation_note(run_a, run_b):
-        return None
-    protocol, other = (_metrics(run)["protocol"] for run in (run_a, run_b))
+    if not codes:
+        return None, None
+    protocol, other = (_protocol(run) for run in (run_a, run_b))
+    a, b = (one.get("max_new_tokens") for one in (protocol, other))
+    if a != b and None not in (a, b):
+        return None, f"max_new_tokens {a} in A and {b} in B"
     check_equal(TRANSLATION, protocol, other, protocol)
-    target = protocol["target"]
-    rows, scores = {}, {}
+    scores: dict[str, dict[str, Any]] = {}
     for code in codes:
-        a, b = (_read(run / TRANSLATION / f"{code}.jsonl") for run in (run_a, run_b))
-        references = [line["reference"] for line in a]
-        if references != [line["reference"] for line in b]:
+        lines = [_read(run / TRANSLATION / f"{code}.jsonl") for run in (run_a, run_b)]
+        references, others = ([line["reference"] for line in of_run] for of_run in lines)
+        if references != others:
             raise InputError(
                 f"{TRANSLATION}/{code}: B has other sentences than A; expected the same in both"
             )
-        left, right = ([line["hypothesis"] for line in lines] for lines in (a, b))
-        rows[code] = len(references)
-        scores[code] = compare_systems(left, right, references, target=target)
+        left, right = ([line["hypothesis"] for line in of_run] for of_run in lines)
+        found = compare_systems(left, right, references, target=protocol["target"])
+        scores[code] = {"rows": len(references), **found}
     adjusted = holm([of_language["bleu"].p for of_language in scores.values()])
     languages = {
-        code: TranslationLanguage(rows=rows[code], **scores[code], holm=p, significant=p <= ALPHA)
+        code: TranslationLanguage(**scores[code], holm=p, significant=p <= ALPHA)
         for code, p in zip(codes, adjusted, strict=True)
     }
-    return TranslationComparison(target, languages)
-
-
-def translation_note(run_a: Path, run_b: Path) -> str | None:
-    """The reason why translations that both runs have are not compared: another limit of their length, or None."""
-    if not translated(run_a) & translated(run_b):
-        return None
-    a, b = (_metrics(run)["protocol"].get("max_new_tokens") for run in (run_a, run_b))
-    return f"max_new_tokens {a} in A and {b} in B" if a != b and None not in (a, b) else None
+    return TranslationComparison(protocol["target"], languages), None
 
 
 def order(code: str) -> tuple[bool, str]:
@@ -105,18 +98,12 @@ def translated(run: Path) -> set[str]:
     return {file.stem for file in (run / TRANSLATION).glob("*.jsonl")}
 
 
-def perplexities(run: Path) -> dict[str, Perplexity]:
-    """The perplexities of a run by language."""
-    file = run / PERPLEXITY / METRICS
-    return from_json(PerplexityFile, read_json(file), str(file)).get("languages", {})
-
-
-def _metrics(run: Path) -> TranslationFile:
+def _protocol(run: Path) -> TranslationAbout:
     file = run / TRANSLATION / METRICS
     found = read_as(TranslationFile, file)
     if found is None:
         raise InputError(f"{file}: missing")
-    return found
+    return found["protocol"]
 
 
 def _read(file: Path) -> list[TranslatedRow]:
@@ -125,4 +112,6 @@ def _read(file: Path) -> list[TranslatedRow]:
         if line:
             where = f"{file}:{number}"
             rows.append(from_json(TranslatedRow, parse_json(line, where, broken=broken), where))
+    if not rows:
+        raise InputError(f"{file}: no sentences; expected JSON lines")
     return rows

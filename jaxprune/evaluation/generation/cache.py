@@ -58,9 +58,8 @@ def _product(spec: str, x: Array, y: Array) -> Array:
     return jnp.einsum(spec, x, y, preferred_element_type=jnp.float32)
 
 
-def _finish(block: Block, residual: Array, attended: Array) -> Array:
-    """The block's output, from the input of "attention_out"."""
-    u = attended
+def _finish(block: Block, residual: Array, u: Array) -> Array:
+    """The block's output, from the input `u` of "attention_out"."""
     for site in ("attention_out", "mlp_in", "mlp_out"):
         residual, u = block.leave(site, residual, u)
     return residual

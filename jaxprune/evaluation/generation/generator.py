@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from jaxprune.calibration import check_tokens
 from jaxprune.devices import given_mesh, hosts
-from jaxprune.errors import InputError
-from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding
+from jaxprune.errors import InputError, refusal
+from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding, Request
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
 from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
 from jaxprune.hf import Model
@@ -81,35 +81,36 @@ class Generator:
             a number out of range, or logits that are not finite.
         """
         numbers = {"max_new_tokens": max_new_tokens, "beams": beams, "batch": batch}
-        _check(self._model.config, prompts, stop, numbers)
+        for argument, value in numbers.items():
+            check(argument, value, integer(1, 1))
+        config = self._model.config
+        check_beams(config, beams)
+        check_tokens("stop", list(stop), config.vocab_size)
+        _check_prompts(config, prompts, max_new_tokens)
         if not prompts:
             return []
         prompts = [[int(token) for token in prompt] for prompt in prompts]
+        stops = np.zeros(config.vocab_size, bool)
+        stops[list(stop)] = True
+        request = Request(max_new_tokens, stops, beams)
         limit = rounded(max(map(len, prompts))) + max_new_tokens
         shared = prefill_shared(self._steps, prompts, limit)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         parts = np.array_split(order, -(-len(order) // max(1, batch // beams)))
         shares = [[parts[i] for i in s] for s in hosts.shares(np.array([len(p) for p in parts]))]
-        counts = [sum(map(len, share)) for share in shares]
+        counts = [sum(map(len, each)) for each in shares]
         sequences: dict[int, list[int]] = {}
-        own = jax.process_index()
-        with tqdm(total=counts[own], desc=name, unit="prompt", disable=not self.progress) as bar:
-            for members in shares[own]:
-                prompt_batch = PromptBatch(
-                    self._model,
-                    self._steps,
-                    [prompts[i] for i in members],
-                    shared,
-                    beams=beams,
-                    new_tokens=max_new_tokens,
-                    limit=limit,
-                )
-                how = (self._steps, prompt_batch.prompts >= 0, max_new_tokens, stop)
-                strategy = GreedyDecoding(*how) if beams == 1 else BeamSearch(*how, beams)
+        share = shares[jax.process_index()]
+        local = [i for members in share for i in members]
+        with tqdm(total=len(local), desc=name, unit="prompt", disable=not self.progress) as bar:
+            for members in share:
+                own = [prompts[i] for i in members]
+                prompt_batch = PromptBatch(self._model, self._steps, own, shared, request, limit)
+                decode = GreedyDecoding if beams == 1 else BeamSearch
+                strategy = decode(self._steps, prompt_batch.prompts >= 0, request)
                 for i, sequence in _sequences(prompt_batch, strategy, name):
                     sequences[int(members[i])] = sequence
                     bar.update()
-        local = [i for part in shares[own] for i in part]
         padded = np.full((len(local), max_new_tokens), PADDING, np.int32)
         for row, i in zip(padded, local, strict=True):
             row[: len(sequences[i])] = sequences[i]
@@ -145,26 +146,15 @@ def check_beams(config: ModelConfig, beams: int) -> None:
       InputError: names both.
     """
     if beams > config.vocab_size:
-        raise InputError(
-            f"beams: got {beams}; allowed: 1 to {config.vocab_size}, the model's vocabulary"
-        )
+        raise refusal("beams", beams, f"1 to {config.vocab_size}, the model's vocabulary")
 
 
-def _check(
-    config: ModelConfig,
-    prompts: Sequence[Sequence[int]],
-    stop: Collection[int],
-    numbers: dict[str, int],
-) -> None:
-    for name, value in numbers.items():
-        check(name, value, integer(1, 1))
-    check_beams(config, numbers["beams"])
-    size, positions, new = config.vocab_size, config.max_positions, numbers["max_new_tokens"]
-    check_tokens("stop", list(stop), size)
+def _check_prompts(config: ModelConfig, prompts: Sequence[Sequence[int]], new: int) -> None:
+    positions = config.max_positions
     for i, prompt in enumerate(prompts):
         if not len(prompt):
             raise InputError(f"prompt {i} is empty; allowed: 1 token or more")
-        check_tokens(f"prompt {i}", prompt, size)
+        check_tokens(f"prompt {i}", prompt, config.vocab_size)
         if positions is not None and len(prompt) + new > positions:
             raise InputError(
                 f"prompt {i} has {len(prompt)} tokens and max_new_tokens is {new}; allowed: "

@@ -23,8 +23,9 @@ from jaxprune.evaluation.generation.cache import (
     reorder,
     write_token,
 )
-from jaxprune.evaluation.generation.decoding import NextTokens
+from jaxprune.evaluation.generation.decoding import NextTokens, Request
 from jaxprune.evaluation.generation.resident import Resident
+from jaxprune.evaluation.scoring import common_prefix
 from jaxprune.models import Positions, layer_kind
 from jaxprune.passes import embed_tokens
 
@@ -106,11 +107,9 @@ def _on_all(shared: KeyValues, mesh: Mesh) -> KeyValues:
 
 def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int) -> SharedPrefix:
     """Computes the common prefix of all prompts if it is long; at least one token of each prompt is left over."""
-    count = 0
-    if len(prompts) > 1:
-        first, last = min(map(list, prompts)), max(map(list, prompts))
-        while count < min(map(len, prompts)) - 1 and first[count] == last[count]:
-            count += 1
+    first, last = min(map(list, prompts)), max(map(list, prompts))
+    common = common_prefix(first, last) if len(prompts) > 1 else 0
+    count = min(common, min(map(len, prompts)) - 1)
     config, mesh = model.config, model.mesh
     dtype = jax.tree.leaves(model.blocks[0]["mlp"]["out"]["kernel"])[0].dtype
     empty = _zeros((mesh.size, config.n_kv_heads, 0, config.head_dim), dtype, mesh)
@@ -155,8 +154,7 @@ class PromptBatch:
       steps: on the devices for new tokens.
       prompts: sorted by length.
       shared: the common prefix.
-      beams: per prompt.
-      new_tokens: limit on the generated tokens.
+      request: the number of beams and of new tokens.
       limit: upper bound of all positions, exclusive.
 
     Attributes:
@@ -170,9 +168,7 @@ class PromptBatch:
         steps: Resident,
         prompts: Sequence[Sequence[int]],
         shared: SharedPrefix,
-        *,
-        beams: int,
-        new_tokens: int,
+        request: Request,
         limit: int,
     ) -> None:
         self._steps, self._shared, self._limit = steps, shared, limit
@@ -185,9 +181,10 @@ class PromptBatch:
         self._lengths = lengths + np.int32(shared.tokens)
         self._on_devices = jax.device_put(self._lengths, self._share)
         x = self._prefill(model, micro_batches, lengths - 1)
-        self.x = x if beams == 1 else jnp.repeat(x, beams, axis=1)
+        self.x = x if request.beams == 1 else jnp.repeat(x, request.beams, axis=1)
         config, dtype = model.config, self._prompt[0].keys.dtype
-        shape = (len(self.prompts), beams, config.n_kv_heads, new_tokens, config.head_dim)
+        heads, slots = config.n_kv_heads, request.new_tokens
+        shape = (len(self.prompts), request.beams, heads, slots, config.head_dim)
         self._generated = [_zeros(shape, dtype, steps.mesh) for _ in steps.blocks]
 
     def _prefill(

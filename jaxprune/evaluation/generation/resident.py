@@ -11,6 +11,9 @@ from jaxprune.hf import Model
 from jaxprune.models import BlockParams, EmbedParams, HeadParams, ModelConfig
 from jaxprune.passes import to_device
 
+# Parameters of the head, and the embedding table.
+Head = tuple[HeadParams, Float[Array, "V D"]]
+
 
 class Resident(NamedTuple):
     """A model with all parameters on every device.
@@ -26,7 +29,7 @@ class Resident(NamedTuple):
     config: ModelConfig
     mesh: Mesh
     embed: EmbedParams
-    head: tuple[HeadParams, Float[Array, "V D"]]
+    head: Head
     blocks: list[BlockParams]
 
 

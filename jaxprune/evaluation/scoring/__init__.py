@@ -1,6 +1,7 @@
 """Questions and texts → log-probabilities of their tokens → accuracy, RankC, perplexity."""
 
 from jaxprune.evaluation.scoring.forest import Forest as Forest
+from jaxprune.evaluation.scoring.forest import common_prefix as common_prefix
 from jaxprune.evaluation.scoring.forest import pack_forests as pack_forests
 from jaxprune.evaluation.scoring.metrics import ALPHA as ALPHA
 from jaxprune.evaluation.scoring.metrics import CONFIDENCE as CONFIDENCE
@@ -25,7 +26,6 @@ from jaxprune.evaluation.scoring.perplexity import texts as texts
 from jaxprune.evaluation.scoring.priors import MEASURES as MEASURES
 from jaxprune.evaluation.scoring.priors import within_groups as within_groups
 from jaxprune.evaluation.scoring.scorer import Scorer as Scorer
-from jaxprune.evaluation.scoring.scorer import TokenScores as TokenScores
 from jaxprune.evaluation.scoring.scores import Interval as Interval
 from jaxprune.evaluation.scoring.scores import LanguageAccuracy as LanguageAccuracy
 from jaxprune.evaluation.scoring.scores import RankC as RankC

@@ -11,9 +11,9 @@ The last token of a row is only predicted, so the model does not process it. Win
 two, as those of texts, therefore fill rows of that power.
 """
 
-import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32
@@ -22,30 +22,37 @@ from jaxtyping import Int32
 # repeats their common prefix. At this length both costs are small.
 MIN_LENGTH = 256
 
-_ARRAYS = ("tokens", "positions", "ends")
+
+class Leaf(NamedTuple):
+    """A sequence in a forest.
+
+    Attributes:
+      sequence: its index.
+      start: index of its first scored token.
+      row: its row.
+      path: [length] int32, the places of its tokens in the row.
+    """
+
+    sequence: int
+    start: int
+    row: int
+    path: Int32[np.ndarray, " _"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Forest:
+class Forest(NamedTuple):
     """Rows of one static length T, of which the model processes T - 1 tokens.
 
     Attributes:
       tokens: [R, T] int32, zeros after the last tree.
       positions: [R, T] int32, the depth of each token: its index in its sequences.
       ends: [R, T] int32, the end of the subtree of each token; a pad sees only itself.
-      sequences: [S] indices of the sequences in these rows.
-      starts: [S] index of the first scored token of each sequence.
-      rows: [S] row of each sequence.
-      paths: [S] places of the tokens of each sequence in its row, int32 [length].
+      leaves: the sequences in these rows, in depth-first order.
     """
 
     tokens: Int32[np.ndarray, "R T"]
     positions: Int32[np.ndarray, "R T"]
     ends: Int32[np.ndarray, "R T"]
-    sequences: list[int]
-    starts: list[int]
-    rows: list[int]
-    paths: list[Int32[np.ndarray, " _"]]
+    leaves: list[Leaf]
 
     @property
     def seen(self) -> int:
@@ -54,31 +61,29 @@ class Forest:
 
     def cut(self, start: int, stop: int) -> "Forest":
         """Rows start…stop-1 and their sequences."""
-        inside = [i for i, row in enumerate(self.rows) if start <= row < stop]
-        arrays = {name: getattr(self, name)[start:stop] for name in _ARRAYS}
-        return Forest(
-            **arrays,
-            sequences=[self.sequences[i] for i in inside],
-            starts=[self.starts[i] for i in inside],
-            rows=[self.rows[i] - start for i in inside],
-            paths=[self.paths[i] for i in inside],
-        )
+        tokens, positions, ends = (array[start:stop] for array in self[:3])
+        inside = [leaf for leaf in self.leaves if start <= leaf.row < stop]
+        leaves = [leaf._replace(row=leaf.row - start) for leaf in inside]
+        return Forest(tokens, positions, ends, leaves)
 
 
-def pack_forests(
-    sequences: Sequence[Sequence[int]], starts: Sequence[int] | None = None
-) -> Iterator[Forest]:
+def pack_forests(sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> Iterator[Forest]:
     """Packs sequences into forests of few lengths `seen`: MIN_LENGTH times powers of two.
 
     Args:
       sequences: token ids of each, at least one.
-      starts: index of the first scored token of each; 1 by default, as the first token has no log-probability.
+      starts: index of the first scored token of each, at least 1, as the first token has no log-probability.
     """
     seen = np.array([len(sequence) - 1 for sequence in sequences])
     widths = MIN_LENGTH * 2 ** np.ceil(np.log2(np.maximum(seen / MIN_LENGTH, 1))).astype(int)
-    starts = [1] * len(sequences) if starts is None else starts
     for width in np.unique(widths):
         yield _pack(sequences, np.flatnonzero(widths == width).tolist(), starts, int(width) + 1)
+
+
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """The number of tokens with which both sequences begin."""
+    same = (a == b for a, b in zip(one, other, strict=False))
+    return sum(itertools.takewhile(bool, same))
 
 
 def _pack(
@@ -86,49 +91,24 @@ def _pack(
 ) -> Forest:
     """Fills rows with sequences in sorted order, in which neighbours share their longest prefixes."""
     order = sorted(members, key=lambda s: tuple(sequences[s]))
-    packed: list[_Row] = []
-    rows, paths = [], []
-    row = _Row(width)
+    rows: list[np.ndarray] = []
+    leaves: list[Leaf] = []
+    last: list[int] = []
+    path, used = np.zeros(0, np.int32), width  # no room, so the first sequence begins a row
     for s in order:
-        if not row.fits(sequences[s]):
-            packed.append(row)
-            row = _Row(width)
-        rows.append(len(packed))
-        paths.append(row.add(sequences[s]))
-    packed.append(row)
-    arrays: dict[str, Any] = {
-        name: np.stack([getattr(row, name) for row in packed]) for name in _ARRAYS
-    }
-    first = [starts[s] for s in order]
-    return Forest(**arrays, sequences=order, starts=first, rows=rows, paths=paths)
-
-
-class _Row:
-    """A row during filling, with the path of its last sequence."""
-
-    def __init__(self, width: int) -> None:
-        self.tokens = np.zeros(width, np.int32)
-        self.positions = np.zeros(width, np.int32)
-        self.ends = np.arange(1, width + 1, dtype=np.int32)
-        self._last: np.ndarray = np.zeros(0, np.int32)
-        self._used = 0
-
-    def _shared(self, sequence: Sequence[int]) -> int:
-        last = self.tokens[self._last]
-        shorter = min(len(last), len(sequence))
-        differ = np.flatnonzero(last[:shorter] != np.asarray(sequence[:shorter]))
-        return int(differ[0]) if differ.size else shorter
-
-    def fits(self, sequence: Sequence[int]) -> bool:
-        return self._used + len(sequence) - self._shared(sequence) <= len(self.tokens)
-
-    def add(self, sequence: Sequence[int]) -> np.ndarray:
-        """Appends the tokens that the last sequence does not share; returns the places of all tokens."""
-        shared, size = self._shared(sequence), len(sequence)
-        begin, end = self._used, self._used + size - shared
-        path = np.concatenate([self._last[:shared], np.arange(begin, end, dtype=np.int32)])
-        self.tokens[begin:end] = sequence[shared:]
-        self.positions[begin:end] = np.arange(shared, size)
-        self.ends[path] = end  # each descendant moves the ends of its ancestors
-        self._last, self._used = path, end
-        return path
+        sequence = list(sequences[s])
+        shared = common_prefix(last, sequence)
+        if used + len(sequence) - shared > width:
+            rows.append(np.zeros((3, width), np.int32))
+            rows[-1][2] = np.arange(1, width + 1)
+            shared = used = 0
+        tokens, positions, ends = rows[-1]
+        end = used + len(sequence) - shared
+        path = np.concatenate([path[:shared], np.arange(used, end, dtype=np.int32)])
+        tokens[used:end] = sequence[shared:]
+        positions[used:end] = np.arange(shared, len(sequence))
+        ends[path] = end  # each descendant moves the ends of its ancestors
+        leaves.append(Leaf(s, starts[s], len(rows) - 1, path))
+        last, used = sequence, end
+    tokens, positions, ends = np.stack(rows, axis=1)
+    return Forest(tokens, positions, ends, leaves)

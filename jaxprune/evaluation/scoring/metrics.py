@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 
 from jaxprune.evaluation.scoring.priors import right_without_prior, within_groups
 from jaxprune.evaluation.scoring.scores import (
@@ -26,7 +26,6 @@ from jaxprune.evaluation.scoring.scores import (
 CONFIDENCE = 0.95
 ALPHA = 0.05
 RESAMPLES = 10_000
-RANKC_KINDS = ("corrected", "official")
 
 # Entries of one draw of the bootstrap, which bounds the memory for any number of rows.
 _DRAWN_AT_ONCE = 1 << 22
@@ -47,30 +46,28 @@ def weighted_f1(predictions: Int[np.ndarray, " R"], labels: Int[np.ndarray, " R"
     return float(f1 @ support / len(labels))
 
 
-def rankc(
-    scores_a: Float[np.ndarray, "R C"], scores_b: Float[np.ndarray, "R C"], kind: str = "corrected"
-) -> float:
+def rankc(scores_a: Float[np.ndarray, "R C"], scores_b: Float[np.ndarray, "R C"]) -> RankC:
     """Cross-lingual consistency RankC of the same rows and options in two languages.
 
     Qi, Fernández and Bisazza (EMNLP 2023, arXiv 2310.10378, section 3): options are ranked in each language, P@j is
     the share of options that are among the first j in both languages, and a row's consistency is Σ_j w_j P@j with
     w_j = e^(C-j) / Σ_k e^(C-k). RankC is the mean over rows. With three options the weights are 0.665, 0.245, 0.090.
 
-    Args:
-      scores_a, scores_b: of the same rows and options, in the same order.
-      kind: "corrected" ranks the likeliest option first, like that paper and its RankC.py
-        (Betswish/Cross-Lingual-Consistency). "official" ranks the least likely option first, like
-        evaluate_consistency.py of hwichan0720/pruning_for_multilinguality with its ascending argsort. Both rank equal
-        scores by index.
+    "corrected" ranks the likeliest option first, like that paper and its RankC.py (Betswish/Cross-Lingual-Consistency).
+    "official" ranks the least likely option first, like evaluate_consistency.py of
+    hwichan0720/pruning_for_multilinguality with its ascending argsort. Both rank equal scores by index.
     """
-    sign = -1 if kind == "corrected" else 1
-    # an option is among the first j of both if j is at least the worse of its two ranks
-    worse = np.maximum(_ranks(sign * scores_a), _ranks(sign * scores_b))
     places = np.arange(1, scores_a.shape[1] + 1)
     weights = np.exp(1.0 - places)
     shares = weights / weights.sum() / places
     from_rank_on = np.cumsum(shares[::-1])[::-1]
-    return float(from_rank_on[worse].sum(axis=1).mean())
+
+    def consistency(sign: int) -> float:
+        # an option is among the first j of both if j is at least the worse of its two ranks
+        worse = np.maximum(_ranks(sign * scores_a), _ranks(sign * scores_b))
+        return float(from_rank_on[worse].sum(axis=1).mean())
+
+    return RankC(corrected=consistency(-1), official=consistency(1))
 
 
 def _ranks(keys: Float[np.ndarray, "R C"]) -> Int[np.ndarray, "R C"]:
@@ -96,10 +93,8 @@ def _binomial(successes: int, trials: int) -> Any:
     return binomtest(successes, trials)
 
 
-def paired_bootstrap(
-    a: Shaped[np.ndarray, " R"], b: Shaped[np.ndarray, " R"], *, seed: int = 0
-) -> Difference:
-    """Paired bootstrap over rows of mean(b) - mean(a).
+def paired_bootstrap(differences: Float[np.ndarray, " R"], *, seed: int = 0) -> Difference:
+    """Paired bootstrap over rows of the mean of their differences, R > 0.
 
     The interval is between percentiles of the resampled differences. The p-value is the share of resamples whose
     distance from the difference is at least the distance of the difference from 0 (two-sided, Efron and Tibshirani
@@ -108,17 +103,13 @@ def paired_bootstrap(
     A resample is a multinomial draw of how often each distinct difference of a row occurs. Rows that are right or
     wrong have three distinct differences, so time and memory do not depend on the number of rows. If nearly all rows
     differ, as with probabilities, rows are drawn one by one, which is then ten times as fast.
-
-    Args:
-      a, b: bool or number for each row, the same rows in both; R > 0.
     """
-    paired = np.asarray(b, np.float64) - np.asarray(a, np.float64)
-    values, counts = np.unique(paired, return_counts=True)
-    rng, rows = np.random.default_rng(seed), len(paired)
+    values, counts = np.unique(differences, return_counts=True)
+    rng, rows = np.random.default_rng(seed), len(differences)
     at_once = max(1, _DRAWN_AT_ONCE // len(values))
     sizes = [min(at_once, RESAMPLES - start) for start in range(0, RESAMPLES, at_once)]
     if len(values) > _NEARLY_ALL * rows:
-        ordered = np.sort(paired)  # so that nothing depends on the order of the rows
+        ordered = np.sort(differences)  # so that nothing depends on the order of the rows
         sums = [ordered[rng.integers(0, rows, (size, rows))].sum(axis=1) for size in sizes]
     else:
         sums = [rng.multinomial(rows, counts / rows, size=size) @ values for size in sizes]
@@ -128,7 +119,7 @@ def paired_bootstrap(
     as_far = np.abs(means - difference) >= abs(difference) - 1e-12
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     p = (1 + int(as_far.sum())) / (1 + RESAMPLES)
-    return Difference(difference, float(low), float(high), p)
+    return Difference(difference, (float(low), float(high)), p)
 
 
 def cluster_values(
@@ -230,10 +221,10 @@ def _within_groups(scored: Scored) -> dict[str, Any]:
     if not known.any():
         return {}
     values = cluster_values([(scored.clusters[known], found.preferred[known])])
-    drawn = paired_bootstrap(np.zeros(len(values)), values)
+    drawn = paired_bootstrap(values)
     return {
         "discrimination": drawn.difference,
-        "discrimination_interval": (drawn.low, drawn.high),
+        "discrimination_interval": drawn.interval,
         "contrast": float(np.nanmean(found.contrast)),
     }
 
@@ -253,8 +244,8 @@ def task_metrics(by_language: Mapping[str, Scored], *, parallel: bool = True) ->
     english = by_language.get("en")
     for code, scored in by_language.items():
         if parallel and english is not None and code != "en" and _same_rows(scored, english):
-            by_kind = {kind: rankc(english.scores, scored.scores, kind) for kind in RANKC_KINDS}
-            figures[code] = dataclasses.replace(figures[code], rankc=RankC(**by_kind))
+            consistency = rankc(english.scores, scored.scores)
+            figures[code] = dataclasses.replace(figures[code], rankc=consistency)
     accuracies = {code: figure.accuracy for code, figure in figures.items()}
     others = {code: value for code, value in accuracies.items() if code != "en"}
     worst = min(accuracies, key=lambda code: accuracies[code])

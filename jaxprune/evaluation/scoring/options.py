@@ -86,28 +86,24 @@ def encode_pairs(tokenizer: "PreTrainedTokenizerBase", pairs: Sequence[tuple[str
     has no BOS, and the continuation is tokenised without special tokens.
     """
     texts = [context + continuation for context, continuation in pairs]
-    given = [i for i, (context, _) in enumerate(pairs) if context.strip()]
-    alone = [i for i, (context, _) in enumerate(pairs) if not context.strip()]
-    sequences: list[list[int]] = [[] for _ in pairs]
-    starts = [1] * len(pairs)
-    if given:
-        both = [texts[i] for i in given] + [pairs[i][0].rstrip() for i in given]
-        tokens, count = tokenizer(both, verbose=False)["input_ids"], len(given)
-        for i, sequence, context in zip(given, tokens[:count], tokens[count:], strict=True):
-            sequences[i], starts[i] = sequence, len(context)
-    if alone:
-        bare = [texts[i] for i in alone]
-        tokens = tokenizer(bare, add_special_tokens=False, verbose=False)["input_ids"]
-        for i, sequence in zip(alone, tokens, strict=True):
-            sequences[i] = _after_prefix(tokenizer, sequence)
-    return Encoded(sequences, starts)
+    contexts = [context.rstrip() for context, _ in pairs]
+    whole, before = (tokenizer(lines, verbose=False)["input_ids"] for lines in (texts, contexts))
+    bare = whole
+    if "" in contexts:
+        bare = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    return Encoded(
+        [
+            tokens if context else _after_prefix(tokenizer, alone)
+            for context, tokens, alone in zip(contexts, whole, bare, strict=True)
+        ],
+        [len(given) if context else 1 for context, given in zip(contexts, before, strict=True)],
+    )
 
 
 def _after_prefix(tokenizer: "PreTrainedTokenizerBase", tokens: list[int]) -> list[int]:
     prefix = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if prefix is None:
         raise InputError(
-            "the tokenizer has neither BOS nor EOS, which replace an empty context in lm_eval; "
-            "allowed: protocol paper"
+            "the tokenizer has neither BOS nor EOS, which replace an empty context in lm_eval; allowed: protocol paper"
         )
     return tokens if tokens[:1] == [prefix] else [prefix, *tokens]

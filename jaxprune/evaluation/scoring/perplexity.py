@@ -98,12 +98,12 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
     windows = _windows(tokens, width, tokenizer.bos_token_id)
     scores = [one.log_probabilities for one in scorer(windows, name=name)]
-    mean = np.concatenate(scores).mean(dtype=np.float64)
+    scored = np.concatenate(scores)
+    mean = scored.mean(dtype=np.float64)
     if math.isnan(mean):
         raise InputError(f"{name}: the model returns NaN, a sign of overflow")
     # finite also for a destroyed model, as JSON has no infinity
     by_window = tuple(float(one.mean(dtype=np.float64)) for one in scores)
-    tokens_scored = sum(map(len, scores))
     by_part: tuple[tuple[float, int], ...] = ()
     if wanted:
         begins = [begin for begin, _ in encoded["offset_mapping"]]
@@ -111,11 +111,10 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
         if tokens[0] == tokenizer.bos_token_id:
             part[0] = -1
         of_token = np.concatenate([one[1:] for one in _windows(part, width, -1)])
-        sizes = np.bincount(of_token)
-        sums = np.bincount(of_token, np.concatenate(scores))
-        by_part = tuple((float(s), int(n)) for s, n in zip(sums, sizes, strict=True) if n)
+        sums, sizes = np.bincount(of_token, scored), np.bincount(of_token)
+        by_part = tuple((s, n) for s, n in zip(sums.tolist(), sizes.tolist(), strict=True) if n)
     mean_loss = min(-mean, 700.0)
-    return Perplexity(math.exp(mean_loss), tokens_scored, len(windows), by_window, by_part)
+    return Perplexity(math.exp(mean_loss), len(scored), len(windows), by_window, by_part)
 
 
 def _windows(tokens: list[int], width: int, bos: int | None) -> list[list[int]]:

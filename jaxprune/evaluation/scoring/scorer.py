@@ -96,10 +96,7 @@ class Scorer:
         starts = [1] * len(sequences) if starts is None else starts
         check_sequences(self.model, sequences, starts)
         results: list[Any] = [None] * len(sequences)
-        shares = _shares(pack_forests(sequences, starts))
-        by_process = [
-            [part for forest in share for part in self.passes(forest)] for share in shares
-        ]
+        by_process = self._passes_by_process(pack_forests(sequences, starts))
         passes = by_process[jax.process_index()]
         tokens = sum(len(forest.tokens) * forest.seen for forest in passes)
         steps = len(passes) * len(self._parts)  # blocks and slices of the vocabulary
@@ -108,13 +105,21 @@ class Scorer:
                 micro_batches = self.embed(forest)
                 self.run_blocks(micro_batches, range(self._config.n_layers), bar.update)
                 scores = self.score_tokens(micro_batches, forest, bar.update)
-                for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
-                    places = path[starts[s] :]
-                    results[s] = TokenScores(*(array[row, places] for array in scores))
+                for s, start, row, path in forest.leaves:
+                    results[s] = TokenScores(*(array[row, path[start:]] for array in scores))
         for _ in range(max(map(len, by_process)) - len(passes)):
             self._parts.read_along()
         counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
-        return _gathered(results, counts, shares)
+        return _gathered(results, counts, by_process)
+
+    def _passes_by_process(self, forests: Iterator[Forest]) -> list[list[Forest]]:
+        """The rows that each process scores."""
+        by_process: list[list[Forest]] = [[] for _ in range(jax.process_count())]
+        for forest in forests:
+            shares = hosts.shares(np.ones(len(forest.tokens)))
+            for passes, rows in zip(by_process, shares, strict=True):
+                passes.extend(self.passes(forest.cut(rows.start, rows.stop)))
+        return by_process
 
     def passes(self, forest: Forest) -> Iterator[Forest]:
         """The rows of a forest in the fewest passes that `PASS_BYTES` allows."""
@@ -199,32 +204,22 @@ def rows_per_device(rows: int, usual: int) -> int:
     return min(sizes, key=lambda size: -(-rows // (2 * size)) * size)
 
 
-def _shares(forests: Iterator[Forest]) -> list[list[Forest]]:
-    """The rows that each process scores."""
-    shares: list[list[Forest]] = [[] for _ in range(jax.process_count())]
-    for forest in forests:
-        for share, rows in zip(shares, hosts.shares(np.ones(len(forest.tokens))), strict=True):
-            share.append(forest.cut(rows.start, rows.stop))
-    return shares
-
-
 def _gathered(
-    results: list[Any], counts: Sequence[int], shares: Sequence[Sequence[Forest]]
+    results: list[Any], counts: Sequence[int], passes: Sequence[Sequence[Forest]]
 ) -> list[TokenScores]:
     """The scores of all processes; `results` has those of this one, `counts` the number of scores of each sequence."""
-    by_process = [[s for forest in share for s in forest.sequences] for share in shares]
+    by_process = [[leaf.sequence for one in share for leaf in one.leaves] for share in passes]
     if len(by_process) == 1:
         return results
     local = [results[s] for s in by_process[jax.process_index()]]
     totals = [sum(counts[s] for s in sequences) for sequences in by_process]
-    fields = []
-    for field, kind in enumerate((np.float32, np.bool_)):
-        flat = np.concatenate([np.zeros(0, kind), *(scores[field] for scores in local)])
-        fields.append(hosts.gather(flat, totals))
+    own = [np.zeros((0, 2), np.float32), *(np.stack(scores, axis=1) for scores in local)]
+    gathered = hosts.gather(np.concatenate(own), totals)
     order = [s for sequences in by_process for s in sequences]
     ends = np.cumsum([counts[s] for s in order])
     for s, end in zip(order, ends, strict=True):
-        results[s] = TokenScores(*(field[end - counts[s] : end] for field in fields))
+        log_probabilities, is_argmax = gathered[end - counts[s] : end].T
+        results[s] = TokenScores(log_probabilities, is_argmax.astype(bool))
     return results
 
 

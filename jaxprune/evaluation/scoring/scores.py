@@ -65,11 +65,10 @@ class Scored(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Mean of b minus mean of a, its interval, and the two-sided p-value of no difference."""
+    """A mean difference, its interval, and the two-sided p-value of no difference."""
 
     difference: float
-    low: float
-    high: float
+    interval: Interval
     p: float
 
 

@@ -45,10 +45,10 @@ class Predictions(NamedTuple):
 
 def predictions(forest: Forest) -> Predictions:
     """The places that predict the scored tokens of a forest."""
-    paths = list(zip(forest.paths, forest.starts, strict=True))
-    scored = np.concatenate([path[start:] for path, start in paths])
-    before = np.concatenate([path[start - 1 : -1] for path, start in paths])
-    row = np.repeat(forest.rows, [len(path[start:]) for path, start in paths])
+    leaves = forest.leaves
+    scored = np.concatenate([leaf.path[leaf.start :] for leaf in leaves])
+    before = np.concatenate([leaf.path[leaf.start - 1 : -1] for leaf in leaves])
+    row = np.concatenate([np.full(len(leaf.path[leaf.start :]), leaf.row) for leaf in leaves])
     is_needed = np.zeros((len(forest.tokens), forest.seen), bool)
     is_needed[row, before] = True
     most = int(is_needed.sum(axis=1).max())

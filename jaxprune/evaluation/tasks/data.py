@@ -193,9 +193,8 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
         if len(set(header)) < len(header):
             raise InputError(f"{path}:1: two columns have one name: {listed(header)}")
         for number, values in enumerate(reader):
-            where = (
-                f"{path}:{reader.line_num}"  # the last line of a row whose texts have line breaks
-            )
+            # the last line of a row whose texts have line breaks
+            where = f"{path}:{reader.line_num}"
             if len(values) != len(header):
                 raise InputError(f"{where}: {len(values)} values; the header has {len(header)}")
             yield Row(number, where, dict(zip(header, values, strict=True)))

@@ -24,27 +24,24 @@ def _are_different(value: object, fits: Callable[[object], bool], least: int) ->
     )
 
 
-def _are_languages(value: object) -> bool:
-    if isinstance(value, dict):
-        return bool(value) and all(map(_is_name, value)) and all(map(_is_text, value.values()))
+def _is_table(value: object, fits: Callable[[object], bool] = lambda _: True) -> bool:
+    return isinstance(value, dict) and all(map(fits, value.values()))
+
+
+def _are_languages(value: Any) -> bool:
+    if _is_table(value, _is_text):
+        return bool(value) and all(map(_is_name, value))
     return _are_different(value, _is_name, 1)
 
 
-def _are_words(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        re.fullmatch(r"\w+", name)
-        and name != OPTION
-        and (_is_text(word) or (isinstance(word, dict) and all(map(_is_text, word.values()))))
-        for name, word in value.items()
+def _is_word(value: object) -> bool:
+    return _is_text(value) or _is_table(value, _is_text)
+
+
+def _are_words(value: Any) -> bool:
+    return _is_table(value, _is_word) and all(
+        re.fullmatch(r"\w+", name) and name != OPTION for name in value
     )
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict)
-
-
-def _are_tables(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_is_table, value.values()))
 
 
 def _are_scalars(value: object) -> bool:
@@ -60,7 +57,6 @@ _PLACE = Field("a text, in which {lang} and {split} are placeholders", _is_text)
 _OPTIONS = Field(
     "two texts or more, no two the same", lambda value: _are_different(value, _is_text, 2)
 )
-_WORDS = Field("by name, a text or a table of texts by value of a field", _are_words)
 TASK_KEYS = {
     "name": Field("letters, digits, _ and -", _is_name, required=True),
     "data": Field("a pattern of .jsonl or .csv files, a folder, a hub id", _is_text, required=True),
@@ -87,12 +83,15 @@ PROMPT_KEYS = {
     "context": _TEXT,
     "template": _TEXT,
     "options": _OPTIONS,
-    "words": _WORDS,
+    "words": Field("by name, a text or a table of texts by value of a field", _are_words),
 }
 SECTION_KEYS = {
     "split": _TEXT,
     **PROMPT_KEYS,
-    "languages": Field("a table of languages, each with a table of its own keys", _are_tables),
+    "languages": Field(
+        "a table of languages, each with a table of its own keys",
+        lambda value: _is_table(value, _is_table),
+    ),
 }
 
 

@@ -9,9 +9,9 @@
 
 import dataclasses
 import functools
+import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 from jaxprune.errors import InputError, shown
 from jaxprune.evaluation.tasks.data import Row
@@ -65,38 +65,34 @@ class Slot:
     filters: tuple[Callable[[str], str], ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Template:
-    """A text with slots."""
+# The texts and slots of a template, in their order.
+Template = tuple[str | Slot, ...]
 
-    parts: tuple[str | Slot, ...]
 
-    @classmethod
-    def parse(cls, text: str, where: str) -> "Template":
-        """The template of a text.
+def parse(text: str, where: str) -> Template:
+    """The template of a text.
 
-        Raises:
-          InputError: a brace outside a slot, or an unknown filter; the message starts with `where`.
-        """
-        parts: list[str | Slot] = []
-        end = 0
-        for match in _SLOT.finditer(text):
-            parts.append(text[end : match.start()])
-            filters = tuple(_filter(name, where) for name in match[3].split("|")[1:])
-            parts.append(Slot(match[1], match[2], filters))
-            end = match.end()
-        parts.append(text[end:])
-        if any("{" in part or "}" in part for part in parts if isinstance(part, str)):
-            raise InputError(
-                f"{where}: got {text!r}; allowed in braces: {{field}}, {{field|filter}}, "
-                "{word[field]}"
-            )
-        return cls(tuple(part for part in parts if part))
+    Raises:
+      InputError: a brace outside a slot, or an unknown filter; the message starts with `where`.
+    """
+    parts: list[str | Slot] = []
+    end = 0
+    for match in _SLOT.finditer(text):
+        parts.append(text[end : match.start()])
+        filters = tuple(_filter(name, where) for name in match[3].split("|")[1:])
+        parts.append(Slot(match[1], match[2], filters))
+        end = match.end()
+    parts.append(text[end:])
+    if any("{" in part or "}" in part for part in parts if isinstance(part, str)):
+        raise InputError(
+            f"{where}: got {text!r}; allowed in braces: {{field}}, {{field|filter}}, {{word[field]}}"
+        )
+    return tuple(part for part in parts if part)
 
-    @property
-    def slots(self) -> tuple[Slot, ...]:
-        """The slots in their order."""
-        return tuple(part for part in self.parts if isinstance(part, Slot))
+
+def slots(*templates: Template) -> list[Slot]:
+    """The slots of templates, in their order."""
+    return [part for template in templates for part in template if isinstance(part, Slot)]
 
 
 def _filter(name: str, where: str) -> Callable[[str], str]:
@@ -108,11 +104,8 @@ def _filter(name: str, where: str) -> Callable[[str], str]:
     return FILTERS[name]
 
 
-class _Text(NamedTuple):
-    """A rendered template, and the spans of its characters that are from the row."""
-
-    text: str
-    row_spans: tuple[tuple[int, int], ...]
+# The texts of a template's parts, and whether each is from the row.
+_Filled = list[tuple[str, bool]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,15 +124,15 @@ class Prompt:
     options: tuple[Template, ...]
     words: Mapping[str, Word]
 
-    def slots(self) -> Iterator[Slot]:
-        """All slots."""
-        for template in (self.context, self.template, *self.options):
-            yield from template.slots
+    @functools.cached_property
+    def slots(self) -> list[Slot]:
+        """The slots of all templates."""
+        return slots(self.context, self.template, *self.options)
 
     @functools.cached_property
     def fields(self) -> frozenset[str]:
         """The fields of a row that the prompts use."""
-        names = {slot.key if slot.name in self.words else slot.name for slot in self.slots()}
+        names = {slot.key if slot.name in self.words else slot.name for slot in self.slots}
         return frozenset(name for name in names if name is not None and name != OPTION)
 
     def render(self, row: Row) -> tuple[Option, ...]:
@@ -151,48 +144,52 @@ class Prompt:
         """
         rendered = []
         for template in self.options:
-            option = self._text(template, row, _Text("", ()))
+            option = self._filled(template, row, [])
             context, continuation = (
-                self._text(template, row, option) for template in (self.context, self.template)
+                self._filled(template, row, option) for template in (self.context, self.template)
             )
-            if not continuation.text.strip():
+            if not _joined(continuation).strip():
                 raise InputError(f"{row.where}: the scored text is empty")
-            offset = len(context.text)
-            spans = context.row_spans + tuple(
-                (a + offset, b + offset) for a, b in continuation.row_spans
+            parts = context + continuation
+            ends = itertools.accumulate(len(text) for text, _ in parts)
+            spans = tuple(
+                (end - len(text), end)
+                for (text, is_of_row), end in zip(parts, ends, strict=True)
+                if is_of_row
             )
-            rendered.append(Option(context.text, continuation.text, spans))
+            rendered.append(Option(_joined(context), _joined(continuation), spans))
         return tuple(rendered)
 
-    def _text(self, template: Template, row: Row, option: _Text) -> _Text:
-        text, spans = "", []
-        for part in template.parts:
-            said = part if isinstance(part, str) else self._fill(part, row, option.text)
-            if isinstance(part, Slot) and self._is_of_row(part, option):
-                spans.append((len(text), len(text) + len(said)))
-            text += said
-        return _Text(text, tuple(spans))
+    def _filled(self, template: Template, row: Row, option: _Filled) -> _Filled:
+        return [
+            (part, False) if isinstance(part, str) else self._value(part, row, option)
+            for part in template
+        ]
 
-    def _is_of_row(self, slot: Slot, option: _Text) -> bool:
-        return bool(option.row_spans) if slot.name == OPTION else slot.name not in self.words
-
-    def _fill(self, slot: Slot, row: Row, option: str) -> str:
-        text = option if slot.name == OPTION else self._value(slot, row)
+    def _value(self, slot: Slot, row: Row, option: _Filled) -> tuple[str, bool]:
+        """The text of a slot, and whether it is from the row."""
+        word, is_of_row = self.words.get(slot.name), False
+        if slot.name == OPTION:
+            text, is_of_row = _joined(option), any(is_of_row for _, is_of_row in option)
+        elif word is None:
+            text, is_of_row = row.text(slot.name), True
+        elif isinstance(word, str):
+            text = word
+        else:
+            assert slot.key is not None  # checked when the task is read
+            chosen = row.text(slot.key)
+            if chosen not in word:
+                raise InputError(
+                    f"{row.where}: {slot.key} is {shown(chosen)}; allowed: {', '.join(word)}"
+                )
+            text = word[chosen]
         try:
-            return functools.reduce(lambda changed, change: change(changed), slot.filters, text)
+            for change in slot.filters:
+                text = change(text)
         except ValueError:  # str.index
             raise InputError(f"{row.where}: {slot.name} has no blank _") from None
+        return text, is_of_row
 
-    def _value(self, slot: Slot, row: Row) -> str:
-        if slot.name not in self.words:
-            return row.text(slot.name)
-        word = self.words[slot.name]
-        if isinstance(word, str):
-            return word
-        assert slot.key is not None  # checked when the task is read
-        chosen = row.text(slot.key)
-        if chosen not in word:
-            raise InputError(
-                f"{row.where}: {slot.key} is {shown(chosen)}; allowed: {', '.join(word)}"
-            )
-        return word[chosen]
+
+def _joined(parts: _Filled) -> str:
+    return "".join(text for text, _ in parts)

@@ -13,8 +13,6 @@ class Protocol:
     """A way to prompt and to score.
 
     Attributes:
-      name: value of `evaluation.protocol`.
-      meaning: the scored tokens, and the divisor of their log-probabilities.
       section: the table of a task file with the prompts.
       divisor: number of tokens of an option → divisor of the sum of its log-probabilities.
       after_context: whether only the continuation is scored, given its context; otherwise all tokens but the first,
@@ -22,35 +20,19 @@ class Protocol:
       rows: number of rows per language, chosen by a seeded shuffle; None: all, in order.
     """
 
-    name: str
-    meaning: str
     section: str
     divisor: Callable[[int], int]
     after_context: bool = False
     rows: int | None = None
 
 
-_ALL = (
-    Protocol(
-        "paper",
-        "mean log-probability of all tokens but the first, which has no prediction",
-        section="paper",
-        divisor=lambda tokens: tokens - 1,
-    ),
-    Protocol(
-        "official",
-        "the same sum divided by the number of all tokens, as in the authors' code, for 1,000 shuffled rows",
-        section="paper",
-        divisor=lambda tokens: tokens,
-        rows=1000,
-    ),
-    Protocol(
-        "lm_eval",
-        "sum over the tokens of the continuation given its context, as in EleutherAI's harness",
-        section="lm_eval",
-        divisor=lambda tokens: 1,
-        after_context=True,
-    ),
-)
-PROTOCOLS: Mapping[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
-SECTIONS = tuple(dict.fromkeys(protocol.section for protocol in _ALL))
+# By the value of `evaluation.protocol`.
+PROTOCOLS: Mapping[str, Protocol] = {
+    # mean log-probability of all tokens but the first, which has no prediction
+    "paper": Protocol("paper", lambda tokens: tokens - 1),
+    # the same sum divided by the number of all tokens, as in the authors' code, for 1,000 shuffled rows
+    "official": Protocol("paper", lambda tokens: tokens, rows=1000),
+    # sum over the tokens of the continuation given its context, as in EleutherAI's harness
+    "lm_eval": Protocol("lm_eval", lambda tokens: 1, after_context=True),
+}
+SECTIONS = tuple(dict.fromkeys(protocol.section for protocol in PROTOCOLS.values()))

@@ -80,9 +80,8 @@ def load_task(name_or_path: str) -> Task:
       InputError: no such task, or its file is invalid.
     """
     ready = ready_tasks()
-    if name_or_path in ready:
-        return read_task(_READY / f"{name_or_path}.toml")
-    path = Path(name_or_path).expanduser()
+    is_ready = name_or_path in ready
+    path = _READY / f"{name_or_path}.toml" if is_ready else Path(name_or_path).expanduser()
     if path.is_dir() or not path.exists():
         allowed = f"{', '.join(ready)}, or a .toml file"
         raise refusal("task", str(name_or_path), allowed, choices=ready)
@@ -121,15 +120,15 @@ def questions(
     prompt = _prompt(task, prompts, protocol, language, data)
     source, name = _source(task, prompts, language, data)
     read = source.read(name)
-    asked, groups = _asked(task, prompt, read), _groups(task, read)
-    if not asked:
+    labelled, groups = _labelled(task, prompt, read), _groups(task, read)
+    if not labelled:
         raise InputError(f"{source.data}: {language} has only rows that the task drops")
     if (shuffled := PROTOCOLS[protocol].rows) is not None:
-        asked = [asked[i] for i in np.random.default_rng(seed).permutation(len(asked))]
+        labelled = [labelled[i] for i in np.random.default_rng(seed).permutation(len(labelled))]
         rows = shuffled if rows is None else rows
     return [
         Question(prompt.render(row), label, row.number, groups.get(row.number))
-        for row, label in asked[:rows]
+        for row, label in labelled[:rows]
     ]
 
 
@@ -157,11 +156,11 @@ def _prompt(task: Task, prompts: Prompts, protocol: str, language: str, data: st
         raise InputError(
             f"{task.name}: no language {language!r}; there are {' '.join(task.languages)}"
         )
-    prompt = prompts.languages.get(language, prompts.default)
+    prompt = prompts.languages.get(language, prompts.languages.get(None))
     if prompt is None:
         raise InputError(
             f"{task.name}: protocol {protocol} has no prompt for language {language!r}; "
-            f"there are {' '.join(prompts.languages)}"
+            f"there are {' '.join(filter(None, prompts.languages))}"
         )
     return prompt
 
@@ -188,12 +187,11 @@ def _groups(task: Task, rows: list[Row]) -> dict[int, int]:
     return {row.number: first.setdefault(str(row.value(task.group)), row.number) for row in rows}
 
 
-def _asked(task: Task, prompt: Prompt, rows: list[Row]) -> list[tuple[Row, int]]:
+def _labelled(task: Task, prompt: Prompt, rows: list[Row]) -> list[tuple[Row, int]]:
     """The rows that the task does not drop, with their labels."""
-    asked = []
-    for row in rows:
-        label = task.label.index(row)
-        if label is None or (task.drops_empty and any(map(row.is_empty, prompt.fields))):
-            continue
-        asked.append((row, label))
-    return asked
+    labels = ((row, task.label.index(row)) for row in rows)
+    return [
+        (row, label)
+        for row, label in labels
+        if label is not None and not (task.drops_empty and any(map(row.is_empty, prompt.fields)))
+    ]

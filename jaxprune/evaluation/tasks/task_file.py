@@ -16,7 +16,7 @@ from jaxprune.evaluation.tasks.keys import (
     TASK_KEYS,
     check_table,
 )
-from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, Template
+from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, parse, slots
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS, SECTIONS
 from jaxprune.files import read_regular
 
@@ -41,30 +41,23 @@ class LabelRule:
         Raises:
           InputError: no label, or an unknown one.
         """
-        value = row.value(self.field)
-        if row.is_empty(self.field):
-            raise InputError(f"{row.where}: label {self.field} is empty; allowed: {self._allowed}")
+        value, is_empty = row.value(self.field), row.is_empty(self.field)
         said = value.strip() if isinstance(value, str) else shown(value)
-        if said in self.dropped:
+        if said in self.dropped and not is_empty:
             return None
-        if said not in self.indices:
-            raise InputError(
-                f"{row.where}: label {self.field} is {shown(value)}; allowed: {self._allowed}"
-            )
+        if said not in self.indices or is_empty:
+            found = "empty" if is_empty else shown(value)
+            allowed = ", ".join([*self.indices, *sorted(self.dropped)])
+            raise InputError(f"{row.where}: label {self.field} is {found}; allowed: {allowed}")
         return self.indices[said]
-
-    @property
-    def _allowed(self) -> str:
-        return ", ".join([*self.indices, *sorted(self.dropped)])
 
 
 @dataclasses.dataclass(frozen=True)
 class Prompts:
-    """One section of a task file: its prompts, and its split if it has its own."""
+    """One section of a task file: its split if it has its own, and its prompts by language, under None for others."""
 
     split: str | None
-    default: Prompt | None
-    languages: Mapping[str, Prompt]
+    languages: Mapping[str | None, Prompt]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,18 +178,16 @@ def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int
 def _number_of_options(
     path: Path, sections: Mapping[str, Prompts], labels: tuple[str, ...] | None
 ) -> int:
-    sizes = {}
-    for name, section in sections.items():
-        if section.default is not None:
-            sizes[name] = len(section.default.options)
-        for language, prompt in section.languages.items():
-            sizes[f"{name}.languages.{language}"] = len(prompt.options)
+    sizes = {
+        f"{name}.languages.{language}" if language else name: len(prompt.options)
+        for name, section in sections.items()
+        for language, prompt in section.languages.items()
+    }
     expected = len(labels) if labels else next(iter(sizes.values()))  # a section has a prompt
     for place, size in sizes.items():
         if size != expected:
             raise InputError(
-                f"{path}: {place}.options: got {size}; allowed: {expected}, "
-                "as many as there are labels"
+                f"{path}: {place}.options: got {size}; allowed: {expected}, as many as there are labels"
             )
     return expected
 
@@ -207,26 +198,22 @@ def _prompts(path: Path, name: str, table: Mapping[str, Any], languages: Sequenc
     for language, entry in by_language.items():
         if language not in languages:
             raise InputError(
-                f"{path}: {name}.languages.{language}: no language of this task; "
-                f"allowed: {', '.join(languages)}"
+                f"{path}: {name}.languages.{language}: no language of this task; allowed: {', '.join(languages)}"
             )
         check_table(f"{path}: {name}.languages.{language}.", entry, PROMPT_KEYS)
     if name == "paper" and any("context" in entry for entry in (table, *by_language.values())):
         raise InputError(f"{path}: paper.context: paper scores all of the text; allowed: template")
     base = {key: table[key] for key in PROMPT_KEYS if key in table}
     words = {word for entry in (base, *by_language.values()) for word in entry.get("words", {})}
-    prompts = {
-        language: _prompt(path, f"{name}.languages.{language}", _merge(base, entry), words)
-        for language, entry in by_language.items()
-    }
+    prompts: dict[str | None, Prompt] = {}
     complete = {"template", "options"} <= set(base) and words <= set(base.get("words", {}))
-    needed = complete or not by_language
-    default = _prompt(path, name, base, words) if needed else None
-    return Prompts(table.get("split"), default, prompts)
-
-
-def _merge(base: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {**base, **entry, "words": {**base.get("words", {}), **entry.get("words", {})}}
+    if complete or not by_language:
+        prompts[None] = _prompt(path, name, base, words)
+    for language, entry in by_language.items():
+        said = {**base.get("words", {}), **entry.get("words", {})}
+        merged = {**base, **entry, "words": said}
+        prompts[language] = _prompt(path, f"{name}.languages.{language}", merged, words)
+    return Prompts(table.get("split"), prompts)
 
 
 def _prompt(path: Path, where: str, table: Mapping[str, Any], words: set[str]) -> Prompt:
@@ -240,9 +227,9 @@ def _prompt(path: Path, where: str, table: Mapping[str, Any], words: set[str]) -
                 f"{path}: {where}.words.{word}: missing; allowed: {PROMPT_KEYS['words'].allowed}"
             )
     prompt = Prompt(
-        context=Template.parse(table.get("context", ""), f"{path}: {where}.context"),
-        template=Template.parse(table["template"], f"{path}: {where}.template"),
-        options=tuple(Template.parse(o, f"{path}: {where}.options") for o in table["options"]),
+        context=parse(table.get("context", ""), f"{path}: {where}.context"),
+        template=parse(table["template"], f"{path}: {where}.template"),
+        options=tuple(parse(o, f"{path}: {where}.options") for o in table["options"]),
         words=said,
     )
     _check_slots(f"{path}: {where}", prompt)
@@ -250,10 +237,9 @@ def _prompt(path: Path, where: str, table: Mapping[str, Any], words: set[str]) -
 
 
 def _check_slots(where: str, prompt: Prompt) -> None:
-    slot_names = {slot.name for slot in (*prompt.context.slots, *prompt.template.slots)}
-    if OPTION not in slot_names:
+    if all(slot.name != OPTION for slot in slots(prompt.context, prompt.template)):
         raise InputError(f"{where}.template: no {{option}}; allowed: {{option}} at its place")
-    for slot in prompt.slots():
+    for slot in prompt.slots:
         word = prompt.words.get(slot.name)
         if slot.key is None and isinstance(word, dict):
             raise InputError(f"{where}: {{{slot.name}}}; allowed: {{{slot.name}[field]}}")
@@ -261,8 +247,8 @@ def _check_slots(where: str, prompt: Prompt) -> None:
             raise InputError(
                 f"{where}: {{{slot.name}[{slot.key}]}}; allowed: a word with a text for each value"
             )
-    if any(slot.name == OPTION for option in prompt.options for slot in option.slots):
+    if any(slot.name == OPTION for slot in slots(*prompt.options)):
         raise InputError(f"{where}.options: {{option}} in an option; allowed: fields and words")
-    unused = set(prompt.words) - {slot.name for slot in prompt.slots()}
+    unused = set(prompt.words) - {slot.name for slot in prompt.slots}
     if unused:
         raise InputError(f"{where}.words.{min(unused)}: no template says {{{min(unused)}}}")

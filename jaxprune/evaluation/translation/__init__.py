@@ -3,7 +3,6 @@
 from jaxprune.evaluation.translation.bleu import compare_systems as compare_systems
 from jaxprune.evaluation.translation.bleu import import_sacrebleu as import_sacrebleu
 from jaxprune.evaluation.translation.evaluate import evaluate_translation as evaluate_translation
-from jaxprune.evaluation.translation.evaluate import translation_lines as translation_lines
 from jaxprune.evaluation.translation.results import TRANSLATION as TRANSLATION
 from jaxprune.evaluation.translation.results import LanguageScores as LanguageScores
 from jaxprune.evaluation.translation.results import ScoreComparison as ScoreComparison

@@ -1,4 +1,4 @@
-"""A model and sentences → `<workdir>/translation`: hypotheses, their scores, a table on the terminal."""
+"""A model and sentences → `<workdir>/translation`: hypotheses and their scores."""
 
 import json
 import time
@@ -12,23 +12,21 @@ from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.evaluation.translation.results import (
     TRANSLATION,
-    LanguageScores,
     TranslationProtocol,
     TranslationResult,
 )
 from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Pair, Sentences, hypothesise
 from jaxprune.files import sealed, write_json
-from jaxprune.tables import columns, count, tenths
 
 
 def evaluate_translation(
     generator: Generator,
     languages: Mapping[str, Sentences],
-    workdir: Path,
+    workdir: Path | None,
     about: Mapping[str, Any],
     *,
     beams: int = 1,
-    max_new_tokens: int = NEW_TOKENS,
+    new_tokens: int = NEW_TOKENS,
 ) -> TranslationResult:
     """Translates and scores every language.
 
@@ -36,36 +34,33 @@ def evaluate_translation(
       generator: of the model.
       languages: by code; see `translation.read_sentences`.
       workdir: `translation/<language>.jsonl`, one {"source", "hypothesis", "reference"} per line, and
-        `translation/metrics.json` are written there. The complete folder replaces an earlier one.
+        `translation/metrics.json` are written there. The complete folder replaces an earlier one. None: no files.
       about: entries for metrics.json, such as the model.
-      beams, max_new_tokens: see `Generator`.
+      beams, new_tokens: see `hypothesise`.
 
     Raises:
       InputError: as `hypothesise`; sacrebleu is not installed; the model was changed during the evaluation.
     """
     began = time.perf_counter()
-    hypotheses, figures, signatures = {}, {}, {}
+    hypotheses, figures = {}, {}
+    signatures: dict[str, str] = {}
     for code, sentences in languages.items():
-        hypotheses[code] = hypothesise(
-            generator, sentences, beams=beams, max_new_tokens=max_new_tokens
-        )
+        found = hypothesise(generator, sentences, beams=beams, new_tokens=new_tokens)
         references = [pair.target for pair in sentences.pairs]
-        scores = translation_scores(hypotheses[code], references, sentences.target)
-        figures[code] = LanguageScores(scores.bleu, scores.chrf, len(references))
-        signatures = dict(scores.signatures)
+        figures[code], signatures = translation_scores(found, references, sentences.target)
+        hypotheses[code] = found
     first = next(iter(languages.values()))
     result = TranslationResult(
         languages=figures,
         signatures=signatures,
         protocol=TranslationProtocol(
-            target=first.target, shots=len(first.demonstrations), beams=beams,
-            max_new_tokens=max_new_tokens,
+            target=first.target, shots=len(first.demonstrations), beams=beams, max_new_tokens=new_tokens
         ),
         about=about,
         seconds=round(time.perf_counter() - began, 3),
     )  # fmt: skip
     generator.model.source.fingerprint.check_unchanged()
-    if hosts.is_first():
+    if workdir is not None and hosts.is_first():
         with sealed.whole_folder(workdir / TRANSLATION) as folder:
             for code, sentences in languages.items():
                 _write_rows(folder / f"{code}.jsonl", sentences.pairs, hypotheses[code])
@@ -78,14 +73,3 @@ def _write_rows(path: Path, pairs: Sequence[Pair], hypotheses: Sequence[str]) ->
         for (source, reference), hypothesis in zip(pairs, hypotheses, strict=True):
             row = {"source": source, "hypothesis": hypothesis, "reference": reference}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def translation_lines(result: TranslationResult) -> list[str]:
-    """The lines of a run's table on the terminal."""
-    protocol = result.protocol
-    title = f"translation into {protocol.target}, {protocol.shots} shots, {protocol.beams} beams"
-    rows = [
-        [code, count(figure.rows), tenths(figure.bleu), tenths(figure.chrf)]
-        for code, figure in result.languages.items()
-    ]
-    return [title, *columns(["", "rows", "BLEU", "chrF"], rows)]

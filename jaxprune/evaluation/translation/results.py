@@ -13,15 +13,6 @@ TRANSLATION = "translation"
 
 
 @dataclass(frozen=True)
-class TranslationScores:
-    """Corpus BLEU and chrF, 0 to 100; `signatures` are sacrebleu's, by metric."""
-
-    bleu: float
-    chrf: float
-    signatures: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class ScoreComparison:
     """A score of two systems on the same sentences, 0 to 100.
 
@@ -44,7 +35,7 @@ class ScoreComparison:
 
 @dataclass(frozen=True)
 class LanguageScores:
-    """Scores of the translations of `rows` sentences of one language."""
+    """Corpus BLEU and chrF, 0 to 100, of the translations of `rows` sentences."""
 
     bleu: float
     chrf: float
@@ -69,7 +60,7 @@ class TranslationResult:
 
     Attributes:
       languages: by source language.
-      signatures: by metric.
+      signatures: of sacrebleu, by metric.
       protocol: of the translations.
       about: entries on the run, as JSON values.
       seconds: wall time.
@@ -83,8 +74,10 @@ class TranslationResult:
 
     def json(self) -> dict[str, Any]:
         """The object of metrics.json."""
-        figures = {name: to_json(getattr(self, name)) for name in _OWN}
-        return {"task": TRANSLATION, **figures, **self.about, "seconds": self.seconds}
+        own = {
+            name: to_json(getattr(self, name)) for name in ("languages", "signatures", "protocol")
+        }
+        return {"task": TRANSLATION, **own, **self.about, "seconds": self.seconds}
 
     @classmethod
     def read(cls, run: Path) -> "TranslationResult | None":
@@ -100,6 +93,3 @@ class TranslationResult:
         names = {"task", *(field.name for field in fields(cls))}
         about = {key: value for key, value in values.items() if key not in names}
         return from_json(cls, values | {"about": about}, str(file))
-
-
-_OWN = ("languages", "signatures", "protocol")

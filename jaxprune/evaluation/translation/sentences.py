@@ -7,13 +7,13 @@ line break.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jaxprune.calibration import (
+    CalibrationFields,
     aligned,
     chosen_languages,
     language,
@@ -56,15 +56,7 @@ class Sentences:
 
 
 def read_sentences(
-    data: str | Path,
-    source: str,
-    target: str = "en",
-    *,
-    shots: int = 4,
-    shots_data: str | Path | None = None,
-    shots_lines: str | None = None,
-    rows: int | None = None,
-    seed: int = 0,
+    data: str, source: str, calibration: CalibrationFields, *, rows: int | None, seed: int
 ) -> Sentences:
     """Reads demonstrations and sentences of one language, without overlap.
 
@@ -73,26 +65,21 @@ def read_sentences(
         its premises and hypotheses, each once. Otherwise as in `texts.sentences`: a folder of
         `<language>.txt`, FLORES-200, a hub data set id; "nano": 1,000 sentences outside the training text
         of the bundled models.
-      source, target: ISO 639-1 codes.
-      shots: number of demonstrations.
-      shots_data: source of the demonstrations, as in `texts.sentences`; by default `data`, if it is not XNLI.
-      shots_lines: range of its lines, as in `texts.sentences`; by default all.
-      rows: number of sentences to translate, from the first that is not a demonstration; by default all.
+      source: ISO 639-1 code.
+      calibration: the target language; the location, the lines and the number of the demonstrations.
+      rows: number of sentences to translate, from the first that is not a demonstration; None: all.
       seed: of the choice of demonstrations.
 
     Raises:
       InputError: unreadable or too few data.
       OSError: the hub cannot be reached.
     """
+    target, shots = calibration.target, calibration.shots
     if language(source) == language(target):
         raise InputError(f"target: got {target!r}, the source; allowed: another language")
-    demonstrations: list[Pair] = []
-    if shots:
-        if shots_data is None and _nli_source(data) is not None:
-            raise InputError(f"shots_data: not set; {data} has no demonstrations for translation")
-        known = _lines(shots_data or data, source, target, shots_lines)
-        chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
-        demonstrations = [known[row] for row in chosen]
+    known = _lines(calibration.data, source, target, calibration.lines)
+    chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
+    demonstrations = [known[row] for row in chosen]
     shown = {sentence for pair in demonstrations for sentence in pair}
     pairs = [
         pair
@@ -150,14 +137,13 @@ def languages(data: str | Path, target: str = "en") -> list[str]:
     return [code for code in codes if code != target]
 
 
-def translation_prompts(
-    demonstrations: Sequence[Pair], queries: Sequence[str], source: str, target: str, eos: str
-) -> list[str]:
-    """The prompt of each query."""
-    lines = [[pair.source for pair in demonstrations], [pair.target for pair in demonstrations]]
-    beginning = prompts(lines, [source, target], np.arange(len(demonstrations))[None], eos)[0]
-    names = [language(code).name for code in (source, target)]
-    return [f"{beginning}{names[0]}: {query}{eos}{names[1]}:" for query in queries]
+def translation_prompts(sentences: Sentences, eos: str) -> list[str]:
+    """The prompt of each sentence."""
+    shown, codes = sentences.demonstrations, [sentences.source, sentences.target]
+    lines = [[pair.source for pair in shown], [pair.target for pair in shown]]
+    beginning = prompts(lines, codes, np.arange(len(shown))[None], eos)[0]
+    names = [language(code).name for code in codes]
+    return [f"{beginning}{names[0]}: {pair.source}{eos}{names[1]}:" for pair in sentences.pairs]
 
 
 @functools.lru_cache(maxsize=1)  # decodes each token of the vocabulary, for all languages
@@ -169,9 +155,9 @@ def stop_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def hypothesise(
-    generator: Generator, sentences: Sentences, *, beams: int = 1, max_new_tokens: int = NEW_TOKENS
+    generator: Generator, sentences: Sentences, *, beams: int = 1, new_tokens: int = NEW_TOKENS
 ) -> list[str]:
-    """The model's translation of each sentence, without surrounding white space.
+    """The model's translation of each sentence, of at most `new_tokens`, without surrounding white space.
 
     Raises:
       InputError: no tokenizer, or one without eos; prompts too long for the model.
@@ -179,15 +165,12 @@ def hypothesise(
     tokenizer = generator.model.tokenizer
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
-    source, target = sentences.source, sentences.target
-    queries = [pair.source for pair in sentences.pairs]
-    eos = str(tokenizer.eos_token)
-    texts = translation_prompts(sentences.demonstrations, queries, source, target, eos)
+    texts = translation_prompts(sentences, str(tokenizer.eos_token))
     continuations = generator(
         tokenizer(texts)["input_ids"],
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=new_tokens,
         stop=stop_tokens(tokenizer),
         beams=beams,
-        name=f"translate {source}-{target}",
+        name=f"translate {sentences.source}-{sentences.target}",
     )
     return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in continuations]

@@ -15,7 +15,7 @@ from jaxprune.evaluation.comparison.compare_json import LeftOut, PerplexityCompa
 from jaxprune.evaluation.comparison.write import comparison_markdown, comparison_text
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.html_report import write_report
-from jaxprune.tables.lines import WIDTH
+from jaxprune.tables import WIDTH
 
 REFERENCES = [f"the {a} {b} sees a small {c} near the river" for a in ("red", "old", "big", "sad")
               for b in ("cat", "dog", "hen") for c in ("house", "boat", "tree", "hill")]  # fmt: skip
@@ -176,6 +176,7 @@ def test_other_text_is_refused(runs):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
+        ("translation/fr.jsonl", "", "fr.jsonl: no sentences; expected JSON lines"),
         ("translation/fr.jsonl", "{", "fr.jsonl:1: broken, .*; expected JSON lines"),
         ("translation/fr.jsonl", '{"reference": "x"}\n', "fr.jsonl:1: hypothesis: missing"),
         ("translation/metrics.json", "{}", "metrics.json: protocol: missing"),

@@ -25,7 +25,8 @@ def test_every_sequence_sees_itself_and_nothing_else(sequences, data):
     met = []
     (forest,) = pack_forests(sequences, starts)
     needed = predictions(forest)
-    for s, row, path in zip(forest.sequences, forest.rows, forest.paths, strict=True):
+    for s, start, row, path in forest.leaves:
+        assert start == starts[s]
         met.append(s)
         assert forest.tokens[row, path].tolist() == sequences[s]
         assert forest.positions[row, path].tolist() == list(range(len(path)))
@@ -40,9 +41,9 @@ def test_every_sequence_sees_itself_and_nothing_else(sequences, data):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(TOKENS, min_size=1, max_size=30))
 def test_prefixes_stand_once(sequences):
-    (forest,) = pack_forests(sequences)
+    (forest,) = pack_forests(sequences, [1] * len(sequences))
     prefixes = {tuple(sequence[:n]) for sequence in sequences for n in range(1, len(sequence) + 1)}
-    used = {(row, place) for row, path in zip(forest.rows, forest.paths) for place in path}  # noqa: B905
+    used = {(leaf.row, place) for leaf in forest.leaves for place in leaf.path}
     assert len(forest.tokens) == 1  # what fits one row
     assert len(used) == len(prefixes)
 
@@ -51,13 +52,15 @@ def test_rows_that_are_full_and_sequences_that_are_long():
     rng = np.random.default_rng(0)
     lengths = [*rng.integers(20, 90, 40), MIN_LENGTH + 1, MIN_LENGTH + 2, 2 * MIN_LENGTH + 1]
     sequences = [rng.integers(0, 10**6, n).tolist() for n in lengths]
-    forests = list(pack_forests(sequences))
+    forests = list(pack_forests(sequences, [1] * len(sequences)))
     assert [forest.seen for forest in forests] == [MIN_LENGTH, 2 * MIN_LENGTH]
     assert [len(forest.tokens[0]) for forest in forests] == [MIN_LENGTH + 1, 2 * MIN_LENGTH + 1]
-    assert sorted(s for forest in forests for s in forest.sequences) == list(range(len(sequences)))
+    assert sorted(leaf.sequence for forest in forests for leaf in forest.leaves) == list(
+        range(len(sequences))
+    )
     for forest in forests:
         for row in range(len(forest.tokens)):
-            places = np.concatenate([p for r, p in zip(forest.rows, forest.paths) if r == row])  # noqa: B905
+            places = np.concatenate([leaf.path for leaf in forest.leaves if leaf.row == row])
             assert len(set(places)) == len(places)  # nothing shared, so nothing overlaps
 
 
@@ -66,18 +69,20 @@ def test_rows_that_are_full_and_sequences_that_are_long():
 def test_what_the_model_does_not_see_is_only_predicted(sequences):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MIN_LENGTH", 8)  # so that most rows are full
-        for forest in pack_forests(sequences):
+        for forest in pack_forests(sequences, [1] * len(sequences)):
             assert forest.seen == 8
-            assert all(path[:-1].max() < forest.seen for path in forest.paths)
+            assert all(leaf.path[:-1].max() < forest.seen for leaf in forest.leaves)
 
 
 def test_a_part_of_the_rows():
     rng = np.random.default_rng(0)
     sequences = [rng.integers(0, 50, n).tolist() for n in rng.integers(20, 90, 40)]
-    (forest,) = pack_forests(sequences)
+    (forest,) = pack_forests(sequences, [1] * len(sequences))
     parts = [forest.cut(start, start + 3) for start in range(0, len(forest.tokens), 3)]
     assert len(parts) > 1
-    assert [s for part in parts for s in part.sequences] == forest.sequences
+    assert [leaf.sequence for part in parts for leaf in part.leaves] == [
+        leaf.sequence for leaf in forest.leaves
+    ]
     for part in parts:
-        for s, row, path in zip(part.sequences, part.rows, part.paths, strict=True):
+        for s, _, row, path in part.leaves:
             assert part.tokens[row, path].tolist() == sequences[s]

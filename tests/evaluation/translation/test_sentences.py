@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
+from jaxprune.calibration import CalibrationFields
 from jaxprune.evaluation.generation.generator import Generator
+from jaxprune.evaluation.summary import translation_table
 from jaxprune.evaluation.translation.bleu import translation_scores
-from jaxprune.evaluation.translation.evaluate import evaluate_translation, translation_lines
-from jaxprune.evaluation.translation.results import LanguageScores, TranslationResult
+from jaxprune.evaluation.translation.evaluate import evaluate_translation
+from jaxprune.evaluation.translation.results import TranslationResult
 from jaxprune.evaluation.translation.sentences import (
     Pair,
+    Sentences,
     hypothesise,
     languages,
     read_sentences,
@@ -40,14 +43,21 @@ def sentences(count, seed=0):
     return [" ".join(rng.choice(WORDS, rng.integers(6, 12))) + f" {i} ." for i in range(count)]
 
 
+def read(data, source, rows=None, seed=0, demonstrations=None, **calibration):
+    """Sentences of `data`, by default with demonstrations from there too."""
+    fields = CalibrationFields(data=str(demonstrations or data), **calibration)
+    return read_sentences(str(data), source, fields, rows=rows, seed=seed)
+
+
 def test_prompts_are_demonstrations_with_an_open_end():
     pairs = [Pair("un chat", "a cat"), Pair("une vache", "a cow")]
     want = corpus.translation_prompt([tuple(pair) for pair in pairs], "fr", "en", "un chien")
-    assert translation_prompts(pairs, ["un chien", "x"], "fr", "en", "</s>") == [
+    asked = [Pair("un chien", ""), Pair("x", "")]
+    assert translation_prompts(Sentences("fr", "en", pairs, asked), "</s>") == [
         want,
         want.replace("un chien", "x"),
     ]
-    assert translation_prompts([], ["x"], "fr", "en", "|") == ["French: x|English:"]
+    assert translation_prompts(Sentences("fr", "en", [], asked[1:]), "|") == ["French: x|English:"]
 
 
 def test_eos_and_all_tokens_with_a_line_break_stop():
@@ -60,26 +70,23 @@ def test_eos_and_all_tokens_with_a_line_break_stop():
 
 
 def test_nano_is_translated_nearly_perfectly(generator):
-    held_out = read_sentences("nano", "es", rows=16, shots=2)
+    held_out = read("nano", "es", rows=16, shots=2)
     sources, references = (list(lines) for lines in zip(*held_out.pairs, strict=True))
     assert references == corpus.sentences("en", "held_out", 16)
     assert sources == corpus.sentences("es", "held_out", 16)
-    hypotheses = hypothesise(generator, held_out, max_new_tokens=40)
+    hypotheses = hypothesise(generator, held_out, new_tokens=40)
     right = np.mean([h == r for h, r in zip(hypotheses, references, strict=True)])
     assert right > 0.9
-    assert translation_scores(hypotheses, references).bleu > 95
+    assert translation_scores(hypotheses, references)[0].bleu > 95
 
 
 def test_what_an_evaluation_writes(generator, tmp_path):
     # prompts of the lengths of those above, for which all is compiled
-    data = {
-        code: read_sentences("nano", code, rows=16, shots=2, shots_data="nano")
-        for code in ("de", "es")
-    }
+    data = {code: read("nano", code, rows=16, shots=2) for code in ("de", "es")}
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
     sealed.seal(tmp_path / "translation")
-    result = evaluate_translation(generator, data, tmp_path, {"model": "nano"}, max_new_tokens=40)
+    result = evaluate_translation(generator, data, tmp_path, {"model": "nano"}, new_tokens=40)
     folder = tmp_path / "translation"
     assert sorted(p.name for p in folder.iterdir()) == [
         "de.jsonl",
@@ -104,24 +111,23 @@ def test_what_an_evaluation_writes(generator, tmp_path):
         again = translation_scores(
             [row["hypothesis"] for row in rows], [row["reference"] for row in rows]
         )
-        assert again.signatures == result.signatures
-        assert figure == LanguageScores(again.bleu, again.chrf, 16)
-    table = translation_lines(result)
-    assert len(table) == 4
-    assert f"{result.languages['de'].bleu:.1f}" in table[2]
+        assert again == (figure, result.signatures)
+        assert figure.rows == 16
+    table = translation_table(result)
+    assert [row[0] for row in table.rows] == ["de", "es"]
+    assert table.rows[0][2] == f"{result.languages['de'].bleu:.1f}"
 
 
 def test_demonstrations_are_not_translated(tmp_path):
     french, english = [f"phrase {i}" for i in range(20)], sentences(20)
     write(tmp_path, "fr.txt", french)
     write(tmp_path, "en.txt", english)
-    found = read_sentences(tmp_path, "fr", shots=3)
+    found = read(tmp_path, "fr", shots=3)
     assert len(found.demonstrations) == 3
     assert sorted(found.demonstrations + found.pairs) == sorted(zip(french, english, strict=True))
-    assert read_sentences(tmp_path, "fr", shots=3, rows=5).pairs == found.pairs[:5]
-    other = read_sentences(tmp_path, "fr", shots=3, seed=1)
+    assert read(tmp_path, "fr", shots=3, rows=5).pairs == found.pairs[:5]
+    other = read(tmp_path, "fr", shots=3, seed=1)
     assert other.demonstrations != found.demonstrations
-    assert read_sentences(tmp_path, "fr", shots=0).demonstrations == []
     assert languages(tmp_path) == ["fr"]
     assert languages("nano", "fr") == ["en", "es", "de", "sw"]
     assert len(languages("xnli")) == 14
@@ -135,7 +141,7 @@ def xnli(folder, code, rows):
 def test_premises_and_hypotheses_each_once(tmp_path):
     xnli(tmp_path, "sw", [("P1", "h1"), ("P1", "h2 "), ("P2", "h3")])
     xnli(tmp_path, "en", [("E1", "g1"), ("E1", "g2"), ("E2", "g3")])
-    found = read_sentences(tmp_path, "sw", shots=1, shots_data="nano")
+    found = read(tmp_path, "sw", shots=1, demonstrations="nano")
     want = [("P1", "E1"), ("h1", "g1"), ("h2", "g2"), ("P2", "E2"), ("h3", "g3")]
     assert found.pairs == want
     assert languages(tmp_path) == ["sw"]
@@ -143,7 +149,7 @@ def test_premises_and_hypotheses_each_once(tmp_path):
     with pytest.raises(
         jp.InputError, match="sw has 3 rows and en has 1; row i must have the same meaning"
     ):
-        read_sentences(tmp_path, "sw", shots=0)
+        read(tmp_path, "sw", shots=1, demonstrations="nano")
 
 
 @pytest.mark.parametrize(
@@ -160,11 +166,11 @@ def test_bad_requests_are_refused(arguments, message, tmp_path):
     for code in ("fr", "en"):
         write(tmp_path, f"{code}.txt", [f"{code} {i}" for i in range(20)])
     with pytest.raises(jp.InputError, match=message):
-        read_sentences(tmp_path, **arguments)
+        read(tmp_path, **arguments)
 
 
 def test_xnli_needs_demonstrations_from_elsewhere(tmp_path):
     xnli(tmp_path, "fr", [("a", "b")])
     xnli(tmp_path, "en", [("c", "d")])
-    with pytest.raises(jp.InputError, match=r"shots_data: not set; .* has no demonstrations"):
-        read_sentences(tmp_path, "fr")
+    with pytest.raises(jp.InputError, match=r"contains neither <language>\.txt nor dev/"):
+        read(tmp_path, "fr")

@@ -1,0 +1,270 @@
+"""Numbers as text, and rows of text as tables for a terminal, Markdown, CSV and notebooks, whatever they mean.
+
+The first column of a table contains the names of its rows, aligned left; the others contain numbers, aligned right.
+"""
+
+import csv
+import io
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from itertools import islice
+from typing import Any, NamedTuple
+
+from jaxprune.errors import InputError, one_line
+from jaxprune.files import to_json
+
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+WIDTH = 100  # columns of a terminal
+JOINED = "\N{NO-BREAK SPACE}"  # between words that `wrapped` keeps on one line
+_GAP = "  "  # between columns
+
+
+# Numbers in a uniform format: a true minus, an en dash for None. Shares are in [0, 1]; percent and points are shares
+# times 100.
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as percent, without the sign %: 71.4."""
+    return NONE if share is None else _with_minus(f"{100 * share:.{digits}f}")
+
+
+def option_shares(shares: Sequence[float] | None) -> str:
+    """Shares of the options in percent: 73/1/26."""
+    return NONE if shares is None else "/".join(percent(share, 0) for share in shares)
+
+
+def points(share: float | None, digits: int = 1) -> str:
+    """A difference of shares in percentage points: +1.2, −0.4, 0.0."""
+    return NONE if share is None else signed(100 * share, digits)
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A difference with its sign and one decimal: +1.2, −0.4, 0.0."""
+    text = _with_minus(f"{value:+.{digits}f}")
+    return text[1:] if not text[1:].strip("0.") else text
+
+
+def interval(bounds: Sequence[float] | None, show: Callable[[float], str] = percent) -> str:
+    """Bounds, each formatted by `show`; by default those of a share, as percent: [69.1, 73.5]."""
+    return NONE if bounds is None else f"[{', '.join(map(show, bounds))}]"
+
+
+def point_interval(bounds: Sequence[float] | None, digits: int = 1) -> str:
+    """Bounds of a difference of shares as points: [−0.4, +2.2]."""
+    return interval(bounds, lambda bound: points(bound, digits))
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, or <0.001."""
+    if p is None:
+        return NONE
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def fraction(value: float | None) -> str:
+    """Three decimals: RankC, intersection over union, the ratio of two perplexities."""
+    return NONE if value is None else _with_minus(f"{value:.3f}")
+
+
+def tenths(value: float | None) -> str:
+    """One decimal and no sign: BLEU, chrF."""
+    return NONE if value is None else _with_minus(f"{value:.1f}")
+
+
+def times(value: float) -> str:
+    """A ratio in few characters: 3.2, 1,250, 2e+05."""
+    if value < 100:
+        return tenths(value)
+    return count(value) if value < 1e5 else f"{value:.0e}"
+
+
+def seconds(value: float) -> str:
+    """One decimal, with thousands separators: 1,234.5."""
+    return f"{value:,.1f}"
+
+
+def count(value: float) -> str:
+    """No decimals, with thousands separators: 62, 1,250."""
+    return _with_minus(f"{value:,.0f}")
+
+
+def count_range(wholes: Iterable[int]) -> str:
+    """The smallest and the largest number: 260 to 1,000; one number if they are equal."""
+    least, *others = sorted(set(wholes))
+    return f"{count(least)} to {count(others[-1])}" if others else count(least)
+
+
+def bars(values: Sequence[float]) -> str:
+    """A bar for each value, of eight heights from the least value to the largest: ▁▄▂█."""
+    least, most = min(values), max(values)
+    heights = (round(7 * (value - least) / ((most - least) or 1)) for value in values)
+    return "".join("▁▂▃▄▅▆▇█"[height] for height in heights)
+
+
+def by_layer(shares: Sequence[float]) -> str:
+    """Shares of layers in percent: 40.1% to 60.0% by layer ▁▄█; empty if they are all shown alike."""
+    least, most = percent(min(shares)), percent(max(shares))
+    return "" if least == most else f"{least}% to {most}% by layer {bars(shares)}"
+
+
+def byte_size(size: float) -> str:
+    """MB of 10^6 bytes below 0.1 GB, otherwise GB of 10^9 bytes: 12.5 MB, 0.81 GB."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def number(value: float) -> str:
+    """Short, for a value of any kind: 1,250, 0.31, −2.5, 1e-05."""
+    return _with_minus(f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}")
+
+
+def _with_minus(digits: str) -> str:
+    return MINUS + digits[1:] if digits.startswith("-") else digits
+
+
+# Tables on a terminal, in Markdown and as CSV.
+
+
+class Group(NamedTuple):
+    """Neighbouring columns: a common title, which may be empty, and their own titles."""
+
+    title: str
+    columns: tuple[str, ...]
+
+
+class TextTable(NamedTuple):
+    """A title, a header and rows of text."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table on a terminal, each column as wide as its widest cell."""
+    cells = [header, *rows]
+    first, *others = _widths(cells)
+    line = _GAP.join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])
+    return [line.format(*row).rstrip() for row in cells]
+
+
+def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -> list[str]:
+    """A table on a terminal with a line of group titles and a rule above each body.
+
+    Args:
+      groups: of all columns, including the first.
+      bodies: rows of each body.
+    """
+    header = [name for group in groups for name in group.columns]
+    widths = _widths([header, *(row for rows in bodies for row in rows)])
+    titles, left = [], iter(widths)
+    for group in groups:
+        inside = [*islice(left, len(group.columns))]
+        titles.append(f"{group.title:^{sum(inside) + len(_GAP) * (len(inside) - 1)}}")
+    lines = iter(columns(header, [row for rows in bodies for row in rows]))
+    table = [_GAP.join(titles).rstrip(), next(lines)]
+    for rows in bodies:
+        table += ["-" * (sum(widths) + len(_GAP) * (len(widths) - 1)), *islice(lines, len(rows))]
+    return table
+
+
+def pipes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown; cells are stripped, and their stars and bars are escaped."""
+    aligned = ["---", *["---:"] * (len(header) - 1)]
+    lines = [[_escaped(cell) for cell in row] for row in (header, *rows)]
+    return [f"| {' | '.join(row)} |" for row in (lines[0], aligned, *lines[1:])]
+
+
+def _escaped(cell: str) -> str:
+    return cell.strip().replace("|", r"\|").replace("*", r"\*")
+
+
+def as_code(name: str) -> str:
+    """Any name as code in Markdown, on one line."""
+    return f"`{one_line(name).replace('`', chr(39))}`"
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as CSV: numbers with all digits, None as an empty cell."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def named_values(values: Mapping[str, str]) -> list[str]:
+    """Lines of names and values in two columns, aligned left and indented by two spaces."""
+    width = max(map(len, values))
+    return [f"  {name:<{width}}  {value}" for name, value in values.items()]
+
+
+def capitalized(text: str) -> str:
+    """The text with a capital first letter."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """A paragraph in lines of at most WIDTH; all but the first are indented by two more spaces."""
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+    )
+    return [line.replace(JOINED, " ") for line in lines]
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+# Tables in notebooks, and pandas DataFrames.
+
+
+class Shown:
+    """A record that notebooks show as tables under a caption, and `repr` as the caption."""
+
+    def _shown(self) -> tuple[str, Iterable[TextTable]]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._shown()[0]}>"
+
+    def _repr_html_(self) -> str:
+        caption, tables = self._shown()
+        return f"<p>{escape(caption)}</p>{''.join(map(_html, tables))}"
+
+
+def _html(table: TextTable) -> str:
+    def row(tag: str, cells: Iterable[str]) -> str:
+        return f"<tr>{''.join(f'<{tag}>{escape(cell.strip())}</{tag}>' for cell in cells)}</tr>"
+
+    body = "".join(row("td", cells) for cells in table.rows)
+    head = f"<caption>{escape(table.title)}</caption><thead>{row('th', table.header)}</thead>"
+    return f"<table>{head}<tbody>{body}</tbody></table>"
+
+
+def import_pandas() -> Any:
+    """The module; InputError if it is not installed."""
+    try:
+        import pandas  # no dependency
+    except ImportError:
+        raise InputError("to_pandas: pandas is not installed; pip install pandas") from None
+    return pandas
+
+
+def data_frame(figures: Mapping[str, Mapping[str, object]]) -> Any:
+    """Records by task and language as rows of a DataFrame. Columns are their JSON keys, nested ones joined by `_`."""
+    rows = [
+        {"task": task, "language": code, **to_json(figure)}
+        for task, by_language in figures.items()
+        for code, figure in by_language.items()
+    ]
+    frame = import_pandas().json_normalize(rows, sep="_")
+    if "interval" in frame:
+        interval = frame.pop("interval")
+        frame["low"], frame["high"] = interval.str[0], interval.str[1]
+    return frame
