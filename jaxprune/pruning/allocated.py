@@ -68,42 +68,37 @@ def measure_blocks(
     if allocation.reads_norms and stats is None:
         states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
     config, segment = model.config.in_dtype(settings.dtype), PROPAGATIONS["dense"].steps[0].segment
-    found: list[float] = []
+    reads, found = family_of(config).sites, []
     with progress_bar("allocate", config.n_layers, sum(tokens.values()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, settings.dtype, mesh)):
-            sums: Sums = {}
+            sums: Sums = {} if stats is None else stats.layer(layer)
             if states is not None:
                 sums = run_and_measure(params, states, segment, (SQUARES,), config, layer)
-            elif stats is not None:
-                sums = stats.layer(layer)
-            kernels, reads = flatten_dict(params, sep="/"), family_of(config).sites
-            norms = {}
-            if allocation.reads_norms:
-                by_site = {site: _norms(settings, sums, tokens, site) for site in {*reads.values()}}
-                norms = {path: by_site[site] for path, site in reads.items()}
+            kernels = {path: flatten_dict(params, sep="/")[path] for path in reads}
+            norms = _norms(settings, sums, tokens, reads) if allocation.reads_norms else {}
             # on one device: a sum over a kernel must not depend on their number
-            given = {path: kernels[path] for path in reads}, norms
-            on_device = jax.device_put(given, mesh.devices.flat[0])
-            number = float(_measured(*on_device, measure=allocation.measure))
+            given = jax.device_put((kernels, norms), mesh.devices.flat[0])
+            number = float(_measured(*given, measure=allocation.measure))
             if not math.isfinite(number):
-                raise refusal(
-                    f"layer {layer}: allocation {allocation.name}", number, "finite numbers"
-                )
+                where = f"layer {layer}: allocation {allocation.name}"
+                raise refusal(where, number, "finite numbers")
             found.append(number)
             bar.update()
     agreed: list[float] = hosts.gather_json(found)[0]
     return agreed
 
 
-def _norms(settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], site: str) -> Norms:
-    keys = [key for key in sums if key.kind != CODE]
-    total = combined(settings.mixture, sums, tokens, keys, site, SQUARES.name)
-    means = [sums[key][site][SQUARES.name] / tokens[key] for key in keys]
-    roots: Any = (
-        np.sqrt(total),
-        np.sqrt(means).astype(np.float32),
-    )  # on the host until they are used
-    return Norms(*roots)
+def _norms(
+    settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], reads: Mapping[str, str]
+) -> dict[str, Norms]:
+    """The norms of each kernel; kernels that read one site share them."""
+    keys, by_site = [key for key in sums if key.kind != CODE], {}
+    for site in dict.fromkeys(reads.values()):
+        total = combined(settings.mixture, sums, tokens, keys, site, SQUARES.name)
+        means = [sums[key][site][SQUARES.name] / tokens[key] for key in keys]
+        roots: Any = np.sqrt(total), np.sqrt(means).astype(np.float32)  # not on a device yet
+        by_site[site] = Norms(*roots)
+    return {path: by_site[site] for path, site in reads.items()}
 
 
 @functools.partial(compiled, static_argnames="measure")
