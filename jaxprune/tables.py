@@ -87,7 +87,8 @@ def seconds(value: float) -> str:
 
 def count(value: float) -> str:
     """No decimals, with thousands separators: 62, 1,250."""
-    return _with_minus(f"{value:,.0f}")
+    # an integer from a file may be too large for a float
+    return _with_minus(f"{value:,}" if isinstance(value, int) else f"{value:,.0f}")
 
 
 def count_range(wholes: Iterable[int]) -> str:

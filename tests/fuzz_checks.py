@@ -124,8 +124,8 @@ def read_perplexities(path: Path) -> None:
 
 def read_begun(path: Path) -> None:
     """A number of samples, and an identity that can be compared."""
-    samples = begun_with(path.parents[1])
-    assert samples is None or 0 < samples < 2**32
+    begun = begun_with(path.parents[1]) or {}
+    assert 0 < begun.get("samples_per_device", 1) < 2**32
     identity = json.loads(path.read_bytes()).get("identity", {})
     assert difference(identity, {"code": "other"})
 

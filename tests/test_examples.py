@@ -22,10 +22,7 @@ def public():
     """By name what is offered: what `__all__` has, and of the modules in it what they define for users."""
     found = {f"jp.{name}": getattr(jp, name) for name in jp.__all__}
     for room in ("masks", "checkpoint"):
-        for name, value in vars(ROOMS[room]).items():
-            is_own = getattr(value, "__module__", None) == ROOMS[room].__name__
-            if callable(value) and is_own and not name.startswith("_"):
-                found[f"{room}.{name}"] = value
+        found |= {f"{room}.{name}": getattr(ROOMS[room], name) for name in dir(ROOMS[room])}
     return found
 
 

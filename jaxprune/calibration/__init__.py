@@ -12,6 +12,7 @@ from jaxprune.calibration.batches import digest as digest
 from jaxprune.calibration.batches import set_tokens as set_tokens
 from jaxprune.calibration.combinations import COMBINATIONS as COMBINATIONS
 from jaxprune.calibration.combinations import SUM as SUM
+from jaxprune.calibration.config import ALL as ALL
 from jaxprune.calibration.config import COMPAT as COMPAT
 from jaxprune.calibration.config import SEED as SEED
 from jaxprune.calibration.config import CalibrationFields as CalibrationFields

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from jaxprune.calibration.combinations import COMBINATIONS, SUM
-from jaxprune.calibration.kinds import KINDS
+from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import LANGUAGES, code_hint, joined, language
 from jaxprune.calibration.line_range import line_range
 from jaxprune.errors import InputError, listed, refusal
@@ -23,6 +23,8 @@ COMPAT = choice(
 )
 
 
+# Tokens whose features statistics measure.
+ALL, SOURCE, TARGET = "all", "source", "target"
 _CODES = tuple(LANGUAGES)
 
 
@@ -50,6 +52,11 @@ class CalibrationFields:
     shots: int = integer(4, 1, "pairs, or sentences, per sample")
     samples: int = integer(100, 1, "number of samples")
     max_length: int = integer(512, 2, "tokens at which a sample is truncated")
+    tokens: str = choice(
+        (ALL, SOURCE, TARGET),
+        ALL,
+        "tokens that statistics measure: `all`, or those of one side of translations; all are read",
+    )
     data: str = text(
         "openlanguagedata/flores_plus",
         "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
@@ -113,12 +120,21 @@ def check_texts(kind: str, source: str, target: str, samples: int, code: object)
         )
 
 
+def check_side(tokens: str, kind: CalibrationKind, compat: str) -> None:
+    """Rejects tokens of one side in samples without translations, and where pads count."""
+    check("calibration.tokens", tokens, FIELDS["tokens"])
+    if tokens != ALL and (not kind.translates or compat == "official"):
+        raise InputError(
+            f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with kind {kind.name} and compat {compat}"
+        )
+
+
 def _same_text(one: str, other: str) -> bool:
     return one == other or bool({*language(one).flores} & {*language(other).flores})
 
 
 def check_calibration(
-    calibration: CalibrationFields, criterion: str, roles: Collection[str]
+    calibration: CalibrationFields, criterion: str, roles: Collection[str], compat: str
 ) -> None:
     """Rejects fields that define no calibration set, or one without a set that the criterion needs.
 
@@ -126,11 +142,13 @@ def check_calibration(
       calibration: the group of fields.
       criterion: name of the criterion, for messages.
       roles: the sets that the criterion compares, such as ("demonstrations", "code").
+      compat: of the config.
 
     Raises:
       InputError: names the field.
     """
     kind = KINDS[calibration.kind]
+    check_side(calibration.tokens, kind, compat)
     with_code = "code" in roles
     if with_code and not kind.may_hold_code:
         able = " or ".join(name for name, other in KINDS.items() if other.may_hold_code)

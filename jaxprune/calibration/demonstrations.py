@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Bool, Int, Int32
 
 from jaxprune.calibration.batches import Batch
-from jaxprune.calibration.config import COMPAT, FIELDS, SEED, CalibrationFields, check_texts
+from jaxprune.calibration.config import (
+    ALL,
+    COMPAT,
+    FIELDS,
+    SEED,
+    SOURCE,
+    TARGET,
+    CalibrationFields,
+    check_side,
+    check_texts,
+)
 from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import joined, language
@@ -39,6 +49,7 @@ def demonstrations(
     compat: str = "corrected",
     code: str | Path | None = None,
     lines: str | None = None,
+    tokens: str = "all",
     micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
 ) -> list[Batch]:
@@ -62,6 +73,8 @@ def demonstrations(
       code: for "translation_vs_code", the location of source files, of which `samples` are used; see
         `texts.code_samples`.
       lines: range of the sentences to use, from 0, as "0-299"; by default all.
+      tokens: "all", or for translations "source" or "target": statistics measure only the tokens of the sentences in
+        this language, with its name and the end mark; all tokens are read.
       micro_batch: samples of a micro-batch; see `group_by_length`.
       max_shapes: static shapes of a set; see `group_by_length`.
 
@@ -91,6 +104,7 @@ def demonstrations(
     check("data", data, PATH)
     check_texts(kind, source, target, samples, code)
     chosen_kind = KINDS[kind]
+    check_side(tokens, chosen_kind, compat)
     tokenizer = _usable(tokenizer, chosen_kind)
     role = chosen_kind.role
     sources = joined(source)
@@ -106,17 +120,43 @@ def demonstrations(
         sets["code"] = (code_samples(str(code), samples, seed), ())
     batches: list[Batch] = []
     for role, (texts, languages) in sets.items():
-        encoded = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
-        sequences = [np.asarray(ids, dtype=np.int32) for ids in encoded]
+        on_side = tokens != ALL and role != "code"
+        if on_side and not tokenizer.is_fast:
+            raise InputError(
+                f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with this tokenizer"
+            )
+        encoded = tokenizer(
+            texts, truncation=True, max_length=max_length, return_offsets_mapping=on_side
+        )
+        sequences = [np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"]]
         if compat == "official":
-            tokens = _pads_as_tokens(tokenizer, sequences, max_length)
-            batches.append(_all_real(tokens, role, languages))
-        else:
-            batches += group_by_length(
-                sequences, role, languages=languages, micro_batch=micro_batch,
-                max_shapes=max_shapes, max_length=max_length,
-            )  # fmt: skip
+            rows = _pads_as_tokens(tokenizer, sequences, max_length)
+            batches.append(_all_real(rows, role, languages))
+            continue
+        counted = []
+        if on_side:
+            eos, side = str(tokenizer.eos_token), (SOURCE, TARGET).index(tokens)
+            places = zip(texts, encoded["offset_mapping"], strict=True)
+            counted = [_on_side(text, np.array(spans), eos, side) for text, spans in places]
+        batches += group_by_length(
+            sequences, role, languages=languages, counted=counted, micro_batch=micro_batch,
+            max_shapes=max_shapes, max_length=max_length,
+        )  # fmt: skip
     return batches
+
+
+def _on_side(
+    text: str, spans: Int[np.ndarray, "T 2"], eos: str, side: int
+) -> Bool[np.ndarray, " T"]:
+    """True at the tokens of one side of a translation sample, whose sentences end with `eos`, in turn.
+
+    Args:
+      spans: (first character, end) of each token; empty for tokens that the tokenizer adds.
+      side: 0 for the source, 1 for the target.
+    """
+    ends = np.cumsum([len(part) + len(eos) for part in text.split(eos)[:-1]])
+    sentence = np.searchsorted(ends, spans[:, 0], side="right")
+    return (sentence % 2 == side) & (spans[:, 0] < spans[:, 1])
 
 
 def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str]:

@@ -127,7 +127,7 @@ def consistent(config: Config, *, prunes: bool) -> Config:
         )
     if prunes and settings.needs_statistics and saved is None:
         method = settings.method
-        check_calibration(config.calibration, method.name, method.sets)
+        check_calibration(config.calibration, method.name, method.sets, config.compat)
     shares = text_of(settings.spread) or config.pruning.allocation
     pruning = dataclasses.replace(
         config.pruning, sparsity=settings.implied_sparsity, allocation=shares

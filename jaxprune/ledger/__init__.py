@@ -7,6 +7,7 @@ from jaxprune.ledger.identity import run_identity as run_identity
 from jaxprune.ledger.identity import shortened as shortened
 from jaxprune.ledger.json_files import CONFIG as CONFIG
 from jaxprune.ledger.json_files import REPORT as REPORT
+from jaxprune.ledger.json_files import Begun as Begun
 from jaxprune.ledger.json_files import CalibrationSettings as CalibrationSettings
 from jaxprune.ledger.json_files import Compiled as Compiled
 from jaxprune.ledger.json_files import PruningSettings as PruningSettings

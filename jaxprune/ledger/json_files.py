@@ -120,6 +120,7 @@ class Begun(TypedDict, total=False):
 
     identity: dict[str, Scalar]
     samples_per_device: Annotated[int, Meta(ge=1, le=2**31)]
+    by_site: bool
     sha256: Hexadecimal
 
 

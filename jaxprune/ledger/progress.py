@@ -22,7 +22,7 @@ _MEASURED = "measured.json"
 def unfinished_run(
     workdir: Path,
     identity: Mapping[str, Any],
-    samples_per_device: int,
+    chosen: Mapping[str, Any],
     outputs: Iterable[str],
     overwrite: bool = False,
 ) -> Iterator[Path]:
@@ -34,7 +34,7 @@ def unfinished_run(
     Args:
       workdir: of the run.
       identity: of the run, see `run_identity`.
-      samples_per_device: samples of a device per micro-batch; a resumed run keeps this number.
+      chosen: choices that depend on memory, which a resumed run keeps: `samples_per_device`, `by_site`.
       outputs: names of the folders that the run fills.
       overwrite: discard an unfinished run.
 
@@ -45,7 +45,7 @@ def unfinished_run(
     with contextlib.ExitStack() as stack:
         if hosts.is_first():
             stack.enter_context(locked(workdir))
-            begun = {"identity": identity, "samples_per_device": samples_per_device}
+            begun = {"identity": identity, **chosen}
             _begin(workdir, begun, overwrite)
             _clear_outputs(folder, outputs)
             stack.push(lambda error, *_: _leave(folder, outputs, is_complete=error is None))
@@ -83,7 +83,7 @@ def locked(workdir: Path) -> Iterator[None]:
 
 def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
     """Checks that an unfinished run has this identity, or writes run.json of a new one."""
-    before = None if overwrite else _begun(workdir)
+    before = None if overwrite else begun_with(workdir)
     if before is None:
         _clear_layers(workdir / PROGRESS)
         write_json(workdir / PROGRESS / _RUN, {**begun, "sha256": content_digest(begun)})
@@ -137,13 +137,8 @@ def measured_once(folder: Path, measure: Callable[[], list[float]]) -> list[floa
     return record["measured"]
 
 
-def begun_with(workdir: Path) -> int | None:
-    """`samples_per_device` of an unfinished run; None without one."""
-    return (_begun(workdir) or {}).get("samples_per_device")
-
-
-def _begun(workdir: Path) -> Begun | None:
-    """The content of run.json; None if there is no file, or an empty object."""
+def begun_with(workdir: Path) -> Begun | None:
+    """The record of an unfinished run, run.json; None if there is no file, or an empty object."""
     file = workdir / PROGRESS / _RUN
     try:
         begun = read_as(Begun, file) or None

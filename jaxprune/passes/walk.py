@@ -55,7 +55,7 @@ class Segment:
     """A part of a block, from position `start` to `stop`, and its results.
 
     `collect`: statistics of its sites. `advance`: the state at `stop`; otherwise products that only this state needs
-    are not computed. `hidden`: statistics of the block's output.
+    are not computed. `hidden`: statistics of the block's output. `last_only`: of the last of its sites only.
     """
 
     start: int
@@ -63,11 +63,13 @@ class Segment:
     collect: bool
     advance: bool
     hidden: bool = False
+    last_only: bool = False
 
     @property
     def measures(self) -> tuple[str, ...]:
         """The sites whose statistics it collects, in the order of the data flow."""
         sites = SITES[self.start : self.stop] if self.collect else ()
+        sites = sites[-1:] if self.last_only else sites
         return (*sites, HIDDEN) if self.hidden else sites
 
 
@@ -294,7 +296,7 @@ def _segment(
                 measure(HIDDEN, residual)
             break
         state = (residual, u)
-        if segment.collect:
+        if SITES[position] in segment.measures:
             measure(SITES[position], u)
     return (state if segment.advance else None), values, running
 

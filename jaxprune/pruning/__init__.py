@@ -1,5 +1,6 @@
 """A model and statistics of its inputs → masks, changed weights and pruned blocks."""
 
+from jaxprune.pruning import masks as masks
 from jaxprune.pruning import scores as scores
 from jaxprune.pruning.allocated import ignored_kernels as ignored_kernels
 from jaxprune.pruning.allocated import kernel_shares as kernel_shares
@@ -15,6 +16,7 @@ from jaxprune.pruning.criterion import Criterion as Criterion
 from jaxprune.pruning.digests import hash_changed as hash_changed
 from jaxprune.pruning.digests import hash_masks as hash_masks
 from jaxprune.pruning.digests import hash_weights as hash_weights
+from jaxprune.pruning.drop import BLOCK as BLOCK
 from jaxprune.pruning.drop import ROW as ROW
 from jaxprune.pruning.drop import UNSTRUCTURED as UNSTRUCTURED
 from jaxprune.pruning.finished import FinishedLayer as FinishedLayer

@@ -89,9 +89,10 @@ def prune(
     Args:
       model: remains unchanged.
       batches: calibration samples; empty for criteria without statistics.
-      criterion: the score of weights: "wanda", "refined", "magnitude", "random", a function (kernel, float32
-        [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], a `Criterion` or a `Method`.
-        The lowest scores of a column are dropped first.
+      criterion: the score of weights: "wanda", "ria", "refined", "magnitude", "random", a function (kernel, float32
+        [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], or a `Criterion`: the lowest
+        scores of a column are dropped first. Or a method: "sparsegpt", which also updates the kept weights, "dsnot",
+        or a `Method`.
       start: for "dsnot", the criterion of the mask with which it begins; "wanda" by default.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
@@ -172,6 +173,7 @@ def prune_blocks(
     measured: Sequence[float] | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
     recover: Recover | None = None,
+    by_site: bool = False,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
 
@@ -185,6 +187,8 @@ def prune_blocks(
         passes that later layers need are repeated.
       recover: returns new values of parameters of a pruned block; see `PrunedAndDense`. Costs a pass of the dense
         block and one of the recovered block.
+      by_site: measure one site of a block at a time, where Gram matrices of all four do not fit into memory; costs
+        passes up to each site.
 
     Raises:
       InputError: `stats` with another `propagate`, or of another number of layers; `recover` without batches.
@@ -244,7 +248,7 @@ def prune_blocks(
             if states is not None:
                 done = pass_through(
                     layer, host, params, known, prune_sites,
-                    states, settings, config, clock, recover,
+                    states, settings, config, clock, recover, by_site,
                 )  # fmt: skip
             elif known is not None:
                 done = known

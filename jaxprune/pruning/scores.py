@@ -1,8 +1,9 @@
 """Scores of every weight, from kernels and the norms of their inputs; `jaxprune.scores`.
 
-Each file in `criteria/` has a function here: `wanda(params, stats)`, `refined(params, stats)`, `magnitude(params)`,
-`random(params)`. Each returns {"blocks": {… kernel: float32 [L, in, out]}}, with the pruned kernels only. Scores are
-float32, whatever the dtype of the kernels. The functions are pure and independent of the model.
+Each file in `criteria/` has a function here: `wanda(params, stats)`, `ria(params, stats)`, `refined(params, stats)`,
+`magnitude(params)`, `random(params)`. Each returns {"blocks": {… kernel: float32 [L, in, out]}}, with the pruned
+kernels only. Scores are float32, whatever the dtype of the kernels. The functions are pure and independent of the
+model.
 
 `kernel_scores` computes all scores: the loop over blocks calls it with the kernels of a block, and these functions map
 it over the stacked layers. `prune(criterion=...)` also takes custom functions.

@@ -30,6 +30,7 @@ def pass_through(
     config: ModelConfig,
     clock: Clock,
     recover: Recover | None,
+    by_site: bool = False,
 ) -> FinishedLayer:
     """One block through all steps of the chosen propagation; leaves its output in `states`.
 
@@ -38,6 +39,7 @@ def pass_through(
       params: the block on the devices.
       known: the result of an earlier run, or None.
       prune_sites: `prune_kernels` of this block, a function of `params`, `sums` and `sites`.
+      by_site: measure one site at a time, see `Propagation.by_site`.
     """
     is_last = layer + 1 == config.n_layers
     inputs = [*states.states]
@@ -50,7 +52,9 @@ def pass_through(
     if recover is not None and known is None:
         states.run(lambda state, context: (None, run(params, state, context)), targets.append)
         clock.lap("recover")
-    for step in PROPAGATIONS[settings.propagate].steps:
+    propagation = PROPAGATIONS[settings.propagate]
+    held: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = {}, {}
+    for step in propagation.by_site if by_site else propagation.steps:
         if is_last and not step.segment.collect:
             break  # nothing reads the output of the last block
         if known is None or step.segment.advance:
@@ -58,8 +62,11 @@ def pass_through(
                 params, states, step.segment, settings.method.statistics, config, layer
             )
             clock.lap("statistics" if step.segment.collect else "forward")
+            if by_site:
+                sums = _persisted(sums)  # the others are no longer needed
             for key, sites in measured.items():
-                sums.setdefault(key, {}).update(sites)
+                for site, by_name in sites.items():
+                    sums.setdefault(key, {}).setdefault(site, {}).update(by_name)
         if step.prunes:
             if known is None:
                 masks, new, raised = prune_sites(params=params, sums=sums, sites=step.prunes)
@@ -67,9 +74,11 @@ def pass_through(
             else:
                 paths = kernels(config, step.prunes)
                 masks, new = ({p: part[p] for p in paths if p in part} for part in known[:2])
-            params = put_back(params, masks, new, settings.dtype)
             keep |= masks
             changed |= new
+            held = {**held[0], **masks}, {**held[1], **new}
+            if not step.holds:
+                params, held = put_back(params, *held, settings.dtype), ({}, {})
             clock.lap("select")
     if recover is not None:
         if known is not None:
@@ -87,7 +96,7 @@ def pass_through(
     return known or FinishedLayer(keep, changed, _persisted(sums), damping)
 
 
-def _persisted(sums: Sums) -> Sums:
+def _persisted(sums: Sums) -> dict[SetKey, dict[str, Any]]:
     """The sums that are saved with a layer."""
     kept = {
         (key, site, name): total
@@ -96,5 +105,5 @@ def _persisted(sums: Sums) -> Sums:
         for name, total in by_name.items()
         if STATISTICS[name].persisted
     }
-    found: Sums = unflatten_dict(kept)
+    found: dict[SetKey, dict[str, Any]] = unflatten_dict(kept)
     return found

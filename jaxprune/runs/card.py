@@ -9,7 +9,7 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.calibration import COMBINATIONS, KINDS, SUM, joined, language
+from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
 from jaxprune.pruning import METHODS, PROPAGATIONS, ROW, UNIFORM, UNSTRUCTURED, allocation_of
@@ -37,6 +37,7 @@ _NEW = {
     "pruning.allocation": UNIFORM.name,
     "pruning.group": ROW,
     "calibration.combine": SUM.name,
+    "calibration.tokens": ALL,
 }
 _ABOUT = (
     f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
@@ -313,7 +314,9 @@ def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     source = ", ".join(map(_language, joined(fields["calibration.source"])))
     pair = f"{source} → {_language(fields['calibration.target'])}" if kind.translates else source
     samples, shots = fields["calibration.samples"], fields["calibration.shots"]
-    return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}"
+    side = fields["calibration.tokens"]
+    only = f"; the tokens of the {side} alone are measured" if side != ALL else ""
+    return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}{only}"
 
 
 def _language(tag: str) -> str:

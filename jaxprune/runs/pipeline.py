@@ -108,16 +108,15 @@ def prune_to_workdir(
     begun = None if overwrite else ledger.begun_with(workdir)
     how = (config.calibration, config.seed, config.compat)
     lines = calibration.sampled_lines(*how) if batches else []
-    if (
-        config.calibration.stats and not batches
-    ):  # a run lists them, a folder of statistics does not
+    if config.calibration.stats and not batches:
+        # a run lists them, a folder of statistics does not
         saved_run = ledger.read_report(Path(config.calibration.stats).expanduser()) or {}
         lines = saved_run.get("calibration_lines", [])
     plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
     check_fits(plan)
-    samples = plan.samples_per_device
+    chosen = {"samples_per_device": plan.samples_per_device, "by_site": plan.work.by_site}
     with (
-        ledger.unfinished_run(workdir, identity, samples, OUTPUTS, overwrite) as folder,
+        ledger.unfinished_run(workdir, identity, chosen, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
         if not overwrite:  # another run may have ended meanwhile
@@ -132,7 +131,7 @@ def prune_to_workdir(
         prepared = time.perf_counter() - began
         where: dict[str, Any] = {
             "mesh": mesh,
-            "samples_per_device": samples,
+            "samples_per_device": plan.samples_per_device,
             "progress": hosts.is_first(),
         }
         measured = ledger.measured_once(
@@ -140,8 +139,8 @@ def prune_to_workdir(
         )
         allocated = time.perf_counter() - began - prepared
         blocks = prune_blocks(
-            model, batches, settings,
-            stats=stats, measured=measured, finished=read, **where,
+            model, batches, settings, stats=stats, measured=measured, finished=read,
+            by_site=plan.work.by_site, **where,
         )  # fmt: skip
         outputs = Outputs(model, config, folder, finished)
         tokens = calibration.set_tokens(batches) if stats is None else dict(stats.tokens)
@@ -229,4 +228,5 @@ def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
         model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,
         shots=fields.shots, samples=fields.samples, max_length=fields.max_length,
         seed=config.seed, compat=compat, code=fields.code, lines=fields.lines,
+        tokens=fields.tokens,
     )  # fmt: skip

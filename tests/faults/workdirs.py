@@ -26,7 +26,7 @@ ROWS = {
         r"--workdir: .*workdir contains the model itself",
     ),
     "two runs in a workdir": Fault(
-        lambda p: both(p.keep(unfinished_run(p.workdir, {"a": 1}, 2, OUTPUTS)), p.prune()),
+        lambda p: both(p.keep(unfinished_run(p.workdir, {"a": 1}, {}, OUTPUTS)), p.prune()),
         r"--workdir: another run is writing to .*workdir",
     ),
     "an unfinished run of another command": Fault(

@@ -276,7 +276,7 @@ def test_every_tensor_of_torch_at_full_size(name, tmp_path, monkeypatch):
     if config.tied_head:
         del want["lm_head.weight"]
     dtype, file = jnp.dtype("bfloat16"), Path("full-size")
-    headers = {key: StoredTensor(shape, dtype, file, 0, 0) for key, shape in want.items()}
+    headers = {key: StoredTensor(shape, dtype, file, 0) for key, shape in want.items()}
     monkeypatch.setattr(weights, "find_tensors", lambda folder: headers)
     Weights(config, tmp_path)  # checks every name and shape both ways
     if total is None:

@@ -1,5 +1,6 @@
 """SparseGPT against a plain loop in float64, kernel by kernel and over whole models."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.method import DAMPING
 from jaxprune.pruning.methods import METHODS, method_of
+from jaxprune.runs.planning.costs import Machines, Work
+from jaxprune.runs.planning.plan import planned
 
 METHOD = METHODS["sparsegpt"]
 PATTERNS = {"unstructured": None, "2:4": (2, 4), "4:8": (4, 8)}
@@ -246,3 +249,32 @@ def test_weights_do_not_depend_on_the_number_of_devices(tiny_folder):
 def test_settings_without_effect_are_refused(settings, message):
     with pytest.raises(jp.InputError, match=message):
         jp.Settings(criterion=method_of("sparsegpt"), **settings)
+
+
+@pytest.mark.parametrize("propagate", ["block", "dense"])
+def test_sites_measured_one_at_a_time_give_the_same(propagate, tiny_folder):
+    """Within rounding, as these are other programs."""
+    model = jp.load(tiny_folder("qwen3"))
+    settings = jp.Settings(criterion="sparsegpt", sparsity=0.5, propagate=propagate)
+    together, apart = (
+        list(jp.prune_blocks(model, padded(sequences()), settings, progress=False, by_site=by_site))
+        for by_site in (False, True)
+    )
+    for one, other in zip(together, apart, strict=True):
+        assert one.keep.keys() == other.keep.keys()
+        for path, kernel in one.finished.changed.items():
+            agree = one.keep[path] == other.keep[path]
+            assert agree.mean() > 0.999
+            difference = np.linalg.norm((kernel - other.finished.changed[path])[agree])
+            assert difference < 1e-3 * np.linalg.norm(kernel)
+
+
+def test_a_plan_measures_sites_apart_only_where_memory_is_short(tiny_folder):
+    config = jp.load(tiny_folder("qwen3")).config
+    work = Work(config=config, groups=((8, 64),), gram=True)
+    needed = sum(planned(work, Machines(), (None, None)).device.values())
+    apart = dataclasses.replace(work, by_site=True)
+    least = sum(planned(apart, Machines(), (None, None)).device.values())
+    assert least < needed
+    assert not planned(work, Machines(), (needed, None)).work.by_site
+    assert planned(work, Machines(), (least, None)).work.by_site

@@ -232,3 +232,27 @@ def test_what_no_config_says_is_refused():
         card_of(config)
     with pytest.raises(jp.InputError, match=r"report\.json: origin: missing"):
         model_card(config_of(), {name: value for name, value in REPORT.items() if name != "origin"})
+
+
+def test_the_choices_of_a_method_are_told():
+    """How it scored, combined and measured, and where a Gram matrix needed more damping."""
+    config = config_of(
+        pruning__criterion="dsnot", pruning__start="sparsegpt", calibration__source="fr,sw",
+        calibration__tokens="target", calibration__combine="weights", calibration__weights="fr:2,sw:1",
+    )  # fmt: skip
+    card = model_card(config, REPORT | {"damping": {"3": {"mlp_out": 0.1}}})
+    for said in (
+        "- started with: the mask of `sparsegpt`",
+        "; the tokens of the target alone are measured",
+        "- languages combined: `weights`: each language has its weight in `calibration.weights`, `fr:2.0,sw:1.0`",
+        "- damping of Gram matrices raised: layer 3 mlp_out: 0.1",
+    ):
+        assert said in card
+    assert "- scores compared within: a kernel" in card_of(config_of(pruning__group="kernel")).text
+
+
+def test_saved_statistics_are_told_with_their_languages():
+    config = config_of(calibration__stats="runs/private/fr", pruning__propagate="dense")
+    card = model_card(config, REPORT | {"languages": {"monolingual": {"fr": 9, "sw": 8}}})
+    assert "saved statistics of the dense model: monolingual (fr, sw)" in card
+    assert "private" not in card

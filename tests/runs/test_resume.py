@@ -17,7 +17,6 @@ import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.ledger import unfinished_run
 from jaxprune.ledger.identity import difference, run_identity
-from jaxprune.passes.probe import SAMPLES_PER_DEVICE
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs import OUTPUTS, pipeline
@@ -376,7 +375,7 @@ def test_two_runs_in_one_folder(unfinished):
     config = job(model, text)
     about = run_identity(jp.load(model), config.json(), jp.token_batches(str(text)))
     with (
-        unfinished_run(workdir, about, SAMPLES_PER_DEVICE, OUTPUTS),
+        unfinished_run(workdir, about, {}, OUTPUTS),
         pytest.raises(jp.InputError, match="another run is writing to"),
     ):
         prune_from_config(config, workdir, overwrite=True)

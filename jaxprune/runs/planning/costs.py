@@ -18,6 +18,7 @@ from jaxprune.models import (
     site_widths,
 )
 from jaxprune.passes import lanes_of, rows_at_once
+from jaxprune.pruning import BLOCK
 
 # Resident memory of a command that has imported its packages and compiled a model's passes, and of a tokenizer with its
 # imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.
@@ -45,6 +46,7 @@ class Work:
       params: whether all parameters are kept on the host for the Orbax checkpoint.
       text: whether samples are made from text, with a tokenizer.
       gram: whether Gram matrices are measured and factored, as for SparseGPT.
+      by_site: whether they are measured at one site at a time, as memory is short.
     """
 
     config: ModelConfig
@@ -57,6 +59,7 @@ class Work:
     params: bool = False
     text: bool = False
     gram: bool = False
+    by_site: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,13 +171,14 @@ def _second_order(work: Work) -> int:
     tokens = sum(count * length for count, length in work.groups)
     # the Cholesky factor and the inverse of a triangle: a third of D³ multiplications each
     measured = sum(2 * tokens * width**2 + 4 * width**3 // 3 for width in widths)
-    return measured + sum(2 * rows**2 * out for rows, out in kernel_shapes(work.config).values())
+    kernels = kernel_shapes(work.config).values()
+    return measured + sum(2 * rows * (rows + BLOCK) * out for rows, out in kernels)
 
 
 def _gram_bytes(work: Work) -> int:
     """Bytes of the Gram matrices that are measured at once, for one set."""
     sizes = [4 * width**2 for width in site_widths(work.config).values()]
-    return max(sizes) if work.propagate == "site" else sum(sizes)
+    return max(sizes) if work.propagate == "site" or work.by_site else sum(sizes)
 
 
 def _attention(config: ModelConfig, count: int, length: int, window: int | None) -> int:

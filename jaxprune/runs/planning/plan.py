@@ -12,6 +12,7 @@ from jaxprune.devices import DATA, MODEL, device_mesh, platform, product_dtype, 
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
+from jaxprune.ledger import Begun
 from jaxprune.models import ModelConfig, attention_path, load_config, site_widths
 from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.pruning import kernel_shares, layer_shares
@@ -61,9 +62,16 @@ def planned(
     room: tuple[float | None, float | None],
     chip: Chip | None = None,
 ) -> Plan:
-    """The plan with the largest micro-batch that fits, or with one sample per device if none fits."""
+    """The plan with the largest micro-batch that fits, or with one sample per device if none fits.
+
+    Gram matrices are measured at one site at a time only if no plan fits otherwise.
+    """
+    apart = dataclasses.replace(work, by_site=True)
+    works = [work, apart] if work.gram and work.propagate != "site" else [work]
     plans = [
-        Plan(work, machines, samples, room, chip) for samples in range(SAMPLES_PER_DEVICE, 0, -1)
+        Plan(one, machines, samples, room, chip)
+        for one in works
+        for samples in range(SAMPLES_PER_DEVICE, 0, -1)
     ]
     return next((plan for plan in plans if all(plan.fits)), plans[-1])
 
@@ -121,17 +129,22 @@ def plan_of(
     batches: Sequence[Batch],
     run: PruneConfig,
     mesh: Mesh,
-    samples_per_device: int | None = None,
+    begun: Begun | None = None,
 ) -> Plan:
     """The plan of a run with its samples, on the devices of its mesh; the same in all processes.
 
     Args:
-      samples_per_device: samples of a device per micro-batch; by default as many as memory allows.
+      begun: the record of an unfinished run, whose choices are kept; by default those that memory allows.
     """
     work = _work(config, stored, costs.groups_of(batches), run, product_dtype(run.dtype))
     plan = _planned_here(work, mesh, jax.process_count())
+    if begun is None:
+        return plan
+    by_site = begun.get("by_site", False)
     return dataclasses.replace(
-        plan, samples_per_device=samples_per_device or plan.samples_per_device
+        plan,
+        work=dataclasses.replace(plan.work, by_site=by_site),
+        samples_per_device=begun.get("samples_per_device", plan.samples_per_device),
     )
 
 

@@ -19,12 +19,21 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import memory
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
-from jaxprune.models import ModelConfig, family_of, load_config, modules, site_widths
+from jaxprune.models import (
+    ModelConfig,
+    family_of,
+    kernel_shapes,
+    load_config,
+    modules,
+    site_widths,
+)
 from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.passes.statistics.gram import gram
 from jaxprune.passes.walk import Context, run_segment
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
+from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
@@ -174,6 +183,29 @@ def test_operations_are_those_of_the_traced_products(name, propagate, rel):
     # attention in chunks of 64 queries computes a little more than half of its square, or than its windows
     assert predicted == pytest.approx(total, rel=rel)
     assert predicted <= total
+
+
+def test_operations_of_sparsegpt_are_those_of_the_traced_products():
+    """Of its Gram matrices and updates; Cholesky factors are no products."""
+    config, rows, length = CONFIGS["xglm"], 2, 512
+    method, total, factors = METHODS["sparsegpt"], 0, 0
+    for width in site_widths(config).values():
+        u = jax.ShapeDtypeStruct((1, length, width), jnp.float32)
+        valid = jax.ShapeDtypeStruct((1, length), bool)
+        total += rows * products(jax.make_jaxpr(gram)(u, valid).jaxpr)
+        factors += 4 * width**3 // 3
+    for path, (inputs, outputs) in kernel_shapes(config).items():
+        found = {"factor": jnp.eye(inputs), "dead": jnp.zeros(inputs, bool)}
+        given = Inputs({}, path, 0, key_of_seed(0), "corrected", {"demonstrations": found})
+        kernel = jax.ShapeDtypeStruct((inputs, outputs), jnp.float32)
+        drop = jax.device_put(Drop.of(Settings(), path, (inputs, outputs)))
+        traced = jax.make_jaxpr(
+            lambda kernel, given=given, drop=drop: method.prune(kernel, given, drop)
+        )
+        total += products(traced(kernel).jaxpr)
+    work = Work(config=config, groups=((rows, length),))
+    more = costs.flops(dataclasses.replace(work, gram=True)) - costs.flops(work)
+    assert more / config.n_layers - factors == pytest.approx(total, rel=0.1)
 
 
 def test_pieces_and_bytes():
