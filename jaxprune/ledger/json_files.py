@@ -7,7 +7,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from jaxprune.files import Count, Hexadecimal, Scalar, Seconds, Share
+from jaxprune.files import Count, Finite, Hexadecimal, Scalar, Seconds, Share
 from jaxprune.hf import Origin
 
 REPORT, CONFIG = "report.json", "config.json"
@@ -52,10 +52,19 @@ class Compiled(TypedDict):
     kept: Count
 
 
+class Allocated(TypedDict, total=False):
+    """Requested shares by layer, the numbers from which they were computed, and the ignored kernels, as 0/mlp/down."""
+
+    shares: list[Share]
+    measured: list[Finite]
+    ignored: list[str]
+
+
 class Report(TypedDict, total=False):
     """report.json."""
 
     sparsity: Sparsity
+    allocation: Allocated
     tokens: dict[str, Count]
     languages: dict[str, dict[str, Count]]
     seconds: dict[str, Seconds]
@@ -79,6 +88,7 @@ class PruningSettings(TypedDict, total=False):
 
     criterion: str
     pattern: str
+    allocation: str
     sparsity: Share | None
 
 
@@ -111,6 +121,13 @@ class Begun(TypedDict, total=False):
     identity: dict[str, Scalar]
     samples_per_device: Annotated[int, Meta(ge=1, le=2**31)]
     by_site: bool
+    sha256: Hexadecimal
+
+
+class Measured(TypedDict, total=False):
+    """measured.json of an unfinished run: the result of `pruning.measure_blocks`."""
+
+    measured: list[Finite]
     sha256: Hexadecimal
 
 

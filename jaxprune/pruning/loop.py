@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from jaxprune.calibration import Batch, by_kind, set_tokens
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import SITES, MaskTree, Params, kernel_shapes
+from jaxprune.models import SITES, MaskTree, Params
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     ActivationStats,
@@ -25,7 +24,8 @@ from jaxprune.passes import (
     stack,
 )
 from jaxprune.progress import Clock, progress_bar
-from jaxprune.pruning.allocations import Allocation, allocation_of, layer_shares
+from jaxprune.pruning.allocated import kernel_shares, measure_blocks
+from jaxprune.pruning.allocations import Allocation
 from jaxprune.pruning.block import prune_kernels, pruned_params
 from jaxprune.pruning.criterion import CODE, Criterion, Function
 from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
@@ -72,7 +72,9 @@ def prune(
     drop: str = "lowest",
     group: str = "row",
     propagate: str = "block",
-    allocation: str | Allocation = "uniform",
+    allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = "uniform",
+    slope: float | None = None,
+    ignore: str | None = None,
     combine: str = "sum",
     weights: Mapping[str, float] | str | None = None,
     compat: str = "corrected",
@@ -99,7 +101,12 @@ def prune(
       group: weights whose scores are compared: "row", an output column, or "kernel".
       propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
         ("dense"), or of pruned layers ("site").
-      allocation: distribution of sparsity over the blocks: "uniform", or an `Allocation`.
+      allocation: distribution of sparsity over the blocks: "uniform", "arithmetic", "owl", "alpha", "languages", an
+        `Allocation`, or shares by layer, or by layer and kernel, as a value or a .json file:
+        {"0": 0.4, "1": {"mlp/up": 0.5, ...}}.
+      slope: sparsity of the last block minus that of the first, with allocation="arithmetic".
+      ignore: patterns of "LAYER/KERNEL" such as "0/*,*/mlp/down": these kernels keep all weights, and `sparsity` is
+        that of the others.
       combine: combination of the statistics of several languages: "sum" of all tokens, "mean" of languages, "max" of
         languages by feature, or "weights".
       weights: of languages, such as {"fr": 2, "sw": 1}, with combine="weights".
@@ -133,8 +140,8 @@ def prune(
     """
     settings = Settings(
         criterion=criterion, start=start, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
-        group=group, propagate=propagate, allocation=allocation, combine=combine, weights=weights, compat=compat,
-        seed=seed, dtype=dtype,
+        group=group, propagate=propagate, allocation=allocation, slope=slope, ignore=ignore, combine=combine,
+        weights=weights, compat=compat, seed=seed, dtype=dtype,
     )  # fmt: skip
     pruned = prune_blocks(
         model, batches, settings,
@@ -143,16 +150,14 @@ def prune(
     blocks = list(pruned)
     keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
     stacked = stack_layers([block.params for block in blocks])
-    stats, counts = None, {}
-    if settings.needs_statistics:
-        tokens = set_tokens(batches)
-        counts = by_kind(tokens)
+    stats, tokens = None, set_tokens(batches) if settings.needs_statistics else {}
+    if settings.method.needs:
         stats = stack([block.finished.sums for block in blocks], tokens, model.config)
     return PruneResult(
         params={**model.params, "blocks": stacked},
         masks={"blocks": unflatten_dict(keep, sep="/")},
         stats=stats,
-        report=summarise([b.kept for b in blocks], [b.seconds for b in blocks], counts),
+        report=summarise([b.kept for b in blocks], [b.seconds for b in blocks], by_kind(tokens)),
     )
 
 
@@ -165,6 +170,7 @@ def prune_blocks(
     samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
     stats: ActivationStats | None = None,
+    measured: Sequence[float] | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
     recover: Recover | None = None,
     by_site: bool = False,
@@ -176,6 +182,7 @@ def prune_blocks(
     Args:
       stats: the result of `probe` for these batches. It replaces the pass, with propagate="dense" only; the masks
         have the same bits.
+      measured: the result of `measure_blocks` for these arguments; by default it is called.
       finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
         passes that later layers need are repeated.
       recover: returns new values of parameters of a pruned block; see `PrunedAndDense`. Costs a pass of the dense
@@ -212,7 +219,13 @@ def prune_blocks(
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
         of_demonstrations = [key for key in tokens if key.kind != CODE]
         settings.mixture.check([key.language for key in of_demonstrations if key.language])
-    if recover is not None or (settings.needs_statistics and stats is None):
+    if measured is None:
+        measured = measure_blocks(
+            model, batches, settings,
+            mesh=mesh, samples_per_device=samples_per_device, progress=progress, stats=stats,
+        )  # fmt: skip
+    shares = kernel_shares(config, settings, measured)
+    if recover is not None or (settings.method.needs and stats is None):
         states = calibration_states(
             model,
             batches,
@@ -222,8 +235,6 @@ def prune_blocks(
             settings.method.statistics,
             settings.mixture,
         )
-    sizes = [sum(map(math.prod, kernel_shapes(config).values()))] * config.n_layers
-    shares = layer_shares(allocation_of(settings.allocation), sizes, settings.implied_sparsity)
 
     with progress_bar("prune", config.n_layers, sum(tokens.values()), progress) as bar:
         clock = Clock()
@@ -232,7 +243,7 @@ def prune_blocks(
             clock.lap("read")
             prune_sites = functools.partial(
                 prune_kernels, config, host, tokens=tokens, settings=settings,
-                share=shares[layer], layer=layer, mesh=mesh,
+                shares=shares[layer], layer=layer, mesh=mesh,
             )  # fmt: skip
             if states is not None:
                 done = pass_through(
@@ -258,10 +269,12 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
     for key, sites in stats.sums.items():
         for site, by_name in sites.items():
-            for one in settings.method.statistics:
+            for one in settings.statistics:
                 if one.name not in by_name:
-                    got = f"{', '.join(by_name)} of {site}"
-                    raise refusal("stats", got, f"{one.name}, which {settings.method.name} needs")
+                    got, name = f"{', '.join(by_name)} of {site}", settings.method.name
+                    if one not in settings.method.statistics:
+                        name = settings.spread.name
+                    raise refusal("stats", got, f"{one.name}, which {name} needs")
                 if len(by_name[one.name]) != n_layers:
                     raise InputError(
                         f"stats: of {len(by_name[one.name])} layers; allowed: {n_layers}, as the model has"

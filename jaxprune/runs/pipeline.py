@@ -13,7 +13,17 @@ from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
 from jaxprune.hf import Model, exported_digest, load, origin_of
 from jaxprune.passes import ActivationStats, order_of_sums
-from jaxprune.pruning import FinishedLayer, PrunedBlock, prune_blocks, summarise
+from jaxprune.pruning import (
+    FinishedLayer,
+    PrunedBlock,
+    Settings,
+    ignored_kernels,
+    kernel_shares,
+    layer_shares,
+    measure_blocks,
+    prune_blocks,
+    summarise,
+)
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
 from jaxprune.runs.machine import environment, peak_memory
 from jaxprune.runs.outputs import OUTPUTS, Outputs
@@ -47,7 +57,7 @@ def prune_from_config(
     batches: list[Batch] = []
     stats = None
     if settings.needs_statistics and (place := config.calibration.stats) is not None:
-        names = [one.name for one in settings.method.statistics]
+        names = [one.name for one in settings.statistics]
         stats = stats_for(place, model, config.dtype, names)
     elif settings.needs_statistics:
         batches = calibration_batches(config, model)
@@ -119,19 +129,31 @@ def prune_to_workdir(
             return read_layer(layer_file(folder, layer)) if layer < finished else None
 
         prepared = time.perf_counter() - began
+        where: dict[str, Any] = {
+            "mesh": mesh,
+            "samples_per_device": plan.samples_per_device,
+            "progress": hosts.is_first(),
+        }
+        measured = ledger.measured_once(
+            folder, lambda: measure_blocks(model, batches, settings, stats=stats, **where)
+        )
+        allocated = time.perf_counter() - began - prepared
         blocks = prune_blocks(
-            model, batches, settings, mesh=mesh, stats=stats, finished=read,
-            samples_per_device=plan.samples_per_device, by_site=plan.work.by_site,
-            progress=hosts.is_first(),
+            model, batches, settings, stats=stats, measured=measured, finished=read,
+            by_site=plan.work.by_site, **where,
         )  # fmt: skip
         outputs = Outputs(model, config, folder, finished)
         tokens = calibration.set_tokens(batches) if stats is None else dict(stats.tokens)
-        report = _write_blocks(model, tokens, config, blocks, outputs)
+        known = _allocation(model, settings, measured)
+        report = _write_blocks(model, tokens, config, blocks, outputs, known)
         report["digests"]["calibration"] = identity["calibration"]
         model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
         total = round(time.perf_counter() - began, 3)
-        report["seconds"] = {"prepare": round(prepared, 3), **report["seconds"], "total": total}
+        before = {"prepare": round(prepared, 3)}
+        if measured:
+            before["allocate"] = round(allocated, 3)
+        report["seconds"] = {**before, **report["seconds"], "total": total}
         report["compilation"] = compilation.rounded()
         report["peak_memory_bytes"] = peak_memory()
         report["identity"] = identity
@@ -156,8 +178,9 @@ def _write_blocks(
     config: PruneConfig,
     blocks: Generator[PrunedBlock, None, None],
     outputs: Outputs,
+    known: dict[str, Any],
 ) -> dict[str, Any]:
-    """Writes every block as it is pruned, then completes the outputs; returns their part of report.json."""
+    """Writes every block as it is pruned, then completes the outputs; returns `known` and their part of report.json."""
     # Closes the generator at once if a write fails, so that the progress bar ends before the error is printed.
     with contextlib.closing(blocks), outputs, termination() as terminated:
         for block in blocks:
@@ -168,7 +191,7 @@ def _write_blocks(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
         digests = outputs.digests()
-        report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(tokens))
+        report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(tokens)) | known
         counts = [pair for layer in outputs.kept for pair in layer.values()]
         dropped = sum(total - kept for kept, total in counts)
         report["parameters"] = {"all": model.size, "dropped": dropped}
@@ -181,6 +204,19 @@ def _write_blocks(
         report["origin"] = origin_of(model, config.model)
         outputs.close(config.json(), report, tokens)
     return report
+
+
+def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict[str, Any]:
+    """The part of report.json on requested shares, if they differ or kernels are ignored."""
+    shares = layer_shares(model.config, kernel_shares(model.config, settings, measured))
+    ignored = ignored_kernels(model.config, settings.ignored)
+    found = {
+        "shares": shares if len({*shares}) > 1 else [],
+        "measured": measured,
+        "ignored": ignored,
+    }
+    found = {name: value for name, value in found.items() if value}
+    return {"allocation": found} if found else {}
 
 
 def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
