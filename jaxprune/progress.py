@@ -16,6 +16,10 @@ class PassBar:
         self._bar = bar
         self._tokens = tokens
 
+    def show(self, text: str) -> None:
+        """A text after the bar, such as a loss, until the next one."""
+        self._bar.set_postfix_str(text)
+
     def update(self) -> None:
         """One more step is done."""
         if self._tokens:

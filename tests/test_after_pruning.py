@@ -41,14 +41,21 @@ def kernels(params, masks):
 
 
 def test_every_program_is_run(names):
-    assert len(PROGRAMS) == 3
-    assert PAGE.count("```python") == 3
+    assert len(PROGRAMS) == 4
+    assert PAGE.count("```python") == 4
 
 
 @pytest.mark.parametrize("losses", ["losses", "torch_losses"])
 def test_what_is_trained_learns(losses, names):
     assert len(names[losses]) >= 10
     assert names[losses][-1] < 0.8 * names[losses][0]
+
+
+def test_what_is_recovered_comes_nearer_and_keeps_its_zeros(names):
+    result = names["recovered"]
+    assert all(after < before for before, after in result.report["losses"])
+    for kernel, mask in kernels(result.params, names["pruned"].masks).values():
+        assert (kernel[~mask].view(np.uint32) == 0).all()
 
 
 @pytest.mark.parametrize("name", ["tuned", "tuned_torch"])

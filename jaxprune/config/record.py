@@ -7,6 +7,7 @@ from jaxprune.analysis import AnalyzeConfig
 from jaxprune.calibration import KINDS, MIX, CalibrationFields, languages_field
 from jaxprune.evaluation import EvaluateConfig
 from jaxprune.pruning import METHODS
+from jaxprune.runs.planning import RecoverConfig
 from jaxprune.schema import Field, are_names, choice, config_record, fields_of, rule
 
 # Variants of a sweep that are not pruned: the dense model, and the one whose hidden states are shifted.
@@ -66,7 +67,7 @@ class SweepFields:
 
 
 @config_record
-class Config(AnalyzeConfig, EvaluateConfig):
+class Config(AnalyzeConfig, EvaluateConfig, RecoverConfig):
     """The config of every job: all fields, checked, by group."""
 
     sweep: SweepFields = SweepFields()
@@ -77,7 +78,8 @@ GROUPS = {
     "": "which model, and its dtype and seed",
     "calibration": "the data of the statistics",
     "pruning": "which weights to drop",
-    "output": "files of a pruning run",
+    "recovery": "for recover: fitting the kept weights of a pruned model",
+    "output": "files of a run",
     "analysis": "for analyze",
     "evaluation": "for evaluate and sweep",
     "sweep": "for sweep",
@@ -95,14 +97,16 @@ def _of(*groups: str) -> list[str]:
 
 _SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "shots")]
 _DEMONSTRATIONS = [f"calibration.{name}" for name in ("kind", "samples", "max_length")]
+_TEXTS = ["calibration.source", "calibration.code"]
 # Command → the fields that it reads. A sweep sets source and sparsity of each variant itself.
 READ_BY: Mapping[str, list[str]] = {
     "prune": _of("", "mesh", "calibration", "pruning", "output"),
+    "recover": [*_of("", "mesh", "recovery", "output"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
     "evaluate": [*_of("", "mesh", "evaluation"), *_SENTENCES],
     "analyze": [*_of("", "mesh", "analysis"), *_SENTENCES, *_DEMONSTRATIONS],
     "sweep": [
         path
         for path in FIELDS
-        if path not in (*_of("analysis"), "calibration.source", "pruning.sparsity")
+        if path not in (*_of("analysis", "recovery"), "calibration.source", "pruning.sparsity")
     ],
 }

@@ -13,7 +13,7 @@ from jaxprune.html_report.page import fact_list
 from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
 from jaxprune.pruning import UNIFORM, UNSTRUCTURED, allocation_of
-from jaxprune.runs.card import command_line, file_sizes, share_of_all
+from jaxprune.runs.card import RECOVER_FIELDS, command_line, file_sizes, mean_loss, share_of_all
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import fields_of
 from jaxprune.tables import count, percent
@@ -45,7 +45,10 @@ def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
         parts = (how.get("criterion"), how.get("pattern"), named)
         facts["pruned by"] = ", ".join(filter(None, parts))
         facts["weights dropped"] = _dropped(run)
-        facts["calibrated on"] = _calibration(report, config.get("calibration", {}))
+        facts["recovered on" if "pruned" in report else "calibrated on"] = _calibration(
+            report, config.get("calibration", {})
+        )
+        facts["recovered"] = mean_loss(report)
         facts["files of the weights"] = file_sizes(report)
         facts["speed"] = _speed(run, before)
     return facts
@@ -105,7 +108,11 @@ def _commands(run: RunFiles, before: RunFiles | None) -> Markup:
     here, *others = short_names([one.folder for one in (run, before) if one])
     lines = {}
     if run.report and run.config:
-        lines["Pruned by"] = command_line("prune", run.config, _PRUNE, here)
+        recovered = run.report.get("pruned")
+        how = recovered["config"] if recovered else run.config
+        lines["Pruned by"] = command_line("prune", how, _PRUNE, "PRUNED" if recovered else here)
+        if recovered:
+            lines["Recovered by"] = command_line("recover", run.config, RECOVER_FIELDS, here)
     if before:
         lines["Next"] = shlex.join(["jaxprune", "compare", *others, here])
     elif run.metrics:

@@ -52,7 +52,10 @@ def sparsity_section(report: Report) -> Section:
         line, title = Line("measured", measured), "Measured for the allocation"
         charts.append(line_chart([line], title=title, x_title="layer", y_title="measured"))
     if share is not None:
-        text += f" These are {percent(share)}% of all parameters; embeddings, norms, biases and the head are unchanged."
+        same = "embeddings" if "pruned" in report else "embeddings, norms, biases"
+        text += (
+            f" These are {percent(share)}% of all parameters; {same} and the head are unchanged."
+        )
     body = join(tag("p", text), charts_row(*charts))
     return Section("sparsity", "Sparsity", body)
 

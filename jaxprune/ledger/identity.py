@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -29,7 +30,7 @@ _JOB = ("config.", "file ", "calibration")
 # Subpackages whose code determines the masks.
 _NUMERIC = (
     "calibration/combinations", "calibration/mixture.py", "devices", "hf", "models", "passes",
-    "pruning",
+    "pruning", "recovery",
 )  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def run_identity(
     model: Model,
     config: Mapping[str, Any],
     batches: Sequence[Batch],
-    running: str | None = None,
+    more: Mapping[str, str | int | float | None] = MappingProxyType({}),
     stats: str | None = None,
 ) -> dict[str, str | int | float | bool | None]:
     """The values, by name, that are equal for two runs of the same job.
@@ -46,7 +47,7 @@ def run_identity(
       model: its files are read unless the user's cache has their digests.
       config: the content of config.json.
       batches: the calibration set.
-      running: see `passes.order_of_sums`; for methods with running statistics.
+      more: values that only some jobs have, such as `passes.order_of_sums`.
       stats: `ActivationStats.digest` of saved statistics, in place of batches.
     """
     products = product_dtype(config["dtype"])
@@ -65,7 +66,7 @@ def run_identity(
         "platform": jax.default_backend(),
         "products": products,
         "attention": attention_path(model.config, products, platform()).name,
-        **({} if running is None else {"running sums": running}),
+        **more,
         **compiler_settings(),
     }
 

@@ -60,6 +60,16 @@ class Allocated(TypedDict, total=False):
     ignored: list[str]
 
 
+class PrunedBefore(TypedDict):
+    """The run that was recovered: its config.json, and keys of its report.json."""
+
+    config: dict[str, Any]
+    tokens: dict[str, Count]
+    languages: NotRequired[dict[str, dict[str, Count]]]
+    allocation: NotRequired[Allocated]
+    damping: NotRequired[dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]]
+
+
 class Report(TypedDict, total=False):
     """report.json."""
 
@@ -74,6 +84,8 @@ class Report(TypedDict, total=False):
     weight_bytes: dict[str, Count]
     digests: Digests
     damping: dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]
+    pruned: PrunedBefore
+    losses: list[tuple[float, float]]
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]
     calibration_lines: list[Hexadecimal]

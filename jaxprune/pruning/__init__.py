@@ -10,6 +10,8 @@ from jaxprune.pruning.allocations import UNIFORM as UNIFORM
 from jaxprune.pruning.allocations import Allocation as Allocation
 from jaxprune.pruning.allocations import allocation_of as allocation_of
 from jaxprune.pruning.allocations import text_of as text_of
+from jaxprune.pruning.block import pruned_params as pruned_params
+from jaxprune.pruning.block import put_back as put_back
 from jaxprune.pruning.criteria import CRITERIA as CRITERIA
 from jaxprune.pruning.criterion import CODE as CODE
 from jaxprune.pruning.criterion import Criterion as Criterion
@@ -24,6 +26,7 @@ from jaxprune.pruning.finished import PrunedBlock as PrunedBlock
 from jaxprune.pruning.loop import PruneResult as PruneResult
 from jaxprune.pruning.loop import prune as prune
 from jaxprune.pruning.loop import prune_blocks as prune_blocks
+from jaxprune.pruning.loop import result_of as result_of
 from jaxprune.pruning.method import Method as Method
 from jaxprune.pruning.method import Pruned as Pruned
 from jaxprune.pruning.methods import METHODS as METHODS

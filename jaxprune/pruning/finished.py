@@ -11,7 +11,7 @@ from jaxprune.passes import Sums
 
 
 class FinishedLayer(NamedTuple):
-    """The result of pruning a layer, which with the dense model replaces pruning it again.
+    """The result of pruning or recovering a layer, which with the dense model replaces doing it again.
 
     Attributes:
       keep: kernel path → bool [in, out], True = kept.
@@ -19,12 +19,14 @@ class FinishedLayer(NamedTuple):
         others have the masked values of the dense model.
       sums: the statistics of the layer; empty for methods without statistics.
       damping: site → the damping of its Gram matrix, where the method had to raise it.
+      loss: of recovery on its held-out samples, before and after; None without recovery.
     """
 
     keep: dict[str, np.ndarray]
     changed: dict[str, np.ndarray]
     sums: Sums
     damping: dict[str, float]
+    loss: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass
@@ -35,7 +37,7 @@ class PrunedBlock:
       layer: its index.
       params: its parameters on the host in their stored dtype, dropped weights +0.
       finished: its difference from the dense block.
-      seconds: by stage: read, statistics, select, forward.
+      seconds: by stage: read, statistics, select, forward, recover.
     """
 
     layer: int

@@ -30,7 +30,6 @@ from jaxprune.pruning.block import prune_kernels, pruned_params
 from jaxprune.pruning.criterion import CODE, Criterion, Function
 from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
 from jaxprune.pruning.method import Method
-from jaxprune.pruning.recovery import Recover
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.steps import pass_through
 from jaxprune.pruning.summary import summarise
@@ -39,13 +38,13 @@ from jaxprune.tables import Shown, TextTable, percent
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class PruneResult(Shown):
-    """The result of `prune`, in memory.
+    """The result of `prune` or `recover`, in memory.
 
     Attributes:
       params: parallel to `model.params`, on the host, dropped weights +0.
       masks: {"blocks": {… kernel: bool [L, in, out]}}.
-      stats: the statistics of the calibration set, or None.
-      report: sparsity, tokens and seconds by stage.
+      stats: the statistics of the calibration set, or None; None after `recover`.
+      report: sparsity, tokens and seconds by stage; after `recover` also `losses`, [before, after] of each block.
     """
 
     params: Params
@@ -147,17 +146,22 @@ def prune(
         model, batches, settings,
         mesh=mesh, samples_per_device=samples_per_device, progress=progress,
     )  # fmt: skip
-    blocks = list(pruned)
+    return result_of(model, list(pruned), batches if settings.needs_statistics else [])
+
+
+def result_of(model: Model, blocks: Sequence[PrunedBlock], batches: Sequence[Batch]) -> PruneResult:
+    """All changed blocks of a model, and the samples that were used."""
     keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
     stacked = stack_layers([block.params for block in blocks])
-    stats, tokens = None, set_tokens(batches) if settings.needs_statistics else {}
-    if settings.method.needs:
+    tokens, stats = set_tokens(batches), None
+    if blocks[0].finished.sums:
         stats = stack([block.finished.sums for block in blocks], tokens, model.config)
+    report = summarise([b.kept for b in blocks], [b.seconds for b in blocks], by_kind(tokens))
     return PruneResult(
         params={**model.params, "blocks": stacked},
         masks={"blocks": unflatten_dict(keep, sep="/")},
         stats=stats,
-        report=summarise([b.kept for b in blocks], [b.seconds for b in blocks], by_kind(tokens)),
+        report=report,
     )
 
 
@@ -172,7 +176,6 @@ def prune_blocks(
     stats: ActivationStats | None = None,
     measured: Sequence[float] | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
-    recover: Recover | None = None,
     by_site: bool = False,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
@@ -185,13 +188,11 @@ def prune_blocks(
       measured: the result of `measure_blocks` for these arguments; by default it is called.
       finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
         passes that later layers need are repeated.
-      recover: returns new values of parameters of a pruned block; see `PrunedAndDense`. Costs a pass of the dense
-        block and one of the recovered block.
       by_site: measure one site of a block at a time, where Gram matrices of all four do not fit into memory; costs
         passes up to each site.
 
     Raises:
-      InputError: `stats` with another `propagate`, or of another number of layers; `recover` without batches.
+      InputError: `stats` with another `propagate`, or of another number of layers.
 
     Examples:
       >>> import jaxprune as jp
@@ -212,8 +213,6 @@ def prune_blocks(
     config, states = model.config.in_dtype(settings.dtype), None
     if stats is not None:
         _check_stats(stats, settings, config.n_layers)
-    if recover is not None and (stats is not None or not batches):
-        raise InputError("recover: allowed: with batches, and without stats")
     tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
@@ -225,7 +224,7 @@ def prune_blocks(
             mesh=mesh, samples_per_device=samples_per_device, progress=progress, stats=stats,
         )  # fmt: skip
     shares = kernel_shares(config, settings, measured)
-    if recover is not None or (settings.method.needs and stats is None):
+    if settings.method.needs and stats is None:
         states = calibration_states(
             model,
             batches,
@@ -247,8 +246,8 @@ def prune_blocks(
             )  # fmt: skip
             if states is not None:
                 done = pass_through(
-                    layer, host, params, known, prune_sites,
-                    states, settings, config, clock, recover, by_site,
+                    layer, params, known, prune_sites,
+                    states, settings, config, clock, by_site,
                 )  # fmt: skip
             elif known is not None:
                 done = known

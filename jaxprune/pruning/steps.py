@@ -1,4 +1,4 @@
-"""One block through the steps of a propagation: measure, prune, recover, compute the next block's input."""
+"""One block through the steps of a propagation: measure, prune, compute the next block's input."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,18 +8,16 @@ from flax.traverse_util import unflatten_dict
 
 from jaxprune.calibration import SetKey
 from jaxprune.models import BlockParams, ModelConfig
-from jaxprune.passes import STATISTICS, WHOLE_BLOCK, CalibrationStates, Sums, run_and_measure
+from jaxprune.passes import STATISTICS, CalibrationStates, Sums, run_and_measure
 from jaxprune.progress import Clock
 from jaxprune.pruning.block import kernels, put_back
 from jaxprune.pruning.finished import FinishedLayer
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.pruning.recovery import PrunedAndDense, Recover, recovered, runner
 from jaxprune.pruning.settings import Settings
 
 
 def pass_through(
     layer: int,
-    host: BlockParams,
     params: BlockParams,
     known: FinishedLayer | None,
     prune_sites: Callable[
@@ -29,29 +27,21 @@ def pass_through(
     settings: Settings,
     config: ModelConfig,
     clock: Clock,
-    recover: Recover | None,
     by_site: bool = False,
 ) -> FinishedLayer:
     """One block through all steps of the chosen propagation; leaves its output in `states`.
 
     Args:
-      host: the block as stored.
       params: the block on the devices.
       known: the result of an earlier run, or None.
       prune_sites: `prune_kernels` of this block, a function of `params`, `sums` and `sites`.
       by_site: measure one site at a time, see `Propagation.by_site`.
     """
     is_last = layer + 1 == config.n_layers
-    inputs = [*states.states]
-    targets: list[np.ndarray] = []
     sums: dict[SetKey, dict[str, Any]] = {}
     keep: dict[str, np.ndarray] = {}
     changed: dict[str, np.ndarray] = {}
     damping: dict[str, float] = {}
-    run = runner(states, config, layer)
-    if recover is not None and known is None:
-        states.run(lambda state, context: (None, run(params, state, context)), targets.append)
-        clock.lap("recover")
     propagation = PROPAGATIONS[settings.propagate]
     held: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = {}, {}
     for step in propagation.by_site if by_site else propagation.steps:
@@ -80,19 +70,6 @@ def pass_through(
             if not step.holds:
                 params, held = put_back(params, *held, settings.dtype), ({}, {})
             clock.lap("select")
-    if recover is not None:
-        if known is not None:
-            new = known.changed
-        else:
-            pruned = PrunedAndDense(layer, params, keep, inputs, targets, states.contexts, run)
-            new = recovered(recover, pruned, host)
-        changed |= new
-        # the output above is not that of the recovered block
-        if settings.propagate != "dense" and not is_last:
-            states.states = inputs
-            params = put_back(params, {}, new, settings.dtype)
-            run_and_measure(params, states, WHOLE_BLOCK, (), config, layer)
-        clock.lap("recover")
     return known or FinishedLayer(keep, changed, _persisted(sums), damping)
 
 

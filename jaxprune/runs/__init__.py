@@ -1,4 +1,4 @@
-"""A config → a workdir: a complete pruning run, its outputs, resuming and verification."""
+"""A config → a workdir: a complete run of pruning or of recovery, its outputs, resuming and verification."""
 
 from jaxprune.runs.card import Measured as Measured
 from jaxprune.runs.card import model_card as model_card
@@ -9,4 +9,5 @@ from jaxprune.runs.pipeline import calibration_batches as calibration_batches
 from jaxprune.runs.pipeline import prune_from_config as prune_from_config
 from jaxprune.runs.pipeline import prune_to_workdir as prune_to_workdir
 from jaxprune.runs.pruned_model import pruned_model as pruned_model
+from jaxprune.runs.recover import recover_from_config as recover_from_config
 from jaxprune.runs.verify import verify as verify

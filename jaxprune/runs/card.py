@@ -13,7 +13,7 @@ from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
 from jaxprune.pruning import METHODS, PROPAGATIONS, ROW, UNIFORM, UNSTRUCTURED, allocation_of
-from jaxprune.runs.planning import PruneConfig
+from jaxprune.runs.planning import PruneConfig, RecoverConfig
 from jaxprune.schema import Field, check, fields_of
 from jaxprune.tables import as_code, by_layer, byte_size, count, percent, pipes
 
@@ -31,6 +31,14 @@ _FIELDS = {
     path: field
     for path, field in _ALL_FIELDS.items()
     if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
+}
+# Of the command recover: it takes those of pruning from the run, and needs no statistics.
+_STATISTICS = ("combine", "weights", "stats", "tokens")
+RECOVER_FIELDS = {
+    path: field
+    for path, field in fields_of(RecoverConfig).items()
+    if path.partition(".")[0] != "pruning"
+    and path not in [f"calibration.{name}" for name in _STATISTICS]
 }
 # Fields that older configs lack, with the values of those runs.
 _NEW = {
@@ -86,9 +94,12 @@ def model_card(
         if name not in report:
             raise InputError(f"report.json: {name}: missing")
     origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
-    facts = (f"- {name}: {value}" for name, value in _facts(fields, report))
-    listed = (f"- {name}: {value}" for name, value in _details(fields, report))
-    details = folded("Command, versions and hashes", listed)
+    recovery, pruned = fields, report
+    if recovered := report.get("pruned"):  # config and report are those of the recovery
+        fields = fields | _NEW | flatten_dict(recovered["config"], sep=".")
+        pruned = {**report, **recovered}
+    facts = _listed(_facts(fields, pruned))
+    details = folded("Command, versions and hashes", _listed(_details(fields, recovery, report)))
     zeros = percent(sparsity["overall"])
     kernels = sparsity["kernels"].items()
     shares = [[as_code(name.removesuffix("/kernel")), percent(share)] for name, share in kernels]
@@ -97,7 +108,9 @@ def model_card(
         table = [*table, "", f"{differ}."]
     body = [
         *_lead(fields, report, zeros),
-        *_section("How it was pruned", [*facts, "", *details, _ABOUT]),
+        *_section("How it was pruned", facts),
+        *(_section("How it was recovered", _listed(_recovery(recovery, report))) * bool(recovered)),
+        *_section("How to repeat it", [*details, _ABOUT]),
         *_section("Sparsity", table),
         *(results.lines or _section("Accuracy by language", [_NOT_EVALUATED])),
         *_section("How to load it", _loading(origin.get("has_tokenizer", False))),
@@ -110,6 +123,10 @@ def model_card(
 def folded(title: str, lines: Iterable[str]) -> list[str]:
     """Markdown that the hub shows on a click."""
     return [f"<details><summary>{title}</summary>", "", *lines, "", "</details>", ""]
+
+
+def _listed(facts: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"- {name}: {value}" for name, value in facts]
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
@@ -201,6 +218,14 @@ def damped_sites(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"layer {layer} {site}: {added:g}"
 
 
+def mean_loss(report: Mapping[str, Any]) -> str | None:
+    """The loss on held-out samples, mean over the blocks, before and after recovery; None without recovery."""
+    if not (losses := report.get("losses")):
+        return None
+    before, after = (sum(part) / len(part) for part in zip(*losses, strict=True))
+    return f"mean loss of a block on held-out samples {before:.3g} before, {after:.3g} after"
+
+
 def share_of_all(report: Mapping[str, Any]) -> float | None:
     """The share of all parameters that were dropped; None in older reports."""
     counts = report.get("parameters")
@@ -229,7 +254,11 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
     if pattern != UNSTRUCTURED:
         where, kernels = f", in the pattern {pattern}", " without kernels that use the pattern"
     others = "Nothing was trained: all other weights are bit-identical to the dense model's."
-    if "changed" in report["digests"]:
+    same = "Embeddings, norms, biases and the head"
+    if "pruned" in report:
+        others = "Other weights, norms and biases of its blocks were then fitted to the outputs of the dense blocks."
+        same = "Embeddings and the head"
+    elif "changed" in report["digests"]:
         others = f"The method {as_code(fields['pruning.criterion'])} changed other weights of these layers."
     share, sizes = share_of_all(report), file_sizes(report)
     of_all = "" if share is None else f", {percent(share)}% of all parameters,"
@@ -237,12 +266,29 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
         f"# {_plain(_title(fields, origin))}",
         "",
         f"{named} with {zeros}% of the weights in the linear layers of its blocks{of_all} set to zero. {others} "
-        "Embeddings, norms, biases and the head are those of the dense model.",
+        f"{same} are those of the dense model.",
         "",
         f"Zeros are stored and multiplied like other numbers{where}: size and speed are unchanged{kernels}."
         + (f" Files of the weights: {sizes}." if sizes else ""),
         "",
     ]
+
+
+def _recovery(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield (
+        "fitted",
+        "block by block, kept weights, norms and biases to the outputs of the dense blocks",
+    )
+    yield "samples", _calibration(fields, report)
+    yield "tokens", _token_counts(report)
+    names = ("epochs", "learning_rate", "batch", "held_out")
+    settings = (f"{name} {fields[f'recovery.{name}']:g}" for name in names)
+    yield "settings", as_code(", ".join(settings))
+    yield "result", str(mean_loss(report))
+
+
+def _token_counts(report: Mapping[str, Any]) -> str:
+    return ", ".join(f"{count(number)} ({role})" for role, number in report["tokens"].items())
 
 
 def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -279,8 +325,7 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
             weights = fields["calibration.weights"]
             of_each = f", {as_code(weights)}" if weights else ""
             yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}{of_each}"
-        tokens = (f"{count(number)} ({role})" for role, number in report["tokens"].items())
-        yield "calibration tokens", ", ".join(tokens)
+        yield "calibration tokens", _token_counts(report)
     else:
         yield "calibration set", "none, the criterion needs no data"
     if raised := list(damped_sites(report)):
@@ -291,9 +336,15 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
         yield "compat", f"{as_code(fields['compat'])}: as in the code of the paper's authors"
 
 
-def _details(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    config = {**fields, "model": report["origin"]["name"]}
-    yield "command", as_code(command_line("prune", config, _ALL_FIELDS, "RUN"))
+def _details(
+    fields: Mapping[str, Any], recovery: Mapping[str, Any], report: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    name = {"model": report["origin"]["name"]}
+    pruned = "PRUNED" if "pruned" in report else "RUN"
+    yield "command", as_code(command_line("prune", {**fields, **name}, _ALL_FIELDS, pruned))
+    if "pruned" in report:
+        config = {**recovery, **name, "recovery.run": pruned}
+        yield "and", as_code(command_line("recover", config, RECOVER_FIELDS, "RUN"))
     found = report["environment"]
     yield "versions", ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
     yield "SHA-256 of the masks", as_code(report["digests"]["masks"])

@@ -1,4 +1,4 @@
-"""A finished layer ↔ an .npz: masks as bits, changed weights, the sums from which it was pruned, and raised damping.
+"""A finished layer ↔ an .npz: masks as bits, changed weights, the sums from which it was pruned, damping, loss.
 
 An unfinished run has such a file for each finished layer, so the same command resumes at the next one. Unchanged
 weights are not stored: they are those of the dense model under the masks. Hidden states are recomputed by the same
@@ -45,6 +45,7 @@ def write_layer(file: Path, layer: FinishedLayer) -> None:
     for key, sites in layer.sums.items():
         tree[_BETWEEN.join(("sums", *key))] = sites
     tree |= {_BETWEEN.join(("damping", site)): added for site, added in layer.damping.items()}
+    tree |= {} if layer.loss is None else {"loss": np.asarray(layer.loss)}
     memory = io.BytesIO()
     np.savez(memory, **flatten_dict(tree, sep=_BETWEEN))
     unfinished = file.with_suffix(".new")
@@ -75,7 +76,8 @@ def read_layer(file: Path) -> FinishedLayer:
             for dtype, bits in record.items()
         }
         damping = {site: float(added) for site, added in tree.get("damping", {}).items()}
-        return FinishedLayer(keep, changed, _sums(tree), damping)
+        loss = tuple(tree["loss"].tolist()) if "loss" in tree else None
+        return FinishedLayer(keep, changed, _sums(tree), damping, loss)
     except (InputError, KeyError, ValueError, TypeError):
         raise InputError(f"{file}: damaged; allowed: --overwrite, which starts over") from None
 

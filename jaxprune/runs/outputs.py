@@ -178,6 +178,7 @@ class Outputs:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
         self.damping: dict[str, dict[str, float]] = {}  # layer → site, where it was raised
+        self.losses: list[tuple[float, float]] = []  # of recovery, before and after
         self._sums: list[Sums] = []
         self._model = model
         self._folder, self._finished = folder, finished
@@ -221,6 +222,8 @@ class Outputs:
         self._sums.append(block.finished.sums)
         if block.finished.damping:
             self.damping[str(block.layer)] = block.finished.damping
+        if block.finished.loss is not None:
+            self.losses.append(block.finished.loss)
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the pruned blocks' parameters, of mask bits, and of changed weights if any, by layer and path."""

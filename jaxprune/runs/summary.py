@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxprune.ledger import CONFIG, REPORT, Compiled
 from jaxprune.pruning import UNIFORM
-from jaxprune.runs.card import damped_sites
+from jaxprune.runs.card import damped_sites, mean_loss
 from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.tables import by_layer, byte_size, count, named_values, percent, seconds
@@ -25,13 +25,14 @@ def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path)
     zeros, differ = f"{percent(overall, digits=2)}%", by_layer(layers)
     ignored = report.get("allocation", {}).get("ignored")
     written = [name for name in (REPORT, CONFIG, *OUTPUTS) if (workdir / name).exists()]
-    raised = list(damped_sites(report))
+    raised, loss = list(damped_sites(report)), mean_loss(report)
     rows = {
         "model": config.model,
         "pruned": how,
         "sparsity": f"{zeros} of the blocks' kernels" + (f", {differ}" if differ else ""),
         **({"ignored": f"{len(ignored)} kernels, {pruning.ignore}"} if ignored else {}),
         **({"damping": f"raised at {', '.join(raised)}"} if raised else {}),
+        **({"recovered": loss} if loss else {}),
         "tokens": tokens or "none (this criterion needs no calibration)",
         "seconds": f"{seconds(times['total'])} ({stages})",
         **({"compiled": _compiled(report["compilation"])} if "compilation" in report else {}),

@@ -98,12 +98,13 @@ def test_flags_that_are_refused(tmp_path, arguments, message):
     ("command", "argument", "readers"),
     [
         ("evaluate", "pruning.sparsity=0.9", "prune"),
-        ("evaluate", "calibration.source=sw", "prune"),
+        ("evaluate", "calibration.source=sw", "prune or recover"),
         ("evaluate", "sweep.sparsities=0.9", "sweep"),
-        ("evaluate", "output.hf=false", "prune or sweep"),
+        ("evaluate", "output.hf=false", "prune or recover or sweep"),
         ("prune", "evaluation.rows=4", "evaluate or sweep"),
-        ("analyze", "calibration.code=lib", "prune or sweep"),
+        ("analyze", "calibration.code=lib", "prune or recover or sweep"),
         ("sweep", "pruning.sparsity=0.9", "prune"),
+        ("recover", "pruning.sparsity=0.9", "prune"),
     ],
 )
 def test_a_field_that_a_command_does_not_read_is_refused(command, argument, readers, tmp_path):

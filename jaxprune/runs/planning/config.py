@@ -8,6 +8,7 @@ from jaxprune.calibration import COMPAT, SEED, CalibrationFields
 from jaxprune.devices import MeshFields
 from jaxprune.passes import DTYPE
 from jaxprune.pruning import PruningFields, Settings
+from jaxprune.recovery import RecoveryFields
 from jaxprune.schema import config_record, flag, is_text, rule, text
 
 
@@ -65,3 +66,10 @@ class PruneConfig:
         """The content of config.json: the fields by group, sorted by name."""
         ordered: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), sort_keys=True))
         return ordered
+
+
+@config_record
+class RecoverConfig(PruneConfig):
+    """The config of a recovery; `pruning` is that of the run to recover."""
+
+    recovery: RecoveryFields = RecoveryFields()

@@ -1,0 +1,35 @@
+"""Fits kept weights, norms and biases of a pruned model to the dense model, block by block; see docs/after_pruning.md.
+
+jaxprune recover --config nano --config.recovery.run=runs/nano --workdir runs/nano_recovered
+
+The config is that of the pruning run; `calibration.*` may name other texts or more samples. An interrupted run resumes
+when the command is repeated.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from jaxprune.cli.configured import run_configured
+from jaxprune.config import Config
+from jaxprune.runs import recover_from_config
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """`jaxprune recover`."""
+    run_configured(recover, program, arguments, about=__doc__, define=define, command="recover")
+
+
+def define() -> None:
+    """Defines the command's own flags."""
+    flags.DEFINE_boolean(
+        "overwrite",
+        False,
+        "start over if the workdir contains an unfinished run, and replace a complete one",
+    )
+
+
+def recover(config: Config, workdir: Path) -> None:
+    """Recovers the model of `config.recovery.run` and writes to `workdir`."""
+    recover_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

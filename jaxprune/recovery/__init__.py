@@ -1,0 +1,4 @@
+"""A pruned model, the dense one and samples → the pruned model with kept weights, norms and biases fitted again."""
+
+from jaxprune.recovery.config import RecoveryFields as RecoveryFields
+from jaxprune.recovery.loop import recover_blocks as recover_blocks

@@ -1,0 +1,157 @@
+"""The blocks of a job → a workdir: resume, write block by block, report. Pruning and recovery are such jobs."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxprune import calibration, charts, ledger
+from jaxprune.calibration import SetKey
+from jaxprune.devices import compiling, device_mesh, hosts, termination
+from jaxprune.errors import InputError, TerminatedError
+from jaxprune.files import sealed
+from jaxprune.hf import Model, exported_digest, origin_of
+from jaxprune.pruning import FinishedLayer, PrunedBlock, summarise
+from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
+from jaxprune.runs.machine import environment, peak_memory
+from jaxprune.runs.outputs import OUTPUTS, Outputs
+from jaxprune.runs.planning import PruneConfig
+
+# Layer → its result in an interrupted run, or None.
+Finished = Callable[[int], FinishedLayer | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that changes every block of a model.
+
+    Attributes:
+      model, config: the dense model, and what to do.
+      tokens: of the calibration set, by set; empty without data.
+      identity: makes its record, see `ledger.run_identity`; reads the model's files once.
+      lines: digests of the lines in the calibration set.
+      choose: choices that depend on memory, from those of an interrupted run; see `ledger.unfinished_run`.
+      blocks: the folder of the unfinished run, its finished layers and choices → the changed blocks, in order. What it
+        computes before it returns is the stage "allocate".
+      about: additional content of report.json, after the last block.
+    """
+
+    model: Model
+    config: PruneConfig
+    tokens: Mapping[SetKey, int]
+    identity: Callable[[], Mapping[str, Any]]
+    lines: Callable[[], list[str]]
+    choose: Callable[[ledger.Begun | None], Mapping[str, Any]]
+    blocks: Callable[[Path, Finished, Mapping[str, Any]], Generator[PrunedBlock, None, None]]
+    about: Callable[[], Mapping[str, Any]] = dict
+
+
+def write_run(
+    job: Job, workdir: Path, *, began: float | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Runs a job, or resumes it, or returns the report of the complete one.
+
+    Args:
+      workdir, overwrite: see `prune_from_config`.
+      began: `time.perf_counter()` at the start of the job; by default now.
+
+    Returns:
+      The content of report.json.
+    """
+    began = time.perf_counter() if began is None else began
+    model, config = job.model, job.config
+    ledger.check_workdir(workdir, model.folder, OUTPUTS)
+    if config.output.params and model.mixed:
+        raise InputError(
+            f"output.params: {model.folder}: {model.mixed}, which one array cannot represent; "
+            "allowed: output.params=false"
+        )
+    if config.output.figures:
+        charts.check_system()
+    identity = job.identity()
+    ledger.agree(identity)
+    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
+        if hosts.is_first():
+            print(f"{workdir} is complete; --overwrite repeats the run")
+        return dict(complete)
+    begun = None if overwrite else ledger.begun_with(workdir)
+    lines, chosen = job.lines(), job.choose(begun)
+    with (
+        ledger.unfinished_run(workdir, identity, chosen, OUTPUTS, overwrite) as folder,
+        compiling() as compilation,
+    ):
+        if not overwrite:  # another run may have ended meanwhile
+            ledger.complete_run(workdir, identity)
+        finished = finished_layers(folder)
+        if hosts.is_first() and finished:
+            print(f"resuming at layer {finished} of {model.config.n_layers}")
+
+        def read(layer: int) -> FinishedLayer | None:
+            return read_layer(layer_file(folder, layer)) if layer < finished else None
+
+        prepared = time.perf_counter() - began
+        blocks = job.blocks(folder, read, chosen)
+        allocated = time.perf_counter() - began - prepared
+        outputs = Outputs(model, config, folder, finished)
+        report = _write_blocks(job, blocks, outputs, str(identity["calibration"]))
+        model.source.fingerprint.check_unchanged()
+        hosts.wait("unchanged")
+        total = round(time.perf_counter() - began, 3)
+        before = {"prepare": round(prepared, 3), "allocate": round(allocated, 3)}
+        before = {stage: seconds for stage, seconds in before.items() if seconds}
+        report["seconds"] = {**before, **report["seconds"], "total": total}
+        report["compilation"] = compilation.rounded()
+        report["peak_memory_bytes"] = peak_memory()
+        report["identity"] = identity
+        report["calibration_lines"] = lines
+        report["models"] = {"dense": model.source.fingerprint.digest}
+        states = model.source.fingerprint.states.items()
+        weights = [state.size for path, state in states if path.suffix in (".safetensors", ".bin")]
+        report["weight_bytes"] = {"dense": sum(weights)}
+        if (folder / "hf").is_dir():
+            table = sealed.table(folder / "hf")
+            report["models"]["hf"] = exported_digest(table)
+            exported = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
+            report["weight_bytes"]["hf"] = sum(exported)
+        if hosts.is_first():
+            report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
+    return report
+
+
+def _write_blocks(
+    job: Job, blocks: Generator[PrunedBlock, None, None], outputs: Outputs, samples: str
+) -> dict[str, Any]:
+    """Writes every block when it is ready, then completes the outputs; returns their part of report.json.
+
+    Args:
+      samples: digest of the calibration set.
+    """
+    model, config = job.model, job.config
+    # Closes the generator at once if a write fails, so that the progress bar ends before the error is printed.
+    with contextlib.closing(blocks), outputs, termination() as terminated:
+        for block in blocks:
+            outputs.add(block)
+            if hosts.any_of(terminated.is_set()):
+                outputs.wait()
+                raise TerminatedError(
+                    f"terminated after layer {block.layer} of {model.config.n_layers}"
+                )
+        digests = outputs.digests() | {"calibration": samples}
+        report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(job.tokens))
+        counts = [pair for layer in outputs.kept for pair in layer.values()]
+        dropped = sum(total - kept for kept, total in counts)
+        report["parameters"] = {"all": model.size, "dropped": dropped}
+        if languages := calibration.by_language(job.tokens):
+            report["languages"] = languages
+        report["digests"] = digests
+        if outputs.damping:
+            report["damping"] = outputs.damping
+        if outputs.losses:
+            report["losses"] = outputs.losses
+        report["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
+        report["origin"] = origin_of(model, config.model)
+        report |= job.about()
+        outputs.close(config.json(), report, job.tokens)
+    return report

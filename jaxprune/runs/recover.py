@@ -1,0 +1,216 @@
+"""A pruned model, of a finished run or in memory → the recovered one, in a workdir or in memory."""
+
+import dataclasses
+import importlib.metadata
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jax.sharding import Mesh
+
+from jaxprune import ledger
+from jaxprune.calibration import ALL, SEED, Batch, sampled_lines, set_tokens
+from jaxprune.devices import device_mesh, hosts
+from jaxprune.errors import InputError, refusal
+from jaxprune.files import read_json
+from jaxprune.hf import Model, check_model, load
+from jaxprune.ledger import CONFIG, Report
+from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE
+from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
+from jaxprune.recovery import RecoveryFields, recover_blocks
+from jaxprune.runs.job import Job, write_run
+from jaxprune.runs.pipeline import calibration_batches
+from jaxprune.runs.planning import RecoverConfig
+from jaxprune.runs.pruned_model import pruned_layers
+from jaxprune.runs.summary import print_summary
+from jaxprune.schema import check, fields_of
+
+# Keys of report.json of the pruning run that the report of its recovery keeps.
+_OF_PRUNING = ("tokens", "languages", "damping", "allocation")
+
+
+def recover_from_config(
+    config: RecoverConfig, workdir: Path, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Recovers the model of a pruning run, or resumes an interrupted recovery.
+
+    Args:
+      config: validated; its fields `pruning` are replaced by those of the run.
+      workdir, overwrite: see `prune_from_config`.
+
+    Returns:
+      The content of report.json.
+
+    Raises:
+      InputError: as `prune_from_config`; `recovery.run` is no finished pruning run, or one of another model.
+    """
+    began = time.perf_counter()
+    run = _run_of(config)
+    report = _finished_report(run)
+    model = load(config.model, config.revision)
+    if report["models"]["dense"] != model.source.fingerprint.digest:
+        raise InputError(
+            f"model: got {config.model}, another model than the one that {run} pruned; allowed: that one, "
+            "unchanged"
+        )
+    if run.resolve() == workdir.resolve():
+        raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
+    before = read_json(run / CONFIG)
+    texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
+    pruning = _pruning(before["pruning"], run)
+    config = dataclasses.replace(config, pruning=pruning, calibration=texts)
+    batches, fields = calibration_batches(config, model), config.recovery
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
+    digest = ledger.pruned_digest(report)
+
+    more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
+    more |= {"config.recovery.run": digest, "optax": importlib.metadata.version("optax")}
+    how = (config.calibration, config.seed, config.compat)
+    of_run: dict[str, Any] = {"config": before}
+    of_run |= {name: value for name, value in report.items() if name in _OF_PRUNING}
+    job = Job(
+        model=model,
+        config=config,
+        tokens=set_tokens(batches),
+        identity=lambda: ledger.run_identity(model, config.json(), batches, more),
+        lines=lambda: sorted({*sampled_lines(*how), *report.get("calibration_lines", [])}),
+        choose=lambda begun: {"samples_per_device": SAMPLES_PER_DEVICE},
+        blocks=lambda folder, finished, chosen: recover_blocks(
+            model, batches, pruned_layers(run), fields, dtype=config.dtype, seed=config.seed,
+            mesh=mesh, finished=finished, progress=hosts.is_first(), **chosen,
+        ),
+        about=lambda: {"pruned": of_run},
+    )  # fmt: skip
+    done = write_run(job, workdir, began=began, overwrite=overwrite)
+    if hosts.is_first():
+        print_summary(config, done, workdir)
+    return done
+
+
+def recover(
+    model: Model,
+    pruned: PruneResult | str | Path,
+    batches: Sequence[Batch],
+    *,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    batch: int | None = None,
+    held_out: float | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+    samples_per_device: int = SAMPLES_PER_DEVICE,
+    progress: bool = True,
+) -> PruneResult:
+    """Fits the kept weights, norms and biases of a pruned model to the dense model, block by block.
+
+    The outputs of each block are fitted to those of the same block in the dense model, by AdamW on the mean squared
+    error over real tokens. Its inputs come from the recovered blocks below, so it also corrects their errors. Dropped
+    weights stay +0; kept weights have float32 masters and are rounded to their stored dtype before their block's output
+    enters the next one. A block never gets a larger loss on the held-out samples.
+
+    Args:
+      model: the dense model; remains unchanged.
+      pruned: the result of `prune`, or the workdir of a finished run.
+      batches: samples; their number may differ from that of pruning.
+      epochs: passes over the samples at most, for each block.
+      learning_rate: of AdamW, at its peak.
+      batch: samples of a step.
+      held_out: share of the samples that decide when a block is done.
+      seed: of the held-out samples and of the order of the others.
+      dtype: "float32" or "bfloat16", to which masters are rounded in products.
+      mesh: devices; all by default. The result does not depend on it.
+      samples_per_device: samples of a micro-batch per device.
+      progress: show a bar with the loss.
+
+    Returns:
+      Parameters, masks and `report["losses"]`: [before, after] of each block on the held-out samples, relative to the
+      variance of the dense outputs.
+
+    Raises:
+      InputError: a value that is not allowed, too few samples, several processes, or no pruned model.
+
+    Examples:
+      >>> import jaxprune as jp
+      >>> model = jp.load("nano/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=8)
+      >>> pruned = jp.prune(model, batches, sparsity=0.5, progress=False)
+      >>> recovered = jp.recover(model, pruned, batches, epochs=1, progress=False)
+      >>> all(after <= before for before, after in recovered.report["losses"])
+      True
+      >>> jp.masks.overlap(recovered.masks, pruned.masks).overall
+      1.0
+    """
+    check_model(model)
+    given: dict[str, Any] = {
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch": batch,
+        "held_out": held_out,
+    }
+    fields = RecoveryFields(**{name: value for name, value in given.items() if value is not None})
+    for name in given:
+        check(name, getattr(fields, name), fields_of(RecoveryFields)[name])
+    for name, value, rule in (("seed", seed, SEED), ("dtype", dtype, DTYPE)):
+        check(name, value, rule)
+    layers = (
+        pruned_layers(Path(pruned).expanduser())
+        if isinstance(pruned, str | Path)
+        else _layers(pruned)
+    )
+    blocks = list(
+        recover_blocks(
+            model, batches, layers, fields, dtype=dtype, seed=seed, mesh=mesh,
+            samples_per_device=samples_per_device, progress=progress,
+        )
+    )  # fmt: skip
+    result = result_of(model, blocks, batches)
+    result.report["losses"] = [block.finished.loss for block in blocks]
+    return result
+
+
+def _layers(pruned: object) -> Callable[[int], FinishedLayer]:
+    if not isinstance(pruned, PruneResult):
+        raise refusal("pruned", pruned, "the result of jaxprune.prune, or a workdir")
+    keep, params = (
+        flatten_dict(dict(tree["blocks"]), sep="/") for tree in (pruned.masks, pruned.params)
+    )
+
+    def layer_of(layer: int) -> FinishedLayer:
+        masks, changed = (
+            {path: np.asarray(leaf[layer]) for path, leaf in tree.items()}
+            for tree in (keep, params)
+        )
+        return FinishedLayer(masks, changed, {}, {})
+
+    return layer_of
+
+
+def _run_of(config: RecoverConfig) -> Path:
+    if config.recovery.run is None:
+        allowed = fields_of(RecoverConfig)["recovery.run"].allowed
+        raise InputError(f"recovery.run: not set; allowed: {allowed}")
+    return Path(config.recovery.run).expanduser()
+
+
+def _finished_report(run: Path) -> Report:
+    report = ledger.read_report(run) or {}
+    if not {"digests", "models", "tokens"} <= report.keys():
+        raise InputError(
+            f"recovery.run: {run} is not a finished pruning run; allowed: a workdir with report.json, "
+            "which jaxprune prune writes last"
+        )
+    if wrong := next(ledger.file_faults(run, report, by_size=True), None):
+        raise InputError(f"recovery.run: {run}: {wrong}; allowed: an unchanged run")
+    return report
+
+
+def _pruning(given: dict[str, Any], run: Path) -> PruningFields:
+    """The fields `pruning.*` of the run; fields that an older run lacks have their defaults."""
+    rules = fields_of(PruningFields)
+    for name in rules.keys() & given.keys():
+        check(f"{run / CONFIG}: pruning.{name}", given[name], rules[name])
+    return PruningFields(**{name: given[name] for name in rules.keys() & given.keys()})

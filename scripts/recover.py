@@ -1,0 +1,11 @@
+"""Fits the kept weights, norms and biases of a pruned model to the dense model, block by block.
+
+python scripts/recover.py --config configs/nano.py --config.recovery.run=runs/nano --workdir runs/nano_recovered
+
+The same as `jaxprune recover`.
+"""
+
+from jaxprune import cli
+
+if __name__ == "__main__":
+    cli.run("recover", "python scripts/recover.py")

@@ -1,0 +1,299 @@
+"""Recovery: the same steps as torch's, zeros stay, any devices, and a workdir like any other."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import torch
+import transformers
+from device_jobs import on_eight_devices
+from device_jobs import recovered as recovered_on
+from flax.traverse_util import flatten_dict
+from run_scripts import run_alone
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.recovery import loop
+from jaxprune.runs import OUTPUTS, prune_from_config, pruned_model, recover_from_config
+from jaxprune.runs.verify import verify
+
+FAMILIES = ("bloom", "llama", "gemma3")
+RATE, EPOCHS = 1e-3, 5
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    """Ten rows of 20 to 24 tokens."""
+    path = tmp_path_factory.mktemp("tokens") / "tokens.npz"
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 131, (10, 24)).astype(np.int32)
+    mask = np.arange(24) < rng.integers(20, 25, 10)[:, None]
+    np.savez(path, input_ids=ids, attention_mask=mask.astype(np.int32))
+    return path
+
+
+def recovered(folder, tokens, **how):
+    """The dense model, its samples, the pruned and the recovered result."""
+    model, batches = jp.load(folder), jp.token_batches(str(tokens))
+    pruned = jp.prune(model, batches, sparsity=0.5, progress=False)
+    how = {"learning_rate": RATE, "epochs": EPOCHS, "batch": 100} | how
+    return model, batches, pruned, jp.recover(model, pruned, batches, progress=False, **how)
+
+
+def output_of_first_block(model, ids):
+    """What the first block of a torch model returns; the pads come last, so no token sees them."""
+    layers = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
+    seen = []
+    hook = layers[0].register_forward_hook(lambda _, inputs, output: seen.append(output))
+    model(input_ids=ids)
+    hook.remove()
+    return layers[0], seen[0][0] if isinstance(seen[0], tuple) else seen[0]
+
+
+def fitted_by_torch(dense, pruned, batch, held_out=1):
+    """Plain AdamW on the first block, one step an epoch, the dropped weights set back to 0."""
+    ids = torch.tensor(batch.tokens.astype(np.int64))
+    order = np.random.default_rng(0).permutation(len(ids) // 2)  # in pairs of rows
+    rows = [2 * unit + i for unit in sorted(order[held_out:]) for i in (0, 1)]
+    valid = torch.tensor(batch.valid)
+    with torch.no_grad():
+        target = output_of_first_block(dense, ids)[1]
+    variance = target[valid].var(dim=0, correction=0).sum()
+    block, _ = output_of_first_block(pruned, ids)
+    dropped = {name: p == 0 for name, p in block.named_parameters() if p.ndim == 2}
+    optimizer = torch.optim.AdamW(block.parameters(), lr=RATE, weight_decay=1e-4)
+    for step in range(EPOCHS):
+        optimizer.param_groups[0]["lr"] = RATE * (1 + np.cos(np.pi * step / EPOCHS)) / 2
+        _, output = output_of_first_block(pruned, ids)
+        error = ((output - target)[rows][valid[rows]] ** 2).sum()
+        optimizer.zero_grad()
+        (error / variance / valid[rows].sum()).backward()
+        optimizer.step()
+        with torch.no_grad():
+            for name, parameter in block.named_parameters():
+                if name in dropped:
+                    parameter[dropped[name]] = 0
+    return block
+
+
+# without biases of keys, which softmax cancels: Adam would follow the rounding of their gradients
+@pytest.mark.parametrize("name", ["qwen2", "llama", "gemma3"])
+def test_a_block_is_fitted_as_torch_fits_it(name, tiny_folder, tokens, tmp_path):
+    folder = tiny_folder(name)
+    model, batches, pruned, result = recovered(folder, tokens)
+    assert len(batches) == 1  # of one length, so an epoch is one step
+    for kind, params in (("pruned", pruned.params), ("recovered", result.params)):
+        jp.export_hf(model, params, tmp_path / kind)
+    load = transformers.AutoModelForCausalLM.from_pretrained
+    dense, before, after = (load(f) for f in (folder, tmp_path / "pruned", tmp_path / "recovered"))
+    expected = fitted_by_torch(dense, before, batches[0])
+    found, _ = output_of_first_block(after, torch.tensor([[1]]))
+    start, _ = output_of_first_block(load(tmp_path / "pruned"), torch.tensor([[1]]))
+    for (path, one), other, first in zip(
+        expected.named_parameters(), found.parameters(), start.parameters(), strict=True
+    ):
+        moved = float((one - first).abs().max())
+        assert moved > RATE / 2, path  # Adam moves every parameter
+        torch.testing.assert_close(other, one, rtol=0, atol=0.02 * moved, msg=path)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_zeros_stay_and_the_loss_falls(name, dtype, tiny_folder, tokens):
+    model, _, pruned, result = recovered(tiny_folder(name), tokens, dtype=dtype)
+    assert all(after < before for before, after in result.report["losses"])
+    kernels = flatten_dict(dict(result.params["blocks"]), sep="/")
+    before = flatten_dict(dict(pruned.params["blocks"]), sep="/")
+    for path, keep in flatten_dict(pruned.masks["blocks"], sep="/").items():
+        assert not kernels[path].view(np.uint32)[~keep].any()  # +0, not -0
+        assert (kernels[path][keep] != before[path][keep]).mean() > 0.9
+    norms = [path for path in kernels if path.endswith("norm/scale")]
+    assert norms
+    assert all((kernels[path] != before[path]).any() for path in norms)
+    for part in ("embed", "head"):
+        jax.tree.map(np.testing.assert_array_equal, result.params[part], model.params[part])
+
+
+def bits(result):
+    return {path: leaf.tobytes() for path, leaf in flatten_dict(dict(result.params)).items()}
+
+
+def test_the_bits_do_not_depend_on_the_devices(tiny_folder, tokens, tmp_path):
+    folder = tiny_folder("gemma3")
+    on_eight_devices("recover", folder, tokens, tmp_path)
+    expected = recovered_on(folder, tokens, 1, 1)
+    files = sorted(tmp_path.glob("*.npz"))
+    assert len(files) == 3
+    for file in files:
+        found = np.load(file)
+        for path, leaf in expected.items():
+            np.testing.assert_array_equal(found[path], leaf, err_msg=f"{file.name} {path}")
+
+
+def test_stored_weights_of_bfloat16_are_rounded(tiny_folder, tokens, tmp_path):
+    stored = transformers.AutoModelForCausalLM.from_pretrained(
+        tiny_folder("llama"), dtype=torch.bfloat16
+    )
+    stored.save_pretrained(tmp_path)
+    *_, pruned, result = recovered(tmp_path, tokens, learning_rate=1e-2)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(result.params["blocks"])} == {"bfloat16"}
+    assert bits(result) != bits(pruned)
+    assert all(after < before for before, after in result.report["losses"])
+
+
+# Workdirs.
+
+
+def job(model, tokens, **fields):
+    config = base_config()
+    config.model = str(model)
+    config.calibration.kind = "tokens"
+    config.calibration.data = str(tokens)
+    config.pruning.sparsity = 0.5
+    config.recovery.learning_rate = RATE
+    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
+    return validate(config)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, tokens, tiny_folder):
+    """(model, pruned run, recovered run)."""
+    folder, model = tmp_path_factory.mktemp("runs"), tiny_folder("gemma3")
+    prune_from_config(job(model, tokens), folder / "pruned")
+    fields = {"recovery__run": str(folder / "pruned"), "pruning__sparsity": 0.1}
+    recover_from_config(job(model, tokens, **fields), folder / "recovered")
+    return model, folder / "pruned", folder / "recovered"
+
+
+def report_of(run):
+    return json.loads((run / "report.json").read_text())
+
+
+def test_a_workdir_like_any_other(runs, tokens):
+    model, pruned, done = runs
+    assert verify(done, progress=False) == []
+    before, after = report_of(pruned), report_of(done)
+    assert after["digests"]["masks"] == before["digests"]["masks"]
+    assert json.loads((done / "config.json").read_text())["pruning"]["sparsity"] == 0.5
+    assert len(after["losses"]) == 3
+    text = (done / "hf/README.md").read_text()
+    assert "## How it was recovered" in text
+    assert "jaxprune recover --config base --workdir RUN" in text
+    assert "jaxprune prune --config base --workdir PRUNED" in text
+    exported, overlaid = jp.load(done / "hf"), pruned_model(jp.load(model), done)
+    for layer in range(3):
+        jax.tree.map(np.testing.assert_array_equal, exported.block(layer), overlaid.block(layer))
+    again = jp.recover(
+        jp.load(model), pruned, jp.token_batches(str(tokens)), learning_rate=RATE, progress=False
+    )
+    jax.tree.map(np.testing.assert_array_equal, exported.params["blocks"], again.params["blocks"])
+
+
+def test_transformers_computes_the_same(runs):
+    _, _, done = runs
+    ids = np.arange(2, 22)[None]
+    torch_model = transformers.AutoModelForCausalLM.from_pretrained(done / "hf")
+    expected = torch_model(input_ids=torch.tensor(ids)).logits.detach().numpy()
+    model = jp.load(done / "hf")
+    found = jp.forward(model.config, model.params, ids)
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+def test_the_script(runs, tokens, tmp_path):
+    model, pruned, done = runs
+    fields = {
+        "model": model, "calibration.kind": "tokens", "calibration.data": tokens,
+        "recovery.run": pruned, "recovery.learning_rate": RATE,
+    }  # fmt: skip
+    given = ["--config", "base", *(f"--config.{name}={value}" for name, value in fields.items())]
+    ran = run_alone("recover", *given, "--workdir", tmp_path / "run")
+    assert ran.returncode == 0, ran.stderr
+    assert "mean loss of a block on held-out samples" in ran.stdout
+    assert report_of(tmp_path / "run")["digests"]["masks"] == report_of(done)["digests"]["masks"]
+    assert verify(tmp_path / "run", progress=False) == []
+    refused = run_alone("recover", *given, "--config.pruning.sparsity=0.4", "--workdir", tmp_path)
+    assert "pruning.sparsity: recover does not read it; allowed: with prune" in refused.stderr
+
+
+class CrashError(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_recovery_that_crashed_goes_on_with_the_same_bits(
+    after, runs, tokens, tmp_path, monkeypatch
+):
+    model, pruned, done = runs
+    config = job(model, tokens, recovery__run=str(pruned))
+    whole, count = loop.fit, iter(range(10**6))
+
+    def fit(*arguments):
+        if next(count) == after:
+            raise CrashError
+        return whole(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "fit", fit)
+        with pytest.raises(CrashError):
+            recover_from_config(config, tmp_path / "run")
+    calls = []
+    monkeypatch.setattr(loop, "fit", lambda *arguments: calls.append(0) or whole(*arguments))
+    recover_from_config(config, tmp_path / "run")
+    assert len(calls) == 3 - after
+    assert report_of(tmp_path / "run")["losses"] == report_of(done)["losses"]
+    assert report_of(tmp_path / "run")["digests"] == report_of(done)["digests"]
+
+
+def test_another_recovery_is_another_run(runs, tokens):
+    model, pruned, done = runs
+    config = job(model, tokens, recovery__run=str(pruned), recovery__epochs=2)
+    with pytest.raises(jp.InputError, match=r"complete run with config\.recovery\.epochs 4, now 2"):
+        recover_from_config(config, done)
+    config = job(model, tokens, recovery__run=str(pruned))
+    assert recover_from_config(config, done) == report_of(done)
+
+
+def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path):
+    model, _, done = runs
+    config = job(model, tokens, recovery__run=str(done))
+    report = recover_from_config(config, tmp_path)
+    assert verify(tmp_path, progress=False) == []
+    first = report_of(done)["losses"]
+    for (before, after), (_, earlier) in zip(report["losses"], first, strict=True):
+        assert after <= before < 1.1 * earlier
+
+
+def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_folder, tmp_path):
+    model, pruned, _ = runs
+    cases = [
+        (model, None, "recovery.run: not set; allowed: the workdir of a finished pruning run"),
+        (model, tmp_path, f"recovery.run: {tmp_path} is not a finished pruning run"),
+        (tiny_folder("llama"), pruned, f"another model than the one that {pruned} pruned"),
+    ]
+    for dense, run, message in cases:
+        config = job(dense, tokens, recovery__run=run and str(run))
+        with pytest.raises(jp.InputError, match=message):
+            recover_from_config(config, tmp_path / "out")
+    config = job(model, tokens, recovery__run=str(pruned))
+    with pytest.raises(jp.InputError, match=r"is recovery\.run itself"):
+        recover_from_config(config, pruned, overwrite=True)
+    shutil.copytree(pruned, tmp_path / "copy")
+    (tmp_path / "copy/checkpoint/metadata/metadata").write_text("{}")
+    config = job(model, tokens, recovery__run=str(tmp_path / "copy"))
+    with pytest.raises(jp.InputError, match=r"metadata.*allowed: an unchanged run"):
+        recover_from_config(config, tmp_path / "out")
+    assert not any((tmp_path / "out" / name).exists() for name in OUTPUTS)
+
+
+def test_values_are_refused(tiny_folder, tokens):
+    model, batches = jp.load(tiny_folder("llama")), jp.token_batches(str(tokens))
+    pruned = jp.prune(model, batches, progress=False)
+    for name, value in (("epochs", 0), ("learning_rate", 0.0), ("batch", 0), ("held_out", 1.0)):
+        with pytest.raises(jp.InputError, match=f"{name}: got {value}"):
+            jp.recover(model, pruned, batches, progress=False, **{name: value})
+    with pytest.raises(
+        jp.InputError, match=r"pruned: got .*allowed: the result of jaxprune\.prune"
+    ):
+        jp.recover(model, pruned.params, batches)
