@@ -97,6 +97,19 @@ def count_range(wholes: Iterable[int]) -> str:
     return f"{count(least)} to {count(others[-1])}" if others else count(least)
 
 
+def bars(values: Sequence[float]) -> str:
+    """A bar for each value, of eight heights from the least value to the largest: ▁▄▂█."""
+    least, most = min(values), max(values)
+    heights = (round(7 * (value - least) / ((most - least) or 1)) for value in values)
+    return "".join("▁▂▃▄▅▆▇█"[height] for height in heights)
+
+
+def by_layer(shares: Sequence[float]) -> str:
+    """Shares of layers in percent: 40.1% to 60.0% by layer ▁▄█; empty if they are all shown alike."""
+    least, most = percent(min(shares)), percent(max(shares))
+    return "" if least == most else f"{least}% to {most}% by layer {bars(shares)}"
+
+
 def byte_size(size: float) -> str:
     """MB of 10^6 bytes below 0.1 GB, otherwise GB of 10^9 bytes: 12.5 MB, 0.81 GB."""
     return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -105,11 +105,12 @@ def last_bits(kernel, norm):
 
 
 # What is compared: three architectures, both dtypes, every propagation; a user's criterion, which may compare columns,
-# on a model whose products are large enough to be split over threads; programs as they are on accelerators.
+# on a model whose products are large enough to be split over threads; allocations that measure the model; programs as
+# they are on accelerators.
 CASES = {
-    "xglm-float32": {"dtype": "float32", "propagate": "site"},
+    "xglm-float32": {"dtype": "float32", "propagate": "site", "allocation": "alpha"},
     "bloom-bfloat16": {"dtype": "bfloat16", "propagate": "dense"},
-    "gpt2-float32": {"dtype": "float32", "propagate": "block"},
+    "gpt2-float32": {"dtype": "float32", "propagate": "block", "allocation": "owl"},
     "wider-own": {
         "dtype": "float32", "propagate": "dense", "length": 160, "criterion": last_bits
     },

@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxprune.calibration import check_calibration
 from jaxprune.config.record import FIELDS, READ_BY, Config
 from jaxprune.errors import InputError, refusal, unusable
+from jaxprune.pruning import text_of
 from jaxprune.schema import check
 
 if TYPE_CHECKING:
@@ -110,7 +111,10 @@ def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
 
 
 def consistent(config: Config, *, prunes: bool) -> Config:
-    """The config with `pruning.sparsity` filled in and weights in place of their file; raises as `validate`."""
+    """The config with `pruning.sparsity` filled in and the content of files of weights and shares in their place.
+
+    Raises as `validate`.
+    """
     try:
         settings = config.settings
     except InputError as error:  # each field is allowed, their combination is not
@@ -124,7 +128,10 @@ def consistent(config: Config, *, prunes: bool) -> Config:
     if prunes and settings.needs_statistics and saved is None:
         method = settings.method
         check_calibration(config.calibration, method.name, method.sets, config.compat)
-    pruning = dataclasses.replace(config.pruning, sparsity=settings.implied_sparsity)
+    shares = text_of(settings.spread) or config.pruning.allocation
+    pruning = dataclasses.replace(
+        config.pruning, sparsity=settings.implied_sparsity, allocation=shares
+    )
     weights = ",".join(f"{code}:{weight!r}" for code, weight in settings.mixture.weights)
     calibration = dataclasses.replace(config.calibration, weights=weights or None)
     return dataclasses.replace(config, pruning=pruning, calibration=calibration)

@@ -12,7 +12,7 @@ from jaxprune.html_report.markup import Markup, join, note, tag
 from jaxprune.html_report.page import fact_list
 from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
-from jaxprune.pruning import UNSTRUCTURED
+from jaxprune.pruning import UNIFORM, UNSTRUCTURED, allocation_of
 from jaxprune.runs.card import RECOVER_FIELDS, command_line, file_sizes, mean_loss, share_of_all
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import fields_of
@@ -40,7 +40,10 @@ def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
     facts: dict[str, object] = {"model": shown_value(next(filter(None, models), None))}
     if report:
         how = config.get("pruning", {})
-        facts["pruned by"] = ", ".join(filter(None, (how.get("criterion"), how.get("pattern"))))
+        spread = how.get("allocation", UNIFORM.name)
+        named = None if spread == UNIFORM.name else f"allocation {allocation_of(spread).name}"
+        parts = (how.get("criterion"), how.get("pattern"), named)
+        facts["pruned by"] = ", ".join(filter(None, parts))
         facts["weights dropped"] = _dropped(run)
         facts["recovered on" if "pruned" in report else "calibrated on"] = _calibration(
             report, config.get("calibration", {})

@@ -45,6 +45,12 @@ def sparsity_section(report: Report) -> Section:
             texts.append(f"by {part} {least} to {most}")
             charts.append(chart)
     text = f"{', '.join(texts)}."
+    allocated = report.get("allocation", {})
+    if ignored := allocated.get("ignored"):
+        text += f" {len(ignored)} of the kernels were left as they are."
+    if measured := allocated.get("measured"):
+        line, title = Line("measured", measured), "Measured for the allocation"
+        charts.append(line_chart([line], title=title, x_title="layer", y_title="measured"))
     if share is not None:
         same = "embeddings" if "pruned" in report else "embeddings, norms, biases"
         text += (

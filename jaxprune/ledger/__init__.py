@@ -18,6 +18,7 @@ from jaxprune.ledger.json_files import Sparsity as Sparsity
 from jaxprune.ledger.progress import PROGRESS as PROGRESS
 from jaxprune.ledger.progress import begun_with as begun_with
 from jaxprune.ledger.progress import locked as locked
+from jaxprune.ledger.progress import measured_once as measured_once
 from jaxprune.ledger.progress import unfinished_run as unfinished_run
 from jaxprune.ledger.publish import check_workdir as check_workdir
 from jaxprune.ledger.publish import publish as publish

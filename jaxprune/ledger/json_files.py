@@ -7,7 +7,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from jaxprune.files import Count, Hexadecimal, Scalar, Seconds, Share
+from jaxprune.files import Count, Finite, Hexadecimal, Scalar, Seconds, Share
 from jaxprune.hf import Origin
 
 REPORT, CONFIG = "report.json", "config.json"
@@ -44,15 +44,6 @@ class Parameters(TypedDict):
     dropped: Count
 
 
-class PrunedBefore(TypedDict):
-    """The run that was recovered: its config.json, and keys of its report.json."""
-
-    config: dict[str, Any]
-    tokens: dict[str, Count]
-    languages: NotRequired[dict[str, dict[str, Count]]]
-    damping: NotRequired[dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]]
-
-
 class Compiled(TypedDict):
     """Seconds to compile programs or read them from the cache; their number, and the number from the cache."""
 
@@ -61,10 +52,29 @@ class Compiled(TypedDict):
     kept: Count
 
 
+class Allocated(TypedDict, total=False):
+    """Requested shares by layer, the numbers from which they were computed, and the ignored kernels, as 0/mlp/down."""
+
+    shares: list[Share]
+    measured: list[Finite]
+    ignored: list[str]
+
+
+class PrunedBefore(TypedDict):
+    """The run that was recovered: its config.json, and keys of its report.json."""
+
+    config: dict[str, Any]
+    tokens: dict[str, Count]
+    languages: NotRequired[dict[str, dict[str, Count]]]
+    allocation: NotRequired[Allocated]
+    damping: NotRequired[dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]]
+
+
 class Report(TypedDict, total=False):
     """report.json."""
 
     sparsity: Sparsity
+    allocation: Allocated
     tokens: dict[str, Count]
     languages: dict[str, dict[str, Count]]
     seconds: dict[str, Seconds]
@@ -90,6 +100,7 @@ class PruningSettings(TypedDict, total=False):
 
     criterion: str
     pattern: str
+    allocation: str
     sparsity: Share | None
 
 
@@ -122,6 +133,13 @@ class Begun(TypedDict, total=False):
     identity: dict[str, Scalar]
     samples_per_device: Annotated[int, Meta(ge=1, le=2**31)]
     by_site: bool
+    sha256: Hexadecimal
+
+
+class Measured(TypedDict, total=False):
+    """measured.json of an unfinished run: the result of `pruning.measure_blocks`."""
+
+    measured: list[Finite]
     sha256: Hexadecimal
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.files import check_regular, read_as, sealed, write_json
 from jaxprune.ledger.identity import difference
-from jaxprune.ledger.json_files import CONFIG, REPORT, Begun, content_digest
+from jaxprune.ledger.json_files import CONFIG, REPORT, Begun, Measured, content_digest
 
 PROGRESS = "progress"
 _RUN, _LOCK, _LAYERS = "run.json", "lock", "layer_*.npz"
+_MEASURED = "measured.json"
 
 
 @contextlib.contextmanager
@@ -105,7 +106,8 @@ def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
 
 def _clear_layers(folder: Path) -> None:
     """Removes the record of an unfinished run and its layers."""
-    for file in (folder / _RUN, *folder.glob(_LAYERS), *folder.glob("layer_*.new")):
+    files = (folder / _RUN, folder / _MEASURED)
+    for file in (*files, *folder.glob(_LAYERS), *folder.glob("layer_*.new")):
         file.unlink(missing_ok=True)
 
 
@@ -113,6 +115,26 @@ def _clear_outputs(folder: Path, outputs: Iterable[str]) -> None:
     for name in outputs:
         shutil.rmtree(folder / name, ignore_errors=True)
         sealed.discard(folder / name)
+
+
+def measured_once(folder: Path, measure: Callable[[], list[float]]) -> list[float]:
+    """The result of `measure()`, stored in the folder of an unfinished run, so that a resumed one does not repeat it.
+
+    All processes must call.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+    file = folder / _MEASURED
+    if file.is_file():
+        found = read_as(Measured, file) or Measured()
+        if found.get("sha256") != content_digest(found) or "measured" not in found:
+            raise InputError(f"{file}: {sealed.DAMAGED}; allowed: --overwrite, which starts over")
+        return found["measured"]
+    record = {"measured": measure()}
+    if hosts.is_first() and record["measured"]:
+        write_json(file, {**record, "sha256": content_digest(record)})
+    return record["measured"]
 
 
 def begun_with(workdir: Path) -> Begun | None:

@@ -2,9 +2,14 @@
 
 from jaxprune.pruning import masks as masks
 from jaxprune.pruning import scores as scores
-from jaxprune.pruning.allocations import ALLOCATIONS as ALLOCATIONS
+from jaxprune.pruning.allocated import ignored_kernels as ignored_kernels
+from jaxprune.pruning.allocated import kernel_shares as kernel_shares
+from jaxprune.pruning.allocated import layer_shares as layer_shares
+from jaxprune.pruning.allocated import measure_blocks as measure_blocks
 from jaxprune.pruning.allocations import UNIFORM as UNIFORM
 from jaxprune.pruning.allocations import Allocation as Allocation
+from jaxprune.pruning.allocations import allocation_of as allocation_of
+from jaxprune.pruning.allocations import text_of as text_of
 from jaxprune.pruning.block import pruned_params as pruned_params
 from jaxprune.pruning.block import put_back as put_back
 from jaxprune.pruning.criteria import CRITERIA as CRITERIA

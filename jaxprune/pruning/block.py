@@ -32,7 +32,7 @@ def prune_kernels(
     tokens: Mapping[SetKey, int],
     sites: Sequence[str],
     settings: Settings,
-    share: float,
+    shares: Mapping[str, float],
     layer: int,
     mesh: Mesh,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
@@ -43,14 +43,17 @@ def prune_kernels(
       params: the block on the devices, sharded by `devices.block_specs`.
       sums: statistics of at least these sites; empty for methods without statistics.
       tokens: number of real tokens of each set.
-      share: share of each kernel's weights to drop.
+      shares: share of each kernel's weights to drop, by path; other kernels keep all their weights.
 
     Returns:
       By path, on the host: keep masks, and new kernels if the method changes weights; by site, the damping that was
       raised. See `FinishedLayer`.
     """
-    reads = kernels(config, sites)
-    stored = flatten_dict(dict(host), sep="/")
+    stored, of_sites = flatten_dict(dict(host), sep="/"), kernels(config, sites)
+    ignored = {path: np.ones(stored[path].shape, bool) for path in of_sites if path not in shares}
+    reads = {path: site for path, site in of_sites.items() if path in shares}
+    if not reads:
+        return ignored, {}, {}
     on_devices = flatten_dict(params, sep="/")
     as_stored = settings.method.updates_weights
     weights = {p: stored[p].astype(np.float32) if as_stored else on_devices[p] for p in reads}
@@ -69,7 +72,7 @@ def prune_kernels(
         )
     # Through the host, which needs the masks anyway, instead of a collective: the CPU backend runs
     # collectives on the few threads that also compute, and could deadlock.
-    drops = {path: Drop.of(settings, path, leaf.shape, share) for path, leaf in weights.items()}
+    drops = {p: Drop.of(settings, p, leaf.shape, shares[p]) for p, leaf in weights.items()}
     given = weights, inputs, drops
     pruned: Any
     damping: dict[str, float] = {}
@@ -93,7 +96,8 @@ def prune_kernels(
                 f"layer {layer}, criterion {method.name}: {path}: got NaN or infinity in "
                 f"{np.sum(~columns)} of {columns.size} columns; allowed: finite scores"
             )
-    keep = {path: one.keep for path, one in pruned.items()}
+    masks = ignored | {path: one.keep for path, one in pruned.items()}
+    keep = {path: masks[path] for path in of_sites}  # in their order
     changed = {
         path: _without_dropped(aligned_cast(one.kernel, stored[path].dtype), one.keep)
         for path, one in pruned.items()

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from jaxprune.calibration import Batch, by_kind, set_tokens
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import SITES, MaskTree, Params, kernel_shapes
+from jaxprune.models import SITES, MaskTree, Params
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     ActivationStats,
@@ -25,7 +24,8 @@ from jaxprune.passes import (
     stack,
 )
 from jaxprune.progress import Clock, progress_bar
-from jaxprune.pruning.allocations import Allocation, allocation_of, layer_shares
+from jaxprune.pruning.allocated import kernel_shares, measure_blocks
+from jaxprune.pruning.allocations import Allocation
 from jaxprune.pruning.block import prune_kernels, pruned_params
 from jaxprune.pruning.criterion import CODE, Criterion, Function
 from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
@@ -71,7 +71,9 @@ def prune(
     drop: str = "lowest",
     group: str = "row",
     propagate: str = "block",
-    allocation: str | Allocation = "uniform",
+    allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = "uniform",
+    slope: float | None = None,
+    ignore: str | None = None,
     combine: str = "sum",
     weights: Mapping[str, float] | str | None = None,
     compat: str = "corrected",
@@ -98,7 +100,12 @@ def prune(
       group: weights whose scores are compared: "row", an output column, or "kernel".
       propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
         ("dense"), or of pruned layers ("site").
-      allocation: distribution of sparsity over the blocks: "uniform", or an `Allocation`.
+      allocation: distribution of sparsity over the blocks: "uniform", "arithmetic", "owl", "alpha", "languages", an
+        `Allocation`, or shares by layer, or by layer and kernel, as a value or a .json file:
+        {"0": 0.4, "1": {"mlp/up": 0.5, ...}}.
+      slope: sparsity of the last block minus that of the first, with allocation="arithmetic".
+      ignore: patterns of "LAYER/KERNEL" such as "0/*,*/mlp/down": these kernels keep all weights, and `sparsity` is
+        that of the others.
       combine: combination of the statistics of several languages: "sum" of all tokens, "mean" of languages, "max" of
         languages by feature, or "weights".
       weights: of languages, such as {"fr": 2, "sw": 1}, with combine="weights".
@@ -132,8 +139,8 @@ def prune(
     """
     settings = Settings(
         criterion=criterion, start=start, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
-        group=group, propagate=propagate, allocation=allocation, combine=combine, weights=weights, compat=compat,
-        seed=seed, dtype=dtype,
+        group=group, propagate=propagate, allocation=allocation, slope=slope, ignore=ignore, combine=combine,
+        weights=weights, compat=compat, seed=seed, dtype=dtype,
     )  # fmt: skip
     pruned = prune_blocks(
         model, batches, settings,
@@ -167,6 +174,7 @@ def prune_blocks(
     samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
     stats: ActivationStats | None = None,
+    measured: Sequence[float] | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
     by_site: bool = False,
 ) -> Generator[PrunedBlock, None, None]:
@@ -177,6 +185,7 @@ def prune_blocks(
     Args:
       stats: the result of `probe` for these batches. It replaces the pass, with propagate="dense" only; the masks
         have the same bits.
+      measured: the result of `measure_blocks` for these arguments; by default it is called.
       finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
         passes that later layers need are repeated.
       by_site: measure one site of a block at a time, where Gram matrices of all four do not fit into memory; costs
@@ -209,7 +218,13 @@ def prune_blocks(
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
         of_demonstrations = [key for key in tokens if key.kind != CODE]
         settings.mixture.check([key.language for key in of_demonstrations if key.language])
-    if settings.needs_statistics and stats is None:
+    if measured is None:
+        measured = measure_blocks(
+            model, batches, settings,
+            mesh=mesh, samples_per_device=samples_per_device, progress=progress, stats=stats,
+        )  # fmt: skip
+    shares = kernel_shares(config, settings, measured)
+    if settings.method.needs and stats is None:
         states = calibration_states(
             model,
             batches,
@@ -219,8 +234,6 @@ def prune_blocks(
             settings.method.statistics,
             settings.mixture,
         )
-    sizes = [sum(map(math.prod, kernel_shapes(config).values()))] * config.n_layers
-    shares = layer_shares(allocation_of(settings.allocation), sizes, settings.implied_sparsity)
 
     with progress_bar("prune", config.n_layers, sum(tokens.values()), progress) as bar:
         clock = Clock()
@@ -229,7 +242,7 @@ def prune_blocks(
             clock.lap("read")
             prune_sites = functools.partial(
                 prune_kernels, config, host, tokens=tokens, settings=settings,
-                share=shares[layer], layer=layer, mesh=mesh,
+                shares=shares[layer], layer=layer, mesh=mesh,
             )  # fmt: skip
             if states is not None:
                 done = pass_through(
@@ -255,10 +268,12 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
     for key, sites in stats.sums.items():
         for site, by_name in sites.items():
-            for one in settings.method.statistics:
+            for one in settings.statistics:
                 if one.name not in by_name:
-                    got = f"{', '.join(by_name)} of {site}"
-                    raise refusal("stats", got, f"{one.name}, which {settings.method.name} needs")
+                    got, name = f"{', '.join(by_name)} of {site}", settings.method.name
+                    if one not in settings.method.statistics:
+                        name = settings.spread.name
+                    raise refusal("stats", got, f"{one.name}, which {name} needs")
                 if len(by_name[one.name]) != n_layers:
                     raise InputError(
                         f"stats: of {len(by_name[one.name])} layers; allowed: {n_layers}, as the model has"

@@ -1,12 +1,13 @@
 """Settings of pruning: a frozen record, checked on creation, and the config fields `pruning.*`."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from jaxprune.calibration import COMPAT, SEED, SUM, Mixture
-from jaxprune.errors import InputError
-from jaxprune.passes import DTYPE, mixture_of
-from jaxprune.pruning.allocations import ALLOCATIONS, UNIFORM, Allocation, allocation_of
+from jaxprune.errors import InputError, refusal
+from jaxprune.passes import DTYPE, SQUARES, Statistic, mixture_of
+from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
 from jaxprune.pruning.drop import (
     DROP,
@@ -22,10 +23,23 @@ from jaxprune.pruning.drop import (
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, STARTS, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.schema import check, choice, config_record, is_number, rule
+from jaxprune.schema import check, choice, config_record, is_number, rule, text
 
 # The sparsity of the authors' example scripts.
 DEFAULT_SPARSITY = 0.3
+SLOPE = rule(
+    "a number between -1 and 1",
+    lambda value: is_number(value) and -1 < value < 1,
+    kind=float,
+    meaning="the sparsity of the last block minus that of the first, for `pruning.allocation=arithmetic`; below 0 if "
+    "the first blocks lose most",
+)
+IGNORE = text(
+    None,
+    "patterns of LAYER/KERNEL, such as 0/*,*/mlp/down",
+    "kernels to leave as they are: patterns of LAYER/KERNEL, separated by commas, such as `0/*,*/mlp/down`; "
+    "`pruning.sparsity` is then that of the others",
+)
 
 
 @config_record
@@ -55,12 +69,9 @@ class PruningFields:
         "source of the inputs of the next statistics. "
         + ", ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
     )
-    allocation: str = choice(
-        ALLOCATIONS,
-        UNIFORM.name,
-        "distribution of sparsity over the blocks: "
-        + ", ".join(f"`{a.name}`, {a.meaning}" for a in ALLOCATIONS.values()),
-    )
+    allocation: str = ALLOCATION
+    slope: float | None = SLOPE
+    ignore: str | None = IGNORE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,18 +79,20 @@ class Settings(Selection):
     """Settings of pruning: the fields of `config.pruning` with `compat`, `seed` and `dtype`; `--help` explains each.
 
     The default of `sparsity` is that of an N:M pattern, otherwise the paper's 0.3. `criterion` may also be a
-    `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`. Settings are equal if
-    they prune equally; settings with a custom criterion are equal only to themselves.
+    `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation` or the content of a file.
+    Settings are equal if they prune equally; settings with a custom criterion are equal only to themselves.
 
     Attributes:
       combine: combination of the statistics of several languages, a name in `calibration.COMBINATIONS`.
       weights: of languages, with combine="weights": a mapping, a text such as "fr:2,sw:1", or a .json file.
       method: the record of the criterion.
       mixture: the record of `combine` and `weights`.
+      spread: the record of `allocation`.
 
     Raises:
       InputError: as `Selection`; an unknown criterion, propagation, allocation, combination, compat or dtype; an
-        allocation for an N:M pattern, which drops the same share of all blocks.
+        allocation for an N:M pattern, which drops the same share of all blocks; a slope for an allocation without
+        one, or none for "arithmetic".
 
     Examples:
       >>> import jaxprune as jp
@@ -95,7 +108,11 @@ class Settings(Selection):
     )
     start: str | None = None
     propagate: str = "block"
-    allocation: str | Allocation = UNIFORM.name
+    allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = dataclasses.field(
+        default=UNIFORM.name, compare=False
+    )
+    slope: float | None = None
+    ignore: str | None = None
     combine: str = SUM.name
     weights: Mapping[str, float] | str | None = dataclasses.field(default=None, compare=False)
     compat: str = "corrected"
@@ -103,6 +120,7 @@ class Settings(Selection):
     dtype: str = "float32"
     method: Method | Criterion = dataclasses.field(init=False, repr=False)
     mixture: Mixture = dataclasses.field(init=False, repr=False)
+    spread: Allocation = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.sparsity is None and self.pattern == UNSTRUCTURED:
@@ -115,12 +133,8 @@ class Settings(Selection):
                     raise InputError(
                         f"{name}: got {got!r}; allowed: {only}, with criterion {self.method.name}"
                     )
-        chosen = allocation_of(self.allocation)
-        if group_sizes(self.pattern) and chosen is not UNIFORM:
-            raise InputError(
-                f"allocation: got {chosen.name!r}; allowed: {UNIFORM.name}, with pattern {self.pattern}"
-            )
-        rules = {"propagate": choice(PROPAGATIONS, "block")}
+        self._set_allocation()
+        rules = {"propagate": choice(PROPAGATIONS, "block"), "ignore": IGNORE}
         rules |= {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
         for name, field in rules.items():
             check(name, getattr(self, name), field)
@@ -129,6 +143,35 @@ class Settings(Selection):
             self.combine, self.weights, read, f", with criterion {self.method.name}"
         )
         object.__setattr__(self, "mixture", mixture)
+
+    def _set_allocation(self) -> None:
+        chosen = allocation_of(self.allocation)
+        object.__setattr__(self, "spread", chosen)
+        if group_sizes(self.pattern) and chosen is not UNIFORM:
+            raise InputError(
+                f"allocation: got {chosen.name!r}; allowed: {UNIFORM.name}, with pattern {self.pattern}"
+            )
+        check("slope", self.slope, SLOPE)
+        if (self.slope is not None) != (takes := "slope" in chosen.options):
+            allowed = SLOPE.allowed if takes else "none"
+            raise refusal("slope", self.slope, f"{allowed}, with allocation {chosen.name}")
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The patterns of `ignore`."""
+        return tuple(self.ignore.split(",")) if self.ignore else ()
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The sets of samples that the method or the allocation measures."""
+        of_spread = (DEMONSTRATIONS,) if self.spread.reads_norms else ()
+        return tuple(dict.fromkeys((*self.method.sets, *of_spread)))
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """The statistics that the method or the allocation reads."""
+        of_spread = (SQUARES,) if self.spread.reads_norms else ()
+        return tuple(dict.fromkeys((*self.method.statistics, *of_spread)))
 
     @property
     def implied_sparsity(self) -> float:
@@ -139,14 +182,15 @@ class Settings(Selection):
     @property
     def needs_statistics(self) -> bool:
         """Whether the result depends on a calibration set."""
-        return bool(self.method.needs)
+        return bool(self.sets)
 
     def check_roles(self, roles: Collection[str]) -> None:
         """InputError if the calibration set lacks a set that the criterion compares, or is ambiguous."""
-        name, sets = self.method.name, self.method.sets
+        name, sets = self.method.name, self.sets
         others = sorted(set(roles) - {CODE})
         if DEMONSTRATIONS in sets and len(others) != 1:
-            got = ", ".join(others) or "none"
-            raise InputError(f"batches: criterion {name} needs one set, got {got}")
+            of_method, got = DEMONSTRATIONS in self.method.sets, ", ".join(others) or "none"
+            who = f"criterion {name}" if of_method else f"allocation {self.spread.name}"
+            raise InputError(f"batches: {who} needs one set, got {got}")
         if CODE in sets and CODE not in roles:
             raise InputError(f"batches: criterion {name} needs a set with role 'code' as well")

@@ -12,10 +12,10 @@ from flax.traverse_util import flatten_dict
 from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
-from jaxprune.pruning import ALLOCATIONS, METHODS, PROPAGATIONS, ROW, UNIFORM, UNSTRUCTURED
+from jaxprune.pruning import METHODS, PROPAGATIONS, ROW, UNIFORM, UNSTRUCTURED, allocation_of
 from jaxprune.runs.planning import PruneConfig, RecoverConfig
 from jaxprune.schema import Field, check, fields_of
-from jaxprune.tables import as_code, byte_size, count, percent, pipes
+from jaxprune.tables import as_code, by_layer, byte_size, count, percent, pipes
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
@@ -104,6 +104,8 @@ def model_card(
     kernels = sparsity["kernels"].items()
     shares = [[as_code(name.removesuffix("/kernel")), percent(share)] for name, share in kernels]
     table = pipes(["kernel", "zeros, %"], [*shares, ["all", zeros]])
+    if differ := by_layer(sparsity["layers"]):
+        table = [*table, "", f"{differ}."]
     body = [
         *_lead(fields, report, zeros),
         *_section("How it was pruned", facts),
@@ -163,7 +165,8 @@ def _metadata(
 
 
 def _measures(fields: Mapping[str, Any]) -> bool:
-    return bool(METHODS[fields["pruning.criterion"]].needs)
+    reads = allocation_of(fields["pruning.allocation"]).reads_norms
+    return reads or bool(METHODS[fields["pruning.criterion"]].needs)
 
 
 def _languages(fields: Mapping[str, Any]) -> list[str]:
@@ -202,7 +205,8 @@ def command_line(
         value = flat.get(path, field.default)
         implied = path == "pruning.sparsity" and flat.get("pruning.pattern") != UNSTRUCTURED
         if value != field.default and not implied:
-            shown = last_part(value) if isinstance(value, str) and "/" in value else value
+            is_path = isinstance(value, str) and "/" in value and not path.startswith("pruning.")
+            shown = last_part(value) if is_path else value
             parts.append(f"--config.{path}={shown}")
     return shlex.join(parts)
 
@@ -293,7 +297,9 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
     if fields["pruning.start"] is not None:
         yield "started with", f"the mask of {as_code(fields['pruning.start'])}"
     if fields["pruning.pattern"] == UNSTRUCTURED:
-        yield "requested", f"{percent(fields['pruning.sparsity'])}% of the inputs of each output"
+        is_same = fields["pruning.allocation"] == UNIFORM.name
+        of_each = "of the inputs of each output" if is_same else "of the weights"
+        yield "requested", f"{percent(fields['pruning.sparsity'])}% {of_each}"
     else:
         kept, group = fields["pruning.pattern"].split(":")
         yield "requested", f"{kept}:{group}, {kept} of every {group} inputs of an output are kept"
@@ -303,11 +309,17 @@ def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tup
         yield "threshold", as_code(fields["pruning.threshold"])
     if fields["pruning.drop"] != "lowest":
         yield "dropped", f"the {fields['pruning.drop']} scores"
-    if (name := fields["pruning.allocation"]) != UNIFORM.name:
-        yield "sparsity by block", f"{as_code(name)}: {ALLOCATIONS[name].meaning}"
+    if ignored := report.get("allocation", {}).get("ignored"):
+        said = f"{as_code(fields['pruning.ignore'])}, kernels that keep all weights: {len(ignored)}"
+        yield "ignored", f"{said}; the request is for the others"
+    if (allocation := allocation_of(fields["pruning.allocation"])) is not UNIFORM:
+        slope = fields["pruning.slope"]
+        said = allocation.meaning + ("" if slope is None else f", {slope:g}")
+        yield "sparsity by block", f"{as_code(allocation.name)}: {said}"
     if _measures(fields):
-        propagation = PROPAGATIONS[fields["pruning.propagate"]]
-        yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
+        if criterion.needs:
+            propagation = PROPAGATIONS[fields["pruning.propagate"]]
+            yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
         yield "calibration set", _calibration(fields, report)
         if (name := fields["calibration.combine"]) != SUM.name:
             weights = fields["calibration.weights"]

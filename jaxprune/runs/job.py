@@ -33,8 +33,9 @@ class Job:
       identity: makes its record, see `ledger.run_identity`; reads the model's files once.
       lines: digests of the lines in the calibration set.
       choose: choices that depend on memory, from those of an interrupted run; see `ledger.unfinished_run`.
-      blocks: finished layers and choices → the changed blocks, in order.
-      about: additional content of report.json.
+      blocks: the folder of the unfinished run, its finished layers and choices → the changed blocks, in order. What it
+        computes before it returns is the stage "allocate".
+      about: additional content of report.json, after the last block.
     """
 
     model: Model
@@ -43,8 +44,8 @@ class Job:
     identity: Callable[[], Mapping[str, Any]]
     lines: Callable[[], list[str]]
     choose: Callable[[ledger.Begun | None], Mapping[str, Any]]
-    blocks: Callable[[Finished, Mapping[str, Any]], Generator[PrunedBlock, None, None]]
-    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    blocks: Callable[[Path, Finished, Mapping[str, Any]], Generator[PrunedBlock, None, None]]
+    about: Callable[[], Mapping[str, Any]] = dict
 
 
 def write_run(
@@ -91,13 +92,16 @@ def write_run(
             return read_layer(layer_file(folder, layer)) if layer < finished else None
 
         prepared = time.perf_counter() - began
+        blocks = job.blocks(folder, read, chosen)
+        allocated = time.perf_counter() - began - prepared
         outputs = Outputs(model, config, folder, finished)
-        report = _write_blocks(job, job.blocks(read, chosen), outputs)
-        report["digests"]["calibration"] = identity["calibration"]
+        report = _write_blocks(job, blocks, outputs, str(identity["calibration"]))
         model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
         total = round(time.perf_counter() - began, 3)
-        report["seconds"] = {"prepare": round(prepared, 3), **report["seconds"], "total": total}
+        before = {"prepare": round(prepared, 3), "allocate": round(allocated, 3)}
+        before = {stage: seconds for stage, seconds in before.items() if seconds}
+        report["seconds"] = {**before, **report["seconds"], "total": total}
         report["compilation"] = compilation.rounded()
         report["peak_memory_bytes"] = peak_memory()
         report["identity"] = identity
@@ -117,9 +121,13 @@ def write_run(
 
 
 def _write_blocks(
-    job: Job, blocks: Generator[PrunedBlock, None, None], outputs: Outputs
+    job: Job, blocks: Generator[PrunedBlock, None, None], outputs: Outputs, samples: str
 ) -> dict[str, Any]:
-    """Writes every block when it is ready, then completes the outputs; returns their part of report.json."""
+    """Writes every block when it is ready, then completes the outputs; returns their part of report.json.
+
+    Args:
+      samples: digest of the calibration set.
+    """
     model, config = job.model, job.config
     # Closes the generator at once if a write fails, so that the progress bar ends before the error is printed.
     with contextlib.closing(blocks), outputs, termination() as terminated:
@@ -130,7 +138,7 @@ def _write_blocks(
                 raise TerminatedError(
                     f"terminated after layer {block.layer} of {model.config.n_layers}"
                 )
-        digests = outputs.digests()
+        digests = outputs.digests() | {"calibration": samples}
         report = summarise(outputs.kept, outputs.seconds, calibration.by_kind(job.tokens))
         counts = [pair for layer in outputs.kept for pair in layer.values()]
         dropped = sum(total - kept for kept, total in counts)
@@ -144,6 +152,6 @@ def _write_blocks(
             report["losses"] = outputs.losses
         report["environment"] = environment(device_mesh(config.mesh.data, config.mesh.model))
         report["origin"] = origin_of(model, config.model)
-        report |= job.about
+        report |= job.about()
         outputs.close(config.json(), report, job.tokens)
     return report

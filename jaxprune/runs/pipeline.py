@@ -1,7 +1,7 @@
 """A config → a workdir: load, calibrate, prune block by block, report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,16 @@ from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.hf import Model, load
 from jaxprune.passes import ActivationStats, order_of_sums
-from jaxprune.pruning import prune_blocks
-from jaxprune.runs.job import Job, write_run
+from jaxprune.pruning import (
+    PrunedBlock,
+    Settings,
+    ignored_kernels,
+    kernel_shares,
+    layer_shares,
+    measure_blocks,
+    prune_blocks,
+)
+from jaxprune.runs.job import Finished, Job, write_run
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
@@ -42,7 +50,7 @@ def prune_from_config(
     batches: list[Batch] = []
     stats = None
     if settings.needs_statistics and (place := config.calibration.stats) is not None:
-        names = [one.name for one in settings.method.statistics]
+        names = [one.name for one in settings.statistics]
         stats = stats_for(place, model, config.dtype, names)
     elif settings.needs_statistics:
         batches = calibration_batches(config, model)
@@ -81,6 +89,23 @@ def prune_to_workdir(
         check_fits(plan)
         return {"samples_per_device": plan.samples_per_device, "by_site": plan.work.by_site}
 
+    measured: list[float] = []
+
+    def blocks(
+        folder: Path, finished: Finished, chosen: Mapping[str, Any]
+    ) -> Generator[PrunedBlock, None, None]:
+        where: dict[str, Any] = {
+            "mesh": mesh, "samples_per_device": chosen["samples_per_device"],
+            "progress": hosts.is_first(), "stats": stats,
+        }  # fmt: skip
+        measured[:] = ledger.measured_once(
+            folder, lambda: measure_blocks(model, batches, settings, **where)
+        )
+        return prune_blocks(
+            model, batches, settings, measured=measured, finished=finished,
+            by_site=chosen["by_site"], **where,
+        )  # fmt: skip
+
     job = Job(
         model=model,
         config=config,
@@ -88,11 +113,9 @@ def prune_to_workdir(
         identity=lambda: ledger.run_identity(model, config.json(), batches, more, saved),
         lines=lambda: _lines(config, batches),
         choose=choose,
-        blocks=lambda finished, chosen: prune_blocks(
-            model, batches, settings, mesh=mesh, stats=stats, finished=finished,
-            progress=hosts.is_first(), **chosen,
-        ),
-    )  # fmt: skip
+        blocks=blocks,
+        about=lambda: _allocation(model, settings, measured),
+    )
     return write_run(job, workdir, began=began, overwrite=overwrite)
 
 
@@ -104,6 +127,19 @@ def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:
         return saved_run.get("calibration_lines", [])
     how = (config.calibration, config.seed, config.compat)
     return calibration.sampled_lines(*how) if batches else []
+
+
+def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict[str, Any]:
+    """The part of report.json on requested shares, if they differ or kernels are ignored."""
+    shares = layer_shares(model.config, kernel_shares(model.config, settings, measured))
+    ignored = ignored_kernels(model.config, settings.ignored)
+    found = {
+        "shares": shares if len({*shares}) > 1 else [],
+        "measured": measured,
+        "ignored": ignored,
+    }
+    found = {name: value for name, value in found.items() if value}
+    return {"allocation": found} if found else {}
 
 
 def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:

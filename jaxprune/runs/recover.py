@@ -5,7 +5,7 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from flax.traverse_util import flatten_dict
@@ -27,6 +27,9 @@ from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
 from jaxprune.runs.summary import print_summary
 from jaxprune.schema import check, fields_of
+
+# Keys of report.json of the pruning run that the report of its recovery keeps.
+_OF_PRUNING = ("tokens", "languages", "damping", "allocation")
 
 
 def recover_from_config(
@@ -66,7 +69,8 @@ def recover_from_config(
     more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
     more |= {"config.recovery.run": digest, "optax": importlib.metadata.version("optax")}
     how = (config.calibration, config.seed, config.compat)
-    kept: tuple[Literal["tokens", "languages", "damping"], ...] = "tokens", "languages", "damping"
+    of_run: dict[str, Any] = {"config": before}
+    of_run |= {name: value for name, value in report.items() if name in _OF_PRUNING}
     job = Job(
         model=model,
         config=config,
@@ -74,11 +78,11 @@ def recover_from_config(
         identity=lambda: ledger.run_identity(model, config.json(), batches, more),
         lines=lambda: sorted({*sampled_lines(*how), *report.get("calibration_lines", [])}),
         choose=lambda begun: {"samples_per_device": SAMPLES_PER_DEVICE},
-        blocks=lambda finished, chosen: recover_blocks(
+        blocks=lambda folder, finished, chosen: recover_blocks(
             model, batches, pruned_layers(run), fields, dtype=config.dtype, seed=config.seed,
             mesh=mesh, finished=finished, progress=hosts.is_first(), **chosen,
         ),
-        about={"pruned": {name: report[name] for name in kept if name in report} | {"config": before}},
+        about=lambda: {"pruned": of_run},
     )  # fmt: skip
     done = write_run(job, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():

@@ -5,30 +5,32 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.ledger import CONFIG, REPORT, Compiled
+from jaxprune.pruning import UNIFORM
 from jaxprune.runs.card import damped_sites, mean_loss
 from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.planning import PruneConfig
-from jaxprune.tables import byte_size, count, named_values, percent, seconds
+from jaxprune.tables import by_layer, byte_size, count, named_values, percent, seconds
 
 
 def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path) -> None:
     """The table at the end of a run."""
     pruning, times = config.pruning, report["seconds"]
     how = f"{pruning.criterion} {pruning.pattern}, propagate {pruning.propagate}"
+    if (spread := config.settings.spread) is not UNIFORM:
+        how += f", allocation {spread.name}"
     stages = ", ".join(f"{name} {seconds(t)}" for name, t in times.items() if name != "total")
     tokens = ", ".join(f"{role} {count(number)}" for role, number in report["tokens"].items())
     peaks = report["peak_memory_bytes"]
     overall, layers = report["sparsity"]["overall"], report["sparsity"]["layers"]
-    zeros, least, most = (
-        f"{percent(share, digits=2)}%" for share in (overall, min(layers), max(layers))
-    )
-    by_layer = f" (layers {least} to {most})" if least != most else ""
+    zeros, differ = f"{percent(overall, digits=2)}%", by_layer(layers)
+    ignored = report.get("allocation", {}).get("ignored")
     written = [name for name in (REPORT, CONFIG, *OUTPUTS) if (workdir / name).exists()]
     raised, loss = list(damped_sites(report)), mean_loss(report)
     rows = {
         "model": config.model,
         "pruned": how,
-        "sparsity": f"{zeros} of the blocks' kernels{by_layer}",
+        "sparsity": f"{zeros} of the blocks' kernels" + (f", {differ}" if differ else ""),
+        **({"ignored": f"{len(ignored)} kernels, {pruning.ignore}"} if ignored else {}),
         **({"damping": f"raised at {', '.join(raised)}"} if raised else {}),
         **({"recovered": loss} if loss else {}),
         "tokens": tokens or "none (this criterion needs no calibration)",

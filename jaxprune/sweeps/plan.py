@@ -244,7 +244,13 @@ def check_sweep(config: Config) -> None:
         )
     task_languages(config)
     for variant in variants(config):
-        variant_config(config, variant)
+        settings = variant_config(config, variant).settings
+        if variant.sparsity and not variant.language and settings.needs_statistics:
+            raise refusal(
+                "pruning.allocation",
+                settings.spread.name,
+                f"those without data, as {variant.name} has no text",
+            )
         if not jobs(variant, config):
             raise refusal(
                 "sweep.evaluate",

@@ -3,9 +3,9 @@
 from jaxprune.pruning.allocations.allocation import Allocation
 
 
-def shares(sizes, sparsity):
-    middle = (len(sizes) - 1) / 2
-    return [sparsity + 0.05 * (middle - layer) for layer in range(len(sizes))]
+def shares(blocks):
+    middle = (len(blocks.sizes) - 1) / 2
+    return [blocks.sparsity + 0.05 * (middle - layer) for layer in range(len(blocks.sizes))]
 
 
 ALLOCATION = Allocation("falling", "more in the first blocks", shares)

@@ -24,7 +24,11 @@ CASES = {
     "method": {"pruning.criterion": "rescaled"},
     "statistic": {"pruning.criterion": "by_absolute", "pruning.propagate": "site"},
     "allocation": {"pruning.criterion": "rescaled", "pruning.allocation": "falling"},
-    "combination": {"calibration.source": "fr,sw", "calibration.combine": "largest"},
+    "combination": {
+        "calibration.source": "fr,sw",
+        "calibration.combine": "largest",
+        "pruning.allocation": "languages",
+    },
 }
 
 

@@ -10,7 +10,7 @@ from jaxprune.devices import device_mesh
 from jaxprune.pruning.allocations.allocation import Allocation
 
 NANO = "jaxprune/nano/checkpoints/bloom"
-FALLING = Allocation("falling", "", lambda sizes, s: [s + 0.1, s + 0.05, s - 0.05, s - 0.1])
+FALLING = Allocation("falling", "", lambda of: [of.sparsity + d for d in (0.1, 0.05, -0.05, -0.1)])
 
 
 @pytest.fixture
@@ -58,10 +58,10 @@ def test_masks_keep_of_another_sparsity_compiles_nothing(compilations):
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
-        (lambda sizes, s: [s] * 3, r"allocation own: got \[.*\]; allowed: 4 shares s with 0 <= s < 1"),
-        (lambda sizes, s: [1.0, 0.2, 0.2, 0.2], "allowed: 4 shares s with 0 <= s < 1"),
-        (lambda sizes, s: [s, s, s, s + 0.1], "allocation own: drops 0.425 of all weights; allowed: 0.4"),
-        (lambda sizes, s: [s, s, s, float("nan")], "allowed: 4 shares s with 0 <= s < 1"),
+        (lambda of: [of.sparsity] * 3, r"allocation own: got \[.*\]; allowed: 4 shares s with 0 <= s < 1"),
+        (lambda of: [1.0, 0.2, 0.2, 0.2], "allowed: 4 shares s with 0 <= s < 1"),
+        (lambda of: [*[of.sparsity] * 3, 0.5], "allocation own: drops 0.425 of all weights; allowed: 0.4"),
+        (lambda of: [*[of.sparsity] * 3, float("nan")], "allowed: 4 shares s with 0 <= s < 1"),
     ],
 )  # fmt: skip
 def test_an_allocation_that_is_none_is_refused(shares, message):
@@ -76,5 +76,7 @@ def test_a_pattern_drops_the_same_everywhere():
         jp.InputError, match="allocation: got 'falling'; allowed: uniform, with pat"
     ):
         jp.Settings(criterion="magnitude", pattern="2:4", allocation=FALLING)
-    with pytest.raises(jp.InputError, match=r"allocation: got 'unifrm'; allowed: uniform .did you"):
+    with pytest.raises(
+        jp.InputError, match=r"allocation: got 'unifrm'; allowed: alpha, .*did you mean uniform"
+    ):
         jp.Settings(allocation="unifrm")

@@ -19,7 +19,7 @@ from jaxprune.ledger import unfinished_run
 from jaxprune.ledger.identity import difference, run_identity
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.runs import OUTPUTS
+from jaxprune.runs import OUTPUTS, pipeline
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
@@ -137,6 +137,43 @@ def test_criteria_without_statistics_go_on_too(tiny_folder, tmp_path, monkeypatc
     crash(monkeypatch, config, tmp_path / "run", 2)
     prune_from_config(config, tmp_path / "run")
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("criterion", ["wanda", "sparsegpt", "magnitude"])
+def test_a_run_that_crashed_measures_nothing_again(
+    criterion,
+    tiny_folder,
+    tokens,
+    tmp_path,
+    monkeypatch,
+):
+    config = job(
+        tiny_folder("bloom"), tokens, pruning__criterion=criterion, pruning__allocation="owl",
+        pruning__sparsity=0.5, pruning__ignore="1/mlp/out",
+    )  # fmt: skip
+    prune_from_config(config, tmp_path / "whole")
+    crash(monkeypatch, config, tmp_path / "broken", 2)
+    assert (tmp_path / "broken" / "progress" / "measured.json").is_file()
+    monkeypatch.setattr(pipeline, "measure_blocks", None)
+    report = prune_from_config(config, tmp_path / "broken")
+    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+    assert not (tmp_path / "broken" / "progress").exists()
+    assert verify(tmp_path / "broken", progress=False) == []
+    assert report["allocation"]["ignored"] == ["1/mlp/out"]
+    assert len(report["allocation"]["measured"]) == len(report["sparsity"]["layers"])
+    np.testing.assert_allclose(
+        report["allocation"]["shares"], report["sparsity"]["layers"], atol=0.02
+    )
+
+
+def test_a_damaged_measure_is_refused(tiny_folder, tokens, tmp_path, monkeypatch):
+    config = job(tiny_folder("bloom"), tokens, pruning__allocation="alpha", pruning__sparsity=0.5)
+    crash(monkeypatch, config, tmp_path / "run", 1)
+    file = tmp_path / "run" / "progress" / "measured.json"
+    file.write_text(file.read_text().replace("1", "2", 1))
+    with pytest.raises(jp.InputError, match=r"measured.json: .*; allowed: --overwrite"):
+        prune_from_config(config, tmp_path / "run")
+    prune_from_config(config, tmp_path / "run", overwrite=True)
 
 
 # Another job in the same folder.

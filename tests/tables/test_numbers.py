@@ -3,6 +3,8 @@
 import pytest
 
 from jaxprune.tables import (
+    bars,
+    by_layer,
     byte_size,
     count,
     count_range,
@@ -77,3 +79,10 @@ def test_one_form_each(text, expected):
 )
 def test_none_is_a_dash(show):
     assert show(None) == "–"
+
+
+def test_bars_rise_from_the_least_to_the_largest():
+    assert bars([0.2, 0.6, 0.4, 0.3]) == "▁█▅▃"
+    assert bars([3, 3]) == "▁▁"
+    assert by_layer([0.42, 0.5, 0.58]) == "42.0% to 58.0% by layer ▁▅█"
+    assert by_layer([0.5, 0.5001]) == ""

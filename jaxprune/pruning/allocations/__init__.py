@@ -1,46 +1,43 @@
 """Allocations: overall sparsity → sparsity of each block. Each file declares an `Allocation` as ALLOCATION."""
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 
 from jaxprune.declared import declared
-from jaxprune.errors import InputError, refusal, shown
+from jaxprune.errors import refusal
 from jaxprune.pruning.allocations.allocation import Allocation as Allocation
-from jaxprune.schema import is_number
+from jaxprune.pruning.allocations.allocation import Blocks as Blocks
+from jaxprune.pruning.allocations.allocation import Norms as Norms
+from jaxprune.pruning.allocations.listed import ALLOWED, is_list, listed_allocation
+from jaxprune.pruning.allocations.listed import text_of as text_of
+from jaxprune.schema import rule
 
 ALLOCATIONS: Mapping[str, Allocation] = {
     one.name: one for one in declared(sys.modules[__name__], "ALLOCATION")
 }
 UNIFORM = ALLOCATIONS["uniform"]
-_NEAR = 1e-6  # of the overall sparsity
+_ALLOWED = f"{', '.join(ALLOCATIONS)}, or {ALLOWED}"
+ALLOCATION = rule(
+    _ALLOWED,
+    lambda value: isinstance(value, str) and (value in ALLOCATIONS or is_list(value)),
+    UNIFORM.name,
+    choices=tuple(ALLOCATIONS),
+    meaning="distribution of sparsity over the blocks: "
+    + ", ".join(f"`{a.name}`, {a.meaning}" for a in ALLOCATIONS.values())
+    + f", or {ALLOWED}; their mean over all weights must be `pruning.sparsity`",
+)
 
 
-def allocation_of(chosen: str | Allocation) -> Allocation:
-    """The allocation of this name, or a record; InputError for an unknown name."""
-    if isinstance(chosen, Allocation):
-        return chosen
-    if not (isinstance(chosen, str) and chosen in ALLOCATIONS):
-        raise refusal("allocation", chosen, ALLOCATIONS)
-    return ALLOCATIONS[chosen]
-
-
-def layer_shares(allocation: Allocation, sizes: Sequence[int], sparsity: float) -> list[float]:
-    """The share of each block to drop.
-
-    Args:
-      sizes: number of prunable weights of each block.
+def allocation_of(chosen: str | Allocation | Mapping | Sequence) -> Allocation:
+    """The allocation of a name, a record, or a list of shares, see `listed_allocation`.
 
     Raises:
-      InputError: the allocation returns an invalid share, another number of shares, or another overall sparsity.
+      InputError: an unknown name, a file that cannot be read, or a share out of range.
     """
-    found = list(allocation.shares(sizes, sparsity))
-    where = f"allocation {allocation.name}"
-    if len(found) != len(sizes) or not all(is_number(s) and 0 <= s < 1 for s in found):
-        raise InputError(
-            f"{where}: got {shown(found)}; allowed: {len(sizes)} shares s with 0 <= s < 1, one a block"
-        )
-    overall = sum(s * n for s, n in zip(found, sizes, strict=True)) / sum(sizes)
-    if not math.isclose(overall, sparsity, abs_tol=_NEAR):
-        raise InputError(f"{where}: drops {overall:.6g} of all weights; allowed: {sparsity:g}")
-    return [float(s) for s in found]
+    if isinstance(chosen, Allocation):
+        return chosen
+    if isinstance(chosen, str) and chosen in ALLOCATIONS:
+        return ALLOCATIONS[chosen]
+    if not is_list(chosen):
+        raise refusal("allocation", chosen, _ALLOWED, choices=ALLOCATIONS)
+    return listed_allocation(chosen)

@@ -1,7 +1,38 @@
 """The record of an allocation: overall sparsity → sparsity of each block."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, Float
+
+
+class Norms(NamedTuple):
+    """Sizes of the input features of a kernel, in the dense model.
+
+    Attributes:
+      all: ‖X_j‖₂ on the calibration set without code, float32 [in], with its languages combined as for a criterion.
+      languages: root mean square of X_j over the tokens of each language, float32 [languages, in].
+    """
+
+    all: Float[Array, " in"]
+    languages: Float[Array, "languages in"]
+
+
+class Blocks(NamedTuple):
+    """The blocks of a model, in order, as input of an allocation.
+
+    Attributes:
+      sizes: number of weights of each block that may be dropped; 0 if `pruning.ignore` matches all of its kernels.
+      sparsity: the share of all these weights to drop.
+      measured: the result of `Allocation.measure` for each block; empty without it.
+      slope: `pruning.slope`, for allocations with the option.
+    """
+
+    sizes: Sequence[int]
+    sparsity: float
+    measured: Sequence[float] = ()
+    slope: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,10 +42,18 @@ class Allocation:
     Attributes:
       name: value of `pruning.allocation`.
       meaning: description for `--help` and the page of settings.
-      shares: (number of prunable weights of each block, overall sparsity) → the share of each block to drop,
-        0 <= s < 1; their mean weighted by the numbers of weights is the overall sparsity.
+      shares: blocks → the share of each block to drop, 0 <= s < 1, or its share by kernel; their mean weighted by the
+        numbers of weights is the overall sparsity.
+      measure: (kernels [in, out] by path, their `Norms` by path) → a number for the block. Pure and traceable: it is
+        compiled once and called for all blocks of the dense model, on one device. Ignored kernels are included.
+      reads_norms: whether `measure` reads norms, which takes a pass of the dense model over the calibration set;
+        otherwise it gets none.
+      options: ("slope",) if it reads the slope.
     """
 
     name: str
     meaning: str
-    shares: Callable[[Sequence[int], float], Sequence[float]]
+    shares: Callable[[Blocks], Sequence[float | Mapping[str, float]]]
+    measure: Callable[[Mapping[str, Array], Mapping[str, Norms]], Any] | None = None
+    reads_norms: bool = False
+    options: tuple[str, ...] = ()

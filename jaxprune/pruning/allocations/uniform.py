@@ -1,13 +1,11 @@
 """Uniform: the same share of every block, as in the paper."""
 
-from collections.abc import Sequence
-
-from jaxprune.pruning.allocations.allocation import Allocation
+from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 
 
-def shares(sizes: Sequence[int], sparsity: float) -> list[float]:
+def shares(blocks: Blocks) -> list[float]:
     """The overall sparsity for each block."""
-    return [sparsity] * len(sizes)
+    return [blocks.sparsity] * len(blocks.sizes)
 
 
 ALLOCATION = Allocation("uniform", "the same in every block", shares)

@@ -39,6 +39,7 @@ class Work:
       config: sizes of the model.
       groups: samples, as (count, length) of each static shape; empty for criteria without statistics.
       propagate: "block", "dense" or "site".
+      allocates: whether the allocation takes a pass of the dense model.
       dtype: of the weights on the devices.
       stored: dtype of the checkpoint.
       hf: whether the pruned model is written, with embedding and head.
@@ -51,6 +52,7 @@ class Work:
     config: ModelConfig
     groups: tuple[tuple[int, int], ...]
     propagate: str = "block"
+    allocates: bool = False
     dtype: str = "float32"
     stored: str = "float32"
     hf: bool = True
@@ -138,7 +140,8 @@ def part_size(config: ModelConfig, part: str) -> int:
 def flops(work: Work) -> int:
     """Operations of the products in all passes over all samples; of attention only causal pairs within windows.
 
-    A statistics pass omits a block's last product, and no pass computes the last block's output.
+    A statistics pass omits a block's last product, and no pass but that of an allocation computes the last block's
+    output.
     """
     config = work.config
     kernels = sum(kernel_sizes(config).values())
@@ -153,9 +156,9 @@ def flops(work: Work) -> int:
     for count, length in work.groups:
         products, skipped = (2 * count * length * size for size in (kernels, last))
         total += (config.n_layers - 1) * (passes * products - (passes - 1) * skipped)
-        total += products - skipped
+        total += products - skipped + work.allocates * config.n_layers * products
         for window, layers in windows.items():
-            times = passes * layers - (passes - 1) * (window == final)
+            times = (passes + work.allocates) * layers - (passes - 1) * (window == final)
             total += times * _attention(config, count, length, window)
     if work.gram:
         total += config.n_layers * _second_order(work)
@@ -212,7 +215,7 @@ def _activations(work: Work, machines: Machines, samples: int, length: int) -> i
     heads = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
     # the widest activation before and after its function, or queries, keys and values in two layouts
     width = 2 * max(config.d_ff, heads) + config.d_model
-    if work.propagate == "dense" and work.dtype == "float32":
+    if (work.propagate == "dense" or work.allocates) and work.dtype == "float32":
         # sums may run concurrently with products and read the same arrays, so hardly any buffer is reused
         width += 4 * config.d_model + 2 * heads
     scores = attention_path(config, work.dtype, machines.platform).scores(rows * config.n_heads)

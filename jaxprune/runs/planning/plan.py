@@ -15,11 +15,11 @@ from jaxprune.hf import STORED, hub, load
 from jaxprune.ledger import Begun
 from jaxprune.models import ModelConfig, attention_path, load_config, site_widths
 from jaxprune.passes import SAMPLES_PER_DEVICE
-from jaxprune.pruning import Settings
+from jaxprune.pruning import kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import CHIPS, Chip, Machines, Work
-from jaxprune.tables import byte_size, named_values, seconds
+from jaxprune.tables import by_layer, byte_size, named_values, percent, seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,10 +186,14 @@ def _work(
     run: PruneConfig,
     dtype: str,
 ) -> Work:
+    settings = run.settings
+    reads = settings.spread.reads_norms
     return Work(
         config=config,
         groups=groups,
-        propagate=run.pruning.propagate,
+        # without a criterion that reads samples, the pass of the allocation is the only one
+        propagate="dense" if reads and not settings.method.needs else settings.propagate,
+        allocates=reads and bool(settings.method.needs),
         dtype=dtype,
         stored=stored,
         hf=run.output.hf,
@@ -201,7 +205,7 @@ def _work(
 
 def _groups(run: PruneConfig) -> tuple[tuple[int, int], ...]:
     calibration = run.calibration
-    if not Settings(criterion=run.pruning.criterion).needs_statistics:
+    if not run.settings.needs_statistics:
         return ()
     kind = KINDS[calibration.kind]
     if not kind.reads_text:
@@ -232,6 +236,7 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
         "model": f"{run.model}: {work.config.n_layers} blocks, {blocks / 1e6:,.1f} million weights in them, "
         f"stored as {work.stored}",
         "samples": f"{samples} tokens, propagate {work.propagate}, {computed}",
+        "sparsity": _sparsity(run, work.config),
         "devices": f"{every}: {machines.processes} process(es) of {machines.data} x {machines.model}",
         "micro-batch": f"{plan.samples_per_device} samples per device, "
         f"{costs.micro_batches(work, machines, plan.samples_per_device)} per pass",
@@ -249,6 +254,17 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
     print("\n".join(named_values(rows)))
 
 
+def _sparsity(run: PruneConfig, config: ModelConfig) -> str:
+    settings = run.settings
+    overall = f"{percent(settings.implied_sparsity)}%"
+    others = " of the kernels that are not ignored" if settings.ignored else ""
+    if settings.spread.measure is not None:
+        source = "a pass of the dense model" if settings.spread.reads_norms else "the weights"
+        return f"{overall}{others}, by layer as measured in {source} ({settings.spread.name})"
+    shares = by_layer(layer_shares(config, kernel_shares(config, settings)))
+    return f"{overall}{others}, {shares or 'the same in every layer'}"
+
+
 def floor(plan: Plan) -> dict[str, float]:
     """Seconds at the chip's published rates: for products, for reading weights from the device's memory, for the link.
 
@@ -258,7 +274,7 @@ def floor(plan: Plan) -> dict[str, float]:
     assert chip is not None
     config, every = work.config, machines.devices * machines.processes
     block = costs.part_size(config, "blocks") * costs.size_of(work.dtype)
-    passes = 2 if work.propagate == "block" else 1
+    passes = (2 if work.propagate == "block" else 1) + work.allocates
     turns = costs.micro_batches(work, machines, plan.samples_per_device)
     width = sum(site_widths(config).values()) if work.propagate == "site" else 0
     tokens = sum(count * length for count, length in work.groups) / every

@@ -1,0 +1,181 @@
+"""Model, settings and samples → the share to drop of each kernel of each block."""
+
+import fnmatch
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+
+from jaxprune.calibration import Batch, SetKey, set_tokens
+from jaxprune.devices import compiled, given_mesh, hosts
+from jaxprune.errors import InputError, refusal, shown
+from jaxprune.hf import Model
+from jaxprune.models import ModelConfig, family_of, kernel_shapes
+from jaxprune.passes import (
+    SAMPLES_PER_DEVICE,
+    SQUARES,
+    ActivationStats,
+    Sums,
+    blocks,
+    calibration_states,
+    combined,
+    run_and_measure,
+)
+from jaxprune.progress import progress_bar
+from jaxprune.pruning.allocations import Blocks, Norms
+from jaxprune.pruning.criterion import CODE
+from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.pruning.settings import Settings
+from jaxprune.schema import is_number
+
+_NEAR = 1e-6  # of the overall sparsity
+_KERNEL = "/kernel"
+
+
+def measure_blocks(
+    model: Model,
+    batches: Sequence[Batch],
+    settings: Settings,
+    *,
+    mesh: Mesh | None = None,
+    samples_per_device: int = SAMPLES_PER_DEVICE,
+    progress: bool = True,
+    stats: ActivationStats | None = None,
+) -> list[float]:
+    """A number for each block of the dense model, from which the allocation of `settings` computes its shares.
+
+    Takes a pass over the blocks, and through them if the allocation reads norms: the same pass that
+    propagate="dense" makes again, unless `stats` are given. Empty for allocations that measure nothing.
+
+    Args:
+      model, batches, settings, mesh, samples_per_device, progress: as in `prune_blocks`.
+      stats: the result of `probe` for these batches, in place of the pass.
+
+    Raises:
+      InputError: as `probe`; a number is not finite.
+    """
+    allocation, mesh = settings.spread, given_mesh(mesh)
+    ignored_kernels(model.config, settings.ignored)  # a wrong pattern is told before the pass
+    if allocation.measure is None:
+        return []
+    states, tokens = None, set_tokens(batches) if stats is None else dict(stats.tokens)
+    if allocation.reads_norms and stats is None:
+        states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
+    config, segment = model.config.in_dtype(settings.dtype), PROPAGATIONS["dense"].steps[0].segment
+    reads, found = family_of(config).sites, []
+    with progress_bar("allocate", config.n_layers, sum(tokens.values()), progress) as bar:
+        for layer, (_, params) in enumerate(blocks(model, settings.dtype, mesh)):
+            sums: Sums = {} if stats is None else stats.layer(layer)
+            if states is not None:
+                sums = run_and_measure(params, states, segment, (SQUARES,), config, layer)
+            kernels = {path: flatten_dict(params, sep="/")[path] for path in reads}
+            norms = _norms(settings, sums, tokens, reads) if allocation.reads_norms else {}
+            # on one device: a sum over a kernel must not depend on their number
+            given = jax.device_put((kernels, norms), mesh.devices.flat[0])
+            number = float(_measured(*given, measure=allocation.measure))
+            if not math.isfinite(number):
+                where = f"layer {layer}: allocation {allocation.name}"
+                raise refusal(where, number, "finite numbers")
+            found.append(number)
+            bar.update()
+    agreed: list[float] = hosts.gather_json(found)[0]
+    return agreed
+
+
+def _norms(
+    settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], reads: Mapping[str, str]
+) -> dict[str, Norms]:
+    """The norms of each kernel; kernels that read one site share them."""
+    keys, by_site = [key for key in sums if key.kind != CODE], {}
+    for site in dict.fromkeys(reads.values()):
+        total = combined(settings.mixture, sums, tokens, keys, site, SQUARES.name)
+        means = [sums[key][site][SQUARES.name] / tokens[key] for key in keys]
+        roots: Any = np.sqrt(total), np.sqrt(means).astype(np.float32)  # not on a device yet
+        by_site[site] = Norms(*roots)
+    return {path: by_site[site] for path, site in reads.items()}
+
+
+@functools.partial(compiled, static_argnames="measure")
+def _measured(
+    kernels: Mapping[str, Array], norms: Mapping[str, Norms], *, measure: Callable[..., Array]
+) -> Float[Array, ""]:
+    return measure(kernels, norms)
+
+
+def ignored_kernels(config: ModelConfig, patterns: Sequence[str]) -> list[str]:
+    """The kernels that match a pattern, as "LAYER/kernel", such as "0/mlp/down".
+
+    Raises:
+      InputError: a pattern matches none, or all match.
+    """
+    names = [
+        f"{layer}/{path.removesuffix(_KERNEL)}"
+        for layer in range(config.n_layers)
+        for path in kernel_shapes(config)
+    ]
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise refusal("ignore", pattern, f"patterns that match a kernel, such as {names[-1]}")
+    found = [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in patterns)]
+    if len(found) == len(names):
+        raise InputError(f"ignore: {', '.join(patterns)} match all kernels; allowed: some")
+    return found
+
+
+def kernel_shares(
+    config: ModelConfig, settings: Settings, measured: Sequence[float] = ()
+) -> list[dict[str, float]]:
+    """The share of each kernel's weights to drop, by layer and path; ignored kernels have none.
+
+    Args:
+      config: of the model.
+      settings: `sparsity` is that of all kernels that are not ignored.
+      measured: the result of `measure_blocks`.
+
+    Raises:
+      InputError: the allocation returns an invalid share, other layers or kernels, or another overall sparsity; see
+        also `ignored_kernels`.
+    """
+    allocation, ignored = settings.spread, {*ignored_kernels(config, settings.ignored)}
+    every = {path.removesuffix(_KERNEL): math.prod(s) for path, s in kernel_shapes(config).items()}
+    sizes = [
+        {name: size for name, size in every.items() if f"{layer}/{name}" not in ignored}
+        for layer in range(config.n_layers)
+    ]
+    totals, sparsity = [sum(one.values()) for one in sizes], settings.implied_sparsity
+    given = Blocks(totals, sparsity, measured, settings.slope or 0.0)
+    found, where = list(allocation.shares(given)), f"allocation {allocation.name}"
+    shares = [one if isinstance(one, Mapping) else dict.fromkeys(every, one) for one in found]
+    for layer, of_layer in enumerate(shares):
+        if {*of_layer} != {*every}:
+            raise InputError(
+                f"{where}: layer {layer}: got {shown([*of_layer])}; allowed: a share, or one of each of "
+                f"{', '.join(every)}"
+            )
+    values = [share for of_layer in shares for share in of_layer.values()]
+    if len(found) != len(sizes) or not all(is_number(s) and 0 <= s < 1 for s in values):
+        raise InputError(
+            f"{where}: got {shown(found)}; allowed: {len(sizes)} shares s with 0 <= s < 1, one a block"
+        )
+    dropped = sum(
+        s[name] * n for s, of in zip(shares, sizes, strict=True) for name, n in of.items()
+    )
+    if not math.isclose(overall := dropped / sum(totals), sparsity, abs_tol=_NEAR):
+        raise InputError(f"{where}: drops {overall:.6g} of all weights; allowed: {sparsity:g}")
+    return [
+        {f"{name}{_KERNEL}": float(s[name]) for name in of}
+        for s, of in zip(shares, sizes, strict=True)
+    ]
+
+
+def layer_shares(config: ModelConfig, shares: Sequence[Mapping[str, float]]) -> list[float]:
+    """The share of each layer, from `kernel_shares`; ignored kernels count as kept."""
+    sizes = {path: math.prod(shape) for path, shape in kernel_shapes(config).items()}
+    whole = sum(sizes.values())
+    return [sum(share * sizes[path] for path, share in one.items()) / whole for one in shares]

@@ -1,0 +1,51 @@
+"""Shares of blocks that depend on one number, chosen so that the overall sparsity is met."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxprune.pruning.allocations.allocation import Blocks
+
+# Half the difference between the largest and the smallest share before clipping: λ of OWL, as in its experiments.
+SPREAD = 0.08
+# No block loses more, unless all do.
+_MOST = 0.99
+_HALVINGS = 100
+
+
+def from_zero_to_one(blocks: Blocks) -> Float[np.ndarray, " L"] | None:
+    """(D − min D) / (max D − min D) of the measures of blocks that lose weights; None if all are equal."""
+    measured = np.asarray(blocks.measured)
+    used = measured[np.asarray(blocks.sizes) > 0]
+    least, most = used.min(), used.max()
+    return None if least == most else (measured - least) / (most - least)
+
+
+def fitted(of: Callable[[float], Float[np.ndarray, " L"]], blocks: Blocks) -> list[float]:
+    """The shares `of(number)`, clipped to [0, 0.99], with the number that gives the overall sparsity.
+
+    Args:
+      of: grows with its number; its shares are 0 or less at -2 and 1 or more at 2.
+      blocks: of the model.
+    """
+    most = max(_MOST, blocks.sparsity)
+    low, high = -2.0, 2.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        found = np.clip(of(middle), 0, most)
+        too_low = np.average(found, weights=blocks.sizes) < blocks.sparsity
+        low, high = (middle, high) if too_low else (low, middle)
+    return [float(share) for share in found]
+
+
+def kept_by_measure(blocks: Blocks) -> list[float]:
+    """Shares of OWL (eq. 3): blocks with a larger measure keep more, in a range of 2 λ.
+
+    1 − share is 2 λ (D − min D) / (max D − min D) plus the constant that gives the overall sparsity; the same share
+    everywhere if all D are equal, where the official code divides by 0.
+    """
+    density = from_zero_to_one(blocks)
+    if density is None:
+        return [blocks.sparsity] * len(blocks.sizes)
+    return fitted(lambda constant: constant - 2 * SPREAD * density, blocks)

@@ -1,0 +1,77 @@
+"""Shares that the user lists, in a .json file or as a value."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jaxprune.errors import InputError, listed, refusal
+from jaxprune.files import parse_json, read_text
+from jaxprune.pruning.allocations.allocation import Allocation, Blocks
+from jaxprune.schema import is_number
+
+NAME = "listed"
+ALLOWED = (
+    'a .json file of shares by layer, as [0.4, 0.6] or {"0": 0.4, "1": {"attention/out": 0.5, …}}'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedShares:
+    """The function `Allocation.shares` of a list; equal lists are equal.
+
+    Attributes:
+      text: {layer: share or {kernel: share}} as JSON.
+    """
+
+    text: str
+
+    def __call__(self, blocks: Blocks) -> list[float | dict[str, float]]:
+        """The listed shares in the order of the layers.
+
+        Raises:
+          InputError: a layer has none, or there is no such layer.
+        """
+        by_layer = json.loads(self.text)
+        layers = [str(layer) for layer in range(len(blocks.sizes))]
+        if {*by_layer} != {*layers}:
+            raise InputError(
+                f"allocation: got shares of layers {listed(by_layer)}; allowed: one of each layer, {listed(layers)}"
+            )
+        return [by_layer[layer] for layer in layers]
+
+
+def is_list(value: object) -> bool:
+    """Whether a value, or a text, lists shares or is the path of a file that does."""
+    if isinstance(value, str):
+        return value.endswith(".json") or value.startswith(("[", "{"))
+    return isinstance(value, Mapping | Sequence)
+
+
+def listed_allocation(value: str | Mapping | Sequence) -> Allocation:
+    """The allocation of a list: the path of a .json file, JSON text, or its value.
+
+    Raises:
+      InputError: the file cannot be read, or a share is not a number s with 0 <= s < 1.
+    """
+    found: object = value
+    if isinstance(value, str):
+        text = read_text(Path(value).expanduser()) if value.endswith(".json") else value
+        found = parse_json(text, value)
+    if isinstance(found, Sequence) and not isinstance(found, str):
+        found = {str(layer): shares for layer, shares in enumerate(found)}
+    if not isinstance(found, Mapping):
+        raise refusal("allocation", value, ALLOWED)
+    for layer, shares in found.items():
+        by_kernel = shares if isinstance(shares, Mapping) else {"": shares}
+        for kernel, share in by_kernel.items():
+            if not (is_number(share) and 0 <= share < 1):
+                where = f"allocation: layer {layer} {kernel}".rstrip()
+                raise refusal(where, share, "a number s with 0 <= s < 1")
+    meaning = "as listed for each block"
+    return Allocation(NAME, meaning, ListedShares(json.dumps(found, sort_keys=True)))
+
+
+def text_of(allocation: Allocation) -> str | None:
+    """The shares of a list as JSON text; None for other allocations."""
+    return allocation.shares.text if isinstance(allocation.shares, ListedShares) else None

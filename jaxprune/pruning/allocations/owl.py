@@ -1,0 +1,33 @@
+"""OWL, outlier weighed layerwise sparsity (Yin et al., ICML 2024): blocks with more outliers keep more."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxprune.pruning.allocations.allocation import Allocation, Norms
+from jaxprune.pruning.allocations.fitted import kept_by_measure
+from jaxprune.pruning.criteria.wanda import weighted
+
+_OUTLIER = 5  # times the mean score: M of the paper
+
+
+def measure(
+    kernels: Mapping[str, Float[Array, "in out"]], norms: Mapping[str, Norms]
+) -> Float[Array, ""]:
+    """Percentage of a block's weights whose Wanda score is above 5 times the block's mean score (eq. 2)."""
+    scores = [weighted(kernel, norms[path].all) for path, kernel in kernels.items()]
+    size = sum(one.size for one in scores)
+    # first the sums of columns: one long sum of float32 would lose digits
+    mean = sum(jnp.sum(jnp.sum(one, axis=0)) for one in scores) / size
+    above = sum(jnp.sum(jnp.mean(one > _OUTLIER * mean, axis=0)) * len(one) for one in scores)
+    return 100 * jnp.asarray(above) / size
+
+
+ALLOCATION = Allocation(
+    "owl",
+    "less in blocks with more outliers among their Wanda scores, which takes a pass of the dense model",
+    kept_by_measure,
+    measure,
+    reads_norms=True,
+)

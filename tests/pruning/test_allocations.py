@@ -1,0 +1,330 @@
+"""Sparsity by block: what each allocation measures, the shares that follow, and what runs make of them."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from device_jobs import batch, xglm_shaped
+from flax.traverse_util import flatten_dict
+
+import jaxprune as jp
+from jaxprune.calibration import SetKey
+from jaxprune.devices import compiling
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.models import family_of
+from jaxprune.pruning import kernel_shares, layer_shares, measure_blocks
+from jaxprune.pruning.allocations import ALLOCATIONS, Blocks, alpha, fitted
+
+NANO = "jaxprune/nano/checkpoints/bloom"
+PARAMETERS = {"arithmetic": {"slope": 0.2}}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return jp.load(NANO)
+
+
+@pytest.fixture(scope="module")
+def batches(model):
+    """Two languages of the same number of samples but not of tokens, and code."""
+    found = jp.demonstrations(
+        model.tokenizer, "nano", kind="monolingual", source="fr,sw", samples=8, max_length=48
+    )
+    return [*found, batch("code", 3, 24, model.config.vocab_size, 5)]
+
+
+@pytest.fixture(scope="module")
+def stats(model, batches):
+    return jp.probe(model, batches, progress=False)
+
+
+def kernels_of(model, layer):
+    flat = flatten_dict(model.block(layer), sep="/")
+    return {
+        p: (np.abs(flat[p]).astype(np.float64), s) for p, s in family_of(model.config).sites.items()
+    }
+
+
+def squares(stats, site, layer, *keys):
+    return sum(stats.sums[key][site]["squares"][layer] for key in keys)
+
+
+FR, SW = SetKey("monolingual", "fr"), SetKey("monolingual", "sw")
+
+
+def measured(model, batches, allocation, **more):
+    settings = jp.Settings(allocation=allocation, sparsity=0.5)
+    return measure_blocks(model, batches, settings, progress=False, **more)
+
+
+def test_owl_counts_outliers_of_a_block(model, batches, stats):
+    want = []
+    for layer in range(model.config.n_layers):
+        scores = [
+            (w * np.sqrt(squares(stats, site, layer, FR, SW))[:, None]).ravel()
+            for w, site in kernels_of(model, layer).values()
+        ]
+        every = np.concatenate(scores)
+        want.append(100 * np.mean(every > 5 * every.mean()))
+    got = measured(model, batches, "owl")
+    np.testing.assert_allclose(got, want, atol=100 * 2 / every.size)  # a score at the limit
+    assert measured(model, [], "owl", stats=stats) == got
+
+    density = (np.array(want) - min(want)) / (max(want) - min(want)) * 2 * 0.08
+    density += 1 - 0.5 - density.mean()
+    shares = layer_shares(
+        model.config, kernel_shares(model.config, jp.Settings(allocation="owl", sparsity=0.5), got)
+    )
+    np.testing.assert_allclose(shares, 1 - density, atol=1e-3)
+    assert max(shares) - min(shares) == pytest.approx(0.16)
+
+
+def test_languages_is_a_weighted_jaccard_distance(model, batches, stats):
+    want = []
+    for layer in range(model.config.n_layers):
+        low = high = 0
+        for w, site in kernels_of(model, layer).values():
+            scores = np.stack(
+                [w * np.sqrt(squares(stats, site, layer, key))[:, None] for key in (FR, SW)]
+            )
+            scores /= scores.mean((1, 2), keepdims=True)
+            low, high = low + scores.min(0).sum(), high + scores.max(0).sum()
+        want.append(100 * (1 - low / high))
+    np.testing.assert_allclose(measured(model, batches, "languages"), want, rtol=1e-3)
+
+
+def test_languages_that_agree_are_at_distance_0(model, stats):
+    """Whatever the sizes of their texts; the sparsity is then the same everywhere, to the bit."""
+    twice = {site: {"squares": 2 * by_name["squares"]} for site, by_name in stats.sums[FR].items()}
+    same = jp.ActivationStats(
+        {FR: stats.sums[FR], SW: twice},
+        {FR: stats.tokens[FR], SW: 2 * stats.tokens[FR]},
+        stats.sites,
+    )
+    got = measured(model, [], "languages", stats=same)
+    np.testing.assert_allclose(got, 0, atol=1e-4)
+    settings = jp.Settings(allocation="languages", sparsity=0.37)
+    shares = kernel_shares(model.config, settings, [0.0] * 4)
+    assert {share for of_layer in shares for share in of_layer.values()} == {0.37}
+
+
+def plain_alpha(kernel):
+    """Hill's estimator with λ_min near the peak of the histogram, in float64 and one fit after the other."""
+    eigs = np.sort(np.linalg.svd(kernel.astype(np.float64), compute_uv=False) ** 2)
+    counts, edges = np.histogram(np.log10(eigs), 100)
+    peak = 10 ** edges[np.argmax(counts)]
+    best = np.inf, None
+    for i, least in enumerate(eigs[:-1]):
+        if 0.95 * peak <= least <= 1.5 * peak:
+            tail = eigs[i:]
+            n = len(tail)
+            found = 1 + n / (np.sum(np.log(tail)) - n * np.log(least))
+            distance = np.max(np.abs(1 - (tail / least) ** (1 - found) - np.arange(n) / n))
+            best = min(best, (distance, found))
+    return best[1]
+
+
+@pytest.mark.parametrize("shape", [(48, 80), (96, 40), (64, 64)])
+def test_alpha_is_the_exponent_of_the_best_fit(shape):
+    rng = np.random.default_rng(sum(shape))
+    left, _ = np.linalg.qr(rng.standard_normal((shape[0], min(shape))))
+    right, _ = np.linalg.qr(rng.standard_normal((shape[1], min(shape))))
+    for kernel in (
+        rng.standard_normal(shape),
+        (left * rng.pareto(3, min(shape)).clip(1e-2)) @ right.T,
+    ):
+        got = float(alpha.exponent(jnp.asarray(kernel, jnp.float32)))
+        assert got == pytest.approx(plain_alpha(kernel), rel=2e-3)
+
+
+def test_alpha_shares_follow_the_paper():
+    found = np.array(alpha.shares(Blocks([10, 30, 10], 0.5, [2.0, 3.0, 4.0])))
+    ratios = np.array([0.7, 1.0, 1.3])  # linear in α between 1 ± 0.3; then one factor for all
+    np.testing.assert_allclose(found, 0.5 * ratios * 50 / (ratios @ [10, 30, 10]))
+
+
+@pytest.mark.parametrize("shares", [fitted.kept_by_measure, alpha.shares])
+@pytest.mark.parametrize("sparsity", [0.0, 0.02, 0.3, 0.7, 0.9, 0.97, 0.995])
+def test_measured_shares_meet_the_overall_sparsity(shares, sparsity):
+    rng = np.random.default_rng(0)
+    for sizes in ([7] * 12, rng.integers(1, 9, 12).tolist(), [0, *rng.integers(1, 9, 11).tolist()]):
+        found = np.array(shares(Blocks(sizes, sparsity, rng.gamma(1, 2, 12).tolist())))
+        assert found.min() >= 0
+        assert found.max() < 1
+        assert np.average(found, weights=sizes) == pytest.approx(sparsity, abs=1e-9)
+        assert shares(Blocks(sizes, sparsity, [3.5] * 12)) == [sparsity] * 12
+
+
+def test_arithmetic_rises_evenly(model):
+    settings = jp.Settings(allocation="arithmetic", slope=-0.3, sparsity=0.5)
+    found = layer_shares(model.config, kernel_shares(model.config, settings))
+    assert found[-1] - found[0] == pytest.approx(-0.3)
+    np.testing.assert_allclose(np.diff(found), -0.1)
+    assert np.mean(found) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "criterion", ["wanda", "ria", "sparsegpt", "magnitude", "random", "refined"]
+)
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+def test_every_criterion_drops_what_is_asked(criterion, allocation, model, batches):
+    """In each layer, within one weight a column, and at the end over all."""
+    how = {"allocation": allocation, "sparsity": 0.5, **PARAMETERS.get(allocation, {})}
+    result = jp.prune(model, batches, criterion=criterion, progress=False, **how)
+    settings = jp.Settings(criterion=criterion, **how)
+    shares = kernel_shares(
+        model.config, settings, measure_blocks(model, batches, settings, progress=False)
+    )
+    for path, masks in flatten_dict(result.masks["blocks"], sep="/").items():
+        for layer, mask in enumerate(masks):
+            dropped = (~mask).sum() / mask.shape[1]
+            assert 0 <= mask.shape[0] * shares[layer][path] - dropped < 1.001
+    assert 0 <= 0.5 - result.report["sparsity"]["overall"] < 1 / 128
+    layers = result.report["sparsity"]["layers"]
+    assert (max(layers) - min(layers) > 0.05) == (allocation != "uniform")
+
+
+@pytest.mark.parametrize("allocation", ["owl", "alpha", "languages"])
+def test_a_measure_compiles_once_for_all_blocks(allocation):
+    width = 116 + 8 * ["owl", "alpha", "languages"].index(allocation)  # of no other test
+    model, mesh = xglm_shaped(4, width, 132), device_mesh(1)
+    samples = [batch("text", 6, 24, model.config.vocab_size, 1)]
+    samples = [
+        jp.Batch(
+            *(getattr(one, n) for n in ("tokens", "valid", "role", "samples")), ("fr", "sw") * 3
+        )
+        for one in samples
+    ]
+    settings = jp.Settings(allocation=allocation, sparsity=0.5)
+
+    def programs():
+        with compiling() as counted:
+            measure_blocks(model, samples, settings, mesh=mesh, progress=False)
+        return counted.programs
+
+    # embedding, check of a block's input, the segment; and the measure
+    assert programs() == (1 if allocation == "alpha" else 4)
+    assert programs() == 0
+
+
+def test_shares_may_be_listed(model, tmp_path):
+    names = [path.removesuffix("/kernel") for path in family_of(model.config).sites]
+    by_kernel = dict.fromkeys(names, 0.5) | {"mlp/up": 0.25, "mlp/out": 0.75}
+    listed = {"0": 0.6, "1": by_kernel, "2": 0.4, "3": 0.5}
+    file = tmp_path / "shares.json"
+    file.write_text(json.dumps(listed))
+
+    def prune(allocation):
+        return jp.prune(
+            model, criterion="magnitude", sparsity=0.5, allocation=allocation, progress=False
+        )
+
+    found = prune(listed)
+    assert jp.masks.overlap(prune(str(file)).masks, found.masks).overall == 1
+    np.testing.assert_allclose(found.report["sparsity"]["layers"], [0.6, 0.5, 0.4, 0.5], atol=0.01)
+    masks = flatten_dict(found.masks["blocks"], sep="/")
+    assert masks["mlp/up/kernel"][1].mean() == 0.75
+    assert masks["mlp/out/kernel"][1].mean() == 0.25
+    assert jp.Settings(allocation=listed) == jp.Settings(allocation=str(file))
+    assert jp.Settings(allocation=listed) != jp.Settings(allocation=[0.6, 0.5, 0.4, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ("[0.5, 0.5, 0.5]", "got shares of layers 0, 1, 2; allowed: one of each layer, 0, 1, 2, 3"),
+        ('{"0": 0.5, "1": 0.5, "2": 0.5, "5": 0.5}', "got shares of layers 0, 1, 2, 5"),
+        ("[0.5, 0.5, 0.5, 1.0]", "layer 3: got 1.0; allowed: a number s with 0 <= s < 1"),
+        ('[0.5, 0.5, 0.5, {"mlp/up": "a"}]', "layer 3 mlp/up: got 'a'"),
+        ('[0.5, 0.5, 0.5, {"mlp/up": 0.5}]', "layer 3: got .'mlp/up'.; allowed: a share, or one of each of att"),
+        ("[0.5, 0.5, 0.5, 0.6]", "drops 0.525 of all weights; allowed: 0.5"),
+        ("[0.5, 0.5", "no valid JSON"),
+    ],
+)  # fmt: skip
+def test_wrong_lists_are_refused(listed, message, model):
+    with pytest.raises(jp.InputError, match=message) as caught:
+        jp.prune(model, criterion="magnitude", sparsity=0.5, allocation=listed, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"allocation": "arithmetic"}, "slope: not set; allowed: a number between -1 and 1, with allocation arith"),
+        ({"slope": 0.1}, "slope: got 0.1; allowed: none, with allocation uniform"),
+        ({"allocation": "arithmetic", "slope": 1.5}, "slope: got 1.5; allowed: a number between"),
+        ({"allocation": "owll"}, r"got 'owll'; allowed: .*did you mean owl\?"),
+        ({"allocation": "owl", "pattern": "2:4"}, "got 'owl'; allowed: uniform, with pattern 2:4"),
+    ],
+)  # fmt: skip
+def test_settings_that_contradict_are_refused(fields, message):
+    with pytest.raises(jp.InputError, match=message):
+        jp.Settings(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"ignore": "9/*"}, "ignore: got '9/.'; allowed: patterns that match a kernel, such as 3/mlp/out"),
+        ({"ignore": "*"}, "ignore: . match all kernels"),
+        ({"allocation": "owl"}, "batches: allocation owl needs one set, got none"),
+        ({"allocation": "arithmetic", "slope": 0.9, "sparsity": 0.2}, "allowed: 4 shares s with 0 <= s < 1"),
+    ],
+)  # fmt: skip
+def test_what_a_model_cannot_do_is_refused(fields, message, model):
+    with pytest.raises(jp.InputError, match=message):
+        jp.prune(model, criterion="magnitude", progress=False, **fields)
+
+
+def test_languages_needs_two_of_them(model, batches):
+    with pytest.raises(jp.InputError, match="got samples of 1 language; allowed: two or more"):
+        measured(
+            model, [one for one in batches if one.role == "code"] + _french(batches), "languages"
+        )
+
+
+def _french(batches):
+    first = batches[0]
+    rows = np.array([code == "fr" for code in first.languages])
+    return [
+        jp.Batch(
+            first.tokens[rows],
+            first.valid[rows],
+            first.role,
+            first.samples[rows],
+            ("fr",) * int(rows.sum()),
+        )
+    ]
+
+
+@pytest.mark.parametrize("how", [
+    {"criterion": "sparsegpt"}, {"criterion": "wanda", "pattern": "2:4"}, {"allocation": "owl"},
+    {"criterion": "sparsegpt", "pattern": "4:8"}, {"criterion": "ria", "group": "kernel"},
+])  # fmt: skip
+def test_ignored_kernels_stay_as_they_are(how, model, batches):
+    """All their weights are kept, with their bits; the requested sparsity is that of the others."""
+    result = jp.prune(
+        model, batches, ignore="0/*,*/mlp/out", progress=False, **{"sparsity": 0.5} | how
+    )
+    dense = flatten_dict(model.params["blocks"], sep="/")
+    after = flatten_dict(result.params["blocks"], sep="/")
+    dropped = total = 0
+    for path, masks in flatten_dict(result.masks["blocks"], sep="/").items():
+        assert masks.dtype == bool
+        assert masks.shape == dense[path].shape
+        for layer, mask in enumerate(masks):
+            if layer == 0 or path == "mlp/out/kernel":
+                assert mask.all()
+                assert after[path][layer].tobytes() == np.asarray(dense[path][layer]).tobytes()
+            else:
+                dropped, total = dropped + (~mask).sum(), total + mask.size
+    assert dropped / total == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_pattern_need_not_fit_ignored_kernels(model):
+    settings = {"criterion": "magnitude", "pattern": "1:512", "progress": False}
+    with pytest.raises(jp.InputError, match="allowed: a multiple of 512"):
+        jp.prune(model, **settings)
+    found = jp.prune(model, ignore="*/attention/*,*/mlp/up", **settings)
+    assert found.report["sparsity"]["kernels"]["mlp/out/kernel"] == 511 / 512

@@ -1,0 +1,115 @@
+"""Runs whose blocks lose different shares, which plan, card and page tell."""
+
+import json
+
+import numpy as np
+import pytest
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.html_report import write_report
+from jaxprune.ledger import run_identity
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.planning import plan_from_config, print_plan
+from jaxprune.sweeps.plan import check_sweep
+
+NANO = "jaxprune/nano/checkpoints/bloom"
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    path, rng = tmp_path_factory.mktemp("tokens") / "tokens.npz", np.random.default_rng(1)
+    np.savez(path, input_ids=rng.integers(0, 131, (5, 24)).astype(np.int32))
+    return path
+
+
+def job(model, tokens, **fields):
+    config = base_config()
+    config.model, config.calibration.kind, config.calibration.data = (
+        str(model),
+        "tokens",
+        str(tokens),
+    )
+    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
+    return validate(config)
+
+
+def rows_of(printed):
+    return dict(line.split(None, 1) for line in printed.splitlines() if line.strip())
+
+
+def test_the_content_of_a_file_is_of_the_job(tiny_folder, tokens, tmp_path):
+    files = [tmp_path / name for name in ("one.json", "moved.json")]
+    for file in files:
+        file.write_text("[0.4, 0.6, 0.5]")
+    model, batches = tiny_folder("bloom"), jp.token_batches(str(tokens))
+
+    def identity(allocation):
+        config = job(model, tokens, pruning__allocation=str(allocation), pruning__sparsity=0.5)
+        return config, run_identity(jp.load(model), config.json(), batches)
+
+    config, before = identity(files[0])
+    assert config.pruning.allocation == '{"0": 0.4, "1": 0.6, "2": 0.5}'
+    assert identity(files[1])[1] == before
+    assert identity(config.pruning.allocation)[1] == before
+    files[0].write_text("[0.4, 0.5, 0.6]")
+    assert identity(files[0])[1] != before
+
+
+def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsys):
+    file = tmp_path / "shares.json"
+    file.write_text(json.dumps({"0": 0.3, "1": 0.7, "2": 0.5}))
+    config = job(
+        tiny_folder("bloom"), tokens, pruning__allocation=str(file), pruning__sparsity=0.5,
+        pruning__ignore="*/mlp/out", output__figures=True,
+    )  # fmt: skip
+    print_plan(config, plan_from_config(config))
+    said = rows_of(capsys.readouterr().out)["sparsity"]
+    assert said.startswith("50.0% of the kernels that are not ignored, ")
+    assert "% by layer ▁█" in said
+
+    prune_from_config(config, tmp_path / "run")
+    assert "% by layer ▁█" in capsys.readouterr().out
+    card = (tmp_path / "run" / "hf" / "README.md").read_text()
+    assert "`*/mlp/out`, kernels that keep all weights: 3; the request is for the others" in card
+    assert "`listed`: as listed for each block" in card
+    assert '--config.pruning.allocation={"0": 0.3, "1": 0.7, "2": 0.5}' in card
+    assert "--config.pruning.ignore=*/mlp/out" in card.replace("'", "")
+    assert "% by layer ▁█" in card
+    assert (tmp_path / "run" / "figures" / "sparsity.png").is_file()
+    write_report(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "3 of the kernels were left as they are" in page
+    assert "Dropped by layer, %" in page
+
+
+def test_the_plan_counts_the_pass_of_an_allocation(tiny_folder, tokens, capsys):
+    """That of the dense model, through all of its blocks."""
+
+    def operations(**fields):
+        config = job(tiny_folder("bloom"), tokens, pruning__sparsity=0.5, **fields)
+        plan = plan_from_config(config, chip="v5e")
+        print_plan(config, plan)
+        rows = rows_of(capsys.readouterr().out)
+        return float(rows["operations"].split(",")[0]), rows["sparsity"]
+
+    owl, said = operations(pruning__allocation="owl")
+    assert said == "50.0%, by layer as measured in a pass of the dense model (owl)"
+    alone, _ = operations(pruning__allocation="owl", pruning__criterion="magnitude")
+    plain, _ = operations()
+    assert plain < owl
+    assert alone <= owl - plain < 1.2 * alone
+    assert operations(pruning__allocation="alpha")[0] == plain
+
+
+def test_a_sweep_needs_text_for_an_allocation_that_reads_it():
+    config = base_config()
+    config.model, config.calibration.data = NANO, "nano"
+    config.update_from_flattened_dict({
+        "pruning.allocation": "owl", "sweep.calibrations": "dense,random", "sweep.languages": "fr",
+        "evaluation.tasks": "nano_nli",
+    })  # fmt: skip
+    with pytest.raises(
+        jp.InputError, match="allocation: got 'owl'; allowed: those without data, as random"
+    ):
+        check_sweep(validate(config, prunes=False))
