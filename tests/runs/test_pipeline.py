@@ -21,7 +21,8 @@ from jaxprune.calibration.demonstrations import demonstrations, token_batches
 from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.runs import checkpoint, pipeline
+from jaxprune.runs import checkpoint
+from jaxprune.runs import job as runs_job
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
@@ -165,6 +166,7 @@ def test_config_is_written_resolved_and_goes_into_the_checkpoint(run, model):
     assert config["pruning"] == {
         "criterion": "refined", "sparsity": 0.5, "pattern": "unstructured", "threshold": "row",
         "drop": "lowest", "propagate": "block", "allocation": "uniform", "group": "row", "start": None,
+        "slope": None, "ignore": None,
     }  # fmt: skip
     metadata = checkpoint.restore(workdir / "checkpoint").metadata
     assert metadata["config"] == config
@@ -269,7 +271,7 @@ DEATHS = {
     "the last block": (ShardWriter, "write", dies_at_layer(2)),
     "the statistics": (checkpoint, "save_stats", no_checkpoint),
     "the checkpoint": (checkpoint, "save", no_checkpoint),
-    "the summary": (pipeline, "summarise", no_checkpoint),
+    "the summary": (runs_job, "summarise", no_checkpoint),
 }
 
 
