@@ -13,7 +13,7 @@ from jaxprune.html_report.page import fact_list
 from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
 from jaxprune.pruning import UNIFORM, UNSTRUCTURED, allocation_of
-from jaxprune.runs.card import RECOVER_FIELDS, command_line, file_sizes, mean_loss, share_of_all
+from jaxprune.runs.facts import RECOVER_FIELDS, command_line, file_sizes, mean_loss, share_of_all
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import fields_of
 from jaxprune.tables import count, percent

@@ -12,7 +12,7 @@ from jaxprune.html_report import verdicts
 from jaxprune.html_report.markup import Markup, escape, folded, join, note, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import table
-from jaxprune.runs.card import last_part
+from jaxprune.runs.facts import last_part
 from jaxprune.tables import number
 
 BEFORE, AFTER = "before", "after"

@@ -13,7 +13,7 @@ from jaxprune.html_report.markup import Markup, folded, join, note, tag
 from jaxprune.html_report.page import Section, charts_row
 from jaxprune.ledger import Report
 from jaxprune.passes import ActivationStats, magnitude_lines
-from jaxprune.runs.card import share_of_all
+from jaxprune.runs.facts import share_of_all
 from jaxprune.tables import count, fraction, percent, tenths, times
 
 # A cell of a map takes about 200 bytes, and a page should have at most a few megabytes.

@@ -2,43 +2,37 @@
 
 import dataclasses
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
+from jaxprune.calibration import ALL, KINDS, SUM, joined
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
-from jaxprune.pruning import METHODS, PROPAGATIONS, ROW, UNIFORM, UNSTRUCTURED, allocation_of
-from jaxprune.runs.planning import PruneConfig, RecoverConfig
-from jaxprune.schema import Field, check, fields_of
-from jaxprune.tables import as_code, by_layer, byte_size, count, percent, pipes
+from jaxprune.pruning import ROW, UNIFORM, UNSTRUCTURED
+from jaxprune.runs.facts import (
+    PRUNE_FIELDS,
+    details,
+    file_sizes,
+    measures,
+    pruning_facts,
+    recovery_facts,
+    share_of_all,
+)
+from jaxprune.schema import check
+from jaxprune.tables import as_code, by_layer, percent, pipes
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
 _RELATION = "finetune"
-_VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _TAGS = ("jaxprune", "pruned", "sparse")
-_SHORT = (
-    r"\w[\w.-]*(/\w[\w.-]*)?"  # a hub id or a name; other paths are private but for their last part
-)
 # The parts of a config and of a report that a card shows.
-_ALL_FIELDS = fields_of(PruneConfig)
 _FIELDS = {
     path: field
-    for path, field in _ALL_FIELDS.items()
+    for path, field in PRUNE_FIELDS.items()
     if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
-}
-# Of the command recover: it takes those of pruning from the run, and needs no statistics.
-_STATISTICS = ("combine", "weights", "stats", "tokens")
-RECOVER_FIELDS = {
-    path: field
-    for path, field in fields_of(RecoverConfig).items()
-    if path.partition(".")[0] != "pruning"
-    and path not in [f"calibration.{name}" for name in _STATISTICS]
 }
 # Fields that older configs lack, with the values of those runs.
 _NEW = {
@@ -98,8 +92,7 @@ def model_card(
     if recovered := report.get("pruned"):  # config and report are those of the recovery
         fields = fields | _NEW | flatten_dict(recovered["config"], sep=".")
         pruned = {**report, **recovered}
-    facts = _listed(_facts(fields, pruned))
-    details = folded("Command, versions and hashes", _listed(_details(fields, recovery, report)))
+    repeat = _listed(details(fields, recovery, report))
     zeros = percent(sparsity["overall"])
     kernels = sparsity["kernels"].items()
     shares = [[as_code(name.removesuffix("/kernel")), percent(share)] for name, share in kernels]
@@ -108,9 +101,12 @@ def model_card(
         table = [*table, "", f"{differ}."]
     body = [
         *_lead(fields, report, zeros),
-        *_section("How it was pruned", facts),
-        *(_section("How it was recovered", _listed(_recovery(recovery, report))) * bool(recovered)),
-        *_section("How to repeat it", [*details, _ABOUT]),
+        *_section("How it was pruned", _listed(pruning_facts(fields, pruned))),
+        *(
+            _section("How it was recovered", _listed(recovery_facts(recovery, report)))
+            * bool(recovered)
+        ),
+        *_section("How to repeat it", [*folded("Command, versions and hashes", repeat), _ABOUT]),
         *_section("Sparsity", table),
         *(results.lines or _section("Accuracy by language", [_NOT_EVALUATED])),
         *_section("How to load it", _loading(origin.get("has_tokenizer", False))),
@@ -164,15 +160,10 @@ def _metadata(
     return data.to_yaml()
 
 
-def _measures(fields: Mapping[str, Any]) -> bool:
-    reads = allocation_of(fields["pruning.allocation"]).reads_norms
-    return reads or bool(METHODS[fields["pruning.criterion"]].needs)
-
-
 def _languages(fields: Mapping[str, Any]) -> list[str]:
     """Codes of the calibration set."""
     kind = KINDS[fields["calibration.kind"]]
-    if not (kind.reads_text and _measures(fields)) or fields["calibration.stats"]:
+    if not (kind.reads_text and measures(fields)) or fields["calibration.stats"]:
         return []
     target = [fields["calibration.target"]] if kind.translates else []
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
@@ -188,56 +179,6 @@ def _title(fields: Mapping[str, Any], origin: Origin) -> str:
     if how == UNSTRUCTURED:
         how = f"{100 * fields['pruning.sparsity']:g}%"
     return f"{PurePath(origin['name']).name}, pruned ({fields['pruning.criterion']}, {how})"
-
-
-def last_part(path: str) -> str:
-    """The last part of a path; a hub id or a name as it is."""
-    return path if re.fullmatch(_SHORT, path) else PurePath(path).name or path
-
-
-def command_line(
-    command: str, config: Mapping[str, Any], fields: Mapping[str, Field], workdir: str
-) -> str:
-    """A command with the fields of a config that differ from their defaults; paths are reduced to their last part."""
-    flat = flatten_dict(dict(config), sep=".")
-    parts = ["jaxprune", command, "--config", "base", "--workdir", workdir]
-    for path, field in fields.items():
-        value = flat.get(path, field.default)
-        implied = path == "pruning.sparsity" and flat.get("pruning.pattern") != UNSTRUCTURED
-        if value != field.default and not implied:
-            is_path = isinstance(value, str) and "/" in value and not path.startswith("pruning.")
-            shown = last_part(value) if is_path else value
-            parts.append(f"--config.{path}={shown}")
-    return shlex.join(parts)
-
-
-def damped_sites(report: Mapping[str, Any]) -> Iterator[str]:
-    """Layer, site and damping where a method had to raise it, as the features are nearly dependent."""
-    for layer, sites in report.get("damping", {}).items():
-        for site, added in sites.items():
-            yield f"layer {layer} {site}: {added:g}"
-
-
-def mean_loss(report: Mapping[str, Any]) -> str | None:
-    """The loss on held-out samples, mean over the blocks, before and after recovery; None without recovery."""
-    if not (losses := report.get("losses")):
-        return None
-    before, after = (sum(part) / len(part) for part in zip(*losses, strict=True))
-    return f"mean loss of a block on held-out samples {before:.3g} before, {after:.3g} after"
-
-
-def share_of_all(report: Mapping[str, Any]) -> float | None:
-    """The share of all parameters that were dropped; None in older reports."""
-    counts = report.get("parameters")
-    return counts and counts["dropped"] / counts["all"]
-
-
-def file_sizes(report: Mapping[str, Any]) -> str | None:
-    """The sizes of the weights' files, dense and pruned; None in older reports and without an export."""
-    sizes = [byte_size(size) for size in report.get("weight_bytes", {}).values() if size]
-    if len(sizes) < 2 or sizes[0] == sizes[1]:
-        return f"{sizes[0]}, unchanged" if len(sizes) > 1 else None
-    return f"{sizes[0]} before, {sizes[1]} after"
 
 
 def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> list[str]:
@@ -272,106 +213,6 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
         + (f" Files of the weights: {sizes}." if sizes else ""),
         "",
     ]
-
-
-def _recovery(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield (
-        "fitted",
-        "block by block, kept weights, norms and biases to the outputs of the dense blocks",
-    )
-    yield "samples", _calibration(fields, report)
-    yield "tokens", _token_counts(report)
-    names = ("epochs", "learning_rate", "batch", "held_out")
-    settings = (f"{name} {fields[f'recovery.{name}']:g}" for name in names)
-    yield "settings", as_code(", ".join(settings))
-    yield "result", str(mean_loss(report))
-
-
-def _token_counts(report: Mapping[str, Any]) -> str:
-    return ", ".join(f"{count(number)} ({role})" for role, number in report["tokens"].items())
-
-
-def _facts(fields: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    criterion = METHODS[fields["pruning.criterion"]]
-    yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
-    if fields["pruning.start"] is not None:
-        yield "started with", f"the mask of {as_code(fields['pruning.start'])}"
-    if fields["pruning.pattern"] == UNSTRUCTURED:
-        is_same = fields["pruning.allocation"] == UNIFORM.name
-        of_each = "of the inputs of each output" if is_same else "of the weights"
-        yield "requested", f"{percent(fields['pruning.sparsity'])}% {of_each}"
-    else:
-        kept, group = fields["pruning.pattern"].split(":")
-        yield "requested", f"{kept}:{group}, {kept} of every {group} inputs of an output are kept"
-    if fields["pruning.group"] != ROW:
-        yield "scores compared within", f"a {fields['pruning.group']}"
-    if fields["pruning.threshold"] != ROW:
-        yield "threshold", as_code(fields["pruning.threshold"])
-    if fields["pruning.drop"] != "lowest":
-        yield "dropped", f"the {fields['pruning.drop']} scores"
-    if ignored := report.get("allocation", {}).get("ignored"):
-        said = f"{as_code(fields['pruning.ignore'])}, kernels that keep all weights: {len(ignored)}"
-        yield "ignored", f"{said}; the request is for the others"
-    if (allocation := allocation_of(fields["pruning.allocation"])) is not UNIFORM:
-        slope = fields["pruning.slope"]
-        said = allocation.meaning + ("" if slope is None else f", {slope:g}")
-        yield "sparsity by block", f"{as_code(allocation.name)}: {said}"
-    if _measures(fields):
-        if criterion.needs:
-            propagation = PROPAGATIONS[fields["pruning.propagate"]]
-            yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
-        yield "calibration set", _calibration(fields, report)
-        if (name := fields["calibration.combine"]) != SUM.name:
-            weights = fields["calibration.weights"]
-            of_each = f", {as_code(weights)}" if weights else ""
-            yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}{of_each}"
-        yield "calibration tokens", _token_counts(report)
-    else:
-        yield "calibration set", "none, the criterion needs no data"
-    if raised := list(damped_sites(report)):
-        yield "damping of Gram matrices raised", ", ".join(raised)
-    yield "computed in", as_code(fields["dtype"])
-    yield "seed", str(fields["seed"])
-    if fields["compat"] != "corrected":
-        yield "compat", f"{as_code(fields['compat'])}: as in the code of the paper's authors"
-
-
-def _details(
-    fields: Mapping[str, Any], recovery: Mapping[str, Any], report: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    name = {"model": report["origin"]["name"]}
-    pruned = "PRUNED" if "pruned" in report else "RUN"
-    yield "command", as_code(command_line("prune", {**fields, **name}, _ALL_FIELDS, pruned))
-    if "pruned" in report:
-        config = {**recovery, **name, "recovery.run": pruned}
-        yield "and", as_code(command_line("recover", config, RECOVER_FIELDS, "RUN"))
-    found = report["environment"]
-    yield "versions", ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
-    yield "SHA-256 of the masks", as_code(report["digests"]["masks"])
-    if "changed" in report["digests"]:
-        yield "SHA-256 of the changed weights", as_code(report["digests"]["changed"])
-
-
-def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    if fields["calibration.stats"] is not None:
-        sets = report.get("languages", {}).items()
-        by_role = (f"{role} ({', '.join(languages)})" for role, languages in sets)
-        return f"saved statistics of the dense model: {'; '.join(by_role) or 'no language known'}"
-    kind = KINDS[fields["calibration.kind"]]
-    data = fields["calibration.data"]
-    shown = as_code(last_part(data))
-    if not kind.reads_text:
-        return f"{kind.meaning}, {shown}"
-    source = ", ".join(map(_language, joined(fields["calibration.source"])))
-    pair = f"{source} → {_language(fields['calibration.target'])}" if kind.translates else source
-    samples, shots = fields["calibration.samples"], fields["calibration.shots"]
-    side = fields["calibration.tokens"]
-    only = f"; the tokens of the {side} alone are measured" if side != ALL else ""
-    return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}{only}"
-
-
-def _language(tag: str) -> str:
-    return f"{language(tag).name} ({tag})"
 
 
 def _loading(has_tokenizer: bool) -> Iterator[str]:
