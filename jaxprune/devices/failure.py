@@ -48,11 +48,9 @@ def listen() -> None:
     thread.start()
 
     def stop() -> None:
-        signal.set_wakeup_fd(-1)  # otherwise Python warns that nothing reads from it
         over.set()
         thread.join()
-        with contextlib.suppress(jax.errors.JaxRuntimeError):
-            _client().key_value_set(_mine(), _OVER, allow_overwrite=True)
+        signal.set_wakeup_fd(-1)  # otherwise Python warns that nothing reads from it
 
     atexit.register(stop)  # runs before JAX disconnects, which was registered first
 
@@ -70,13 +68,14 @@ def _hear_signals() -> socket.socket:
 
 def _listen(over: threading.Event, heard: socket.socket) -> None:
     client, peers = _client(), _Peers()
-    while not over.is_set():
+    # JAX waits for all processes before it disconnects one, and would end it if another one fails meanwhile
+    while not (over.is_set() and peers.are_over()):
         # A stopped process 0 does not answer; JAX would end the others only after 100 s.
         gone = ("error: process 0 is gone", 1)
         unanswered = threading.Timer(_SILENCE, _report_and_leave, gone)
         unanswered.daemon = True
         unanswered.start()
-        peers.check(client)
+        peers.check(client, _OVER if over.is_set() else None)
         try:
             reason = dict(client.key_value_dir_get(_FAILED)).get(_KEY)
         except jax.errors.JaxRuntimeError:
@@ -107,12 +106,16 @@ class _Peers:
         names = [f"{_ALIVE}/{number}" for number in range(global_state.num_processes or 1)]
         self._heard = dict.fromkeys(names, ("", time.monotonic()))  # all have joined
 
-    def check(self, client: Any) -> None:
-        """Increments the count of this process; ends it if the count of another one has stopped."""
+    def are_over(self) -> bool:
+        """Whether all processes end normally."""
+        return all(count == _OVER for count, _ in self._heard.values())
+
+    def check(self, client: Any, last: str | None) -> None:
+        """Increments the count of this process, or sets its last one; ends it if the count of another has stopped."""
         now = time.monotonic()
         self._count += 1
         try:
-            client.key_value_set(_mine(), str(self._count), allow_overwrite=True)
+            client.key_value_set(_mine(), last or str(self._count), allow_overwrite=True)
             said = dict(client.key_value_dir_get(_ALIVE))
         except jax.errors.JaxRuntimeError:
             return  # JAX ends this process itself if process 0 is gone

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from device_jobs import environment
@@ -109,6 +110,24 @@ def test_a_coordinator_that_is_stopped_ends_the_other(program):
     assert (code, said) == (1, ["error: process 0 is gone"])
     (code, said) = ends(processes[:1])[0]
     assert code != 0
+
+
+# Process 1 has nothing more to do, and waits for process 0 to disconnect.
+DONE = PROGRAM.replace("while True:", "while process == '0':")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_one_that_is_done_ends_with_the_reason_of_the_other(number):
+    processes = started(0, 1, program=DONE.replace("hosts.any_of(False)", "pass"))
+    wait_for("joined", processes)
+    time.sleep(0.5)  # process 1 disconnects
+    processes[0].send_signal(number)
+    (code, _), (other_code, said) = ends(processes)
+    if number == signal.SIGINT:
+        assert code == other_code == 130
+        assert said == ["error: process 0: ended by SIGINT"]
+    else:  # without its coordinator JAX may end the process itself
+        assert other_code != 0
 
 
 def test_a_signal_before_all_have_joined():
