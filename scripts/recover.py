@@ -1,4 +1,4 @@
-"""Fits the kept weights, norms and biases of a pruned model to the dense model, block by block.
+"""Fits the kept weights, norms and biases of a pruned model to the dense model.
 
 python scripts/recover.py --config configs/nano.py --config.recovery.run=runs/nano --workdir runs/nano_recovered
 

@@ -323,20 +323,20 @@ def generate(folder, out):
     np.savez(out, **generated(folder, 8))
 
 
-def recovered(folder, tokens, *mesh):
+def recovered(folder, tokens, how, *mesh):
     """Parameters of a pruned and recovered model, by path."""
     model, batches = jp.load(folder), jp.token_batches(str(tokens))
     pruned = jp.prune(model, batches, sparsity=0.5, progress=False)
     result = jp.recover(
-        model, pruned, batches, epochs=2, batch=4, mesh=device_mesh(*mesh), progress=False
+        model, pruned, batches, how=how, epochs=2, batch=4, mesh=device_mesh(*mesh), progress=False
     )
     return flatten_dict(dict(result.params["blocks"]), sep="/")
 
 
-def recover(folder, tokens, out):
+def recover(folder, tokens, how, out):
     """Recovers on several meshes of eight devices."""
     for mesh in ((8, 1), (3, 1), (2, 2)):
-        np.savez(f"{out}/{mesh[0]}{mesh[1]}.npz", **recovered(folder, tokens, *mesh))
+        np.savez(f"{out}/{mesh[0]}{mesh[1]}.npz", **recovered(folder, tokens, how, *mesh))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""An .npz file → plain arrays; never unpickles."""
+"""An .npz file ↔ plain arrays; never unpickles."""
 
 import math
+import os
 import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +32,21 @@ _NPY_HEADER = re.compile(
     rb"'shape': \((?P<shape>(?:(?:0|[1-9]\d{0,18}), ?)*(?:0|[1-9]\d{0,18})?)\),? ?\} *\n",
     re.DOTALL,
 )
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file atomically; it is on disk when this returns."""
+    unfinished = path.with_suffix(".new")
+    with unfinished.open("wb") as out:
+        np.savez(out, **dict[str, Any](arrays))
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(unfinished, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

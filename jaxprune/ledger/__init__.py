@@ -15,6 +15,7 @@ from jaxprune.ledger.json_files import Report as Report
 from jaxprune.ledger.json_files import RunConfig as RunConfig
 from jaxprune.ledger.json_files import ScoreOrigin as ScoreOrigin
 from jaxprune.ledger.json_files import Sparsity as Sparsity
+from jaxprune.ledger.progress import FIT as FIT
 from jaxprune.ledger.progress import PROGRESS as PROGRESS
 from jaxprune.ledger.progress import begun_with as begun_with
 from jaxprune.ledger.progress import locked as locked

@@ -16,6 +16,8 @@ from jaxprune.ledger.json_files import CONFIG, REPORT, Begun, Measured, content_
 PROGRESS = "progress"
 _RUN, _LOCK, _LAYERS = "run.json", "lock", "layer_*.npz"
 _MEASURED = "measured.json"
+# The state of a fit of all blocks together, which comes before the first layer.
+FIT = "fit.npz"
 
 
 @contextlib.contextmanager
@@ -95,9 +97,9 @@ def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
 
 
 def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
-    """Removes the files of the run, or only its outputs if it can be resumed from its layers; keeps all other files."""
+    """Removes the files of the run, or only its outputs if it can be resumed from the others; keeps all other files."""
     _clear_outputs(folder, outputs)
-    if any(folder.glob(_LAYERS)) and not is_complete:
+    if not is_complete and (any(folder.glob(_LAYERS)) or (folder / FIT).is_file()):
         return
     _clear_layers(folder)
     for name in (REPORT, CONFIG) if is_complete else ():
@@ -106,7 +108,7 @@ def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
 
 def _clear_layers(folder: Path) -> None:
     """Removes the record of an unfinished run and its layers."""
-    files = (folder / _RUN, folder / _MEASURED)
+    files = (folder / name for name in (_RUN, _MEASURED, FIT, "fit.new"))
     for file in (*files, *folder.glob(_LAYERS), *folder.glob("layer_*.new")):
         file.unlink(missing_ok=True)
 

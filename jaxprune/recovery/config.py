@@ -1,6 +1,6 @@
 """The config fields `recovery.*`."""
 
-from jaxprune.schema import config_record, integer, is_number, rule, text
+from jaxprune.schema import choice, config_record, integer, is_number, rule, text
 
 
 @config_record
@@ -10,13 +10,19 @@ class RecoveryFields:
     run: str | None = text(
         None, "the workdir of a finished pruning run", "workdir of the pruning run to recover"
     )
-    epochs: int = integer(4, 1, "passes over the samples at most, for each block")
+    how: str = choice(
+        ("block", "distil"),
+        "block",
+        "block: each block to its dense outputs, one in memory; distil: the whole model to its dense logits",
+    )
+    epochs: int = integer(4, 1, "passes over the samples at most")
     learning_rate: float = rule(
         "a number above 0 and up to 1",
         lambda value: is_number(value) and 0 < value <= 1,
-        2e-4,
+        2.5e-3,
         kind=float,
-        meaning="of AdamW, at its peak; it rises over the first tenth of a block's steps and falls as a cosine to 0",
+        meaning="of AdamW at its peak, relative to the root mean square of each tensor; it rises over the first tenth "
+        "of the steps and falls as a cosine to 0",
     )
     batch: int = integer(8, 1, "samples of a step")
     held_out: float = rule(
@@ -24,5 +30,5 @@ class RecoveryFields:
         lambda value: is_number(value) and 0 < value < 1,
         0.1,
         kind=float,
-        meaning="share of the samples on which the loss decides when a block is done",
+        meaning="share of the samples on which the loss decides when a fit is done",
     )

@@ -64,11 +64,12 @@ def damped_sites(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def mean_loss(report: Mapping[str, Any]) -> str | None:
-    """The loss on held-out samples, mean over the blocks, before and after recovery; None without recovery."""
+    """The loss on held-out samples before and after recovery, mean over the blocks if each has one; None without."""
     if not (losses := report.get("losses")):
         return None
     before, after = (sum(part) / len(part) for part in zip(*losses, strict=True))
-    return f"mean loss of a block on held-out samples {before:.3g} before, {after:.3g} after"
+    name = "mean loss of a block" if len(losses) > 1 else "loss of the model"
+    return f"{name} on held-out samples {before:.3g} before, {after:.3g} after"
 
 
 def share_of_all(report: Mapping[str, Any]) -> float | None:
@@ -89,10 +90,12 @@ def recovery_facts(
     fields: Mapping[str, Any], report: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """The settings and losses of a recovery, as (name, value)."""
-    yield (
-        "fitted",
-        "block by block, kept weights, norms and biases to the outputs of the dense blocks",
-    )
+    how = {
+        "block": "block by block, kept weights, norms and biases to the outputs of the dense blocks",
+        "distil": "all blocks together, kept weights, norms and biases to the dense model's predictions of the "
+        "next token, by KL divergence in nats",
+    }
+    yield "fitted", how[fields.get("recovery.how", "block")]
     yield "samples", _calibration(fields, report)
     yield "tokens", _token_counts(report)
     names = ("epochs", "learning_rate", "batch", "held_out")

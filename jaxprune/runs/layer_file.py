@@ -5,9 +5,7 @@ weights are not stored: they are those of the dense model under the masks. Hidde
 passes, so a resumed run has the bits of an uninterrupted one on any number of devices.
 """
 
-import io
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.calibration import SetKey
 from jaxprune.errors import InputError
-from jaxprune.files import read_npz
+from jaxprune.files import read_npz, write_npz
 from jaxprune.passes import Sums
 from jaxprune.pruning import FinishedLayer, PackedMasks
 
@@ -46,19 +44,7 @@ def write_layer(file: Path, layer: FinishedLayer) -> None:
         tree[_BETWEEN.join(("sums", *key))] = sites
     tree |= {_BETWEEN.join(("damping", site)): added for site, added in layer.damping.items()}
     tree |= {} if layer.loss is None else {"loss": np.asarray(layer.loss)}
-    memory = io.BytesIO()
-    np.savez(memory, **flatten_dict(tree, sep=_BETWEEN))
-    unfinished = file.with_suffix(".new")
-    with unfinished.open("wb") as out:
-        out.write(memory.getbuffer())
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(unfinished, file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_npz(file, flatten_dict(tree, sep=_BETWEEN))
 
 
 def read_layer(file: Path) -> FinishedLayer:

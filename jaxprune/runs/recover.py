@@ -25,6 +25,7 @@ from jaxprune.runs.job import Job, write_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
+from jaxprune.runs.saved_fit import saved_fit
 from jaxprune.runs.summary import print_summary
 from jaxprune.schema import check, fields_of
 
@@ -80,7 +81,7 @@ def recover_from_config(
         choose=lambda begun: {"samples_per_device": SAMPLES_PER_DEVICE},
         blocks=lambda folder, finished, chosen: recover_blocks(
             model, batches, pruned_layers(run), fields, dtype=config.dtype, seed=config.seed,
-            mesh=mesh, finished=finished, progress=hosts.is_first(), **chosen,
+            mesh=mesh, finished=finished, progress=hosts.is_first(), saved=saved_fit(folder), **chosen,
         ),
         about=lambda: {"pruned": of_run},
     )  # fmt: skip
@@ -95,6 +96,7 @@ def recover(
     pruned: PruneResult | str | Path,
     batches: Sequence[Batch],
     *,
+    how: str | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
     batch: int | None = None,
@@ -105,21 +107,27 @@ def recover(
     samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
 ) -> PruneResult:
-    """Fits the kept weights, norms and biases of a pruned model to the dense model, block by block.
+    """Fits the kept weights, norms and biases of a pruned model to the dense model.
 
-    The outputs of each block are fitted to those of the same block in the dense model, by AdamW on the mean squared
-    error over real tokens. Its inputs come from the recovered blocks below, so it also corrects their errors. Dropped
-    weights stay +0; kept weights have float32 masters and are rounded to their stored dtype before their block's output
-    enters the next one. A block never gets a larger loss on the held-out samples.
+    With `how="block"` the outputs of each block are fitted to those of the same block in the dense model, by AdamW on
+    the mean squared error over real tokens. Its inputs come from the recovered blocks below, so it also corrects their
+    errors. One block is on the devices. A block never gets a larger loss on the held-out samples.
+
+    With `how="distil"` all blocks are fitted together to the dense model's predictions of the next token, by AdamW on
+    the mean KL divergence over real tokens. The whole model, its gradients and moments are on the devices.
+
+    Dropped weights stay +0; kept weights have float32 masters and are rounded to their stored dtype at the end of a
+    fit. Embedding, final norm and head are those of the dense model.
 
     Args:
       model: the dense model; remains unchanged.
       pruned: the result of `prune`, or the workdir of a finished run.
       batches: samples; their number may differ from that of pruning.
-      epochs: passes over the samples at most, for each block.
-      learning_rate: of AdamW, at its peak.
+      how: "block" (the default) or "distil".
+      epochs: passes over the samples at most.
+      learning_rate: of AdamW at its peak, relative to the root mean square of each tensor.
       batch: samples of a step.
-      held_out: share of the samples that decide when a block is done.
+      held_out: share of the samples that decide when a fit is done.
       seed: of the held-out samples and of the order of the others.
       dtype: "float32" or "bfloat16", to which masters are rounded in products.
       mesh: devices; all by default. The result does not depend on it.
@@ -127,11 +135,12 @@ def recover(
       progress: show a bar with the loss.
 
     Returns:
-      Parameters, masks and `report["losses"]`: [before, after] of each block on the held-out samples, relative to the
-      variance of the dense outputs.
+      Parameters, masks and `report["losses"]`, [before, after] on the held-out samples: of each block, relative to the
+      variance of the dense outputs, or of the model, in nats a token.
 
     Raises:
-      InputError: a value that is not allowed, too few samples, several processes, or no pruned model.
+      InputError: a value that is not allowed, too few samples, several processes, no pruned model, or one that caps
+        its logits for distillation.
 
     Examples:
       >>> import jaxprune as jp
@@ -146,6 +155,7 @@ def recover(
     """
     check_model(model)
     given: dict[str, Any] = {
+        "how": how,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "batch": batch,
@@ -168,7 +178,8 @@ def recover(
         )
     )  # fmt: skip
     result = result_of(model, blocks, batches)
-    result.report["losses"] = [block.finished.loss for block in blocks]
+    losses = [block.finished.loss for block in blocks]
+    result.report["losses"] = [loss for loss in losses if loss is not None]
     return result
 
 

@@ -11,35 +11,15 @@ import transformers
 from device_jobs import on_eight_devices
 from device_jobs import recovered as recovered_on
 from flax.traverse_util import flatten_dict
+from recoveries import EPOCHS, RATE, job, recovered
 from run_scripts import run_alone
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
-from jaxprune.recovery import loop
+from jaxprune.recovery import by_block
 from jaxprune.runs import OUTPUTS, prune_from_config, pruned_model, recover_from_config
 from jaxprune.runs.verify import verify
 
 FAMILIES = ("bloom", "llama", "gemma3")
-RATE, EPOCHS = 1e-3, 5
-
-
-@pytest.fixture(scope="module")
-def tokens(tmp_path_factory):
-    """Ten rows of 20 to 24 tokens."""
-    path = tmp_path_factory.mktemp("tokens") / "tokens.npz"
-    rng = np.random.default_rng(1)
-    ids = rng.integers(0, 131, (10, 24)).astype(np.int32)
-    mask = np.arange(24) < rng.integers(20, 25, 10)[:, None]
-    np.savez(path, input_ids=ids, attention_mask=mask.astype(np.int32))
-    return path
-
-
-def recovered(folder, tokens, **how):
-    """The dense model, its samples, the pruned and the recovered result."""
-    model, batches = jp.load(folder), jp.token_batches(str(tokens))
-    pruned = jp.prune(model, batches, sparsity=0.5, progress=False)
-    how = {"learning_rate": RATE, "epochs": EPOCHS, "batch": 100} | how
-    return model, batches, pruned, jp.recover(model, pruned, batches, progress=False, **how)
 
 
 def output_of_first_block(model, ids):
@@ -53,7 +33,7 @@ def output_of_first_block(model, ids):
 
 
 def fitted_by_torch(dense, pruned, batch, held_out=1):
-    """Plain AdamW on the first block, one step an epoch, the dropped weights set back to 0."""
+    """AdamW on the first block with steps relative to each tensor, one an epoch; dropped weights are set back to 0."""
     ids = torch.tensor(batch.tokens.astype(np.int64))
     order = np.random.default_rng(0).permutation(len(ids) // 2)  # in pairs of rows
     rows = [2 * unit + i for unit in sorted(order[held_out:]) for i in (0, 1)]
@@ -63,9 +43,12 @@ def fitted_by_torch(dense, pruned, batch, held_out=1):
     variance = target[valid].var(dim=0, correction=0).sum()
     block, _ = output_of_first_block(pruned, ids)
     dropped = {name: p == 0 for name, p in block.named_parameters() if p.ndim == 2}
-    optimizer = torch.optim.AdamW(block.parameters(), lr=RATE, weight_decay=1e-4)
+    groups = [{"params": [parameter]} for parameter in block.parameters()]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=1e-4)
     for step in range(EPOCHS):
-        optimizer.param_groups[0]["lr"] = RATE * (1 + np.cos(np.pi * step / EPOCHS)) / 2
+        for group in optimizer.param_groups:
+            size = float(group["params"][0].detach().square().mean().sqrt())
+            group["lr"] = RATE * (1 + np.cos(np.pi * step / EPOCHS)) / 2 * max(size, 1e-3)
         _, output = output_of_first_block(pruned, ids)
         error = ((output - target)[rows][valid[rows]] ** 2).sum()
         optimizer.zero_grad()
@@ -95,14 +78,17 @@ def test_a_block_is_fitted_as_torch_fits_it(name, tiny_folder, tokens, tmp_path)
         expected.named_parameters(), found.parameters(), start.parameters(), strict=True
     ):
         moved = float((one - first).detach().abs().max())
-        assert moved > RATE / 2, path  # Adam moves every parameter
+        size = float(first.detach().square().mean().sqrt())
+        assert moved > RATE / 2 * size, path  # Adam moves every parameter
         torch.testing.assert_close(other, one, rtol=0, atol=0.02 * moved, msg=path)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_zeros_stay_and_the_loss_falls(name, dtype, tiny_folder, tokens):
-    model, _, pruned, result = recovered(tiny_folder(name), tokens, dtype=dtype)
+@pytest.mark.parametrize("how", ["block", "distil"])
+def test_zeros_stay_and_the_loss_falls(name, dtype, how, tiny_folder, tokens):
+    model, _, pruned, result = recovered(tiny_folder(name), tokens, dtype=dtype, how=how)
+    assert len(result.report["losses"]) == (1 if how == "distil" else model.config.n_layers)
     assert all(after < before for before, after in result.report["losses"])
     kernels = flatten_dict(dict(result.params["blocks"]), sep="/")
     before = flatten_dict(dict(pruned.params["blocks"]), sep="/")
@@ -120,10 +106,11 @@ def bits(result):
     return {path: leaf.tobytes() for path, leaf in flatten_dict(dict(result.params)).items()}
 
 
-def test_the_bits_do_not_depend_on_the_devices(tiny_folder, tokens, tmp_path):
+@pytest.mark.parametrize("how", ["block", "distil"])
+def test_the_bits_do_not_depend_on_the_devices(how, tiny_folder, tokens, tmp_path):
     folder = tiny_folder("gemma3")
-    on_eight_devices("recover", folder, tokens, tmp_path)
-    expected = recovered_on(folder, tokens, 1, 1)
+    on_eight_devices("recover", folder, tokens, how, tmp_path)
+    expected = recovered_on(folder, tokens, how, 1, 1)
     files = sorted(tmp_path.glob("*.npz"))
     assert len(files) == 3
     for file in files:
@@ -144,17 +131,6 @@ def test_stored_weights_of_bfloat16_are_rounded(tiny_folder, tokens, tmp_path):
 
 
 # Workdirs.
-
-
-def job(model, tokens, **fields):
-    config = base_config()
-    config.model = str(model)
-    config.calibration.kind = "tokens"
-    config.calibration.data = str(tokens)
-    config.pruning.sparsity = 0.5
-    config.recovery.learning_rate = RATE
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +203,7 @@ def test_a_recovery_that_crashed_goes_on_with_the_same_bits(
 ):
     model, pruned, done = runs
     config = job(model, tokens, recovery__run=str(pruned))
-    whole, count = loop.fit, iter(range(10**6))
+    whole, count = by_block.fit, iter(range(10**6))
 
     def fit(*arguments):
         if next(count) == after:
@@ -235,11 +211,11 @@ def test_a_recovery_that_crashed_goes_on_with_the_same_bits(
         return whole(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "fit", fit)
+        patch.setattr(by_block, "fit", fit)
         with pytest.raises(CrashError):
             recover_from_config(config, tmp_path / "run")
     calls = []
-    monkeypatch.setattr(loop, "fit", lambda *arguments: calls.append(0) or whole(*arguments))
+    monkeypatch.setattr(by_block, "fit", lambda *arguments: calls.append(0) or whole(*arguments))
     recover_from_config(config, tmp_path / "run")
     assert len(calls) == 3 - after
     assert report_of(tmp_path / "run")["losses"] == report_of(done)["losses"]

@@ -1,4 +1,4 @@
-"""Fits kept weights, norms and biases of a pruned model to the dense model, block by block; see docs/after_pruning.md.
+"""Fits kept weights, norms and biases of a pruned model to the dense model; see docs/after_pruning.md.
 
 jaxprune recover --config nano --config.recovery.run=runs/nano --workdir runs/nano_recovered
 

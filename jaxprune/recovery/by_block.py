@@ -1,0 +1,115 @@
+"""Recovery block by block: dense outputs → fitted block → the next block's input.
+
+The loss is the squared error over real tokens, relative to the variance of the dense outputs.
+"""
+
+import copy
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from flax.traverse_util import unflatten_dict
+from jaxtyping import Array, Bool, Float
+
+from jaxprune.errors import InputError
+from jaxprune.models import (
+    BlockParams,
+    Kind,
+    ModelConfig,
+    cast_for_matmul,
+    layer_kind,
+    modules,
+)
+from jaxprune.passes import WHOLE_BLOCK, MicroBatches, blocks, run_and_measure
+from jaxprune.progress import Clock, progress_bar
+from jaxprune.pruning import PrunedBlock, pruned_params, put_back
+from jaxprune.recovery.fit import Loss, fit
+from jaxprune.recovery.task import Task, finished_layer
+
+
+def recover_by_block(task: Task) -> Generator[PrunedBlock, None, None]:
+    """Recovers and yields the blocks of a pruned model in order.
+
+    A block is fitted to the outputs of the dense block within the dense model; its inputs come from the recovered
+    blocks below, so it also corrects their errors.
+    """
+    model, config, mesh, dtype = task.model, task.config, task.mesh, task.dtype
+    dense = task.samples()
+    recovered = copy.copy(dense)  # from the same inputs of the first block
+    recovered.states = [*dense.states]
+    with progress_bar("recover", config.n_layers, 0, task.progress) as bar:
+        clock = Clock()
+        for layer, (host, params) in enumerate(blocks(model, dtype, mesh)):
+            done = task.finished(layer)
+            clock.lap("read")
+            run_and_measure(params, dense, WHOLE_BLOCK, (), config, layer)
+            clock.lap("forward")
+            if done is None:
+                start = task.pruned(layer)
+                before = pruned_params(host, start.keep, start.changed)
+                units = units_of(recovered, dense)
+                loss = Loss(
+                    squared_error, layer_kind(config, layer), config, dtype, 1 / variance(units)
+                )
+                keep = unflatten_dict(start.keep, sep="/")
+                fitted = fit(before, keep, units, loss, task.fields, task.seed, mesh, bar.show)
+                if not np.isfinite(fitted.before):
+                    raise InputError(
+                        f"layer {layer}: the loss of recovery is not finite; an activation overflows"
+                    )
+                done = finished_layer(start, host, fitted.params, fitted)
+                clock.lap("recover")
+            if layer + 1 < config.n_layers:
+                params = put_back(params, done.keep, done.changed, dtype)
+                run_and_measure(params, recovered, WHOLE_BLOCK, (), config, layer)
+                clock.lap("forward")
+            yield PrunedBlock(
+                layer, pruned_params(host, done.keep, done.changed), done, clock.take()
+            )
+            bar.update()
+
+
+class Unit(NamedTuple):
+    """The rows of one device: inputs of a block, outputs of the dense block, and which tokens are real."""
+
+    inputs: Float[np.ndarray, "b T D"]
+    targets: Float[np.ndarray, "b T D"]
+    valid: Bool[np.ndarray, "b T"]
+
+
+def units_of(inputs: MicroBatches, targets: MicroBatches) -> list[Unit]:
+    """The rows in units, without those that only pad a micro-batch: the same ones on any number of devices."""
+    rows = inputs.step // inputs.mesh.size
+    units = []
+    for x, target, context in zip(inputs.states, targets.states, inputs.contexts, strict=True):
+        arrays = [np.asarray(leaf) for leaf in (x, target, context.valid)]
+        parts = (Unit(*(a[i : i + rows] for a in arrays)) for i in range(0, inputs.step, rows))
+        units += [unit for unit in parts if unit.valid.any()]
+    return units
+
+
+def variance(units: Sequence[Unit]) -> float:
+    """The variance of the dense outputs over real tokens, summed over features."""
+    real = [unit.targets[unit.valid] for unit in units]
+    count = sum(map(len, real))
+    mean = sum(part.sum(axis=0, dtype=np.float64) for part in real) / count
+    return sum(float(np.square(part - mean).sum()) for part in real) / count
+
+
+def squared_error(
+    config: ModelConfig,
+    dtype: str,
+    masters: BlockParams,
+    kind: Kind,
+    inputs: Array,
+    targets: Array,
+    valid: Array,
+) -> Float[Array, ""]:
+    """Sum over the real tokens, of the block in the dtype of the products."""
+    graph, _ = modules(config).block
+    params = jax.tree.map(lambda leaf: cast_for_matmul(leaf, dtype, config.rounded_inputs), masters)
+    outputs = nnx.merge(graph, params)(inputs, kind)
+    return jnp.sum(jnp.where(valid[..., None], jnp.square(outputs - targets), 0))

@@ -1,0 +1,226 @@
+"""Recovery end to end: the logits of the whole pruned model are fitted to those of the dense model.
+
+The loss is the mean of KL(p‖q) over real tokens, where p and q are the distributions of the next token in the dense and
+in the pruned model. With logits h·w_v it equals E_p[log p] - h·E_p[w] + log Σ_v exp(h·w_v). So the dense model leaves
+only the vector E_p[w] and the number E_p[log p] of each token, and its passes run once, however many epochs follow.
+Both models are computed with slices of the vocabulary; [B, T, V] is never stored.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from flax.traverse_util import unflatten_dict
+from jax import lax
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float
+
+from jaxprune.devices import compiled, on_own_rows, replicated
+from jaxprune.errors import InputError
+from jaxprune.hf import stack_layers
+from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, layer_kind, modules
+from jaxprune.passes import WHOLE_BLOCK, Context, blocks, converted, run_and_measure, to_device
+from jaxprune.progress import Clock, progress_bar
+from jaxprune.pruning import PrunedBlock, pruned_params
+from jaxprune.recovery.fit import Loss, fit, steps_of
+from jaxprune.recovery.task import Task, finished_layer
+
+# Rows of the head's table in a product.
+SLICE = 8192
+
+
+class Unit(NamedTuple):
+    """The rows of one device.
+
+    Attributes:
+      inputs: of the first block.
+      expected: E_p[w], the mean row of the head's table under the dense model's prediction of the next token.
+      log_p: E_p[log p], its negative entropy in nats.
+      valid: real tokens.
+    """
+
+    inputs: Float[np.ndarray, "b T D"]
+    expected: Float[np.ndarray, "b T D"]
+    log_p: Float[np.ndarray, "b T"]
+    valid: Bool[np.ndarray, "b T"]
+
+
+def distil(task: Task) -> Generator[PrunedBlock, None, None]:
+    """Fits all blocks together, then yields them in order; the first one has the loss of the whole model.
+
+    Embedding, final norm and head remain those of the dense model. Weights, gradients and moments of all blocks are in
+    memory, and the head's table.
+
+    Raises:
+      InputError: the model caps its logits, so that they are not products.
+    """
+    config, mesh = task.config, task.mesh
+    if config.logit_softcap is not None:
+        raise InputError(
+            "recovery.how: distil needs logits that are products, and this model caps them "
+            "(final_logit_softcapping); allowed: block"
+        )
+    clock = Clock()
+    start = [task.pruned(layer) for layer in range(config.n_layers)]
+    table = task.model.source.head_rows(np.arange(config.vocab_size))
+    table = jax.device_put(converted(table, task.dtype), replicated(mesh))
+    head = to_device({"norm": task.model.part("head/norm")}, task.dtype, mesh), table
+    clock.lap("read")
+    units = _units(task, head)
+    clock.lap("forward")
+    params = stack_layers(
+        [
+            pruned_params(task.model.block(layer), one.keep, one.changed)
+            for layer, one in enumerate(start)
+        ]
+    )
+    keep = {path: np.stack([one.keep[path] for one in start]) for path in start[0].keep}
+    kinds = [layer_kind(config, layer) for layer in range(config.n_layers)]
+    fixed = head, None if len(config.kinds) == 1 else jnp.asarray(kinds)
+    loss = Loss(divergence, fixed, config, task.dtype)
+    steps = task.fields.epochs * steps_of(units, task.fields, task.seed)
+    with progress_bar("distil", steps, 0, task.progress, unit="steps") as bar:
+        fitted = fit(
+            params, unflatten_dict(keep, sep="/"), units, loss, task.fields, task.seed, mesh,
+            bar.show, bar.update, task.saved, stacked=True,
+        )  # fmt: skip
+    if not np.isfinite(fitted.before):
+        raise InputError("the loss of recovery is not finite; an activation overflows")
+    clock.lap("recover")
+    for layer, one in enumerate(start):
+        host = task.model.block(layer)
+        masters = jax.tree.map(lambda leaf, layer=layer: leaf[layer], fitted.params)
+        done = finished_layer(one, host, masters, None if layer else fitted)
+        yield PrunedBlock(layer, pruned_params(host, done.keep, done.changed), done, clock.take())
+
+
+def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
+    """The samples in units, with the predictions of the dense model."""
+    samples, config, mesh = task.samples(), task.config, task.mesh
+    inputs, targets = [*samples.states], list[Any]()
+    with progress_bar("dense", config.n_layers, 0, task.progress) as bar:
+        for layer, (_, params) in enumerate(blocks(task.model, task.dtype, mesh)):
+            run_and_measure(params, samples, WHOLE_BLOCK, (), config, layer)
+            bar.update()
+
+    with progress_bar("predict", len(inputs), 0, task.progress, unit="steps") as bar:
+
+        def step(state: Array, _: Context) -> tuple[None, Any]:
+            bar.update()
+            return None, predict(head, state, config=config, mesh=mesh)
+
+        samples.run(step, targets.append)
+    units, rows = list[Unit](), task.samples_per_device
+    for x, target, context in zip(inputs, targets, samples.contexts, strict=True):
+        arrays = [np.asarray(leaf) for leaf in (x, *target, context.valid)]
+        parts = (Unit(*(a[i : i + rows] for a in arrays)) for i in range(0, len(arrays[0]), rows))
+        units += [unit for unit in parts if unit.valid.any()]
+    return units
+
+
+@functools.partial(compiled, static_argnames=("config", "mesh"))
+def predict(
+    head: tuple[HeadParams, Float[Array, "V D"]],
+    states: Float[Array, "B T D"],
+    *,
+    config: ModelConfig,
+    mesh: Mesh,
+) -> tuple[Float[Array, "B T D"], Float[Array, "B T"]]:
+    """(E_p[w], E_p[log p]) of the next token after each, from the last block's outputs."""
+
+    def on_device(head: Any, states: Array) -> tuple[Array, Array]:
+        h = _normed(config, head, states)
+        log_sum, expected = log_sum_and_mean(h, head[1])
+        return expected, jnp.sum(h.astype(jnp.float32) * expected, axis=-1) - log_sum
+
+    return on_own_rows(on_device, mesh)(head, states)
+
+
+def divergence(
+    config: ModelConfig,
+    dtype: str,
+    masters: Any,
+    fixed: tuple[tuple[HeadParams, Array], Array | None],
+    inputs: Array,
+    expected: Array,
+    log_p: Array,
+    valid: Array,
+) -> Float[Array, ""]:
+    """Σ KL(p‖q) over real tokens, in nats."""
+    head, kinds = fixed
+    graph, _ = modules(config).block
+    params = jax.tree.map(lambda leaf: cast_for_matmul(leaf, dtype, config.rounded_inputs), masters)
+
+    def body(x: Array, layer: tuple[Any, Array | None]) -> tuple[Array, None]:
+        block, kind = layer
+        return nnx.merge(graph, block)(x, kind), None
+
+    # only products are stored for the gradient
+    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (params, kinds))
+    h = _normed(config, head, states)
+    similarity = jnp.sum(h.astype(jnp.float32) * expected, axis=-1)
+    values = log_p - similarity + log_sum_exp(h, head[1])
+    return jnp.sum(jnp.where(valid, values, 0))
+
+
+def _normed(
+    config: ModelConfig, head: tuple[HeadParams, Array], states: Float[Array, "B T D"]
+) -> Float[Array, "B T D"]:
+    """The inputs of the head's product, which then are logits."""
+    norm, table = head
+    graph, _ = modules(dataclasses.replace(config, tied_head=True)).head
+    h = nnx.merge(graph, norm).norm(states) * config.logit_scale
+    return cast_for_matmul(h, table.dtype, config.rounded_inputs)
+
+
+@jax.custom_vjp
+def log_sum_exp(h: Float[Array, "B T D"], table: Float[Array, "V D"]) -> Float[Array, "B T"]:
+    """The logarithm of Σ_v exp(h·w_v).
+
+    Its gradient E_q[w] is computed along with it, so no logit is stored or computed twice.
+    """
+    return log_sum_and_mean(h, table)[0]
+
+
+def _forward(h: Array, table: Array) -> tuple[Array, tuple[Array, Array]]:
+    value, mean = log_sum_and_mean(h, table)
+    return value, (mean.astype(h.dtype), table)
+
+
+def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    mean, table = saved
+    return (g[..., None] * mean).astype(mean.dtype), jnp.zeros_like(table)
+
+
+log_sum_exp.defvjp(_forward, _backward)
+
+
+def log_sum_and_mean(
+    h: Float[Array, "B T D"], table: Float[Array, "V D"]
+) -> tuple[Float[Array, "B T"], Float[Array, "B T D"]]:
+    """(log Σ_v exp(h·w_v), Σ_v softmax(h·w)_v w_v), float32, one slice of the table at a time."""
+    count, size = len(table), min(SLICE, len(table))
+
+    def add(number: Array, sums: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        largest, total, mean = sums
+        start = jnp.minimum(number * size, count - size)  # the last slice overlaps the one before
+        rows = lax.dynamic_slice_in_dim(table, start, size)
+        logits = jnp.einsum("btd,vd->btv", h, rows, preferred_element_type=jnp.float32)
+        logits = jnp.where(start + jnp.arange(size) < number * size, -jnp.inf, logits)
+        above = jnp.maximum(largest, logits.max(axis=-1))
+        weights, shrink = jnp.exp(logits - above[..., None]), jnp.exp(largest - above)
+        part = jnp.einsum(
+            "btv,vd->btd", weights.astype(rows.dtype), rows, preferred_element_type=jnp.float32
+        )
+        return above, shrink * total + weights.sum(axis=-1), shrink[..., None] * mean + part
+
+    shape = h.shape[:2]
+    zero = jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros(h.shape)
+    largest, total, mean = lax.fori_loop(0, -(-count // size), add, zero)
+    return largest + jnp.log(total), mean / total[..., None]

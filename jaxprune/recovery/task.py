@@ -1,0 +1,70 @@
+"""A recovery: a pruned model, the dense one, samples and settings."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jax.sharding import Mesh
+
+from jaxprune.calibration import Batch
+from jaxprune.hf import Model, aligned_cast
+from jaxprune.models import BlockParams, ModelConfig
+from jaxprune.passes import CalibrationStates, calibration_states
+from jaxprune.pruning import FinishedLayer
+from jaxprune.recovery.config import RecoveryFields
+from jaxprune.recovery.fit import Fit, Saved
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """A recovery.
+
+    Attributes:
+      model: the dense model.
+      batches: samples, of which `fields.held_out` are not fitted.
+      pruned: the result of pruning a layer.
+      finished: the result of an earlier recovery for a layer, or None.
+      saved: where the state between epochs is kept, if anywhere.
+      dtype, seed, mesh, samples_per_device, progress: see `recover`.
+    """
+
+    model: Model
+    batches: Sequence[Batch]
+    pruned: Callable[[int], FinishedLayer]
+    fields: RecoveryFields
+    dtype: str
+    seed: int
+    mesh: Mesh
+    samples_per_device: int
+    progress: bool
+    finished: Callable[[int], FinishedLayer | None]
+    saved: Saved | None
+
+    @property
+    def config(self) -> ModelConfig:
+        """Of the model in `dtype`."""
+        return self.model.config.in_dtype(self.dtype)
+
+    def samples(self) -> CalibrationStates:
+        """The samples as input of the first block."""
+        return calibration_states(
+            self.model, self.batches, self.mesh, self.samples_per_device, self.dtype
+        )
+
+
+def finished_layer(
+    start: FinishedLayer, stored: BlockParams, masters: BlockParams, fitted: Fit | None
+) -> FinishedLayer:
+    """A fitted layer: the masters rounded to the dtypes of the stored block.
+
+    Args:
+      fitted: whose loss is that of the layer, if any.
+    """
+    dtypes = {path: leaf.dtype for path, leaf in flatten_dict(dict(stored), sep="/").items()}
+    changed = {
+        path: aligned_cast(np.asarray(leaf), dtypes[path])
+        for path, leaf in flatten_dict(dict(masters), sep="/").items()
+    }
+    loss = None if fitted is None else (fitted.before, fitted.after)
+    return FinishedLayer(start.keep, changed, {}, {}, loss)
