@@ -335,7 +335,7 @@ def recovered(folder, tokens, how, *mesh):
 
 def recover(folder, tokens, how, out):
     """Recovers on several meshes of eight devices."""
-    for mesh in ((8, 1), (3, 1), (2, 2)):
+    for mesh in ((1, 1), (8, 1), (3, 1), (2, 2)):
         np.savez(f"{out}/{mesh[0]}{mesh[1]}.npz", **recovered(folder, tokens, how, *mesh))
 
 

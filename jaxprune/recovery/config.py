@@ -19,7 +19,7 @@ class RecoveryFields:
     learning_rate: float = rule(
         "a number above 0 and up to 1",
         lambda value: is_number(value) and 0 < value <= 1,
-        2.5e-3,
+        1e-3,
         kind=float,
         meaning="of AdamW at its peak, relative to the root mean square of each tensor; it rises over the first tenth "
         "of the steps and falls as a cosine to 0",
