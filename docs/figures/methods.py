@@ -1,0 +1,145 @@
+"""The table and the picture of docs/guide/methods.md, from studies/methods/cells.json.
+
+python docs/figures/methods.py                writes both
+python docs/figures/methods.py RUN RUN ...    first collects workdirs of evaluated models into cells.json
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from jaxprune.charts import Chart, write_png
+
+FIGURES = Path(__file__).parent
+PAGE = FIGURES.parent / "guide" / "methods.md"
+CELLS = FIGURES.parents[1] / "studies" / "methods" / "cells.json"
+BEGIN, END = "<!-- studies/methods/cells.json -->\n\n", "\n<!--/-->"
+SETTINGS = ("criterion", "start", "group", "allocation", "pattern")
+DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum", "pattern": "unstructured"}
+DRAWS = 10_000
+
+
+def cell(run: Path) -> dict:
+    """An evaluated run: its settings, seconds, peak memory, and by language (log-probability, tokens) of each part."""
+    text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
+    parts = {code: found["by_part"] for code, found in text["languages"].items()}
+    if not (run / "report.json").is_file():
+        return {"parts": parts}
+    report, config = (
+        json.loads((run / name).read_text(encoding="utf-8"))
+        for name in ("report.json", "config.json")
+    )
+    of_pruning = report.get("pruned", {}).get("config", config)
+    settings = {name: of_pruning["pruning"].get(name) for name in SETTINGS}
+    settings |= {"combine": of_pruning["calibration"]["combine"]}
+    if "pruned" in report:
+        settings |= {"recovery": config["recovery"]["how"]}
+    return {
+        "settings": {k: v for k, v in settings.items() if v and v != DEFAULTS.get(k)},
+        "seconds": report["seconds"]["total"],
+        "memory": report["peak_memory_bytes"]["host"],
+        "parts": parts,
+    }
+
+
+def rise(one: dict, other: dict) -> tuple[float, float, float]:
+    """The mean over languages of the difference in log-perplexity, and its 95% interval by joint draws of parts."""
+    arrays = [
+        (np.array(one["parts"][code]), np.array(other["parts"][code])) for code in one["parts"]
+    ]
+    count = len(arrays[0][0])
+    drawn = np.random.default_rng(0).integers(0, count, (DRAWS, count))
+    drawn[0] = np.arange(count)
+
+    def loss(parts: np.ndarray) -> np.ndarray:
+        return -parts[drawn, 0].sum(axis=1) / parts[drawn, 1].sum(axis=1)
+
+    differences = np.mean([loss(a) - loss(b) for a, b in arrays], axis=0)
+    return differences[0], *np.percentile(differences, [2.5, 97.5])
+
+
+def name_of(settings: dict) -> str:
+    """Settings as the page writes them: the criterion, then what differs from the defaults."""
+    more = (f"{key}={value}" for key, value in settings.items() if key not in ("criterion", "pattern"))
+    return ", ".join([settings["criterion"], *more])
+
+
+def rows(cells: dict) -> list[tuple[dict, tuple[float, float, float]]]:
+    """(cell, rise over the dense model), the smallest rise of each pattern first."""
+    found = [(one, rise(one, cells["dense"])) for key, one in cells.items() if key != "dense"]
+    return sorted(found, key=lambda row: (row[0]["settings"].get("pattern", ""), row[1][0]))
+
+
+def perplexity(parts: list) -> float:
+    sums, tokens = np.sum(parts, axis=0)
+    return float(np.exp(-sums / tokens))
+
+
+def table(cells: dict) -> str:
+    codes = [*cells["dense"]["parts"]]
+    heading = ["pattern", "settings", "seconds", "GB", *codes, "log-perplexity above dense"]
+    shown = [heading, ["---", "---", *["---:"] * (len(heading) - 2)]]
+    dense = [f"{perplexity(cells['dense']['parts'][code]):.1f}" for code in codes]
+    shown.append(["dense", "", "", "", *dense, "0"])
+    for one, (middle, low, high) in rows(cells):
+        shown.append([
+            one["settings"].get("pattern", "50%"),
+            f"`{name_of(one['settings'])}`",
+            f"{one['seconds']:.0f}",
+            f"{one['memory'] / 1e9:.1f}",
+            *(f"{perplexity(one['parts'][code]):.1f}" for code in codes),
+            f"{middle:.3f} [{low:.3f}, {high:.3f}]",
+        ])
+    return "".join(f"| {' | '.join(line)} |\n" for line in shown)
+
+
+def picture(cells: dict) -> Chart:
+    """Seconds against the rise in log-perplexity, at 50%."""
+    values = [
+        {
+            "seconds": one["seconds"], "rise": middle, "low": low, "high": high,
+            "name": name_of(one["settings"]),
+        }
+        for one, (middle, low, high) in rows(cells)
+        if "pattern" not in one["settings"]
+    ]  # fmt: skip
+    x = {
+        "field": "seconds", "type": "quantitative", "scale": {"type": "log", "padding": 20},
+        "axis": {"title": "seconds on two cores", "grid": False},
+    }  # fmt: skip
+    y = {
+        "field": "rise", "type": "quantitative", "scale": {"zero": False},
+        "axis": {"title": "log-perplexity above the dense model, mean of five languages"},
+    }  # fmt: skip
+    blue = {"color": "#1f77b4"}
+    layers = [
+        {"mark": {"type": "rule", **blue}, "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}}},
+        {"mark": {"type": "point", "filled": True, "size": 45, **blue}, "encoding": {"x": x, "y": y}},
+        {
+            "mark": {"type": "text", "align": "left", "dx": 6, "fontSize": 10},
+            "encoding": {"x": x, "y": y, "text": {"field": "name"}},
+        },
+    ]  # fmt: skip
+    view = {"width": 560, "height": 420, "data": {"values": values}, "layer": layers}
+    return Chart("Gemma 3 270M, 50%: what a method costs and loses", view)
+
+
+def written(page: str, cells: dict) -> str:
+    """The page with the table of these cells."""
+    before, _, rest = page.partition(BEGIN)
+    return before + BEGIN + table(cells) + END + rest.partition(END)[2]
+
+
+def main(runs: list[str]) -> None:
+    cells = json.loads(CELLS.read_text(encoding="utf-8")) if CELLS.is_file() else {}
+    cells |= {Path(run).name: cell(Path(run)) for run in runs}
+    if runs:
+        CELLS.write_text(json.dumps(cells, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), cells), encoding="utf-8")
+    write_png(picture(cells), FIGURES / "methods.png")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
