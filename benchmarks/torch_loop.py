@@ -114,11 +114,15 @@ class SparseGPT:
 
 
 @torch.no_grad()
-def prune(model, layers, tokens, sparsity, batch=1, method=Wanda):
-    """Prunes `layers` in place; tokens [N, T], every one of them counted; `batch` samples at a time, a divisor of N."""
+def prune(model, layers, tokens, sparsity, batch=1, method=Wanda, pruned=lambda number: None):
+    """Prunes `layers` in place; tokens [N, T], every one of them counted; `batch` samples at a time, a divisor of N.
+
+    Calls `pruned` with the number of each pruned layer, before its outputs are computed.
+    """
     batches = tokens.split(batch)
     states = [_first_inputs(model, layers, part) for part in batches]
-    for layer, arguments in zip(layers, _arguments(model, layers, batches[0]), strict=True):
+    of_layers = _arguments(model, layers, batches[0])
+    for number, (layer, arguments) in enumerate(zip(layers, of_layers, strict=True)):
         found = [method(m) for m in layer.modules() if isinstance(m, torch.nn.Linear)]
 
         def record(one):
@@ -131,4 +135,5 @@ def prune(model, layers, tokens, sparsity, batch=1, method=Wanda):
             handle.remove()
         for one in found:
             one.prune(sparsity)
+        pruned(number)
         states = [_output(layer, state, arguments) for state in states]

@@ -128,12 +128,14 @@ def prune_whole(
 
 @functools.partial(compiled, static_argnames="prepare")
 def _prepared(stats: Any, tokens: Any, *, prepare: Callable[..., Prepared]) -> Prepared:
-    return prepare(stats, tokens)
+    with jax.default_matmul_precision("float32"):
+        return prepare(stats, tokens)
 
 
 @functools.partial(compiled, static_argnames="method")
 def _whole(kernel: Any, inputs: Inputs, drop: Drop, *, method: Method) -> Pruned:
-    return _checked(method, kernel, inputs, drop)
+    with jax.default_matmul_precision("float32"):
+        return _checked(method, kernel, inputs, drop)
 
 
 def _checked(method: Method, kernel: Any, inputs: Inputs, drop: Drop) -> Pruned:

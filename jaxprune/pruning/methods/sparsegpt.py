@@ -36,22 +36,35 @@ def factor(gram: Float[Array, "in in"], tokens: Float[Array, ""]) -> tuple[Array
     hessian += jnp.diag(jnp.where(diagonal == 0, 1.0, 0.0))
     mean = jnp.mean(jnp.where(diagonal == 0, 1.0, diagonal))
 
-    def cholesky(damping: Array) -> Array:
-        # of the reversed matrix: H = R Rᵀ with R upper triangular, and U = R⁻¹
-        damped = hessian + damping * mean * jnp.eye(len(gram), dtype=gram.dtype)
-        return jnp.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
-
     def fails(state: tuple[Array, Array]) -> Array:
-        damping, root = state
-        return ~jnp.isfinite(root).all() & (damping < DAMPING * 10 ** (_RAISES - 0.5))
+        raises, root = state
+        return ~jnp.isfinite(root).all() & (raises <= _RAISES)
 
     def raised(state: tuple[Array, Array]) -> tuple[Array, Array]:
-        return state[0] * 10, cholesky(state[0] * 10)
+        damping = DAMPING * 10.0 ** state[0]
+        return state[0] + 1, _inverse_root(hessian + damping * mean * jnp.eye(len(gram)))
 
-    damping = jnp.float32(DAMPING)
-    damping, root = lax.while_loop(fails, raised, (damping, cholesky(damping)))
-    inverse = jax.scipy.linalg.solve_triangular(root, jnp.eye(len(gram), dtype=gram.dtype))
-    return inverse, jnp.where(jnp.isfinite(inverse).all(), damping, jnp.nan)
+    tries, root = lax.while_loop(fails, raised, (jnp.int32(0), jnp.full_like(gram, jnp.nan)))
+    damping = DAMPING * 10.0 ** (tries - 1)
+    return root, jnp.where(jnp.isfinite(root).all(), damping, jnp.nan)
+
+
+def _inverse_root(matrix: Float[Array, "in in"]) -> Float[Array, "in in"]:
+    """The upper triangle U with matrix⁻¹ = Uᵀ U, that is, R⁻¹ with matrix = R Rᵀ; not finite if there is none.
+
+    By halves, so most operations are products. LAPACK gets small matrices only, on which it starts no threads: on a
+    busy CPU its threads wait for each other, up to a thousand times as long as they compute.
+    """
+    size = len(matrix)
+    if size <= BLOCK:
+        root = jnp.linalg.cholesky(matrix[::-1, ::-1])[::-1, ::-1]
+        return jax.scipy.linalg.solve_triangular(root, jnp.eye(size))
+    half = -(-size // 2 // BLOCK) * BLOCK
+    last = _inverse_root(matrix[half:, half:])
+    across = matrix[:half, half:] @ last.T
+    first = _inverse_root(matrix[:half, :half] - across @ across.T)
+    zeros = jnp.zeros((size - half, half))
+    return jnp.block([[first, -first @ across @ last], [zeros, last]])
 
 
 def prepare(

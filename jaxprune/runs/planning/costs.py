@@ -169,7 +169,7 @@ def _second_order(work: Work) -> int:
     """Operations of one layer for Gram matrices, their factors, and the updates of kernels."""
     widths = site_widths(work.config).values()
     tokens = sum(count * length for count, length in work.groups)
-    # the Cholesky factor and the inverse of a triangle: a third of D³ multiplications each
+    # the factor by halves: four products of (D/2)³ multiplications, and the same of each half
     measured = sum(2 * tokens * width**2 + 4 * width**3 // 3 for width in widths)
     kernels = kernel_shapes(work.config).values()
     return measured + sum(2 * rows * (rows + BLOCK) * out for rows, out in kernels)
