@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from jaxprune.analysis.magnitudes import KINDS, over_median
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
+from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
@@ -31,6 +32,7 @@ def charts(
     stats: ActivationStats,
     overlaps: Mapping[str, Overlap],
     masks: MaskOverlap | None,
+    neurons: LanguageNeurons | None = None,
     *,
     target: str,
     share: float,
@@ -41,6 +43,7 @@ def charts(
       stats: of all sets.
       overlaps: by site, of the sets of `stats`.
       masks: of several runs.
+      neurons: of the sets of one language.
       target: language of the translations.
       share: of the features that count as largest and as smallest.
     """
@@ -51,6 +54,8 @@ def charts(
     yield from _largest(names, stats)
     if masks is not None:
         yield from _masks(masks)
+    if neurons is not None:
+        yield "language_neurons", _neurons(neurons)
 
 
 def _label(role: str, target: str) -> str:
@@ -252,6 +257,30 @@ def _lines(overlap: Overlap, end: str, kinds: Sequence[str]) -> list[Line]:
         colour = len(KINDS) + KINDS.index(name.rpartition(" ")[2])
         lines.append(Line(name, (100 * means).tolist(), colour))
     return [*lines, Line("chance", [100 * overlap.chance] * len(shares), 5, "dotted")]
+
+
+# Language neurons.
+
+
+def _neurons(found: LanguageNeurons) -> Chart:
+    """Numbers by layer, a panel for each language, with lines one standard error above and below."""
+    counts, errors = found.counts[:-1, :-1].T, found.counts_error
+    error = 0 if errors is None else errors[:-1, :-1].T
+    ends = (0.0, float((counts + error).max(initial=1)))
+    panels = []
+    for place, code in enumerate(found.languages):
+        lines = [Line("language neurons", counts[place].tolist(), 0)]
+        total = count(found.counts[-1, place])
+        if errors is not None:
+            bounds = counts[place] + np.outer([1, -1], errors[:-1, place])
+            ranges = [("one standard error more", bounds[0]), ("one less", bounds[1].clip(0))]
+            lines += [Line(name, values.tolist(), 0, "dotted") for name, values in ranges]
+            total += f" \N{PLUS-MINUS SIGN} {count(errors[-1, place])}"
+        y_title = "neurons in the layer"
+        draw = partial(line_chart, x_title="layer", y_title=y_title, limits=ends, width=_CURVE)
+        panels.append(draw(lines, title=f"{code}: {total}"))
+    title = "Neurons that a language excites and most others do not, by layer"
+    return grid(panels, title=title, columns=min(len(panels), 5))
 
 
 # Masks.

@@ -36,6 +36,7 @@ def probe(
     statistics: Sequence[str] = ("squares",),
     hidden: bool = False,
     halves: bool = False,
+    neurons: bool = False,
 ) -> ActivationStats:
     """Statistics of the dense model: one pass over all blocks.
 
@@ -52,6 +53,8 @@ def probe(
         norm, unlike Hugging Face's last hidden state.
       halves: adds the roles "<role>/even" and "<role>/odd" for each role: the statistics of samples with even and
         with odd numbers. Those of the full role keep their bits.
+      neurons: adds the neurons of the MLPs, for `jaxprune.language_neurons`: "positive", the number of tokens on which
+        each is active, int32 [L, 20, F], and "tokens", the number of all, in 20 groups of samples.
 
     Raises:
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter is NaN or
@@ -80,7 +83,9 @@ def probe(
     if halves:
         states.add_halves()
     config = model.config.in_dtype(dtype)
-    segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden)
+    segment = Segment(
+        start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden, neurons=neurons
+    )
     layers: list[Sums] = []
 
     with progress_bar("probe", model.config.n_layers, int(states.tokens.sum()), progress) as bar:
