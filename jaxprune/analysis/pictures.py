@@ -19,7 +19,7 @@ from jaxprune.analysis.tables import TOP
 from jaxprune.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
-from jaxprune.tables import count, times
+from jaxprune.tables import count, tenths, times
 
 BAR_LAYERS = 6  # in a picture of bars
 _ACROSS = 1300  # approximate width of heatmaps side by side, in pixels
@@ -263,23 +263,23 @@ def _lines(overlap: Overlap, end: str, kinds: Sequence[str]) -> list[Line]:
 
 
 def _neurons(found: LanguageNeurons) -> Chart:
-    """Numbers by layer, a panel for each language, with lines one standard error above and below."""
-    counts, errors = found.counts[:-1, :-1].T, found.counts_error
-    error = 0 if errors is None else errors[:-1, :-1].T
-    ends = (0.0, float((counts + error).max(initial=1)))
+    """Numbers by layer, a panel for each language, with whiskers of one standard error if they are known."""
+    counts, errors = found.counts, found.counts_error
+    highest = counts if errors is None else counts + errors
+    _, high = limits(highest[:-1, :-1].ravel().tolist())
+    draw = partial(line_chart, x_title="layer", y_title="neurons", limits=(0, high), width=_CURVE)
+    title = "Language neurons by layer: neurons that a language excites and most others do not\n"
+    title += "above each panel: all layers"
+    if errors is not None:
+        title += "; \N{PLUS-MINUS SIGN} and whiskers: one standard error"
     panels = []
     for place, code in enumerate(found.languages):
-        lines = [Line("language neurons", counts[place].tolist(), 0)]
-        total = count(found.counts[-1, place])
+        line = Line(code, counts[:-1, place].tolist())
+        name = f"{code}: {count(counts[-1, place])}"
         if errors is not None:
-            bounds = counts[place] + np.outer([1, -1], errors[:-1, place])
-            ranges = [("one standard error more", bounds[0]), ("one less", bounds[1].clip(0))]
-            lines += [Line(name, values.tolist(), 0, "dotted") for name, values in ranges]
-            total += f" \N{PLUS-MINUS SIGN} {count(errors[-1, place])}"
-        y_title = "neurons in the layer"
-        draw = partial(line_chart, x_title="layer", y_title=y_title, limits=ends, width=_CURVE)
-        panels.append(draw(lines, title=f"{code}: {total}"))
-    title = "Neurons that a language excites and most others do not, by layer"
+            line = line._replace(errors=errors[:-1, place].tolist())
+            name += f" \N{PLUS-MINUS SIGN} {tenths(errors[-1, place])}"
+        panels.append(draw([line], title=name))
     return grid(panels, title=title, columns=min(len(panels), 5))
 
 
