@@ -94,7 +94,9 @@ def language_neurons(stats: ActivationStats, share: float = SHARE.default) -> La
         None, None, None, None,
     )  # fmt: skip
     groups = tokens.all(axis=1)  # with samples of every language
-    return _with_errors(found, counts[groups], tokens[groups], share) if sum(groups) > 1 else found
+    if np.count_nonzero(groups) < 2:
+        return found
+    return _with_errors(found, counts[groups], tokens[groups], share)
 
 
 def _with_errors(

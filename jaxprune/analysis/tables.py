@@ -97,7 +97,7 @@ def write_neurons(folder: Path, found: LanguageNeurons) -> None:
     codes, names = found.languages, ("shares", "shares_error", "entropy", "members", "in_halves")
     arrays = {name: getattr(found, name) for name in names}
     arrays = {name: array for name, array in arrays.items() if array is not None}
-    np.savez(folder / "language_neurons.npz", languages=codes, threshold=found.threshold, **arrays)  # type: ignore[arg-type]  # numpy's stub
+    np.savez(folder / "language_neurons.npz", languages=codes, threshold=found.threshold, **arrays)
     header = ["layer", "neuron", "entropy", "languages", "in_halves"]
     header += [f"{name}_{code}" for code in codes for name in ("share", "error")]
     rows = []
