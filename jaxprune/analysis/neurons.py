@@ -82,8 +82,8 @@ def language_neurons(stats: ActivationStats, share: float = SHARE.default) -> La
       >>> model = jp.load("nano/bloom")
       >>> texts = jp.demonstrations(model.tokenizer, "nano", kind="monolingual", source="fr,sw", samples=8)
       >>> found = jp.language_neurons(jp.probe(model, texts, neurons=True, progress=False))
-      >>> found.languages, found.counts[-1, -1] == round(0.01 * found.entropy.size)
-      (('fr', 'sw'), True)
+      >>> found.languages, int(found.counts[-1, -1]), found.entropy.size
+      (('fr', 'sw'), 20, 2048)
     """
     check("share", share, SHARE)
     languages, counts, tokens = _by_language(stats)
