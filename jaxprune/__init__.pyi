@@ -1,3 +1,5 @@
+from .analysis import LanguageNeurons as LanguageNeurons
+from .analysis import language_neurons as language_neurons
 from .calibration import Batch as Batch
 from .calibration import demonstrations as demonstrations
 from .calibration import token_batches as token_batches

@@ -1,5 +1,6 @@
 """A config → `<workdir>/analysis`: the largest features of each kind of demonstration, by layer."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +13,9 @@ from jaxprune.analysis import pictures
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
+from jaxprune.analysis.neurons import LanguageNeurons, language_neurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps, with_halves
-from jaxprune.analysis.tables import write_magnitudes, write_masks, write_overlaps
+from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
 from jaxprune.calibration import KINDS, chosen_languages, digest
 from jaxprune.devices import device_mesh
 from jaxprune.errors import refusal
@@ -22,7 +24,7 @@ from jaxprune.hf import Model, load
 from jaxprune.models import family_of
 from jaxprune.passes import HALVES, HIDDEN, ActivationStats
 from jaxprune.runs import environment
-from jaxprune.tables import columns, count, fraction, percent
+from jaxprune.tables import columns, count, fraction, percent, tenths
 
 # The share in the authors' figures; their code ignores the share that is set.
 _OFFICIAL_TOP = 0.4
@@ -64,21 +66,29 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
         shots=calibration.shots, samples=calibration.samples, max_length=calibration.max_length,
         seed=config.seed, compat=config.compat, lines=calibration.lines,
     )  # fmt: skip
-    found = measure(model, batches, dtype=config.dtype, mesh=mesh, halves=True)
+    found = measure(model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True)
     stats, halves = split_halves(found)
     share = _OFFICIAL_TOP if config.compat == "official" else options.top
     overlap = compare_sets(stats, share, halves)
+    neurons = None
+    if len(codes) > 1:
+        monolingual = stats.of(role for role in stats.roles if role.startswith("monolingual/"))
+        neurons = language_neurons(monolingual, options.neurons)
     with sealed.whole_folder(folder) as filled:
         write_magnitudes(filled, stats)
         write_overlaps(filled, stats.roles, overlap)
         if masks is not None:
             write_masks(filled, masks)
+        if neurons is not None:
+            write_neurons(filled, neurons)
         measured = time.perf_counter()
         (filled / "figures").mkdir()
-        drawn = pictures.charts(stats, overlap, masks, target=calibration.target, share=share)
+        drawn = pictures.charts(
+            stats, overlap, masks, neurons, target=calibration.target, share=share
+        )
         for name, chart in drawn:
             charts.write_png(chart, filled / "figures" / f"{name}.png")
-        summary = analysis_summary(stats, overlap, masks) | {
+        summary = analysis_summary(stats, overlap, masks, neurons) | {
             "languages": codes,
             "target": calibration.target,
             "top": {"asked": options.top, "used": share},
@@ -122,9 +132,12 @@ def compare_sets(
 
 
 def analysis_summary(
-    stats: ActivationStats, overlaps: Mapping[str, Overlap], masks: MaskOverlap | None
+    stats: ActivationStats,
+    overlaps: Mapping[str, Overlap],
+    masks: MaskOverlap | None,
+    neurons: LanguageNeurons | None = None,
 ) -> dict[str, Any]:
-    """Means over layers and pairs of sets, and of runs."""
+    """Means over layers and pairs of sets, and of runs; numbers of language neurons."""
     kinds = [role.partition("/")[0] for role in stats.roles]
 
     def means(by_layer: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -157,7 +170,49 @@ def analysis_summary(
             }
             for a, b in masks.pairs
         ]
+    if neurons is not None:
+        summary["language_neurons"] = neurons_summary(neurons)
     return summary
+
+
+def neurons_summary(found: LanguageNeurons) -> dict[str, Any]:
+    """Numbers over all layers, by language and of any, with their standard errors and agreement of halves."""
+
+    def at(array: np.ndarray | None, place: int) -> float | None:
+        value = None if array is None else round(float(array[place]), 6)
+        return None if value is None or math.isnan(value) else value
+
+    errors = None if found.counts_error is None else found.counts_error[-1]
+    return {
+        "of": found.entropy.size,
+        "threshold": found.threshold,
+        "by_chance": found.by_chance,
+        "languages": {
+            code: {
+                "neurons": int(found.counts[-1, place]),
+                "standard_error": at(errors, place),
+                "agreement_of_halves": at(found.agreement, place),
+            }
+            for place, code in enumerate([*found.languages, "any"])
+        },
+    }
+
+
+def neuron_lines(found: Mapping[str, Any]) -> list[str]:
+    """`neurons_summary` as a table."""
+    rows = [
+        [
+            code,
+            count(one["neurons"]),
+            tenths(one["standard_error"]),
+            percent(one["agreement_of_halves"]),
+        ]
+        for code, one in found["languages"].items()
+    ]
+    table = columns(["", "neurons", "standard error", "% in both halves"], rows)
+    total, chance = found["languages"]["any"]["neurons"], found["by_chance"]
+    end = "" if chance is None else f"; by chance, in sets of equal languages: {count(chance)}"
+    return [f"language neurons: {count(total)} of {count(found['of'])}{end}", "", *table, ""]
 
 
 def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
@@ -185,4 +240,6 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
     for pair in summary.get("masks", []):
         names, unrelated = " and ".join(pair["runs"]), fraction(pair["chance"])
         print(f"  masks of {names}: IoU {fraction(pair['iou'])}, unrelated {unrelated}")
+    if found := summary.get("language_neurons"):
+        print("\n".join(f"  {line}".rstrip() for line in neuron_lines(found)))
     print(f"  written: {folder}")

@@ -1,5 +1,6 @@
 """The config of an analysis: the fields of a run and `analysis.*`."""
 
+from jaxprune.analysis.neurons import SHARE
 from jaxprune.analysis.overlap import TOP
 from jaxprune.calibration import languages_field
 from jaxprune.runs.planning import PruneConfig
@@ -14,6 +15,7 @@ class AnalysisFields:
         "codes with commas; default: all languages of a folder; for FLORES the paper's (docs/analysis.md)"
     )
     top: float = TOP
+    neurons: float = SHARE
     masks: str | None = text(
         None,
         "workdirs of pruning runs, as runs/fr,runs/sw",

@@ -13,12 +13,13 @@ from jaxtyping import Float
 
 from jaxprune.analysis.magnitudes import KINDS, over_median
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
+from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
 from jaxprune.models import SITES
 from jaxprune.passes import HIDDEN, ActivationStats
-from jaxprune.tables import count, times
+from jaxprune.tables import count, tenths, times
 
 BAR_LAYERS = 6  # in a picture of bars
 _ACROSS = 1300  # approximate width of heatmaps side by side, in pixels
@@ -31,6 +32,7 @@ def charts(
     stats: ActivationStats,
     overlaps: Mapping[str, Overlap],
     masks: MaskOverlap | None,
+    neurons: LanguageNeurons | None = None,
     *,
     target: str,
     share: float,
@@ -41,6 +43,7 @@ def charts(
       stats: of all sets.
       overlaps: by site, of the sets of `stats`.
       masks: of several runs.
+      neurons: of the sets of one language.
       target: language of the translations.
       share: of the features that count as largest and as smallest.
     """
@@ -51,6 +54,8 @@ def charts(
     yield from _largest(names, stats)
     if masks is not None:
         yield from _masks(masks)
+    if neurons is not None:
+        yield "language_neurons", _neurons(neurons)
 
 
 def _label(role: str, target: str) -> str:
@@ -252,6 +257,30 @@ def _lines(overlap: Overlap, end: str, kinds: Sequence[str]) -> list[Line]:
         colour = len(KINDS) + KINDS.index(name.rpartition(" ")[2])
         lines.append(Line(name, (100 * means).tolist(), colour))
     return [*lines, Line("chance", [100 * overlap.chance] * len(shares), 5, "dotted")]
+
+
+# Language neurons.
+
+
+def _neurons(found: LanguageNeurons) -> Chart:
+    """Numbers by layer, a panel for each language, with whiskers of one standard error if they are known."""
+    counts, errors = found.counts, found.counts_error
+    highest = counts if errors is None else counts + errors
+    _, high = limits(highest[:-1, :-1].ravel().tolist())
+    draw = partial(line_chart, x_title="layer", y_title="neurons", limits=(0, high), width=_CURVE)
+    title = "Language neurons by layer: neurons that a language excites and most others do not\n"
+    title += "above each panel: all layers"
+    if errors is not None:
+        title += "; \N{PLUS-MINUS SIGN} and whiskers: one standard error"
+    panels = []
+    for place, code in enumerate(found.languages):
+        line = Line(code, counts[:-1, place].tolist())
+        name = f"{code}: {count(counts[-1, place])}"
+        if errors is not None:
+            line = line._replace(errors=errors[:-1, place].tolist())
+            name += f" \N{PLUS-MINUS SIGN} {tenths(errors[-1, place])}"
+        panels.append(draw([line], title=name))
+    return grid(panels, title=title, columns=min(len(panels), 5))
 
 
 # Masks.

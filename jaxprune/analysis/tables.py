@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxprune.analysis.magnitudes import over_median
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
+from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, largest
 from jaxprune.files import write_text
 from jaxprune.models import SITES
@@ -88,6 +89,35 @@ def write_masks(folder: Path, masks: MaskOverlap) -> None:
     write_text(folder / "masks.csv", csv_text(header, rows))
 
 
+def write_neurons(folder: Path, found: LanguageNeurons) -> None:
+    """Writes language_neurons.csv, a row for each; language_neurons_by_layer.csv, their numbers; and the npz of all.
+
+    The npz contains the arrays of `LanguageNeurons` that have a value for each neuron, of all neurons of the model.
+    """
+    codes, names = found.languages, ("shares", "shares_error", "entropy", "members", "in_halves")
+    arrays = {name: getattr(found, name) for name in names}
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    np.savez(folder / "language_neurons.npz", languages=codes, threshold=found.threshold, **arrays)
+    header = ["layer", "neuron", "entropy", "languages", "in_halves"]
+    header += [f"{name}_{code}" for code in codes for name in ("share", "error")]
+    rows = []
+    for place in zip(*np.nonzero(found.members.any(axis=-1)), strict=True):
+        own = found.members[place]
+        halves = None if found.in_halves is None else found.in_halves[place][own].min()
+        errors = [None] * len(codes) if found.shares_error is None else found.shares_error[place]
+        values = [_short(x) for pair in zip(found.shares[place], errors, strict=True) for x in pair]
+        of = " ".join(np.array(codes)[own])
+        rows.append((*place, _short(found.entropy[place]), of, halves, *values))
+    write_text(folder / "language_neurons.csv", csv_text(header, rows))
+    layers, errors = [*range(len(found.shares)), "all"], found.counts_error
+    rows = [
+        (layers[i], [*codes, "any"][j], number, _short(None if errors is None else errors[i, j]))
+        for (i, j), number in np.ndenumerate(found.counts)
+    ]
+    header = ["layer", "language", "neurons", "standard_error"]
+    write_text(folder / "language_neurons_by_layer.csv", csv_text(header, rows))
+
+
 def _with_totals(counts: np.ndarray) -> np.ndarray:
     """[..., L, sites] with the sums over layers and over sites appended."""
     counts = np.concatenate([counts, counts.sum(-2, keepdims=True)], axis=-2)
@@ -95,4 +125,4 @@ def _with_totals(counts: np.ndarray) -> np.ndarray:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.6g}"
+    return "" if value is None else f"{value:.6g}"

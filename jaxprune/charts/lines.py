@@ -25,12 +25,14 @@ class Line(NamedTuple):
       values: those that the axis cannot show leave gaps.
       colour: index of a series' colour.
       dash: solid, dashed or dotted.
+      errors: standard errors of the values, drawn as whiskers.
     """
 
     name: str
     values: Sequence[float]
     colour: int = 0
     dash: str = "solid"
+    errors: Sequence[float] | None = None
 
 
 def line_chart(
@@ -72,6 +74,10 @@ def line_chart(
         theme.layer("curves", line, at | {"stroke": stroke, "strokeDash": dash}, rows),
         theme.layer("points", point, at | filled | theme.TOOLTIP, drawn),
     ]
+    if whiskers := [row for row in drawn if "low" in row]:
+        across = at | {"y": at["y"] | {"field": "low"}, "y2": {"field": "high"}}
+        rule = {"type": "rule", "strokeWidth": 1, "clip": True}
+        layers.append(theme.layer("whiskers", rule, across | {"stroke": filled["fill"]}, whiskers))
     return Chart(title, {"width": width, "height": _HEIGHT, "layer": layers}, width)
 
 
@@ -83,7 +89,7 @@ def _x(last: int, title: str) -> dict[str, Any]:
 
 
 def _rows(one: Line, log: bool) -> list[dict[str, Any]]:
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "place": place,
             "name": one.name,
@@ -92,3 +98,7 @@ def _rows(one: Line, log: bool) -> list[dict[str, Any]]:
         }
         for place, value in enumerate(map(float, one.values))
     ]
+    for row, error in zip(rows, one.errors or (), strict=bool(one.errors)):
+        row |= {"low": one.values[row["place"]] - error, "high": one.values[row["place"]] + error}
+        row["tooltip"] += f" \N{PLUS-MINUS SIGN} {number(error)}"
+    return rows

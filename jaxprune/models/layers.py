@@ -123,9 +123,13 @@ class MLP(nnx.Module):
         self.out = Linear(config.d_ff, config.d_model, config.mlp_bias, rngs)
         self.activation = ACTIVATIONS[config.activation]
 
+    def neurons(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
+        """The activations of the neurons, in a gated MLP before the product with `up`."""
+        return self.activation(self.up(x))
+
     def expand(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
         """The input of `out`."""
-        return self.activation(self.up(x))
+        return self.neurons(x)
 
 
 class GatedMLP(MLP):
@@ -135,9 +139,13 @@ class GatedMLP(MLP):
         self.gate = Linear(config.d_model, config.d_ff, config.mlp_bias, rngs)
         super().__init__(config, rngs)
 
+    def neurons(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
+        """The activations of the neurons, before the product with `up`."""
+        return self.activation(self.gate(x))
+
     def expand(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
         """The input of `out`."""
-        return self.activation(self.gate(x)) * self.up(x)
+        return self.neurons(x) * self.up(x)
 
 
 def rope_frequencies(head_dim: int, rope: RopeConfig) -> np.ndarray:

@@ -13,10 +13,12 @@ from jaxprune.passes.probe import probe as probe
 from jaxprune.passes.probe import stack as stack
 from jaxprune.passes.running import lanes_of as lanes_of
 from jaxprune.passes.running import order_of_sums as order_of_sums
+from jaxprune.passes.states import GROUPS as GROUPS
 from jaxprune.passes.states import HALVES as HALVES
 from jaxprune.passes.states import CalibrationStates as CalibrationStates
 from jaxprune.passes.states import calibration_states as calibration_states
 from jaxprune.passes.states import run_and_measure as run_and_measure
+from jaxprune.passes.statistics import POSITIVE as POSITIVE
 from jaxprune.passes.statistics import SQUARES as SQUARES
 from jaxprune.passes.statistics import STATISTICS as STATISTICS
 from jaxprune.passes.statistics import Statistic as Statistic
@@ -27,6 +29,7 @@ from jaxprune.passes.stats import combined as combined
 from jaxprune.passes.stats import sum_samples as sum_samples
 from jaxprune.passes.walk import HIDDEN as HIDDEN
 from jaxprune.passes.walk import INPUT as INPUT
+from jaxprune.passes.walk import NEURONS as NEURONS
 from jaxprune.passes.walk import OUTPUT as OUTPUT
 from jaxprune.passes.walk import WHOLE_BLOCK as WHOLE_BLOCK
 from jaxprune.passes.walk import Context as Context

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from jaxprune.calibration import Batch, Mixture, SetKey, by_kind, check_ids, cut_pads
 from jaxprune.devices import hosts
@@ -15,12 +15,24 @@ from jaxprune.hf import Model
 from jaxprune.models import SITES, BlockParams, ModelConfig, layer_kind
 from jaxprune.passes.blocks import to_device
 from jaxprune.passes.running import has_running, lanes_per_device, sum_lanes, zero_buffers
-from jaxprune.passes.statistics import SAMPLES, Statistic
+from jaxprune.passes.statistics import POSITIVE, SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
-from jaxprune.passes.walk import Context, MicroBatches, Segment, embed, overflows, run_segment
+from jaxprune.passes.walk import (
+    NEURONS,
+    Context,
+    MicroBatches,
+    Segment,
+    embed,
+    overflows,
+    run_segment,
+)
 
 # Suffixes of the kinds of half sets: of the samples 0, 2, …, and of 1, 3, ….
 HALVES = ("/even", "/odd")
+
+# Each set's counts at NEURONS are in so many groups of samples, for standard errors: an even number, so that groups
+# with even numbers contain the samples of an even half.
+GROUPS = 20
 
 
 class CalibrationStates(MicroBatches):
@@ -175,6 +187,9 @@ def run_and_measure(
 ) -> Sums:
     """Runs one segment of a block over a calibration set; returns its statistics by set and site.
 
+    At NEURONS they are the number of tokens with a positive activation, int32 [GROUPS, F], and "tokens", the number of
+    all, int64 [GROUPS], by group of samples; half sets have none.
+
     Raises:
       InputError: a sum is not finite, or all of a site are 0; names layer and site.
     """
@@ -210,4 +225,19 @@ def run_and_measure(
             for key, total in totals.items():
                 check_sums(total, layer, site, key.kind, one.never_zero)
                 sums.setdefault(key, {}).setdefault(site, {})[one.name] = total
+    if segment.neurons:
+        rows = states.gather([values[NEURONS][POSITIVE.name] for values, _ in results])
+        for key in states.partition:
+            sums[key][NEURONS] = _by_group(states, states.sets[key], rows)
     return sums
+
+
+def _by_group(
+    states: CalibrationStates, members: Bool[np.ndarray, " N"], rows: Float[np.ndarray, "N F"]
+) -> dict[str, np.ndarray]:
+    """The rows of a set, and its tokens, as sums over groups: of every GROUPS-th sample of the set."""
+    group = np.argsort(np.argsort(states.samples[members])) % GROUPS
+    positive, tokens = np.zeros((GROUPS, rows.shape[1]), np.int32), np.zeros(GROUPS, np.int64)
+    np.add.at(positive, group, rows[members].astype(np.int32))
+    np.add.at(tokens, group, states.tokens[members])
+    return {POSITIVE.name: positive, "tokens": tokens}

@@ -37,13 +37,16 @@ from jaxprune.models import (
     modules,
 )
 from jaxprune.passes.running import Buffers, add_rows
-from jaxprune.passes.statistics import RUNNING, SQUARES, Statistic
+from jaxprune.passes.statistics import POSITIVE, RUNNING, SQUARES, Statistic
 
 # Positions in a block: its input, the input of each site in turn, its output.
 INPUT, OUTPUT = 0, len(SITES) + 1
 
 # The site that no kernel reads: the output of a block, which the analysis measures.
 HIDDEN = "hidden"
+
+# The activations inside an MLP, which no kernel reads either, as a gated MLP multiplies them by those of `up`.
+NEURONS = "neurons"
 
 # Tokens that an accelerator processes in a segment at a time: enough for full utilisation, and the temporaries of a
 # segment do not grow with the rows of a micro-batch.
@@ -56,6 +59,7 @@ class Segment:
 
     `collect`: statistics of its sites. `advance`: the state at `stop`; otherwise products that only this state needs
     are not computed. `hidden`: statistics of the block's output. `last_only`: of the last of its sites only.
+    `neurons`: POSITIVE of the neurons of its MLP, whatever the statistics of its sites.
     """
 
     start: int
@@ -64,6 +68,7 @@ class Segment:
     advance: bool
     hidden: bool = False
     last_only: bool = False
+    neurons: bool = False
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -214,7 +219,8 @@ def run_segment(
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
       context: of the micro-batch.
       running: the running sums so far of each measured site, donated to the result.
-      statistics: measured at each site reached (with `collect`) and at HIDDEN (with `hidden`).
+      statistics: measured at each site reached (with `collect`) and at HIDDEN (with `hidden`); at NEURONS (with
+        `neurons`) it is POSITIVE alone.
 
     Returns:
       The state at `segment.stop` (None without `advance`), and the statistics by measured site: (values of each sample,
@@ -289,7 +295,13 @@ def _segment(
         else:
             site = SITES[position - 1]
             here, state = _readable(config, site, specs, params, state)
-            residual, u = nnx.merge(graph, here).leave(site, *state, context.tree, kind)
+            block = nnx.merge(graph, here)
+            if segment.neurons and site == "mlp_in":
+                u = _by_tokens(
+                    block.mlp.neurons(state[1])
+                )  # XLA computes it once, also for `leave`
+                values[NEURONS] = {POSITIVE.name: POSITIVE.of_rows(u, jnp.asarray(context.valid))}
+            residual, u = block.leave(site, *state, context.tree, kind)
         if position + 1 == OUTPUT:
             state = residual
             if segment.hidden:

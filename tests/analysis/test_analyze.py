@@ -165,6 +165,49 @@ def test_halves_are_those_of_the_samples_alone(run):
     assert halves["top_in_top"]["two halves of monolingual"] == pytest.approx(mean, abs=1e-6)
 
 
+def test_tables_of_language_neurons_agree(run):
+    """Of npz, both tables and the summary; the shares are those of the monolingual sets alone."""
+    summary, folder = run
+    arrays, rows = np.load(folder / "language_neurons.npz"), table(folder / "language_neurons.csv")
+    codes = arrays["languages"].tolist()
+    assert codes == ["en", "sw"]
+    shares, members = arrays["shares"], arrays["members"]
+    assert shares.shape == members.shape == (4, 512, 2)
+    totals = summary["language_neurons"]
+    assert len(rows) == members.any(axis=-1).sum() == totals["languages"]["any"]["neurons"] == 20
+    assert totals["of"] == 4 * 512
+    for row in rows:
+        place = int(row["layer"]), int(row["neuron"])
+        active = shares[place] > arrays["threshold"]
+        assert members[place].tolist() == active.tolist()
+        assert row["languages"].split() == np.array(codes)[active].tolist()
+        assert float(row["entropy"]) == pytest.approx(arrays["entropy"][place], abs=1e-5)
+        assert int(row["in_halves"]) == arrays["in_halves"][place][active].min()
+        for s, code in enumerate(codes):
+            assert float(row[f"share_{code}"]) == pytest.approx(shares[(*place, s)], rel=1e-5)
+            error = arrays["shares_error"][(*place, s)]
+            assert float(row[f"error_{code}"]) == pytest.approx(error, rel=1e-5)
+    by_layer = table(folder / "language_neurons_by_layer.csv")
+    assert len(by_layer) == (4 + 1) * (2 + 1)
+    for row in by_layer:
+        of_layer = members if row["layer"] == "all" else members[[int(row["layer"])]]
+        any_language = row["language"] == "any"
+        mine = of_layer.any(-1) if any_language else of_layer[..., codes.index(row["language"])]
+        assert int(row["neurons"]) == mine.sum()
+        if row["layer"] == "all":
+            known = totals["languages"][row["language"]]
+            assert known["neurons"] == mine.sum()
+            error = float(row["standard_error"])
+            assert known["standard_error"] == pytest.approx(error, abs=1e-5)
+    model = jp.load(NANO)
+    batches = jp.demonstrations(
+        model.tokenizer, "nano", kind="monolingual", source="sw", shots=2, samples=2
+    )
+    counts = jp.probe(model, batches, neurons=True, progress=False).sums["monolingual", "sw"]
+    alone = counts["neurons"]["positive"].sum(axis=1) / summary["tokens"]["monolingual/sw"]
+    np.testing.assert_allclose(shares[..., 1], alone, rtol=1e-12)
+
+
 def test_sets_of_one_sample_have_no_halves(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(pictures, "charts", lambda *_, **__: ())  # takes most of an analysis
     fields = {"calibration.samples": 1, "analysis.languages": "sw"}
@@ -174,6 +217,7 @@ def test_sets_of_one_sample_have_no_halves(tmp_path, capsys, monkeypatch):
     assert "halves are not compared: a set has only one sample" in printed
     assert "two halves" not in printed
     assert {row["compared"] for row in table(tmp_path / "analysis" / "overlap.csv")} == {"sets"}
+    assert "language_neurons" not in summary  # one language
 
 
 def test_masks_by_layer_and_site_and_in_all(run):
@@ -198,7 +242,7 @@ def test_every_picture_has_something_in_it(run):
     sites = (*SITES, HIDDEN)
     assert names == {
         "top_en", "top_sw", "overlap_layers_00-03", "overlap_by_layer", "largest_by_layer", "masks",
-        "masks_by_layer", *(f"overlap_{s}" for s in sites), *(f"largest_{s}" for s in sites),
+        "masks_by_layer", "language_neurons", *(f"overlap_{s}" for s in sites), *(f"largest_{s}" for s in sites),
     }  # fmt: skip
     for path in (folder / "figures").iterdir():
         picture = path.read_bytes()
@@ -237,6 +281,7 @@ def test_languages_where_none_are_named(tmp_path):
         ({"analysis.languages": ""}, "analysis.languages: got ''"),
         ({"analysis.top": 0.0}, "analysis.top: got 0.0"),
         ({"analysis.top": 1.5}, "analysis.top: got 1.5"),
+        ({"analysis.neurons": 0.0}, "analysis.neurons: got 0.0"),
         ({"analysis.masks": "nowhere"}, "analysis.masks: one run"),
         ({"analysis.masks": "nowhere,gone"}, "analysis.masks: no folder 'nowhere'"),
     ],

@@ -10,6 +10,7 @@ from svg import box, drawn, told
 from jaxprune.analysis import pictures
 from jaxprune.analysis.analyze import compare_sets
 from jaxprune.analysis.mask_overlap import MaskOverlap
+from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.charts import page_svg, write_png
 from jaxprune.models import SITES
 from jaxprune.passes.states import HALVES
@@ -144,6 +145,27 @@ def test_equal_masks_are_drawn():
     assert len(found) == 5 * 4
     by_layer = told(page_svg(charts["masks_by_layer"]))
     assert by_layer == [f"runs/a | other/a, {layer}: 100" for layer in range(3)] * 4
+
+
+@pytest.mark.parametrize("errors", [True, False])
+def test_language_neurons_tell_their_numbers_and_errors(errors):
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 30, (4, 3))
+    error = np.array([[2.0, 1.5, 1.0]] * 4) if errors else None
+    empty = np.zeros((3, 5, 2))
+    found = LanguageNeurons(
+        ("fr", "sw"), empty, None, empty[..., 0], 0.5, empty > 0, counts, error, None, None, None
+    )
+    svg = page_svg(pictures._neurons(found))
+    expected = [
+        f"{code}, {layer}: {counts[layer, s]}" + (f" ± {error[layer, s]:.4g}" if errors else "")
+        for s, code in enumerate(("fr", "sw"))
+        for layer in range(3)
+    ]
+    assert told(svg) == expected
+    whiskers = [line for s in range(2) for line in drawn(svg, f"panel{s}_whiskers")]
+    assert len(whiskers) == (6 if errors else 0)
+    assert f"fr: {counts[-1, 0]} ± 2.0" in svg if errors else "±" not in svg
 
 
 def test_layers_of_a_picture_are_spread_evenly():

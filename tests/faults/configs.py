@@ -34,6 +34,7 @@ WRONG = {
     "output.figures": ["png"],
     "analysis.languages": ["fr;de", "fr,fr"],
     "analysis.top": ["-0.1", "all"],
+    "analysis.neurons": ["-0.01", "few"],
     "evaluation.languages": ["fr,,de", "fr;de"],
     "evaluation.protocol": ["zero-shot"],
     "evaluation.rows": ["-5", "many"],

@@ -63,8 +63,8 @@ class XieluMLP(MLP):
         self.beta = nnx.Param(jnp.asarray(0.5))
         self.eps = nnx.Param(jnp.asarray(-1e-6))
 
-    def expand(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
-        """The input of `out`."""
+    def neurons(self, x: Float[Array, "B T D"]) -> Float[Array, "B T F"]:
+        """The activations of the neurons, which are the input of `out`."""
         y = self.up(x)
         alpha_p, alpha_n, beta, eps = (
             one[...].astype(jnp.float32)

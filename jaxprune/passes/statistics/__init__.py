@@ -11,4 +11,4 @@ from jaxprune.passes.statistics.statistic import Statistic as Statistic
 STATISTICS: Mapping[str, Statistic] = {
     one.name: one for one in declared(sys.modules[__name__], "STATISTIC")
 }
-SQUARES = STATISTICS["squares"]
+SQUARES, POSITIVE = STATISTICS["squares"], STATISTICS["positive"]
