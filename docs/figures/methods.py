@@ -62,7 +62,9 @@ def rise(one: dict, other: dict) -> tuple[float, float, float]:
 
 def name_of(settings: dict) -> str:
     """Settings as the page writes them: the criterion, then what differs from the defaults."""
-    more = (f"{key}={value}" for key, value in settings.items() if key not in ("criterion", "pattern"))
+    more = (
+        f"{key}={value}" for key, value in settings.items() if key not in ("criterion", "pattern")
+    )
     return ", ".join([settings["criterion"], *more])
 
 
@@ -73,25 +75,29 @@ def rows(cells: dict) -> list[tuple[dict, tuple[float, float, float]]]:
 
 
 def perplexity(parts: list) -> float:
+    """Of all parts together."""
     sums, tokens = np.sum(parts, axis=0)
     return float(np.exp(-sums / tokens))
 
 
 def table(cells: dict) -> str:
+    """A row for each cell, in Markdown."""
     codes = [*cells["dense"]["parts"]]
     heading = ["pattern", "settings", "seconds", "GB", *codes, "log-perplexity above dense"]
     shown = [heading, ["---", "---", *["---:"] * (len(heading) - 2)]]
     dense = [f"{perplexity(cells['dense']['parts'][code]):.1f}" for code in codes]
     shown.append(["dense", "", "", "", *dense, "0"])
     for one, (middle, low, high) in rows(cells):
-        shown.append([
-            one["settings"].get("pattern", "50%"),
-            f"`{name_of(one['settings'])}`",
-            f"{one['seconds']:.0f}",
-            f"{one['memory'] / 1e9:.1f}",
-            *(f"{perplexity(one['parts'][code]):.1f}" for code in codes),
-            f"{middle:.3f} [{low:.3f}, {high:.3f}]",
-        ])
+        shown.append(
+            [
+                one["settings"].get("pattern", "50%"),
+                f"`{name_of(one['settings'])}`",
+                f"{one['seconds']:.0f}",
+                f"{one['memory'] / 1e9:.1f}",
+                *(f"{perplexity(one['parts'][code]):.1f}" for code in codes),
+                f"{middle:.3f} [{low:.3f}, {high:.3f}]",
+            ]
+        )
     return "".join(f"| {' | '.join(line)} |\n" for line in shown)
 
 
@@ -133,6 +139,7 @@ def written(page: str, cells: dict) -> str:
 
 
 def main(runs: list[str]) -> None:
+    """Collects runs, if any, and writes the page's table and the picture."""
     cells = json.loads(CELLS.read_text(encoding="utf-8")) if CELLS.is_file() else {}
     cells |= {Path(run).name: cell(Path(run)) for run in runs}
     if runs:

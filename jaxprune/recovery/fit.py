@@ -218,7 +218,7 @@ def _mean(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> float:
 def _gradient(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> Any:
     """The sum of the gradients of the units, in their order."""
     how = {"of_unit": loss.of_unit, "config": loss.config, "dtype": loss.dtype, "mesh": mesh}
-    total = jax.tree.map(jnp.zeros_like, masters)
+    total = None
     for part in _micro_batches(units, mesh):
         total = _added(total, _gradients(masters, loss.fixed, part, **how), mesh=mesh)
         # CPU devices add on the threads that compute: two concurrent sums could deadlock
@@ -265,16 +265,14 @@ def _gradients(
 
 @functools.partial(compiled, static_argnames="mesh", donate_argnames="total")
 def _added(total: Any, gradients: Any, *, mesh: Mesh) -> Any:
-    """`total` and the gradients of the devices, in their order.
+    """`total`, if any, and the gradients of the devices, in their order.
 
     A program of its own: fused with the gradient, the sum would round differently on other numbers of devices.
     """
-
-    def added(one: Array, leaves: Array) -> Array:
-        return functools.reduce(jnp.add, leaves, one)
-
     everywhere = jax.lax.with_sharding_constraint(gradients, replicated(mesh))
-    summed = jax.tree.map(added, total, everywhere)
+    parts = [jax.tree.map(lambda leaf, i=i: leaf[i], everywhere) for i in range(mesh.size)]
+    parts = parts if total is None else [total, *parts]
+    summed = functools.reduce(functools.partial(jax.tree.map, jnp.add), parts)
     return jax.lax.with_sharding_constraint(summed, replicated(mesh))
 
 
