@@ -24,7 +24,15 @@ from jaxprune.devices import compiled, on_own_rows, replicated
 from jaxprune.errors import InputError
 from jaxprune.hf import stack_layers
 from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, layer_kind, modules
-from jaxprune.passes import WHOLE_BLOCK, Context, blocks, converted, run_and_measure, to_device
+from jaxprune.passes import (
+    WHOLE_BLOCK,
+    Context,
+    MicroBatches,
+    blocks,
+    converted,
+    run_and_measure,
+    to_device,
+)
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import PrunedBlock, pruned_params
 from jaxprune.recovery.fit import Loss, fit, steps_of
@@ -32,6 +40,8 @@ from jaxprune.recovery.task import Task, finished_layer
 
 # Rows of the head's table in a product.
 SLICE = 8192
+# Tokens that a device predicts at a time.
+TOKENS = 1024
 
 
 class Unit(NamedTuple):
@@ -102,23 +112,35 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
 def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
     """The samples in units, with the predictions of the dense model."""
     samples, config, mesh = task.samples(), task.config, task.mesh
-    inputs, targets = [*samples.states], list[Any]()
+    inputs = [*samples.states]
     with progress_bar("dense", config.n_layers, 0, task.progress) as bar:
         for layer, (_, params) in enumerate(blocks(task.model, task.dtype, mesh)):
             run_and_measure(params, samples, WHOLE_BLOCK, (), config, layer)
             bar.update()
-
-    with progress_bar("predict", len(inputs), 0, task.progress, unit="steps") as bar:
+    valid = [np.asarray(context.valid) for context in samples.contexts]
+    real = [np.asarray(x)[mask] for x, mask in zip(samples.states, valid, strict=True)]
+    tokens = MicroBatches(mesh, TOKENS)  # a row is a token, so that pads cost nothing
+    count = sum(map(len, real))
+    tokens.add(np.concatenate(real), Context(np.ones((count, 1), bool)))
+    found = list[Any]()
+    with progress_bar("predict", len(tokens.states), 0, task.progress, unit="steps") as bar:
 
         def step(state: Array, _: Context) -> tuple[None, Any]:
             bar.update()
             return None, predict(head, state, config=config, mesh=mesh)
 
-        samples.run(step, targets.append)
-    units, rows = list[Unit](), task.samples_per_device
-    for x, target, context in zip(inputs, targets, samples.contexts, strict=True):
-        arrays = [np.asarray(leaf) for leaf in (x, *target, context.valid)]
-        parts = (Unit(*(a[i : i + rows] for a in arrays)) for i in range(0, len(arrays[0]), rows))
+        tokens.run(step, found.append)
+    mean_rows, log_p = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
+    units, rows, start = list[Unit](), task.samples_per_device, 0
+    for x, mask in zip(inputs, valid, strict=True):
+        here = slice(start, start := start + int(mask.sum()))
+        expected, entropy = (
+            np.zeros((*mask.shape, config.d_model), np.float32),
+            np.zeros(mask.shape),
+        )
+        expected[mask], entropy[mask] = mean_rows[here], log_p[here]
+        arrays = np.asarray(x), expected, entropy.astype(np.float32), mask
+        parts = (Unit(*(a[i : i + rows] for a in arrays)) for i in range(0, len(mask), rows))
         units += [unit for unit in parts if unit.valid.any()]
     return units
 
@@ -126,12 +148,12 @@ def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
 @functools.partial(compiled, static_argnames=("config", "mesh"))
 def predict(
     head: tuple[HeadParams, Float[Array, "V D"]],
-    states: Float[Array, "B T D"],
+    states: Float[Array, "N D"],
     *,
     config: ModelConfig,
     mesh: Mesh,
-) -> tuple[Float[Array, "B T D"], Float[Array, "B T"]]:
-    """(E_p[w], E_p[log p]) of the next token after each, from the last block's outputs."""
+) -> tuple[Float[Array, "N D"], Float[Array, " N"]]:
+    """(E_p[w], E_p[log p]) of the next token after each of N tokens, from the last block's outputs."""
 
     def on_device(head: Any, states: Array) -> tuple[Array, Array]:
         h = _normed(config, head, states)
@@ -170,8 +192,8 @@ def divergence(
 
 
 def _normed(
-    config: ModelConfig, head: tuple[HeadParams, Array], states: Float[Array, "B T D"]
-) -> Float[Array, "B T D"]:
+    config: ModelConfig, head: tuple[HeadParams, Array], states: Float[Array, "*rows D"]
+) -> Float[Array, "*rows D"]:
     """The inputs of the head's product, which then are logits."""
     norm, table = head
     graph, _ = modules(dataclasses.replace(config, tied_head=True)).head
@@ -180,7 +202,7 @@ def _normed(
 
 
 @jax.custom_vjp
-def log_sum_exp(h: Float[Array, "B T D"], table: Float[Array, "V D"]) -> Float[Array, "B T"]:
+def log_sum_exp(h: Float[Array, "*rows D"], table: Float[Array, "V D"]) -> Float[Array, "*rows"]:
     """The logarithm of Σ_v exp(h·w_v).
 
     Its gradient E_q[w] is computed along with it, so no logit is stored or computed twice.
@@ -202,8 +224,8 @@ log_sum_exp.defvjp(_forward, _backward)
 
 
 def log_sum_and_mean(
-    h: Float[Array, "B T D"], table: Float[Array, "V D"]
-) -> tuple[Float[Array, "B T"], Float[Array, "B T D"]]:
+    h: Float[Array, "*rows D"], table: Float[Array, "V D"]
+) -> tuple[Float[Array, "*rows"], Float[Array, "*rows D"]]:
     """(log Σ_v exp(h·w_v), Σ_v softmax(h·w)_v w_v), float32, one slice of the table at a time."""
     count, size = len(table), min(SLICE, len(table))
 
@@ -211,16 +233,16 @@ def log_sum_and_mean(
         largest, total, mean = sums
         start = jnp.minimum(number * size, count - size)  # the last slice overlaps the one before
         rows = lax.dynamic_slice_in_dim(table, start, size)
-        logits = jnp.einsum("btd,vd->btv", h, rows, preferred_element_type=jnp.float32)
+        logits = jnp.einsum("...d,vd->...v", h, rows, preferred_element_type=jnp.float32)
         logits = jnp.where(start + jnp.arange(size) < number * size, -jnp.inf, logits)
         above = jnp.maximum(largest, logits.max(axis=-1))
         weights, shrink = jnp.exp(logits - above[..., None]), jnp.exp(largest - above)
         part = jnp.einsum(
-            "btv,vd->btd", weights.astype(rows.dtype), rows, preferred_element_type=jnp.float32
+            "...v,vd->...d", weights.astype(rows.dtype), rows, preferred_element_type=jnp.float32
         )
         return above, shrink * total + weights.sum(axis=-1), shrink[..., None] * mean + part
 
-    shape = h.shape[:2]
+    shape = h.shape[:-1]
     zero = jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros(h.shape)
     largest, total, mean = lax.fori_loop(0, -(-count // size), add, zero)
     return largest + jnp.log(total), mean / total[..., None]

@@ -95,7 +95,7 @@ def fit(
     Args:
       params: pruned parameters, on the host.
       keep: masks of some of them; dropped weights stay +0.
-      units: see `units_of`.
+      units: rows, one unit for a device at a time.
       seed: of the choice of held-out units and of the order of the others.
       show: receives a line on the loss after each epoch.
       stepped: called after each step.
@@ -116,25 +116,28 @@ def fit(
     if saved is not None and (found := saved.read()):
         (masters, state), best, done = _restored(found, ((masters, state), best, done))
         masters, state = jax.device_put((masters, state), everywhere)
+        best, done = Fit(best.params, first, float(best.after), int(best.epochs)), int(done)
     for epoch in range(1, fields.epochs + 1):
         batches = [*_batches(rest, size, rng)]
-        if epoch > done and epoch - 1 - best.epochs >= PATIENCE:
+        if epoch <= done:
+            for _ in batches:
+                stepped()
+            continue
+        if epoch - 1 - best.epochs >= PATIENCE:
             break
         for batch in batches:
-            if epoch > done:
-                gradient = _gradient(loss, masters, batch, mesh)
-                scale = np.float32(loss.scale / _tokens(batch))
-                masters, state = _step(
-                    masters, state, gradient, scale, keep, optimizer=optimizer, mesh=mesh
-                )
+            gradient = _gradient(loss, masters, batch, mesh)
+            scale = np.float32(loss.scale / _tokens(batch))
+            masters, state = _step(
+                masters, state, gradient, scale, keep, optimizer=optimizer, mesh=mesh
+            )
             stepped()
-        if epoch > done:
-            now = _mean(loss, masters, held_out, mesh)
-            show(f"loss {best.before:.4f} → {now:.4f}")
-            if now < best.after:
-                best = Fit(jax.tree.map(np.array, masters), first, now, epoch)
-            if saved is not None:
-                saved.write(_stored(((masters, state), best, epoch)))
+        now = _mean(loss, masters, held_out, mesh)
+        show(f"loss {first:.4f} → {now:.4f}")
+        if now < best.after:
+            best = Fit(jax.tree.map(np.array, masters), first, now, epoch)
+        if saved is not None:
+            saved.write(_stored(((masters, state), best, epoch)))
     return best
 
 

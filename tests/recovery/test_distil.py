@@ -57,8 +57,9 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     for layer in range(config.n_layers):
         block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params["blocks"])
         states = nnx.merge(parts.block[0], block)(states, layer_kind(config, layer))
-    mean_row, log_p = distil.predict(head, states, config=config, mesh=device_mesh(1))
-    rows = inputs, mean_row, log_p, jnp.asarray(valid)
+    flat = states.reshape(-1, config.d_model)
+    mean_row, log_p = distil.predict(head, flat, config=config, mesh=device_mesh(1))
+    rows = inputs, mean_row.reshape(states.shape), log_p.reshape(ids.shape), jnp.asarray(valid)
     blocks = jax.tree.map(jnp.asarray, pruned.params["blocks"])
     loss, gradient = jax.value_and_grad(distil.divergence, argnums=2)(
         config, "float32", blocks, fixed, *rows
@@ -81,49 +82,65 @@ def pruned_run(tmp_path_factory, tokens, tiny_folder):
     return folder / "pruned"
 
 
-def report_of(run):
-    return json.loads((run / "report.json").read_text())
-
-
 class CrashError(Exception):
     """Stands for whatever ends a process."""
 
 
-def test_a_workdir_that_resumes_between_epochs(
-    pruned_run, tokens, tiny_folder, tmp_path, monkeypatch
-):
+@pytest.fixture(scope="module")
+def distilled(pruned_run, tokens, tiny_folder, tmp_path_factory):
+    """(config, workdir, report)."""
     config = job(
         tiny_folder("gemma3"), tokens, recovery__run=str(pruned_run), recovery__how="distil"
     )
-    report = recover_from_config(config, tmp_path / "whole")
-    assert verify(tmp_path / "whole", progress=False) == []
-    assert not (tmp_path / "whole/progress").exists()
+    workdir = tmp_path_factory.mktemp("distilled")
+    return config, workdir, recover_from_config(config, workdir)
+
+
+def test_a_workdir_like_any_other(distilled, pruned_run):
+    _, workdir, report = distilled
+    assert verify(workdir, progress=False) == []
+    assert not (workdir / "progress").exists()
     [[before, after]] = report["losses"]
     assert after < before
-    assert report["digests"]["masks"] == report_of(pruned_run)["digests"]["masks"]
-    card = (tmp_path / "whole/hf/README.md").read_text()
+    masks = json.loads((pruned_run / "report.json").read_text())["digests"]["masks"]
+    assert report["digests"]["masks"] == masks
+    card = (workdir / "hf/README.md").read_text()
     assert "all blocks together" in card
     assert "--config.recovery.how=distil" in card
 
-    whole, epochs = fit._mean, []
 
-    def mean(*arguments):
-        if len(epochs) == 3:  # of the pruned model, and of two epochs
+def after(count, function):
+    """A function that can be called so many times, then crashes."""
+    calls = iter(range(count))
+
+    def limited(*arguments):
+        if next(calls, None) is None:
             raise CrashError
-        epochs.append(whole(*arguments))
-        return epochs[-1]
+        return function(*arguments)
 
+    return limited
+
+
+# the loss is computed before the first epoch and after each of four; layers follow the last one
+@pytest.mark.parametrize(
+    ("module", "name", "count", "epochs"),
+    [(fit, "_mean", 1, 4), (fit, "_mean", 3, 2), (distil, "finished_layer", 1, 0)],
+    ids=["in the first epoch", "in the third epoch", "after a layer"],
+)
+def test_it_resumes_with_the_same_bits(
+    module, name, count, epochs, distilled, tmp_path, monkeypatch, tokens
+):
+    config, _, report = distilled
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "_mean", mean)
+        patch.setattr(module, name, after(count, getattr(module, name)))
         with pytest.raises(CrashError):
-            recover_from_config(config, tmp_path / "run")
-    steps = []
-    step = fit._step
+            recover_from_config(config, tmp_path)
+    steps, step = [], fit._step
     monkeypatch.setattr(fit, "_step", lambda *a, **k: steps.append(0) or step(*a, **k))
-    again = recover_from_config(config, tmp_path / "run")
+    again = recover_from_config(config, tmp_path)
     assert again["digests"] == report["digests"]
     assert again["losses"] == report["losses"]
-    assert len(steps) == 2 * len(jp.token_batches(str(tokens)))
+    assert len(steps) == epochs * len(jp.token_batches(str(tokens)))
 
 
 def test_capped_logits_are_refused(tiny_folder, tokens):
