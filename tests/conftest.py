@@ -21,6 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import quick_compiler  # noqa: F401, I001
 
 import browser
+import jax
 import jaxtyping
 import pytest
 import transformers
@@ -41,6 +42,15 @@ def _checks(request):
     jaxtyping.config.update("jaxtyping_disable", is_off)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs():
+    """Unloads compiled programs after a file, if there are many: Linux allows a process 65,530 mapped regions."""
+    yield
+    maps = pathlib.Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 30_000:
+        jax.clear_caches()
 
 
 def pytest_addoption(parser):

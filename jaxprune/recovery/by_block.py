@@ -14,7 +14,6 @@ from flax import nnx
 from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Bool, Float
 
-from jaxprune.errors import InputError
 from jaxprune.models import (
     BlockParams,
     Kind,
@@ -52,14 +51,11 @@ def recover_by_block(task: Task) -> Generator[PrunedBlock, None, None]:
                 before = pruned_params(host, start.keep, start.changed)
                 units = units_of(recovered, dense)
                 loss = Loss(
-                    squared_error, layer_kind(config, layer), config, dtype, 1 / variance(units)
-                )
+                    squared_error, layer_kind(config, layer), config, dtype, 1 / variance(units),
+                    f"layer {layer}: ",
+                )  # fmt: skip
                 keep = unflatten_dict(start.keep, sep="/")
                 fitted = fit(before, keep, units, loss, task.fields, task.seed, mesh, bar.show)
-                if not np.isfinite(fitted.before):
-                    raise InputError(
-                        f"layer {layer}: the loss of recovery is not finite; an activation overflows"
-                    )
                 done = finished_layer(start, host, fitted.params, fitted)
                 clock.lap("recover")
             if layer + 1 < config.n_layers:

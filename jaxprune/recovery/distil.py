@@ -99,8 +99,6 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
             params, unflatten_dict(keep, sep="/"), units, loss, task.fields, task.seed, mesh,
             bar.show, bar.update, task.saved, stacked=True,
         )  # fmt: skip
-    if not np.isfinite(fitted.before):
-        raise InputError("the loss of recovery is not finite; an activation overflows")
     clock.lap("recover")
     for layer, one in enumerate(start):
         host = task.model.block(layer)
@@ -119,30 +117,35 @@ def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
             bar.update()
     valid = [np.asarray(context.valid) for context in samples.contexts]
     real = [np.asarray(x)[mask] for x, mask in zip(samples.states, valid, strict=True)]
-    tokens = MicroBatches(mesh, TOKENS)  # a row is a token, so that pads cost nothing
-    count = sum(map(len, real))
-    tokens.add(np.concatenate(real), Context(np.ones((count, 1), bool)))
+    mean_rows, log_p = _predictions(np.concatenate(real), head, task)
+    units, rows, start = list[Unit](), task.samples_per_device, 0
+    for x, mask in zip(inputs, valid, strict=True):
+        here = slice(start, start := start + int(mask.sum()))
+        expected = np.zeros((*mask.shape, config.d_model), np.float32)
+        entropy = np.zeros(mask.shape, np.float32)
+        expected[mask], entropy[mask] = mean_rows[here], log_p[here]
+        arrays = np.asarray(x), expected, entropy, mask
+        parts = (Unit(*(a[i : i + rows] for a in arrays)) for i in range(0, len(mask), rows))
+        units += [unit for unit in parts if unit.valid.any()]
+    return units
+
+
+def _predictions(
+    states: Float[np.ndarray, "N D"], head: tuple[HeadParams, Array], task: Task
+) -> tuple[Float[np.ndarray, "N D"], Float[np.ndarray, " N"]]:
+    """`predict` of all real tokens. A row is a token, so pads cost nothing."""
+    tokens = MicroBatches(task.mesh, TOKENS)
+    tokens.add(states, Context(np.ones((len(states), 1), bool)))
     found = list[Any]()
     with progress_bar("predict", len(tokens.states), 0, task.progress, unit="steps") as bar:
 
         def step(state: Array, _: Context) -> tuple[None, Any]:
             bar.update()
-            return None, predict(head, state, config=config, mesh=mesh)
+            return None, predict(head, state, config=task.config, mesh=task.mesh)
 
         tokens.run(step, found.append)
-    mean_rows, log_p = (np.concatenate(parts)[:count] for parts in zip(*found, strict=True))
-    units, rows, start = list[Unit](), task.samples_per_device, 0
-    for x, mask in zip(inputs, valid, strict=True):
-        here = slice(start, start := start + int(mask.sum()))
-        expected, entropy = (
-            np.zeros((*mask.shape, config.d_model), np.float32),
-            np.zeros(mask.shape),
-        )
-        expected[mask], entropy[mask] = mean_rows[here], log_p[here]
-        arrays = np.asarray(x), expected, entropy.astype(np.float32), mask
-        parts = (Unit(*(a[i : i + rows] for a in arrays)) for i in range(0, len(mask), rows))
-        units += [unit for unit in parts if unit.valid.any()]
-    return units
+    mean_rows, log_p = map(np.concatenate, zip(*found, strict=True))
+    return mean_rows[: len(states)], log_p[: len(states)]
 
 
 @functools.partial(compiled, static_argnames=("config", "mesh"))

@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from jaxprune.devices import by_rows, compiled, on_own_rows, product_dtype, replicated
+from jaxprune.errors import InputError
 from jaxprune.models import MaskTree, ModelConfig
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.recovery.config import RecoveryFields
@@ -39,6 +40,7 @@ class Loss(NamedTuple):
       fixed: arrays on the devices that are not fitted.
       config, dtype: of the model.
       scale: factor of the sum.
+      where: before a message on it.
     """
 
     of_unit: Callable[..., Float[Array, ""]]
@@ -46,6 +48,7 @@ class Loss(NamedTuple):
     config: ModelConfig
     dtype: str
     scale: float = 1.0
+    where: str = ""
 
 
 class Fit(NamedTuple):
@@ -101,6 +104,9 @@ def fit(
       stepped: called after each step.
       saved: where the state is kept between epochs; None to keep none.
       stacked: whether the leaves of all layers are stacked, [L, ...].
+
+    Raises:
+      InputError: the loss is not finite.
     """
     rng = np.random.default_rng(seed)
     held_out, rest = _split(units, fields.held_out, rng)
@@ -112,6 +118,8 @@ def fit(
     masters, keep = jax.device_put((masters, keep), everywhere)
     state = jax.device_put(optimizer.init(masters), everywhere)
     first = _mean(loss, masters, held_out, mesh)
+    if not np.isfinite(first):
+        raise InputError(f"{loss.where}the loss of recovery is not finite; an activation overflows")
     best, done = Fit(jax.tree.map(np.array, masters), first, first, 0), 0
     if saved is not None and (found := saved.read()):
         (masters, state), best, done = _restored(found, ((masters, state), best, done))
