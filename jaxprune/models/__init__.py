@@ -15,6 +15,7 @@ from jaxprune.models.model import forward as forward
 from jaxprune.models.model import init as init
 from jaxprune.models.model import kernel_shapes as kernel_shapes
 from jaxprune.models.model import layer_kind as layer_kind
+from jaxprune.models.model import layer_kinds as layer_kinds
 from jaxprune.models.model import load_config as load_config
 from jaxprune.models.model import modules as modules
 from jaxprune.models.model import site_widths as site_widths

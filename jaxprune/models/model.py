@@ -97,6 +97,12 @@ def layer_kind(config: ModelConfig, layer: int) -> Int[np.ndarray, ""] | None:
     return np.asarray(config.pattern[layer % len(config.pattern)], np.int32)
 
 
+def layer_kinds(config: ModelConfig) -> Int[Array, " L"] | None:
+    """`layer_kind` of all layers."""
+    kinds = [layer_kind(config, layer) for layer in range(config.n_layers)]
+    return None if len(config.kinds) == 1 else jnp.asarray(kinds)
+
+
 def init(config: ModelConfig, seed: int) -> Params:
     """Random float32 parameters; blocks are stacked [L, …]."""
     family = family_of(config)
@@ -163,9 +169,7 @@ def forward(
         block_params, kind = layer
         return nnx.merge(parts.block[0], block_params)(x, kind), None
 
-    kinds = [layer_kind(config, i) for i in range(config.n_layers)]
-    stacked = None if len(config.kinds) == 1 else jnp.asarray(kinds)
-    x, _ = jax.lax.scan(body, x, (params["blocks"], stacked))
+    x, _ = jax.lax.scan(body, x, (params["blocks"], layer_kinds(config)))
     out = nnx.merge(parts.head[0], params["head"])(x, params["embed"]["tokens"])
     if order is not None:
         out = jnp.take_along_axis(out, jnp.argsort(order, axis=1)[..., None], axis=1)

@@ -25,7 +25,7 @@ from jaxprune.models import (
 from jaxprune.passes import WHOLE_BLOCK, MicroBatches, blocks, run_and_measure
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import PrunedBlock, pruned_params, put_back
-from jaxprune.recovery.fit import Loss, fit
+from jaxprune.recovery.fit import Loss, cut, fit
 from jaxprune.recovery.task import Task, finished_layer
 
 
@@ -77,13 +77,11 @@ class Unit(NamedTuple):
 
 
 def units_of(inputs: MicroBatches, targets: MicroBatches) -> list[Unit]:
-    """The rows in units, without those that only pad a micro-batch: the same ones on any number of devices."""
-    rows = inputs.step // inputs.mesh.size
-    units = []
+    """The rows in units."""
+    units = list[Unit]()
     for x, target, context in zip(inputs.states, targets.states, inputs.contexts, strict=True):
-        arrays = [np.asarray(leaf) for leaf in (x, target, context.valid)]
-        parts = (Unit(*(a[i : i + rows] for a in arrays)) for i in range(0, inputs.step, rows))
-        units += [unit for unit in parts if unit.valid.any()]
+        rows = Unit(*map(np.asarray, (x, target, context.valid)))
+        units += cut(rows, inputs.step // inputs.mesh.size)
     return units
 
 

@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.devices import compiled, on_own_rows, replicated
 from jaxprune.errors import InputError
 from jaxprune.hf import stack_layers
-from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, layer_kind, modules
+from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, layer_kinds, modules
 from jaxprune.passes import (
     WHOLE_BLOCK,
     Context,
@@ -35,7 +35,7 @@ from jaxprune.passes import (
 )
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import PrunedBlock, pruned_params
-from jaxprune.recovery.fit import Loss, fit, steps_of
+from jaxprune.recovery.fit import Loss, cut, fit, steps_of
 from jaxprune.recovery.task import Task, finished_layer
 
 # Rows of the head's table in a product.
@@ -90,9 +90,7 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
         ]
     )
     keep = {path: np.stack([one.keep[path] for one in start]) for path in start[0].keep}
-    kinds = [layer_kind(config, layer) for layer in range(config.n_layers)]
-    fixed = head, None if len(config.kinds) == 1 else jnp.asarray(kinds)
-    loss = Loss(divergence, fixed, config, task.dtype)
+    loss = Loss(divergence, (head, layer_kinds(config)), config, task.dtype)
     steps = task.fields.epochs * steps_of(units, task.fields, task.seed)
     with progress_bar("distil", steps, 0, task.progress, unit="steps") as bar:
         fitted = fit(
@@ -118,15 +116,13 @@ def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
     valid = [np.asarray(context.valid) for context in samples.contexts]
     real = [np.asarray(x)[mask] for x, mask in zip(samples.states, valid, strict=True)]
     mean_rows, log_p = _predictions(np.concatenate(real), head, task)
-    units, rows, start = list[Unit](), task.samples_per_device, 0
+    units, start = list[Unit](), 0
     for x, mask in zip(inputs, valid, strict=True):
         here = slice(start, start := start + int(mask.sum()))
         expected = np.zeros((*mask.shape, config.d_model), np.float32)
         entropy = np.zeros(mask.shape, np.float32)
         expected[mask], entropy[mask] = mean_rows[here], log_p[here]
-        arrays = np.asarray(x), expected, entropy, mask
-        parts = (Unit(*(a[i : i + rows] for a in arrays)) for i in range(0, len(mask), rows))
-        units += [unit for unit in parts if unit.valid.any()]
+        units += cut(Unit(np.asarray(x), expected, entropy, mask), task.samples_per_device)
     return units
 
 

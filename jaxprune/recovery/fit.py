@@ -51,6 +51,13 @@ class Loss(NamedTuple):
     where: str = ""
 
 
+def cut(rows: Unit, size: int) -> list[Unit]:
+    """Rows in units of so many, without units of pads: the same ones on any number of devices."""
+    starts = range(0, len(rows.valid), size)
+    units = [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], rows) for i in starts]
+    return [unit for unit in units if unit.valid.any()]
+
+
 class Fit(NamedTuple):
     """Fitted parameters.
 
@@ -221,24 +228,33 @@ def _tokens(units: Sequence[Unit]) -> int:
 
 
 def _mean(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> float:
-    how = {"of_unit": loss.of_unit, "config": loss.config, "dtype": loss.dtype, "mesh": mesh}
-    sums = [_sums(masters, loss.fixed, part, **how) for part in _micro_batches(units, mesh)]
+    sums = list(_by_device(loss, masters, units, mesh, differentiate=False))
     return loss.scale * float(np.concatenate(sums).sum(dtype=np.float64)) / _tokens(units)
 
 
 def _gradient(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> Any:
     """The sum of the gradients of the units, in their order."""
-    how = {"of_unit": loss.of_unit, "config": loss.config, "dtype": loss.dtype, "mesh": mesh}
     total = None
-    for part in _micro_batches(units, mesh):
-        total = _added(total, _gradients(masters, loss.fixed, part, **how), mesh=mesh)
+    for gradients in _by_device(loss, masters, units, mesh, differentiate=True):
+        total = _added(total, gradients, mesh=mesh)
         # CPU devices add on the threads that compute: two concurrent sums could deadlock
         jax.block_until_ready(total)
     return total
 
 
-@functools.partial(compiled, static_argnames=("of_unit", "config", "mesh", "dtype"))
-def _sums(
+def _by_device(
+    loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh, *, differentiate: bool
+) -> Iterator[Any]:
+    """For one micro-batch after the other, the result of each device."""
+    how = {"of_unit": loss.of_unit, "config": loss.config, "dtype": loss.dtype, "mesh": mesh}
+    for rows in _micro_batches(units, mesh):
+        yield _on_devices(masters, loss.fixed, rows, differentiate=differentiate, **how)
+
+
+@functools.partial(
+    compiled, static_argnames=("of_unit", "config", "mesh", "dtype", "differentiate")
+)
+def _on_devices(
     masters: Any,
     fixed: Any,
     rows: Unit,
@@ -247,29 +263,14 @@ def _sums(
     config: ModelConfig,
     mesh: Mesh,
     dtype: str,
-) -> Float[Array, " devices"]:
-    def on_device(params: tuple[Any, Any], *unit: Array) -> Array:
-        return of_unit(config, product_dtype(dtype), *params, *unit)[None]
-
-    return on_own_rows(on_device, mesh)((masters, fixed), *rows)
-
-
-@functools.partial(compiled, static_argnames=("of_unit", "config", "mesh", "dtype"))
-def _gradients(
-    masters: Any,
-    fixed: Any,
-    rows: Unit,
-    *,
-    of_unit: Callable[..., Array],
-    config: ModelConfig,
-    mesh: Mesh,
-    dtype: str,
+    differentiate: bool,
 ) -> Any:
-    """The gradient of each device's unit, [devices, ...]."""
+    """The loss of each device's unit, or its gradient, [devices, ...]."""
 
     def on_device(params: tuple[Any, Any], *unit: Array) -> Any:
-        gradient = jax.grad(functools.partial(of_unit, config, product_dtype(dtype)))
-        return jax.tree.map(lambda leaf: leaf[None], gradient(*params, *unit))
+        function = functools.partial(of_unit, config, product_dtype(dtype))
+        result = (jax.grad(function) if differentiate else function)(*params, *unit)
+        return jax.tree.map(lambda leaf: leaf[None], result)
 
     return on_own_rows(on_device, mesh)((masters, fixed), *rows)
 

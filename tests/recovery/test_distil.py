@@ -13,7 +13,7 @@ from recoveries import job, recovered
 
 import jaxprune as jp
 from jaxprune.devices import device_mesh
-from jaxprune.models import layer_kind, modules
+from jaxprune.models import layer_kind, layer_kinds, modules
 from jaxprune.recovery import distil, fit
 from jaxprune.runs import prune_from_config, recover_from_config
 from jaxprune.runs.verify import verify
@@ -51,8 +51,7 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     params = jax.tree.map(jnp.asarray, model.params)
     table = model.source.head_rows(np.arange(config.vocab_size))
     head = {"norm": params["head"]["norm"]}, jnp.asarray(table)
-    kinds = [layer_kind(config, layer) for layer in range(config.n_layers)]
-    fixed = head, None if len(config.kinds) == 1 else jnp.asarray(kinds)
+    fixed = head, layer_kinds(config)
     inputs = states = nnx.merge(parts.embed[0], params["embed"])(jnp.asarray(ids))
     for layer in range(config.n_layers):
         block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params["blocks"])
