@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxprune.models.config import ModelConfig, RopeConfig
 from jaxprune.models.positions import Kind, Positions, at_positions, checked_kind
+from jaxprune.models.products import product
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -42,9 +43,7 @@ class Linear(nnx.Module):
         return self.kernel.dtype
 
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
-        y = jnp.matmul(
-            x.astype(self.kernel.dtype), self.kernel[...], preferred_element_type=jnp.float32
-        )
+        y = product(x.astype(self.kernel.dtype), self.kernel[...])
         return y if self.bias is None else y + self.bias
 
 

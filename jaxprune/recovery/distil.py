@@ -23,7 +23,14 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.devices import compiled, on_own_rows, replicated
 from jaxprune.errors import InputError
 from jaxprune.hf import stack_layers
-from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, layer_kinds, modules
+from jaxprune.models import (
+    PRODUCT,
+    HeadParams,
+    ModelConfig,
+    cast_for_matmul,
+    layer_kinds,
+    modules,
+)
 from jaxprune.passes import (
     WHOLE_BLOCK,
     Context,
@@ -182,7 +189,7 @@ def divergence(
         return nnx.merge(graph, block)(x, kind), None
 
     # only products are stored for the gradient
-    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
     states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (params, kinds))
     h = _normed(config, head, states)
     similarity = jnp.sum(h.astype(jnp.float32) * expected, axis=-1)

@@ -233,10 +233,11 @@ def _mean(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> float:
 
 
 def _gradient(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> Any:
-    """The sum of the gradients of the units, in their order."""
+    """The sum of the gradients of the units, in their order, [1, ...]."""
     total = None
     for gradients in _by_device(loss, masters, units, mesh, differentiate=True):
-        total = _added(total, gradients, mesh=mesh)
+        alone = total is None and mesh.size == 1
+        total = gradients if alone else _added(total, gradients, mesh=mesh)
         # CPU devices add on the threads that compute: two concurrent sums could deadlock
         jax.block_until_ready(total)
     return total
@@ -282,7 +283,7 @@ def _added(total: Any, gradients: Any, *, mesh: Mesh) -> Any:
     A program of its own: fused with the gradient, the sum would round differently on other numbers of devices.
     """
     everywhere = jax.lax.with_sharding_constraint(gradients, replicated(mesh))
-    parts = [jax.tree.map(lambda leaf, i=i: leaf[i], everywhere) for i in range(mesh.size)]
+    parts = [jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], everywhere) for i in range(mesh.size)]
     parts = parts if total is None else [total, *parts]
     summed = functools.reduce(functools.partial(jax.tree.map, jnp.add), parts)
     return jax.lax.with_sharding_constraint(summed, replicated(mesh))
@@ -302,7 +303,7 @@ def _step(
     mesh: Mesh,
 ) -> tuple[Any, Any]:
     """One step of AdamW; dropped weights stay +0."""
-    scaled = jax.tree.map(lambda leaf: scale * leaf, gradient)
+    scaled = jax.tree.map(lambda leaf: scale * leaf[0], gradient)
     updates, state = optimizer.update(scaled, state, masters)
     masters = mask_algebra.apply(optax.apply_updates(masters, updates), keep)
     return jax.lax.with_sharding_constraint((masters, state), replicated(mesh))

@@ -1,6 +1,7 @@
 """Positions and small layers against transformers and torch."""
 
 import jax
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
@@ -120,7 +121,7 @@ def test_linear_sums_in_float32(dtype):
     """4096 ones in bfloat16: a bfloat16 sum would stop at 256."""
     linear = with_values(
         Linear(4096, 2, True, nnx.Rngs(0)),
-        kernel=np.ones((4096, 2), dtype), bias=np.asarray([0.5, -0.5], dtype),
+        kernel=jnp.ones((4096, 2), dtype), bias=np.asarray([0.5, -0.5], dtype),
     )  # fmt: skip
     y = jax.jit(linear)(np.ones((3, 4096), np.float32))
     assert y.dtype == np.float32
