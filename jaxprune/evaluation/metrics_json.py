@@ -41,6 +41,7 @@ class LanguageFigures(TypedDict, total=False):
     perplexity: Annotated[float, Meta(ge=0, le=1e308)]
     tokens: Count
     windows: Count
+    bits_per_byte: Annotated[float, Meta(ge=0, le=1e308)] | None
     bleu: _Percents
     chrf: _Percents
 

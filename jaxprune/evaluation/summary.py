@@ -85,11 +85,16 @@ def _lines(table: TextTable) -> list[str]:
 def perplexity_table(result: PerplexityResult) -> TextTable:
     """Perplexity by language."""
     rows = [
-        [code, count(figure.tokens), f"{figure.perplexity:.2f}"]
+        [
+            code,
+            count(figure.tokens),
+            f"{figure.perplexity:.2f}",
+            fraction(figure.bits_per_byte),
+        ]
         for code, figure in result.languages.items()
     ]
     title = f"{PERPLEXITY}, {seconds(result.seconds)} seconds"
-    return TextTable(title, ["", "tokens", "perplexity"], rows)
+    return TextTable(title, ["", "tokens", "perplexity", "bits/byte"], rows)
 
 
 def translation_table(result: TranslationResult) -> TextTable:

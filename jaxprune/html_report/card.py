@@ -16,7 +16,16 @@ from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.plain import ABOUT_CONTINUATIONS, continued_rows
 from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs.card import Measured, folded, model_card
-from jaxprune.tables import as_code, capitalized, count, interval, number, percent, pipes
+from jaxprune.tables import (
+    as_code,
+    capitalized,
+    count,
+    fraction,
+    interval,
+    number,
+    percent,
+    pipes,
+)
 
 
 def refresh_card(
@@ -152,15 +161,21 @@ def _perplexity(
     if not known:
         return
     if compared:
-        header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval", ""]
+        header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval"]
+        header += ["bits/byte, dense", "pruned", ""]
         rows = [
             [*row, verdicts.WORDS[verdicts.of_perplexity(compared[row[0]])]]
             for row in comparison.perplexity_rows(compared)
         ]
     else:
-        header = ["language", "tokens", "pruned"]
+        header = ["language", "tokens", "pruned", "bits/byte"]
         rows = [
-            [code, count(figure.get("tokens", 0)), number(figure["perplexity"])]
+            [
+                code,
+                count(figure.get("tokens", 0)),
+                number(figure["perplexity"]),
+                fraction(figure.get("bits_per_byte")),
+            ]
             for code, figure in known.items()
         ]
     yield from ("## Perplexity by language", "", *pipes(header, rows), "")

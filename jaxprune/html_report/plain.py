@@ -80,8 +80,10 @@ def text_sections(compared: comparison.Comparison) -> list[Section]:
             [*row, verdicts.word(verdicts.of_perplexity(figures[row[0]]))]
             for row in comparison.perplexity_rows(figures)
         ]
-        header = ["language", "tokens", BEFORE, AFTER, "after / before", "95% interval", ""]
-        body = table(header, rows, caption="perplexity by language")
+        sides = [BEFORE, AFTER]
+        header = ["language", "tokens", *sides, "after / before", "95% interval", *sides, ""]
+        groups = [("", 2), ("perplexity", 4), ("bits/byte", 2), ("", 1)]
+        body = table(header, rows, caption="perplexity by language", groups=groups)
         sections.append(Section("perplexity", "Perplexity", body))
     if compared.translation:
         sections.append(Section("translation", "Translation", _translation(compared.translation)))

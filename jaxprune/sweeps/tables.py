@@ -264,7 +264,12 @@ def _perplexity_tables(
     rows = []
     for variant, compared in comparisons.items():
         cells = {
-            code: tables_json.PerplexityCell(one.perplexity.b, one.ratio, one.interval)
+            code: tables_json.PerplexityCell(
+                one.perplexity.b,
+                one.ratio,
+                one.interval,
+                one.bits_per_byte.b if one.bits_per_byte else None,
+            )
             for code in codes
             if (one := (compared.perplexity or {}).get(code))
         }
@@ -279,7 +284,9 @@ def _perplexity_tables(
         data=fields.perplexity,
         lines=fields.perplexity_lines,
         dense={
-            code: tables_json.DensePerplexity(found[code].perplexity, found[code].tokens)
+            code: tables_json.DensePerplexity(
+                found[code].perplexity, found[code].tokens, found[code].bits_per_byte
+            )
             for code in codes
             if code in found
         },

@@ -238,6 +238,7 @@ class DensePerplexity:
 
     perplexity: float
     tokens: int
+    bits_per_byte: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,7 @@ class PerplexityCell:
     perplexity: float
     ratio: float
     interval: tuple[float, float] | None
+    bits_per_byte: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,10 @@ def _perplexity(cell: tables_json.PerplexityCell) -> str:
     return f"{shown} (×{ratio(cell.ratio)}{bounds})"
 
 
+def _bits(cell: tables_json.PerplexityCell) -> str:
+    return fraction(cell.bits_per_byte)
+
+
 def ratio(value: float) -> str:
     """The ratio of two perplexities, as "1.23"."""
     return f"{value:.2f}" if value < 100 else times(value)
@@ -204,7 +208,7 @@ def _cells(row: tables_json.CalibrationRow | tables_json.VariantRow) -> dict[str
 
 
 def perplexity_tables(found: tables_json.PerplexityTables) -> list[TextTable]:
-    """Perplexities with their ratio to dense: in the rows of a task, and every variant in every language."""
+    """Perplexities with their ratio to dense, in the rows of a task and of every variant; bits per byte of all."""
     codes = list(found.dense)
     dense = ["dense", *(f"{cell.perplexity:,.2f}" for cell in found.dense.values())]
     by_variant = {
@@ -216,10 +220,15 @@ def perplexity_tables(found: tables_json.PerplexityTables) -> list[TextTable]:
         for group, row in by_row(by_variant, codes).items()
     ]
     every = [(one.variant, one.languages) for one in found.variants]
-    return [
+    tables = [
         _table("Perplexity", codes, [dense], rows, _perplexity),
         _table("Perplexity, every variant in every language", codes, [dense], every, _perplexity),
     ]
+    bits = [cell.bits_per_byte for cell in found.dense.values()]
+    if any(bits):  # older sweeps have none
+        first = ["dense", *map(fraction, bits)]
+        tables.append(_table("Bits per byte", codes, [first], every, _bits))
+    return tables
 
 
 def perplexity_note(found: tables_json.PerplexityTables) -> str:

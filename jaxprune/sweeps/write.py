@@ -13,7 +13,7 @@ _CSV = (
     "low", "high", "difference", "difference_low", "difference_high", "p_mcnemar", "p_holm",
     "p_holm_table", "rankc", "probability", "probability_difference", "probability_low",
     "probability_high", "probability_p", "perplexity", "perplexity_ratio",
-    "ratio_low", "ratio_high",
+    "ratio_low", "ratio_high", "bits_per_byte",
 )  # fmt: skip
 
 
@@ -68,11 +68,21 @@ def _perplexity_rows(found: tables_json.PerplexityTables) -> Iterator[list[objec
     empty = [None] * (_CSV.index("perplexity") - _CSV.index("accuracy"))
     for code, cell in found.dense.items():
         which: list[object] = ["dense", None, None, code, cell.tokens]
-        yield ["all", PERPLEXITY, *which, *empty, cell.perplexity, None, None, None]
+        yield [
+            "all",
+            PERPLEXITY,
+            *which,
+            *empty,
+            cell.perplexity,
+            None,
+            None,
+            None,
+            cell.bits_per_byte,
+        ]
     for one in found.variants:
         for code, other in one.languages.items():
             which = [one.calibration, one.language, one.sparsity, code, found.dense[code].tokens]
-            ratio = [other.ratio, *(other.interval or (None, None))]
+            ratio = [other.ratio, *(other.interval or (None, None)), other.bits_per_byte]
             yield ["all", PERPLEXITY, *which, *empty, other.perplexity, *ratio]
 
 
@@ -92,11 +102,11 @@ def _csv_rows(name: str, task: tables_json.TaskTables) -> Iterator[list[object]]
 def _csv_cells(cell: tables_json.Cell | tables_json.DenseCell) -> list[object]:
     shares = [cell.rows, cell.accuracy, *cell.interval]
     if isinstance(cell, tables_json.DenseCell):
-        return [*shares, *[None] * 6, cell.rankc, cell.probability, *[None] * 8]
+        return [*shares, *[None] * 6, cell.rankc, cell.probability, *[None] * 9]
     p, found = cell.p, cell.probability
     change = [cell.difference, *cell.difference_interval, p.mcnemar, p.holm, p.holm_table]
     probability = [found.mean, found.difference, *found.interval, found.p]
-    return [*shares, *change, cell.rankc, *probability, *[None] * 4]
+    return [*shares, *change, cell.rankc, *probability, *[None] * 5]
 
 
 def print_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:

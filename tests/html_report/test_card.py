@@ -28,6 +28,7 @@ def scores_of(folder, side, model):
         code: {
             "perplexity": p[side],
             "tokens": 9000,
+            "bits_per_byte": math.log2(p[side]) / 4,
             "by_window": [-math.log(p[side]) - 0.01 * side, -math.log(p[side]) + 0.01 * side],
         }
         for code, p in PERPLEXITY.items()
@@ -109,7 +110,16 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     before, after = PERPLEXITY["sw"]
     reach = math.exp(12.7062 * 0.01)  # Student's t of two windows
     bounds = f"[{after / before / reach:.3f}, {after / before * reach:.3f}]"
-    assert perplexities["sw"] == ["9,000", "66.5", "1,234", "18.556", bounds, "worse"]
+    assert perplexities["sw"] == [
+        "9,000",
+        "66.5",
+        "1,234",
+        "18.556",
+        bounds,
+        "1.514",
+        "2.567",
+        "worse",
+    ]
     assert perplexities["en"][-1] == "worse"
     assert "Chance is 33.3%" in card.text
 
@@ -139,7 +149,7 @@ def test_of_another_model_nothing_is_told(runs, monkeypatch, capfd):
         assert header == ["rows", "pruned", "95% interval", "", *without_prior]
         assert {*WEIGHTS} <= rows.keys()
         assert "The dense model is not evaluated here" in text
-        assert table(text, "## Perplexity by language")[0] == ["tokens", "pruned"]
+        assert table(text, "## Perplexity by language")[0] == ["tokens", "pruned", "bits/byte"]
 
 
 def test_a_card_that_is_not_ours_is_left_and_that_is_said(runs, monkeypatch, capfd):

@@ -195,12 +195,14 @@ class PerplexityComparison:
     Attributes:
       interval: of the ratio, 95%, by paired differences of documents or runs of ten lines, for older runs by those of
         windows (`scoring.ratio_interval`); None with fewer than two.
+      bits_per_byte: None if a run has none.
     """
 
     tokens: int
     perplexity: Sides[float]
     ratio: float
     interval: tuple[float, float] | None = None
+    bits_per_byte: Sides[float] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,7 +154,8 @@ def text_tables(comparison: Comparison) -> Iterator[TextTable]:
     """Tables of perplexity and translation, if both runs have them."""
     if comparison.perplexity:
         rows = perplexity_rows(comparison.perplexity, "{:.2f}".format)
-        yield TextTable("perplexity", ["language", "tokens", "A", "B", "B/A", "95%"], rows)
+        columns, bits = ["language", "tokens", "A", "B"], ["bits/byte A", "B"]
+        yield TextTable("perplexity", [*columns, "B/A", "95%", *bits], rows)
     if translation := comparison.translation:
         bleu, chrf = ([f"{name} A", f"{name} B", "B−A", "p boot"] for name in ("BLEU", "chrF"))
         title = f"translation into {translation.target}; p boot: sacrebleu's paired bootstrap"
@@ -165,7 +166,7 @@ def text_tables(comparison: Comparison) -> Iterator[TextTable]:
 def perplexity_rows(
     languages: Mapping[str, PerplexityComparison], show: Callable[[float], str] = number
 ) -> list[list[str]]:
-    """Language, tokens, perplexity of both runs, their ratio B/A and its interval."""
+    """Language, tokens, perplexity of both runs, their ratio B/A and its interval, bits per byte of both."""
     return [
         [
             code,
@@ -173,6 +174,7 @@ def perplexity_rows(
             *map(show, figure.perplexity),
             fraction(figure.ratio),
             interval(figure.interval, fraction),
+            *map(fraction, figure.bits_per_byte or (None, None)),
         ]
         for code, figure in languages.items()
     ]

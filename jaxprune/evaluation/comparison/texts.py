@@ -46,7 +46,10 @@ def compare_perplexities(
         sizes = [[tokens for _, tokens in one.by_part] for one in (a, b)]
         if sizes[0] and sizes[0] == sizes[1]:
             interval = ratio_interval(a.part_values, b.part_values)
-        languages[code] = PerplexityComparison(a.tokens, sides, sides.b / sides.a, interval)
+        bits = None
+        if a.bits_per_byte is not None and b.bits_per_byte is not None:
+            bits = Sides(a.bits_per_byte, b.bits_per_byte)
+        languages[code] = PerplexityComparison(a.tokens, sides, sides.b / sides.a, interval, bits)
     return languages or None
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +33,9 @@ class Perplexity:
         files.
       by_part: log-probability and tokens of each part of the text, a document or ten lines (`PlainText`). Empty in
         older files, and for tokenizers without character offsets.
+      bits_per_byte: minus the log-probability in bits over `bytes`, comparable between tokenizers; None in older files,
+        and for tokenizers without character offsets.
+      bytes: of the predicted tokens' text in UTF-8; 0 without `bits_per_byte`.
     """
 
     perplexity: Annotated[float, Meta(gt=0, le=1e308)]
@@ -40,6 +43,8 @@ class Perplexity:
     windows: Count = 0
     by_window: tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], ...] = ()
     by_part: tuple[tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], Count], ...] = ()
+    bits_per_byte: Annotated[float, Meta(ge=0, le=1e308)] | None = None
+    bytes: Count = 0
 
     @property
     def part_values(self) -> Float[np.ndarray, " P"]:
@@ -91,37 +96,58 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     config = scorer.model.config
     width = min(WINDOW, config.max_positions or WINDOW)
     tokenizer, starts = scorer.model.tokenizer, text.starts if isinstance(text, PlainText) else ()
-    wanted = {"return_offsets_mapping": True} if starts and tokenizer.is_fast else {}
-    encoded = tokenizer(text, verbose=False, **wanted)
+    encoded = tokenizer(text, verbose=False, return_offsets_mapping=tokenizer.is_fast)
     tokens = encoded["input_ids"]
     if len(tokens) < 2:
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
-    windows = _windows(tokens, width, tokenizer.bos_token_id)
+    front = int(tokens[0] == tokenizer.bos_token_id)
+    windows = _windows(tokens, width, front)
     scores = [one.log_probabilities for one in scorer(windows, name=name)]
     scored = np.concatenate(scores)
     mean = scored.mean(dtype=np.float64)
     if math.isnan(mean):
         raise InputError(f"{name}: the model returns NaN, a sign of overflow")
     # finite also for a destroyed model, as JSON has no infinity
-    by_window = tuple(float(one.mean(dtype=np.float64)) for one in scores)
-    by_part: tuple[tuple[float, int], ...] = ()
-    if wanted:
-        begins = [begin for begin, _ in encoded["offset_mapping"]]
-        part = (np.searchsorted(starts, begins, side="right") - 1).tolist()
-        if tokens[0] == tokenizer.bos_token_id:
-            part[0] = -1
-        of_token = np.concatenate([one[1:] for one in _windows(part, width, -1)])
+    found = Perplexity(
+        perplexity=math.exp(min(-mean, 700.0)),
+        tokens=len(scored),
+        windows=len(windows),
+        by_window=tuple(float(one.mean(dtype=np.float64)) for one in scores),
+    )
+    if not tokenizer.is_fast:
+        return found
+
+    def predicted(values: Sequence[int]) -> np.ndarray:
+        """The values of the scored tokens, from one of each token of the text."""
+        return np.concatenate([one[1:] for one in _windows(values, width, front)])
+
+    begins, ends = zip(*encoded["offset_mapping"], strict=True)
+    if starts:
+        of_token = predicted((np.searchsorted(starts, begins, side="right") - 1).tolist())
         sums, sizes = np.bincount(of_token, scored), np.bincount(of_token)
-        by_part = tuple((s, n) for s, n in zip(sums.tolist(), sizes.tolist(), strict=True) if n)
-    mean_loss = min(-mean, 700.0)
-    return Perplexity(math.exp(mean_loss), len(scored), len(windows), by_window, by_part)
+        parts = tuple((s, n) for s, n in zip(sums.tolist(), sizes.tolist(), strict=True) if n)
+        found = replace(found, by_part=parts)
+    size = int(predicted(_byte_sizes(text, ends).tolist()).sum())
+    bits = float(-scored.sum(dtype=np.float64) / math.log(2))
+    return replace(found, bits_per_byte=bits / size, bytes=size) if size else found
 
 
-def _windows(tokens: list[int], width: int, bos: int | None) -> list[list[int]]:
-    front = tokens[:1] if tokens[0] == bos else []
-    body, step = tokens[len(front) :], width - len(front)
+def _byte_sizes(text: str, ends: Sequence[int]) -> np.ndarray:
+    """The bytes of each token in UTF-8, from the end of the token before to its own, in characters.
+
+    So spaces that a tokenizer drops count too, and a character of several tokens counts once, with the first.
+    """
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    sizes = 1 + sum((codes >= first).astype(int) for first in (0x80, 0x800, 0x10000))
+    places = np.concatenate([[0], np.cumsum(sizes)])
+    return np.diff(places[np.maximum.accumulate(ends)], prepend=0)
+
+
+def _windows(tokens: Sequence[int], width: int, front: int) -> list[list[int]]:
+    """The windows; the first `front` tokens begin each of them."""
+    first, body, step = [*tokens[:front]], tokens[front:], width - front
     ends = range(step, len(body) + 1, step) or [len(body)]
-    return [front + body[max(0, end - step) : end] for end in ends]
+    return [[*first, *body[max(0, end - step) : end]] for end in ends]
 
 
 def texts(

@@ -82,10 +82,12 @@ def test_a_model_without_bound_takes_windows_of_512():
 class Words:
     """A tokenizer that says the same tokens of every text."""
 
+    is_fast = False
+
     def __init__(self, tokens):
         self.tokens, self.bos_token_id = tokens, tokens[0]
 
-    def __call__(self, text, verbose):
+    def __call__(self, text, verbose, return_offsets_mapping):
         return {"input_ids": self.tokens}
 
 
@@ -105,6 +107,7 @@ def test_each_window_begins_with_the_bos_that_the_text_begins_with():
     found = perplexity(scorer, "a text")
     assert (found.tokens, found.windows) == (1022, 2)
     assert scorer.windows == [tokens[:512], [1, *tokens[512:1023]]]
+    assert (found.bits_per_byte, found.bytes) == (None, 0)
 
 
 def test_log_probabilities_by_part_of_the_text(scorer):
@@ -130,6 +133,27 @@ def test_log_probabilities_by_part_of_the_text(scorer):
     assert sum(size for _, size in found.by_part) == found.tokens
     assert found.part_values.mean() == pytest.approx(-math.log(found.perplexity))
     assert perplexity(scorer, str(text)).by_part == ()
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize("repeats", [1, 40])
+def test_bits_per_byte_against_the_bytes_of_byte_level_tokens(repeats):
+    """A character of such a token is a byte, also where tokens share a character of the text."""
+    text = "chat été 😀 кот 猫.\n" * repeats
+    scorer = Seeing("bloom", -2.5)
+    found, tokenizer = perplexity(scorer, text), scorer.model.tokenizer
+    predicted = [token for window in scorer.windows for token in window[1:]]
+    size = sum(map(len, tokenizer.convert_ids_to_tokens(predicted)))
+    # at most one character is cut by the beginning of each window
+    assert size - 3 * len(scorer.windows) < found.bytes <= size + 3 * len(scorer.windows)
+    assert repeats > 1 or found.bytes == size == len(text.encode()) - len("ch")
+    assert found.bits_per_byte == pytest.approx(2.5 / math.log(2) * len(predicted) / found.bytes)
+
+
+@pytest.mark.wrong_types
+def test_bytes_of_a_tokenizer_that_begins_with_a_bos_are_those_of_the_text():
+    text = "  le chat dort, кот спит 猫"
+    assert perplexity(Saying("xglm", -1.0), text).bytes == len(text.encode())
 
 
 def test_parts_are_the_documents_of_an_index(tmp_path):
