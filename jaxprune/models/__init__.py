@@ -12,6 +12,7 @@ from jaxprune.models.heads import logits_of as logits_of
 from jaxprune.models.model import attention_path as attention_path
 from jaxprune.models.model import family_of as family_of
 from jaxprune.models.model import forward as forward
+from jaxprune.models.model import head_inputs as head_inputs
 from jaxprune.models.model import init as init
 from jaxprune.models.model import kernel_shapes as kernel_shapes
 from jaxprune.models.model import layer_kind as layer_kind

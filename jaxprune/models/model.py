@@ -1,5 +1,6 @@
 """A config → its family's modules, the shapes of their parameters, and the forward pass."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.errors import InputError, refusal, shown
@@ -20,7 +22,8 @@ from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
 from jaxprune.models.family import Family
-from jaxprune.models.trees import AbstractModule, BlockParams, Params
+from jaxprune.models.products import cast_for_matmul
+from jaxprune.models.trees import AbstractModule, BlockParams, HeadParams, Params
 
 Builder = Callable[[ModelConfig, nnx.Rngs], nnx.Module]
 
@@ -101,6 +104,15 @@ def layer_kinds(config: ModelConfig) -> Int[Array, " L"] | None:
     """`layer_kind` of all layers."""
     kinds = [layer_kind(config, layer) for layer in range(config.n_layers)]
     return None if len(config.kinds) == 1 else jnp.asarray(kinds)
+
+
+def head_inputs(
+    config: ModelConfig, params: HeadParams, states: Float[Array, "*rows D"], dtype: DTypeLike
+) -> Float[Array, "*rows D"]:
+    """Normed outputs of the last block, as inputs of the head's products in `dtype`; reads no kernel."""
+    graph, _ = modules(dataclasses.replace(config, tied_head=True)).head
+    h = nnx.merge(graph, params).norm(states)
+    return cast_for_matmul(h, dtype, config.rounded_inputs)
 
 
 def init(config: ModelConfig, seed: int) -> Params:

@@ -6,7 +6,6 @@ only the vector E_p[w] and the number E_p[log p] of each token, and its passes r
 Both models are computed with slices of the vocabulary; [B, T, V] is never stored.
 """
 
-import dataclasses
 import functools
 from collections.abc import Generator
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from jaxprune.models import (
     HeadParams,
     ModelConfig,
     cast_for_matmul,
+    head_inputs,
     layer_kinds,
     modules,
 )
@@ -162,7 +162,7 @@ def predict(
     """(E_p[w], E_p[log p]) of the next token after each of N tokens, from the last block's outputs."""
 
     def on_device(head: Any, states: Array) -> tuple[Array, Array]:
-        h = _normed(config, head, states)
+        h = _inputs(config, head, states)
         log_sum, expected = log_sum_and_mean(h, head[1])
         return expected, jnp.sum(h.astype(jnp.float32) * expected, axis=-1) - log_sum
 
@@ -191,20 +191,18 @@ def divergence(
     # only products are stored for the gradient
     policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
     states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (params, kinds))
-    h = _normed(config, head, states)
+    h = _inputs(config, head, states)
     similarity = jnp.sum(h.astype(jnp.float32) * expected, axis=-1)
     values = log_p - similarity + log_sum_exp(h, head[1])
     return jnp.sum(jnp.where(valid, values, 0))
 
 
-def _normed(
+def _inputs(
     config: ModelConfig, head: tuple[HeadParams, Array], states: Float[Array, "*rows D"]
 ) -> Float[Array, "*rows D"]:
-    """The inputs of the head's product, which then are logits."""
+    """The inputs of the head's products, which are logits then."""
     norm, table = head
-    graph, _ = modules(dataclasses.replace(config, tied_head=True)).head
-    h = nnx.merge(graph, norm).norm(states) * config.logit_scale
-    return cast_for_matmul(h, table.dtype, config.rounded_inputs)
+    return head_inputs(config, norm, states, table.dtype) * config.logit_scale
 
 
 @jax.custom_vjp

@@ -3,7 +3,6 @@
 [B, T, V] is never stored: each slice updates the largest logit, its token and Σ exp of the earlier slices.
 """
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,13 +10,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.devices import compiled, on_own_rows
 from jaxprune.evaluation.scoring.forest import Forest
-from jaxprune.models import HeadParams, ModelConfig, cast_for_matmul, logits_of, modules
+from jaxprune.models import HeadParams, ModelConfig, head_inputs, logits_of
 
 # Tokens in a slice.
 SLICE = 8192
@@ -96,14 +94,12 @@ def start_softmax(
       params: (parameters of the head's norm, rows of the head's table [N, D]).
       state: (the last block's output [B, T-1, D], `Predictions`, index of each token in those rows [B, T]).
     """
-    without_kernel = dataclasses.replace(config, tied_head=True)
-    graph, _ = modules(without_kernel).head
 
     def call(params: Any, state: Any) -> tuple[RunningSoftmax, Array]:
         norm, table = params
         x, (places, slots), rows = state
-        h = nnx.merge(graph, norm).norm(jnp.take_along_axis(x, places[..., None], axis=1))
-        h = cast_for_matmul(h, table.dtype, config.rounded_inputs)
+        last = jnp.take_along_axis(x, places[..., None], axis=1)
+        h = head_inputs(config, norm, last, table.dtype)
         before = jnp.take_along_axis(h, slots[..., None], axis=1).astype(jnp.float32)
         logits = jnp.sum(before * table[rows].astype(jnp.float32), axis=-1)
         shape = h.shape[:2]
