@@ -3,9 +3,9 @@
     python benchmarks/sparsegpt.py --model FOLDER --text FILE --held FILE
 
 Prints seconds, the ratio (torch's seconds over ours), how far masks and weights agree, and the perplexity of both on
-the held text. Blocks are compared on equal inputs, those after our pruned blocks; and each after its own blocks, where
-differences of rounding grow from block to block. How far is shown by a torch loop over two samples at a time, which
-only rounds in another way. Needs torch.
+the held text. Blocks are compared on equal inputs, those after our pruned blocks, also with the loop in float64, which
+shows the rounding errors of both; and each after its own blocks, where these errors grow from block to block. How far
+is shown by a torch loop over two samples at a time, which only rounds in another way. Needs torch.
 """
 
 import argparse
@@ -36,13 +36,20 @@ def ours(model, tokens):
     return time.perf_counter() - start, blocks
 
 
-def theirs(folder, tokens, attention, batch=1, pruned=lambda network, layer: None):
+def theirs(
+    folder,
+    tokens,
+    attention,
+    batch=1,
+    method=torch_loop.SparseGPT,
+    pruned=lambda network, layer: None,
+):
     """(seconds, model); calls `pruned` after each layer, before its outputs are computed."""
     network = torch_ways.load(folder, attention=attention)
     layers, ids = torch_loop.layers_of(network), torch.from_numpy(tokens).long()
     start = time.perf_counter()
     torch_loop.prune(
-        network, layers, ids, SPARSITY, batch, torch_loop.SparseGPT,
+        network, layers, ids, SPARSITY, batch, method,
         pruned=lambda layer: pruned(network, layer),
     )  # fmt: skip
     return time.perf_counter() - start, network
@@ -60,6 +67,20 @@ def linears(network, config, block, layer):
 def weights_of(block):
     """The same of a layer of ours."""
     return {p: torch.from_numpy(w.astype(np.float32).T) for p, w in block.changed.items()}
+
+
+def on_our_inputs(folder, tokens, attention, config, blocks, method):
+    """(model with our weights, for each layer path → weight as the loop prunes it after our pruned blocks)."""
+    found = []
+
+    def follow(network, layer):
+        weights = linears(network, config, blocks[layer], layer)
+        found.append({path: weight.clone() for path, weight in weights.items()})
+        for path, weight in weights_of(blocks[layer]).items():
+            weights[path].copy_(weight)
+
+    _, network = theirs(folder, tokens, attention, method=method, pruned=follow)
+    return network, found
 
 
 def compared(mine, others):
@@ -121,18 +142,20 @@ def main():
     print(
         f"best of {arguments.repeats}: torch / ours {other / mine:.2f}; matmul {timing.matmul_rate() / 1e9:.0f} GFLOP/s"
     )
-    config, equal = model.config, []
-
-    def follow_ours(network, layer):
-        weights, mine = linears(network, config, blocks[layer], layer), weights_of(blocks[layer])
-        equal.append(compared(mine, weights))
-        print(f"layer {layer}, equal inputs: {shown(equal[-1])}", flush=True)
-        for path, weight in weights.items():
-            weight.copy_(mine[path])
-
-    _, same = theirs(folder, tokens, attention, pruned=follow_ours)
+    config, loops = model.config, (torch_loop.SparseGPT, torch_loop.ExactSparseGPT)
+    (same, single), (_, exact) = (
+        on_our_inputs(folder, tokens, attention, config, blocks, loop) for loop in loops
+    )
+    our = [weights_of(block) for block in blocks]
+    for names, *sides in (
+        ("ours, torch", our, single),
+        ("ours, torch in float64", our, exact),
+        ("torch, torch in float64", single, exact),
+    ):
+        found = [compared(*pair) for pair in zip(*sides, strict=True)]
+        lowest = min(equal / decisions for decisions, equal, *_ in found)
+        print(f"equal inputs, {names}: {shown(sum(found))}; lowest layer {lowest:.3%}", flush=True)
     _, again = theirs(folder, tokens, attention, batch=2)
-    print(f"equal inputs: {shown(sum(equal))}")
     for name, one in (("ours", same), ("torch, two samples at a time", again)):
         of_layers = (
             [linears(found, config, block, layer) for found in (one, network)]

@@ -79,19 +79,23 @@ class Wanda:
 class SparseGPT:
     """The statistics and the weights of one linear layer, one input after another, as in the published code."""
 
+    dtype = torch.float32
+
     def __init__(self, linear):
         self.linear, size = linear, linear.in_features
-        self.hessian, self.tokens = torch.zeros(size, size, device=linear.weight.device), 0
+        place = {"dtype": self.dtype, "device": linear.weight.device}
+        self.hessian, self.tokens = torch.zeros(size, size, **place), 0
 
     def add(self, x):
+        x = x.to(self.dtype)
         self.hessian += x.t() @ x
         self.tokens += len(x)
 
     def prune(self, sparsity):
-        weight, hessian = self.linear.weight.clone(), self.hessian * (2 / self.tokens)
+        weight, hessian = self.linear.weight.to(self.dtype), self.hessian * (2 / self.tokens)
         dead = torch.diag(hessian) == 0
         hessian[dead, dead] = 1
-        weight[:, dead] = 0
+        weight = torch.where(dead, 0, weight)
         diagonal = torch.arange(len(hessian))
         hessian[diagonal, diagonal] += 0.01 * torch.mean(torch.diag(hessian))
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
@@ -111,6 +115,12 @@ class SparseGPT:
             weight[:, start:end] = new
             weight[:, end:] -= errors @ upper[start:end, end:]
         self.linear.weight.copy_(weight)
+
+
+class ExactSparseGPT(SparseGPT):
+    """The same in float64, on inputs in the model's dtype."""
+
+    dtype = torch.float64
 
 
 @torch.no_grad()
