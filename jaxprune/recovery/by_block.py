@@ -25,7 +25,8 @@ from jaxprune.models import (
 from jaxprune.passes import WHOLE_BLOCK, MicroBatches, blocks, run_and_measure
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import PrunedBlock, pruned_params, put_back
-from jaxprune.recovery.fit import Loss, cut, fit
+from jaxprune.recovery.fit import cut, fit
+from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task, finished_layer
 
 

@@ -42,7 +42,8 @@ from jaxprune.passes import (
 )
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import PrunedBlock, pruned_params
-from jaxprune.recovery.fit import Loss, cut, fit, steps_of
+from jaxprune.recovery.fit import cut, fit, steps_of
+from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task, finished_layer
 
 # Rows of the head's table in a product.

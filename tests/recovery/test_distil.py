@@ -123,7 +123,7 @@ def after(count, function):
 # the loss is computed before the first epoch and after each of four; layers follow the last one
 @pytest.mark.parametrize(
     ("module", "name", "count", "epochs"),
-    [(fit, "_mean", 1, 4), (fit, "_mean", 3, 2), (distil, "finished_layer", 1, 0)],
+    [(fit, "mean_loss", 1, 4), (fit, "mean_loss", 3, 2), (distil, "finished_layer", 1, 0)],
     ids=["in the first epoch", "in the third epoch", "after a layer"],
 )
 def test_it_resumes_with_the_same_bits(
@@ -134,8 +134,8 @@ def test_it_resumes_with_the_same_bits(
         patch.setattr(module, name, after(count, getattr(module, name)))
         with pytest.raises(CrashError):
             recover_from_config(config, tmp_path)
-    steps, step = [], fit._step
-    monkeypatch.setattr(fit, "_step", lambda *a, **k: steps.append(0) or step(*a, **k))
+    steps, step = [], fit.step
+    monkeypatch.setattr(fit, "step", lambda *a, **k: steps.append(0) or step(*a, **k))
     again = recover_from_config(config, tmp_path)
     assert again["digests"] == report["digests"]
     assert again["losses"] == report["losses"]

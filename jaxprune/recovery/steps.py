@@ -1,0 +1,168 @@
+"""One step of a fit on the devices: the loss and its gradient over units of rows, and AdamW.
+
+The gradient of a step is the sum of those of its units, the rows that share a device, in the order of the units, so the
+bits do not depend on the number of devices.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+
+from jaxprune.devices import by_rows, compiled, on_own_rows, product_dtype, replicated
+from jaxprune.models import MaskTree, ModelConfig
+from jaxprune.pruning import masks as mask_algebra
+
+# The least root mean square to which steps are relative, for biases of zeros.
+SMALLEST = 1e-3
+
+# Rows of one device: a NamedTuple of arrays [b, T, ...], with real tokens as `valid`, bool [b, T].
+Unit = Any
+
+
+class Loss(NamedTuple):
+    """A loss of units: its sum over their real tokens, divided by their number.
+
+    Attributes:
+      of_unit: (config, dtype of the products, masters, fixed, *unit) → float32 scalar, the sum; a static argument.
+      fixed: arrays on the devices that are not fitted.
+      config, dtype: of the model.
+      scale: factor of the sum.
+      where: before a message on it.
+    """
+
+    of_unit: Callable[..., Float[Array, ""]]
+    fixed: Any
+    config: ModelConfig
+    dtype: str
+    scale: float = 1.0
+    where: str = ""
+
+
+@functools.lru_cache(1)  # a static argument, equal for all blocks
+def optimizer(learning_rate: float, steps: int, stacked: bool) -> optax.GradientTransformation:
+    """AdamW with steps relative to the root mean square of each tensor.
+
+    Scales of norms differ by orders of magnitude from kernels and between layers (in Gemma 3 from 1 to 400), so
+    equal steps would leave the large ones as they are.
+    """
+    rise = learning_rate / 10, learning_rate, steps // 10
+    schedule = optax.warmup_cosine_decay_schedule(*rise, decay_steps=steps)
+
+    def scaled(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        def one(update: Array, leaf: Array) -> Array:
+            axes = tuple(range(int(stacked), leaf.ndim))
+            size = jnp.sqrt(jnp.mean(jnp.square(leaf), axes, keepdims=True))
+            return update * jnp.maximum(size, SMALLEST)
+
+        return jax.tree.map(one, updates, params), state
+
+    relative = optax.GradientTransformation(lambda _: optax.EmptyState(), scaled)
+    adam = optax.scale_by_adam(b2=0.95), optax.add_decayed_weights(1e-4)
+    return optax.chain(*adam, relative, optax.scale_by_learning_rate(schedule))
+
+
+def _micro_batches(units: Sequence[Unit], mesh: Mesh) -> Iterator[Unit]:
+    """The units in order of their lengths, one for each device at a time; units of zeros fill the last ones."""
+    for length in sorted({unit.valid.shape[1] for unit in units}):
+        alike = [unit for unit in units if unit.valid.shape[1] == length]
+        empty = jax.tree.map(np.zeros_like, alike[0])
+        for start in range(0, len(alike), mesh.size):
+            part = alike[start : start + mesh.size]
+            part = [*part, *[empty] * (mesh.size - len(part))]
+            rows = jax.tree.map(lambda *leaves: np.concatenate(leaves), *part)
+            yield jax.device_put(rows, by_rows(mesh))
+
+
+def tokens_of(units: Sequence[Unit]) -> int:
+    """The number of real tokens."""
+    return sum(int(unit.valid.sum()) for unit in units)
+
+
+def mean_loss(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> float:
+    """The loss of these units."""
+    sums = list(_by_device(loss, masters, units, mesh, differentiate=False))
+    return loss.scale * float(np.concatenate(sums).sum(dtype=np.float64)) / tokens_of(units)
+
+
+def gradient_of(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> Any:
+    """The sum of the gradients of the units, in their order, [1, ...]."""
+    total = None
+    for gradients in _by_device(loss, masters, units, mesh, differentiate=True):
+        alone = total is None and mesh.size == 1
+        total = gradients if alone else _added(total, gradients, mesh=mesh)
+        # CPU devices add on the threads that compute: two concurrent sums could deadlock
+        jax.block_until_ready(total)
+    return total
+
+
+def _by_device(
+    loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh, *, differentiate: bool
+) -> Iterator[Any]:
+    """For one micro-batch after the other, the result of each device."""
+    how = {"of_unit": loss.of_unit, "config": loss.config, "dtype": loss.dtype, "mesh": mesh}
+    for rows in _micro_batches(units, mesh):
+        yield _on_devices(masters, loss.fixed, rows, differentiate=differentiate, **how)
+
+
+@functools.partial(
+    compiled, static_argnames=("of_unit", "config", "mesh", "dtype", "differentiate")
+)
+def _on_devices(
+    masters: Any,
+    fixed: Any,
+    rows: Unit,
+    *,
+    of_unit: Callable[..., Array],
+    config: ModelConfig,
+    mesh: Mesh,
+    dtype: str,
+    differentiate: bool,
+) -> Any:
+    """The loss of each device's unit, or its gradient, [devices, ...]."""
+
+    def on_device(params: tuple[Any, Any], *unit: Array) -> Any:
+        function = functools.partial(of_unit, config, product_dtype(dtype))
+        result = (jax.grad(function) if differentiate else function)(*params, *unit)
+        return jax.tree.map(lambda leaf: leaf[None], result)
+
+    return on_own_rows(on_device, mesh)((masters, fixed), *rows)
+
+
+@functools.partial(compiled, static_argnames="mesh", donate_argnames="total")
+def _added(total: Any, gradients: Any, *, mesh: Mesh) -> Any:
+    """`total`, if any, and the gradients of the devices, in their order.
+
+    A program of its own: fused with the gradient, the sum would round differently on other numbers of devices.
+    """
+    everywhere = jax.lax.with_sharding_constraint(gradients, replicated(mesh))
+    parts = [jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], everywhere) for i in range(mesh.size)]
+    parts = parts if total is None else [total, *parts]
+    summed = functools.reduce(functools.partial(jax.tree.map, jnp.add), parts)
+    return jax.lax.with_sharding_constraint(summed, replicated(mesh))
+
+
+@functools.partial(
+    compiled, static_argnames=("optimizer", "mesh"), donate_argnames=("masters", "state")
+)
+def step(
+    masters: Any,
+    state: Any,
+    gradient: Any,
+    scale: Float[Array, ""],
+    keep: MaskTree,
+    *,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+) -> tuple[Any, Any]:
+    """One step of AdamW; dropped weights stay +0."""
+    scaled = jax.tree.map(lambda leaf: scale * leaf[0], gradient)
+    updates, state = optimizer.update(scaled, state, masters)
+    masters = mask_algebra.apply(optax.apply_updates(masters, updates), keep)
+    return jax.lax.with_sharding_constraint((masters, state), replicated(mesh))
