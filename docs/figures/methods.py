@@ -16,13 +16,15 @@ FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "guide" / "methods.md"
 CELLS = FIGURES.parents[1] / "studies" / "methods" / "cells.json"
 BEGIN, END = "<!-- studies/methods/cells.json -->\n\n", "<!--/-->"
-SETTINGS = ("criterion", "start", "group", "allocation", "pattern")
-DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum", "pattern": "unstructured"}
+SETTINGS = ("criterion", "start", "group", "allocation")
+DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum"}
 DRAWS = 10_000
 
 
 def cell(run: Path) -> dict:
-    """An evaluated run: its settings, seconds, peak memory, and by language (log-probability, tokens) of each part."""
+    """An evaluated run: its pattern ("50%" if unstructured), the settings that are not defaults, seconds, peak memory,
+    and by language (log-probability, tokens) of each part.
+    """
     text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
     parts = {code: found["by_part"] for code, found in text["languages"].items()}
     if not (run / "report.json").is_file():
@@ -34,9 +36,11 @@ def cell(run: Path) -> dict:
     of_pruning = report.get("pruned", {}).get("config", config)
     settings = {name: of_pruning["pruning"].get(name) for name in SETTINGS}
     settings |= {"combine": of_pruning["calibration"]["combine"]}
+    pattern = of_pruning["pruning"]["pattern"]
     if "pruned" in report:
         settings |= {"recovery": config["recovery"]["how"]}
     return {
+        "pattern": f"{report['sparsity']['overall']:.0%}" if pattern == "unstructured" else pattern,
         "settings": {k: v for k, v in settings.items() if v and v != DEFAULTS.get(k)},
         "seconds": report["seconds"]["total"],
         "memory": report["peak_memory_bytes"]["host"],
@@ -66,21 +70,14 @@ def rise(one: dict, other: dict) -> tuple[float, float, float]:
 
 def name_of(settings: dict) -> str:
     """Settings as the page writes them: the criterion, then what differs from the defaults."""
-    more = (
-        f"{key}={value}" for key, value in settings.items() if key not in ("criterion", "pattern")
-    )
+    more = (f"{key}={value}" for key, value in settings.items() if key != "criterion")
     return ", ".join([settings["criterion"], *more])
-
-
-def pattern_of(settings: dict) -> str:
-    """The pattern, or the sparsity of unstructured masks."""
-    return settings.get("pattern", "50%")
 
 
 def rows(cells: dict) -> list[tuple[dict, tuple[float, float, float]]]:
     """(cell, rise over the dense model), the smallest rise of each pattern first."""
     found = [(one, rise(one, cells["dense"])) for key, one in cells.items() if key != "dense"]
-    return sorted(found, key=lambda row: (row[0]["settings"].get("pattern", ""), row[1][0]))
+    return sorted(found, key=lambda row: (":" in row[0]["pattern"], row[0]["pattern"], row[1][0]))
 
 
 def perplexity(parts: list) -> float:
@@ -99,7 +96,7 @@ def table(cells: dict) -> str:
     for one, (middle, low, high) in rows(cells):
         shown.append(
             [
-                pattern_of(one["settings"]),
+                one["pattern"],
                 f"`{name_of(one['settings'])}`",
                 f"{one['seconds']:.0f}",
                 f"{one['memory'] / 1e9:.1f}",
@@ -115,8 +112,7 @@ def picture(cells: dict) -> Chart:
     values = [
         {
             "seconds": one["seconds"], "rise": middle, "low": low, "high": high,
-            "name": f"{name_of(one['settings'])} ({pattern_of(one['settings'])})",
-            "pattern": pattern_of(one["settings"]),
+            "name": f"{name_of(one['settings'])} ({one['pattern']})", "pattern": one["pattern"],
         }
         for one, (middle, low, high) in rows(cells)
     ]  # fmt: skip
@@ -124,11 +120,12 @@ def picture(cells: dict) -> Chart:
     names = y | {"axis": {"title": None, "labelLimit": 400, "grid": True}}
     colour = {"field": "pattern", "type": "nominal", "legend": None}
 
-    def along(field: str, title: str, **scale: object) -> dict:
-        axis = {"title": title}
+    def along(field: str, title: str) -> dict:
+        scale = {"type": "log", "nice": False, "padding": 12}
+        axis = {"title": title, "labelOverlap": True}
         return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
-    rise_axis = along("rise", "log-perplexity above the dense model", zero=False)
+    rise_axis = along("rise", "log-perplexity above the dense model")
     interval = {"x": rise_axis | {"field": "low"}, "x2": {"field": "high"}}
     losses = [
         {"mark": "rule", "encoding": {"y": names, "color": colour, **interval}},
@@ -141,7 +138,7 @@ def picture(cells: dict) -> Chart:
         "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1},
         "encoding": {
             "y": y | {"axis": {"title": None, "labels": False, "ticks": False, "grid": True}},
-            "color": colour, "x": along("seconds", "seconds on two cores", type="log"),
+            "color": colour, "x": along("seconds", "seconds on two cores"),
         },
     }  # fmt: skip
     height = {"height": {"step": 20}}
