@@ -74,7 +74,8 @@ def test_tables_have_the_numbers(shown):
     accuracy, *_, perplexity = tables(evaluation)
     assert accuracy[2][:3] == ["fr", "20", f"{100 * french.accuracy:.1f}"]
     measured = evaluation.perplexity.languages["fr"]
-    assert perplexity[2] == ["fr", str(measured.tokens), f"{measured.perplexity:.2f}"]
+    figures = f"{measured.perplexity:.2f}", f"{measured.bits_per_byte:.3f}"
+    assert perplexity[2] == ["fr", str(measured.tokens), *figures]
     both = comparison.tasks["nano_nli"].languages["fr"].accuracy
     assert tables(comparison)[0][2][:3] == ["fr", f"{100 * both.a:.1f}", f"{100 * both.b:.1f}"]
     assert tables(comparison)[-1][2][2] == f"{measured.perplexity:.2f}"

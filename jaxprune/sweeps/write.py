@@ -68,17 +68,8 @@ def _perplexity_rows(found: tables_json.PerplexityTables) -> Iterator[list[objec
     empty = [None] * (_CSV.index("perplexity") - _CSV.index("accuracy"))
     for code, cell in found.dense.items():
         which: list[object] = ["dense", None, None, code, cell.tokens]
-        yield [
-            "all",
-            PERPLEXITY,
-            *which,
-            *empty,
-            cell.perplexity,
-            None,
-            None,
-            None,
-            cell.bits_per_byte,
-        ]
+        figures = [cell.perplexity, None, None, None, cell.bits_per_byte]
+        yield ["all", PERPLEXITY, *which, *empty, *figures]
     for one in found.variants:
         for code, other in one.languages.items():
             which = [one.calibration, one.language, one.sparsity, code, found.dense[code].tokens]
