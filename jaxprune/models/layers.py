@@ -33,6 +33,9 @@ def param(rngs: nnx.Rngs, shape: tuple[int, ...], std: float | None = None) -> n
 class Linear(nnx.Module):
     """`x @ kernel + bias`; kernel [in, out]. Products in the kernel's dtype, sums and result in float32."""
 
+    # an attribute, so that recovery can give it other gradients
+    product = staticmethod(product)
+
     def __init__(self, d_in: int, d_out: int, bias: bool, rngs: nnx.Rngs) -> None:
         self.kernel = param(rngs, (d_in, d_out), 0.02)
         self.bias = param(rngs, (d_out,), 0.0) if bias else None
@@ -43,7 +46,7 @@ class Linear(nnx.Module):
         return self.kernel.dtype
 
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
-        y = product(x.astype(self.kernel.dtype), self.kernel[...])
+        y = self.product(x.astype(self.kernel.dtype), self.kernel[...])
         return y if self.bias is None else y + self.bias
 
 

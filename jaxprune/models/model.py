@@ -139,7 +139,7 @@ def forward(
 ) -> Float[Array, "B T V"]:
     """A model's logits at every position.
 
-    Pure and differentiable in reverse mode; `jax.jit(jaxprune.forward, static_argnums=0)` compiles it. It stores
+    Pure and differentiable; `jax.jit(jaxprune.forward, static_argnums=0)` compiles it. It stores
     [B, T, V], so it is for training, small batches and tests; scoring and pruning never store that array.
 
     Args:

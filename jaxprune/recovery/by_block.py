@@ -7,10 +7,8 @@ import copy
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Bool, Float
 
@@ -18,13 +16,12 @@ from jaxprune.models import (
     BlockParams,
     Kind,
     ModelConfig,
-    cast_for_matmul,
     layer_kind,
-    modules,
 )
 from jaxprune.passes import WHOLE_BLOCK, MicroBatches, blocks, run_and_measure
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import PrunedBlock, pruned_params, put_back
+from jaxprune.recovery.blocks import block_outputs
 from jaxprune.recovery.fit import cut, fit
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task, finished_layer
@@ -104,7 +101,5 @@ def squared_error(
     valid: Array,
 ) -> Float[Array, ""]:
     """Sum over the real tokens, of the block in the dtype of the products."""
-    graph, _ = modules(config).block
-    params = jax.tree.map(lambda leaf: cast_for_matmul(leaf, dtype, config.rounded_inputs), masters)
-    outputs = nnx.merge(graph, params)(inputs, kind)
+    outputs = block_outputs(config, dtype, masters, inputs, kind)
     return jnp.sum(jnp.where(valid[..., None], jnp.square(outputs - targets), 0))

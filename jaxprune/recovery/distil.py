@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from flax.traverse_util import unflatten_dict
 from jax import lax
 from jax.sharding import Mesh
@@ -23,13 +22,10 @@ from jaxprune.devices import compiled, on_own_rows, replicated
 from jaxprune.errors import InputError
 from jaxprune.hf import stack_layers
 from jaxprune.models import (
-    PRODUCT,
     HeadParams,
     ModelConfig,
-    cast_for_matmul,
     head_inputs,
     layer_kinds,
-    modules,
 )
 from jaxprune.passes import (
     WHOLE_BLOCK,
@@ -42,6 +38,7 @@ from jaxprune.passes import (
 )
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning import PrunedBlock, pruned_params
+from jaxprune.recovery.blocks import PRODUCT, block_outputs
 from jaxprune.recovery.fit import cut, fit, steps_of
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task, finished_layer
@@ -182,16 +179,14 @@ def divergence(
 ) -> Float[Array, ""]:
     """Σ KL(p‖q) over real tokens, in nats."""
     head, kinds = fixed
-    graph, _ = modules(config).block
-    params = jax.tree.map(lambda leaf: cast_for_matmul(leaf, dtype, config.rounded_inputs), masters)
 
     def body(x: Array, layer: tuple[Any, Array | None]) -> tuple[Array, None]:
         block, kind = layer
-        return nnx.merge(graph, block)(x, kind), None
+        return block_outputs(config, dtype, block, x, kind), None
 
     # only products are stored for the gradient
     policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
-    states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (params, kinds))
+    states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (masters, kinds))
     h = _inputs(config, head, states)
     similarity = jnp.sum(h.astype(jnp.float32) * expected, axis=-1)
     values = log_p - similarity + log_sum_exp(h, head[1])
