@@ -26,5 +26,6 @@ from .pruning import prune_blocks as prune_blocks
 from .pruning import scores as scores
 from .runs import checkpoint as checkpoint
 from .runs.recover import recover as recover
+from .shrinking.shrink import shrink as shrink
 from .sweeps.run import sweep as sweep
 from .version import __version__ as __version__

@@ -7,7 +7,7 @@ from jaxprune.analysis import AnalyzeConfig
 from jaxprune.calibration import KINDS, MIX, CalibrationFields, languages_field
 from jaxprune.evaluation import EvaluateConfig
 from jaxprune.pruning import METHODS
-from jaxprune.runs.planning import RecoverConfig
+from jaxprune.runs.planning import RecoverConfig, ShrinkConfig
 from jaxprune.schema import Field, are_names, choice, config_record, fields_of, rule
 
 # Variants of a sweep that are not pruned: the dense model, and the one whose hidden states are shifted.
@@ -67,7 +67,7 @@ class SweepFields:
 
 
 @config_record
-class Config(AnalyzeConfig, EvaluateConfig, RecoverConfig):
+class Config(AnalyzeConfig, EvaluateConfig, RecoverConfig, ShrinkConfig):
     """The config of every job: all fields, checked, by group."""
 
     sweep: SweepFields = SweepFields()
@@ -79,6 +79,7 @@ GROUPS = {
     "calibration": "the data of the statistics",
     "pruning": "which weights to drop",
     "recovery": "for recover: fitting the kept weights of a pruned model",
+    "shrink": "for shrink: a smaller vocabulary",
     "output": "files of a run",
     "analysis": "for analyze",
     "evaluation": "for evaluate and sweep",
@@ -102,11 +103,13 @@ _TEXTS = ["calibration.source", "calibration.code"]
 READ_BY: Mapping[str, list[str]] = {
     "prune": _of("", "mesh", "calibration", "pruning", "output"),
     "recover": [*_of("", "mesh", "recovery", "output"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
+    "shrink": ["model", "revision", *_of("shrink")],
     "evaluate": [*_of("", "mesh", "evaluation"), *_SENTENCES],
     "analyze": [*_of("", "mesh", "analysis"), *_SENTENCES, *_DEMONSTRATIONS],
     "sweep": [
         path
         for path in FIELDS
-        if path not in (*_of("analysis", "recovery"), "calibration.source", "pruning.sparsity")
+        if path
+        not in (*_of("analysis", "recovery", "shrink"), "calibration.source", "pruning.sparsity")
     ],
 }

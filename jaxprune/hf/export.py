@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from jaxprune.errors import InputError
 from jaxprune.files import sealed, write_json, write_text
@@ -22,13 +23,20 @@ class HfWriter:
     Args:
       model: source of config, tokenizer and names.
       folder: new or empty, or with `overwrite` one that this package wrote.
+      files: new text of files beside the weights, by name; None for a file that is not copied.
 
     Raises:
       InputError: the folder contains other files, or is the model's own.
     """
 
-    def __init__(self, model: Model, folder: Path, overwrite: bool = False) -> None:
-        self._model = model
+    def __init__(
+        self,
+        model: Model,
+        folder: Path,
+        overwrite: bool = False,
+        files: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> None:
+        self._model, self._files = model, files
         self._folder = folder.absolute()
         if self._folder.resolve() == model.folder.resolve():
             raise InputError(f"{folder}: the folder of the model; allowed: another folder")
@@ -49,7 +57,11 @@ class HfWriter:
         """Writes config, tokenizer and optionally the card in place of the model's README; renames the folder."""
         self._shards.close()
         for file in _beside(self._model.folder, BESIDE):
-            shutil.copyfile(file, self._unfinished / file.name)
+            if file.name not in self._files:
+                shutil.copyfile(file, self._unfinished / file.name)
+        for name, content in self._files.items():
+            if content is not None:
+                write_text(self._unfinished / name, content)
         config = self._unfinished / "config.json"
         raw = json.loads(config.read_bytes())
         if (exported := family_of(self._model.config).exported(raw)) != raw:

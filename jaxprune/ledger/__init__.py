@@ -5,6 +5,7 @@ from jaxprune.ledger.identity import difference as difference
 from jaxprune.ledger.identity import job_difference as job_difference
 from jaxprune.ledger.identity import run_identity as run_identity
 from jaxprune.ledger.identity import shortened as shortened
+from jaxprune.ledger.identity import shrink_identity as shrink_identity
 from jaxprune.ledger.json_files import CONFIG as CONFIG
 from jaxprune.ledger.json_files import REPORT as REPORT
 from jaxprune.ledger.json_files import Begun as Begun

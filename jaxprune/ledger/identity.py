@@ -24,6 +24,7 @@ from jaxprune.models import attention_path
 
 # Fields of the config that determine bits, except those that determine the tokens of the calibration set.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
+_SHRINK = ("coverage", "tokens", "multiple")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 # Prefixes of values that come from the user, not from the package or the machine.
 _JOB = ("config.", "file ", "calibration")
@@ -61,13 +62,33 @@ def run_identity(
         **{f"config.{path}": value for path, value in flatten_dict(fields, sep=".").items()},
         **{f"file {name}": sha256 for name, sha256 in files.items()},
         "calibration": digest(batches) if stats is None else stats,
-        "code": _code(),
+        "code": _code(*_NUMERIC),
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),
         "products": products,
         "attention": attention_path(model.config, products, platform()).name,
         **more,
         **compiler_settings(),
+    }
+
+
+def shrink_identity(
+    model: Model, config: Mapping[str, Any], texts: str
+) -> dict[str, str | int | float | None]:
+    """The values, by name, that are equal for two runs that make the same smaller model.
+
+    Args:
+      config: the content of config.json.
+      texts: a digest of the texts by language.
+    """
+    fields = {name: config["shrink"][name] for name in _SHRINK}
+    files = {**exported_beside(model), **model.source.fingerprint.digests}
+    return {
+        **{f"config.shrink.{name}": value for name, value in fields.items()},
+        **{f"file {name}": sha256 for name, sha256 in files.items()},
+        "calibration": texts,
+        "code": _code("hf", "models", "shrinking"),
+        **{name: importlib.metadata.version(name) for name in ("tokenizers", "transformers")},
     }
 
 
@@ -106,11 +127,11 @@ def shortened(value: Any) -> str:
     return f"{text[:13]}…'" if isinstance(value, str) and len(value) == 64 else text
 
 
-def _code() -> str:
-    """A digest of the package's numerical source."""
+def _code(*parts: str) -> str:
+    """A digest of the source of some subpackages."""
     sha = hashlib.sha256()
     root = Path(__file__).parents[1]
-    for part in _NUMERIC:
+    for part in parts:
         for file in [root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")):
             sha.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
     return sha.hexdigest()

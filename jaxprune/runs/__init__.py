@@ -10,4 +10,5 @@ from jaxprune.runs.pipeline import prune_from_config as prune_from_config
 from jaxprune.runs.pipeline import prune_to_workdir as prune_to_workdir
 from jaxprune.runs.pruned_model import pruned_model as pruned_model
 from jaxprune.runs.recover import recover_from_config as recover_from_config
+from jaxprune.runs.shrink import shrink_from_config as shrink_from_config
 from jaxprune.runs.verify import verify as verify

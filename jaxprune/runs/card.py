@@ -27,7 +27,7 @@ from jaxprune.tables import as_code, by_layer, percent, pipes
 _PAPER = "https://arxiv.org/abs/2409.16911"
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
 _RELATION = "finetune"
-_TAGS = ("jaxprune", "pruned", "sparse")
+TAG = "jaxprune"
 # The parts of a config and of a report that a card shows.
 _FIELDS = {
     path: field
@@ -101,16 +101,16 @@ def model_card(
         table = [*table, "", f"{differ}."]
     body = [
         *_lead(fields, report, zeros),
-        *_section("How it was pruned", _listed(pruning_facts(fields, pruned))),
+        *section("How it was pruned", _listed(pruning_facts(fields, pruned))),
         *(
-            _section("How it was recovered", _listed(recovery_facts(recovery, report)))
+            section("How it was recovered", _listed(recovery_facts(recovery, report)))
             * bool(recovered)
         ),
-        *_section("How to repeat it", [*folded("Command, versions and hashes", repeat), _ABOUT]),
-        *_section("Sparsity", table),
-        *(results.lines or _section("Accuracy by language", [_NOT_EVALUATED])),
-        *_section("How to load it", _loading(origin.get("has_tokenizer", False))),
-        *_section("Licence", [_terms(origin)]),
+        *section("How to repeat it", [*folded("Command, versions and hashes", repeat), _ABOUT]),
+        *section("Sparsity", table),
+        *(results.lines or section("Accuracy by language", [_NOT_EVALUATED])),
+        *section("How to load it", loading(origin.get("has_tokenizer", False))),
+        *section("Licence", [terms(origin)]),
     ]
     metadata = _metadata(fields, origin, results.accuracy)
     return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
@@ -125,7 +125,8 @@ def _listed(facts: Iterable[tuple[str, str]]) -> list[str]:
     return [f"- {name}: {value}" for name, value in facts]
 
 
-def _section(title: str, lines: Iterable[str]) -> list[str]:
+def section(title: str, lines: Iterable[str]) -> list[str]:
+    """Markdown of the second level."""
     return [f"## {title}", "", *lines, ""]
 
 
@@ -150,7 +151,7 @@ def _metadata(
         language=origin.get("language") or _languages(fields) or None,
         library_name="transformers",
         pipeline_tag="text-generation",
-        tags=[*_TAGS, fields["pruning.criterion"], fields["pruning.pattern"]],
+        tags=[TAG, "pruned", "sparse", fields["pruning.criterion"], fields["pruning.pattern"]],
         model_name=_title(fields, origin) if results else None,
         eval_results=results or None,
         license=origin.get("license"),
@@ -169,7 +170,7 @@ def _languages(fields: Mapping[str, Any]) -> list[str]:
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text from outside, with its Markdown characters escaped."""
     return re.sub(r"[*`\[\]<>|\\]", r"\\\g<0>", one_line(text))
 
@@ -181,16 +182,19 @@ def _title(fields: Mapping[str, Any], origin: Origin) -> str:
     return f"{PurePath(origin['name']).name}, pruned ({fields['pruning.criterion']}, {how})"
 
 
+def named(origin: Origin) -> str:
+    """The dense model, with a link if it is on the hub."""
+    name, base = as_code(origin["name"]), origin.get("base_model", [])
+    if origin["name"] in base:
+        return f"[{origin['name']}](https://huggingface.co/{origin['name']})"
+    if base:
+        cards = ", ".join(map(as_code, base))
+        return f"{name}, a local folder whose card names {cards} as its base model,"
+    return f"{name}, a local folder without a known hub id,"
+
+
 def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> list[str]:
     origin = report["origin"]
-    named, base = as_code(origin["name"]), origin.get("base_model", [])
-    if origin["name"] in base:
-        named = f"[{origin['name']}](https://huggingface.co/{origin['name']})"
-    elif base:
-        cards = ", ".join(map(as_code, base))
-        named += f", a local folder whose card names {cards} as its base model,"
-    else:
-        named += ", a local folder without a known hub id,"
     pattern, where, kernels = fields["pruning.pattern"], "", ""
     if pattern != UNSTRUCTURED:
         where, kernels = f", in the pattern {pattern}", " without kernels that use the pattern"
@@ -204,10 +208,10 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
     share, sizes = share_of_all(report), file_sizes(report)
     of_all = "" if share is None else f", {percent(share)}% of all parameters,"
     return [
-        f"# {_plain(_title(fields, origin))}",
+        f"# {plain(_title(fields, origin))}",
         "",
-        f"{named} with {zeros}% of the weights in the linear layers of its blocks{of_all} set to zero. {others} "
-        f"{same} are those of the dense model.",
+        f"{named(origin)} with {zeros}% of the weights in the linear layers of its blocks{of_all} set to zero. "
+        f"{others} {same} are those of the dense model.",
         "",
         f"Zeros are stored and multiplied like other numbers{where}: size and speed are unchanged{kernels}."
         + (f" Files of the weights: {sizes}." if sizes else ""),
@@ -215,7 +219,12 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
     ]
 
 
-def _loading(has_tokenizer: bool) -> Iterator[str]:
+def loading(has_tokenizer: bool, whose: str = "that of the dense model") -> Iterator[str]:
+    """Lines of Python.
+
+    Args:
+      whose: what the tokenizer is.
+    """
     yield from (
         "```python",
         f"from transformers import AutoModelForCausalLM{', AutoTokenizer' if has_tokenizer else ''}",
@@ -225,12 +234,13 @@ def _loading(has_tokenizer: bool) -> Iterator[str]:
     )
     if has_tokenizer:
         yield "tokenizer = AutoTokenizer.from_pretrained(name)"
-        yield from ("```", "", "The tokenizer is that of the dense model.")
+        yield from ("```", "", f"The tokenizer is {whose}.")
     else:
         yield "```"
 
 
-def _terms(origin: Origin) -> str:
+def terms(origin: Origin) -> str:
+    """The licence of the dense model."""
     if "license" not in origin:
         return "That of the dense model, whose card does not name it: read its terms before use."
     name = origin.get("license_name")

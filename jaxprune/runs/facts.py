@@ -10,7 +10,7 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
 from jaxprune.pruning import METHODS, PROPAGATIONS, ROW, UNIFORM, UNSTRUCTURED, allocation_of
-from jaxprune.runs.planning import PruneConfig, RecoverConfig
+from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.schema import Field, fields_of
 from jaxprune.tables import as_code, byte_size, count, percent
 
@@ -21,6 +21,11 @@ _SHORT = (
 PRUNE_FIELDS = fields_of(PruneConfig)
 # Of the command recover: it takes those of pruning from the run, and needs no statistics.
 _STATISTICS = ("combine", "weights", "stats", "tokens")
+SHRINK_FIELDS = {
+    path: field
+    for path, field in fields_of(ShrinkConfig).items()
+    if path in ("model", "revision") or path.startswith("shrink.")
+}
 RECOVER_FIELDS = {
     path: field
     for path, field in fields_of(RecoverConfig).items()
@@ -51,7 +56,7 @@ def command_line(
         implied = path == "pruning.sparsity" and flat.get("pruning.pattern") != UNSTRUCTURED
         if value != field.default and not implied:
             is_path = isinstance(value, str) and "/" in value and not path.startswith("pruning.")
-            shown = last_part(value) if is_path else value
+            shown = ",".join(map(last_part, value.split(","))) if is_path else value
             parts.append(f"--config.{path}={shown}")
     return shlex.join(parts)
 
@@ -166,11 +171,16 @@ def details(
     if "pruned" in report:
         config = {**recovery, **name, "recovery.run": pruned}
         yield "and", as_code(command_line("recover", config, RECOVER_FIELDS, "RUN"))
-    found = report["environment"]
-    yield "versions", ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
+    yield "versions", versions(report)
     yield "SHA-256 of the masks", as_code(report["digests"]["masks"])
     if "changed" in report["digests"]:
         yield "SHA-256 of the changed weights", as_code(report["digests"]["changed"])
+
+
+def versions(report: Mapping[str, Any]) -> str:
+    """Of the package and the libraries on which the results depend."""
+    found = report["environment"]
+    return ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
 
 
 def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:

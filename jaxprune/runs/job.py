@@ -106,18 +106,24 @@ def write_run(
         report["peak_memory_bytes"] = peak_memory()
         report["identity"] = identity
         report["calibration_lines"] = lines
-        report["models"] = {"dense": model.source.fingerprint.digest}
-        states = model.source.fingerprint.states.items()
-        weights = [state.size for path, state in states if path.suffix in (".safetensors", ".bin")]
-        report["weight_bytes"] = {"dense": sum(weights)}
-        if (folder / "hf").is_dir():
-            table = sealed.table(folder / "hf")
-            report["models"]["hf"] = exported_digest(table)
-            exported = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
-            report["weight_bytes"]["hf"] = sum(exported)
+        report |= about_files(model, folder / "hf")
         if hosts.is_first():
             report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
     return report
+
+
+def about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
+    """The digests of the dense model and of the exported one, if any, and the bytes of their weights."""
+    states = model.source.fingerprint.states.items()
+    weights = [state.size for path, state in states if path.suffix in (".safetensors", ".bin")]
+    digests = {"dense": model.source.fingerprint.digest}
+    sizes = {"dense": sum(weights)}
+    if exported.is_dir():
+        table = sealed.table(exported)
+        digests["hf"] = exported_digest(table)
+        written = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
+        sizes["hf"] = sum(written)
+    return {"models": digests, "weight_bytes": sizes}
 
 
 def _write_blocks(

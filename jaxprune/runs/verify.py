@@ -1,4 +1,4 @@
-"""Compares the outputs of a pruning run with its report: files, mask bits, zeros, weights."""
+"""Compares the outputs of a run with its report: files, and of pruning also mask bits, zeros, weights."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,16 +24,18 @@ def verify(run: Path, progress: bool = True) -> list[str]:
     of the checkpoint's parameters, one block at a time, and compares their digests too.
 
     Args:
-      run: the workdir of a pruning run.
+      run: the workdir of a run.
       progress: show a progress bar.
 
     Raises:
       InputError: no complete run: report.json, which is written last, or its digests are missing.
     """
     report = read_report(run)
+    if report is not None and "shrunk" in report:
+        return [one_line(fault) for fault in file_faults(run, report)]
     if report is None or not {"digests", "sparsity"} <= report.keys():
         raise InputError(
-            f"{run}: no complete pruning run; expected report.json, which jaxprune prune writes last"
+            f"{run}: no complete run; expected report.json, which jaxprune prune, recover and shrink write last"
         )
     return [one_line(fault) for fault in _faults(run, report, progress)]
 

@@ -10,6 +10,7 @@ from jaxprune.passes import DTYPE
 from jaxprune.pruning import PruningFields, Settings
 from jaxprune.recovery import RecoveryFields
 from jaxprune.schema import config_record, flag, is_text, rule, text
+from jaxprune.shrinking import ShrinkFields
 
 
 @config_record
@@ -73,3 +74,15 @@ class RecoverConfig(PruneConfig):
     """The config of a recovery; `pruning` is that of the run to recover."""
 
     recovery: RecoveryFields = RecoveryFields()
+
+
+@config_record
+class ShrinkConfig(PruneConfig):
+    """The config of making a smaller model; of the fields of pruning it reads `model` and `revision`."""
+
+    shrink: ShrinkFields = ShrinkFields()
+
+    def json(self) -> dict[str, Any]:
+        """The content of config.json: the fields that are read."""
+        every = super().json()
+        return {name: every[name] for name in ("model", "revision", "shrink")}

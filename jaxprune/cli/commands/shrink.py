@@ -1,0 +1,31 @@
+"""Makes a model smaller for some languages; writes a workdir with the smaller model; see docs/shrinking.md.
+
+jaxprune shrink --config base:google/gemma-3-270m --config.shrink.vocabulary=texts --workdir runs/small
+
+`texts` is a folder of `<language>.txt` or `.jsonl`. The model keeps the tokens of these texts, so it splits and reads
+them as before.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from jaxprune.cli.configured import run_configured
+from jaxprune.config import Config
+from jaxprune.runs import shrink_from_config
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """`jaxprune shrink`."""
+    run_configured(shrink, program, arguments, about=__doc__, define=define, command="shrink")
+
+
+def define() -> None:
+    """Defines the command's own flags."""
+    flags.DEFINE_boolean("overwrite", False, "replace a complete run in the workdir")
+
+
+def shrink(config: Config, workdir: Path) -> None:
+    """Makes the smaller model and writes to `workdir`."""
+    shrink_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

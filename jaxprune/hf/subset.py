@@ -1,0 +1,102 @@
+"""A model with some of its tokens and layers, as a source that reads them from the whole model."""
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.shards import ShardWriter
+from jaxprune.hf.source import ParameterSource
+from jaxprune.hf.weights import exported_name, exported_specs
+from jaxprune.models import ModelConfig
+
+_ROWS = 8192  # of a table, in memory while it is copied
+_TOKENS, _HEAD = "embed/tokens", "head/kernel"
+
+
+class Subset:
+    """The parameters of a model that keeps some tokens and layers of another one.
+
+    Args:
+      source: of the whole model.
+      config: of the smaller one.
+      tokens: [V] the token of the whole model for each token.
+      layers: the layer of the whole model for each layer.
+    """
+
+    def __init__(
+        self,
+        source: ParameterSource,
+        config: ModelConfig,
+        tokens: np.ndarray,
+        layers: tuple[int, ...],
+    ) -> None:
+        self._source, self._config = source, config
+        self._tokens, self._layers = np.asarray(tokens), layers
+
+    @functools.cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Of the whole model, with a digest of what is kept."""
+        whole = self._source.fingerprint
+        kept = hashlib.sha256(self._tokens.astype("<i8").tobytes() + repr(self._layers).encode())
+        return Fingerprint({**whole.digests, "kept": kept.hexdigest()}, whole.states)
+
+    def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
+        """The stored dtype."""
+        return self._source.dtype_of(path, self._layer(path, layer))
+
+    def _layer(self, path: str, layer: int) -> int:
+        return self._layers[layer] if path.split("/", 1)[0] == "blocks" else layer
+
+    def share(self, path: str, layer: int = 0) -> Any:
+        """The share of the whole model's layer or part."""
+        return self._source.share(path, self._layer(path, layer))
+
+    def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
+        """All parameters below a path, of the kept tokens."""
+        tree = self._source.joined(path, share, self._layer(path, layer))
+        if path == "embed":
+            return {**tree, "tokens": tree["tokens"][self._tokens]}
+        if path == "head" and "kernel" in tree:
+            return {**tree, "kernel": tree["kernel"][:, self._tokens]}
+        return tree
+
+    def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """Rows of the whole model's embedding."""
+        return self._source.embed_rows(self._tokens[tokens])
+
+    def head_rows(self, tokens: np.ndarray) -> np.ndarray:
+        """Rows of the whole model's head."""
+        return self._source.head_rows(self._tokens[tokens])
+
+    def copy_unpruned(self, shards: ShardWriter) -> None:
+        """Embedding and head, in bounded memory."""
+        specs = exported_specs(self._config, self.dtype_of)
+        embed, _ = self._source.embed_rows(self._tokens[:1])
+        small = {f"embed/{path}": leaf for path, leaf in flatten_dict(embed, sep="/").items()}
+        head = self._source.joined("head/norm", self._source.share("head/norm"))
+        small |= {f"head/norm/{path}": leaf for path, leaf in head.items()}
+        tables = {_TOKENS: self._embedded} | ({} if self._config.tied_head else {_HEAD: self._head})
+        for path in small.keys() - tables.keys():
+            name = exported_name(self._config, path)
+            shards.write({name: np.asarray(small[path])})
+        for path, rows in tables.items():
+            name = exported_name(self._config, path)
+            shards.write_chunks(name, *specs[name], rows())
+
+    def _parts(self) -> Iterator[np.ndarray]:
+        for start in range(0, len(self._tokens), _ROWS):
+            yield self._tokens[start : start + _ROWS]
+
+    def _embedded(self) -> Iterator[np.ndarray]:
+        for tokens in self._parts():
+            embed, indices = self._source.embed_rows(tokens)
+            yield np.ascontiguousarray(embed["tokens"][indices]).reshape(-1)
+
+    def _head(self) -> Iterator[np.ndarray]:
+        for tokens in self._parts():
+            yield np.ascontiguousarray(self._source.head_rows(tokens)).reshape(-1)

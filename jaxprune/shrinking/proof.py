@@ -1,0 +1,107 @@
+"""A model and its smaller one → the texts that split as before, and the differences of their numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxprune.calibration import from_arrays
+from jaxprune.devices import device_mesh
+from jaxprune.hf import Model
+from jaxprune.models import head_inputs
+from jaxprune.passes import (
+    SAMPLES_PER_DEVICE,
+    WHOLE_BLOCK,
+    blocks,
+    calibration_states,
+    run_and_measure,
+)
+from jaxprune.shrinking.vocabulary import split
+
+# Texts of each language whose numbers are compared, and their tokens at most.
+_TEXTS, _LONGEST = 4, 64
+# Rows of the head's table in a product.
+_SLICE = 8192
+
+
+class Splits(TypedDict):
+    """The texts of a language: their number, how many split as before, and their tokens before and after."""
+
+    texts: int
+    same: int
+    before: int
+    after: int
+
+
+class Differences(TypedDict):
+    """The largest differences over some texts that split as before: of hidden states and logits of kept tokens."""
+
+    texts: int
+    hidden: float
+    logits: float
+
+
+def compare_splits(
+    model: Model, smaller: Model, tokens: np.ndarray, texts: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, Splits], list[list[int]]]:
+    """The splits by language, and the new ids of the first texts of each that split as before.
+
+    Args:
+      tokens: [V] the old id of each token of `smaller`.
+    """
+    splits: dict[str, Splits] = {}
+    examples: list[list[int]] = []
+    old = tokens.tolist()
+    for code, of_code in texts.items():
+        found = Splits(texts=len(of_code), same=0, before=0, after=0)
+        for ids, new in zip(split(model, of_code), split(smaller, of_code), strict=True):
+            is_same = ids == [old[i] for i in new]
+            found["before"] += len(ids)
+            found["after"] += len(new)
+            found["same"] += is_same
+            if is_same and ids and found["same"] <= _TEXTS:
+                examples.append(new[:_LONGEST])
+        splits[code] = found
+    return splits, examples
+
+
+def compare_numbers(
+    model: Model, smaller: Model, tokens: np.ndarray, examples: Sequence[Sequence[int]]
+) -> Differences:
+    """The largest differences in float32, in the memory of a block.
+
+    Args:
+      examples: texts as new ids, which split as before.
+    """
+    before = _last_states(model, [tokens[[*ids]] for ids in examples])
+    after = _last_states(smaller, [np.asarray(ids) for ids in examples])
+    largest = 0.0
+    for start in range(0, len(tokens), _SLICE):
+        ids = np.arange(start, min(start + _SLICE, len(tokens)))
+        logits = _logits(model, before, tokens[ids]) - _logits(smaller, after, ids)
+        largest = max(largest, float(np.abs(logits).max()))
+    hidden = float(np.abs(before - after).max())
+    return Differences(texts=len(examples), hidden=hidden, logits=largest)
+
+
+def _last_states(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
+    """[N, D] the last block's outputs at all tokens."""
+    mesh, config = device_mesh(), model.config.in_dtype("float32")
+    ids = np.zeros((len(texts), max(map(len, texts))), np.int32)
+    mask = np.zeros_like(ids)
+    for row, text in enumerate(texts):
+        ids[row, : len(text)], mask[row, : len(text)] = text, 1
+    batches = from_arrays(ids, mask, role="tokens")
+    samples = calibration_states(model, batches, mesh, SAMPLES_PER_DEVICE, "float32")
+    for layer, (_, params) in enumerate(blocks(model, "float32", mesh)):
+        run_and_measure(params, samples, WHOLE_BLOCK, (), config, layer)
+    parts = zip(samples.states, samples.contexts, strict=True)
+    return np.concatenate([np.asarray(x)[np.asarray(context.valid)] for x, context in parts])
+
+
+def _logits(model: Model, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    norm = {"norm": model.part("head/norm")}
+    h = head_inputs(model.config, norm, jnp.asarray(states), "float32") * model.config.logit_scale
+    table = jnp.asarray(model.source.head_rows(tokens), jnp.float32)
+    return np.asarray(jnp.matmul(h, table.T))

@@ -1,0 +1,80 @@
+"""Counts of tokens by language → the tokens to keep."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from jaxprune.shrinking.tokenizer_rules import Parts
+
+
+def chosen_tokens(
+    counts: Mapping[str, Counter[int]],
+    always: Iterable[int],
+    parts: Parts,
+    *,
+    coverage: float,
+    tokens: int | None,
+    multiple: int,
+    fillers: Iterable[int],
+) -> np.ndarray:
+    """The ids to keep, ascending, with the tokens that they are merged from.
+
+    Args:
+      counts: of each language, how often its texts contain each token.
+      always: ids that are kept in any case.
+      parts: of a token, see `tokenizer_rules.parts_of`.
+      coverage: the least share of each language's tokens that are kept.
+      tokens: number of tokens to keep instead; the most frequent ones by their largest share in a language.
+      multiple: the number is filled up to a multiple of it, with the next tokens in the same order.
+      fillers: ids that fill up in the end, the first ones first.
+    """
+    in_order = _by_largest_share(counts)
+    kept = _Kept(parts)
+    for token in always:
+        kept.add(token)
+    if tokens is None:
+        for token in _covering(counts, coverage):
+            kept.add(token)
+    limit = -(-max(tokens or 0, len(kept.ids)) // multiple) * multiple
+    for token in (*in_order, *fillers):
+        if len(kept.ids) == limit:
+            break
+        kept.add(token, limit)
+    return np.array(sorted(kept.ids))
+
+
+class _Kept:
+    """Kept ids with their parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.ids: set[int] = set()
+
+    def add(self, token: int, limit: int | None = None) -> None:
+        """Adds a token with its parts, unless there would be more than `limit` ids."""
+        if token in self.ids:
+            return
+        new = self._parts(token) - self.ids
+        if limit is None or len(self.ids) + len(new) <= limit:
+            self.ids |= new
+
+
+def _by_largest_share(counts: Mapping[str, Counter[int]]) -> list[int]:
+    share: dict[int, float] = {}
+    for count in counts.values():
+        total = count.total()
+        for token, number in count.items():
+            share[token] = max(share.get(token, 0.0), number / total)
+    return sorted(share, key=lambda token: (-share[token], token))
+
+
+def _covering(counts: Mapping[str, Counter[int]], coverage: float) -> Iterator[int]:
+    """Of each language the most frequent tokens whose share of its texts reaches the coverage."""
+    for count in counts.values():
+        need, seen = coverage * count.total(), 0
+        for token, number in sorted(count.items(), key=lambda item: (-item[1], item[0])):
+            if seen >= need:
+                break
+            seen += number
+            yield token

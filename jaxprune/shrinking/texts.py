@@ -1,0 +1,73 @@
+"""Folders of texts → the texts of each language, from which tokens are chosen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxprune.calibration import lines_of, text_place
+from jaxprune.errors import InputError, listed
+from jaxprune.files import parse_json, read_text
+
+_SUFFIXES = (".txt", ".jsonl")
+
+
+def texts_by_language(
+    field: str, places: str, languages: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """The lines of .txt files, and all texts in the rows of .jsonl files.
+
+    Args:
+      field: name of the config field, for messages.
+      places: folders of `<language>.txt` or `.jsonl`, separated by commas, each with `:FIRST-LAST` for some lines only;
+        or "nano". A folder may lack a language that another one has.
+      languages: by default those of the first folder.
+
+    Raises:
+      InputError: no such folder, lines or language; a file that is not UTF-8 or a row that is no JSON object.
+    """
+    cut = [_cut(place) for place in places.split(",")]
+    folders = [(_folder(field, folder), lines) for folder, lines in cut]
+    codes = languages or sorted(_files(folders[0][0]))
+    if not codes:
+        raise InputError(f"{field}: {folders[0][0]} has no <language>.txt or .jsonl")
+    texts: dict[str, list[str]] = {}
+    for code in codes:
+        texts[code] = []
+        for folder, lines in folders:
+            if (file := _files(folder).get(code)) is not None:
+                chosen = lines_of(_rows(file), lines, field, file)
+                texts[code] += [text for row in chosen for text in row]
+        if not texts[code]:
+            there = sorted({found for folder, _ in folders for found in _files(folder)})
+            raise InputError(f"{field}: no texts of {code!r}; there are {listed(there, ' ')}")
+    return texts
+
+
+def _cut(place: str) -> tuple[str, str | None]:
+    """A folder and its range of lines."""
+    folder, colon, lines = place.strip().rpartition(":")
+    return (folder, lines) if colon else (lines, None)
+
+
+def _folder(field: str, name: str) -> Path:
+    folder = Path(text_place(name, "calibration").data).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"{field}: no folder {name!r}")
+    return folder
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix in _SUFFIXES}
+
+
+def _rows(file: Path) -> list[list[str]]:
+    """The texts of each line."""
+    lines = read_text(file).removesuffix("\n").split("\n")
+    if file.suffix == ".txt":
+        return [[line] for line in lines]
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        row = parse_json(line.encode(), f"{file}:{number}")
+        if not isinstance(row, dict):
+            raise InputError(f"{file}:{number}: expected a JSON object")
+        rows.append([value for value in row.values() if isinstance(value, str)])
+    return rows

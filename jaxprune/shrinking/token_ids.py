@@ -1,0 +1,69 @@
+"""Ids of tokens in the JSON files beside a model's weights → those that must be kept; the files with new ids."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jaxprune.errors import refusal
+
+CONFIGS = ("config.json", "generation_config.json")
+TOKENIZER_CONFIG, ADDED = "tokenizer_config.json", "added_tokens.json"
+_TOKEN = re.compile(r"\w+_token_(id|ids|index)")
+# Keys of generation_config.json whose tokens are only forbidden, so that they may be dropped.
+_FORBIDDEN = ("suppress_tokens", "begin_suppress_tokens")
+_UNREAD = ("bad_words_ids", "forced_decoder_ids", "sequence_bias")
+
+
+def ids_in(raw: Mapping[str, Any]) -> Iterator[int]:
+    """The ids that a config requires, such as `eos_token_id`, also in parts such as `text_config`."""
+    for name, value in raw.items():
+        if isinstance(value, dict):
+            yield from ids_in(value)
+        elif _TOKEN.fullmatch(name):
+            yield from (i for i in _listed(value) if isinstance(i, int) and i >= 0)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def with_new_ids(name: str, raw: Mapping[str, Any], new: Mapping[int, int]) -> dict[str, Any]:
+    """A config with the ids of the smaller vocabulary.
+
+    Args:
+      name: of the file.
+      new: old id → new id. Ids beyond the old vocabulary remain.
+
+    Raises:
+      InputError: a key with ids in another form.
+    """
+
+    def renumbered(key: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return with_new_ids(name, value, new)
+        if key in _UNREAD and value is not None:
+            raise refusal(f"{name}: {key}", value, "none")
+        if key in _FORBIDDEN:
+            return value and [new[i] for i in value if i in new]
+        if _TOKEN.fullmatch(key):
+            return (
+                [new.get(i, i) for i in value] if isinstance(value, list) else new.get(value, value)
+            )
+        return value
+
+    return {key: renumbered(key, value) for key, value in raw.items()}
+
+
+def tokenizer_config(raw: Mapping[str, Any], new: Mapping[int, int]) -> dict[str, Any]:
+    """tokenizer_config.json with the new ids of added tokens."""
+    decoder = {
+        str(new[int(i)]): token
+        for i, token in raw.get("added_tokens_decoder", {}).items()
+        if int(i) in new
+    }
+    return {**raw, "added_tokens_decoder": decoder} if "added_tokens_decoder" in raw else {**raw}
+
+
+def added_tokens(raw: Mapping[str, int], new: Mapping[int, int]) -> dict[str, int]:
+    """added_tokens.json, token → id."""
+    return {token: new[i] for token, i in raw.items() if i in new}

@@ -1,0 +1,124 @@
+"""A model and texts → the tokens to keep, and the smaller tokenizer and configs."""
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxprune.errors import InputError
+from jaxprune.files import read_json
+from jaxprune.hf import Model
+from jaxprune.models import family_of
+from jaxprune.shrinking import token_ids, tokenizer_rules
+
+# Files of a tokenizer that transformers does not read if there is a tokenizer.json.
+_OF_VOCABULARY = ("vocab.*", "merges.txt", "*.model")
+# Texts that are split at a time.
+_AT_ONCE = 10_000
+
+
+class Vocabulary(NamedTuple):
+    """A smaller vocabulary.
+
+    Attributes:
+      tokens: [V] the old id of each token, ascending.
+      files: the new text of JSON files beside the weights; None for files that only have the old vocabulary.
+    """
+
+    tokens: np.ndarray
+    files: Mapping[str, str | None]
+
+
+def rules_of(model: Model) -> dict[str, Any]:
+    """The content of a tokenizer.json of the model's tokenizer, as transformers uses it.
+
+    Raises:
+      InputError: no tokenizer, or one of another kind than BPE and Unigram.
+    """
+    tokenizer = model.tokenizer
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"{model.folder}: its tokenizer has no {tokenizer_rules.FILE}; expected one that "
+            "transformers reads as a fast tokenizer"
+        )
+    rules: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+    try:
+        tokenizer_rules.check_kind(rules)
+    except InputError as error:
+        raise InputError(f"{model.folder}: {error}") from None
+    return rules
+
+
+def split(model: Model, texts: Sequence[str]) -> Iterator[list[int]]:
+    """The ids of each text, without tokens that begin and end it."""
+    backend = model.tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    for start in range(0, len(texts), _AT_ONCE):
+        part = [*texts[start : start + _AT_ONCE]]
+        yield from (one.ids for one in backend.encode_batch(part, add_special_tokens=False))
+
+
+def token_counts(model: Model, texts: Mapping[str, Sequence[str]]) -> dict[str, Counter[int]]:
+    """How often the texts of each language contain each token."""
+    return {
+        code: Counter(token for ids in split(model, of_code) for token in ids)
+        for code, of_code in texts.items()
+    }
+
+
+def required_tokens(model: Model, rules: Mapping[str, Any]) -> set[int]:
+    """The ids that are kept in any case: of the rules, of configs, of special tokens and of the chat template."""
+    tokenizer = model.tokenizer
+    kept = tokenizer_rules.always_kept(rules) | {*tokenizer.all_special_ids}
+    for name in token_ids.CONFIGS:
+        ids = token_ids.ids_in(read_json(model.folder / name))
+        kept |= {i for i in ids if i < model.config.vocab_size}
+    chats = [*_chats(tokenizer)]
+    template = json.dumps(tokenizer.chat_template, ensure_ascii=False)
+    kept |= {
+        token["id"]
+        for token in rules["added_tokens"]
+        if token["content"].strip() and token["content"] in template
+    }
+    return kept.union(*split(model, chats))
+
+
+def _chats(tokenizer: Any) -> Iterator[str]:
+    """Short chats in the tokenizer's template, with a system's turn if it allows one."""
+    from jinja2 import TemplateError
+
+    if not tokenizer.chat_template:
+        return
+    turns = [{"role": role, "content": "."} for role in ("system", "user", "assistant", "user")]
+    for chat in (turns, turns[1:]):
+        with contextlib.suppress(TemplateError):
+            yield tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+
+
+def smaller_vocabulary(model: Model, rules: Mapping[str, Any], tokens: np.ndarray) -> Vocabulary:
+    """The tokenizer and the configs of the kept tokens.
+
+    Args:
+      tokens: ids, ascending, with the tokens that they are merged from.
+    """
+    kept = tokens.tolist()
+    new = {old: place for place, old in enumerate(kept)}
+    old_files = [file for one in _OF_VOCABULARY for file in model.folder.glob(one)]
+    files = {tokenizer_rules.FILE: tokenizer_rules.trimmed(rules, kept)}
+    for name in token_ids.CONFIGS:
+        if raw := read_json(model.folder / name):
+            files[name] = token_ids.with_new_ids(name, raw, new)
+    config = family_of(model.config).exported(files["config.json"])
+    files["config.json"] = {**config, "vocab_size": len(kept)}
+    if raw := read_json(model.folder / token_ids.TOKENIZER_CONFIG):
+        files[token_ids.TOKENIZER_CONFIG] = token_ids.tokenizer_config(raw, new)
+    if raw := read_json(model.folder / token_ids.ADDED):
+        files[token_ids.ADDED] = token_ids.added_tokens(raw, new)
+    texts: dict[str, str | None] = {file.name: None for file in old_files}
+    for name, content in files.items():
+        texts[name] = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    return Vocabulary(tokens, texts)

@@ -1,0 +1,160 @@
+"""Smaller models end to end: torch's logits and continuations, files, workdirs, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from conftest import TINY, random_torch
+from small_tokenizers import KINDS, LINES, save
+
+import jaxprune as jp
+from jaxprune.config.validate import base_config, validate
+from jaxprune.errors import InputError
+from jaxprune.runs import shrink_from_config
+from jaxprune.runs.verify import verify
+
+MODELS = {
+    "xglm": "unigram",
+    "bloom": "byte_level",
+    "gpt2-unscaled-inner": "byte_level",
+    "llama": "ignore_merges",
+    "gemma3": "byte_fallback",
+    "qwen2": "byte_level",
+}
+TEXTS = {"fr": LINES[1:2], "sw": LINES[3:4]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """name → a tiny model with a tokenizer, and with five rows that no token has."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name)
+            tokenizer = KINDS[MODELS[name]]()
+            config = TINY[name]()
+            config.vocab_size = tokenizer.get_vocab_size() + 5
+            ids = {f"{token}_token_id": tokenizer.token_to_id(f"<{token}>") for token in ("pad",)}
+            ids |= {"bos_token_id": tokenizer.token_to_id("<s>")}
+            ids |= {"eos_token_id": tokenizer.token_to_id("</s>")}
+            config.update(ids if name != "xglm" else ids | {"pad_token_id": 3})
+            torch_model = random_torch(config)
+            torch_model.generation_config.update(**ids, suppress_tokens=[ids["bos_token_id"], 300])
+            torch_model.save_pretrained(made[name])
+            save(tokenizer, made[name])
+        return made[name]
+
+    return of
+
+
+def loaded(folder):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    return model, transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def kept_ids(whole, small):
+    """The old id of each token, by its name."""
+    by_name = {i: name for name, i in small.get_vocab().items()}
+    return [whole.get_vocab()[by_name[i]] for i in range(len(by_name))]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_logits_and_continuations_are_those_of_the_dense_model(name, folder, tmp_path):
+    shrunk = jp.shrink(jp.load(folder(name)), TEXTS, tmp_path / "small", multiple=1, progress=False)
+    (whole, tokenizer), (small, smaller) = loaded(folder(name)), loaded(tmp_path / "small")
+    kept = kept_ids(tokenizer, smaller)
+    assert len(kept) == small.config.vocab_size == shrunk.model.config.vocab_size
+    assert len(kept) < tokenizer.vocab_size
+    for text in (*TEXTS["fr"], *TEXTS["sw"]):
+        before, after = (t(text, return_tensors="pt").input_ids for t in (tokenizer, smaller))
+        assert [kept[i] for i in after[0]] == before[0].tolist()
+        with torch.no_grad():
+            want, got = whole(before).logits[0][:, kept], small(after).logits[0]
+        assert want.abs().max() > 1
+        np.testing.assert_allclose(got, want, atol=1e-5)
+        dense, own = (
+            model.generate(ids, max_new_tokens=6, do_sample=False, suppress_tokens=None)[0].tolist()
+            for model, ids in ((whole, before), (small, after))
+        )
+        same = next((n for n, i in enumerate(dense) if i not in kept), len(dense))
+        assert [kept[i] for i in own[:same]] == dense[:same]
+    assert shrunk.report["differences"]["logits"] <= 1e-5
+
+
+def test_ids_are_new_wherever_they_are(folder, tmp_path):
+    jp.shrink(jp.load(folder("llama")), TEXTS, tmp_path / "small", progress=False)
+    (_, tokenizer), (_, smaller) = loaded(folder("llama")), loaded(tmp_path / "small")
+    for file in ("config.json", "generation_config.json"):
+        before, after = (
+            json.loads((path / file).read_text()) for path in (folder("llama"), tmp_path / "small")
+        )
+        for token in ("bos", "eos", "pad"):
+            name = f"{token}_token_id"
+            old, new = before[name], after[name]
+            assert tokenizer.convert_ids_to_tokens(old) == smaller.convert_ids_to_tokens(new)
+    # a suppressed token that is no longer there cannot be predicted
+    assert after["suppress_tokens"] == [smaller.convert_tokens_to_ids("<s>")]
+    assert "<unused0>" not in smaller.get_vocab()
+
+
+def job(model, **fields):
+    config = base_config()
+    config.model = str(model)
+    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
+    return validate(config)
+
+
+@pytest.fixture
+def texts(tmp_path):
+    for name, lines in TEXTS.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    (tmp_path / "en.jsonl").write_text(json.dumps({"text": LINES[0], "label": 1}) + "\n")
+    return str(tmp_path)
+
+
+def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
+    config = job(folder("gemma3"), shrink__vocabulary=texts, shrink__heldout=f"{texts}:0-0")
+    report = shrink_from_config(config, tmp_path / "run")
+    assert (
+        report["shrunk"]["selection"].keys()
+        == report["shrunk"]["heldout"].keys()
+        == {"en", "fr", "sw"}
+    )
+    assert all(found["same"] == found["texts"] for found in report["shrunk"]["selection"].values())
+    assert verify(tmp_path / "run") == []
+    card = (tmp_path / "run/hf/README.md").read_text()
+    assert "100.0" in card
+    assert str(tmp_path) not in card
+    capsys.readouterr()
+    again = shrink_from_config(config, tmp_path / "run")
+    assert "is complete; --overwrite repeats the run" in capsys.readouterr().out
+    assert again["files"] == report["files"]
+    other = job(folder("gemma3"), shrink__vocabulary=texts, shrink__languages="fr")
+    with pytest.raises(InputError, match="contains a complete run with calibration"):
+        shrink_from_config(other, tmp_path / "run")
+    weights = tmp_path / "run/hf/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    assert verify(tmp_path / "run") == [
+        "hf: model.safetensors: damaged, its bytes are not those that were written"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "shrink.vocabulary: not set; allowed: folders of"),
+        ({"shrink__vocabulary": "nowhere"}, "shrink.vocabulary: no folder 'nowhere'"),
+        ({"shrink__languages": "ru"}, "shrink.vocabulary: no texts of 'ru'; there are en fr sw"),
+        ({"shrink__vocabulary": "{texts}:0-9"}, "got '0-9'; .* has 1 lines; allowed: up to 0"),
+        ({"shrink__heldout": "{texts}/none"}, "shrink.heldout: no folder"),
+    ],
+)
+def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tmp_path):
+    given = {"shrink__vocabulary": texts} if fields else {}
+    given |= {name: value.format(texts=texts) for name, value in fields.items()}
+    with pytest.raises(InputError, match=message):
+        shrink_from_config(job(folder("xglm"), **given), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
