@@ -74,7 +74,7 @@ def _measured(
     perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
     lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
     if lines and against:  # below the first title
-        notes = comparison.dtype_notes(against, "the dense model", "the pruned one")
+        notes = comparison.evaluation_notes(against, "the dense model", "the pruned one")
         lines[1:1] = [line for note in notes for line in ("", note)]
     accuracy = {
         task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}

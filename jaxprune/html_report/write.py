@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxprune.evaluation.comparison import Comparison, compare_runs, dtype_notes, left_out_notes
+from jaxprune.evaluation.comparison import (
+    Comparison,
+    compare_runs,
+    evaluation_notes,
+    left_out_notes,
+)
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import short_names
 from jaxprune.html_report import accuracy, plain, pruning, settings
@@ -95,7 +100,7 @@ def comparison_page(
     sections.append(settings.settings_section({BEFORE: before, AFTER: run}, defaults))
     names = short_names([before.folder, run.folder])
     top = join(
-        *map(note, dtype_notes(comparison, BEFORE, AFTER)),
+        *map(note, evaluation_notes(comparison, BEFORE, AFTER)),
         tag("p", f"{BEFORE}: ", tag("code", names[0]), f", {AFTER}: ", tag("code", names[1])),
         lead(run, before),
         *map(note, left_out_notes(comparison, BEFORE, AFTER)),

@@ -12,6 +12,9 @@ from small_tokenizers import KINDS, LINES, save
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
+from jaxprune.evaluation import evaluate_from_config
+from jaxprune.evaluation.comparison import evaluation_notes
+from jaxprune.html_report import write_report
 from jaxprune.runs import shrink_from_config
 from jaxprune.runs.verify import verify
 
@@ -158,3 +161,29 @@ def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tm
     with pytest.raises(InputError, match=message):
         shrink_from_config(job(folder("xglm"), **given), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
+    """The bundled model and its smaller one, which reads the text as before."""
+    runs = [tmp_path / "dense", tmp_path / "run"]
+    lines = [line for code in ("en", "fr") for line in TEXTS.get(code, LINES[:1])] * 40
+    (tmp_path / "fr.txt").write_text("\n".join(lines) + "\n")
+    shrink_from_config(job("nano/bloom", shrink__vocabulary=texts, shrink__languages="fr"), runs[1])
+    for run, model in zip(runs, ("nano/bloom", runs[1] / "hf"), strict=True):
+        config = job(
+            model, evaluation__perplexity=texts, evaluation__languages="fr", evaluation__tasks=""
+        )
+        evaluate_from_config(config, run)
+    found = jp.compare(*runs)
+    a, b = (
+        json.loads((run / "perplexity/metrics.json").read_text())["languages"]["fr"] for run in runs
+    )
+    assert a["tokens"] == b["tokens"]  # the text splits as before
+    figure = found.perplexity["fr"]
+    assert found.other_tokenizer
+    assert b["perplexity"] < a["perplexity"]  # over fewer tokens
+    np.testing.assert_allclose(figure.perplexity.b, b["perplexity"], rtol=1e-6)
+    assert figure.bits_per_byte.b == b["bits_per_byte"]
+    assert "The tokenizers differ" in str(evaluation_notes(found))
+    write_report(runs[1], runs[0], tmp_path / "page.html")
+    write_report(runs[1], None, tmp_path / "alone.html")

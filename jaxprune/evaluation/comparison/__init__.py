@@ -21,7 +21,7 @@ from jaxprune.evaluation.comparison.reading import Evaluated as Evaluated
 from jaxprune.evaluation.comparison.reading import EvaluatedRun as EvaluatedRun
 from jaxprune.evaluation.comparison.reading import open_run as open_run
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
-from jaxprune.evaluation.comparison.table import dtype_notes as dtype_notes
+from jaxprune.evaluation.comparison.table import evaluation_notes as evaluation_notes
 from jaxprune.evaluation.comparison.table import left_out_notes as left_out_notes
 from jaxprune.evaluation.comparison.table import measure_tables as measure_tables
 from jaxprune.evaluation.comparison.table import partial_notes as partial_notes

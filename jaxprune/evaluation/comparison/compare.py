@@ -20,7 +20,11 @@ from jaxprune.evaluation.comparison.compare_json import (
 )
 from jaxprune.evaluation.comparison.masks import compare_masks
 from jaxprune.evaluation.comparison.reading import Evaluated, EvaluatedRun, open_run
-from jaxprune.evaluation.comparison.same_evaluation import check_equal, differing_dtypes
+from jaxprune.evaluation.comparison.same_evaluation import (
+    check_equal,
+    differing_dtypes,
+    have_other_tokenizers,
+)
 from jaxprune.evaluation.comparison.texts import (
     compare_perplexities,
     compare_translations,
@@ -72,7 +76,7 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
         task: sorted(tasks.a[task].languages.keys() & tasks.b[task].languages.keys(), key=order)
         for task in sorted(tasks.a.keys() & tasks.b.keys())
     }
-    left_out = _left_out(runs)
+    left_out, is_other = _left_out(runs), have_other_tokenizers(runs)
     if runs.a.folder and runs.b.folder:
         overlap, note = compare_masks(runs.a.folder, runs.b.folder)
         translation, translation_note = compare_translations(runs.a.folder, runs.b.folder)
@@ -83,12 +87,13 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
         a=runs.a.name,
         b=runs.b.name,
         dtypes=differing_dtypes(runs),
+        other_tokenizer=is_other or None,
         tasks={
             task: _compare_task(task, codes, Sides(tasks.a[task], tasks.b[task]), seed)
             for task, codes in shared.items()
             if codes
         },
-        perplexity=compare_perplexities(runs.a.perplexity, runs.b.perplexity),
+        perplexity=compare_perplexities(runs.a.perplexity, runs.b.perplexity, is_other),
         translation=translation,
         translation_note=translation_note,
         left_out=left_out,

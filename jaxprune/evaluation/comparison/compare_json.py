@@ -190,7 +190,7 @@ class TaskComparison:
 
 @dataclass(frozen=True)
 class PerplexityComparison:
-    """Perplexities of the same tokens, and their ratio B/A.
+    """Perplexities of the same text, and their ratio B/A. If the tokenizers differ, B's is also per token of A.
 
     Attributes:
       interval: of the ratio, 95%, by paired differences of documents or runs of ten lines, for older runs by those of
@@ -289,6 +289,7 @@ class Comparison(Shown):
       masks: None if they cannot be compared; `masks_note` is the reason.
       method: of the tests.
       dtypes: of both runs by folder, where they differ; None if they are the same everywhere.
+      other_tokenizer: a run is of a model with a smaller vocabulary, so the tokenizers differ.
       translation_note: the reason why shared translations are not compared; None if they are.
     """
 
@@ -303,6 +304,7 @@ class Comparison(Shown):
     method: ComparisonMethod
     dtypes: Mapping[str, Sides[str]] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
     translation_note: str | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    other_tokenizer: bool | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
     def plot(self) -> Chart:
         """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""

@@ -11,7 +11,7 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, read_metrics
 from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored, check_scores
 from jaxprune.files import Scalar, from_json, read_json, read_npz
-from jaxprune.ledger import check_scored_model, read_score_origin
+from jaxprune.ledger import check_scored_model, read_report, read_score_origin
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class EvaluatedRun:
       tasks: by name.
       perplexity: by language.
       folder: of translations and masks; None for a run in memory, which has neither.
+      is_smaller: of a model with fewer tokens, so its tokenizer may be another one than that of the other run.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EvaluatedRun:
     tasks: Mapping[str, Evaluated]
     perplexity: Mapping[str, Perplexity]
     folder: Path | None
+    is_smaller: bool = False
 
 
 def open_run(folder: Path) -> EvaluatedRun:
@@ -72,6 +74,7 @@ def open_run(folder: Path) -> EvaluatedRun:
         tasks={task: _evaluated(folder / task, languages) for task, languages in tasks.items()},
         perplexity=perplexities(folder),
         folder=folder,
+        is_smaller="shrunk" in (read_report(folder) or {}),
     )
 
 

@@ -12,17 +12,26 @@ def differing_dtypes(runs: Sides[EvaluatedRun]) -> dict[str, Sides[str]] | None:
     """The dtypes of both runs by folder, where they differ; None if they are the same everywhere.
 
     Raises:
-      InputError: an evaluation differs in another input, such as the tokenizer or a language's text. Of tasks only
-        the tokenizer is checked: runs may have different rows, and `compare` checks the protocol and each shared row.
+      InputError: an evaluation differs in another input, such as a language's text or the tokenizer, unless a run is of
+        a smaller model. Of tasks only the tokenizer is checked: runs may have different rows, and `compare` checks the
+        protocol and each shared row.
     """
     dtypes = {}
+    tokenizer = [] if runs.a.is_smaller or runs.b.is_smaller else ["tokenizer"]
     for name in sorted(runs.a.identities.keys() & runs.b.identities.keys()):
         a, b = (run.identities[name] for run in runs)
-        keys = [key for key in a if key not in ("dtype", "languages")]
-        check_equal(name, a, b, ["tokenizer"] if name in runs.a.tasks else keys)
+        keys = [key for key in a if key not in ("dtype", "languages", "tokenizer")]
+        check_equal(name, a, b, tokenizer if name in runs.a.tasks else [*tokenizer, *keys])
         if "dtype" in a and "dtype" in b and a["dtype"] != b["dtype"]:
             dtypes[name] = Sides(str(a["dtype"]), str(b["dtype"]))
     return dtypes or None
+
+
+def have_other_tokenizers(runs: Sides[EvaluatedRun]) -> bool:
+    """Whether the tokenizers of an evaluation differ."""
+    names = runs.a.identities.keys() & runs.b.identities.keys()
+    pairs = ([run.identities[name].get("tokenizer") for run in runs] for name in names)
+    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 def check_equal(

@@ -247,9 +247,10 @@ def partial_notes(task: TaskComparison, a: str = "A", b: str = "B") -> list[str]
     ]
 
 
-def dtype_notes(comparison: Comparison, a: str = "A", b: str = "B") -> list[str]:
-    """Notes on evaluations whose dtypes differ; `a` and `b` are the names of the runs."""
-    return [
+def evaluation_notes(comparison: Comparison, a: str = "A", b: str = "B") -> list[str]:
+    """Notes on evaluations whose dtypes or tokenizers differ; `a` and `b` are the names of the runs."""
+    other = f"The tokenizers differ: perplexities of both are per token of {a}, computed from bits per byte."
+    return [other] * bool(comparison.other_tokenizer) + [
         f"{name}: {a} was evaluated in {dtypes.a}, {b} in {dtypes.b}; the changes include the effect of rounding."
         for name, dtypes in (comparison.dtypes or {}).items()
     ]

@@ -26,9 +26,12 @@ class TranslatedRow(TypedDict):
 
 
 def compare_perplexities(
-    run_a: Mapping[str, Perplexity], run_b: Mapping[str, Perplexity]
+    run_a: Mapping[str, Perplexity], run_b: Mapping[str, Perplexity], other_tokenizer: bool = False
 ) -> dict[str, PerplexityComparison] | None:
     """Perplexities in the languages that both runs have; None without such a language.
+
+    Args:
+      other_tokenizer: compare bits per byte, as the tokens differ.
 
     Raises:
       InputError: other tokens in the two runs.
@@ -36,6 +39,9 @@ def compare_perplexities(
     languages = {}
     for code in sorted(run_a.keys() & run_b.keys(), key=order):
         a, b = run_a[code], run_b[code]
+        if other_tokenizer:
+            languages[code] = _by_bits(code, a, b)
+            continue
         known = bool(a.by_window and b.by_window)
         if a.tokens != b.tokens or (known and len(a.by_window) != len(b.by_window)):
             raise InputError(
@@ -51,6 +57,18 @@ def compare_perplexities(
             bits = Sides(a.bits_per_byte, b.bits_per_byte)
         languages[code] = PerplexityComparison(a.tokens, sides, sides.b / sides.a, interval, bits)
     return languages or None
+
+
+def _by_bits(code: str, a: Perplexity, b: Perplexity) -> PerplexityComparison:
+    """Both perplexities per token of A. Intervals would need the bytes of each part."""
+    if a.bits_per_byte is None or b.bits_per_byte is None:
+        raise InputError(
+            f"{PERPLEXITY}/{code}: no bits per byte in a run; expected them, as the tokenizers differ"
+        )
+    # a mean over other units: log(perplexity) is in proportion to the bits per byte
+    b_per_token = a.perplexity ** (b.bits_per_byte / a.bits_per_byte)
+    sides, bits = Sides(a.perplexity, b_per_token), Sides(a.bits_per_byte, b.bits_per_byte)
+    return PerplexityComparison(a.tokens, sides, sides.b / sides.a, None, bits)
 
 
 def compare_translations(

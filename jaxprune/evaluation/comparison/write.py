@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxprune.evaluation.comparison.compare_json import Comparison, MeanDifference, Sides
 from jaxprune.evaluation.comparison.table import (
     GROUPS,
-    dtype_notes,
+    evaluation_notes,
     figure_rows,
     left_out_notes,
     legend,
@@ -41,7 +41,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
 
 def comparison_text(comparison: Comparison) -> str:
     """Lines for a terminal of `tables.WIDTH` columns."""
-    lines = [line for note in dtype_notes(comparison) for line in wrapped(note)]
+    lines = [line for note in evaluation_notes(comparison) for line in wrapped(note)]
     lines += [f"A  {comparison.a}", f"B  {comparison.b}"]
     if comparison.tasks:
         lines += ["", *wrapped(legend(comparison.method))]
@@ -64,7 +64,7 @@ def comparison_text(comparison: Comparison) -> str:
 def comparison_markdown(comparison: Comparison) -> str:
     """The same as a Markdown document."""
     lines = ["# Comparison of two runs", ""]
-    lines += [f"{note}\n" for note in dtype_notes(comparison)]
+    lines += [f"{note}\n" for note in evaluation_notes(comparison)]
     lines += [f"- A: `{comparison.a}`", f"- B: `{comparison.b}`"]
     if comparison.tasks:
         lines += ["", legend(comparison.method)]
