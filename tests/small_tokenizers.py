@@ -63,7 +63,9 @@ def byte_fallback():
     tokenizer.train_from_iterator(LINES, trainer)
     rules = json.loads(tokenizer.to_str())
     rules["added_tokens"] = []  # the trainer also added the bytes as special tokens
-    return _special(Tokenizer.from_str(json.dumps(rules)))
+    tokenizer = _special(Tokenizer.from_str(json.dumps(rules)))
+    tokenizer.add_tokens(["\n", "\n\n", "<table>"])  # as Gemma has them
+    return tokenizer
 
 
 def unigram():

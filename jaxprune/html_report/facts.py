@@ -13,8 +13,16 @@ from jaxprune.html_report.page import fact_list
 from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
 from jaxprune.pruning import UNIFORM, UNSTRUCTURED, allocation_of
-from jaxprune.runs.facts import RECOVER_FIELDS, command_line, file_sizes, mean_loss, share_of_all
+from jaxprune.runs.facts import (
+    RECOVER_FIELDS,
+    SHRINK_FIELDS,
+    command_line,
+    file_sizes,
+    mean_loss,
+    share_of_all,
+)
 from jaxprune.runs.planning import PruneConfig
+from jaxprune.runs.smaller_card import sizes
 from jaxprune.schema import fields_of
 from jaxprune.tables import count, percent
 
@@ -38,7 +46,10 @@ def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
     config, report = run.config, run.report
     models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]
     facts: dict[str, object] = {"model": shown_value(next(filter(None, models), None))}
-    if report:
+    if "shrunk" in report:
+        facts |= {name: f"{old} before, {new} after" for name, old, new in sizes(report)}
+        facts["speed"] = before and measured_speed(before, run)
+    elif report:
         how = config.get("pruning", {})
         spread = how.get("allocation", UNIFORM.name)
         named = None if spread == UNIFORM.name else f"allocation {allocation_of(spread).name}"
@@ -107,7 +118,9 @@ def _commands(run: RunFiles, before: RunFiles | None) -> Markup:
     """The command that pruned, and the next one, in the folder above the run."""
     here, *others = short_names([one.folder for one in (run, before) if one])
     lines = {}
-    if run.report and run.config:
+    if "shrunk" in run.report:
+        lines["Made by"] = command_line("shrink", run.config, SHRINK_FIELDS, here)
+    elif run.report and run.config:
         recovered = run.report.get("pruned")
         how = recovered["config"] if recovered else run.config
         lines["Pruned by"] = command_line("prune", how, _PRUNE, "PRUNED" if recovered else here)

@@ -11,11 +11,14 @@ from jaxprune.ledger.json_files import REPORT as REPORT
 from jaxprune.ledger.json_files import Begun as Begun
 from jaxprune.ledger.json_files import CalibrationSettings as CalibrationSettings
 from jaxprune.ledger.json_files import Compiled as Compiled
+from jaxprune.ledger.json_files import Differences as Differences
 from jaxprune.ledger.json_files import PruningSettings as PruningSettings
 from jaxprune.ledger.json_files import Report as Report
 from jaxprune.ledger.json_files import RunConfig as RunConfig
 from jaxprune.ledger.json_files import ScoreOrigin as ScoreOrigin
+from jaxprune.ledger.json_files import Shrunk as Shrunk
 from jaxprune.ledger.json_files import Sparsity as Sparsity
+from jaxprune.ledger.json_files import Splits as Splits
 from jaxprune.ledger.progress import FIT as FIT
 from jaxprune.ledger.progress import PROGRESS as PROGRESS
 from jaxprune.ledger.progress import begun_with as begun_with

@@ -70,6 +70,40 @@ class PrunedBefore(TypedDict):
     damping: NotRequired[dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]]
 
 
+class Sizes(TypedDict):
+    """A number of the dense model and of the smaller one."""
+
+    before: Count
+    after: Count
+
+
+class Splits(TypedDict):
+    """The texts of a language: their number, how many split as before, and their tokens before and after."""
+
+    texts: Count
+    same: Count
+    before: Count
+    after: Count
+
+
+class Differences(TypedDict):
+    """The largest differences over some texts that split as before: of hidden states and logits of kept tokens."""
+
+    texts: Count
+    hidden: Finite
+    logits: Finite
+
+
+class Shrunk(TypedDict):
+    """A smaller model: sizes, and texts by language that were selected or held out."""
+
+    tokens: Sizes
+    parameters: Sizes
+    selection: Annotated[dict[str, Splits], Meta(min_length=1)]
+    heldout: NotRequired[dict[str, Splits]]
+    differences: Differences
+
+
 class Report(TypedDict, total=False):
     """report.json."""
 
@@ -86,6 +120,7 @@ class Report(TypedDict, total=False):
     damping: dict[str, dict[str, Annotated[float, Meta(gt=0, le=10)]]]
     pruned: PrunedBefore
     losses: list[tuple[float, float]]
+    shrunk: Shrunk
     environment: dict[str, Scalar]
     identity: dict[str, Scalar]
     calibration_lines: list[Hexadecimal]

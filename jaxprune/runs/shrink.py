@@ -3,7 +3,6 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load, origin_of
+from jaxprune.ledger import Report
 from jaxprune.progress import Clock
 from jaxprune.runs.job import about_files
 from jaxprune.runs.machine import environment, peak_memory
@@ -50,20 +50,22 @@ def shrink_from_config(
     model = load(config.model, config.revision)
     texts, heldout = _texts(config.shrink)
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
-    identity = ledger.shrink_identity(model, config.json(), _digest(texts, heldout))
+    every = config.json()
+    read = {name: every[name] for name in ("model", "revision", "shrink")}
+    identity = ledger.shrink_identity(model, read, _digest(texts, heldout))
     if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         print(f"{workdir} is complete; --overwrite repeats the run")
         return dict(complete)
     with ledger.unfinished_run(workdir, identity, {}, OUTPUTS, overwrite) as folder:
-        report = _written(model, config, texts, heldout, folder / "hf")
+        report: Any = _written(model, config, texts, heldout, folder / "hf")
         report["identity"] = identity
         report["origin"] = origin_of(model, config.model)
         report["environment"] = environment(device_mesh())
         report["peak_memory_bytes"] = peak_memory()
-        sealed.replace_card(folder / "hf", smaller_card(config.json(), report))
+        sealed.replace_card(folder / "hf", smaller_card(read, report))
         model.source.fingerprint.check_unchanged()
         report["seconds"]["total"] = round(time.perf_counter() - began, 3)
-        report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
+        report = ledger.publish(folder, workdir, OUTPUTS, read, report)
     _print(report, workdir)
     return report
 
@@ -98,7 +100,7 @@ def _written(
     return {"shrunk": shrunk, **about_files(model, folder), "seconds": times}
 
 
-def _print(report: Mapping[str, Any], workdir: Path) -> None:
+def _print(report: Report, workdir: Path) -> None:
     """The tables at the end of a run."""
     shrunk = report["shrunk"]
     rows = {name: f"{before} before, {after} after" for name, before, after in sizes(report)}

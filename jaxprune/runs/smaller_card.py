@@ -5,12 +5,13 @@ from pathlib import PurePath
 from typing import Any
 
 from jaxprune.calibration import language
+from jaxprune.ledger import Report, Shrunk, Splits
 from jaxprune.runs.card import TAG, folded, loading, named, plain, section, terms
 from jaxprune.runs.facts import SHRINK_FIELDS, command_line, versions
 from jaxprune.tables import as_code, byte_size, count, percent, pipes, points
 
 
-def smaller_card(config: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+def smaller_card(config: Mapping[str, Any], report: Report) -> str:
     """The text of a README.md with the front matter that the Hugging Face hub reads.
 
     Args:
@@ -58,27 +59,32 @@ def smaller_card(config: Mapping[str, Any], report: Mapping[str, Any]) -> str:
 HEADER = ("language", "texts", "split as before, %", "tokens before", "after", "growth, %")
 
 
-def sizes(report: Mapping[str, Any]) -> Iterator[list[str]]:
+def sizes(report: Report) -> Iterator[list[str]]:
     """Rows of name, before and after."""
     shrunk, weights = report["shrunk"], report["weight_bytes"]
-    for name in ("tokens", "parameters"):
-        yield [name, count(shrunk[name]["before"]), count(shrunk[name]["after"])]
+    for name, found in (("tokens", shrunk["tokens"]), ("parameters", shrunk["parameters"])):
+        yield [name, count(found["before"]), count(found["after"])]
     yield ["files of the weights", byte_size(weights["dense"]), byte_size(weights["hf"])]
 
 
-def splits(shrunk: Mapping[str, Any]) -> Iterator[list[str]]:
+def growth(found: Splits) -> float:
+    """The share of tokens that a text has more than before."""
+    return found["after"] / found["before"] - 1 if found["before"] else 0.0
+
+
+def splits(shrunk: Shrunk) -> Iterator[list[str]]:
     """Rows for `HEADER`, of the selection and of the texts held out."""
-    for part, said in (("selection", ""), ("heldout", ", held out")):
-        for code, found in shrunk.get(part, {}).items():
-            growth = found["after"] / found["before"] - 1 if found["before"] else 0.0
+    parts = (shrunk["selection"], ""), (shrunk.get("heldout", {}), ", held out")
+    for by_language, said in parts:
+        for code, found in by_language.items():
             yield [
                 f"{language(code).name}{said}", count(found["texts"]),
                 percent(found["same"] / found["texts"]), count(found["before"]),
-                count(found["after"]), points(growth, 2),
+                count(found["after"]), points(growth(found), 2),
             ]  # fmt: skip
 
 
-def difference(shrunk: Mapping[str, Any]) -> Iterator[str]:
+def difference(shrunk: Shrunk) -> Iterator[str]:
     """A sentence on the numbers of both models."""
     found = shrunk["differences"]
     yield (

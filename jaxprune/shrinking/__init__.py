@@ -1,8 +1,6 @@
 """A model and texts by language → a smaller ordinary model that is the same on these texts."""
 
 from jaxprune.shrinking.config import ShrinkFields as ShrinkFields
-from jaxprune.shrinking.proof import Differences as Differences
-from jaxprune.shrinking.proof import Splits as Splits
 from jaxprune.shrinking.shrink import Shrunk as Shrunk
 from jaxprune.shrinking.shrink import Texts as Texts
 from jaxprune.shrinking.shrink import choose_vocabulary as choose_vocabulary

@@ -1,7 +1,6 @@
 """A model and its smaller one → the texts that split as before, and the differences of their numbers."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from jaxprune.calibration import from_arrays
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
+from jaxprune.ledger import Differences, Splits
 from jaxprune.models import head_inputs
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
@@ -23,23 +23,6 @@ from jaxprune.shrinking.vocabulary import split
 _TEXTS, _LONGEST = 4, 64
 # Rows of the head's table in a product.
 _SLICE = 8192
-
-
-class Splits(TypedDict):
-    """The texts of a language: their number, how many split as before, and their tokens before and after."""
-
-    texts: int
-    same: int
-    before: int
-    after: int
-
-
-class Differences(TypedDict):
-    """The largest differences over some texts that split as before: of hidden states and logits of kept tokens."""
-
-    texts: int
-    hidden: float
-    logits: float
 
 
 def compare_splits(

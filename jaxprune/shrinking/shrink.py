@@ -20,6 +20,7 @@ from jaxprune.shrinking.vocabulary import (
     rules_of,
     smaller_vocabulary,
     token_counts,
+    tokens_of_line_breaks,
 )
 
 Texts = Mapping[str, Sequence[str]]
@@ -103,10 +104,10 @@ def choose_vocabulary(model: Model, texts: Texts, fields: ShrinkFields) -> Vocab
     Raises:
       InputError: no tokenizer, or one of another kind than BPE and Unigram.
     """
-    rules = rules_of(model)
+    rules, counts = rules_of(model), token_counts(model, texts)
     tokens = chosen_tokens(
-        token_counts(model, texts),
-        required_tokens(model, rules),
+        counts,
+        required_tokens(model, rules) | tokens_of_line_breaks(model, texts, counts),
         parts_of(rules),
         coverage=fields.coverage,
         tokens=fields.tokens,

@@ -15,6 +15,8 @@ from jaxprune.errors import refusal
 
 FILE = "tokenizer.json"
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+# White space, also as byte-level BPE and Unigram write it.
+_SPACES = re.compile(r"[\s▁ĠĊĉč]+")
 # Special tokens that a model reserves and does not use, as in Gemma, Llama 3 and XGLM.
 _UNUSED = re.compile(r"unused|reserved|madeupword", re.IGNORECASE)
 
@@ -52,12 +54,12 @@ def _pieces(rules: Mapping[str, Any]) -> dict[str, int]:
 
 
 def always_kept(rules: Mapping[str, Any]) -> set[int]:
-    """Byte tokens, the unknown token, tokens that begin and end texts, special tokens that are not reserved.
+    """Byte tokens, white space, the unknown token, tokens that begin and end texts, special ones that are not reserved.
 
     Of Unigram also the piece with the lowest score, from which the penalty of unknown characters is computed.
     """
     model, pieces = rules["model"], _pieces(rules)
-    kept = {i for piece, i in pieces.items() if _BYTE.fullmatch(piece)}
+    kept = {i for piece, i in pieces.items() if _BYTE.fullmatch(piece) or _SPACES.fullmatch(piece)}
     if "ByteLevel" in {part["type"] for part in _chain(rules.get("pre_tokenizer"))}:
         kept |= {i for piece, i in pieces.items() if len(piece) == 1}
     if model["type"] == "Unigram":
@@ -66,7 +68,8 @@ def always_kept(rules: Mapping[str, Any]) -> set[int]:
     elif model.get("unk_token") in pieces:
         kept.add(pieces[model["unk_token"]])
     for token in rules["added_tokens"]:
-        if token["special"] and not _is_reserved(token):
+        is_special = token["special"] and not _is_reserved(token)
+        if is_special or token["content"].isspace():
             kept.add(token["id"])
     return kept | {i for one in _processors(rules.get("post_processor")) for i in _ids(one)}
 

@@ -16,8 +16,8 @@ from jaxprune.shrinking import token_ids, tokenizer_rules
 
 # Files of a tokenizer that transformers does not read if there is a tokenizer.json.
 _OF_VOCABULARY = ("vocab.*", "merges.txt", "*.model")
-# Texts that are split at a time.
-_AT_ONCE = 10_000
+# Texts that are split at a time, and lines of a joined one.
+_AT_ONCE, _JOINED = 10_000, 1000
 
 
 class Vocabulary(NamedTuple):
@@ -70,6 +70,23 @@ def token_counts(model: Model, texts: Mapping[str, Sequence[str]]) -> dict[str, 
     }
 
 
+def tokens_of_line_breaks(
+    model: Model, texts: Mapping[str, Sequence[str]], counts: Mapping[str, Counter[int]]
+) -> set[int]:
+    """The tokens that texts have only where line breaks join them, such as a full stop with the break after it.
+
+    Args:
+      counts: of the texts one by one.
+    """
+    joined = [
+        between.join(of_code[start : start + _JOINED])
+        for of_code in texts.values()
+        for start in range(0, len(of_code), _JOINED)
+        for between in ("\n", "\n\n")
+    ]
+    return set[int]().union(*split(model, joined)).difference(*counts.values())
+
+
 def required_tokens(model: Model, rules: Mapping[str, Any]) -> set[int]:
     """The ids that are kept in any case: of the rules, of configs, of special tokens and of the chat template."""
     tokenizer = model.tokenizer
@@ -77,14 +94,13 @@ def required_tokens(model: Model, rules: Mapping[str, Any]) -> set[int]:
     for name in token_ids.CONFIGS:
         ids = token_ids.ids_in(read_json(model.folder / name))
         kept |= {i for i in ids if i < model.config.vocab_size}
-    chats = [*_chats(tokenizer)]
     template = json.dumps(tokenizer.chat_template, ensure_ascii=False)
     kept |= {
         token["id"]
         for token in rules["added_tokens"]
         if token["content"].strip() and token["content"] in template
     }
-    return kept.union(*split(model, chats))
+    return kept.union(*split(model, [*_chats(tokenizer)]))
 
 
 def _chats(tokenizer: Any) -> Iterator[str]:

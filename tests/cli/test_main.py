@@ -48,7 +48,7 @@ def test_help_and_version(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "error: command: not set; allowed: prune, recover, evaluate"),
+        ([], "error: command: not set; allowed: prune, recover, shrink, evaluate"),
         (["prne"], "(did you mean prune?)"),
         (["--config", "nano"], "error: command: got '--config'; allowed: prune"),
     ],

@@ -81,8 +81,3 @@ class ShrinkConfig(PruneConfig):
     """The config of making a smaller model; of the fields of pruning it reads `model` and `revision`."""
 
     shrink: ShrinkFields = ShrinkFields()
-
-    def json(self) -> dict[str, Any]:
-        """The content of config.json: the fields that are read."""
-        every = super().json()
-        return {name: every[name] for name in ("model", "revision", "shrink")}
