@@ -79,7 +79,7 @@ GROUPS = {
     "calibration": "the data of the statistics",
     "pruning": "which weights to drop",
     "recovery": "for recover: fitting the kept weights of a pruned model",
-    "shrink": "for shrink: a smaller vocabulary",
+    "shrink": "for shrink: fewer tokens, fewer layers",
     "output": "files of a run",
     "analysis": "for analyze",
     "evaluation": "for evaluate and sweep",
@@ -103,7 +103,7 @@ _TEXTS = ["calibration.source", "calibration.code"]
 READ_BY: Mapping[str, list[str]] = {
     "prune": _of("", "mesh", "calibration", "pruning", "output"),
     "recover": [*_of("", "mesh", "recovery", "output"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
-    "shrink": ["model", "revision", *_of("shrink")],
+    "shrink": [*_of("", "shrink"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
     "evaluate": [*_of("", "mesh", "evaluation"), *_SENTENCES],
     "analyze": [*_of("", "mesh", "analysis"), *_SENTENCES, *_DEMONSTRATIONS],
     "sweep": [

@@ -14,7 +14,7 @@ from jaxprune.hf.origin import Origin as Origin
 from jaxprune.hf.origin import origin_of as origin_of
 from jaxprune.hf.shards import ShardWriter as ShardWriter
 from jaxprune.hf.source import ParameterSource as ParameterSource
-from jaxprune.hf.subset import Subset as Subset
+from jaxprune.hf.subset import subset as subset
 from jaxprune.hf.weights import STORED as STORED
 from jaxprune.hf.weights import exported_specs as exported_specs
 from jaxprune.hf.weights import shapes as shapes

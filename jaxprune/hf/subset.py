@@ -1,5 +1,6 @@
 """A model with some of its tokens and layers, as a source that reads them from the whole model."""
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.model import Model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import ParameterSource
 from jaxprune.hf.weights import exported_name, exported_specs
@@ -16,6 +18,29 @@ from jaxprune.models import ModelConfig
 
 _ROWS = 8192  # of a table, in memory while it is copied
 _TOKENS, _HEAD = "embed/tokens", "head/kernel"
+
+
+def subset(
+    model: Model, tokens: np.ndarray | None = None, layers: tuple[int, ...] | None = None
+) -> Model:
+    """The model with some of its tokens and layers, by default all; it has the folder of the whole model.
+
+    Args:
+      tokens: [V] the id in the whole model of each token.
+      layers: the layer of the whole model for each layer.
+    """
+    config = model.config
+    tokens = np.arange(config.vocab_size) if tokens is None else np.asarray(tokens)
+    layers = tuple(range(config.n_layers)) if layers is None else layers
+    pattern = tuple(config.pattern[layer % len(config.pattern)] for layer in layers)
+    smaller = dataclasses.replace(
+        config,
+        vocab_size=len(tokens),
+        n_layers=len(layers),
+        pattern=pattern if len(config.kinds) > 1 else config.pattern,
+    )
+    source = Subset(model.source, smaller, tokens, layers)
+    return dataclasses.replace(model, config=smaller, source=source)
 
 
 class Subset:

@@ -1,27 +1,29 @@
-"""The section on a smaller vocabulary: texts by language that split as before, and the growth of others."""
+"""The section on a smaller model: texts by language that split as before, growth of others, influence of layers."""
 
 from jaxprune.calibration import language
-from jaxprune.charts import bar_chart
+from jaxprune.charts import Line, bar_chart, line_chart
 from jaxprune.html_report.markup import join, tag
 from jaxprune.html_report.page import Section, charts_row
 from jaxprune.html_report.tables import table
 from jaxprune.ledger import Shrunk
-from jaxprune.runs.smaller_card import HEADER, difference, growth, splits
+from jaxprune.runs.smaller_card import HEADER, growth, remarks, splits
 
 
-def vocabulary_section(shrunk: Shrunk) -> Section:
-    """Splits by language as a table, the growth of texts held out as bars."""
-    bars = [
-        (language(code).name, 100 * growth(found))
-        for code, found in shrunk.get("heldout", {}).items()
-    ]
-    title = "More tokens in texts held out, %"
-    most = max((value for _, value in bars), default=0.0)
-    charts = [bar_chart(bars, title=title, most=max(most, 1.0))] if bars else []
+def smaller_section(shrunk: Shrunk) -> Section:
+    """Splits by language as a table, the growth of texts held out as bars, the influence of layers as lines."""
+    charts = []
+    if heldout := shrunk.get("heldout"):
+        bars = [(language(code).name, 100 * growth(found)) for code, found in heldout.items()]
+        most = max(1.0, *(value for _, value in bars))
+        charts.append(bar_chart(bars, title="More tokens in texts held out, %", most=most))
+    if "depth" in shrunk and (influence := shrunk["depth"]["influence"]):
+        lines = [Line(language(code).name, values) for code, values in influence.items()]
+        title = "Influence of the layers, 1 - cos(input, output)"
+        charts.append(line_chart(lines, title=title, x_title="layer", y_title="influence"))
     caption = "Texts by language; growth in % of the tokens"
     body = join(
-        tag("p", *difference(shrunk)),
-        table(HEADER, [*splits(shrunk)], caption=caption),
+        *(tag("p", remark) for remark in remarks(shrunk)),
+        table(HEADER, [*splits(shrunk)], caption=caption) if "selection" in shrunk else None,
         charts_row(*charts) if charts else None,
     )
-    return Section("vocabulary", "Vocabulary", body)
+    return Section("smaller", "A smaller model", body)

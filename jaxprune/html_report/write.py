@@ -18,7 +18,7 @@ from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.markup import Markup, join, note, tag
 from jaxprune.html_report.page import Section, page, write_page
 from jaxprune.html_report.plain import AFTER, BEFORE
-from jaxprune.html_report.smaller import vocabulary_section
+from jaxprune.html_report.smaller import smaller_section
 
 FILE = "report.html"
 
@@ -112,7 +112,7 @@ def comparison_page(
 def _model_sections(run: RunFiles) -> list[Section | None]:
     return [
         pruning.sparsity_section(run.report) if "sparsity" in run.report else None,
-        vocabulary_section(run.report["shrunk"]) if "shrunk" in run.report else None,
+        smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,
         pruning.magnitude_section(run.stats, run.analysis),
         pruning.overlap_section(run.analysis),
     ]

@@ -94,14 +94,23 @@ class Differences(TypedDict):
     logits: Finite
 
 
+class DroppedLayers(TypedDict):
+    """The dropped layers in the order of their choice, and the influence of all layers by language."""
+
+    dropped: list[Count]
+    influence: dict[str, list[Finite]]
+
+
 class Shrunk(TypedDict):
-    """A smaller model: sizes, and texts by language that were selected or held out."""
+    """A smaller model: sizes, texts by language that were selected or held out, and dropped layers."""
 
     tokens: Sizes
+    layers: Sizes
     parameters: Sizes
-    selection: Annotated[dict[str, Splits], Meta(min_length=1)]
+    selection: NotRequired[dict[str, Splits]]
     heldout: NotRequired[dict[str, Splits]]
-    differences: Differences
+    differences: NotRequired[Differences]
+    depth: NotRequired[DroppedLayers]
 
 
 class Report(TypedDict, total=False):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 from jaxprune.calibration import language
 from jaxprune.ledger import Report, Shrunk, Splits
@@ -27,43 +27,51 @@ def smaller_card(config: Mapping[str, Any], report: Report) -> str:
     base = origin.get("base_model")
     data = ModelCardData(
         base_model=base[0] if base and len(base) == 1 else base,
-        language=[*shrunk["selection"]],
+        language=[*languages(shrunk)] or None,
         library_name="transformers",
         pipeline_tag="text-generation",
-        tags=[TAG, "vocabulary-trimmed"],
+        tags=[TAG, "smaller"],
         license=origin.get("license"),
         license_name=origin.get("license_name"),
         license_link=origin.get("license_link"),
     )
-    tokens = shrunk["tokens"]
     repeat = command_line("shrink", {**config, "model": origin["name"]}, SHRINK_FIELDS, "RUN")
+    table = pipes(HEADER, [*splits(shrunk)]) if "selection" in shrunk else []
+    whose = "smaller, too: use the one in this folder" if table else "that of the dense model"
     body = [
-        f"# {plain(PurePath(origin['name']).name)}, {count(tokens['after'])} tokens",
+        f"# {plain(PurePath(origin['name']).name)}, smaller",
         "",
-        f"{named(origin)} with {count(tokens['after'])} of its {count(tokens['before'])} tokens. "
-        "All other parameters are bit-identical. A text whose tokens are all kept is split as before, and has the same "
-        "hidden states and logits of these tokens.",
+        f"{named(origin)} with fewer tokens or layers. All parameters that are left are bit-identical.",
         "",
         *section("Size", pipes(["", "before", "after"], [*sizes(report)])),
-        *section("Texts by language", [*pipes(HEADER, [*splits(shrunk)]), "", *difference(shrunk)]),
-        *section("How to load it", loading(True, "smaller, too: use the one in this folder")),
+        *section("What was kept", [*table, *([""] if table else []), *remarks(shrunk)]),
+        *section("How to load it", loading(origin.get("has_tokenizer", False), whose)),
         *section(
             "How to repeat it",
             folded("Command and versions", [as_code(repeat), "", versions(report)]),
         ),
         *section("Licence", [terms(origin)]),
-    ]  # fmt: skip
+    ]
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(body)))
 
 
+def languages(shrunk: Shrunk) -> Iterator[str]:
+    """The codes of the texts and of the samples that measured layers."""
+    measured = shrunk["depth"]["influence"] if "depth" in shrunk else {}
+    yield from dict.fromkeys([*shrunk.get("selection", {}), *measured])
+
+
+_SIZES: tuple[Literal["tokens", "layers", "parameters"], ...] = ("tokens", "layers", "parameters")
 HEADER = ("language", "texts", "split as before, %", "tokens before", "after", "growth, %")
 
 
 def sizes(report: Report) -> Iterator[list[str]]:
     """Rows of name, before and after."""
     shrunk, weights = report["shrunk"], report["weight_bytes"]
-    for name, found in (("tokens", shrunk["tokens"]), ("parameters", shrunk["parameters"])):
-        yield [name, count(found["before"]), count(found["after"])]
+    found = {name: shrunk[name] for name in _SIZES}
+    for name, of_name in found.items():
+        if of_name["before"] != of_name["after"]:
+            yield [name, count(of_name["before"]), count(of_name["after"])]
     yield ["files of the weights", byte_size(weights["dense"]), byte_size(weights["hf"])]
 
 
@@ -74,7 +82,7 @@ def growth(found: Splits) -> float:
 
 def splits(shrunk: Shrunk) -> Iterator[list[str]]:
     """Rows for `HEADER`, of the selection and of the texts held out."""
-    parts = (shrunk["selection"], ""), (shrunk.get("heldout", {}), ", held out")
+    parts = (shrunk.get("selection", {}), ""), (shrunk.get("heldout", {}), ", held out")
     for by_language, said in parts:
         for code, found in by_language.items():
             yield [
@@ -84,10 +92,17 @@ def splits(shrunk: Shrunk) -> Iterator[list[str]]:
             ]  # fmt: skip
 
 
-def difference(shrunk: Shrunk) -> Iterator[str]:
-    """A sentence on the numbers of both models."""
-    found = shrunk["differences"]
-    yield (
-        f"Over {found['texts']} texts that split as before, the largest difference is {found['hidden']:.2g} in hidden "
-        f"states and {found['logits']:.2g} in logits of kept tokens (float32)."
-    )
+def remarks(shrunk: Shrunk) -> Iterator[str]:
+    """Sentences on the kept tokens and on the dropped layers."""
+    if "selection" in shrunk:
+        yield "A text whose tokens are all kept is split as before."
+    if found := shrunk.get("differences"):
+        yield (
+            f"Over {found['texts']} texts that split as before, the largest difference is {found['hidden']:.2g} in "
+            f"hidden states and {found['logits']:.2g} in logits of kept tokens (float32)."
+        )
+    if depth := shrunk.get("depth"):
+        dropped = ", ".join(map(str, depth["dropped"]))
+        measured = ", ".join(language(code).name for code in depth["influence"])
+        why = f", of least influence on texts in {measured}" if measured else ""
+        yield f"Dropped layers, counted from 0: {dropped}{why}."

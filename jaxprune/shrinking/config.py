@@ -1,9 +1,17 @@
 """The config fields `shrink.*`."""
 
+import re
+
 from jaxprune.calibration import languages_field
-from jaxprune.schema import config_record, integer, is_number, rule, text
+from jaxprune.schema import config_record, flag, integer, is_number, rule, text
 
 _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :FIRST-LAST for some lines only"
+
+
+def _are_numbers(value: object) -> bool:
+    parts = value.split(",") if isinstance(value, str) else []
+    numbers = [int(part) for part in parts if re.fullmatch(r"[0-9]{1,4}", part)]
+    return 0 < len(parts) == len({*numbers})
 
 
 @config_record
@@ -13,6 +21,11 @@ class ShrinkFields:
     vocabulary: str | None = text(None, _PLACES, f"texts whose tokens are kept: {_PLACES}")
     languages: str | None = languages_field(
         "the languages to keep; not set: those of the first folder"
+    )
+    words: int | None = integer(
+        None,
+        1,
+        "number of frequent words of each language whose tokens are kept too (needs wordfreq)",
     )
     heldout: str | None = text(None, _PLACES, "other texts, on which the report shows the growth")
     coverage: float = rule(
@@ -24,3 +37,12 @@ class ShrinkFields:
     )
     tokens: int | None = integer(None, 1, "number of tokens to keep, in place of `coverage`")
     multiple: int = integer(64, 1, "the vocabulary is filled up to a multiple of it")
+    layers: int | None = integer(
+        None, 1, "number of layers to keep, those of the largest influence on the calibration set"
+    )
+    drop_layers: str | None = rule(
+        "distinct numbers of layers, such as 3,7",
+        _are_numbers,
+        meaning="layers to drop, in place of `layers`",
+    )
+    one_by_one: bool = flag(True, "measure the layers again after each one that is dropped")

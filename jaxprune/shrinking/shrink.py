@@ -1,25 +1,30 @@
-"""A model and texts → a smaller model of their tokens, written as a Hugging Face folder, and a report on it."""
+"""A model, texts and samples by language → a smaller model as a Hugging Face folder, and a report on it."""
 
-import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from jaxprune.errors import refusal
+import numpy as np
+
+from jaxprune.calibration import Batch, check_batches
+from jaxprune.errors import InputError, refusal
 from jaxprune.files import sealed
-from jaxprune.hf import HfWriter, Model, Subset, check_model, load
+from jaxprune.hf import HfWriter, Model, check_model, load, subset
 from jaxprune.progress import progress_bar
 from jaxprune.schema import PATH, check, fields_of
 from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.configs import check_read_back, configs_of
+from jaxprune.shrinking.layers import Depth, chosen_layers
 from jaxprune.shrinking.proof import compare_numbers, compare_splits
 from jaxprune.shrinking.selection import chosen_tokens
 from jaxprune.shrinking.tokenizer_rules import fillers, parts_of
 from jaxprune.shrinking.vocabulary import (
-    Vocabulary,
     required_tokens,
     rules_of,
-    smaller_vocabulary,
     token_counts,
+    tokenizer_files,
     tokens_of_line_breaks,
 )
 
@@ -31,9 +36,10 @@ class Shrunk(NamedTuple):
 
     Attributes:
       model: opened from the folder that was written.
-      report: `tokens` and `parameters` before and after; by language in `selection` and `heldout` the number of texts,
+      report: `tokens`, `layers` and `parameters` before and after; by language in `selection` and `heldout` the texts,
         how many split as before, and their tokens before and after; in `differences` the largest difference of hidden
-        states and of logits of kept tokens over some texts that split as before, in float32.
+        states and of logits of kept tokens over some texts that split as before, in float32; in `depth` the dropped
+        layers and their influence by language.
     """
 
     model: Model
@@ -42,30 +48,42 @@ class Shrunk(NamedTuple):
 
 def shrink(
     model: Model,
-    texts: Texts,
     folder: str | Path,
     *,
+    texts: Texts | None = None,
     heldout: Texts | None = None,
     coverage: float = 1.0,
     tokens: int | None = None,
     multiple: int = 64,
+    batches: Sequence[Batch] = (),
+    layers: int | None = None,
+    drop_layers: Sequence[int] | None = None,
+    one_by_one: bool = True,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Shrunk:
-    """Writes the model with the tokens of some texts as an ordinary, smaller Hugging Face folder.
+    """Writes the model with fewer tokens or fewer layers as an ordinary, smaller Hugging Face folder.
 
-    A text whose tokens are all kept is split as before. Its hidden states are equal, and so are the logits of kept
-    tokens; only the sum over the vocabulary in the softmax is of fewer tokens. Byte tokens, special tokens and those of
-    the chat template are always kept; special tokens that are called unused or reserved only if a text has them.
+    *Tokens.* A text whose tokens are all kept is split as before. Its hidden states are equal, and so are the logits of
+    kept tokens; only the sum over the vocabulary in the softmax is of fewer tokens. Byte tokens, white space, special
+    tokens and those of the chat template are always kept; special tokens that are called unused or reserved only if a
+    text has them.
+
+    *Layers.* The layers are dropped whose influence is least, 1 - mean cos(input, output) over tokens (ShortGPT), each
+    layer as in the language that it influences most. Other layers are bit-identical.
 
     Args:
-      model: with a tokenizer of the kind BPE (byte-level, or with bytes for unknown characters) or Unigram.
-      texts: by language code.
+      model: for `texts` with a tokenizer of the kind BPE (byte-level, or with bytes for unknown characters) or Unigram.
       folder: new or empty, or with `overwrite` one that this package wrote.
+      texts: by language code, whose tokens are kept; None keeps all tokens.
       heldout: other texts by language, for the report.
       coverage: least share of the tokens of each language's texts that are kept; the rarest ones are dropped.
       tokens: number of tokens to keep instead, by their largest share in a language.
       multiple: the number is filled up to a multiple of it, with the next tokens.
+      batches: samples that measure the layers, with `layers`.
+      layers: number of layers to keep; None keeps all.
+      drop_layers: the layers to drop instead.
+      one_by_one: measure again after each layer that is dropped.
       progress: show a progress bar.
 
     Raises:
@@ -74,7 +92,7 @@ def shrink(
     Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("nano/bloom")
-      >>> small, report = jp.shrink(model, {"fr": ["le chat dort"]}, "runs/example/fr", progress=False)
+      >>> small, report = jp.shrink(model, "runs/example/fr", texts={"fr": ["le chat dort"]}, progress=False)
       >>> small.config.vocab_size < model.config.vocab_size
       True
       >>> report["selection"]["fr"]["same"], report["differences"]["logits"]
@@ -82,24 +100,49 @@ def shrink(
     """
     check_model(model)
     check("folder", folder, PATH)
-    fields = ShrinkFields(coverage=coverage, tokens=tokens, multiple=multiple)
-    for name in ("coverage", "tokens", "multiple"):
+    check_batches(batches)
+    named = None if drop_layers is None else ",".join(map(str, drop_layers))
+    fields = ShrinkFields(
+        coverage=coverage, tokens=tokens, multiple=multiple, layers=layers, drop_layers=named,
+        one_by_one=one_by_one,
+    )  # fmt: skip
+    for name in ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one"):
         check(name, getattr(fields, name), fields_of(ShrinkFields)[name])
-    for code, of_code in {**texts, **(heldout or {})}.items():
+    for code, of_code in {**(texts or {}), **(heldout or {})}.items():
         if isinstance(of_code, str) or not all(isinstance(text, str) for text in of_code):
             raise refusal(f"texts: {code}", of_code, "a list of texts")
-    vocabulary = choose_vocabulary(model, texts, fields)
+    kept = choose_tokens(model, texts, fields) if texts else Kept()
+    kept = kept._replace(depth=choose_layers(model, fields, batches, progress=progress))
     folder = Path(folder).expanduser().absolute()
     try:
-        smaller = write_smaller(model, vocabulary, folder, overwrite=overwrite, progress=progress)
+        smaller = write_smaller(model, kept, folder, overwrite=overwrite, progress=progress)
     except BaseException:
         sealed.discard(folder)
         raise
-    return Shrunk(smaller, report_on(model, smaller, vocabulary, texts, heldout or {}))
+    return Shrunk(smaller, report_on(model, smaller, kept, texts or {}, heldout or {}))
 
 
-def choose_vocabulary(model: Model, texts: Texts, fields: ShrinkFields) -> Vocabulary:
+class Kept(NamedTuple):
+    """The parts of a model that a smaller one has.
+
+    Attributes:
+      tokens: [V] the old id of each token, ascending; None: all.
+      files: the new content of the tokenizer's files, see `vocabulary.tokenizer_files`.
+      depth: the layers; None: all.
+    """
+
+    tokens: np.ndarray | None = None
+    files: Mapping[str, dict[str, Any] | None] = MappingProxyType({})
+    depth: Depth | None = None
+
+
+def choose_tokens(
+    model: Model, texts: Texts, fields: ShrinkFields, words: Texts = MappingProxyType({})
+) -> Kept:
     """The tokens of the texts by language, and the tokenizer that has them alone.
+
+    Args:
+      words: other texts whose tokens are kept in any case.
 
     Raises:
       InputError: no tokenizer, or one of another kind than BPE and Unigram.
@@ -107,50 +150,95 @@ def choose_vocabulary(model: Model, texts: Texts, fields: ShrinkFields) -> Vocab
     rules, counts = rules_of(model), token_counts(model, texts)
     tokens = chosen_tokens(
         counts,
-        required_tokens(model, rules) | tokens_of_line_breaks(model, texts, counts),
+        required_tokens(model, rules).union(*token_counts(model, words).values())
+        | tokens_of_line_breaks(model, texts, counts),
         parts_of(rules),
         coverage=fields.coverage,
         tokens=fields.tokens,
         multiple=fields.multiple,
         fillers=fillers(rules),
     )
-    return smaller_vocabulary(model, rules, tokens)
+    return Kept(tokens, tokenizer_files(model, rules, tokens))
+
+
+def choose_layers(
+    model: Model,
+    fields: ShrinkFields,
+    batches: Sequence[Batch],
+    *,
+    dtype: str = "float32",
+    progress: bool = True,
+) -> Depth | None:
+    """The layers of `fields.drop_layers` or `fields.layers`; None if neither is set.
+
+    Raises:
+      InputError: both are set; a layer that the model does not have; all layers.
+    """
+    whole, named = model.config.n_layers, fields.drop_layers
+    if named is None and fields.layers is None:
+        return None
+    if named is not None and fields.layers is not None:
+        raise InputError("shrink.drop_layers: set with shrink.layers; allowed: one of them")
+    if named is None:
+        return chosen_layers(
+            model, batches, int(fields.layers or 0), one_by_one=fields.one_by_one, dtype=dtype,
+            progress=progress,
+        )  # fmt: skip
+    dropped = tuple(map(int, named.split(",")))
+    kept = tuple(layer for layer in range(whole) if layer not in dropped)
+    if max(dropped) >= whole or not kept:
+        raise refusal("shrink.drop_layers", named, f"some of the layers 0 to {whole - 1}")
+    return Depth(kept, dropped, {})
 
 
 def write_smaller(
     model: Model,
-    vocabulary: Vocabulary,
+    kept: Kept,
     folder: Path,
     *,
     card: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Model:
-    """Writes the model with fewer tokens, one block in memory, and opens it."""
-    config = dataclasses.replace(model.config, vocab_size=len(vocabulary.tokens))
-    layers = tuple(range(config.n_layers))
-    source = Subset(model.source, config, vocabulary.tokens, layers)
-    smaller = dataclasses.replace(model, config=config, source=source)
-    writer = HfWriter(smaller, folder, overwrite, files=vocabulary.files)
-    with progress_bar("write", config.n_layers, 0, progress) as bar:
+    """Writes the smaller model, one block in memory, and opens it."""
+    smaller = subset(model, kept.tokens, kept.depth and kept.depth.kept)
+    new_ids = {} if kept.tokens is None else {old: i for i, old in enumerate(kept.tokens.tolist())}
+    files = {**kept.files, **configs_of(model, smaller.config, new_ids)}
+    texts = {
+        name: None if raw is None else json.dumps(raw, ensure_ascii=False, indent=2) + "\n"
+        for name, raw in files.items()
+    }
+    writer = HfWriter(smaller, folder, overwrite, files=texts)
+    layers = smaller.config.n_layers
+    with progress_bar("write", layers, 0, progress) as bar:
         writer.copy_unpruned()
-        for layer in layers:
+        for layer in range(layers):
             writer.write_block(smaller.block(layer), layer)
             bar.update()
     writer.close(card)
-    return load(folder)
+    written = load(folder)
+    check_read_back(smaller.config, written.config)
+    return written
 
 
 def report_on(
-    model: Model, smaller: Model, vocabulary: Vocabulary, texts: Texts, heldout: Texts
+    model: Model, smaller: Model, kept: Kept, texts: Texts, heldout: Texts
 ) -> dict[str, Any]:
-    """Sizes before and after, and by language the texts that split as before; see `proof`."""
-    splits, examples = compare_splits(model, smaller, vocabulary.tokens, texts)
-    others, _ = compare_splits(model, smaller, vocabulary.tokens, heldout)
-    return {
+    """Sizes before and after; by language the texts that split as before, and the influence of layers."""
+    report: dict[str, Any] = {
         "tokens": {"before": model.config.vocab_size, "after": smaller.config.vocab_size},
+        "layers": {"before": model.config.n_layers, "after": smaller.config.n_layers},
         "parameters": {"before": model.size, "after": smaller.size},
-        "selection": splits,
-        **({"heldout": others} if others else {}),
-        "differences": compare_numbers(model, smaller, vocabulary.tokens, examples),
     }
+    if kept.tokens is not None:
+        splits, examples = compare_splits(model, smaller, kept.tokens, texts)
+        others, _ = compare_splits(model, smaller, kept.tokens, heldout)
+        report["selection"] = splits
+        if others:
+            report["heldout"] = others
+        if kept.depth is None:
+            report["differences"] = compare_numbers(model, smaller, kept.tokens, examples)
+    if kept.depth is not None:
+        influence = {code: values.tolist() for code, values in kept.depth.influence.items()}
+        report["depth"] = {"dropped": [*kept.depth.dropped], "influence": influence}
+    return report

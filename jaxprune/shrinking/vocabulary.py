@@ -1,35 +1,22 @@
-"""A model and texts → the tokens to keep, and the smaller tokenizer and configs."""
+"""A model and texts → counts of tokens, the tokens that are always kept, and the files of the smaller tokenizer."""
 
 import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from jaxprune.errors import InputError
 from jaxprune.files import read_json
 from jaxprune.hf import Model
-from jaxprune.models import family_of
 from jaxprune.shrinking import token_ids, tokenizer_rules
 
 # Files of a tokenizer that transformers does not read if there is a tokenizer.json.
 _OF_VOCABULARY = ("vocab.*", "merges.txt", "*.model")
 # Texts that are split at a time, and lines of a joined one.
 _AT_ONCE, _JOINED = 10_000, 1000
-
-
-class Vocabulary(NamedTuple):
-    """A smaller vocabulary.
-
-    Attributes:
-      tokens: [V] the old id of each token, ascending.
-      files: the new text of JSON files beside the weights; None for files that only have the old vocabulary.
-    """
-
-    tokens: np.ndarray
-    files: Mapping[str, str | None]
 
 
 def rules_of(model: Model) -> dict[str, Any]:
@@ -115,26 +102,21 @@ def _chats(tokenizer: Any) -> Iterator[str]:
             yield tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
 
 
-def smaller_vocabulary(model: Model, rules: Mapping[str, Any], tokens: np.ndarray) -> Vocabulary:
-    """The tokenizer and the configs of the kept tokens.
+def tokenizer_files(
+    model: Model, rules: Mapping[str, Any], tokens: np.ndarray
+) -> dict[str, dict[str, Any] | None]:
+    """The new content of the tokenizer's JSON files; None for files that only have the old vocabulary.
 
     Args:
-      tokens: ids, ascending, with the tokens that they are merged from.
+      tokens: ids to keep, ascending, with the tokens that they are merged from.
     """
     kept = tokens.tolist()
     new = {old: place for place, old in enumerate(kept)}
     old_files = [file for one in _OF_VOCABULARY for file in model.folder.glob(one)]
-    files = {tokenizer_rules.FILE: tokenizer_rules.trimmed(rules, kept)}
-    for name in token_ids.CONFIGS:
-        if raw := read_json(model.folder / name):
-            files[name] = token_ids.with_new_ids(name, raw, new)
-    config = family_of(model.config).exported(files["config.json"])
-    files["config.json"] = {**config, "vocab_size": len(kept)}
+    files: dict[str, dict[str, Any] | None] = {file.name: None for file in old_files}
+    files[tokenizer_rules.FILE] = tokenizer_rules.trimmed(rules, kept)
     if raw := read_json(model.folder / token_ids.TOKENIZER_CONFIG):
         files[token_ids.TOKENIZER_CONFIG] = token_ids.tokenizer_config(raw, new)
     if raw := read_json(model.folder / token_ids.ADDED):
         files[token_ids.ADDED] = token_ids.added_tokens(raw, new)
-    texts: dict[str, str | None] = {file.name: None for file in old_files}
-    for name, content in files.items():
-        texts[name] = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    return Vocabulary(tokens, texts)
+    return files

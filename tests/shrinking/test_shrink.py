@@ -68,7 +68,7 @@ def kept_ids(whole, small):
 def test_texts_that_are_joined_by_line_breaks_split_as_before(name, folder, tmp_path):
     """As in perplexity; the selection has only lines."""
     model = jp.load(folder(name))
-    small, _ = jp.shrink(model, TEXTS, tmp_path / "small", multiple=1, progress=False)
+    small, _ = jp.shrink(model, tmp_path / "small", texts=TEXTS, multiple=1, progress=False)
     kept = kept_ids(model.tokenizer, small.tokenizer)
     for between in ("\n", "\n\n"):
         joined = between.join(TEXTS["fr"])
@@ -79,7 +79,9 @@ def test_texts_that_are_joined_by_line_breaks_split_as_before(name, folder, tmp_
 
 @pytest.mark.parametrize("name", MODELS)
 def test_logits_and_continuations_are_those_of_the_dense_model(name, folder, tmp_path):
-    shrunk = jp.shrink(jp.load(folder(name)), TEXTS, tmp_path / "small", multiple=1, progress=False)
+    shrunk = jp.shrink(
+        jp.load(folder(name)), tmp_path / "small", texts=TEXTS, multiple=1, progress=False
+    )
     (whole, tokenizer), (small, smaller) = loaded(folder(name)), loaded(tmp_path / "small")
     kept = kept_ids(tokenizer, smaller)
     assert len(kept) == small.config.vocab_size == shrunk.model.config.vocab_size
@@ -101,7 +103,7 @@ def test_logits_and_continuations_are_those_of_the_dense_model(name, folder, tmp
 
 
 def test_ids_are_new_wherever_they_are(folder, tmp_path):
-    jp.shrink(jp.load(folder("llama")), TEXTS, tmp_path / "small", progress=False)
+    jp.shrink(jp.load(folder("llama")), tmp_path / "small", texts=TEXTS, progress=False)
     (_, tokenizer), (_, smaller) = loaded(folder("llama")), loaded(tmp_path / "small")
     for file in ("config.json", "generation_config.json"):
         before, after = (
@@ -161,10 +163,13 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "shrink.vocabulary: not set; allowed: folders of"),
+        ({}, "shrink: nothing to shrink; allowed: shrink.vocabulary, "),
         ({"shrink__vocabulary": "nowhere"}, "shrink.vocabulary: no folder 'nowhere'"),
         ({"shrink__languages": "ru"}, "shrink.vocabulary: no texts of 'ru'; there are en fr sw"),
-        ({"shrink__vocabulary": "{texts}:0-9"}, "got '0-9'; .* has [12] lines; allowed: up to [01]"),
+        (
+            {"shrink__vocabulary": "{texts}:0-9"},
+            "got '0-9'; .* has [12] lines; allowed: up to [01]",
+        ),
         ({"shrink__heldout": "{texts}/none"}, "shrink.heldout: no folder"),
     ],
 )

@@ -1,0 +1,140 @@
+"""Fewer layers against torch: models without them, and the influence of each layer."""
+
+import jax
+import numpy as np
+import pytest
+import torch
+import transformers
+from conftest import TINY, tiny_torch
+
+import jaxprune as jp
+from jaxprune.calibration import Batch
+from jaxprune.errors import InputError
+from jaxprune.hf import subset
+from jaxprune.shrinking.layers import block_influence, chosen_layers
+
+FAMILIES = [
+    "xglm", "bloom", "gpt2", "llama", "qwen2", "mistral", "smollm3", "gemma2", "gemma3", "cohere2",
+    "apertus",
+]  # fmt: skip
+TOKENS = np.random.default_rng(0).integers(0, 131, (4, 21))
+
+
+def layers_of(model):
+    """The list of a torch model's blocks."""
+    return next(part for part in model.modules() if isinstance(part, torch.nn.ModuleList))
+
+
+def samples(lengths=(21, 21, 17, 12), codes=("fr", "sw", "fr", "sw")):
+    valid = np.arange(21) < np.array(lengths)[:, None]
+    numbers = np.arange(len(lengths), dtype=np.int32)
+    return [Batch((TOKENS * valid).astype(np.int32), valid, "monolingual", numbers, codes)]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_logits_are_those_of_torch_without_the_layer(name, tiny_folder, tmp_path):
+    folder, dropped = tiny_folder(name), 0 if TINY[name]().num_hidden_layers == 2 else 1
+    small, report = jp.shrink(
+        jp.load(folder), tmp_path / "small", drop_layers=[dropped], progress=False
+    )
+    written = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "small").eval()
+    whole = tiny_torch(name)
+    assert len(layers_of(written)) == len(layers_of(whole)) - 1
+    del layers_of(whole)[dropped]
+    kinds = getattr(
+        whole.config, "layer_types", None
+    )  # by which torch chooses the masks of windows
+    if kinds:
+        whole.config.layer_types = [kind for i, kind in enumerate(kinds) if i != dropped]
+    whole.config.num_hidden_layers -= 1
+    tokens = torch.from_numpy(TOKENS)
+    with torch.no_grad():
+        want, got = (one(tokens, use_cache=False).logits.numpy() for one in (whole, written))
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    own = jax.jit(jp.forward, static_argnums=0)(small.config, small.params, TOKENS)
+    np.testing.assert_allclose(own, want, atol=1e-4)
+    assert report["depth"] == {"dropped": [dropped], "influence": {}}
+
+
+@pytest.mark.parametrize("name", ["bloom", "gemma3"])
+def test_influence_is_that_of_torchs_hidden_states(name, tiny_folder):
+    found = block_influence(jp.load(tiny_folder(name)), samples(), progress=False)
+    model, [batch] = tiny_torch(name), samples()
+    pairs = []
+
+    def keep(_, given, result):
+        pairs.append((given[0], result if torch.is_tensor(result) else result[0]))
+
+    for layer in layers_of(model):
+        layer.register_forward_hook(keep)
+    by_language = {"fr": [], "sw": []}
+    for row, code in enumerate(batch.languages):
+        pairs.clear()
+        with torch.no_grad():
+            model(torch.from_numpy(batch.tokens[row : row + 1, : batch.valid[row].sum()]).long())
+        cosines = [torch.cosine_similarity(a[0], b[0], dim=-1) for a, b in pairs]
+        by_language[code].append(torch.stack(cosines))
+    for code, parts in by_language.items():
+        want = 1 - torch.cat(parts, dim=1).mean(dim=1)
+        np.testing.assert_allclose(found[code], want, atol=1e-5)
+
+
+def test_the_least_of_the_largest_influences_is_dropped(monkeypatch, tiny_folder):
+    model = jp.load(tiny_folder("llama"))
+    calls = []
+
+    def measured(model, batches, **_):
+        calls.append(model.config.n_layers)
+        both = {"fr": [0.1, 0.3, 0.2], "sw": [0.5, 0.3, 0.4]}
+        if len(calls) == 2:  # of the layers that are left, the first one has the least
+            both = {"fr": [0.2, 0.3], "sw": [0.1, 0.9]}
+        return {code: np.array(values) for code, values in both.items()}
+
+    monkeypatch.setattr("jaxprune.shrinking.layers.block_influence", measured)
+    at_once = chosen_layers(model, [], 1, one_by_one=False, progress=False)
+    assert (at_once.kept, at_once.dropped, calls) == ((0,), (1, 2), [3])
+    calls.clear()
+    again = chosen_layers(model, [], 1, one_by_one=True, progress=False)
+    assert (again.kept, again.dropped, calls) == ((2,), (1, 0), [3, 2])
+
+
+def test_a_model_without_some_layers_and_tokens_has_their_parameters(tiny_folder):
+    model = jp.load(tiny_folder("gpt2-unscaled-inner"))
+    small = subset(model, tokens=np.array([5, 7, 130]), layers=(1,))
+    for source in (small, small.replace(small.params)):
+        np.testing.assert_array_equal(
+            source.params["embed"]["tokens"], model.params["embed"]["tokens"][[5, 7, 130]]
+        )
+        np.testing.assert_array_equal(
+            source.params["head"]["kernel"], model.params["head"]["kernel"][:, [5, 7, 130]]
+        )
+        np.testing.assert_array_equal(
+            source.source.head_rows(np.array([1])), model.source.head_rows(np.array([7]))
+        )
+        rows, places = source.source.embed_rows(np.array([2, 0]))
+        np.testing.assert_array_equal(
+            rows["tokens"][places], model.params["embed"]["tokens"][[130, 5]]
+        )
+        kernel = source.block(0)["mlp"]["up"]["kernel"]
+        np.testing.assert_array_equal(kernel, model.block(1)["mlp"]["up"]["kernel"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"layers": 3}, "shrink.layers: got 3; allowed: 1 to 2, of 3"),
+        ({"drop_layers": [3]}, "shrink.drop_layers: got '3'; allowed: some of the layers 0 to 2"),
+        ({"drop_layers": [0, 1, 2]}, "shrink.drop_layers: got '0,1,2'; allowed: some of the layers"),
+        ({"layers": 2, "drop_layers": [1]}, "shrink.drop_layers: set with shrink.layers"),
+    ],
+)  # fmt: skip
+def test_layers_that_are_not_there_are_refused(fields, message, tiny_folder, tmp_path):
+    with pytest.raises(InputError, match=message):
+        jp.shrink(
+            jp.load(tiny_folder("llama")),
+            tmp_path / "small",
+            batches=samples(),
+            **fields,
+            progress=False,
+        )
+    assert not (tmp_path / "small").exists()
