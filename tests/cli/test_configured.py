@@ -98,11 +98,11 @@ def test_flags_that_are_refused(tmp_path, arguments, message):
     ("command", "argument", "readers"),
     [
         ("evaluate", "pruning.sparsity=0.9", "prune"),
-        ("evaluate", "calibration.source=sw", "prune or recover"),
+        ("evaluate", "calibration.source=sw", "prune or recover or shrink"),
         ("evaluate", "sweep.sparsities=0.9", "sweep"),
         ("evaluate", "output.hf=false", "prune or recover or sweep"),
         ("prune", "evaluation.rows=4", "evaluate or sweep"),
-        ("analyze", "calibration.code=lib", "prune or recover or sweep"),
+        ("analyze", "calibration.code=lib", "prune or recover or shrink or sweep"),
         ("sweep", "pruning.sparsity=0.9", "prune"),
         ("recover", "pruning.sparsity=0.9", "prune"),
     ],

@@ -91,7 +91,7 @@ ROWS = {
         ),
         r"run/stats/.*: (damaged|broken)",
     ),
-    "verify: no report": Fault(lambda p: ["verify", p.texts()], r"texts: no complete pruning run"),
+    "verify: no report": Fault(lambda p: ["verify", p.texts()], r"texts: no complete run"),
     "verify: report no JSON": Fault(
         lambda p: both((r := p.whole_run()), (r / "report.json").write_text("{"), ["verify", r]),
         r"run/report\.json: broken",

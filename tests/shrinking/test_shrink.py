@@ -1,6 +1,8 @@
 """Smaller models end to end: torch's logits and continuations, files, workdirs, refusals."""
 
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -205,3 +207,50 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
     assert "The tokenizers differ" in str(evaluation_notes(found))
     write_report(runs[1], runs[0], tmp_path / "page.html")
     write_report(runs[1], None, tmp_path / "alone.html")
+
+
+def test_frequent_words_are_kept_too(folder, texts, tmp_path, monkeypatch, capsys):
+    """With a stand-in for wordfreq, whose lists are large."""
+    lists = {"fr": ["sleep", "garden"]}
+    words = types.SimpleNamespace(
+        available_languages=lambda: lists, top_n_list=lambda code, count: lists[code][:count]
+    )
+    monkeypatch.setitem(sys.modules, "wordfreq", words)
+    sizes = []
+    for number in (None, 1, 2):
+        fields = {"shrink__words": number} if number else {}
+        config = job(folder("bloom"), shrink__vocabulary=texts, shrink__languages="fr,sw",
+                     shrink__multiple=1, **fields)  # fmt: skip
+        report = shrink_from_config(config, tmp_path / f"run{number}")
+        sizes.append(report["shrunk"]["tokens"]["after"])
+        small, whole = (
+            jp.load(one).tokenizer for one in (tmp_path / f"run{number}/hf", folder("bloom"))
+        )
+        assert (small.tokenize(" sleep") == whole.tokenize(" sleep")) == bool(number)
+    assert sizes[0] < sizes[1] < sizes[2]
+    assert "wordfreq has no list for sw" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "wordfreq", None)
+    with pytest.raises(
+        InputError, match=r"shrink.words: needs wordfreq; allowed: pip install wordfreq"
+    ):
+        shrink_from_config(config, tmp_path / "other")
+
+
+def test_layers_and_tokens_in_one_run(texts, tmp_path):
+    """On a bundled model, measured on its calibration texts; the page has a picture of the influence."""
+    config = job(
+        "nano/xglm", shrink__vocabulary="nano", shrink__languages="fr", shrink__layers=3,
+        calibration__data="nano", calibration__kind="monolingual", calibration__source="fr,sw",
+        calibration__samples=4,
+    )  # fmt: skip
+    found = shrink_from_config(config, tmp_path / "run")["shrunk"]
+    assert found["layers"] == {"before": 4, "after": 3}
+    assert found["tokens"]["after"] < found["tokens"]["before"]
+    assert found["depth"]["influence"].keys() == {"fr", "sw"}
+    assert len(found["depth"]["influence"]["sw"]) == 4
+    assert verify(tmp_path / "run") == []
+    write_report(tmp_path / "run", None, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "Influence of the layers" in page
+    assert "Dropped layers, counted from 0" in page
+    assert "Made by" in page

@@ -1,4 +1,4 @@
-"""Makes a model smaller for some languages; writes a workdir with the smaller model; see docs/shrinking.md.
+"""Makes a model smaller for some languages; writes a workdir with the smaller model; see docs/guide/shrink.md.
 
 jaxprune shrink --config base:google/gemma-3-270m --config.shrink.vocabulary=texts --workdir runs/small
 
