@@ -26,6 +26,7 @@ from jaxprune.calibration.grouping import from_arrays as from_arrays
 from jaxprune.calibration.grouping import group_by_length as group_by_length
 from jaxprune.calibration.grouping import share_shapes as share_shapes
 from jaxprune.calibration.kinds import KINDS as KINDS
+from jaxprune.calibration.languages import LANGUAGES as LANGUAGES
 from jaxprune.calibration.languages import MIX as MIX
 from jaxprune.calibration.languages import joined as joined
 from jaxprune.calibration.languages import language as language

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune import ledger
+from jaxprune.calibration import line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
@@ -78,6 +79,10 @@ def shrink_from_config(
         clock.lap("compare")
         report |= about_files(model, folder / "hf")
         report["identity"] = identity
+        lines = {*line_digests(line for of_code in texts.values() for line in of_code)}
+        if batches:
+            lines.update(sampled_lines(config.calibration, config.seed, config.compat))
+        report["calibration_lines"] = sorted(lines)
         report["origin"] = origin_of(model, config.model)
         report["environment"] = environment(device_mesh())
         report["peak_memory_bytes"] = peak_memory()

@@ -87,7 +87,8 @@ def shrink(
       progress: show a progress bar.
 
     Raises:
-      InputError: a value that is not allowed, no tokenizer, or one of another kind; the folder contains other files.
+      InputError: a value that is not allowed, nothing to shrink, no tokenizer or one of another kind, or a folder with
+        other files.
 
     Examples:
       >>> import jaxprune as jp
@@ -111,6 +112,8 @@ def shrink(
     for code, of_code in {**(texts or {}), **(heldout or {})}.items():
         if isinstance(of_code, str) or not all(isinstance(text, str) for text in of_code):
             raise refusal(f"texts: {code}", of_code, "a list of texts")
+    if not texts and layers is drop_layers is None:
+        raise InputError("shrink: nothing to shrink; allowed: texts, layers or drop_layers")
     kept = choose_tokens(model, texts, fields) if texts else Kept()
     kept = kept._replace(depth=choose_layers(model, fields, batches, progress=progress))
     folder = Path(folder).expanduser().absolute()
@@ -236,7 +239,7 @@ def report_on(
         report["selection"] = splits
         if others:
             report["heldout"] = others
-        if kept.depth is None:
+        if examples and kept.depth is None:
             report["differences"] = compare_numbers(model, smaller, kept.tokens, examples)
     if kept.depth is not None:
         influence = {code: values.tolist() for code, values in kept.depth.influence.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.calibration import lines_of, text_place
+from jaxprune.calibration import LANGUAGES, lines_of, text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import parse_json, read_text
 
@@ -19,14 +19,14 @@ def texts_by_language(
       field: name of the config field, for messages.
       places: folders of `<language>.txt` or `.jsonl`, separated by commas, each with `:FIRST-LAST` for some lines only;
         or "nano". A folder may lack a language that another one has.
-      languages: by default those of the first folder.
+      languages: by default the known ones of the first folder.
 
     Raises:
       InputError: no such folder, lines or language; a file that is not UTF-8 or a row that is no JSON object.
     """
     cut = [_cut(place) for place in places.split(",")]
     folders = [(_folder(field, folder), lines) for folder, lines in cut]
-    codes = languages or sorted(_files(folders[0][0]))
+    codes = languages or [code for code in _files(folders[0][0]) if code in LANGUAGES]
     if not codes:
         raise InputError(f"{field}: {folders[0][0]} has no <language>.txt or .jsonl")
     texts: dict[str, list[str]] = {}

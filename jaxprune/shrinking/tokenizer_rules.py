@@ -7,8 +7,9 @@ kept pieces remains the best one.
 
 import copy
 import itertools
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxprune.errors import refusal
@@ -60,7 +61,7 @@ def always_kept(rules: Mapping[str, Any]) -> set[int]:
     """
     model, pieces = rules["model"], _pieces(rules)
     kept = {i for piece, i in pieces.items() if _BYTE.fullmatch(piece) or _SPACES.fullmatch(piece)}
-    if "ByteLevel" in {part["type"] for part in _chain(rules.get("pre_tokenizer"))}:
+    if "ByteLevel" in json.dumps([rules.get("normalizer"), rules.get("pre_tokenizer")]):
         kept |= {i for piece, i in pieces.items() if len(piece) == 1}
     if model["type"] == "Unigram":
         lowest = min(range(len(model["vocab"])), key=lambda i: model["vocab"][i][1])
@@ -72,13 +73,6 @@ def always_kept(rules: Mapping[str, Any]) -> set[int]:
         if is_special or token["content"].isspace():
             kept.add(token["id"])
     return kept | {i for one in _processors(rules.get("post_processor")) for i in _ids(one)}
-
-
-def _chain(part: Mapping[str, Any] | None) -> Iterable[Mapping[str, Any]]:
-    """A pre-tokenizer, or each of a sequence."""
-    if part is None:
-        return []
-    return part["pretokenizers"] if part["type"] == "Sequence" else [part]
 
 
 def parts_of(rules: Mapping[str, Any]) -> Parts:

@@ -122,6 +122,7 @@ def test_a_model_without_some_layers_and_tokens_has_their_parameters(tiny_folder
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({}, "shrink: nothing to shrink; allowed: texts, layers or drop_layers"),
         ({"layers": 3}, "shrink.layers: got 3; allowed: 1 to 2, of 3"),
         ({"drop_layers": [3]}, "shrink.drop_layers: got '3'; allowed: some of the layers 0 to 2"),
         ({"drop_layers": [0, 1, 2]}, "shrink.drop_layers: got '0,1,2'; allowed: some of the layers"),

@@ -195,9 +195,9 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
         )
         evaluate_from_config(config, run)
     found = jp.compare(*runs)
-    a, b = (
-        json.loads((run / "perplexity/metrics.json").read_text())["languages"]["fr"] for run in runs
-    )
+    metrics = [json.loads((run / "perplexity/metrics.json").read_text()) for run in runs]
+    assert metrics[1]["calibration_overlap"] == {"fr": len({*lines})}
+    a, b = (one["languages"]["fr"] for one in metrics)
     assert a["tokens"] == b["tokens"]  # the text splits as before
     figure = found.perplexity["fr"]
     assert found.other_tokenizer
