@@ -1,7 +1,8 @@
 """The table and the picture of docs/guide/methods.md, from studies/methods/cells.json.
 
 python docs/figures/methods.py                writes both
-python docs/figures/methods.py RUN RUN ...    first collects workdirs of evaluated models into cells.json
+python docs/figures/methods.py RUN RUN ... --shared RUN ...
+    first collects workdirs of evaluated models into cells.json; without seconds of those that shared the machine
 """
 
 import json
@@ -21,9 +22,9 @@ DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum"}
 DRAWS = 10_000
 
 
-def cell(run: Path) -> dict:
-    """An evaluated run: its pattern ("50%" if unstructured), the settings that are not defaults, seconds, peak memory,
-    and by language (log-probability, tokens) of each part.
+def cell(run: Path, *, alone: bool) -> dict:
+    """An evaluated run: its pattern ("50%" if unstructured), the settings that are not defaults, seconds if it ran
+    alone, peak memory, and by language (log-probability, tokens) of each part.
     """
     text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
     parts = {code: found["by_part"] for code, found in text["languages"].items()}
@@ -42,7 +43,7 @@ def cell(run: Path) -> dict:
     return {
         "pattern": f"{report['sparsity']['overall']:.0%}" if pattern == "unstructured" else pattern,
         "settings": {k: v for k, v in settings.items() if v and v != DEFAULTS.get(k)},
-        "seconds": report["seconds"]["total"],
+        "seconds": report["seconds"]["total"] if alone else None,
         "memory": report["peak_memory_bytes"]["host"],
         "parts": parts,
     }
@@ -98,7 +99,7 @@ def table(cells: dict) -> str:
             [
                 one["pattern"],
                 f"`{name_of(one['settings'])}`",
-                f"{one['seconds']:.0f}",
+                "" if one["seconds"] is None else f"{one['seconds']:.0f}",
                 f"{one['memory'] / 1e9:.1f}",
                 *(f"{perplexity(one['parts'][code]):.1f}" for code in codes),
                 f"{middle:.3f} [{low:.3f}, {high:.3f}]",
@@ -108,13 +109,14 @@ def table(cells: dict) -> str:
 
 
 def picture(cells: dict) -> Chart:
-    """A line for each cell: its rise in log-perplexity, and beside it its seconds."""
+    """A line for each cell with seconds: its rise in log-perplexity, and beside it its seconds."""
     values = [
         {
             "seconds": one["seconds"], "rise": middle, "low": low, "high": high,
             "name": f"{name_of(one['settings'])} ({one['pattern']})", "pattern": one["pattern"],
         }
         for one, (middle, low, high) in rows(cells)
+        if one["seconds"] is not None
     ]  # fmt: skip
     y = {"field": "name", "type": "nominal", "sort": None}
     names = y | {"axis": {"title": None, "labelLimit": 400, "grid": True}}
@@ -153,10 +155,13 @@ def written(page: str, cells: dict) -> str:
     return before + BEGIN + table(cells) + "\n" + END + rest.partition(END)[2]
 
 
-def main(runs: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Collects runs, if any, and writes the page's table and the picture."""
+    shared = arguments.index("--shared") if "--shared" in arguments else len(arguments)
+    runs = [argument for argument in arguments if argument != "--shared"]
     cells = json.loads(CELLS.read_text(encoding="utf-8")) if CELLS.is_file() else {}
-    cells |= {Path(run).name: cell(Path(run)) for run in runs}
+    found = {Path(run).name: cell(Path(run), alone=i < shared) for i, run in enumerate(runs)}
+    cells |= found
     if runs:
         lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in cells.items())
         CELLS.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")

@@ -10,6 +10,9 @@ from jaxprune.html_report.plain import ABOUT, flatten, settings_table
 
 Sides = Mapping[str, Mapping[str, Any]]
 
+# Parts of a report with sections of their own, and digests of thousands of lines.
+_NOT_SHOWN = ("sparsity", "shrunk", "calibration_lines")
+
 
 def settings_section(
     runs: Mapping[str, RunFiles], defaults: Mapping[str, object]
@@ -22,9 +25,9 @@ def settings_section(
     """
     parts: list[Markup | None] = []
     if any(run.config for run in runs.values()):
-        parts += [tag("h3", "Pruning"), *_config({n: r.config for n, r in runs.items()}, defaults)]
+        parts += [tag("h3", "Config"), *_config({n: r.config for n, r in runs.items()}, defaults)]
     reports = {
-        name: {key: value for key, value in run.report.items() if key != "sparsity"}
+        name: {key: value for key, value in run.report.items() if key not in _NOT_SHOWN}
         for name, run in runs.items()
     }
     tasks = dict.fromkeys(task for run in runs.values() for task in run.metrics)

@@ -17,9 +17,9 @@ def smaller_section(shrunk: Shrunk) -> Section:
         most = max(1.0, *(value for _, value in bars))
         charts.append(bar_chart(bars, title="More tokens in texts held out, %", most=most))
     if "depth" in shrunk and (influence := shrunk["depth"]["influence"]):
-        lines = [Line(language(code).name, values) for code, values in influence.items()]
-        title = "Influence of the layers, 1 - cos(input, output)"
-        charts.append(line_chart(lines, title=title, x_title="layer", y_title="influence"))
+        lines = [Line(code, values, i) for i, (code, values) in enumerate(influence.items())]
+        y_title = "1 \N{MINUS SIGN} cos(input, output)"
+        charts.append(line_chart(lines, title="Influence", x_title="layer", y_title=y_title))
     caption = "Texts by language; growth in % of the tokens"
     body = join(
         *(tag("p", remark) for remark in remarks(shrunk)),

@@ -19,19 +19,17 @@ _SHORT = (
     r"\w[\w.-]*(/\w[\w.-]*)?"  # a hub id or a name; other paths are private but for their last part
 )
 PRUNE_FIELDS = fields_of(PruneConfig)
-# Of the command recover: it takes those of pruning from the run, and needs no statistics.
+# Of recover and shrink, which need no statistics; recover takes the fields of pruning from the run.
 _STATISTICS = ("combine", "weights", "stats", "tokens")
-SHRINK_FIELDS = {
-    path: field
-    for path, field in fields_of(ShrinkConfig).items()
-    if path in ("model", "revision") or path.startswith("shrink.")
-}
-RECOVER_FIELDS = {
-    path: field
-    for path, field in fields_of(RecoverConfig).items()
-    if path.partition(".")[0] != "pruning"
-    and path not in [f"calibration.{name}" for name in _STATISTICS]
-}
+RECOVER_FIELDS, SHRINK_FIELDS = (
+    {
+        path: field
+        for path, field in fields_of(record).items()
+        if path.partition(".")[0] != "pruning"
+        and path not in [f"calibration.{name}" for name in _STATISTICS]
+    }
+    for record in (RecoverConfig, ShrinkConfig)
+)
 
 
 def measures(fields: Mapping[str, Any]) -> bool:

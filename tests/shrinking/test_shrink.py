@@ -1,6 +1,7 @@
 """Smaller models end to end: torch's logits and continuations, files, workdirs, refusals."""
 
 import json
+import re
 import sys
 import types
 
@@ -251,6 +252,7 @@ def test_layers_and_tokens_in_one_run(texts, tmp_path):
     assert verify(tmp_path / "run") == []
     write_report(tmp_path / "run", None, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
-    assert "Influence of the layers" in page
+    assert "Influence" in page
+    assert "--config.calibration.source=fr,sw" in re.sub("<[^>]*>", "", page)
     assert "Dropped layers, counted from 0" in page
     assert "Made by" in page
