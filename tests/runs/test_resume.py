@@ -225,7 +225,7 @@ def test_another_job_is_refused_and_named(unfinished, change, named, monkeypatch
     model, text, workdir = unfinished
     config = change(model, text)
     if change is change_code:
-        monkeypatch.setattr("jaxprune.ledger.identity._code", lambda: "other")
+        monkeypatch.setattr("jaxprune.ledger.identity._code", lambda *parts: "other")
     before = {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()}
     with pytest.raises(
         jp.InputError, match=f"contains an unfinished run with {named}.*--overwrite"

@@ -140,7 +140,7 @@ def test_damaged_files_are_told_in_one_line(run, damage):
 def test_a_run_that_is_not_complete_is_refused(run, tmp_path):
     (run / "report.json").unlink()
     for folder in (run, tmp_path / "none"):
-        with pytest.raises(jp.InputError, match="no complete pruning run"):
+        with pytest.raises(jp.InputError, match="no complete run"):
             verify(folder, progress=False)
 
 
