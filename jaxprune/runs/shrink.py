@@ -3,15 +3,16 @@
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxprune import ledger
-from jaxprune.calibration import line_digests, sampled_lines
+from jaxprune.calibration import Batch, line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
-from jaxprune.hf import load, origin_of
+from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import Report
 from jaxprune.progress import Clock
 from jaxprune.runs.job import about_files
@@ -56,61 +57,81 @@ def shrink_from_config(
     """
     began = time.perf_counter()
     model, fields = load(config.model, config.revision), config.shrink
-    texts, heldout = _texts(fields)
-    words = {code: frequent_words(code, fields.words) for code in texts} if fields.words else {}
-    if without := [code for code, of_code in words.items() if not of_code]:
-        print(f"wordfreq has no list for {' '.join(without)}")
+    texts = _texts(fields)
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
     batches = calibration_batches(config, model) if fields.layers else []
     every = config.json()
     read = {name: every[name] for name in _READ}
-    identity = ledger.shrink_identity(model, read, _digest(texts, words, heldout), batches)
+    identity = ledger.shrink_identity(model, read, texts.digest, batches)
     if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         print(f"{workdir} is complete; --overwrite repeats the run")
         return dict(complete)
     with ledger.unfinished_run(workdir, identity, {}, OUTPUTS, overwrite) as folder:
-        clock = Clock()
-        kept = choose_tokens(model, texts, fields, words) if texts else Kept()
-        kept = kept._replace(depth=choose_layers(model, fields, batches, dtype=config.dtype))
-        clock.lap("choose")
-        smaller = write_smaller(model, kept, folder / "hf", card="")
-        clock.lap("write")
-        report: Any = {"shrunk": report_on(model, smaller, kept, texts, heldout)}
-        clock.lap("compare")
-        report |= about_files(model, folder / "hf")
+        report: Any = _written(model, config, texts, batches, folder / "hf")
         report["identity"] = identity
-        lines = {*line_digests(line for of_code in texts.values() for line in of_code)}
-        if batches:
-            lines.update(sampled_lines(config.calibration, config.seed, config.compat))
-        report["calibration_lines"] = sorted(lines)
-        report["origin"] = origin_of(model, config.model)
-        report["environment"] = environment(device_mesh())
-        report["peak_memory_bytes"] = peak_memory()
         sealed.replace_card(folder / "hf", smaller_card(read, report))
         model.source.fingerprint.check_unchanged()
-        times = clock.take() | {"total": time.perf_counter() - began}
-        report["seconds"] = {stage: round(number, 3) for stage, number in times.items()}
+        report["seconds"]["total"] = round(time.perf_counter() - began, 3)
         report = ledger.publish(folder, workdir, OUTPUTS, read, report)
     _print(report, workdir)
     return report
 
 
-def _texts(fields: ShrinkFields) -> tuple[Texts, Texts]:
+class _Texts(NamedTuple):
+    """The texts of a run by language: chosen ones, frequent words, and others for the report."""
+
+    chosen: Texts
+    words: Texts
+    heldout: Texts
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all texts."""
+        return hashlib.sha256(json.dumps(self).encode()).hexdigest()
+
+
+def _texts(fields: ShrinkFields) -> _Texts:
     if fields.vocabulary is None:
         if fields.layers is fields.drop_layers is None:
             raise InputError(
                 "shrink: nothing to shrink; allowed: shrink.vocabulary, shrink.layers or shrink.drop_layers"
             )
-        return {}, {}
+        return _Texts({}, {}, {})
     codes = fields.languages.split(",") if fields.languages else None
-    texts = texts_by_language("shrink.vocabulary", fields.vocabulary, codes)
-    if fields.heldout is None:
-        return texts, {}
-    return texts, texts_by_language("shrink.heldout", fields.heldout, [*texts])
+    chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, codes)
+    words = {code: frequent_words(code, fields.words) for code in chosen} if fields.words else {}
+    if without := [code for code, of_code in words.items() if not of_code]:
+        print(f"wordfreq has no list for {' '.join(without)}")
+    heldout = {}
+    if fields.heldout is not None:
+        heldout = texts_by_language("shrink.heldout", fields.heldout, [*chosen])
+    return _Texts(chosen, words, heldout)
 
 
-def _digest(*texts: Texts) -> str:
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+def _written(
+    model: Model, config: ShrinkConfig, texts: _Texts, batches: Sequence[Batch], folder: Path
+) -> dict[str, Any]:
+    """Writes the smaller model; returns its part of report.json."""
+    fields, clock = config.shrink, Clock()
+    kept = choose_tokens(model, texts.chosen, fields, texts.words) if texts.chosen else Kept()
+    kept = kept._replace(depth=choose_layers(model, fields, batches, dtype=config.dtype))
+    clock.lap("choose")
+    smaller = write_smaller(model, kept, folder, card="")
+    clock.lap("write")
+    shrunk = report_on(model, smaller, kept, texts.chosen, texts.heldout)
+    clock.lap("compare")
+    lines = {*line_digests(line for of_code in texts.chosen.values() for line in of_code)}
+    if batches:
+        lines.update(sampled_lines(config.calibration, config.seed, config.compat))
+    return {
+        "shrunk": shrunk,
+        **about_files(model, folder),
+        "calibration_lines": sorted(lines),
+        "origin": origin_of(model, config.model),
+        "environment": environment(device_mesh()),
+        "peak_memory_bytes": peak_memory(),
+        "seconds": {stage: round(laps, 3) for stage, laps in clock.take().items()},
+    }
 
 
 def _print(report: Report, workdir: Path) -> None:
