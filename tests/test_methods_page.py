@@ -1,34 +1,25 @@
 """docs/guide/methods.md against studies/methods: the table is made of the cells, intervals are those of a bootstrap."""
 
-import importlib.util
 import json
 import math
 from pathlib import Path
 
+import methods
 import numpy as np
-import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/guide/methods.md").read_text(encoding="utf-8")
 CELLS = json.loads((ROOT / "studies/methods/cells.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def program():
-    spec = importlib.util.spec_from_file_location("methods", ROOT / "docs/figures/methods.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_table_is_made_of_the_cells(program):
-    assert program.written(PAGE, CELLS) == PAGE
+def test_the_table_is_made_of_the_cells():
+    assert methods.written(PAGE, CELLS) == PAGE
     assert {"dense", "wanda"} <= CELLS.keys()
 
 
-def test_differences_are_those_of_a_plain_loop(program):
+def test_differences_are_those_of_a_plain_loop():
     one, dense = CELLS["wanda"], CELLS["dense"]
-    middle, low, high = program.rise(one, dense)
+    middle, low, high = methods.rise(one, dense)
     losses = []
     for code, parts in one["parts"].items():
         total = sum(s for s, _ in parts) / sum(n for _, n in parts)
@@ -44,6 +35,6 @@ def test_differences_are_those_of_a_plain_loop(program):
             {"parts": {c: parts[:left] + parts[left + 1 :] for c, parts in cell["parts"].items()}}
             for cell in (one, dense)
         ]
-        without.append(program.rise(*kept)[0])
+        without.append(methods.rise(*kept)[0])
     error = np.sqrt((count - 1) / count * np.square(np.array(without) - np.mean(without)).sum())
     assert 0.6 < (high - low) / (2 * 1.96 * error) < 1.4

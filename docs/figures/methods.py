@@ -10,13 +10,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from cells import read, with_table, write
 
 from jaxprune.charts import Chart, write_png
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "guide" / "methods.md"
 CELLS = FIGURES.parents[1] / "studies" / "methods" / "cells.json"
-BEGIN, END = "<!-- studies/methods/cells.json -->\n\n", "<!--/-->"
+BEGIN = "<!-- studies/methods/cells.json -->\n\n"
 SETTINGS = ("criterion", "start", "group", "allocation")
 DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum"}
 DRAWS = 10_000
@@ -151,20 +152,18 @@ def picture(cells: dict) -> Chart:
 
 def written(page: str, cells: dict) -> str:
     """The page with the table of these cells."""
-    before, _, rest = page.partition(BEGIN)
-    return before + BEGIN + table(cells) + "\n" + END + rest.partition(END)[2]
+    return with_table(page, BEGIN, table(cells))
 
 
 def main(arguments: list[str]) -> None:
     """Collects runs, if any, and writes the page's table and the picture."""
     shared = arguments.index("--shared") if "--shared" in arguments else len(arguments)
     runs = [argument for argument in arguments if argument != "--shared"]
-    cells = json.loads(CELLS.read_text(encoding="utf-8")) if CELLS.is_file() else {}
+    cells = read(CELLS)
     found = {Path(run).name: cell(Path(run), alone=i < shared) for i, run in enumerate(runs)}
     cells |= found
     if runs:
-        lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in cells.items())
-        CELLS.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
+        write(CELLS, cells)
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), cells), encoding="utf-8")
     write_png(picture(cells), FIGURES / "methods.png")
 

@@ -8,9 +8,11 @@ import json
 import sys
 from pathlib import Path
 
+from cells import read, with_table, write
+
 PAGE = Path(__file__).parents[1] / "guide" / "shrink.md"
 CELLS = Path(__file__).parents[2] / "studies" / "shrinking" / "cells.json"
-BEGIN, END = "<!-- studies/shrinking/cells.json -->\n\n", "<!--/-->"
+BEGIN = "<!-- studies/shrinking/cells.json -->\n\n"
 # Settings of a run that the table shows.
 SHOWN = ("words", "tokens", "layers", "drop_layers")
 
@@ -72,17 +74,15 @@ def table(cells: dict) -> str:
 
 def written(page: str, cells: dict) -> str:
     """The page with the table of these cells."""
-    before, _, rest = page.partition(BEGIN)
-    return before + BEGIN + table(cells) + "\n" + END + rest.partition(END)[2]
+    return with_table(page, BEGIN, table(cells))
 
 
 def main(runs: list[str]) -> None:
     """Collects runs, if any, and writes the page's table."""
-    cells = json.loads(CELLS.read_text(encoding="utf-8")) if CELLS.is_file() else {}
+    cells = read(CELLS)
     cells |= {Path(run).name: cell(Path(run)) for run in runs}
     if runs:
-        lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in cells.items())
-        CELLS.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
+        write(CELLS, cells)
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), cells), encoding="utf-8")
 
 

@@ -27,7 +27,6 @@ from jaxprune.tables import as_code, by_layer, percent, pipes
 _PAPER = "https://arxiv.org/abs/2409.16911"
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
 _RELATION = "finetune"
-TAG = "jaxprune"
 # The parts of a config and of a report that a card shows.
 _FIELDS = {
     path: field
@@ -134,9 +133,8 @@ def _metadata(
     fields: Mapping[str, Any], origin: Origin, accuracy: Mapping[str, Mapping[str, float]]
 ) -> str:
     """Front matter, without unknown values."""
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import EvalResult
 
-    base = origin.get("base_model")
     results = [
         EvalResult(
             task_type="text-generation", dataset_type=task, dataset_name=task, dataset_config=tag,
@@ -145,20 +143,31 @@ def _metadata(
         for task, by_language in accuracy.items()
         for tag, value in by_language.items()
     ]  # fmt: skip
+    return front_matter(
+        origin, origin.get("language") or _languages(fields),
+        ["pruned", "sparse", fields["pruning.criterion"], fields["pruning.pattern"]],
+        model_name=_title(fields, origin) if results else None, eval_results=results or None,
+    )  # fmt: skip
+
+
+def front_matter(origin: Origin, languages: Sequence[str], tags: Sequence[str], **more: Any) -> str:
+    """The YAML that the hub reads, without unknown values; `more` is for `ModelCardData`."""
+    from huggingface_hub import ModelCardData
+
+    base = origin.get("base_model")
     data = ModelCardData(
         base_model=base[0] if base and len(base) == 1 else base,
         base_model_relation=_RELATION if base else None,
-        language=origin.get("language") or _languages(fields) or None,
+        language=[*languages] or None,
         library_name="transformers",
         pipeline_tag="text-generation",
-        tags=[TAG, "pruned", "sparse", fields["pruning.criterion"], fields["pruning.pattern"]],
-        model_name=_title(fields, origin) if results else None,
-        eval_results=results or None,
+        tags=["jaxprune", *tags],
         license=origin.get("license"),
         license_name=origin.get("license_name"),
         license_link=origin.get("license_link"),
+        **more,
     )
-    return data.to_yaml()
+    return str(data.to_yaml())
 
 
 def _languages(fields: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from jaxprune.calibration import language
 from jaxprune.ledger import Report, Shrunk, Splits
-from jaxprune.runs.card import TAG, folded, loading, named, plain, section, terms
+from jaxprune.runs.card import folded, front_matter, loading, named, plain, section, terms
 from jaxprune.runs.facts import SHRINK_FIELDS, command_line, versions
 from jaxprune.tables import as_code, byte_size, count, percent, pipes, points
 
@@ -18,23 +18,10 @@ def smaller_card(config: Mapping[str, Any], report: Report) -> str:
       config: the content of config.json.
       report: the content of report.json.
     """
-    from huggingface_hub import (  # late, for it takes as long as a tenth of JAX
-        ModelCard,
-        ModelCardData,
-    )
+    from huggingface_hub import ModelCard  # late, for it takes as long as a tenth of JAX
 
     origin, shrunk = report["origin"], report["shrunk"]
-    base = origin.get("base_model")
-    data = ModelCardData(
-        base_model=base[0] if base and len(base) == 1 else base,
-        language=[*languages(shrunk)] or None,
-        library_name="transformers",
-        pipeline_tag="text-generation",
-        tags=[TAG, "smaller"],
-        license=origin.get("license"),
-        license_name=origin.get("license_name"),
-        license_link=origin.get("license_link"),
-    )
+    metadata = front_matter(origin, [*languages(shrunk)], ["smaller"])
     repeat = command_line("shrink", {**config, "model": origin["name"]}, SHRINK_FIELDS, "RUN")
     table = pipes(HEADER, [*splits(shrunk)]) if "selection" in shrunk else []
     whose = "smaller, too: use the one in this folder" if table else "that of the dense model"
@@ -52,7 +39,7 @@ def smaller_card(config: Mapping[str, Any], report: Report) -> str:
         ),
         *section("Licence", [terms(origin)]),
     ]
-    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(body)))
+    return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
 
 
 def languages(shrunk: Shrunk) -> Iterator[str]:

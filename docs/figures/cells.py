@@ -1,0 +1,23 @@
+"""Scores of runs in a JSON file of studies/, a line for each, and the table that is made of them in a page."""
+
+import json
+from pathlib import Path
+
+END = "<!--/-->"
+
+
+def read(file: Path) -> dict:
+    """The cells by name; empty without the file."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def write(file: Path, cells: dict) -> None:
+    """Writes the cells."""
+    lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in cells.items())
+    file.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
+
+
+def with_table(page: str, begin: str, table: str) -> str:
+    """The page with a table between `begin` and END."""
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}{table}\n{END}{rest.partition(END)[2]}"
