@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jinja2 import TemplateError
 
 from jaxprune.errors import InputError
 from jaxprune.files import read_json
@@ -92,8 +93,6 @@ def required_tokens(model: Model, rules: Mapping[str, Any]) -> set[int]:
 
 def _chats(tokenizer: Any) -> Iterator[str]:
     """Short chats in the tokenizer's template, with a system's turn if it allows one."""
-    from jinja2 import TemplateError
-
     if not tokenizer.chat_template:
         return
     turns = [{"role": role, "content": "."} for role in ("system", "user", "assistant", "user")]

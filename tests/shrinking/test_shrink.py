@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 import types
 
@@ -119,6 +120,30 @@ def test_ids_are_new_wherever_they_are(folder, tmp_path):
     # a suppressed token that is no longer there cannot be predicted
     assert after["suppress_tokens"] == [smaller.convert_tokens_to_ids("<s>")]
     assert "<unused0>" not in smaller.get_vocab()
+
+
+@pytest.mark.parametrize(
+    "refused", ["", "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"]
+)
+def test_chats_split_as_before(refused, folder, tmp_path):
+    """Of roles and of the template's own words, which no text has; some templates refuse a system's turn."""
+    shutil.copytree(folder("qwen2"), tmp_path / "whole")
+    template = (
+        refused
+        + "{% for m in messages %}<|turn|>{{ m.role }} sleeps: {{ m.content }}\n{% endfor %}"
+    )
+    save(KINDS["byte_level"](), tmp_path / "whole", chat_template=template)
+    model = jp.load(tmp_path / "whole")
+    small, _ = jp.shrink(model, tmp_path / "small", texts={"fr": ["."]}, multiple=1, progress=False)
+    kept = kept_ids(model.tokenizer, small.tokenizer)
+    turns = [{"role": "user", "content": "."}, {"role": "assistant", "content": "."}]
+    before, after = (
+        one.tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
+        for one in (model, small)
+    )
+    assert [kept[i] for i in after] == before
+    words = [token for token in small.tokenizer.convert_ids_to_tokens(after) if token.isalpha()]
+    assert max(map(len, words)) > 1  # longer than letters, which are kept in any case
 
 
 def job(model, **fields):
