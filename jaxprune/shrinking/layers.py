@@ -4,7 +4,6 @@ The influence of a block is 1 - mean cos(input, output) over tokens (ShortGPT, a
 important as in the language that it influences most.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -100,7 +99,7 @@ def block_influence(
     return {code: np.array(values) for code, values in influence.items()}
 
 
-@functools.partial(compiled)
+@compiled
 def cosine(a: Float[Array, "B T D"], b: Float[Array, "B T D"]) -> Float[Array, "B T"]:
     """The cosine of each pair of states."""
     norms = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)

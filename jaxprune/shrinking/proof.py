@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from jaxprune.calibration import from_arrays
 from jaxprune.devices import device_mesh
@@ -59,11 +60,12 @@ def compare_numbers(
     """
     before = _last_states(model, [tokens[[*ids]] for ids in examples])
     after = _last_states(smaller, [np.asarray(ids) for ids in examples])
+    inputs, own_inputs = _head_inputs(model, before), _head_inputs(smaller, after)
     largest = 0.0
     for start in range(0, len(tokens), _SLICE):
         ids = np.arange(start, min(start + _SLICE, len(tokens)))
-        logits = _logits(model, before, tokens[ids]) - _logits(smaller, after, ids)
-        largest = max(largest, float(np.abs(logits).max()))
+        differences = _logits(model, inputs, tokens[ids]) - _logits(smaller, own_inputs, ids)
+        largest = max(largest, float(np.abs(differences).max()))
     hidden = float(np.abs(before - after).max())
     return Differences(texts=len(examples), hidden=hidden, logits=largest)
 
@@ -83,8 +85,11 @@ def _last_states(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.asarray(x)[np.asarray(context.valid)] for x, context in parts])
 
 
-def _logits(model: Model, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+def _head_inputs(model: Model, states: np.ndarray) -> Array:
     norm = {"norm": model.part("head/norm")}
-    h = head_inputs(model.config, norm, jnp.asarray(states), "float32") * model.config.logit_scale
+    return head_inputs(model.config, norm, jnp.asarray(states), "float32")
+
+
+def _logits(model: Model, inputs: Array, tokens: np.ndarray) -> np.ndarray:
     table = jnp.asarray(model.source.head_rows(tokens), jnp.float32)
-    return np.asarray(jnp.matmul(h, table.T))
+    return np.asarray(jnp.matmul(inputs, table.T) * model.config.logit_scale)

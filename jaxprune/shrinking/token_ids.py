@@ -56,12 +56,12 @@ def with_new_ids(name: str, raw: Mapping[str, Any], new: Mapping[int, int]) -> d
 
 def tokenizer_config(raw: Mapping[str, Any], new: Mapping[int, int]) -> dict[str, Any]:
     """tokenizer_config.json with the new ids of added tokens."""
-    decoder = {
-        str(new[int(i)]): token
-        for i, token in raw.get("added_tokens_decoder", {}).items()
-        if int(i) in new
-    }
-    return {**raw, "added_tokens_decoder": decoder} if "added_tokens_decoder" in raw else {**raw}
+    config = dict(raw)
+    if (decoder := raw.get("added_tokens_decoder")) is not None:
+        config["added_tokens_decoder"] = {
+            str(new[int(i)]): token for i, token in decoder.items() if int(i) in new
+        }
+    return config
 
 
 def added_tokens(raw: Mapping[str, int], new: Mapping[int, int]) -> dict[str, int]:
