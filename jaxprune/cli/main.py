@@ -13,7 +13,7 @@ from jaxprune.version import __version__
 COMMANDS = {
     "prune": "prune a model: a config → a workdir with the pruned model, its masks and a report",
     "recover": "fit the kept weights of a pruned model to the dense one",
-    "shrink": "make a model smaller for some languages: fewer tokens, fewer layers",
+    "shrink": "make a model smaller for some languages: fewer tokens, layers, neurons",
     "evaluate": "evaluate a model on tasks in every language, its perplexity and its translations",
     "compare": "report the changes between two evaluated runs and their significance",
     "analyze": "measure a model's features in every language, and compare masks",

@@ -79,7 +79,7 @@ GROUPS = {
     "calibration": "the data of the statistics",
     "pruning": "which weights to drop",
     "recovery": "for recover: fitting the kept weights of a pruned model",
-    "shrink": "for shrink: fewer tokens, fewer layers",
+    "shrink": "for shrink: fewer tokens, layers, neurons",
     "output": "files of a run",
     "analysis": "for analyze",
     "evaluation": "for evaluate and sweep",

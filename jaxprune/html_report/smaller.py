@@ -1,4 +1,4 @@
-"""The section on a smaller model: texts by language that split as before, growth of others, influence of layers."""
+"""The section on a smaller model: splits of texts, influence of layers, and shares of the kept neurons, by language."""
 
 from jaxprune.calibration import language
 from jaxprune.charts import Line, bar_chart, line_chart
@@ -10,7 +10,7 @@ from jaxprune.runs.smaller_card import HEADER, growth, remarks, splits
 
 
 def smaller_section(shrunk: Shrunk) -> Section:
-    """Splits by language as a table, the growth of texts held out as bars, the influence of layers as lines."""
+    """Splits by language as a table, the growth of texts held out as bars, layers and neurons as lines."""
     charts = []
     if heldout := shrunk.get("heldout"):
         bars = [(language(code).name, 100 * growth(found)) for code, found in heldout.items()]
@@ -20,6 +20,11 @@ def smaller_section(shrunk: Shrunk) -> Section:
         lines = [Line(code, values, i) for i, (code, values) in enumerate(influence.items())]
         y_title = "1 \N{MINUS SIGN} cos(input, output)"
         charts.append(line_chart(lines, title="Influence", x_title="layer", y_title=y_title))
+    if "width" in shrunk:
+        shares = shrunk["width"]["shares"].items()
+        lines = [Line(code, values, i) for i, (code, values) in enumerate(shares)]
+        y_title = "share of the influence"
+        charts.append(line_chart(lines, title="Kept neurons", x_title="layer", y_title=y_title))
     caption = "Texts by language; growth in % of the tokens"
     body = join(
         *(tag("p", remark) for remark in remarks(shrunk)),

@@ -24,7 +24,7 @@ from jaxprune.models import attention_path
 
 # Fields of the config that determine bits, except those that determine the tokens of the calibration set.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
-_SHRINK = ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one")
+_SHRINK = ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 # Prefixes of values that come from the user, not from the package or the machine.
 _JOB = ("config.", "file ", "calibration")
@@ -73,21 +73,32 @@ def run_identity(
 
 
 def shrink_identity(
-    model: Model, config: Mapping[str, Any], texts: str, batches: Sequence[Batch]
+    model: Model,
+    config: Mapping[str, Any],
+    texts: str,
+    batches: Sequence[Batch],
+    order: str | None,
 ) -> dict[str, str | int | float | None]:
     """The values, by name, that are equal for two runs that make the same smaller model.
 
     Args:
       config: the content of config.json.
       texts: a digest of the texts by language.
-      batches: the calibration set that measures layers; empty if none are measured.
+      batches: the calibration set that measures layers or neurons; empty if none are measured.
+      order: see `passes.order_of_sums`; None without running sums.
     """
+    mixture = config["calibration"]
     fields = {name: config["shrink"][name] for name in _SHRINK}
     files = {**exported_beside(model), **model.source.fingerprint.digests}
     return {
         **{f"config.shrink.{name}": value for name, value in fields.items()},
         **{f"file {name}": sha256 for name, sha256 in files.items()},
+        **{
+            f"config.calibration.{name}": mixture[name] if order else None
+            for name in ("combine", "weights")
+        },
         "config.dtype": config["dtype"] if batches else None,
+        "running sums": order,
         "calibration": digest(batches),
         "calibration texts": texts,
         "code": _code(*_NUMERIC, "shrinking"),

@@ -101,8 +101,15 @@ class DroppedLayers(TypedDict):
     influence: dict[str, list[Finite]]
 
 
+class NarrowBlocks(TypedDict):
+    """For each block the share by language that its neurons have, and the damping of their Gram matrix."""
+
+    shares: dict[str, list[Share]]
+    damping: list[Annotated[float, Meta(gt=0, le=10)]]
+
+
 class Shrunk(TypedDict):
-    """A smaller model: sizes, texts by language that were selected or held out, and dropped layers."""
+    """A smaller model: sizes, texts by language that were selected or held out, dropped layers and neurons."""
 
     tokens: Sizes
     layers: Sizes
@@ -111,6 +118,8 @@ class Shrunk(TypedDict):
     heldout: NotRequired[dict[str, Splits]]
     differences: NotRequired[Differences]
     depth: NotRequired[DroppedLayers]
+    neurons: NotRequired[Sizes]
+    width: NotRequired[NarrowBlocks]
 
 
 class Report(TypedDict, total=False):

@@ -23,6 +23,7 @@ from jaxprune.pruning.drop import ROW as ROW
 from jaxprune.pruning.drop import UNSTRUCTURED as UNSTRUCTURED
 from jaxprune.pruning.finished import FinishedLayer as FinishedLayer
 from jaxprune.pruning.finished import PrunedBlock as PrunedBlock
+from jaxprune.pruning.inverse_factor import inverse_factor as inverse_factor
 from jaxprune.pruning.loop import PruneResult as PruneResult
 from jaxprune.pruning.loop import prune as prune
 from jaxprune.pruning.loop import prune_blocks as prune_blocks

@@ -3,17 +3,17 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune import ledger
-from jaxprune.calibration import Batch, line_digests, sampled_lines
+from jaxprune.calibration import Mixture, line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import Report
+from jaxprune.passes import mixture_of, order_of_sums
 from jaxprune.progress import Clock
 from jaxprune.runs.job import about_files
 from jaxprune.runs.machine import environment, peak_memory
@@ -22,11 +22,11 @@ from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import ShrinkConfig
 from jaxprune.runs.smaller_card import HEADER, remarks, sizes, smaller_card, splits
 from jaxprune.shrinking import (
-    Kept,
+    STATISTICS_OF_NEURONS,
+    Samples,
     ShrinkFields,
     Texts,
-    choose_layers,
-    choose_tokens,
+    choose,
     frequent_words,
     report_on,
     texts_by_language,
@@ -41,7 +41,7 @@ _READ = ("model", "revision", "dtype", "seed", "calibration", "shrink")
 def shrink_from_config(
     config: ShrinkConfig, workdir: Path, *, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Writes a model with fewer tokens or layers to `workdir/hf`, and a report on it.
+    """Writes a model with fewer tokens, layers or neurons to `workdir/hf`, and a report on it.
 
     Args:
       config: validated.
@@ -59,15 +59,16 @@ def shrink_from_config(
     model, fields = load(config.model, config.revision), config.shrink
     texts = _texts(fields)
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
-    batches = calibration_batches(config, model) if fields.layers else []
+    samples = _samples(config, model)
     every = config.json()
     read = {name: every[name] for name in _READ}
-    identity = ledger.shrink_identity(model, read, texts.digest, batches)
+    order = order_of_sums(STATISTICS_OF_NEURONS, device_mesh()) if fields.mlp else None
+    identity = ledger.shrink_identity(model, read, texts.digest, samples.batches, order)
     if not overwrite and (complete := ledger.complete_run(workdir, identity)):
         print(f"{workdir} is complete; --overwrite repeats the run")
         return dict(complete)
     with ledger.unfinished_run(workdir, identity, {}, OUTPUTS, overwrite) as folder:
-        report: Any = _written(model, config, texts, batches, folder / "hf")
+        report: Any = _written(model, config, texts, samples, folder / "hf")
         report["identity"] = identity
         sealed.replace_card(folder / "hf", smaller_card(read, report))
         model.source.fingerprint.check_unchanged()
@@ -75,6 +76,18 @@ def shrink_from_config(
         report = ledger.publish(folder, workdir, OUTPUTS, read, report)
     _print(report, workdir)
     return report
+
+
+def _samples(config: ShrinkConfig, model: Model) -> Samples:
+    """The samples that measure layers and neurons; without batches if none are measured."""
+    fields, how = config.shrink, config.calibration
+    measured = fields.layers is not None or fields.mlp is not None
+    batches = calibration_batches(config, model) if measured else []
+    mixture = Mixture()
+    if fields.mlp is not None:
+        names = {one.name for one in STATISTICS_OF_NEURONS}
+        mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
+    return Samples(batches, mixture, config.dtype)
 
 
 class _Texts(NamedTuple):
@@ -92,9 +105,10 @@ class _Texts(NamedTuple):
 
 def _texts(fields: ShrinkFields) -> _Texts:
     if fields.vocabulary is None:
-        if fields.layers is fields.drop_layers is None:
+        if fields.layers is fields.drop_layers is fields.mlp is None:
             raise InputError(
-                "shrink: nothing to shrink; allowed: shrink.vocabulary, shrink.layers or shrink.drop_layers"
+                "shrink: nothing to shrink; allowed: shrink.vocabulary, shrink.layers, shrink.drop_layers or "
+                "shrink.mlp"
             )
         return _Texts({}, {}, {})
     codes = fields.languages.split(",") if fields.languages else None
@@ -109,19 +123,18 @@ def _texts(fields: ShrinkFields) -> _Texts:
 
 
 def _written(
-    model: Model, config: ShrinkConfig, texts: _Texts, batches: Sequence[Batch], folder: Path
+    model: Model, config: ShrinkConfig, texts: _Texts, samples: Samples, folder: Path
 ) -> dict[str, Any]:
     """Writes the smaller model; returns its part of report.json."""
-    fields, clock = config.shrink, Clock()
-    kept = choose_tokens(model, texts.chosen, fields, texts.words) if texts.chosen else Kept()
-    kept = kept._replace(depth=choose_layers(model, fields, batches, dtype=config.dtype))
+    clock = Clock()
+    kept = choose(model, config.shrink, texts.chosen, samples, texts.words)
     clock.lap("choose")
-    smaller = write_smaller(model, kept, folder, card="")
+    smaller, narrow = write_smaller(model, kept, samples, folder, card="")
     clock.lap("write")
-    shrunk = report_on(model, smaller, kept, texts.chosen, texts.heldout)
+    shrunk = report_on(model, smaller, kept, narrow, texts.chosen, texts.heldout)
     clock.lap("compare")
     lines = {*line_digests(line for of_code in texts.chosen.values() for line in of_code)}
-    if batches:
+    if samples.batches:
         lines.update(sampled_lines(config.calibration, config.seed, config.compat))
     return {
         "shrunk": shrunk,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, Literal
 
-from jaxprune.calibration import language
+from jaxprune.calibration import LANGUAGES, language
 from jaxprune.ledger import Report, Shrunk, Splits
 from jaxprune.runs.card import folded, front_matter, loading, named, plain, section, terms
 from jaxprune.runs.facts import SHRINK_FIELDS, command_line, versions
@@ -25,10 +25,15 @@ def smaller_card(config: Mapping[str, Any], report: Report) -> str:
     repeat = command_line("shrink", {**config, "model": origin["name"]}, SHRINK_FIELDS, "RUN")
     table = pipes(HEADER, [*splits(shrunk)]) if "selection" in shrunk else []
     whose = "smaller, too: use the one in this folder" if table else "that of the dense model"
+    unchanged = (
+        "The last kernel of each MLP is refitted; all other parameters that are left are bit-identical."
+        if "width" in shrunk
+        else "All parameters that are left are bit-identical."
+    )
     body = [
         f"# {plain(PurePath(origin['name']).name)}, smaller",
         "",
-        f"{named(origin)} with fewer tokens or layers. All parameters that are left are bit-identical.",
+        f"{named(origin)} with {_fewer(shrunk)}. {unchanged}",
         "",
         *section("Size", pipes(["", "before", "after"], [*sizes(report)])),
         *section("What was kept", [*table, *([""] if table else []), *remarks(shrunk)]),
@@ -43,19 +48,34 @@ def smaller_card(config: Mapping[str, Any], report: Report) -> str:
 
 
 def languages(shrunk: Shrunk) -> Iterator[str]:
-    """The codes of the texts and of the samples that measured layers."""
-    measured = shrunk["depth"]["influence"] if "depth" in shrunk else {}
-    yield from dict.fromkeys([*shrunk.get("selection", {}), *measured])
+    """The codes of the texts and of the samples that measured layers and neurons, as far as they are languages."""
+    layers = shrunk["depth"]["influence"] if "depth" in shrunk else {}
+    neurons = shrunk["width"]["shares"] if "width" in shrunk else {}
+    found = dict.fromkeys([*shrunk.get("selection", {}), *layers, *neurons])
+    yield from (code for code in found if code in LANGUAGES)
 
 
-_SIZES: tuple[Literal["tokens", "layers", "parameters"], ...] = ("tokens", "layers", "parameters")
+def _fewer(shrunk: Shrunk) -> str:
+    """What is cut, in words."""
+    parts = {"selection": "tokens", "depth": "layers", "width": "neurons"}
+    return "fewer " + ", ".join(name for key, name in parts.items() if key in shrunk)
+
+
+def _name(code: str) -> str:
+    """The name of a language, or the kind of samples without one."""
+    return language(code).name if code in LANGUAGES else code
+
+
+_SIZES: tuple[Literal["tokens", "layers", "neurons", "parameters"], ...] = (
+    "tokens", "layers", "neurons", "parameters",
+)  # fmt: skip
 HEADER = ("language", "texts", "split as before, %", "tokens before", "after", "growth, %")
 
 
 def sizes(report: Report) -> Iterator[list[str]]:
     """Rows of name, before and after."""
     shrunk, weights = report["shrunk"], report["weight_bytes"]
-    found = {name: shrunk[name] for name in _SIZES}
+    found = {name: shrunk[name] for name in _SIZES if name in shrunk}
     for name, of_name in found.items():
         if of_name["before"] != of_name["after"]:
             yield [name, count(of_name["before"]), count(of_name["after"])]
@@ -80,7 +100,7 @@ def splits(shrunk: Shrunk) -> Iterator[list[str]]:
 
 
 def remarks(shrunk: Shrunk) -> Iterator[str]:
-    """Sentences on the kept tokens and on the dropped layers."""
+    """Sentences on the kept tokens and neurons, and on the dropped layers."""
     if "selection" in shrunk:
         yield "A text whose tokens are all kept is split as before."
     if found := shrunk.get("differences"):
@@ -90,6 +110,13 @@ def remarks(shrunk: Shrunk) -> Iterator[str]:
         )
     if depth := shrunk.get("depth"):
         dropped = ", ".join(map(str, depth["dropped"]))
-        measured = ", ".join(language(code).name for code in depth["influence"])
+        measured = ", ".join(map(_name, depth["influence"]))
         why = f", of least influence on texts in {measured}" if measured else ""
         yield f"Dropped layers, counted from 0: {dropped}{why}."
+    if width := shrunk.get("width"):
+        means = {code: sum(shares) / len(shares) for code, shares in width["shares"].items()}
+        by_language = ", ".join(f"{_name(code)} {percent(of)}%" for code, of in means.items())
+        yield (
+            f"Share of Σ ‖h‖ Σ |W| that the kept neurons have, mean over the layers: {by_language}. "
+            "The last kernel of each MLP compensates for the others by least squares."
+        )

@@ -36,7 +36,9 @@ class ShrinkFields:
         meaning="least share of each language's tokens to keep",
     )
     tokens: int | None = integer(None, 1, "number of tokens to keep, in place of `coverage`")
-    multiple: int = integer(64, 1, "the vocabulary is filled up to a multiple of it")
+    multiple: int = integer(
+        64, 1, "the vocabulary, and the neurons of a block, are filled up to a multiple of it"
+    )
     layers: int | None = integer(
         None, 1, "number of layers to keep, those of the largest influence on the calibration set"
     )
@@ -44,5 +46,11 @@ class ShrinkFields:
         "distinct numbers of layers, such as 3,7",
         _are_numbers,
         meaning="layers to drop, in place of `layers`",
+    )
+    mlp: float | None = rule(
+        "a number c with 0 < c < 1",
+        lambda value: is_number(value) and 0 < value < 1,
+        kind=float,
+        meaning="share of each block's neurons to keep, the most important on the calibration set",
     )
     one_by_one: bool = flag(True, "measure the layers again after each one that is dropped")

@@ -1,14 +1,17 @@
 """The configs of a smaller model: config.json and generation_config.json with its sizes, layers and ids."""
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.files import read_json
+from jaxprune.files import read_json, write_json
 from jaxprune.hf import Model
-from jaxprune.models import ModelConfig, family_of
+from jaxprune.models import ModelConfig, family_of, load_config
 from jaxprune.shrinking import token_ids
 
+_NEURONS = ("intermediate_size", "ffn_dim", "n_inner")
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
 # Periods of layers with windows or without rotary positions, which lists by layer replace.
 _PERIODS = ("sliding_window_pattern", "_sliding_window_pattern", "no_rope_layer_interval")
@@ -31,6 +34,8 @@ def configs_of(
     config = family_of(model.config).exported(files["config.json"])
     if new_ids:
         config = {**config, "vocab_size": smaller.vocab_size}
+    if smaller.d_ff < model.config.d_ff:
+        config[next((name for name in _NEURONS if name in config), _NEURONS[-1])] = smaller.d_ff
     if smaller.n_layers < model.config.n_layers:
         config = _with_layers(config, smaller)
     return {**files, "config.json": config}
@@ -53,14 +58,17 @@ def _with_layers(raw: Mapping[str, Any], smaller: ModelConfig) -> dict[str, Any]
     return config
 
 
-def check_read_back(smaller: ModelConfig, read: ModelConfig) -> None:
-    """Rejects a family whose config.json cannot express the layers that are left; raises InputError."""
+def check_read_back(smaller: ModelConfig, raw: Mapping[str, Any]) -> None:
+    """Rejects a config.json that does not express the smaller model; raises InputError."""
 
     def described(config: ModelConfig) -> dict[str, Any]:
         kinds = [config.kind(layer) for layer in range(config.n_layers)]
         return {**vars(config), "kinds": kinds, "pattern": None}
 
-    differs = [name for name, value in described(smaller).items() if described(read)[name] != value]
+    with tempfile.TemporaryDirectory() as folder:
+        write_json(Path(folder) / "config.json", raw)
+        read = described(load_config(Path(folder)))
+    differs = [name for name, value in described(smaller).items() if read[name] != value]
     if differs:
         raise InputError(
             f"shrink: a config.json of {smaller.family} cannot express the smaller model ({differs[0]})"

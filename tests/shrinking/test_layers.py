@@ -6,9 +6,9 @@ import pytest
 import torch
 import transformers
 from conftest import TINY, tiny_torch
+from small_samples import TOKENS, layers_of, samples
 
 import jaxprune as jp
-from jaxprune.calibration import Batch
 from jaxprune.errors import InputError
 from jaxprune.hf import subset
 from jaxprune.shrinking.layers import block_influence, chosen_layers
@@ -17,18 +17,6 @@ FAMILIES = [
     "xglm", "bloom", "gpt2", "llama", "qwen2", "mistral", "smollm3", "gemma2", "gemma3", "cohere2",
     "apertus",
 ]  # fmt: skip
-TOKENS = np.random.default_rng(0).integers(0, 131, (4, 21))
-
-
-def layers_of(model):
-    """The list of a torch model's blocks."""
-    return next(part for part in model.modules() if isinstance(part, torch.nn.ModuleList))
-
-
-def samples(lengths=(21, 21, 17, 12), codes=("fr", "sw", "fr", "sw")):
-    valid = np.arange(21) < np.array(lengths)[:, None]
-    numbers = np.arange(len(lengths), dtype=np.int32)
-    return [Batch((TOKENS * valid).astype(np.int32), valid, "monolingual", numbers, codes)]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -122,7 +110,7 @@ def test_a_model_without_some_layers_and_tokens_has_their_parameters(tiny_folder
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "shrink: nothing to shrink; allowed: texts, layers or drop_layers"),
+        ({}, "shrink: nothing to shrink; allowed: texts, layers, drop_layers or mlp"),
         ({"layers": 3}, "shrink.layers: got 3; allowed: 1 to 2, of 3"),
         ({"drop_layers": [3]}, "shrink.drop_layers: got '3'; allowed: some of the layers 0 to 2"),
         ({"drop_layers": [0, 1, 2]}, "shrink.drop_layers: got '0,1,2'; allowed: some of the layers"),

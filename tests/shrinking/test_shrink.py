@@ -262,10 +262,10 @@ def test_frequent_words_are_kept_too(folder, texts, tmp_path, monkeypatch, capsy
         shrink_from_config(config, tmp_path / "other")
 
 
-def test_layers_and_tokens_in_one_run(texts, tmp_path):
-    """On a bundled model, measured on its calibration texts; the page has a picture of the influence."""
+def test_all_cuts_in_one_run(texts, tmp_path):
+    """On a bundled model, measured on its calibration texts; the page has a picture for layers and one for neurons."""
     config = job(
-        "nano/xglm", shrink__vocabulary="nano", shrink__languages="fr", shrink__layers=3,
+        "nano/xglm", shrink__vocabulary="nano", shrink__languages="fr", shrink__layers=3, shrink__mlp=0.5,
         calibration__data="nano", calibration__kind="monolingual", calibration__source="fr,sw",
         calibration__samples=4,
     )  # fmt: skip
@@ -274,10 +274,27 @@ def test_layers_and_tokens_in_one_run(texts, tmp_path):
     assert found["tokens"]["after"] < found["tokens"]["before"]
     assert found["depth"]["influence"].keys() == {"fr", "sw"}
     assert len(found["depth"]["influence"]["sw"]) == 4
+    assert found["neurons"]["after"] == found["neurons"]["before"] / 2
+    assert all(0.5 < share < 1 for share in found["width"]["shares"]["sw"])
+    assert len(found["width"]["shares"]["fr"]) == len(found["width"]["damping"]) == 3
     assert verify(tmp_path / "run") == []
     write_report(tmp_path / "run", None, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "Influence" in page
+    assert "Kept neurons" in page
     assert "--config.calibration.source=fr,sw" in re.sub("<[^>]*>", "", page)
     assert "Dropped layers, counted from 0" in page
     assert "Made by" in page
+
+
+def test_samples_without_a_language(tmp_path):
+    """Token ids have none; the card names their kind."""
+    tokens = np.random.default_rng(0).integers(5, 300, (4, 16), dtype=np.int32)
+    np.savez(tmp_path / "tokens.npz", input_ids=tokens, attention_mask=np.ones_like(tokens))
+    config = job("nano/xglm", shrink__layers=3, shrink__mlp=0.5, calibration__kind="tokens",
+                 calibration__data=str(tmp_path / "tokens.npz"))  # fmt: skip
+    found = shrink_from_config(config, tmp_path / "run")["shrunk"]
+    [kind] = found["depth"]["influence"]
+    assert found["width"]["shares"].keys() == {kind}
+    assert f"of least influence on texts in {kind}" in (tmp_path / "run/hf/README.md").read_text()
+    write_report(tmp_path / "run", None, tmp_path / "page.html")

@@ -1,0 +1,131 @@
+"""A model, texts and samples by language → the tokens, layers and neurons that a smaller model keeps."""
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxprune.calibration import Batch, Mixture
+from jaxprune.errors import InputError, refusal
+from jaxprune.hf import Model
+from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.layers import Depth, chosen_layers
+from jaxprune.shrinking.selection import chosen_tokens
+from jaxprune.shrinking.tokenizer_rules import fillers, parts_of
+from jaxprune.shrinking.vocabulary import (
+    required_tokens,
+    rules_of,
+    token_counts,
+    tokenizer_files,
+    tokens_of_line_breaks,
+)
+
+Texts = Mapping[str, Sequence[str]]
+
+
+class Samples(NamedTuple):
+    """The samples that measure layers and neurons.
+
+    Attributes:
+      batches: with languages; those of token ids count as one.
+      mixture: combines the Gram matrices of languages.
+      dtype: of the weights on the devices.
+    """
+
+    batches: Sequence[Batch] = ()
+    mixture: Mixture = Mixture()
+    dtype: str = "float32"
+
+
+class Kept(NamedTuple):
+    """The parts of a model that a smaller one has.
+
+    Attributes:
+      tokens: [V] the old id of each token, ascending; None: all.
+      files: the new content of the tokenizer's files, see `vocabulary.tokenizer_files`.
+      depth: the layers; None: all.
+      neurons: number of neurons of each block; None: all.
+    """
+
+    tokens: np.ndarray | None = None
+    files: Mapping[str, dict[str, Any] | None] = MappingProxyType({})
+    depth: Depth | None = None
+    neurons: int | None = None
+
+
+def choose(
+    model: Model,
+    fields: ShrinkFields,
+    texts: Texts,
+    samples: Samples,
+    words: Texts = MappingProxyType({}),
+    *,
+    progress: bool = True,
+) -> Kept:
+    """The parts to keep.
+
+    Args:
+      texts: by language, whose tokens are kept; empty: all tokens are.
+      words: other texts whose tokens are kept in any case.
+
+    Raises:
+      InputError: no tokenizer, or one of another kind than BPE and Unigram; layers that the model does not have;
+        nothing that is dropped.
+    """
+    if not samples.batches and not (fields.layers is fields.mlp is None):
+        raise InputError("shrink: no samples; allowed: batches, with layers or mlp")
+    kept = _tokens(model, texts, fields, words) if texts else Kept()
+    depth = _layers(model, fields, samples, progress=progress)
+    return kept._replace(depth=depth, neurons=_neurons(model, fields))
+
+
+def _tokens(model: Model, texts: Texts, fields: ShrinkFields, words: Texts) -> Kept:
+    """The tokens of the texts by language, and the tokenizer that has them alone."""
+    rules, counts = rules_of(model), token_counts(model, texts)
+    tokens = chosen_tokens(
+        counts,
+        required_tokens(model, rules).union(*token_counts(model, words).values())
+        | tokens_of_line_breaks(model, texts, counts),
+        parts_of(rules),
+        coverage=fields.coverage,
+        tokens=fields.tokens,
+        multiple=fields.multiple,
+        fillers=fillers(rules),
+    )
+    return Kept(tokens, tokenizer_files(model, rules, tokens))
+
+
+def _layers(
+    model: Model, fields: ShrinkFields, samples: Samples, *, progress: bool
+) -> Depth | None:
+    """The layers of `fields.drop_layers` or `fields.layers`; None if neither is set."""
+    whole, named = model.config.n_layers, fields.drop_layers
+    if named is None and fields.layers is None:
+        return None
+    if named is not None and fields.layers is not None:
+        raise InputError("shrink.drop_layers: set with shrink.layers; allowed: one of them")
+    if named is None:
+        return chosen_layers(
+            model, samples.batches, int(fields.layers or 0), one_by_one=fields.one_by_one,
+            dtype=samples.dtype, progress=progress,
+        )  # fmt: skip
+    dropped = tuple(map(int, named.split(",")))
+    kept = tuple(layer for layer in range(whole) if layer not in dropped)
+    if max(dropped) >= whole or not kept:
+        raise refusal("shrink.drop_layers", named, f"some of the layers 0 to {whole - 1}")
+    return Depth(kept, dropped, {})
+
+
+def _neurons(model: Model, fields: ShrinkFields) -> int | None:
+    if fields.mlp is None:
+        return None
+    whole = model.config.d_ff
+    neurons = math.ceil(fields.mlp * whole / fields.multiple) * fields.multiple
+    if neurons >= whole:
+        raise InputError(
+            f"shrink.mlp: got {fields.mlp:g}, which keeps all {whole} neurons of a block, as their number is a "
+            f"multiple of {fields.multiple}; allowed: less, or a smaller shrink.multiple"
+        )
+    return neurons
