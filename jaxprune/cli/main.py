@@ -12,7 +12,7 @@ from jaxprune.version import __version__
 # Each is a module in commands/.
 COMMANDS = {
     "prune": "prune a model: a config → a workdir with the pruned model, its masks and a report",
-    "recover": "fit the kept weights of a pruned model to the dense one",
+    "recover": "fit the kept weights of a pruned or smaller model to the dense one",
     "shrink": "make a model smaller for some languages: fewer tokens, layers, neurons",
     "evaluate": "evaluate a model on tasks in every language, its perplexity and its translations",
     "compare": "report the changes between two evaluated runs and their significance",

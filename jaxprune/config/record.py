@@ -78,7 +78,7 @@ GROUPS = {
     "": "which model, and its dtype and seed",
     "calibration": "the data of the statistics",
     "pruning": "which weights to drop",
-    "recovery": "for recover: fitting the kept weights of a pruned model",
+    "recovery": "for recover: fitting the kept weights of a pruned or smaller model",
     "shrink": "for shrink: fewer tokens, layers, neurons",
     "output": "files of a run",
     "analysis": "for analyze",
@@ -99,11 +99,12 @@ def _of(*groups: str) -> list[str]:
 _SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "shots")]
 _DEMONSTRATIONS = [f"calibration.{name}" for name in ("kind", "samples", "max_length")]
 _TEXTS = ["calibration.source", "calibration.code"]
+_MIXTURE = ["calibration.combine", "calibration.weights"]
 # Command → the fields that it reads. A sweep sets source and sparsity of each variant itself.
 READ_BY: Mapping[str, list[str]] = {
     "prune": _of("", "mesh", "calibration", "pruning", "output"),
     "recover": [*_of("", "mesh", "recovery", "output"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
-    "shrink": [*_of("", "shrink"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
+    "shrink": [*_of("", "shrink"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS, *_MIXTURE],
     "evaluate": [*_of("", "mesh", "evaluation"), *_SENTENCES],
     "analyze": [*_of("", "mesh", "analysis"), *_SENTENCES, *_DEMONSTRATIONS],
     "sweep": [

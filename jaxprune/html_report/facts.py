@@ -48,6 +48,8 @@ def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
     facts: dict[str, object] = {"model": shown_value(next(filter(None, models), None))}
     if "shrunk" in report:
         facts |= {name: f"{old} before, {new} after" for name, old, new in sizes(report)}
+        facts["recovered on"] = _calibration(report, config.get("calibration", {}))
+        facts["recovered"] = mean_loss(report)
         facts["speed"] = before and measured_speed(before, run)
     elif report:
         how = config.get("pruning", {})
@@ -119,7 +121,11 @@ def _commands(run: RunFiles, before: RunFiles | None) -> Markup:
     here, *others = short_names([one.folder for one in (run, before) if one])
     lines = {}
     if "shrunk" in run.report:
-        lines["Made by"] = command_line("shrink", run.config, SHRINK_FIELDS, here)
+        made = run.report["shrunk"].get("config")
+        how, named = (made, "SMALLER") if made else (run.config, here)
+        lines["Made by"] = command_line("shrink", how, SHRINK_FIELDS, named)
+        if made:
+            lines["Recovered by"] = command_line("recover", run.config, RECOVER_FIELDS, here)
     elif run.report and run.config:
         recovered = run.report.get("pruned")
         how = recovered["config"] if recovered else run.config

@@ -109,7 +109,10 @@ class NarrowBlocks(TypedDict):
 
 
 class Shrunk(TypedDict):
-    """A smaller model: sizes, texts by language that were selected or held out, dropped layers and neurons."""
+    """A smaller model: sizes, texts by language that were selected or held out, dropped layers and neurons.
+
+    After a recovery `config` is the config.json of the run that made it.
+    """
 
     tokens: Sizes
     layers: Sizes
@@ -120,6 +123,7 @@ class Shrunk(TypedDict):
     depth: NotRequired[DroppedLayers]
     neurons: NotRequired[Sizes]
     width: NotRequired[NarrowBlocks]
+    config: NotRequired[dict[str, Any]]
 
 
 class Report(TypedDict, total=False):

@@ -8,7 +8,9 @@ class RecoveryFields:
     """The fields `recovery.*`."""
 
     run: str | None = text(
-        None, "the workdir of a finished pruning run", "workdir of the pruning run to recover"
+        None,
+        "the workdir of a finished run of prune or shrink",
+        "workdir of the run whose model is recovered",
     )
     how: str = choice(
         ("block", "distil"),

@@ -1,7 +1,7 @@
-"""Recovery end to end: the logits of the whole pruned model are fitted to those of the dense model.
+"""Recovery end to end: the logits of a whole pruned or smaller model are fitted to those of the dense model.
 
 The loss is the mean of KL(p‖q) over real tokens, where p and q are the distributions of the next token in the dense and
-in the pruned model. With logits h·w_v it equals E_p[log p] - h·E_p[w] + log Σ_v exp(h·w_v). So the dense model leaves
+in the other model. With logits h·w_v it equals E_p[log p] - h·E_p[w] + log Σ_v exp(h·w_v). So the dense model leaves
 only the vector E_p[w] and the number E_p[log p] of each token, and its passes run once, however many epochs follow.
 Both models are computed with slices of the vocabulary; [B, T, V] is never stored.
 """
@@ -112,10 +112,11 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
 
 def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
     """The samples in units, with the predictions of the dense model."""
-    samples, config, mesh = task.samples(), task.config, task.mesh
+    samples, mesh = task.samples(), task.mesh
+    config = task.teacher.config.in_dtype(task.dtype)
     inputs = [*samples.states]
     with progress_bar("dense", config.n_layers, 0, task.progress) as bar:
-        for layer, (_, params) in enumerate(blocks(task.model, task.dtype, mesh)):
+        for layer, (_, params) in enumerate(blocks(task.teacher, task.dtype, mesh)):
             run_and_measure(params, samples, WHOLE_BLOCK, (), config, layer)
             bar.update()
     valid = [np.asarray(context.valid) for context in samples.contexts]

@@ -1,4 +1,4 @@
-"""A pruned model → its recovered blocks, in one of the ways of `recovery.how`."""
+"""A pruned or smaller model → its recovered blocks, in one of the ways of `recovery.how`."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 
@@ -29,6 +29,7 @@ def recover_blocks(
     pruned: Callable[[int], FinishedLayer],
     fields: RecoveryFields,
     *,
+    teacher: Model | None = None,
     dtype: str = "float32",
     seed: int = 0,
     mesh: Mesh | None = None,
@@ -37,7 +38,13 @@ def recover_blocks(
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
     saved: Saved | None = None,
 ) -> Generator[PrunedBlock, None, None]:
-    """Recovers and yields the blocks of a pruned model in order; for arguments and errors see `Task` and `recover`."""
+    """Recovers and yields the blocks of a pruned or smaller model in order.
+
+    For arguments and errors see `Task` and `recover`.
+
+    Args:
+      teacher: by default `model`.
+    """
     check_model(model)
     check_samples(batches, samples_per_device)
     rows = min(samples_per_device, fields.batch)
@@ -49,8 +56,10 @@ def recover_blocks(
         raise InputError(
             f"recovery: got {jax.process_count()} processes; allowed: one, with any devices"
         )
+    if teacher is not None and fields.how != "distil":
+        raise InputError(f"recovery.how: got {fields.how!r}; allowed for a smaller model: distil")
     task = Task(
-        model=model, batches=batches, pruned=pruned, fields=fields, dtype=dtype, seed=seed,
+        model=model, teacher=teacher or model, batches=batches, pruned=pruned, fields=fields, dtype=dtype, seed=seed,
         mesh=given_mesh(mesh), samples_per_device=rows, progress=progress, finished=finished,
         saved=saved,
     )  # fmt: skip

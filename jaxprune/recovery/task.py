@@ -1,4 +1,4 @@
-"""A recovery: a pruned model, the dense one, samples and settings."""
+"""A recovery: a pruned or smaller model, the dense one, samples and settings."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from jaxprune.calibration import Batch
 from jaxprune.hf import Model, aligned_cast
-from jaxprune.models import BlockParams, ModelConfig
+from jaxprune.models import BlockParams, ModelConfig, kernel_shapes
 from jaxprune.passes import CalibrationStates, calibration_states
 from jaxprune.pruning import FinishedLayer
 from jaxprune.recovery.config import RecoveryFields
@@ -21,7 +21,8 @@ class Task:
     """A recovery.
 
     Attributes:
-      model: the dense model.
+      model: the dense model, or a smaller one.
+      teacher: the dense model, with the tokens of `model`.
       batches: samples, of which `fields.held_out` are not fitted.
       pruned: the result of pruning a layer.
       finished: the result of an earlier recovery for a layer, or None.
@@ -30,6 +31,7 @@ class Task:
     """
 
     model: Model
+    teacher: Model
     batches: Sequence[Batch]
     pruned: Callable[[int], FinishedLayer]
     fields: RecoveryFields
@@ -51,6 +53,12 @@ class Task:
         return calibration_states(
             self.model, self.batches, self.mesh, self.samples_per_device, self.dtype
         )
+
+
+def whole_layers(config: ModelConfig) -> Callable[[int], FinishedLayer]:
+    """The layers of a model from which nothing was dropped."""
+    keep = {path: np.ones(shape, bool) for path, shape in kernel_shapes(config).items()}
+    return lambda layer: FinishedLayer(keep, {}, {}, {})
 
 
 def finished_layer(

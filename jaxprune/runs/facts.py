@@ -19,16 +19,18 @@ _SHORT = (
     r"\w[\w.-]*(/\w[\w.-]*)?"  # a hub id or a name; other paths are private but for their last part
 )
 PRUNE_FIELDS = fields_of(PruneConfig)
-# Of recover and shrink, which need no statistics; recover takes the fields of pruning from the run.
-_STATISTICS = ("combine", "weights", "stats", "tokens")
+# Of recover and shrink; recover takes the fields of pruning from the run, and needs no statistics.
 RECOVER_FIELDS, SHRINK_FIELDS = (
     {
         path: field
         for path, field in fields_of(record).items()
         if path.partition(".")[0] != "pruning"
-        and path not in [f"calibration.{name}" for name in _STATISTICS]
+        and path not in [f"calibration.{name}" for name in without]
     }
-    for record in (RecoverConfig, ShrinkConfig)
+    for record, without in (
+        (RecoverConfig, ("combine", "weights", "stats", "tokens")),
+        (ShrinkConfig, ("stats", "tokens")),
+    )
 )
 
 

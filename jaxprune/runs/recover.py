@@ -20,14 +20,16 @@ from jaxprune.hf import Model, check_model, load
 from jaxprune.ledger import CONFIG, Report
 from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE
 from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
-from jaxprune.recovery import RecoveryFields, recover_blocks
+from jaxprune.recovery import RecoveryFields, recover_blocks, whole_layers
 from jaxprune.runs.job import Job, write_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
+from jaxprune.runs.recover_smaller import recover_smaller
 from jaxprune.runs.saved_fit import saved_fit
 from jaxprune.runs.summary import print_summary
 from jaxprune.schema import check, fields_of
+from jaxprune.shrinking import teacher_of
 
 # Keys of report.json of the pruning run that the report of its recovery keeps.
 _OF_PRUNING = ("tokens", "languages", "damping", "allocation")
@@ -36,7 +38,7 @@ _OF_PRUNING = ("tokens", "languages", "damping", "allocation")
 def recover_from_config(
     config: RecoverConfig, workdir: Path, *, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Recovers the model of a pruning run, or resumes an interrupted recovery.
+    """Recovers the model of a pruning run or a smaller one, or resumes an interrupted recovery.
 
     Args:
       config: validated; its fields `pruning` are replaced by those of the run.
@@ -46,7 +48,7 @@ def recover_from_config(
       The content of report.json.
 
     Raises:
-      InputError: as `prune_from_config`; `recovery.run` is no finished pruning run, or one of another model.
+      InputError: as `prune_from_config`; `recovery.run` is no finished run, or one of another model.
     """
     began = time.perf_counter()
     run = _run_of(config)
@@ -54,11 +56,12 @@ def recover_from_config(
     model = load(config.model, config.revision)
     if report["models"]["dense"] != model.source.fingerprint.digest:
         raise InputError(
-            f"model: got {config.model}, another model than the one that {run} pruned; allowed: that one, "
-            "unchanged"
+            f"model: got {config.model}, another model than the dense one of {run}; allowed: that one, unchanged"
         )
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
+    if "shrunk" in report:
+        return recover_smaller(config, model, run, report, workdir, overwrite=overwrite)
     before = read_json(run / CONFIG)
     texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
     pruning = _pruning(before["pruning"], run)
@@ -93,7 +96,7 @@ def recover_from_config(
 
 def recover(
     model: Model,
-    pruned: PruneResult | str | Path,
+    pruned: PruneResult | Model | str | Path,
     batches: Sequence[Batch],
     *,
     how: str | None = None,
@@ -107,7 +110,7 @@ def recover(
     samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
 ) -> PruneResult:
-    """Fits the kept weights, norms and biases of a pruned model to the dense model.
+    """Fits the kept weights, norms and biases of a pruned or smaller model to the dense model.
 
     With `how="block"` the outputs of each block are fitted to those of the same block in the dense model, by AdamW on
     the mean squared error over real tokens. Its inputs come from the recovered blocks below, so it also corrects their
@@ -121,7 +124,8 @@ def recover(
 
     Args:
       model: the dense model; remains unchanged.
-      pruned: the result of `prune`, or the workdir of a finished run.
+      pruned: the result of `prune`, the smaller model that `shrink` returns, with `how="distil"`, or the workdir of a
+        finished run of pruning.
       batches: samples; their number may differ from that of pruning.
       how: "block" (the default) or "distil".
       epochs: passes over the samples at most.
@@ -166,15 +170,13 @@ def recover(
         check(name, getattr(fields, name), fields_of(RecoveryFields)[name])
     for name, value, rule in (("seed", seed, SEED), ("dtype", dtype, DTYPE)):
         check(name, value, rule)
-    layers = (
-        pruned_layers(Path(pruned).expanduser())
-        if isinstance(pruned, str | Path)
-        else _layers(pruned)
-    )
+    teacher = None
+    if isinstance(pruned, Model):
+        teacher, model = teacher_of(model, pruned), pruned
     blocks = list(
         recover_blocks(
-            model, batches, layers, fields, dtype=dtype, seed=seed, mesh=mesh,
-            samples_per_device=samples_per_device, progress=progress,
+            model, batches, _layers(pruned), fields, teacher=teacher, dtype=dtype, seed=seed,
+            mesh=mesh, samples_per_device=samples_per_device, progress=progress,
         )
     )  # fmt: skip
     result = result_of(model, blocks, batches)
@@ -184,8 +186,14 @@ def recover(
 
 
 def _layers(pruned: object) -> Callable[[int], FinishedLayer]:
+    if isinstance(pruned, Model):
+        return whole_layers(pruned.config)
+    if isinstance(pruned, str | Path):
+        return pruned_layers(Path(pruned).expanduser())
     if not isinstance(pruned, PruneResult):
-        raise refusal("pruned", pruned, "the result of jaxprune.prune, or a workdir")
+        raise refusal(
+            "pruned", pruned, "the result of jaxprune.prune, a smaller model, or a workdir"
+        )
     keep, params = (
         flatten_dict(dict(tree["blocks"]), sep="/") for tree in (pruned.masks, pruned.params)
     )
@@ -209,10 +217,10 @@ def _run_of(config: RecoverConfig) -> Path:
 
 def _finished_report(run: Path) -> Report:
     report = ledger.read_report(run) or {}
-    if not {"digests", "models", "tokens"} <= report.keys():
+    if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
         raise InputError(
-            f"recovery.run: {run} is not a finished pruning run; allowed: a workdir with report.json, "
-            "which jaxprune prune writes last"
+            f"recovery.run: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune "
+            "and shrink write last"
         )
     if wrong := next(ledger.file_faults(run, report, by_size=True), None):
         raise InputError(f"recovery.run: {run}: {wrong}; allowed: an unchanged run")

@@ -15,6 +15,7 @@ from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import Report
 from jaxprune.passes import mixture_of, order_of_sums
 from jaxprune.progress import Clock
+from jaxprune.runs.facts import mean_loss
 from jaxprune.runs.job import about_files
 from jaxprune.runs.machine import environment, peak_memory
 from jaxprune.runs.outputs import OUTPUTS
@@ -74,7 +75,7 @@ def shrink_from_config(
         model.source.fingerprint.check_unchanged()
         report["seconds"]["total"] = round(time.perf_counter() - began, 3)
         report = ledger.publish(folder, workdir, OUTPUTS, read, report)
-    _print(report, workdir)
+    print_smaller(report, workdir)
     return report
 
 
@@ -147,10 +148,12 @@ def _written(
     }
 
 
-def _print(report: Report, workdir: Path) -> None:
+def print_smaller(report: Report, workdir: Path) -> None:
     """The tables at the end of a run."""
     shrunk = report["shrunk"]
     rows = {name: f"{before} before, {after} after" for name, before, after in sizes(report)}
+    if loss := mean_loss(report):
+        rows["recovered"] = loss
     rows |= {"seconds": seconds(report["seconds"]["total"]), "written": str(workdir / "hf")}
     lines = ["", *named_values(rows)]
     if shrunk.get("selection"):

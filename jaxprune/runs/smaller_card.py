@@ -4,10 +4,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, Literal
 
+from flax.traverse_util import flatten_dict
+
 from jaxprune.calibration import LANGUAGES, language
 from jaxprune.ledger import Report, Shrunk, Splits
 from jaxprune.runs.card import folded, front_matter, loading, named, plain, section, terms
-from jaxprune.runs.facts import SHRINK_FIELDS, command_line, versions
+from jaxprune.runs.facts import (
+    RECOVER_FIELDS,
+    SHRINK_FIELDS,
+    command_line,
+    recovery_facts,
+    versions,
+)
 from jaxprune.tables import as_code, byte_size, count, percent, pipes, points
 
 
@@ -22,29 +30,57 @@ def smaller_card(config: Mapping[str, Any], report: Report) -> str:
 
     origin, shrunk = report["origin"], report["shrunk"]
     metadata = front_matter(origin, [*languages(shrunk)], ["smaller"])
-    repeat = command_line("shrink", {**config, "model": origin["name"]}, SHRINK_FIELDS, "RUN")
     table = pipes(HEADER, [*splits(shrunk)]) if "selection" in shrunk else []
     whose = "smaller, too: use the one in this folder" if table else "that of the dense model"
-    unchanged = (
-        "The last kernel of each MLP is refitted; all other parameters that are left are bit-identical."
-        if "width" in shrunk
-        else "All parameters that are left are bit-identical."
-    )
     body = [
         f"# {plain(PurePath(origin['name']).name)}, smaller",
         "",
-        f"{named(origin)} with {_fewer(shrunk)}. {unchanged}",
+        f"{named(origin)} with {_fewer(shrunk)}. {_changed(report)}",
         "",
         *section("Size", pipes(["", "before", "after"], [*sizes(report)])),
         *section("What was kept", [*table, *([""] if table else []), *remarks(shrunk)]),
+        *_recovery(config, report),
         *section("How to load it", loading(origin.get("has_tokenizer", False), whose)),
         *section(
             "How to repeat it",
-            folded("Command and versions", [as_code(repeat), "", versions(report)]),
+            folded(
+                "Commands and versions",
+                [*map(as_code, _commands(config, report)), "", versions(report)],
+            ),
         ),
         *section("Licence", [terms(origin)]),
     ]
     return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
+
+
+def _changed(report: Report) -> str:
+    """The parameters that differ from those of the dense model, in words."""
+    if "losses" in report:
+        return "The blocks are fitted to the dense model; embedding, final norm and head are bit-identical."
+    if "width" in report["shrunk"]:
+        return "The last kernel of each MLP is refitted; all other parameters that are left are bit-identical."
+    return "All parameters that are left are bit-identical."
+
+
+def _recovery(config: Mapping[str, Any], report: Report) -> list[str]:
+    if "losses" not in report:
+        return []
+    facts = recovery_facts(flatten_dict(dict(config), sep="."), report)
+    return section("How it was recovered", [f"- {name}: {value}" for name, value in facts])
+
+
+def _commands(config: Mapping[str, Any], report: Report) -> Iterator[str]:
+    """The commands that made the model, one for each run."""
+    name = {"model": report["origin"]["name"]}
+    made = report["shrunk"].get("config", config)
+    is_recovered = "losses" in report
+    run = "SMALLER" if is_recovered else "RUN"
+    yield command_line("shrink", {**made, **name}, SHRINK_FIELDS, run)
+    if is_recovered:
+        recovery = {**config["recovery"], "run": run}
+        yield command_line(
+            "recover", {**config, **name, "recovery": recovery}, RECOVER_FIELDS, "RUN"
+        )
 
 
 def languages(shrunk: Shrunk) -> Iterator[str]:

@@ -7,6 +7,7 @@ from jaxprune.shrinking.config import ShrinkFields as ShrinkFields
 from jaxprune.shrinking.shrink import Shrunk as Shrunk
 from jaxprune.shrinking.shrink import shrink as shrink
 from jaxprune.shrinking.texts import texts_by_language as texts_by_language
+from jaxprune.shrinking.vocabulary import teacher_of as teacher_of
 from jaxprune.shrinking.width import STATISTICS_OF_NEURONS as STATISTICS_OF_NEURONS
 from jaxprune.shrinking.words import frequent_words as frequent_words
 from jaxprune.shrinking.write import report_on as report_on

@@ -11,13 +11,15 @@ from jinja2 import TemplateError
 
 from jaxprune.errors import InputError
 from jaxprune.files import read_json
-from jaxprune.hf import Model
+from jaxprune.hf import Model, subset
 from jaxprune.shrinking import token_ids, tokenizer_rules
 
 # Files of a tokenizer that transformers does not read if there is a tokenizer.json.
 _OF_VOCABULARY = ("vocab.*", "merges.txt", "*.model")
 # Texts that are split at a time, and lines of a joined one.
 _AT_ONCE, _JOINED = 10_000, 1000
+# Rows of a table that are compared at a time.
+_ROWS = 8192
 
 
 def rules_of(model: Model) -> dict[str, Any]:
@@ -119,3 +121,27 @@ def tokenizer_files(
     if raw := read_json(model.folder / token_ids.ADDED):
         files[token_ids.ADDED] = token_ids.added_tokens(raw, new)
     return files
+
+
+def teacher_of(model: Model, smaller: Model) -> Model:
+    """The dense model with the tokens of a smaller one alone, whose predictions the smaller one can learn.
+
+    Raises:
+      InputError: a row of the smaller model's embedding is not that of its token in the dense model.
+    """
+    size = smaller.config.vocab_size
+    old = np.arange(size)
+    if size != model.config.vocab_size:
+        ids = model.tokenizer.get_vocab()
+        names = {i: name for name, i in smaller.tokenizer.get_vocab().items()}
+        old = np.array([ids.get(names.get(i, ""), -1) for i in range(size)])
+    teacher = subset(model, tokens=old)
+    for start in range(0, size, _ROWS):
+        rows = np.arange(start, min(start + _ROWS, size))
+        if old[rows].min() < 0 or not np.array_equal(
+            teacher.source.head_rows(rows), smaller.source.head_rows(rows)
+        ):
+            raise InputError(
+                f"{smaller.folder}: not a smaller model of {model.folder}; its tokens have other parameters"
+            )
+    return teacher

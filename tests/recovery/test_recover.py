@@ -243,9 +243,13 @@ def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path):
 def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_folder, tmp_path):
     model, pruned, _ = runs
     cases = [
-        (model, None, "recovery.run: not set; allowed: the workdir of a finished pruning run"),
-        (model, tmp_path, f"recovery.run: {tmp_path} is not a finished pruning run"),
-        (tiny_folder("llama"), pruned, f"another model than the one that {pruned} pruned"),
+        (
+            model,
+            None,
+            "recovery.run: not set; allowed: the workdir of a finished run of prune or shrink",
+        ),
+        (model, tmp_path, f"recovery.run: {tmp_path} is not a finished run"),
+        (tiny_folder("llama"), pruned, f"another model than the dense one of {pruned}"),
     ]
     for dense, run, message in cases:
         config = job(dense, tokens, recovery__run=run and str(run))

@@ -1,9 +1,9 @@
-"""Fits kept weights, norms and biases of a pruned model to the dense model; see docs/after_pruning.md.
+"""Fits kept weights, norms and biases of a pruned or smaller model to the dense model; see docs/after_pruning.md.
 
 jaxprune recover --config nano --config.recovery.run=runs/nano --workdir runs/nano_recovered
 
-The config is that of the pruning run; `calibration.*` may name other texts or more samples. An interrupted run resumes
-when the command is repeated.
+The config is that of the run of prune or shrink; `calibration.*` may name other texts or more samples. An interrupted
+run resumes when the command is repeated.
 """
 
 from collections.abc import Sequence

@@ -34,7 +34,6 @@ from jaxprune.passes.walk import Context, run_segment
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.methods import METHODS
-from jaxprune.pruning.methods.sparsegpt import factor
 from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings

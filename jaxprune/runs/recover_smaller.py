@@ -1,0 +1,100 @@
+"""A smaller model of a run, and the dense model that teaches it → the recovered smaller model in a workdir."""
+
+import dataclasses
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from jaxprune import ledger
+from jaxprune.calibration import ALL, by_kind, by_language, sampled_lines, set_tokens
+from jaxprune.devices import device_mesh
+from jaxprune.files import read_json, sealed
+from jaxprune.hf import HfWriter, Model, load, origin_of
+from jaxprune.ledger import CONFIG, Report
+from jaxprune.progress import Clock
+from jaxprune.recovery import recover_blocks, whole_layers
+from jaxprune.runs.job import about_files
+from jaxprune.runs.machine import environment, peak_memory
+from jaxprune.runs.outputs import OUTPUTS
+from jaxprune.runs.pipeline import calibration_batches
+from jaxprune.runs.planning import RecoverConfig
+from jaxprune.runs.saved_fit import saved_fit
+from jaxprune.runs.shrink import print_smaller
+from jaxprune.runs.smaller_card import smaller_card
+from jaxprune.shrinking import teacher_of
+
+# The parts of a config that it reads.
+_READ = ("model", "revision", "dtype", "compat", "seed", "calibration", "mesh", "recovery")
+
+
+def recover_smaller(
+    config: RecoverConfig,
+    model: Model,
+    run: Path,
+    before: Report,
+    workdir: Path,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Fits the smaller model of a run to the dense model's predictions, or resumes that.
+
+    Args:
+      config: see `recover_from_config`.
+      model: the dense model.
+      run: a finished run of `shrink`.
+      before: its report.
+
+    Returns:
+      The content of report.json.
+    """
+    clock = Clock()
+    smaller = load(run / "hf")
+    ledger.check_workdir(workdir, model.folder, OUTPUTS)
+    texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
+    config = dataclasses.replace(config, calibration=texts)
+    batches, fields = calibration_batches(config, smaller), config.recovery
+    more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
+    more |= {"config.recovery.run": model.source.fingerprint.digest}
+    more |= {"optax": importlib.metadata.version("optax")}
+    every = config.json()
+    identity = ledger.run_identity(smaller, every, batches, more)
+    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
+        print(f"{workdir} is complete; --overwrite repeats the run")
+        return dict(complete)
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
+    tokens, losses = set_tokens(batches), list[tuple[float, float]]()
+    with ledger.unfinished_run(workdir, identity, {}, OUTPUTS, overwrite) as folder:
+        writer = HfWriter(smaller, folder / "hf")
+        writer.copy_unpruned()
+        clock.lap("prepare")
+        for block in recover_blocks(
+            smaller, batches, whole_layers(smaller.config), fields, teacher=teacher_of(model, smaller),
+            dtype=config.dtype, seed=config.seed, mesh=mesh, saved=saved_fit(folder),
+        ):  # fmt: skip
+            writer.write_block(block.params, block.layer)
+            losses += [block.finished.loss] if block.finished.loss else []
+        writer.close("")
+        clock.lap("recover")
+        for source in (model.source, smaller.source):
+            source.fingerprint.check_unchanged()
+        lines = sampled_lines(config.calibration, config.seed, config.compat)
+        seconds = clock.take()
+        report: Any = {
+            "shrunk": {**before["shrunk"], "config": read_json(run / CONFIG)},
+            "losses": losses,
+            "tokens": by_kind(tokens),
+            "languages": by_language(tokens),
+            **about_files(model, folder / "hf"),
+            "calibration_lines": sorted({*lines, *before["calibration_lines"]}),
+            "origin": origin_of(model, config.model),
+            "environment": environment(mesh),
+            "peak_memory_bytes": peak_memory(),
+            "seconds": {stage: round(s, 3) for stage, s in seconds.items()}
+            | {"total": round(sum(seconds.values()), 3)},
+            "identity": identity,
+        }
+        read = {name: every[name] for name in _READ}
+        sealed.replace_card(folder / "hf", smaller_card(read, report))
+        report = ledger.publish(folder, workdir, OUTPUTS, read, report)
+    print_smaller(report, workdir)
+    return dict(report)

@@ -1,0 +1,134 @@
+"""Recovery of smaller models: torch's divergence over the tokens that are left, workdirs, resume, refusals."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from recoveries import job
+
+import jaxprune as jp
+from jaxprune.calibration import Batch
+from jaxprune.errors import InputError
+from jaxprune.html_report import write_report
+from jaxprune.recovery import fit
+from jaxprune.runs import recover_from_config, shrink_from_config
+from jaxprune.runs.verify import verify
+from jaxprune.shrinking import teacher_of
+
+
+def nano(**fields):
+    """A recovery of the bundled model, on its bundled sentences."""
+    given = {
+        "calibration__kind": "monolingual", "calibration__source": "fr", "calibration__samples": 8,
+        "recovery__how": "distil", "recovery__learning_rate": 0.01,
+    }  # fmt: skip
+    return job("nano/bloom", "nano", **(given | fields))
+
+
+@pytest.fixture(scope="module")
+def smaller(tmp_path_factory):
+    """A workdir with fewer tokens and layers."""
+    run = tmp_path_factory.mktemp("smaller")
+    fields = {"shrink__vocabulary": "nano", "shrink__languages": "fr", "shrink__layers": 3}
+    shrink_from_config(nano(**fields), run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def recovered(smaller, tmp_path_factory):
+    config, run = nano(recovery__run=str(smaller)), tmp_path_factory.mktemp("recovered")
+    return config, run, recover_from_config(config, run)
+
+
+def test_the_loss_is_torchs_divergence_over_the_tokens_that_are_left(smaller):
+    """Before the first step, on the held-out one of two equal rows; the dense model predicts kept tokens alone."""
+    dense, small = jp.load("nano/bloom"), jp.load(smaller / "hf")
+    [batch, *_] = jp.demonstrations(
+        small.tokenizer, "nano", kind="monolingual", source="fr", samples=2, max_length=48
+    )
+    row = batch.tokens[0][batch.valid[0]]
+    rows, valid = np.stack([row, row]), np.ones((2, len(row)), bool)
+    twice = Batch(rows, valid, "monolingual", np.arange(2, dtype=np.int32))
+    result = jp.recover(dense, small, [twice], how="distil", epochs=2, batch=1, progress=False)
+    names = {i: name for name, i in small.tokenizer.get_vocab().items()}
+    old = torch.tensor([dense.tokenizer.get_vocab()[names[i]] for i in range(len(names))])
+    assert len(old) < dense.config.vocab_size
+    load, ids = transformers.AutoModelForCausalLM.from_pretrained, torch.from_numpy(row).long()
+    with torch.no_grad():
+        logits = load(dense.folder).eval()(old[ids][None]).logits[0][:, old]
+        log_p = torch.log_softmax(logits, dim=-1)
+        log_q = torch.log_softmax(load(smaller / "hf").eval()(ids[None]).logits[0], dim=-1)
+    [[before, after]] = result.report["losses"]
+    expected = float((log_p.exp() * (log_p - log_q)).sum(dim=-1).mean())
+    np.testing.assert_allclose(before, expected, rtol=1e-4)
+    assert after < before
+    assert jp.masks.density(result.masks).overall == 1.0
+    recovered = small.replace(result.params)
+    np.testing.assert_array_equal(
+        recovered.params["embed"]["tokens"], small.params["embed"]["tokens"]
+    )
+
+
+def test_a_workdir_like_any_other(recovered, smaller):
+    _, run, report = recovered
+    assert verify(run, progress=False) == []
+    assert not (run / "progress").exists()
+    [[before, after]] = report["losses"]
+    assert after < before
+    written, small = jp.load(run / "hf"), jp.load(smaller / "hf")
+    assert written.config == small.config
+    assert written.tokenizer.get_vocab() == small.tokenizer.get_vocab()
+    card = (run / "hf/README.md").read_text()
+    for said in (
+        "The blocks are fitted to the dense model", "jaxprune shrink --config base --workdir SMALLER",
+        "--config.recovery.run=SMALLER", "loss of the model on held-out samples",
+    ):  # fmt: skip
+        assert said in card
+    write_report(run, None, run / "report.html")
+    page = (run / "report.html").read_text()
+    assert "Recovered by" in page
+    assert "A smaller model" in page
+
+
+def test_it_resumes_with_the_same_bits(recovered, tmp_path, monkeypatch, capsys):
+    config, _, report = recovered
+    calls = iter(range(3))
+    real = fit.mean_loss
+
+    def crashing(*arguments):
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "mean_loss", crashing)
+        with pytest.raises(KeyboardInterrupt):
+            recover_from_config(config, tmp_path / "run")
+    assert not (tmp_path / "run/hf").exists()
+    steps, step = [], fit.step
+    monkeypatch.setattr(fit, "step", lambda *a, **k: steps.append(0) or step(*a, **k))
+    again = recover_from_config(config, tmp_path / "run")
+    assert again["models"] == report["models"]
+    assert again["losses"] == report["losses"]
+    done = len(steps)
+    recover_from_config(config, tmp_path / "run")
+    assert "is complete" in capsys.readouterr().out
+    assert 0 < done == len(steps)
+
+
+def test_a_model_of_others_is_refused(smaller, tiny_folder, tmp_path):
+    with pytest.raises(InputError, match=r"recovery.how: got 'block'; allowed for a smaller model"):
+        recover_from_config(
+            nano(recovery__run=str(smaller), recovery__how="block"), tmp_path / "run"
+        )
+    other = dataclasses.replace(nano(recovery__run=str(smaller)), model="nano/gpt2")
+    with pytest.raises(InputError, match="model: got nano/gpt2, another model than the dense one"):
+        recover_from_config(other, tmp_path / "run")
+    small = jp.load(smaller / "hf")
+    params = small.params
+    params["embed"]["tokens"] = params["embed"]["tokens"] + 1
+    with pytest.raises(InputError, match=r"not a smaller model of .*; its tokens have other"):
+        teacher_of(jp.load("nano/bloom"), small.replace(params))
+    assert not any((tmp_path / "run").iterdir())
