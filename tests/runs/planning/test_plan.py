@@ -194,7 +194,7 @@ def test_operations_of_sparsegpt_are_those_of_the_traced_products():
         valid = jax.ShapeDtypeStruct((1, length), bool)
         total += rows * products(jax.make_jaxpr(gram)(u, valid).jaxpr)
         matrix = jax.ShapeDtypeStruct((width, width), jnp.float32)
-        total += products(jax.make_jaxpr(factor)(matrix, 1.0).jaxpr)
+        total += products(jax.make_jaxpr(inverse_factor)(matrix, 1.0).jaxpr)
     for path, (inputs, outputs) in kernel_shapes(config).items():
         found = {"factor": jnp.eye(inputs), "dead": jnp.zeros(inputs, bool)}
         given = Inputs({}, path, 0, key_of_seed(0), "corrected", {"demonstrations": found})
