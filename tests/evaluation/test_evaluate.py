@@ -98,7 +98,16 @@ def test_perplexity_by_language(run):
     assert written == found.json()
     assert list(written)[:2] == ["languages", "continuations"]
     assert list(written)[-3:] == ["data", "identity", "seconds"]
-    keys = ["perplexity", "tokens", "windows", "by_window", "by_part", "bits_per_byte", "bytes"]
+    keys = [
+        "perplexity",
+        "tokens",
+        "windows",
+        "by_window",
+        "by_part",
+        "bits_per_byte",
+        "bytes",
+        "part_bytes",
+    ]
     assert list(written["languages"]["fr"]) == keys
     assert list(found.languages) == ["en", "fr", "es", "de", "sw"]
     # held-out sentences of the world that the model was trained on, after their language's name

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
+
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare_json import (
     PerplexityComparison,
@@ -13,7 +15,14 @@ from jaxprune.evaluation.comparison.compare_json import (
 )
 from jaxprune.evaluation.comparison.same_evaluation import check_equal
 from jaxprune.evaluation.metrics_json import METRICS, TranslationAbout, TranslationFile
-from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, holm, ratio_interval
+from jaxprune.evaluation.scoring import (
+    ALPHA,
+    PERPLEXITY,
+    Perplexity,
+    holm,
+    ratio_interval,
+    values_of_parts,
+)
 from jaxprune.evaluation.translation import TRANSLATION, compare_systems
 from jaxprune.files import from_json, parse_json, read_as, read_text
 
@@ -60,7 +69,10 @@ def compare_perplexities(
 
 
 def _by_bits(code: str, a: Perplexity, b: Perplexity) -> PerplexityComparison:
-    """Both perplexities per token of A. Intervals would need the bytes of each part."""
+    """Both perplexities per token of A.
+
+    The interval is of the parts that both runs predicted; a tokenizer with longer tokens may leave out the last one.
+    """
     if a.bits_per_byte is None or b.bits_per_byte is None:
         raise InputError(
             f"{PERPLEXITY}/{code}: no bits per byte in a run; expected them, as the tokenizers differ"
@@ -68,7 +80,18 @@ def _by_bits(code: str, a: Perplexity, b: Perplexity) -> PerplexityComparison:
     # a mean over other units: log(perplexity) is in proportion to the bits per byte
     b_per_token = a.perplexity ** (b.bits_per_byte / a.bits_per_byte)
     sides, bits = Sides(a.perplexity, b_per_token), Sides(a.bits_per_byte, b.bits_per_byte)
-    return PerplexityComparison(a.tokens, sides, sides.b / sides.a, None, bits)
+    parts, interval = min(len(a.part_bytes), len(b.part_bytes)), None
+    if parts > 1:
+        per_token = a.bytes / a.tokens
+        values = (
+            per_token
+            * values_of_parts(
+                np.array(one.by_part)[:parts, 0], np.array(one.part_bytes[:parts], float)
+            )
+            for one in (a, b)
+        )
+        interval = ratio_interval(*values)
+    return PerplexityComparison(a.tokens, sides, sides.b / sides.a, interval, bits)
 
 
 def compare_translations(

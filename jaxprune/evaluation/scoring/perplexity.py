@@ -36,6 +36,7 @@ class Perplexity:
       bits_per_byte: minus the log-probability in bits over `bytes`, comparable between tokenizers; None in older files,
         and for tokenizers without character offsets.
       bytes: of the predicted tokens' text in UTF-8; 0 without `bits_per_byte`.
+      part_bytes: bytes of each part in `by_part`; empty in older files.
     """
 
     perplexity: Annotated[float, Meta(gt=0, le=1e308)]
@@ -45,17 +46,24 @@ class Perplexity:
     by_part: tuple[tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], Count], ...] = ()
     bits_per_byte: Annotated[float, Meta(ge=0, le=1e308)] | None = None
     bytes: Count = 0
+    part_bytes: tuple[Count, ...] = ()
 
     @property
     def part_values(self) -> Float[np.ndarray, " P"]:
-        """A value for each part, whose mean is the mean log-probability, and whose deviation is that of the mean.
+        """`values_of_parts` of the log-probabilities of tokens."""
+        return values_of_parts(*np.array(self.by_part).T)
 
-        Parts have different numbers of tokens: with the mean m over all tokens, a part of n tokens and the
-        log-probability s has m + (parts / tokens)(s - m n), as in `metrics.cluster_values`.
-        """
-        sums, sizes = np.array(self.by_part).T
-        mean = sums.sum() / sizes.sum()
-        return mean + len(sums) / sizes.sum() * (sums - mean * sizes)
+
+def values_of_parts(
+    sums: Float[np.ndarray, " P"], sizes: Float[np.ndarray, " P"]
+) -> Float[np.ndarray, " P"]:
+    """A value for each part of a text, whose mean is the mean of all units, and whose deviation is that of the mean.
+
+    Parts have different numbers of units: with the mean m over all units, a part of n units and the sum s has
+    m + (parts / units)(s - m n), as in `metrics.cluster_values`.
+    """
+    mean = sums.sum() / sizes.sum()
+    return mean + len(sums) / sizes.sum() * (sums - mean * sizes)
 
 
 class PlainText(str):
@@ -122,12 +130,14 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
         return np.concatenate([one[1:] for one in _windows(values, width, front)])
 
     begins, ends = zip(*encoded["offset_mapping"], strict=True)
+    sizes = predicted(_byte_sizes(text, ends).tolist())
     if starts:
         of_token = predicted((np.searchsorted(starts, begins, side="right") - 1).tolist())
-        sums, sizes = np.bincount(of_token, scored), np.bincount(of_token)
-        parts = tuple((s, n) for s, n in zip(sums.tolist(), sizes.tolist(), strict=True) if n)
-        found = replace(found, by_part=parts)
-    size = int(predicted(_byte_sizes(text, ends).tolist()).sum())
+        sums, counts = np.bincount(of_token, scored), np.bincount(of_token)
+        there, in_bytes = counts > 0, np.bincount(of_token, sizes).astype(int)
+        parts = tuple(zip(sums[there].tolist(), counts[there].tolist(), strict=True))
+        found = replace(found, by_part=parts, part_bytes=tuple(in_bytes[there].tolist()))
+    size = int(sizes.sum())
     bits = float(-scored.sum(dtype=np.float64) / math.log(2))
     return replace(found, bits_per_byte=bits / size, bytes=size) if size else found
 

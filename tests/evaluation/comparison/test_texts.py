@@ -1,5 +1,6 @@
 """Perplexity and translation of two runs: against sacrebleu and by hand, refusals, what is shown."""
 
+import dataclasses
 import json
 import math
 import re
@@ -12,8 +13,9 @@ import scipy.stats
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.comparison.compare_json import LeftOut, PerplexityComparison, Sides
+from jaxprune.evaluation.comparison.texts import compare_perplexities
 from jaxprune.evaluation.comparison.write import comparison_markdown, comparison_text
-from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.scoring import Perplexity, metrics
 from jaxprune.html_report import write_report
 from jaxprune.tables import WIDTH
 
@@ -112,6 +114,43 @@ def test_the_interval_of_a_ratio_is_students_of_the_windows(tmp_path):
     for run in "ab":  # of one window nobody knows
         write_perplexity(tmp_path / run, {"fr": 20.0}, by_window=[-3.0])
     assert compare_runs(tmp_path / "a", tmp_path / "b").perplexity["fr"].interval is None
+
+
+def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():
+    """Parts drawn again and again: bits per byte of B over those of A, as a ratio of perplexities per token of A."""
+    rng = np.random.default_rng(1)
+    nats = rng.uniform(0.5, 1.0, 40)  # a byte, by part
+    runs = []
+    for tokens, worse in ((4.0, 1.0), (3.0, 1.1)):
+        sizes = rng.integers(200, 900, 40)
+        counts = (sizes / tokens).astype(int)
+        sums = -nats * sizes * worse * rng.normal(1, 0.03, 40)
+        per_byte = -sums.sum() / sizes.sum()
+        runs.append(
+            Perplexity(
+                math.exp(-sums.sum() / counts.sum()), int(counts.sum()),
+                by_part=tuple(zip(sums.tolist(), counts.tolist(), strict=True)),
+                bits_per_byte=per_byte / math.log(2), bytes=int(sizes.sum()),
+                part_bytes=tuple(sizes.tolist()),
+            )
+        )  # fmt: skip
+    a, b = runs
+    found = compare_perplexities({"fr": a}, {"fr": b}, other_tokenizer=True)["fr"]
+    drawn = rng.integers(0, 40, (20000, 40))
+    per_byte = [
+        np.array(one.by_part)[drawn, 0].sum(1) / np.array(one.part_bytes)[drawn].sum(1)
+        for one in runs
+    ]
+    ratios = a.bytes / a.tokens * (per_byte[0] - per_byte[1])
+    reach = scipy.stats.t(39).ppf(0.975) * ratios.std() * (40 / 39) ** 0.5
+    low, high = np.log(found.interval)
+    assert (low + high) / 2 == pytest.approx(math.log(found.ratio))
+    assert (high - low) / 2 == pytest.approx(reach, rel=0.05)
+    fewer = dataclasses.replace(b, by_part=b.by_part[:30], part_bytes=b.part_bytes[:30])
+    one = compare_perplexities({"fr": a}, {"fr": fewer}, other_tokenizer=True)["fr"]
+    assert one.interval != found.interval
+    old = dataclasses.replace(b, part_bytes=())
+    assert compare_perplexities({"fr": a}, {"fr": old}, True)["fr"].interval is None
 
 
 def test_translations_are_sacrebleus_figures_with_holms_correction(runs):

@@ -131,6 +131,14 @@ def test_log_probabilities_by_part_of_the_text(scorer):
     expected = expected[expected[:, 1] > 0]
     np.testing.assert_allclose(found.by_part, expected, rtol=1e-4)
     assert sum(size for _, size in found.by_part) == found.tokens
+    assert sum(found.part_bytes) == found.bytes
+    # within a window, which leaves out its first token alone, a part has the bytes of its ten lines
+    whole = sum(len(line.encode()) for line in lines[10:20])
+    assert found.part_bytes[1] == whole - sum(
+        len(text[slice(*offsets[i])].encode())
+        for i in range(0, len(tokens), width)
+        if 10 <= line_of[offsets[i][0]] < 20
+    )
     assert found.part_values.mean() == pytest.approx(-math.log(found.perplexity))
     assert perplexity(scorer, str(text)).by_part == ()
 
