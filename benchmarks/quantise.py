@@ -2,10 +2,12 @@
 
     python benchmarks/quantise.py --model runs/gemma/hf --flores FOLDER    # torchao, bitsandbytes, llm-compressor
     python benchmarks/quantise.py --gguf pruned-f32.gguf pruned-q4_0.gguf  # two files of llama.cpp
+    python benchmarks/quantise.py --model FOLDER --write OUT [--gguf q8_0.gguf q4_0.gguf]
 
 Of each way: which share of the zeros is still exactly zero, which share of the other weights became so, groups of four
-along the inputs that hold more than two weights (2:4 allows none), and perplexity on lines 300-339 of FLORES. Needs
-torch and transformers, and the tools or gguf.
+along the inputs that hold more than two weights (2:4 allows none), and perplexity on lines 300-339 of FLORES. With
+`--write` only the dequantised models are written, one folder for each way of torchao and for each .gguf file, to be
+evaluated like any other. Needs torch and transformers, and the tools or gguf.
 """
 
 import argparse
@@ -137,6 +139,31 @@ def of_model(folder, flores, language):
             print(f"  perplexity {perplexity(model, held_out):.2f}", flush=True)
 
 
+def write(folder, out, files):
+    import torch
+    import transformers
+
+    def load(**options):
+        return transformers.AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+
+    def save(name, model):
+        model.save_pretrained(out / name)
+        transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(out / name)
+        print(out / name, flush=True)
+
+    for name, _, after in by_torchao(load, None):
+        model = load()
+        for path, weight in after.items():
+            model.get_submodule(path).weight.data.copy_(torch.from_numpy(weight))
+        save(name.replace(" ", "_").replace(",", ""), model)
+    for file in files:
+        # the config of the folder, as a .gguf file lacks the pattern of windows
+        model, places = load(), {"gguf_file": file.name, "dtype": torch.float32}
+        found = transformers.AutoModelForCausalLM.from_pretrained(file.parent, **places)
+        model.load_state_dict(found.state_dict())
+        save(file.stem, model)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -144,14 +171,17 @@ def main():
     parser.add_argument("--model", type=Path)
     parser.add_argument("--flores", type=Path)
     parser.add_argument("--language", default="fr")
-    parser.add_argument("--gguf", type=Path, nargs=2, metavar=("BEFORE", "AFTER"))
+    parser.add_argument("--gguf", type=Path, nargs="*", default=[])
+    parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
-    if arguments.gguf:
+    if arguments.write:
+        write(arguments.model, arguments.write, arguments.gguf)
+    elif len(arguments.gguf) == 2:
         of_gguf(*arguments.gguf)
     elif arguments.model and arguments.flores:
         of_model(arguments.model, arguments.flores, arguments.language)
     else:
-        parser.error("--model and --flores, or --gguf")
+        parser.error("--model and --flores, two files of --gguf, or --model and --write")
 
 
 if __name__ == "__main__":

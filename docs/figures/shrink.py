@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[1] / "guide" / "shrink.md"
 CELLS = Path(__file__).parents[2] / "studies" / "shrinking" / "cells.json"
 BEGIN = "<!-- studies/shrinking/cells.json -->\n\n"
 # Settings of a run that the table shows.
-SHOWN = ("words", "tokens", "layers", "drop_layers")
+SHOWN = ("words", "tokens", "layers", "drop_layers", "mlp")
 
 
 def cell(run: Path) -> dict:
@@ -27,8 +27,11 @@ def cell(run: Path) -> dict:
         json.loads((run / name).read_text(encoding="utf-8"))
         for name in ("report.json", "config.json")
     )
-    shrunk, fields = report["shrunk"], config["shrink"]
-    settings = {name: fields[name] for name in SHOWN if fields[name] is not None}
+    shrunk = report["shrunk"]
+    fields = shrunk.get("config", config)["shrink"]  # of the run before a recovery
+    settings = {name: fields[name] for name in SHOWN if fields.get(name) is not None}
+    if "losses" in report:
+        settings["recovery.how"] = config["recovery"]["how"]
     heldout = shrunk.get("heldout", {})
     return {
         "settings": {"texts": fields["vocabulary"] is not None, **settings},
@@ -56,7 +59,7 @@ def table(cells: dict) -> str:
     shown = [heading, ["---", *["---:"] * (len(heading) - 1)]]
     dense = cells["dense"]["bits"]
     found = [one for key, one in cells.items() if key != "dense"]
-    for one in sorted(found, key=lambda one: (one["layers"], one["tokens"]), reverse=True):
+    for one in sorted(found, key=lambda one: (one["layers"], one["parameters"]), reverse=True):
         growth = [f"{100 * one['growth'][code]:+.1f}" if one["growth"] else "" for code in codes]
         shown.append(
             [

@@ -1,4 +1,4 @@
-"""Evaluations of a pruned run → the model card in its `hf/`, with accuracy by language and its intervals."""
+"""Evaluations of a run → the model card in its `hf/`, with accuracy by language and its intervals."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -16,6 +16,7 @@ from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.plain import ABOUT_CONTINUATIONS, continued_rows
 from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs.card import Measured, folded, model_card
+from jaxprune.runs.smaller_card import smaller_card
 from jaxprune.tables import (
     as_code,
     capitalized,
@@ -27,6 +28,8 @@ from jaxprune.tables import (
     pipes,
 )
 
+_THIS = "this model"
+
 
 def refresh_card(
     run: RunFiles, before: RunFiles | None, compared: comparison.Comparison | None
@@ -34,7 +37,7 @@ def refresh_card(
     """Updates the card of a run with the results of its evaluations.
 
     Args:
-      run: of the pruned model.
+      run: of a pruned or smaller model.
       before, compared: another run and the comparison with it; used if all its scores are of the dense model.
 
     Returns:
@@ -47,14 +50,15 @@ def refresh_card(
     if not (os.access(run.folder, os.W_OK) and os.access(hf, os.W_OK)):
         return f"unchanged: {file}: its folder is read-only"
     dense = before if before is not None and _is_dense(run, before) else None
-    text = model_card(run.config, run.report, _measured(run, dense, compared if dense else None))
+    make = smaller_card if "shrunk" in run.report else model_card
+    text = make(run.config, run.report, _measured(run, dense, compared if dense else None))
     if not sealed.replace_card(hf, text):
         return f"unchanged: {file}: edited since jaxprune wrote it"
     return f"written: {file}"
 
 
 def _is_dense(run: RunFiles, before: RunFiles) -> bool:
-    """Whether all scores of `before` are of the model that `run` pruned."""
+    """Whether all scores of `before` are of the model of which `run` made another one."""
     dense = run.report.get("models", {}).get("dense")
     return dense is not None and all(
         metrics.get(MODEL_DIGEST) == dense for metrics in before.metrics.values()
@@ -74,7 +78,7 @@ def _measured(
     perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
     lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
     if lines and against:  # below the first title
-        notes = comparison.evaluation_notes(against, "the dense model", "the pruned one")
+        notes = comparison.evaluation_notes(against, "the dense model", _THIS)
         lines[1:1] = [line for note in notes for line in ("", note)]
     accuracy = {
         task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}
@@ -114,7 +118,7 @@ def _task(
     if facts:
         yield from (" ".join(facts), "")
     if compared is None:
-        header = ["language", "rows", "pruned", "95% interval", ""]
+        header = ["language", "rows", _THIS, "95% interval", ""]
         header += ["chosen", "without prior", "within groups", "95% interval"]
         rows = [
             [
@@ -128,15 +132,13 @@ def _task(
             for code, one in scored["languages"].items()
         ]
     else:
-        sides = ["dense", "interval", "pruned", "interval"]
+        sides = ["dense", "interval", _THIS, "interval"]
         header = ["language", "rows", *sides, "change", "interval", ""]
         rows = [_compared_row(*one, options) for one in compared.figures.items()]
     yield from (*pipes(header, rows), "")
     if compared is not None:
         yield from (f"- {note}." for note in comparison.vanished(compared))
-        for title, header, rows in comparison.measure_tables(
-            compared, ("dense", "pruned"), "change"
-        ):
+        for title, header, rows in comparison.measure_tables(compared, ("dense", _THIS), "change"):
             yield from ("", f"{capitalized(title)}:", "", *pipes(header, rows))
         yield ""
 
@@ -161,14 +163,14 @@ def _perplexity(
     if not known:
         return
     if compared:
-        header = ["language", "tokens", "dense", "pruned", "pruned / dense", "95% interval"]
-        header += ["bits/byte, dense", "pruned", ""]
+        header = ["language", "tokens", "dense", _THIS, "ratio", "95% interval"]
+        header += ["bits/byte, dense", _THIS, ""]
         rows = [
             [*row, verdicts.WORDS[verdicts.of_perplexity(compared[row[0]])]]
             for row in comparison.perplexity_rows(compared)
         ]
     else:
-        header = ["language", "tokens", "pruned", "bits/byte"]
+        header = ["language", "tokens", "perplexity", "bits/byte"]
         rows = [
             [
                 code,
@@ -183,9 +185,9 @@ def _perplexity(
 
 def _continuations(run: RunFiles, dense: RunFiles | None) -> Iterator[str]:
     """Those in the calibration's first language, or else in the text's first."""
-    named = {"dense": dense, "pruned": run} if dense else {"pruned": run}
+    named = {"dense": dense, _THIS: run} if dense else {_THIS: run}
     sides = {name: one.metrics.get(PERPLEXITY, {}) for name, one in named.items()}
-    codes = [*sides["pruned"].get("continuations", {})]
+    codes = [*sides[_THIS].get("continuations", {})]
     if not codes:
         return
     own = joined(run.config.get("calibration", {}).get("source", ""))[0]

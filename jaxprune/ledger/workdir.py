@@ -80,7 +80,7 @@ def is_complete(workdir: Path) -> bool:
 def has_card(workdir: Path, config: RunConfig, report: Report) -> bool:
     """Whether a run wrote a model card and its hf/ still exists."""
     table = f"hf/{sealed.TABLE}"
-    is_set = config.get("output", {}).get("card", False)
+    is_set = config.get("output", {}).get("card", False) or "shrunk" in report
     return is_set and table in report.get("files", {}) and (workdir / table).is_file()
 
 

@@ -44,7 +44,7 @@ _ABOUT = (
     f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
     "Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024) and is not by the authors of that paper."
 )
-_NOT_EVALUATED = (
+NOT_EVALUATED = (
     "Not evaluated yet. `jaxprune evaluate --config base --workdir RUN --config.model=RUN/hf` evaluates this model, "
     "`jaxprune report RUN` adds the results here."
 )
@@ -53,7 +53,7 @@ _REPORTED = ("origin", "sparsity", "tokens", "digests", "environment")
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """The results of evaluations of a pruned model.
+    """The results of evaluations of a pruned or smaller model.
 
     Attributes:
       lines: Markdown, sections of the second level.
@@ -107,11 +107,15 @@ def model_card(
         ),
         *section("How to repeat it", [*folded("Command, versions and hashes", repeat), _ABOUT]),
         *section("Sparsity", table),
-        *(results.lines or section("Accuracy by language", [_NOT_EVALUATED])),
+        *(results.lines or section("Accuracy by language", [NOT_EVALUATED])),
         *section("How to load it", loading(origin.get("has_tokenizer", False))),
         *section("Licence", [terms(origin)]),
     ]
-    metadata = _metadata(fields, origin, results.accuracy)
+    metadata = front_matter(
+        origin, origin.get("language") or _languages(fields),
+        ["pruned", "sparse", fields["pruning.criterion"], fields["pruning.pattern"]],
+        _title(fields, origin), results.accuracy,
+    )  # fmt: skip
     return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
 
 
@@ -129,11 +133,20 @@ def section(title: str, lines: Iterable[str]) -> list[str]:
     return [f"## {title}", "", *lines, ""]
 
 
-def _metadata(
-    fields: Mapping[str, Any], origin: Origin, accuracy: Mapping[str, Mapping[str, float]]
+def front_matter(
+    origin: Origin,
+    languages: Sequence[str],
+    tags: Sequence[str],
+    title: str,
+    accuracy: Mapping[str, Mapping[str, float]],
 ) -> str:
-    """Front matter, without unknown values."""
-    from huggingface_hub import EvalResult
+    """The YAML that the hub reads, without unknown values.
+
+    Args:
+      title: of the model, for its results.
+      accuracy: see `Measured`.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
 
     results = [
         EvalResult(
@@ -143,17 +156,6 @@ def _metadata(
         for task, by_language in accuracy.items()
         for tag, value in by_language.items()
     ]  # fmt: skip
-    return front_matter(
-        origin, origin.get("language") or _languages(fields),
-        ["pruned", "sparse", fields["pruning.criterion"], fields["pruning.pattern"]],
-        model_name=_title(fields, origin) if results else None, eval_results=results or None,
-    )  # fmt: skip
-
-
-def front_matter(origin: Origin, languages: Sequence[str], tags: Sequence[str], **more: Any) -> str:
-    """The YAML that the hub reads, without unknown values; `more` is for `ModelCardData`."""
-    from huggingface_hub import ModelCardData
-
     base = origin.get("base_model")
     data = ModelCardData(
         base_model=base[0] if base and len(base) == 1 else base,
@@ -165,7 +167,8 @@ def front_matter(origin: Origin, languages: Sequence[str], tags: Sequence[str], 
         license=origin.get("license"),
         license_name=origin.get("license_name"),
         license_link=origin.get("license_link"),
-        **more,
+        model_name=title if results else None,
+        eval_results=results or None,
     )
     return str(data.to_yaml())
 

@@ -8,7 +8,17 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.calibration import LANGUAGES, language
 from jaxprune.ledger import Report, Shrunk, Splits
-from jaxprune.runs.card import folded, front_matter, loading, named, plain, section, terms
+from jaxprune.runs.card import (
+    NOT_EVALUATED,
+    Measured,
+    folded,
+    front_matter,
+    loading,
+    named,
+    plain,
+    section,
+    terms,
+)
 from jaxprune.runs.facts import (
     RECOVER_FIELDS,
     SHRINK_FIELDS,
@@ -19,27 +29,32 @@ from jaxprune.runs.facts import (
 from jaxprune.tables import as_code, byte_size, count, percent, pipes, points
 
 
-def smaller_card(config: Mapping[str, Any], report: Report) -> str:
+def smaller_card(
+    config: Mapping[str, Any], report: Report, measured: Measured | None = None
+) -> str:
     """The text of a README.md with the front matter that the Hugging Face hub reads.
 
     Args:
       config: the content of config.json.
       report: the content of report.json.
+      measured: the evaluations, if any.
     """
     from huggingface_hub import ModelCard  # late, for it takes as long as a tenth of JAX
 
     origin, shrunk = report["origin"], report["shrunk"]
-    metadata = front_matter(origin, [*languages(shrunk)], ["smaller"])
+    title, results = f"{PurePath(origin['name']).name}, smaller", measured or Measured()
+    metadata = front_matter(origin, [*_languages(shrunk)], ["smaller"], title, results.accuracy)
     table = pipes(HEADER, [*splits(shrunk)]) if "selection" in shrunk else []
     whose = "smaller, too: use the one in this folder" if table else "that of the dense model"
     body = [
-        f"# {plain(PurePath(origin['name']).name)}, smaller",
+        f"# {plain(title)}",
         "",
         f"{named(origin)} with {_fewer(shrunk)}. {_changed(report)}",
         "",
         *section("Size", pipes(["", "before", "after"], [*sizes(report)])),
         *section("What was kept", [*table, *([""] if table else []), *remarks(shrunk)]),
         *_recovery(config, report),
+        *(results.lines or section("Accuracy by language", [NOT_EVALUATED])),
         *section("How to load it", loading(origin.get("has_tokenizer", False), whose)),
         *section(
             "How to repeat it",
@@ -83,7 +98,7 @@ def _commands(config: Mapping[str, Any], report: Report) -> Iterator[str]:
         )
 
 
-def languages(shrunk: Shrunk) -> Iterator[str]:
+def _languages(shrunk: Shrunk) -> Iterator[str]:
     """The codes of the texts and of the samples that measured layers and neurons, as far as they are languages."""
     layers = shrunk["depth"]["influence"] if "depth" in shrunk else {}
     neurons = shrunk["width"]["shares"] if "width" in shrunk else {}

@@ -84,7 +84,7 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     card = ModelCard.load(file)
     compared = compare_runs(dense, pruned).tasks["xnli"]
     header, rows = table(card.text, "### `xnli`")
-    assert header == ["rows", "dense", "interval", "pruned", "interval", "change", "interval", ""]
+    assert header == ["rows", "dense", "interval", "this model", "interval", "change", "interval", ""]
     assert [*rows] == [*compared.languages, "mean", "mean non-en"]
     for code, figure in compared.languages.items():
         (low, high), change = figure.accuracy_interval.b, 100 * figure.difference
@@ -98,7 +98,7 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
         sign = "better" if change > 0 else "worse"
         assert shown[7] == (sign if figure.significant else "no significant change")
     header, apart = table(card.text, "Right option preferred within groups")
-    assert header == ["dense", "pruned", "change", "95% interval", "p boot"]
+    assert header == ["dense", "this model", "change", "95% interval", "p boot"]
     kept = compared.languages["sw"].discrimination.mean
     assert apart["sw"][:2] == [f"{100 * kept.a:.1f}", f"{100 * kept.b:.1f}"]
     assert {rows[code][7] for code in ("fr", "sw", "es")} == {
@@ -131,7 +131,7 @@ def test_a_card_says_that_the_dense_model_was_evaluated_in_another_dtype(runs, m
     run_here(monkeypatch, capfd, "report", runs[1], "--against", runs[0])
     text = (runs[1] / "hf" / "README.md").read_text()
     note = (
-        "xnli: the dense model was evaluated in float32, the pruned one in bfloat16; "
+        "xnli: the dense model was evaluated in float32, this model in bfloat16; "
         "the changes include the effect of rounding."
     )
     assert f"## Accuracy by language\n\n{note}\n\n" in text
@@ -146,10 +146,10 @@ def test_of_another_model_nothing_is_told(runs, monkeypatch, capfd):
         text = (pruned / "hf" / "README.md").read_text()
         header, rows = table(text, "### `xnli`")
         without_prior = ["chosen", "without prior", "within groups", "95% interval"]
-        assert header == ["rows", "pruned", "95% interval", "", *without_prior]
+        assert header == ["rows", "this model", "95% interval", "", *without_prior]
         assert {*WEIGHTS} <= rows.keys()
         assert "The dense model is not evaluated here" in text
-        assert table(text, "## Perplexity by language")[0] == ["tokens", "pruned", "bits/byte"]
+        assert table(text, "## Perplexity by language")[0] == ["tokens", "perplexity", "bits/byte"]
 
 
 def test_a_card_that_is_not_ours_is_left_and_that_is_said(runs, monkeypatch, capfd):

@@ -231,8 +231,15 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
     np.testing.assert_allclose(figure.perplexity.b, b["perplexity"], rtol=1e-6)
     assert figure.bits_per_byte.b == b["bits_per_byte"]
     assert "The tokenizers differ" in str(evaluation_notes(found))
-    write_report(runs[1], runs[0], tmp_path / "page.html")
+    assert figure.interval[0] < figure.ratio < figure.interval[1]
     write_report(runs[1], None, tmp_path / "alone.html")
+    card = (runs[1] / "hf/README.md").read_text()
+    assert "| language | tokens | perplexity | bits/byte |" in card
+    write_report(runs[1], runs[0], tmp_path / "page.html")
+    card = (runs[1] / "hf/README.md").read_text()
+    assert "| language | tokens | dense | this model | ratio | 95% interval |" in card
+    assert "Not evaluated yet" not in card
+    assert verify(runs[1]) == []
 
 
 def test_frequent_words_are_kept_too(folder, texts, tmp_path, monkeypatch, capsys):
