@@ -4,10 +4,13 @@ The loss is the mean of KL(p‖q) over real tokens, where p and q are the distri
 in the other model. With logits h·w_v it equals E_p[log p] - h·E_p[w] + log Σ_v exp(h·w_v). So the dense model leaves
 only the vector E_p[w] and the number E_p[log p] of each token, and its passes run once, however many epochs follow.
 Both models are computed with slices of the vocabulary; [B, T, V] is never stored.
+
+Both distributions are over the tokens of the samples, and of a large vocabulary only over these and a few others. The
+rows of thousands of tokens determine h, which has D numbers, as all rows do, at a fraction of the products.
 """
 
 import functools
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +19,9 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax import lax
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
+from jaxprune.calibration import Batch
 from jaxprune.devices import compiled, on_own_rows, replicated
 from jaxprune.errors import InputError
 from jaxprune.hf import stack_layers
@@ -45,6 +49,8 @@ from jaxprune.recovery.task import Task, finished_layer
 
 # Rows of the head's table in a product.
 SLICE = 8192
+# Tokens of the vocabulary that are predicted at least.
+LEAST = 2 * SLICE
 # Tokens that a device predicts at a time.
 TOKENS = 1024
 
@@ -82,7 +88,7 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
         )
     clock = Clock()
     start = [task.pruned(layer) for layer in range(config.n_layers)]
-    table = task.model.source.head_rows(np.arange(config.vocab_size))
+    table = task.model.source.head_rows(predicted_tokens(task.batches, config.vocab_size))
     table = jax.device_put(converted(table, task.dtype), replicated(mesh))
     head = to_device({"norm": task.model.part("head/norm")}, task.dtype, mesh), table
     clock.lap("read")
@@ -108,6 +114,16 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
         masters = jax.tree.map(lambda leaf, layer=layer: leaf[layer], fitted.params)
         done = finished_layer(one, host, masters, None if layer else fitted)
         yield PrunedBlock(layer, pruned_params(host, done.keep, done.changed), done, clock.take())
+
+
+def predicted_tokens(batches: Sequence[Batch], vocab_size: int) -> Int[np.ndarray, " n"]:
+    """The tokens of the samples, and other ones at equal distances so that there are `LEAST`, ascending."""
+    if vocab_size <= LEAST:
+        return np.arange(vocab_size)
+    seen = np.unique(np.concatenate([batch.tokens[batch.valid] for batch in batches]))
+    others = np.setdiff1d(np.arange(vocab_size), seen)
+    places = np.linspace(0, len(others) - 1, max(0, LEAST - len(seen))).astype(int)
+    return np.union1d(seen, others[places])
 
 
 def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:

@@ -84,7 +84,16 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     card = ModelCard.load(file)
     compared = compare_runs(dense, pruned).tasks["xnli"]
     header, rows = table(card.text, "### `xnli`")
-    assert header == ["rows", "dense", "interval", "this model", "interval", "change", "interval", ""]
+    assert header == [
+        "rows",
+        "dense",
+        "interval",
+        "this model",
+        "interval",
+        "change",
+        "interval",
+        "",
+    ]
     assert [*rows] == [*compared.languages, "mean", "mean non-en"]
     for code, figure in compared.languages.items():
         (low, high), change = figure.accuracy_interval.b, 100 * figure.difference

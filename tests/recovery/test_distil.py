@@ -12,6 +12,7 @@ from flax import nnx
 from recoveries import job, recovered
 
 import jaxprune as jp
+from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh
 from jaxprune.models import layer_kind, layer_kinds, modules
 from jaxprune.recovery import distil, fit
@@ -72,6 +73,52 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     moved = jax.tree.map(lambda leaf, slope: leaf - np.asarray(step * slope), blocks, gradient)
     after, _ = by_torch({**pruned.params, "blocks": moved})
     np.testing.assert_allclose((expected - after) / expected, 1e-3, rtol=0.05)
+
+
+def test_tokens_of_a_large_vocabulary(monkeypatch):
+    monkeypatch.setattr(distil, "LEAST", 8)
+    valid = np.array([[True, True, False], [True, False, False]])
+    batches = [
+        Batch(
+            np.array([[7, 3, 50], [90, 50, 50]], np.int32),
+            valid,
+            "tokens",
+            np.arange(2, dtype=np.int32),
+        )
+    ]
+    found = distil.predicted_tokens(batches, 100)
+    assert {3, 7, 90} < {*found.tolist()}
+    assert len(found) == 8
+    assert max(np.diff(found)) < 40
+    np.testing.assert_array_equal(found, np.sort(found))
+    np.testing.assert_array_equal(distil.predicted_tokens(batches, 8), np.arange(8))
+    monkeypatch.setattr(distil, "LEAST", 2)
+    np.testing.assert_array_equal(distil.predicted_tokens(batches, 100), [3, 7, 90])
+
+
+def test_the_loss_over_some_tokens_is_torchs_over_these(tiny_folder, tmp_path, monkeypatch):
+    """On the held-out one of two equal rows, before the first step."""
+    monkeypatch.setattr(distil, "LEAST", 40)
+    model, row = jp.load(tiny_folder("llama")), np.arange(5, 25, dtype=np.int32)
+    twice = Batch(
+        np.stack([row, row]), np.ones((2, 20), bool), "tokens", np.arange(2, dtype=np.int32)
+    )
+    pruned = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
+    result = jp.recover(model, pruned, [twice], how="distil", epochs=1, batch=1, progress=False)
+    some = torch.from_numpy(distil.predicted_tokens([twice], 131))
+    assert len(some) == 40
+    jp.export_hf(model, pruned.params, tmp_path / "pruned")
+    load, ids = (
+        transformers.AutoModelForCausalLM.from_pretrained,
+        torch.from_numpy(row)[None].long(),
+    )
+    with torch.no_grad():
+        log_p, log_q = (
+            torch.log_softmax(load(folder).eval()(ids).logits[0][:, some], dim=-1)
+            for folder in (tiny_folder("llama"), tmp_path / "pruned")
+        )
+    expected = float((log_p.exp() * (log_p - log_q)).sum(dim=-1).mean())
+    np.testing.assert_allclose(result.report["losses"][0][0], expected, rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
