@@ -36,7 +36,6 @@ _SITE, _KERNEL = "mlp_out", "mlp/out/kernel"
 _TO_NEURONS = Segment(start=INPUT, stop=len(SITES), collect=True, advance=True, last_only=True)
 _FROM_NEURONS = Segment(start=len(SITES), stop=OUTPUT, collect=False, advance=True)
 
-
 STATISTICS_OF_NEURONS = (SQUARES, STATISTICS["gram"])
 
 
@@ -55,11 +54,7 @@ class Narrow(NamedTuple):
 
 
 def narrow_blocks(
-    model: Model,
-    samples: Samples,
-    neurons: int,
-    *,
-    progress: bool = True,
+    model: Model, samples: Samples, neurons: int, *, progress: bool = True
 ) -> Iterator[Narrow]:
     """The blocks with `neurons` neurons each, in order; the inputs of a block are outputs of the narrow ones below.
 
