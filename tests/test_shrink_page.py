@@ -14,8 +14,20 @@ def test_the_table_is_made_of_the_cells():
     assert shrink.written(PAGE, CELLS) == PAGE
 
 
+def rises(name):
+    found, dense = CELLS[name]["bits"], CELLS["dense"]["bits"]
+    return {code: found[code] / dense[code] - 1 for code in dense}
+
+
+def test_neurons_and_recovery_as_the_page_says():
+    narrow = rises("mlp75").values()
+    assert (round(min(narrow), 2), round(max(narrow), 2)) == (0.14, 0.24)
+    before, after = rises("layers16_words"), rises("layers16_words_distil")
+    assert all(after[code] < before[code] / 2 for code in before)
+    assert (round(before["en"], 2), round(after["en"], 3)) == (0.22, 0.095)
+
+
 def test_frequent_words_keep_bits_per_byte_as_the_page_says():
-    found, dense = CELLS["sw50000"]["bits"], CELLS["dense"]["bits"]
-    rises = {code: found[code] / dense[code] - 1 for code in dense}
-    assert max(rises.values()) == rises["en"] < 0.015
-    assert all(rise < 0.01 for code, rise in rises.items() if code != "en")
+    found = rises("sw50000")
+    assert max(found.values()) == found["en"] < 0.015
+    assert all(rise < 0.01 for code, rise in found.items() if code != "en")

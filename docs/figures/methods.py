@@ -1,8 +1,10 @@
-"""The table and the picture of docs/guide/methods.md, from studies/methods/cells.json.
+"""The tables and the picture of docs/guide/methods.md, from studies/methods.
 
-python docs/figures/methods.py                writes both
+python docs/figures/methods.py                writes them
 python docs/figures/methods.py RUN RUN ... --shared RUN ...
     first collects workdirs of evaluated models into cells.json; without seconds of those that shared the machine
+python docs/figures/methods.py --whole RUN ...
+    first collects evaluations of the same models on all lines into whole.json
 """
 
 import json
@@ -17,7 +19,9 @@ from jaxprune.charts import Chart, write_png
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "guide" / "methods.md"
 CELLS = FIGURES.parents[1] / "studies" / "methods" / "cells.json"
+WHOLE = CELLS.parent / "whole.json"
 BEGIN = "<!-- studies/methods/cells.json -->\n\n"
+BEGIN_WHOLE = "<!-- studies/methods/whole.json -->\n\n"
 SETTINGS = ("criterion", "start", "group", "allocation")
 DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum"}
 DRAWS = 10_000
@@ -150,21 +154,41 @@ def picture(cells: dict) -> Chart:
     return Chart("Gemma 3 270M: loss and cost of methods; bars: 95% over lines", view)
 
 
-def written(page: str, cells: dict) -> str:
-    """The page with the table of these cells."""
-    return with_table(page, BEGIN, table(cells))
+def whole_table(cells: dict, whole: dict) -> str:
+    """A row for each model that was evaluated on all lines, with the settings of its cell, in Markdown."""
+    codes = [*whole["dense"]["parts"]]
+    shown = [["settings", *codes, "log-perplexity above dense"]]
+    shown.append(["---", *["---:"] * (len(shown[0]) - 1)])
+    for name, one in whole.items():
+        values = [f"{perplexity(one['parts'][code]):.1f}" for code in codes]
+        if name == "dense":
+            shown.append([name, *values, "0"])
+            continue
+        middle, low, high = rise(one, whole["dense"])
+        settings = f"`{name_of(cells[name]['settings'])}`"
+        shown.append([settings, *values, f"{middle:.3f} [{low:.3f}, {high:.3f}]"])
+    return "".join(f"| {' | '.join(line)} |\n" for line in shown)
+
+
+def written(page: str, cells: dict, whole: dict) -> str:
+    """The page with the tables of these cells."""
+    page = with_table(page, BEGIN, table(cells))
+    return with_table(page, BEGIN_WHOLE, whole_table(cells, whole))
 
 
 def main(arguments: list[str]) -> None:
-    """Collects runs, if any, and writes the page's table and the picture."""
-    shared = arguments.index("--shared") if "--shared" in arguments else len(arguments)
-    runs = [argument for argument in arguments if argument != "--shared"]
-    cells = read(CELLS)
-    found = {Path(run).name: cell(Path(run), alone=i < shared) for i, run in enumerate(runs)}
-    cells |= found
-    if runs:
+    """Collects runs, if any, and writes the page's tables and the picture."""
+    cells, whole = read(CELLS), read(WHOLE)
+    if arguments[:1] == ["--whole"]:
+        whole |= {Path(run).name: cell(Path(run), alone=False) for run in arguments[1:]}
+        write(WHOLE, whole)
+    elif arguments:
+        shared = arguments.index("--shared") if "--shared" in arguments else len(arguments)
+        runs = [argument for argument in arguments if argument != "--shared"]
+        cells |= {Path(run).name: cell(Path(run), alone=i < shared) for i, run in enumerate(runs)}
         write(CELLS, cells)
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), cells), encoding="utf-8")
+    page = written(PAGE.read_text(encoding="utf-8"), cells, whole)
+    PAGE.write_text(page, encoding="utf-8")
     write_png(picture(cells), FIGURES / "methods.png")
 
 
