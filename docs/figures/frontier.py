@@ -19,6 +19,7 @@ PAGE = FIGURES.parent / "frontier.md"
 CELLS = FIGURES.parents[1] / "studies" / "frontier" / "cells.json"
 BEGIN = "<!-- studies/frontier/cells.json -->\n\n"
 PROGRAMS = ("transformers", "llama.cpp")
+TICKS = [0, 1, 2, 5, 10, 20, 50, 100]
 RATES = ("generate, tokens/s", "score, tokens/s")
 
 
@@ -69,7 +70,7 @@ def table(cells: dict) -> str:
             [
                 name,
                 f"{one['gigabytes']:.2f}",
-                *(f"{100 * value:+.1f}" for value in above),
+                *(f"{100 * value:+.1f}".replace("-0.0", "+0.0") for value in above),
                 *("" if value is None else f"{value:.2f}" for value in rates),
             ]
         )
@@ -90,8 +91,8 @@ def picture(cells: dict) -> Chart:
             "axis": {"title": "size of the files, GB (log)"},
         },
         "y": {
-            "field": "rise", "type": "quantitative",
-            "axis": {"title": "rise of bits per byte, %, mean of the languages"},
+            "field": "rise", "type": "quantitative", "scale": {"type": "symlog"},
+            "axis": {"title": "rise of bits per byte, %, mean of the languages", "values": TICKS},
         },
     }  # fmt: skip
     point = {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": place}
