@@ -22,11 +22,8 @@ ABOUT = (
     "environment", "identity", "calibration_overlap",
 )  # fmt: skip
 _ELSEWHERE = ("languages", "continuations")  # keys with tables of their own
-_LONG = (
-    "by_window",
-    "by_part",
-    "part_bytes",
-)  # keys of a language with a number for each part of its text
+# Keys of a language with a number for each part of its text.
+_LONG = ("by_window", "by_part", "part_bytes")
 ABOUT_CONTINUATIONS = (
     f"Greedy continuations of the beginnings of a text's first lines, up to {NEW_TOKENS} tokens. "
     "They illustrate the output and are not a measurement."

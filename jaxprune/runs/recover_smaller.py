@@ -62,7 +62,7 @@ def recover_smaller(
         print(f"{workdir} is complete; --overwrite repeats the run")
         return dict(complete)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
-    tokens, losses = set_tokens(batches), list[tuple[float, float]]()
+    losses = list[tuple[float, float]]()
     with ledger.unfinished_run(workdir, identity, {}, OUTPUTS, overwrite) as folder:
         writer = HfWriter(smaller, folder / "hf")
         writer.copy_unpruned()
@@ -77,20 +77,16 @@ def recover_smaller(
         clock.lap("recover")
         for source in (model.source, smaller.source):
             source.fingerprint.check_unchanged()
-        lines = sampled_lines(config.calibration, config.seed, config.compat)
-        seconds = clock.take()
+        tokens, seconds = set_tokens(batches), clock.take()
+        seconds = {**seconds, "total": sum(seconds.values())}
         report: Any = {
-            "shrunk": {**before["shrunk"], "config": read_json(run / CONFIG)},
+            **_about(config, model, run, before, folder / "hf"),
             "losses": losses,
             "tokens": by_kind(tokens),
             "languages": by_language(tokens),
-            **about_files(model, folder / "hf"),
-            "calibration_lines": sorted({*lines, *before["calibration_lines"]}),
-            "origin": origin_of(model, config.model),
             "environment": environment(mesh),
             "peak_memory_bytes": peak_memory(),
-            "seconds": {stage: round(s, 3) for stage, s in seconds.items()}
-            | {"total": round(sum(seconds.values()), 3)},
+            "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
             "identity": identity,
         }
         read = {name: every[name] for name in _READ}
@@ -98,3 +94,17 @@ def recover_smaller(
         report = ledger.publish(folder, workdir, OUTPUTS, read, report)
     print_smaller(report, workdir)
     return dict(report)
+
+
+def _about(
+    config: RecoverConfig, model: Model, run: Path, before: Report, written: Path
+) -> dict[str, Any]:
+    """The parts of a report on models and texts."""
+    lines = sampled_lines(config.calibration, config.seed, config.compat)
+    return {
+        # a recovered model that is recovered again keeps the config that made it smaller
+        "shrunk": {"config": read_json(run / CONFIG), **before["shrunk"]},
+        **about_files(model, written),
+        "calibration_lines": sorted({*lines, *before["calibration_lines"]}),
+        "origin": origin_of(model, config.model),
+    }

@@ -88,6 +88,7 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
     if fields.mlp is not None:
         names = {one.name for one in STATISTICS_OF_NEURONS}
         mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
+        mixture.check(list(dict.fromkeys(code for one in batches for code in one.languages)))
     return Samples(batches, mixture, config.dtype)
 
 

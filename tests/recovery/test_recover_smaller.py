@@ -92,6 +92,14 @@ def test_a_workdir_like_any_other(recovered, smaller):
     assert "A smaller model" in page
 
 
+def test_a_recovered_model_is_recovered_again(recovered, tmp_path):
+    _, run, report = recovered
+    again = recover_from_config(nano(recovery__run=str(run), recovery__epochs=1), tmp_path / "run")
+    assert again["shrunk"] == report["shrunk"]
+    assert again["losses"][0][0] <= report["losses"][0][0]
+    assert "jaxprune shrink" in (tmp_path / "run/hf/README.md").read_text()
+
+
 def test_it_resumes_with_the_same_bits(recovered, tmp_path, monkeypatch, capsys):
     config, _, report = recovered
     calls = iter(range(3))

@@ -294,6 +294,28 @@ def test_all_cuts_in_one_run(texts, tmp_path):
     assert "Made by" in page
 
 
+@pytest.mark.parametrize(
+    ("combine", "weights", "message"),
+    [
+        ("max", None, "combine: got 'max'; allowed: mean, sum, weights, with shrink.mlp"),
+        (
+            "weights",
+            "fr:2,ru:1",
+            "weights: got fr,ru; allowed: fr,sw, the languages of the samples",
+        ),
+    ],
+)
+def test_combinations_that_a_width_does_not_allow(combine, weights, message, tmp_path):
+    config = job(
+        "nano/xglm", shrink__mlp=0.5, calibration__data="nano", calibration__kind="monolingual",
+        calibration__source="fr,sw", calibration__samples=4, calibration__combine=combine,
+        calibration__weights=weights,
+    )  # fmt: skip
+    with pytest.raises(InputError, match=message):
+        shrink_from_config(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_samples_without_a_language(tmp_path):
     """Token ids have none; the card names their kind."""
     tokens = np.random.default_rng(0).integers(5, 300, (4, 16), dtype=np.int32)
