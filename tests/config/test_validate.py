@@ -198,7 +198,7 @@ def test_config_files_are_short_start_with_a_launch_command_and_are_valid(path):
     text = path.read_text()
     assert len(text.splitlines()) < 60
     docstring = text.split('"""')[1]
-    script = "sweep" if path.stem.startswith("sweep_") else "prune"
+    script = {"sweep": "sweep", "frontier": "evaluate"}.get(path.stem.split("_")[0], "prune")
     assert f"jaxprune {script} --config {path.stem}" in docstring
     config = get_config(path.stem, "owner/name") if path.stem == "base" else get_config(path.stem)
     assert validate(config).model
