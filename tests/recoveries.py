@@ -23,3 +23,19 @@ def job(model, tokens, **fields):
     config.recovery.learning_rate = RATE
     config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
     return validate(config)
+
+
+class CrashError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def after(count, function):
+    """A function that can be called so many times, then crashes."""
+    calls = iter(range(count))
+
+    def limited(*arguments):
+        if next(calls, None) is None:
+            raise CrashError
+        return function(*arguments)
+
+    return limited

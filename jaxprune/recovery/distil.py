@@ -5,8 +5,8 @@ in the other model. With logits h·w_v it equals E_p[log p] - h·E_p[w] + log Σ
 only the vector E_p[w] and the number E_p[log p] of each token, and its passes run once, however many epochs follow.
 Both models are computed with slices of the vocabulary; [B, T, V] is never stored.
 
-Both distributions are over the tokens of the samples, and of a large vocabulary only over these and a few others. The
-rows of thousands of tokens determine h, which has D numbers, as all rows do, at a fraction of the products.
+With a large vocabulary both distributions are over the tokens of the samples and a few others alone. The rows of
+thousands of tokens determine h, which has D numbers, as all rows do, at a fraction of the products.
 """
 
 import functools

@@ -60,12 +60,13 @@ def recover_from_config(
         )
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
+    texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
+    config = dataclasses.replace(config, calibration=texts)
     if "shrunk" in report:
         return recover_smaller(config, model, run, report, workdir, overwrite=overwrite)
     before = read_json(run / CONFIG)
-    texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
     pruning = _pruning(before["pruning"], run)
-    config = dataclasses.replace(config, pruning=pruning, calibration=texts)
+    config = dataclasses.replace(config, pruning=pruning)
     batches, fields = calibration_batches(config, model), config.recovery
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     digest = ledger.pruned_digest(report)

@@ -1,12 +1,11 @@
 """A smaller model of a run, and the dense model that teaches it → the recovered smaller model in a workdir."""
 
-import dataclasses
 import importlib.metadata
 from pathlib import Path
 from typing import Any
 
 from jaxprune import ledger
-from jaxprune.calibration import ALL, by_kind, by_language, sampled_lines, set_tokens
+from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh
 from jaxprune.files import read_json, sealed
 from jaxprune.hf import HfWriter, Model, load, origin_of
@@ -39,7 +38,7 @@ def recover_smaller(
     """Fits the smaller model of a run to the dense model's predictions, or resumes that.
 
     Args:
-      config: see `recover_from_config`.
+      config: see `recover_from_config`, without choices of statistics.
       model: the dense model.
       run: a finished run of `shrink`.
       before: its report.
@@ -50,8 +49,6 @@ def recover_smaller(
     clock = Clock()
     smaller = load(run / "hf")
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
-    texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
-    config = dataclasses.replace(config, calibration=texts)
     batches, fields = calibration_batches(config, smaller), config.recovery
     more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
     more |= {"config.recovery.run": model.source.fingerprint.digest}

@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 from flax import nnx
-from recoveries import job, recovered
+from recoveries import CrashError, after, job, recovered
 
 import jaxprune as jp
 from jaxprune.calibration import Batch
@@ -128,10 +128,6 @@ def pruned_run(tmp_path_factory, tokens, tiny_folder):
     return folder / "pruned"
 
 
-class CrashError(Exception):
-    """Stands for whatever ends a process."""
-
-
 @pytest.fixture(scope="module")
 def distilled(pruned_run, tokens, tiny_folder, tmp_path_factory):
     """(config, workdir, report)."""
@@ -153,18 +149,6 @@ def test_a_workdir_like_any_other(distilled, pruned_run):
     card = (workdir / "hf/README.md").read_text()
     assert "all blocks together" in card
     assert "--config.recovery.how=distil" in card
-
-
-def after(count, function):
-    """A function that can be called so many times, then crashes."""
-    calls = iter(range(count))
-
-    def limited(*arguments):
-        if next(calls, None) is None:
-            raise CrashError
-        return function(*arguments)
-
-    return limited
 
 
 # the loss is computed before the first epoch and after each of four; layers follow the last one

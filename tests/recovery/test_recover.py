@@ -10,7 +10,7 @@ import torch
 import transformers
 from device_jobs import environment, in_a_process, optimised
 from flax.traverse_util import flatten_dict
-from recoveries import EPOCHS, RATE, job, recovered
+from recoveries import EPOCHS, RATE, CrashError, job, recovered
 from run_scripts import run_alone
 
 import jaxprune as jp
@@ -190,10 +190,6 @@ def test_the_script(runs, tokens, tmp_path):
     assert verify(tmp_path / "run", progress=False) == []
     refused = run_alone("recover", *given, "--config.pruning.sparsity=0.4", "--workdir", tmp_path)
     assert "pruning.sparsity: recover does not read it; allowed: with prune" in refused.stderr
-
-
-class CrashError(Exception):
-    """Stands for whatever ends a process."""
 
 
 @pytest.mark.parametrize("after", [1, 2])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from recoveries import job
+from recoveries import CrashError, after, job
 
 import jaxprune as jp
 from jaxprune.calibration import Batch
@@ -102,17 +102,9 @@ def test_a_recovered_model_is_recovered_again(recovered, tmp_path):
 
 def test_it_resumes_with_the_same_bits(recovered, tmp_path, monkeypatch, capsys):
     config, _, report = recovered
-    calls = iter(range(3))
-    real = fit.mean_loss
-
-    def crashing(*arguments):
-        if next(calls, None) is None:
-            raise KeyboardInterrupt
-        return real(*arguments)
-
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "mean_loss", crashing)
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr(fit, "mean_loss", after(3, fit.mean_loss))
+        with pytest.raises(CrashError):
             recover_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run/hf").exists()
     steps, step = [], fit.step
