@@ -19,7 +19,7 @@ import torch_loop
 import torch_ways
 from random_checkpoint import SHAPES, write
 
-from jaxprune.calibration import Batch, from_arrays, prompts, sample_lines
+from jaxprune.calibration import Batch, from_arrays, paired, prompts, sample_lines
 from jaxprune.devices import one_cpu_device_per_core
 from jaxprune.hf import load
 from jaxprune.pruning import Settings, prune_blocks
@@ -72,7 +72,7 @@ def tokens_of(arguments, model):
         for code in ("fr", "en")
     ]
     rows = sample_lines(len(lines[0]), "translation", 4, arguments.samples, 0, "official")
-    texts = prompts(lines, ["fr", "en"], rows, model.tokenizer.eos_token)
+    texts = prompts(lines, ["fr", "en"], paired(rows), model.tokenizer.eos_token)
     tokens, mask = np.zeros((len(texts), 512), np.int32), np.zeros((len(texts), 512), bool)
     for i, text in enumerate(texts):
         ids = model.tokenizer(text).input_ids[:512]

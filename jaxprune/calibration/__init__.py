@@ -1,5 +1,8 @@
 """Sentences, code or token ids → batches of tokens, left-justified, in a few static shapes."""
 
+from jaxprune.calibration.arrangements import paired as paired
+from jaxprune.calibration.arrangements import prompts as prompts
+from jaxprune.calibration.arrangements import sample_lines as sample_lines
 from jaxprune.calibration.batches import Batch as Batch
 from jaxprune.calibration.batches import SetKey as SetKey
 from jaxprune.calibration.batches import by_kind as by_kind
@@ -18,8 +21,6 @@ from jaxprune.calibration.config import SEED as SEED
 from jaxprune.calibration.config import CalibrationFields as CalibrationFields
 from jaxprune.calibration.config import check_calibration as check_calibration
 from jaxprune.calibration.demonstrations import demonstrations as demonstrations
-from jaxprune.calibration.demonstrations import prompts as prompts
-from jaxprune.calibration.demonstrations import sample_lines as sample_lines
 from jaxprune.calibration.demonstrations import sampled_lines as sampled_lines
 from jaxprune.calibration.demonstrations import token_batches as token_batches
 from jaxprune.calibration.grouping import from_arrays as from_arrays

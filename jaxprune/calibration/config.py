@@ -55,7 +55,7 @@ class CalibrationFields:
     tokens: str = choice(
         (ALL, SOURCE, TARGET),
         ALL,
-        "tokens that statistics measure: `all`, or those of one side of translations; all are read",
+        "tokens that statistics measure: `all`, or those of one side, with kinds in two languages; all are read",
     )
     data: str = text(
         "openlanguagedata/flores_plus",
@@ -106,24 +106,27 @@ def check_texts(kind: str, source: str, target: str, samples: int, code: object)
                 f"calibration.source: got {source!r}; {one} and {other} are the same text; "
                 "allowed: each language once"
             )
-    if len(codes) > samples:
-        raise refusal("calibration.samples", samples, f"{len(codes)} or more for {source}")
-    if not KINDS[kind].translates:
+    least = len(codes) * KINDS[kind].least
+    if least > samples:
+        raise refusal(
+            "calibration.samples", samples, f"{least} or more for {source} with kind {kind}"
+        )
+    if KINDS[kind].reads_text and KINDS[kind].may_hold_code and code is None:
+        raise InputError(
+            f"calibration.code: not set; kind {kind} needs it; allowed: {FIELDS['code'].allowed}"
+        )
+    if not KINDS[kind].has_target:
         return
     check("calibration.target", target, FIELDS["target"])
     if any(_same_text(code, target) for code in codes):
         which = "the source" if len(codes) == 1 else f"one of the sources {source}"
         raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
-    if KINDS[kind].may_hold_code and code is None:
-        raise InputError(
-            f"calibration.code: not set; kind {kind} needs it; allowed: {FIELDS['code'].allowed}"
-        )
 
 
 def check_side(tokens: str, kind: CalibrationKind, compat: str) -> None:
-    """Rejects tokens of one side in samples without translations, and where pads count."""
+    """Rejects tokens of one side in samples of one language, and where pads count."""
     check("calibration.tokens", tokens, FIELDS["tokens"])
-    if tokens != ALL and (not kind.translates or compat == "official"):
+    if tokens != ALL and (not kind.has_target or compat == "official"):
         raise InputError(
             f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with kind {kind.name} and compat {compat}"
         )

@@ -1,7 +1,9 @@
 """Few-shot demonstrations: sentences → prompts → tokens → batches (the paper's calibration data).
 
 A translation sample is `shots` pairs, "French: …</s>English: …</s>French: …</s>English: …</s>". A monolingual
-sample is `shots` sentences, "French: …</s>French: …</s>". `</s>` is the tokenizer's eos.
+sample is `shots` sentences, "French: …</s>French: …</s>". `</s>` is the tokenizer's eos. Two kinds are controls for
+translations, with the same sentences: in "shuffled" a pair is no translation, and in "unpaired" a sample is in one
+language.
 """
 
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
+from jaxprune.calibration.arrangements import prompts, sample_lines
 from jaxprune.calibration.batches import Batch
 from jaxprune.calibration.config import (
     ALL,
@@ -25,7 +28,7 @@ from jaxprune.calibration.config import (
 )
 from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
-from jaxprune.calibration.languages import joined, language
+from jaxprune.calibration.languages import joined
 from jaxprune.calibration.texts import aligned, code_samples, line_digests
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import read_npz
@@ -67,19 +70,20 @@ def demonstrations(
     Args:
       tokenizer: of transformers; called with its default special tokens and truncation at `max_length`.
       data: location of the sentences; see `texts.sentences`.
-      kind: "translation", "monolingual" (of `source`) or "translation_vs_code".
+      kind: "translation", "shuffled", "unpaired", "monolingual" (of `source`), or with code "translation_vs_code"
+        or "monolingual_vs_code".
       source: ISO 639-1 code, or several as "fr+ru+sw" or "fr,ru,sw".
-      target: ISO 639-1 code; "monolingual" does not use it.
-      code: for "translation_vs_code", the location of source files, of which `samples` are used; see
+      target: ISO 639-1 code; monolingual samples do not use it.
+      code: for kinds with code, the location of source files, of which `samples` are used; see
         `texts.code_samples`.
       lines: range of the sentences to use, from 0, as "0-299"; by default all.
-      tokens: "all", or for translations "source" or "target": statistics measure only the tokens of the sentences in
-        this language, with its name and the end mark; all tokens are read.
+      tokens: "all", or for kinds with two languages "source" or "target": statistics measure only the tokens of the
+        sentences in this language, with its name and the end mark; all tokens are read.
       micro_batch: samples of a micro-batch; see `group_by_length`.
       max_shapes: static shapes of a set; see `group_by_length`.
 
     Returns:
-      Batches with role "translation" or "monolingual", then those with role "code".
+      Batches with role "translation", "shuffled", "unpaired" or "monolingual", then those with role "code".
 
     Raises:
       InputError: an argument out of range, unreadable or too few texts, no tokenizer or one without eos, a
@@ -109,11 +113,14 @@ def demonstrations(
     role = chosen_kind.role
     sources = joined(source)
     texts = [""] * samples
+    sides: list[Int[np.ndarray, " sentences"]] = [np.zeros(0, int)] * samples
     for turn, each in enumerate(sources):
-        codes = [each, target] if chosen_kind.translates else [each]
+        codes = [each, target] if chosen_kind.has_target else [each]
         sentences, chosen = _samples(data, codes, lines, (role, shots, samples, seed, compat))
         own = slice(turn, None, len(sources))
-        texts[own] = prompts(sentences, codes, chosen[own], str(tokenizer.eos_token))
+        arranged = chosen_kind.arrange(chosen[own])
+        texts[own] = prompts(sentences, codes, arranged, str(tokenizer.eos_token))
+        sides[own] = [*arranged[..., 0]]
     turns = tuple(sources[i % len(sources)] for i in range(samples))
     sets: dict[str, tuple[list[str], tuple[str, ...]]] = {role: (texts, turns)}
     if chosen_kind.may_hold_code:
@@ -136,8 +143,11 @@ def demonstrations(
         counted = []
         if on_side:
             eos, side = str(tokenizer.eos_token), (SOURCE, TARGET).index(tokens)
-            places = zip(texts, encoded["offset_mapping"], strict=True)
-            counted = [_on_side(text, np.array(spans), eos, side) for text, spans in places]
+            places = zip(texts, encoded["offset_mapping"], sides, strict=True)
+            counted = [
+                _on_side(text, np.array(spans), eos, of_sample == side)
+                for text, spans, of_sample in places
+            ]
         batches += group_by_length(
             sequences, role, languages=languages, counted=counted, micro_batch=micro_batch,
             max_shapes=max_shapes, max_length=max_length,
@@ -146,17 +156,21 @@ def demonstrations(
 
 
 def _on_side(
-    text: str, spans: Int[np.ndarray, "T 2"], eos: str, side: int
+    text: str,
+    spans: Int[np.ndarray, "T 2"],
+    eos: str,
+    counts: Bool[np.ndarray, " sentences"],
 ) -> Bool[np.ndarray, " T"]:
-    """True at the tokens of one side of a translation sample, whose sentences end with `eos`, in turn.
+    """True at the tokens of some of the sentences of a sample, which end with `eos`.
 
     Args:
       spans: (first character, end) of each token; empty for tokens that the tokenizer adds.
-      side: 0 for the source, 1 for the target.
+      counts: whether a sentence counts.
     """
     ends = np.cumsum([len(part) + len(eos) for part in text.split(eos)[:-1]])
     sentence = np.searchsorted(ends, spans[:, 0], side="right")
-    return (sentence % 2 == side) & (spans[:, 0] < spans[:, 1])
+    real = spans[:, 0] < spans[:, 1]
+    return real & counts[np.minimum(sentence, len(counts) - 1)]
 
 
 def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str]:
@@ -165,7 +179,7 @@ def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str
     how = (kind.role, fields.shots, fields.samples, seed, compat)
     sampled: set[str] = set()
     for turn, each in enumerate(sources if kind.reads_text else []):
-        codes = [each, fields.target] if kind.translates else [each]
+        codes = [each, fields.target] if kind.has_target else [each]
         texts, chosen = _samples(fields.data, codes, fields.lines, how)
         sampled |= {text[line] for text in texts for line in chosen[turn :: len(sources)].flat}
     return sorted({*line_digests(sampled)})
@@ -196,46 +210,6 @@ def _usable(
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
     return tokenizer
-
-
-def sample_lines(
-    lines: int, role: str, shots: int, samples: int, seed: int, compat: str
-) -> Int[np.ndarray, "samples shots"]:
-    """The lines of each sample.
-
-        shots 4, official translation    0 1 2 3 | 5 6 7 8 | 10 11 12 13 | …   line 4, 9, … unused
-        otherwise                        0 1 2 3 | 4 5 6 7 |  8  9 10 11 | …   of a permutation
-
-    The permutation is `np.random.default_rng(seed).permutation(lines)`, as in the library `datasets`, which
-    shuffles the authors' monolingual sentences.
-
-    Raises:
-      InputError: too few lines; reports how many samples they make.
-    """
-    gap = 1 if compat == "official" and role == "translation" else 0
-    order = np.arange(lines) if gap else np.random.default_rng(seed).permutation(lines)
-    fit = (lines + gap) // (shots + gap)
-    if samples > fit:
-        raise InputError(
-            f"{lines} lines make {fit} samples of {shots} shots, not {samples}; "
-            f"allowed: calibration.samples up to {fit}"
-        )
-    first = np.arange(samples)[:, None] * (shots + gap)
-    return order[first + np.arange(shots)]
-
-
-def prompts(
-    lines: Sequence[Sequence[str]],
-    codes: Sequence[str],
-    samples: Int[np.ndarray, "samples shots"],
-    eos: str,
-) -> list[str]:
-    """The text of each sample: "{Language}: {sentence}{eos}" for every shot and language."""
-    named = [(language(code).name, texts) for code, texts in zip(codes, lines, strict=True)]
-    return [
-        "".join(f"{name}: {texts[line]}{eos}" for line in sample for name, texts in named)
-        for sample in samples
-    ]
 
 
 def _pads_as_tokens(

@@ -1,7 +1,12 @@
 """Kinds of calibration sets: one record each, which determines allowed values, messages and requirements."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from jaxtyping import Int
+
+from jaxprune.calibration.arrangements import Arranged, alone, apart, paired, shuffled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,33 +17,62 @@ class CalibrationKind:
       name: value of `calibration.kind`.
       meaning: description of the samples.
       role: of its batches; see `Batch`.
-      reads_text: whether samples are made of sentences, with a tokenizer; otherwise they are token ids.
-      translates: whether a shot is a sentence and its translation.
+      arrange: the lines of each sample → its sentences; None if samples are token ids.
+      has_target: whether samples also have sentences of `calibration.target`.
       may_hold_code: whether there can be a second set, with the role "code".
+      least: number of samples of a language.
     """
 
     name: str
     meaning: str
     role: str
-    reads_text: bool = True
-    translates: bool = False
+    arrange: Callable[[Int[np.ndarray, "samples shots"]], Arranged] | None = None
+    has_target: bool = False
     may_hold_code: bool = False
+    least: int = 1
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether samples are made of sentences, with a tokenizer; otherwise they are token ids."""
+        return self.arrange is not None
 
 
 _ALL = (
     CalibrationKind(
-        "translation", "sentences and their translations", "translation", translates=True
+        "translation", "sentences and their translations", "translation", paired, has_target=True
     ),
-    CalibrationKind("monolingual", "sentences of one language", "monolingual"),
+    CalibrationKind(
+        "shuffled",
+        "sentences, each followed by the translation of another",
+        "shuffled",
+        shuffled,
+        has_target=True,
+        least=2,
+    ),
+    CalibrationKind(
+        "unpaired",
+        "sentences and their translations, in separate samples",
+        "unpaired",
+        apart,
+        has_target=True,
+        least=2,
+    ),
+    CalibrationKind("monolingual", "sentences of one language", "monolingual", alone),
     CalibrationKind(
         "translation_vs_code",
         "translations, and Python files to compare them with",
         "translation",
-        translates=True,
+        paired,
+        has_target=True,
         may_hold_code=True,
     ),
     CalibrationKind(
-        "tokens", "ready token ids from an .npz", "tokens", reads_text=False, may_hold_code=True
+        "monolingual_vs_code",
+        "sentences of one language, and Python files to compare them with",
+        "monolingual",
+        alone,
+        may_hold_code=True,
     ),
+    CalibrationKind("tokens", "ready token ids from an .npz", "tokens", may_hold_code=True),
 )
 KINDS: Mapping[str, CalibrationKind] = {kind.name: kind for kind in _ALL}

@@ -178,7 +178,7 @@ def _languages(fields: Mapping[str, Any]) -> list[str]:
     kind = KINDS[fields["calibration.kind"]]
     if not (kind.reads_text and measures(fields)) or fields["calibration.stats"]:
         return []
-    target = [fields["calibration.target"]] if kind.translates else []
+    target = [fields["calibration.target"]] if kind.has_target else []
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
 
 

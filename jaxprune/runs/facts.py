@@ -194,7 +194,7 @@ def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     if not kind.reads_text:
         return f"{kind.meaning}, {shown}"
     source = ", ".join(map(_language, joined(fields["calibration.source"])))
-    pair = f"{source} → {_language(fields['calibration.target'])}" if kind.translates else source
+    pair = f"{source} → {_language(fields['calibration.target'])}" if kind.has_target else source
     samples, shots = fields["calibration.samples"], fields["calibration.shots"]
     side = fields["calibration.tokens"]
     only = f"; the tokens of the {side} alone are measured" if side != ALL else ""

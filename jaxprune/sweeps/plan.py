@@ -108,7 +108,7 @@ def variants(config: Config) -> list[Variant]:
             planned += [
                 Variant(calibration, source, sparsity)
                 for source in sources
-                if target not in source.split(MIX) or not KINDS[calibration].translates
+                if target not in source.split(MIX) or not KINDS[calibration].has_target
                 for sparsity in sparsities
             ]
         elif calibration != DENSE:
@@ -122,7 +122,7 @@ def _place(calibration: str) -> tuple[int, ...]:
         return (0,) if calibration == DENSE else (3,)
     if calibration in _CRITERION_BY_KIND:
         kind = KINDS[calibration]
-        return (2, kind.may_hold_code, kind.translates)
+        return (2, kind.may_hold_code, kind.has_target)
     return (1, "seed" not in METHODS[calibration].options)  # random methods first
 
 

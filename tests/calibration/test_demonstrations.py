@@ -250,6 +250,11 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
             {"source": "fr,sw", "samples": 1},
             "calibration.samples: got 1; allowed: 2 or more for fr,sw",
         ),
+        (
+            {"source": "fr,sw", "samples": 3, "kind": "unpaired"},
+            "calibration.samples: got 3; allowed: 4 or more for fr,sw with kind unpaired",
+        ),
+        ({"kind": "monolingual_vs_code"}, "calibration.code: not set"),
         ({"max_shapes": 0}, "max_shapes: got 0; allowed: 1 or more"),
         ({"micro_batch": 0}, "micro_batch: got 0; allowed: 1 or more"),
         ({"source": "fr,en"}, "calibration.target: got 'en', one of the sources fr,en"),

@@ -16,7 +16,7 @@ import torch
 import transformers
 
 import jaxprune as jp
-from jaxprune.calibration.demonstrations import prompts, sample_lines
+from jaxprune.calibration import paired, prompts, sample_lines
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.evaluation.scoring.perplexity import perplexity
 from jaxprune.evaluation.scoring.scorer import Scorer
@@ -49,7 +49,9 @@ def lines():
 @pytest.fixture(scope="module")
 def calibration(model, lines):
     rows = sample_lines(500, "translation", 4, 32, 0, "official")
-    texts = prompts([lines["fr"], lines["en"]], ["fr", "en"], rows, model.tokenizer.eos_token)
+    texts = prompts(
+        [lines["fr"], lines["en"]], ["fr", "en"], paired(rows), model.tokenizer.eos_token
+    )
     tokens = [np.asarray(model.tokenizer(t).input_ids[:512], np.int32) for t in texts]
     return group_by_length(tokens, "translation")
 

@@ -17,6 +17,7 @@ from jaxprune.calibration import (
     aligned,
     chosen_languages,
     language,
+    paired,
     prompts,
     sample_lines,
     text_place,
@@ -141,7 +142,7 @@ def translation_prompts(sentences: Sentences, eos: str) -> list[str]:
     """The prompt of each sentence."""
     shown, codes = sentences.demonstrations, [sentences.source, sentences.target]
     lines = [[pair.source for pair in shown], [pair.target for pair in shown]]
-    beginning = prompts(lines, codes, np.arange(len(shown))[None], eos)[0]
+    beginning = prompts(lines, codes, paired(np.arange(len(shown))[None]), eos)[0]
     names = [language(code).name for code in codes]
     return [f"{beginning}{names[0]}: {pair.source}{eos}{names[1]}:" for pair in sentences.pairs]
 
