@@ -65,6 +65,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
         model.tokenizer, calibration.data, codes, calibration.target,
         shots=calibration.shots, samples=calibration.samples, max_length=calibration.max_length,
         seed=config.seed, compat=config.compat, lines=calibration.lines,
+        draw=calibration.draw,
     )  # fmt: skip
     found = measure(model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True)
     stats, halves = split_halves(found)

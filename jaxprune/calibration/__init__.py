@@ -39,6 +39,7 @@ from jaxprune.calibration.mixture import weights_of as weights_of
 from jaxprune.calibration.nano import text_place as text_place
 from jaxprune.calibration.texts import aligned as aligned
 from jaxprune.calibration.texts import chosen_languages as chosen_languages
+from jaxprune.calibration.texts import documents as documents
 from jaxprune.calibration.texts import hub_data_sets as hub_data_sets
 from jaxprune.calibration.texts import hub_id as hub_id
 from jaxprune.calibration.texts import line_digests as line_digests

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from jaxprune.calibration.combinations import COMBINATIONS, SUM
+from jaxprune.calibration.draws import draw_field
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import LANGUAGES, code_hint, joined, language
 from jaxprune.calibration.line_range import line_range
@@ -63,6 +64,9 @@ class CalibrationFields:
         "location of the sentences or token ids",
     )
     lines: str | None = line_range("range of the sentences to use, counted from 0, as `0-299`")
+    draw: str | None = draw_field(
+        "one of n disjoint parts of these lines, whole documents, as `2/5`, and of the files of code"
+    )
     code: str | None = text(
         None, "a folder of .py files or a hub data set id", "location of the code"
     )

@@ -52,6 +52,7 @@ def demonstrations(
     compat: str = "corrected",
     code: str | Path | None = None,
     lines: str | None = None,
+    draw: str | None = None,
     tokens: str = "all",
     micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
@@ -77,6 +78,8 @@ def demonstrations(
       code: for kinds with code, the location of source files, of which `samples` are used; see
         `texts.code_samples`.
       lines: range of the sentences to use, from 0, as "0-299"; by default all.
+      draw: one of n disjoint parts of these lines, as "2/5"; whole documents, as `index.tsv` in the folder names
+        them, or runs of ten lines. Files of code are divided too. `seed` shuffles within a draw.
       tokens: "all", or for kinds with two languages "source" or "target": statistics measure only the tokens of the
         sentences in this language, with its name and the end mark; all tokens are read.
       micro_batch: samples of a micro-batch; see `group_by_length`.
@@ -116,7 +119,8 @@ def demonstrations(
     sides: list[Int[np.ndarray, " sentences"]] = [np.zeros(0, int)] * samples
     for turn, each in enumerate(sources):
         codes = [each, target] if chosen_kind.has_target else [each]
-        sentences, chosen = _samples(data, codes, lines, (role, shots, samples, seed, compat))
+        how = (role, shots, samples, seed, compat)
+        sentences, chosen = _samples(data, codes, lines, draw, how)
         own = slice(turn, None, len(sources))
         arranged = chosen_kind.arrange(chosen[own])
         texts[own] = prompts(sentences, codes, arranged, str(tokenizer.eos_token))
@@ -124,7 +128,7 @@ def demonstrations(
     turns = tuple(sources[i % len(sources)] for i in range(samples))
     sets: dict[str, tuple[list[str], tuple[str, ...]]] = {role: (texts, turns)}
     if chosen_kind.may_hold_code:
-        sets["code"] = (code_samples(str(code), samples, seed), ())
+        sets["code"] = (code_samples(str(code), samples, seed, draw), ())
     batches: list[Batch] = []
     for role, (texts, languages) in sets.items():
         on_side = tokens != ALL and role != "code"
@@ -180,16 +184,20 @@ def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str
     sampled: set[str] = set()
     for turn, each in enumerate(sources if kind.reads_text else []):
         codes = [each, fields.target] if kind.has_target else [each]
-        texts, chosen = _samples(fields.data, codes, fields.lines, how)
+        texts, chosen = _samples(fields.data, codes, fields.lines, fields.draw, how)
         sampled |= {text[line] for text in texts for line in chosen[turn :: len(sources)].flat}
     return sorted({*line_digests(sampled)})
 
 
 def _samples(
-    data: str | Path, codes: Sequence[str], lines: str | None, how: tuple[str, int, int, int, str]
+    data: str | Path,
+    codes: Sequence[str],
+    lines: str | None,
+    draw: str | None,
+    how: tuple[str, int, int, int, str],
 ) -> tuple[list[Sequence[str]], Int[np.ndarray, "samples shots"]]:
     """The sentences by language, and the lines of each sample; `how` are the arguments of `sample_lines`."""
-    sentences = aligned(data, codes, lines)
+    sentences = aligned(data, codes, lines, draw)
     try:
         return sentences, sample_lines(len(sentences[0]), *how)
     except InputError as error:

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from jaxprune.calibration.draws import draw_field, lines_of_draw, numbers
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.line_range import lines_of
 from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import read_text
+from jaxprune.schema import check
 
 # The column of sentences in FLORES+ and in FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
@@ -42,12 +44,13 @@ def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[s
 
 
 def aligned(
-    data: str | Path, codes: Sequence[str], lines: str | None = None
+    data: str | Path, codes: Sequence[str], lines: str | None = None, draw: str | None = None
 ) -> list[Sequence[str]]:
     """Sentences of several languages; line i has the same meaning in all of them.
 
     Args:
       data, lines: as in `sentences`.
+      draw: of these lines, those of a draw, as 2/5; see `lines_of_draw`. By default all.
 
     Raises:
       InputError: as `sentences`, or two languages differ in their number of lines.
@@ -59,7 +62,33 @@ def aligned(
                 f"{data}: {codes[0]} has {len(texts[0])} lines and {code} has {len(of_code)}; "
                 "aligned texts must have equal numbers of lines"
             )
-    return [lines_of(of_code, lines, "calibration.lines", data) for of_code in texts]
+    chosen = np.array(lines_of(range(len(texts[0])), lines, "calibration.lines", data), dtype=int)
+    check("calibration.draw", draw, draw_field())
+    if draw is not None:
+        there = documents(Path(text_place(data, "calibration").data).expanduser(), len(texts[0]))
+        chosen = chosen[lines_of_draw([there[line] for line in chosen], draw)]
+    return [[of_code[line] for line in chosen] for of_code in texts]
+
+
+def documents(folder: Path, lines: int) -> list[Any]:
+    """The document of each of `lines` lines of the texts in a folder, by the column `document` of its `index.tsv`.
+
+    Without that, the number of its run of ten lines.
+
+    Raises:
+      InputError: an index with another number of lines.
+    """
+    file = folder / "index.tsv"
+    text = read_text(file).removesuffix("\n") if file.is_file() else ""
+    header, *rows = (line.split("\t") for line in text.split("\n"))
+    if "document" not in header:
+        return [line // 10 for line in range(lines)]
+    if len(rows) != lines or any(len(row) != len(header) for row in rows):
+        raise InputError(
+            f"{file}: {len(rows)} lines under the header; expected {lines}, one for each line of the texts, with "
+            f"{len(header)} columns"
+        )
+    return [row[header.index("document")] for row in rows]
 
 
 def sentences(data: str | Path, code: str, lines: str | None = None) -> Sequence[str]:
@@ -191,13 +220,14 @@ def _hub_sentences(name: str, code: str) -> list[str]:
     return lines
 
 
-def code_samples(source: str | Path, samples: int, seed: int) -> list[str]:
+def code_samples(source: str | Path, samples: int, seed: int, draw: str | None = None) -> list[str]:
     """Complete Python source files, chosen by a seeded permutation.
 
     Args:
       source: a folder, searched recursively for `*.py` and sorted by path, or a hub data set id
         with a split `train` and a column `content` (`thomwolf/github-python`). Files that are
         blank or not UTF-8 are skipped.
+      draw: as 2/5: every fifth file of the permutation, from the second; by default all.
 
     Raises:
       InputError: no such folder or data set, or too few files (reports how many).
@@ -209,8 +239,9 @@ def code_samples(source: str | Path, samples: int, seed: int) -> list[str]:
     else:
         rows = _hub_code(hub_id(source, "calibration.code"))
         count, read = len(rows), lambda index: str(rows[int(index)][_CODE_COLUMN])
+    own, draws = (0, 1) if draw is None else numbers(draw)
     chosen: list[str] = []
-    for index in np.random.default_rng(seed).permutation(count):
+    for index in np.random.default_rng(seed).permutation(count)[own::draws]:
         if len(chosen) == samples:
             break
         text = read(index)
@@ -218,8 +249,8 @@ def code_samples(source: str | Path, samples: int, seed: int) -> list[str]:
             chosen.append(text)
     if len(chosen) < samples:
         raise InputError(
-            f"{source}: contains {count} Python files, {len(chosen)} of them in UTF-8 and not "
-            f"blank; calibration.samples is {samples}"
+            f"{source}: contains {count} Python files, of which {len(chosen)} are in UTF-8, not blank"
+            f"{f' and in draw {draw}' if draw else ''}; calibration.samples is {samples}"
         )
     return chosen
 

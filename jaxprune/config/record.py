@@ -8,7 +8,7 @@ from jaxprune.calibration import KINDS, MIX, CalibrationFields, languages_field
 from jaxprune.evaluation import EvaluateConfig
 from jaxprune.pruning import METHODS
 from jaxprune.runs.planning import RecoverConfig, ShrinkConfig
-from jaxprune.schema import Field, are_names, choice, config_record, fields_of, rule
+from jaxprune.schema import Field, are_names, choice, config_record, fields_of, integer, rule
 
 # Variants of a sweep that are not pruned: the dense model, and the one whose hidden states are shifted.
 DENSE, LRP2 = "dense", "lrp2"
@@ -58,6 +58,11 @@ class SweepFields:
         "distinct languages joined by +, such as fr+ru+sw; several separated by commas",
         _are_mixtures,
         meaning="calibrations on several languages at once, such as `fr+ru+sw,fr+sw`",
+    )
+    draws: int = integer(
+        1,
+        1,
+        "disjoint parts of text and code (`calibration.draw`); each makes all variants with text",
     )
     evaluate: str = choice(
         ("all", "own"),

@@ -151,5 +151,5 @@ def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
         model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,
         shots=fields.shots, samples=fields.samples, max_length=fields.max_length,
         seed=config.seed, compat=compat, code=fields.code, lines=fields.lines,
-        tokens=fields.tokens,
+        draw=fields.draw, tokens=fields.tokens,
     )  # fmt: skip

@@ -15,7 +15,8 @@ from jaxprune.sweeps.plan import Variant, variant_config, variants
 
 
 class CalibrationSets:
-    """The *sets* of samples for calibration: "monolingual/fr", "translation/fr+sw", "code".
+    """The *sets* of samples for calibration: "monolingual/fr", "translation/fr+sw", "code", and with draws
+    "monolingual/fr/draw2".
 
     Sets share their static lengths, so a block is compiled once for all variants. The lengths depend on all variants of
     the sweep, complete or not, so a resumed sweep has the same bits.
@@ -60,7 +61,7 @@ class CalibrationSets:
         batches = calibration_batches(variant_config(self._config, variant), self._model)
         by_set: dict[str, list[Batch]] = {}
         for batch in batches:
-            name = CODE if batch.role == CODE else f"{batch.role}/{variant.language}"
+            name = _set_name(batch.role, variant)
             by_set.setdefault(name, []).append(dataclasses.replace(batch, role=name))
         return by_set
 
@@ -83,5 +84,12 @@ def set_names(variant: Variant) -> tuple[str, ...]:
     if variant.language is None:
         return ()
     kind = KINDS[variant.calibration]
-    of_language = f"{kind.role}/{variant.language}"
-    return (of_language, CODE) if kind.may_hold_code else (of_language,)
+    roles = (kind.role, CODE) if kind.may_hold_code else (kind.role,)
+    return tuple(_set_name(role, variant) for role in roles)
+
+
+def _set_name(role: str, variant: Variant) -> str:
+    """As "translation/fr", "code", or with draws "translation/fr/draw2"."""
+    language = None if role == CODE else variant.language
+    draw = None if variant.draw is None else f"draw{variant.draw}"
+    return "/".join(filter(None, (role, language, draw)))

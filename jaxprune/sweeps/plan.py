@@ -26,13 +26,14 @@ class Group(NamedTuple):
     """The variants of one row of the tables, which differ in the language only.
 
     Attributes:
-      calibration, sparsity: of all variants.
+      calibration, sparsity, draw: of all variants.
       mixture: languages of the only variant, if it is calibrated on several.
     """
 
     calibration: str
     mixture: str | None
     sparsity: float | None
+    draw: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Variant:
       calibration: one of `config.SWEEP_CALIBRATIONS`.
       language: of the calibration text, or those of a mixture, as "fr+ru+sw"; None without calibration text.
       sparsity: None without pruning.
+      draw: of the text, from 1; None without text or if there is one draw only.
     """
 
     calibration: str
     language: str | None = None
     sparsity: float | None = None
+    draw: int | None = None
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -56,9 +59,10 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """The name of its folder: dense, random-0.3, translation-fr-0.3."""
+        """The name of its folder: dense, random-0.3, translation-fr-0.3, translation-fr-0.3-draw2."""
         sparsity = None if self.sparsity is None else str(self.sparsity)
-        return "-".join(filter(None, (self.calibration, self.language, sparsity)))
+        draw = None if self.draw is None else f"draw{self.draw}"
+        return "-".join(filter(None, (self.calibration, self.language, sparsity, draw)))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -82,8 +86,10 @@ def by_row(
     groups: dict[Group, list[Variant]] = {}
     for one in figures:
         mixture = one.language if len(one.languages) > 1 else None
-        groups.setdefault(Group(one.calibration, mixture, one.sparsity), []).append(one)
-    order = sorted(groups, key=lambda group: (group.sparsity is None, group.sparsity))
+        groups.setdefault(Group(one.calibration, mixture, one.sparsity, one.draw), []).append(one)
+    order = sorted(
+        groups, key=lambda group: (group.sparsity is None, group.sparsity, group.draw or 0)
+    )
     return {
         group: {
             code: (variant, figures[variant][code])
@@ -100,16 +106,19 @@ def variants(config: Config) -> list[Variant]:
     target = config.calibration.target
     sources = calibration_sources(config)
     sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
+    count = config.sweep.draws
+    draws = [*range(1, count + 1)] if count > 1 else [None]
     planned = [Variant(DENSE)]
     for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
         if calibration == LRP2:
             planned.append(Variant(LRP2))
         elif calibration in _CRITERION_BY_KIND:
             planned += [
-                Variant(calibration, source, sparsity)
+                Variant(calibration, source, sparsity, draw)
                 for source in sources
                 if target not in source.split(MIX) or not KINDS[calibration].has_target
                 for sparsity in sparsities
+                for draw in draws
             ]
         elif calibration != DENSE:
             planned += [Variant(calibration, None, sparsity) for sparsity in sparsities]
@@ -213,6 +222,8 @@ def variant_config(config: Config, variant: Variant) -> Config:
     if variant.sparsity is not None:
         criterion = _criterion(pruning.criterion, variant.calibration)
         pruning = replace(pruning, criterion=criterion, sparsity=variant.sparsity)
+    if variant.draw is not None:
+        calibration = replace(calibration, draw=f"{variant.draw}/{config.sweep.draws}")
     if variant.language is not None:
         calibration = replace(
             calibration, kind=variant.calibration, source=",".join(variant.languages)

@@ -127,6 +127,7 @@ class CalibrationRow:
     Attributes:
       calibration, sparsity: of all its variants.
       mixture: languages of the calibration of its only variant, as "fr+ru+sw"; None if variants have one each.
+      draw: of all its variants; None if the sweep has one.
       languages: by language, the variant that was calibrated on its text, or the only variant.
       mean_non_english: None if a language is missing.
     """
@@ -136,16 +137,18 @@ class CalibrationRow:
     languages: Mapping[str, RowCell]
     mean_non_english: Mean | None
     mixture: str | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    draw: int | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OneVariant:
-    """A variant; `language` is that of its calibration."""
+    """A variant; `language` and `draw` are those of its calibration."""
 
     variant: str
     calibration: str
     language: str | None
     sparsity: float | None
+    draw: int | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +214,7 @@ class TranslationRow:
     sparsity: float | None
     languages: Mapping[str, TranslationCell]
     mixture: str | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    draw: int | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,11 @@ MEAN = "mean non-en"
 
 
 def row_name(row: tables_json.CalibrationRow | tables_json.TranslationRow | Group) -> str:
-    """As "translation 30%", "translation fr+sw 30%" or "lrp2"."""
+    """As "translation 30%", "translation fr+sw 30%", "translation 30% draw 2" or "lrp2"."""
     dropped = None if row.sparsity is None else f"{100 * row.sparsity:g}%"
-    return " ".join(filter(None, (row.calibration.replace("_", " "), row.mixture, dropped)))
+    draw = None if row.draw is None else f"draw {row.draw}"
+    name = row.calibration.replace("_", " ")
+    return " ".join(filter(None, (name, row.mixture, dropped, draw)))
 
 
 def stars(cell: Changed | tables_json.TranslationCell) -> str:
@@ -212,7 +214,7 @@ def perplexity_tables(found: tables_json.PerplexityTables) -> list[TextTable]:
     codes = list(found.dense)
     dense = ["dense", *(f"{cell.perplexity:,.2f}" for cell in found.dense.values())]
     by_variant = {
-        Variant(one.calibration, one.language, one.sparsity): one.languages
+        Variant(one.calibration, one.language, one.sparsity, one.draw): one.languages
         for one in found.variants
     }
     rows = [

@@ -9,7 +9,7 @@ from jaxprune.sweeps import tables_json, text
 from jaxprune.tables import TextTable, columns, csv_text, pipes
 
 _CSV = (
-    "table", "task", "calibration", "calibration_language", "sparsity", "language", "rows", "accuracy",
+    "table", "task", "calibration", "calibration_language", "sparsity", "draw", "language", "rows", "accuracy",
     "low", "high", "difference", "difference_low", "difference_high", "p_mcnemar", "p_holm",
     "p_holm_table", "rankc", "probability", "probability_difference", "probability_low",
     "probability_high", "probability_p", "perplexity", "perplexity_ratio",
@@ -67,26 +67,27 @@ def sweep_csv(sweep: tables_json.SweepTables) -> str:
 def _perplexity_rows(found: tables_json.PerplexityTables) -> Iterator[list[object]]:
     empty = [None] * (_CSV.index("perplexity") - _CSV.index("accuracy"))
     for code, cell in found.dense.items():
-        which: list[object] = ["dense", None, None, code, cell.tokens]
+        which: list[object] = ["dense", None, None, None, code, cell.tokens]
         figures = [cell.perplexity, None, None, None, cell.bits_per_byte]
         yield ["all", PERPLEXITY, *which, *empty, *figures]
     for one in found.variants:
         for code, other in one.languages.items():
-            which = [one.calibration, one.language, one.sparsity, code, found.dense[code].tokens]
+            which = [one.calibration, one.language, one.sparsity, one.draw, code]
+            which.append(found.dense[code].tokens)
             ratio = [other.ratio, *(other.interval or (None, None)), other.bits_per_byte]
             yield ["all", PERPLEXITY, *which, *empty, other.perplexity, *ratio]
 
 
 def _csv_rows(name: str, task: tables_json.TaskTables) -> Iterator[list[object]]:
     for code, dense in task.dense.languages.items():
-        yield ["own", name, "dense", None, None, code, *_csv_cells(dense)]
+        yield ["own", name, "dense", None, None, None, code, *_csv_cells(dense)]
     for row in task.rows:
         for code, cell in row.languages.items():
-            which = [row.calibration, cell.language, row.sparsity, code]
+            which = [row.calibration, cell.language, row.sparsity, row.draw, code]
             yield ["own", name, *which, *_csv_cells(cell)]
     for one in task.variants:
         for code, other in one.languages.items():
-            which = [one.calibration, one.language, one.sparsity, code]
+            which = [one.calibration, one.language, one.sparsity, one.draw, code]
             yield ["all", name, *which, *_csv_cells(other)]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from msgspec import Meta
 
-from jaxprune.calibration import lines_of, text_place
+from jaxprune.calibration import documents, lines_of, text_place
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source
@@ -186,7 +186,7 @@ def texts(
         if code not in there:
             raise InputError(f"{folder}: no language {code!r}; there are {listed(there, ' ')}")
         read, between = _parts(folder, code)
-        parts = [*zip(read, _documents(folder, len(read)), strict=True)]
+        parts = [*zip(read, documents(folder, len(read)), strict=True)]
         field, where = "evaluation.perplexity_lines", f"{folder}: {code}"
         chosen = parts[:first] if lines is None else lines_of(parts, lines, field, where)
         by_language[code] = PlainText.joined(*zip(*chosen, strict=True), between=between)
@@ -219,18 +219,3 @@ def _parts(folder: Path, code: str) -> tuple[list[str], str]:
     if file.exists():
         return read_text(file).removesuffix("\n").split("\n"), "\n"
     return [row.text("text") for row in Source(str(folder)).read(code)], ""
-
-
-def _documents(folder: Path, lines: int) -> list[Any]:
-    """The document of each line, or the number of its run of ten lines if the folder has no index."""
-    file = folder / "index.tsv"
-    text = read_text(file).removesuffix("\n") if file.is_file() else ""
-    header, *rows = (line.split("\t") for line in text.split("\n"))
-    if "document" not in header:
-        return [line // 10 for line in range(lines)]
-    if len(rows) != lines or any(len(row) != len(header) for row in rows):
-        raise InputError(
-            f"{file}: {len(rows)} lines under the header; expected {lines}, one for each line of the texts, with "
-            f"{len(header)} columns"
-        )
-    return [row[header.index("document")] for row in rows]
