@@ -17,7 +17,8 @@ class CalibrationKind:
       name: value of `calibration.kind`.
       meaning: description of the samples.
       role: of its batches; see `Batch`.
-      arrange: the lines of each sample → its sentences; None if samples are token ids.
+      arrange: the lines of each sample → its sentences.
+      reads_text: whether samples are made of sentences, with a tokenizer; otherwise they are token ids.
       has_target: whether samples also have sentences of `calibration.target`.
       may_hold_code: whether there can be a second set, with the role "code".
       least: number of samples of a language.
@@ -26,15 +27,11 @@ class CalibrationKind:
     name: str
     meaning: str
     role: str
-    arrange: Callable[[Int[np.ndarray, "samples shots"]], Arranged] | None = None
+    arrange: Callable[[Int[np.ndarray, "samples shots"]], Arranged] = alone
+    reads_text: bool = True
     has_target: bool = False
     may_hold_code: bool = False
     least: int = 1
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether samples are made of sentences, with a tokenizer; otherwise they are token ids."""
-        return self.arrange is not None
 
 
 _ALL = (
@@ -73,6 +70,8 @@ _ALL = (
         alone,
         may_hold_code=True,
     ),
-    CalibrationKind("tokens", "ready token ids from an .npz", "tokens", may_hold_code=True),
+    CalibrationKind(
+        "tokens", "ready token ids from an .npz", "tokens", reads_text=False, may_hold_code=True
+    ),
 )
 KINDS: Mapping[str, CalibrationKind] = {kind.name: kind for kind in _ALL}

@@ -249,8 +249,8 @@ def code_samples(source: str | Path, samples: int, seed: int, draw: str | None =
             chosen.append(text)
     if len(chosen) < samples:
         raise InputError(
-            f"{source}: contains {count} Python files, of which {len(chosen)} are in UTF-8, not blank"
-            f"{f' and in draw {draw}' if draw else ''}; calibration.samples is {samples}"
+            f"{source}: contains {count} Python files, {len(chosen)} of them in UTF-8 and not "
+            f"blank{f', in draw {draw}' if draw else ''}; calibration.samples is {samples}"
         )
     return chosen
 

@@ -26,6 +26,9 @@ def document(sweep: tables_json.SweepTables) -> Markup:
         sections.append(_perplexity_section(sweep.perplexity))
     if sweep.translation:
         sections.append(_translation_section(sweep.translation))
+    if sweep.draws:
+        tables = _titled("over the draws", text.draw_tables(sweep.draws))
+        sections.append(Section("draws", "Over the draws", join(note(text.DRAWS), *tables)))
     first = Section("helped", "Changes by calibration", _overview(sweep))
     last = Section("time", "Time", _time(sweep.seconds))
     calibration = sweep.calibration

@@ -17,6 +17,7 @@ from jaxprune.evaluation.scoring import ALPHA, MEASURES, PERPLEXITY, Scored, hol
 from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
 from jaxprune.sweeps import plan, tables_json
+from jaxprune.sweeps.over_draws import drawn_rows
 from jaxprune.sweeps.plan import DENSE, Variant
 
 Runs = Mapping[Variant, comparison.EvaluatedRun]
@@ -62,6 +63,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
             "McNemar's exact test against dense, Holm's correction over the languages of a "
             "variant; in the table: over all its cells",
         ),
+        draws=tuple(drawn_rows(runs, config.seed)) or None,
     )  # fmt: skip
 
 

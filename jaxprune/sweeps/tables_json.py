@@ -11,6 +11,7 @@ from typing import ClassVar
 from jaxprune.evaluation.scoring import Interval
 from jaxprune.evaluation.translation import LanguageScores
 from jaxprune.files import LEFT_OUT_IF_NONE
+from jaxprune.sweeps.over_draws import DrawnRow
 from jaxprune.tables import Shown, TextTable
 
 
@@ -306,6 +307,7 @@ class SweepTables(Shown):
       perplexity: None without perplexities.
       seconds: by stage, over all variants.
       method: of the tests of differences.
+      draws: comparisons over the draws; None if there is one.
     """
 
     model: str
@@ -317,6 +319,7 @@ class SweepTables(Shown):
     seconds: Mapping[str, float]
     method: SweepMethod
     perplexity: PerplexityTables | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    draws: tuple[DrawnRow, ...] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
     def _shown(self) -> tuple[str, list[TextTable]]:
         from jaxprune.sweeps.text import change_table  # late: it imports this file

@@ -5,8 +5,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from jaxprune.evaluation.scoring import ALPHA, MEASURES
+from jaxprune.evaluation.scoring import ALPHA, MEASURES, OverDraws
 from jaxprune.sweeps import tables_json
+from jaxprune.sweeps.over_draws import DrawnRow
 from jaxprune.sweeps.plan import Group, Variant, by_row
 from jaxprune.tables import (
     NONE,
@@ -27,16 +28,17 @@ from jaxprune.tables import seconds as in_seconds
 
 Shown = TypeVar("Shown")
 Changed = tables_json.Cell | tables_json.Mean
+NamedRow = tables_json.CalibrationRow | tables_json.TranslationRow | DrawnRow | Group
 MEAN = "mean non-en"
 
 
 # Cells.
 
 
-def row_name(row: tables_json.CalibrationRow | tables_json.TranslationRow | Group) -> str:
+def row_name(row: NamedRow) -> str:
     """As "translation 30%", "translation fr+sw 30%", "translation 30% draw 2" or "lrp2"."""
     dropped = None if row.sparsity is None else f"{100 * row.sparsity:g}%"
-    draw = None if row.draw is None else f"draw {row.draw}"
+    draw = None if isinstance(row, DrawnRow) or row.draw is None else f"draw {row.draw}"
     name = row.calibration.replace("_", " ")
     return " ".join(filter(None, (name, row.mixture, dropped, draw)))
 
@@ -231,6 +233,41 @@ def perplexity_tables(found: tables_json.PerplexityTables) -> list[TextTable]:
         first = ["dense", *map(fraction, bits)]
         tables.append(_table("Bits per byte", codes, [first], every, _bits))
     return tables
+
+
+DRAWS = (
+    "Means over the draws of the calibration text. In brackets the 95% interval of a mixed model with random effects "
+    "of draws and of groups of rows, or of parts of the text; then the interval of a bootstrap of both, which is too "
+    "narrow for few draws. Changes of shares are in points."
+)
+
+
+def draw_tables(found: Sequence[DrawnRow]) -> list[TextTable]:
+    """A table for each measure and reference, with a row for each calibration."""
+    by_title: dict[str, list[DrawnRow]] = {}
+    for row in found:
+        title = f"{row.measure.replace('_', ' ')}, change against {row.against}"
+        by_title.setdefault(f"{row.task}: {title}" if row.task else title, []).append(row)
+    tables = []
+    for title, rows in by_title.items():
+        codes = [*dict.fromkeys(code for row in rows for code in row.languages), MEAN]
+        scale = 100 if rows[0].task else 1
+        cells = [(row_name(row), {**row.languages, MEAN: row.mean_non_english}) for row in rows]
+        show = functools.partial(_drawn, scale=scale)
+        tables.append(_table(capitalized(title), codes, [], cells, show))
+    return tables
+
+
+def _drawn(cell: OverDraws | None, scale: int) -> str:
+    """As "+0.45 [−0.10, +1.01], bootstrap [+0.02, +0.90]"."""
+    if cell is None:
+        return NONE
+
+    def bounds(interval: tuple[float, float]) -> str:
+        return f"[{signed(scale * interval[0], 2)}, {signed(scale * interval[1], 2)}]"
+
+    mixed = f" {bounds(cell.interval)}" if cell.interval else ""
+    return f"{signed(scale * cell.mean, 2)}{mixed}, bootstrap {bounds(cell.bootstrap)}"
 
 
 def perplexity_note(found: tables_json.PerplexityTables) -> str:

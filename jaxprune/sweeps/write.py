@@ -45,6 +45,8 @@ def sweep_markdown(sweep: tables_json.SweepTables) -> str:
             *_titled(text.translation_tables(translation)),
             f"Signatures: {', '.join(signatures)}.", "",
         ]  # fmt: skip
+    if sweep.draws:
+        lines += ["## Over the draws", "", text.DRAWS, "", *_titled(text.draw_tables(sweep.draws))]
     return "\n".join([*lines, f"Seconds by stage: {text.seconds(sweep)}."]) + "\n"
 
 

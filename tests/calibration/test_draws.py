@@ -72,7 +72,7 @@ def test_files_of_code_are_divided(tmp_path):
     draws = [code_samples(tmp_path, 4, 0, f"{own}/3") for own in (1, 2, 3)]
     everything = code_samples(tmp_path, 12, 0)
     assert draws == [everything[own::3] for own in range(3)]
-    with pytest.raises(InputError, match=r"12 Python files, of which 4 .* in draw 1/3; .* is 5"):
+    with pytest.raises(InputError, match=r"12 Python files, 4 of them .*, in draw 1/3; .* is 5"):
         code_samples(tmp_path, 5, 0, "1/3")
 
 

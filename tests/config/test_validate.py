@@ -93,7 +93,11 @@ BAD_VALUES = [
     ("calibration.max_length", 0, "calibration.max_length: got 0"),
     ("calibration.data", "", "calibration.data: got ''"),
     ("pruning.criterion", "wonda", r"did you mean wanda\?"),
-    ("pruning.criterion", "refined", "calibration.kind: .*translation_vs_code or monolingual_vs_code or tokens"),
+    (
+        "pruning.criterion",
+        "refined",
+        "calibration.kind: .*translation_vs_code or monolingual_vs_code or tokens",
+    ),
     ("pruning.sparsity", 1.0, r"pruning.sparsity: got 1.0; allowed: a number s with 0 <= s < 1"),
     ("pruning.sparsity", -0.1, "pruning.sparsity: got -0.1"),
     ("pruning.sparsity", float("nan"), "pruning.sparsity: got nan"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import pytest
 
@@ -9,10 +10,10 @@ import jaxprune as jp
 
 SWEEP = {
     "calibration": {"data": "nano", "samples": 2, "shots": 2},
-    "evaluation": {"tasks": "nano_nli", "rows": 4, "languages": ["en", "fr"]},
+    "evaluation": {"tasks": "nano_nli", "rows": 12, "perplexity": "nano"},
     "sweep": {
         "sparsities": "0.5", "calibrations": "dense,magnitude,monolingual,shuffled",
-        "languages": "fr", "draws": 2,
+        "languages": "fr,sw", "draws": 2,
     },
 }  # fmt: skip
 
@@ -25,7 +26,12 @@ def swept(tmp_path_factory):
 
 def test_each_draw_has_variants_and_rows_of_its_own(swept):
     folder, tables = swept
-    texts = [f"{kind}-fr-0.5-draw{draw}" for kind in ("monolingual", "shuffled") for draw in (1, 2)]
+    texts = [
+        f"{kind}-{code}-0.5-draw{draw}"
+        for kind in ("monolingual", "shuffled")
+        for code in ("fr", "sw")
+        for draw in (1, 2)
+    ]
     task = tables.tasks["nano_nli"]
     assert [one.variant for one in task.variants] == ["magnitude-0.5", *texts]
     rows = [(row.calibration, row.draw) for row in task.rows]
@@ -46,7 +52,12 @@ def test_a_variant_has_the_masks_of_a_run_on_its_draw(swept):
         )
         alone = jp.prune(model, batches, sparsity=0.5, progress=False)
         variant = folder / f"shuffled-fr-0.5-draw{draw}"
-        assert jp.masks.overlap(alone.masks, jp.checkpoint.restore(variant / "checkpoint").masks).overall == 1
+        assert (
+            jp.masks.overlap(
+                alone.masks, jp.checkpoint.restore(variant / "checkpoint").masks
+            ).overall
+            == 1
+        )
         config = json.loads((variant / "config.json").read_text(encoding="utf-8"))
         assert config["calibration"]["draw"] == f"{draw}/2"
 
@@ -56,3 +67,31 @@ def test_another_number_of_draws_is_another_sweep(swept):
     more = SWEEP | {"sweep": SWEEP["sweep"] | {"draws": 3}}
     with pytest.raises(jp.InputError, match=r"sweep\.draws: got 3; .* contains a sweep with 2"):
         jp.sweep("nano/bloom", folder, **more)
+
+
+def test_comparisons_over_the_draws_are_means_of_those_of_each_draw(swept):
+    folder, tables = swept
+    task = tables.tasks["nano_nli"]
+    rows = {(row.calibration, row.against, row.task, row.measure): row for row in tables.draws}
+    assert {(calibration, against) for calibration, against, _, _ in rows} == {
+        ("monolingual", "dense"), ("shuffled", "dense"), ("shuffled", "monolingual"),
+    }  # fmt: skip
+    of_draws = [row for row in task.rows if row.calibration == "shuffled"]
+    found = rows["shuffled", "dense", "nano_nli", "accuracy"]
+    for code in ("fr", "sw"):
+        changes = [row.languages[code].difference for row in of_draws]
+        assert found.languages[code].by_draw == pytest.approx(changes)
+        assert found.languages[code].mean == pytest.approx(sum(changes) / 2)
+    means = [row.mean_non_english.difference for row in of_draws]
+    assert found.mean_non_english.by_draw == pytest.approx(means)
+    perplexity = {one.variant: one.languages for one in tables.perplexity.variants}
+    rises = rows["shuffled", "monolingual", None, "log-perplexity"]
+    for number, rise in enumerate(rises.languages["sw"].by_draw, start=1):
+        ratio = math.prod(
+            perplexity[f"{kind}-sw-0.5-draw{number}"]["sw"].perplexity ** power
+            for kind, power in (("shuffled", 1), ("monolingual", -1))
+        )
+        assert rise == pytest.approx(math.log(ratio))
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for text in (page, (folder / "tables.md").read_text(encoding="utf-8")):
+        assert "Log-perplexity, change against monolingual" in text

@@ -1,5 +1,6 @@
 """Two evaluated runs → the change in each language, its significance, and tables."""
 
+from jaxprune.evaluation.comparison.compare import change_values as change_values
 from jaxprune.evaluation.comparison.compare import compare_means as compare_means
 from jaxprune.evaluation.comparison.compare import compare_runs as compare_runs
 from jaxprune.evaluation.comparison.compare import comparison_method as comparison_method

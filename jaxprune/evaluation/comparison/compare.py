@@ -238,6 +238,17 @@ def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparis
 _Values = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
+def change_values(
+    pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray]
+) -> np.ndarray | None:
+    """The change of a value from A to B in each group of rows, over one or more languages; see `cluster_values`.
+
+    None if no row has the value in both.
+    """
+    found = _values(pairs, value)
+    return cluster_values([(clusters, b - a) for clusters, a, b in found]) if found else None
+
+
 def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray]) -> _Values:
     found = []
     for pair in pairs.values():

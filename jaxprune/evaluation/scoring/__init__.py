@@ -1,5 +1,7 @@
 """Questions and texts → log-probabilities of their tokens → accuracy, RankC, perplexity."""
 
+from jaxprune.evaluation.scoring.crossed import OverDraws as OverDraws
+from jaxprune.evaluation.scoring.crossed import over_draws as over_draws
 from jaxprune.evaluation.scoring.forest import Forest as Forest
 from jaxprune.evaluation.scoring.forest import common_prefix as common_prefix
 from jaxprune.evaluation.scoring.forest import pack_forests as pack_forests

@@ -1,0 +1,89 @@
+"""Intervals of a mean over two samples at once: draws of the calibration text, and groups of rows of a test.
+
+Each draw is measured on the same rows, so draws and rows are crossed, not nested.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxprune.evaluation.scoring.metrics import CONFIDENCE, RESAMPLES
+from jaxprune.evaluation.scoring.scores import Interval
+
+
+@dataclass(frozen=True)
+class OverDraws:
+    """The mean of a value over draws and groups of rows.
+
+    Attributes:
+      mean: over all.
+      interval: 95%, of the mixed model `crossed_interval`; None for one draw or one group.
+      bootstrap: 95%, of `crossed_bootstrap`; beside the other for comparison, as it is too narrow for few draws.
+      by_draw: the mean of each draw.
+    """
+
+    mean: float
+    interval: Interval | None
+    bootstrap: Interval
+    by_draw: tuple[float, ...]
+
+
+def over_draws(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> OverDraws:
+    """The mean of the values of D draws on G groups of rows, with its intervals."""
+    by_draw = tuple(values.mean(axis=1).tolist())
+    mean, bootstrap = float(values.mean()), crossed_bootstrap(values, seed=seed)
+    return OverDraws(mean, crossed_interval(values), bootstrap, by_draw)
+
+
+def crossed_interval(values: Float[np.ndarray, "D G"]) -> Interval | None:
+    """The interval of the mean in a mixed model with random effects of draws and of groups.
+
+    The value of draw d on group g is m + a_d + b_g + e_dg with independent effects. With the mean squares of a two-way
+    analysis of variance, the variance of the mean is (MS_draws + MS_groups - MS_rest) / DG, where an effect whose mean
+    square is below MS_rest has no variance. That is the estimate by restricted maximum likelihood where no variance is
+    zero. The degrees of freedom are Satterthwaite's: with few draws that differ, hardly more than D - 1.
+
+    Returns:
+      The bounds of Student's t interval; None for one draw or one group.
+    """
+    draws, groups = values.shape
+    if min(draws, groups) < 2:
+        return None
+    mean = values.mean()
+    of_draws, of_groups = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True)
+    rest = values - of_draws - of_groups + mean
+    freedom = np.array([draws - 1, groups - 1, (draws - 1) * (groups - 1)])
+    squares = np.array(
+        [
+            groups * np.square(of_draws - mean).sum(),
+            draws * np.square(of_groups - mean).sum(),
+            np.square(rest).sum(),
+        ]
+    )
+    of_draw, of_group, of_rest = squares / freedom
+    signs = np.array([of_draw >= of_rest, of_group >= of_rest, 0.0])
+    signs[2] = 1 - signs[:2].sum()
+    terms = signs * squares / freedom
+    variance = terms.sum()
+    if variance <= 0:
+        return float(mean), float(mean)
+    from scipy.special import stdtrit
+
+    effective = variance**2 / (terms**2 / freedom).sum()
+    reach = stdtrit(effective, (1 + CONFIDENCE) / 2) * (variance / values.size) ** 0.5
+    return float(mean - reach), float(mean + reach)
+
+
+def crossed_bootstrap(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> Interval:
+    """Percentiles of the mean over draws and groups that are resampled independently (Owen 2007, pigeonhole bootstrap).
+
+    A resample of the groups is the same in all draws, since an effect of a group is common to them.
+    """
+    draws, groups = values.shape
+    rng = np.random.default_rng(seed)
+    of_draws = rng.multinomial(draws, np.full(draws, 1 / draws), size=RESAMPLES) / draws
+    of_groups = rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES) / groups
+    means = ((of_draws @ values) * of_groups).sum(axis=1)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)

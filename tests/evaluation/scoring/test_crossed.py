@@ -1,0 +1,99 @@
+"""Intervals over draws and rows at once: statsmodels' mixed model, coverage, and simple limits."""
+
+import numpy as np
+import pytest
+
+from jaxprune.evaluation.scoring.crossed import crossed_bootstrap, crossed_interval, over_draws
+from jaxprune.evaluation.scoring.metrics import RESAMPLES
+
+
+def made(rng, draws, groups, of_draws, of_groups, of_rest, mean=0.0):
+    effects = of_draws * rng.normal(size=(draws, 1)) + of_groups * rng.normal(size=(1, groups))
+    return mean + effects + of_rest * rng.normal(size=(draws, groups))
+
+
+def test_the_standard_error_is_that_of_statsmodels():
+    """REML with crossed effects as components of one group; the design is balanced."""
+    api = pytest.importorskip("statsmodels.api")
+    from scipy.special import stdtrit
+
+    rng = np.random.default_rng(1)
+    values = made(rng, 5, 12, 1.0, 0.7, 0.5)
+    draws, groups = np.indices(values.shape)
+    exog = np.ones((values.size, 1))
+    names = [[f"d{i}" for i in range(5)], [f"g{i}" for i in range(12)]]
+    matrices = [np.eye(5)[draws.ravel()], np.eye(12)[groups.ravel()]]
+    from statsmodels.regression.mixed_linear_model import VCSpec
+
+    spec = VCSpec(["draws", "groups"], [[names[0]], [names[1]]], [[matrices[0]], [matrices[1]]])
+    model = api.MixedLM(values.ravel(), exog, groups=np.zeros(values.size), exog_vc=spec)
+    fitted = model.fit(reml=True)
+    low, high = crossed_interval(values)
+    found = (high - low) / 2
+    # between the quantiles of D - 1 degrees of freedom and of the normal distribution
+    error = fitted.bse_fe[0]
+    assert fitted.fe_params[0] == pytest.approx((low + high) / 2)
+    assert 1.96 * error < found < stdtrit(4, 0.975) * error
+    assert fitted.vcomp == pytest.approx(_components(values), rel=1e-2)
+
+
+def _components(values):
+    """Variances of draws and of groups from the mean squares of a plain loop."""
+    draws, groups = values.shape
+    mean = values.mean()
+    of_draws = groups * sum((row.mean() - mean) ** 2 for row in values) / (draws - 1)
+    of_groups = draws * sum((column.mean() - mean) ** 2 for column in values.T) / (groups - 1)
+    rest = sum(
+        (values[d, g] - values[d].mean() - values[:, g].mean() + mean) ** 2
+        for d in range(draws)
+        for g in range(groups)
+    ) / ((draws - 1) * (groups - 1))
+    return [(of_draws - rest) / groups, (of_groups - rest) / draws]
+
+
+@pytest.mark.parametrize("scales", [(1, 1, 1), (1, 0.2, 1), (0, 1, 1), (0, 0, 1)])
+def test_the_interval_holds_the_mean_as_often_as_it_says(scales):
+    """In 95% of the data sets, or more if an effect is absent."""
+    rng = np.random.default_rng(0)
+    held = [
+        low <= 0 <= high
+        for low, high in (crossed_interval(made(rng, 4, 60, *scales)) for _ in range(2000))
+    ]
+    assert 0.935 < np.mean(held) < 0.985
+
+
+def test_without_differences_between_draws_it_is_students_interval_of_the_groups():
+    from scipy.special import stdtrit
+
+    column = np.random.default_rng(0).normal(size=30)
+    low, high = crossed_interval(np.tile(column, (4, 1)))
+    reach = stdtrit(29, 0.975) * column.std(ddof=1) / 30**0.5
+    assert (low, high) == pytest.approx((column.mean() - reach, column.mean() + reach))
+
+
+def test_without_differences_between_groups_it_is_students_interval_of_the_draws():
+    from scipy.special import stdtrit
+
+    row = np.random.default_rng(0).normal(size=5)
+    low, high = crossed_interval(np.tile(row[:, None], (1, 40)))
+    reach = stdtrit(4, 0.975) * row.std(ddof=1) / 5**0.5
+    assert (low, high) == pytest.approx((row.mean() - reach, row.mean() + reach))
+
+
+def test_the_bootstrap_resamples_groups_in_all_draws_at_once():
+    values = made(np.random.default_rng(3), 6, 40, 0.3, 1.0, 0.1)
+    rng, means = np.random.default_rng(5), []
+    for _ in range(2000):
+        draws, groups = rng.integers(0, 6, 6), rng.integers(0, 40, 40)
+        means.append(values[draws][:, groups].mean())
+    assert crossed_bootstrap(values) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.03)
+    assert RESAMPLES > 2000
+
+
+def test_one_draw_has_no_interval_over_draws():
+    found = over_draws(np.array([[1.0, 2.0, 3.0]]))
+    assert (found.mean, found.interval, found.by_draw) == (2.0, None, (2.0,))
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    assert crossed_interval(np.full((3, 4), 0.5)) == (0.5, 0.5)
