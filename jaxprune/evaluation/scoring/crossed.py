@@ -18,26 +18,30 @@ class OverDraws:
 
     Attributes:
       mean: over all.
-      interval: 95%, of the mixed model `crossed_interval`; None for one draw or one group.
+      interval: 95%, of the mixed model `mixed_model`; None for one draw or one group.
+      p: that the mean is 0, of the same model; two-sided, not corrected for multiple tests.
       bootstrap: 95%, of `crossed_bootstrap`; beside the other for comparison, as it is too narrow for few draws.
       by_draw: the mean of each draw.
     """
 
     mean: float
     interval: Interval | None
+    p: float | None
     bootstrap: Interval
     by_draw: tuple[float, ...]
 
 
 def over_draws(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> OverDraws:
     """The mean of the values of D draws on G groups of rows, with its intervals."""
-    by_draw = tuple(values.mean(axis=1).tolist())
-    mean, bootstrap = float(values.mean()), crossed_bootstrap(values, seed=seed)
-    return OverDraws(mean, crossed_interval(values), bootstrap, by_draw)
+    interval, p = mixed_model(values) or (None, None)
+    bootstrap = crossed_bootstrap(values, seed=seed)
+    return OverDraws(
+        float(values.mean()), interval, p, bootstrap, tuple(values.mean(axis=1).tolist())
+    )
 
 
-def crossed_interval(values: Float[np.ndarray, "D G"]) -> Interval | None:
-    """The interval of the mean in a mixed model with random effects of draws and of groups.
+def mixed_model(values: Float[np.ndarray, "D G"]) -> tuple[Interval, float] | None:
+    """The interval and the p-value of the mean in a mixed model with random effects of draws and of groups.
 
     The value of draw d on group g is m + a_d + b_g + e_dg with independent effects. With the mean squares of a two-way
     analysis of variance, the variance of the mean is (MS_draws + MS_groups - MS_rest) / DG, where an effect whose mean
@@ -45,7 +49,7 @@ def crossed_interval(values: Float[np.ndarray, "D G"]) -> Interval | None:
     zero. The degrees of freedom are Satterthwaite's: with few draws that differ, hardly more than D - 1.
 
     Returns:
-      The bounds of Student's t interval; None for one draw or one group.
+      The bounds of Student's t interval, and p that the mean is 0; None for one draw or one group.
     """
     draws, groups = values.shape
     if min(draws, groups) < 2:
@@ -65,14 +69,15 @@ def crossed_interval(values: Float[np.ndarray, "D G"]) -> Interval | None:
     signs = np.array([of_draw >= of_rest, of_group >= of_rest, 0.0])
     signs[2] = 1 - signs[:2].sum()
     terms = signs * squares / freedom
-    variance = terms.sum()
-    if variance <= 0:
-        return float(mean), float(mean)
-    from scipy.special import stdtrit
+    error = (terms.sum() / values.size) ** 0.5
+    if error == 0:
+        return (float(mean), float(mean)), float(mean == 0)
+    from scipy.special import stdtr, stdtrit
 
-    effective = variance**2 / (terms**2 / freedom).sum()
-    reach = stdtrit(effective, (1 + CONFIDENCE) / 2) * (variance / values.size) ** 0.5
-    return float(mean - reach), float(mean + reach)
+    effective = terms.sum() ** 2 / (terms**2 / freedom).sum()
+    reach = stdtrit(effective, (1 + CONFIDENCE) / 2) * error
+    p = 2 * stdtr(effective, -abs(mean) / error)
+    return (float(mean - reach), float(mean + reach)), float(p)
 
 
 def crossed_bootstrap(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> Interval:

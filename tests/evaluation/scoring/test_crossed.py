@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxprune.evaluation.scoring.crossed import crossed_bootstrap, crossed_interval, over_draws
+from jaxprune.evaluation.scoring.crossed import crossed_bootstrap, mixed_model, over_draws
 from jaxprune.evaluation.scoring.metrics import RESAMPLES
 
 
@@ -28,7 +28,7 @@ def test_the_standard_error_is_that_of_statsmodels():
     spec = VCSpec(["draws", "groups"], [[names[0]], [names[1]]], [[matrices[0]], [matrices[1]]])
     model = api.MixedLM(values.ravel(), exog, groups=np.zeros(values.size), exog_vc=spec)
     fitted = model.fit(reml=True)
-    low, high = crossed_interval(values)
+    (low, high), _ = mixed_model(values)
     found = (high - low) / 2
     # between the quantiles of D - 1 degrees of freedom and of the normal distribution
     error = fitted.bse_fe[0]
@@ -56,17 +56,18 @@ def test_the_interval_holds_the_mean_as_often_as_it_says(scales):
     """In 95% of the data sets, or more if an effect is absent."""
     rng = np.random.default_rng(0)
     held = [
-        low <= 0 <= high
-        for low, high in (crossed_interval(made(rng, 4, 60, *scales)) for _ in range(2000))
+        (low <= 0 <= high, p >= 0.05)
+        for (low, high), p in (mixed_model(made(rng, 4, 60, *scales)) for _ in range(2000))
     ]
-    assert 0.935 < np.mean(held) < 0.985
+    assert all(within == not_significant for within, not_significant in held)
+    assert 0.935 < np.mean([within for within, _ in held]) < 0.985
 
 
 def test_without_differences_between_draws_it_is_students_interval_of_the_groups():
     from scipy.special import stdtrit
 
     column = np.random.default_rng(0).normal(size=30)
-    low, high = crossed_interval(np.tile(column, (4, 1)))
+    (low, high), _ = mixed_model(np.tile(column, (4, 1)))
     reach = stdtrit(29, 0.975) * column.std(ddof=1) / 30**0.5
     assert (low, high) == pytest.approx((column.mean() - reach, column.mean() + reach))
 
@@ -75,7 +76,7 @@ def test_without_differences_between_groups_it_is_students_interval_of_the_draws
     from scipy.special import stdtrit
 
     row = np.random.default_rng(0).normal(size=5)
-    low, high = crossed_interval(np.tile(row[:, None], (1, 40)))
+    (low, high), _ = mixed_model(np.tile(row[:, None], (1, 40)))
     reach = stdtrit(4, 0.975) * row.std(ddof=1) / 5**0.5
     assert (low, high) == pytest.approx((row.mean() - reach, row.mean() + reach))
 
@@ -92,8 +93,8 @@ def test_the_bootstrap_resamples_groups_in_all_draws_at_once():
 
 def test_one_draw_has_no_interval_over_draws():
     found = over_draws(np.array([[1.0, 2.0, 3.0]]))
-    assert (found.mean, found.interval, found.by_draw) == (2.0, None, (2.0,))
+    assert (found.mean, found.interval, found.p, found.by_draw) == (2.0, None, None, (2.0,))
 
 
 def test_equal_values_have_an_interval_of_no_width():
-    assert crossed_interval(np.full((3, 4), 0.5)) == (0.5, 0.5)
+    assert mixed_model(np.full((3, 4), 0.5)) == ((0.5, 0.5), 0.0)
