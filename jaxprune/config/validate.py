@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -15,6 +15,8 @@ from jaxprune.schema import check
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
+
+_Value = TypeVar("_Value")
 
 
 def base_config() -> "ConfigDict":
@@ -42,16 +44,16 @@ def paper_sweep(model: str) -> "ConfigDict":
     return config
 
 
-def pick(argument: str | None, sizes: Mapping[str, str], default: str) -> str:
-    """The model that a config file's argument names, such as 3b in `configs/bloom.py:3b`.
+def pick(argument: str | None, among: Mapping[str, _Value], default: str) -> _Value:
+    """The value that a config file's argument names, such as the model 3b in `configs/bloom.py:3b`.
 
     Raises:
-      InputError: no such size; lists all sizes.
+      InputError: no such name; lists all names.
     """
     name = default if argument is None else argument
-    if name not in sizes:
-        raise refusal("config argument", name, sizes)
-    return sizes[name]
+    if name not in among:
+        raise refusal("config argument", name, among)
+    return among[name]
 
 
 def check_read(path: str, command: str) -> None:

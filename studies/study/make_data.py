@@ -1,4 +1,4 @@
-"""The folder that configs/study.py reads, from texts that anyone can download (docs/study.md).
+"""The folder that configs/sweep_study.py reads, from texts that anyone can download (docs/study.md).
 
 python studies/study/make_data.py SOURCES OUT
 

@@ -1,0 +1,73 @@
+"""The data and the sweeps of docs/study.md, on texts of the size of the real ones."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxprune.config import validate
+from jaxprune.sweeps import plan
+
+ROOT = Path(__file__).parents[1]
+MAKE = ROOT / "studies/study/make_data.py"
+STUDY = runpy.run_path(str(ROOT / "configs/sweep_study.py"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    sources = tmp_path_factory.mktemp("sources")
+    for name, lines in (("ntrex", 1997), ("flores_full", 1012), ("tico19", 2100)):
+        (sources / name).mkdir()
+        for code in ("en", "fr", "ru", "zh", "sw"):
+            text = "".join(f"{code} {name} {line}\n" for line in range(lines))
+            (sources / name / f"{code}.txt").write_text(text, encoding="utf-8")
+    documents = "".join(f"d{line // 16}\n" for line in range(1997))
+    (sources / "ntrex/index.tsv").write_text(f"document\n{documents}", encoding="utf-8")
+    for name, codes in (("xnli_full", ("en", "fr", "ru", "zh", "sw")), ("sentiment", ("en", "sw"))):
+        (sources / name).mkdir()
+        for code in codes:
+            rows = (
+                {
+                    "premise": f"p{row // 3}",
+                    "hypothesis": f"h{row}",
+                    "sentence": "s",
+                    "label": row % 2,
+                }
+                for row in range(5010)
+            )
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (sources / name / f"{code}.jsonl").write_text(text, encoding="utf-8")
+    out = tmp_path_factory.mktemp("study") / "data"
+    subprocess.run([sys.executable, MAKE, sources, out], check=True)
+    return out
+
+
+def test_premises_are_every_fifth_with_all_hypotheses(data):
+    rows = [json.loads(line) for line in (data / "xnli/sw.jsonl").read_text().splitlines()]
+    assert [row["hypothesis"] for row in rows[:4]] == ["h6", "h7", "h8", "h21"]
+    assert len(rows) == 3 * 334
+
+
+def test_texts_are_the_first_lines_of_both_in_runs_of_ten(data):
+    lines = (data / "text/fr.txt").read_text().splitlines()
+    documents = (data / "text/index.tsv").read_text().splitlines()[1:]
+    assert len(lines) == len(documents) == 500
+    assert (lines[249], lines[250]) == ("fr flores_full 249", "fr tico19 0")
+    assert len({*documents}) == 50
+
+
+@pytest.mark.parametrize(
+    ("part", "models"),
+    [("translation", 96), ("languages", 24), ("code", 18), ("highest", 32), ("sparsegpt", 16)],
+)
+def test_every_part_is_a_sweep_of_as_many_models_as_planned(part, models, data):
+    config = validate(STUDY["get_config"](f"{part},nano/bloom,{data}"), prunes=False)
+    plan.check_sweep(config)
+    planned = plan.variants(config)
+    assert len(planned) == 1 + models
+    for variant in planned[1:]:
+        assert plan.variant_config(config, variant).calibration.samples == 96
+        assert plan.jobs(variant, config)["perplexity"]
