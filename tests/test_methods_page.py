@@ -46,3 +46,34 @@ def test_differences_are_those_of_a_plain_loop():
         without.append(methods.rise(*kept)[0])
     error = np.sqrt((count - 1) / count * np.square(np.array(without) - np.mean(without)).sum())
     assert 0.6 < (high - low) / (2 * 1.96 * error) < 1.4
+
+
+def rise(one, other, cells=CELLS):
+    """As the page writes it, or without its interval."""
+    middle, low, high = methods.rise(cells[one], cells[other])
+    return f"{middle:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def test_sentences_of_the_page():
+    """Differences are paired; what one pattern, allocation or combination does is said of all its rows."""
+    for one, other, cells in (
+        ("wanda_distil2", "sparsegpt_distil2", WHOLE), ("wanda", "dsnot", CELLS),
+        ("ria", "wanda", CELLS), ("ria_24", "wanda_24", CELLS),
+    ):  # fmt: skip
+        assert rise(one, other, cells) in PAGE
+    assert f"{methods.rise(WHOLE['wanda'], WHOLE['sparsegpt'])[0]:.3f}" in PAGE
+    low, high = methods.rise(CELLS["dsnot_24"], CELLS["wanda_24"])[1:]
+    assert low < 0 < high
+
+    def changes(ending, base=""):
+        pairs = ((key, key.removesuffix(ending)) for key in CELLS if key.endswith(ending))
+        return [methods.rise(CELLS[a], CELLS[b])[0] for a, b in pairs if a.startswith(base)]
+
+    means = changes("_mean")
+    assert min(means) < 0 < max(means)
+    assert round(max(map(abs, means)), 3) <= 0.035
+    largest = changes("_max", "wanda")
+    assert (round(min(largest), 2), round(max(largest), 2)) == (0.01, 0.05)
+    for allocation in ("_owl", "_languages", "_alpha"):
+        # below 0 at most by what three decimals do not show
+        assert min(changes(allocation)) > -0.0005

@@ -23,7 +23,7 @@ WHOLE = CELLS.parent / "whole.json"
 BEGIN = "<!-- studies/methods/cells.json -->\n\n"
 BEGIN_WHOLE = "<!-- studies/methods/whole.json -->\n\n"
 SETTINGS = ("criterion", "start", "group", "allocation")
-DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum"}
+DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum", "samples": 100}
 DRAWS = 10_000
 
 
@@ -41,7 +41,7 @@ def cell(run: Path, *, alone: bool) -> dict:
     )
     of_pruning = report.get("pruned", {}).get("config", config)
     settings = {name: of_pruning["pruning"].get(name) for name in SETTINGS}
-    settings |= {"combine": of_pruning["calibration"]["combine"]}
+    settings |= {name: of_pruning["calibration"][name] for name in ("combine", "samples")}
     pattern = of_pruning["pruning"]["pattern"]
     if "pruned" in report:
         settings |= {"recovery": config["recovery"]["how"]}
