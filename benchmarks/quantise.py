@@ -7,7 +7,8 @@
 Of each way: which share of the zeros is still exactly zero, which share of the other weights became so, groups of four
 along the inputs that hold more than two weights (2:4 allows none), and perplexity on lines 300-339 of FLORES. With
 `--write` only the dequantised models are written, one folder for each way of torchao and for each .gguf file, to be
-evaluated like any other. Needs torch and transformers, and the tools or gguf.
+evaluated like any other; beside those of torchao, in quantised/, the quantised models. Needs torch and transformers,
+and the tools or gguf.
 """
 
 import argparse
@@ -58,7 +59,8 @@ def arrays(model, dequantised=lambda module: module.weight):
     }
 
 
-def by_torchao(load, _):
+def torchao_ways():
+    """Configurations by name."""
     import torch
     import torchao.quantization as ao
     from torchao.quantization.granularity import PerGroup
@@ -71,7 +73,13 @@ def by_torchao(load, _):
         ways[f"int4 by 32, {mapping.name.lower()}"] = ao.IntxWeightOnlyConfig(
             weight_dtype=torch.int4, granularity=PerGroup(32), mapping_type=mapping
         )
-    for name, config in ways.items():
+    return ways
+
+
+def by_torchao(load, _):
+    import torchao.quantization as ao
+
+    for name, config in torchao_ways().items():
         model = load()
         chosen = kernels(model).keys()
         ao.quantize_(model, config, filter_fn=lambda _, name, chosen=chosen: name in chosen)
@@ -147,15 +155,19 @@ def write(folder, out, files):
         return transformers.AutoModelForCausalLM.from_pretrained(folder, **options).eval()
 
     def save(name, model):
-        model.save_pretrained(out / name)
-        transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(out / name)
-        print(out / name, flush=True)
+        target = out / name.replace(" ", "_").replace(",", "")
+        model.save_pretrained(target)
+        transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(target)
+        print(target, flush=True)
 
+    for name, config in torchao_ways().items():
+        quantised = load(quantization_config=transformers.TorchAoConfig(quant_type=config))
+        save(f"quantised/{name}", quantised)
     for name, _, after in by_torchao(load, None):
         model = load()
         for path, weight in after.items():
             model.get_submodule(path).weight.data.copy_(torch.from_numpy(weight))
-        save(name.replace(" ", "_").replace(",", ""), model)
+        save(name, model)
     for file in files:
         # the config of the folder, as a .gguf file lacks the pattern of windows
         model, places = load(), {"gguf_file": file.name, "dtype": torch.float32}

@@ -1,17 +1,17 @@
 """docs/frontier.md against studies/frontier: the table is made of the cells, and the sentences hold."""
 
-import json
 from pathlib import Path
 
 import frontier
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/frontier.md").read_text(encoding="utf-8")
-CELLS = json.loads((ROOT / "studies/frontier/cells.json").read_text(encoding="utf-8"))
+BY_MODEL = frontier.read_all()
+CELLS = BY_MODEL["gemma3-270m"]
 
 
-def test_the_table_is_made_of_the_cells():
-    assert frontier.written(PAGE, CELLS) == PAGE
+def test_the_tables_are_made_of_the_cells():
+    assert frontier.written(PAGE, BY_MODEL) == PAGE
 
 
 def test_words_in_8_bits_as_the_page_says():
@@ -20,14 +20,14 @@ def test_words_in_8_bits_as_the_page_says():
     assert round(frontier.mean_rise(one, dense), 3) == 0.006
     assert (max(rises, key=rises.get), round(rises.pop("en"), 3)) == ("en", 0.014)
     assert max(rises.values()) < 0.0075
-    assert round(frontier.rate(one, "llama.cpp", frontier.RATES[0], dense), 1) == 2.3
+    assert round(frontier.rate(one, "llama.cpp", frontier.RATES[0]), 1) == 2.3
 
 
 def test_other_sentences_of_the_page():
     dense, generate = CELLS["dense"], frontier.RATES[0]
 
     def rate(name, program):
-        return frontier.rate(CELLS[name], program, generate, dense)
+        return frontier.rate(CELLS[name], program, generate)
 
     sizes = [CELLS[f"dense, {kind}"]["gigabytes"] for kind in ("Q4_0", "Q8_0")]
     assert round(1 - sizes[0] / sizes[1], 2) == 0.17
