@@ -59,11 +59,13 @@ def test_sentences_of_the_page():
     for one, other, cells in (
         ("wanda_distil2", "sparsegpt_distil2", WHOLE), ("wanda", "dsnot", CELLS),
         ("ria", "wanda", CELLS), ("ria_24", "wanda_24", CELLS),
+        ("sparsegpt", "sparsegpt_400", CELLS), ("dsnot", "dsnot_400", CELLS),
     ):  # fmt: skip
         assert rise(one, other, cells) in PAGE
     assert f"{methods.rise(WHOLE['wanda'], WHOLE['sparsegpt'])[0]:.3f}" in PAGE
-    low, high = methods.rise(CELLS["dsnot_24"], CELLS["wanda_24"])[1:]
-    assert low < 0 < high
+    for pair in (("dsnot_24", "wanda_24"), ("wanda", "wanda_400"), ("ria", "ria_400")):
+        low, high = methods.rise(*(CELLS[key] for key in pair))[1:]
+        assert low < 0 < high
 
     def changes(ending, base=""):
         pairs = ((key, key.removesuffix(ending)) for key in CELLS if key.endswith(ending))
