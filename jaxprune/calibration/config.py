@@ -165,6 +165,11 @@ def check_calibration(
             f"{able}, as pruning.criterion {criterion} needs code",
         )
     if not kind.reads_text:
+        for name in ("lines", "draw"):
+            if getattr(calibration, name) is not None:
+                raise refusal(
+                    f"calibration.{name}", getattr(calibration, name), f"none, with {kind.name}"
+                )
         arrays = _npz_names(calibration.data, kind.name)
         if with_code and "code_ids" not in arrays:
             raise InputError(

@@ -161,6 +161,14 @@ def test_fields_that_are_unknown_missing_or_unset():
             {"calibration__kind": "tokens", "calibration__data": "/nothing/there.npz"},
             "calibration.data: '/nothing/there.npz' is not an .npz file",
         ),
+        (
+            {"calibration__kind": "tokens", "calibration__draw": "1/2"},
+            "calibration.draw: got '1/2'; allowed: none, with tokens",
+        ),
+        (
+            {"calibration__kind": "tokens", "calibration__lines": "0-9"},
+            "calibration.lines: got '0-9'; allowed: none, with tokens",
+        ),
     ],
 )
 def test_fields_that_contradict_each_other(fields, message):
