@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from jaxprune.calibration.demonstrations import token_batches
+from jaxprune.calibration import token_batches
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
 from jaxprune.evaluation.comparison.reading import perplexities

@@ -22,7 +22,6 @@ from jaxprune.calibration.config import CalibrationFields as CalibrationFields
 from jaxprune.calibration.config import check_calibration as check_calibration
 from jaxprune.calibration.demonstrations import demonstrations as demonstrations
 from jaxprune.calibration.demonstrations import sampled_lines as sampled_lines
-from jaxprune.calibration.demonstrations import token_batches as token_batches
 from jaxprune.calibration.grouping import from_arrays as from_arrays
 from jaxprune.calibration.grouping import group_by_length as group_by_length
 from jaxprune.calibration.grouping import share_shapes as share_shapes
@@ -37,6 +36,7 @@ from jaxprune.calibration.line_range import lines_of as lines_of
 from jaxprune.calibration.mixture import Mixture as Mixture
 from jaxprune.calibration.mixture import weights_of as weights_of
 from jaxprune.calibration.nano import text_place as text_place
+from jaxprune.calibration.ready_tokens import token_batches as token_batches
 from jaxprune.calibration.texts import aligned as aligned
 from jaxprune.calibration.texts import chosen_languages as chosen_languages
 from jaxprune.calibration.texts import documents as documents

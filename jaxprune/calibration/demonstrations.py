@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from jaxprune.calibration.arrangements import prompts, sample_lines
-from jaxprune.calibration.batches import Batch
+from jaxprune.calibration.batches import Batch, all_real
 from jaxprune.calibration.config import (
     ALL,
     COMPAT,
@@ -26,12 +26,11 @@ from jaxprune.calibration.config import (
     check_side,
     check_texts,
 )
-from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, group_by_length, token_ids
+from jaxprune.calibration.grouping import MICRO_BATCH, group_by_length
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import joined
 from jaxprune.calibration.texts import aligned, code_samples, line_digests
-from jaxprune.errors import InputError, listed, refusal
-from jaxprune.files import read_npz
+from jaxprune.errors import InputError, refusal
 from jaxprune.schema import PATH, check
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def demonstrations(
         sequences = [np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"]]
         if compat == "official":
             rows = _pads_as_tokens(tokenizer, sequences, max_length)
-            batches.append(_all_real(rows, role, languages))
+            batches.append(all_real(rows, role, languages))
             continue
         counted = []
         if on_side:
@@ -236,73 +235,3 @@ def _pads_as_tokens(
         start = max_length - len(sequence) if tokenizer.padding_side == "left" else 0
         row[start : start + len(sequence)] = sequence
     return tokens
-
-
-def _all_real(
-    tokens: Int32[np.ndarray, "B T"], role: str, languages: tuple[str, ...] = ()
-) -> Batch:
-    """One batch of all rows, with all tokens real."""
-    valid = np.ones(tokens.shape, dtype=bool)
-    return Batch(tokens, valid, role, np.arange(len(tokens), dtype=np.int32), languages)
-
-
-def token_batches(
-    path: str | Path,
-    *,
-    compat: str = "corrected",
-    micro_batch: int = MICRO_BATCH,
-    max_shapes: int = 4,
-) -> list[Batch]:
-    """Calibration batches of ready-made token ids; needs no tokenizer.
-
-    Args:
-      path: an `.npz` with `input_ids` [N, T] and, optionally, `attention_mask` [N, T] and
-        `code_ids` [M, T]. All rows are used, at their length.
-      compat: "official" keeps the rows as they are and counts pads as real tokens.
-
-    Returns:
-      Batches with role "tokens", then those with role "code".
-
-    Raises:
-      InputError: no such file, not an .npz, unknown arrays; see `from_arrays`.
-
-    Examples:
-      >>> import jaxprune as jp, numpy as np
-      >>> np.savez("ids.npz", input_ids=np.arange(24).reshape(2, 12))
-      >>> [batch] = jp.token_batches("ids.npz")
-      >>> batch.role, batch.num_tokens
-      ('tokens', 24)
-    """
-    check("path", path, PATH)
-    check("compat", compat, COMPAT)
-    arrays = _read_npz(Path(path).expanduser())
-    sets = {"tokens": "input_ids", "code": "code_ids"}
-    batches: list[Batch] = []
-    try:
-        for role, name in sets.items():
-            if name not in arrays:
-                continue
-            ids = token_ids(arrays[name], name)
-            if compat == "official":
-                batches.append(_all_real(ids, role))
-                continue
-            mask = arrays.get("attention_mask") if role == "tokens" else None
-            batches += from_arrays(
-                ids, mask, role=role, micro_batch=micro_batch, max_shapes=max_shapes
-            )
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    return batches
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        arrays = read_npz(path)
-    except FileNotFoundError:
-        raise InputError(f"calibration.data: no file {str(path)!r}") from None
-    if not {"input_ids"} <= arrays.keys() <= {"input_ids", "attention_mask", "code_ids"}:
-        raise InputError(
-            f"{path}: contains {listed(sorted(arrays)) or 'nothing'}; "
-            "allowed: input_ids, and optionally attention_mask and code_ids"
-        )
-    return arrays

@@ -17,7 +17,7 @@ from run_scripts import run_alone, run_here
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import jaxprune as jp
-from jaxprune.calibration.demonstrations import demonstrations, token_batches
+from jaxprune.calibration import demonstrations, token_batches
 from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter

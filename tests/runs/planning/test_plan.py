@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict
 from run_scripts import run_alone, run_here
 
 import jaxprune as jp
-from jaxprune.calibration.demonstrations import token_batches
+from jaxprune.calibration import token_batches
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import memory
 from jaxprune.devices.sharding import device_mesh
