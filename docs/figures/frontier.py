@@ -11,10 +11,12 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from cells import read, with_table, write
 
 from jaxprune.charts import Chart, write_png
-from jaxprune.evaluation.comparison import compare_runs
+from jaxprune.evaluation.comparison import change_values, open_run, shared_rows
+from jaxprune.evaluation.scoring import paired_bootstrap, within_groups
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "frontier.md"
@@ -46,14 +48,21 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
         }
         for file in files
     }
-    tasks = compare_runs(dense, run).tasks if (run / "xnli").is_dir() else {}
-    changes = [task.mean.discrimination for task in tasks.values()]
     return {
         "gigabytes": speeds[files[0]]["files, GB"],
         "bits": {code: found["bits_per_byte"] for code, found in text["languages"].items()},
         "rates": rates,
-        "discrimination": [[one.mean.b, one.difference, *one.interval] for one in changes],
+        "discrimination": discrimination(run, dense) if (run / "xnli").is_dir() else None,
     }
+
+
+def discrimination(run: Path, dense: Path) -> list[float]:
+    """On XNLI, mean of the languages: the run's, its difference from the dense model's, and the interval of that."""
+    a, b = (open_run(folder).tasks["xnli"].languages for folder in (dense, run))
+    pairs = {code: shared_rows(code, a[code], b[code]) for code in a}
+    drawn = paired_bootstrap(change_values(pairs, lambda scored: within_groups(scored).preferred))
+    share = np.mean([np.nanmean(within_groups(pair.b).preferred) for pair in pairs.values()])
+    return [float(share), drawn.difference, *drawn.interval]
 
 
 def program_of(file: str) -> str:
@@ -81,7 +90,7 @@ def change_of(one: dict, dense: dict) -> str:
     """The change in discrimination in points with its interval; of the dense model, discrimination itself."""
     if not one["discrimination"]:
         return ""
-    share, *change = (100 * value for value in one["discrimination"][0])
+    share, *change = (100 * value for value in one["discrimination"])
     if one is dense:
         return f"{share:.1f}%"
     difference, low, high = (f"{value:+.1f}" for value in change)
