@@ -14,28 +14,36 @@ def test_the_tables_are_made_of_the_cells():
     assert frontier.written(PAGE, BY_MODEL) == PAGE
 
 
+def rate(name, program="llama.cpp"):
+    return frontier.rate(CELLS[name], program, frontier.RATES[0])
+
+
+def mean_rise(name):
+    return frontier.mean_rise(CELLS[name], CELLS["dense"])
+
+
 def test_words_in_8_bits_as_the_page_says():
-    dense, one = CELLS["dense"], CELLS["words, Q8_0"]
-    rises = frontier.rises(one, dense)
-    assert round(frontier.mean_rise(one, dense), 3) == 0.006
+    one, sixteen = CELLS["words, Q8_0"], CELLS["dense, F16"]
+    rises = frontier.rises(one, CELLS["dense"])
+    assert round(one["gigabytes"] / sixteen["gigabytes"], 2) == 0.35
+    assert round(mean_rise("words, Q8_0"), 3) == 0.006
     assert (max(rises, key=rises.get), round(rises.pop("en"), 3)) == ("en", 0.014)
     assert max(rises.values()) < 0.0075
-    assert round(frontier.rate(one, "llama.cpp", frontier.RATES[0]), 1) == 2.3
+    assert round(rate("words, Q8_0"), 1) == 1.9
+    assert abs(CELLS["words"]["discrimination"][1]) < 0.002
 
 
 def test_other_sentences_of_the_page():
-    dense, generate = CELLS["dense"], frontier.RATES[0]
-
-    def rate(name, program):
-        return frontier.rate(CELLS[name], program, generate)
-
     sizes = [CELLS[f"dense, {kind}"]["gigabytes"] for kind in ("Q4_0", "Q8_0")]
     assert round(1 - sizes[0] / sizes[1], 2) == 0.17
-    assert round(frontier.mean_rise(CELLS["dense, Q4_0"], dense), 2) == 0.14
-    assert round(frontier.mean_rise(CELLS["words, 16 layers, recovered"], dense), 2) == 0.07
-    speedup = rate("words, 16 layers, recovered, Q8_0", "llama.cpp") / rate(
-        "words, Q8_0", "llama.cpp"
-    )
-    assert round(speedup, 2) == 1.15
-    rates = [round(rate("12 layers", program), 1) for program in frontier.PROGRAMS]
-    assert rates == [1.2, 1.1]
+    assert round(mean_rise("dense, Q4_0"), 2) == 0.14
+    assert abs(mean_rise("int8 (torchao)")) < 0.001
+    assert max(rate(f"{kind} (torchao)", "transformers") for kind in ("int8", "int4")) < 1.02
+    assert [round(mean_rise(f"{kind} 50%"), 2) for kind in ("Wanda", "SparseGPT")] == [0.31, 0.28]
+    assert round(mean_rise("SparseGPT 50%, recovered"), 2) == 0.15
+    shallow = "words, 16 layers, recovered"
+    assert round(rate(f"{shallow}, Q8_0") / rate("words, Q8_0"), 2) == 1.08
+    assert round(mean_rise(shallow), 2) == 0.07
+    assert round(100 * CELLS[shallow]["discrimination"][1]) == -4
+    assert CELLS[shallow]["discrimination"][3] < 0
+    assert round(rate("12 layers", "transformers"), 2) == 1.15

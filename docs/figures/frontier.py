@@ -142,7 +142,7 @@ def picture(model: str, cells: dict) -> Chart:
         "mark": {"type": "text", "align": "left", "dx": 7, "dy": -6, "fontSize": 11},
         "encoding": {**place, "text": {"field": "name"}},
     }
-    view = {"data": {"values": values}, "width": 640, "height": 380, "layer": [point, label]}
+    view = {"data": {"values": values}, "width": 640, "height": 460, "layer": [point, label]}
     return Chart(f"{MODELS[model]} for en fr ru zh sw: lower left is better", view)
 
 
