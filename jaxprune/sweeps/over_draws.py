@@ -127,13 +127,17 @@ def _of_task(
 
 
 def _log_perplexity(pairs: Pairs) -> Float[np.ndarray, " G"] | None:
-    """Rises in the parts of the text; a part is the same in all languages."""
+    """Rises in the parts of the text; a part is the same in all languages.
+
+    Texts have no parts with a tokenizer that has no offsets of characters.
+    """
     rises = []
     for code, pair in pairs.items():
-        parts = [run.perplexity[code].part_values for run in pair if code in run.perplexity]
-        if len(parts) < 2 or not (len(parts[0]) == len(parts[1]) > 0):
+        sides = [run.perplexity[code] for run in pair if code in run.perplexity]
+        if len(sides) < 2 or not all(side.by_part for side in sides):
             return None
-        rises.append((np.arange(len(parts[0])), parts[0] - parts[1]))
+        a, b = (side.part_values for side in sides)
+        rises.append((np.arange(len(a)), a - b))
     return cluster_values(rises)
 
 

@@ -3,10 +3,14 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 import jaxprune as jp
+from jaxprune.evaluation.comparison import open_run
+from jaxprune.sweeps.over_draws import drawn_rows
+from jaxprune.sweeps.plan import Variant
 
 SWEEP = {
     "calibration": {"data": "nano", "samples": 2, "shots": 2},
@@ -95,3 +99,20 @@ def test_comparisons_over_the_draws_are_means_of_those_of_each_draw(swept):
     page = (folder / "report.html").read_text(encoding="utf-8")
     for text in (page, (folder / "tables.md").read_text(encoding="utf-8")):
         assert "Log-perplexity, change against monolingual" in text
+
+
+def test_texts_without_parts_have_no_row_over_the_draws(swept):
+    """As those of a tokenizer without offsets of characters."""
+    folder, tables = swept
+    names = ["dense", *(f"monolingual-fr-0.5-draw{draw}" for draw in (1, 2))]
+    runs = {}
+    for name in names:
+        run = open_run(folder / name)
+        bare = {code: replace(one, by_part=()) for code, one in run.perplexity.items()}
+        draw = int(name[-1]) if name != "dense" else None
+        kind, code = ("monolingual", "fr") if draw else ("dense", None)
+        variant = Variant(kind, code, 0.5 if draw else None, draw)
+        runs[variant] = replace(run, perplexity=bare)
+    measures = {row.measure for row in drawn_rows(runs, 0)}
+    assert "log-perplexity" not in measures
+    assert measures == {row.measure for row in tables.draws} - {"log-perplexity"}
