@@ -11,12 +11,10 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 from cells import read, with_table, write
 
 from jaxprune.charts import Chart, write_png
-from jaxprune.evaluation.comparison import change_values, open_run, shared_rows
-from jaxprune.evaluation.scoring import paired_bootstrap, within_groups
+from jaxprune.evaluation.comparison import compare_means, open_run, shared_rows
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "frontier.md"
@@ -60,9 +58,8 @@ def discrimination(run: Path, dense: Path) -> list[float]:
     """On XNLI, mean of the languages: the run's, its difference from the dense model's, and the interval of that."""
     a, b = (open_run(folder).tasks["xnli"].languages for folder in (dense, run))
     pairs = {code: shared_rows(code, a[code], b[code]) for code in a}
-    drawn = paired_bootstrap(change_values(pairs, lambda scored: within_groups(scored).preferred))
-    share = np.mean([np.nanmean(within_groups(pair.b).preferred) for pair in pairs.values()])
-    return [float(share), drawn.difference, *drawn.interval]
+    change = compare_means(pairs, seed=0).discrimination
+    return [change.mean.b, change.difference, *change.interval]
 
 
 def program_of(file: str) -> str:

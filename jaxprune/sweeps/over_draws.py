@@ -84,8 +84,7 @@ def _groups(runs: Runs) -> dict[Group, dict[str, list[Variant]]]:
     groups: dict[Group, dict[str, list[Variant]]] = {}
     for one in runs:
         if one.draw is not None:
-            mixture = one.language if len(one.languages) > 1 else None
-            by_language = groups.setdefault(Group(one.calibration, mixture, one.sparsity), {})
+            by_language = groups.setdefault(one.group._replace(draw=None), {})
             for code in one.languages:
                 by_language.setdefault(code, []).append(one)
     return groups

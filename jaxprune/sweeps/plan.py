@@ -65,6 +65,12 @@ class Variant:
         return "-".join(filter(None, (self.calibration, self.language, sparsity, draw)))
 
     @property
+    def group(self) -> Group:
+        """Its row of the tables."""
+        mixture = self.language if len(self.languages) > 1 else None
+        return Group(self.calibration, mixture, self.sparsity, self.draw)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Its name and attributes, for tables.json."""
         return {"variant": self.name, **vars(self)}
@@ -85,8 +91,7 @@ def by_row(
     """The rows, those without pruning last; `figures` are those of each variant by language."""
     groups: dict[Group, list[Variant]] = {}
     for one in figures:
-        mixture = one.language if len(one.languages) > 1 else None
-        groups.setdefault(Group(one.calibration, mixture, one.sparsity, one.draw), []).append(one)
+        groups.setdefault(one.group, []).append(one)
     order = sorted(
         groups, key=lambda group: (group.sparsity is None, group.sparsity, group.draw or 0)
     )

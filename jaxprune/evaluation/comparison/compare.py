@@ -246,7 +246,7 @@ def change_values(
     None if no row has the value in both.
     """
     found = _values(pairs, value)
-    return cluster_values([(clusters, b - a) for clusters, a, b in found]) if found else None
+    return _changes(found) if found else None
 
 
 def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.ndarray]) -> _Values:
@@ -258,9 +258,13 @@ def _values(pairs: Mapping[str, Sides[Scored]], value: Callable[[Scored], np.nda
     return found
 
 
+def _changes(values: _Values) -> np.ndarray:
+    return cluster_values([(clusters, b - a) for clusters, a, b in values])
+
+
 def _compare_mean(values: _Values, seed: int) -> MeanDifference:
     """Means over languages of a value of each row, and the bootstrap of their difference."""
-    change = cluster_values([(clusters, b - a) for clusters, a, b in values])
+    change = _changes(values)
     means = ([side.mean() for side in sides] for sides in list(zip(*values, strict=True))[1:])
     mean = Sides(*(float(np.mean(of_side)) for of_side in means))
     return MeanDifference(mean=mean, **paired_bootstrap(change, seed=seed)._asdict())
