@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxprune.config import base_config, pick
 
 # The settings of each part; "{data}" is the folder.
-PARTS = {
+PARTS: dict[str, dict[str, str | int]] = {
     "translation": {
         "sweep.sparsities": "0.3,0.5",
         "sweep.calibrations": "dense,monolingual,translation,unpaired",
