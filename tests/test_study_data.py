@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import study_scores
 
+import jaxprune as jp
 from jaxprune.config import validate
-from jaxprune.sweeps import plan
+from jaxprune.sweeps import plan, sweep_from_config
 
 ROOT = Path(__file__).parents[1]
 MAKE = ROOT / "studies/study/make_data.py"
@@ -71,3 +74,39 @@ def test_every_part_is_a_sweep_of_as_many_models_as_planned(part, models, data):
     for variant in planned[1:]:
         assert plan.variant_config(config, variant).calibration.samples == 96
         assert plan.jobs(variant, config)["perplexity"]
+
+
+def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypatch):
+    config = STUDY["get_config"](f"languages,nano/bloom,{data}")
+    config.update_from_flattened_dict({
+        "sweep.languages": "fr,sw", "sweep.mixtures": None, "sweep.draws": 2,
+        "calibration.samples": 2, "calibration.max_length": 64,
+        "evaluation.languages": "fr,sw", "evaluation.tasks": f"{data}/xnli.toml",
+        "evaluation.rows": 12, "evaluation.perplexity_lines": "0-59",
+        "evaluation.translation": f"{data}/text", "evaluation.translation_rows": 2,
+    })  # fmt: skip
+    sweep_from_config(validate(config, prunes=False), tmp_path / "languages")
+    (tmp_path / "languages/monolingual-sw-0.5-draw2/perplexity/metrics.json").unlink()
+    monkeypatch.setattr(study_scores, "STUDY", tmp_path)
+    monkeypatch.setattr(study_scores, "MODELS", tmp_path / "models.json")
+    study_scores.collect(tmp_path)
+    scores = study_scores.Scores(tmp_path / "languages.npz")
+    rest = [f"monolingual-{code}-0.5-draw{draw}" for code in ("fr", "sw") for draw in (1, 2)]
+    assert scores.models == ["dense", *rest[:3]], "one model is unfinished"
+    for name in scores.models:
+        run = tmp_path / "languages" / name
+        made = {folder.name: study_scores.metrics(run, folder.name) for folder in run.glob("*/")}
+        for code in ("fr", "sw"):
+            found = made["xnli"][code]
+            assert scores.contrast(name, code).mean() == pytest.approx(found["contrast"])
+            assert scores.discrimination(name, code).mean() == pytest.approx(
+                found["discrimination"]
+            )
+            log_perplexity = scores.log_perplexity(name, code).mean()
+            assert log_perplexity == pytest.approx(np.log(made["perplexity"][code]["perplexity"]))
+            if code in made["translation"]:
+                assert scores.chrf(name, code) == made["translation"][code]["chrf"]
+    runs = [tmp_path / "languages" / name / "checkpoint" for name in rest[:2]]
+    trees = [jp.masks.unpack(jp.checkpoint.restore_packed_masks(run)) for run in runs]
+    iou = jp.masks.overlap(*trees).overall
+    assert scores.shared[rest[0], rest[1]] == pytest.approx(2 * iou / (1 + iou))

@@ -40,7 +40,9 @@ def over_draws(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> OverDraws:
     )
 
 
-def mixed_model(values: Float[np.ndarray, "D G"]) -> tuple[Interval, float] | None:
+def mixed_model(
+    values: Float[np.ndarray, "D G"], confidence: float = CONFIDENCE
+) -> tuple[Interval, float] | None:
     """The interval and the p-value of the mean in a mixed model with random effects of draws and of groups.
 
     The value of draw d on group g is m + a_d + b_g + e_dg with independent effects. With the mean squares of a two-way
@@ -75,7 +77,7 @@ def mixed_model(values: Float[np.ndarray, "D G"]) -> tuple[Interval, float] | No
     from scipy.special import stdtr, stdtrit
 
     effective = terms.sum() ** 2 / (terms**2 / freedom).sum()
-    reach = stdtrit(effective, (1 + CONFIDENCE) / 2) * error
+    reach = stdtrit(effective, (1 + confidence) / 2) * error
     p = 2 * stdtr(effective, -abs(mean) / error)
     return (float(mean - reach), float(mean + reach)), float(p)
 

@@ -1,0 +1,171 @@
+"""The tables, numbers and pictures of docs/study.md, and studies/study/cells.csv, from the scores of studies/study.
+
+python docs/figures/study.py
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import study_hypotheses as hypotheses
+import study_pictures
+from cells import with_table
+from study_scores import MODELS, PARTS, STUDY, Scores
+
+from jaxprune.charts import write_png
+from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.scoring.priors import right_without_prior
+from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.tables import pipes
+
+FIGURES = Path(__file__).parent
+PAGE = FIGURES.parent / "study.md"
+CELLS = STUDY / "cells.csv"
+# A number in the page's prose, after a comment with its name.
+NUMBER = re.compile(r"(<!--n ([^>]+)-->).*?(?=<!--/-->)")
+MISSING = "not measured yet"
+CODER = "code"
+
+
+class Cell(NamedTuple):
+    """A figure of a model in a language: a line of cells.csv."""
+
+    part: str
+    model: str
+    calibration: str
+    calibration_language: str
+    sparsity: str
+    draw: str
+    task: str
+    language: str
+    measure: str
+    value: float
+    cpu: str
+    code: str
+
+
+def read_parts() -> dict[str, Scores]:
+    """The parts that have scores."""
+    return {part: Scores(file) for part in PARTS if (file := STUDY / f"{part}.npz").is_file()}
+
+
+def cells(parts: Mapping[str, Scores]) -> Iterator[Cell]:
+    """All figures; shares in [0, 1], chrF and BLEU from 0 to 100."""
+    models = json.loads(MODELS.read_text(encoding="utf-8"))
+    for part, scores in parts.items():
+        name = "Qwen2.5-Coder-0.5B-Instruct" if part == CODER else "Gemma 3 270M"
+        for model in scores.models:
+            calibration, language, sparsity, draw = (*model.split("-"), "", "", "")[:4]
+            which = (part, name, calibration, language, sparsity, draw.removeprefix("draw"))
+            made = models[part][model]
+            for task, code, measure, value in figures(scores, model):
+                made_by = made["cpu"], made.get("code", "")
+                yield Cell(*which, task, code, measure, value, *made_by)
+
+
+def figures(scores: Scores, model: str) -> Iterator[tuple[str, str, str, float]]:
+    """(task, language, measure, value) of a model."""
+    for task in ("xnli", "sentiment"):
+        for code in scores.languages(model, task):
+            scored = scores.scored(model, task, code)
+            yield task, code, "accuracy", scored.correct.mean()
+            yield task, code, "accuracy_without_prior", right_without_prior(scored).mean()
+            chosen = scored.scores.argmax(axis=1)
+            for option in range(scored.scores.shape[1]):
+                yield task, code, f"chosen_{option}", (chosen == option).mean()
+            if task == "xnli":
+                for measure in ("discrimination", "contrast"):
+                    yield task, code, measure, getattr(scores, measure)(model, code).mean()
+    for code in scores.languages(model, PERPLEXITY):
+        yield PERPLEXITY, code, "log_perplexity", scores.log_perplexity(model, code).mean()
+    for code in scores.languages(model, TRANSLATION):
+        yield TRANSLATION, code, "chrf", scores.chrf(model, code)
+
+
+def cells_csv(parts: Mapping[str, Scores]) -> str:
+    """The text of cells.csv."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Cell._fields)
+    for one in cells(parts):
+        writer.writerow(one._replace(value=f"{one.value:.6g}"))
+    return text.getvalue()
+
+
+def hypothesis_table(parts: Mapping[str, Scores]) -> str:
+    """A row for each test of the protocol."""
+    tests = hypotheses.all_tests(parts)
+    found = {one.test: one for one in hypotheses.results(tests)}
+    rows = []
+    for test in tests:
+        one, values = found.get(test), test.values
+        measure = test.measure
+        row = [f"{test.hypothesis}: {test.name}, {measure.name}"]
+        if one is None:
+            rows.append([*row, *[""] * 3, MISSING])
+            continue
+        interval = shown(one.mean, one.interval, measure)
+        rows.append([*row, f"{len(values)}", interval, p_value(one.holm), f"{one.verdict}"])
+    for one in hypotheses.sparsegpt(parts) or [None]:
+        row = ["H7: translation − monolingual, 50%, SparseGPT"]
+        if one is None:
+            rows.append([*row, *[""] * 3, MISSING])
+            continue
+        measure = one.measure
+        row[0] += f", {measure.name}; by Wanda {signed(one.wanda, measure)}"
+        interval = shown(one.mean, one.interval, measure)
+        verdict = hypotheses.SUPPORTED if one.agrees else hypotheses.OPEN
+        rows.append([*row, f"{hypotheses.DRAWS['sparsegpt']}", interval, "", verdict])
+    header = ("comparison, measure", "draws", "change [95%]", "p", "")
+    return "\n".join(pipes(header, rows))
+
+
+def shown(mean: float, interval: tuple[float, float], measure: hypotheses.Measure) -> str:
+    """A change with its interval, in the units of the measure."""
+    low, high = (signed(one, measure._replace(unit="")) for one in interval)
+    return f"{signed(mean, measure)} [{low}, {high}]"
+
+
+def signed(value: float, measure: hypotheses.Measure) -> str:
+    """A change in the units of its measure."""
+    digits = 1 if measure.shown == 100 else 3
+    return f"{measure.shown * value:+.{digits}f}{measure.unit}".replace("-", "−")
+
+
+def p_value(p: float) -> str:
+    """As the table has it."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
+    """The numbers of the page's prose by name."""
+    made = {}
+    found = hypotheses.results(hypotheses.all_tests(parts))
+    for one in found:
+        name = f"{one.test.hypothesis} {one.test.name} {one.test.measure.name}"
+        made[name] = shown(one.mean, one.interval, one.test.measure)
+    return made | {f"{name} verdict": text for name, text in hypotheses.verdicts(found).items()}
+
+
+def written(page: str, parts: Mapping[str, Scores]) -> str:
+    """The page with the table and the numbers of these scores."""
+    page = with_table(page, "<!-- hypotheses -->\n\n", hypothesis_table(parts))
+    made = numbers(parts)
+    return NUMBER.sub(lambda found: found[1] + made[found[2]], page)
+
+
+def main() -> None:
+    """Writes all of it."""
+    parts = read_parts()
+    CELLS.write_text(cells_csv(parts), encoding="utf-8")
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    for name, chart in study_pictures.pictures(parts).items():
+        write_png(chart, FIGURES / f"study-{name}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The pictures of docs/study.md."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import study_hypotheses as hypotheses
+from study_hypotheses import (
+    DISCRIMINATION,
+    FOREIGN,
+    LANGUAGES,
+    LOG_PERPLEXITY,
+    MIXTURE,
+    Measure,
+    interval_of,
+    model,
+    over_draws,
+)  # fmt: skip
+from study_scores import Scores
+
+from jaxprune.charts import Chart, Estimate, grid, heatmap, interval_chart
+
+NAMES = {"en": "English", "fr": "French", "ru": "Russian", "zh": "Chinese", "sw": "Swahili"}
+MEAN = "mean"
+KINDS = {"translation": "translations into English", "unpaired": "the same sentences, not paired"}
+OPTIONS = ("Yes", "Also", "No")
+
+
+def pictures(parts: Mapping[str, Scores]) -> dict[str, Chart]:
+    """By name, those whose scores are there."""
+    made = {}
+    makers = {
+        "plain": against_plain, "options": options, "languages": cross_matrix, "masks": masks,
+    }  # fmt: skip
+    for name, make in makers.items():
+        try:
+            made[name] = make(parts)
+        except KeyError:  # a model is missing
+            continue
+    return made
+
+
+def against_plain(parts: Mapping[str, Scores]) -> Chart:
+    """Changes from plain text, in each language and on average."""
+    charts = [
+        interval_chart(
+            {name: _changes(parts, kind, sparsity, measure) for kind, name in KINDS.items()},
+            title=f"{sparsity:.0%} dropped", unit=unit, chance=0.0,
+        )
+        for sparsity in (0.3, 0.5)
+        for measure, unit in (
+            (LOG_PERPLEXITY, "log-perplexity (lower is better)"),
+            (DISCRIMINATION, "discrimination, points (higher is better)"),
+        )
+    ]  # fmt: skip
+    title = (
+        "Calibration on translations against plain text of the same language\n"
+        "95% intervals over 4 draws of text, and over 334 premises or 50 runs of lines"
+    )
+    return grid(charts, title=title, columns=2)
+
+
+def _changes(
+    parts: Mapping[str, Scores], kind: str, sparsity: float, measure: Measure
+) -> dict[str, Estimate]:
+    made = {}
+    for name, codes in {**{NAMES[code]: [code] for code in FOREIGN}, MEAN: FOREIGN}.items():
+        pair = model("monolingual", sparsity), model(kind, sparsity)
+        values = over_draws(parts, "translation", *pair, measure, codes)
+        if values is None:
+            raise KeyError(kind)
+        (low, high), _ = interval_of(values, hypotheses.CONFIDENCE)
+        estimate = (values.mean(), low, high)
+        made[name] = Estimate(*(measure.shown * float(one) for one in estimate))
+    return made
+
+
+def options(parts: Mapping[str, Scores]) -> Chart:
+    """How often each option of XNLI is predicted, before and after; a third of the rows each is right."""
+    scores = parts["translation"]
+    rows = {"dense": ["dense"]}
+    for sparsity in (0.3, 0.5):
+        for kind in ("monolingual", "translation", "unpaired"):
+            rows[f"{kind}, {sparsity:.0%}"] = [
+                model(kind, sparsity).replace("{draw}", str(draw)) for draw in range(1, 5)
+            ]
+    shares = [[_chosen(scores, names, code) for code in FOREIGN] for names in rows.values()]
+    columns = [f"{NAMES[code]} {option}" for code in FOREIGN for option in OPTIONS]
+    return heatmap(
+        100 * np.reshape(shares, (len(rows), -1)), [*rows], columns,
+        title="Predicted options of XNLI, mean over 4 draws; a third each is right",
+        unit="% of the rows", show=lambda share: f"{share:.0f}", limits=(0, 100),
+    )  # fmt: skip
+
+
+def _chosen(scores: Scores, names: list[str], code: str) -> np.ndarray:
+    """The mean share of each option over the draws."""
+    each = [scores.scored(name.format(language=code), "xnli", code).scores for name in names]
+    return np.mean([np.eye(3)[one.argmax(axis=1)].mean(axis=0) for one in each], axis=0)
+
+
+def cross_matrix(parts: Mapping[str, Scores]) -> Chart:
+    """Perplexity over the dense model's, by language of the calibration and of the text."""
+    scores = parts["languages"]
+
+    def ratio(source: str, code: str) -> float:
+        rises = [
+            scores.log_perplexity(model("monolingual", 0.5, source).format(draw=draw), code).mean()
+            - scores.log_perplexity("dense", code).mean()
+            for draw in range(1, 5)
+        ]
+        return float(np.exp(np.mean(rises)))
+
+    sources = [*LANGUAGES, MIXTURE]
+    return heatmap(
+        np.array([[ratio(source, code) for code in LANGUAGES] for source in sources]),
+        [NAMES.get(source, "all five") for source in sources],
+        [NAMES[code] for code in LANGUAGES],
+        title="Perplexity over the dense model's, 50% dropped, mean over 4 draws",
+        x_title="language of the text", y_title="language of the calibration",
+        unit="times the dense model's", log=True, show=lambda ratio: f"{ratio:.2f}",
+    )  # fmt: skip
+
+
+def masks(parts: Mapping[str, Scores]) -> Chart:
+    """Kept weights in common: of draws of a language, and of languages on a draw."""
+    shared = parts["languages"].shared
+    draws = range(1, 5)
+
+    def name(code: str, draw: int) -> str:
+        return model("monolingual", 0.5, code).format(draw=draw)
+
+    def estimate(pairs: list[list[tuple[str, str]]]) -> Estimate:
+        values = np.array([100 * np.mean([shared[pair] for pair in each]) for each in pairs])
+        (low, high), _ = interval_of(values, hypotheses.CONFIDENCE)
+        return Estimate(float(values.mean()), low, high)
+
+    series: dict[str, dict[str, Estimate]] = {
+        "same language, another draw": {},
+        "same draw, another language": {},
+    }
+    for code in LANGUAGES:
+        series["same language, another draw"][NAMES[code]] = estimate(
+            [[(name(code, d), name(code, e)) for e in draws if e != d] for d in draws]
+        )
+        series["same draw, another language"][NAMES[code]] = estimate(
+            [[(name(code, d), name(b, d)) for b in LANGUAGES if b != code] for d in draws]
+        )
+    return interval_chart(
+        series,
+        title="Kept weights in common with another mask of\n50%; 95% intervals over 4 draws",
+        unit="% of the kept weights",
+    )

@@ -1,0 +1,180 @@
+"""The scores of the study's models: workdirs of its sweeps → studies/study/<part>.npz and models.json, and back.
+
+python docs/figures/study_scores.py RUNS    RUNS has a workdir for each part, some of which may be incomplete
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from jaxprune.analysis.mask_overlap import read_runs
+from jaxprune.evaluation.scoring import PERPLEXITY, Scored
+from jaxprune.evaluation.scoring.perplexity import values_of_parts
+from jaxprune.evaluation.scoring.priors import within_groups
+from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.files import sealed
+from jaxprune.hf import load
+from jaxprune.ledger import is_complete
+from jaxprune.models import family_of
+
+STUDY = Path(__file__).parents[2] / "studies" / "study"
+MODELS = STUDY / "models.json"
+PARTS = ("translation", "languages", "code", "highest", "sparsegpt")
+# The part whose masks are compared with each other.
+COMPARED = "languages"
+TASKS = ("xnli", "sentiment")
+
+
+def collect(runs: Path) -> None:
+    """Writes the scores of all finished models, and where each was made; other parts are kept."""
+    models = json.loads(MODELS.read_text(encoding="utf-8")) if MODELS.is_file() else {}
+    for part in PARTS:
+        if (sweep := runs / part).is_dir():
+            finished = [run for run in sorted(sweep.iterdir()) if is_finished(run)]
+            arrays: dict[str, np.ndarray] = {}
+            for run in finished:
+                arrays |= of_run(run)
+            if part == COMPARED:
+                arrays |= shared_weights([run for run in finished if "-draw" in run.name])
+            np.savez_compressed(STUDY / f"{part}.npz", **arrays)
+            models[part] = {run.name: origin(run) for run in finished}
+    lines = (
+        f"{json.dumps(part)}: {{\n"
+        + ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in found.items())
+        + "\n}"
+        for part, found in models.items()
+    )
+    MODELS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a model is pruned and evaluated; all its files are as they were written."""
+    folders = [file.parent for file in run.glob(f"*/{sealed.TABLE}") if file.parent.name != "hf"]
+    pruned = run.name == "dense" or ((run / "report.json").is_file() and is_complete(run))
+    return (
+        pruned and (run / PERPLEXITY) in folders and not any(map(any, map(sealed.faults, folders)))
+    )
+
+
+def of_run(run: Path) -> dict[str, np.ndarray]:
+    """The scores of a model: "MODEL/TASK/LANGUAGE" and so on; rows and labels are those of the dense model."""
+    arrays: dict[str, np.ndarray] = {}
+    for task in TASKS:
+        for file in sorted(run.glob(f"{task}/*.npz")):
+            with np.load(file) as found:
+                arrays[f"{run.name}/{task}/{file.stem}"] = found["scores"].astype(np.float32)
+                if run.name == "dense":
+                    names = ("labels", "groups", "rows")
+                    arrays |= {f"{n}/{task}/{file.stem}": found[n] for n in names if n in found}
+    for code, one in metrics(run, PERPLEXITY).items():
+        arrays[f"{run.name}/{PERPLEXITY}/{code}"] = np.array(one["by_part"])
+    for code, one in metrics(run, TRANSLATION).items():
+        arrays[f"{run.name}/{TRANSLATION}/{code}"] = np.array([one["chrf"], one["bleu"]])
+    return arrays
+
+
+def metrics(run: Path, folder: str) -> dict:
+    """The languages of a metrics.json; empty without the file."""
+    file = run / folder / "metrics.json"
+    return json.loads(file.read_text(encoding="utf-8"))["languages"] if file.is_file() else {}
+
+
+def shared_weights(runs: list[Path]) -> dict[str, np.ndarray]:
+    """The share of the kept weights that two models have in common, [model, model]."""
+    if len(runs) < 2:
+        return {}
+    model = json.loads((runs[0] / "config.json").read_text(encoding="utf-8"))["model"]
+    overlap = read_runs(runs, family_of(load(model).config).sites)
+    both = overlap.both.sum(axis=(2, 3))
+    names = np.array([run.name for run in runs])
+    return {"masks/models": names, "masks/shared": both / both.diagonal()[:, None]}
+
+
+def origin(run: Path) -> dict[str, str]:
+    """What made a model: digests of the code, of the input and of the result, and the CPU."""
+    metrics_json = json.loads((run / PERPLEXITY / "metrics.json").read_text(encoding="utf-8"))
+    made = {"evaluated": metrics_json["model_sha256"][:16], "cpu": cpu()}
+    made |= {name: metrics_json["environment"][name] for name in ("jax", "jaxprune")}
+    if (run / "report.json").is_file():
+        report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+        made |= {"code": report["identity"]["code"][:16]}
+        made |= {name: digest[:16] for name, digest in report["digests"].items()}
+    return made
+
+
+@functools.cache
+def cpu() -> str:
+    """The name of this machine's processor."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+
+
+class Scores:
+    """The scores of a part, from its file."""
+
+    def __init__(self, file: Path) -> None:
+        with np.load(file) as arrays:
+            self._arrays = dict(arrays)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, the dense one first."""
+        names = {name.split("/")[0] for name in self._arrays} - {
+            "labels",
+            "groups",
+            "rows",
+            "masks",
+        }
+        return sorted(names, key=lambda name: (name != "dense", name))
+
+    def languages(self, model: str, folder: str) -> Iterator[str]:
+        """Languages in which a model has scores."""
+        for name in self._arrays:
+            if name.startswith(f"{model}/{folder}/"):
+                yield name.rpartition("/")[2]
+
+    def scored(self, model: str, task: str, code: str) -> Scored:
+        """The scores of a task."""
+        which = f"{task}/{code}"
+        about = {n: self._arrays.get(f"{n}/{which}") for n in ("labels", "rows", "groups")}
+        return Scored(self._arrays[f"{model}/{which}"], **about)
+
+    def discrimination(self, model: str, code: str) -> np.ndarray:
+        """By premise of XNLI, the share of comparisons in which the right option is preferred."""
+        return self._by_premise(model, code, "preferred")
+
+    def contrast(self, model: str, code: str) -> np.ndarray:
+        """By premise of XNLI, the mean of the same comparisons' differences of log-probabilities."""
+        return self._by_premise(model, code, "contrast")
+
+    def _by_premise(self, model: str, code: str, measure: str) -> np.ndarray:
+        scored = self.scored(model, "xnli", code)
+        order = np.argsort(scored.clusters, kind="stable")
+        values = getattr(within_groups(scored), measure)[order]
+        return values.reshape(-1, 3).mean(axis=1)  # three hypotheses each
+
+    def log_perplexity(self, model: str, code: str) -> np.ndarray:
+        """By run of ten lines; their mean is the mean over tokens."""
+        return -values_of_parts(*self._arrays[f"{model}/{PERPLEXITY}/{code}"].T)
+
+    def chrf(self, model: str, code: str) -> float:
+        """Of the translations into English, 0 to 100."""
+        return float(self._arrays[f"{model}/{TRANSLATION}/{code}"][0])
+
+    @property
+    def shared(self) -> dict[tuple[str, str], float]:
+        """By two models, the share of the kept weights that they have in common; empty without masks."""
+        names = self._arrays.get("masks/models", np.array([]))
+        return {
+            (a, b): self._arrays["masks/shared"][i, j]
+            for i, a in enumerate(names)
+            for j, b in enumerate(names)
+        }
+
+
+if __name__ == "__main__":
+    collect(Path(sys.argv[1]))

@@ -1,0 +1,178 @@
+"""docs/study.md and studies/study: the page is made of the scores, and verdicts follow the rules of the protocol."""
+
+import csv
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+import study
+import study_hypotheses as hypotheses
+from study_hypotheses import CONTRAST, DISCRIMINATION, LOG_PERPLEXITY, OPEN, REFUTED, SUPPORTED
+from study_scores import Scores
+
+PREMISES, RUNS, TOKENS = 40, 12, 30
+PARTS = study.read_parts()
+# of each part: calibrations, languages, sparsities
+PLANNED = {
+    "translation": (("monolingual", "translation", "unpaired"), hypotheses.FOREIGN, (0.3, 0.5)),
+    "languages": (("monolingual",), (*hypotheses.LANGUAGES, hypotheses.MIXTURE), (0.5,)),
+    "code": (
+        ("monolingual", "translation_vs_code", "monolingual_vs_code"),
+        hypotheses.CODERS,
+        (0.5,),
+    ),
+    "highest": (("monolingual",), hypotheses.FOREIGN, (0.001, 0.01)),
+    "sparsegpt": (("monolingual", "translation"), hypotheses.FOREIGN, (0.5,)),
+}
+
+
+def models(part):
+    kinds, languages, sparsities = PLANNED[part]
+    draws = range(1, hypotheses.DRAWS.get(part, 4) + 1)
+    for one in itertools.product(kinds, languages, sparsities, draws):
+        yield "{}-{}-{}-draw{}".format(*one), *one
+
+
+def made_up(part, *, gain=0.0, log_perplexity=0.0):
+    """Scores whose options are right by `gain` more in a model of translations, and whose text costs so much more."""
+    rng = np.random.default_rng(0)
+    labels = np.tile(np.arange(3), PREMISES)
+    arrays = {}
+    for code in hypotheses.LANGUAGES:
+        arrays[f"labels/xnli/{code}"] = labels
+        arrays[f"rows/xnli/{code}"] = np.arange(3 * PREMISES)
+        arrays[f"groups/xnli/{code}"] = np.repeat(np.arange(PREMISES), 3)
+    for name, kind, *_ in [("dense", None), *models(part)]:
+        for code in hypotheses.LANGUAGES:
+            scores = rng.normal(size=(3 * PREMISES, 3)) * 0.3 + np.eye(3)[labels] * 0.1
+            more = gain if str(kind).startswith("translation") else 0.0
+            arrays[f"{name}/xnli/{code}"] = scores + np.eye(3)[labels] * more
+            cost = log_perplexity if str(kind).startswith("translation") else 0.0
+            sums = -TOKENS * (3 + cost + 0.01 * rng.normal(size=RUNS))
+            arrays[f"{name}/perplexity/{code}"] = np.stack([sums, np.full(RUNS, TOKENS)], axis=1)
+            arrays[f"{name}/translation/{code}"] = np.array([40.0, 20.0])
+    return arrays
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(part, **signal):
+        np.savez(tmp_path / f"{part}.npz", **made_up(part, **signal))
+        return {part: Scores(tmp_path / f"{part}.npz")}
+
+    return read
+
+
+def by_name(parts, hypothesis):
+    found = hypotheses.results(hypotheses.all_tests(parts))
+    return [one for one in found if one.test.hypothesis == hypothesis]
+
+
+def test_the_page_and_cells_csv_are_made_of_the_scores():
+    page = study.PAGE.read_text(encoding="utf-8")
+    assert study.written(page, PARTS) == page
+    assert study.CELLS.read_text(encoding="utf-8") == study.cells_csv(PARTS)
+
+
+def test_a_gain_is_supported_and_none_is_open_or_refuted(read):
+    gained = by_name(read("translation", gain=0.5, log_perplexity=-0.1), "H2a")
+    assert [one.verdict for one in gained] == [SUPPORTED] * 4
+    assert {one.test.measure for one in gained} == {DISCRIMINATION, LOG_PERPLEXITY}
+    lost = by_name(read("translation", gain=-0.5, log_perplexity=0.1), "H2a")
+    assert [one.verdict for one in lost] == [REFUTED] * 4
+    none = by_name(read("translation"), "H2a")
+    assert SUPPORTED not in [one.verdict for one in none]
+    # runs of text decide within 0.02, premises do not decide within a point
+    assert [one.verdict for one in none] == [OPEN, REFUTED] * 2
+
+
+def test_changes_are_means_over_draws_languages_and_rows(read):
+    parts = read("code", gain=0.3)
+    scores = parts["code"]
+    [first, _] = by_name(parts, "H3")
+    expected = np.mean(
+        [
+            (scores.contrast(f"translation_vs_code-{code}-0.5-draw{draw}", code).mean()
+             - scores.contrast(f"monolingual-{code}-0.5-draw{draw}", code).mean())
+            / scores.contrast("dense", code).mean()
+            for draw in (1, 2, 3) for code in ("fr", "ru")
+        ]
+    )  # fmt: skip
+    assert first.test.measure == CONTRAST
+    assert first.mean == pytest.approx(expected)
+
+
+def test_contrast_by_premise_against_loops(read):
+    scores = read("code", gain=0.3)["code"]
+    found = scores.scored("dense", "xnli", "fr").scores
+    for premise, (ours, share) in enumerate(
+        zip(scores.contrast("dense", "fr"), scores.discrimination("dense", "fr"), strict=True)
+    ):
+        one = found[3 * premise : 3 * premise + 3]
+        pairs = [
+            one[i, i] - one[i, j] - one[j, i] + one[j, j]
+            for i, j in itertools.permutations(range(3), 2)
+        ]
+        assert ours == pytest.approx(np.mean(pairs), rel=1e-5)
+        assert share == pytest.approx(np.mean(np.array(pairs) > 0))
+
+
+def test_one_value_a_draw_has_students_interval():
+    values = np.array([0.03, 0.01, 0.05, 0.02])
+    (low, high), p = hypotheses.interval_of(values, 0.95)
+    reach = scipy.stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
+    assert (low, high) == pytest.approx((values.mean() - reach, values.mean() + reach))
+    assert p == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_a_family_waits_for_all_of_its_tests(read):
+    parts = read("translation")
+    assert by_name(parts, "H2b")
+    parts["translation"]._arrays.pop("unpaired-sw-0.3-draw4/perplexity/sw")
+    assert not by_name(parts, "H2b")
+    assert study.MISSING in study.hypothesis_table(parts)
+
+
+def test_the_largest_rise_of_a_mixture_is_compared_by_draw(read):
+    parts = read("languages")
+    found = by_name(parts, "H4b")
+    assert [one.test.values.shape for one in found] == [(4,)] * 5
+    scores = parts["languages"]
+
+    def largest(source, draw):
+        model = f"monolingual-{source}-0.5-draw{draw}"
+        return max(
+            scores.log_perplexity(model, code).mean() - scores.log_perplexity("dense", code).mean()
+            for code in hypotheses.LANGUAGES
+        )
+
+    expected = [largest("en+fr+ru+zh+sw", draw) - largest("en", draw) for draw in (1, 2, 3, 4)]
+    np.testing.assert_allclose(found[0].test.values, expected)
+
+
+def test_masks_of_draws_and_of_languages(read):
+    parts = read("languages")
+    names = [name for name, *_ in models("languages")]
+    language, draw = (
+        np.array(each) for each in zip(*(n.split("-")[1::2] for n in names), strict=True)
+    )
+    same, other = language[:, None] == language, draw[:, None] != draw
+    shared = np.where(same & other, 0.9, np.where(~same & ~other, 0.7, 0.0))
+    parts["languages"]._arrays |= {"masks/models": np.array(names), "masks/shared": shared}
+    of_draws, of_languages = hypotheses.mask_shares(parts)
+    np.testing.assert_allclose(of_draws, [0.9] * 4)
+    np.testing.assert_allclose(of_languages, [0.7] * 4)
+
+
+def test_sparsegpt_agrees_if_its_intervals_contain_wandas_changes(read):
+    parts = read("translation", gain=0.3) | read("sparsegpt", gain=0.3)
+    assert [one.agrees for one in hypotheses.sparsegpt(parts)] == [True, True]
+    parts = read("translation", log_perplexity=0.5) | read("sparsegpt")
+    assert [one.agrees for one in hypotheses.sparsegpt(parts)] == [True, False]
+
+
+def test_cells_csv_has_every_figure_once(tmp_path):
+    rows = list(csv.DictReader(study.cells_csv(PARTS).splitlines()))
+    keys = [tuple(row.values())[:9] for row in rows]
+    assert len(keys) == len({*keys})
