@@ -19,10 +19,11 @@ from jaxprune.ledger.json_files import ScoreOrigin as ScoreOrigin
 from jaxprune.ledger.json_files import Shrunk as Shrunk
 from jaxprune.ledger.json_files import Sparsity as Sparsity
 from jaxprune.ledger.json_files import Splits as Splits
+from jaxprune.ledger.locks import PROGRESS as PROGRESS
+from jaxprune.ledger.locks import LockedError as LockedError
+from jaxprune.ledger.locks import locked as locked
 from jaxprune.ledger.progress import FIT as FIT
-from jaxprune.ledger.progress import PROGRESS as PROGRESS
 from jaxprune.ledger.progress import begun_with as begun_with
-from jaxprune.ledger.progress import locked as locked
 from jaxprune.ledger.progress import measured_once as measured_once
 from jaxprune.ledger.progress import unfinished_run as unfinished_run
 from jaxprune.ledger.publish import check_workdir as check_workdir

@@ -1,7 +1,6 @@
 """`<workdir>/progress`: finished layers of one run at a time, and its outputs until all are complete."""
 
 import contextlib
-import fcntl
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import Any
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.files import check_regular, read_as, sealed, write_json
+from jaxprune.files import read_as, sealed, write_json
 from jaxprune.ledger.identity import difference
 from jaxprune.ledger.json_files import CONFIG, REPORT, Begun, Measured, content_digest
+from jaxprune.ledger.locks import PROGRESS, locked
 
-PROGRESS = "progress"
-_RUN, _LOCK, _LAYERS = "run.json", "lock", "layer_*.npz"
+_RUN, _LAYERS = "run.json", "layer_*.npz"
 _MEASURED = "measured.json"
 # The state of a fit of all blocks together, which comes before the first layer.
 FIT = "fit.npz"
@@ -55,32 +54,6 @@ def unfinished_run(
         if hosts.any_of(not (folder / _RUN).is_file()):
             raise InputError(f"--workdir: {workdir} is not the same folder on all hosts")
         yield folder
-
-
-@contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
-    """Locks a workdir for one job, and makes it if missing; an empty `progress/` is removed with the lock.
-
-    Raises:
-      InputError: another job has the lock.
-    """
-    lock = workdir / PROGRESS / _LOCK
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    if lock.exists():
-        check_regular(lock)
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"--workdir: another run is writing to {workdir}; allowed: another folder"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # not empty
-                lock.parent.rmdir()
 
 
 def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:

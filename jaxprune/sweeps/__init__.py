@@ -1,11 +1,14 @@
 """A config → many variants of one model, each pruned and evaluated, and the paper's tables.
 
-`plan` lists the variants, `calibration` makes their samples, and `run` prunes and evaluates them one after the other,
-each in a folder like those of `jaxprune prune` and `jaxprune evaluate`. `tables` reads these folders, without a model,
+`plan` lists the variants, `calibration` makes their samples, and `run` prunes and evaluates them, each in a folder like
+those of `jaxprune prune` and `jaxprune evaluate`; `workers` divides them among processes that share the workdir, and
+`merge` joins the workdirs of processes that do not. `tables` reads these folders, without a model,
 into the records of `tables_json`; `text`, `write` and `page` present them. `sweep_json` rejects another config, and
 rebuilds the tables of a sweep.
 """
 
+from jaxprune.sweeps.merge import merge as merge
+from jaxprune.sweeps.run import make_shard as make_shard
 from jaxprune.sweeps.run import sweep_from_config as sweep_from_config
 from jaxprune.sweeps.sweep_json import is_sweep as is_sweep
 from jaxprune.sweeps.sweep_json import rebuild as rebuild

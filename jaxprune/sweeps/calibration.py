@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from pathlib import Path
 
+from jaxprune import ledger
 from jaxprune.calibration import KINDS, Batch, digest, share_shapes
 from jaxprune.config import Config
 from jaxprune.devices import device_mesh
@@ -12,6 +13,8 @@ from jaxprune.passes import ActivationStats, probe
 from jaxprune.pruning import CODE
 from jaxprune.runs import calibration_batches, checkpoint
 from jaxprune.sweeps.plan import Variant, variant_config, variants
+
+STATS = "stats"  # folder of the sets' statistics in a sweep's workdir
 
 
 class CalibrationSets:
@@ -28,7 +31,7 @@ class CalibrationSets:
     """
 
     def __init__(self, config: Config, model: Model, workdir: Path) -> None:
-        self._config, self._model, self._folder = config, model, workdir / "stats"
+        self._config, self._model, self._folder = config, model, workdir / STATS
         by_set: dict[str, list[Batch]] = {}
         for variant in variants(config):
             if missing := {*set_names(variant)} - by_set.keys():
@@ -71,12 +74,13 @@ class CalibrationSets:
 
     def _probed(self, name: str) -> ActivationStats:
         folder = self._folder / name.replace("/", "-")
-        if folder.is_dir():
-            return checkpoint.restore_stats(folder)
-        mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
-        stats = probe(self._model, self._of(name), dtype=self._config.dtype, mesh=mesh)
-        checkpoint.save_stats(folder, stats, self._model, dtype=self._config.dtype)
-        return stats
+        with ledger.locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
+            if folder.is_dir():
+                return checkpoint.restore_stats(folder)
+            mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
+            stats = probe(self._model, self._of(name), dtype=self._config.dtype, mesh=mesh)
+            checkpoint.save_stats(folder, stats, self._model, dtype=self._config.dtype)
+            return stats
 
 
 def set_names(variant: Variant) -> tuple[str, ...]:

@@ -38,6 +38,8 @@ def document(sweep: tables_json.SweepTables) -> Markup:
         "target": calibration.target,
         "propagate": sweep.propagate,
     })  # fmt: skip
+    if unfinished := text.unfinished(sweep):
+        lead = join(tag("p", tag("strong", unfinished)), lead)
     return html_report.page("Effects of each calibration", lead, [first, *sections, last])
 
 

@@ -1,6 +1,7 @@
 """The variants of a sweep, and the config of each."""
 
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
@@ -20,6 +21,10 @@ _CRITERION_BY_KIND = {
     for name, kind in KINDS.items()
     if kind.reads_text
 }
+
+
+# Environment variables with the number of a worker, from 0.
+_NUMBERS = ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "SKYPILOT_NODE_RANK")
 
 
 class Group(NamedTuple):
@@ -130,6 +135,27 @@ def variants(config: Config) -> list[Variant]:
     return planned
 
 
+def shard_of(planned: Sequence[Variant], shard: str) -> list[Variant]:
+    """Every n-th variant, from the i-th on.
+
+    Args:
+      planned: all variants.
+      shard: i/n, with i from 0 to n, where n is the same as 0; with "auto" as i, the number that Slurm gives to a task
+        of an array, Kubernetes to a pod of an indexed Job, or SkyPilot to a node.
+
+    Raises:
+      InputError: not of this form, or no such number.
+    """
+    number, _, count = shard.partition("/")
+    if number == "auto":
+        number = next((found for name in _NUMBERS if (found := os.environ.get(name))), "")
+        if not number:
+            raise InputError(f"--shard: auto, but none of {', '.join(_NUMBERS)} is set")
+    if not (number.isdecimal() and count.isdecimal() and 0 < int(count) >= int(number)):
+        raise refusal("--shard", f"{number}/{count}", "i/n with i from 0 to n, or auto/n")
+    return [*planned[int(number) % int(count) :: int(count)]]
+
+
 def _place(calibration: str) -> tuple[int, ...]:
     """The place of a calibration in the tables, by its amount of data; LRP2 last."""
     if calibration in (DENSE, LRP2):
@@ -205,16 +231,33 @@ def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
     the variant. LRP2, which shifts the hidden states of questions, is evaluated on tasks only.
     """
     by_folder = task_languages(config)
-    if variant.calibration != LRP2:
-        by_folder[PERPLEXITY] = perplexity_languages(config)
-    if config.sweep.evaluate == "own" and variant.languages:
-        own = {"en", *variant.languages}
-        by_folder = {name: [c for c in codes if c in own] for name, codes in by_folder.items()}
-    target = config.calibration.target
-    if config.evaluation.translation and variant.calibration != LRP2:
-        codes = evaluation_languages(config)
-        by_folder[TRANSLATION] = [c for c in codes if c != target and variant.serves(c)]
-    return {name: codes for name, codes in by_folder.items() if codes}
+    by_folder[PERPLEXITY] = perplexity_languages(config)
+    if config.evaluation.translation:
+        target = config.calibration.target
+        by_folder[TRANSLATION] = [c for c in evaluation_languages(config) if c != target]
+    return jobs_of(variant, by_folder, own=config.sweep.evaluate == "own")
+
+
+def jobs_of(
+    variant: Variant, by_folder: Mapping[str, Sequence[str]], *, own: bool
+) -> dict[str, list[str]]:
+    """The languages in which a variant is evaluated, by folder.
+
+    Args:
+      by_folder: those of the dense model.
+      own: whether a variant with text is evaluated in its own languages and English only.
+    """
+    codes = {"en", *variant.languages} if own and variant.languages else None
+    made = {
+        folder: [
+            code
+            for code in languages
+            if (variant.serves(code) if folder == TRANSLATION else codes is None or code in codes)
+        ]
+        for folder, languages in by_folder.items()
+        if variant.calibration != LRP2 or folder not in (PERPLEXITY, TRANSLATION)
+    }
+    return {folder: languages for folder, languages in made.items() if languages}
 
 
 def variant_config(config: Config, variant: Variant) -> Config:

@@ -1,11 +1,11 @@
-"""The sweep: prunes and evaluates one variant after the other; complete ones are kept."""
+"""The sweep: prunes and evaluates the variants; complete ones are kept."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flax.traverse_util import flatten_dict
-from tqdm import tqdm
 
 from jaxprune import evaluation, ledger
 from jaxprune.config import FIELDS, Config, check_read, config_of
@@ -18,15 +18,15 @@ from jaxprune.hf import Model, load
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
 from jaxprune.schema import PATH, check
 from jaxprune.sweeps import plan
-from jaxprune.sweeps.calibration import CalibrationSets
+from jaxprune.sweeps.calibration import STATS, CalibrationSets
 from jaxprune.sweeps.plan import LRP2, Variant
 from jaxprune.sweeps.steering import Steering, SteeringData, check_data
-from jaxprune.sweeps.sweep_json import check_same_sweep, write_sweep, write_tables_and_page
+from jaxprune.sweeps.sweep_json import check_same_sweep, joined, write_tables_and_page
 from jaxprune.sweeps.tables_json import SweepTables
+from jaxprune.sweeps.workers import make_all
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
-_BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
 Jobs = Mapping[str, list[str]]  # folder of scores → languages
 
 
@@ -71,7 +71,7 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
 
 
 def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
-    """Runs the missing parts of a sweep and writes its tables.
+    """Makes the missing variants of a sweep, together with other workers of the same workdir, and writes its tables.
 
     Args:
       config: validated.
@@ -84,24 +84,36 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
     Raises:
       InputError: config, model or data do not fit; the workdir has another sweep.
     """
+    with _worker(config, workdir) as runner:
+        make_all(plan.variants(config), workdir, runner.is_whole, runner.make)
+        with ledger.locked(workdir, "tables.lock", wait=True):
+            return write_tables_and_page(config, workdir)
+
+
+def make_shard(config: Config, workdir: Path, shard: str) -> None:
+    """Makes the missing variants of a share of a sweep, and no tables; see `plan.shard_of`.
+
+    Raises:
+      InputError: as `sweep_from_config`; the share.
+    """
+    share = plan.shard_of(plan.variants(config), shard)
+    with _worker(config, workdir) as runner:
+        make_all(share, workdir, runner.is_whole, runner.make)
+
+
+@contextlib.contextmanager
+def _worker(config: Config, workdir: Path) -> Iterator["Runner"]:
+    """The runner of a process that has joined the workers of a sweep."""
     plan.check_sweep(config)
-    planned = plan.variants(config)
-    if Variant(LRP2) in planned:
+    if Variant(LRP2) in plan.variants(config):
         check_data(config.evaluation.data)
     # a hub id is not a folder and passes
-    ledger.check_workdir(workdir, Path(config.model).expanduser(), OUTPUTS)
+    ledger.check_workdir(workdir, Path(config.model).expanduser(), {*OUTPUTS} - {STATS})
     model = load(config.model, config.revision)
-    with ledger.locked(workdir):
-        check_same_sweep(config, workdir)
-        runner = Runner(config, model, workdir)
-        # after all inputs were checked
-        write_sweep(config, workdir, runner.digests)
-        left = [variant for variant in planned if not runner.is_whole(variant)]
-        with tqdm(left, bar_format=_BAR, disable=not left) as bar:
-            for number, variant in enumerate(bar, start=len(planned) - len(left) + 1):
-                bar.set_description_str(f"{variant.name} ({number} of {len(planned)})")
-                runner.make(variant)
-        return write_tables_and_page(config, workdir)
+    check_same_sweep(config, workdir)
+    runner = Runner(config, model, workdir)
+    with joined(config, workdir, runner.digests):  # after all inputs were checked
+        yield runner
 
 
 class Runner:

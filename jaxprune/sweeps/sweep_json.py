@@ -1,9 +1,11 @@
 """sweep.json: config and inputs of a sweep, which must not change until it is complete; rebuilding its tables."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from jaxprune import ledger
 from jaxprune.config import FIELDS, Config, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
@@ -15,11 +17,15 @@ from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.write import write_tables
 
 CONFIG = "sweep.json"
+# Names of locks: of the start of a worker, and of all workers.
+_START, WORKERS = "start.lock", "workers.lock"
 # Fields that may change between starts, as they only add variants or change devices. Complete variants stay.
 _FREE = (
     "sweep.sparsities", "sweep.calibrations", "sweep.languages", "sweep.mixtures", "sweep.evaluate",
     "evaluation.languages", "evaluation.weights", "mesh.data",
 )  # fmt: skip
+# Those in which workers may differ.
+_PLACE = ("evaluation.weights", "mesh.data")
 
 
 class _Sweep(TypedDict):
@@ -35,6 +41,14 @@ def read_sweep(file: Path) -> _Sweep | None:
         return read_as(_Sweep, file)
     except InputError as error:
         raise InputError(f"{error}; allowed: another --workdir") from None
+
+
+def begun_sweep(workdir: Path) -> _Sweep:
+    """The contents of sweep.json; rejects a workdir without it."""
+    sweep = read_sweep(workdir / CONFIG)
+    if sweep is None:
+        raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
+    return sweep
 
 
 def check_same_sweep(config: Config, workdir: Path) -> None:
@@ -58,16 +72,27 @@ def check_same_sweep(config: Config, workdir: Path) -> None:
             )
 
 
-def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> None:
-    """Writes sweep.json, with digests of all inputs; rejects inputs that have changed.
+@contextlib.contextmanager
+def joined(config: Config, workdir: Path, digests: Mapping[str, str]) -> Iterator[None]:
+    """Joins the workers of a sweep, which all have its config; writes sweep.json if config or inputs are new.
 
     Args:
-      config: accepted by `check_same_sweep`.
+      config: of the sweep.
       digests: SHA-256 by name of the model, sets of samples, and rows and texts by language.
 
     Raises:
-      InputError: names the changed input.
+      InputError: as `check_same_sweep`; an input that has changed; workers of another config are running.
     """
+    with contextlib.ExitStack() as stack:
+        with ledger.locked(workdir, _START, wait=True):
+            check_same_sweep(config, workdir)
+            write_sweep(config, workdir, digests)
+            stack.enter_context(ledger.locked(workdir, WORKERS, shared=True))
+        yield
+
+
+def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> None:
+    """Writes sweep.json, unless it is the same; rejects inputs that have changed."""
     sweep = read_sweep(workdir / CONFIG)
     before = sweep.get("digests", {}) if sweep else {}
     for name, digest in digests.items():
@@ -76,8 +101,21 @@ def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> No
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_json(workdir / CONFIG, {"config": flat(config), "digests": {**before, **digests}})
+    new = {"config": flat(config), "digests": {**before, **digests}}
+    old = sweep and {
+        **sweep,
+        "config": sweep["config"] | {path: new["config"][path] for path in _PLACE},
+    }
+    if old == new:
+        return
+    try:
+        with ledger.locked(workdir, WORKERS):
+            write_json(workdir / CONFIG, new)
+    except ledger.LockedError:
+        raise InputError(
+            f"--workdir: workers of this sweep with other variants are running in {workdir}; "
+            "allowed: their config, or to wait for their end"
+        ) from None
 
 
 def is_sweep(workdir: Path) -> bool:
@@ -86,24 +124,21 @@ def is_sweep(workdir: Path) -> bool:
 
 
 def rebuild(workdir: Path) -> SweepTables:
-    """Rebuilds tables and page of a sweep from its scores alone.
+    """Rebuilds tables and page of a sweep, which may be unfinished, from its scores alone.
 
     Args:
       workdir: has sweep.json and the folders of scores of each variant; no model, text or masks are read.
 
     Raises:
-      InputError: a variant or a task is missing, or a file is damaged.
+      InputError: scores of the dense model are missing, or a file is damaged.
     """
-    sweep = read_sweep(workdir / CONFIG)
-    if sweep is None:
-        raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
     defaults = {path: field.default for path, field in FIELDS.items()}
-    config = config_of(defaults | sweep["config"], prunes=False)
+    config = config_of(defaults | begun_sweep(workdir)["config"], prunes=False)
     return write_tables_and_page(config, workdir)
 
 
 def write_tables_and_page(config: Config, workdir: Path) -> SweepTables:
-    """Writes the tables and the page of a complete sweep."""
+    """Writes the tables and the page of a sweep's finished variants."""
     sweep = sweep_tables(config, workdir)
     write_tables(sweep, workdir)
     write_page(document(sweep), workdir / "report.html")

@@ -308,6 +308,7 @@ class SweepTables(Shown):
       seconds: by stage, over all variants.
       method: of the tests of differences.
       draws: comparisons over the draws; None if there is one.
+      missing: names of the variants that are not finished; None if all are.
     """
 
     model: str
@@ -320,6 +321,7 @@ class SweepTables(Shown):
     method: SweepMethod
     perplexity: PerplexityTables | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
     draws: tuple[DrawnRow, ...] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    missing: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
     def _shown(self) -> tuple[str, list[TextTable]]:
         from jaxprune.sweeps.text import change_table  # late: it imports this file

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from jaxprune.errors import listed
 from jaxprune.evaluation.scoring import ALPHA, MEASURES, OverDraws
 from jaxprune.sweeps import tables_json
 from jaxprune.sweeps.over_draws import DrawnRow
@@ -30,6 +31,16 @@ Shown = TypeVar("Shown")
 Changed = tables_json.Cell | tables_json.Mean
 NamedRow = tables_json.CalibrationRow | tables_json.TranslationRow | DrawnRow | Group
 MEAN = "mean non-en"
+
+
+def unfinished(sweep: tables_json.SweepTables) -> str | None:
+    """A sentence with the variants that are missing, if any."""
+    if not sweep.missing:
+        return None
+    names = listed(sweep.missing)
+    return (
+        f"Unfinished: {len(sweep.missing)} variants are missing, and so are their figures: {names}"
+    )
 
 
 # Cells.

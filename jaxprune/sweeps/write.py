@@ -27,6 +27,8 @@ def write_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
 def sweep_markdown(sweep: tables_json.SweepTables) -> str:
     """All tables as a document."""
     lines = [f"# {sweep.model}: effects of each calibration", "", *text.ABOUT, ""]
+    if unfinished := text.unfinished(sweep):
+        lines += [f"**{unfinished}.**", ""]
     for name, task in sweep.tasks.items():
         rows = text.row_count(task)
         lines += [f"## {name}, protocol {task.protocol}, {rows} rows a language", ""]
@@ -115,6 +117,8 @@ def print_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
     if sweep.translation:
         title = f"BLEU into {sweep.translation.target}"
         _print_table(title, text.translation_tables(sweep.translation)[0])
+    if unfinished := text.unfinished(sweep):
+        print(f"\n  {unfinished}")
     print("\n  * significant over the languages of a model, ** also over the table")
     print(f"  seconds: {text.seconds(sweep)}")
     names = ("tables.md", "tables.csv", "tables.json", "report.html")

@@ -1,21 +1,55 @@
 """Prunes and evaluates one model for all sparsities, calibrations and languages of a config; see docs/sweep.md.
 
 jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
+jaxprune sweep --config sweep_nano --workdir part0 --shard=0/2
+jaxprune sweep --merge part0 part1 --workdir runs/sweep_nano
+
+Start the first command on any number of machines that see the workdir: each makes variants that no other one makes. For
+machines that share nothing, --shard makes a share of the variants, and --merge joins the workdirs.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from absl import flags
+
+from jaxprune.cli.arguments import Arguments, path
 from jaxprune.cli.configured import run_configured
 from jaxprune.config import Config
-from jaxprune.sweeps import print_tables, sweep_from_config
+from jaxprune.sweeps import make_shard, merge, print_tables, sweep_from_config
+
+_MERGE = "--merge"
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune sweep`: runs the unfinished variants of the sweep in the workdir and writes its tables."""
-    run_configured(run, program, arguments, about=__doc__, command="sweep")
+    if _MERGE in arguments:
+        parser = Arguments(program, "--merge PART PART ... --workdir WORKDIR", __doc__)
+        parser.add_argument(_MERGE, nargs="+", type=path, required=True)
+        parser.add_argument("--workdir", type=path, required=True)
+        given = parser.parse_args(arguments)
+        print_tables(merge(given.merge, given.workdir), given.workdir)
+    else:
+        run_configured(
+            lambda config, workdir: run(config, workdir, flags.FLAGS.shard),
+            program, arguments, about=__doc__, define=define, command="sweep",
+        )  # fmt: skip
 
 
-def run(config: Config, workdir: Path) -> None:
-    """The sweep; prints its tables."""
-    print_tables(sweep_from_config(config, workdir), workdir)
+def define() -> None:
+    """Defines the command's own flags."""
+    flags.DEFINE_string(
+        "shard",
+        None,
+        "make a share of the variants and no tables: i/n with i from 0 to n - 1 (n counts as 0), or auto/n for the "
+        "number of a task in a Slurm array, of a pod in an indexed Job, or of a SkyPilot node",
+    )
+
+
+def run(config: Config, workdir: Path, shard: str | None = None) -> None:
+    """The sweep, or a share of it; prints its tables."""
+    if shard:
+        make_shard(config, workdir, shard)
+        print(f"share {shard} is finished; jaxprune sweep --merge joins the workdirs of all shares")
+    else:
+        print_tables(sweep_from_config(config, workdir), workdir)

@@ -1,0 +1,88 @@
+"""The workdirs of a sweep's shares → one workdir with all of its variants."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxprune import ledger
+from jaxprune.errors import InputError, check_equal
+from jaxprune.files import sealed
+from jaxprune.sweeps.calibration import STATS
+from jaxprune.sweeps.sweep_json import CONFIG, WORKERS, begun_sweep, rebuild
+from jaxprune.sweeps.tables_json import SweepTables
+
+
+def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
+    """Copies the finished runs and scores of several workdirs to one, and writes the tables.
+
+    Args:
+      parts: workdirs of one sweep, which stay as they are.
+      workdir: of the same sweep, or a new folder. What it has is kept.
+
+    Returns:
+      The contents of its tables.json.
+
+    Raises:
+      InputError: a part is no sweep, or of another config or other inputs; a variant is damaged, or another in two
+        parts; a worker is writing to the workdir; no scores of the dense model.
+    """
+    first, *others = [workdir, *parts] if (workdir / CONFIG).is_file() else parts
+    for other in others:
+        _check_same(first, other)
+    with ledger.locked(workdir, WORKERS):
+        for part in parts:
+            if part != workdir:
+                _merge_one(part, workdir)
+        return rebuild(workdir)
+
+
+def _check_same(one: Path, other: Path) -> None:
+    """Rejects parts of two sweeps, whose config or inputs differ."""
+    a, b = begun_sweep(one), begun_sweep(other)
+    where, allowed = f"{one} and {other}", "parts of one sweep"
+    check_equal(where, a["config"], b["config"], allowed)
+    check_equal(where, a.get("digests", {}), b.get("digests", {}), allowed)
+
+
+def _merge_one(part: Path, workdir: Path) -> None:
+    """Copies what a workdir lacks."""
+    for folder in sorted(path.parent for path in part.glob("*/*/metrics.json")):
+        _copy_variant(folder.parent, workdir / folder.parent.name)
+        _copy(folder, workdir / folder.relative_to(part))
+    for folder in sorted((part / STATS).glob("*")):
+        _copy(folder, workdir / STATS / folder.name)
+    if not (workdir / CONFIG).is_file():
+        shutil.copy2(part / CONFIG, workdir / CONFIG)
+
+
+def _copy_variant(source: Path, target: Path) -> None:
+    """Copies a finished run without its scores; rejects another run of the same variant."""
+    report = ledger.read_report(source)
+    if report is None:  # the dense model has none
+        return
+    if (there := ledger.read_report(target)) is not None:
+        for name in ("identity", "digests"):
+            check_equal(f"{source} and {target}", report[name], there[name], "runs of one sweep")
+        return
+    if not ledger.is_complete(source):
+        raise InputError(f"{source}: damaged or unfinished; allowed: to make it again there")
+    for path in sorted(source.iterdir()):
+        if path.is_file() and path.name != ledger.REPORT:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+        elif path.is_dir() and not (path / "metrics.json").is_file():
+            _copy(path, target / path.name)
+    shutil.copy2(source / ledger.REPORT, target / ledger.REPORT)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a folder that is not there yet; it appears when it is complete."""
+    if target.exists():
+        return
+    if faults := [*sealed.faults(source)] if (source / sealed.TABLE).is_file() else []:
+        raise InputError(f"{source}: {faults[0]}; allowed: to make it again there")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f"{target.name}{sealed.UNFINISHED}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(source, unfinished)
+    unfinished.rename(target)

@@ -1,0 +1,59 @@
+"""The workers of a sweep, which share its workdir: each makes the next variant that no other one makes."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from jaxprune import ledger
+from jaxprune.errors import listed
+from jaxprune.progress import say
+from jaxprune.sweeps.plan import Variant
+
+_BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
+# Seconds until a worker that has nothing else to do looks again for variants of workers that are gone.
+_WAIT = 2.0
+
+
+def make_all(
+    planned: Sequence[Variant],
+    workdir: Path,
+    is_whole: Callable[[Variant], bool],
+    make: Callable[[Variant], None],
+) -> None:
+    """Makes variants in their order until all are whole, also those of workers that are gone.
+
+    Args:
+      planned: the variants.
+      workdir: of the sweep, with a lock for each variant while a worker has it.
+      is_whole: whether a variant is finished.
+      make: makes the missing parts of a variant.
+    """
+    left = [one for one in planned if not _owned(one, workdir, is_whole)]
+    done, waits = len(planned) - len(left), False
+    with tqdm(total=len(planned), initial=done, bar_format=_BAR, disable=not left) as bar:
+
+        def finish(variant: Variant) -> bool:
+            bar.set_description_str(variant.name)
+            if not is_whole(variant):
+                make(variant)
+            bar.update()
+            return True
+
+        while left:
+            rest = [one for one in left if not _owned(one, workdir, finish)]
+            if len(rest) == len(left):
+                if not waits:
+                    say(f"sweep: waits for other workers: {listed(one.name for one in rest)}")
+                waits = True
+                time.sleep(_WAIT)
+            left = rest
+
+
+def _owned(variant: Variant, workdir: Path, act: Callable[[Variant], bool]) -> bool:
+    """The result of `act` on a variant that no other worker has meanwhile; False if another one has it."""
+    with contextlib.suppress(ledger.LockedError), ledger.locked(workdir, f"{variant.name}.lock"):
+        return act(variant)
+    return False

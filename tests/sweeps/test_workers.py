@@ -1,0 +1,263 @@
+"""Several workers of one sweep: what each makes, what is refused, and shares that are merged."""
+
+import html
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from importlib.resources import files
+
+import pytest
+from faults.place import flip
+
+from jaxprune import ledger
+from jaxprune.config.validate import base_config, validate
+from jaxprune.errors import InputError
+from jaxprune.files import sealed
+from jaxprune.sweeps import make_shard, merge, plan, print_tables, rebuild, run, sweep_json, workers
+from jaxprune.sweeps.run import sweep_from_config
+
+NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
+
+
+def job(**fields):
+    config = base_config()
+    settings = {
+        "model": NANO, "calibration.data": "nano", "calibration.samples": 2, "output.hf": False,
+        "evaluation.tasks": "nano_nli", "evaluation.rows": 6, "evaluation.perplexity": "nano",
+        "sweep.sparsities": "0.3,0.5", "sweep.calibrations": "dense,random,translation",
+        "sweep.languages": "fr", "pruning.propagate": "dense",
+    }  # fmt: skip
+    with config.ignore_type():
+        config.update_from_flattened_dict(settings | fields)
+    return validate(config, prunes=False)
+
+
+NAMES = [one.name for one in plan.variants(job())]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("alone")
+    return workdir, sweep_from_config(job(), workdir)
+
+
+def contents(workdir):
+    """Scores, digests of masks, and tables without seconds."""
+    found = {str(f.relative_to(workdir)): f.read_bytes() for f in sorted(workdir.glob("*/*/*.npz"))}
+    for file in workdir.glob("*/report.json"):
+        found[file.parent.name] = json.loads(file.read_text())["digests"]
+    tables = json.loads((workdir / "tables.json").read_text())
+    return found | {"tables": tables | {"seconds": None}}
+
+
+def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, monkeypatch):
+    made, real = [], run.Runner.make
+    both = threading.Barrier(2)
+
+    def make(runner, variant):
+        if len(made) < 2:
+            both.wait(60)  # each worker has a variant
+        made.append((threading.get_ident(), variant.name))
+        real(runner, variant)
+
+    monkeypatch.setattr(run.Runner, "make", make)
+    monkeypatch.setattr(workers, "_WAIT", 0.05)
+    threads = [threading.Thread(target=sweep_from_config, args=(job(), tmp_path)) for _ in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(name for _, name in made) == sorted(NAMES)
+    assert len({worker for worker, _ in made}) == 2
+    assert contents(tmp_path) == contents(alone[0])
+    assert not (tmp_path / ledger.PROGRESS).exists()
+
+
+def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
+    def make(*_):
+        for fields, message in (
+            ({"sweep.sparsities": "0.3"}, "workers of this sweep with other variants are running"),
+            ({"seed": 1}, "seed: got 1; .* contains a sweep with 0"),
+        ):
+            with pytest.raises(InputError, match=message):
+                sweep_from_config(job(**fields), tmp_path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.Runner, "make", make)
+    with pytest.raises(KeyboardInterrupt):
+        sweep_from_config(job(), tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == [sweep_json.CONFIG]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from jaxprune.ledger import locked
+with locked(Path(sys.argv[1]), "dense.lock"):
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_variant_of_a_killed_worker_is_taken_over(tmp_path, monkeypatch, capfd):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"locked\n"
+    made = []
+    monkeypatch.setattr(workers, "_WAIT", 0.05)
+    kill = threading.Timer(0.5, lambda: holder.send_signal(signal.SIGKILL))
+    kill.start()
+    planned = plan.variants(job())
+    workers.make_all(
+        planned, tmp_path, lambda one: one.name in made, lambda one: made.append(one.name)
+    )
+    holder.wait()
+    assert made == [*NAMES[1:], "dense"]
+    assert capfd.readouterr().err.count("waits for other workers: dense") == 1
+
+
+def test_a_lock_that_is_removed_by_its_owner_has_one_owner(tmp_path):
+    inside, most = [], []
+
+    def work():
+        for _ in range(40):
+            with ledger.locked(tmp_path, wait=True):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.0005)
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 320
+    assert max(most) == 1
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.fixture(scope="module")
+def shares(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shares")
+    for number in range(2):
+        make_shard(job(), folder / str(number), f"{number}/2")
+    return folder
+
+
+def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path):
+    parts = [shares / "0", shares / "1"]
+    assert [sorted(p.parent.name for p in part.glob("*/perplexity")) for part in parts] == [
+        sorted(NAMES[0::2]), sorted(NAMES[1::2]),
+    ]  # fmt: skip
+    merge(parts, tmp_path / "all")
+    assert contents(tmp_path / "all") == contents(alone[0])
+    merge(parts, tmp_path / "all")
+    sweep_from_config(job(), tmp_path / "all")  # finds nothing to make
+    assert contents(tmp_path / "all") == contents(alone[0])
+
+
+def test_parts_that_differ_are_not_merged(shares, tmp_path):
+    parts = [tmp_path / "0", tmp_path / "1"]
+    for part in parts:
+        shutil.copytree(shares / part.name, part)
+    file = parts[1] / sweep_json.CONFIG
+    text = file.read_text()
+    for old, new, message in (
+        ('"seed": 0', '"seed": 1', "0 and .*1: seed is 0 in the first and 1 in the second"),
+        (
+            '"perplexity fr": "',
+            '"perplexity ru": "',
+            "perplexity fr is .* in the first and missing",
+        ),
+    ):
+        file.write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=message):
+            merge(parts, tmp_path / "all")
+    file.unlink()
+    with pytest.raises(
+        InputError, match=r"1/sweep\.json: missing; expected the --workdir of a sweep"
+    ):
+        merge(parts, tmp_path / "all")
+    assert not (tmp_path / "all").exists()
+
+
+def test_a_damaged_or_different_variant_is_not_merged(shares, tmp_path):
+    parts = [tmp_path / "0", tmp_path / "1"]
+    for part in parts:
+        shutil.copytree(shares / part.name, part)
+    variant = parts[1] / NAMES[1]
+    scores = variant / "nano_nli/fr.npz"
+    before = scores.read_bytes()
+    flip(scores)
+    with pytest.raises(InputError, match=f"{NAMES[1]}/nano_nli: fr.npz: damaged"):
+        merge(parts, tmp_path / "all")
+    scores.write_bytes(before)
+    merge(parts, tmp_path / "all")
+    report = tmp_path / "all" / NAMES[1] / "report.json"
+    told = json.loads(report.read_text())
+    told["digests"]["masks"] = "7" * 64
+    report.write_text(json.dumps(told))
+    with pytest.raises(InputError, match=f"{NAMES[1]}: masks is .* in the first and 7777"):
+        merge(parts, tmp_path / "all")
+
+
+def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path, capfd):
+    workdir = tmp_path / "sweep"
+    shutil.copytree(alone[0], workdir)
+    metrics = workdir / NAMES[2] / "perplexity"
+    told = json.loads((metrics / "metrics.json").read_text())
+    told["languages"].pop("fr")
+    (metrics / "metrics.json").write_text(json.dumps(told))
+    sealed.seal(metrics)
+    shutil.rmtree(workdir / NAMES[3])
+    found = rebuild(workdir)
+    assert found.missing == tuple(NAMES[2:4])
+    line = (
+        f"Unfinished: 2 variants are missing, and so are their figures: {NAMES[2]!r}, {NAMES[3]!r}"
+    )
+    for name in ("tables.md", "report.html"):
+        assert line in html.unescape((workdir / name).read_text())
+    print_tables(found, workdir)
+    assert line in capfd.readouterr().out
+    assert [row.variant for row in found.perplexity.variants] == [NAMES[1], NAMES[4]]
+    shutil.rmtree(workdir / "dense/perplexity")
+    with pytest.raises(InputError, match="dense: no scores of perplexity; expected those of every"):
+        rebuild(workdir)
+    assert alone[1].missing is None
+
+
+@pytest.mark.parametrize(
+    ("shard", "places"),
+    [
+        ("0/2", [0, 2, 4]),
+        ("1/2", [1, 3]),
+        ("2/2", [0, 2, 4]),
+        ("0/1", [0, 1, 2, 3, 4]),
+        ("6/7", []),
+    ],
+)
+def test_shares_are_every_nth_variant(shard, places):
+    planned = plan.variants(job())
+    assert plan.shard_of(planned, shard) == [planned[place] for place in places]
+
+
+def test_the_number_of_a_share_comes_from_the_scheduler(monkeypatch):
+    planned = plan.variants(job())
+    for name in ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "SKYPILOT_NODE_RANK"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "1")
+            assert plan.shard_of(planned, "auto/4") == planned[1::4]
+    with pytest.raises(InputError, match="--shard: auto, but none of SLURM_ARRAY_TASK_ID, "):
+        plan.shard_of(planned, "auto/4")
+
+
+@pytest.mark.parametrize("shard", ["", "1", "3/2", "0/0", "-1/2", "a/b", "1/2/3", "1/ 2"])
+def test_other_shares_are_refused(shard):
+    with pytest.raises(
+        InputError, match=r"--shard: got .*; allowed: i/n with i from 0 to n, or auto/n"
+    ):
+        plan.shard_of(plan.variants(job()), shard)
