@@ -1,11 +1,14 @@
 """Arguments that name paths → checked paths; the command line of a command without config."""
 
 import argparse
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from jaxprune import buckets
 from jaxprune.errors import InputError, refusal
 
 # The longest path of Linux in bytes, and a bound for the names of files in a workdir.
@@ -17,8 +20,18 @@ def path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+@contextlib.contextmanager
+def read_here(text: str) -> Iterator[Path]:
+    """The folder that an argument names, or a local copy if it is in a bucket."""
+    if not buckets.is_address(text):
+        yield path(text)
+        return
+    with buckets.downloaded(text) as folder:
+        yield folder
+
+
 def check_folder(flag: str, folder: Path) -> None:
-    """Rejects a path that cannot be a folder, such as gs://…, or that is too long for the names of its files.
+    """Rejects a path that cannot be a folder, such as az://…, or that is too long for the names of its files.
 
     Raises:
       InputError: names the flag and the path.

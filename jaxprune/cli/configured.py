@@ -5,18 +5,19 @@ import os
 import re
 import runpy
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 from flax.traverse_util import flatten_dict
 
+from jaxprune import buckets
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
 from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of, unknown_field
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.schema import Field
 
 _PARSERS: dict[type, Any] = {
@@ -47,7 +48,7 @@ def run_configured(
       command: its name.
     """
 
-    def read(argv: Sequence[str]) -> tuple[Config, Path]:
+    def read(argv: Sequence[str]) -> tuple[Config, str]:
         known = {*flags.FLAGS}
         define()
         if not _HELP.isdisjoint(argv[1:]):
@@ -62,19 +63,34 @@ def run_configured(
             logging.set_verbosity(logging.WARNING)
         return read_arguments
 
-    def start(read_arguments: tuple[Config, Path]) -> None:
+    def start(read_arguments: tuple[Config, str]) -> None:
         one_cpu_device_per_core()
         keep_compiled()
         leave_torch_alone()
+        config, place = read_arguments
         try:
-            main(*read_arguments)
+            with _workdir(place) as workdir:
+                main(config, workdir)
         except OSError as error:
             if error.errno and error.filename is None:  # the error of a full disk has no path
-                error.filename = str(read_arguments[1])
+                error.filename = str(place)
             raise
 
     with failure.together():
         app.run(start, [program, *arguments], flags_parser=read)
+
+
+@contextlib.contextmanager
+def _workdir(place: str) -> Iterator[Path]:
+    """The folder that `--workdir` names, or a local copy if it is in a bucket."""
+    given = flags.FLAGS
+    if not buckets.is_address(place) or ("plan" in given and given.plan):
+        yield Path(place).expanduser()
+        return
+    if "distributed" in given and (given.distributed or given.coordinator):
+        raise refusal("--workdir", place, "a folder that all processes share")
+    with buckets.staged(place) as workdir:
+        yield workdir
 
 
 def leave_torch_alone() -> None:
@@ -135,7 +151,7 @@ def usage(about: str, own: Sequence[flags.Flag], fields: str) -> str:
         "",
         "flags:",
         "  --config: a ready config such as bloom:3b (jaxprune --help lists them), or a config file, FILE.py:ARGUMENT",
-        "  --workdir: output folder",
+        "  --workdir: output folder, or its address in a bucket, s3://… or gs://…",
         *(f"  --{flag.name}: {flag.help}" for flag in own),
         "  --debug: print the traceback of an error",
         "",
@@ -148,11 +164,11 @@ def usage(about: str, own: Sequence[flags.Flag], fields: str) -> str:
 
 def parse(
     argv: Sequence[str], flag_values: flags.FlagValues, command: str = "prune"
-) -> tuple[Config, Path]:
+) -> tuple[Config, str]:
     """Defines and reads `--config NAME|FILE.py[:ARGUMENT]`, `--config.FIELD=VALUE` and `--workdir`.
 
     Returns:
-      The validated config and the output folder, which need not exist.
+      The validated config, and the output folder, which need not exist, or its address in a bucket.
 
     Raises:
       InputError: a flag that is missing or unknown, or has a bad value; a field that the command does not read; a
@@ -162,8 +178,11 @@ def parse(
     for name in ("config", "workdir"):
         if not flag_values[name].value:
             raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
-    workdir = Path(flag_values.workdir).expanduser()
-    check_folder("--workdir", workdir)
+    workdir = flag_values.workdir
+    if buckets.is_address(workdir):
+        buckets.check_address(workdir, "--workdir")
+    else:
+        check_folder("--workdir", Path(workdir).expanduser())
     config = config_of(given, prunes=command == "prune")
     for path in _overrides(flag_values):
         check_read(path, command)

@@ -1,0 +1,107 @@
+"""Objects below an address of a bucket, by fsspec."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jaxprune.errors import InputError, refusal
+
+# Scheme of an address → the extra that installs its file system.
+_EXTRAS = {"s3": "s3", "gs": "gcs"}
+_ADDRESS = re.compile(r"([a-z][a-z0-9+]+)://(.*)", re.DOTALL)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address, SCHEME://…, and not a path."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
+def check_address(address: str, where: str) -> tuple[str, str]:
+    """The scheme of an address, and its bucket with the prefix.
+
+    Raises:
+      InputError: another scheme, or no prefix.
+    """
+    found = _ADDRESS.fullmatch(address)
+    scheme, rest = found.groups() if found else ("", "")
+    parts = rest.strip("/").split("/")
+    if scheme not in _EXTRAS or len(parts) < 2 or not all(parts) or {".", ".."} & {*parts}:
+        raise refusal(where, address, "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")
+    return scheme, "/".join(parts)
+
+
+class Store:
+    """The objects of a bucket below a prefix, by their names below it.
+
+    The libraries repeat requests that fail for a while, as when a store throttles. An error that remains is an OSError.
+
+    Args:
+      address: s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
+      where: begins the messages, such as "--workdir".
+
+    Raises:
+      InputError: as `check_address`; the extra is not installed.
+    """
+
+    def __init__(self, address: str, where: str) -> None:
+        scheme, self._root = check_address(address, where)
+        self.address = f"{scheme}://{self._root}"
+        try:
+            import fsspec
+
+            self._fs: Any = fsspec.filesystem(
+                scheme, use_listings_cache=False, skip_instance_cache=True
+            )
+        except ImportError:
+            extra = _EXTRAS[scheme]
+            raise InputError(
+                f"{where}: {self.address} needs a package; allowed: pip install 'jaxprune[{extra}]'"
+            ) from None
+
+    def sizes(self, below: str = "") -> dict[str, int]:
+        """The size of each object, by name; with `below` only of those whose names begin so, up to a slash."""
+        root = f"{self._root}/{below}".rstrip("/")
+        found = self._fs.find(root, detail=True)
+        cut = len(self._root) + 1
+        return {path.lstrip("/")[cut:]: int(facts["size"]) for path, facts in found.items()}
+
+    def read(self, name: str) -> bytes:
+        """The bytes of an object.
+
+        Raises:
+          FileNotFoundError: no such object.
+        """
+        return self._fs.cat_file(f"{self._root}/{name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a small object."""
+        self._fs.pipe_file(f"{self._root}/{name}", content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a small object unless it exists, in one step if the store has conditional writes; whether it did."""
+        try:
+            self._fs.pipe_file(f"{self._root}/{name}", content, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def upload(self, file: Path, name: str) -> None:
+        """Uploads a file; the object appears when it is whole."""
+        self._fs.put_file(str(file), f"{self._root}/{name}")
+
+    def download(self, names: Iterable[str], folder: Path) -> None:
+        """Downloads objects to the files of the same names in a folder."""
+        files = {name: folder / name for name in names}
+        for file in files.values():
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if files:
+            self._fs.get([f"{self._root}/{name}" for name in files], [*map(str, files.values())])
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Removes objects; those that do not exist are ignored."""
+        for name in names:
+            try:
+                self._fs.rm_file(f"{self._root}/{name}")
+            except FileNotFoundError:
+                continue

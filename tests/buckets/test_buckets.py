@@ -1,0 +1,427 @@
+"""Workdirs in buckets: what is uploaded in which order, who owns them, and runs that are interrupted at any request."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import fsspec
+import pytest
+from run_scripts import run_here
+
+from jaxprune.buckets import is_address, ownership, staged, store, workdir
+from jaxprune.buckets.mirror import Mirror
+from jaxprune.buckets.ownership import Ownership
+from jaxprune.buckets.store import Store
+from jaxprune.errors import InputError
+from jaxprune.files import sealed, write_json
+from jaxprune.ledger import publish
+from jaxprune.runs import verify
+
+ADDRESS = "memory://bucket/runs/one"
+
+
+@pytest.fixture(autouse=True)
+def memory(monkeypatch):
+    """A store in memory, whose requests are immediate."""
+    monkeypatch.setitem(store._EXTRAS, "memory", "memory")
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+    return fs
+
+
+class Killed(BaseException):
+    pass
+
+
+class Stops(Store):
+    """A store at whose n-th change the process is killed."""
+
+    def __init__(self, after):
+        super().__init__(ADDRESS, "--workdir")
+        self.left = after
+
+    def _count(self):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+    def write(self, *args):
+        self._count()
+        super().write(*args)
+
+    def upload(self, *args):
+        self._count()
+        super().upload(*args)
+
+    def remove(self, names):
+        for name in names:
+            self._count()
+            super().remove([name])
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def a_run(folder, layers, text, outputs=("hf", "checkpoint")):
+    """The files of a run, as the ledger writes them, in steps after each of which it may be mirrored."""
+    progress = folder / "progress"
+    progress.mkdir(parents=True, exist_ok=True)
+    write_json(progress / "run.json", {"of": text})
+    yield
+    for layer in range(layers):
+        (progress / f"layer_{layer}.npz").write_bytes(f"{text} {layer}".encode())
+        yield
+    for name in outputs:
+        (progress / name).mkdir()
+        (progress / name / "weights").write_bytes(text.encode() * 100)
+        yield
+        sealed.seal(progress / name)
+    publish(progress, folder, ("hf", "checkpoint"), {"of": text}, {"of": text})
+    yield
+    shutil.rmtree(progress)
+    yield
+
+
+def run_to_the_end(folder, target, layers=2, text="new", outputs=("hf",)):
+    for _ in a_run(folder, layers, text, outputs):
+        target.push()
+
+
+def is_whole(folder, text):
+    """Whether a folder has a complete run, with all files of its tables."""
+    report = json.loads((folder / "report.json").read_text())
+    assert report["of"] == text
+    for name, facts in report["files"].items():
+        assert sealed.fault(folder / name, tuple(facts)) is None, name
+        if name.endswith(sealed.TABLE):
+            assert not [*sealed.faults((folder / name).parent)], name
+    return True
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_run_that_is_killed_at_any_request_leaves_a_run_or_its_layers(older, tmp_path, memory):
+    """The next owner finds the older run, the layers of the new one, or the new one, and can finish it."""
+    for after in range(60):
+        memory.store.clear()
+        start = tmp_path / f"{after}"
+        if older:
+            run_to_the_end(
+                start / "old",
+                Mirror(Stops(999), start / "old"),
+                text="old",
+                outputs=("hf", "checkpoint"),
+            )
+        (start / "killed").mkdir(parents=True)
+        counted = Stops(after)
+        try:
+            run_to_the_end(start / "killed", Mirror(counted, start / "killed"))
+            finished = True
+        except Killed:
+            finished = False
+        (start / "next").mkdir()
+        again = Mirror(Stops(999), start / "next")
+        found = contents(start / "next")
+        if "report.json" in found:
+            text = json.loads(found["report.json"])["of"]
+            assert is_whole(start / "next", text)
+        elif not older or "progress/run.json" in found:
+            # no result without its report
+            assert all(name.startswith("progress/") for name in found), found
+        if finished:
+            assert is_whole(start / "next", "new")
+            assert after > 12
+            return
+        shutil.rmtree(start / "next" / "progress", ignore_errors=True)
+        run_to_the_end(start / "next", again)
+        shutil.rmtree(start / "killed")
+        (start / "killed").mkdir()
+        Mirror(Stops(999), start / "killed")
+        assert contents(start / "killed") == contents(start / "next")
+        assert is_whole(start / "killed", "new")
+    pytest.fail("never finished")
+
+
+def test_layers_are_uploaded_at_once_and_results_in_order(tmp_path, monkeypatch):
+    uploads, real = [], Store.upload
+    monkeypatch.setattr(
+        Store, "upload", lambda self, file, name: (uploads.append(name), real(self, file, name))
+    )
+    target = Mirror(Store(ADDRESS, "--workdir"), tmp_path)
+    for _ in a_run(tmp_path, 2, "new"):
+        target.push()
+        if len(uploads) == 2:
+            assert uploads == ["progress/run.json", "progress/layer_0.npz"]
+    results = [name for name in uploads if not name.startswith("progress/")]
+    assert results == [
+        "checkpoint/weights", "config.json", "hf/weights",
+        "checkpoint/files.json", "hf/files.json", "report.json",
+    ]  # fmt: skip
+    assert {*Store(ADDRESS, "--workdir").sizes()} == {*results}
+
+
+def test_files_of_others_are_kept_and_unfinished_ones_stay_here(tmp_path, memory):
+    memory.pipe_file("bucket/runs/one/notes.txt", b"mine")
+    target = Mirror(Store(ADDRESS, "--workdir"), tmp_path / "a")
+    assert contents(tmp_path / "a") == {"notes.txt": b"mine"}
+    for name in (
+        "report.json.new",
+        "progress/lock",
+        "x.jaxprune-unfinished/fr.npz",
+        "progress/hf/a",
+    ):
+        (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "a" / name).write_text("half")
+    target.push()
+    assert [*Store(ADDRESS, "--workdir").sizes()] == ["notes.txt"]
+
+
+def test_a_card_that_changes_is_uploaded_alone(tmp_path, monkeypatch):
+    target = Mirror(Store(ADDRESS, "--workdir"), tmp_path)
+    for _ in a_run(tmp_path, 1, "new"):
+        (tmp_path / "hf").is_dir() and (tmp_path / "hf" / sealed.CARD).write_text(
+            sealed.signed("a\n")
+        )
+        target.push()
+    uploads = []
+    monkeypatch.setattr(Store, "upload", lambda _, file, name: uploads.append(name))
+    (tmp_path / "hf" / sealed.CARD).write_text(sealed.signed("other\n"))
+    target.push()
+    assert uploads == ["hf/README.md"]
+
+
+# Owners.
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(ownership, "LEASE", 0.4)
+    monkeypatch.setattr(ownership, "RENEW", 0.05)
+    monkeypatch.setattr(workdir, "RENEW", 0.05)
+    monkeypatch.setattr(workdir, "_PAUSE", 0.02)
+
+
+def other_machine(monkeypatch):
+    monkeypatch.setattr(ownership, "_place", lambda: "another boot")
+
+
+def test_a_second_writer_is_refused_while_the_first_is_alive(quick, monkeypatch, capfd):
+    with staged(ADDRESS) as folder:
+        (folder / "config.json").write_text("{}")
+        with pytest.raises(
+            InputError, match=rf"--workdir: process {os.getpid()} on .* is writing to"
+        ):
+            Ownership(Store(ADDRESS, "--workdir"))
+    assert [*Store(ADDRESS, "--workdir").sizes()] == ["config.json"]
+    err = capfd.readouterr().err
+    assert f"belongs to process {os.getpid()}" in err
+    assert f"0.0 MB uploaded to {ADDRESS}" in err
+
+
+def test_the_workdir_of_an_owner_that_is_gone_is_taken_over(quick, monkeypatch):
+    with monkeypatch.context() as patch:
+        other_machine(patch)
+        first = Ownership(Store(ADDRESS, "--workdir"))
+    second = Ownership(Store(ADDRESS, "--workdir"))
+    first.renew()
+    second.renew()
+    assert (first.is_lost, second.is_lost) == (True, False)
+    first.release()
+    assert [*Store(ADDRESS, "--workdir").sizes()] == ["progress/owner-000002.json"]
+    second.release()
+    assert not Store(ADDRESS, "--workdir").sizes()
+
+
+def test_a_process_of_this_machine_that_has_ended_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(ownership, "LEASE", 600)
+    ended = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, check=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: int(ended.stdout))
+        Ownership(Store(ADDRESS, "--workdir"))
+    Ownership(Store(ADDRESS, "--workdir"))
+
+
+def test_one_of_two_that_take_over_at_once_has_the_workdir(quick, monkeypatch):
+    with monkeypatch.context() as patch:
+        other_machine(patch)
+        Ownership(Store(ADDRESS, "--workdir"))
+    won = []
+
+    def take():
+        try:
+            owner = Ownership(Store(ADDRESS, "--workdir"))
+        except InputError:
+            return
+        won.append(owner)
+        for _ in range(40):
+            owner.renew()
+            threading.Event().wait(0.02)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([one for one in won if not one.is_lost]) == 1
+
+
+def test_a_run_whose_workdir_was_taken_uploads_nothing_more(quick, monkeypatch):
+    ends = []
+    monkeypatch.setattr(os, "kill", lambda *args: ends.append(args))
+
+    def run():
+        with staged(ADDRESS) as folder:
+            Store(ADDRESS, "--workdir").create("progress/owner-000002.json", b"{}")
+            while not ends:
+                threading.Event().wait(0.01)
+            (folder / "report.json").write_text("{}")
+
+    with pytest.raises(
+        InputError, match=f"another run has {ADDRESS}; the results of this"
+    ) as error:
+        run()
+    assert "report.json" not in Store(ADDRESS, "--workdir").sizes()
+    assert Path(str(error.value).rpartition(" ")[2]).is_dir()
+
+
+# Addresses and errors.
+
+
+@pytest.mark.parametrize("text", ["s3://b/x", "gs://b/x", "ftp://b", "S3://b"])
+def test_addresses(text):
+    assert is_address(text) == text.islower()
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://bucket", "s3://", "ftp://b/x", "s3://b//x", "s3://b/../x", "memory://b/."]
+)
+def test_addresses_that_are_refused(address):
+    with pytest.raises(
+        InputError, match=r"--workdir: got .*; allowed: a folder, s3://BUCKET/PREFIX or"
+    ):
+        Store(address, "--workdir")
+
+
+def test_a_store_without_its_package_names_the_extra(monkeypatch):
+    def missing(*_, **__):
+        raise ImportError
+
+    monkeypatch.setattr(fsspec, "filesystem", missing)
+    with pytest.raises(
+        InputError, match=r"s3://b/x needs a package; allowed: pip install 'jaxprune\[s3\]'"
+    ):
+        Store("s3://b/x", "--workdir")
+
+
+def test_a_store_that_fails_for_a_while_is_tried_again(quick, monkeypatch, capfd):
+    real, fails = Store.upload, [OSError("Reduce your request rate")] * 3
+
+    def upload(self, file, name):
+        if fails:
+            raise fails.pop()
+        real(self, file, name)
+
+    monkeypatch.setattr(Store, "upload", upload)
+    with staged(ADDRESS) as folder:
+        (folder / "config.json").write_text("{}")
+    assert "config.json" in Store(ADDRESS, "--workdir").sizes()
+    assert capfd.readouterr().err.count("workdir: Reduce your request rate; tries again") <= 1
+
+
+def test_a_store_that_fails_to_the_end_leaves_the_results_here(quick, monkeypatch):
+    def upload(*_):
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(Store, "upload", upload)
+    monkeypatch.setattr(workdir.time, "sleep", lambda _: None)
+
+    def run():
+        with staged(ADDRESS) as folder:
+            (folder / "config.json").write_text("{}")
+
+    with pytest.raises(InputError, match=f"{ADDRESS}: Access Denied; the results of this") as error:
+        run()
+    assert (Path(str(error.value).rpartition(" ")[2]) / "config.json").is_file()
+
+
+# A real server and a real run.
+
+
+@pytest.fixture(scope="module")
+def s3():
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    settings = {
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("bucket")
+        yield "s3://bucket/runs"
+    server.stop()
+
+
+def test_two_requests_that_create_an_object_of_s3(s3):
+    one = Store(f"{s3}/create", "--workdir")
+    assert one.create("a/b.json", b"1")
+    assert not one.create("a/b.json", b"2")
+    assert one.read("a/b.json") == b"1"
+    assert one.sizes() == one.sizes("a") == {"a/b.json": 1}
+    one.remove(["a/b.json", "none"])
+    assert one.sizes() == {}
+    with pytest.raises(FileNotFoundError):
+        Store("s3://nobucket/x", "--workdir").sizes()
+
+
+def test_an_interrupted_run_goes_on_from_s3_with_the_same_bits(s3, tmp_path, monkeypatch, capfd):
+    from jaxprune.pruning import loop
+
+    settings = ("--config", "nano", "--config.calibration.samples=4")
+    local = tmp_path / "local"
+    assert run_here(monkeypatch, capfd, "prune", *settings, "--workdir", local).returncode == 0
+    address, real, calls = f"{s3}/nano", loop.progress_bar, []
+
+    def stops(*args, **options):
+        bar = real(*args, **options)
+        inner = bar.__enter__()
+        update = inner.update
+
+        def counted():
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            update()
+
+        inner.update = counted
+        return type(
+            "Bar", (), {"__enter__": lambda _: inner, "__exit__": lambda _, *e: bar.__exit__(*e)}
+        )()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "progress_bar", stops)
+        assert run_here(patch, capfd, "prune", *settings, "--workdir", address).returncode != 0
+    left = Store(address, "--workdir").sizes()
+    assert "progress/layer_00000.npz" in left or any("layer_" in name for name in left)
+    assert "report.json" not in left
+    done = run_here(monkeypatch, capfd, "prune", *settings, "--workdir", address)
+    assert done.returncode == 0, done.stderr
+    assert run_here(monkeypatch, capfd, "verify", address).stdout == f"{address}: OK\n"
+    Mirror(Store(address, "--workdir"), tmp_path / "copy")
+    assert not verify(tmp_path / "copy")
+    reports = [
+        json.loads((folder / "report.json").read_text()) for folder in (local, tmp_path / "copy")
+    ]
+    assert reports[0]["digests"] == reports[1]["digests"]
+    hf = [(folder / "hf/model.safetensors").read_bytes() for folder in (local, tmp_path / "copy")]
+    assert hf[0] == hf[1]
