@@ -26,6 +26,7 @@ from jaxprune.models.positions import Tree as Tree
 from jaxprune.models.positions import checked_kind as checked_kind
 from jaxprune.models.products import cast_for_matmul as cast_for_matmul
 from jaxprune.models.products import product as product
+from jaxprune.models.published import published as published
 from jaxprune.models.trees import BlockParams as BlockParams
 from jaxprune.models.trees import EmbedParams as EmbedParams
 from jaxprune.models.trees import HeadParams as HeadParams

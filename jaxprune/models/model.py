@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxprune.errors import InputError, refusal, shown
 from jaxprune.models.attention import Path as AttentionPath
 from jaxprune.models.attention import path_for
-from jaxprune.models.attributes import read_config
+from jaxprune.models.attributes import Attributes, read_config
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
@@ -43,7 +43,11 @@ def family_of(config: ModelConfig) -> Family:
 
 def load_config(folder: Path) -> ModelConfig:
     """Reads `config.json`; InputError names each unsupported attribute."""
-    attributes = read_config(folder)
+    return parsed(read_config(folder))
+
+
+def parsed(attributes: Attributes) -> ModelConfig:
+    """The config with these attributes; InputError names each unsupported one."""
     model_type = attributes.model_type
     if model_type not in FAMILIES:
         raise attributes.refuse(

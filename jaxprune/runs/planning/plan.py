@@ -13,7 +13,7 @@ from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
 from jaxprune.ledger import Begun
-from jaxprune.models import ModelConfig, attention_path, load_config, site_widths
+from jaxprune.models import ModelConfig, attention_path, load_config, published, site_widths
 from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.pruning import kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
@@ -154,7 +154,7 @@ def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
 
 
 def plan_from_config(run: PruneConfig, *, chip: str | None = None, processes: int = 1) -> Plan:
-    """The plan of a run, from its config and the model's config.json.
+    """The plan of a run, from its config and the model's config.json, or the sizes of published models in the package.
 
     Every sample of text counts with length `calibration.max_length`, so the plan is an upper bound.
 
@@ -166,8 +166,7 @@ def plan_from_config(run: PruneConfig, *, chip: str | None = None, processes: in
     Raises:
       InputError: an unknown chip.
     """
-    folder = hub.config_folder(run.model, run.revision)
-    config, stored = load_config(folder), _stored(folder)
+    config, stored = _sizes(run)
     dtype = product_dtype(run.dtype) if chip is None else run.dtype
     work = _work(config, stored, _groups(run), run, dtype)
     if chip is None:
@@ -211,6 +210,15 @@ def _groups(run: PruneConfig) -> tuple[tuple[int, int], ...]:
     if not kind.reads_text:
         return costs.groups_of(token_batches(calibration.data, compat=run.compat))
     return ((calibration.samples, calibration.max_length),) * (1 + kind.may_hold_code)
+
+
+def _sizes(run: PruneConfig) -> tuple[ModelConfig, str]:
+    """The model's config and stored dtype: of a folder, else of a published model, else from the hub."""
+    is_folder = Path(run.model).expanduser().is_dir()
+    if not is_folder and (known := published(run.model)):
+        return known
+    folder = hub.config_folder(run.model, run.revision)
+    return load_config(folder), _stored(folder)
 
 
 def _stored(folder: Path) -> str:

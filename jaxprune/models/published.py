@@ -1,0 +1,21 @@
+"""The sizes of published models, to plan a run without network. Their weights are read with their own config.json."""
+
+import json
+from importlib.resources import files
+
+from jaxprune.models.attributes import Attributes
+from jaxprune.models.model import ModelConfig, parsed
+
+_FILE = "published.json"  # hub id → the attributes of config.json that determine sizes
+
+
+def published(model: str) -> tuple[ModelConfig, str] | None:
+    """The config and the stored dtype of a model of the hub; None if it is not listed.
+
+    Of models that also read images, the part for text.
+    """
+    listed = json.loads(files("jaxprune.models").joinpath(_FILE).read_text(encoding="utf-8"))
+    if model not in listed:
+        return None
+    raw = listed[model]
+    return parsed(Attributes(raw, f"{_FILE}: {model}", raw["model_type"])), raw["torch_dtype"]
