@@ -8,6 +8,8 @@ rebuilds the tables of a sweep.
 """
 
 from jaxprune.sweeps.merge import merge as merge
+from jaxprune.sweeps.planning import plan_sweep as plan_sweep
+from jaxprune.sweeps.planning import print_sweep_plan as print_sweep_plan
 from jaxprune.sweeps.run import make_shard as make_shard
 from jaxprune.sweeps.run import sweep_from_config as sweep_from_config
 from jaxprune.sweeps.sweep_json import is_sweep as is_sweep

@@ -8,6 +8,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 
 from jaxprune import evaluation, ledger
+from jaxprune.calibration import Batch
 from jaxprune.config import FIELDS, Config, check_read, config_of
 from jaxprune.errors import InputError
 from jaxprune.evaluation.metrics_json import read_metrics
@@ -125,23 +126,24 @@ class Runner:
       workdir: of the sweep.
 
     Attributes:
+      model, workload: the dense model, and all that is evaluated.
       digests: SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language.
     """
 
     def __init__(self, config: Config, model: Model, workdir: Path) -> None:
-        self._config, self._model, self._workdir = config, model, workdir
+        self._config, self.model, self._workdir = config, model, workdir
         languages = {
             **plan.task_languages(config),
             PERPLEXITY: plan.perplexity_languages(config),
             TRANSLATION: plan.evaluation_languages(config),
         }
-        self._workload = evaluation.read_workload(
+        self.workload = evaluation.read_workload(
             config, evaluation.named_tasks(config), languages.get
         )
         self._sets = CalibrationSets(config, model, workdir)
         steered = Variant(LRP2) in plan.variants(config)
-        self._steering = SteeringData.read(config, self._workload.tasks) if steered else None
-        known = evaluation.identities(self._workload, model, config.dtype)
+        self._steering = SteeringData.read(config, self.workload.tasks) if steered else None
+        known = evaluation.identities(self.workload, model, config.dtype)
         self.digests = {
             "model": model.source.fingerprint.digest,
             "tokenizer": model.tokenizer_digest,
@@ -154,6 +156,10 @@ class Runner:
             },
         }
 
+    def batches(self, variant: Variant) -> list[Batch]:
+        """The samples of a variant."""
+        return self._sets.batches(variant)
+
     def is_whole(self, variant: Variant) -> bool:
         """Whether a variant is pruned and evaluated, and all its files are as they were written.
 
@@ -164,10 +170,10 @@ class Runner:
 
     def make(self, variant: Variant) -> None:
         """Prunes and evaluates, as far as that is not done."""
-        config, model, folder = self._config, self._model, self._workdir / variant.name
+        config, model, folder = self._config, self.model, self._workdir / variant.name
         if not self._is_pruned(variant):
             prune_to_workdir(
-                model, self._sets.batches(variant), plan.variant_config(config, variant), folder,
+                model, self.batches(variant), plan.variant_config(config, variant), folder,
                 stats=self._sets.stats(variant),
                 overwrite=(folder / ledger.REPORT).is_file(),  # it is damaged
             )  # fmt: skip
@@ -177,7 +183,7 @@ class Runner:
             model = pruned_model(model, folder)
         evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
         scorer = evaluation.scorer_of(model, config)
-        workload, score = self._workload.of(missing), None
+        workload, score = self.workload.of(missing), None
         about = evaluation.facts(config, model) | {"variant": variant.name}
         if self._steering and variant.calibration == LRP2:
             steering = Steering(config, scorer, self._steering, folder)
@@ -197,7 +203,7 @@ class Runner:
         except InputError:
             return False
         fields = plan.variant_config(self._config, variant).json()
-        identity = ledger.run_identity(self._model, fields, self._sets.batches(variant))
+        identity = ledger.run_identity(self.model, fields, self.batches(variant))
         before = (ledger.read_report(folder) or {}).get("identity", {})
         if differs := ledger.job_difference(before, identity):
             raise InputError(

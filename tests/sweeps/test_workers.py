@@ -10,14 +10,30 @@ import threading
 import time
 from importlib.resources import files
 
+import numpy as np
 import pytest
 from faults.place import flip
 
+import jaxprune as jp
 from jaxprune import ledger
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring import scorer
 from jaxprune.files import sealed
-from jaxprune.sweeps import make_shard, merge, plan, print_tables, rebuild, run, sweep_json, workers
+from jaxprune.models import kernel_shapes
+from jaxprune.sweeps import (
+    make_shard,
+    merge,
+    plan,
+    plan_sweep,
+    print_sweep_plan,
+    print_tables,
+    rebuild,
+    run,
+    sweep_json,
+    workers,
+)
+from jaxprune.sweeps.planning import measured_rate
 from jaxprune.sweeps.run import sweep_from_config
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
@@ -261,3 +277,31 @@ def test_other_shares_are_refused(shard):
         InputError, match=r"--shard: got .*; allowed: i/n with i from 0 to n, or auto/n"
     ):
         plan.shard_of(plan.variants(job()), shard)
+
+
+def test_the_plan_of_a_sweep_counts_what_its_evaluations_process(tmp_path, monkeypatch, capsys):
+    config = job()
+    found = plan_sweep(config, tmp_path / "none", "l4")
+    assert not [*tmp_path.iterdir()]
+    processed, real = [], scorer.progress_bar
+
+    def bar(name, steps, tokens, *args, **options):
+        processed.append(tokens)
+        return real(name, steps, tokens, *args, **options)
+
+    monkeypatch.setattr(scorer, "progress_bar", bar)
+    sweep_from_config(config, tmp_path / "sweep")
+    sizes = jp.load(NANO).config
+    kernels = sum(np.prod(shape) for shape in kernel_shapes(sizes).values())
+    products = sizes.n_layers * kernels + sizes.vocab_size * sizes.d_model
+    assert found.evaluation == 2 * sum(processed) * products
+    assert found.variants == len(NAMES)
+    assert found.rate == 30.3e12
+    masks = 2 * 4 * sizes.n_layers * kernels // 8
+    assert found.written == masks
+    print_sweep_plan(config, found, "l4")
+    assert f"5 of {NANO}" in capsys.readouterr().out
+
+
+def test_the_rate_of_this_machine_is_that_of_a_product():
+    assert 1e8 < measured_rate("float32") < 1e15

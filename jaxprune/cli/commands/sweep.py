@@ -1,6 +1,7 @@
 """Prunes and evaluates one model for all sparsities, calibrations and languages of a config; see docs/sweep.md.
 
 jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
+jaxprune sweep --config sweep_nano --workdir runs/sweep_nano --plan
 jaxprune sweep --config sweep_nano --workdir part0 --shard=0/2
 jaxprune sweep --merge part0 part1 --workdir runs/sweep_nano
 
@@ -16,7 +17,15 @@ from absl import flags
 from jaxprune.cli.arguments import Arguments, path
 from jaxprune.cli.configured import run_configured
 from jaxprune.config import Config
-from jaxprune.sweeps import make_shard, merge, print_tables, sweep_from_config
+from jaxprune.runs.planning import CHIPS
+from jaxprune.sweeps import (
+    make_shard,
+    merge,
+    plan_sweep,
+    print_sweep_plan,
+    print_tables,
+    sweep_from_config,
+)
 
 _MERGE = "--merge"
 
@@ -31,19 +40,35 @@ def main(program: str, arguments: Sequence[str]) -> None:
         print_tables(merge(given.merge, given.workdir), given.workdir)
     else:
         run_configured(
-            lambda config, workdir: run(config, workdir, flags.FLAGS.shard),
+            lambda config, workdir: (
+                show_plan(config, workdir)
+                if flags.FLAGS.plan
+                else run(config, workdir, flags.FLAGS.shard)
+            ),
             program, arguments, about=__doc__, define=define, command="sweep",
         )  # fmt: skip
 
 
 def define() -> None:
     """Defines the command's own flags."""
+    flags.DEFINE_boolean(
+        "plan",
+        False,
+        "print the variants and their estimated time, memory and bytes; writes nothing",
+    )
+    flags.DEFINE_string("chip", None, f"plan for one of these devices: {', '.join(CHIPS)}")
     flags.DEFINE_string(
         "shard",
         None,
         "make a share of the variants and no tables: i/n with i from 0 to n - 1 (n counts as 0), or auto/n for the "
         "number of a task in a Slurm array, of a pod in an indexed Job, or of a SkyPilot node",
     )
+
+
+def show_plan(config: Config, workdir: Path) -> None:
+    """Prints the plan of the sweep."""
+    chip = flags.FLAGS.chip
+    print_sweep_plan(config, plan_sweep(config, workdir, chip), chip)
 
 
 def run(config: Config, workdir: Path, shard: str | None = None) -> None:

@@ -26,6 +26,7 @@ from jaxprune.evaluation.scoring.perplexity import perplexity as perplexity
 from jaxprune.evaluation.scoring.perplexity import text_languages as text_languages
 from jaxprune.evaluation.scoring.perplexity import texts as texts
 from jaxprune.evaluation.scoring.perplexity import values_of_parts as values_of_parts
+from jaxprune.evaluation.scoring.perplexity import windows_of as windows_of
 from jaxprune.evaluation.scoring.priors import MEASURES as MEASURES
 from jaxprune.evaluation.scoring.priors import within_groups as within_groups
 from jaxprune.evaluation.scoring.scorer import Scorer as Scorer

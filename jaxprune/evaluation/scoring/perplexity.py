@@ -16,6 +16,7 @@ from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source
 from jaxprune.files import Count, read_text
+from jaxprune.hf import Model
 
 WINDOW = 512
 PERPLEXITY = "perplexity"  # the folder of the figures
@@ -101,15 +102,12 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     Raises:
       InputError: a text of fewer than two tokens.
     """
-    config = scorer.model.config
-    width = min(WINDOW, config.max_positions or WINDOW)
     tokenizer, starts = scorer.model.tokenizer, text.starts if isinstance(text, PlainText) else ()
     encoded = tokenizer(text, verbose=False, return_offsets_mapping=tokenizer.is_fast)
     tokens = encoded["input_ids"]
     if len(tokens) < 2:
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
-    front = int(tokens[0] == tokenizer.bos_token_id)
-    windows = _windows(tokens, width, front)
+    windows = windows_of(scorer.model, tokens)
     scores = [one.log_probabilities for one in scorer(windows, name=name)]
     scored = np.concatenate(scores)
     mean = scored.mean(dtype=np.float64)
@@ -127,7 +125,8 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
 
     def predicted(values: Sequence[int]) -> np.ndarray:
         """The values of the scored tokens, from one of each token of the text."""
-        return np.concatenate([one[1:] for one in _windows(values, width, front)])
+        same = windows_of(scorer.model, values, first=tokens[0])
+        return np.concatenate([one[1:] for one in same])
 
     begins, ends = zip(*encoded["offset_mapping"], strict=True)
     sizes = predicted(_byte_sizes(text, ends).tolist())
@@ -153,11 +152,17 @@ def _byte_sizes(text: str, ends: Sequence[int]) -> np.ndarray:
     return np.diff(places[np.maximum.accumulate(ends)], prepend=0)
 
 
-def _windows(tokens: Sequence[int], width: int, front: int) -> list[list[int]]:
-    """The windows; the first `front` tokens begin each of them."""
-    first, body, step = [*tokens[:front]], tokens[front:], width - front
+def windows_of(model: Model, values: Sequence[int], first: int | None = None) -> list[list[int]]:
+    """The windows of a text's tokens, or of values of each token; see `perplexity`.
+
+    Args:
+      first: the first token, if these are other values.
+    """
+    width = min(WINDOW, model.config.max_positions or WINDOW)
+    front = int((values[0] if first is None else first) == model.tokenizer.bos_token_id)
+    begin, body, step = [*values[:front]], values[front:], width - front
     ends = range(step, len(body) + 1, step) or [len(body)]
-    return [[*first, *body[max(0, end - step) : end]] for end in ends]
+    return [[*begin, *body[max(0, end - step) : end]] for end in ends]
 
 
 def texts(

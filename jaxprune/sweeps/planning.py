@@ -1,0 +1,144 @@
+"""A sweep → its estimated operations, time, memory and bytes, before any variant is made."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from jaxprune.config import Config
+from jaxprune.evaluation.scoring import (
+    PERPLEXITY,
+    Encoded,
+    encode_questions,
+    pack_forests,
+    windows_of,
+)
+from jaxprune.hf import Model, load
+from jaxprune.runs.planning import CHIPS, costs, plan_from_config
+from jaxprune.sweeps import plan
+from jaxprune.sweeps.run import Runner
+from jaxprune.tables import byte_size, named_values
+
+_WIDTH, _TIMES = 2048, 5  # of the product that measures a rate, and how often
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """The estimated costs of a sweep; those of translations and of LRP2's search are not included.
+
+    Attributes:
+      variants: number of models, with the dense one.
+      pruning, evaluation: operations of products, of all variants.
+      device, host: most bytes of a pruning run on each device, and of a process.
+      written: bytes of all masks and outputs.
+      rate: operations per second.
+    """
+
+    variants: int
+    pruning: float
+    evaluation: float
+    device: int
+    host: int
+    written: int
+    rate: float
+
+    @property
+    def seconds(self) -> float:
+        """The least time of one machine."""
+        return (self.pruning + self.evaluation) / self.rate
+
+
+def plan_sweep(config: Config, workdir: Path, chip: str | None = None) -> SweepPlan:
+    """The plan of a sweep on one device of a kind, or on all devices of this machine, whose rate is measured.
+
+    Args:
+      config: validated; the model is a folder or can be downloaded, as its tokenizer counts the tokens.
+      workdir: of the sweep; nothing is written.
+      chip: a name in `CHIPS`.
+
+    Raises:
+      InputError: as `sweep_from_config`; an unknown chip.
+    """
+    plan.check_sweep(config)
+    variants = plan.variants(config)
+    runs = {
+        one: plan_from_config(plan.variant_config(config, one), chip=chip)
+        for one in variants
+        if one.sparsity is not None
+    }
+    model = load(config.model, config.revision)
+    runner = Runner(config, model, workdir)
+    works = [
+        dataclasses.replace(run.work, groups=costs.groups_of(runner.batches(one)))
+        for one, run in runs.items()
+    ]
+    tokens = _tokens(runner)
+    scored = sum(
+        tokens[folder, code]
+        for one in variants
+        for folder, codes in plan.jobs(one, config).items()
+        for code in codes
+        if (folder, code) in tokens
+    )
+    return SweepPlan(
+        variants=len(variants),
+        pruning=sum(map(costs.flops, works)),
+        evaluation=2.0 * scored * _products(model),
+        device=max((sum(run.device.values()) for run in runs.values()), default=0),
+        host=max((sum(run.host.values()) for run in runs.values()), default=0),
+        written=sum(map(costs.bytes_written, works)),
+        rate=CHIPS[chip].flops[config.dtype] if chip else measured_rate(config.dtype),
+    )
+
+
+def _tokens(runner: Runner) -> dict[tuple[str, str], int]:
+    """The tokens that a model processes, by folder of scores and language."""
+    model, sequences = runner.model, {}
+    for one in runner.workload.tasks:
+        for code, questions in one.languages.items():
+            name = f"{one.task.name} {code}"
+            sequences[one.task.name, code] = encode_questions(model, questions, one.protocol, name)
+    for code, text in runner.workload.texts.items():
+        windows = windows_of(model, model.tokenizer(text, verbose=False)["input_ids"])
+        sequences[PERPLEXITY, code] = Encoded(windows, [1] * len(windows))
+    return {
+        which: sum(len(forest.tokens) * forest.seen for forest in pack_forests(*encoded))
+        for which, encoded in sequences.items()
+    }
+
+
+def _products(model: Model) -> int:
+    """Multiplications of a token: kernels of all blocks, and the head."""
+    config = model.config
+    head = config.vocab_size * config.d_model
+    return config.n_layers * sum(costs.kernel_sizes(config).values()) + head
+
+
+def measured_rate(dtype: str) -> float:
+    """Operations per second of products of this dtype on all devices, the fastest of a few."""
+    square = jnp.ones((_WIDTH, _WIDTH), dtype)
+    product = jax.jit(lambda x: jnp.matmul(x, x, preferred_element_type=jnp.float32))
+    product(square).block_until_ready()
+    times = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        product(square).block_until_ready()
+        times.append(time.perf_counter() - began)
+    return jax.device_count() * 2 * _WIDTH**3 / min(times)
+
+
+def print_sweep_plan(config: Config, found: SweepPlan, chip: str | None) -> None:
+    """Prints the table of `--plan`."""
+    where = f"at the published rate of {chip}" if chip else "at the rate of this machine's products"
+    rows = {
+        "variants": f"{found.variants} of {config.model}",
+        "operations": f"{found.pruning:.3g} of pruning, {found.evaluation:.3g} of evaluation, without translations",
+        "time": f"at least {found.seconds / 3600:.2g} h {where}, {found.rate:.3g} operations a second; divided by the "
+        "number of workers",
+        "memory": f"{byte_size(found.device)} on each device, {byte_size(found.host)} on each host, while pruning",
+        "written": byte_size(found.written),
+    }
+    print("\n".join(named_values(rows)))
