@@ -19,7 +19,7 @@ from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neuron
 from jaxprune.calibration import KINDS, chosen_languages, digest
 from jaxprune.devices import device_mesh
 from jaxprune.errors import refusal
-from jaxprune.files import sealed, write_json
+from jaxprune.files import local_path, sealed, write_json
 from jaxprune.hf import Model, load
 from jaxprune.models import family_of
 from jaxprune.passes import HALVES, HIDDEN, ActivationStats
@@ -110,7 +110,7 @@ def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap |
     """The masks of the runs in `analysis.masks`, and those of the workdir if it has any."""
     if runs_named is None:
         return None
-    runs = [Path(name).expanduser() for name in runs_named.split(",")]
+    runs = [local_path(name) for name in runs_named.split(",")]
     known = [run.resolve() for run in runs]
     if (workdir / "checkpoint").is_dir() and workdir.resolve() not in known:
         runs.insert(0, workdir)

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from jaxprune.buckets.ownership import is_owner
-from jaxprune.buckets.store import Store
-from jaxprune.files import sealed
+from jaxprune.files import Store, sealed
 from jaxprune.ledger import PROGRESS, REPORT
 
 _JOURNAL = "progress/uploads.json"
@@ -33,7 +32,7 @@ class Mirror:
     def __init__(self, store: Store, folder: Path) -> None:
         self._store, self._folder = store, folder
         self.uploaded = 0
-        found = {name: size for name, size in store.sizes().items() if not is_owner(name)}
+        found = {name: size for name, (size, _) in store.facts().items() if not is_owner(name)}
         half = _half_uploaded(store, found)
         store.download((name for name in found if name not in half and name != _JOURNAL), folder)
         # The files as they are in the bucket; None is an object that is to be replaced or removed.

@@ -13,8 +13,8 @@ import socket
 import time
 from pathlib import Path
 
-from jaxprune.buckets.store import Store
 from jaxprune.errors import InputError
+from jaxprune.files import Store
 from jaxprune.progress import say
 
 LEASE = 60.0
@@ -87,7 +87,7 @@ def _name(number: int) -> str:
 
 
 def _numbers(store: Store) -> list[int]:
-    return [int(found[1]) for name in store.sizes("progress") if (found := _NAME.fullmatch(name))]
+    return [int(found[1]) for name in store.facts("progress") if (found := _NAME.fullmatch(name))]
 
 
 def _place() -> str:

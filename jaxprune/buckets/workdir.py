@@ -10,8 +10,8 @@ from pathlib import Path
 
 from jaxprune.buckets.mirror import Mirror
 from jaxprune.buckets.ownership import RENEW, Ownership
-from jaxprune.buckets.store import Store
 from jaxprune.errors import InputError, one_line
+from jaxprune.files import Store
 from jaxprune.progress import say
 from jaxprune.tables import byte_size
 
@@ -49,16 +49,6 @@ def staged(address: str) -> Iterator[Path]:
             _push_at_last(mirror, ownership, workdir)
             shutil.rmtree(folder)
     say(f"workdir: {byte_size(mirror.uploaded)} uploaded to {store.address}")
-
-
-@contextlib.contextmanager
-def downloaded(address: str) -> Iterator[Path]:
-    """A local copy of a folder in a bucket, for commands that only read it."""
-    store = Store(address, "RUN")
-    with tempfile.TemporaryDirectory(prefix="jaxprune-") as folder:
-        copy = Path(folder) / store.address.rpartition("/")[2]
-        Mirror(store, copy)
-        yield copy
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.line_range import lines_of
 from jaxprune.calibration.nano import text_place
 from jaxprune.errors import InputError, listed
-from jaxprune.files import read_text
+from jaxprune.files import local_path, read_text
 from jaxprune.schema import check
 
 # The column of sentences in FLORES+ and in FLORES-200.
@@ -38,7 +38,7 @@ def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[s
     if codes is not None:
         return codes.split(",")
     place = text_place(data, "calibration")
-    files = sorted(path.stem for path in Path(place.data).expanduser().glob("*.txt"))
+    files = sorted(path.stem for path in local_path(place.data).glob("*.txt"))
     there = place.languages or files or PAPER_LANGUAGES
     return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
 
@@ -65,7 +65,7 @@ def aligned(
     chosen = np.array(lines_of(range(len(texts[0])), lines, "calibration.lines", data), dtype=int)
     check("calibration.draw", draw, draw_field())
     if draw is not None:
-        there = documents(Path(text_place(data, "calibration").data).expanduser(), len(texts[0]))
+        there = documents(local_path(text_place(data, "calibration").data), len(texts[0]))
         chosen = chosen[lines_of_draw([there[line] for line in chosen], draw)]
     return [[of_code[line] for line in chosen] for of_code in texts]
 
@@ -118,7 +118,7 @@ def line_digests(lines: Iterable[str]) -> Iterator[str]:
 
 def _all_sentences(data: str | Path, code: str) -> list[str]:
     data = text_place(data, "calibration").data
-    folder = Path(data).expanduser()
+    folder = local_path(data)
     if not folder.is_dir():
         return _hub_sentences(hub_id(data, "calibration.data"), code)
     if any(folder.glob("*.txt")):
@@ -232,7 +232,7 @@ def code_samples(source: str | Path, samples: int, seed: int, draw: str | None =
     Raises:
       InputError: no such folder or data set, or too few files (reports how many).
     """
-    folder = Path(source).expanduser()
+    folder = local_path(source)
     if folder.is_dir():
         files = sorted(path for path in folder.rglob("*.py") if path.is_file())
         count, read = len(files), lambda index: _decode(files[index].read_bytes())

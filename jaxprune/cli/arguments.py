@@ -1,33 +1,31 @@
 """Arguments that name paths → checked paths; the command line of a command without config."""
 
 import argparse
-import contextlib
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from jaxprune import buckets
 from jaxprune.errors import InputError, refusal
+from jaxprune.files import is_address, local_path
 
 # The longest path of Linux in bytes, and a bound for the names of files in a workdir.
 _LONGEST_PATH, _LONGEST_NAME = 4096, 512
 
 
 def path(text: str) -> Path:
-    """The path that an argument names. Expands `~`, which the shell does not expand after `--out=`."""
+    """The path that an argument names, of something that exists; a folder in a bucket is downloaded."""
+    try:
+        return local_path(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def output(text: str) -> Path:
+    """The path of what is written. Expands `~`, which the shell does not expand after `--out=`."""
+    if is_address(text):
+        raise argparse.ArgumentTypeError(f"got {text!r}; allowed: a path of this machine")
     return Path(text).expanduser()
-
-
-@contextlib.contextmanager
-def read_here(text: str) -> Iterator[Path]:
-    """The folder that an argument names, or a local copy if it is in a bucket."""
-    if not buckets.is_address(text):
-        yield path(text)
-        return
-    with buckets.downloaded(text) as folder:
-        yield folder
 
 
 def check_folder(flag: str, folder: Path) -> None:

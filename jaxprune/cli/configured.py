@@ -18,6 +18,7 @@ from jaxprune.cli.ready import config_file
 from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of, unknown_field
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
+from jaxprune.files import check_address, is_address
 from jaxprune.schema import Field
 
 _PARSERS: dict[type, Any] = {
@@ -84,7 +85,7 @@ def run_configured(
 def _workdir(place: str) -> Iterator[Path]:
     """The folder that `--workdir` names, or a local copy if it is in a bucket."""
     given = flags.FLAGS
-    if not buckets.is_address(place) or ("plan" in given and given.plan):
+    if not is_address(place) or ("plan" in given and given.plan):
         yield Path(place).expanduser()
         return
     if "distributed" in given and (given.distributed or given.coordinator):
@@ -179,8 +180,8 @@ def parse(
         if not flag_values[name].value:
             raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
     workdir = flag_values.workdir
-    if buckets.is_address(workdir):
-        buckets.check_address(workdir, "--workdir")
+    if is_address(workdir):
+        check_address(workdir, "--workdir")
     else:
         check_folder("--workdir", Path(workdir).expanduser())
     config = config_of(given, prunes=command == "prune")

@@ -25,7 +25,7 @@ from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY, Scorer
 from jaxprune.evaluation.summary import Result, perplexity_table, task_tables
 from jaxprune.evaluation.workload import read_workload
-from jaxprune.files import to_json
+from jaxprune.files import local_path, to_json
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
 from jaxprune.schema import PATH, check, fields_of
@@ -196,7 +196,7 @@ def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
     if not isinstance(given, Evaluation):
         if not isinstance(given, str | Path):
             raise refusal(side, given, "a return value of jaxprune.evaluate, or a workdir")
-        return open_run(Path(given).expanduser())
+        return open_run(local_path(given))
     results: dict[str, Result | None] = {**given.tasks, PERPLEXITY: given.perplexity}
     return EvaluatedRun(
         name=given.model,

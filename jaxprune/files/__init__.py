@@ -5,10 +5,14 @@ from jaxprune.files.arrays import BROKEN_ZIP as BROKEN_ZIP
 from jaxprune.files.arrays import read_npz as read_npz
 from jaxprune.files.arrays import write_npz as write_npz
 from jaxprune.files.json_text import parse_json as parse_json
+from jaxprune.files.places import local_path as local_path
 from jaxprune.files.regular import check_regular as check_regular
 from jaxprune.files.regular import open_regular as open_regular
 from jaxprune.files.regular import read_regular as read_regular
 from jaxprune.files.regular import read_text as read_text
+from jaxprune.files.store import Store as Store
+from jaxprune.files.store import check_address as check_address
+from jaxprune.files.store import is_address as is_address
 from jaxprune.files.typed_json import LEFT_OUT_IF_NONE as LEFT_OUT_IF_NONE
 from jaxprune.files.typed_json import Count as Count
 from jaxprune.files.typed_json import Finite as Finite

@@ -66,8 +66,8 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
     return files
 
 
-def check_names(names: Iterable[str], file: Path) -> None:
-    """Rejects names that cannot be files in the folder of the file that lists them.
+def check_names(names: Iterable[str], file: Path | str) -> None:
+    """Rejects names that cannot be files in the folder of the file, or at the address, that lists them.
 
     Raises:
       InputError: names the first one.

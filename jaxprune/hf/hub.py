@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from jaxprune.errors import InputError
+from jaxprune.files import local_path
 from jaxprune.nano import MODELS
 
 # Files of config and tokenizer; no code, no weights of other frameworks.
@@ -37,7 +38,7 @@ def config_folder(model: str, revision: str | None = None) -> Path:
 
 
 def _local(model: str) -> Path | None:
-    path = Path(MODELS.get(model, model)).expanduser()
+    path = local_path(MODELS.get(model, model))
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
     return path if path.is_dir() else None

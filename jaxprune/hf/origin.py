@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from jaxprune.files import read_regular, sealed
+from jaxprune.files import is_address, read_regular, sealed
 from jaxprune.hf.model import Model
 
 _LONGEST = 200_000  # bytes of a card to search for the front matter
@@ -51,8 +51,8 @@ def origin_of(model: Model, name: str) -> Origin:
 
 
 def _hub_id(folder: Path, name: str) -> str | None:
-    """The hub id: the name if it is not a folder, or the repository of a snapshot in the hub's cache; else None."""
-    if not Path(name).expanduser().is_dir():
+    """The hub id: the name if it is no folder, or the repository of a snapshot in the hub's cache; else None."""
+    if not is_address(name) and not Path(name).expanduser().is_dir():
         return name
     parts = folder.resolve().parts
     kept = re.fullmatch(r"models--(.+)", parts[-3]) if parts[-2:-1] == ("snapshots",) else None

@@ -8,6 +8,7 @@ from typing import Any
 from jaxprune import calibration, ledger
 from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh, hosts
+from jaxprune.files import local_path
 from jaxprune.hf import Model, load
 from jaxprune.passes import ActivationStats, order_of_sums
 from jaxprune.pruning import (
@@ -123,7 +124,7 @@ def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:
     """Digests of the lines in the calibration set."""
     if config.calibration.stats and not batches:
         # a run lists them, a folder of statistics does not
-        saved_run = ledger.read_report(Path(config.calibration.stats).expanduser()) or {}
+        saved_run = ledger.read_report(local_path(config.calibration.stats)) or {}
         return saved_run.get("calibration_lines", [])
     how = (config.calibration, config.seed, config.compat)
     return calibration.sampled_lines(*how) if batches else []

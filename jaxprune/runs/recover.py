@@ -15,7 +15,7 @@ from jaxprune import ledger
 from jaxprune.calibration import ALL, SEED, Batch, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError, refusal
-from jaxprune.files import read_json
+from jaxprune.files import local_path, read_json
 from jaxprune.hf import Model, check_model, load
 from jaxprune.ledger import CONFIG, Report
 from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE
@@ -190,7 +190,7 @@ def _layers(pruned: object) -> Callable[[int], FinishedLayer]:
     if isinstance(pruned, Model):
         return whole_layers(pruned.config)
     if isinstance(pruned, str | Path):
-        return pruned_layers(Path(pruned).expanduser())
+        return pruned_layers(local_path(pruned))
     if not isinstance(pruned, PruneResult):
         raise refusal(
             "pruned", pruned, "the result of jaxprune.prune, a smaller model, or a workdir"
@@ -213,7 +213,7 @@ def _run_of(config: RecoverConfig) -> Path:
     if config.recovery.run is None:
         allowed = fields_of(RecoverConfig)["recovery.run"].allowed
         raise InputError(f"recovery.run: not set; allowed: {allowed}")
-    return Path(config.recovery.run).expanduser()
+    return local_path(config.recovery.run)
 
 
 def _finished_report(run: Path) -> Report:

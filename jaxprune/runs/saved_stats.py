@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from jaxprune.calibration import SetKey
 from jaxprune.errors import InputError
-from jaxprune.files import Count, Hexadecimal, from_json
+from jaxprune.files import Count, Hexadecimal, from_json, local_path
 from jaxprune.hf import Model
 from jaxprune.ledger import shortened
 from jaxprune.passes import STATISTICS, ActivationStats
@@ -75,7 +75,7 @@ def stats_for(
     Raises:
       InputError: statistics of another model, tokenizer, dtype or propagation, or without one that is needed.
     """
-    where, folder = f"calibration.stats: {place}", Path(place).expanduser()
+    where, folder = f"calibration.stats: {place}", local_path(place)
     if (folder / "stats").is_dir():
         folder = folder / "stats"
     if unsaved := [name for name in statistics if not STATISTICS[name].persisted]:

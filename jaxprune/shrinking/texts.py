@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxprune.calibration import LANGUAGES, lines_of, text_place
 from jaxprune.errors import InputError, listed
-from jaxprune.files import parse_json, read_text
+from jaxprune.files import local_path, parse_json, read_text
 
 _SUFFIXES = (".txt", ".jsonl")
 
@@ -49,7 +49,7 @@ def _cut(place: str) -> tuple[str, str | None]:
 
 
 def _folder(field: str, name: str) -> Path:
-    folder = Path(text_place(name, "calibration").data).expanduser()
+    folder = local_path(text_place(name, "calibration").data)
     if not folder.is_dir():
         raise InputError(f"{field}: no folder {name!r}")
     return folder

@@ -11,12 +11,11 @@ import fsspec
 import pytest
 from run_scripts import run_here
 
-from jaxprune.buckets import is_address, ownership, staged, store, workdir
+from jaxprune.buckets import ownership, staged, workdir
 from jaxprune.buckets.mirror import Mirror
 from jaxprune.buckets.ownership import Ownership
-from jaxprune.buckets.store import Store
 from jaxprune.errors import InputError
-from jaxprune.files import sealed, write_json
+from jaxprune.files import Store, is_address, local_path, places, sealed, store, write_json
 from jaxprune.ledger import publish
 from jaxprune.runs import verify
 
@@ -165,7 +164,7 @@ def test_layers_are_uploaded_at_once_and_results_in_order(tmp_path, monkeypatch)
         "checkpoint/weights", "config.json", "hf/weights",
         "checkpoint/files.json", "hf/files.json", "report.json",
     ]  # fmt: skip
-    assert {*Store(ADDRESS, "--workdir").sizes()} == {*results}
+    assert {*Store(ADDRESS, "--workdir").facts()} == {*results}
 
 
 def test_files_of_others_are_kept_and_unfinished_ones_stay_here(tmp_path, memory):
@@ -181,7 +180,7 @@ def test_files_of_others_are_kept_and_unfinished_ones_stay_here(tmp_path, memory
         (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "a" / name).write_text("half")
     target.push()
-    assert [*Store(ADDRESS, "--workdir").sizes()] == ["notes.txt"]
+    assert [*Store(ADDRESS, "--workdir").facts()] == ["notes.txt"]
 
 
 def test_a_card_that_changes_is_uploaded_alone(tmp_path, monkeypatch):
@@ -220,7 +219,7 @@ def test_a_second_writer_is_refused_while_the_first_is_alive(quick, monkeypatch,
             InputError, match=rf"--workdir: process {os.getpid()} on .* is writing to"
         ):
             Ownership(Store(ADDRESS, "--workdir"))
-    assert [*Store(ADDRESS, "--workdir").sizes()] == ["config.json"]
+    assert [*Store(ADDRESS, "--workdir").facts()] == ["config.json"]
     err = capfd.readouterr().err
     assert f"belongs to process {os.getpid()}" in err
     assert f"0.0 MB uploaded to {ADDRESS}" in err
@@ -235,9 +234,9 @@ def test_the_workdir_of_an_owner_that_is_gone_is_taken_over(quick, monkeypatch):
     second.renew()
     assert (first.is_lost, second.is_lost) == (True, False)
     first.release()
-    assert [*Store(ADDRESS, "--workdir").sizes()] == ["progress/owner-000002.json"]
+    assert [*Store(ADDRESS, "--workdir").facts()] == ["progress/owner-000002.json"]
     second.release()
-    assert not Store(ADDRESS, "--workdir").sizes()
+    assert not Store(ADDRESS, "--workdir").facts()
 
 
 def test_a_process_of_this_machine_that_has_ended_is_not_waited_for(monkeypatch):
@@ -288,7 +287,7 @@ def test_a_run_whose_workdir_was_taken_uploads_nothing_more(quick, monkeypatch):
         InputError, match=f"another run has {ADDRESS}; the results of this"
     ) as error:
         run()
-    assert "report.json" not in Store(ADDRESS, "--workdir").sizes()
+    assert "report.json" not in Store(ADDRESS, "--workdir").facts()
     assert Path(str(error.value).rpartition(" ")[2]).is_dir()
 
 
@@ -332,7 +331,7 @@ def test_a_store_that_fails_for_a_while_is_tried_again(quick, monkeypatch, capfd
     monkeypatch.setattr(Store, "upload", upload)
     with staged(ADDRESS) as folder:
         (folder / "config.json").write_text("{}")
-    assert "config.json" in Store(ADDRESS, "--workdir").sizes()
+    assert "config.json" in Store(ADDRESS, "--workdir").facts()
     assert capfd.readouterr().err.count("workdir: Reduce your request rate; tries again") <= 1
 
 
@@ -350,6 +349,60 @@ def test_a_store_that_fails_to_the_end_leaves_the_results_here(quick, monkeypatc
     with pytest.raises(InputError, match=f"{ADDRESS}: Access Denied; the results of this") as error:
         run()
     assert (Path(str(error.value).rpartition(" ")[2]) / "config.json").is_file()
+
+
+# Reading from buckets.
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    places._downloaded.cache_clear()
+    yield tmp_path / "cache"
+    places._downloaded.cache_clear()
+
+
+def test_a_folder_is_downloaded_once_and_what_changed_again(cache, memory, monkeypatch):
+    downloads, real = [], Store.download
+    monkeypatch.setattr(
+        Store, "download", lambda self, names, folder: (downloads.append({*names}), real(self, names, folder))
+    )  # fmt: skip
+    for name, text in (("fr.txt", b"un"), ("deep/sw.txt", b"moja"), ("en.txt", b"one")):
+        memory.pipe_file(f"bucket/texts/{name}", text)
+    folder = local_path("memory://bucket/texts")
+    assert local_path("memory://bucket/texts") == folder
+    assert folder.name == "texts"
+    assert contents(folder) == {"deep/sw.txt": b"moja", "en.txt": b"one", "fr.txt": b"un"}
+    memory.pipe_file("bucket/texts/fr.txt", b"deux")
+    memory.rm_file("bucket/texts/en.txt")
+    places._downloaded.cache_clear()
+    (folder / "fr.txt").write_bytes(b"half")  # a download that stopped
+    assert contents(local_path("memory://bucket/texts")) == {
+        "deep/sw.txt": b"moja",
+        "fr.txt": b"deux",
+    }
+    assert downloads == [{"fr.txt", "deep/sw.txt", "en.txt"}, {"fr.txt"}]
+
+
+def test_an_address_with_nothing_is_named(cache):
+    with pytest.raises(FileNotFoundError, match=f"{ADDRESS}: no such folder in the bucket"):
+        local_path(ADDRESS)
+
+
+def test_objects_whose_names_are_no_files_are_refused(cache, memory):
+    memory.store["/bucket/texts/../../x"] = memory.store.setdefault("/bucket/texts/a", None)
+    memory.pipe_file("bucket/texts/a", b"a")
+    memory.store["/bucket/texts/../../x"] = memory.store["/bucket/texts/a"]
+    with pytest.raises(
+        InputError, match=r"memory://bucket/texts: broken, '\.\./\.\./x' is no file"
+    ):
+        local_path("memory://bucket/texts")
+
+
+def test_paths_of_this_machine_stay(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert local_path("~/x") == tmp_path / "x"
+    assert local_path(tmp_path) == tmp_path
 
 
 # A real server and a real run.
@@ -377,11 +430,46 @@ def test_two_requests_that_create_an_object_of_s3(s3):
     assert one.create("a/b.json", b"1")
     assert not one.create("a/b.json", b"2")
     assert one.read("a/b.json") == b"1"
-    assert one.sizes() == one.sizes("a") == {"a/b.json": 1}
+    assert one.facts() == one.facts("a")
+    assert [size for size, _ in one.facts().values()] == [1]
     one.remove(["a/b.json", "none"])
-    assert one.sizes() == {}
+    assert one.facts() == {}
     with pytest.raises(FileNotFoundError):
-        Store("s3://nobucket/x", "--workdir").sizes()
+        Store("s3://nobucket/x", "--workdir").facts()
+
+
+def test_a_model_and_texts_of_s3_give_the_masks_of_local_ones(
+    s3, cache, tmp_path, monkeypatch, capfd
+):
+    import jaxprune as jp
+
+    nano = Path(jp.__file__).parent / "nano"
+    for code in ("en", "fr"):
+        (tmp_path / f"texts/{code}.txt").parent.mkdir(exist_ok=True)
+        (tmp_path / f"texts/{code}.txt").write_text("\n".join(f"{code} {n}" for n in range(40)))
+    fs = fsspec.filesystem("s3", skip_instance_cache=True)
+    fs.put(str(nano / "checkpoints/bloom"), "bucket/model", recursive=True)
+    fs.put(str(tmp_path / "texts"), "bucket/texts", recursive=True)
+    digests = []
+    for number, (model, texts) in enumerate(
+        (
+            (nano / "checkpoints/bloom", tmp_path / "texts"),
+            ("s3://bucket/model", "s3://bucket/texts"),
+        )
+    ):
+        settings = [
+            f"--config.model={model}",
+            f"--config.calibration.data={texts}",
+            "--config.calibration.samples=4",
+        ]
+        folder = tmp_path / f"run{number}"
+        done = run_here(
+            monkeypatch, capfd, "prune", "--config=nano", *settings, "--workdir", folder
+        )
+        assert done.returncode == 0, done.stderr
+        digests.append(json.loads((folder / "report.json").read_text())["digests"])
+        assert "s3://" not in (folder / "hf/README.md").read_text().partition("\n# ")[0]
+    assert digests[0] == digests[1]
 
 
 def test_an_interrupted_run_goes_on_from_s3_with_the_same_bits(s3, tmp_path, monkeypatch, capfd):
@@ -400,7 +488,7 @@ def test_an_interrupted_run_goes_on_from_s3_with_the_same_bits(s3, tmp_path, mon
         def counted():
             calls.append(1)
             if len(calls) == 3:
-                raise KeyboardInterrupt
+                raise OSError("the machine ends")
             update()
 
         inner.update = counted
@@ -411,12 +499,12 @@ def test_an_interrupted_run_goes_on_from_s3_with_the_same_bits(s3, tmp_path, mon
     with monkeypatch.context() as patch:
         patch.setattr(loop, "progress_bar", stops)
         assert run_here(patch, capfd, "prune", *settings, "--workdir", address).returncode != 0
-    left = Store(address, "--workdir").sizes()
+    left = Store(address, "--workdir").facts()
     assert "progress/layer_00000.npz" in left or any("layer_" in name for name in left)
     assert "report.json" not in left
     done = run_here(monkeypatch, capfd, "prune", *settings, "--workdir", address)
     assert done.returncode == 0, done.stderr
-    assert run_here(monkeypatch, capfd, "verify", address).stdout == f"{address}: OK\n"
+    assert run_here(monkeypatch, capfd, "verify", address).stdout.endswith("/nano: OK\n")
     Mirror(Store(address, "--workdir"), tmp_path / "copy")
     assert not verify(tmp_path / "copy")
     reports = [

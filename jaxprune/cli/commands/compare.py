@@ -5,7 +5,7 @@ jaxprune compare runs/dense runs/pruned --out runs/dense_pruned
 
 from collections.abc import Sequence
 
-from jaxprune.cli.arguments import Arguments, check_folder, path
+from jaxprune.cli.arguments import Arguments, check_folder, output, path
 from jaxprune.evaluation.comparison import compare_runs, comparison_text, write_comparison
 
 
@@ -17,7 +17,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     )
     parser.add_argument("run_b", metavar="RUN_B", type=path, help="workdir to compare with RUN_A")
     parser.add_argument(
-        "--out", metavar="FOLDER", type=path,
+        "--out", metavar="FOLDER", type=output,
         help="folder for compare.json, compare.csv and compare.md (default: RUN_B/compare)",
     )  # fmt: skip
     given = parser.parse_args(arguments)

@@ -10,7 +10,7 @@ its evaluation.
 
 from collections.abc import Sequence
 
-from jaxprune.cli.arguments import Arguments, path
+from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.config import FIELDS
 from jaxprune.errors import InputError
 from jaxprune.html_report import FILE, write_report
@@ -20,12 +20,12 @@ from jaxprune.sweeps import is_sweep, print_tables, rebuild
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune report`: writes the page of RUN."""
     parser = Arguments(program, "RUN [--against RUN_BEFORE] [--out FILE]", __doc__)
-    parser.add_argument("run", metavar="RUN", type=path, help="workdir of a run or of a sweep")
+    parser.add_argument("run", metavar="RUN", type=output, help="workdir of a run or of a sweep")
     parser.add_argument(
         "--against", metavar="RUN_BEFORE", type=path,
         help="workdir to compare with, for example of the dense model; both must be evaluated",
     )  # fmt: skip
-    parser.add_argument("--out", metavar="FILE", type=path, help=f"default: RUN/{FILE}")
+    parser.add_argument("--out", metavar="FILE", type=output, help=f"default: RUN/{FILE}")
     given = parser.parse_args(arguments)
     if is_sweep(given.run):
         if given.against or given.out:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.arguments import Arguments, path
+from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import run_configured
 from jaxprune.config import Config
 from jaxprune.runs.planning import CHIPS
@@ -35,7 +35,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     if _MERGE in arguments:
         parser = Arguments(program, "--merge PART PART ... --workdir WORKDIR", __doc__)
         parser.add_argument(_MERGE, nargs="+", type=path, required=True)
-        parser.add_argument("--workdir", type=path, required=True)
+        parser.add_argument("--workdir", type=output, required=True)
         given = parser.parse_args(arguments)
         print_tables(merge(given.merge, given.workdir), given.workdir)
     else:

@@ -7,17 +7,16 @@ jaxprune verify s3://bucket/runs/nano
 import sys
 from collections.abc import Sequence
 
-from jaxprune.cli.arguments import Arguments, read_here
+from jaxprune.cli.arguments import Arguments, path
 from jaxprune.runs import verify
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune verify`: verifies RUN."""
     parser = Arguments(program, "RUN", __doc__)
-    parser.add_argument("run", metavar="RUN", help="workdir of a pruning run, also in a bucket")
+    parser.add_argument("run", metavar="RUN", type=path, help="workdir of a pruning run")
     run = parser.parse_args(arguments).run
-    with read_here(run) as folder:
-        differences = verify(folder)
+    differences = verify(run)
     for line in differences:
         print(f"differs: {line}")
     if differences:

@@ -15,7 +15,7 @@ from jaxprune.calibration import documents, lines_of, text_place
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source
-from jaxprune.files import Count, read_text
+from jaxprune.files import Count, local_path, read_text
 from jaxprune.hf import Model
 
 WINDOW = 512
@@ -215,7 +215,7 @@ def text_languages(data: str) -> list[str]:
 
 
 def _folder(data: str) -> Path:
-    return Path(text_place(data, "perplexity").data).expanduser()
+    return local_path(text_place(data, "perplexity").data)
 
 
 def _parts(folder: Path, code: str) -> tuple[list[str], str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jaxprune.calibration import hub_data_sets, hub_id
 from jaxprune.errors import InputError, listed, shown
-from jaxprune.files import parse_json, read_text
+from jaxprune.files import local_path, parse_json, read_text
 
 _SUFFIXES = (".jsonl", ".csv")
 
@@ -83,7 +83,7 @@ class Source:
     @property
     def is_folder(self) -> bool:
         """Whether `data` is a folder of files."""
-        folder = Path(self.data).expanduser()
+        folder = local_path(self.data)
         return folder.is_dir() and any(p.suffix in _SUFFIXES for p in folder.iterdir())
 
     @property
@@ -127,7 +127,7 @@ class Source:
         """The patterns of files, with only `{lang}` left as a placeholder."""
         if self.is_pattern:
             return [str(Path(self._fill(self.data, "{lang}")).expanduser())]
-        folder = Path(self.data).expanduser()
+        folder = local_path(self.data)
         return [f"{folder}/{{lang}}{suffix}" for suffix in _SUFFIXES]
 
     def _file(self, language: str) -> Path:
@@ -145,7 +145,7 @@ class Source:
 
     def _hub(self, language: str) -> list[Row]:
         name = self._fill(self.data, language)
-        folder = Path(name).expanduser()
+        folder = local_path(name)
         if not folder.is_dir():
             hub_id(name, "data")
         elif not any(folder.rglob("*.parquet")):

@@ -1,11 +1,12 @@
 """Objects below an address of a bucket, by fsspec."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError, refusal
+from jaxprune.files import sealed
 
 # Scheme of an address → the extra that installs its file system.
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
@@ -59,12 +60,20 @@ class Store:
                 f"{where}: {self.address} needs a package; allowed: pip install 'jaxprune[{extra}]'"
             ) from None
 
-    def sizes(self, below: str = "") -> dict[str, int]:
-        """The size of each object, by name; with `below` only of those whose names begin so, up to a slash."""
-        root = f"{self._root}/{below}".rstrip("/")
-        found = self._fs.find(root, detail=True)
+    def facts(self, below: str = "") -> dict[str, tuple[int, str]]:
+        """The size of each object, and a tag that changes with its content, by name.
+
+        Args:
+          below: only objects whose names begin so, up to a slash.
+
+        Raises:
+          InputError: a name that cannot be a file of a folder.
+        """
+        found = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
         cut = len(self._root) + 1
-        return {path.lstrip("/")[cut:]: int(facts["size"]) for path, facts in found.items()}
+        by_name = {path.lstrip("/")[cut:]: facts for path, facts in found.items()}
+        sealed.check_names(by_name, self.address)
+        return {name: (int(facts["size"]), _tag(facts)) for name, facts in by_name.items()}
 
     def read(self, name: str) -> bytes:
         """The bytes of an object.
@@ -105,3 +114,9 @@ class Store:
                 self._fs.rm_file(f"{self._root}/{name}")
             except FileNotFoundError:
                 continue
+
+
+def _tag(facts: Mapping[str, Any]) -> str:
+    """The tag of an object's content, as far as the store has one."""
+    keys = ("ETag", "etag", "md5Hash", "LastModified", "created")
+    return str(next((facts[key] for key in keys if facts.get(key)), ""))

@@ -1,0 +1,56 @@
+"""A path or address that a user names → a local path."""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from jaxprune.files.store import Store, is_address
+from jaxprune.files.whole import user_cache, write_json
+
+_OBJECTS = ".objects.json"  # the size and the tag of each object that was downloaded
+
+
+def local_path(place: str | Path) -> Path:
+    """The path that a user names.
+
+    `~` is expanded. A folder in a bucket (s3://…, gs://…) is downloaded to the user's cache, at most once in a process;
+    files of an earlier download that have not changed since are kept.
+
+    Raises:
+      InputError: an address of another form, or the extra of its store is not installed.
+      FileNotFoundError: there is nothing at the address.
+      OSError: the store cannot be reached or refuses.
+    """
+    text = str(place)
+    return _downloaded(text) if is_address(text) else Path(text).expanduser()
+
+
+@functools.cache
+def _downloaded(address: str) -> Path:
+    store = Store(address, address)
+    found = store.facts()
+    if not found:
+        raise FileNotFoundError(f"{address}: no such folder in the bucket, or it is empty")
+    base = user_cache("buckets") / hashlib.sha256(store.address.encode()).hexdigest()[:16]
+    folder = base / store.address.rpartition("/")[2]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (base / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        record = base / _OBJECTS
+        before = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        old = {name: tuple(facts) for name, facts in before.items()}
+        kept = {
+            name: facts
+            for name, facts in found.items()
+            if old.get(name) == facts and (folder / name).is_file()
+        }
+        write_json(record, kept)  # what is replaced now is not trusted if this stops
+        for name in old.keys() - kept.keys():
+            with contextlib.suppress(FileNotFoundError):
+                (folder / name).unlink()
+        store.download(found.keys() - kept.keys(), folder)
+        write_json(record, found)
+    return folder
