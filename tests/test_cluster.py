@@ -7,11 +7,13 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from manifests import documents
 
 from jaxprune.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = sorted((ROOT / "cluster").rglob("*.*"))
+SCRIPTS = sorted((ROOT / "cluster/slurm").iterdir())
+MANIFESTS = sorted((ROOT / "cluster/kubernetes").iterdir())
 PAGE = (ROOT / "docs/guide/cluster.md").read_text(encoding="utf-8")
 
 
@@ -25,8 +27,25 @@ def test_scripts_are_clean(script):
 
 
 def test_every_file_is_on_the_page_and_every_command_exists():
-    for script in SCRIPTS:
-        assert str(script.relative_to(ROOT)) in PAGE
+    for file in (*SCRIPTS, *MANIFESTS):
+        assert str(file.relative_to(ROOT)) in PAGE
     for text in (PAGE, *(script.read_text(encoding="utf-8") for script in SCRIPTS)):
         for command in re.findall(r"(?:jaxprune|run\.sbatch\"?) ([a-z]+)", text):
             assert command in COMMANDS
+
+
+@pytest.mark.parametrize("file", MANIFESTS, ids=lambda path: path.name)
+def test_manifests_fit_the_schemas_and_their_commands_exist(file):
+    for document in documents(file.read_text(encoding="utf-8")):
+        assert document["spec"]["suspend"] == (
+            "kueue.x-k8s.io/queue-name" in document["metadata"]["labels"]
+        )
+        jobs = document["spec"].get("replicatedJobs", [{"template": document}])
+        for job in jobs:
+            spec = job["template"]["spec"]
+            (container,) = spec["template"]["spec"]["containers"]
+            program, command, *flags = container["command"]
+            assert (program, command in COMMANDS) == ("jaxprune", True)
+            shares = [flag for flag in flags if flag.startswith(("--shard=auto/", "--processes="))]
+            assert [int(re.split("[/=]", flag)[-1]) for flag in shares] == [spec["completions"]]
+            assert spec["parallelism"] == spec["completions"]
