@@ -26,6 +26,14 @@ def test_scripts_are_clean(script):
     assert os.access(script, os.X_OK)
 
 
+def test_the_image_is_clean():
+    hadolint = Path(sysconfig.get_path("scripts"), "hadolint")
+    done = subprocess.run(
+        [hadolint, "--no-color", ROOT / "cluster/Dockerfile"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_every_file_is_on_the_page_and_every_command_exists():
     for file in (*SCRIPTS, *MANIFESTS):
         assert str(file.relative_to(ROOT)) in PAGE
