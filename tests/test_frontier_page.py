@@ -14,12 +14,12 @@ def test_the_tables_are_made_of_the_cells():
     assert frontier.written(PAGE, BY_MODEL) == PAGE
 
 
-def rate(name, program="llama.cpp"):
-    return frontier.rate(CELLS[name], program, frontier.RATES[0])
+def rate(name, program="llama.cpp", cells=CELLS):
+    return frontier.rate(cells[name], program, frontier.RATES[0])
 
 
-def mean_rise(name):
-    return frontier.mean_rise(CELLS[name], CELLS["dense"])
+def mean_rise(name, cells=CELLS):
+    return frontier.mean_rise(cells[name], cells["dense"])
 
 
 def test_words_in_8_bits_as_the_page_says():
@@ -40,10 +40,30 @@ def test_other_sentences_of_the_page():
     assert abs(mean_rise("int8 (torchao)")) < 0.001
     assert max(rate(f"{kind} (torchao)", "transformers") for kind in ("int8", "int4")) < 1.02
     assert [round(mean_rise(f"{kind} 50%"), 2) for kind in ("Wanda", "SparseGPT")] == [0.31, 0.28]
-    assert round(mean_rise("SparseGPT 50%, recovered"), 2) == 0.15
+    recovered = [mean_rise(f"{kind} 50%, recovered") for kind in ("Wanda", "SparseGPT")]
+    assert [round(rise, 2) for rise in recovered] == [0.15, 0.15]
     shallow = "words, 16 layers, recovered"
     assert round(rate(f"{shallow}, Q8_0") / rate("words, Q8_0"), 2) == 1.08
     assert round(mean_rise(shallow), 2) == 0.07
     assert round(100 * CELLS[shallow]["discrimination"][1]) == -4
     assert CELLS[shallow]["discrimination"][3] < 0
     assert round(rate("12 layers", "transformers"), 2) == 1.15
+
+
+def test_the_sentences_on_the_coder():
+    cells = BY_MODEL["qwen2.5-coder-0.5b"]
+    size = {
+        name: one["gigabytes"] / cells["dense, F16"]["gigabytes"] for name, one in cells.items()
+    }
+    assert [round(size[name], 2) for name in ("dense, Q4_0", "words, Q8_0")] == [0.34, 0.42]
+    assert round(rate("dense, Q4_0", cells=cells), 1) == 1.9
+    assert round(rate("words, Q8_0", cells=cells), 1) == 1.6
+    rises = {name: round(100 * mean_rise(name, cells), 1) for name in cells}
+    assert (rises["dense, Q4_0"], rises["words, Q8_0"]) == (2.9, 0.3)
+    assert [rises[f"{kind} 50%"] for kind in ("Wanda", "SparseGPT")] == [10.6, 11.5]
+    assert rises["SparseGPT 50%, recovered"] == 6.7
+    changes = {name: one["discrimination"] for name, one in cells.items() if one["discrimination"]}
+    assert round(100 * changes["Wanda 50%"][1], 1) == -3.8
+    assert changes["Wanda 50%"][3] < 0
+    for name in ("SparseGPT 50%, recovered", "int4 (torchao)"):
+        assert round(100 * changes[name][1]) == 2
