@@ -5,6 +5,7 @@ renewed for `LEASE` seconds. No clocks of two machines are compared. Two runs ca
 has conditional writes.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -72,9 +73,10 @@ class Ownership:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def release(self) -> None:
-        """Ends the ownership."""
+        """Ends the ownership. If the store fails now, another run only waits for it."""
         if not self.is_lost:
-            self._store.remove([_name(self._number)])
+            with contextlib.suppress(OSError):
+                self._store.remove([_name(self._number)])
 
 
 def is_owner(name: str) -> bool:

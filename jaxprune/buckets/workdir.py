@@ -41,12 +41,14 @@ def staged(address: str) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix="jaxprune-"))
         workdir = folder / store.address.rpartition("/")[2]
         workdir.mkdir()
-        mirror = Mirror(store, workdir)
+        mirror = None
         try:
+            mirror = Mirror(store, workdir)
             with _repeated(_PAUSE, mirror.push):
                 yield workdir
         finally:
-            _push_at_last(mirror, ownership, workdir)
+            if mirror is not None:
+                _push_at_last(mirror, ownership, workdir)
             shutil.rmtree(folder)
     say(f"workdir: {byte_size(mirror.uploaded)} uploaded to {store.address}")
 

@@ -1,7 +1,8 @@
 """Objects below an address of a bucket, by fsspec."""
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ class Store:
         Raises:
           InputError: a name that cannot be a file of a folder.
         """
-        found = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
+        with self._as_os_errors():
+            found = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
         cut = len(self._root) + 1
         by_name = {path.lstrip("/")[cut:]: facts for path, facts in found.items()}
         sealed.check_names(by_name, self.address)
@@ -81,23 +83,27 @@ class Store:
         Raises:
           FileNotFoundError: no such object.
         """
-        return self._fs.cat_file(f"{self._root}/{name}")
+        with self._as_os_errors():
+            return self._fs.cat_file(f"{self._root}/{name}")
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a small object."""
-        self._fs.pipe_file(f"{self._root}/{name}", content)
+        with self._as_os_errors():
+            self._fs.pipe_file(f"{self._root}/{name}", content)
 
     def create(self, name: str, content: bytes) -> bool:
         """Writes a small object unless it exists, in one step if the store has conditional writes; whether it did."""
         try:
-            self._fs.pipe_file(f"{self._root}/{name}", content, mode="create")
+            with self._as_os_errors():
+                self._fs.pipe_file(f"{self._root}/{name}", content, mode="create")
         except FileExistsError:
             return False
         return True
 
     def upload(self, file: Path, name: str) -> None:
         """Uploads a file; the object appears when it is whole."""
-        self._fs.put_file(str(file), f"{self._root}/{name}")
+        with self._as_os_errors():
+            self._fs.put_file(str(file), f"{self._root}/{name}")
 
     def download(self, names: Iterable[str], folder: Path) -> None:
         """Downloads objects to the files of the same names in a folder."""
@@ -105,15 +111,25 @@ class Store:
         for file in files.values():
             file.parent.mkdir(parents=True, exist_ok=True)
         if files:
-            self._fs.get([f"{self._root}/{name}" for name in files], [*map(str, files.values())])
+            objects = [f"{self._root}/{name}" for name in files]
+            with self._as_os_errors():
+                self._fs.get(objects, [*map(str, files.values())])
 
     def remove(self, names: Iterable[str]) -> None:
         """Removes objects; those that do not exist are ignored."""
         for name in names:
-            try:
+            with contextlib.suppress(FileNotFoundError), self._as_os_errors():
                 self._fs.rm_file(f"{self._root}/{name}")
-            except FileNotFoundError:
-                continue
+
+    @contextlib.contextmanager
+    def _as_os_errors(self) -> Iterator[None]:
+        """Errors of the store's libraries, which have classes of their own, become OSErrors."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(f"{self.address}: {type(error).__name__}: {error}") from error
 
 
 def _tag(facts: Mapping[str, Any]) -> str:

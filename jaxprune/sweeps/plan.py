@@ -1,7 +1,6 @@
 """The variants of a sweep, and the config of each."""
 
 import functools
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
@@ -21,10 +20,6 @@ _CRITERION_BY_KIND = {
     for name, kind in KINDS.items()
     if kind.reads_text
 }
-
-
-# Environment variables with the number of a worker, from 0.
-_NUMBERS = ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "SKYPILOT_NODE_RANK")
 
 
 class Group(NamedTuple):
@@ -133,27 +128,6 @@ def variants(config: Config) -> list[Variant]:
         elif calibration != DENSE:
             planned += [Variant(calibration, None, sparsity) for sparsity in sparsities]
     return planned
-
-
-def shard_of(planned: Sequence[Variant], shard: str) -> list[Variant]:
-    """Every n-th variant, from the i-th on.
-
-    Args:
-      planned: all variants.
-      shard: i/n, with i from 0 to n, where n is the same as 0; with "auto" as i, the number that Slurm gives to a task
-        of an array, Kubernetes to a pod of an indexed Job, or SkyPilot to a node.
-
-    Raises:
-      InputError: not of this form, or no such number.
-    """
-    number, _, count = shard.partition("/")
-    if number == "auto":
-        number = next((found for name in _NUMBERS if (found := os.environ.get(name))), "")
-        if not number:
-            raise InputError(f"--shard: auto, but none of {', '.join(_NUMBERS)} is set")
-    if not (number.isdecimal() and count.isdecimal() and 0 < int(count) >= int(number)):
-        raise refusal("--shard", f"{number}/{count}", "i/n with i from 0 to n, or auto/n")
-    return [*planned[int(number) % int(count) :: int(count)]]
 
 
 def _place(calibration: str) -> tuple[int, ...]:

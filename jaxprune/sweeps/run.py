@@ -24,7 +24,7 @@ from jaxprune.sweeps.plan import LRP2, Variant
 from jaxprune.sweeps.steering import Steering, SteeringData, check_data
 from jaxprune.sweeps.sweep_json import check_same_sweep, joined, write_tables_and_page
 from jaxprune.sweeps.tables_json import SweepTables
-from jaxprune.sweeps.workers import make_all
+from jaxprune.sweeps.workers import make_all, shard_of
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
@@ -92,12 +92,12 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
 
 
 def make_shard(config: Config, workdir: Path, shard: str) -> None:
-    """Makes the missing variants of a share of a sweep, and no tables; see `plan.shard_of`.
+    """Makes the missing variants of a share of a sweep, and no tables; see `shard_of`.
 
     Raises:
       InputError: as `sweep_from_config`; the share.
     """
-    share = plan.shard_of(plan.variants(config), shard)
+    share = shard_of(plan.variants(config), shard)
     with _worker(config, workdir) as runner:
         make_all(share, workdir, runner.is_whole, runner.make)
 

@@ -14,9 +14,10 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation import comparison
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import ALPHA, MEASURES, PERPLEXITY, Scored, holm, task_metrics
-from jaxprune.evaluation.translation import TRANSLATION, TranslationResult
+from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
 from jaxprune.sweeps import plan, tables_json
+from jaxprune.sweeps.finished import unfinished
 from jaxprune.sweeps.over_draws import drawn_rows
 from jaxprune.sweeps.plan import DENSE, Variant
 
@@ -35,7 +36,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
       InputError: no scores of the dense model; as `open_run` and `comparison_of`.
     """
     planned = plan.variants(config)
-    missing = _unfinished(planned, config, workdir)
+    missing = unfinished(planned, config, workdir)
     runs = {
         variant: comparison.open_run(workdir / variant.name)
         for variant in planned
@@ -72,40 +73,6 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
         draws=tuple(drawn_rows(runs, config.seed)) or None,
         missing=tuple(one.name for one in missing) or None,
     )  # fmt: skip
-
-
-def _unfinished(planned: Sequence[Variant], config: Config, workdir: Path) -> list[Variant]:
-    """The variants that lack scores in a language in which the dense model, which comes first, has some."""
-    known = {one: _languages(workdir, one) for one in planned}
-    of_dense = known[planned[0]]
-    fields = config.evaluation
-    texts = {PERPLEXITY: fields.perplexity, TRANSLATION: fields.translation}
-    for folder in (*plan.task_names(config), *(name for name, text in texts.items() if text)):
-        if folder not in of_dense:
-            raise InputError(
-                f"{workdir / planned[0].name}: no scores of {folder}; expected those of every "
-                "evaluation, with which all variants are compared"
-            )
-    own = config.sweep.evaluate == "own"
-    return [
-        one
-        for one in planned
-        for languages in [plan.jobs_of(one, of_dense, own=own)]
-        if any({*codes} - {*known[one].get(folder, ())} for folder, codes in languages.items())
-    ]
-
-
-def _languages(workdir: Path, variant: Variant) -> dict[str, list[str]]:
-    """The languages of each folder of a variant's scores; rejects scores of another variant in its folder."""
-    by_folder = {}
-    for file in sorted((workdir / variant.name).glob(f"*/{METRICS}")):
-        metrics = read_metrics(file.parent)
-        if (scored := metrics.get("variant", variant.name)) != variant.name:
-            raise InputError(
-                f"{file}: scores of the variant {scored}; expected those of {variant.name}"
-            )
-        by_folder[file.parent.name] = [*metrics.get("languages", {})]
-    return by_folder
 
 
 def _task_tables(

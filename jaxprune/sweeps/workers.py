@@ -1,6 +1,7 @@
 """The workers of a sweep, which share its workdir: each makes the next variant that no other one makes."""
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,13 +9,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from jaxprune import ledger
-from jaxprune.errors import listed
+from jaxprune.errors import InputError, listed, refusal
 from jaxprune.progress import say
 from jaxprune.sweeps.plan import Variant
 
 _BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
 # Seconds until a worker that has nothing else to do looks again for variants of workers that are gone.
 _WAIT = 2.0
+# Environment variables with the number of a worker, from 0.
+_NUMBERS = ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "SKYPILOT_NODE_RANK")
 
 
 def make_all(
@@ -57,3 +60,24 @@ def _owned(variant: Variant, workdir: Path, act: Callable[[Variant], bool]) -> b
     with contextlib.suppress(ledger.LockedError), ledger.locked(workdir, f"{variant.name}.lock"):
         return act(variant)
     return False
+
+
+def shard_of(planned: Sequence[Variant], shard: str) -> list[Variant]:
+    """Every n-th variant, from the i-th on.
+
+    Args:
+      planned: all variants.
+      shard: i/n, with i from 0 to n, where n is the same as 0; with "auto" as i, the number that Slurm gives to a task
+        of an array, Kubernetes to a pod of an indexed Job, or SkyPilot to a node.
+
+    Raises:
+      InputError: not of this form, or no such number.
+    """
+    number, _, count = shard.partition("/")
+    if number == "auto":
+        number = next((found for name in _NUMBERS if (found := os.environ.get(name))), "")
+        if not number:
+            raise InputError(f"--shard: auto, but none of {', '.join(_NUMBERS)} is set")
+    if not (number.isdecimal() and count.isdecimal() and 0 < int(count) >= int(number)):
+        raise refusal("--shard", f"{number}/{count}", "i/n with i from 0 to n, or auto/n")
+    return [*planned[int(number) % int(count) :: int(count)]]

@@ -320,6 +320,32 @@ def test_a_store_without_its_package_names_the_extra(monkeypatch):
         Store("s3://b/x", "--workdir")
 
 
+def test_errors_of_libraries_are_those_of_the_system(memory, monkeypatch):
+    class NoCredentialsError(Exception):
+        pass
+
+    def find(*_, **__):
+        raise NoCredentialsError("Unable to locate credentials")
+
+    monkeypatch.setattr(type(memory), "find", find)
+    with pytest.raises(OSError, match=f"{ADDRESS}: NoCredentialsError: Unable to locate"):
+        Store(ADDRESS, "--workdir").facts()
+
+
+def test_a_download_that_fails_leaves_nothing_here(tmp_path, memory, monkeypatch):
+    def download(*_):
+        raise OSError("Connection reset")
+
+    memory.pipe_file("bucket/runs/one/config.json", b"{}")
+    monkeypatch.setattr(Store, "download", download)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(workdir.tempfile, "tempdir", None)
+    with pytest.raises(OSError, match="Connection reset"), staged(ADDRESS):
+        pass
+    assert not [*tmp_path.iterdir()]
+    assert [*Store(ADDRESS, "--workdir").facts()] == ["config.json"]
+
+
 def test_a_store_that_fails_for_a_while_is_tried_again(quick, monkeypatch, capfd):
     real, fails = Store.upload, [OSError("Reduce your request rate")] * 3
 

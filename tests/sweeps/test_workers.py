@@ -258,7 +258,7 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
 )
 def test_shares_are_every_nth_variant(shard, places):
     planned = plan.variants(job())
-    assert plan.shard_of(planned, shard) == [planned[place] for place in places]
+    assert workers.shard_of(planned, shard) == [planned[place] for place in places]
 
 
 def test_the_number_of_a_share_comes_from_the_scheduler(monkeypatch):
@@ -266,9 +266,9 @@ def test_the_number_of_a_share_comes_from_the_scheduler(monkeypatch):
     for name in ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "SKYPILOT_NODE_RANK"):
         with monkeypatch.context() as patch:
             patch.setenv(name, "1")
-            assert plan.shard_of(planned, "auto/4") == planned[1::4]
+            assert workers.shard_of(planned, "auto/4") == planned[1::4]
     with pytest.raises(InputError, match="--shard: auto, but none of SLURM_ARRAY_TASK_ID, "):
-        plan.shard_of(planned, "auto/4")
+        workers.shard_of(planned, "auto/4")
 
 
 @pytest.mark.parametrize("shard", ["", "1", "3/2", "0/0", "-1/2", "a/b", "1/2/3", "1/ 2"])
@@ -276,7 +276,7 @@ def test_other_shares_are_refused(shard):
     with pytest.raises(
         InputError, match=r"--shard: got .*; allowed: i/n with i from 0 to n, or auto/n"
     ):
-        plan.shard_of(plan.variants(job()), shard)
+        workers.shard_of(plan.variants(job()), shard)
 
 
 def test_the_plan_of_a_sweep_counts_what_its_evaluations_process(tmp_path, monkeypatch, capsys):
