@@ -21,6 +21,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxprune as jp
+from jaxprune.analysis import analyze_from_config
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import memory
 from jaxprune.devices.sharding import by_rows, device_mesh, replicated
@@ -265,8 +266,8 @@ def one_of_two(plan):
 
     Args:
       plan: JSON file with the arguments of scripts/evaluate.py but for those that join, the folder of a checkpoint
-        that a process alone saved, the arguments of `read_half`, and those of `prune_where_memory_is`, of which the
-        memory is that of process 1: process 0 has all that there is.
+        that a process alone saved, the arguments of `read_half`, the fields and the workdir of an analysis, and the
+        arguments of `prune_where_memory_is`, of which the memory is that of process 1: process 0 has all that there is.
     """
     plan = json.loads(Path(plan).read_text())
     sys.argv[1:] = [*plan["evaluate"], *sys.argv[3:]]
@@ -276,10 +277,18 @@ def one_of_two(plan):
     restored_by_two(plan["saved"])
     for arguments in plan["read"]:
         read_half(*arguments)
+    analyzed(*plan["analyze"])
     process = jax.process_index()
     bytes_there, workdir, *job = plan["prune"]
     samples = prune_where_memory_is(bytes_there if process else None, workdir, *job)
     Path(f"{workdir}-{process}").write_text(str(samples))
+
+
+def analyzed(changed, workdir):
+    """An analysis of nano/bloom with these fields."""
+    config = runpy.run_path(str(ROOT / "configs" / "nano.py"))["get_config"]("bloom")
+    config.update_from_flattened_dict(changed)
+    return analyze_from_config(validate(config, prunes=False), Path(workdir))
 
 
 def restored_by_two(saved_on_one):

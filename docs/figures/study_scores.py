@@ -1,6 +1,6 @@
 """The scores of the study's models: workdirs of its sweeps → studies/study/<part>.npz and models.json, and back.
 
-python docs/figures/study_scores.py RUNS    RUNS has a workdir for each part, some of which may be incomplete
+python docs/figures/study_scores.py RUNS    RUNS has workdirs PART or PART-ANYTHING, which may be incomplete
 """
 
 import functools
@@ -30,18 +30,20 @@ TASKS = ("xnli", "sentiment")
 
 
 def collect(runs: Path) -> None:
-    """Writes the scores of all finished models, and where each was made; other parts are kept."""
+    """Adds the scores of all finished models, and where each was made; what was collected before is kept."""
     models = json.loads(MODELS.read_text(encoding="utf-8")) if MODELS.is_file() else {}
     for part in PARTS:
-        if (sweep := runs / part).is_dir():
-            finished = [run for run in sorted(sweep.iterdir()) if is_finished(run)]
-            arrays: dict[str, np.ndarray] = {}
-            for run in finished:
-                arrays |= of_run(run)
-            if part == COMPARED:
-                arrays |= shared_weights([run for run in finished if "-draw" in run.name])
-            np.savez_compressed(STUDY / f"{part}.npz", **arrays)
-            models[part] = {run.name: origin(run) for run in finished}
+        sweeps = [runs / part, *sorted(runs.glob(f"{part}-*"))]
+        found = [run for sweep in sweeps if sweep.is_dir() for run in sorted(sweep.iterdir())]
+        if not (finished := [run for run in found if is_finished(run)]):
+            continue
+        arrays = read_arrays(STUDY / f"{part}.npz")
+        for run in finished:
+            arrays |= of_run(run)
+        if part == COMPARED:
+            arrays |= shared_weights([run for run in finished if "-draw" in run.name])
+        np.savez_compressed(STUDY / f"{part}.npz", **arrays)
+        models[part] = models.get(part, {}) | {run.name: origin(run) for run in finished}
     lines = (
         f"{json.dumps(part)}: {{\n"
         + ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in found.items())
@@ -49,6 +51,14 @@ def collect(runs: Path) -> None:
         for part, found in models.items()
     )
     MODELS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of a part; none without the file."""
+    if not file.is_file():
+        return {}
+    with np.load(file) as arrays:
+        return dict(arrays)
 
 
 def is_finished(run: Path) -> bool:
@@ -117,8 +127,7 @@ class Scores:
     """The scores of a part, from its file."""
 
     def __init__(self, file: Path) -> None:
-        with np.load(file) as arrays:
-            self._arrays = dict(arrays)
+        self._arrays = read_arrays(file)
 
     @property
     def models(self) -> list[str]:

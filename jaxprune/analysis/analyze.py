@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune import charts
+from jaxprune import charts, ledger
 from jaxprune.analysis import pictures
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
@@ -17,7 +17,7 @@ from jaxprune.analysis.neurons import LanguageNeurons, language_neurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
 from jaxprune.calibration import KINDS, chosen_languages, digest
-from jaxprune.devices import device_mesh
+from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import refusal
 from jaxprune.files import local_path, sealed, write_json
 from jaxprune.hf import Model, load
@@ -37,14 +37,14 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
       config: validated. `calibration` defines the demonstrations, but its kind and source are not used:
         demonstrations of each of `analysis.languages` are monolingual, and translations into
         `calibration.target`.
-      workdir: analysis/ is written there and replaces an earlier one. analysis.json is written last, so
-        an analysis that contains it is complete.
+      workdir: analysis/ is written there, by process 0, and replaces an earlier one. analysis.json is written last,
+        so an analysis that contains it is complete.
 
     Returns:
-      The content of analysis.json.
+      The content of analysis.json; empty in other processes than the first.
 
     Raises:
-      InputError: config, model, data or runs are invalid or do not match.
+      InputError: config, model, data or runs are invalid or do not match; processes have different jobs.
     """
     began = time.perf_counter()
     options, calibration = config.analysis, config.calibration
@@ -67,7 +67,15 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
         seed=config.seed, compat=config.compat, lines=calibration.lines,
         draw=calibration.draw,
     )  # fmt: skip
-    found = measure(model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True)
+    ledger.agree({
+        "model": model.source.fingerprint.digest, "calibration": digest(batches), "dtype": config.dtype,
+    })  # fmt: skip
+    found = measure(
+        model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True,
+        progress=hosts.is_first(),
+    )  # fmt: skip
+    if not hosts.is_first():
+        return {}
     stats, halves = split_halves(found)
     share = _OFFICIAL_TOP if config.compat == "official" else options.top
     overlap = compare_sets(stats, share, halves)

@@ -111,17 +111,19 @@ def leave_torch_alone() -> None:
 
 
 def define_processes() -> None:
-    """Defines the flags for one of several processes."""
+    """Defines the flags for a job on several hosts, each of which runs the same command."""
     flags.DEFINE_boolean(
-        "distributed",
-        False,
-        "run as one of several processes that a TPU slice, Slurm or GKE connects",
-    )
+        "distributed", False,
+        "on several hosts of a TPU slice, Slurm or GKE, which number them and connect them",
+    )  # fmt: skip
     flags.DEFINE_string(
-        "coordinator", None, "run as one of several processes; HOST:PORT of process 0"
+        "coordinator", None,
+        "on several other hosts: HOST:PORT of the first one, with a free port that the others can reach",
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "processes", None, "how many hosts there are, with --coordinator or --plan"
     )
-    flags.DEFINE_integer("processes", None, "number of processes, with --coordinator or --plan")
-    flags.DEFINE_integer("process", None, "number of this process, from 0, with --coordinator")
+    flags.DEFINE_integer("process", None, "which of them this one is, from 0, with --coordinator")
 
 
 def join_processes() -> None:

@@ -6,6 +6,7 @@ sums. Python runs no signal handlers during these waits, so a separate thread re
 
 import atexit
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -30,6 +31,7 @@ _POLL = 0.5  # seconds
 _OVER = "over"  # the count of a process that ends normally
 _SILENCE = 8.0  # seconds without a new count after which a process counts as gone
 _PATIENCE = 5.0  # seconds to wait for other processes before all have joined
+_QUIET = 10.0  # seconds after which a process says for whom it waits
 _FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _keeps = threading.Event()  # while it is set, SIGTERM waits for the end of a layer
 _ending = threading.Lock()  # its owner reports the reason and ends the process
@@ -181,12 +183,16 @@ def joined(join: Callable[[], None]) -> None:
     before = {n: signal.signal(n, lambda number, _: heard.append(number)) for n in _FATAL}
     thread.start()
     coordinator, last = _Coordinator(), time.monotonic()
+    quiet_until = last + _QUIET
     while thread.is_alive() and time.monotonic() - last < _PATIENCE:
         thread.join(_POLL)
         if not heard:
             last = time.monotonic()
         if coordinator.is_gone():
             _leave_before("process 0 is gone", 1)
+        if not heard and time.monotonic() > quiet_until and (line := coordinator.wait_line()):
+            say(line)
+            quiet_until = math.inf
     for number, handler in before.items():
         signal.signal(number, handler)
     if heard:
@@ -220,6 +226,17 @@ class _Coordinator:
             return self._heard is not None and now - self._heard > _PATIENCE
         self._heard = now
         return False
+
+    def wait_line(self) -> str:
+        """For whom this process waits; empty while its number is unknown. JAX does not say who is missing."""
+        address, process = global_state.coordinator_address, global_state.process_id
+        if address is None or global_state.num_processes == 1:
+            return ""
+        if process and self._heard is None:
+            return f"process {process}: waits for process 0 at {address}"
+        return (
+            f"process {process} of {global_state.num_processes} has joined and waits for the others"
+        )
 
 
 def _leave(status: int) -> NoReturn:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flax.traverse_util import flatten_dict
 from jaxtyping import Float
 
 from jaxprune.devices import device_mesh, hosts
@@ -31,7 +32,7 @@ from jaxprune.evaluation.tasks import Question, TaskQuestions
 from jaxprune.evaluation.translation import NEW_TOKENS, TRANSLATION, evaluate_translation
 from jaxprune.evaluation.workload import Workload, named_tasks, read_workload
 from jaxprune.hf import Model, load
-from jaxprune.ledger import MODEL_DIGEST
+from jaxprune.ledger import MODEL_DIGEST, agree
 from jaxprune.runs import environment
 
 Scoring = Callable[[str, Sequence[Question], str, str], Float[np.ndarray, "R C"]]
@@ -54,7 +55,8 @@ def evaluate_from_config(
       The results by folder.
 
     Raises:
-      InputError: config, model or data do not fit; a folder has the scores of another evaluation.
+      InputError: config, model or data do not fit; a folder has the scores of another evaluation; processes have
+        different jobs.
     """
     fields = config.evaluation
     codes = fields.languages.split(",") if fields.languages else None
@@ -66,8 +68,10 @@ def evaluate_from_config(
     model = load(config.model, config.revision)
     check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
+    known = identities(workload, model, config.dtype, fields.beams)
+    digest = model.source.fingerprint.digest
+    agree({MODEL_DIGEST: digest, **flatten_dict(known, sep=" ")})
     if hosts.is_first():
-        known = identities(workload, model, config.dtype, fields.beams)
         clear_folders(workdir, known, model, overwrite)
     about = facts(config, model)
     lines = fields.weights != "streamed"

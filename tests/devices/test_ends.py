@@ -140,6 +140,20 @@ def test_a_signal_before_all_have_joined():
     assert said == ["error: ended by SIGINT before all processes had joined"]
 
 
+def test_a_process_that_waits_says_once_for_whom():
+    quick = PROGRAM.replace("failure._POLL,", "failure._QUIET = 0.3; failure._POLL,")
+    port = free_port()
+    alone = [*started(0, program=quick), *started(1, port=port, program=quick)]
+    wait_for("joining", alone)
+    time.sleep(1.0)
+    for one in alone:
+        one.kill()
+    assert [said for _, said in ends(alone)] == [
+        ["process 0 of 2 has joined and waits for the others"],
+        [f"process 1: waits for process 0 at 127.0.0.1:{port}"],
+    ]
+
+
 def test_a_signal_before_another_has_come_is_told_to_it():
     port = free_port()
     [first] = started(0, port=port, patience=12.0)

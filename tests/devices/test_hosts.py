@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ports import free_port
 
 import jaxprune as jp
+from jaxprune.analysis import analyze_from_config
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import hosts
 from jaxprune.evaluation.evaluate import evaluate_from_config
@@ -111,6 +112,9 @@ ASKED = {
 }  # fmt: skip
 
 
+ANALYZED = {"analysis.languages": "en,fr,sw", "calibration.samples": 5, "analysis.masks": None}
+
+
 def scarce(model, changed, processes, devices):
     """The memory of a process that has room for one sample a device at a time and not for two."""
     config = base_config()
@@ -141,6 +145,7 @@ def pair(tiny_folder, tokens, tmp_path_factory):
             *(f"--config.{name}={value}" for name, value in streamed.items()),
         ],
         "saved": str(folder / "alone"),
+        "analyze": [ANALYZED, str(folder / "analyzed")],
         "read": [[str(tiny_folder(name)), str(folder / "read" / name)] for name in READ],
         "prune": [
             scarce(tiny_folder(PRUNED), fields(tokens, **HOW), processes=2, devices=2),
@@ -190,6 +195,35 @@ def test_two_processes_evaluate_as_one(pair, tmp_path):
     config.update_from_flattened_dict(ASKED)
     evaluate_from_config(validate(config, prunes=False), tmp_path)
     assert read_evaluation(tmp_path) == read_evaluation(pair[0] / "evaluated")
+
+
+def test_two_processes_analyze_as_one(pair, tmp_path):
+    summary = device_jobs.analyzed(ANALYZED, tmp_path)
+    folders = tmp_path / "analysis", pair[0] / "analyzed" / "analysis"
+    for name in ("magnitudes.npz", "overlap.npz", "language_neurons.npz"):
+        one, two = (dict(np.load(folder / name)) for folder in folders)
+        assert one.keys() == two.keys()
+        for key in one:
+            np.testing.assert_array_equal(one[key], two[key])
+    both = json.loads((folders[1] / "analysis.json").read_text())
+    assert both["overlap"] == summary["overlap"]
+    assert both["environment"]["processes"] == 2
+    assert sum("language neurons" in said for said in pair[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "fields"), [(evaluate_from_config, ASKED), (analyze_from_config, ANALYZED)]
+)
+def test_processes_with_different_jobs_are_rejected(job, fields, tmp_path, monkeypatch):
+    def gathered(mine):
+        return [mine, dict.fromkeys(mine, "0" * 64)]
+
+    config = runpy.run_path(str(ROOT / "configs" / "nano.py"))["get_config"]("bloom")
+    config.update_from_flattened_dict(fields)
+    monkeypatch.setattr(hosts, "gather_json", gathered)
+    with pytest.raises(jp.InputError, match=r"^process 1 has another job than process 0: model"):
+        job(validate(config, prunes=False), tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_two_processes_are_stopped_and_one_goes_on(tokens, tmp_path, capfd):

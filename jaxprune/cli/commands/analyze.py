@@ -2,14 +2,26 @@
 
 jaxprune analyze --config nano --workdir runs/nano
 jaxprune analyze --config nano --workdir runs/nano --config.analysis.languages=fr,sw
+
+On several hosts, run the same command on each, with --distributed and a shared workdir.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxprune.analysis import analyze_from_config
-from jaxprune.cli.configured import run_configured
+from jaxprune.cli.configured import define_processes, join_processes, run_configured
+from jaxprune.config import Config
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune analyze`: analyzes the config's model and writes to analysis/ in the workdir."""
-    run_configured(analyze_from_config, program, arguments, about=__doc__, command="analyze")
+    """`jaxprune analyze`."""
+    run_configured(
+        analyze, program, arguments, about=__doc__, define=define_processes, command="analyze"
+    )
+
+
+def analyze(config: Config, workdir: Path) -> None:
+    """Analyzes `config.model` and writes to analysis/ in `workdir`."""
+    join_processes()
+    analyze_from_config(config, workdir)
