@@ -23,7 +23,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import jaxprune as jp
 from jaxprune.analysis import analyze_from_config
 from jaxprune.config.validate import base_config, validate
-from jaxprune.devices import memory
+from jaxprune.devices import hosts, memory
 from jaxprune.devices.sharding import by_rows, device_mesh, replicated
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
@@ -33,7 +33,7 @@ from jaxprune.models import ModelConfig, init
 from jaxprune.models.attention import attend, by_keys
 from jaxprune.passes import walk
 from jaxprune.passes.blocks import blocks
-from jaxprune.runs import checkpoint, pipeline
+from jaxprune.runs import checkpoint, pipeline, recover_from_config
 from jaxprune.runs.pipeline import prune_from_config
 
 ROOT = Path(__file__).parents[1]
@@ -267,7 +267,8 @@ def one_of_two(plan):
     Args:
       plan: JSON file with the arguments of scripts/evaluate.py but for those that join, the folder of a checkpoint
         that a process alone saved, the arguments of `read_half`, the fields and the workdir of an analysis, and the
-        arguments of `prune_where_memory_is`, of which the memory is that of process 1: process 0 has all that there is.
+        arguments of `prune_where_memory_is`, of which the memory is that of process 1: process 0 has all that there is,
+        and the ways in which its run is recovered.
     """
     plan = json.loads(Path(plan).read_text())
     sys.argv[1:] = [*plan["evaluate"], *sys.argv[3:]]
@@ -282,6 +283,19 @@ def one_of_two(plan):
     bytes_there, workdir, *job = plan["prune"]
     samples = prune_where_memory_is(bytes_there if process else None, workdir, *job)
     Path(f"{workdir}-{process}").write_text(str(samples))
+    hosts.wait("report.json of process 0")
+    for how in plan["recover"]:
+        recover_run(workdir, f"{workdir}-{how}", how, *job)
+
+
+def recover_run(run, workdir, how, model, changed):
+    """A recovery of a run, two steps of a fit at least."""
+    config = base_config()
+    config.update_from_flattened_dict({
+        "model": str(model), **changed, "recovery.run": str(run), "recovery.how": how,
+        "recovery.epochs": 2, "recovery.batch": 6,
+    })  # fmt: skip
+    return recover_from_config(validate(config), Path(workdir))
 
 
 def analyzed(changed, workdir):

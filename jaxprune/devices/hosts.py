@@ -48,11 +48,11 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def shares(costs: Shaped[np.ndarray, " N"]) -> list[range]:
-    """Contiguous shares of N units of work, of about equal cost, one per process."""
-    ends = np.cumsum(costs)
-    owners = ((ends - costs / 2) * jax.process_count() / ends[-1]).astype(int)
-    bounds = np.searchsorted(owners, np.arange(jax.process_count() + 1)).tolist()
+def shares(costs: Shaped[np.ndarray, " N"], processes: int | None = None) -> list[range]:
+    """Contiguous shares of N units of work, of about equal cost, one per process; by default of all processes."""
+    count, ends = processes or jax.process_count(), np.cumsum(costs)
+    owners = ((ends - costs / 2) * count / ends[-1]).astype(int)
+    bounds = np.searchsorted(owners, np.arange(count + 1)).tolist()
     return [range(*pair) for pair in itertools.pairwise(bounds)]
 
 

@@ -41,6 +41,7 @@ class CalibrationStates(MicroBatches):
     Args:
       running: whether contexts have a `place` for running sums.
       mixture: combines the running sums of all languages of a kind while they are added; None keeps sets separate.
+      shared: whether each process has a share; otherwise every process has all samples, and measures nothing.
 
     Attributes:
       keys: the set of each sample of all processes, in the order of `gather`.
@@ -58,6 +59,7 @@ class CalibrationStates(MicroBatches):
         samples_per_device: int,
         running: bool = False,
         mixture: Mixture | None = None,
+        shared: bool = True,
     ) -> None:
         super().__init__(mesh, samples_per_device)
         self.keys = [
@@ -73,7 +75,7 @@ class CalibrationStates(MicroBatches):
         self.running, places, factors = self.partition, numbers, np.ones(len(numbers), np.float32)
         if running and mixture is not None:
             self.running, places, factors = self._mixed(mixture, numbers)
-        shares = _shares(batches, samples_per_device)
+        shares = _shares(batches, samples_per_device, jax.process_count() if shared else 1)
         self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
         if not all(self._counts):
             raise InputError(
@@ -82,7 +84,7 @@ class CalibrationStates(MicroBatches):
             )
         self._is_real: list[np.ndarray] = []  # False at rows that pad a micro-batch
         firsts = np.cumsum([0, *(len(batch.tokens) for batch in batches)])
-        local = shares[jax.process_index()]
+        local = shares[jax.process_index() if shared else 0]
         for number in sorted({number for number, _, _ in local}):
             units = [unit for unit in local if unit[0] == number]
             batch, part = batches[number], slice(units[0][1], units[-1][2])
@@ -128,7 +130,9 @@ class CalibrationStates(MicroBatches):
         return hosts.gather(np.concatenate(results)[is_real], self._counts)
 
 
-def _shares(batches: Sequence[Batch], samples_per_device: int) -> list[list[tuple[int, int, int]]]:
+def _shares(
+    batches: Sequence[Batch], samples_per_device: int, processes: int
+) -> list[list[tuple[int, int, int]]]:
     """For each process (batch, first row, end).
 
     Rows that share a device's micro-batch are in the same process, so no bit depends on the number of processes.
@@ -139,7 +143,7 @@ def _shares(batches: Sequence[Batch], samples_per_device: int) -> list[list[tupl
         for begin in range(0, len(batch.tokens), samples_per_device)
     ]
     costs = np.array([batches[number].tokens.shape[1] for number, _, _ in units])
-    return [[units[i] for i in share] for share in hosts.shares(costs)]
+    return [[units[i] for i in share] for share in hosts.shares(costs, processes)]
 
 
 def calibration_states(
@@ -150,12 +154,13 @@ def calibration_states(
     dtype: str,
     statistics: Sequence[Statistic] = (),
     mixture: Mixture | None = None,
+    shared: bool = True,
 ) -> CalibrationStates:
     """A calibration set as input of the first block; reads only the embeddings of tokens that occur.
 
     Args:
       statistics: those to be measured.
-      mixture: see `CalibrationStates`.
+      mixture, shared: see `CalibrationStates`.
 
     Raises:
       InputError: token ids beyond the vocabulary, samples longer than the model's positions, fewer samples than the
@@ -167,7 +172,9 @@ def calibration_states(
         longest = max(batch.tokens.shape[1] for batch in batches)
         if longest > positions:
             raise InputError(f"samples of {longest} tokens: the model has {positions} positions")
-    states = CalibrationStates(batches, mesh, samples_per_device, has_running(statistics), mixture)
+    states = CalibrationStates(
+        batches, mesh, samples_per_device, has_running(statistics), mixture, shared
+    )
     tokens = np.concatenate([part.ravel() for part in states.states])
     table, indices = model.source.embed_rows(tokens)
     cuts = np.cumsum([part.size for part in states.states])[:-1]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 
-import jax
 from jax.sharding import Mesh
 
 from jaxprune.calibration import Batch
@@ -51,10 +50,6 @@ def recover_blocks(
     if sum(-(-len(batch.tokens) // rows) for batch in batches) < 2:
         raise InputError(
             "calibration.samples: too few for recovery, which also holds out some; allowed: more"
-        )
-    if jax.process_count() > 1:
-        raise InputError(
-            f"recovery: got {jax.process_count()} processes; allowed: one, with any devices"
         )
     if teacher is not None and fields.how != "distil":
         raise InputError(f"recovery.how: got {fields.how!r}; allowed for a smaller model: distil")

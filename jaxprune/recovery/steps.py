@@ -1,7 +1,8 @@
 """One step of a fit on the devices: the loss and its gradient over units of rows, and AdamW.
 
 The gradient of a step is the sum of those of its units, the rows that share a device, in the order of the units, so the
-bits do not depend on the number of devices.
+bits do not depend on the number of devices. Each of several processes computes a share of the units of every step;
+their sums are added in the order of the processes.
 """
 
 import functools
@@ -15,7 +16,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jaxprune.devices import by_rows, compiled, on_own_rows, product_dtype, replicated
+from jaxprune.devices import by_rows, compiled, hosts, on_own_rows, product_dtype, replicated
 from jaxprune.models import MaskTree, ModelConfig
 from jaxprune.pruning import masks as mask_algebra
 
@@ -86,28 +87,44 @@ def tokens_of(units: Sequence[Unit]) -> int:
 
 
 def mean_loss(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> float:
-    """The loss of these units."""
+    """The loss of these units, the same number in all processes."""
     sums = list(_by_device(loss, masters, units, mesh, differentiate=False))
-    return loss.scale * float(np.concatenate(sums).sum(dtype=np.float64)) / tokens_of(units)
+    ours = float(np.concatenate(sums).sum(dtype=np.float64)) if sums else 0.0
+    return loss.scale * sum(hosts.gather_json(ours)) / tokens_of(units)
 
 
 def gradient_of(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> Any:
-    """The sum of the gradients of the units, in their order, [1, ...]."""
+    """The sum of the gradients of the units, in their order, [1, ...]; all processes must call."""
     total = None
     for gradients in _by_device(loss, masters, units, mesh, differentiate=True):
         alone = total is None and mesh.size == 1
         total = gradients if alone else _added(total, gradients, mesh=mesh)
         # CPU devices add on the threads that compute: two concurrent sums could deadlock
         jax.block_until_ready(total)
-    return total
+    return total if jax.process_count() == 1 else _over_processes(total, masters, mesh)
+
+
+def _over_processes(total: Any, masters: Any, mesh: Mesh) -> Any:
+    """The sum over all processes; `total` is None in a process without units."""
+    counts = [1] * jax.process_count()
+
+    def one(leaf: Any, master: Any) -> Any:
+        ours = np.zeros((1, *master.shape), np.float32) if leaf is None else np.asarray(leaf)
+        everyone = hosts.gather(ours, counts)
+        return jax.device_put(functools.reduce(np.add, everyone)[None], replicated(mesh))
+
+    if total is None:
+        return jax.tree.map(lambda master: one(None, master), masters)
+    return jax.tree.map(one, total, masters)
 
 
 def _by_device(
     loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh, *, differentiate: bool
 ) -> Iterator[Any]:
-    """For one micro-batch after the other, the result of each device."""
+    """For one micro-batch of this process's share after the other, the result of each device."""
     how = {"of_unit": loss.of_unit, "config": loss.config, "dtype": loss.dtype, "mesh": mesh}
-    for rows in _micro_batches(units, mesh):
+    own = hosts.share(len(units))
+    for rows in _micro_batches(units[own.start : own.stop], mesh):
         yield _on_devices(masters, loss.fixed, rows, differentiate=differentiate, **how)
 
 

@@ -49,9 +49,9 @@ class Task:
         return self.model.config.in_dtype(self.dtype)
 
     def samples(self) -> CalibrationStates:
-        """The samples as input of the first block."""
+        """The samples as input of the first block, all of them in every process: each has a share of each step."""
         return calibration_states(
-            self.model, self.batches, self.mesh, self.samples_per_device, self.dtype
+            self.model, self.batches, self.mesh, self.samples_per_device, self.dtype, shared=False
         )
 
 

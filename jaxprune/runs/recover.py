@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
@@ -73,6 +74,7 @@ def recover_from_config(
 
     more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
     more |= {"config.recovery.run": digest, "optax": importlib.metadata.version("optax")}
+    more["gradients"] = f"{jax.process_count()} processes"  # the order of their sums
     how = (config.calibration, config.seed, config.compat)
     of_run: dict[str, Any] = {"config": before}
     of_run |= {name: value for name, value in report.items() if name in _OF_PRUNING}
@@ -135,7 +137,7 @@ def recover(
       held_out: share of the samples that decide when a fit is done.
       seed: of the held-out samples and of the order of the others.
       dtype: "float32" or "bfloat16", to which masters are rounded in products.
-      mesh: devices; all by default. The result does not depend on it.
+      mesh: devices of this process; all by default. The result does not depend on it.
       samples_per_device: samples of a micro-batch per device.
       progress: show a bar with the loss.
 
@@ -144,8 +146,8 @@ def recover(
       variance of the dense outputs, or of the model, in nats a token.
 
     Raises:
-      InputError: a value that is not allowed, too few samples, several processes, no pruned model, or one that caps
-        its logits for distillation.
+      InputError: a value that is not allowed, too few samples, no pruned model, or one that caps its logits for
+        distillation.
 
     Examples:
       >>> import jaxprune as jp

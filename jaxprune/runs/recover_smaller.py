@@ -4,9 +4,12 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxprune import ledger
 from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh
+from jaxprune.errors import InputError
 from jaxprune.files import read_json, sealed
 from jaxprune.hf import HfWriter, Model, load, origin_of
 from jaxprune.ledger import CONFIG, Report
@@ -46,6 +49,10 @@ def recover_smaller(
     Returns:
       The content of report.json.
     """
+    if jax.process_count() > 1:
+        raise InputError(
+            f"recovery.run: {run} has a smaller model, which one process recovers; got {jax.process_count()} processes"
+        )
     clock = Clock()
     smaller = load(run / "hf")
     ledger.check_workdir(workdir, model.folder, OUTPUTS)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.files import read_npz, write_npz
 from jaxprune.ledger import FIT
@@ -22,6 +23,7 @@ def saved_fit(folder: Path) -> Saved:
             raise InputError(f"{error}; allowed: --overwrite, which starts over") from None
 
     def write(state: Mapping[str, np.ndarray]) -> None:
-        write_npz(file, state)
+        if hosts.is_first():  # all processes have the same
+            write_npz(file, state)
 
     return Saved(read, write)

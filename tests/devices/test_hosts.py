@@ -147,6 +147,7 @@ def pair(tiny_folder, tokens, tmp_path_factory):
         "saved": str(folder / "alone"),
         "analyze": [ANALYZED, str(folder / "analyzed")],
         "read": [[str(tiny_folder(name)), str(folder / "read" / name)] for name in READ],
+        "recover": ["block", "distil"],
         "prune": [
             scarce(tiny_folder(PRUNED), fields(tokens, **HOW), processes=2, devices=2),
             str(folder / "pruned"), str(tiny_folder(PRUNED)), fields(tokens, **HOW),
@@ -209,6 +210,25 @@ def test_two_processes_analyze_as_one(pair, tmp_path):
     assert both["overlap"] == summary["overlap"]
     assert both["environment"]["processes"] == 2
     assert sum("language neurons" in said for said in pair[1]) == 1
+
+
+@pytest.mark.parametrize("how", ["block", "distil"])
+def test_two_processes_recover_as_one_within_rounding(how, pair, tiny_folder, tokens, tmp_path):
+    run, two = pair[0] / "pruned", pair[0] / f"pruned-{how}"
+    job = tiny_folder(PRUNED), fields(tokens, **HOW)
+    alone = device_jobs.recover_run(run, tmp_path / "one", how, *job)
+    both = json.loads((two / "report.json").read_text())
+    assert verify(two, progress=False) == []
+    assert [one["identity"]["gradients"] for one in (alone, both)] == ["1 processes", "2 processes"]
+    np.testing.assert_allclose(both["losses"], alone["losses"], rtol=1e-4)
+    assert all(after < before for before, after in both["losses"])
+    start, one, two = (
+        jp.load(place / "hf").params["blocks"] for place in (run, tmp_path / "one", two)
+    )
+    for first, a, b in zip(*map(jax.tree.leaves, (start, one, two)), strict=True):
+        np.testing.assert_array_equal(a == 0, b == 0)
+        moved = np.linalg.norm(a - first)
+        assert np.linalg.norm(a - b) <= 1e-2 * moved
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 jaxprune recover --config nano --config.recovery.run=runs/nano --workdir runs/nano_recovered
 
 The config is that of the run of prune or shrink; `calibration.*` may name other texts or more samples. An interrupted
-run resumes when the command is repeated.
+run resumes when the command is repeated. On several hosts, run the same command on each, with --distributed and a
+shared workdir.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import run_configured
+from jaxprune.cli.configured import define_processes, join_processes, run_configured
 from jaxprune.config import Config
 from jaxprune.runs import recover_from_config
 
@@ -28,8 +29,10 @@ def define() -> None:
         False,
         "start over if the workdir contains an unfinished run, and replace a complete one",
     )
+    define_processes()
 
 
 def recover(config: Config, workdir: Path) -> None:
     """Recovers the model of `config.recovery.run` and writes to `workdir`."""
+    join_processes()
     recover_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)
