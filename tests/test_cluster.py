@@ -1,12 +1,15 @@
 """The files in cluster/: shell that is clean, and commands that are ours. cluster/slurm/try.sh runs them on a Slurm."""
 
+import json
 import os
 import re
 import subprocess
 import sysconfig
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 from manifests import documents
 
 from jaxprune.cli.main import COMMANDS
@@ -14,6 +17,7 @@ from jaxprune.cli.main import COMMANDS
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "cluster/slurm").iterdir())
 MANIFESTS = sorted((ROOT / "cluster/kubernetes").iterdir())
+TASKS = sorted((ROOT / "cluster/skypilot").iterdir())
 PAGE = (ROOT / "docs/guide/cluster.md").read_text(encoding="utf-8")
 
 
@@ -35,9 +39,9 @@ def test_the_image_is_clean():
 
 
 def test_every_file_is_on_the_page_and_every_command_exists():
-    for file in (*SCRIPTS, *MANIFESTS):
+    for file in (*SCRIPTS, *MANIFESTS, *TASKS):
         assert str(file.relative_to(ROOT)) in PAGE
-    for text in (PAGE, *(script.read_text(encoding="utf-8") for script in SCRIPTS)):
+    for text in (PAGE, *(file.read_text(encoding="utf-8") for file in (*SCRIPTS, *TASKS))):
         for command in re.findall(r"(?:jaxprune|run\.sbatch\"?) ([a-z]+)", text):
             assert command in COMMANDS
 
@@ -57,3 +61,20 @@ def test_manifests_fit_the_schemas_and_their_commands_exist(file):
             shares = [flag for flag in flags if flag.startswith(("--shard=auto/", "--processes="))]
             assert [int(re.split("[/=]", flag)[-1]) for flag in shares] == [spec["completions"]]
             assert spec["parallelism"] == spec["completions"]
+
+
+@pytest.mark.parametrize("file", TASKS, ids=lambda path: path.name)
+def test_tasks_of_skypilot_fit_its_schema(file, tmp_path):
+    schema = json.loads((ROOT / "tests/skypilot_schema.json").read_text(encoding="utf-8"))
+    task = yaml.safe_load(file.read_text(encoding="utf-8"))
+    jsonschema.validate(task, schema)
+    assert task["envs"]["BUCKET"] is None, "a user must name it"
+    for step in ("setup", "run"):
+        known = {*task["envs"], "SKYPILOT_NODE_RANK", "SKYPILOT_NUM_NODES"}
+        script = "#!/bin/bash\n" + "".join(f"{name}=given\n" for name in sorted(known)) + task[step]
+        (tmp_path / step).write_text(script, encoding="utf-8")
+        shellcheck = Path(sysconfig.get_path("scripts"), "shellcheck")
+        done = subprocess.run(
+            [shellcheck, "--exclude=SC2034", tmp_path / step], capture_output=True
+        )
+        assert (done.returncode, done.stdout) == (0, b"")
