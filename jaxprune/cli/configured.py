@@ -91,7 +91,10 @@ def _workdir(place: str) -> Iterator[Path]:
     if "distributed" in given and (given.distributed or given.coordinator):
         raise refusal("--workdir", place, "a folder that all processes share")
     with buckets.staged(place) as workdir:
-        yield workdir
+        try:
+            yield workdir
+        except InputError as error:
+            raise InputError(str(error).replace(str(workdir), place)) from error
 
 
 def leave_torch_alone() -> None:

@@ -64,6 +64,8 @@ class Store:
     def facts(self, below: str = "") -> dict[str, tuple[int, str]]:
         """The size of each object, and a tag that changes with its content, by name.
 
+        Objects whose names end with a slash are left out: consoles make these, without content, for empty folders.
+
         Args:
           below: only objects whose names begin so, up to a slash.
 
@@ -73,7 +75,9 @@ class Store:
         with self._as_os_errors():
             found = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
         cut = len(self._root) + 1
-        by_name = {path.lstrip("/")[cut:]: facts for path, facts in found.items()}
+        by_name = {
+            path.lstrip("/")[cut:]: facts for path, facts in found.items() if path[-1] != "/"
+        }
         sealed.check_names(by_name, self.address)
         return {name: (int(facts["size"]), _tag(facts)) for name, facts in by_name.items()}
 
@@ -123,13 +127,15 @@ class Store:
 
     @contextlib.contextmanager
     def _as_os_errors(self) -> Iterator[None]:
-        """Errors of the store's libraries, which have classes of their own, become OSErrors."""
+        """Errors of the store's libraries, some of which are no OSErrors and name no place, become OSErrors that do."""
         try:
             yield
-        except OSError:
+        except (FileExistsError, FileNotFoundError):
             raise
         except Exception as error:
-            raise OSError(f"{self.address}: {type(error).__name__}: {error}") from error
+            known = isinstance(error, OSError) and str(error)
+            said = str(error) if known else f"{type(error).__name__}: {error}"
+            raise OSError(f"{self.address}: {said}") from error
 
 
 def _tag(facts: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 from run_scripts import run_here
 
 from jaxprune.buckets import ownership, staged, workdir
@@ -436,7 +437,7 @@ def test_paths_of_this_machine_stay(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def s3():
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     settings = {
@@ -458,6 +459,9 @@ def test_two_requests_that_create_an_object_of_s3(s3):
     assert one.read("a/b.json") == b"1"
     assert one.facts() == one.facts("a")
     assert [size for size, _ in one.facts().values()] == [1]
+    for folder in ("", "a/"):  # as consoles make them
+        one._fs.call_s3("put_object", Bucket="bucket", Key=f"runs/create/{folder}", Body=b"")
+    assert [*one.facts()] == ["a/b.json"]
     one.remove(["a/b.json", "none"])
     assert one.facts() == {}
     with pytest.raises(FileNotFoundError):
