@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +111,10 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
     trees = [jp.masks.unpack(jp.checkpoint.restore_packed_masks(run)) for run in runs]
     iou = jp.masks.overlap(*trees).overall
     assert scores.shared[rest[0], rest[1]] == pytest.approx(2 * iou / (1 + iou))
+    # a later session has another share of the models, and the dense one
+    (tmp_path / "languages").rename(tmp_path / "languages-1")
+    for name in rest[:2]:
+        shutil.rmtree(tmp_path / "languages-1" / name)
+    study_scores.collect(tmp_path)
+    assert study_scores.Scores(tmp_path / "languages.npz").models == scores.models
+    assert [*json.loads(study_scores.MODELS.read_text())["languages"]] == scores.models

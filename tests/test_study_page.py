@@ -2,11 +2,13 @@
 
 import csv
 import itertools
+import re
 
 import numpy as np
 import pytest
 import scipy.stats
 import study
+import study_costs
 import study_hypotheses as hypotheses
 from study_hypotheses import CONTRAST, DISCRIMINATION, LOG_PERPLEXITY, OPEN, REFUTED, SUPPORTED
 from study_scores import Scores
@@ -170,6 +172,22 @@ def test_sparsegpt_agrees_if_its_intervals_contain_wandas_changes(read):
     assert [one.agrees for one in hypotheses.sparsegpt(parts)] == [True, True]
     parts = read("translation", log_perplexity=0.5) | read("sparsegpt")
     assert [one.agrees for one in hypotheses.sparsegpt(parts)] == [True, False]
+
+
+def test_costs_are_means_over_draws(read):
+    parts = read("translation", log_perplexity=0.5)
+    scores = parts["translation"]
+    rises = [
+        scores.log_perplexity(f"translation-fr-0.5-draw{draw}", "fr").mean()
+        - scores.log_perplexity("dense", "fr").mean()
+        for draw in (1, 2, 3, 4)
+    ]
+    tables = study_costs.cost_tables(parts)
+    row = next(line for line in tables.splitlines() if line.startswith("| translation, 50% |"))
+    mean, low, high = map(float, re.findall(r"[\d.]+", row.split("|")[2]))
+    assert mean == pytest.approx(np.exp(np.mean(rises)), rel=5e-3)
+    assert low < mean < high
+    assert "| translation, 50%, SparseGPT |  |  |  |  |  |" in tables
 
 
 def test_cells_csv_has_every_figure_once(tmp_path):

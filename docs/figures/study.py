@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import study_costs
 import study_hypotheses as hypotheses
 import study_pictures
 from cells import with_table
@@ -153,7 +154,13 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
 
 def written(page: str, parts: Mapping[str, Scores]) -> str:
     """The page with the table and the numbers of these scores."""
-    page = with_table(page, "<!-- hypotheses -->\n\n", hypothesis_table(parts))
+    tables = {
+        "hypotheses": hypothesis_table(parts),
+        "costs": study_costs.cost_tables(parts),
+        "sentiment": study_costs.sentiment_table(parts),
+    }
+    for name, table in tables.items():
+        page = with_table(page, f"<!-- {name} -->\n\n", table)
     made = numbers(parts)
     return NUMBER.sub(lambda found: found[1] + made[found[2]], page)
 

@@ -15,10 +15,9 @@ def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune verify`: verifies RUN."""
     parser = Arguments(program, "RUN", __doc__)
     parser.add_argument("run", metavar="RUN", type=path, help="workdir of a pruning run")
-    run = parser.parse_args(arguments).run
-    differences = verify(run)
+    differences = verify(parser.parse_args(arguments).run)
     for line in differences:
         print(f"differs: {line}")
     if differences:
         sys.exit(1)
-    print(f"{run}: OK")
+    print(f"{arguments[-1]}: OK")

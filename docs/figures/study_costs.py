@@ -1,0 +1,105 @@
+"""Tables of docs/study.md without tests: what pruning costs in each language, and sentiment."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from study_hypotheses import (
+    CONFIDENCE,
+    DISCRIMINATION,
+    FOREIGN,
+    LANGUAGES,
+    LOG_PERPLEXITY,
+    MIXTURE,
+    Measure,
+    interval_of,
+    model,
+    over_draws,
+)
+from study_scores import Scores
+
+from jaxprune.evaluation.scoring.priors import right_without_prior
+from jaxprune.tables import pipes
+
+# Part, calibration, sparsity.
+ROWS = (
+    *(
+        ("translation", kind, sparsity)
+        for sparsity in (0.3, 0.5)
+        for kind in ("monolingual", "translation", "unpaired")
+    ),
+    *(("sparsegpt", kind, 0.5) for kind in ("monolingual", "translation")),
+)
+
+
+def cost_tables(parts: Mapping[str, Scores]) -> str:
+    """Perplexity over the dense model's, and changes of discrimination, of each calibration in its own language."""
+    header = ("", *FOREIGN, "mean")
+    titles = {
+        LOG_PERPLEXITY: "Perplexity, over the dense model's:",
+        DISCRIMINATION: "Discrimination, change from the dense model in points:",
+    }
+    tables = []
+    for measure, title in titles.items():
+        rows = [["dense", *(_dense(parts, measure, code) for code in FOREIGN), ""]]
+        for part, kind, sparsity in ROWS:
+            name = f"{kind}, {sparsity:.0%}" + (", SparseGPT" if part == "sparsegpt" else "")
+            each = [
+                _change(parts, part, kind, sparsity, measure, codes)
+                for codes in (*([code] for code in FOREIGN), FOREIGN)
+            ]
+            rows.append([name, *each])
+        tables.append("\n".join([title, "", *pipes(header, rows)]))
+    return "\n\n".join(tables)
+
+
+def _dense(parts: Mapping[str, Scores], measure: Measure, code: str) -> str:
+    if "translation" not in parts:
+        return ""
+    scores = parts["translation"]
+    if measure is LOG_PERPLEXITY:
+        return f"{np.exp(scores.log_perplexity('dense', code).mean()):.2f}"
+    return f"{100 * scores.discrimination('dense', code).mean():.1f}%"
+
+
+def _change(
+    parts: Mapping[str, Scores],
+    part: str,
+    kind: str,
+    sparsity: float,
+    measure: Measure,
+    codes: tuple[str, ...] | list[str],
+) -> str:
+    """A change from the dense model with its interval; empty if a model is missing."""
+    values = over_draws(parts, part, "dense", model(kind, sparsity), measure, codes)
+    if values is None:
+        return ""
+    numbers = np.array([values.mean(), *interval_of(values, CONFIDENCE)[0]])
+    if measure is LOG_PERPLEXITY:
+        mean, low, high = (f"{one:.3g}" for one in np.exp(numbers))
+    else:
+        mean, low, high = (f"{100 * one:+.1f}".replace("-", "−") for one in numbers)
+    return f"{mean} [{low}, {high}]"
+
+
+def sentiment_table(parts: Mapping[str, Scores]) -> str:
+    """Accuracy without the options' priors, by language of the calibration, at 50%."""
+    codes = ("en", "sw")
+    rows = [["dense", *(_accuracy(parts, ["dense"], code) for code in codes)]]
+    for language in (*LANGUAGES, MIXTURE):
+        draws = [model("monolingual", 0.5, language).format(draw=draw) for draw in range(1, 5)]
+        name = "all five" if language == MIXTURE else language
+        rows.append([f"text: {name}, 50%", *(_accuracy(parts, draws, code) for code in codes)])
+    return "\n".join(pipes(("", *codes), rows))
+
+
+def _accuracy(parts: Mapping[str, Scores], models: list[str], code: str) -> str:
+    """Its mean over models, with the lowest and the highest."""
+    try:
+        shares = [
+            100 * right_without_prior(parts["languages"].scored(one, "sentiment", code)).mean()
+            for one in models
+        ]
+    except KeyError:
+        return ""
+    several = f" ({min(shares):.1f} to {max(shares):.1f})" if len(shares) > 1 else ""
+    return f"{np.mean(shares):.1f}%{several}"
