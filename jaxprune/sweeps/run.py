@@ -16,13 +16,20 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
+from jaxprune.progress import say
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
 from jaxprune.schema import PATH, check
 from jaxprune.sweeps import plan
 from jaxprune.sweeps.calibration import STATS, CalibrationSets
 from jaxprune.sweeps.plan import LRP2, Variant
 from jaxprune.sweeps.steering import Steering, SteeringData, check_data
-from jaxprune.sweeps.sweep_json import check_same_sweep, joined, write_tables_and_page
+from jaxprune.sweeps.sweep_json import (
+    WORKERS,
+    check_same_sweep,
+    joined,
+    rebuild,
+    write_tables_and_page,
+)
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.workers import make_all, shard_of
 
@@ -68,11 +75,12 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
             given[path] = ",".join(map(str, value))
     defaults = {path: field.default for path, field in FIELDS.items()}
     config = config_of(defaults | given, prunes=False)
-    return sweep_from_config(config, Path(workdir).expanduser())
+    folder = Path(workdir).expanduser()
+    return sweep_from_config(config, folder) or rebuild(folder)
 
 
-def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
-    """Makes the missing variants of a sweep, together with other workers of the same workdir, and writes its tables.
+def sweep_from_config(config: Config, workdir: Path) -> SweepTables | None:
+    """Makes the missing variants of a sweep, with other workers of the same workdir, of which the last writes tables.
 
     Args:
       config: validated.
@@ -80,15 +88,19 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables:
         tables.json and report.html. Complete variants are kept, damaged parts are repeated.
 
     Returns:
-      The contents of tables.json.
+      The contents of tables.json; None if another worker writes it.
 
     Raises:
       InputError: config, model or data do not fit; the workdir has another sweep.
     """
     with _worker(config, workdir) as runner:
         make_all(plan.variants(config), workdir, runner.is_whole, runner.make)
-        with ledger.locked(workdir, "tables.lock", wait=True):
+    try:
+        with ledger.locked(workdir, WORKERS):  # no worker is left
             return write_tables_and_page(config, workdir)
+    except ledger.LockedError:
+        say("sweep: all variants are made; another worker writes the tables")
+        return None
 
 
 def make_shard(config: Config, workdir: Path, shard: str) -> None:

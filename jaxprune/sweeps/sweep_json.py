@@ -87,7 +87,8 @@ def joined(config: Config, workdir: Path, digests: Mapping[str, str]) -> Iterato
         with ledger.locked(workdir, _START, wait=True):
             check_same_sweep(config, workdir)
             write_sweep(config, workdir, digests)
-            stack.enter_context(ledger.locked(workdir, WORKERS, shared=True))
+            # the last worker may be writing the tables
+            stack.enter_context(ledger.locked(workdir, WORKERS, shared=True, wait=True))
         yield
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 
 import numpy as np
@@ -82,11 +83,9 @@ def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, 
 
     monkeypatch.setattr(run.Runner, "make", make)
     monkeypatch.setattr(workers, "_WAIT", 0.05)
-    threads = [threading.Thread(target=sweep_from_config, args=(job(), tmp_path)) for _ in "ab"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as pool:
+        tables = [*pool.map(sweep_from_config, [job()] * 2, [tmp_path] * 2)]
+    assert sorted(one is None for one in tables) == [False, True]
     assert sorted(name for _, name in made) == sorted(NAMES)
     assert len({worker for worker, _ in made}) == 2
     assert contents(tmp_path) == contents(alone[0])

@@ -76,5 +76,5 @@ def run(config: Config, workdir: Path, shard: str | None = None) -> None:
     if shard:
         make_shard(config, workdir, shard)
         print(f"share {shard} is finished; jaxprune sweep --merge joins the workdirs of all shares")
-    else:
-        print_tables(sweep_from_config(config, workdir), workdir)
+    elif tables := sweep_from_config(config, workdir):
+        print_tables(tables, workdir)
