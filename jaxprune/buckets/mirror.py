@@ -2,7 +2,8 @@
 
 A *marker* completes other files: report.json those of a run, files.json those of a folder. Before a file changes, its
 marker is removed; markers are uploaded last. A journal lists the files of results while they are uploaded, so that the
-next owner neither reads nor keeps what a killed one left.
+next owner neither reads nor keeps what a killed one left. A request of a killed owner may reach the store after that:
+until the next owner has finished, its journal lists these files too.
 """
 
 import json
@@ -33,7 +34,10 @@ class Mirror:
         self._store, self._folder = store, folder
         self.uploaded = 0
         found = {name: size for name, (size, _) in store.facts().items() if not is_owner(name)}
-        half = _half_uploaded(store, found)
+        interrupted = _interrupted(store, found)
+        half = interrupted & found.keys()
+        # What a late request may still upload.
+        self._expected = interrupted - half
         store.download((name for name in found if name not in half and name != _JOURNAL), folder)
         # The files as they are in the bucket; None is an object that is to be replaced or removed.
         self._sent: dict[str, _Facts | None] = {**self._local(), **dict.fromkeys(half)}
@@ -51,13 +55,23 @@ class Mirror:
         results = {name for name in touched if not _is_progress(name)}
         if results:
             listed = results.union(*(self._completed[name] for name in markers))
-            sizes = {name: local[name][0] if name in local else None for name in listed}
+            sizes = {
+                name: local[name][0] if name in local else None for name in listed | self._expected
+            }
             self._store.write(_JOURNAL, json.dumps(sizes).encode())
         self._remove(markers)
         for name in sorted(touched & local.keys(), key=_place):
             self._upload(name, local[name])
         self._remove(name for name in touched if name not in local)
-        if results:
+        if results and not self._expected:
+            self._store.remove([_JOURNAL])
+
+    def close(self) -> None:
+        """The last `push`, of an owner that ends."""
+        self.push()
+        if self._expected:
+            self._store.remove(self._expected)
+            self._expected.clear()
             self._store.remove([_JOURNAL])
 
     def _markers_of(self, names: Iterable[str]) -> list[str]:
@@ -79,6 +93,7 @@ class Mirror:
                 raise
             return  # removed since it was listed
         self._sent[name] = facts
+        self._expected.discard(name)
         self.uploaded += facts[0]
 
     def _remove(self, names: Iterable[str]) -> None:
@@ -98,14 +113,14 @@ class Mirror:
         return found
 
 
-def _half_uploaded(store: Store, found: Mapping[str, int]) -> set[str]:
-    """The objects of an upload that was interrupted."""
+def _interrupted(store: Store, found: Mapping[str, int]) -> set[str]:
+    """The files of an upload that was interrupted."""
     if _JOURNAL not in found:
         return set()
     try:
         journal = json.loads(store.read(_JOURNAL))
         whole = all(found.get(name) == size for name, size in journal.items())
-        return set() if whole else {*journal} & {*found}
+        return set() if whole else {*journal}
     except (ValueError, AttributeError):  # objects appear whole, so another program wrote it
         return set()
 

@@ -88,7 +88,7 @@ def _push_at_last(mirror: Mirror, ownership: Ownership, workdir: Path) -> None:
             ownership.renew()
             if ownership.is_lost:
                 raise InputError(f"--workdir: another run has {ownership.address}; {kept}")
-            mirror.push()
+            mirror.close()
             break
         except OSError as error:
             if pause is None:

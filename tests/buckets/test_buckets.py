@@ -150,6 +150,65 @@ def test_a_run_that_is_killed_at_any_request_leaves_a_run_or_its_layers(older, t
     pytest.fail("never finished")
 
 
+class Late(Stops):
+    """As `Stops`; the upload at which the process is killed reaches the store later."""
+
+    late = None
+
+    def upload(self, file, name):
+        content = Path(file).read_bytes()
+        try:
+            super().upload(file, name)
+        except Killed:
+            self.late = lambda: Store.write(self, name, content)
+            raise
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("begun", [0, 1, 4, 6])
+def test_an_upload_of_a_killed_process_may_arrive_late(older, begun, tmp_path, memory):
+    """The second owner, killed after so many steps, has begun before it arrives; the third one finds no trace of it."""
+    for after in range(60):
+        memory.store.clear()
+        start = tmp_path / f"{after}"
+        if older:
+            run_to_the_end(
+                start / "old",
+                Mirror(Stops(999), start / "old"),
+                text="old",
+                outputs=("hf", "checkpoint"),
+            )
+        (start / "killed").mkdir(parents=True)
+        first = Late(after)
+        try:
+            run_to_the_end(start / "killed", Mirror(first, start / "killed"))
+            return
+        except Killed:
+            pass
+        if first.late is None:  # killed at another request
+            continue
+        second = Mirror(Stops(999), start / "second")
+        shutil.rmtree(start / "second" / "progress", ignore_errors=True)
+        for step, _ in enumerate(a_run(start / "second", 2, "new", ("hf",))):
+            if step == begun:
+                break
+            second.push()
+        first.late()
+        third = Mirror(Stops(999), start / "third")
+        found = contents(start / "third")
+        if "report.json" in found:
+            assert is_whole(start / "third", json.loads(found["report.json"])["of"])
+        else:
+            assert all(name.startswith("progress/") for name in found), (after, found)
+        shutil.rmtree(start / "third" / "progress", ignore_errors=True)
+        run_to_the_end(start / "third", third)
+        third.close()
+        (start / "last").mkdir()
+        Mirror(Stops(999), start / "last")
+        assert contents(start / "last") == contents(start / "third")
+        assert "progress/uploads.json" not in Store(ADDRESS, "--workdir").facts()
+
+
 def test_layers_are_uploaded_at_once_and_results_in_order(tmp_path, monkeypatch):
     uploads, real = [], Store.upload
     monkeypatch.setattr(
