@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import study_costs
 import study_hypotheses as hypotheses
 import study_pictures
@@ -149,6 +150,12 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
     for one in found:
         name = f"{one.test.hypothesis} {one.test.name} {one.test.measure.name}"
         made[name] = shown(one.mean, one.interval, one.test.measure)
+        if one.test.measure in (hypotheses.LOG_PERPLEXITY, hypotheses.WORST):
+            mean, low, high = (
+                f"{100 * np.expm1(x):+.0f}".replace("-", "−") for x in (one.mean, *one.interval)
+            )
+            made[f"{name} percent"] = f"{mean}% [{low}, {high}]"
+    made |= study_costs.prose(parts)
     return made | {f"{name} verdict": text for name, text in hypotheses.verdicts(found).items()}
 
 

@@ -81,6 +81,26 @@ def _change(
     return f"{mean} [{low}, {high}]"
 
 
+def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
+    """Numbers of the page's text by name, as far as they are measured."""
+    if "languages" not in parts:
+        return {}
+    scores, made = parts["languages"], {}
+    for source in (*LANGUAGES, MIXTURE):
+        draws = [model("monolingual", 0.5, source).format(draw=draw) for draw in range(1, 5)]
+        for code in LANGUAGES:
+            rises = [
+                scores.log_perplexity(one, code).mean()
+                - scores.log_perplexity("dense", code).mean()
+                for one in draws
+                if one in scores.models
+            ]
+            if len(rises) == len(draws):
+                made[f"perplexity {source} in {code}"] = f"{np.exp(np.mean(rises)):.2f}"
+        made[f"sentiment {source} in en"] = _accuracy(parts, draws, "en").partition(" ")[0]
+    return made | {"sentiment dense in en": _accuracy(parts, ["dense"], "en")}
+
+
 def sentiment_table(parts: Mapping[str, Scores]) -> str:
     """Accuracy without the options' priors, by language of the calibration, at 50%."""
     codes = ("en", "sw")
