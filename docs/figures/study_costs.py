@@ -82,23 +82,27 @@ def _change(
 
 
 def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
-    """Numbers of the page's text by name, as far as they are measured."""
-    if "languages" not in parts:
-        return {}
-    scores, made = parts["languages"], {}
-    for source in (*LANGUAGES, MIXTURE):
-        draws = [model("monolingual", 0.5, source).format(draw=draw) for draw in range(1, 5)]
-        for code in LANGUAGES:
-            rises = [
-                scores.log_perplexity(one, code).mean()
-                - scores.log_perplexity("dense", code).mean()
-                for one in draws
-                if one in scores.models
-            ]
-            if len(rises) == len(draws):
-                made[f"perplexity {source} in {code}"] = f"{np.exp(np.mean(rises)):.2f}"
-        made[f"sentiment {source} in en"] = _accuracy(parts, draws, "en").partition(" ")[0]
-    return made | {"sentiment dense in en": _accuracy(parts, ["dense"], "en")}
+    """Numbers of the page's text by name, of the sweep over languages."""
+    made = {
+        f"perplexity {code} in {code}": f"{perplexity_ratio(parts, code, code):.2f}"
+        for code in LANGUAGES
+    }
+    for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
+        made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"
+    return made
+
+
+def perplexity_ratio(parts: Mapping[str, Scores], source: str, code: str) -> float:
+    """Perplexity of a language over the dense model's after calibration on another one, 50%; mean over draws."""
+    scores = parts["languages"]
+    dense = scores.log_perplexity("dense", code).mean()
+    each = [scores.log_perplexity(one, code).mean() for one in _draws(source)]
+    return float(np.exp(np.mean(each) - dense))
+
+
+def _draws(source: str) -> list[str]:
+    """The models of the sweep over languages that are calibrated on one of them, or on the mixture."""
+    return [model("monolingual", 0.5, source).format(draw=draw) for draw in range(1, 5)]
 
 
 def sentiment_table(parts: Mapping[str, Scores]) -> str:
@@ -106,20 +110,27 @@ def sentiment_table(parts: Mapping[str, Scores]) -> str:
     codes = ("en", "sw")
     rows = [["dense", *(_accuracy(parts, ["dense"], code) for code in codes)]]
     for language in (*LANGUAGES, MIXTURE):
-        draws = [model("monolingual", 0.5, language).format(draw=draw) for draw in range(1, 5)]
         name = "all five" if language == MIXTURE else language
-        rows.append([f"text: {name}, 50%", *(_accuracy(parts, draws, code) for code in codes)])
+        rows.append(
+            [f"text: {name}, 50%", *(_accuracy(parts, _draws(language), code) for code in codes)]
+        )
     return "\n".join(pipes(("", *codes), rows))
 
 
 def _accuracy(parts: Mapping[str, Scores], models: list[str], code: str) -> str:
     """Its mean over models, with the lowest and the highest."""
     try:
-        shares = [
-            100 * right_without_prior(parts["languages"].scored(one, "sentiment", code)).mean()
-            for one in models
-        ]
+        shares = _accuracies(parts, models, code)
     except KeyError:
         return ""
     several = f" ({min(shares):.1f} to {max(shares):.1f})" if len(shares) > 1 else ""
     return f"{np.mean(shares):.1f}%{several}"
+
+
+def _accuracies(parts: Mapping[str, Scores], models: list[str], code: str) -> list[float]:
+    """Of each model, in percent."""
+    scores = parts["languages"]
+    return [
+        100 * float(right_without_prior(scores.scored(one, "sentiment", code)).mean())
+        for one in models
+    ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import study_hypotheses as hypotheses
+from study_costs import perplexity_ratio
 from study_hypotheses import (
     DISCRIMINATION,
     FOREIGN,
@@ -100,19 +101,9 @@ def _chosen(scores: Scores, names: list[str], code: str) -> np.ndarray:
 
 def cross_matrix(parts: Mapping[str, Scores]) -> Chart:
     """Perplexity over the dense model's, by language of the calibration and of the text."""
-    scores = parts["languages"]
-
-    def ratio(source: str, code: str) -> float:
-        rises = [
-            scores.log_perplexity(model("monolingual", 0.5, source).format(draw=draw), code).mean()
-            - scores.log_perplexity("dense", code).mean()
-            for draw in range(1, 5)
-        ]
-        return float(np.exp(np.mean(rises)))
-
     sources = [*LANGUAGES, MIXTURE]
     return heatmap(
-        np.array([[ratio(source, code) for code in LANGUAGES] for source in sources]),
+        np.array([[perplexity_ratio(parts, one, code) for code in LANGUAGES] for one in sources]),
         [NAMES.get(source, "all five") for source in sources],
         [NAMES[code] for code in LANGUAGES],
         title="Perplexity over the dense model's, 50% dropped, mean over 4 draws",

@@ -69,11 +69,10 @@ def evaluate_from_config(
     check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
     known = identities(workload, model, config.dtype, fields.beams)
-    digest = model.source.fingerprint.digest
-    agree({MODEL_DIGEST: digest, **flatten_dict(known, sep=" ")})
+    about = facts(config, model)
+    agree({MODEL_DIGEST: about[MODEL_DIGEST], **flatten_dict(known, sep=" ")})
     if hosts.is_first():
         clear_folders(workdir, known, model, overwrite)
-    about = facts(config, model)
     lines = fields.weights != "streamed"
     results = evaluate_all(scorer, workload, config, workdir, about, continuations=lines)
     if hosts.is_first():

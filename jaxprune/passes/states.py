@@ -75,7 +75,8 @@ class CalibrationStates(MicroBatches):
         self.running, places, factors = self.partition, numbers, np.ones(len(numbers), np.float32)
         if running and mixture is not None:
             self.running, places, factors = self._mixed(mixture, numbers)
-        shares = _shares(batches, samples_per_device, jax.process_count() if shared else 1)
+        process, processes = (jax.process_index(), jax.process_count()) if shared else (0, 1)
+        shares = _shares(batches, samples_per_device, processes)
         self._counts = [sum(end - begin for _, begin, end in share) for share in shares]
         if not all(self._counts):
             raise InputError(
@@ -84,7 +85,7 @@ class CalibrationStates(MicroBatches):
             )
         self._is_real: list[np.ndarray] = []  # False at rows that pad a micro-batch
         firsts = np.cumsum([0, *(len(batch.tokens) for batch in batches)])
-        local = shares[jax.process_index() if shared else 0]
+        local = shares[process]
         for number in sorted({number for number, _, _ in local}):
             units = [unit for unit in local if unit[0] == number]
             batch, part = batches[number], slice(units[0][1], units[-1][2])

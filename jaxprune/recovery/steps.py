@@ -106,16 +106,14 @@ def gradient_of(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> 
 
 def _over_processes(total: Any, masters: Any, mesh: Mesh) -> Any:
     """The sum over all processes; `total` is None in a process without units."""
-    counts = [1] * jax.process_count()
+    if total is None:
+        total = jax.tree.map(lambda leaf: np.zeros((1, *leaf.shape), np.float32), masters)
 
-    def one(leaf: Any, master: Any) -> Any:
-        ours = np.zeros((1, *master.shape), np.float32) if leaf is None else np.asarray(leaf)
-        everyone = hosts.gather(ours, counts)
+    def one(leaf: Any) -> Any:
+        everyone = hosts.gather(np.asarray(leaf), [1] * jax.process_count())
         return jax.device_put(functools.reduce(np.add, everyone)[None], replicated(mesh))
 
-    if total is None:
-        return jax.tree.map(lambda master: one(None, master), masters)
-    return jax.tree.map(one, total, masters)
+    return jax.tree.map(one, total)
 
 
 def _by_device(

@@ -96,6 +96,19 @@ def run_to_the_end(folder, target, layers=2, text="new", outputs=("hf",)):
         target.push()
 
 
+def is_finished_before_the_kill(target, start, older):
+    """A run whose process is killed at a request to the store `target`, perhaps where an older run is."""
+    if older:
+        first = Mirror(Stops(999), start / "old")
+        run_to_the_end(start / "old", first, text="old", outputs=("hf", "checkpoint"))
+    (start / "killed").mkdir(parents=True)
+    try:
+        run_to_the_end(start / "killed", Mirror(target, start / "killed"))
+    except Killed:
+        return False
+    return True
+
+
 def is_whole(folder, text):
     """Whether a folder has a complete run, with all files of its tables."""
     report = json.loads((folder / "report.json").read_text())
@@ -113,20 +126,7 @@ def test_a_run_that_is_killed_at_any_request_leaves_a_run_or_its_layers(older, t
     for after in range(60):
         memory.store.clear()
         start = tmp_path / f"{after}"
-        if older:
-            run_to_the_end(
-                start / "old",
-                Mirror(Stops(999), start / "old"),
-                text="old",
-                outputs=("hf", "checkpoint"),
-            )
-        (start / "killed").mkdir(parents=True)
-        counted = Stops(after)
-        try:
-            run_to_the_end(start / "killed", Mirror(counted, start / "killed"))
-            finished = True
-        except Killed:
-            finished = False
+        finished = is_finished_before_the_kill(Stops(after), start, older)
         (start / "next").mkdir()
         again = Mirror(Stops(999), start / "next")
         found = contents(start / "next")
@@ -171,20 +171,9 @@ def test_an_upload_of_a_killed_process_may_arrive_late(older, begun, tmp_path, m
     for after in range(60):
         memory.store.clear()
         start = tmp_path / f"{after}"
-        if older:
-            run_to_the_end(
-                start / "old",
-                Mirror(Stops(999), start / "old"),
-                text="old",
-                outputs=("hf", "checkpoint"),
-            )
-        (start / "killed").mkdir(parents=True)
         first = Late(after)
-        try:
-            run_to_the_end(start / "killed", Mirror(first, start / "killed"))
+        if is_finished_before_the_kill(first, start, older):
             return
-        except Killed:
-            pass
         if first.late is None:  # killed at another request
             continue
         second = Mirror(Stops(999), start / "second")

@@ -95,10 +95,16 @@ def of_run(change, says, code=2):
     """`verify` of a complete run in a bucket, one of whose objects has changed."""
 
     def command(p):
-        change(shutil.copytree(p.whole_run(), bucket(p) / "run"))
+        run_there(p, change)
         return ["verify", "test://bucket/run"]
 
     return Fault(command, says, code)
+
+
+def run_there(p, change):
+    """A complete run in the bucket that has changed there."""
+    run = shutil.copytree(p.whole_run(), bucket(p) / "run")
+    change(run)
 
 
 def largest(run):
@@ -214,21 +220,21 @@ ROWS = {
     ),
     "a run to recover that lost its masks": Fault(
         lambda p: both(
-            run := shutil.copytree(p.whole_run(), bucket(p) / "run"), largest(run).unlink(),
+            run_there(p, lambda run: largest(run).unlink()),
             p.script("recover", "recovery.run=test://bucket/run"),
         ),
         r"recovery\.run: .*run: checkpoint: masks/",
     ),
     "a run to recover whose masks are cut": Fault(
         lambda p: both(
-            run := shutil.copytree(p.whole_run(), bucket(p) / "run"), halve(largest(run)),
+            run_there(p, lambda run: halve(largest(run))),
             p.script("recover", "recovery.run=test://bucket/run"),
         ),
         r"recovery\.run: .*run: checkpoint: masks/",
     ),
     "a run to compare whose scores are cut": Fault(
         lambda p: both(
-            run := shutil.copytree(p.whole_run(), bucket(p) / "run"), halve(run / "xnli/en.npz"),
+            run_there(p, lambda run: halve(run / "xnli/en.npz")),
             ["compare", "test://bucket/run", p.whole_run("other")],
         ),
         r"xnli/en\.npz",
