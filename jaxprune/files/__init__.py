@@ -5,6 +5,8 @@ from jaxprune.files.arrays import BROKEN_ZIP as BROKEN_ZIP
 from jaxprune.files.arrays import read_npz as read_npz
 from jaxprune.files.arrays import write_npz as write_npz
 from jaxprune.files.json_text import parse_json as parse_json
+from jaxprune.files.objects import pointer_at as pointer_at
+from jaxprune.files.objects import with_bytes as with_bytes
 from jaxprune.files.places import local_path as local_path
 from jaxprune.files.regular import check_regular as check_regular
 from jaxprune.files.regular import open_regular as open_regular

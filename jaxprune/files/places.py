@@ -2,22 +2,29 @@
 
 import contextlib
 import fcntl
+import fnmatch
 import functools
 import hashlib
 import json
 from pathlib import Path
 
+from jaxprune.files import sealed
+from jaxprune.files.objects import BUCKETS, Pointer, pointer_at
 from jaxprune.files.store import Store, is_address
 from jaxprune.files.whole import user_cache, write_json
 
 _OBJECTS = ".objects.json"  # the size and the tag of each object that was downloaded
 
 
-def local_path(place: str | Path) -> Path:
+def local_path(place: str | Path, by_ranges: str | None = None) -> Path:
     """The path that a user names.
 
     `~` is expanded. A folder in a bucket (s3://…, gs://…) is downloaded to the user's cache, at most once in a process;
     files of an earlier download that have not changed since are kept.
+
+    Args:
+      by_ranges: a pattern of names, whose files become pointers (see `objects`). A folder that this package wrote is
+        downloaded whole, as its table of files has digests of whole files.
 
     Raises:
       InputError: an address of another form, or the extra of its store is not installed.
@@ -25,16 +32,18 @@ def local_path(place: str | Path) -> Path:
       OSError: the store cannot be reached or refuses.
     """
     text = str(place)
-    return _downloaded(text) if is_address(text) else Path(text).expanduser()
+    return _downloaded(text, by_ranges) if is_address(text) else Path(text).expanduser()
 
 
 @functools.cache
-def _downloaded(address: str) -> Path:
+def _downloaded(address: str, by_ranges: str | None) -> Path:
     store = Store(address, address)
     found = store.facts()
     if not found:
         raise FileNotFoundError(f"{address}: no such folder in the bucket, or it is empty")
-    base = user_cache("buckets") / hashlib.sha256(store.address.encode()).hexdigest()[:16]
+    pattern = by_ranges if by_ranges and sealed.TABLE not in found else None
+    key = store.address if pattern is None else f"{store.address} {pattern}"
+    base = user_cache(BUCKETS) / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder = base / store.address.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
     with (base / "lock").open("w") as lock:
@@ -50,7 +59,14 @@ def _downloaded(address: str) -> Path:
         write_json(record, kept)  # what is replaced now is not trusted if this stops
         for name in old.keys() - kept.keys():
             with contextlib.suppress(FileNotFoundError):
+                if pointer := pointer_at(folder / name):
+                    pointer.forget()
                 (folder / name).unlink()
-        store.download(found.keys() - kept.keys(), folder)
+        new = found.keys() - kept.keys()
+        pointed = {*fnmatch.filter(new, pattern)} if pattern else set()
+        for name in pointed:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            Pointer(store.address, name, *found[name]).write(folder / name)
+        store.download(new - pointed, folder)
         write_json(record, found)
     return folder

@@ -2,6 +2,9 @@
 
 Names, sizes and times can be equal for different bytes, so bytes are hashed. The user's cache keeps the digest of a
 file while its inode and change time (ctime) stay the same; unlike the modification time, no program can set it.
+
+A file in a bucket of which only parts are read is identified by its address, its size and the store's tag of its
+content: a pointer consists of them.
 """
 
 import contextlib
@@ -17,14 +20,14 @@ import jax
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.files import check_regular, read_as, sealed, user_cache, write_json
+from jaxprune.files import check_regular, pointer_at, read_as, sealed, user_cache, write_json
 
 # A file may change twice within one tick of the file system's clock; digests of newer files are not cached.
 _TICK = 2.0  # seconds
 
 
 class FileState(NamedTuple):
-    """The status of a file, which changes with every write to it."""
+    """The status of a file, which changes with every write to it; the size of a pointer is that of its object."""
 
     device: int
     inode: int
@@ -106,9 +109,9 @@ def file_state(path: Path) -> FileState:
         found = check_regular(path)
     except FileNotFoundError:
         raise InputError(f"{path}: removed since the model was opened") from None
-    return FileState(
-        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-    )
+    pointer = pointer_at(path)
+    size = pointer.size if pointer else found.st_size
+    return FileState(found.st_dev, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def combined(digests: Mapping[str, str]) -> str:

@@ -16,7 +16,8 @@ def resolve(model: str, revision: str | None = None) -> Path:
     """The folder of a model.
 
     Args:
-      model: a local folder, a hub id such as "bigscience/bloom-560m", or a bundled model such as "nano/bloom".
+      model: a local folder, one in a bucket (s3://…, gs://…), whose safetensors files are not downloaded but read by
+        ranges, a hub id such as "bigscience/bloom-560m", or a bundled model such as "nano/bloom".
       revision: branch, tag or commit, for hub ids.
 
     Raises:
@@ -38,7 +39,7 @@ def config_folder(model: str, revision: str | None = None) -> Path:
 
 
 def _local(model: str) -> Path | None:
-    path = local_path(MODELS.get(model, model))
+    path = local_path(MODELS.get(model, model), by_ranges="*.safetensors")
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
     return path if path.is_dir() else None

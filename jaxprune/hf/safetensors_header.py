@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from jaxprune.errors import InputError, shown
-from jaxprune.files import parse_json
+from jaxprune.files import parse_json, with_bytes
 from jaxprune.hf.tensors import StoredTensor
 
 DTYPES: dict[str, np.dtype] = {
@@ -38,6 +38,7 @@ DTYPES: dict[str, np.dtype] = {
 CODES: dict[np.dtype, str] = {dtype: code for code, dtype in DTYPES.items()}
 
 _MAX_RANK = 32
+_MAX_HEADER = 100_000_000  # bytes; the library rejects longer ones
 _ALIGNMENT = 64
 
 
@@ -66,14 +67,15 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     Raises:
       InputError: the library rejects the file, a name occurs twice, or numpy has no such dtype or shape.
     """
-    where, size = f"{path}: safetensors header", path.stat().st_size
+    where, local = f"{path}: safetensors header", _with_header(path)
     try:
-        with safe_open(path, "numpy"):
+        with safe_open(local, "numpy"):
             pass
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")[:200]
+        size = local.stat().st_size
         raise InputError(f"{where}: truncated or damaged, of {size} bytes: {reason}") from error
-    with path.open("rb") as file:
+    with local.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         # The library uses the last of two equal names.
         header = parse_json(file.read(length), where)
@@ -87,6 +89,15 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         offset = 8 + length + entry["data_offsets"][0]
         tensors[name] = StoredTensor(tuple(entry["shape"]), DTYPES[code], path, offset)
     return tensors
+
+
+def _with_header(path: Path) -> Path:
+    """A local file of the same size with at least the header."""
+    local = with_bytes(path, [(0, 1)])
+    size = local.stat().st_size
+    with local.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    return with_bytes(path, [(0, min(8 + length, _MAX_HEADER, size))])
 
 
 def file_header(

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from jaxprune.errors import InputError
+from jaxprune.files import with_bytes
 from jaxprune.hf.aligned import aligned_empty
 
 _CHUNK = 16 << 20  # bytes in memory while a tensor is copied
@@ -86,7 +87,9 @@ class StoredTensor:
 
 def _fill(path: Path, spans: Iterable[tuple[int, np.ndarray]]) -> None:
     """Reads a file from given offsets into arrays in C order. The only place that reads tensors."""
-    with path.open("rb", buffering=0) as file:
+    spans = [*spans]
+    local = with_bytes(path, ((offset, offset + out.nbytes) for offset, out in spans))
+    with local.open("rb", buffering=0) as file:
         for offset, out in spans:
             file.seek(offset)
             rest = out.reshape(-1).view(np.uint8).data

@@ -16,7 +16,7 @@ from jaxprune.buckets import ownership, staged, workdir
 from jaxprune.buckets.mirror import Mirror
 from jaxprune.buckets.ownership import Ownership
 from jaxprune.errors import InputError
-from jaxprune.files import Store, is_address, local_path, places, sealed, store, write_json
+from jaxprune.files import Store, is_address, local_path, objects, places, sealed, store, write_json
 from jaxprune.ledger import publish
 from jaxprune.runs import verify
 
@@ -433,6 +433,7 @@ def test_a_store_that_fails_to_the_end_leaves_the_results_here(quick, monkeypatc
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     places._downloaded.cache_clear()
+    objects._store.cache_clear()
     yield tmp_path / "cache"
     places._downloaded.cache_clear()
 
@@ -548,6 +549,7 @@ def test_a_model_and_texts_of_s3_give_the_masks_of_local_ones(
         digests.append(json.loads((folder / "report.json").read_text())["digests"])
         assert "s3://" not in (folder / "hf/README.md").read_text().partition("\n# ")[0]
     assert digests[0] == digests[1]
+    assert [file.stat().st_size < 1000 for file in cache.rglob("model.safetensors")] == [True]
 
 
 def test_an_interrupted_run_goes_on_from_s3_with_the_same_bits(s3, tmp_path, monkeypatch, capfd):
