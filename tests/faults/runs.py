@@ -22,6 +22,9 @@ def setting(script, field, says):
 
 
 ROWS = {
+    "sweep: a part after --merge=": Fault(
+        lambda p: ["sweep", "--merge=a", "b", "--workdir=c"], r"unrecognized arguments: b; usage: .*--merge PART PART"
+    ),
     "compare: no argument": Fault(lambda p: ["compare"], r"RUN_A, RUN_B; usage: compare\.py"),
     "compare: no such run": Fault(
         lambda p: ["compare", p.runs()[0], p.folder / "c"], r"/c: no such folder"

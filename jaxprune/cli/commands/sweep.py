@@ -32,7 +32,7 @@ _MERGE = "--merge"
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune sweep`: runs the unfinished variants of the sweep in the workdir and writes its tables."""
-    if _MERGE in arguments:
+    if any(argument.partition("=")[0] == _MERGE for argument in arguments):
         parser = Arguments(program, "--merge PART PART ... --workdir WORKDIR", __doc__)
         parser.add_argument(_MERGE, nargs="+", type=path, required=True)
         parser.add_argument("--workdir", type=output, required=True)
