@@ -268,7 +268,7 @@ def one_of_two(plan):
       plan: JSON file with the arguments of scripts/evaluate.py but for those that join, the folder of a checkpoint
         that a process alone saved, the arguments of `read_half`, the fields and the workdir of an analysis, and the
         arguments of `prune_where_memory_is`, of which the memory is that of process 1: process 0 has all that there is,
-        and the ways in which its run is recovered.
+        the ways in which its run is recovered, and the fields of a recovery and its workdir.
     """
     plan = json.loads(Path(plan).read_text())
     sys.argv[1:] = [*plan["evaluate"], *sys.argv[3:]]
@@ -286,15 +286,21 @@ def one_of_two(plan):
     hosts.wait("report.json of process 0")
     for how in plan["recover"]:
         recover_run(workdir, f"{workdir}-{how}", how, *job)
+    recovered_run(*plan["smaller"])
 
 
 def recover_run(run, workdir, how, model, changed):
     """A recovery of a run, two steps of a fit at least."""
-    config = base_config()
-    config.update_from_flattened_dict({
+    return recovered_run({
         "model": str(model), **changed, "recovery.run": str(run), "recovery.how": how,
         "recovery.epochs": 2, "recovery.batch": 6,
-    })  # fmt: skip
+    }, workdir)  # fmt: skip
+
+
+def recovered_run(changed, workdir):
+    """A recovery with these fields."""
+    config = base_config()
+    config.update_from_flattened_dict(changed)
     return recover_from_config(validate(config), Path(workdir))
 
 

@@ -107,6 +107,7 @@ def write_run(
         report["identity"] = identity
         report["calibration_lines"] = lines
         report |= about_files(model, folder / "hf")
+        hosts.wait("reported")  # publishing renames the folder that all have read
         if hosts.is_first():
             report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
     return report

@@ -8,8 +8,7 @@ import jax
 
 from jaxprune import ledger
 from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
-from jaxprune.devices import device_mesh
-from jaxprune.errors import InputError
+from jaxprune.devices import device_mesh, hosts
 from jaxprune.files import read_json, sealed
 from jaxprune.hf import HfWriter, Model, load, origin_of
 from jaxprune.ledger import CONFIG, Report
@@ -49,10 +48,6 @@ def recover_smaller(
     Returns:
       The content of report.json.
     """
-    if jax.process_count() > 1:
-        raise InputError(
-            f"recovery.run: {run} has a smaller model, which one process recovers; got {jax.process_count()} processes"
-        )
     clock = Clock()
     smaller = load(run / "hf")
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
@@ -60,27 +55,34 @@ def recover_smaller(
     more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
     more |= {"config.recovery.run": model.source.fingerprint.digest}
     more |= {"optax": importlib.metadata.version("optax")}
+    more["gradients"] = f"{jax.process_count()} processes"  # the order of their sums
     every = config.json()
     identity = ledger.run_identity(smaller, every, batches, more)
+    ledger.agree(identity)
     if not overwrite and (complete := ledger.complete_run(workdir, identity)):
-        print(f"{workdir} is complete; --overwrite repeats the run")
+        if hosts.is_first():
+            print(f"{workdir} is complete; --overwrite repeats the run")
         return dict(complete)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     losses = list[tuple[float, float]]()
     with ledger.unfinished_run(workdir, identity, {}, OUTPUTS, overwrite) as folder:
-        writer = HfWriter(smaller, folder / "hf")
-        writer.copy_unpruned()
+        writer = HfWriter(smaller, folder / "hf") if hosts.is_first() else None
+        if writer:
+            writer.copy_unpruned()
         clock.lap("prepare")
         for block in recover_blocks(
             smaller, batches, whole_layers(smaller.config), fields, teacher=teacher_of(model, smaller),
-            dtype=config.dtype, seed=config.seed, mesh=mesh, saved=saved_fit(folder),
+            dtype=config.dtype, seed=config.seed, mesh=mesh, progress=hosts.is_first(), saved=saved_fit(folder),
         ):  # fmt: skip
-            writer.write_block(block.params, block.layer)
+            if writer:
+                writer.write_block(block.params, block.layer)
             losses += [block.finished.loss] if block.finished.loss else []
-        writer.close("")
+        if writer:
+            writer.close("")
         clock.lap("recover")
         for source in (model.source, smaller.source):
             source.fingerprint.check_unchanged()
+        hosts.wait("unchanged")
         tokens, seconds = set_tokens(batches), clock.take()
         seconds = {**seconds, "total": sum(seconds.values())}
         report: Any = {
@@ -94,9 +96,11 @@ def recover_smaller(
             "identity": identity,
         }
         read = {name: every[name] for name in _READ}
-        sealed.replace_card(folder / "hf", smaller_card(read, report))
-        report = ledger.publish(folder, workdir, OUTPUTS, read, report)
-    print_smaller(report, workdir)
+        hosts.wait("reported")  # publishing renames the folder that all have read
+        if hosts.is_first():
+            sealed.replace_card(folder / "hf", smaller_card(read, report))
+            report = ledger.publish(folder, workdir, OUTPUTS, read, report)
+            print_smaller(report, workdir)
     return dict(report)
 
 
