@@ -103,8 +103,7 @@ def faults(folder: Path, *, by_size: bool = False) -> Iterator[str]:
     """A line for each file of a sealed folder that is missing, changed, or not from this package; see `fault`."""
     files = table(folder)
     for name, facts in files.items():
-        wrong = fault(folder / name, facts, by_size=by_size)
-        if wrong and not _is_signed_card(folder, name):  # older versions had the card in the table
+        if wrong := fault(folder / name, facts, by_size=by_size):
             yield f"{name}: {wrong}"
     foreign = _foreign(folder, files)
     for name in foreign[:_MOST]:
@@ -195,9 +194,7 @@ def finish(folder: Path) -> None:
 
 def replace_card(folder: Path, text: str) -> bool:
     """Replaces the card of a sealed folder by a signed one, atomically; returns False if the user changed the card."""
-    before = table(folder).get(CARD)
-    is_ours = before is not None and fault(folder / CARD, before) is None
-    if not (is_ours or _is_signed_card(folder, CARD)):
+    if not _is_signed_card(folder, CARD):
         return False
     # outside the folder, in which an incomplete file would be in no table
     filled = unfinished(folder)

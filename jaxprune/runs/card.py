@@ -8,10 +8,10 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.calibration import ALL, KINDS, SUM, joined
+from jaxprune.calibration import KINDS, joined
 from jaxprune.errors import InputError, one_line
 from jaxprune.hf import Origin
-from jaxprune.pruning import ROW, UNIFORM, UNSTRUCTURED
+from jaxprune.pruning import UNSTRUCTURED
 from jaxprune.runs.facts import (
     PRUNE_FIELDS,
     details,
@@ -32,13 +32,6 @@ _FIELDS = {
     path: field
     for path, field in PRUNE_FIELDS.items()
     if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
-}
-# Fields that older configs lack, with the values of those runs.
-_NEW = {
-    "pruning.allocation": UNIFORM.name,
-    "pruning.group": ROW,
-    "calibration.combine": SUM.name,
-    "calibration.tokens": ALL,
 }
 _ABOUT = (
     f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
@@ -79,8 +72,7 @@ def model_card(
     """
     from huggingface_hub import ModelCard  # late, for it takes as long as a tenth of JAX
 
-    found = flatten_dict(dict(config), sep=".")
-    fields = found | {path: found.get(path, default) for path, default in _NEW.items()}
+    fields = flatten_dict(dict(config), sep=".")
     for path, field in _FIELDS.items():
         check(f"config.json: {path}", fields.get(path), field)
     for name in _REPORTED:
@@ -89,7 +81,7 @@ def model_card(
     origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
     recovery, pruned = fields, report
     if recovered := report.get("pruned"):  # config and report are those of the recovery
-        fields = fields | _NEW | flatten_dict(recovered["config"], sep=".")
+        fields = fields | flatten_dict(recovered["config"], sep=".")
         pruned = {**report, **recovered}
     repeat = _listed(details(fields, recovery, report))
     zeros = percent(sparsity["overall"])

@@ -23,13 +23,11 @@ class MeasuredOn(TypedDict):
 
 
 class StatsAbout(TypedDict):
-    """Metadata of a checkpoint of statistics; older versions wrote `count` and `languages` instead of `sets`."""
+    """Metadata of a checkpoint of statistics."""
 
-    sets: NotRequired[list[tuple[str, str, Count]]]  # kind, language, tokens
+    sets: list[tuple[str, str, Count]]  # kind, language, tokens
     sites: list[tuple[str, str]]
     measured_on: NotRequired[MeasuredOn]
-    count: NotRequired[dict[str, Count]]
-    languages: NotRequired[dict[str, dict[str, Count]]]
 
 
 def save_stats(
@@ -111,22 +109,7 @@ def restore_stats(path: str | Path) -> ActivationStats:
     folder = whole(Path(path))
     metadata = from_json(StatsAbout, restore_json(folder), str(folder / METADATA))
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
-    if "sets" not in metadata:
-        return _older_stats(folder, metadata, sites)
     tokens = {SetKey(kind, language): number for kind, language, number in metadata["sets"]}
     sums = restore_tree(folder / "sums", None)
     by_set = {key: sums[str(number)] for number, key in enumerate(tokens)}
     return ActivationStats(by_set, tokens, sites)
-
-
-def _older_stats(
-    folder: Path, metadata: StatsAbout, sites: tuple[tuple[str, str], ...]
-) -> ActivationStats:
-    """Statistics of an older version, with one sum per role over all languages: one set each, named by their codes."""
-    languages, sum_sq = metadata.get("languages", {}), restore_tree(folder / "sum_sq", None)
-    keys = {role: SetKey(role, ",".join(languages.get(role, {}))) for role in sum_sq}
-    return ActivationStats.from_squares(
-        {keys[role]: sums for role, sums in sum_sq.items()},
-        {keys[role]: metadata["count"][role] for role in sum_sq},
-        sites,
-    )

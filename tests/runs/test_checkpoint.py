@@ -16,7 +16,6 @@ import jaxprune as jp
 from jaxprune.calibration import SetKey
 from jaxprune.devices.sharding import device_mesh, replicated
 from jaxprune.runs import checkpoint
-from jaxprune.runs.orbax_folder import save_trees
 
 STATS_SITES = (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
 
@@ -236,20 +235,3 @@ def test_statistics_round_trip(tmp_path):
     merged = restored.merge(stats)  # what is restored is of the same model
     double = (2 * sums[SetKey("code")]["qkv"]).astype(np.float32)
     np.testing.assert_array_equal(merged.sum_sq["code"]["qkv"], double)
-
-
-def test_statistics_of_older_versions_are_read(tmp_path):
-    """They kept one float32 sum of all languages of a role."""
-    rng = np.random.default_rng(3)
-    sum_sq = {role: {"qkv": rng.random((3, 4), np.float32)} for role in ("translation", "code")}
-    about = {
-        "count": {"translation": 11, "code": 7},
-        "sites": [list(pair) for pair in STATS_SITES],
-        "languages": {"translation": {"fr": 6, "sw": 5}},
-    }
-    save_trees(tmp_path / "stats", {"sum_sq": sum_sq}, about, overwrite=False)
-    restored = checkpoint.restore_stats(tmp_path / "stats")
-    assert_bits(restored.sum_sq, sum_sq)
-    assert restored.count == about["count"]
-    assert restored.sites == STATS_SITES
-    assert list(restored.sums) == [SetKey("code"), SetKey("translation", "fr,sw")]

@@ -16,7 +16,6 @@ import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json, sealed
 from jaxprune.ledger import read_report
-from jaxprune.ledger.json_files import content_digest
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
@@ -41,25 +40,6 @@ def run(finished, tmp_path):
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-def as_older_versions_wrote_it(run, text):
-    """Puts the card into the table of files, without a digest of its own; report.json tells of table and card."""
-    (run / "hf" / "README.md").write_text(text)
-    table = read_json(run / "hf" / "files.json")
-    table["README.md"] = [*sealed.file_facts(run / "hf" / "README.md")]
-    (run / "hf" / "files.json").write_text(json.dumps(table, indent=2) + "\n")
-    report = read_json(run / "report.json") | {"card": table["README.md"]}
-    report["files"]["hf/files.json"] = [*sealed.file_facts(run / "hf" / "files.json")]
-    report["sha256"] = content_digest(report)
-    (run / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    return run
-
-
-@pytest.fixture(params=["new", "older"])
-def any_run(request, run):
-    """A run with its card outside the table of files, and one with the card in it, as older versions wrote it."""
-    return as_older_versions_wrote_it(run, "first\n") if request.param == "older" else run
-
-
 def recard(run, text):
     return sealed.replace_card(run / "hf", text)
 
@@ -76,34 +56,34 @@ def test_the_last_line_of_a_card_has_the_digest_of_the_text_above(run):
     assert "card" not in read_report(run)
 
 
-def test_a_run_with_another_card_is_the_same_whole_run(any_run, capsys):
+def test_a_run_with_another_card_is_the_same_whole_run(run, capsys):
     files = {
         file: file.read_bytes()
-        for file in any_run.rglob("*")
+        for file in run.rglob("*")
         if file.is_file() and file.name != "README.md"
     }
-    assert verify(any_run, progress=False) == []
+    assert verify(run, progress=False) == []
     for text in ("new é\n", "new é\n", "newer\n"):
-        assert recard(any_run, text)
-        assert card(any_run) == sealed.signed(text)
-        assert verify(any_run, progress=False) == []
-    after = {file: file.read_bytes() for file in any_run.rglob("*") if file.is_file()}
-    assert after == files | {any_run / "hf" / "README.md": sealed.signed("newer\n").encode()}
-    prune_from_config(job(), any_run)  # nothing is made anew
+        assert recard(run, text)
+        assert card(run) == sealed.signed(text)
+        assert verify(run, progress=False) == []
+    after = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    assert after == files | {run / "hf" / "README.md": sealed.signed("newer\n").encode()}
+    prune_from_config(job(), run)  # nothing is made anew
     assert "run is complete" in capsys.readouterr().out
-    assert card(any_run) == sealed.signed("newer\n")
-    prune_from_config(job(), any_run, overwrite=True)
-    assert card(any_run).startswith("---\n")
-    assert verify(any_run, progress=False) == []
+    assert card(run) == sealed.signed("newer\n")
+    prune_from_config(job(), run, overwrite=True)
+    assert card(run).startswith("---\n")
+    assert verify(run, progress=False) == []
 
 
 def test_a_process_killed_at_any_line_leaves_the_old_card_or_the_new_one(
-    any_run, tmp_path, monkeypatch
+    run, tmp_path, monkeypatch
 ):
-    first = card(any_run)
+    first = card(run)
     for last in itertools.count():
         work, steps = tmp_path / f"killed {last}", iter(range(last))
-        shutil.copytree(any_run, work)
+        shutil.copytree(run, work)
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
             for owner, name in (
                 (Path, "mkdir"), (Path, "replace"), (Path, "rmdir"), (Path, "write_text"), (os, "replace"),
@@ -121,20 +101,20 @@ def test_a_process_killed_at_any_line_leaves_the_old_card_or_the_new_one(
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_card_that_somebody_changed_is_theirs(after, any_run):
+def test_a_card_that_somebody_changed_is_theirs(after, run):
     if after:
-        recard(any_run, "second\n")
-    file = any_run / "hf" / "README.md"
-    for edited in ("mine", card(any_run).replace("\n", " \n", 1), card(any_run) + "mine", ""):
+        recard(run, "second\n")
+    file = run / "hf" / "README.md"
+    for edited in ("mine", card(run).replace("\n", " \n", 1), card(run) + "mine", ""):
         file.write_text(edited)
-        assert not recard(any_run, "third\n")
-        assert card(any_run) == edited
-        [fault] = verify(any_run, progress=False)
+        assert not recard(run, "third\n")
+        assert card(run) == edited
+        [fault] = verify(run, progress=False)
         assert fault.startswith("hf: README.md: ")
     file.unlink()
-    assert not recard(any_run, "third\n")
+    assert not recard(run, "third\n")
     assert not file.exists()
-    assert verify(any_run, progress=False) == ["hf: README.md: missing"]
+    assert verify(run, progress=False) == ["hf: README.md: missing"]
 
 
 def test_a_card_that_somebody_changed_is_not_overwritten_with_the_run(run):
