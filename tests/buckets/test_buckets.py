@@ -5,11 +5,15 @@ import os
 import shutil
 import subprocess
 import threading
+from http.server import HTTPServer
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
+from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
+from ports import free_port
 from run_scripts import run_here
 
 from jaxprune.buckets import ownership, staged, workdir
@@ -501,6 +505,53 @@ def s3():
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def gs():
+    """As `s3`; this server ignores the conditions of writes."""
+    port = free_port()
+    with pytest.MonkeyPatch.context() as patch:
+        # it answers one request after the other, and many arrive at once
+        patch.setattr(HTTPServer, "request_queue_size", 256)
+        server = create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
+        server.start()
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        # requests for kinds of buckets that the server does not have
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        yield "gs://bucket/runs"
+    server.stop()
+
+
+@pytest.fixture(params=["s3", "gs"])
+def runs(request):
+    """The address of a folder of a server."""
+    return request.getfixturevalue(request.param)
+
+
+def test_objects_of_a_server(runs, tmp_path):
+    there = Store(f"{runs}/objects", "--workdir")
+    content = np.random.default_rng(0).bytes(20 << 20)
+    (tmp_path / "a").write_bytes(content)
+    there.upload(tmp_path / "a", "deep/a")
+    there.write("b", b"1")
+    first = there.facts()
+    assert {name: size for name, (size, _) in first.items()} == {"b": 1, "deep/a": len(content)}
+    assert there.facts("deep/a") == {"deep/a": first["deep/a"]}
+    there.write("b", b"2")
+    assert there.read("b") == b"2"
+    after = there.facts()
+    assert after["deep/a"] == first["deep/a"]
+    assert after["b"] != first["b"]
+    ranges = [(0, 10), (5 << 20, 13 << 20), (len(content) - 9, len(content))]
+    assert there.read_ranges("deep/a", ranges) == [content[a:b] for a, b in ranges]
+    there.download(["b", "deep/a"], tmp_path / "copy")
+    assert contents(tmp_path / "copy") == {"b": b"2", "deep/a": content}
+    there.remove(["b", "none"])
+    assert [*there.facts()] == ["deep/a"]
+    for request in (lambda: there.read("b"), lambda: there.read_ranges("b", [(0, 1)])):
+        with pytest.raises(FileNotFoundError):
+            request()
+
+
 def test_two_requests_that_create_an_object_of_s3(s3):
     one = Store(f"{s3}/create", "--workdir")
     assert one.create("a/b.json", b"1")
@@ -517,8 +568,8 @@ def test_two_requests_that_create_an_object_of_s3(s3):
         Store("s3://nobucket/x", "--workdir").facts()
 
 
-def test_a_model_and_texts_of_s3_give_the_masks_of_local_ones(
-    s3, cache, tmp_path, monkeypatch, capfd
+def test_a_model_and_texts_of_a_server_give_the_masks_of_local_ones(
+    runs, cache, tmp_path, monkeypatch, capfd
 ):
     import jaxprune as jp
 
@@ -526,14 +577,14 @@ def test_a_model_and_texts_of_s3_give_the_masks_of_local_ones(
     for code in ("en", "fr"):
         (tmp_path / f"texts/{code}.txt").parent.mkdir(exist_ok=True)
         (tmp_path / f"texts/{code}.txt").write_text("\n".join(f"{code} {n}" for n in range(40)))
-    fs = fsspec.filesystem("s3", skip_instance_cache=True)
-    fs.put(str(nano / "checkpoints/bloom"), "bucket/model", recursive=True)
-    fs.put(str(tmp_path / "texts"), "bucket/texts", recursive=True)
+    for name, folder in (("model", nano / "checkpoints/bloom"), ("texts", tmp_path / "texts")):
+        for file in folder.iterdir():
+            Store(f"{runs}/{name}", name).upload(file, file.name)
     digests = []
     for number, (model, texts) in enumerate(
         (
             (nano / "checkpoints/bloom", tmp_path / "texts"),
-            ("s3://bucket/model", "s3://bucket/texts"),
+            (f"{runs}/model", f"{runs}/texts"),
         )
     ):
         settings = [
@@ -547,18 +598,20 @@ def test_a_model_and_texts_of_s3_give_the_masks_of_local_ones(
         )
         assert done.returncode == 0, done.stderr
         digests.append(json.loads((folder / "report.json").read_text())["digests"])
-        assert "s3://" not in (folder / "hf/README.md").read_text().partition("\n# ")[0]
+        assert "://bucket" not in (folder / "hf/README.md").read_text().partition("\n# ")[0]
     assert digests[0] == digests[1]
     assert [file.stat().st_size < 1000 for file in cache.rglob("model.safetensors")] == [True]
 
 
-def test_an_interrupted_run_goes_on_from_s3_with_the_same_bits(s3, tmp_path, monkeypatch, capfd):
+def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
+    runs, tmp_path, monkeypatch, capfd
+):
     from jaxprune.pruning import loop
 
     settings = ("--config", "nano", "--config.calibration.samples=4")
     local = tmp_path / "local"
     assert run_here(monkeypatch, capfd, "prune", *settings, "--workdir", local).returncode == 0
-    address, real, calls = f"{s3}/nano", loop.progress_bar, []
+    address, real, calls = f"{runs}/nano", loop.progress_bar, []
 
     def stops(*args, **options):
         bar = real(*args, **options)
