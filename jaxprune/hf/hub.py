@@ -16,8 +16,8 @@ def resolve(model: str, revision: str | None = None) -> Path:
     """The folder of a model.
 
     Args:
-      model: a local folder, one in a bucket (s3://…, gs://…), whose safetensors files are not downloaded but read by
-        ranges, a hub id such as "bigscience/bloom-560m", or a bundled model such as "nano/bloom".
+      model: a local folder; one in a bucket (s3://…, gs://…), of whose safetensors files only the parts that are read
+        are downloaded; a hub id such as "bigscience/bloom-560m"; or a bundled model such as "nano/bloom".
       revision: branch, tag or commit, for hub ids.
 
     Raises:

@@ -148,8 +148,8 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     """Opens a model from a local Hugging Face folder or a hub id; reads no tensor.
 
     Args:
-      model: folder, id such as "bigscience/bloom-560m", or a bundled micro-model: "nano/xglm" (short: "nano"),
-        "nano/bloom" or "nano/gpt2". A folder of that name is "./nano".
+      model: folder, here or in a bucket (s3://…, gs://…), id such as "bigscience/bloom-560m", or a bundled micro-model:
+        "nano/xglm" (short: "nano"), "nano/bloom" or "nano/gpt2". A folder of that name is "./nano".
       revision: branch, tag or commit on the hub.
 
     Raises:
