@@ -1,10 +1,9 @@
-"""A pruning run whose workdir, or model, is in a bucket of an S3 server on this machine, against local folders.
+"""A pruning run whose workdir is in a bucket of an S3 server on this machine, against one in a local folder.
 
     python benchmarks/buckets.py OUT --model FOLDER --data FOLDER
 
-Prints the time and the bytes of each, alternately repeated; those of a model in the bucket begin with an empty cache.
-Then a run is killed (SIGKILL) at random moments, and after each kill another process continues it from an empty local
-folder. All digests of masks and weights must be equal.
+Prints the time and the bytes of both, alternately repeated, and then those of a run that is killed (SIGKILL) at random
+moments. After each kill another process continues it from an empty local folder. All digests must be equal.
 """
 
 import argparse
@@ -52,23 +51,24 @@ def server():
         process.wait()
 
 
-def start(given, workdir, local, model=None):
-    """A pruning run, with a local folder for its temporary files and what it downloads."""
+def start(given, workdir, local):
+    """A pruning run, with a local folder for its temporary files."""
     shutil.rmtree(local, ignore_errors=True)
     local.mkdir()
     command = [
-        sys.executable, "-m", "jaxprune", "prune", f"--config={BASE}:{model or given.model}",
+        sys.executable, "-m", "jaxprune", "prune", f"--config={BASE}:{given.model}",
         f"--config.calibration.data={given.data}", f"--workdir={workdir}",
     ]  # fmt: skip
-    places = {"TMPDIR": str(local)} | ({"XDG_CACHE_HOME": str(local)} if model else {})
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=os.environ | places, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command, env=os.environ | {"TMPDIR": str(local)}, stdout=pipe, stderr=pipe, text=True
+    )
 
 
-def whole(given, workdir, local, model=None):
+def whole(given, workdir, local):
     """(seconds, what it said) of an undisturbed run."""
     began = time.perf_counter()
-    process = start(given, workdir, local, model)
+    process = start(given, workdir, local)
     said = process.communicate()[1]
     assert process.returncode == 0, said
     return time.perf_counter() - began, said
@@ -114,26 +114,22 @@ def main():
     parser.add_argument("--kills", type=int, default=5)
     given = parser.parse_args()
     given.out.mkdir(parents=True)
-    local, times = given.out / "tmp", {"local": [], "bucket": [], "model": []}
+    local, times = given.out / "tmp", {"local": [], "bucket": []}
     with server():
-        fsspec.filesystem("s3").put(f"{given.model}/", "bucket/model/", recursive=True)
         for number in range(given.repeats):
             folder, address = given.out / f"run{number}", f"s3://bucket/run{number}"
             times["local"].append(whole(given, folder, local)[0])
             seconds, said = whole(given, address, local)
             times["bucket"].append(seconds)
             assert digests(address) == digests(folder), "the digests differ"
-            other = given.out / f"of_bucket{number}"
-            times["model"].append(whole(given, other, local, "s3://bucket/model")[0])
-            assert digests(other) == digests(folder), "the digests differ"
         written = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        alone, there, model = (min(seconds) for seconds in times.values())
+        alone, there = min(times["local"]), min(times["bucket"])
         print(f"local {alone:.1f} s, {written / 1e6:.0f} MB written")
         print(
             f"bucket {there:.1f} s, {there / alone:.2f} of it; {uploaded(said) / written:.2f} of the "
-            "bytes uploaded"
+            "bytes uploaded",
+            flush=True,
         )
-        print(f"model in the bucket {model:.1f} s, {model / alone:.2f} of it", flush=True)
         seconds, moments = killed(given, "s3://bucket/killed", local, given.kills, there)
         assert digests("s3://bucket/killed") == digests(folder), "the digests differ"
         after = ", ".join(f"{moment:.0f}" for moment in moments)

@@ -85,6 +85,17 @@ class StoredTensor:
             yield out
 
 
+def fetch(tensors: Iterable[tuple[StoredTensor, range]]) -> None:
+    """Downloads these rows of axis 0 where a file is in a bucket, many parts at once, before they are read."""
+    spans: dict[Path, list[tuple[int, int]]] = {}
+    for tensor, rows in tensors:
+        size = math.prod(tensor.shape[1:]) * tensor.dtype.itemsize
+        of_file = spans.setdefault(tensor.file, [])
+        of_file.append((tensor.offset + rows.start * size, tensor.offset + rows.stop * size))
+    for file, of_file in spans.items():
+        with_bytes(file, of_file)
+
+
 def _fill(path: Path, spans: Iterable[tuple[int, np.ndarray]]) -> None:
     """Reads a file from given offsets into arrays in C order. The only place that reads tensors."""
     spans = [*spans]
