@@ -86,6 +86,7 @@ def figures(scores: Scores, model: str) -> Iterator[tuple[str, str, str, float]]
         yield PERPLEXITY, code, "log_perplexity", scores.log_perplexity(model, code).mean()
     for code in scores.languages(model, TRANSLATION):
         yield TRANSLATION, code, "chrf", scores.chrf(model, code)
+        yield TRANSLATION, code, "bleu", scores.bleu(model, code)
 
 
 def cells_csv(parts: Mapping[str, Scores]) -> str:
@@ -165,6 +166,7 @@ def written(page: str, parts: Mapping[str, Scores]) -> str:
         "hypotheses": hypothesis_table(parts),
         "costs": study_costs.cost_tables(parts),
         "sentiment": study_costs.sentiment_table(parts),
+        "highest": study_costs.highest_table(parts),
     }
     for name, table in tables.items():
         page = with_table(page, f"<!-- {name} -->\n\n", table)

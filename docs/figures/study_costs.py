@@ -82,13 +82,46 @@ def _change(
 
 
 def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
-    """Numbers of the page's text by name, of the sweep over languages."""
+    """Numbers of the page's text by name."""
     made = {
         f"perplexity {code} in {code}": f"{perplexity_ratio(parts, code, code):.2f}"
         for code in LANGUAGES
     }
     for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"
+    for name, figures in _highest(parts).items():
+        made |= {f"{name} in {code}": figure for code, figure in zip(FOREIGN, figures, strict=True)}
+    return made
+
+
+def highest_table(parts: Mapping[str, Scores]) -> str:
+    """Perplexity, chrF and BLEU after the weights of the highest scores were dropped, means over the draws."""
+    rows = [[name, *figures] for name, figures in _highest(parts).items()]
+    return "\n".join(pipes(("", *FOREIGN), rows))
+
+
+def _highest(parts: Mapping[str, Scores]) -> dict[str, list[str]]:
+    """The figures of each language, by measure and model."""
+    scores = parts["highest"]
+
+    def mean(name: str, sparsity: float, code: str) -> float:
+        which = model("monolingual", sparsity, code)
+        measure = getattr(scores, name)
+        return float(np.mean([np.mean(measure(which.format(draw=d), code)) for d in range(1, 5)]))
+
+    made = {}
+    for sparsity in (0.001, 0.01):
+        rises = [
+            mean("log_perplexity", sparsity, code) - scores.log_perplexity("dense", code).mean()
+            for code in FOREIGN
+        ]
+        made[f"perplexity, {sparsity:.1%} dropped"] = [f"{np.exp(rise):,.0f}" for rise in rises]
+    for name, shown in {"chrf": "chrF", "bleu": "BLEU"}.items():
+        dense = [getattr(scores, name)("dense", code) for code in FOREIGN]
+        made[f"{shown}, dense"] = [f"{one:.1f}" for one in dense]
+        for sparsity in (0.001, 0.01):
+            now = [mean(name, sparsity, code) for code in FOREIGN]
+            made[f"{shown}, {sparsity:.1%} dropped"] = [f"{one:.1f}" for one in now]
     return made
 
 

@@ -174,6 +174,10 @@ class Scores:
         """Of the translations into English, 0 to 100."""
         return float(self._arrays[f"{model}/{TRANSLATION}/{code}"][0])
 
+    def bleu(self, model: str, code: str) -> float:
+        """Of the same translations, 0 to 100."""
+        return float(self._arrays[f"{model}/{TRANSLATION}/{code}"][1])
+
     @property
     def shared(self) -> dict[tuple[str, str], float]:
         """By two models, the share of the kept weights that they have in common; empty without masks."""
