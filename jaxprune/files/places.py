@@ -16,15 +16,18 @@ from jaxprune.files.whole import user_cache, write_json
 _OBJECTS = ".objects.json"  # the size and the tag of each object that was downloaded
 
 
-def local_path(place: str | Path, by_ranges: str | None = None) -> Path:
+def local_path(
+    place: str | Path, in_parts: str | None = None, beside: tuple[str, ...] = ()
+) -> Path:
     """The path that a user names.
 
     `~` is expanded. A folder in a bucket (s3://…, gs://…) is downloaded to the user's cache, at most once in a process;
     files of an earlier download that have not changed since are kept.
 
     Args:
-      by_ranges: a pattern of names, whose files become pointers (see `objects`). A folder that this package wrote is
-        downloaded whole, as its table of files has digests of whole files.
+      in_parts: a pattern of names, whose files become pointers (see `objects`).
+      beside: patterns of the names that are downloaded beside such files. All names are in a folder without such files,
+        and in one that this package wrote, whose table of files has digests of whole files.
 
     Raises:
       InputError: an address of another form, or the extra of its store is not installed.
@@ -32,17 +35,23 @@ def local_path(place: str | Path, by_ranges: str | None = None) -> Path:
       OSError: the store cannot be reached or refuses.
     """
     text = str(place)
-    return _downloaded(text, by_ranges) if is_address(text) else Path(text).expanduser()
+    if not is_address(text):
+        return Path(text).expanduser()
+    return _downloaded(text, in_parts, beside)
 
 
 @functools.cache
-def _downloaded(address: str, by_ranges: str | None) -> Path:
+def _downloaded(address: str, in_parts: str | None, beside: tuple[str, ...]) -> Path:
     store = Store(address, address)
     found = store.facts()
     if not found:
         raise FileNotFoundError(f"{address}: no such folder in the bucket, or it is empty")
-    pattern = by_ranges if by_ranges and sealed.TABLE not in found else None
-    key = store.address if pattern is None else f"{store.address} {pattern}"
+    pointed = fnmatch.filter(found, in_parts) if in_parts and sealed.TABLE not in found else []
+    key = store.address
+    if pointed:
+        key += f" {in_parts}"
+        matches = (fnmatch.filter(found, pattern) for pattern in beside)
+        found = {name: found[name] for name in {*pointed}.union(*matches)}
     base = user_cache(BUCKETS) / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder = base / store.address.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,10 +72,9 @@ def _downloaded(address: str, by_ranges: str | None) -> Path:
                     pointer.forget()
                 (folder / name).unlink()
         new = found.keys() - kept.keys()
-        pointed = {*fnmatch.filter(new, pattern)} if pattern else set()
-        for name in pointed:
+        for name in new.intersection(pointed):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             Pointer(store.address, name, *found[name]).write(folder / name)
-        store.download(new - pointed, folder)
+        store.download(new.difference(pointed), folder)
         write_json(record, found)
     return folder

@@ -7,9 +7,9 @@ from jaxprune.files import local_path
 from jaxprune.nano import MODELS
 
 # Files of config and tokenizer; no code, no weights of other frameworks.
-CONFIG_FILES = ["*.json", "*.txt", "*.model", "*.jinja"]
+CONFIG_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 # All files beside the weights that an export copies, among them licence and authors.
-BESIDE = [*CONFIG_FILES, "LICENSE*", "README*"]
+BESIDE = (*CONFIG_FILES, "LICENSE*", "README*")
 
 
 def resolve(model: str, revision: str | None = None) -> Path:
@@ -39,7 +39,7 @@ def config_folder(model: str, revision: str | None = None) -> Path:
 
 
 def _local(model: str) -> Path | None:
-    path = local_path(MODELS.get(model, model), by_ranges="*.safetensors")
+    path = local_path(MODELS.get(model, model), in_parts="*.safetensors", beside=BESIDE)
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
     return path if path.is_dir() else None

@@ -110,6 +110,18 @@ def test_what_is_read_of_an_object_that_changes_meanwhile_is_not_kept(memory, mo
     assert jax.tree.all(jax.tree.map(equal, model.block(1), jp.load(BLOOM).block(1)))
 
 
+def test_only_files_that_are_used_are_downloaded_beside_safetensors(memory):
+    memory.pipe_file("bucket/model/pytorch_model.bin", b"the same weights")
+    memory.pipe_file("bucket/model/LICENSE", b"terms")
+    assert {file.name for file in jp.load(ADDRESS).folder.iterdir()} == {
+        "LICENSE", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    }  # fmt: skip
+    places._downloaded.cache_clear()
+    memory.rm_file("bucket/model/model.safetensors")
+    with pytest.raises(InputError, match=r"pytorch_model\.bin"):
+        jp.load(ADDRESS)
+
+
 def test_models_of_this_package_are_downloaded_whole(memory, tmp_path):
     model = jp.load("nano/bloom")
     jp.export_hf(model, model.params, tmp_path / "hf")
