@@ -106,8 +106,8 @@ def cross_matrix(parts: Mapping[str, Scores]) -> Chart:
         np.array([[perplexity_ratio(parts, one, code) for code in LANGUAGES] for one in sources]),
         [NAMES.get(source, "all five") for source in sources],
         [NAMES[code] for code in LANGUAGES],
-        title="Perplexity over the dense model's, 50% dropped, mean over 4 draws",
-        x_title="language of the text", y_title="language of the calibration",
+        title="Perplexity over the dense model's, 50% dropped, mean over 4 draws\n(colours on a log scale)",
+        x_title="evaluation text", y_title="calibration text",
         unit="times the dense model's", log=True, show=lambda ratio: f"{ratio:.2f}",
     )  # fmt: skip
 
@@ -126,18 +126,18 @@ def masks(parts: Mapping[str, Scores]) -> Chart:
         return Estimate(float(values.mean()), low, high)
 
     series: dict[str, dict[str, Estimate]] = {
-        "same language, another draw": {},
-        "same draw, another language": {},
+        "same language, other draws (mean)": {},
+        "same draw, other languages (mean)": {},
     }
     for code in LANGUAGES:
-        series["same language, another draw"][NAMES[code]] = estimate(
+        series["same language, other draws (mean)"][NAMES[code]] = estimate(
             [[(name(code, d), name(code, e)) for e in draws if e != d] for d in draws]
         )
-        series["same draw, another language"][NAMES[code]] = estimate(
+        series["same draw, other languages (mean)"][NAMES[code]] = estimate(
             [[(name(code, d), name(b, d)) for b in LANGUAGES if b != code] for d in draws]
         )
     return interval_chart(
         series,
-        title="Kept weights in common with another mask of\n50%; 95% intervals over 4 draws",
+        title="Kept weights in common with other masks of 50%\n95% intervals over 4 draws, smaller than the marks",
         unit="% of the kept weights",
     )
