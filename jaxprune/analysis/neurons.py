@@ -42,8 +42,8 @@ class LanguageNeurons:
       counts: [L + 1, S + 1] the number of language neurons; last row: of all layers; last column: of any language. A
         neuron may belong to several languages.
       counts_error: [L + 1, S + 1] standard errors of `counts`.
-      in_halves: [L, F, S] in how many of two halves of the samples, each by itself, a neuron is one of a language;
-        None if a language has fewer than two samples.
+      in_halves: [L, F, S] in how many of the two halves of the samples, each used alone, a neuron is a language
+        neuron of the language; None if a language has fewer than two samples.
       agreement: [S + 1] the share of the language neurons of one half that the other half has, by language and of any.
         It is a lower bound: the full set has twice as many samples. NaN if neither half has any.
       by_chance: the number of neurons that pass the same entropy and threshold in sets that do not differ in language,

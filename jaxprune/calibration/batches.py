@@ -31,7 +31,7 @@ class Batch:
     Attributes:
       tokens: [B, T] int32, left-justified: the real tokens of a row are followed by zeros.
       valid: [B, T] bool, True at real tokens. Only these enter attention and statistics.
-      role: "translation", "monolingual", "code" or "tokens".
+      role: "translation", "shuffled", "unpaired", "monolingual", "code" or "tokens".
       samples: [B] int32, the index of each row in its set. Sums over samples follow this order, independent of
         the grouping of rows.
       languages: language code of each row (the source of a translation); empty if rows have none, as code and

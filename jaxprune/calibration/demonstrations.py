@@ -74,11 +74,16 @@ def demonstrations(
         or "monolingual_vs_code".
       source: ISO 639-1 code, or several as "fr+ru+sw" or "fr,ru,sw".
       target: ISO 639-1 code; monolingual samples do not use it.
+      shots: sentences, or pairs of them, in a sample.
+      samples: their number, over all sources.
+      max_length: tokens at which a sample is truncated.
+      seed: of the order of the lines.
+      compat: see above.
       code: for kinds with code, the location of source files, of which `samples` are used; see
         `texts.code_samples`.
-      lines: range of the sentences to use, from 0, as "0-299"; by default all.
-      draw: one of n disjoint parts of these lines, as "2/5"; whole documents, as `index.tsv` in the folder names
-        them, or runs of ten lines. Files of code are divided too. `seed` shuffles within a draw.
+      lines: range of the sentences to use, as "0-299": counted from 0, the last one included; by default all.
+      draw: one of n disjoint parts of these lines, as "2/5". Documents stay whole, as `index.tsv` in the folder names
+        them, otherwise runs of ten lines. Files of code are divided too. `seed` shuffles within a draw.
       tokens: "all", or for kinds with two languages "source" or "target": statistics measure only the tokens of the
         sentences in this language, with its name and the end mark; all tokens are read.
       micro_batch: samples of a micro-batch; see `group_by_length`.

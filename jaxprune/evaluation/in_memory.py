@@ -101,7 +101,7 @@ def evaluate(
 
     Raises:
       InputError: no data to evaluate on; a task, language or file that does not exist or is broken; a model without
-        tokenizer; a score that is no number.
+        tokenizer; a score that is NaN or +inf.
       OSError: the hub cannot be reached.
 
     Examples:

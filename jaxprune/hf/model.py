@@ -25,7 +25,7 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """An open model, as `load` returns it. Opening reads no tensor; `params` reads all, `block` reads one.
+    """An open model, as `load` returns it. Opening reads no tensor; `params` reads all, `block` those of one block.
 
     Attributes:
       config: sizes and switches.

@@ -50,8 +50,8 @@ def combine(
 
     Args:
       stats: with one set for each language.
-      combine: "sum": all tokens have equal weight; "mean": all languages have equal weight; "max": a feature counts as
-        in the language where it is largest, for sums of squares only; "weights".
+      combine: "sum": all tokens have equal weight; "mean": all languages have equal weight; "max": a feature has
+        its largest mean over the tokens of a language, for sums of squares only; "weights".
       weights: of languages, such as {"fr": 2, "sw": 1} or "fr:2,sw:1", with combine="weights".
 
     Returns:

@@ -47,14 +47,14 @@ def probe(
       mesh: devices; all by default. The bits of the result do not depend on it.
       samples_per_device: samples of a micro-batch per device.
       progress: show a bar with tokens per second and remaining time.
-      statistics: names of the statistics of every site: "squares", Σ X_j²; "sums", Σ X_j; "positive", the number of
-        tokens with X_j > 0; and "gram", Σ x xᵀ, float32 [L, D, D], which is large.
+      statistics: names of those to measure at every site, [L, D] each: "squares", Σ X_j²; "sums", Σ X_j; "positive",
+        the number of tokens with X_j > 0; and "gram", Σ x xᵀ, float32 [L, D, D], which is large.
       hidden: adds the site "hidden": the output of each block, [L, D]. The last one is without the model's final
         norm, unlike Hugging Face's last hidden state.
       halves: adds the roles "<role>/even" and "<role>/odd" for each role: the statistics of samples with even and
         with odd numbers. Those of the full role keep their bits.
       neurons: adds the neurons of the MLPs, for `jaxprune.language_neurons`: "positive", the number of tokens on which
-        each is active, int32 [L, 20, F], and "tokens", the number of all, in 20 groups of samples.
+        each is active, int32 [L, 20, F], and "tokens", the number of all tokens; both by 20 groups of samples.
 
     Raises:
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter is NaN or

@@ -44,7 +44,8 @@ class PruneResult(Shown):
       params: parallel to `model.params`, on the host, dropped weights +0.
       masks: {"blocks": {… kernel: bool [L, in, out]}}.
       stats: the statistics of the calibration set, or None; None after `recover`.
-      report: sparsity, tokens and seconds by stage; after `recover` also `losses`, [before, after] of each block.
+      report: sparsity, tokens and seconds by stage; after `recover` also `losses`, [before, after] of each block, or
+        once of the whole model with how="distil".
     """
 
     params: Params
@@ -95,11 +96,11 @@ def prune(
       start: for "dsnot", the criterion of the mask with which it begins; "wanda" by default.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
-      threshold: "row", or "variant" for Wanda's cumulative threshold.
+      threshold: "row": an exact number in each output column; or "variant": Wanda's cumulative threshold.
       drop: "lowest", or "highest" for the ablation.
-      group: weights whose scores are compared: "row", an output column, or "kernel".
-      propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
-        ("dense"), or of pruned layers ("site").
+      group: scores compete within an output column ("row") or within the whole kernel ("kernel").
+      propagate: whose outputs are the inputs of the next statistics: pruned blocks ("block"), the dense model
+        ("dense"), or pruned layers ("site").
       allocation: distribution of sparsity over the blocks: "uniform", "arithmetic", "owl", "alpha", "languages", an
         `Allocation`, or shares by layer, or by layer and kernel, as a value or a .json file:
         {"0": 0.4, "1": {"mlp/up": 0.5, ...}}.

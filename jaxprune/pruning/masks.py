@@ -52,8 +52,8 @@ def keep(
         threshold: `row`, or `variant` for Wanda's cumulative threshold, which meets the sparsity
             of a matrix only within 0.001 (see `selection.keep_variant`).
         drop: `lowest`, or `highest` for the ablation.
-        group: weights whose scores are compared: `row`, an output column, or `kernel`: exactly
-            int(in * out * sparsity) of a kernel are dropped.
+        group: scores compete within an output column (`row`) or within the whole kernel (`kernel`),
+            of which exactly int(in * out * sparsity) weights are dropped.
 
     Returns:
         A tree like `scores` with bool leaves, True = keep.

@@ -78,7 +78,7 @@ class PruningFields:
 class Settings(Selection):
     """Settings of pruning: the fields of `config.pruning` with `compat`, `seed` and `dtype`; `--help` explains each.
 
-    The default of `sparsity` is that of an N:M pattern, otherwise the paper's 0.3. `criterion` may also be a
+    `sparsity` is the paper's 0.3 by default; an N:M pattern implies it (`implied_sparsity`). `criterion` may also be a
     `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation` or the content of a file.
     Settings are equal if they prune equally; settings with a custom criterion are equal only to themselves.
 

@@ -127,14 +127,14 @@ def recover(
 
     Args:
       model: the dense model; remains unchanged.
-      pruned: the result of `prune`, the smaller model that `shrink` returns, with `how="distil"`, or the workdir of a
-        finished run of pruning.
+      pruned: the result of `prune`; the workdir of a finished run of pruning; or, with `how="distil"`, the smaller
+        model that `shrink` returns.
       batches: samples; their number may differ from that of pruning.
       how: "block" (the default) or "distil".
-      epochs: passes over the samples at most.
-      learning_rate: of AdamW at its peak, relative to the root mean square of each tensor.
-      batch: samples of a step.
-      held_out: share of the samples that decide when a fit is done.
+      epochs: passes over the samples at most; 4 by default.
+      learning_rate: of AdamW at its peak, relative to the root mean square of each tensor; 0.001 by default.
+      batch: samples of a step; 8 by default.
+      held_out: share of the samples that decide when a fit is done; 0.1 by default.
       seed: of the held-out samples and of the order of the others.
       dtype: "float32" or "bfloat16", to which masters are rounded in products.
       mesh: devices of this process; all by default. The result does not depend on it.
@@ -142,8 +142,8 @@ def recover(
       progress: show a bar with the loss.
 
     Returns:
-      Parameters, masks and `report["losses"]`, [before, after] on the held-out samples: of each block, relative to the
-      variance of the dense outputs, or of the model, in nats a token.
+      Parameters, masks and `report["losses"]`, [before, after] on the held-out samples: for "block" of each block,
+      relative to the variance of the dense outputs; for "distil" once, of the model, in nats per token.
 
     Raises:
       InputError: a value that is not allowed, too few samples, no pruned model, or one that caps its logits for

@@ -46,7 +46,7 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
     Args:
       model: as in `jaxprune.load`.
       workdir: folder for the variants, tables.md, tables.csv, tables.json and report.html.
-      settings: the settings, those of a group in a dict; a list stands for names with commas between.
+      settings: fields of the config by keyword, those of a group in a dict; a list replaces names with commas.
 
     Returns:
       The content of tables.json. Notebooks show the changes against the dense model.
