@@ -1,6 +1,6 @@
 """A pointer: a small file in place of an object in a bucket, of which only the parts that are read are downloaded.
 
-The parts are in a file beside the pointer's folder, at their offsets, until the object changes.
+The parts are kept in a file of the user's cache, at their offsets, until the object changes.
 """
 
 import dataclasses
@@ -52,9 +52,9 @@ class Pointer:
         """
         data, there = self._files()
         data.parent.mkdir(parents=True, exist_ok=True)
-        with _of_size(data, self.size) as file, _of_size(there, self.size // _CHUNK + 1) as flags:
+        count = -(-self.size // _CHUNK)
+        with _of_size(data, self.size) as file, _of_size(there, count) as flags:
             fetched = flags.read()
-            count = -(-self.size // _CHUNK)
             chunks = {i for a, b in spans for i in range(a // _CHUNK, min(count, -(-b // _CHUNK)))}
             missing = [i for i in sorted(chunks) if not fetched[i]]
             for start in range(0, len(missing), _AT_ONCE):

@@ -20,7 +20,7 @@ from jaxprune.buckets import ownership, staged, workdir
 from jaxprune.buckets.mirror import Mirror
 from jaxprune.buckets.ownership import Ownership
 from jaxprune.errors import InputError
-from jaxprune.files import Store, is_address, local_path, objects, places, sealed, store, write_json
+from jaxprune.files import Store, is_address, local_path, places, sealed, store, write_json
 from jaxprune.ledger import publish
 from jaxprune.runs import verify
 
@@ -431,15 +431,6 @@ def test_a_store_that_fails_to_the_end_leaves_the_results_here(quick, monkeypatc
 
 
 # Reading from buckets.
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    places._downloaded.cache_clear()
-    objects._store.cache_clear()
-    yield tmp_path / "cache"
-    places._downloaded.cache_clear()
 
 
 def test_a_folder_is_downloaded_once_and_what_changed_again(cache, memory, monkeypatch):

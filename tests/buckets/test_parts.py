@@ -19,14 +19,10 @@ CHUNK = 100_000
 
 
 @pytest.fixture
-def memory(tmp_path, monkeypatch):
+def memory(cache, monkeypatch):
     """A store in memory with a model; `requested` lists the bytes of the parts that were read."""
     monkeypatch.setitem(store._EXTRAS, "memory", "memory")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(objects, "_CHUNK", CHUNK)
-    caches = (places._downloaded, objects._store)
-    for cache in caches:
-        cache.cache_clear()
     fs = fsspec.filesystem("memory")
     fs.store.clear()
     fs.requested, real = [], type(fs).cat_ranges
@@ -37,9 +33,7 @@ def memory(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(fs), "cat_ranges", cat_ranges)
     upload(fs, BLOOM)
-    yield fs
-    for cache in caches:
-        cache.cache_clear()
+    return fs
 
 
 def upload(fs, folder):
@@ -76,7 +70,7 @@ def test_only_what_is_read_is_downloaded_and_only_once(memory):
     assert [state.size for path, state in states.items() if path.suffix != ".json"] == [weights]
 
 
-def test_an_object_that_changes_is_another_model(memory, tmp_path):
+def test_an_object_that_changes_is_another_model(memory, cache):
     first = jp.load(ADDRESS)
     digest = first.source.fingerprint.digest
     places._downloaded.cache_clear()
@@ -90,7 +84,7 @@ def test_an_object_that_changes_is_another_model(memory, tmp_path):
     with pytest.raises(InputError, match=r"model\.safetensors: changed while it was read"):
         first.source.fingerprint.check_unchanged()
     assert size(second.block(1)) == size(jp.load(BLOOM).block(1))
-    parts = tmp_path / "cache/jaxprune/buckets/parts"
+    parts = cache / "jaxprune/buckets/parts"
     assert len([*parts.iterdir()]) == 2  # those of the first model are gone
 
 

@@ -1,0 +1,17 @@
+"""The cache of what comes from buckets, empty at the start of a test."""
+
+import pytest
+
+from jaxprune.files import objects, places
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The user's cache; this process remembers no bucket before and after."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    remembered = (places._downloaded, objects._store)
+    for one in remembered:
+        one.cache_clear()
+    yield tmp_path / "cache"
+    for one in remembered:
+        one.cache_clear()
