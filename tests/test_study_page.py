@@ -10,8 +10,9 @@ import scipy.stats
 import study
 import study_costs
 import study_hypotheses as hypotheses
-from study_hypotheses import CONTRAST, DISCRIMINATION, LOG_PERPLEXITY, OPEN, REFUTED, SUPPORTED
+from study_hypotheses import CONTRAST, DISCRIMINATION, LOG_PERPLEXITY
 from study_scores import Scores
+from study_statistics import OPEN, REFUTED, SUPPORTED, interval_of, results
 
 PREMISES, RUNS, TOKENS = 40, 12, 30
 PARTS = study.read_parts()
@@ -67,13 +68,14 @@ def read(tmp_path):
 
 
 def by_name(parts, hypothesis):
-    found = hypotheses.results(hypotheses.all_tests(parts))
+    found = results(hypotheses.all_tests(parts))
     return [one for one in found if one.test.hypothesis == hypothesis]
 
 
-def test_the_page_and_cells_csv_are_made_of_the_scores():
-    page = study.PAGE.read_text(encoding="utf-8")
-    assert study.written(page, PARTS) == page
+def test_pages_and_cells_csv_are_made_of_the_scores():
+    pages = study.read_pages()
+    assert study.written(pages, PARTS) == pages
+    assert all("<!--n " in text for text in pages.values())
     assert study.CELLS.read_text(encoding="utf-8") == study.cells_csv(PARTS)
 
 
@@ -122,7 +124,7 @@ def test_contrast_by_premise_against_loops(read):
 
 def test_one_value_a_draw_has_students_interval():
     values = np.array([0.03, 0.01, 0.05, 0.02])
-    (low, high), p = hypotheses.interval_of(values, 0.95)
+    (low, high), p = interval_of(values, 0.95)
     reach = scipy.stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
     assert (low, high) == pytest.approx((values.mean() - reach, values.mean() + reach))
     assert p == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue)

@@ -1,4 +1,6 @@
-"""The tables, numbers and pictures of docs/study.md, and studies/study/cells.csv, from the scores of studies/study.
+"""The tables and pictures of docs/study.md, its numbers and those of other pages, and studies/study/cells.csv.
+
+All of it is made of the scores in studies/study:
 
 python docs/figures/study.py
 """
@@ -15,6 +17,7 @@ import numpy as np
 import study_costs
 import study_hypotheses as hypotheses
 import study_pictures
+import study_statistics as statistics
 from cells import with_table
 from study_scores import MODELS, PARTS, STUDY, Scores
 
@@ -26,8 +29,10 @@ from jaxprune.tables import pipes
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "study.md"
+# Pages whose prose has numbers of the study.
+PAGES = (PAGE, FIGURES.parent / "guide" / "choose.md")
 CELLS = STUDY / "cells.csv"
-# A number in the page's prose, after a comment with its name.
+# A number in the prose of a page, after a comment with its name.
 NUMBER = re.compile(r"(<!--n ([^>]+)-->).*?(?=<!--/-->)")
 MISSING = "not measured yet"
 CODER = "code"
@@ -102,7 +107,7 @@ def cells_csv(parts: Mapping[str, Scores]) -> str:
 def hypothesis_table(parts: Mapping[str, Scores]) -> str:
     """A row for each test of the protocol."""
     tests = hypotheses.all_tests(parts)
-    found = {one.test: one for one in hypotheses.results(tests)}
+    found = {one.test: one for one in statistics.results(tests)}
     rows = []
     for test in tests:
         one, values = found.get(test), test.values
@@ -121,19 +126,19 @@ def hypothesis_table(parts: Mapping[str, Scores]) -> str:
         measure = one.measure
         row[0] += f", {measure.name}; by Wanda {signed(one.wanda, measure)}"
         interval = shown(one.mean, one.interval, measure)
-        verdict = hypotheses.SUPPORTED if one.agrees else hypotheses.OPEN
+        verdict = statistics.SUPPORTED if one.agrees else statistics.OPEN
         rows.append([*row, f"{hypotheses.DRAWS['sparsegpt']}", interval, "", verdict])
     header = ("comparison, measure", "draws", "change [95%]", "p", "")
     return "\n".join(pipes(header, rows))
 
 
-def shown(mean: float, interval: tuple[float, float], measure: hypotheses.Measure) -> str:
+def shown(mean: float, interval: tuple[float, float], measure: statistics.Measure) -> str:
     """A change with its interval, in the units of the measure."""
     low, high = (signed(one, measure._replace(unit="")) for one in interval)
     return f"{signed(mean, measure)} [{low}, {high}]"
 
 
-def signed(value: float, measure: hypotheses.Measure) -> str:
+def signed(value: float, measure: statistics.Measure) -> str:
     """A change in the units of its measure."""
     digits = 1 if measure.shown == 100 else 3
     return f"{measure.shown * value:+.{digits}f}{measure.unit}".replace("-", "−")
@@ -145,9 +150,9 @@ def p_value(p: float) -> str:
 
 
 def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
-    """The numbers of the page's prose by name."""
+    """The numbers of the prose by name."""
     made = {}
-    found = hypotheses.results(hypotheses.all_tests(parts))
+    found = statistics.results(hypotheses.all_tests(parts))
     for one in found:
         name = f"{one.test.hypothesis} {one.test.name} {one.test.measure.name}"
         made[name] = shown(one.mean, one.interval, one.test.measure)
@@ -157,28 +162,38 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
             )
             made[f"{name} percent"] = f"{mean}% [{low}, {high}]"
     made |= study_costs.prose(parts)
-    return made | {f"{name} verdict": text for name, text in hypotheses.verdicts(found).items()}
+    return made | {f"{name} verdict": text for name, text in statistics.verdicts(found).items()}
 
 
-def written(page: str, parts: Mapping[str, Scores]) -> str:
-    """The page with the table and the numbers of these scores."""
+def written(pages: Mapping[Path, str], parts: Mapping[str, Scores]) -> dict[Path, str]:
+    """The texts of the pages with the tables and the numbers of these scores."""
     tables = {
         "hypotheses": hypothesis_table(parts),
         "costs": study_costs.cost_tables(parts),
         "sentiment": study_costs.sentiment_table(parts),
         "highest": study_costs.highest_table(parts),
     }
-    for name, table in tables.items():
-        page = with_table(page, f"<!-- {name} -->\n\n", table)
     made = numbers(parts)
-    return NUMBER.sub(lambda found: found[1] + made[found[2]], page)
+    texts = {
+        page: NUMBER.sub(lambda found: found[1] + made[found[2]], text)
+        for page, text in pages.items()
+    }
+    for name, table in tables.items():
+        texts[PAGE] = with_table(texts[PAGE], f"<!-- {name} -->\n\n", table)
+    return texts
+
+
+def read_pages() -> dict[Path, str]:
+    """The pages as they stand."""
+    return {page: page.read_text(encoding="utf-8") for page in PAGES}
 
 
 def main() -> None:
     """Writes all of it."""
     parts = read_parts()
     CELLS.write_text(cells_csv(parts), encoding="utf-8")
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    for page, text in written(read_pages(), parts).items():
+        page.write_text(text, encoding="utf-8")
     for name, chart in study_pictures.pictures(parts).items():
         write_png(chart, FIGURES / f"study-{name}.png")
 

@@ -4,18 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 from study_hypotheses import (
-    CONFIDENCE,
     DISCRIMINATION,
     FOREIGN,
     LANGUAGES,
     LOG_PERPLEXITY,
     MIXTURE,
-    Measure,
-    interval_of,
+    NAMES,
     model,
     over_draws,
 )
 from study_scores import Scores
+from study_statistics import CONFIDENCE, Measure, interval_of
 
 from jaxprune.evaluation.scoring.priors import right_without_prior
 from jaxprune.tables import pipes
@@ -83,10 +82,10 @@ def _change(
 
 def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
     """Numbers of the page's text by name."""
-    made = {
-        f"perplexity {code} in {code}": f"{perplexity_ratio(parts, code, code):.2f}"
-        for code in LANGUAGES
-    }
+    own = {code: perplexity_ratio(parts, code, code) for code in LANGUAGES}
+    made = {f"perplexity {code} in {code}": f"{ratio:.2f}" for code, ratio in own.items()}
+    ends = (min(own, key=own.__getitem__), max(own, key=own.__getitem__))
+    made["perplexity in own"] = " to ".join(f"{own[code]:.2f} ({NAMES[code]})" for code in ends)
     for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"
     for name, figures in _highest(parts).items():

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import study_hypotheses as hypotheses
 from study_costs import perplexity_ratio
 from study_hypotheses import (
     DISCRIMINATION,
@@ -11,16 +10,15 @@ from study_hypotheses import (
     LANGUAGES,
     LOG_PERPLEXITY,
     MIXTURE,
-    Measure,
-    interval_of,
+    NAMES,
     model,
     over_draws,
-)  # fmt: skip
+)
 from study_scores import Scores
+from study_statistics import CONFIDENCE, Measure, interval_of
 
 from jaxprune.charts import Chart, Estimate, grid, heatmap, interval_chart
 
-NAMES = {"en": "English", "fr": "French", "ru": "Russian", "zh": "Chinese", "sw": "Swahili"}
 MEAN = "mean"
 KINDS = {"translation": "translations into English", "unpaired": "the same sentences, not paired"}
 OPTIONS = ("Yes", "Also", "No")
@@ -69,7 +67,7 @@ def _changes(
         values = over_draws(parts, "translation", *pair, measure, codes)
         if values is None:
             raise KeyError(kind)
-        (low, high), _ = interval_of(values, hypotheses.CONFIDENCE)
+        (low, high), _ = interval_of(values, CONFIDENCE)
         estimate = (values.mean(), low, high)
         made[name] = Estimate(*(measure.shown * float(one) for one in estimate))
     return made
@@ -122,7 +120,7 @@ def masks(parts: Mapping[str, Scores]) -> Chart:
 
     def estimate(pairs: list[list[tuple[str, str]]]) -> Estimate:
         values = np.array([100 * np.mean([shared[pair] for pair in each]) for each in pairs])
-        (low, high), _ = interval_of(values, hypotheses.CONFIDENCE)
+        (low, high), _ = interval_of(values, CONFIDENCE)
         return Estimate(float(values.mean()), low, high)
 
     series: dict[str, dict[str, Estimate]] = {
