@@ -41,8 +41,14 @@ CONFIG = {
 }
 BEGUN = {"identity": {"code": SHA, "seed": 0}, "samples_per_device": 2}
 TABLE = {"a.npz": [3, SHA], "b.npz": [4, SHA]}
-SWEEP = {"config": {"seed": 0, "model": "bloom", "pruning.sparsity": 0.3}}
-PERPLEXITY = {"languages": {"de": {"perplexity": 3.5, "tokens": 90, "windows": 1}}, "seconds": 2}
+SWEEP = {
+    "config": {"seed": 0, "model": "bloom", "pruning.sparsity": 0.3},
+    "digests": {"model": SHA},
+}
+PERPLEXITY = {
+    "languages": {"de": {"perplexity": 3.5, "tokens": 90, "windows": 1, "by_window": [-1.3]}},
+    "seconds": 2,
+}
 
 
 def paths_of(value, above=()):

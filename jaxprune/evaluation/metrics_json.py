@@ -1,10 +1,10 @@
 """The keys of metrics.json of a task, of perplexity or of translation.
 
-Files of older versions, or of other programs, may lack keys; the values of present keys are checked.
+Files of other programs may lack keys; the values of present keys are checked.
 """
 
 from pathlib import Path
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, TypedDict
 
 from msgspec import Meta
 
@@ -57,9 +57,9 @@ class TranslationAbout(TypedDict):
     """The compared part of a translation's protocol."""
 
     target: str
-    shots: NotRequired[Count]
-    beams: NotRequired[Count]
-    max_new_tokens: NotRequired[Count]
+    shots: Count
+    beams: Count
+    max_new_tokens: Count
 
 
 class ContinuedLine(TypedDict):

@@ -78,13 +78,13 @@ def mean_loss(report: Mapping[str, Any]) -> str | None:
 
 
 def share_of_all(report: Mapping[str, Any]) -> float | None:
-    """The share of all parameters that were dropped; None in older reports."""
+    """The share of all parameters that were dropped; None if the report lacks the numbers."""
     counts = report.get("parameters")
     return counts and counts["dropped"] / counts["all"]
 
 
 def file_sizes(report: Mapping[str, Any]) -> str | None:
-    """The sizes of the weights' files, dense and pruned; None in older reports and without an export."""
+    """The sizes of the weights' files, dense and pruned; None without an export."""
     sizes = [byte_size(size) for size in report.get("weight_bytes", {}).values() if size]
     if len(sizes) < 2 or sizes[0] == sizes[1]:
         return f"{sizes[0]}, unchanged" if len(sizes) > 1 else None

@@ -242,7 +242,7 @@ class Runner:
     def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, Any]) -> bool:
         """Whether metrics.json has these values, and figures of these languages on their present content."""
         metrics = read_metrics(folder)
-        identity: Any = metrics.get("identity", {})  # older sweeps wrote none
+        identity: Any = metrics.get("identity", {})
         now = {code: self.digests[f"{folder.name} {code}"] for code in codes}
         return (
             {*codes} <= {*metrics.get("languages", {})}

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from jaxprune import ledger
 from jaxprune.config import FIELDS, Config, config_of
@@ -32,7 +32,7 @@ class _Sweep(TypedDict):
     """sweep.json."""
 
     config: dict[str, Scalar]
-    digests: NotRequired[dict[str, Hexadecimal]]
+    digests: dict[str, Hexadecimal]
 
 
 def read_sweep(file: Path) -> _Sweep | None:
@@ -62,7 +62,7 @@ def check_same_sweep(config: Config, workdir: Path) -> None:
         return
     before = sweep["config"]
     for path, value in flat(config).items():
-        # older sweeps lack newer fields, whose default they used
+        # a sweep of an earlier version lacks newer fields, whose default it used
         old = before.get(path, FIELDS[path].default)
         if old != value and path not in _FREE and not _joins(path, before):
             raise InputError(
@@ -95,7 +95,7 @@ def joined(config: Config, workdir: Path, digests: Mapping[str, str]) -> Iterato
 def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> None:
     """Writes sweep.json, unless it is the same; rejects inputs that have changed."""
     sweep = read_sweep(workdir / CONFIG)
-    before = sweep.get("digests", {}) if sweep else {}
+    before = sweep["digests"] if sweep else {}
     for name, digest in digests.items():
         if before.get(name, digest) != digest:
             raise InputError(

@@ -240,7 +240,7 @@ def perplexity_tables(found: tables_json.PerplexityTables) -> list[TextTable]:
         _table("Perplexity, every variant in every language", codes, [dense], every, _perplexity),
     ]
     bits = [cell.bits_per_byte for cell in found.dense.values()]
-    if any(bits):  # older sweeps have none
+    if any(bits):  # a tokenizer without character offsets has none
         first = ["dense", *map(fraction, bits)]
         tables.append(_table("Bits per byte", codes, [first], every, _bits))
     return tables

@@ -28,6 +28,7 @@ def scores_of(folder, side, model):
         code: {
             "perplexity": p[side],
             "tokens": 9000,
+            "windows": 2,
             "bits_per_byte": math.log2(p[side]) / 4,
             "by_window": [-math.log(p[side]) - 0.01 * side, -math.log(p[side]) + 0.01 * side],
         }

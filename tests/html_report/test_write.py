@@ -32,6 +32,7 @@ from jaxprune.files import to_json
 from jaxprune.html_report import write_report
 
 MINUS = "\N{MINUS SIGN}"
+NINE = {"perplexity": 9.0, "tokens": 5000, "windows": 1, "by_window": [-2.2]}
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +220,10 @@ def test_translation_is_a_table_with_both_runs(pages):
 def test_perplexity_stands_with_what_changed(tmp_path):
     before, after = {"en": 10.0, "sw": 12.5}, {"en": 9.0, "sw": 50.0}
     for name, values in (("a", before), ("b", after)):
-        languages = {code: {"perplexity": p, "tokens": 99} for code, p in values.items()}
+        languages = {
+            code: {"perplexity": p, "tokens": 99, "windows": 1, "by_window": [-math.log(p)]}
+            for code, p in values.items()
+        }
         write_json(tmp_path / name / "perplexity" / "metrics.json", {"languages": languages})
     root = made(tmp_path / "b", against=tmp_path / "a")
     first, second, *_ = root.find("body/main")
@@ -247,6 +251,8 @@ def test_perplexity_is_worse_above_an_interval_that_contains_1(tmp_path):
             languages[code] = {
                 "perplexity": math.exp(-sums.sum() / sizes.sum()),
                 "tokens": int(sizes.sum()),
+                "windows": 1,
+                "by_window": [-2.5],
                 "by_part": [[s, int(n)] for s, n in zip(sums.tolist(), sizes, strict=True)],
             }
         write_json(tmp_path / name / "perplexity" / "metrics.json", {"languages": languages})
@@ -292,7 +298,12 @@ def test_a_model_at_chance_gives_no_verdict(tmp_path):
 def test_continuations_stand_side_by_side_and_folded(tmp_path):
     for name, text in (("a", " sings"), ("b", " <b>ate")):
         said = {"fr": [{"beginning": "the bird", "text": text}, {"beginning": "a", "text": ""}]}
-        figures = {"languages": {"fr": {"perplexity": 9.0, "tokens": 9}}, "continuations": said}
+        figures = {
+            "languages": {
+                "fr": {"perplexity": 9.0, "tokens": 9, "windows": 1, "by_window": [-2.2]}
+            },
+            "continuations": said,
+        }
         write_json(tmp_path / name / "perplexity" / "metrics.json", figures)
     root = made(tmp_path / "b", against=tmp_path / "a")
     [folded] = root.find(".//section[@id='continuations']").iter("details")
@@ -305,7 +316,12 @@ def test_continuations_stand_side_by_side_and_folded(tmp_path):
 
 def test_measured_rates_are_shown_for_equal_environments(tmp_path):
     for name, seconds in (("a", 2.0), ("b", 4.0)):
-        figures = {"languages": {"fr": {"perplexity": 9.0, "tokens": 5000}}, "seconds": seconds}
+        figures = {
+            "languages": {
+                "fr": {"perplexity": 9.0, "tokens": 5000, "windows": 1, "by_window": [-2.2]}
+            },
+            "seconds": seconds,
+        }
         figures["environment"] = {"devices": "2 x cpu"}
         write_json(tmp_path / name / "perplexity" / "metrics.json", figures)
     prune(tmp_path / "b")
@@ -459,7 +475,7 @@ def test_odd_metrics_are_shown_as_they_are(tmp_path):
 
 
 def test_metrics_that_lack_figures_are_shown_without_them(tmp_path):
-    """As an older version wrote them."""
+    """As another program may write them."""
     languages = {code: {"accuracy": 0.5, "interval": [0.4, 0.625]} for code in ("en", "fr")}
     languages["fr"]["rankc"] = {"corrected": 0.75}
     write_json(tmp_path / "xnli" / "metrics.json", {"languages": languages, "mean": None})
@@ -483,7 +499,10 @@ def test_runs_with_translations_only_are_compared(tmp_path):
         pairs = zip(lines, references, strict=True)
         rows = [{"hypothesis": line, "reference": reference} for line, reference in pairs]
         folder = tmp_path / str(side) / "translation"
-        write_json(folder / "metrics.json", {"protocol": {"target": "en"}})
+        write_json(
+            folder / "metrics.json",
+            {"protocol": {"target": "en", "shots": 4, "beams": 1, "max_new_tokens": 9}},
+        )
         (folder / "fr.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     _, rows = tables(made(tmp_path / "1", against=tmp_path / "0"))["translation by language"]
     bleu = [sacrebleu.corpus_bleu(lines, [references]).score for lines in hypotheses]

@@ -211,8 +211,7 @@ def shared_rows(where: str, a: Scored, b: Scored) -> Sides[Scored]:
             raise InputError(
                 f"{where}: row {shared[differ[0]]} has other text in A than in B; expected runs on the same data"
             )
-    groups = two.groups if one.groups is None else one.groups  # older runs have none
-    return Sides(one._replace(groups=groups), two._replace(groups=groups))
+    return Sides(one, two)
 
 
 def compare_means(pairs: Mapping[str, Sides[Scored]], seed: int) -> MeanComparison:

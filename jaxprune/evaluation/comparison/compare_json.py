@@ -89,7 +89,7 @@ class ContrastComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageComparison:
-    """A task in one language, over shared rows; fields that older versions did not write may be None.
+    """A task in one language, over shared rows.
 
     Attributes:
       rows: number of shared rows.
@@ -121,9 +121,9 @@ class LanguageComparison:
     rows_a: int
     rows_b: int
     significant: bool
-    probability: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-    chosen: Sides[tuple[float, ...]] | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-    without_prior: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    probability: MeanDifference
+    chosen: Sides[tuple[float, ...]]
+    without_prior: MeanDifference
     discrimination: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
     contrast: ContrastComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
@@ -145,8 +145,8 @@ class MeanComparison:
     difference: float
     interval: Interval
     p: PValues
-    probability: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-    without_prior: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    probability: MeanDifference
+    without_prior: MeanDifference
     discrimination: MeanDifference | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
     contrast: ContrastComparison | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
 
@@ -193,8 +193,8 @@ class PerplexityComparison:
     """Perplexities of the same text, and their ratio B/A. If the tokenizers differ, B's is also per token of A.
 
     Attributes:
-      interval: of the ratio, 95%, by paired differences of documents or runs of ten lines, for older runs by those of
-        windows (`scoring.ratio_interval`); None with fewer than two.
+      interval: of the ratio, 95%, by paired differences of documents or runs of ten lines, for tokenizers without
+        character offsets of windows (`scoring.ratio_interval`); None with fewer than two.
       bits_per_byte: None if a run has none.
     """
 

@@ -146,7 +146,7 @@ def vanished(task: TaskComparison) -> list[str]:
         f"{name}: the significant change of {points(figure.difference)} points is not significant without the "
         f"options' priors: {points(one.difference)} {point_interval(one.interval)}"
         for name, figure in task.languages.items()
-        if figure.significant and (one := figure.without_prior) and one.p > ALPHA
+        if figure.significant and (one := figure.without_prior).p > ALPHA
     ]
 
 

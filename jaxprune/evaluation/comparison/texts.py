@@ -51,13 +51,12 @@ def compare_perplexities(
         if other_tokenizer:
             languages[code] = _by_bits(code, a, b)
             continue
-        known = bool(a.by_window and b.by_window)
-        if a.tokens != b.tokens or (known and len(a.by_window) != len(b.by_window)):
+        if a.tokens != b.tokens or len(a.by_window) != len(b.by_window):
             raise InputError(
                 f"{PERPLEXITY}/{code}: {a.tokens} tokens in A and {b.tokens} in B; expected the same text and tokenizer"
             )
         sides = Sides(a.perplexity, b.perplexity)
-        interval = ratio_interval(a.by_window, b.by_window) if known else None
+        interval = ratio_interval(a.by_window, b.by_window)
         sizes = [[tokens for _, tokens in one.by_part] for one in (a, b)]
         if sizes[0] and sizes[0] == sizes[1]:
             interval = ratio_interval(a.part_values, b.part_values)

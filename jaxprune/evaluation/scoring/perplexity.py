@@ -29,21 +29,20 @@ class Perplexity:
     Attributes:
       perplexity: exp of minus the mean log-probability.
       tokens: number of predicted tokens, over which the mean is taken.
-      windows: number of windows of the text; 0 in a metrics.json without this number.
-      by_window: mean log-probability of each window, in order; all have the same number of tokens. Empty in older
-        files.
-      by_part: log-probability and tokens of each part of the text, a document or ten lines (`PlainText`). Empty in
-        older files, and for tokenizers without character offsets.
-      bits_per_byte: minus the log-probability in bits over `bytes`, comparable between tokenizers; None in older files,
-        and for tokenizers without character offsets.
+      windows: number of windows of the text.
+      by_window: mean log-probability of each window, in order; all have the same number of tokens.
+      by_part: log-probability and tokens of each part of the text, a document or ten lines (`PlainText`); empty for
+        tokenizers without character offsets.
+      bits_per_byte: minus the log-probability in bits over `bytes`, comparable between tokenizers; None for tokenizers
+        without character offsets.
       bytes: of the predicted tokens' text in UTF-8; 0 without `bits_per_byte`.
-      part_bytes: bytes of each part in `by_part`; empty in older files.
+      part_bytes: bytes of each part in `by_part`.
     """
 
     perplexity: Annotated[float, Meta(gt=0, le=1e308)]
     tokens: Count
-    windows: Count = 0
-    by_window: tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], ...] = ()
+    windows: Count
+    by_window: tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], ...]
     by_part: tuple[tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], Count], ...] = ()
     bits_per_byte: Annotated[float, Meta(ge=0, le=1e308)] | None = None
     bytes: Count = 0

@@ -22,7 +22,7 @@ class Scored(NamedTuple):
       labels: [R] index of the right option.
       rows: [R] number of each row in its source.
       groups: [R] number of the first row of each row's group, such as an XNLI premise; None if the task has no groups.
-      digests: [R] uint64 of the content of each row, see `identity.row_digest`; None in older files.
+      digests: [R] uint64 of the content of each row, see `identity.row_digest`; None if it is unknown.
     """
 
     scores: Float[np.ndarray, "R C"]

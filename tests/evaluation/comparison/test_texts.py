@@ -48,7 +48,8 @@ def write_translation(run, hypotheses, references=REFERENCES, target="en"):
         ]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / f"{code}.jsonl").write_text(text)
-    about = {"protocol": {"target": target}, "languages": {code: {} for code in hypotheses}}
+    protocol = {"target": target, "shots": 4, "beams": 1, "max_new_tokens": 40}
+    about = {"protocol": protocol, "languages": {code: {} for code in hypotheses}}
     (folder / "metrics.json").write_text(json.dumps(about))
 
 
@@ -56,7 +57,8 @@ def write_perplexity(run, by_language, tokens=1000, **more):
     folder = run / "perplexity"
     folder.mkdir(parents=True, exist_ok=True)
     languages = {
-        code: {"perplexity": value, "tokens": tokens, "windows": 2, **more}
+        code: {"perplexity": value, "tokens": tokens, "windows": 1, "by_window": [-math.log(value)]}
+        | more
         for code, value in by_language.items()
     }
     (folder / "metrics.json").write_text(json.dumps({"languages": languages}))
@@ -128,7 +130,7 @@ def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():
         per_byte = -sums.sum() / sizes.sum()
         runs.append(
             Perplexity(
-                math.exp(-sums.sum() / counts.sum()), int(counts.sum()),
+                math.exp(-sums.sum() / counts.sum()), int(counts.sum()), 1, (-1.0,),
                 by_part=tuple(zip(sums.tolist(), counts.tolist(), strict=True)),
                 bits_per_byte=per_byte / math.log(2), bytes=int(sizes.sum()),
                 part_bytes=tuple(sizes.tolist()),
