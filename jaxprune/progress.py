@@ -60,10 +60,10 @@ def say(line: str) -> None:
 
 
 class Clock:
-    """Seconds by stage."""
+    """Seconds by stage; the first one began at `began`, as by `time.perf_counter()`, or now."""
 
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
+    def __init__(self, began: float | None = None) -> None:
+        self._last = time.perf_counter() if began is None else began
         self._laps: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
@@ -76,3 +76,7 @@ class Clock:
         """The laps so far; starts afresh."""
         laps, self._laps = self._laps, {}
         return laps
+
+    def rounded(self) -> dict[str, float]:
+        """The laps in milliseconds' precision, for a report; starts afresh."""
+        return {stage: round(seconds, 3) for stage, seconds in self.take().items()}

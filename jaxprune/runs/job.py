@@ -1,4 +1,4 @@
-"""The blocks of a job → a workdir: resume, write block by block, report. Pruning and recovery are such jobs."""
+"""The blocks of a job → a run: resume, write block by block. Pruning and recovery are such jobs."""
 
 import contextlib
 import dataclasses
@@ -9,13 +9,14 @@ from typing import Any
 
 from jaxprune import calibration, charts, ledger
 from jaxprune.calibration import SetKey
-from jaxprune.devices import compiling, device_mesh, hosts, termination
+from jaxprune.devices import device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
-from jaxprune.files import sealed
-from jaxprune.hf import Model, exported_digest, origin_of
+from jaxprune.hf import Model, origin_of
+from jaxprune.progress import Clock
 from jaxprune.pruning import FinishedLayer, PrunedBlock, summarise
+from jaxprune.runs.frame import Chosen, write_run
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
-from jaxprune.runs.machine import environment, peak_memory
+from jaxprune.runs.machine import environment
 from jaxprune.runs.outputs import OUTPUTS, Outputs
 from jaxprune.runs.planning import PruneConfig
 
@@ -43,12 +44,12 @@ class Job:
     tokens: Mapping[SetKey, int]
     identity: Callable[[], Mapping[str, Any]]
     lines: Callable[[], list[str]]
-    choose: Callable[[ledger.Begun | None], Mapping[str, Any]]
-    blocks: Callable[[Path, Finished, Mapping[str, Any]], Generator[PrunedBlock, None, None]]
+    choose: Callable[[ledger.Begun | None], Chosen]
+    blocks: Callable[[Path, Finished, Chosen], Generator[PrunedBlock, None, None]]
     about: Callable[[], Mapping[str, Any]] = dict
 
 
-def write_run(
+def write_blocks(
     job: Job, workdir: Path, *, began: float | None = None, overwrite: bool = False
 ) -> dict[str, Any]:
     """Runs a job, or resumes it, or returns the report of the complete one.
@@ -71,63 +72,32 @@ def write_run(
     if config.output.figures:
         charts.check_system()
     identity = job.identity()
-    ledger.agree(identity)
-    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
-        if hosts.is_first():
-            print(f"{workdir} is complete; --overwrite repeats the run")
-        return dict(complete)
-    begun = None if overwrite else ledger.begun_with(workdir)
-    lines, chosen = job.lines(), job.choose(begun)
-    with (
-        ledger.unfinished_run(workdir, identity, chosen, OUTPUTS, overwrite) as folder,
-        compiling() as compilation,
-    ):
-        if not overwrite:  # another run may have ended meanwhile
-            ledger.complete_run(workdir, identity)
-        finished = finished_layers(folder)
+
+    def fill(folder: Path, chosen: Chosen) -> dict[str, Any]:
+        lines, finished = job.lines(), finished_layers(folder)
         if hosts.is_first() and finished:
             print(f"resuming at layer {finished} of {model.config.n_layers}")
 
         def read(layer: int) -> FinishedLayer | None:
             return read_layer(layer_file(folder, layer)) if layer < finished else None
 
-        prepared = time.perf_counter() - began
+        clock = Clock(began)
+        clock.lap("prepare")
         blocks = job.blocks(folder, read, chosen)
-        allocated = time.perf_counter() - began - prepared
+        clock.lap("allocate")
         outputs = Outputs(model, config, folder, finished)
-        report = _write_blocks(job, blocks, outputs, str(identity["calibration"]))
-        model.source.fingerprint.check_unchanged()
-        hosts.wait("unchanged")
-        total = round(time.perf_counter() - began, 3)
-        before = {"prepare": round(prepared, 3), "allocate": round(allocated, 3)}
-        before = {stage: seconds for stage, seconds in before.items() if seconds}
-        report["seconds"] = {**before, **report["seconds"], "total": total}
-        report["compilation"] = compilation.rounded()
-        report["peak_memory_bytes"] = peak_memory()
-        report["identity"] = identity
-        report["calibration_lines"] = lines
-        report |= about_files(model, folder / "hf")
-        hosts.wait("reported")  # publishing renames the folder that all have read
-        if hosts.is_first():
-            report = ledger.publish(folder, workdir, OUTPUTS, config.json(), report)
-    return report
+        report = _write(job, blocks, outputs, str(identity["calibration"]))
+        before = {stage: laps for stage, laps in clock.rounded().items() if laps}
+        report["seconds"] = {**before, **report["seconds"]}
+        return report | {"calibration_lines": lines}
+
+    return write_run(
+        workdir, [model], identity, config.json(), fill,
+        choose=job.choose, began=began, overwrite=overwrite,
+    )  # fmt: skip
 
 
-def about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
-    """The digests of the dense model and of the exported one, if any, and the bytes of their weights."""
-    states = model.source.fingerprint.states.items()
-    weights = [state.size for path, state in states if path.suffix in (".safetensors", ".bin")]
-    digests = {"dense": model.source.fingerprint.digest}
-    sizes = {"dense": sum(weights)}
-    if exported.is_dir():
-        table = sealed.table(exported)
-        digests["hf"] = exported_digest(table)
-        written = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
-        sizes["hf"] = sum(written)
-    return {"models": digests, "weight_bytes": sizes}
-
-
-def _write_blocks(
+def _write(
     job: Job, blocks: Generator[PrunedBlock, None, None], outputs: Outputs, samples: str
 ) -> dict[str, Any]:
     """Writes every block when it is ready, then completes the outputs; returns their part of report.json.

@@ -20,7 +20,7 @@ from jaxprune.pruning import (
     measure_blocks,
     prune_blocks,
 )
-from jaxprune.runs.job import Finished, Job, write_run
+from jaxprune.runs.job import Finished, Job, write_blocks
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
@@ -117,7 +117,7 @@ def prune_to_workdir(
         blocks=blocks,
         about=lambda: _allocation(model, settings, measured),
     )
-    return write_run(job, workdir, began=began, overwrite=overwrite)
+    return write_blocks(job, workdir, began=began, overwrite=overwrite)
 
 
 def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:

@@ -22,7 +22,7 @@ from jaxprune.ledger import CONFIG, Report
 from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE
 from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
 from jaxprune.recovery import RecoveryFields, recover_blocks, whole_layers
-from jaxprune.runs.job import Job, write_run
+from jaxprune.runs.job import Job, write_blocks
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
@@ -63,18 +63,21 @@ def recover_from_config(
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
     texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
     config = dataclasses.replace(config, calibration=texts)
-    if "shrunk" in report:
-        return recover_smaller(config, model, run, report, workdir, overwrite=overwrite)
+    fields, is_smaller = config.recovery, "shrunk" in report
+    # of a smaller model the other one is the dense model
+    other = model.source.fingerprint.digest if is_smaller else ledger.pruned_digest(report)
+    more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
+    more |= {"config.recovery.run": other, "optax": importlib.metadata.version("optax")}
+    more["gradients"] = f"{jax.process_count()} processes"  # the order of their sums
+    if is_smaller:
+        return recover_smaller(
+            config, model, run, report, more, workdir, began=began, overwrite=overwrite
+        )
     before = read_json(run / CONFIG)
     pruning = _pruning(before["pruning"], run)
     config = dataclasses.replace(config, pruning=pruning)
-    batches, fields = calibration_batches(config, model), config.recovery
+    batches = calibration_batches(config, model)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
-    digest = ledger.pruned_digest(report)
-
-    more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
-    more |= {"config.recovery.run": digest, "optax": importlib.metadata.version("optax")}
-    more["gradients"] = f"{jax.process_count()} processes"  # the order of their sums
     how = (config.calibration, config.seed, config.compat)
     of_run: dict[str, Any] = {"config": before}
     of_run |= {name: value for name, value in report.items() if name in _OF_PRUNING}
@@ -91,7 +94,7 @@ def recover_from_config(
         ),
         about=lambda: {"pruned": of_run},
     )  # fmt: skip
-    done = write_run(job, workdir, began=began, overwrite=overwrite)
+    done = write_blocks(job, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():
         print_summary(config, done, workdir)
     return done

@@ -1,21 +1,19 @@
 """A smaller model of a run, and the dense model that teaches it → the recovered smaller model in a workdir."""
 
-import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import jax
 
 from jaxprune import ledger
 from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
-from jaxprune.files import read_json, sealed
+from jaxprune.files import read_json
 from jaxprune.hf import HfWriter, Model, load, origin_of
 from jaxprune.ledger import CONFIG, Report
 from jaxprune.progress import Clock
 from jaxprune.recovery import recover_blocks, whole_layers
-from jaxprune.runs.job import about_files
-from jaxprune.runs.machine import environment, peak_memory
+from jaxprune.runs.frame import Chosen, write_run
+from jaxprune.runs.machine import environment
 from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
@@ -33,8 +31,10 @@ def recover_smaller(
     model: Model,
     run: Path,
     before: Report,
+    more: Mapping[str, Any],
     workdir: Path,
     *,
+    began: float,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Fits the smaller model of a run to the dense model's predictions, or resumes that.
@@ -44,28 +44,23 @@ def recover_smaller(
       model: the dense model.
       run: a finished run of `shrink`.
       before: its report.
+      more: of the record of the run, see `ledger.run_identity`.
+      workdir, overwrite: see `prune_from_config`.
+      began: `time.perf_counter()` at the start.
 
     Returns:
       The content of report.json.
     """
-    clock = Clock()
     smaller = load(run / "hf")
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
     batches, fields = calibration_batches(config, smaller), config.recovery
-    more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
-    more |= {"config.recovery.run": model.source.fingerprint.digest}
-    more |= {"optax": importlib.metadata.version("optax")}
-    more["gradients"] = f"{jax.process_count()} processes"  # the order of their sums
     every = config.json()
     identity = ledger.run_identity(smaller, every, batches, more)
-    ledger.agree(identity)
-    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
-        if hosts.is_first():
-            print(f"{workdir} is complete; --overwrite repeats the run")
-        return dict(complete)
-    mesh = device_mesh(config.mesh.data, config.mesh.model)
-    losses = list[tuple[float, float]]()
-    with ledger.unfinished_run(workdir, identity, {}, OUTPUTS, overwrite) as folder:
+    mesh, tokens = device_mesh(config.mesh.data, config.mesh.model), set_tokens(batches)
+    read = {name: every[name] for name in _READ}
+
+    def fill(folder: Path, chosen: Chosen) -> dict[str, Any]:
+        clock, losses = Clock(began), list[tuple[float, float]]()
         writer = HfWriter(smaller, folder / "hf") if hosts.is_first() else None
         if writer:
             writer.copy_unpruned()
@@ -80,39 +75,30 @@ def recover_smaller(
         if writer:
             writer.close("")
         clock.lap("recover")
-        for source in (model.source, smaller.source):
-            source.fingerprint.check_unchanged()
-        hosts.wait("unchanged")
-        tokens, seconds = set_tokens(batches), clock.take()
-        seconds = {**seconds, "total": sum(seconds.values())}
-        report: Any = {
-            **_about(config, model, run, before, folder / "hf"),
+        return {
+            **_about(config, model, run, before),
             "losses": losses,
             "tokens": by_kind(tokens),
             "languages": by_language(tokens),
             "environment": environment(mesh),
-            "peak_memory_bytes": peak_memory(),
-            "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
-            "identity": identity,
+            "seconds": clock.rounded(),
         }
-        read = {name: every[name] for name in _READ}
-        hosts.wait("reported")  # publishing renames the folder that all have read
-        if hosts.is_first():
-            sealed.replace_card(folder / "hf", smaller_card(read, report))
-            report = ledger.publish(folder, workdir, OUTPUTS, read, report)
-            print_smaller(report, workdir)
-    return dict(report)
+
+    report: Any = write_run(
+        workdir, [model, smaller], identity, read, fill,
+        began=began, overwrite=overwrite, card=lambda report: smaller_card(read, report),
+    )  # fmt: skip
+    if hosts.is_first():
+        print_smaller(report, workdir)
+    return report
 
 
-def _about(
-    config: RecoverConfig, model: Model, run: Path, before: Report, written: Path
-) -> dict[str, Any]:
+def _about(config: RecoverConfig, model: Model, run: Path, before: Report) -> dict[str, Any]:
     """The parts of a report on models and texts."""
     lines = sampled_lines(config.calibration, config.seed, config.compat)
     return {
         # a recovered model that is recovered again keeps the config that made it smaller
         "shrunk": {"config": read_json(run / CONFIG), **before["shrunk"]},
-        **about_files(model, written),
         "calibration_lines": sorted({*lines, *before["calibration_lines"]}),
         "origin": origin_of(model, config.model),
     }

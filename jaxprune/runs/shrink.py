@@ -10,14 +10,13 @@ from jaxprune import ledger
 from jaxprune.calibration import Mixture, line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
-from jaxprune.files import sealed
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import Report
 from jaxprune.passes import mixture_of, order_of_sums
 from jaxprune.progress import Clock
 from jaxprune.runs.facts import mean_loss
-from jaxprune.runs.job import about_files
-from jaxprune.runs.machine import environment, peak_memory
+from jaxprune.runs.frame import write_run
+from jaxprune.runs.machine import environment
 from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import ShrinkConfig
@@ -65,16 +64,11 @@ def shrink_from_config(
     read = {name: every[name] for name in _READ}
     order = order_of_sums(STATISTICS_OF_NEURONS, device_mesh()) if fields.mlp else None
     identity = ledger.shrink_identity(model, read, texts.digest, samples.batches, order)
-    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
-        print(f"{workdir} is complete; --overwrite repeats the run")
-        return dict(complete)
-    with ledger.unfinished_run(workdir, identity, {}, OUTPUTS, overwrite) as folder:
-        report: Any = _written(model, config, texts, samples, folder / "hf")
-        report["identity"] = identity
-        sealed.replace_card(folder / "hf", smaller_card(read, report))
-        model.source.fingerprint.check_unchanged()
-        report["seconds"]["total"] = round(time.perf_counter() - began, 3)
-        report = ledger.publish(folder, workdir, OUTPUTS, read, report)
+    report: Any = write_run(
+        workdir, [model], identity, read,
+        lambda folder, chosen: _written(model, config, texts, samples, folder / "hf"),
+        began=began, overwrite=overwrite, card=lambda report: smaller_card(read, report),
+    )  # fmt: skip
     print_smaller(report, workdir)
     return report
 
@@ -140,12 +134,10 @@ def _written(
         lines.update(sampled_lines(config.calibration, config.seed, config.compat))
     return {
         "shrunk": shrunk,
-        **about_files(model, folder),
         "calibration_lines": sorted(lines),
         "origin": origin_of(model, config.model),
         "environment": environment(device_mesh()),
-        "peak_memory_bytes": peak_memory(),
-        "seconds": {stage: round(laps, 3) for stage, laps in clock.take().items()},
+        "seconds": clock.rounded(),
     }
 
 

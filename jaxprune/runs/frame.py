@@ -1,0 +1,87 @@
+"""The steps that all runs share: return a complete one, lock the workdir, fill a folder, check the models, publish."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxprune import ledger
+from jaxprune.devices import compiling, hosts
+from jaxprune.files import sealed
+from jaxprune.hf import Model, exported_digest
+from jaxprune.runs.machine import peak_memory
+from jaxprune.runs.outputs import OUTPUTS
+
+# The choices of a run, as in `ledger.unfinished_run`.
+Chosen = Mapping[str, Any]
+
+
+def write_run(
+    workdir: Path,
+    models: Sequence[Model],
+    identity: Mapping[str, Any],
+    config: Mapping[str, Any],
+    fill: Callable[[Path, Chosen], dict[str, Any]],
+    *,
+    began: float,
+    overwrite: bool,
+    choose: Callable[[ledger.Begun | None], Chosen] = lambda begun: {},
+    card: Callable[[Any], str] | None = None,
+) -> dict[str, Any]:
+    """Fills the outputs of a run and publishes them, or returns the report of the complete run.
+
+    Args:
+      workdir: of the run, which `ledger.check_workdir` has accepted.
+      models: that the run reads, the dense one first; their files must not change meanwhile.
+      identity: its record, see `ledger.run_identity`.
+      config: the content of config.json.
+      fill: the unfinished folder, choices → its part of report.json, with the `seconds` of stages.
+      began: `time.perf_counter()` at the start.
+      overwrite: repeat a complete run.
+      choose: choices that depend on memory, from those of an interrupted run.
+      card: the whole report → the model card of `hf/`; by default `fill` writes it.
+
+    Returns:
+      The content of report.json.
+    """
+    ledger.agree(identity)
+    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
+        if hosts.is_first():
+            print(f"{workdir} is complete; --overwrite repeats the run")
+        return dict(complete)
+    chosen = choose(None if overwrite else ledger.begun_with(workdir))
+    with (
+        ledger.unfinished_run(workdir, identity, chosen, OUTPUTS, overwrite) as folder,
+        compiling() as compilation,
+    ):
+        if not overwrite:  # another run may have ended meanwhile
+            ledger.complete_run(workdir, identity)
+        report = fill(folder, chosen)
+        for model in models:
+            model.source.fingerprint.check_unchanged()
+        hosts.wait("unchanged")
+        report["seconds"]["total"] = round(time.perf_counter() - began, 3)
+        report["compilation"] = compilation.rounded()
+        report["peak_memory_bytes"] = peak_memory()
+        report["identity"] = identity
+        report |= _about_files(models[0], folder / "hf")
+        hosts.wait("reported")  # publishing renames the folder that all have read
+        if hosts.is_first():
+            if card:
+                sealed.replace_card(folder / "hf", card(report))
+            report = ledger.publish(folder, workdir, OUTPUTS, config, report)
+    return report
+
+
+def _about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
+    """The digests of the dense model and of the exported one, if any, and the bytes of their weights."""
+    states = model.source.fingerprint.states.items()
+    weights = [state.size for path, state in states if path.suffix in (".safetensors", ".bin")]
+    digests = {"dense": model.source.fingerprint.digest}
+    sizes = {"dense": sum(weights)}
+    if exported.is_dir():
+        table = sealed.table(exported)
+        digests["hf"] = exported_digest(table)
+        written = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
+        sizes["hf"] = sum(written)
+    return {"models": digests, "weight_bytes": sizes}
