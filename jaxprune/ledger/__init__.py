@@ -12,7 +12,6 @@ from jaxprune.ledger.json_files import Begun as Begun
 from jaxprune.ledger.json_files import CalibrationSettings as CalibrationSettings
 from jaxprune.ledger.json_files import Compiled as Compiled
 from jaxprune.ledger.json_files import Differences as Differences
-from jaxprune.ledger.json_files import PruningSettings as PruningSettings
 from jaxprune.ledger.json_files import Report as Report
 from jaxprune.ledger.json_files import RunConfig as RunConfig
 from jaxprune.ledger.json_files import ScoreOrigin as ScoreOrigin

@@ -84,7 +84,7 @@ def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> dict[str, Any
 
     The window has `sliding_window` keys and requires `use_sliding_window`.
     """
-    window = hf.take("sliding_window", int, default=None)
+    hf.take("sliding_window", int, default=None)  # its type is checked even if nothing uses it
     first = hf.size("max_window_layers", least=0)
     window = (
         hf.size("sliding_window", default=None) if hf.take("use_sliding_window", bool) else None

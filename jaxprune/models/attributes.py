@@ -36,7 +36,7 @@ class Attributes:
         self,
         raw: Mapping[str, Any],
         where: str,
-        model_type: str = "",
+        model_type: str,
         defaults: Mapping[str, Any] = types.MappingProxyType({}),
     ) -> None:
         self._raw = dict(raw)
@@ -111,10 +111,6 @@ class Attributes:
                 f"{self._where}: {name}={shown(value)} is not supported, only {', '.join(map(shown, allowed))}"
             )
 
-    def with_defaults(self, defaults: Mapping[str, Any]) -> "Attributes":
-        """The same attributes, unread, with the defaults of transformers' class."""
-        return Attributes(self._raw, self._where, self.model_type, defaults)
-
     def part(
         self,
         name: str,
@@ -180,8 +176,8 @@ def _method(quantised: object) -> str:
     return named(method or "unknown")
 
 
-def read_config(folder: Path) -> Attributes:
-    """The attributes of a folder's `config.json`; InputError if it is missing or malformed."""
+def read_config(folder: Path) -> tuple[dict[str, Any], str]:
+    """The attributes of a folder's `config.json`, and its path; InputError if it is missing or malformed."""
     path = folder / "config.json"
     try:
         content = read_regular(path)
@@ -192,4 +188,4 @@ def read_config(folder: Path) -> Attributes:
     raw = parse_json(content, str(path), broken="not JSON ({})", strict=False)
     if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
         raise InputError(f"{path}: expected a JSON object with model_type")
-    return Attributes(raw, str(path), raw["model_type"])
+    return raw, str(path)

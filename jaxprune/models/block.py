@@ -71,14 +71,11 @@ class Block(nnx.Module):
     (residual [B, T, D], site input [B, T, ·]), the input in the dtype of the products.
     """
 
-    residual_from_norm = False  # the normed input is the residual
-
     def __init__(self, family: "Family", config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.attention_norm = family.new_norm(config, rngs)
         self.attention = family.attention(config, rngs)
         self.mlp_norm = family.new_norm(config, rngs)
         self.mlp = family.mlp(config, rngs)
-        self.residual_from_norm = config.residual_from_norm
 
     def enter(self, x: Float[Array, "B T D"]) -> tuple[Array, Array]:
         """(residual, input of "qkv")."""
@@ -123,7 +120,7 @@ class Block(nnx.Module):
 
     def _normed(self, norm: Norm, x: Array) -> tuple[Array, Array]:
         normed = norm(x)
-        return (normed if self.residual_from_norm else x), normed
+        return (normed if self.attention.config.residual_from_norm else x), normed
 
 
 class SandwichBlock(Block):

@@ -2,9 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,18 +43,22 @@ def family_of(config: ModelConfig) -> Family:
 
 def load_config(folder: Path) -> ModelConfig:
     """Reads `config.json`; InputError names each unsupported attribute."""
-    return parsed(read_config(folder))
+    return parsed(*read_config(folder))
 
 
-def parsed(attributes: Attributes) -> ModelConfig:
-    """The config with these attributes; InputError names each unsupported one."""
-    model_type = attributes.model_type
+def parsed(raw: Mapping[str, Any], where: str) -> ModelConfig:
+    """The config with the attributes of a config.json; InputError names each unsupported one.
+
+    Args:
+      where: names the file in messages.
+    """
+    model_type = raw["model_type"]
     if model_type not in FAMILIES:
-        raise attributes.refuse(
-            f"model_type {shown(model_type)} is not one of {', '.join(FAMILIES)}"
+        raise InputError(
+            f"{where}: model_type {shown(model_type)} is not one of {', '.join(FAMILIES)}"
         )
     family = FAMILIES[model_type]
-    attributes = attributes.with_defaults(family.defaults.get(model_type, {}))
+    attributes = Attributes(raw, where, model_type, family.defaults.get(model_type, {}))
     attributes.require_causal()
     config = family.parse(model_type, attributes)
     attributes.finish()

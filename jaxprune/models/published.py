@@ -3,7 +3,6 @@
 import json
 from importlib.resources import files
 
-from jaxprune.models.attributes import Attributes
 from jaxprune.models.model import ModelConfig, parsed
 
 _FILE = "published.json"  # hub id → the attributes of config.json that determine sizes
@@ -18,4 +17,4 @@ def published(model: str) -> tuple[ModelConfig, str] | None:
     if model not in listed:
         return None
     raw = listed[model]
-    return parsed(Attributes(raw, f"{_FILE}: {model}", raw["model_type"])), raw["torch_dtype"]
+    return parsed(raw, f"{_FILE}: {model}"), raw["torch_dtype"]

@@ -7,13 +7,14 @@ from jaxprune.passes.blocks import prefetch as prefetch
 from jaxprune.passes.blocks import to_device as to_device
 from jaxprune.passes.combine import mixture_of as mixture_of
 from jaxprune.passes.figures import magnitude_lines as magnitude_lines
+from jaxprune.passes.micro_batches import Context as Context
+from jaxprune.passes.micro_batches import MicroBatches as MicroBatches
 from jaxprune.passes.probe import SAMPLES_PER_DEVICE as SAMPLES_PER_DEVICE
 from jaxprune.passes.probe import check_samples as check_samples
 from jaxprune.passes.probe import probe as probe
 from jaxprune.passes.probe import stack as stack
 from jaxprune.passes.running import lanes_of as lanes_of
 from jaxprune.passes.running import order_of_sums as order_of_sums
-from jaxprune.passes.states import GROUPS as GROUPS
 from jaxprune.passes.states import HALVES as HALVES
 from jaxprune.passes.states import CalibrationStates as CalibrationStates
 from jaxprune.passes.states import calibration_states as calibration_states
@@ -32,8 +33,6 @@ from jaxprune.passes.walk import INPUT as INPUT
 from jaxprune.passes.walk import NEURONS as NEURONS
 from jaxprune.passes.walk import OUTPUT as OUTPUT
 from jaxprune.passes.walk import WHOLE_BLOCK as WHOLE_BLOCK
-from jaxprune.passes.walk import Context as Context
-from jaxprune.passes.walk import MicroBatches as MicroBatches
 from jaxprune.passes.walk import Segment as Segment
 from jaxprune.passes.walk import embed as embed
 from jaxprune.passes.walk import embed_tokens as embed_tokens

@@ -10,12 +10,12 @@ from jaxprune.calibration import Batch, SetKey, check_batches
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model
-from jaxprune.models import ModelConfig, family_of
+from jaxprune.models import SITES, ModelConfig, family_of
 from jaxprune.passes.blocks import DTYPE, blocks
 from jaxprune.passes.states import calibration_states, run_and_measure
 from jaxprune.passes.statistics import STATISTICS
 from jaxprune.passes.stats import ActivationStats, Sums
-from jaxprune.passes.walk import INPUT, OUTPUT, Segment
+from jaxprune.passes.walk import HIDDEN, INPUT, OUTPUT, Segment
 from jaxprune.progress import progress_bar
 from jaxprune.schema import check, integer
 
@@ -83,9 +83,8 @@ def probe(
     if halves:
         states.add_halves()
     config = model.config.in_dtype(dtype)
-    segment = Segment(
-        start=INPUT, stop=OUTPUT, collect=True, advance=True, hidden=hidden, neurons=neurons
-    )
+    measures = (*SITES, HIDDEN) if hidden else SITES
+    segment = Segment(start=INPUT, stop=OUTPUT, measures=measures, neurons=neurons)
     layers: list[Sums] = []
 
     with progress_bar("probe", model.config.n_layers, int(states.tokens.sum()), progress) as bar:

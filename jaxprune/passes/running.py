@@ -25,11 +25,6 @@ LANES = 8
 Buffers = dict[str, dict[str, Array]]
 
 
-def lanes_per_device(mesh: Mesh) -> int:
-    """Number of lanes of one device of this process."""
-    return lanes_of(mesh.size)
-
-
 def lanes_of(devices: int) -> int:
     """Number of lanes of each of so many devices."""
     return LANES // devices if LANES % devices == 0 else 1
@@ -44,7 +39,7 @@ def order_of_sums(statistics: Sequence[Statistic], mesh: Mesh) -> str | None:
     """The order of running sums, which determines their bits, in words; None without such a statistic."""
     if not has_running(statistics):
         return None
-    return f"{lanes_per_device(mesh) * mesh.size} lanes, {jax.process_count()} processes"
+    return f"{lanes_of(mesh.size) * mesh.size} lanes, {jax.process_count()} processes"
 
 
 def add_rows(
@@ -82,7 +77,7 @@ def zero_buffers(
     def zeros(statistic: Statistic, width: int) -> Array:
         rows = jax.ShapeDtypeStruct((1, 1, width), jnp.float32), jax.ShapeDtypeStruct((1, 1), bool)
         value = jax.eval_shape(statistic.of_rows, *rows)
-        shape = (mesh.size, sets, lanes_per_device(mesh), *value.shape[1:])
+        shape = (mesh.size, sets, lanes_of(mesh.size), *value.shape[1:])
         return jnp.zeros(shape, jnp.float32, device=by_rows(mesh))
 
     running = [one for one in statistics if one.reduction == RUNNING]

@@ -14,18 +14,11 @@ from jaxprune.errors import InputError
 from jaxprune.hf import Model
 from jaxprune.models import SITES, BlockParams, ModelConfig, layer_kind
 from jaxprune.passes.blocks import to_device
-from jaxprune.passes.running import has_running, lanes_per_device, sum_lanes, zero_buffers
+from jaxprune.passes.micro_batches import Context, MicroBatches
+from jaxprune.passes.running import has_running, lanes_of, sum_lanes, zero_buffers
 from jaxprune.passes.statistics import POSITIVE, SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
-from jaxprune.passes.walk import (
-    NEURONS,
-    Context,
-    MicroBatches,
-    Segment,
-    embed,
-    overflows,
-    run_segment,
-)
+from jaxprune.passes.walk import NEURONS, Segment, embed, overflows, run_segment
 
 # Suffixes of the kinds of half sets: of the samples 0, 2, …, and of 1, 3, ….
 HALVES = ("/even", "/odd")
@@ -91,7 +84,7 @@ class CalibrationStates(MicroBatches):
             batch, part = batches[number], slice(units[0][1], units[-1][2])
             context, rows = Context(batch.measured[part]), np.arange(part.stop - part.start)
             if running:
-                lanes = rows // self.step % lanes_per_device(mesh)
+                lanes = rows // self.step % lanes_of(mesh.size)
                 ours = slice(firsts[number] + part.start, firsts[number] + part.stop)
                 place = np.stack([places[ours], lanes], axis=1).astype(np.int32)
                 context = context._replace(place=(place, factors[ours]))

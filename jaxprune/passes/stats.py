@@ -146,24 +146,9 @@ class ActivationStats(Shown):
         title = f"{role}, {count(self.count[role])} tokens: root mean square over tokens"
         return TextTable(title, ["site", "layers", "features", "median", "largest"], rows)
 
-    def of(
-        self, roles: Iterable[str] | None = None, *, language: str | None = None
-    ) -> "ActivationStats":
-        """The statistics of some sets only.
-
-        Args:
-          roles: in this order; None for all.
-          language: None for all, "" for sets without one.
-
-        Raises:
-          KeyError: a role without such a set.
-        """
-        keys = []
-        for role in self.roles if roles is None else roles:
-            of_role = [
-                key for key in self.sums if key.kind == role and language in (None, key.language)
-            ]
-            keys += of_role or [SetKey(role, language or "")]  # the KeyError names it
+    def of(self, roles: Iterable[str]) -> "ActivationStats":
+        """The statistics of the sets of some roles only, in this order."""
+        keys = [key for role in roles for key in self.sums if key.kind == role]
         return ActivationStats(
             {key: self.sums[key] for key in keys},
             {key: self.tokens[key] for key in keys},

@@ -1,10 +1,9 @@
-"""The pass over blocks: samples in micro-batches of fixed shapes, one block's weights on the devices at a time."""
+"""The pass over blocks: micro-batches through segments of blocks, one block's weights on the devices at a time."""
 
-import collections
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +18,8 @@ from jaxprune.devices import (
     MODEL,
     WHOLE,
     block_specs,
-    by_rows,
     compiled,
+    compiled_by_rows,
     on_own_rows,
     platform,
     whole,
@@ -32,10 +31,10 @@ from jaxprune.models import (
     Kind,
     ModelConfig,
     Positions,
-    Tree,
     family_of,
     modules,
 )
+from jaxprune.passes.micro_batches import Context, MicroBatches
 from jaxprune.passes.running import Buffers, add_rows
 from jaxprune.passes.statistics import POSITIVE, RUNNING, SQUARES, Statistic
 
@@ -57,115 +56,20 @@ TOKENS_AT_ONCE = 4096
 class Segment:
     """A part of a block, from position `start` to `stop`, and its results.
 
-    `collect`: statistics of its sites. `advance`: the state at `stop`; otherwise products that only this state needs
-    are not computed. `hidden`: statistics of the block's output. `last_only`: of the last of its sites only.
-    `neurons`: POSITIVE of the neurons of its MLP, whatever the statistics of its sites.
+    `measures`: sites whose statistics it collects, in the order of the data flow; HIDDEN is the block's output.
+    `advance`: the state at `stop`; otherwise products that only this state needs are not computed. `neurons`: POSITIVE
+    of the neurons of its MLP, whatever the statistics of its sites.
     """
 
     start: int
     stop: int
-    collect: bool
-    advance: bool
-    hidden: bool = False
-    last_only: bool = False
+    measures: tuple[str, ...] = ()
+    advance: bool = True
     neurons: bool = False
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """The sites whose statistics it collects, in the order of the data flow."""
-        sites = SITES[self.start : self.stop] if self.collect else ()
-        sites = sites[-1:] if self.last_only else sites
-        return (*sites, HIDDEN) if self.hidden else sites
 
 
 # A block from its input to its output, without statistics.
-WHOLE_BLOCK = Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
-
-
-class Context(NamedTuple):
-    """Properties of rows that a block needs besides their state.
-
-    Attributes:
-      valid: [B, T] bool, the tokens that count in sums; None without sums.
-      tree: the trees of tokens in the rows; None if each row is one sequence.
-      place: ([B, 2] int32, [B] float32), the place and factor of each row in running sums, see `running.add_rows`; None
-        without running sums.
-    """
-
-    valid: Array | np.ndarray | None = None
-    tree: Tree | None = None
-    place: tuple[Array | np.ndarray, Array | np.ndarray] | None = None
-
-
-class MicroBatches:
-    """Rows in micro-batches, with their states (hidden activations) between two segments.
-
-    A micro-batch has `rows_per_device` rows for each device. The rows that share a device do not depend on the number
-    of devices, and neither do the bits of any result. The last micro-batch is padded with rows of zeros.
-    """
-
-    def __init__(self, mesh: Mesh, rows_per_device: int) -> None:
-        self.mesh = mesh
-        self.step = rows_per_device * mesh.size
-        self.states: list[Any] = []  # a pytree for each micro-batch
-        self.contexts: list[Context] = []
-
-    def add(self, states: Any, context: Context) -> None:
-        """Adds rows, the first axis of all leaves, in micro-batches."""
-        self.states += self.cut(states)
-        self.contexts += jax.device_put(self.cut(context), by_rows(self.mesh))
-
-    def cut(self, tree: Any) -> list[Any]:
-        """The leaves [R, …] in micro-batches of equal size, the last one padded with rows of zeros."""
-
-        def part_of(start: int, leaf: np.ndarray) -> np.ndarray:
-            part = leaf[start : start + self.step]
-            missing = ((0, self.step - len(part)),) + ((0, 0),) * (leaf.ndim - 1)
-            return np.pad(part, missing)
-
-        count = len(jax.tree.leaves(tree)[0])
-        return [
-            jax.tree.map(functools.partial(part_of, start), tree)
-            for start in range(0, count, self.step)
-        ]
-
-    def run(
-        self,
-        step: Callable[[Any, Context], tuple[Any, Any]],
-        take: Callable[[Any], None] | None = None,
-    ) -> None:
-        """Runs `step(state, context) -> (state or None, result)` on every micro-batch.
-
-        The next one is dispatched while its predecessor runs, so at most two are on the devices.
-
-        Args:
-          step: its state, unless None, replaces the old one.
-          take: is called with each result, on the host, in the order of the micro-batches.
-        """
-        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
-        # CPU devices that share blocks gather kernels on the threads that compute: two concurrent
-        # passes could deadlock.
-        behind = 0 if on_cpu and self.mesh.shape[MODEL] > 1 else 1
-        pending: collections.deque[tuple[int, Any]] = collections.deque()
-
-        def settle() -> None:
-            """Waits for the oldest; off CPUs, whose memory is the host's, moves its state to the host."""
-            i, result = pending.popleft()
-            if not on_cpu:
-                self.states[i] = jax.device_get(self.states[i])
-            jax.block_until_ready((self.states[i], result))
-            if take is not None:
-                take(jax.device_get(result))
-
-        for i, context in enumerate(self.contexts):
-            state, result = step(jax.device_put(self.states[i], by_rows(self.mesh)), context)
-            pending.append((i, result))
-            if state is not None:
-                self.states[i] = state
-            if len(pending) > behind:
-                settle()
-        while pending:
-            settle()
+WHOLE_BLOCK = Segment(start=INPUT, stop=OUTPUT)
 
 
 def embed(config: ModelConfig, params: EmbedParams, batches: MicroBatches) -> None:
@@ -173,27 +77,22 @@ def embed(config: ModelConfig, params: EmbedParams, batches: MicroBatches) -> No
 
     def step(tokens: Array, context: Context) -> tuple[Array, None]:
         positions = None if context.tree is None else context.tree.positions
-        return embed_tokens(params, tokens, positions, config=config, mesh=batches.mesh), None
+        x = embed_tokens(tokens, positions, params=params, config=config, mesh=batches.mesh)
+        return x, None
 
     batches.run(step)
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh"))
+@functools.partial(compiled_by_rows, static_argnames=("config",))
 def embed_tokens(
-    params: EmbedParams,
     tokens: Int[Array | np.ndarray, "B T"],
     positions: Positions | None,
     *,
+    params: EmbedParams,
     config: ModelConfig,
-    mesh: Mesh,
 ) -> Float[Array, "B T D"]:
-    """The input of the first block, from tokens at `positions`, by default 0…T-1; each device on its own rows."""
-    graph, _ = modules(config).embed
-
-    def call(params: Any, tokens: Array, positions: Positions | None) -> Array:
-        return nnx.merge(graph, params)(tokens, positions)
-
-    return on_own_rows(call, mesh)(params, tokens, positions)
+    """The input of the first block, from tokens at `positions`, by default 0…T-1."""
+    return nnx.merge(modules(config).embed[0], params)(tokens, positions)
 
 
 @functools.partial(
@@ -219,8 +118,7 @@ def run_segment(
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
       context: of the micro-batch.
       running: the running sums so far of each measured site, donated to the result.
-      statistics: measured at each site reached (with `collect`) and at HIDDEN (with `hidden`); at NEURONS (with
-        `neurons`) it is POSITIVE alone.
+      statistics: of `segment.measures`; at NEURONS (with `neurons`) it is POSITIVE alone.
 
     Returns:
       The state at `segment.stop` (None without `advance`), and the statistics by measured site: (values of each sample,
@@ -304,7 +202,7 @@ def _segment(
             residual, u = block.leave(site, *state, context.tree, kind)
         if position + 1 == OUTPUT:
             state = residual
-            if segment.hidden:
+            if HIDDEN in segment.measures:
                 measure(HIDDEN, residual)
             break
         state = (residual, u)
@@ -338,17 +236,13 @@ def _readable(
     return unflatten_dict(flat, sep="/"), state
 
 
-@functools.partial(compiled, static_argnames="mesh")
+@compiled_by_rows
 def overflows(
-    residual: Float[Array, "B T D"], valid: Bool[Array | np.ndarray, "B T"], *, mesh: Mesh
+    residual: Float[Array, "B T D"], valid: Bool[Array | np.ndarray, "B T"]
 ) -> Bool[Array, " B"]:
     """Whether the sum of squares of a real token's features overflows float32: its norm would be zeros.
 
     It is a separate program: a check in the segment's program would change the rounding there.
     """
-
-    def call(_: None, residual: Array, valid: Array) -> Array:
-        kept = jnp.where(valid[..., None], residual, 0)
-        return ~jnp.isfinite(jnp.sum(jnp.square(kept), axis=-1)).all(axis=-1)
-
-    return on_own_rows(call, mesh)(None, residual, valid)
+    kept = jnp.where(valid[..., None], residual, 0)
+    return ~jnp.isfinite(jnp.sum(jnp.square(kept), axis=-1)).all(axis=-1)

@@ -27,7 +27,7 @@ class Inputs:
     """The inputs of a score or a method besides the kernel.
 
     Attributes:
-      norms: set → ‖X_j‖₂ of the kernel's input features, float32 [in], for the sets in `Criterion.measures`.
+      norms: set → ‖X_j‖₂ of the kernel's input features, float32 [in], for the sets whose squares it needs.
       path: of the kernel in its block, such as "attention/query/kernel".
       layer: index of the block; may be traced.
       seed_key: the random key of the run's seed.

@@ -48,17 +48,20 @@ def _by_site(step: Step) -> tuple[Step, ...]:
         return (step,)
     parts = [
         Step(
-            dataclasses.replace(whole, stop=whole.start + number, advance=False, last_only=True),
+            dataclasses.replace(whole, stop=whole.start + number, measures=(site,), advance=False),
             (site,),
             holds=True,
         )
         for number, site in enumerate(whole.measures[:-1], start=1)
     ]
-    return (*parts, Step(dataclasses.replace(whole, last_only=True), step.prunes[-1:]))
+    return (
+        *parts,
+        Step(dataclasses.replace(whole, measures=whole.measures[-1:]), step.prunes[-1:]),
+    )
 
 
 def _measured(start: int, stop: int, *, advance: bool) -> Segment:
-    return Segment(start=start, stop=stop, collect=True, advance=advance)
+    return Segment(start=start, stop=stop, measures=SITES[start:stop], advance=advance)
 
 
 _ALL = (

@@ -45,50 +45,6 @@ from jaxprune.pruning.criterion import (
 from jaxprune.pruning.methods import method_of
 from jaxprune.schema import check
 
-Norms = Mapping[str, Mapping[str, Array]]  # set → kernel path → ‖X_j‖₂ [..., in]
-
-
-@pinned()
-def block_scores(
-    kernels: Mapping[str, Float[Array, "... _ _"]],
-    criterion: str | Criterion | Function,
-    *,
-    norms: Norms | None = None,
-    compat: str = "corrected",
-    seed: int = 0,
-    layer: int | Array = 0,
-) -> dict[str, Float[Array, "... _ _"]]:
-    """Scores of the kernels of one block, by kernel path; pure, traceable by jit and vmap.
-
-    Args:
-      kernels: `[in, out]` by path within the block, such as "attention/query/kernel".
-      criterion: a name, a record, or a function of (kernel, norm).
-      norms: set ("demonstrations", "code") → kernel path → norms of input features `[in]`, for the sets that the
-        criterion measures.
-      compat: see `refined_norm`.
-      seed: of random scores; static.
-      layer: index of the block; may be traced. Random scores depend only on the seed, the layer, the path and the
-        shape.
-
-    Raises:
-      InputError: an unknown criterion or compat, an invalid seed, norms that are missing, norms or scores that do not
-        fit their kernel.
-    """
-    chosen = _criterion_of(criterion)
-    check("compat", compat, COMPAT)
-    check("seed", seed, SEED)
-    return {
-        path: kernel_scores(
-            chosen,
-            kernel,
-            Inputs(
-                {one: _norm_of(one, norms, path, kernel) for one in chosen.measures},
-                path=path, layer=layer, seed_key=key_of_seed(seed), compat=compat,
-            ),
-        )
-        for path, kernel in kernels.items()
-    }  # fmt: skip
-
 
 def _criterion_of(chosen: str | Criterion | Function) -> Criterion:
     """The criterion; InputError for a method without scores."""
@@ -124,25 +80,37 @@ def tree_scores(
       InputError: an unknown criterion, role or kernel, or a norm that does not fit its kernel.
     """
     chosen = _criterion_of(criterion)
-    measures = chosen.measures
-    kernels, norms = _kernels(params), None
-    if measures:
+    check("compat", compat, COMPAT)
+    check("seed", seed, SEED)
+    kernels, norms = _kernels(params), dict[str, dict[str, Array]]()
+    if chosen.measures:
         if stats is None:
             raise InputError(f"stats: not set; criterion {chosen.name} needs what probe returns")
         kernels = _kernels_read(kernels, stats)
         of = {CODE: CODE}
-        if DEMONSTRATIONS in measures:
-            of[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in measures)
-        norms = {one: _norms(stats, of[one]) for one in measures}
-        for path, kernel in kernels.items():
-            for measured in measures:
-                _norm_of(measured, norms, path, kernel)
+        if DEMONSTRATIONS in chosen.measures:
+            of[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in chosen.measures)
+        norms = {one: _norms(stats, of[one], kernels) for one in chosen.measures}
 
-    def one(kernels: Mapping[str, Array], norms: Norms | None, layer: Array) -> dict[str, Array]:
-        return block_scores(kernels, chosen, norms=norms, compat=compat, seed=seed, layer=layer)
+    @pinned()
+    def of_block(
+        kernels: Mapping[str, Array], norms: Mapping[str, Mapping[str, Array]], layer: Array
+    ) -> dict[str, Array]:
+        key = key_of_seed(seed)
+        return {
+            path: kernel_scores(
+                chosen,
+                kernel,
+                Inputs(
+                    {one: by_path[path] for one, by_path in norms.items()},
+                    path=path, layer=layer, seed_key=key, compat=compat,
+                ),
+            )
+            for path, kernel in kernels.items()
+        }  # fmt: skip
 
     layers = jnp.arange(len(next(iter(kernels.values()))))
-    scores = jax.vmap(one)(kernels, norms, layers)
+    scores = jax.vmap(of_block)(kernels, norms, layers)
     return {"blocks": traverse_util.unflatten_dict(scores, sep="/")}
 
 
@@ -203,22 +171,17 @@ def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:
     raise InputError(f"role: not set; allowed: {', '.join(stats.roles)}, as stats contains several")
 
 
-def _norms(stats: ActivationStats, role: str) -> dict[str, Array]:
+def _norms(
+    stats: ActivationStats, role: str, kernels: Mapping[str, Array]
+) -> dict[str, Float[Array, "L in"]]:
+    """The norms of the inputs of every kernel; rejects those that do not fit."""
     if role not in stats.roles:
         raise refusal("role", role, stats.roles)
     by_site = stats.norms(role)
-    return {path: jnp.asarray(by_site[site]) for path, site in stats.sites}
-
-
-def _norm_of(one: str, norms: Norms | None, path: str, kernel: Array) -> Array:
-    by_path = (norms or {}).get(one) or {}
-    if path not in by_path:
-        raise InputError(
-            f"norms: {path} has none of {one}; the criterion needs them for every kernel"
-        )
-    if by_path[path].shape != kernel.shape[:-1]:
-        raise InputError(
-            f"norms: {path} has {one} of shape {by_path[path].shape}, its kernel {kernel.shape} needs "
-            f"{kernel.shape[:-1]}"
-        )
-    return by_path[path]
+    norms = {path: jnp.asarray(by_site[site]) for path, site in stats.sites}
+    for path, of_path in norms.items():
+        if of_path.shape != (needed := kernels[path].shape[:-1]):
+            raise InputError(
+                f"stats: {path} has norms of shape {of_path.shape}, its kernel needs {needed}"
+            )
+    return norms

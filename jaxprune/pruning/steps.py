@@ -45,13 +45,13 @@ def pass_through(
     propagation = PROPAGATIONS[settings.propagate]
     held: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = {}, {}
     for step in propagation.by_site if by_site else propagation.steps:
-        if is_last and not step.segment.collect:
+        if is_last and not step.segment.measures:
             break  # nothing reads the output of the last block
         if known is None or step.segment.advance:
             measured = run_and_measure(
                 params, states, step.segment, settings.method.statistics, config, layer
             )
-            clock.lap("statistics" if step.segment.collect else "forward")
+            clock.lap("statistics" if step.segment.measures else "forward")
             if by_site:
                 sums = _persisted(sums)  # the others are no longer needed
             for key, sites in measured.items():

@@ -18,11 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax import lax
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.calibration import Batch
-from jaxprune.devices import compiled, on_own_rows, replicated
+from jaxprune.devices import compiled_by_rows, replicated
 from jaxprune.errors import InputError
 from jaxprune.hf import stack_layers
 from jaxprune.models import (
@@ -159,29 +158,24 @@ def _predictions(
 
         def step(state: Array, _: Context) -> tuple[None, Any]:
             bar.update()
-            return None, predict(head, state, config=task.config, mesh=task.mesh)
+            return None, predict(state, head=head, config=task.config, mesh=task.mesh)
 
         tokens.run(step, found.append)
     mean_rows, log_p = map(np.concatenate, zip(*found, strict=True))
     return mean_rows[: len(states)], log_p[: len(states)]
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh"))
+@functools.partial(compiled_by_rows, static_argnames=("config",))
 def predict(
-    head: tuple[HeadParams, Float[Array, "V D"]],
     states: Float[Array, "N D"],
     *,
+    head: tuple[HeadParams, Float[Array, "V D"]],
     config: ModelConfig,
-    mesh: Mesh,
 ) -> tuple[Float[Array, "N D"], Float[Array, " N"]]:
     """(E_p[w], E_p[log p]) of the next token after each of N tokens, from the last block's outputs."""
-
-    def on_device(head: Any, states: Array) -> tuple[Array, Array]:
-        h = _inputs(config, head, states)
-        log_sum, expected = log_sum_and_mean(h, head[1])
-        return expected, jnp.sum(h.astype(jnp.float32) * expected, axis=-1) - log_sum
-
-    return on_own_rows(on_device, mesh)(head, states)
+    h = _inputs(config, head, states)
+    log_sum, expected = log_sum_and_mean(h, head[1])
+    return expected, jnp.sum(h.astype(jnp.float32) * expected, axis=-1) - log_sum
 
 
 def divergence(

@@ -31,7 +31,7 @@ class Fit(NamedTuple):
     Attributes:
       params: their float32 masters, on the host.
       before, after: loss on the held-out samples.
-      epochs: number of passes over the others.
+      epochs: passes over the others until these parameters; 0 if no pass made the loss smaller.
     """
 
     params: Any
@@ -137,7 +137,7 @@ def _split(
 ) -> tuple[list[Unit], list[Unit]]:
     """(held-out units, the others)."""
     order = rng.permutation(len(units))
-    few = max(1, round(share * len(units)))
+    few = min(max(1, round(share * len(units))), len(units) - 1)
     return [units[i] for i in order[:few]], [units[i] for i in sorted(order[few:])]
 
 

@@ -16,7 +16,14 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jaxprune.devices import by_rows, compiled, hosts, on_own_rows, product_dtype, replicated
+from jaxprune.devices import (
+    by_rows,
+    compiled,
+    compiled_by_rows,
+    hosts,
+    product_dtype,
+    replicated,
+)
 from jaxprune.models import MaskTree, ModelConfig
 from jaxprune.pruning import masks as mask_algebra
 
@@ -123,31 +130,27 @@ def _by_device(
     how = {"of_unit": loss.of_unit, "config": loss.config, "dtype": loss.dtype, "mesh": mesh}
     own = hosts.share(len(units))
     for rows in _micro_batches(units[own.start : own.stop], mesh):
-        yield _on_devices(masters, loss.fixed, rows, differentiate=differentiate, **how)
+        yield _on_devices(
+            *rows, masters=masters, fixed=loss.fixed, differentiate=differentiate, **how
+        )
 
 
 @functools.partial(
-    compiled, static_argnames=("of_unit", "config", "mesh", "dtype", "differentiate")
+    compiled_by_rows, static_argnames=("of_unit", "config", "dtype", "differentiate")
 )
 def _on_devices(
+    *unit: Array,
     masters: Any,
     fixed: Any,
-    rows: Unit,
-    *,
     of_unit: Callable[..., Array],
     config: ModelConfig,
-    mesh: Mesh,
     dtype: str,
     differentiate: bool,
 ) -> Any:
     """The loss of each device's unit, or its gradient, [devices, ...]."""
-
-    def on_device(params: tuple[Any, Any], *unit: Array) -> Any:
-        function = functools.partial(of_unit, config, product_dtype(dtype))
-        result = (jax.grad(function) if differentiate else function)(*params, *unit)
-        return jax.tree.map(lambda leaf: leaf[None], result)
-
-    return on_own_rows(on_device, mesh)((masters, fixed), *rows)
+    function = functools.partial(of_unit, config, product_dtype(dtype))
+    result = (jax.grad(function) if differentiate else function)(masters, fixed, *unit)
+    return jax.tree.map(lambda leaf: leaf[None], result)
 
 
 @functools.partial(compiled, static_argnames="mesh", donate_argnames="total")

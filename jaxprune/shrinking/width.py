@@ -33,8 +33,8 @@ from jaxprune.pruning import inverse_factor, put_back
 from jaxprune.shrinking.choose import Samples
 
 _SITE, _KERNEL = "mlp_out", "mlp/out/kernel"
-_TO_NEURONS = Segment(start=INPUT, stop=len(SITES), collect=True, advance=True, last_only=True)
-_FROM_NEURONS = Segment(start=len(SITES), stop=OUTPUT, collect=False, advance=True)
+_TO_NEURONS = Segment(start=INPUT, stop=len(SITES), measures=(_SITE,))
+_FROM_NEURONS = Segment(start=len(SITES), stop=OUTPUT)
 
 STATISTICS_OF_NEURONS = (SQUARES, STATISTICS["gram"])
 

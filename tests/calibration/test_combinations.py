@@ -40,15 +40,6 @@ def test_a_single_language_is_the_same_in_all(name):
     np.testing.assert_array_equal(got.sums["translation", ""]["qkv"]["squares"], SUMS["sw"])
 
 
-def test_statistics_of_one_language_are_found():
-    stats = statistics()
-    one = stats.of(language="sw")
-    assert one.languages == {"translation": {"sw": 10}}
-    np.testing.assert_array_equal(one.sum_sq["translation"]["qkv"], SUMS["sw"])
-    with pytest.raises(KeyError, match="de"):
-        stats.of(language="de")
-
-
 @pytest.fixture(scope="module")
 def nano():
     model = jp.load("nano/bloom")

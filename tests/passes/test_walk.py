@@ -151,11 +151,11 @@ def run(micro_batches, segment):
 
 def test_a_block_in_steps_is_the_block_in_one(micro_batches):
     model, _, make = micro_batches
-    whole, sums = run(micro_batches, Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True))
+    whole, sums = run(micro_batches, Segment(start=INPUT, stop=OUTPUT, measures=SITES))
     ready, by_site = make(), {}
     for position in range(INPUT, OUTPUT):
         segment = Segment(
-            start=position, stop=position + 1, collect=position + 1 < OUTPUT, advance=True
+            start=position, stop=position + 1, measures=SITES[position : position + 1]
         )
         _, results = run((model, None, ready), segment)
         for number, (values, _) in enumerate(results):
@@ -171,14 +171,12 @@ def test_a_block_in_steps_is_the_block_in_one(micro_batches):
 def test_what_is_not_wanted_is_not_returned(micro_batches):
     before = micro_batches[2]().states
     ready, sums = run(
-        micro_batches, Segment(start=INPUT, stop=len(SITES), collect=True, advance=False)
+        micro_batches, Segment(start=INPUT, stop=len(SITES), measures=SITES, advance=False)
     )
     assert all(set(values) == set(SITES) for values, _ in sums)
     for state, old in zip(ready.states, before, strict=True):  # still the block's input
         np.testing.assert_array_equal(state, old)
-    advanced, none = run(
-        micro_batches, Segment(start=INPUT, stop=OUTPUT, collect=False, advance=True)
-    )
+    advanced, none = run(micro_batches, Segment(start=INPUT, stop=OUTPUT))
     assert none == [({}, {})] * 3
     assert not np.allclose(advanced.states[0], before[0])
 
@@ -242,7 +240,7 @@ def test_rows_one_after_another_give_what_all_give_at_once(monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(6, 16, 32)).astype(np.float32)
     valid = np.arange(16) < rng.integers(1, 17, 6)[:, None]
-    segment = Segment(start=INPUT, stop=OUTPUT, collect=True, advance=True)
+    segment = Segment(start=INPUT, stop=OUTPUT, measures=SITES)
 
     def run(layer, state, context, running):
         assert len(state) == len(context.valid)

@@ -7,16 +7,37 @@ import numpy as np
 import pytest
 
 from jaxprune.calibration import COMPAT
+from jaxprune.devices import pinned
 from jaxprune.errors import InputError
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.pruning import CRITERIA, masks, scores
 from jaxprune.pruning.criteria.refined import refined_norm
 from jaxprune.pruning.criteria.wanda import weighted
+from jaxprune.pruning.criterion import Inputs, kernel_scores, key_of_seed
 
 # as one program each, as in the loop
 weighted = jax.jit(weighted)
 refined_norm = jax.jit(refined_norm, static_argnames="compat")
 LAYERS = 3
+
+
+def of_block(kernels, criterion, norms=None, seed=0, layer=0):
+    """The scores of a block's kernels, as the loop over blocks gets them."""
+    with pinned():
+        key = key_of_seed(seed)
+    return {
+        path: kernel_scores(
+            CRITERIA[criterion],
+            kernel,
+            Inputs(
+                {name: by_path[path] for name, by_path in (norms or {}).items()},
+                path=path, layer=layer, seed_key=key, compat="corrected",
+            ),
+        )
+        for path, kernel in kernels.items()
+    }  # fmt: skip
+
+
 SITES = (
     ("attention/query/kernel", "qkv"),
     ("attention/key/kernel", "qkv"),
@@ -91,7 +112,7 @@ def test_wanda_score_is_float32_of_any_kernel(rng, dtype):
         expected[layer, i, j] = np.float32(abs(kernel[layer, i, j])) * norm[layer, i]
     assert score.dtype == jnp.float32
     np.testing.assert_array_equal(score, expected)
-    by_size = scores.block_scores({"a/kernel": jnp.asarray(kernel[0])}, "magnitude")["a/kernel"]
+    by_size = of_block({"a/kernel": jnp.asarray(kernel[0])}, "magnitude")["a/kernel"]
     np.testing.assert_array_equal(by_size, np.abs(kernel[0].astype(np.float32)))
 
 
@@ -173,7 +194,7 @@ def test_block_by_block_gives_the_bits_of_the_stacked_tree(params, stats, criter
 
     @jax.jit
     def block(kernels, norms, layer):
-        return scores.block_scores(kernels, criterion, norms=norms, seed=3, layer=layer)
+        return of_block(kernels, criterion, norms=norms, seed=3, layer=layer)
 
     for layer in range(LAYERS):
         for path, leaf in block(*one_block(params, stats, layer), layer).items():
@@ -185,7 +206,7 @@ def test_random_depends_on_seed_layer_and_path_alone(params):
 
     def draw(path="a/kernel", seed=0, layer=0, **others):
         return np.asarray(
-            scores.block_scores({path: kernel, **others}, "random", seed=seed, layer=layer)[path]
+            of_block({path: kernel, **others}, "random", seed=seed, layer=layer)[path]
         )
 
     first = draw()
@@ -197,7 +218,7 @@ def test_random_depends_on_seed_layer_and_path_alone(params):
 
 def test_random_scores_are_pinned():
     # The masks of a seed must not change with the version of jaxprune or of jax.
-    leaf = scores.block_scores({"mlp/up/kernel": jnp.zeros((2, 2))}, "random", seed=7, layer=5)
+    leaf = of_block({"mlp/up/kernel": jnp.zeros((2, 2))}, "random", seed=7, layer=5)
     steps = np.array(
         [[871112, 5611820], [2809488, 8139617]]
     )  # uniform draws are on a grid of 2^-23
@@ -213,28 +234,24 @@ def test_random_ignores_the_default_generator(params):
 
 def test_random_drops_uniformly(params):
     tree = {"a/kernel": jnp.zeros((400, 50))}
-    keep = masks.keep(scores.block_scores(tree, "random"), sparsity=0.3)["a/kernel"]
+    keep = masks.keep(of_block(tree, "random"), sparsity=0.3)["a/kernel"]
     # Binomial share of a row of 50 around 0.7: five standard deviations are 0.32.
     assert np.abs(np.asarray(keep).mean(axis=1) - 0.7).max() < 0.33
 
 
 def test_refusals_name_what_is_wrong(params, stats):
-    kernels, norms = one_block(params, stats, 0)
     with pytest.raises(InputError, match=r"criterion: got 'wand'; allowed: ria, wanda, refined"):
-        scores.block_scores(kernels, "wand", norms=norms)
-    with pytest.raises(
-        InputError, match="norms: attention/query/kernel has none of demonstrations"
-    ):
-        scores.block_scores(kernels, "wanda")
-    with pytest.raises(InputError, match="norms: attention/query/kernel has none of code"):
-        scores.block_scores(kernels, "refined", norms={"demonstrations": norms["code"]})
+        scores.tree_scores("wand", params, stats)
     with pytest.raises(InputError, match="compat: got 'paper'; allowed: corrected, official"):
-        scores.block_scores(kernels, "refined", norms=norms, compat="paper")
-    short = {"demonstrations": norms["code"] | {"mlp/up/kernel": jnp.zeros(4)}}
+        scores.refined(params, stats, compat="paper")
+    with pytest.raises(InputError, match="seed: got -1; allowed"):
+        scores.random(params, seed=-1)
+    up = {"up": {"kernel": np.zeros((LAYERS, 4, 7), np.float32)}}
+    other = {**params, "blocks": {**params["blocks"], "mlp": up}}
     with pytest.raises(
-        InputError, match=r"mlp/up/kernel has demonstrations of shape \(4,\), its kernel \(5, 7\)"
+        InputError, match=r"mlp/up/kernel has norms of shape \(3, 5\), its kernel needs \(3, 4\)"
     ):
-        scores.block_scores(kernels, "wanda", norms=short)
+        scores.wanda(other, stats, role="code")
     with pytest.raises(InputError, match="role: not set; allowed: translation, code"):
         scores.wanda(params, stats)
     with pytest.raises(InputError, match="role: got 'code'; allowed: translation"):
@@ -258,5 +275,5 @@ def test_ria_is_the_papers_formula():
         shares = size / abs(kernel[:, j]).sum() + (size / abs(kernel[i]).sum() if size else 0)
         want[i, j] = shares * np.sqrt(norm[i])
     norms = {"demonstrations": {"a": jnp.asarray(norm, jnp.float32)}}
-    got = scores.block_scores({"a": jnp.asarray(kernel)}, "ria", norms=norms)["a"]
+    got = of_block({"a": jnp.asarray(kernel)}, "ria", norms=norms)["a"]
     np.testing.assert_allclose(got, want, rtol=1e-6)

@@ -58,7 +58,7 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
         block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params["blocks"])
         states = nnx.merge(parts.block[0], block)(states, layer_kind(config, layer))
     flat = states.reshape(-1, config.d_model)
-    mean_row, log_p = distil.predict(head, flat, config=config, mesh=device_mesh(1))
+    mean_row, log_p = distil.predict(flat, head=head, config=config, mesh=device_mesh(1))
     rows = inputs, mean_row.reshape(states.shape), log_p.reshape(ids.shape), jnp.asarray(valid)
     blocks = jax.tree.map(jnp.asarray, pruned.params["blocks"])
     loss, gradient = jax.value_and_grad(distil.divergence, argnums=2)(

@@ -262,6 +262,13 @@ def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_fold
     assert not any((tmp_path / "out" / name).exists() for name in OUTPUTS)
 
 
+def test_some_samples_are_always_trained_on(tiny_folder, tokens):
+    model, batches = jp.load(tiny_folder("llama")), jp.token_batches(str(tokens))
+    pruned = jp.prune(model, batches, progress=False)
+    done = jp.recover(model, pruned, batches, held_out=0.99, epochs=1, progress=False)
+    assert all(after < before for before, after in done.report["losses"])
+
+
 def test_values_are_refused(tiny_folder, tokens):
     model, batches = jp.load(tiny_folder("llama")), jp.token_batches(str(tokens))
     pruned = jp.prune(model, batches, progress=False)

@@ -9,7 +9,7 @@ import pytest
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.passes import walk
+from jaxprune.passes import states
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
@@ -45,7 +45,7 @@ def test_a_second_mask_needs_no_pass(measured, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise AssertionError("a pass over a block")
 
-    monkeypatch.setattr(walk, "run_segment", fail)
+    monkeypatch.setattr(states, "run_segment", fail)
     got = prune_from_config(job(**{"calibration.stats": str(run)}, **other), tmp_path / "saved")
     assert masks_digest(got) == masks_digest(want) != masks_digest(report)
     assert got["tokens"] == want["tokens"]

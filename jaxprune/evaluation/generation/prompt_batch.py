@@ -111,7 +111,7 @@ def prefill_shared(model: Resident, prompts: Sequence[Sequence[int]], limit: int
     common = common_prefix(first, last) if len(prompts) > 1 else 0
     count = min(common, min(map(len, prompts)) - 1)
     config, mesh = model.config, model.mesh
-    dtype = jax.tree.leaves(model.blocks[0]["mlp"]["out"]["kernel"])[0].dtype
+    dtype = model.blocks[0]["mlp"]["out"]["kernel"].dtype
     empty = _zeros((mesh.size, config.n_kv_heads, 0, config.head_dim), dtype, mesh)
     nothing = SharedPrefix(0, [empty] * config.n_layers)
     if count < LEAST_SHARED:
@@ -276,7 +276,7 @@ def _embedded(
     """The input of the first block, for tokens at `places` (broadcast, below `limit`)."""
     index = np.broadcast_to(places, tokens.shape).astype(np.int32)
     positions = Positions(index, limit)
-    return embed_tokens(model.embed, tokens, positions, config=model.config, mesh=model.mesh)
+    return embed_tokens(tokens, positions, params=model.embed, config=model.config, mesh=model.mesh)
 
 
 def _whole(rows: int) -> int:

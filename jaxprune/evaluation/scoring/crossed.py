@@ -91,6 +91,6 @@ def crossed_bootstrap(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> Int
     rng = np.random.default_rng(seed)
     of_draws = rng.multinomial(draws, np.full(draws, 1 / draws), size=RESAMPLES) / draws
     of_groups = rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES) / groups
-    means = ((of_draws @ values) * of_groups).sum(axis=1)
+    means = ((of_groups @ values.T) * of_draws).sum(axis=1)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

@@ -166,9 +166,8 @@ class Scorer:
         """
         config, mesh = self._config, self.mesh
         ids, indices = np.unique(forest.tokens, return_inverse=True)
-        indices = indices.reshape(forest.tokens.shape).astype(np.int32)
         needed = predictions(forest)
-        cuts = micro_batches.cut((needed, indices))
+        cuts = micro_batches.cut((needed, indices.astype(np.int32)))
         micro_batches.states = [
             (state, *cut) for state, cut in zip(micro_batches.states, cuts, strict=True)
         ]
@@ -176,12 +175,13 @@ class Scorer:
         head = (self._parts.norm, to_device(table, self.dtype, mesh))
         results: list[np.ndarray] = []
         micro_batches.run(
-            lambda state, _: start_softmax(head, state, config=config, mesh=mesh), results.append
+            lambda state, _: start_softmax(state, head=head, config=config, mesh=mesh),
+            results.append,
         )
         logits = np.concatenate(results)[: len(forest.tokens)]
 
         def step(params: Any, state: Any, _: Context) -> tuple[Any, None]:
-            return run_slice(params, state, config=config, mesh=mesh), None
+            return run_slice(state, part=params, config=config, mesh=mesh), None
 
         for params in self._parts.vocabulary():
             micro_batches.run(functools.partial(step, params))

@@ -5,15 +5,14 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import compiled, on_own_rows
+from jaxprune.devices import compiled_by_rows
 from jaxprune.evaluation.scoring.forest import Forest
 from jaxprune.models import HeadParams, ModelConfig, head_inputs, logits_of
 
@@ -80,66 +79,57 @@ def slices(config: ModelConfig) -> list[range]:
     return [ids[start : start + SLICE] for start in ids[::SLICE]]
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh"))
+@functools.partial(compiled_by_rows, static_argnames=("config",))
 def start_softmax(
-    params: tuple[HeadParams, Float[Array, "N D"]],
     state: tuple[Float[Array, "B S D"], Predictions, Int[Array, "B T"]],
     *,
+    head: tuple[HeadParams, Float[Array, "N D"]],
     config: ModelConfig,
-    mesh: Mesh,
 ) -> tuple[RunningSoftmax, Float[Array, "B T"]]:
     """The state before the first slice, and the logit of every token after the one before it, float32.
 
     Args:
-      params: (parameters of the head's norm, rows of the head's table [N, D]).
-      state: (the last block's output [B, T-1, D], `Predictions`, index of each token in those rows [B, T]).
+      state: (the last block's output [B, T-1, D], `Predictions`, index of each token in the rows of the table [B, T]).
+      head: (parameters of the head's norm, rows of the head's table [N, D]).
     """
-
-    def call(params: Any, state: Any) -> tuple[RunningSoftmax, Array]:
-        norm, table = params
-        x, (places, slots), rows = state
-        last = jnp.take_along_axis(x, places[..., None], axis=1)
-        h = head_inputs(config, norm, last, table.dtype)
-        before = jnp.take_along_axis(h, slots[..., None], axis=1).astype(jnp.float32)
-        logits = jnp.sum(before * table[rows].astype(jnp.float32), axis=-1)
-        shape = h.shape[:2]
-        softmax = RunningSoftmax(
-            h, jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros(shape, jnp.int32)
-        )
-        return softmax, logits_of(config, logits)
-
-    return on_own_rows(call, mesh)(params, state)
+    norm, table = head
+    x, (places, slots), rows = state
+    last = jnp.take_along_axis(x, places[..., None], axis=1)
+    h = head_inputs(config, norm, last, table.dtype)
+    before = jnp.take_along_axis(h, slots[..., None], axis=1).astype(jnp.float32)
+    logits = jnp.sum(before * table[rows].astype(jnp.float32), axis=-1)
+    shape = h.shape[:2]
+    softmax = RunningSoftmax(
+        h, jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros(shape, jnp.int32)
+    )
+    return softmax, logits_of(config, logits)
 
 
-@functools.partial(compiled, static_argnames=("config", "mesh"))
+@functools.partial(compiled_by_rows, static_argnames=("config",))
 def run_slice(
-    params: VocabularySlice, state: RunningSoftmax, *, config: ModelConfig, mesh: Mesh
+    state: RunningSoftmax, *, part: VocabularySlice, config: ModelConfig
 ) -> RunningSoftmax:
     """The state after one more slice.
 
     Args:
-      params: (first token id, rows of the head's table [SLICE, D]).
       state: of the slices before.
+      part: (first token id, rows of the head's table [SLICE, D]).
     """
+    if jax.default_backend() != "cpu":
+        return _update(config, state, part)
+    start, table = part
+    count = CPU_TOKENS if len(table) % CPU_TOKENS == 0 else len(table)
+    starts = start + jnp.arange(0, len(table), count)
+    pieces = (starts, table.reshape(-1, count, table.shape[1]))
 
-    def call(params: VocabularySlice, state: RunningSoftmax) -> RunningSoftmax:
-        if jax.default_backend() != "cpu":
-            return _update(config, state, params)
-        start, table = params
-        count = CPU_TOKENS if len(table) % CPU_TOKENS == 0 else len(table)
-        starts = start + jnp.arange(0, len(table), count)
-        pieces = (starts, table.reshape(-1, count, table.shape[1]))
+    def step(state: RunningSoftmax) -> RunningSoftmax:
+        one = lambda state, piece: (_update(config, state, piece), None)  # noqa: E731
+        return jax.lax.scan(one, state, pieces)[0]
 
-        def step(state: RunningSoftmax) -> RunningSoftmax:
-            one = lambda state, piece: (_update(config, state, piece), None)  # noqa: E731
-            return jax.lax.scan(one, state, pieces)[0]
-
-        chunks = (-1, _chunk(state.argmax.size))
-        cut = jax.tree.map(lambda x: x.reshape(*chunks, *x.shape[2:]), state)
-        after = jax.lax.map(step, cut)
-        return jax.tree.map(lambda x, old: x.reshape(old.shape), after, state)
-
-    return on_own_rows(call, mesh)(params, state)
+    chunks = (-1, _chunk(state.argmax.size))
+    cut = jax.tree.map(lambda x: x.reshape(*chunks, *x.shape[2:]), state)
+    after = jax.lax.map(step, cut)
+    return jax.tree.map(lambda x, old: x.reshape(old.shape), after, state)
 
 
 def _chunk(size: int) -> int:

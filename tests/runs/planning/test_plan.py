@@ -163,7 +163,7 @@ def test_operations_are_those_of_the_traced_products(name, propagate, rel):
         for step in PROPAGATIONS[propagate].steps:
             segment = step.segment
             if layer + 1 == config.n_layers:
-                if not segment.collect:
+                if not segment.measures:
                     continue
                 # nothing needs the output; XLA drops the product, tracing would count it
                 segment = dataclasses.replace(segment, stop=min(segment.stop, len(widths)))
