@@ -2,11 +2,10 @@
 
 import argparse
 import os
-import re
 from pathlib import Path
 from typing import NoReturn
 
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError
 from jaxprune.files import is_address, local_path
 
 # The longest path of Linux in bytes, and a bound for the names of files in a workdir.
@@ -14,7 +13,7 @@ _LONGEST_PATH, _LONGEST_NAME = 4096, 512
 
 
 def path(text: str) -> Path:
-    """The path that an argument names, of something that exists; a folder in a bucket is downloaded."""
+    """The path that an argument names; a folder in a bucket is downloaded."""
     try:
         return local_path(text)
     except InputError as error:
@@ -29,14 +28,11 @@ def output(text: str) -> Path:
 
 
 def check_folder(flag: str, folder: Path) -> None:
-    """Rejects a path that cannot be a folder, such as az://…, or that is too long for the names of its files.
+    """Rejects a path that cannot be a folder, or that is too long for the names of its files.
 
     Raises:
       InputError: names the flag and the path.
     """
-    if re.fullmatch(r"[a-z]\w+:", folder.parts[0] if folder.parts else ""):
-        address = str(folder).replace(":/", "://", 1)
-        raise refusal(flag, address, "a folder of this machine or of a mounted file system")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{flag}: {folder} is a file; allowed: a folder")
     if folder.is_symlink() and not folder.exists():

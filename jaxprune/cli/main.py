@@ -49,7 +49,6 @@ def run(name: str, program: str, arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     with starting():
         command = importlib.import_module(f"jaxprune.cli.commands.{name}")
-    with errors_in_one_line():
         command.main(program, [argument for argument in given if argument != DEBUG])
 
 

@@ -102,7 +102,7 @@ def _of(*groups: str) -> list[str]:
 
 
 _SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "shots")]
-_DEMONSTRATIONS = [f"calibration.{name}" for name in ("kind", "samples", "max_length")]
+_DEMONSTRATIONS = [f"calibration.{name}" for name in ("kind", "samples", "max_length", "draw")]
 _TEXTS = ["calibration.source", "calibration.code"]
 _MIXTURE = ["calibration.combine", "calibration.weights"]
 # Command → the fields that it reads. A sweep sets source and sparsity of each variant itself.

@@ -96,10 +96,6 @@ def _report_and_leave(line: str, status: int) -> None:
         _leave(status)
 
 
-def _mine() -> str:
-    return f"{_ALIVE}/{global_state.process_id}"
-
-
 class _Peers:
     """The last count of each process, and its time; each process increments its count twice a second."""
 
@@ -117,7 +113,11 @@ class _Peers:
         now = time.monotonic()
         self._count += 1
         try:
-            client.key_value_set(_mine(), last or str(self._count), allow_overwrite=True)
+            client.key_value_set(
+                f"{_ALIVE}/{global_state.process_id}",
+                last or str(self._count),
+                allow_overwrite=True,
+            )
             said = dict(client.key_value_dir_get(_ALIVE))
         except jax.errors.JaxRuntimeError:
             return  # JAX ends this process itself if process 0 is gone

@@ -169,7 +169,7 @@ class Weights:
             tensor = self._tensor(path)
             array = tensor.rows(ids) if path == "embed/tokens" else tensor.read()
             leaves[path.removeprefix("embed/")] = check_finite(array, path)
-        return unflatten_dict(leaves, sep="/"), indices.reshape(tokens.shape).astype(np.int32)
+        return unflatten_dict(leaves, sep="/"), indices.astype(np.int32)
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
         """Embedding and head, copied from the files in bounded memory."""

@@ -29,7 +29,7 @@ _OF_XLA = re.compile(r".*\] ")  # level, time and source line of a message
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Surrounds the imports of a command: checks the limits of the system and the settings of JAX and XLA first.
+    """Surrounds a command with its imports: checks the limits of the system and the settings of JAX and XLA first.
 
     An error ends the process, see `errors_in_one_line`.
     """

@@ -1,4 +1,4 @@
-"""A config → a workdir: a complete run of pruning or of recovery, its outputs, resuming and verification."""
+"""A config → a workdir: a complete run of pruning, recovery or shrinking, its outputs, resuming and verification."""
 
 from jaxprune.runs.card import Measured as Measured
 from jaxprune.runs.card import model_card as model_card

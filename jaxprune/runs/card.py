@@ -70,8 +70,6 @@ def model_card(
     Raises:
       InputError: a value that a card shows is missing or wrong.
     """
-    from huggingface_hub import ModelCard  # late, for it takes as long as a tenth of JAX
-
     fields = flatten_dict(dict(config), sep=".")
     for path, field in _FIELDS.items():
         check(f"config.json: {path}", fields.get(path), field)
@@ -108,7 +106,7 @@ def model_card(
         ["pruned", "sparse", fields["pruning.criterion"], fields["pruning.pattern"]],
         _title(fields, origin), results.accuracy,
     )  # fmt: skip
-    return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
+    return f"---\n{metadata}\n---\n\n" + "\n".join(body)
 
 
 def folded(title: str, lines: Iterable[str]) -> list[str]:
@@ -138,6 +136,7 @@ def front_matter(
       title: of the model, for its results.
       accuracy: see `Measured`.
     """
+    # late, for it takes as long as a tenth of JAX
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [
@@ -205,7 +204,9 @@ def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> l
     others = "Nothing was trained: all other weights are bit-identical to the dense model's."
     same = "Embeddings, norms, biases and the head"
     if "pruned" in report:
-        others = "Other weights, norms and biases of its blocks were then fitted to the outputs of the dense blocks."
+        others = (
+            "Other weights, norms and biases of its blocks were then fitted to the dense model."
+        )
         same = "Embeddings and the head"
     elif "changed" in report["digests"]:
         others = f"The method {as_code(fields['pruning.criterion'])} changed other weights of these layers."

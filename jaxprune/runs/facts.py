@@ -100,7 +100,7 @@ def recovery_facts(
         "distil": "all blocks together, kept weights, norms and biases to the dense model's predictions of the "
         "next token, by KL divergence in nats",
     }
-    yield "fitted", how[fields.get("recovery.how", "block")]
+    yield "fitted", how[fields["recovery.how"]]
     yield "samples", _calibration(fields, report)
     yield "tokens", _token_counts(report)
     names = ("epochs", "learning_rate", "batch", "held_out")

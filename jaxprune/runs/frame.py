@@ -26,7 +26,7 @@ def write_run(
     began: float,
     overwrite: bool,
     choose: Callable[[ledger.Begun | None], Chosen] = lambda begun: {},
-    card: Callable[[Any], str] | None = None,
+    card: Callable[[Any, Any], str] | None = None,
 ) -> dict[str, Any]:
     """Fills the outputs of a run and publishes them, or returns the report of the complete run.
 
@@ -39,7 +39,7 @@ def write_run(
       began: `time.perf_counter()` at the start.
       overwrite: repeat a complete run.
       choose: choices that depend on memory, from those of an interrupted run.
-      card: the whole report → the model card of `hf/`; by default `fill` writes it.
+      card: config, the whole report → the model card of `hf/`; by default `fill` writes it.
 
     Returns:
       The content of report.json.
@@ -68,7 +68,7 @@ def write_run(
         hosts.wait("reported")  # publishing renames the folder that all have read
         if hosts.is_first():
             if card:
-                sealed.replace_card(folder / "hf", card(report))
+                sealed.replace_card(folder / "hf", card(config, report))
             report = ledger.publish(folder, workdir, OUTPUTS, config, report)
     return report
 

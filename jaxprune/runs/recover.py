@@ -86,7 +86,7 @@ def recover_from_config(
         config=config,
         tokens=set_tokens(batches),
         identity=lambda: ledger.run_identity(model, config.json(), batches, more),
-        lines=lambda: sorted({*sampled_lines(*how), *report.get("calibration_lines", [])}),
+        lines=lambda: sorted({*sampled_lines(*how), *report["calibration_lines"]}),
         choose=lambda begun: {"samples_per_device": SAMPLES_PER_DEVICE},
         blocks=lambda folder, finished, chosen: recover_blocks(
             model, batches, pruned_layers(run), fields, dtype=config.dtype, seed=config.seed,

@@ -86,7 +86,7 @@ def recover_smaller(
 
     report: Any = write_run(
         workdir, [model, smaller], identity, read, fill,
-        began=began, overwrite=overwrite, card=lambda report: smaller_card(read, report),
+        began=began, overwrite=overwrite, card=smaller_card,
     )  # fmt: skip
     if hosts.is_first():
         print_smaller(report, workdir)

@@ -35,7 +35,7 @@ from jaxprune.shrinking import (
 from jaxprune.tables import columns, named_values, seconds
 
 # The parts of a config that it reads.
-_READ = ("model", "revision", "dtype", "seed", "calibration", "shrink")
+_READ = ("model", "revision", "dtype", "compat", "seed", "calibration", "shrink")
 
 
 def shrink_from_config(
@@ -67,7 +67,7 @@ def shrink_from_config(
     report: Any = write_run(
         workdir, [model], identity, read,
         lambda folder, chosen: _written(model, config, texts, samples, folder / "hf"),
-        began=began, overwrite=overwrite, card=lambda report: smaller_card(read, report),
+        began=began, overwrite=overwrite, card=smaller_card,
     )  # fmt: skip
     print_smaller(report, workdir)
     return report

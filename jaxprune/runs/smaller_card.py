@@ -39,8 +39,6 @@ def smaller_card(
       report: the content of report.json.
       measured: the evaluations, if any.
     """
-    from huggingface_hub import ModelCard  # late, for it takes as long as a tenth of JAX
-
     origin, shrunk = report["origin"], report["shrunk"]
     title, results = f"{PurePath(origin['name']).name}, smaller", measured or Measured()
     metadata = front_matter(origin, [*_languages(shrunk)], ["smaller"], title, results.accuracy)
@@ -65,7 +63,7 @@ def smaller_card(
         ),
         *section("Licence", [terms(origin)]),
     ]
-    return str(ModelCard(f"---\n{metadata}\n---\n\n" + "\n".join(body)))
+    return f"---\n{metadata}\n---\n\n" + "\n".join(body)
 
 
 def _changed(report: Report) -> str:

@@ -35,7 +35,7 @@ def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path)
         **({"recovered": loss} if loss else {}),
         "tokens": tokens or "none (this criterion needs no calibration)",
         "seconds": f"{seconds(times['total'])} ({stages})",
-        **({"compiled": _compiled(report["compilation"])} if "compilation" in report else {}),
+        "compiled": _compiled(report["compilation"]),
         "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
         "written": ", ".join(sorted(str(workdir / name) for name in written)),
     }

@@ -1,5 +1,6 @@
 """Counts of tokens by language → the tokens to keep."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -29,35 +30,22 @@ def chosen_tokens(
       multiple: the number is filled up to a multiple of it, with the next tokens in the same order.
       fillers: ids that fill up in the end, the first ones first.
     """
-    in_order = _by_largest_share(counts)
-    kept = _Kept(parts)
-    for token in always:
-        kept.add(token)
-    if tokens is None:
-        for token in _covering(counts, coverage):
-            kept.add(token)
-    limit = -(-max(tokens or 0, len(kept.ids)) // multiple) * multiple
-    for token in (*in_order, *fillers):
-        if len(kept.ids) == limit:
-            break
-        kept.add(token, limit)
-    return np.array(sorted(kept.ids))
+    kept: set[int] = set()
 
-
-class _Kept:
-    """Kept ids with their parts."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self.ids: set[int] = set()
-
-    def add(self, token: int, limit: int | None = None) -> None:
+    def add(token: int, limit: float = math.inf) -> None:
         """Adds a token with its parts, unless there would be more than `limit` ids."""
-        if token in self.ids:
-            return
-        new = self._parts(token) - self.ids
-        if limit is None or len(self.ids) + len(new) <= limit:
-            self.ids |= new
+        new = set[int]() if token in kept else parts(token) - kept
+        if len(kept) + len(new) <= limit:
+            kept.update(new)
+
+    for token in always if tokens is not None else (*always, *_covering(counts, coverage)):
+        add(token)
+    limit = -(-max(tokens or 0, len(kept)) // multiple) * multiple
+    for token in (*_by_largest_share(counts), *fillers):
+        if len(kept) == limit:
+            break
+        add(token, limit)
+    return np.array(sorted(kept))
 
 
 def _by_largest_share(counts: Mapping[str, Counter[int]]) -> list[int]:

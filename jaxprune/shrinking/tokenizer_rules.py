@@ -92,14 +92,8 @@ def parts_of(rules: Mapping[str, Any]) -> Parts:
 
 
 def _merges(rules: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Pairs in the order of their ranks; older files join a pair by a space."""
-    return [
-        (left, right)
-        for left, right in (
-            merge.split(" ", 1) if isinstance(merge, str) else merge
-            for merge in rules["model"]["merges"]
-        )
-    ]
+    """Pairs in the order of their ranks."""
+    return [(left, right) for left, right in rules["model"]["merges"]]
 
 
 def _derived(token: str, ranks: Mapping[tuple[str, str], int]) -> set[str]:
@@ -145,9 +139,7 @@ def trimmed(rules: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
     ]
     for processor in _processors(smaller.get("post_processor")):
         _renumber(processor, new)
-    if smaller.get("padding"):
-        smaller["padding"] = None  # state of the last call
-    return smaller
+    return smaller | {"truncation": None, "padding": None}  # state of the last call
 
 
 # Types of post-processors: without ids, or with ids in known places.

@@ -81,6 +81,14 @@ def test_texts_that_are_joined_by_line_breaks_split_as_before(name, folder, tmp_
     assert "<table>" not in small.tokenizer.get_vocab()
 
 
+def test_a_smaller_tokenizer_does_not_truncate_as_the_last_call_did(folder, tmp_path):
+    model = jp.load(folder("bloom"))
+    model.tokenizer(["one two three"], truncation=True, max_length=2, padding=True)
+    jp.shrink(model, tmp_path / "small", texts=TEXTS, progress=False)
+    rules = json.loads((tmp_path / "small" / "tokenizer.json").read_text())
+    assert (rules["truncation"], rules["padding"]) == (None, None)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_logits_and_continuations_are_those_of_the_dense_model(name, folder, tmp_path):
     shrunk = jp.shrink(

@@ -39,14 +39,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
         given = parser.parse_args(arguments)
         print_tables(merge(given.merge, given.workdir), given.workdir)
     else:
-        run_configured(
-            lambda config, workdir: (
-                show_plan(config, workdir)
-                if flags.FLAGS.plan
-                else run(config, workdir, flags.FLAGS.shard)
-            ),
-            program, arguments, about=__doc__, define=define, command="sweep",
-        )  # fmt: skip
+        run_configured(sweep, program, arguments, about=__doc__, define=define, command="sweep")
 
 
 def define() -> None:
@@ -65,16 +58,15 @@ def define() -> None:
     )
 
 
-def show_plan(config: Config, workdir: Path) -> None:
-    """Prints the plan of the sweep."""
-    chip = flags.FLAGS.chip
-    print_sweep_plan(config, plan_sweep(config, workdir, chip), chip)
-
-
-def run(config: Config, workdir: Path, shard: str | None = None) -> None:
-    """The sweep, or a share of it; prints its tables."""
-    if shard:
-        make_shard(config, workdir, shard)
-        print(f"share {shard} is finished; jaxprune sweep --merge joins the workdirs of all shares")
+def sweep(config: Config, workdir: Path) -> None:
+    """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
+    given = flags.FLAGS
+    if given.plan:
+        print_sweep_plan(config, plan_sweep(config, workdir, given.chip), given.chip)
+    elif given.shard:
+        make_shard(config, workdir, given.shard)
+        print(
+            f"share {given.shard} is finished; jaxprune sweep --merge joins the workdirs of all shares"
+        )
     elif tables := sweep_from_config(config, workdir):
         print_tables(tables, workdir)

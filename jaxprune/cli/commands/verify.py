@@ -1,4 +1,4 @@
-"""Compares the files of a pruning run with its report; exit code 1 if anything differs.
+"""Compares the files of a finished run with its report; exit code 1 if anything differs.
 
 jaxprune verify runs/nano
 jaxprune verify s3://bucket/runs/nano

@@ -78,6 +78,6 @@ class RecoverConfig(PruneConfig):
 
 @config_record
 class ShrinkConfig(PruneConfig):
-    """The config of making a smaller model; of the fields of pruning it reads `model` and `revision`."""
+    """The config of making a smaller model; it reads no field of the group `pruning`."""
 
     shrink: ShrinkFields = ShrinkFields()
