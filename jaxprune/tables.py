@@ -41,7 +41,7 @@ def points(share: float | None, digits: int = 1) -> str:
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """A difference with its sign and one decimal: +1.2, −0.4, 0.0."""
+    """A difference with its sign, one decimal by default: +1.2, −0.4, 0.0."""
     text = _with_minus(f"{value:+.{digits}f}")
     return text[1:] if not text[1:].strip("0.") else text
 

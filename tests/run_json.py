@@ -46,8 +46,7 @@ SWEEP = {
     "digests": {"model": SHA},
 }
 PERPLEXITY = {
-    "languages": {"de": {"perplexity": 3.5, "tokens": 90, "windows": 1, "by_window": [-1.3]}},
-    "seconds": 2,
+    "languages": {"de": {"perplexity": 3.5, "tokens": 90, "windows": 1, "by_window": [-1.3]}}
 }
 
 

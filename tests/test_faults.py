@@ -65,7 +65,8 @@ def whole_run(tmp_path_factory):
     prune_from_config(validate(wanted), run)
     (run / "xnli").mkdir()
     scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]]
-    np.savez(run / "xnli" / "en.npz", scores=scores, labels=np.array([0, 1, 2, 0], np.int32))
+    labels = np.array([0, 1, 2, 0], np.int32)
+    np.savez(run / "xnli" / "en.npz", scores=scores, labels=labels, rows=np.arange(4))
     return run
 
 

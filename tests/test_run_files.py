@@ -31,22 +31,20 @@ from jaxprune.ledger import begun_with
 from jaxprune.sweeps.sweep_json import read_sweep
 
 # Paths by their keys, whose values may be more than of the kind of the one that stands there.
-ANY_SCALAR = re.compile(r"(environment|identity|config) .*")
-DIGEST = re.compile(r"(digests|models) .*|model_sha256")
-NULL = re.compile(
-    r"labels|protocol|data|revision|model_sha256|mean|mean_non_english|worst|gap_to_english|pruning sparsity"
-    r"|languages \w+ rankc"
-)
+ANY_SCALAR = re.compile(r"(environment|identity|(sweep )?config) .*")
+DIGEST = re.compile(r"(sweep )?(digests|models) .*|model_sha256")
+NULL = re.compile(r"labels|revision|model_sha256|mean_non_english|pruning sparsity")
 EMPTY = re.compile(
     r"tokens|seconds|weight_bytes|continuations( fr)?|peak_memory_bytes|environment|identity|files"
-    r"|languages( (en|fr))?( rankc)?|labels|gap_to_english|pruning|calibration|config|origin base_model|origin language"
+    r"|languages( (en|fr))?( rankc)?|labels|gap_to_english|pruning|calibration|(sweep )?config"
+    r"|origin base_model|origin language|languages de by_window|sweep digests"
 )
 SIZE = r"seed|files config.json 0|[ab].npz 0"  # a size that is none is that of no file
-NEGATIVE = re.compile(rf"gap_to_english fr|languages \w+ interval \d|{SIZE}")
+NEGATIVE = re.compile(rf"gap_to_english fr|languages \w+ (interval|by_window) \d|{SIZE}")
 HUGE = re.compile(SIZE)
 NEEDED = re.compile(
-    r"sparsity \w+|compilation \w+|digests masks|models dense|origin name|worst \w+|config"
-    r"|languages de (perplexity|tokens)|parameters \w+|continuations fr 0 \w+"
+    r"sparsity \w+|compilation \w+|digests masks|models dense|origin name|worst \w+|sweep (config|digests)"
+    r"|languages de (perplexity|tokens|windows|by_window)|parameters \w+|continuations fr 0 \w+"
 )
 WRONG = (None, "text", -1, [], {}, float("inf"), 10**400, True, ...)
 
@@ -98,12 +96,11 @@ def test_a_value_is_refused_by_its_place_or_as_good_as_another(name, tmp_path):
     if name == "config.json":
         (tmp_path / "report.json").write_text(json.dumps({"sparsity": REPORT["sparsity"]}))
     if name.startswith("xnli"):
-        np.savez(
-            file.parent / "fr.npz", scores=np.eye(2, dtype=np.float32), labels=np.array([0, 1])
-        )
+        scores, labels = np.eye(2, dtype=np.float32), np.array([0, 1])
+        np.savez(file.parent / "fr.npz", scores=scores, labels=labels, rows=np.arange(2))
     tried = 0
     for path in paths_of(sample):
-        where = " ".join(map(str, path))
+        where = " ".join([*["sweep"] * (name == "sweep.json"), *map(str, path)])
         for wrong in WRONG:
             if wrong is ... and isinstance(path[-1], int):
                 continue  # another one takes its place

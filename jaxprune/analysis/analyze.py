@@ -144,7 +144,7 @@ def analysis_summary(
     stats: ActivationStats,
     overlaps: Mapping[str, Overlap],
     masks: MaskOverlap | None,
-    neurons: LanguageNeurons | None = None,
+    neurons: LanguageNeurons | None,
 ) -> dict[str, Any]:
     """Means over layers and pairs of sets, and of runs; numbers of language neurons."""
     kinds = [role.partition("/")[0] for role in stats.roles]
@@ -188,8 +188,9 @@ def neurons_summary(found: LanguageNeurons) -> dict[str, Any]:
     """Numbers over all layers, by language and of any, with their standard errors and agreement of halves."""
 
     def at(array: np.ndarray | None, place: int) -> float | None:
-        value = None if array is None else round(float(array[place]), 6)
-        return None if value is None or math.isnan(value) else value
+        if array is None or math.isnan(array[place]):
+            return None
+        return round(float(array[place]), 6)
 
     errors = None if found.counts_error is None else found.counts_error[-1]
     return {

@@ -9,14 +9,14 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxprune.analysis.overlap import TOP
 from jaxprune.errors import InputError
 from jaxprune.passes import NEURONS, POSITIVE, ActivationStats
-from jaxprune.schema import check, is_number, rule
+from jaxprune.schema import check
 
-SHARE = rule(
-    "a share s with 0 < s <= 1",
-    lambda value: is_number(value) and 0 < value <= 1,
-    0.01,
+SHARE = dataclasses.replace(
+    TOP,
+    default=0.01,
     meaning="share of all neurons that are language neurons, those of lowest entropy (LAPE)",
 )
 

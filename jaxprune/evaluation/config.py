@@ -11,7 +11,7 @@ RESIDENT = {"auto": None, "resident": True, "streamed": False}
 
 @config_record
 class EvaluationFields:
-    """The fields `evaluation.*`. Languages of tasks and plain text may be absent from LANGUAGES."""
+    """The fields `evaluation.*`. Languages of tasks and plain text may be codes that `calibration.LANGUAGES` lacks."""
 
     tasks: str = rule(
         "names of ready tasks or .toml files, separated by commas, or nothing",

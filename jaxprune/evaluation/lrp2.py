@@ -134,14 +134,12 @@ def projected_scores(
       name: on the progress bar and in messages.
 
     Raises:
-      InputError: another protocol; a pair without 0 ≤ i < j < L; a question that cannot be scored.
+      InputError: a pair without 0 ≤ i < j < L; a question that cannot be scored.
     """
     layers = scorer.model.config.n_layers
     for pair in pairs:
         if not 0 <= pair[0] < pair[1] < layers:
             raise InputError(f"{name}: got layers {pair}; allowed: 0 <= i < j < {layers}")
-    if protocol not in PROTOCOLS:
-        raise InputError(f"{name}: protocol {protocol!r}; allowed: {', '.join(PROTOCOLS)}")
     encoded = encode_questions(scorer.model, questions, protocol, name)
     is_moved = _is_moved(scorer, questions, encoded, name)
     # A token and its flag as one number, so that shared prefixes are equal in both.

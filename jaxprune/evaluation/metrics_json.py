@@ -31,13 +31,13 @@ class LanguageFigures(TypedDict, total=False):
     accuracy: Share
     interval: tuple[Finite, Finite]
     f1: Share
-    probability: Share | None
+    probability: Share
     chosen: tuple[Share, ...]
     accuracy_without_prior: Share
     discrimination: Share
     discrimination_interval: tuple[Finite, Finite]
     contrast: Finite
-    rankc: RankCFigures | None
+    rankc: RankCFigures
     perplexity: Annotated[float, Meta(ge=0, le=1e308)]
     tokens: Count
     windows: Count
@@ -73,20 +73,20 @@ class MetricsFile(ScoreOrigin, total=False):
     """metrics.json; pages also show other keys, such as `environment`."""
 
     languages: dict[str, LanguageFigures]
-    protocol: str | TranslationAbout | None
+    protocol: str | TranslationAbout
     labels: list[str] | None
     calibration_overlap: dict[str, Count]
     continuations: dict[str, list[ContinuedLine]]
     task: str
-    data: str | None
-    model: str | None
+    data: str
+    model: str
     revision: str | None
     dtype: str
     seed: int
-    mean: Share | None
+    mean: Share
     mean_non_english: Share | None
-    worst: Worst | None
-    gap_to_english: dict[str, _Gap] | None
+    worst: Worst
+    gap_to_english: dict[str, _Gap]
     seconds: Seconds
 
 
@@ -94,7 +94,6 @@ class PerplexityFile(TypedDict, total=False):
     """The compared keys of perplexity's metrics.json."""
 
     languages: dict[str, Perplexity]
-    seconds: Seconds
 
 
 class TranslationFile(TypedDict):

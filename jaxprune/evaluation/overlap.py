@@ -18,12 +18,12 @@ def calibration_overlap(
     """The key `calibration_overlap` of perplexity's metrics.json, if a text has lines of the calibration set.
 
     Args:
-      model: from a run.
+      model: of any folder.
       texts: by language.
       workdir: searched for this run if it is not None, as is the parent of the model's folder.
 
     Returns:
-      The number of distinct shared lines by language; empty without any.
+      {"calibration_overlap": the number of distinct shared lines by language}; empty without any.
     """
     digest, calibrated = model.source.fingerprint.digest, set[str]()
     for place in filter(None, (workdir, model.folder.parent)):

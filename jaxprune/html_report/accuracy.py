@@ -36,13 +36,13 @@ def task_section(task: str, metrics: MetricsFile, options: int | None) -> Sectio
     """Accuracy and RankC of a task whose options are scored; `options` is their number in a row."""
     figures = metrics["languages"]
     accuracy = {c: _percents(one["accuracy"], one["interval"]) for c, one in figures.items()}
-    rankc = {code: one.get("rankc") or {} for code, one in figures.items()}
+    rankc = {code: one.get("rankc", {}) for code, one in figures.items()}
     known = {c: Estimate(one["corrected"]) for c, one in rankc.items() if "corrected" in one}
     charts = _charts({"accuracy": accuracy}, {"RankC": known}, options)
     header = ["language", "rows", "accuracy, %", "95% interval", "", "F1, %", "behind en", "RankC"]
     header += ["RankC official", "probability, %", "chosen, %", "without prior, %"]
     header += ["within groups, %", "within groups, 95%"]
-    gaps = metrics.get("gap_to_english") or {}
+    gaps = metrics.get("gap_to_english", {})
     rows = [
         [
             code,

@@ -1,6 +1,5 @@
 """The contents of a workdir. Any part may be missing; an existing part must be intact."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
@@ -46,7 +45,6 @@ class RunFiles(NamedTuple):
       config: config.json, empty if absent.
       report: report.json, empty if absent.
       metrics: task → its metrics.json, as JSON values.
-      options: task → number of options of a row, for tasks with scores.
       stats: of the calibration, None if absent.
       analysis: the tables of an analysis.
     """
@@ -55,7 +53,6 @@ class RunFiles(NamedTuple):
     config: RunConfig
     report: Report
     metrics: dict[str, MetricsFile]
-    options: dict[str, int]
     stats: ActivationStats | None
     analysis: Analysis
 
@@ -63,6 +60,16 @@ class RunFiles(NamedTuple):
     def scored(self) -> dict[str, MetricsFile]:
         """The metrics of the tasks with scored options."""
         return {task: metrics for task, metrics in self.metrics.items() if is_scored(metrics)}
+
+    @property
+    def options(self) -> dict[str, int]:
+        """Task → number of options of a row, for scored tasks whose figures have `chosen`."""
+        return {
+            task: len(figure["chosen"])
+            for task, metrics in self.scored.items()
+            for figure in metrics["languages"].values()
+            if "chosen" in figure
+        }
 
 
 def read_files(folder: Path) -> RunFiles:
@@ -86,18 +93,7 @@ def read_files(folder: Path) -> RunFiles:
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
     config = read_as(RunConfig, folder / "config.json") or {}
-    return RunFiles(folder, config, report, metrics, _options(folder, metrics), stats, analysis)
-
-
-def _options(folder: Path, metrics: Iterable[str]) -> dict[str, int]:
-    """Task → number of columns of its scores."""
-    options = {}
-    for task in metrics:
-        for file in sorted((folder / task).glob("*.npz"))[:1]:
-            scores = read_npz(file).get("scores")
-            if scores is not None and scores.ndim == 2 and scores.shape[1]:
-                options[task] = scores.shape[1]
-    return options
+    return RunFiles(folder, config, report, metrics, stats, analysis)
 
 
 def _analysis(folder: Path) -> Analysis:

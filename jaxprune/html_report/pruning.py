@@ -127,9 +127,9 @@ def _first_and_others(drawn: Iterable[Markup]) -> list[Markup]:
 def overlap_section(analysis: Analysis) -> Section | None:
     """Heatmaps of an analysis: overlap of the largest features of sets, and of the masks of runs."""
     parts: list[Markup] = []
-    if "sets" in analysis.overlap:
+    if analysis.overlap:
         parts += _feature_overlap(analysis)
-    if {"runs", "both"} <= analysis.masks.keys():
+    if analysis.masks:
         runs = [str(name) for name in analysis.masks["runs"]]
         shares = 100 * iou(analysis.masks["both"].sum(axis=(-2, -1)))
         np.fill_diagonal(shares, np.nan)  # a run and itself
@@ -143,8 +143,7 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
     sets = [str(name) for name in analysis.overlap["sets"]]
     tops = [name for name in analysis.overlap if name.endswith("/top")]
     sites = _hidden_first(name.removesuffix("/top") for name in tops)
-    used = analysis.summary.get("top", {}).get("used")
-    share = "k%" if used is None else f"{100 * used:g}%"
+    share = f"{100 * analysis.summary['top']['used']:g}%"
     text = (
         f"Percentage of the {share} largest features of a row's demonstrations that are among the "
         f"{share} largest (or smallest) of a column's; {share} is expected of unrelated sets. "

@@ -29,6 +29,6 @@ def smaller_section(shrunk: Shrunk) -> Section:
     body = join(
         *(tag("p", remark) for remark in remarks(shrunk)),
         table(HEADER, [*splits(shrunk)], caption=caption) if "selection" in shrunk else None,
-        charts_row(*charts) if charts else None,
+        charts_row(*charts),
     )
     return Section("smaller", "A smaller model", body)

@@ -26,9 +26,9 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
       InputError: a part is no sweep, or of another config or other inputs; a variant is damaged, or another in two
         parts; a worker is writing to the workdir; no scores of the dense model.
     """
-    first, *others = [workdir, *parts] if (workdir / CONFIG).is_file() else parts
-    for other in others:
-        _check_same(first, other)
+    sweeps = [workdir, *parts] if (workdir / CONFIG).is_file() else parts
+    for sweep in sweeps:
+        _check_same(sweeps[0], sweep)
     with ledger.locked(workdir, WORKERS):
         for part in parts:
             if part != workdir:
@@ -41,7 +41,7 @@ def _check_same(one: Path, other: Path) -> None:
     a, b = begun_sweep(one), begun_sweep(other)
     where, allowed = f"{one} and {other}", "parts of one sweep"
     check_equal(where, a["config"], b["config"], allowed)
-    check_equal(where, a.get("digests", {}), b.get("digests", {}), allowed)
+    check_equal(where, a["digests"], b["digests"], allowed)
 
 
 def _merge_one(part: Path, workdir: Path) -> None:
@@ -58,7 +58,7 @@ def _merge_one(part: Path, workdir: Path) -> None:
 def _copy_variant(source: Path, target: Path) -> None:
     """Copies a finished run without its scores; rejects another run of the same variant."""
     report = ledger.read_report(source)
-    if report is None:  # the dense model has none
+    if report is None:  # dense and lrp2 have none
         return
     if (there := ledger.read_report(target)) is not None:
         for name in ("identity", "digests"):
@@ -79,8 +79,7 @@ def _copy(source: Path, target: Path) -> None:
     """Copies a folder that is not there yet; it appears when it is complete."""
     if target.exists():
         return
-    if faults := [*sealed.faults(source)] if (source / sealed.TABLE).is_file() else []:
-        raise InputError(f"{source}: {faults[0]}; allowed: to make it again there")
+    sealed.check_whole(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f"{target.name}{sealed.UNFINISHED}")
     shutil.rmtree(unfinished, ignore_errors=True)

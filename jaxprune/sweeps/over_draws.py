@@ -90,16 +90,17 @@ def _groups(runs: Runs) -> dict[Group, dict[str, list[Variant]]]:
     return groups
 
 
-def _pairs(variants: Sequence[Variant], against: str, runs: Runs) -> list[_Pair]:
-    """The reference of each variant, and the variant; empty if the sweep has no such references."""
+def _pairs(variants: Sequence[Variant], against: str, runs: Runs) -> dict[int | None, _Pair]:
+    """By draw the reference of each variant, and the variant; empty if the sweep has no such references."""
     dense = next(iter(runs))
     others = [
         dense if against == DENSE else dataclasses.replace(one, calibration=against)
         for one in variants
     ]
     if not {*others} <= {*runs}:
-        return []
-    return [comparison.Sides(runs[a], runs[b]) for a, b in zip(others, variants, strict=True)]
+        return {}
+    pairs = zip(others, variants, strict=True)
+    return {one.draw: comparison.Sides(runs[other], runs[one]) for other, one in pairs}
 
 
 def _measures(dense: comparison.EvaluatedRun) -> Iterator[_Measure]:
@@ -141,15 +142,22 @@ def _log_perplexity(pairs: Pairs) -> Float[np.ndarray, " G"] | None:
 
 
 def _row(
-    group: Group, against: str, measure: _Measure, drawn: Mapping[str, Sequence[_Pair]], seed: int
+    group: Group,
+    against: str,
+    measure: _Measure,
+    drawn: Mapping[str, Mapping[int | None, _Pair]],
+    seed: int,
 ) -> DrawnRow | None:
-    """A row of some languages, from the pairs of each language, one a draw; None if the measure is not known."""
+    """A row of some languages, from the pairs of each language by draw; None if the measure is not known.
+
+    A mean over languages is over the draws that all of them have: an unfinished sweep may lack some.
+    """
 
     def change(codes: Sequence[str]) -> OverDraws | None:
-        draws = zip(*(drawn[code] for code in codes), strict=True)
-        found = [measure.changes(dict(zip(codes, pairs, strict=True))) for pairs in draws]
+        draws = [d for d in drawn[codes[0]] if all(d in drawn[code] for code in codes)]
+        found = [measure.changes({code: drawn[code][d] for code in codes}) for d in draws]
         values = [one for one in found if one is not None]
-        whole = len(values) == len(found)
+        whole = 0 < len(values) == len(found)
         return over_draws(np.stack(values), seed=seed) if whole else None
 
     languages = {code: one for code in drawn if (one := change([code]))}

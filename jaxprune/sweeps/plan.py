@@ -1,12 +1,11 @@
 """The variants of a sweep, and the config of each."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from jaxprune.calibration import KINDS, MIX, chosen_languages
-from jaxprune.config import DENSE, FIELDS, LRP2, Config, SweepFields, consistent
+from jaxprune.config import DENSE, LRP2, Config, SweepFields, consistent
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import named_tasks, protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
@@ -88,14 +87,14 @@ Shown = Mapping[str, tuple[Variant, Figure]]
 def by_row(
     figures: Mapping[Variant, Mapping[str, Figure]], codes: Sequence[str]
 ) -> dict[Group, Shown[Figure]]:
-    """The rows, those without pruning last; `figures` are those of each variant by language."""
+    """The rows with any figure, those without pruning last; `figures` are those of each variant by language."""
     groups: dict[Group, list[Variant]] = {}
     for one in figures:
         groups.setdefault(one.group, []).append(one)
     order = sorted(
         groups, key=lambda group: (group.sparsity is None, group.sparsity, group.draw or 0)
     )
-    return {
+    rows: dict[Group, Shown[Figure]] = {
         group: {
             code: (variant, figures[variant][code])
             for code in codes
@@ -104,6 +103,7 @@ def by_row(
         }  # one variant at most in each language
         for group in order
     }
+    return {group: row for group, row in rows.items() if row}
 
 
 def variants(config: Config) -> list[Variant]:
@@ -290,8 +290,3 @@ def check_sweep(config: Config) -> None:
                 config.sweep.evaluate,
                 f"all, as {variant.name} would be evaluated in no language",
             )
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """The fields by path, for JSON."""
-    return {path: functools.reduce(getattr, path.split("."), config) for path in FIELDS}

@@ -22,7 +22,7 @@ from jaxprune.schema import PATH, check
 from jaxprune.sweeps import plan
 from jaxprune.sweeps.calibration import STATS, CalibrationSets
 from jaxprune.sweeps.plan import LRP2, Variant
-from jaxprune.sweeps.steering import Steering, SteeringData, check_data
+from jaxprune.sweeps.steering import Steering, SteeringData, check_steering
 from jaxprune.sweeps.sweep_json import (
     WORKERS,
     check_same_sweep,
@@ -119,7 +119,7 @@ def _worker(config: Config, workdir: Path) -> Iterator["Runner"]:
     """The runner of a process that has joined the workers of a sweep."""
     plan.check_sweep(config)
     if Variant(LRP2) in plan.variants(config):
-        check_data(config.evaluation.data)
+        check_steering(config)
     # a hub id is not a folder and passes
     ledger.check_workdir(workdir, Path(config.model).expanduser(), {*OUTPUTS} - {STATS})
     model = load(config.model, config.revision)
@@ -247,5 +247,5 @@ class Runner:
         return (
             {*codes} <= {*metrics.get("languages", {})}
             and about.items() <= metrics.items()
-            and {**now, **evaluation.content_digests(identity)}.items() >= now.items()
+            and now.items() <= evaluation.content_digests(identity).items()
         )

@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from jaxprune.calibration import sentences
 from jaxprune.config import Config
-from jaxprune.errors import InputError
-from jaxprune.evaluation import lrp2
+from jaxprune.errors import InputError, refusal
+from jaxprune.evaluation import lrp2, protocol_of
 from jaxprune.evaluation.identity import language_digests, row_digest
 from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, questions
@@ -31,12 +31,15 @@ class _Choice(TypedDict):
     accuracy: Share
 
 
-def check_data(data: str | None) -> None:
-    """Rejects data without a validation split.
+def check_steering(config: Config) -> None:
+    """Rejects a protocol that LRP2 does not score, and data without a validation split.
 
     Raises:
-      InputError: files without `{split}` in their name.
+      InputError: names the field.
     """
+    data, protocol = config.evaluation.data, protocol_of(config)
+    if protocol not in lrp2.PROTOCOLS:
+        raise refusal("evaluation.protocol", protocol, f"{', '.join(lrp2.PROTOCOLS)}, with lrp2")
     if data and "{split}" not in data and Source(data).is_files:
         raise InputError(
             f"evaluation.data: got {data!r}; allowed with lrp2: a pattern with {{split}}, as "

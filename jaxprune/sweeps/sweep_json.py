@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
+from flax.traverse_util import flatten_dict
+
 from jaxprune import ledger
 from jaxprune.config import FIELDS, Config, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.html_report import write_page
 from jaxprune.sweeps.page import document
-from jaxprune.sweeps.plan import flat
 from jaxprune.sweeps.tables import sweep_tables
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.write import write_tables
@@ -24,7 +25,7 @@ _FREE = (
     "sweep.sparsities", "sweep.calibrations", "sweep.languages", "sweep.mixtures", "sweep.evaluate",
     "evaluation.languages", "evaluation.weights", "mesh.data",
 )  # fmt: skip
-# Those in which workers may differ.
+# Those in which workers of one workdir may differ.
 _PLACE = ("evaluation.weights", "mesh.data")
 
 
@@ -60,10 +61,10 @@ def check_same_sweep(config: Config, workdir: Path) -> None:
     sweep = read_sweep(workdir / CONFIG)
     if sweep is None:
         return
-    before = sweep["config"]
-    for path, value in flat(config).items():
+    before, now = sweep["config"], flatten_dict(config.json(), sep=".")
+    for path, field in FIELDS.items():
         # a sweep of an earlier version lacks newer fields, whose default it used
-        old = before.get(path, FIELDS[path].default)
+        old, value = before.get(path, field.default), now[path]
         if old != value and path not in _FREE and not _joins(path, before):
             raise InputError(
                 f"{path}: got {value!r}; {workdir} contains a sweep with {old!r}; "
@@ -102,7 +103,7 @@ def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> No
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
-    new = {"config": flat(config), "digests": {**before, **digests}}
+    new = {"config": flatten_dict(config.json(), sep="."), "digests": {**before, **digests}}
     old = sweep and {
         **sweep,
         "config": sweep["config"] | {path: new["config"][path] for path in _PLACE},

@@ -4,7 +4,6 @@ A *row* is a calibration at a sparsity. In each language it shows the variant th
 language (the paper's tables 2 to 4), or the only variant if the calibration has no language.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
 from jaxprune.sweeps import plan, tables_json
 from jaxprune.sweeps.finished import unfinished
-from jaxprune.sweeps.over_draws import drawn_rows
+from jaxprune.sweeps.over_draws import Runs, drawn_rows
 from jaxprune.sweeps.plan import DENSE, Variant
 
-Runs = Mapping[Variant, comparison.EvaluatedRun]
 Comparisons = Mapping[Variant, comparison.Comparison]  # of each variant with dense
 
 
@@ -142,9 +140,7 @@ def _dense(dense: comparison.Evaluated, codes: Sequence[str]) -> tables_json.Den
         )
         for code, figure in metrics.languages.items()
     }
-    others = [cell.probability for code, cell in languages.items() if code != "en"]
-    mean = math.fsum(others) / len(others) if others else None
-    return tables_json.DenseRow(languages, metrics.mean_non_english, mean)
+    return tables_json.DenseRow(languages, metrics.mean_non_english)
 
 
 def _row_mean(
@@ -171,7 +167,7 @@ def _cell(figure: comparison.LanguageComparison, p_table: float | None = None) -
         "p": tables_json.CellP(mcnemar=figure.p.mcnemar, holm=figure.p.holm, holm_table=p_table),
         "significant": figure.significant,
         "rankc": figure.rankc.b.corrected if figure.rankc else None,
-        "chosen": figure.chosen and figure.chosen.b,
+        "chosen": figure.chosen.b,
         **_measures(figure),
         "significant_table": None if p_table is None else p_table <= ALPHA,
     }
@@ -223,8 +219,7 @@ def _translation_tables(
     rows = []
     for group, row in shown.items():
         cells = {code: _translation_cell(*one, next(adjusted)) for code, one in row.items()}
-        if cells:
-            rows.append(tables_json.TranslationRow(**group._asdict(), languages=cells))
+        rows.append(tables_json.TranslationRow(**group._asdict(), languages=cells))
     return tables_json.TranslationTables(
         target=result.protocol.target,
         shots=result.protocol.shots,

@@ -61,7 +61,7 @@ class Cell:
     Attributes:
       rows: number of rows.
       accuracy: with Wilson's `interval`.
-      difference: of accuracy, with the `difference_interval` of the paired bootstrap and its `p`.
+      difference: of accuracy, with the `difference_interval` of the paired bootstrap; `p`: see `CellP`.
       significant: whether p.holm is at most ALPHA.
       rankc: corrected; None without the same rows in English.
       probability, chosen, without_prior, discrimination: see `LanguageComparison`.
@@ -118,7 +118,6 @@ class DenseRow:
 
     languages: Mapping[str, DenseCell]
     mean_non_english: float | None
-    mean_probability: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,10 +93,6 @@ def _perplexity(cell: tables_json.PerplexityCell) -> str:
     return f"{shown} (×{ratio(cell.ratio)}{bounds})"
 
 
-def _bits(cell: tables_json.PerplexityCell) -> str:
-    return fraction(cell.bits_per_byte)
-
-
 def ratio(value: float) -> str:
     """The ratio of two perplexities, as "1.23"."""
     return f"{value:.2f}" if value < 100 else times(value)
@@ -242,7 +238,11 @@ def perplexity_tables(found: tables_json.PerplexityTables) -> list[TextTable]:
     bits = [cell.bits_per_byte for cell in found.dense.values()]
     if any(bits):  # a tokenizer without character offsets has none
         first = ["dense", *map(fraction, bits)]
-        tables.append(_table("Bits per byte", codes, [first], every, _bits))
+        tables.append(
+            _table(
+                "Bits per byte", codes, [first], every, lambda cell: fraction(cell.bits_per_byte)
+            )
+        )
     return tables
 
 
@@ -274,11 +274,11 @@ def _drawn(cell: OverDraws | None, scale: int) -> str:
     if cell is None:
         return NONE
 
-    def bounds(interval: tuple[float, float]) -> str:
-        return f"[{signed(scale * interval[0], 2)}, {signed(scale * interval[1], 2)}]"
+    def show(value: float) -> str:
+        return signed(scale * value, 2)
 
-    mixed = f" {bounds(cell.interval)}" if cell.interval else ""
-    return f"{signed(scale * cell.mean, 2)}{mixed}, bootstrap {bounds(cell.bootstrap)}"
+    mixed = f" {interval(cell.interval, show)}" if cell.interval else ""
+    return f"{show(cell.mean)}{mixed}, bootstrap {interval(cell.bootstrap, show)}"
 
 
 def perplexity_note(found: tables_json.PerplexityTables) -> str:

@@ -199,8 +199,6 @@ def test_vectors_are_means_of_sentence_means(scorer):
 
 
 def test_what_does_not_fit_is_refused(scorer, nli_rows, shift):
-    with pytest.raises(jp.InputError, match="protocol 'lm_eval'; allowed: paper, official"):
-        lrp2.search(scorer, nli_rows, shift, "lm_eval", "search")
     for pair in ((1, 1), (2, 1), (0, 4), (-1, 2)):
         with pytest.raises(jp.InputError, match=r"allowed: 0 <= i < j < 4"):
             lrp2.projected_scores(scorer, nli_rows, shift, [pair], "paper", "lrp2")

@@ -104,7 +104,7 @@ ROWS = {
     "sweep: calibrations": setting("sweep", "sweep.calibrations=dense,bogus", r"calibrations: got 'dense,bogus'"),
     "sweep: of another model": Fault(
         lambda p: both(
-            p.workdir.mkdir(), (p.workdir / "sweep.json").write_text('{"config": {"model": "x"}}'),
+            p.workdir.mkdir(), (p.workdir / "sweep.json").write_text('{"config": {"model": "x"}, "digests": {}}'),
             p.script(
                 "sweep", "calibration.data=nano", "evaluation.tasks=nano_nli",
                 "sweep.calibrations=dense,random",

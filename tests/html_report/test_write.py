@@ -478,7 +478,7 @@ def test_metrics_that_lack_figures_are_shown_without_them(tmp_path):
     """As another program may write them."""
     languages = {code: {"accuracy": 0.5, "interval": [0.4, 0.625]} for code in ("en", "fr")}
     languages["fr"]["rankc"] = {"corrected": 0.75}
-    write_json(tmp_path / "xnli" / "metrics.json", {"languages": languages, "mean": None})
+    write_json(tmp_path / "xnli" / "metrics.json", {"languages": languages})
     root = made(tmp_path)
     shown = tables(root)
     assert shown["xnli by language"] == (

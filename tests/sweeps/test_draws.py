@@ -10,7 +10,7 @@ import pytest
 import jaxprune as jp
 from jaxprune.evaluation.comparison import open_run
 from jaxprune.sweeps.over_draws import drawn_rows
-from jaxprune.sweeps.plan import Variant
+from jaxprune.sweeps.plan import Variant, by_row
 
 SWEEP = {
     "calibration": {"data": "nano", "samples": 2, "shots": 2},
@@ -116,3 +116,25 @@ def test_texts_without_parts_have_no_row_over_the_draws(swept):
     measures = {row.measure for row in drawn_rows(runs, 0)}
     assert "log-perplexity" not in measures
     assert measures == {row.measure for row in tables.draws} - {"log-perplexity"}
+
+
+def test_means_of_an_unfinished_sweep_are_over_the_draws_of_all_languages(swept):
+    folder, _ = swept
+
+    def found(**draws_by_language):
+        runs = {Variant("dense", None, None, None): open_run(folder / "dense")}
+        for code, draws in draws_by_language.items():
+            for draw in draws:
+                variant = Variant("monolingual", code, 0.5, draw)
+                runs[variant] = open_run(folder / variant.name)
+        rows = {(row.task, row.measure): row for row in drawn_rows(runs, 0)}
+        return rows["nano_nli", "accuracy"]
+
+    whole, part = found(fr=(1, 2), sw=(1, 2)), found(fr=(1, 2), sw=(2,))
+    assert part.languages["fr"] == whole.languages["fr"]
+    assert part.mean_non_english.by_draw == whole.mean_non_english.by_draw[1:]
+    assert found(fr=(1,), sw=(2,)).mean_non_english is None
+
+
+def test_a_row_without_figures_is_none():
+    assert by_row({Variant("random", None, 0.5): {}}, ["fr"]) == {}

@@ -21,7 +21,6 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 import jaxprune as jp
-from jaxprune.cli.commands import sweep as sweep_command
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluate
@@ -39,6 +38,7 @@ from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.plan import Variant
 from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.tables_json import SweepTables
+from jaxprune.sweeps.write import print_tables
 from jaxprune.tables import points
 
 ROOT = Path(__file__).parents[2]
@@ -204,7 +204,7 @@ TABLES_JSON = {
     "": ["model", "revision", "propagate", "calibration", "tasks", "translation", "seconds", "method"],
     "calibration": ["data", "target", "shots", "samples"],
     "tasks.nano_nli": ["protocol", "dense", "rows", "variants"],
-    "tasks.nano_nli.dense": ["languages", "mean_non_english", "mean_probability"],
+    "tasks.nano_nli.dense": ["languages", "mean_non_english"],
     "tasks.nano_nli.dense.languages.fr": [
         "rows", "accuracy", "interval", "rankc", "probability", "chosen", "without_prior",
         "discrimination",
@@ -297,7 +297,7 @@ def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
     monkeypatch.setattr(run.Runner, "make", refuse)
     assert sweep_from_config(job(), workdir) == found
     assert contents(workdir) == before
-    sweep_command.run(job(), workdir)
+    print_tables(sweep_from_config(job(), workdir), workdir)
     assert "translation 50%" in capsys.readouterr().out
 
 
@@ -489,6 +489,10 @@ def test_more_sparsities_calibrations_and_languages_join(done, tmp_path):
             r"sweep.mixtures: got 'fr\+fr'; allowed: distinct languages joined by \+",
         ),
         ({"sweep.mixtures": "fr,de"}, "sweep.mixtures: got 'fr,de'"),
+        (
+            {"evaluation.protocol": "lm_eval", "evaluation.tasks": "xnli"},
+            "evaluation.protocol: got 'lm_eval'; allowed: paper, official, with lrp2",
+        ),
     ],
 )
 def test_what_cannot_be_swept_is_refused(tmp_path, fields, message):
@@ -524,8 +528,9 @@ def test_sparsities_that_are_refused(value):
 def test_local_rows_without_validation_rows_are_refused_for_lrp2(tmp_path):
     (tmp_path / "fr.jsonl").write_text("")
     with pytest.raises(InputError, match=r"evaluation\.data: .* {split}"):
-        steering.check_data(str(tmp_path))
-    steering.check_data(str(tmp_path / "{split}" / "{lang}.jsonl"))
+        steering.check_steering(job(**{"evaluation.data": str(tmp_path)}))
+    data = str(tmp_path / "{split}" / "{lang}.jsonl")
+    steering.check_steering(job(**{"evaluation.data": data}))
 
 
 def test_validation_rows_are_not_those_that_are_evaluated():

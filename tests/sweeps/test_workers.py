@@ -197,6 +197,8 @@ def test_parts_that_differ_are_not_merged(shares, tmp_path):
         InputError, match=r"1/sweep\.json: missing; expected the --workdir of a sweep"
     ):
         merge(parts, tmp_path / "all")
+    with pytest.raises(InputError, match=r"1/sweep\.json: missing"):
+        merge(parts[1:], tmp_path / "all")
     assert not (tmp_path / "all").exists()
 
 
@@ -208,7 +210,7 @@ def test_a_damaged_or_different_variant_is_not_merged(shares, tmp_path):
     scores = variant / "nano_nli/fr.npz"
     before = scores.read_bytes()
     flip(scores)
-    with pytest.raises(InputError, match=f"{NAMES[1]}/nano_nli: fr.npz: damaged"):
+    with pytest.raises(InputError, match=f"{NAMES[1]}/nano_nli/fr.npz: damaged"):
         merge(parts, tmp_path / "all")
     scores.write_bytes(before)
     merge(parts, tmp_path / "all")

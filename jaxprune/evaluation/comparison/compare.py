@@ -48,18 +48,17 @@ from jaxprune.evaluation.scoring import (
 from jaxprune.evaluation.translation import TRANSLATION
 
 
-def compare_runs(run_a: Path, run_b: Path, seed: int = 0) -> Comparison:
+def compare_runs(run_a: Path, run_b: Path) -> Comparison:
     """Compares two workdirs; see `comparison_of`.
 
     Args:
       run_a, run_b: folders with `<task>/<language>.npz`, `perplexity/`, `translation/` and, for masks,
         `checkpoint/`.
-      seed: of the bootstrap.
 
     Raises:
       InputError: a run without evaluation; nothing in common; a file that is broken or of other data.
     """
-    return comparison_of(Sides(open_run(run_a), open_run(run_b)), seed)
+    return comparison_of(Sides(open_run(run_a), open_run(run_b)))
 
 
 def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxprune.errors import InputError
 from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, read_metrics
 from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored, check_scores
@@ -25,9 +23,9 @@ class Evaluated:
     """
 
     languages: Mapping[str, Scored]
-    protocol: Any = None
-    labels: Any = None
-    parallel: bool = True
+    protocol: Any
+    labels: Any
+    parallel: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,7 @@ class EvaluatedRun:
 
     Attributes:
       name: in tables.
-      identities: `identity` of each metrics.json, by folder; empty for older files.
+      identities: `identity` of each metrics.json, by folder; empty without that key.
       tasks: by name.
       perplexity: by language.
       folder: of translations and masks; None for a run in memory, which has neither.
@@ -54,7 +52,7 @@ class EvaluatedRun:
 def open_run(folder: Path) -> EvaluatedRun:
     """The evaluation in a workdir.
 
-    The rows of a file without `rows` are numbered from 0. Files with neither scores nor labels are ignored.
+    Files with neither scores nor labels are ignored.
 
     Raises:
       InputError: no such folder, or a broken file.
@@ -86,13 +84,12 @@ def perplexities(run: Path) -> dict[str, Perplexity]:
 
 def _read_scores(file: Path) -> Scored | None:
     arrays = read_npz(file)
-    missing = {"scores", "labels"} - arrays.keys()
-    if len(missing) == 2:
+    missing = {"scores", "labels", "rows"} - arrays.keys()
+    if missing >= {"scores", "labels"}:
         return None
     if missing:
-        raise InputError(f"{file}: no {missing.pop()}; expected scores, labels and rows")
-    rows = {"rows": np.arange(np.size(arrays["labels"]))}
-    scored = Scored(**rows | {name: arrays[name] for name in Scored._fields if name in arrays})
+        raise InputError(f"{file}: no {min(missing)}; expected scores, labels and rows")
+    scored = Scored(**{name: arrays[name] for name in Scored._fields if name in arrays})
     check_scores(scored, str(file))
     return scored
 

@@ -99,7 +99,7 @@ def compare_translations(
     """BLEU and chrF of the languages that both runs translate.
 
     Returns:
-      The comparison, or None; the reason why shared languages are not compared, another limit of length, or None.
+      (comparison, None); (None, the reason) if the limits of length differ; (None, None) without a shared language.
 
     Raises:
       InputError: other sentences or another protocol in the two runs; a broken file; sacrebleu is not installed.
@@ -108,8 +108,8 @@ def compare_translations(
     if not codes:
         return None, None
     protocol, other = (_protocol(run) for run in (run_a, run_b))
-    a, b = (one.get("max_new_tokens") for one in (protocol, other))
-    if a != b and None not in (a, b):
+    a, b = protocol["max_new_tokens"], other["max_new_tokens"]
+    if a != b:
         return None, f"max_new_tokens {a} in A and {b} in B"
     check_equal(TRANSLATION, protocol, other, protocol)
     scores: dict[str, dict[str, Any]] = {}

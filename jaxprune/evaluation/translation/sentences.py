@@ -1,4 +1,4 @@
-"""Few-shot translation into English: sentences → prompts → hypotheses, as for XNLI in the paper.
+"""Few-shot translation: sentences → prompts → hypotheses, as for XNLI in the paper.
 
 A prompt is a calibration sample with an open end and the same demonstrations for every sentence:
 "French: …</s>English: …</s> … French: {sentence}</s>English:". The hypothesis is the generated text up to eos or a
@@ -129,12 +129,10 @@ def _nli_source(data: str | Path) -> Source | None:
 def languages(data: str | Path, target: str = "en") -> list[str]:
     """The source languages of `data`: those of XNLI or of its files, otherwise as `chosen_languages`."""
     source = _nli_source(data)
-    if str(data) in XNLI:
-        codes = list(load_task("xnli").languages)
-    elif source is not None and source.is_folder:
-        codes = sorted(source.languages() or [])
-    else:
+    if source is None:
         codes = chosen_languages(None, data, target)
+    else:  # XNLI on the hub lists none
+        codes = sorted(source.languages() or load_task("xnli").languages)
     return [code for code in codes if code != target]
 
 
