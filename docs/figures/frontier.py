@@ -15,6 +15,7 @@ from cells import read, with_table, write
 
 from jaxprune.charts import Chart, write_png
 from jaxprune.evaluation.comparison import compare_means, open_run, shared_rows
+from jaxprune.tables import pipes
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "frontier.md"
@@ -100,7 +101,7 @@ def table(cells: dict) -> str:
     codes = [*dense["bits"]]
     heading = ["model", "GB", *(f"bits {code}" for code in codes), "mean", "XNLI"]
     heading += [f"{program}: {name.split(',')[0]}" for program in PROGRAMS for name in RATES]
-    shown = [heading, ["---", *["---:"] * (len(heading) - 1)]]
+    shown = []
     for name, one in sorted(cells.items(), key=lambda row: -row[1]["gigabytes"]):
         rates = (rate(one, program, of) for program in PROGRAMS for of in RATES)
         above = [*rises(one, dense).values(), mean_rise(one, dense)]
@@ -113,7 +114,7 @@ def table(cells: dict) -> str:
                 *("" if value is None else f"{value:.2f}" for value in rates),
             ]
         )
-    return "".join(f"| {' | '.join(line)} |\n" for line in shown)
+    return "\n".join(pipes(heading, shown)) + "\n"
 
 
 def picture(model: str, cells: dict) -> Chart:

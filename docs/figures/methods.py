@@ -15,6 +15,7 @@ import numpy as np
 from cells import read, with_table, write
 
 from jaxprune.charts import Chart, write_png
+from jaxprune.tables import pipes
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "guide" / "methods.md"
@@ -157,8 +158,7 @@ def picture(cells: dict) -> Chart:
 def whole_table(cells: dict, whole: dict) -> str:
     """A row for each model that was evaluated on all lines, with the settings of its cell, in Markdown."""
     codes = [*whole["dense"]["parts"]]
-    shown = [["settings", *codes, "log-perplexity above dense"]]
-    shown.append(["---", *["---:"] * (len(shown[0]) - 1)])
+    heading, shown = ["settings", *codes, "log-perplexity above dense"], []
     for name, one in whole.items():
         values = [f"{perplexity(one['parts'][code]):.1f}" for code in codes]
         if name == "dense":
@@ -167,7 +167,7 @@ def whole_table(cells: dict, whole: dict) -> str:
         middle, low, high = rise(one, whole["dense"])
         settings = f"`{name_of(cells[name]['settings'])}`"
         shown.append([settings, *values, f"{middle:.3f} [{low:.3f}, {high:.3f}]"])
-    return "".join(f"| {' | '.join(line)} |\n" for line in shown)
+    return "\n".join(pipes(heading, shown)) + "\n"
 
 
 def written(page: str, cells: dict, whole: dict) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from cells import read, with_table, write
 
+from jaxprune.tables import pipes
+
 PAGE = Path(__file__).parents[1] / "guide" / "shrink.md"
 CELLS = Path(__file__).parents[2] / "studies" / "shrinking" / "cells.json"
 BEGIN = "<!-- studies/shrinking/cells.json -->\n\n"
@@ -39,7 +41,6 @@ def cell(run: Path) -> dict:
         "layers": shrunk["layers"]["after"],
         "parameters": shrunk["parameters"]["after"] / shrunk["parameters"]["before"],
         "bytes": report["weight_bytes"]["hf"],
-        "same": {code: found["same"] / found["texts"] for code, found in heldout.items()},
         "growth": {code: found["after"] / found["before"] - 1 for code, found in heldout.items()},
         "bits": bits,
     }
@@ -56,7 +57,7 @@ def table(cells: dict) -> str:
     codes = [*cells["dense"]["bits"]]
     heading = ["kept", "tokens", "layers", "parameters", "GB"]
     heading += [*(f"tokens {code}" for code in codes), *(f"bits {code}" for code in codes)]
-    shown = [heading, ["---", *["---:"] * (len(heading) - 1)]]
+    shown = []
     dense = cells["dense"]["bits"]
     found = [one for key, one in cells.items() if key != "dense"]
     for one in sorted(found, key=lambda one: (one["layers"], one["parameters"]), reverse=True):
@@ -72,7 +73,7 @@ def table(cells: dict) -> str:
                 *(f"{100 * (one['bits'][code] / dense[code] - 1):+.1f}" for code in codes),
             ]
         )
-    return "".join(f"| {' | '.join(line)} |\n" for line in shown)
+    return "\n".join(pipes(heading, shown)) + "\n"
 
 
 def written(page: str, cells: dict) -> str:

@@ -52,8 +52,6 @@ def cost_tables(parts: Mapping[str, Scores]) -> str:
 
 
 def _dense(parts: Mapping[str, Scores], measure: Measure, code: str) -> str:
-    if "translation" not in parts:
-        return ""
     scores = parts["translation"]
     if measure is LOG_PERPLEXITY:
         return f"{np.exp(scores.log_perplexity('dense', code).mean()):.2f}"
@@ -151,10 +149,7 @@ def sentiment_table(parts: Mapping[str, Scores]) -> str:
 
 def _accuracy(parts: Mapping[str, Scores], models: list[str], code: str) -> str:
     """Its mean over models, with the lowest and the highest."""
-    try:
-        shares = _accuracies(parts, models, code)
-    except KeyError:
-        return ""
+    shares = _accuracies(parts, models, code)
     several = f" ({min(shares):.1f} to {max(shares):.1f})" if len(shares) > 1 else ""
     return f"{np.mean(shares):.1f}%{several}"
 
