@@ -26,7 +26,7 @@ from jaxprune.calibration.config import (
     check_side,
     check_texts,
 )
-from jaxprune.calibration.grouping import MICRO_BATCH, group_by_length
+from jaxprune.calibration.grouping import group_by_length
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import joined
 from jaxprune.calibration.texts import aligned, code_samples, line_digests
@@ -53,8 +53,6 @@ def demonstrations(
     lines: str | None = None,
     draw: str | None = None,
     tokens: str = "all",
-    micro_batch: int = MICRO_BATCH,
-    max_shapes: int = 4,
 ) -> list[Batch]:
     """Calibration batches of demonstrations.
 
@@ -86,8 +84,6 @@ def demonstrations(
         them, otherwise runs of ten lines. Files of code are divided too. `seed` shuffles within a draw.
       tokens: "all", or for kinds with two languages "source" or "target": statistics measure only the tokens of the
         sentences in this language, with its name and the end mark; all tokens are read.
-      micro_batch: samples of a micro-batch; see `group_by_length`.
-      max_shapes: static shapes of a set; see `group_by_length`.
 
     Returns:
       Batches with role "translation", "shuffled", "unpaired" or "monolingual", then those with role "code".
@@ -157,9 +153,8 @@ def demonstrations(
                 for text, spans, of_sample in places
             ]
         batches += group_by_length(
-            sequences, role, languages=languages, counted=counted, micro_batch=micro_batch,
-            max_shapes=max_shapes, max_length=max_length,
-        )  # fmt: skip
+            sequences, role, languages=languages, counted=counted, max_length=max_length
+        )
     return batches
 
 

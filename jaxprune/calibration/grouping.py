@@ -48,11 +48,8 @@ def group_by_length(
       Batches in ascending order of length; within a batch, rows are in the order of their samples.
 
     Raises:
-      InputError: no sequence, an empty one or one longer than max_length; micro_batch or max_shapes below 1.
+      InputError: no sequence, an empty one or one longer than max_length.
     """
-    for name, most in (("micro_batch", micro_batch), ("max_shapes", max_shapes)):
-        if most < 1:
-            raise InputError(f"{name}: got {most}; allowed: 1 or more")
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     if not lengths.size:
         raise InputError(f"{role}: no samples")
@@ -156,8 +153,6 @@ def from_arrays(
     attention_mask: np.ndarray | None = None,
     *,
     role: str = "tokens",
-    micro_batch: int = MICRO_BATCH,
-    max_shapes: int = 4,
 ) -> list[Batch]:
     """Batches of ready-made token rows, padded on either side or not at all.
 
@@ -173,9 +168,7 @@ def from_arrays(
     mask = np.ones(ids.shape, dtype=bool)
     if attention_mask is not None:
         mask = _mask(attention_mask, ids.shape)
-    return group_by_length(
-        _left_justify(ids, mask), role, micro_batch=micro_batch, max_shapes=max_shapes
-    )
+    return group_by_length(_left_justify(ids, mask), role)
 
 
 def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:

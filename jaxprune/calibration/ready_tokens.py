@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxprune.calibration.batches import Batch, all_real
 from jaxprune.calibration.config import COMPAT
-from jaxprune.calibration.grouping import MICRO_BATCH, from_arrays, token_ids
+from jaxprune.calibration.grouping import from_arrays, token_ids
 from jaxprune.errors import InputError, listed
 from jaxprune.files import local_path, read_npz
 from jaxprune.schema import PATH, check
@@ -16,8 +16,6 @@ def token_batches(
     path: str | Path,
     *,
     compat: str = "corrected",
-    micro_batch: int = MICRO_BATCH,
-    max_shapes: int = 4,
 ) -> list[Batch]:
     """Calibration batches of ready-made token ids; needs no tokenizer.
 
@@ -53,9 +51,7 @@ def token_batches(
                 batches.append(all_real(ids, role))
                 continue
             mask = arrays.get("attention_mask") if role == "tokens" else None
-            batches += from_arrays(
-                ids, mask, role=role, micro_batch=micro_batch, max_shapes=max_shapes
-            )
+            batches += from_arrays(ids, mask, role=role)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return batches

@@ -254,8 +254,6 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
             "calibration.samples: got 3; allowed: 4 or more for fr,sw with kind unpaired",
         ),
         ({"kind": "monolingual_vs_code"}, "calibration.code: not set"),
-        ({"max_shapes": 0}, "max_shapes: got 0; allowed: 1 or more"),
-        ({"micro_batch": 0}, "micro_batch: got 0; allowed: 1 or more"),
         ({"source": "fr,en"}, "calibration.target: got 'en', one of the sources fr,en"),
         ({"source": "fr,de"}, "no language 'de'; there are en fr sw"),
         ({"lines": "9-8"}, "calibration.lines: got '9-8'; allowed: the first and the last line"),
