@@ -96,7 +96,7 @@ def analyse(folder):
     write_overlaps(out, roles, found)
     both = np.array([[[[30, 40]], [[15, 20]]], [[[15, 20]], [[30, 40]]]])
     np.savez(out / "masks.npz", runs=["a", "b"], sites=["qkv", "mlp_in"], both=both)
-    write_json(out / "analysis.json", {"top": {"asked": 0.1, "used": 0.1}})
+    write_json(out / "analysis.json", {"top": {"requested": 0.1, "used": 0.1}})
     return stats, found
 
 

@@ -1,4 +1,4 @@
-"""A config → `<workdir>/analysis`: the largest features of each kind of demonstration, by layer."""
+"""A config → `<workdir>/analysis`: the largest features of each kind of demonstration by layer, language neurons."""
 
 import math
 import time
@@ -100,7 +100,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
         summary = analysis_summary(stats, overlap, masks, neurons) | {
             "languages": codes,
             "target": calibration.target,
-            "top": {"asked": options.top, "used": share},
+            "top": {"requested": options.top, "used": share},
             "digest": digest(batches),
             "seconds": {
                 "tables": round(measured - began, 3),

@@ -1,4 +1,4 @@
-"""The kind of devices, as far as programs depend on it."""
+"""The device properties that compiled programs depend on."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The inverse of a Gram matrix as a product of triangles, which second-order updates need."""
+"""The inverse of a Gram matrix as a product of triangular matrices, which second-order updates need."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""A model and samples by language → the layers that change the hidden states least, which a smaller model lacks.
+"""A model and samples by language → the layers that change the hidden states least, which a smaller model drops.
 
 The influence of a block is 1 - mean cos(input, output) over tokens (ShortGPT, arXiv 2403.03853, eq. 1). A block is as
 important as in the language that it influences most.

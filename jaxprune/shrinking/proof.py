@@ -1,4 +1,4 @@
-"""A model and its smaller one → the texts that split as before, and the differences of their numbers."""
+"""A model and its smaller one → the texts that split as before, and the differences of hidden states and logits."""
 
 from collections.abc import Mapping, Sequence
 

@@ -75,7 +75,7 @@ def test_the_summary_is_what_was_written_last(run):
     assert json.loads((folder / "analysis.json").read_text()) == summary
     assert summary["languages"] == ["en", "sw"]
     assert list(summary["tokens"]) == SETS
-    assert summary["top"] == {"asked": 0.25, "used": 0.25}
+    assert summary["top"] == {"requested": 0.25, "used": 0.25}
     assert not (folder / "stale.csv").exists()
 
 
@@ -257,7 +257,7 @@ def test_official_takes_its_own_share(tmp_path, capsys, monkeypatch):
     summary = analyze_from_config(
         ready(compat="official", calibration__max_length=64, analysis__languages="sw"), tmp_path
     )
-    assert summary["top"] == {"asked": 0.3, "used": 0.4}
+    assert summary["top"] == {"requested": 0.3, "used": 0.4}
     assert summary["overlap"][HIDDEN]["features"] == round(0.4 * 128)
     assert summary["tokens"] == {"monolingual/sw": 128, "translation/sw": 128}  # pads are tokens
     printed = capsys.readouterr()
