@@ -1,4 +1,4 @@
-"""A model and demonstrations in many languages → the largest features by language and layer, overlaps of masks, language neurons."""
+"""A model and demonstrations by language → the largest features by layer, overlaps of masks, language neurons."""
 
 from jaxprune.analysis.analyze import analyze_from_config as analyze_from_config
 from jaxprune.analysis.config import AnalyzeConfig as AnalyzeConfig
