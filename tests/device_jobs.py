@@ -352,20 +352,18 @@ def generate(folder, out):
     np.savez(out, **generated(folder, 8))
 
 
-def recovered(folder, tokens, how, *mesh):
-    """Parameters of a pruned and recovered model, by path."""
+def recover(folder, tokens, out):
+    """Recovers a pruned model in both ways, on several meshes of eight devices; parameters by path."""
     model, batches = jp.load(folder), jp.token_batches(str(tokens))
     pruned = jp.prune(model, batches, sparsity=0.5, progress=False)
-    result = jp.recover(
-        model, pruned, batches, how=how, epochs=2, batch=4, mesh=device_mesh(*mesh), progress=False
-    )
-    return flatten_dict(dict(result.params["blocks"]), sep="/")
-
-
-def recover(folder, tokens, how, out):
-    """Recovers on several meshes of eight devices."""
-    for mesh in ((1, 1), (8, 1), (3, 1), (2, 2)):
-        np.savez(f"{out}/{mesh[0]}{mesh[1]}.npz", **recovered(folder, tokens, how, *mesh))
+    for how in ("block", "distil"):
+        for mesh in ((1, 1), (8, 1), (3, 1), (2, 2)):
+            result = jp.recover(
+                model, pruned, batches, how=how, epochs=2, batch=4, mesh=device_mesh(*mesh),
+                progress=False,
+            )  # fmt: skip
+            blocks = flatten_dict(dict(result.params["blocks"]), sep="/")
+            np.savez(f"{out}/{how}-{mesh[0]}{mesh[1]}.npz", **blocks)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import jaxprune as jp
 from jaxprune.models import FAMILIES, load_config, reference
 from jaxprune.models.attributes import IRRELEVANT, Attributes
 from jaxprune.models.config import RopeConfig
-from jaxprune.models.families.xglm import POSITION_OFFSET
 
 
 def written(tmp_path, values):
@@ -132,7 +131,6 @@ def test_sizes_are_those_of_transformers(name, tiny_folder):
         assert config.max_positions is None
     else:
         assert config.max_positions == theirs.max_position_embeddings
-    assert POSITION_OFFSET == 2
 
 
 LINEAR = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}

@@ -165,9 +165,12 @@ def test_arithmetic_rises_evenly(model):
 
 
 @pytest.mark.parametrize(
-    "criterion", ["wanda", "ria", "sparsegpt", "magnitude", "random", "refined"]
+    ("criterion", "allocation"),
+    [
+        *(("wanda", allocation) for allocation in ALLOCATIONS),
+        *((criterion, "owl") for criterion in ("magnitude", "sparsegpt", "refined")),
+    ],
 )
-@pytest.mark.parametrize("allocation", ALLOCATIONS)
 def test_every_criterion_drops_what_is_asked(criterion, allocation, model, batches):
     """In each layer, within one weight a column, and at the end over all."""
     how = {"allocation": allocation, "sparsity": 0.5, **PARAMETERS.get(allocation, {})}
@@ -300,7 +303,7 @@ def _french(batches):
 
 @pytest.mark.parametrize("how", [
     {"criterion": "sparsegpt"}, {"criterion": "wanda", "pattern": "2:4"}, {"allocation": "owl"},
-    {"criterion": "sparsegpt", "pattern": "4:8"}, {"criterion": "ria", "group": "kernel"},
+    {"criterion": "ria", "group": "kernel"},
 ])  # fmt: skip
 def test_ignored_kernels_stay_as_they_are(how, model, batches):
     """All their weights are kept, with their bits; the requested sparsity is that of the others."""

@@ -21,9 +21,7 @@ def batches():
     [
         ("xglm", "wanda", "unstructured"),
         ("bloom", "magnitude", "2:4"),
-        ("gpt2", "ria", "unstructured"),
         ("qwen3", "sparsegpt", "4:8"),
-        ("gemma3", "sparsegpt", "unstructured"),
     ],
 )
 def test_masks_are_those_of_the_plain_loop(name, start, pattern, tiny_folder):

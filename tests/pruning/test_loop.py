@@ -382,7 +382,7 @@ def test_statistics_of_another_depth_are_refused(layers, model):
     settings = Settings(sparsity=0.5, propagate="dense")
     with pytest.raises(jp.InputError, match=f"stats: of {layers} layers; allowed: 3, as the model"):
         list(jp.prune_blocks(xglm, batches, settings, stats=stats, progress=False))
-    with pytest.raises(jp.InputError, match=r"norms: .* has demonstrations of shape"):
+    with pytest.raises(jp.InputError, match=r"stats: .* has norms of shape"):
         jp.scores.wanda(xglm.params, stats)
 
 

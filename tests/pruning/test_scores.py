@@ -184,13 +184,7 @@ def one_block(params, stats, layer):
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_block_by_block_gives_the_bits_of_the_stacked_tree(params, stats, criterion):
-    tree = {
-        "wanda": lambda: scores.wanda(params, stats, role="translation"),
-        "ria": lambda: scores.ria(params, stats, role="translation"),
-        "refined": lambda: scores.refined(params, stats),
-        "magnitude": lambda: scores.magnitude(params),
-        "random": lambda: scores.random(params, seed=3),
-    }[criterion]()
+    tree = scores.tree_scores(criterion, params, stats, role="translation", seed=3)
 
     @jax.jit
     def block(kernels, norms, layer):

@@ -75,15 +75,6 @@ def test_groups_match_loop(scores, how):
     np.testing.assert_array_equal(keep, loop_groups(scores, n, m, drop))
 
 
-@given(scores_2d)
-@settings(deadline=None, max_examples=60)
-def test_rows_keep_no_lower_than_they_drop(scores):
-    keep = np.asarray(keep_rows(scores, count=3))
-    assert (keep.sum(axis=0) == SHAPE[0] - 3).all()
-    ordered = np.where(np.isnan(scores), np.inf, scores)
-    assert (np.where(keep, ordered, np.inf).min(0) >= np.where(keep, -np.inf, ordered).max(0)).all()
-
-
 def test_nan_is_above_infinity_and_minus_zero_equals_zero():
     column = np.array([np.nan, np.inf, -np.nan, 5.0, 0.0, -0.0, 6.0, np.inf], np.float32)
     scores = np.repeat(column[:, None], SHAPE[1], axis=1)

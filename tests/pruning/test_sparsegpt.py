@@ -100,8 +100,6 @@ def prune_plainly(model, samples, propagate, how):
     ("name", "propagate", "pattern", "seed"),
     [
         ("xglm", "block", "unstructured", 2),
-        ("bloom", "block", "2:4", 4),
-        ("gpt2", "site", "unstructured", 2),
         ("qwen3", "block", "4:8", 2),
         ("gemma3", "site", "2:4", 2),
     ],

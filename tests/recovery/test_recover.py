@@ -18,8 +18,6 @@ from jaxprune.recovery import by_block
 from jaxprune.runs import OUTPUTS, prune_from_config, pruned_model, recover_from_config
 from jaxprune.runs.verify import verify
 
-FAMILIES = ("bloom", "llama", "gemma3")
-
 
 def output_of_first_block(model, ids):
     """What the first block of a torch model returns; the pads come last, so no token sees them."""
@@ -82,9 +80,15 @@ def test_a_block_is_fitted_as_torch_fits_it(name, tiny_folder, tokens, tmp_path)
         torch.testing.assert_close(other, one, rtol=0, atol=0.02 * moved, msg=path)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("how", ["block", "distil"])
+@pytest.mark.parametrize(
+    ("name", "dtype", "how"),
+    [
+        ("bloom", "float32", "block"),
+        ("gemma3", "float32", "distil"),
+        pytest.param("gemma3", "bfloat16", "block", marks=pytest.mark.instructions),
+        pytest.param("bloom", "bfloat16", "distil", marks=pytest.mark.instructions),
+    ],
+)
 def test_zeros_stay_and_the_loss_falls(name, dtype, how, tiny_folder, tokens):
     model, _, pruned, result = recovered(tiny_folder(name), tokens, dtype=dtype, how=how)
     assert len(result.report["losses"]) == (1 if how == "distil" else model.config.n_layers)
@@ -105,17 +109,17 @@ def bits(result):
     return {path: leaf.tobytes() for path, leaf in flatten_dict(dict(result.params)).items()}
 
 
-@pytest.mark.parametrize("how", ["block", "distil"])
-def test_the_bits_do_not_depend_on_the_devices(how, tiny_folder, tokens, tmp_path):
+def test_the_bits_do_not_depend_on_the_devices(tiny_folder, tokens, tmp_path):
     folder = tiny_folder("gemma3")
-    in_a_process(optimised(environment(8)), "recover", folder, tokens, how, tmp_path)
-    expected, *others = sorted(tmp_path.glob("*.npz"))
-    assert expected.name == "11.npz"
-    assert len(others) == 3
-    for file in others:
-        found = np.load(file)
-        for path, leaf in np.load(expected).items():
-            np.testing.assert_array_equal(found[path], leaf, err_msg=f"{file.name} {path}")
+    in_a_process(optimised(environment(8)), "recover", folder, tokens, tmp_path)
+    for how in ("block", "distil"):
+        expected, *others = sorted(tmp_path.glob(f"{how}-*.npz"))
+        assert expected.name == f"{how}-11.npz"
+        assert len(others) == 3
+        for file in others:
+            found = np.load(file)
+            for path, leaf in np.load(expected).items():
+                np.testing.assert_array_equal(found[path], leaf, err_msg=f"{file.name} {path}")
 
 
 def test_stored_weights_of_bfloat16_are_rounded(tiny_folder, tokens, tmp_path):
@@ -188,20 +192,15 @@ def test_the_script(runs, tokens, tmp_path):
     assert "mean loss of a block on held-out samples" in ran.stdout
     assert report_of(tmp_path / "run")["digests"]["masks"] == report_of(done)["digests"]["masks"]
     assert verify(tmp_path / "run", progress=False) == []
-    refused = run_alone("recover", *given, "--config.pruning.sparsity=0.4", "--workdir", tmp_path)
-    assert "pruning.sparsity: recover does not read it; allowed: with prune" in refused.stderr
 
 
-@pytest.mark.parametrize("after", [1, 2])
-def test_a_recovery_that_crashed_goes_on_with_the_same_bits(
-    after, runs, tokens, tmp_path, monkeypatch
-):
+def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_path, monkeypatch):
     model, pruned, done = runs
     config = job(model, tokens, recovery__run=str(pruned))
     whole, count = by_block.fit, iter(range(10**6))
 
     def fit(*arguments):
-        if next(count) == after:
+        if next(count) == 2:
             raise CrashError
         return whole(*arguments)
 
@@ -212,7 +211,7 @@ def test_a_recovery_that_crashed_goes_on_with_the_same_bits(
     calls = []
     monkeypatch.setattr(by_block, "fit", lambda *arguments: calls.append(0) or whole(*arguments))
     recover_from_config(config, tmp_path / "run")
-    assert len(calls) == 3 - after
+    assert len(calls) == 1
     assert report_of(tmp_path / "run")["losses"] == report_of(done)["losses"]
     assert report_of(tmp_path / "run")["digests"] == report_of(done)["digests"]
 

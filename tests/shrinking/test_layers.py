@@ -14,8 +14,7 @@ from jaxprune.hf import subset
 from jaxprune.shrinking.layers import block_influence, chosen_layers
 
 FAMILIES = [
-    "xglm", "bloom", "gpt2", "llama", "qwen2", "mistral", "smollm3", "gemma2", "gemma3", "cohere2",
-    "apertus",
+    "xglm", "bloom", "llama", "qwen2", "mistral", "smollm3", "gemma2", "gemma3", "cohere2",
 ]  # fmt: skip
 
 
