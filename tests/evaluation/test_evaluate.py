@@ -134,11 +134,6 @@ def test_lines_are_continued_as_torch_does(run):
             )
 
 
-def test_streamed_weights_continue_no_lines(tmp_path):
-    config = job(tasks="", languages="fr", perplexity="nano", weights="streamed")
-    assert "continuations" not in evaluate_from_config(config, tmp_path)["perplexity"].json()
-
-
 def test_the_table_has_every_figure(run, capsys):
     summary.print_summary(run[1], run[0])
     out = capsys.readouterr().out

@@ -15,7 +15,6 @@ from jaxprune.errors import InputError
 from nano import corpus, inference, meanings
 from nano.corpus import EOS, Pair
 from nano.grammar import LANGUAGES, render
-from nano.inference import LABELS
 from nano.lexicon.concepts import COLOURS, MEMBERS
 from nano.meanings import Clause, NounPhrase, split_of
 from nano.reviews import review
@@ -31,7 +30,6 @@ def test_same_seed_same_bytes() -> None:
     """On every machine and Python: the checkpoints were trained on exactly this text."""
     texts = [document.text for document in islice(corpus.documents(0), 300)]
     assert digest(texts) == "e49ddde1e6ed2930"
-    assert digest(corpus.sentences("sw", "held_out", 50)) == "241ebae092a26a0d"
     assert texts != [document.text for document in islice(corpus.documents(1), 300)]
 
 
@@ -272,7 +270,3 @@ def test_reviews_need_negation() -> None:
 def test_bad_input(call: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
-
-
-def test_labels_are_in_the_order_of_xnli() -> None:
-    assert LABELS == ("entailment", "neutral", "contradiction")

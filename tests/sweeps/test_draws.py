@@ -136,5 +136,5 @@ def test_means_of_an_unfinished_sweep_are_over_the_draws_of_all_languages(swept)
     assert found(fr=(1,), sw=(2,)).mean_non_english is None
 
 
-def test_a_row_without_figures_is_none():
+def test_a_row_without_figures_is_left_out():
     assert by_row({Variant("random", None, 0.5): {}}, ["fr"]) == {}

@@ -16,7 +16,7 @@ from jaxprune.models import forward
 
 # Qwen2's blocks are Llama's with biases
 FAMILIES = (
-    "xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "qwen3", "gemma2", "gemma3", "cohere2",
+    "xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama", "mistral", "gemma2", "gemma3", "cohere2",
 )  # fmt: skip
 STOP = [7, 2, 90, 91, 92]
 NEW = 8

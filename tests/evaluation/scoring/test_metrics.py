@@ -364,8 +364,3 @@ def test_bad_scores_are_refused_by_language_and_row(bad, message):
     with pytest.raises(InputError, match=message) as error:
         metrics.task_metrics({"en": scored(GOOD, [0, 1, 0]), "fr": bad})
     assert "\n" not in str(error.value)
-
-
-def test_language_metrics_alone_name_the_row_too():
-    with pytest.raises(InputError, match="fr: row 1 has the score nan"):
-        metrics.language_metrics(scored([[0, 0], [np.nan, 0]], [0, 0]), "fr")

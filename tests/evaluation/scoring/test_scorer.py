@@ -15,10 +15,10 @@ from jaxprune.evaluation.scoring import forest, vocabulary
 from jaxprune.evaluation.scoring.parts import fits
 from jaxprune.evaluation.scoring.scorer import Scorer, rows_per_device
 
-# Each family, with a head of its own and with a tied one, with biases and without, with positions of each kind
+# Heads of their own and tied ones, with biases and without, positions and windows of each kind, caps and scales
 NAMES = (
-    "xglm", "xglm-relu-unscaled", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama",
-    "llama3-tied-biases", "qwen3",
+    "xglm", "bloom-12-heads-post", "gpt2-unscaled-inner", "llama3-tied-biases", "qwen3", "mistral",
+    "gemma2", "cohere2",
 )  # fmt: skip
 
 
