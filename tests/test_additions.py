@@ -27,7 +27,7 @@ PLACES = {
     "arcee": "models/families",
 }  # fmt: skip
 MODEL = ROOT / "jaxprune" / "nano" / "checkpoints" / "bloom"
-CASES = ("method", "statistic", "allocation", "combination")
+CASES = ("statistic", "allocation", "combination")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_a_run_is_whole_and_usable(alone, case):
 @pytest.mark.parametrize("case", CASES)
 def test_the_card_tells_what_was_done(alone, case):
     card = alone[1][case]["card"]
-    changes = case in ("method", "allocation")
+    changes = case == "allocation"
     assert ("all other weights are bit-identical to the dense model's" in card) != changes
     assert ("`rescaled` changed other weights of these layers" in card) == changes
     assert ("`falling`: more in the first blocks" in card) == (case == "allocation")
@@ -88,12 +88,11 @@ def kernels(folder):
     return {path: leaf for path, leaf in found.items() if path.endswith("/kernel")}
 
 
-@pytest.mark.parametrize("case", ["method", "allocation"])
-def test_weights_are_those_of_a_plain_loop(alone, case):
-    dense, made = kernels(MODEL), kernels(alone[0] / case / "hf")
+def test_weights_are_those_of_a_plain_loop(alone):
+    dense, made = kernels(MODEL), kernels(alone[0] / "allocation" / "hf")
     for path, kernel in dense.items():
         for layer, (old, new) in enumerate(zip(kernel, made[path], strict=True)):
-            share = 0.4 + (0.05 * (1.5 - layer) if case == "allocation" else 0)
+            share = 0.4 + 0.05 * (1.5 - layer)
             for column in range(0, old.shape[1], 31):
                 size = np.abs(old[:, column])
                 gone = np.argsort(size, kind="stable")[: int(len(size) * share)]
@@ -113,7 +112,7 @@ def test_transformers_loads_the_changed_weights(alone):
     import torch
     import transformers
 
-    folder = alone[0] / "method" / "hf"
+    folder = alone[0] / "allocation" / "hf"
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     tokens = np.arange(3, 19)[None]
     with torch.no_grad():
@@ -125,7 +124,7 @@ def test_transformers_loads_the_changed_weights(alone):
 
 def test_sweeps_prune_by_them(alone):
     assert alone[1]["sweep"] == {
-        "method": {"criterion": "rescaled", "is_its_own": True},
+        "allocation": {"criterion": "rescaled", "is_its_own": True},
         "statistic": {"criterion": "by_absolute", "is_its_own": True},
     }
 
@@ -149,7 +148,7 @@ sealed.seal(layers)
 print("\\n".join(verify(Path(sys.argv[1]), progress=False)))
 """
     workdir = alone[0] / "damaged"
-    shutil.copytree(alone[0] / "method", workdir)
+    shutil.copytree(alone[0] / "allocation", workdir)
     done = subprocess.run(
         [sys.executable, "-c", code, workdir], cwd=package, text=True, capture_output=True, check=True,
         env=os.environ | {"PYTHONPATH": str(package)},

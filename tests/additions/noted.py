@@ -21,7 +21,6 @@ from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.sweeps import sweep_from_config
 
 CASES = {
-    "method": {"pruning.criterion": "rescaled"},
     "statistic": {"pruning.criterion": "by_absolute", "pruning.propagate": "site"},
     "allocation": {"pruning.criterion": "rescaled", "pruning.allocation": "falling"},
     "combination": {
@@ -96,7 +95,7 @@ def swept(model, workdir):
     }  # fmt: skip
     found = {}
     for case, calibrations in {
-        "method": "dense,rescaled",
+        "allocation": "dense,rescaled",
         "statistic": "dense,translation",
     }.items():
         config = validate(
@@ -118,8 +117,6 @@ def main():
         hosts.join(processes[0], int(processes[1]), int(processes[2]))
     found, alone = {}, not processes and jax.device_count() == 1
     for case in CASES:
-        if case == "method" and not alone:
-            continue  # the case of the allocation has the same method
         config = validate(job(model, case))
         report = prune_from_config(config, workdir / case)
         found[case] = {"digests": report["digests"], "sparsity": report["sparsity"]["layers"]}

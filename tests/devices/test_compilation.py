@@ -153,6 +153,7 @@ def test_damaged_code_is_not_loaded_where_nothing_else_checks_it(tmp_path):
                         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
+        assert "cache" not in done.stderr.lower()
         said.append(done.stdout)
         if run == 0:
             for program in (tmp_path / "jaxprune" / "compiled").glob("*-cache"):
@@ -176,11 +177,11 @@ def test_counts_programs_and_seconds():
 
 
 def test_the_second_run_compiles_nothing_and_has_the_same_bits(tmp_path):
-    """Processes, with what users have: no variable of JAX's cache. A program is damaged before the third run."""
+    """Processes, with what users have: no variable of JAX's cache."""
     unset = {name: os.environ.pop(name) for name in OURS}
     try:
         reports = []
-        for run in range(3):
+        for run in range(2):
             done = run_alone(
                 "prune", "--config", "nano:bloom", "--workdir", tmp_path / str(run),
                 "--config.calibration.samples=2", "--config.output.hf=false",
@@ -190,12 +191,9 @@ def test_the_second_run_compiles_nothing_and_has_the_same_bits(tmp_path):
             assert not [line for line in done.stderr.split("\n") if "cache" in line.lower()]
             reports.append(json.loads((tmp_path / str(run) / "report.json").read_text()))
             programs = sorted((tmp_path / "cache" / "jaxprune" / "compiled").glob("*-cache"))
-            if run == 1:
-                programs[0].write_bytes(programs[0].read_bytes()[:100])
     finally:
         os.environ |= unset
-    first, second, third = (report["compilation"] for report in reports)
+    first, second = (report["compilation"] for report in reports)
     assert first["kept"] == 0
     assert second["kept"] == second["programs"] == first["programs"] == len(programs)
-    assert third["kept"] == third["programs"] - 1
-    assert reports[0]["digests"] == reports[1]["digests"] == reports[2]["digests"]
+    assert reports[0]["digests"] == reports[1]["digests"]

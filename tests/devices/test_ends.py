@@ -68,9 +68,8 @@ def ends(processes):
     return list(zip(codes, [said.splitlines() for _, said in outputs], strict=True))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_one_ends_both(number):
-    processes = started(0, 1)
+def test_a_signal_to_one_ends_both():
+    processes, number = started(0, 1), signal.SIGTERM
     wait_for("joined", processes)
     processes[1].send_signal(number)
     (code, told), (own_code, said) = ends(processes)

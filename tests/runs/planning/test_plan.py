@@ -97,7 +97,7 @@ def test_memory_of_a_pass_within_a_fifth_of_what_xla_allocates(propagate, name, 
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ["bloom", "llama"])  # fused; grouped and gated
 @pytest.mark.wrong_types  # `lower` puts descriptions of arrays into records
 def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     config = CONFIGS[name]
@@ -364,16 +364,10 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path, monkeypatch, capf
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    ("chip", "fields", "message"),
-    [
-        ("h900", {}, f"--chip: got 'h900'; allowed: {', '.join(CHIPS)}"),
-    ],
-)
-def test_what_cannot_be_planned(chip, fields, message, tokens):
-    with pytest.raises(jp.InputError) as error:
-        plan.plan_from_config(job(BLOOM, tokens, **fields), chip=chip)
-    assert message in str(error.value)
+def test_an_unknown_chip_is_refused(tokens):
+    message = f"--chip: got 'h900'; allowed: {', '.join(CHIPS)}"
+    with pytest.raises(jp.InputError, match=re.escape(message)):
+        plan.plan_from_config(job(BLOOM, tokens), chip="h900")
 
 
 @pytest.mark.parametrize("fields", [{}, {"mesh__data": 1, "mesh__model": -1}])
