@@ -68,7 +68,8 @@ def test_every_file_named_is_there(document):
 
 
 def test_the_first_screen_is_short():
-    assert len(README.split()) <= 900
+    read = re.sub("<!--.*?-->", "", README)  # without the names of numbers
+    assert len(read.split()) <= 900
 
 
 def test_every_field_set_in_a_command_is_one():

@@ -30,7 +30,7 @@ from jaxprune.tables import pipes
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "study.md"
 # Pages whose prose has numbers of the study.
-PAGES = (PAGE, FIGURES.parent / "guide" / "choose.md")
+PAGES = (PAGE, FIGURES.parent / "guide" / "choose.md", FIGURES.parents[1] / "README.md")
 CELLS = STUDY / "cells.csv"
 # A number in the prose of a page, after a comment with its name.
 NUMBER = re.compile(r"(<!--n ([^>]+)-->).*?(?=<!--/-->)")
