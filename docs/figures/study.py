@@ -161,6 +161,8 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
                 f"{100 * np.expm1(x):+.0f}".replace("-", "−") for x in (one.mean, *one.interval)
             )
             made[f"{name} percent"] = f"{mean}% [{low}, {high}]"
+            lower = (f"{-100 * np.expm1(x):.0f}" for x in (one.mean, *one.interval[::-1]))
+            made[f"{name} lower"] = "{}% [{}, {}]".format(*lower)
     made |= study_costs.prose(parts)
     return made | {f"{name} verdict": text for name, text in statistics.verdicts(found).items()}
 

@@ -112,7 +112,9 @@ def _highest(parts: Mapping[str, Scores]) -> dict[str, list[str]]:
             mean("log_perplexity", sparsity, code) - scores.log_perplexity("dense", code).mean()
             for code in FOREIGN
         ]
-        made[f"perplexity, {sparsity:.1%} dropped"] = [f"{np.exp(rise):,.0f}" for rise in rises]
+        made[f"perplexity, {sparsity:.1%} dropped"] = [
+            f"{float(f'{np.exp(rise):.3g}'):,.0f}" for rise in rises
+        ]
     for name, shown in {"chrf": "chrF", "bleu": "BLEU"}.items():
         dense = [getattr(scores, name)("dense", code) for code in FOREIGN]
         made[f"{shown}, dense"] = [f"{one:.1f}" for one in dense]
