@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,22 +45,19 @@ class Job:
     lines: Callable[[], list[str]]
     choose: Callable[[ledger.Begun | None], Chosen]
     blocks: Callable[[Path, Finished, Chosen], Generator[PrunedBlock, None, None]]
-    about: Callable[[], Mapping[str, Any]] = dict
+    about: Callable[[], Mapping[str, Any]]
 
 
-def write_blocks(
-    job: Job, workdir: Path, *, began: float | None = None, overwrite: bool = False
-) -> dict[str, Any]:
+def write_blocks(job: Job, workdir: Path, *, began: float, overwrite: bool) -> dict[str, Any]:
     """Runs a job, or resumes it, or returns the report of the complete one.
 
     Args:
       workdir, overwrite: see `prune_from_config`.
-      began: `time.perf_counter()` at the start of the job; by default now.
+      began: `time.perf_counter()` at the start of the job.
 
     Returns:
       The content of report.json.
     """
-    began = time.perf_counter() if began is None else began
     model, config = job.model, job.config
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
     if config.output.params and model.mixed:

@@ -80,6 +80,7 @@ def prune_to_workdir(
       stats: see `prune_blocks`.
       began: `time.perf_counter()` at the start of the job; by default now.
     """
+    began = time.perf_counter() if began is None else began
     mesh, settings = device_mesh(config.mesh.data, config.mesh.model), config.settings
     running = order_of_sums(settings.method.statistics, mesh)
     more = {} if running is None else {"running sums": running}

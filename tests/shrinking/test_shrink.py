@@ -179,6 +179,7 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
     )
     assert all(found["same"] == found["texts"] for found in report["shrunk"]["selection"].values())
     assert verify(tmp_path / "run") == []
+    assert json.loads((tmp_path / "run/config.json").read_text())["compat"] == "corrected"
     card = (tmp_path / "run/hf/README.md").read_text()
     assert "100.0" in card
     assert str(tmp_path) not in card
