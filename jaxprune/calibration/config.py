@@ -187,6 +187,8 @@ def _npz_names(path: str, kind: str) -> set[str]:
             return {name.removesuffix(".npy") for name in archive.namelist()}
     except InputError:
         raise
+    except FileNotFoundError:
+        raise InputError(f"calibration.data: no file {path!r}") from None
     except BROKEN_ZIP:
         raise InputError(
             f"calibration.data: {path!r} is not an .npz file, which kind {kind} needs"

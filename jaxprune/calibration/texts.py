@@ -190,13 +190,15 @@ def hub_data_sets(name: str) -> Iterator[Any]:
         ) from None
     try:
         yield datasets
-    except (ConnectionError, FileNotFoundError, ValueError, RuntimeError) as error:
+    except (
+        ConnectionError, FileNotFoundError, ValueError, RuntimeError, datasets.exceptions.DatasetsError
+    ) as error:  # fmt: skip
         said = " ".join(str(error).split())
         if isinstance(error, ConnectionError):
             unreachable = "no such folder, and the hub cannot be reached"
             raise ConnectionError(f"{name}: {unreachable}: {said}") from error
-        terms = "(if it is gated: accept its terms and `hf auth login`)"
-        raise InputError(f"{name}: {said} {terms}") from error
+        terms = " (if it is gated: accept its terms and `hf auth login`)"
+        raise InputError(f"{name}: {said}{'' if Path(name).exists() else terms}") from error
 
 
 def _hub_sentences(name: str, code: str) -> list[str]:

@@ -36,7 +36,11 @@ def read_regular(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without byte order mark; InputError names a line that is not UTF-8 or is too long."""
+    """The text of a UTF-8 file, without byte order mark and with \\n for \\r\\n.
+
+    Raises:
+      InputError: names a line that is not UTF-8 or is too long.
+    """
     lines: list[bytes] = []
     with open_regular(path) as file:
         while part := file.readline(_LONGEST_LINE + 1):
@@ -47,7 +51,7 @@ def read_text(path: Path) -> str:
                 )
     raw = b"".join(lines)
     try:
-        return raw.decode("utf-8").removeprefix("\ufeff")
+        return raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}:{line}: byte {error.start} is not UTF-8") from None

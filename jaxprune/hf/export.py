@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from jaxprune.errors import InputError
-from jaxprune.files import sealed, write_json, write_text
+from jaxprune.files import read_json, sealed, write_json, write_text
 from jaxprune.hf.fingerprint import Fingerprint, files_in
 from jaxprune.hf.hub import BESIDE, CONFIG_FILES
 from jaxprune.hf.model import Model, check_model
@@ -90,7 +90,7 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
 
     Args:
       model: source of config, tokenizer and names.
-      params: {"embed", "blocks" [L, …], "head"}; written in their own dtype.
+      params: {"embed", "blocks" [L, …], "head"}; written in their own dtype, which config.json then names.
       folder: new or empty, or with `overwrite` one that this package wrote.
 
     Raises:
@@ -109,7 +109,10 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
     check("folder", folder, PATH)
     written = model.replace(params)
     folder = Path(folder).expanduser().absolute()
-    writer = HfWriter(written, folder, overwrite)
+    raw = read_json(model.folder / "config.json")
+    if written.dtype != model.dtype:
+        raw |= {name: written.dtype for name in ("dtype", "torch_dtype") if name in raw}
+    writer = HfWriter(written, folder, overwrite, {"config.json": json.dumps(raw, indent=2) + "\n"})
     try:
         writer.copy_unpruned()
         for layer in range(model.config.n_layers):

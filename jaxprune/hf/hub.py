@@ -54,8 +54,8 @@ def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
             model,
             revision=revision,
             allow_patterns=patterns,
-            # In some repositories original/* is a second copy of the weights.
-            ignore_patterns=["original/*", "*.msgpack"],
+            # In some repositories these are a second copy of the weights.
+            ignore_patterns=["original/*", "consolidated*.safetensors"],
         )
     except errors.LocalEntryNotFoundError:
         raise ConnectionError(f"{model}: no such folder, and the hub cannot be reached") from None
@@ -64,4 +64,11 @@ def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
         raise InputError(
             f"{model}: neither a folder nor a repository of the hub ({reason})"
         ) from None
+    except Exception as error:
+        # the client passes on errors of its transport, such as those of a proxy
+        if type(error).__module__.startswith("httpx"):
+            raise ConnectionError(
+                f"{model}: no such folder, and the hub cannot be reached ({error})"
+            ) from None
+        raise
     return Path(folder)

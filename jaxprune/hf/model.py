@@ -25,7 +25,7 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """An open model, as `load` returns it. Opening reads no tensor; `params` reads all, `block` those of one block.
+    """An open model, as `load` returns it. `params` reads all tensors, `block` those of one block.
 
     Attributes:
       config: sizes and switches.
@@ -145,7 +145,7 @@ def check_model(model: object) -> None:
 
 
 def load(model: str | Path, revision: str | None = None) -> Model:
-    """Opens a model from a local Hugging Face folder or a hub id; reads no tensor.
+    """Opens a model from a local Hugging Face folder or a hub id; its tensors are read when they are needed.
 
     Args:
       model: folder, here or in a bucket (s3://…, gs://…), id such as "bigscience/bloom-560m", or a bundled micro-model:
@@ -153,7 +153,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
       revision: branch, tag or commit on the hub.
 
     Raises:
-      InputError: no such folder or id; an unsupported config; tensor names or shapes that do not fit it.
+      InputError: no such folder or id; an unsupported config; a PEFT adapter; tensors that do not fit the config.
       OSError: the hub cannot be reached.
 
     Examples:
@@ -166,6 +166,10 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     """
     check("model", model, PATH)
     folder = resolve(str(model), revision)
+    if (folder / "adapter_config.json").exists():  # transformers would apply it
+        raise InputError(
+            f"{model}: has a PEFT adapter (adapter_config.json); allowed: a model into which it is merged"
+        )
     # Config, headers and tokenizer are read before the fingerprint is taken, and copied after it.
     opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)

@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 
 from jaxprune.files import is_address, read_regular, sealed
 from jaxprune.hf.model import Model
+from jaxprune.nano import MODELS
 
 _LONGEST = 200_000  # bytes of a card to search for the front matter
 _WORD = re.compile(r"[\w.+:-]{1,80}")
@@ -51,7 +52,9 @@ def origin_of(model: Model, name: str) -> Origin:
 
 
 def _hub_id(folder: Path, name: str) -> str | None:
-    """The hub id: the name if it is no folder, or the repository of a snapshot in the hub's cache; else None."""
+    """The hub id: the name, or the repository of a snapshot in the hub's cache; None for other folders."""
+    if name in MODELS:
+        return None
     if not is_address(name) and not Path(name).expanduser().is_dir():
         return name
     parts = folder.resolve().parts

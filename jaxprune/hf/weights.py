@@ -89,7 +89,10 @@ def stored_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 class Weights:
-    """The parameters in a Hugging Face folder. Opening checks every name and shape and reads no tensor.
+    """The parameters in a Hugging Face folder. Opening checks every name and shape.
+
+    It reads no tensor but a second copy of a tied head, which must equal the embedding: transformers would not tie them
+    otherwise.
 
     Reads reject NaN and infinity.
 
@@ -99,7 +102,7 @@ class Weights:
       opened: states of the model's files before any was opened, see `Fingerprint.of`.
 
     Raises:
-      InputError: a tensor is missing, unexpected or of another shape; names file and tensor.
+      InputError: a tensor is missing, unexpected, of another shape, or a tied head that differs; names file and tensor.
     """
 
     def __init__(
@@ -112,6 +115,8 @@ class Weights:
         self._tensors = find_tensors(folder)
         self._held = {self._bare(name): name for name in self._tensors}
         self._check_tensors()
+        if config.tied_head and HEAD_TENSOR in self._held:
+            self._check_tied(self._tensors[self._held[HEAD_TENSOR]], self._tensor("embed/tokens"))
 
     def _tensor(self, path: str, layer: int = 0) -> StoredTensor:
         return self._tensors[self._held[stored_name(self.config, path, layer)]]
@@ -222,6 +227,18 @@ class Weights:
                 raise InputError(
                     f"{tensor.file}: tensor {name} is {tensor.dtype.name}, expected float32, float16 or bfloat16"
                 )
+
+    def _check_tied(self, head: StoredTensor, embedding: StoredTensor) -> None:
+        """Rejects a head that differs from the embedding; one tensor under both names is not read."""
+        if head == embedding:
+            return
+        same = (head.shape, head.dtype) == (embedding.shape, embedding.dtype)
+        pairs = zip(head.chunks(), embedding.chunks(), strict=True) if same else ()
+        if not same or not all(itertools.starmap(np.array_equal, pairs)):
+            raise InputError(
+                f"{head.file}: {HEAD_TENSOR} differs from the embedding, to which config.json ties it; "
+                "allowed: tie_word_embeddings false"
+            )
 
 
 def _several(names: list[str]) -> str:

@@ -74,9 +74,9 @@ def write_page(document: Markup, out: Path) -> None:
     """Writes the file atomically, and makes its folder.
 
     Raises:
-      InputError: out is a folder.
+      InputError: out is a folder or a device.
     """
-    if out.is_dir():
-        raise InputError(f"{out}: a folder; allowed: a file such as {out / 'report.html'}")
+    if out.exists() and not out.is_file():
+        raise InputError(f"{out}: a folder or device; allowed: a file such as report.html")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, document)

@@ -391,19 +391,22 @@ def hub(monkeypatch):
     """A stand-in for the datasets library with one gated and two open sets."""
     plus = {"fra_Latn": ["un", "deux "], "cmn_Hans": ["一", "二"]}
     module = types.ModuleType("datasets")
+    module.exceptions = types.SimpleNamespace(DatasetsError=type("DatasetsError", (Exception,), {}))
 
     def load_dataset(name, config=None, split=None):
         if name == "owner/gated":
             raise FileNotFoundError("Dataset 'owner/gated' is a gated dataset\non the Hub.")
         if name == "owner/unreachable":
             raise ConnectionError("Couldn't reach it")
+        if name == "owner/broken":
+            raise module.exceptions.DatasetsError("columns differ")
         if name == "owner/code":
             return Rows({"content": f"print({number})"} for number in range(5))
         texts = plus["fra_Latn" if split == "train" else config]
         return Rows({"id": number, "text": text} for number, text in enumerate(texts))
 
     def get_dataset_config_names(name):
-        if name in ("owner/gated", "owner/unreachable"):
+        if name in ("owner/gated", "owner/unreachable", "owner/broken"):
             load_dataset(name)
         return list(plus)
 
@@ -420,6 +423,8 @@ def test_hub_sets_are_read_by_language(hub):
         sentences("owner/gated", "fr")
     with pytest.raises(ConnectionError, match="no such folder, and the hub cannot be reached"):
         sentences("owner/unreachable", "fr")
+    with pytest.raises(InputError, match="owner/broken: columns differ"):
+        sentences("owner/broken", "fr")
 
 
 def test_a_local_copy_of_a_hub_set_is_read_as_one(hub, tmp_path):

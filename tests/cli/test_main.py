@@ -51,6 +51,10 @@ def test_help_and_version(monkeypatch, capsys):
         ([], "error: command: not set; allowed: prune, recover, shrink, evaluate"),
         (["prne"], "(did you mean prune?)"),
         (["--config", "nano"], "error: command: got '--config'; allowed: prune"),
+        (
+            ["compare", "runs/dense", "s3://a/run"],
+            "--out: not set; allowed: a folder of this machine",
+        ),
     ],
 )
 def test_other_words_are_refused_in_one_line(monkeypatch, capsys, arguments, says):

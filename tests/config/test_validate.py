@@ -159,7 +159,7 @@ def test_fields_that_are_unknown_missing_or_unset():
         ({"calibration__kind": "translation_vs_code"}, "calibration.code: not set"),
         (
             {"calibration__kind": "tokens", "calibration__data": "/nothing/there.npz"},
-            "calibration.data: '/nothing/there.npz' is not an .npz file",
+            "calibration.data: no file '/nothing/there.npz'",
         ),
         (
             {"calibration__kind": "tokens", "calibration__draw": "1/2"},

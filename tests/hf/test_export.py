@@ -86,6 +86,7 @@ def test_bfloat16_on_disk(name, tmp_path, tiny_folder):
     jp.export_hf(model, params, tmp_path / "hf")
     files = find_tensors(tmp_path / "hf")
     assert {files[n].dtype.name for n in files} == {"bfloat16"}
+    assert transformers.AutoConfig.from_pretrained(tmp_path / "hf").dtype == torch.bfloat16
     np.testing.assert_allclose(
         jax_logits(model, params), torch_logits(tmp_path / "hf")[0], atol=1e-4
     )

@@ -116,6 +116,15 @@ def test_a_hub_that_refuses(error, message, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_a_proxy_that_refuses(monkeypatch):
+    def fail(*_, **__):
+        raise type("ProxyError", (Exception,), {"__module__": "httpx"})("403 Forbidden")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(ConnectionError, match=r"owner/name: .*cannot be reached \(403 Forbidden\)"):
+        jp.load("owner/name")
+
+
 @pytest.mark.parametrize("model", ["no/such/folder", "bad id", "owner/name/", "../nothing"])
 def test_what_is_neither_folder_nor_id(model, tmp_path, monkeypatch):
     """With the real client, which refuses such names before it asks anyone."""

@@ -111,9 +111,20 @@ def test_names_without_the_prefix_of_the_base_model(name, folder, tiny_folder):
 @pytest.mark.parametrize("name", ["xglm", "bloom", "gpt2", "qwen3"])
 def test_a_tied_head_may_be_stored_once_more(name, folder):
     state = state_of(name)
-    state["lm_head.weight"] = torch.zeros(131, 48)  # transformers ties: what it holds is not used
-    model = jp.load(folder(name, state))
-    assert "kernel" not in model.params["head"]
+    embedding = next(value for value in state.values() if value.shape == (131, 48))
+    there = folder(name, {**state, "lm_head.weight": embedding.clone()})
+    assert "kernel" not in jp.load(there).params["head"]
+    state["lm_head.weight"] = embedding + 1  # transformers does not tie it
+    safetensors.torch.save_file(state, there / "model.safetensors")
+    with pytest.raises(jp.InputError, match=r"lm_head\.weight differs from the embedding"):
+        jp.load(there)
+
+
+def test_a_peft_adapter_beside_the_weights_is_refused(folder):
+    there = folder("bloom", state_of("bloom"))
+    (there / "adapter_config.json").write_text("{}")
+    with pytest.raises(jp.InputError, match="has a PEFT adapter"):
+        jp.load(there)
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2-unscaled-inner"])

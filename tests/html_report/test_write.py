@@ -2,9 +2,11 @@
 
 import json
 import math
+import os
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -518,7 +520,8 @@ def test_refusals(runs, tmp_path):
     dense, _ = runs
     refused("none: no such folder", tmp_path / "none")
     refused("nothing to report; expected report.json", tmp_path)
-    refused("a folder; allowed: a file", dense, None, tmp_path)
+    refused("a folder or device; allowed: a file", dense, None, tmp_path)
+    refused("a folder or device; allowed: a file", dense, None, Path(os.devnull))
     prune(tmp_path / "pruned")
     refused("pruned: not evaluated; expected <task>/<language>.npz", tmp_path / "pruned", dense)
     refused("pruned: not evaluated", dense, tmp_path / "pruned")

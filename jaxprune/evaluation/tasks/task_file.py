@@ -18,7 +18,7 @@ from jaxprune.evaluation.tasks.keys import (
 )
 from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, parse, slots
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS, SECTIONS
-from jaxprune.files import read_regular
+from jaxprune.files import read_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,11 +107,11 @@ def read_task(path: Path) -> Task:
       InputError: not TOML, or a key that is unknown, missing or has an invalid value; one line with the
         file, the key and the allowed values.
     """
-    content = read_regular(path)
+    content = read_text(path)
     try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # TOML, UTF-8, numbers of 5,000 digits
-        raise InputError(f"{path}: not TOML in UTF-8: {error}") from None
+        table = tomllib.loads(content)
+    except (ValueError, RecursionError) as error:  # TOML, numbers of 5,000 digits
+        raise InputError(f"{path}: not TOML: {error}") from None
     check_table(f"{path}: ", table, TASK_KEYS)
     languages = table["languages"]
     names = languages if isinstance(languages, dict) else {code: code for code in languages}

@@ -176,6 +176,8 @@ def test_parts_are_the_documents_of_an_index(tmp_path):
         index.write_text(broken)
         with pytest.raises(InputError, match=r"index.tsv: . lines under the header; expected 4, o"):
             texts(str(tmp_path), None, None)
+    index.write_bytes(b"line\tdocument\r\n0\ta\r\n1\ta\r\n2\tb\r\n3\tb\r\n")
+    assert texts(str(tmp_path), None, None)["fr"].starts == (0, len("un\ndeux\n"))
     index.write_text("line\tdomain\n0\tnews\n")  # names no documents
     assert texts(str(tmp_path), None, None)["fr"].starts == (0,)
 
@@ -196,7 +198,7 @@ def test_a_broken_model_is_told_and_a_hopeless_one_has_a_number():
 def test_texts_of_a_folder(tmp_path):
     (tmp_path / "fr.txt").write_text("un\n\ndeux\u2028trois\n", encoding="utf-8")
     (tmp_path / "en.txt").write_text("one\ntwo", encoding="utf-8-sig")
-    (tmp_path / "de.txt").write_text("eins\n")
+    (tmp_path / "de.txt").write_bytes(b"eins\r\n")
     assert texts(str(tmp_path), None, None) == {
         "en": "one\ntwo", "de": "eins", "fr": "un\n\ndeux\u2028trois",
     }  # fmt: skip
