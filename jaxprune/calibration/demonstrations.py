@@ -152,6 +152,11 @@ def demonstrations(
                 _on_side(text, np.array(spans), eos, of_sample == side)
                 for text, spans, of_sample in places
             ]
+            if not any(one.any() for one in counted):
+                raise InputError(
+                    f"calibration.tokens: no sample has a token of the {tokens}; allowed: a calibration.max_length "
+                    f"above {max_length}"
+                )
         batches += group_by_length(
             sequences, role, languages=languages, counted=counted, max_length=max_length
         )

@@ -17,7 +17,7 @@ from jaxprune.files import parse_json, read_text
 from jaxprune.schema import is_number
 
 _WEIGHTS = "weights"
-_ONE = re.compile(r"([\w-]+):(\d+\.?\d*|\.\d+)")
+_ONE = re.compile(r"([\w-]+):((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)")
 _ALLOWED = (
     "a weight above 0 for each language, as fr:2,sw:1, or a .json file with {language: weight}"
 )

@@ -116,6 +116,9 @@ READ_BY: Mapping[str, list[str]] = {
         path
         for path in FIELDS
         if path
-        not in (*_of("analysis", "recovery", "shrink"), "calibration.source", "pruning.sparsity")
+        not in (
+            *_of("analysis", "recovery", "shrink"),
+            *("calibration.source", "calibration.stats", "pruning.sparsity"),
+        )
     ],
 }

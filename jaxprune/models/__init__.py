@@ -8,6 +8,7 @@ from jaxprune.models.block import SITES as SITES
 from jaxprune.models.block import Block as Block
 from jaxprune.models.config import ModelConfig as ModelConfig
 from jaxprune.models.families import FAMILIES as FAMILIES
+from jaxprune.models.families.apertus import NOT_LEARNED as NOT_LEARNED
 from jaxprune.models.heads import logits_of as logits_of
 from jaxprune.models.model import attention_path as attention_path
 from jaxprune.models.model import family_of as family_of

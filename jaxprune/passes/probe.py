@@ -58,7 +58,8 @@ def probe(
 
     Raises:
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter is NaN or
-        infinite; a sequence is too long; `batches` is empty or of another type; a statistic is unknown.
+        infinite; a sequence is too long; `batches` is empty or of another type; a statistic is unknown, or "gram" with
+        `halves`.
 
     Examples:
       >>> import jaxprune as jp
@@ -77,6 +78,8 @@ def probe(
         raise InputError("batches: none; allowed: at least one Batch")
     if unknown := [name for name in statistics if name not in STATISTICS]:
         raise refusal("statistics", unknown[0], STATISTICS)
+    if halves and "gram" in statistics:
+        raise refusal("statistics", "gram", "those of a feature, with halves")
     measured = tuple(STATISTICS[name] for name in statistics)
     mesh = given_mesh(mesh)
     states = calibration_states(model, batches, mesh, samples_per_device, dtype, measured)

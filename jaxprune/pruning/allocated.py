@@ -158,7 +158,7 @@ def kernel_shares(
                 f"{where}: layer {layer}: got {shown([*of_layer])}; allowed: a share, or one of each of "
                 f"{', '.join(every)}"
             )
-    values = [share for of_layer in shares for share in of_layer.values()]
+    values = [s[name] for s, of in zip(shares, sizes, strict=False) for name in of]
     if len(found) != len(sizes) or not all(is_number(s) and 0 <= s < 1 for s in values):
         raise InputError(
             f"{where}: got {shown(found)}; allowed: {len(sizes)} shares s with 0 <= s < 1, one a block"

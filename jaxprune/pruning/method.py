@@ -63,7 +63,8 @@ class Method(Measures):
       on: for a method that begins with the mask of another one, `pruning.start`: that one → this method; else None.
 
     Raises:
-      InputError: `needs` contains an unknown set or statistic, or `prune` is not callable.
+      InputError: `needs` contains an unknown set or statistic, `prune` is not callable, or `prepare` is set with
+        `by_column`.
     """
 
     name: str
@@ -82,6 +83,8 @@ class Method(Measures):
     def __post_init__(self) -> None:
         if not callable(self.prune):
             raise refusal("prune", self.prune, "a function of (kernel, inputs, drop)")
+        if self.prepare is not None and self.by_column:
+            raise refusal("prepare", self.prepare, "none, with by_column")
         for one, statistic in self.needs:
             if one not in (DEMONSTRATIONS, CODE):
                 raise refusal("needs", one, (DEMONSTRATIONS, CODE))

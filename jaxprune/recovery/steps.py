@@ -24,7 +24,7 @@ from jaxprune.devices import (
     product_dtype,
     replicated,
 )
-from jaxprune.models import MaskTree, ModelConfig
+from jaxprune.models import NOT_LEARNED, MaskTree, ModelConfig, path_name
 from jaxprune.pruning import masks as mask_algebra
 
 # The least root mean square to which steps are relative, for biases of zeros.
@@ -55,7 +55,7 @@ class Loss(NamedTuple):
 
 @functools.lru_cache(1)  # a static argument, equal for all blocks
 def optimizer(learning_rate: float, steps: int, stacked: bool) -> optax.GradientTransformation:
-    """AdamW with steps relative to the root mean square of each tensor.
+    """AdamW with steps relative to the root mean square of each tensor, except those that are not learned.
 
     Scales of norms differ by orders of magnitude from kernels and between layers (in Gemma 3 from 1 to 400), so
     equal steps would leave the large ones as they are.
@@ -73,7 +73,15 @@ def optimizer(learning_rate: float, steps: int, stacked: bool) -> optax.Gradient
 
     relative = optax.GradientTransformation(lambda _: optax.EmptyState(), scaled)
     adam = optax.scale_by_adam(b2=0.95), optax.add_decayed_weights(1e-4)
-    return optax.chain(*adam, relative, optax.scale_by_learning_rate(schedule))
+    unchanged = optax.masked(optax.set_to_zero(), _not_learned)
+    return optax.chain(*adam, relative, optax.scale_by_learning_rate(schedule), unchanged)
+
+
+def _not_learned(params: Any) -> Any:
+    """A tree of bools."""
+    return jax.tree.map_with_path(
+        lambda path, _: path_name(path).rpartition("/")[2] in NOT_LEARNED, params
+    )
 
 
 def _micro_batches(units: Sequence[Unit], mesh: Mesh) -> Iterator[Unit]:

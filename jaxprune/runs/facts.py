@@ -9,7 +9,15 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 
 from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
-from jaxprune.pruning import METHODS, PROPAGATIONS, ROW, UNIFORM, UNSTRUCTURED, allocation_of
+from jaxprune.pruning import (
+    METHODS,
+    PROPAGATIONS,
+    ROW,
+    UNIFORM,
+    UNSTRUCTURED,
+    Method,
+    allocation_of,
+)
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.schema import Field, fields_of
 from jaxprune.tables import as_code, byte_size, count, percent
@@ -122,7 +130,11 @@ def pruning_facts(
     if fields["pruning.start"] is not None:
         yield "started with", f"the mask of {as_code(fields['pruning.start'])}"
     if fields["pruning.pattern"] == UNSTRUCTURED:
-        is_same = fields["pruning.allocation"] == UNIFORM.name
+        by_row = fields["pruning.group"] == fields["pruning.threshold"] == ROW
+        first = METHODS[fields["pruning.start"] or criterion.name]
+        selects = isinstance(first, Method) and first.selects
+        uniform = fields["pruning.allocation"] == UNIFORM.name
+        is_same = by_row and uniform and not selects
         of_each = "of the inputs of each output" if is_same else "of the weights"
         yield "requested", f"{percent(fields['pruning.sparsity'])}% {of_each}"
     else:

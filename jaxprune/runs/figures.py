@@ -16,11 +16,9 @@ def draw(
     """Writes sparsity.png if layers or kernels differ, and magnitudes.png if there are statistics.
 
     Args:
-      folder: made if missing.
       kept: of every layer, kernel path → (kept weights, all weights).
       stats: of the run.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for name, chart in charts(kept, stats).items():
         write_png(chart, folder / f"{name}.png")
 

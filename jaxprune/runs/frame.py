@@ -75,9 +75,10 @@ def write_run(
 
 def _about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
     """The digests of the dense model and of the exported one, if any, and the bytes of their weights."""
-    states = model.source.fingerprint.states.items()
-    weights = [state.size for path, state in states if path.suffix in (".safetensors", ".bin")]
-    digests = {"dense": model.source.fingerprint.digest}
+    source = model.source.fingerprint
+    read = {path: state for path, state in source.states.items() if path.name in source.digests}
+    weights = [state.size for path, state in read.items() if path.name != "config.json"]
+    digests = {"dense": source.digest}
     sizes = {"dense": sum(weights)}
     if exported.is_dir():
         table = sealed.table(exported)

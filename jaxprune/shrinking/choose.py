@@ -78,7 +78,13 @@ def choose(
         raise InputError("shrink: no samples; allowed: batches, with layers or mlp")
     kept = _tokens(model, texts, fields, words) if texts else Kept()
     depth = _layers(model, fields, samples, progress=progress)
-    return kept._replace(depth=depth, neurons=_neurons(model, fields))
+    kept = kept._replace(depth=depth, neurons=_neurons(model, fields))
+    whole = kept.tokens is not None and len(kept.tokens) == model.config.vocab_size
+    if whole and depth is kept.neurons is None:
+        raise InputError(
+            "shrink: all tokens are kept; allowed: a smaller shrink.coverage or shrink.tokens, or other texts"
+        )
+    return kept
 
 
 def _tokens(model: Model, texts: Texts, fields: ShrinkFields, words: Texts) -> Kept:

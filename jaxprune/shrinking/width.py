@@ -9,6 +9,7 @@ outputs to those of all rows.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int
@@ -118,9 +119,10 @@ def refitted(
     Args:
       gram: Σ h hᵀ over `tokens`.
     """
-    root, damping = inverse_factor(gram[kept][:, kept], tokens)
-    missing = gram[kept][:, rest] @ kernel[rest] * (2 / tokens)
-    return kernel[kept] + root.T @ (root @ missing), damping
+    with jax.default_matmul_precision("float32"):
+        root, damping = inverse_factor(gram[kept][:, kept], tokens)
+        missing = gram[kept][:, rest] @ kernel[rest] * (2 / tokens)
+        return kernel[kept] + root.T @ (root @ missing), damping
 
 
 def _shares(kernel: np.ndarray, squares: np.ndarray) -> Float[np.ndarray, " F"]:

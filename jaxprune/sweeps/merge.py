@@ -6,9 +6,10 @@ from pathlib import Path
 
 from jaxprune import ledger
 from jaxprune.errors import InputError, check_equal
-from jaxprune.files import sealed
+from jaxprune.files import read_json, sealed, write_json
 from jaxprune.sweeps.calibration import STATS
-from jaxprune.sweeps.sweep_json import CONFIG, WORKERS, begun_sweep, rebuild
+from jaxprune.sweeps.steering import PAIRS
+from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep, rebuild
 from jaxprune.sweeps.tables_json import SweepTables
 
 
@@ -40,7 +41,11 @@ def _check_same(one: Path, other: Path) -> None:
     """Rejects parts of two sweeps, whose config or inputs differ."""
     a, b = begun_sweep(one), begun_sweep(other)
     where, allowed = f"{one} and {other}", "parts of one sweep"
-    check_equal(where, a["config"], b["config"], allowed)
+    fields, others = (
+        {path: value for path, value in part["config"].items() if path not in PLACE}
+        for part in (a, b)
+    )
+    check_equal(where, fields, others, allowed)
     check_equal(where, a["digests"], b["digests"], allowed)
 
 
@@ -59,6 +64,9 @@ def _copy_variant(source: Path, target: Path) -> None:
     """Copies a finished run without its scores; rejects another run of the same variant."""
     report = ledger.read_report(source)
     if report is None:  # dense and lrp2 have none
+        if (pairs := read_json(source / PAIRS)) and not (target / PAIRS).exists():
+            target.mkdir(parents=True, exist_ok=True)
+            write_json(target / PAIRS, pairs)
         return
     if (there := ledger.read_report(target)) is not None:
         for name in ("identity", "digests"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from jaxprune.calibration import KINDS, MIX, chosen_languages
+from jaxprune.calibration import KINDS, MIX, SUM, chosen_languages
 from jaxprune.config import DENSE, LRP2, Config, SweepFields, consistent
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import named_tasks, protocol_of
@@ -240,10 +240,13 @@ def variant_config(config: Config, variant: Variant) -> Config:
     Raises:
       InputError: fields that contradict each other, such as a sparsity and an N:M pattern.
     """
-    calibration, pruning = config.calibration, config.pruning
+    calibration, pruning = replace(config.calibration, stats=None), config.pruning
     if variant.sparsity is not None:
         criterion = _criterion(pruning.criterion, variant.calibration)
-        pruning = replace(pruning, criterion=criterion, sparsity=variant.sparsity)
+        start = pruning.start if criterion == pruning.criterion else None
+        pruning = replace(pruning, criterion=criterion, start=start, sparsity=variant.sparsity)
+    if calibration.weights and len(variant.languages) < 2:  # without effect, and of others
+        calibration = replace(calibration, combine=SUM.name, weights=None)
     if variant.draw is not None:
         calibration = replace(calibration, draw=f"{variant.draw}/{config.sweep.draws}")
     if variant.language is not None:
@@ -278,6 +281,7 @@ def check_sweep(config: Config) -> None:
     task_languages(config)
     for variant in variants(config):
         settings = variant_config(config, variant).settings
+        settings.mixture.check(variant.languages)
         if variant.sparsity and not variant.language and settings.needs_statistics:
             raise refusal(
                 "pruning.allocation",

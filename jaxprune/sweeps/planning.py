@@ -127,7 +127,9 @@ def measured_rate(dtype: str) -> float:
         began = time.perf_counter()
         product(square).block_until_ready()
         times.append(time.perf_counter() - began)
-    return jax.device_count() * 2 * _WIDTH**3 / min(times)
+    # the CPU devices of a process share its cores
+    devices = jax.process_count() if jax.default_backend() == "cpu" else jax.device_count()
+    return devices * 2 * _WIDTH**3 / min(times)
 
 
 def print_sweep_plan(config: Config, found: SweepPlan, chip: str | None) -> None:

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from jaxprune.calibration import sentences
 from jaxprune.config import Config
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation import lrp2, protocol_of
+from jaxprune.evaluation import lrp2, named_tasks, protocol_of
 from jaxprune.evaluation.identity import language_digests, row_digest
 from jaxprune.evaluation.scoring import Scorer, question_scores
-from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, questions
+from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, load_task, questions
 from jaxprune.files import Count, Share, read_as, write_json
 
 # Validation rows for the choice of a pair of layers, as many as in the authors' code.
@@ -32,7 +32,7 @@ class _Choice(TypedDict):
 
 
 def check_steering(config: Config) -> None:
-    """Rejects a protocol that LRP2 does not score, and data without a validation split.
+    """Rejects a protocol that LRP2 does not score, and data without a validation split, whose rows are the scored ones.
 
     Raises:
       InputError: names the field.
@@ -40,11 +40,13 @@ def check_steering(config: Config) -> None:
     data, protocol = config.evaluation.data, protocol_of(config)
     if protocol not in lrp2.PROTOCOLS:
         raise refusal("evaluation.protocol", protocol, f"{', '.join(lrp2.PROTOCOLS)}, with lrp2")
-    if data and "{split}" not in data and Source(data).is_files:
-        raise InputError(
-            f"evaluation.data: got {data!r}; allowed with lrp2: a pattern with {{split}}, as "
-            "xnli/{split}/{lang}.jsonl, as layers are chosen on the validation split"
-        )
+    sources = {task: load_task(task).source for task in named_tasks(config)}
+    for where, source in {"evaluation.data": Source(data)}.items() if data else sources.items():
+        if source.is_files and "{split}" not in source.data:
+            raise InputError(
+                f"{where}: the rows are in {source.data!r}; allowed with lrp2: a pattern with {{split}}, as "
+                "xnli/{split}/{lang}.jsonl, as layers are chosen on the validation split"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +152,8 @@ def validation_rows(
 ) -> list[Question]:
     """ROWS questions of the validation split, or all if it has fewer, drawn by `seed`."""
     source = dataclasses.replace(task.source, split="validation")
-    other = dataclasses.replace(task, source=source)
+    sections = {name: dataclasses.replace(one, split=None) for name, one in task.sections.items()}
+    other = dataclasses.replace(task, source=source, sections=sections)
     rows = questions(other, code, protocol=protocol, data=data, seed=seed)
     order = np.random.default_rng(seed).permutation(len(rows))[:ROWS]
     return [rows[place] for place in order]

@@ -26,7 +26,7 @@ _FREE = (
     "evaluation.languages", "evaluation.weights", "mesh.data",
 )  # fmt: skip
 # Those in which workers of one workdir may differ.
-_PLACE = ("evaluation.weights", "mesh.data")
+PLACE = ("evaluation.weights", "mesh.data")
 
 
 class _Sweep(TypedDict):
@@ -106,7 +106,7 @@ def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> No
     new = {"config": flatten_dict(config.json(), sep="."), "digests": {**before, **digests}}
     old = sweep and {
         **sweep,
-        "config": sweep["config"] | {path: new["config"][path] for path in _PLACE},
+        "config": sweep["config"] | {path: new["config"][path] for path in PLACE},
     }
     if old == new:
         return

@@ -127,8 +127,10 @@ def test_weights_of_other_languages_are_refused(nano):
 
 def test_a_config_contains_the_weights_of_its_file(tmp_path):
     file = tmp_path / "weights.json"
-    file.write_text(json.dumps({"sw": 1, "fr": 2.5}))
+    file.write_text(json.dumps({"sw": 1e-05, "fr": 2.5}))
     config = base_config()
     config.model = "nano/bloom"
     config.calibration.combine, config.calibration.weights = "weights", str(file)
-    assert validate(config).calibration.weights == "fr:2.5,sw:1.0"
+    validated = validate(config)
+    assert validated.calibration.weights == "fr:2.5,sw:1e-05"
+    assert validated.settings.mixture.weights == (("fr", 2.5), ("sw", 1e-05))

@@ -31,6 +31,13 @@ def test_the_sentences_of_one_side_are_counted(side, names, model):
             assert tokenizer.decode(row[counted]) == "".join(want)
 
 
+def test_samples_that_are_cut_before_the_side_are_refused(model):
+    with pytest.raises(
+        jp.InputError, match="no sample has a token of the target; allowed: a calib"
+    ):
+        batches_of(model, tokens="target", max_length=4)
+
+
 def test_both_sides_add_up_to_all_tokens(model):
     """Each feature's sum of squares, and the numbers of tokens, by language."""
     found = {

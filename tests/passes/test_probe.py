@@ -112,6 +112,8 @@ def test_halves_are_samples_of_even_and_odd_numbers(xglm):
         alone = jp.probe(xglm, batches_of(samples[first::2], half), progress=False)
         assert found.count[half] == alone.count[half]
         jax.tree.map(np.testing.assert_array_equal, found.sum_sq[half], alone.sum_sq[half])
+    with pytest.raises(jp.InputError, match="statistics: got 'gram'"):
+        jp.probe(xglm, batches, statistics=["gram"], progress=False, halves=True)
 
 
 def test_tokens_are_told_by_language(xglm):

@@ -1,5 +1,6 @@
 """Sparsity by block: what each allocation measures, the shares that follow, and what runs make of them."""
 
+import dataclasses
 import json
 
 import jax.numpy as jnp
@@ -162,6 +163,15 @@ def test_arithmetic_rises_evenly(model):
     assert found[-1] - found[0] == pytest.approx(-0.3)
     np.testing.assert_allclose(np.diff(found), -0.1)
     assert np.mean(found) == pytest.approx(0.5)
+    steep = dataclasses.replace(
+        settings, slope=-0.9, ignore="0/*"
+    )  # block 0 would have a share below 0
+    assert [bool(of_layer) for of_layer in kernel_shares(model.config, steep)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(

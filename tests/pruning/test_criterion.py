@@ -319,6 +319,8 @@ def test_a_record_of_unknown_sets_is_refused(measures):
         jp.Criterion("own", "", wanda, measures=measures)
     with pytest.raises(jp.InputError, match="score: got 'wanda'; allowed: a function"):
         jp.Criterion("own", "", "wanda")
+    with pytest.raises(jp.InputError, match=r"prepare: got .*; allowed: none, with by_column"):
+        jp.Method("own", "", lambda *_: None, by_column=True, prepare=lambda *_: None)
 
 
 def test_a_record_without_its_set_is_refused(prune):

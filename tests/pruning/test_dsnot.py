@@ -1,5 +1,7 @@
 """DSnoT against a plain loop, on top of each method."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
@@ -7,6 +9,8 @@ from plain_methods import dsnot
 
 import jaxprune as jp
 from jaxprune.calibration.grouping import group_by_length
+from jaxprune.pruning.criterion import Inputs, key_of_seed
+from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.methods import METHODS, STARTS
 
 
@@ -71,6 +75,26 @@ def test_mean_errors_decrease(tiny_folder):
         dropped = ~block.keep["mlp/up/kernel"]
         errors[criterion] = np.abs(mean @ (kernel * dropped)).mean()
     assert errors["dsnot"] < errors["wanda"] / 2
+
+
+def test_sparsegpts_mask_of_a_kernel_in_bfloat16_is_that_of_its_values():
+    """As a device has it that multiplies bfloat16, so with its instructions only."""
+    rng = np.random.default_rng(0)
+    method = jp.Settings(criterion="sparsegpt").method
+    kernel = jnp.asarray(rng.normal(size=(40, 24)), jnp.bfloat16)
+    features = rng.normal(size=(200, 40)).astype(np.float32)
+    settings = jp.Settings(criterion="sparsegpt", sparsity=0.5)
+    drop = Drop.of(settings, "mlp/up/kernel", kernel.shape, 0.5)
+    stats, _ = method.prepare(
+        {"demonstrations": {"gram": jnp.asarray(features.T @ features)}},
+        {"demonstrations": jnp.float32(200)},
+    )
+    inputs = Inputs({}, "mlp/up/kernel", np.int32(0), key_of_seed(0), "corrected", stats, {})
+    prune = jax.jit(method.prune)
+    one, other = (
+        prune(values, inputs, drop).keep for values in (kernel, kernel.astype(jnp.float32))
+    )
+    np.testing.assert_array_equal(one, other)
 
 
 def test_one_program_serves_each_start():

@@ -105,6 +105,16 @@ def test_zeros_stay_and_the_loss_falls(name, dtype, how, tiny_folder, tokens):
         jax.tree.map(np.testing.assert_array_equal, result.params[part], model.params[part])
 
 
+def test_what_is_stored_but_not_learned_stays(tiny_folder, tokens):
+    _, _, pruned, result = recovered(tiny_folder("apertus"), tokens)
+    before, after = (dict(one.params["blocks"])["mlp"] for one in (pruned, result))
+    moved = {
+        name: bool((after[name] != before[name]).any())
+        for name in ("alpha_p", "alpha_n", "beta", "eps")
+    }
+    assert moved == {"alpha_p": True, "alpha_n": True, "beta": False, "eps": False}
+
+
 def bits(result):
     return {path: leaf.tobytes() for path, leaf in flatten_dict(dict(result.params)).items()}
 

@@ -118,7 +118,9 @@ def test_no_card_leaves_the_models_own(folder, tmp_path):
     config.model = str(folder)
     config.pruning.criterion = "magnitude"
     config.output.card = False
-    prune_from_config(validate(config), tmp_path / "run")
+    (folder / "pytorch_model.bin").write_bytes(b"a second copy, which is not read")
+    report = prune_from_config(validate(config), tmp_path / "run")
+    assert report["weight_bytes"]["dense"] == (folder / "model.safetensors").stat().st_size
     assert (tmp_path / "run" / "hf" / "README.md").read_text() == README
 
 
@@ -131,6 +133,7 @@ def test_the_base_model_is_the_one_that_the_hub_gave(folder, tmp_path, monkeypat
         assert (origin["name"], origin["base_model"]) == ("owner/a-b.c", ["owner/a-b.c"])
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(folder))
     assert origin_of(load("gpt2"), "gpt2")["base_model"] == ["gpt2"]
+    assert "base_model" not in origin_of(load("nano/bloom"), "nano/bloom")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +251,13 @@ def test_the_choices_of_a_method_are_told():
         "- damping of Gram matrices raised: layer 3 mlp_out: 0.1",
     ):
         assert said in card
-    assert "- scores compared within: a kernel" in card_of(config_of(pruning__group="kernel")).text
+    for fields, said in (
+        ({"pruning__group": "kernel"}, "- scores compared within: a kernel"),
+        ({"pruning__group": "kernel"}, "- requested: 30.0% of the weights"),
+        ({"pruning__criterion": "sparsegpt"}, "- requested: 30.0% of the weights"),
+        ({}, "- requested: 30.0% of the inputs of each output"),
+    ):
+        assert said in card_of(config_of(**fields)).text
 
 
 def test_saved_statistics_are_told_with_their_languages():

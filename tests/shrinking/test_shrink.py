@@ -218,6 +218,11 @@ def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tm
     assert not (tmp_path / "run").exists()
 
 
+def test_a_vocabulary_that_is_kept_as_a_whole_is_refused(tmp_path):
+    with pytest.raises(InputError, match="shrink: all tokens are kept"):
+        jp.shrink(jp.load("nano/bloom"), tmp_path / "all", texts={"fr": ["un chat"]}, tokens=10**6)
+
+
 def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
     """The bundled model and its smaller one, which reads the text as before."""
     runs = [tmp_path / "dense", tmp_path / "run"]

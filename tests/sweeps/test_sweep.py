@@ -485,6 +485,14 @@ def test_more_sparsities_calibrations_and_languages_join(tmp_path):
             {"evaluation.protocol": "lm_eval", "evaluation.tasks": "xnli"},
             "evaluation.protocol: got 'lm_eval'; allowed: paper, official, with lrp2",
         ),
+        (
+            {
+                "calibration.combine": "weights",
+                "calibration.weights": "fr:2,ru:1",
+                "sweep.mixtures": "fr+sw",
+            },
+            "weights: got fr,ru; allowed: fr,sw, the languages of the samples",
+        ),
     ],
 )
 def test_what_cannot_be_swept_is_refused(tmp_path, fields, message):
@@ -517,12 +525,40 @@ def test_sparsities_that_are_refused(value):
         job(**{"sweep.sparsities": value})
 
 
+OWN_TASK = """
+name = "own"
+data = "ROWS"
+languages = ["fr"]
+labels = ["no", "yes"]
+[label]
+field = "label"
+[paper]
+split = "test"
+template = "{text} {option}"
+options = ["non", "si"]
+"""
+
+
 def test_local_rows_without_validation_rows_are_refused_for_lrp2(tmp_path):
     (tmp_path / "fr.jsonl").write_text("")
     with pytest.raises(InputError, match=r"evaluation\.data: .* {split}"):
         steering.check_steering(job(**{"evaluation.data": str(tmp_path)}))
     data = str(tmp_path / "{split}" / "{lang}.jsonl")
     steering.check_steering(job(**{"evaluation.data": data}))
+    own = tmp_path / "own.toml"
+    for rows in ("{lang}.jsonl", "{split}-{lang}.jsonl"):
+        own.write_text(OWN_TASK.replace("ROWS", rows))
+        config = job(**{"evaluation.tasks": str(own)})
+        if "{split}" in rows:
+            steering.check_steering(config)
+        else:
+            with pytest.raises(InputError, match=rf"{own}: .* {{split}}"):
+                steering.check_steering(config)
+    (tmp_path / "validation-fr.jsonl").write_text(
+        '{"text": "oui", "label": 1}'
+    )  # not those of `split`
+    [row] = steering.validation_rows(load_task(str(own)), "fr", "paper", None, 0)
+    assert row.options[0].continuation.startswith("oui")
 
 
 def test_validation_rows_are_not_those_that_are_evaluated():
@@ -787,6 +823,20 @@ def test_mixtures_come_after_languages_and_not_with_the_target_where_it_is_trans
         "translation-fr-0.5", "translation-fr+sw-0.5",
     ]  # fmt: skip
     assert plan.evaluation_languages(config) == ["en", "fr", "sw"]
+
+
+def test_settings_that_a_variant_cannot_use_are_not_its_own():
+    config = job(**{
+        "pruning.criterion": "dsnot", "pruning.start": "ria", "sweep.mixtures": "fr+sw",
+        "sweep.calibrations": "random,monolingual", "calibration.combine": "weights",
+        "calibration.weights": "fr:2,sw:1",
+    })  # fmt: skip
+    plan.check_sweep(config)
+    found = {one.name: plan.variant_config(config, one) for one in plan.variants(config)}
+    assert {name: (one.pruning.start, one.calibration.weights) for name, one in found.items()} == {
+        "dense": ("ria", None), "random-0.5": (None, None), "monolingual-fr-0.5": ("ria", None),
+        "monolingual-fr+sw-0.5": ("ria", "fr:2.0,sw:1.0"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("model", "count"), [("a-model", 27), ("Some-Coder", 37)])

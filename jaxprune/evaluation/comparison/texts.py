@@ -1,5 +1,6 @@
 """Two runs → comparisons of perplexity and translation."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -17,6 +18,7 @@ from jaxprune.evaluation.comparison.same_evaluation import check_equal
 from jaxprune.evaluation.metrics_json import METRICS, TranslationAbout, TranslationFile
 from jaxprune.evaluation.scoring import (
     ALPHA,
+    LARGEST_LOG,
     PERPLEXITY,
     Perplexity,
     holm,
@@ -77,7 +79,8 @@ def _by_bits(code: str, a: Perplexity, b: Perplexity) -> PerplexityComparison:
             f"{PERPLEXITY}/{code}: no bits per byte in a run; expected them, as the tokenizers differ"
         )
     # a mean over other units: log(perplexity) is in proportion to the bits per byte
-    b_per_token = a.perplexity ** (b.bits_per_byte / a.bits_per_byte)
+    b_log = math.log(a.perplexity) * b.bits_per_byte / a.bits_per_byte
+    b_per_token = math.exp(min(b_log, LARGEST_LOG))
     sides, bits = Sides(a.perplexity, b_per_token), Sides(a.bits_per_byte, b.bits_per_byte)
     parts, interval = min(len(a.part_bytes), len(b.part_bytes)), None
     if parts > 1:

@@ -19,6 +19,7 @@ from jaxprune.evaluation.scoring.options import encode_questions as encode_quest
 from jaxprune.evaluation.scoring.options import option_scores as option_scores
 from jaxprune.evaluation.scoring.options import question_scores as question_scores
 from jaxprune.evaluation.scoring.parts import weights_size as weights_size
+from jaxprune.evaluation.scoring.perplexity import LARGEST_LOG as LARGEST_LOG
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY as PERPLEXITY
 from jaxprune.evaluation.scoring.perplexity import Perplexity as Perplexity
 from jaxprune.evaluation.scoring.perplexity import PlainText as PlainText

@@ -3,13 +3,16 @@
 Each draw is measured on the same rows, so draws and rows are crossed, not nested.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt16
 
 from jaxprune.evaluation.scoring.metrics import CONFIDENCE, RESAMPLES
 from jaxprune.evaluation.scoring.scores import Interval
+
+_PART = 1000  # resamples that are computed at a time
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,23 @@ def crossed_bootstrap(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> Int
 
     A resample of the groups is the same in all draws, since an effect of a group is common to them.
     """
-    draws, groups = values.shape
-    rng = np.random.default_rng(seed)
-    of_draws = rng.multinomial(draws, np.full(draws, 1 / draws), size=RESAMPLES) / draws
-    of_groups = rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES) / groups
-    means = ((of_groups @ values.T) * of_draws).sum(axis=1)
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    of_draws, of_groups = _resamples(*values.shape, seed)
+    means = [
+        (of_groups[i : i + _PART] @ values.T * of_draws[i : i + _PART]).sum(axis=1) / values.size
+        for i in range(0, RESAMPLES, _PART)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+@functools.lru_cache(2)  # the measures of a task have the same groups
+def _resamples(
+    draws: int, groups: int, seed: int
+) -> tuple[UInt16[np.ndarray, "R D"], UInt16[np.ndarray, "R G"]]:
+    """How often each draw and each group is in each resample; one resample at a time, as G may be large."""
+    rng = np.random.default_rng(seed)
+    of_draws, of_groups = (
+        np.stack([rng.multinomial(n, shares).astype(np.uint16) for _ in range(RESAMPLES)])
+        for n, shares in ((draws, np.full(draws, 1 / draws)), (groups, np.full(groups, 1 / groups)))
+    )
+    return of_draws, of_groups

@@ -20,6 +20,8 @@ from jaxprune.hf import Model
 
 WINDOW = 512
 PERPLEXITY = "perplexity"  # the folder of the figures
+# The largest logarithm of a perplexity, which a destroyed model has: finite, as JSON has no infinity.
+LARGEST_LOG = 700.0
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,8 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     mean = scored.mean(dtype=np.float64)
     if math.isnan(mean):
         raise InputError(f"{name}: the model returns NaN, a sign of overflow")
-    # finite also for a destroyed model, as JSON has no infinity
     found = Perplexity(
-        perplexity=math.exp(min(-mean, 700.0)),
+        perplexity=math.exp(min(-mean, LARGEST_LOG)),
         tokens=len(scored),
         windows=len(windows),
         by_window=tuple(float(one.mean(dtype=np.float64)) for one in scores),

@@ -48,11 +48,15 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     )
 
 
+# Parameters of XieluMLP that are in checkpoints, but are not learned.
+NOT_LEARNED = ("beta", "eps")
+
+
 class XieluMLP(MLP):
     """`out(xielu(up(x)))`; Huang and Schlag 2024, arXiv 2411.13010.
 
     With a⁺ = softplus(alpha_p) and a⁻ = beta + softplus(alpha_n), xielu(x) is a⁺x² + beta·x above 0, and
-    a⁻(exp(min(x, eps)) - 1 - x) + beta·x elsewhere. `beta` and `eps` are in checkpoints, but are not learned.
+    a⁻(exp(min(x, eps)) - 1 - x) + beta·x elsewhere.
     """
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:

@@ -43,7 +43,8 @@ def prune(kernel: Float[Array, "in out"], inputs: Inputs, drop: Drop) -> Pruned:
     size = BLOCK if groups is None else groups[1] * max(1, BLOCK // groups[1])
     padding = -rows % size
     # padding inputs have a factor of 1, and are neither counted nor updated
-    weights = jnp.pad(jnp.where(dead[:, None], 0, kernel), ((0, padding), (0, 0)))
+    weights = jnp.where(dead[:, None], 0, kernel.astype(jnp.float32))
+    weights = jnp.pad(weights, ((0, padding), (0, 0)))
     upper = jnp.pad(upper, ((0, padding), (0, padding)))
     upper += jnp.diag((jnp.arange(rows + padding) >= rows).astype(upper.dtype))
 

@@ -204,7 +204,7 @@ def _work(
 
 def _groups(run: PruneConfig) -> tuple[tuple[int, int], ...]:
     calibration = run.calibration
-    if not run.settings.needs_statistics:
+    if not run.settings.needs_statistics or calibration.stats:
         return ()
     kind = KINDS[calibration.kind]
     if not kind.reads_text:

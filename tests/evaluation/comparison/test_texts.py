@@ -151,6 +151,9 @@ def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():
     fewer = dataclasses.replace(b, by_part=b.by_part[:30], part_bytes=b.part_bytes[:30])
     one = compare_perplexities({"fr": a}, {"fr": fewer}, other_tokenizer=True)["fr"]
     assert one.interval != found.interval
+    destroyed = dataclasses.replace(b, bits_per_byte=700.0)
+    worst = compare_perplexities({"fr": a}, {"fr": destroyed}, True)["fr"]
+    assert worst.ratio == math.exp(700) / a.perplexity
     old = dataclasses.replace(b, part_bytes=())
     assert compare_perplexities({"fr": a}, {"fr": old}, True)["fr"].interval is None
 
