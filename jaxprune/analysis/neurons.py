@@ -66,9 +66,10 @@ class LanguageNeurons:
 def language_neurons(stats: ActivationStats, share: float = SHARE.default) -> LanguageNeurons:
     """The neurons that few languages excite: LAPE of Tang et al., ACL 2024.
 
-    A neuron is excited by a token if its activation is positive, in a gated MLP that of the gate. The `share` of all
-    neurons whose shares of tokens have the lowest entropy over the languages are language neurons; neurons that are
-    active in no language are left out. A language neuron belongs to every language in which it is active.
+    A neuron is excited by a token if its activation is positive, in a gated MLP that of the gate. Neurons that are
+    active in no language are left out. The remaining neurons whose shares of tokens have the lowest entropy over the
+    languages are language neurons; their number is `share` times the number of all neurons. A language neuron belongs
+    to every language in which it is active.
 
     Args:
       stats: of `jaxprune.probe(neurons=True)`, with a language for every sample. Sets of one language are added up.

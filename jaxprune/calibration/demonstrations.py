@@ -61,13 +61,13 @@ def demonstrations(
     authors' code: `sample_lines` with its gaps, and every sample padded to `max_length` on the tokenizer's side
     with pads that count as real tokens.
 
-    Several sources alternate in the order given: sample i equals sample i of language i mod n alone. So 100
-    samples of three languages are 34, 33 and 33, and no line is used in two languages with equal numbers of
-    lines.
+    Several sources alternate in the given order. Sample i is sample i of the set that source i mod n alone would give,
+    so 100 samples of three languages are 34, 33 and 33. If all languages have the same number of lines, no line number
+    is used in two of them.
 
     Args:
       tokenizer: of transformers; called with its default special tokens and truncation at `max_length`.
-      data: location of the sentences; see `texts.sentences`.
+      data: a folder of <language>.txt, a FLORES-200 release, a hub data set id, or "nano".
       kind: "translation", "shuffled", "unpaired", "monolingual" (of `source`), or with code "translation_vs_code"
         or "monolingual_vs_code".
       source: ISO 639-1 code, or several as "fr+ru+sw" or "fr,ru,sw".

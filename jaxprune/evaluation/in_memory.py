@@ -89,12 +89,12 @@ def evaluate(
         block by block for each pass.
       tasks: names of ready tasks or .toml files, in a list or separated by commas.
       languages: codes of tasks and texts, in a list or separated by commas; by default all available ones.
-      protocol: which tokens of an option count: "paper", "official" or "lm_eval".
+      protocol: how options are scored: "paper", "official" or "lm_eval".
       data: replaces the tasks' own data: a folder or pattern of .jsonl or .csv files, or a hub data set id.
       rows: number of rows and lines of each language, from the beginning; all by default.
       perplexity: plain text: a folder of <language>.txt or .jsonl, or "nano".
       perplexity_lines: only these lines of it, counted from 0, as "300-499".
-      seed: of tasks that draw their rows at random.
+      seed: of the shuffle of rows under protocol="official".
       dtype: "float32" or "bfloat16", of the weights on the devices.
       mesh: devices; all by default.
       progress: show bars.

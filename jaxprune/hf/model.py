@@ -30,7 +30,7 @@ class Model:
     Attributes:
       config: sizes and switches.
       folder: the folder of the Hugging Face files.
-      source: of its parameters: files, read part by part, or memory.
+      source: the source of the parameters: files that are read part by part, or memory.
     """
 
     config: ModelConfig

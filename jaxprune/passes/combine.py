@@ -46,7 +46,7 @@ def combine(
 ) -> ActivationStats:
     """The statistics of all languages of a role as one set without a language.
 
-    A criterion sees the same if it gets `stats` with these values of `combine` and `weights`.
+    Pruning with `stats` and the same `combine` and `weights` uses the same statistics.
 
     Args:
       stats: with one set for each language.

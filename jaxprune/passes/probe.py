@@ -44,7 +44,8 @@ def probe(
       model: its blocks are read one at a time.
       batches: left-justified samples; the result separates their roles and languages.
       dtype: "float32" or "bfloat16", of the weights on the device.
-      mesh: devices; all by default. The bits of the result do not depend on it.
+      mesh: devices; all by default. The bits of the result do not depend on it; for "gram" this holds for
+        1, 2, 4 and 8.
       samples_per_device: samples of a micro-batch per device.
       progress: show a bar with tokens per second and remaining time.
       statistics: names of those to measure at every site, [L, D] each: "squares", Σ X_j²; "sums", Σ X_j; "positive",
@@ -52,7 +53,7 @@ def probe(
       hidden: adds the site "hidden": the output of each block, [L, D]. The last one is without the model's final
         norm, unlike Hugging Face's last hidden state.
       halves: adds the roles "<role>/even" and "<role>/odd" for each role: the statistics of samples with even and
-        with odd numbers. Those of the full role keep their bits.
+        with odd numbers. The statistics of the full role are unchanged.
       neurons: adds the neurons of the MLPs, for `jaxprune.language_neurons`: "positive", the number of tokens on which
         each is active, int32 [L, 20, F], and "tokens", the number of all tokens; both by 20 groups of samples.
 

@@ -75,7 +75,7 @@ class ActivationStats(Shown):
 
     @property
     def languages(self) -> dict[str, dict[str, int]]:
-        """Role → language → its number of the tokens in `count`, of samples with a known language."""
+        """Role → language → number of the tokens in `count`; samples without a known language are omitted."""
         return by_language(self.tokens)
 
     @functools.cached_property

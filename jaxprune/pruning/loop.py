@@ -97,7 +97,7 @@ def prune(
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row": an exact number in each output column; or "variant": Wanda's cumulative threshold.
-      drop: "lowest", or "highest" for the ablation.
+      drop: "lowest", or "highest" for the ablation that drops the weights with the highest scores.
       group: scores compete within an output column ("row") or within the whole kernel ("kernel").
       propagate: whose outputs are the inputs of the next statistics: pruned blocks ("block"), the dense model
         ("dense"), or pruned layers ("site").
@@ -113,7 +113,8 @@ def prune(
       compat: "official" follows the authors' code where it differs from their paper.
       seed: of random masks.
       dtype: "float32" or "bfloat16", of the weights on the device; kept weights have the bits of the stored ones.
-      mesh: devices; all by default. Masks do not depend on it.
+      mesh: devices; all by default. Masks do not depend on it; with methods that read Gram matrices this holds
+        for 1, 2, 4 and 8.
       samples_per_device: samples of a micro-batch per device.
       progress: show a bar.
 

@@ -78,9 +78,10 @@ class PruningFields:
 class Settings(Selection):
     """Settings of pruning: the fields of `config.pruning` with `compat`, `seed` and `dtype`; `--help` explains each.
 
-    `sparsity` is the paper's 0.3 by default; an N:M pattern implies it (`implied_sparsity`). `criterion` may also be a
-    `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation` or the content of a file.
-    Settings are equal if they prune equally; settings with a custom criterion are equal only to themselves.
+    `sparsity` is 0.3 by default, as in the authors' scripts; an N:M pattern implies it (`implied_sparsity`).
+    `criterion` may also be a `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`
+    or the content of a file. Settings are equal if they prune equally; settings with a custom criterion are equal only
+    to themselves.
 
     Attributes:
       combine: combination of the statistics of several languages, a name in `calibration.COMBINATIONS`.

@@ -120,7 +120,7 @@ def recover(
 
     With `how="block"` the outputs of each block are fitted to those of the same block in the dense model, by AdamW on
     the mean squared error over real tokens. Its inputs come from the recovered blocks below, so it also corrects their
-    errors. One block is on the devices. A block never gets a larger loss on the held-out samples.
+    errors. Only one block is on the devices at a time. The loss of a block on the held-out samples never increases.
 
     With `how="distil"` all blocks are fitted together to the dense model's predictions of the next token, by AdamW on
     the mean KL divergence over real tokens. The whole model, its gradients and moments are on the devices.

@@ -51,11 +51,11 @@ def shrink(
 
     *Tokens.* A text whose tokens are all kept is split as before. Its hidden states are equal, and so are the logits of
     kept tokens; only the sum over the vocabulary in the softmax is of fewer tokens. Byte tokens, white space, special
-    tokens and those of the chat template are always kept; special tokens that are called unused or reserved only if a
-    text has them.
+    tokens and those of the chat template are always kept; special tokens with "unused" or "reserved" in their names
+    only if a text contains them.
 
-    *Layers.* The layers are dropped whose influence is least, 1 - mean cos(input, output) over tokens (ShortGPT), each
-    layer as in the language that it influences most. Other layers are bit-identical.
+    *Layers.* The layers with the least influence, 1 - mean cos(input, output) over tokens (ShortGPT), are dropped. The
+    influence of a layer is the largest over the languages. Other layers are bit-identical.
 
     *Neurons.* Every block keeps the same number of neurons of its MLP, those with the largest share of
     Σ_n ‖h_n‖ Σ_out |W_n,out| in a language, where h are the inputs of the MLP's last kernel W. The kept rows of W are
@@ -68,7 +68,7 @@ def shrink(
       heldout: other texts by language, for the report.
       coverage: least share of the tokens of each language's texts that are kept; the rarest ones are dropped.
       tokens: number of tokens to keep instead, by their largest share in a language.
-      multiple: the numbers of tokens and of neurons are filled up to a multiple of it, with the next ones.
+      multiple: the numbers of tokens and of neurons are rounded up to a multiple of it.
       batches: samples that measure the layers, with `layers`, or the neurons, with `mlp`.
       layers: number of layers to keep; None keeps all.
       drop_layers: the layers to drop instead.
