@@ -1,7 +1,8 @@
 """Recoveries of tiny models, in memory and as configs."""
 
+from jobs import on_tokens
+
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
 
 RATE, EPOCHS = 3e-3, 5
 
@@ -15,14 +16,8 @@ def recovered(folder, tokens, **how):
 
 
 def job(model, tokens, **fields):
-    config = base_config()
-    config.model = str(model)
-    config.calibration.kind = "tokens"
-    config.calibration.data = str(tokens)
-    config.pruning.sparsity = 0.5
-    config.recovery.learning_rate = RATE
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config)
+    given = {"pruning__sparsity": 0.5, "recovery__learning_rate": RATE, **fields}
+    return on_tokens(model, tokens, **given)
 
 
 class CrashError(Exception):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from jobs import on_tokens
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
@@ -23,29 +24,20 @@ def tokens(tmp_path_factory):
     return path
 
 
-def job(model, tokens, **fields):
-    config = base_config()
-    config.model, config.calibration.kind, config.calibration.data = (
-        str(model),
-        "tokens",
-        str(tokens),
-    )
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config)
-
-
 def rows_of(printed):
     return dict(line.split(None, 1) for line in printed.splitlines() if line.strip())
 
 
-def test_the_content_of_a_file_is_of_the_job(tiny_folder, tokens, tmp_path):
+def test_the_content_of_a_file_is_of_the_on_tokens(tiny_folder, tokens, tmp_path):
     files = [tmp_path / name for name in ("one.json", "moved.json")]
     for file in files:
         file.write_text("[0.4, 0.6, 0.5]")
     model, batches = tiny_folder("bloom"), jp.token_batches(str(tokens))
 
     def identity(allocation):
-        config = job(model, tokens, pruning__allocation=str(allocation), pruning__sparsity=0.5)
+        config = on_tokens(
+            model, tokens, pruning__allocation=str(allocation), pruning__sparsity=0.5
+        )
         return config, run_identity(jp.load(model), config.json(), batches)
 
     config, before = identity(files[0])
@@ -59,7 +51,7 @@ def test_the_content_of_a_file_is_of_the_job(tiny_folder, tokens, tmp_path):
 def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsys):
     file = tmp_path / "shares.json"
     file.write_text(json.dumps({"0": 0.3, "1": 0.7, "2": 0.5}))
-    config = job(
+    config = on_tokens(
         tiny_folder("bloom"), tokens, pruning__allocation=str(file), pruning__sparsity=0.5,
         pruning__ignore="*/mlp/out", output__figures=True,
     )  # fmt: skip
@@ -87,7 +79,7 @@ def test_the_plan_counts_the_pass_of_an_allocation(tiny_folder, tokens, capsys):
     """That of the dense model, through all of its blocks."""
 
     def operations(**fields):
-        config = job(tiny_folder("bloom"), tokens, pruning__sparsity=0.5, **fields)
+        config = on_tokens(tiny_folder("bloom"), tokens, pruning__sparsity=0.5, **fields)
         plan = plan_from_config(config, chip="v5e")
         print_plan(config, plan)
         rows = rows_of(capsys.readouterr().out)

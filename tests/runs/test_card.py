@@ -9,6 +9,7 @@ import pytest
 import transformers
 from absl import flags
 from huggingface_hub import ModelCard
+from jobs import job
 from safetensors.numpy import load_file
 
 import jaxprune as jp
@@ -43,11 +44,7 @@ def folder(tmp_path):
 
 
 def config_of(**fields):
-    config = base_config()
-    config.model = str(CHECKPOINTS["bloom"])
-    config.calibration.data = "nano"
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config).json()
+    return job(CHECKPOINTS["bloom"], **{"calibration__data": "nano", **fields}).json()
 
 
 REPORT = {

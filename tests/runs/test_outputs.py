@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from jobs import job
 from run_scripts import run_here
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json, sealed
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import OUTPUTS, verify
@@ -31,22 +31,18 @@ def fill_norms(model, config, folder):
 def run(monkeypatch, tmp_path):
     """A run with one more output."""
     monkeypatch.setitem(OUTPUTS, "norms", Output("norms", fill_norms))
-    prune_from_config(job(), tmp_path / "run")
+    prune_from_config(magnitude(), tmp_path / "run")
     return tmp_path / "run"
 
 
-def job(**fields):
-    config = base_config()
-    config.model = str(CHECKPOINTS["bloom"])
-    config.pruning.criterion = "magnitude"
-    config.output.hf = False
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config)
+def magnitude(**fields):
+    fields = {"pruning__criterion": "magnitude", "output__hf": False, **fields}
+    return job(CHECKPOINTS["bloom"], **fields)
 
 
 def test_it_is_written_sealed_and_told(run, capsys):
     capsys.readouterr()
-    prune_from_config(job(), run)  # tells again what there is
+    prune_from_config(magnitude(), run)  # tells again what there is
     assert str(run / "norms") in capsys.readouterr().out
     assert np.load(run / "norms" / "norms.npz")["norms"].shape == (
         jp.load(CHECKPOINTS["bloom"]).config.n_layers,
@@ -62,22 +58,22 @@ def test_its_damage_is_found(run, monkeypatch, capfd):
     done = run_here(monkeypatch, capfd, "verify", run)
     assert (done.returncode, done.stdout.count("differs: norms: norms.npz: damaged")) == (1, 1)
     with pytest.raises(jp.InputError, match=r"norms: norms\.npz: damaged.*--overwrite"):
-        prune_from_config(job(), run)
+        prune_from_config(magnitude(), run)
 
 
 def test_it_is_replaced_with_the_run_and_files_of_others_are_not(run):
     first = (run / "norms" / "files.json").read_bytes()
-    prune_from_config(job(pruning__sparsity=0.99), run, overwrite=True)
+    prune_from_config(magnitude(pruning__sparsity=0.99), run, overwrite=True)
     assert (run / "norms" / "files.json").read_bytes() != first
     assert verify(run, progress=False) == []
     (run / "norms" / "mine").write_text("mine")
     with pytest.raises(jp.InputError, match=r"norms/mine exists and was not written by jaxprune"):
-        prune_from_config(job(), run, overwrite=True)
+        prune_from_config(magnitude(), run, overwrite=True)
     (run / "norms" / "mine").unlink()
 
 
 def test_one_that_is_not_asked_for_any_more_goes(run, monkeypatch):
     monkeypatch.setitem(OUTPUTS, "norms", Output("norms", lambda *_: None))
-    prune_from_config(job(), run, overwrite=True)
+    prune_from_config(magnitude(), run, overwrite=True)
     assert not (run / "norms").exists()
     assert verify(run, progress=False) == []

@@ -13,12 +13,12 @@ import pytest
 import transformers
 from conftest import tiny_torch
 from flax.traverse_util import flatten_dict
+from jobs import job, on_tokens
 from run_scripts import run_alone
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import jaxprune as jp
 from jaxprune.calibration import demonstrations, token_batches
-from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.runs import checkpoint
@@ -67,17 +67,6 @@ def tokens(tmp_path_factory):
     code = rng.integers(0, 131, (3, 24)).astype(np.int32)
     np.savez(path, input_ids=ids, attention_mask=mask.astype(np.int32), code_ids=code)
     return path
-
-
-def job(model, **fields):
-    config = base_config()
-    config.model = str(model)
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config)
-
-
-def on_tokens(model, tokens, **fields):
-    return job(model, calibration__kind="tokens", calibration__data=str(tokens), **fields)
 
 
 def names(folder):

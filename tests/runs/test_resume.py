@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jobs import on_tokens
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
@@ -37,14 +38,8 @@ def tokens(tmp_path_factory):
     return path
 
 
-def job(model, tokens, **fields):
-    config = base_config()
-    config.model = str(model)
-    config.calibration.kind = "tokens"
-    config.calibration.data = str(tokens)
-    config.output.params = True
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config)
+def with_params(model, tokens, **fields):
+    return on_tokens(model, tokens, **{"output__params": True, **fields})
 
 
 def outcome(workdir):
@@ -81,7 +76,7 @@ def crash(monkeypatch, config, workdir, after):
 def test_a_run_that_crashed_goes_on_with_the_same_bits(
     name, propagate, tiny_folder, tokens, tmp_path, monkeypatch
 ):
-    config = job(tiny_folder(name), tokens, pruning__propagate=propagate)
+    config = with_params(tiny_folder(name), tokens, pruning__propagate=propagate)
     prune_from_config(config, tmp_path / "whole")
     each = 4 if propagate == "site" else 1  # selections a layer
     for after in (each + each // 2, each):  # within a layer; then one more layer
@@ -99,7 +94,7 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
 def test_a_method_that_changes_weights_goes_on_at_every_layer(
     propagate, tiny_folder, tokens, tmp_path, monkeypatch
 ):
-    config = job(
+    config = with_params(
         tiny_folder("qwen3"), tokens, pruning__propagate=propagate, pruning__criterion="sparsegpt"
     )
     prune_from_config(config, tmp_path / "whole")
@@ -112,7 +107,7 @@ def test_a_method_that_changes_weights_goes_on_at_every_layer(
 
 
 def test_what_is_done_is_not_selected_again(tiny_folder, tokens, tmp_path, monkeypatch):
-    config = job(tiny_folder("bloom"), tokens)
+    config = with_params(tiny_folder("bloom"), tokens)
     crash(monkeypatch, config, tmp_path / "run", 2)
     with monkeypatch.context() as patch:
         selected = []
@@ -146,7 +141,7 @@ def test_a_run_that_crashed_measures_nothing_again(
     tmp_path,
     monkeypatch,
 ):
-    config = job(
+    config = with_params(
         tiny_folder("bloom"), tokens, pruning__criterion=criterion, pruning__allocation="owl",
         pruning__sparsity=0.5, pruning__ignore="1/mlp/out",
     )  # fmt: skip
@@ -166,7 +161,9 @@ def test_a_run_that_crashed_measures_nothing_again(
 
 
 def test_a_damaged_measure_is_refused(tiny_folder, tokens, tmp_path, monkeypatch):
-    config = job(tiny_folder("bloom"), tokens, pruning__allocation="alpha", pruning__sparsity=0.5)
+    config = with_params(
+        tiny_folder("bloom"), tokens, pruning__allocation="alpha", pruning__sparsity=0.5
+    )
     crash(monkeypatch, config, tmp_path / "run", 1)
     file = tmp_path / "run" / "progress" / "measured.json"
     file.write_text(file.read_text().replace("1", "2", 1))
@@ -184,7 +181,7 @@ def unfinished(tiny_folder, tokens, tmp_path, monkeypatch):
     model, text = tmp_path / "model", tmp_path / "tokens.npz"
     shutil.copytree(tiny_folder("bloom"), model)
     shutil.copyfile(tokens, text)
-    crash(monkeypatch, job(model, text), tmp_path / "run", 1)
+    crash(monkeypatch, with_params(model, text), tmp_path / "run", 1)
     return model, text, tmp_path / "run"
 
 
@@ -193,22 +190,22 @@ def change_model(model, tokens):
     content = bytearray(file.read_bytes())
     content[-3] ^= 1
     file.write_bytes(content)
-    return job(model, tokens)
+    return with_params(model, tokens)
 
 
 def change_text(model, tokens):
     arrays = dict(np.load(tokens))
     arrays["input_ids"][0, 0] ^= 1
     np.savez(tokens, **arrays)
-    return job(model, tokens)
+    return with_params(model, tokens)
 
 
 def change_config(model, tokens):
-    return job(model, tokens, pruning__sparsity=0.4)
+    return with_params(model, tokens, pruning__sparsity=0.4)
 
 
 def change_code(model, tokens):
-    return job(model, tokens)
+    return with_params(model, tokens)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +244,7 @@ def test_what_goes_into_the_hugging_face_folder_is_of_the_job(tiny_folder, token
 
     def records():
         return [
-            run_identity(jp.load(model), job(model, tokens, output__hf=hf).json(), batches)
+            run_identity(jp.load(model), with_params(model, tokens, output__hf=hf).json(), batches)
             for hf in (True, False)
         ]
 
@@ -264,8 +261,8 @@ def test_what_goes_into_the_hugging_face_folder_is_of_the_job(tiny_folder, token
 
 def test_other_devices_and_evaluation_are_no_other_job(unfinished):
     model, text, workdir = unfinished
-    prune_from_config(job(model, text, mesh__data=1, evaluation__rows=3), workdir)
-    prune_from_config(job(model, text), workdir.with_name("fresh"))
+    prune_from_config(with_params(model, text, mesh__data=1, evaluation__rows=3), workdir)
+    prune_from_config(with_params(model, text), workdir.with_name("fresh"))
     assert outcome(workdir) == outcome(workdir.with_name("fresh"))
 
 
@@ -276,7 +273,7 @@ def test_a_damaged_layer_is_refused(unfinished):
     content[len(content) // 2] ^= 255
     file.write_bytes(content)
     with pytest.raises(jp.InputError, match=r"layer_00000.npz: damaged; allowed: --overwrite"):
-        prune_from_config(job(model, text), workdir)
+        prune_from_config(with_params(model, text), workdir)
 
 
 def test_a_changed_micro_batch_is_refused(unfinished):
@@ -285,7 +282,7 @@ def test_a_changed_micro_batch_is_refused(unfinished):
     begun = json.loads(file.read_text())
     file.write_text(json.dumps(begun | {"samples_per_device": begun["samples_per_device"] + 1}))
     with pytest.raises(jp.InputError, match=r"run.json: damaged, .*; allowed: --overwrite"):
-        prune_from_config(job(model, text), workdir)
+        prune_from_config(with_params(model, text), workdir)
 
 
 # Processes.
@@ -321,14 +318,14 @@ def deep(tmp_path_factory, tokens):
     """A deep model, and what a run on it that nobody touched gives."""
     folder = tmp_path_factory.mktemp("deep")
     deep_model(folder / "model")
-    prune_from_config(job(folder / "model", tokens, output__params=False), folder / "whole")
+    prune_from_config(with_params(folder / "model", tokens, output__params=False), folder / "whole")
     return folder / "model", outcome(folder / "whole")
 
 
 def gone_on(deep, tokens, workdir, capfd):
     """Runs the command of `start` in this process, to its end; what it says."""
     capfd.readouterr()
-    prune_from_config(job(deep[0], tokens, output__params=False), workdir)
+    prune_from_config(with_params(deep[0], tokens, output__params=False), workdir)
     assert outcome(workdir) == deep[1]
     return "".join(capfd.readouterr())
 
@@ -376,7 +373,7 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
 
 def test_two_runs_in_one_folder(unfinished):
     model, text, workdir = unfinished
-    config = job(model, text)
+    config = with_params(model, text)
     about = run_identity(jp.load(model), config.json(), jp.token_batches(str(text)))
     with (
         unfinished_run(workdir, about, {}, OUTPUTS),

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jobs import on_tokens
 from kills import Killed, killed_after
 
 import jaxprune as jp
 from jaxprune import ledger
-from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json
 from jaxprune.ledger import check_workdir, file_faults, publish
 from jaxprune.pruning import loop
@@ -29,7 +29,7 @@ def finished(tiny_folder, tmp_path_factory):
     ids = np.random.default_rng(1).integers(0, 131, (5, 24)).astype(np.int32)
     np.savez(folder / "tokens.npz", input_ids=ids)
     shutil.copytree(tiny_folder("gpt2"), folder / "model")
-    prune_from_config(job(folder), folder / "run")
+    prune_from_config(with_figures(folder), folder / "run")
     return folder
 
 
@@ -40,14 +40,9 @@ def place(finished, tmp_path):
     return tmp_path
 
 
-def job(folder, **fields):
-    config = base_config()
-    config.model = str(folder / "model")
-    config.calibration.kind = "tokens"
-    config.calibration.data = str(folder / "tokens.npz")
-    config.output.figures = True
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config)
+def with_figures(folder, **fields):
+    given = {"output__figures": True, **fields}
+    return on_tokens(folder / "model", folder / "tokens.npz", **given)
 
 
 def contents(folder):
@@ -56,7 +51,7 @@ def contents(folder):
 
 def test_the_same_job_is_done_already(place, capsys):
     before = contents(place)
-    report = prune_from_config(job(place, mesh__data=1, evaluation__rows=3), place / "run")
+    report = prune_from_config(with_figures(place, mesh__data=1, evaluation__rows=3), place / "run")
     assert contents(place) == before
     assert report == json.loads((place / "run" / "report.json").read_text())
     said = capsys.readouterr().out
@@ -70,13 +65,15 @@ def test_a_complete_run_that_lost_a_file_is_not_told_complete(name, place):
     with pytest.raises(
         jp.InputError, match=rf"run: {name.replace('/', '(: |/)')}: missing; .*--overwrite"
     ):
-        prune_from_config(job(place), place / "run")
+        prune_from_config(with_figures(place), place / "run")
 
 
 def test_the_same_model_and_text_elsewhere_are_the_same_job(place):
     shutil.move(place / "model", place / "other")
     shutil.move(place / "tokens.npz", place / "text.npz")
-    config = job(place, model=str(place / "other"), calibration__data=str(place / "text.npz"))
+    config = with_figures(
+        place, model=str(place / "other"), calibration__data=str(place / "text.npz")
+    )
     before = contents(place)
     prune_from_config(config, place / "run")
     assert contents(place) == before
@@ -91,18 +88,18 @@ def other_weights(place):
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
     commit = place / ("0123456789" * 4)
     shutil.move(place / "model", commit)
-    return job(place, model=str(commit))
+    return with_figures(place, model=str(commit))
 
 
 def other_text(place):
     arrays = dict(np.load(place / "tokens.npz"))
     arrays["input_ids"][0, 0] ^= 1
     np.savez(place / "tokens.npz", **arrays)
-    return job(place)
+    return with_figures(place)
 
 
 def other_sparsity(place):
-    return job(place, pruning__sparsity=0.8)
+    return with_figures(place, pruning__sparsity=0.8)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +175,7 @@ def test_files_of_others_stay(place, where):
     thesis.write_text("mine")
     before = contents(place / "run")
     with pytest.raises(jp.InputError, match=r"thesis\.tex exists and was not written by jaxprune"):
-        prune_from_config(job(place, pruning__sparsity=0.8), place / "run", overwrite=True)
+        prune_from_config(with_figures(place, pruning__sparsity=0.8), place / "run", overwrite=True)
     assert contents(place / "run") == before
 
 
@@ -186,7 +183,7 @@ def test_a_config_of_others_stays(place):
     (place / "mine").mkdir()
     (place / "mine" / "config.json").write_text("{}")
     with pytest.raises(jp.InputError, match=r"config\.json exists and was not written by jaxprune"):
-        prune_from_config(job(place), place / "mine")
+        prune_from_config(with_figures(place), place / "mine")
     assert (place / "mine" / "config.json").read_text() == "{}"
 
 
@@ -196,10 +193,10 @@ def test_outputs_without_their_report_are_not_said_to_be_of_others(place):
     with pytest.raises(
         jp.InputError, match=r"run contains the outputs of a run without its report\.json"
     ):
-        prune_from_config(job(place), place / "run", overwrite=True)
+        prune_from_config(with_figures(place), place / "run", overwrite=True)
     assert contents(place / "run") == before
     (place / "run" / "config.json").unlink()  # as the message says
-    prune_from_config(job(place), place / "run")
+    prune_from_config(with_figures(place), place / "run")
     assert verify(place / "run", progress=False) == []
 
 
@@ -208,7 +205,7 @@ def test_a_run_that_ended_while_another_prepared_is_not_replaced(place, monkeypa
 
     def begun_with(folder):
         monkeypatch.setattr(ledger, "begun_with", whole)
-        prune_from_config(job(place), folder)
+        prune_from_config(with_figures(place), folder)
         return whole(folder)
 
     monkeypatch.setattr(ledger, "begun_with", begun_with)
@@ -224,7 +221,7 @@ def test_a_run_that_ended_while_another_prepared_is_not_replaced(place, monkeypa
 def test_what_others_put_into_progress_stays(place, monkeypatch):
     (place / "new" / "progress").mkdir(parents=True)
     (place / "new" / "progress" / "notes").write_text("mine")
-    prune_from_config(job(place), place / "new")
+    prune_from_config(with_figures(place), place / "new")
     assert [*(place / "new" / "progress").iterdir()] == [place / "new" / "progress" / "notes"]
 
 
@@ -243,7 +240,7 @@ def test_a_model_that_changes_while_it_is_read(place, monkeypatch):
 
     monkeypatch.setattr(loop, "prune_kernels", select)
     with pytest.raises(jp.InputError, match=r"model\.safetensors: changed while it was read"):
-        prune_from_config(job(place), place / "new")
+        prune_from_config(with_figures(place), place / "new")
     assert not (place / "new" / "report.json").exists()
 
 

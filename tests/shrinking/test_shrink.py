@@ -11,10 +11,10 @@ import pytest
 import torch
 import transformers
 from conftest import TINY, random_torch
+from jobs import job
 from small_tokenizers import KINDS, LINES, save
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluate_from_config
 from jaxprune.evaluation.comparison import evaluation_notes
@@ -152,13 +152,6 @@ def test_chats_split_as_before(refused, folder, tmp_path):
     assert [kept[i] for i in after] == before
     words = [token for token in small.tokenizer.convert_ids_to_tokens(after) if token.isalpha()]
     assert max(map(len, words)) > 1  # longer than letters, which are kept in any case
-
-
-def job(model, **fields):
-    config = base_config()
-    config.model = str(model)
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
-    return validate(config)
 
 
 @pytest.fixture
